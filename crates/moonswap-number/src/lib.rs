@@ -1,0 +1,2 @@
+//! Conversion between Lua numbers and text.
+#![forbid(unsafe_code)]
