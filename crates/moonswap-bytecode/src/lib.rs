@@ -1,0 +1,16 @@
+//! The bytecode of moonswap: what the compiler produces and the VM runs.
+//!
+//! Plain immutable data, `Send + Sync`, without heap pointers. No VM type and
+//! no source text is known here.
+#![forbid(unsafe_code)]
+
+pub mod instruction;
+pub mod opcode;
+pub mod prototype;
+
+pub use instruction::{Instruction, MULTI};
+pub use opcode::{OpCode, OperandKind};
+pub use prototype::{
+    Capture, ClosureSite, CodeHash, Constant, DebugInfo, FunctionId, LocalVariable, PathStep,
+    Prototype, ScopeVariable, UpvalueDescription, VariableKind,
+};

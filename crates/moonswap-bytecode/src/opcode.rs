@@ -1,0 +1,305 @@
+//! THE opcode table: every operation, its operands and what it does.
+//!
+//! Operand fields (see `instruction.rs`): `a b c` are 16 bits, `x` 8 bits,
+//! `bc` the 32 bits of `b` and `c` together. `R[..]` are registers of the
+//! frame, `K[..]` constants, `U[..]` captured variables. Jump distances count
+//! instructions from the one after the jump.
+//!
+//! A call leaves one register (the frame link) between function and first
+//! argument: function in `R[A]`, link in `R[A+1]`, arguments from `R[A+2]`;
+//! results arrive from `R[A]` on.
+
+/// What one operand field of an instruction means; drives the listing, the
+/// verifier and the loader's relocation of constants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OperandKind {
+    /// Not used; must be zero (or a cache the VM owns, in `x`).
+    Unused,
+    /// A register that is read.
+    Register,
+    /// A register that is written.
+    Target,
+    /// A register read as the start of a window (calls, concat, loops…); the
+    /// verifier knows each window's extent from the opcode.
+    Window,
+    /// Index of a constant, 16 bits.
+    Constant,
+    /// Index of a constant, 32 bits (`bc`).
+    WideConstant,
+    /// Index of a captured variable.
+    Upvalue,
+    /// Signed immediate, 16 bits.
+    Immediate,
+    /// Signed immediate, 32 bits (`bc`).
+    WideImmediate,
+    /// Unsigned count, 16 bits; `0xFFFF` is "up to top" where allowed.
+    Count,
+    /// Forward jump distance, unsigned 16 bits.
+    Jump,
+    /// Signed jump distance, 32 bits (`bc`).
+    WideJump,
+    /// Index of a closure site (`bc`).
+    Site,
+}
+
+macro_rules! opcodes {
+    ($( $(#[doc = $doc:literal])* $name:ident = $text:literal ($a:ident, $b:ident, $c:ident); )*) => {
+        /// One operation of the machine.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum OpCode { $( $(#[doc = $doc])* $name ),* }
+
+        impl OpCode {
+            /// All operations, in numeric order.
+            pub const ALL: &'static [OpCode] = &[ $( OpCode::$name ),* ];
+
+            /// The name shown in listings.
+            pub const fn name(self) -> &'static str {
+                match self { $( OpCode::$name => $text ),* }
+            }
+
+            /// Kinds of the operands `a`, `b`, `c`. A 32-bit operand stands in
+            /// `b` and leaves `c` as `Unused`.
+            pub const fn operands(self) -> [OperandKind; 3] {
+                match self { $( OpCode::$name => [OperandKind::$a, OperandKind::$b, OperandKind::$c] ),* }
+            }
+
+            /// The operation with that number, if there is one.
+            pub const fn from_u8(number: u8) -> Option<OpCode> {
+                let number = number as usize;
+                if number < Self::ALL.len() { Some(Self::ALL[number]) } else { None }
+            }
+        }
+
+        /// Calls the macro `$with` with the comma-separated list of all
+        /// operations' names: the VM builds its dispatch from it.
+        #[macro_export]
+        macro_rules! for_each_opcode {
+            ($with:ident) => { $with! { $( $name ),* } };
+        }
+    };
+}
+
+opcodes! {
+    /// `R[A] := R[B]`
+    Move = "MOVE" (Target, Register, Unused);
+    /// `R[A] := integer bc`
+    LoadInt = "LOADINT" (Target, WideImmediate, Unused);
+    /// `R[A] := float of the integer bc`
+    LoadFloat = "LOADFLOAT" (Target, WideImmediate, Unused);
+    /// `R[A] := K[bc]`
+    LoadConst = "LOADK" (Target, WideConstant, Unused);
+    /// `R[A], …, R[A+B-1] := nil`; B >= 1
+    LoadNil = "LOADNIL" (Window, Count, Unused);
+    /// `R[A] := false`
+    LoadFalse = "LOADFALSE" (Target, Unused, Unused);
+    /// `R[A] := true`
+    LoadTrue = "LOADTRUE" (Target, Unused, Unused);
+    /// `R[A] := false; pc++` (tail of a comparison used as a value)
+    LoadFalseSkip = "LFALSESKIP" (Target, Unused, Unused);
+
+    /// `R[A] := U[B]`
+    GetUpvalue = "GETUPVAL" (Target, Upvalue, Unused);
+    /// `U[B] := R[A]`
+    SetUpvalue = "SETUPVAL" (Register, Upvalue, Unused);
+    /// `R[A] := cell K[bc]`: a top-level local through the scope record
+    GetCell = "GETCELL" (Target, WideConstant, Unused);
+    /// `cell K[bc] := R[A]`
+    SetCell = "SETCELL" (Register, WideConstant, Unused);
+
+    /// `R[A] := U[B][K[C]]`, K a short string; globals
+    GetTabUp = "GETTABUP" (Target, Upvalue, Constant);
+    /// `U[B][K[C]] := R[A]`
+    SetTabUp = "SETTABUP" (Register, Upvalue, Constant);
+    /// `R[A] := R[B][R[C]]`
+    GetTable = "GETTABLE" (Target, Register, Register);
+    /// `R[A] := R[B][C]`, C an unsigned 16-bit integer
+    GetIndex = "GETI" (Target, Register, Count);
+    /// `R[A] := R[B][K[C]]`, K a short string
+    GetField = "GETFIELD" (Target, Register, Constant);
+    /// `R[A][R[B]] := R[C]`
+    SetTable = "SETTABLE" (Register, Register, Register);
+    /// `R[A][B] := R[C]`, B an unsigned 16-bit integer
+    SetIndex = "SETI" (Register, Count, Register);
+    /// `R[A][K[B]] := R[C]`, K a short string
+    SetField = "SETFIELD" (Register, Constant, Register);
+    /// `R[A+2] := R[B]; R[A] := R[B][K[C]]`, K a short string
+    SelfField = "SELF" (Window, Register, Constant);
+    /// `R[A] := {}` with room for B array items and C fields
+    NewTable = "NEWTABLE" (Target, Count, Count);
+    /// `R[A][(x<<16|C)*50 + i] := R[A+i]`, 1 <= i <= B; B = MULTI: up to top
+    SetList = "SETLIST" (Window, Count, Count);
+
+    /// `R[A] := R[B] + R[C]`
+    Add = "ADD" (Target, Register, Register);
+    /// `R[A] := R[B] - R[C]`
+    Sub = "SUB" (Target, Register, Register);
+    /// `R[A] := R[B] * R[C]`
+    Mul = "MUL" (Target, Register, Register);
+    /// `R[A] := R[B] % R[C]`
+    Mod = "MOD" (Target, Register, Register);
+    /// `R[A] := R[B] ^ R[C]`
+    Pow = "POW" (Target, Register, Register);
+    /// `R[A] := R[B] / R[C]`
+    Div = "DIV" (Target, Register, Register);
+    /// `R[A] := R[B] // R[C]`
+    IntDiv = "IDIV" (Target, Register, Register);
+    /// `R[A] := R[B] & R[C]`
+    BitAnd = "BAND" (Target, Register, Register);
+    /// `R[A] := R[B] | R[C]`
+    BitOr = "BOR" (Target, Register, Register);
+    /// `R[A] := R[B] ~ R[C]`
+    BitXor = "BXOR" (Target, Register, Register);
+    /// `R[A] := R[B] << R[C]`
+    ShiftLeft = "SHL" (Target, Register, Register);
+    /// `R[A] := R[B] >> R[C]`
+    ShiftRight = "SHR" (Target, Register, Register);
+
+    /// `R[A] := R[B] + C`; x = 1: the constant was the left operand
+    AddImm = "ADDI" (Target, Register, Immediate);
+    /// `R[A] := R[B] - C`
+    SubImm = "SUBI" (Target, Register, Immediate);
+    /// `R[A] := R[B] << C`, 0 <= C < 64
+    ShiftLeftImm = "SHLI" (Target, Register, Immediate);
+    /// `R[A] := R[B] >> C`, 0 <= C < 64
+    ShiftRightImm = "SHRI" (Target, Register, Immediate);
+    /// `R[A] := R[B] + K[C]`, K a number; x = 1: the constant was on the left
+    AddConst = "ADDK" (Target, Register, Constant);
+    /// `R[A] := R[B] - K[C]`
+    SubConst = "SUBK" (Target, Register, Constant);
+    /// `R[A] := R[B] * K[C]`; x = 1: the constant was on the left
+    MulConst = "MULK" (Target, Register, Constant);
+    /// `R[A] := R[B] % K[C]`
+    ModConst = "MODK" (Target, Register, Constant);
+    /// `R[A] := R[B] ^ K[C]`
+    PowConst = "POWK" (Target, Register, Constant);
+    /// `R[A] := R[B] / K[C]`
+    DivConst = "DIVK" (Target, Register, Constant);
+    /// `R[A] := R[B] // K[C]`
+    IntDivConst = "IDIVK" (Target, Register, Constant);
+    /// `R[A] := R[B] & K[C]`, K an integer; x = 1: the constant was on the left
+    BitAndConst = "BANDK" (Target, Register, Constant);
+    /// `R[A] := R[B] | K[C]`, K an integer; x = 1: the constant was on the left
+    BitOrConst = "BORK" (Target, Register, Constant);
+    /// `R[A] := R[B] ~ K[C]`, K an integer; x = 1: the constant was on the left
+    BitXorConst = "BXORK" (Target, Register, Constant);
+
+    /// `R[A] := -R[B]`
+    Negate = "UNM" (Target, Register, Unused);
+    /// `R[A] := ~R[B]`
+    BitNot = "BNOT" (Target, Register, Unused);
+    /// `R[A] := not R[B]`
+    Not = "NOT" (Target, Register, Unused);
+    /// `R[A] := #R[B]`
+    Length = "LEN" (Target, Register, Unused);
+    /// `R[A] := R[B] .. … .. R[B+C-1]`; C >= 2
+    Concat = "CONCAT" (Target, Window, Count);
+
+    /// `pc += bc`, bc >= 0
+    Jump = "JMP" (Unused, WideJump, Unused);
+    /// `pc += bc`, bc < 0; a safe point
+    JumpBack = "JMPBACK" (Unused, WideJump, Unused);
+    /// `if R[A] == R[B] then pc += C`
+    JumpEq = "JEQ" (Register, Register, Jump);
+    /// `if not (R[A] == R[B]) then pc += C`
+    JumpNotEq = "JNE" (Register, Register, Jump);
+    /// `if R[A] < R[B] then pc += C`
+    JumpLt = "JLT" (Register, Register, Jump);
+    /// `if not (R[A] < R[B]) then pc += C`
+    JumpNotLt = "JNLT" (Register, Register, Jump);
+    /// `if R[A] <= R[B] then pc += C`
+    JumpLe = "JLE" (Register, Register, Jump);
+    /// `if not (R[A] <= R[B]) then pc += C`
+    JumpNotLe = "JNLE" (Register, Register, Jump);
+    /// `if R[A] == K[B] then pc += C` (no metamethods)
+    JumpEqConst = "JEQK" (Register, Constant, Jump);
+    /// `if not (R[A] == K[B]) then pc += C`
+    JumpNotEqConst = "JNEK" (Register, Constant, Jump);
+    /// `if R[A] < B then pc += C`; x: 1 = the immediate was written as a
+    /// float, 2 = the operands were swapped in the source (`B > R[A]`)
+    JumpLtImm = "JLTI" (Register, Immediate, Jump);
+    /// `if not (R[A] < B) then pc += C`; x as in JLTI
+    JumpNotLtImm = "JNLTI" (Register, Immediate, Jump);
+    /// `if R[A] <= B then pc += C`; x as in JLTI
+    JumpLeImm = "JLEI" (Register, Immediate, Jump);
+    /// `if not (R[A] <= B) then pc += C`; x as in JLTI
+    JumpNotLeImm = "JNLEI" (Register, Immediate, Jump);
+    /// `if R[A] > B then pc += C`; x as in JLTI (metamethod `__lt` of B, R[A])
+    JumpGtImm = "JGTI" (Register, Immediate, Jump);
+    /// `if not (R[A] > B) then pc += C`; x as in JLTI
+    JumpNotGtImm = "JNGTI" (Register, Immediate, Jump);
+    /// `if R[A] >= B then pc += C`; x as in JLTI (metamethod `__le` of B, R[A])
+    JumpGeImm = "JGEI" (Register, Immediate, Jump);
+    /// `if not (R[A] >= B) then pc += C`; x as in JLTI
+    JumpNotGeImm = "JNGEI" (Register, Immediate, Jump);
+    /// `if R[A] is truthy then pc += bc`, bc >= 0
+    JumpIf = "JIF" (Register, WideJump, Unused);
+    /// `if R[A] is falsy then pc += bc`, bc >= 0
+    JumpIfNot = "JIFNOT" (Register, WideJump, Unused);
+    /// `if R[B] is truthy then R[A] := R[B]; pc += C`
+    JumpIfSet = "JIFSET" (Target, Register, Jump);
+    /// `if R[B] is falsy then R[A] := R[B]; pc += C`
+    JumpIfNotSet = "JIFNOTSET" (Target, Register, Jump);
+
+    /// `R[A], …, R[A+C-1] := R[A](R[A+2], …, R[A+1+B])`; C = MULTI: results
+    /// up to top
+    Call = "CALL" (Window, Count, Count);
+    /// The same with arguments `R[A+2]` up to top
+    CallMulti = "CALLM" (Window, Unused, Count);
+    /// `return R[A](R[A+2], …)`; B = MULTI: up to top; x bits as in RETURN
+    TailCall = "TAILCALL" (Window, Count, Unused);
+    /// `return R[A], …, R[A+B-1]`; B = MULTI: up to top; x bit 0: close
+    /// captured and to-be-closed variables first; x bit 1: vararg function
+    Return = "RETURN" (Window, Count, Unused);
+    /// `return` of a function without varargs and with nothing to close
+    Return0 = "RETURN0" (Unused, Unused, Unused);
+    /// `return R[A]` of a function without varargs and with nothing to close
+    Return1 = "RETURN1" (Register, Unused, Unused);
+    /// `R[A], …, R[A+B-1] := varargs`; B = MULTI: all, sets top
+    Vararg = "VARARG" (Window, Count, Unused);
+    /// `R[A] := closure of site bc`
+    Closure = "CLOSURE" (Target, Site, Unused);
+    /// closes all captured and to-be-closed variables >= R[A]
+    Close = "CLOSE" (Window, Unused, Unused);
+    /// marks R[A] as a to-be-closed variable
+    ToBeClosed = "TBC" (Register, Unused, Unused);
+    /// keeps the main chunk's top-level locals in the scope record; stands
+    /// right before each RETURN of a main chunk
+    KeepScope = "KEEPSCOPE" (Unused, Unused, Unused);
+
+    /// prepares the numeric loop R[A] = start, R[A+1] = limit, R[A+2] = step;
+    /// `if it does not run then pc += bc` (to after FORLOOP)
+    ForPrep = "FORPREP" (Window, WideJump, Unused);
+    /// next step of the numeric loop, visible variable in R[A+3];
+    /// `if it goes on then pc += bc` (bc < 0); a safe point
+    ForLoop = "FORLOOP" (Window, WideJump, Unused);
+    /// R[A+3] becomes to-be-closed; `pc += bc` (to TFORCALL)
+    TForPrep = "TFORPREP" (Window, WideJump, Unused);
+    /// A is the loop's fourth register: `R[A], …, R[A+C-1] :=
+    /// R[A-4](R[A-3], R[A-2])`; B is 2; the callee's window begins at R[A]
+    TForCall = "TFORCALL" (Window, Count, Count);
+    /// A as in TFORCALL: `if R[A] ~= nil then R[A-2] := R[A]; pc += bc`
+    TForLoop = "TFORLOOP" (Window, WideJump, Unused);
+
+    /// Internal: end of a run started by the host. Never in a prototype.
+    Halt = "HALT" (Unused, Unused, Unused);
+    /// Internal: a metamethod called by an instruction has returned.
+    FinishMeta = "FINMETA" (Unused, Unused, Unused);
+    /// Internal: a function called by `pcall` has returned.
+    FinishPcall = "FINPCALL" (Unused, Unused, Unused);
+    /// Internal: a function called by `xpcall` has returned.
+    FinishXpcall = "FINXPCALL" (Unused, Unused, Unused);
+    /// Internal: the body of a coroutine has returned.
+    FinishCoroutine = "FINCO" (Unused, Unused, Unused);
+    /// Internal: `__close` called by an instruction has returned; run it again.
+    FinishClose = "FINCLOSE" (Unused, Unused, Unused);
+    /// Internal: `__close` called while an error unwinds has returned.
+    FinishUnwind = "FINUNWIND" (Unused, Unused, Unused);
+}
+
+impl OpCode {
+    /// Whether a prototype may contain it (the internal ones are the VM's).
+    pub const fn is_internal(self) -> bool {
+        (self as u8) >= (OpCode::Halt as u8)
+    }
+}

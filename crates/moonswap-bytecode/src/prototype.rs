@@ -1,0 +1,256 @@
+//! `Prototype`: what the compiler makes of one `function … end` (a *literal*).
+//!
+//! Immutable after compilation, shared between threads by `Arc`. Captures are
+//! listed at the closure-creation site, in the parent's code, so that an old
+//! parent frame that makes a closure of a newer child reads the registers of
+//! its own version.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::instruction::Instruction;
+
+/// One role-and-name step of the lexical path of a literal.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PathStep {
+    /// `local function name` or `local name = function`
+    Local(Arc<str>),
+    /// `function a.b.c` or `a.b.c = function`, a global or field path as written
+    Field(Arc<str>),
+    /// `function a.b:c`
+    Method(Arc<str>),
+    /// `{ name = function … }`
+    TableField(Arc<str>),
+    /// the n-th positional item of a table constructor (from 1)
+    TableItem(u32),
+    /// the n-th argument (from 1) of a call to the callee, as written, e.g. `timer.every`
+    Argument(Arc<str>, u32),
+    /// the n-th returned value (from 1)
+    Returned(u32),
+    /// any other place; told apart by ordinal only
+    Anonymous,
+}
+
+impl fmt::Display for PathStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local(name) => write!(f, "local {name}"),
+            Self::Field(name) | Self::Method(name) => f.write_str(name),
+            Self::TableField(name) => write!(f, ".{name}"),
+            Self::TableItem(n) => write!(f, "[{n}]"),
+            Self::Argument(callee, n) => write!(f, "{callee}(arg {n})"),
+            Self::Returned(n) => write!(f, "return {n}"),
+            Self::Anonymous => f.write_str("function"),
+        }
+    }
+}
+
+/// Chunk name and lexical path of a literal. The main chunk has an empty path.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FunctionId {
+    /// Chunk name as given to `load`, e.g. `@combat.lua`.
+    pub chunk: Arc<str>,
+    /// Steps from the main chunk inward; the number tells siblings with an
+    /// equal step apart, from 0 in source order.
+    pub path: Arc<[(PathStep, u32)]>,
+}
+
+impl fmt::Display for FunctionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let chunk = self.chunk.strip_prefix(['@', '=']).unwrap_or(&self.chunk);
+        f.write_str(chunk)?;
+        if self.path.is_empty() {
+            f.write_str(" / main chunk")?;
+        }
+        for (step, ordinal) in self.path.iter() {
+            write!(f, " / {step}")?;
+            if *ordinal > 0 {
+                write!(f, "#{}", ordinal + 1)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Hash of what a literal *means*: code, constants, captured names, arity; no
+/// line numbers and no names of local variables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct CodeHash(pub u128);
+
+/// A constant of a prototype.
+#[derive(Clone, Debug)]
+pub enum Constant {
+    /// `nil` (only in comparisons)
+    Nil,
+    /// `true` or `false` (only in comparisons)
+    Boolean(bool),
+    /// an integer
+    Integer(i64),
+    /// a float; equal only with the same bits
+    Float(f64),
+    /// a byte string
+    String(Arc<[u8]>),
+    /// the cell of a top-level local: index into the chunk's scope record
+    Cell(u32),
+}
+
+impl PartialEq for Constant {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Nil, Self::Nil) => true,
+            (Self::Boolean(a), Self::Boolean(b)) => a == b,
+            (Self::Integer(a), Self::Integer(b)) => a == b,
+            (Self::Float(a), Self::Float(b)) => a.to_bits() == b.to_bits(),
+            (Self::String(a), Self::String(b)) => a == b,
+            (Self::Cell(a), Self::Cell(b)) => a == b,
+            (Self::Nil | Self::Boolean(_) | Self::Integer(_) | Self::Float(_) | Self::String(_) | Self::Cell(_), _) => false,
+        }
+    }
+}
+impl Eq for Constant {}
+
+/// Where a new closure takes one captured variable from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capture {
+    /// Register of the creating frame.
+    Register(u16),
+    /// Captured variable of the creating closure.
+    Upvalue(u16),
+    /// Cell of the chunk's scope record (patched code only).
+    Cell(u32),
+    /// Index reserved by an older version whose variable is gone: a fresh nil.
+    Vacant,
+}
+
+/// One place in a function's code that makes closures of a child.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClosureSite {
+    /// Index into [`Prototype::children`].
+    pub child: u32,
+    /// One per captured variable of the child, in the child's order.
+    pub captures: Box<[Capture]>,
+}
+
+/// How a variable was declared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum VariableKind {
+    /// plain local, parameter or loop variable
+    Regular,
+    /// `<const>`
+    Const,
+    /// `<close>`
+    ToBeClosed,
+}
+
+/// A captured variable of a literal, by name and declaring scope.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct UpvalueDescription {
+    /// Source name (`_ENV` for the environment).
+    pub name: Arc<str>,
+    /// How it was declared.
+    pub kind: VariableKind,
+    /// How many functions outward it is declared: 1 = the direct parent.
+    pub depth: u16,
+    /// Position of its scope: the ordinal, among the declaring function's
+    /// declarations of this name in source order (from 0).
+    pub declaration: u32,
+    /// Declared in the main chunk's outermost block (has a scope-record cell).
+    pub top_level: bool,
+    /// Declared inside a loop body of the declaring function (fresh per turn).
+    pub in_loop: bool,
+}
+
+/// A local variable for debugging and error messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalVariable {
+    /// Source name; hidden loop variables are called `(for state)`.
+    pub name: Arc<str>,
+    /// Register it lives in.
+    pub register: u16,
+    /// First instruction at which it is alive.
+    pub start_pc: u32,
+    /// First instruction at which it is dead.
+    pub end_pc: u32,
+}
+
+/// A top-level local of a main chunk: one cell of the scope record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScopeVariable {
+    /// Source name.
+    pub name: Arc<str>,
+    /// Ordinal among the chunk's top-level declarations of this name.
+    pub declaration: u32,
+    /// How it was declared.
+    pub kind: VariableKind,
+    /// Register in the main chunk's frame; `None` when it has none
+    /// (compile-time constant).
+    pub register: Option<u16>,
+    /// First instruction at which it is alive.
+    pub start_pc: u32,
+    /// First instruction at which it is dead.
+    pub end_pc: u32,
+}
+
+/// What is only needed to tell people about the code.
+#[derive(Clone, Debug, Default)]
+pub struct DebugInfo {
+    /// Line of each instruction; empty when stripped.
+    pub lines: Box<[u32]>,
+    /// Column (from 1, in bytes) of each instruction; empty when stripped.
+    pub columns: Box<[u32]>,
+    /// Local variables in order of `start_pc`; empty when stripped.
+    pub locals: Box<[LocalVariable]>,
+}
+
+/// The compiled form of one literal.
+#[derive(Clone, Debug)]
+pub struct Prototype {
+    /// Who it is.
+    pub id: FunctionId,
+    /// Hash of its own code, children by path only.
+    pub own_hash: CodeHash,
+    /// Hash including all children.
+    pub deep_hash: CodeHash,
+    /// The instructions. Constants are indices here.
+    pub code: Box<[Instruction]>,
+    /// Constants.
+    pub constants: Box<[Constant]>,
+    /// Literals written directly inside this one, in source order.
+    pub children: Box<[Arc<Prototype>]>,
+    /// Closure-creation sites.
+    pub sites: Box<[ClosureSite]>,
+    /// Captured variables. A main chunk has exactly one: `_ENV`.
+    pub upvalues: Box<[UpvalueDescription]>,
+    /// Number of fixed parameters.
+    pub n_params: u8,
+    /// Takes `...`.
+    pub is_vararg: bool,
+    /// Registers needed, parameters included (2 more are always available for
+    /// the machine above them); at most 255.
+    pub frame_size: u16,
+    /// Line of `function`; 0 for a main chunk.
+    pub line_defined: u32,
+    /// Line of the matching `end`; 0 for a main chunk.
+    pub last_line_defined: u32,
+    /// Lines, names, columns.
+    pub debug: DebugInfo,
+    /// Top-level locals, of a main chunk only, in source order.
+    pub scope: Box<[ScopeVariable]>,
+}
+
+impl Prototype {
+    /// Whether debugging information was removed.
+    pub fn is_stripped(&self) -> bool {
+        self.debug.lines.is_empty() && !self.code.is_empty()
+    }
+
+    /// Whether this is a main chunk.
+    pub fn is_main(&self) -> bool {
+        self.id.path.is_empty()
+    }
+
+    /// Source line of an instruction, if known.
+    pub fn line_at(&self, pc: usize) -> Option<u32> {
+        self.debug.lines.get(pc).copied()
+    }
+}

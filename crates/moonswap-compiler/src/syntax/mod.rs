@@ -1,0 +1,2 @@
+//! Syntax: the tree and the parser that makes it.
+pub mod ast;
