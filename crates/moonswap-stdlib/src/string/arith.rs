@@ -58,7 +58,9 @@ fn other_metamethod(cx: &mut Context<'_>, event: &str) -> Outcome<usize> {
     if method.is_nil() {
         let operation = event.trim_start_matches('_');
         let (first, second) = (first.type_name(), second.type_name());
-        return Err(cx.error(format!("attempt to {operation} a '{first}' with a '{second}'")));
+        return Err(cx.error(format!(
+            "attempt to {operation} a '{first}' with a '{second}'"
+        )));
     }
     cx.push(method);
     cx.push(first);

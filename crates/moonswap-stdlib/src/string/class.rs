@@ -32,7 +32,12 @@ impl ByteSet {
 
     /// All bytes that are in one of the two.
     pub const fn union(self, other: ByteSet) -> ByteSet {
-        ByteSet([self.0[0] | other.0[0], self.0[1] | other.0[1], self.0[2] | other.0[2], self.0[3] | other.0[3]])
+        ByteSet([
+            self.0[0] | other.0[0],
+            self.0[1] | other.0[1],
+            self.0[2] | other.0[2],
+            self.0[3] | other.0[3],
+        ])
     }
 
     /// All other bytes.

@@ -73,7 +73,10 @@ mod tests {
 
     #[test]
     fn round_trip() {
-        for code in [0, 0x7f, 0x80, 0x7ff, 0x800, 0xd800, 0xffff, 0x1_0000, 0x10_ffff, 0x11_0000, 0x3ff_ffff, 0x400_0000, MAX_CODE] {
+        for code in [
+            0, 0x7f, 0x80, 0x7ff, 0x800, 0xd800, 0xffff, 0x1_0000, 0x10_ffff, 0x11_0000,
+            0x3ff_ffff, 0x400_0000, MAX_CODE,
+        ] {
             let mut out = Vec::new();
             encode(code, &mut out);
             assert_eq!(decode(&out, false), Some((code, out.len())), "{code:x}");
@@ -88,7 +91,15 @@ mod tests {
 
     #[test]
     fn invalid() {
-        for text in [&b"\x80"[..], b"\xff", b"\xfe\x80\x80\x80\x80\x80\x80", b"\xc0\x80", b"\xe0\x80\x80", b"\xc2a", b""] {
+        for text in [
+            &b"\x80"[..],
+            b"\xff",
+            b"\xfe\x80\x80\x80\x80\x80\x80",
+            b"\xc0\x80",
+            b"\xe0\x80\x80",
+            b"\xc2a",
+            b"",
+        ] {
             assert_eq!(decode(text, false), None, "{text:?}");
         }
     }

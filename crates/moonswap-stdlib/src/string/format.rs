@@ -55,7 +55,9 @@ impl FormatError {
     pub fn message(&self) -> Vec<u8> {
         match self {
             FormatError::TooLong => b"invalid format (too long)".to_vec(),
-            FormatError::UnknownConversion(form) => [b"invalid conversion '", &form[..], b"' to 'format'"].concat(),
+            FormatError::UnknownConversion(form) => {
+                [b"invalid conversion '", &form[..], b"' to 'format'"].concat()
+            }
             FormatError::InvalidSpecification(form) => {
                 [b"invalid conversion specification: '", &form[..], b"'"].concat()
             }
@@ -77,7 +79,11 @@ impl std::error::Error for FormatError {}
 pub fn parse(text: &[u8]) -> Result<Directive, FormatError> {
     // Most directives are a letter and nothing else.
     if let Some(kind) = text.first().and_then(|&c| kind_of(c)) {
-        return Ok(Directive { kind, spec: FormatSpec::new(text[0]), len: 1 });
+        return Ok(Directive {
+            kind,
+            spec: FormatSpec::new(text[0]),
+            len: 1,
+        });
     }
     parse_modified(text)
 }
@@ -95,7 +101,10 @@ fn kind_of(letter: u8) -> Option<Kind> {
 }
 
 fn parse_modified(text: &[u8]) -> Result<Directive, FormatError> {
-    let span = text.iter().take_while(|c| matches!(c, b'-' | b'+' | b' ' | b'#' | b'0'..=b'9' | b'.')).count();
+    let span = text
+        .iter()
+        .take_while(|c| matches!(c, b'-' | b'+' | b' ' | b'#' | b'0'..=b'9' | b'.'))
+        .count();
     if span + 1 >= MAX_DIRECTIVE {
         return Err(FormatError::TooLong);
     }
@@ -137,7 +146,11 @@ fn parse_modified(text: &[u8]) -> Result<Directive, FormatError> {
     if at != span {
         return Err(FormatError::InvalidSpecification(quote(text, span)));
     }
-    Ok(Directive { kind, spec, len: span + 1 })
+    Ok(Directive {
+        kind,
+        spec,
+        len: span + 1,
+    })
 }
 
 fn two_digits(text: &[u8], at: &mut usize) -> u16 {
@@ -255,10 +268,19 @@ mod tests {
         assert_eq!(error("y5"), "invalid conversion '%y' to 'format'");
         assert_eq!(error("-5%"), "invalid conversion '%-5%' to 'format'");
         assert_eq!(error("10q"), "specifier '%q' cannot have modifiers");
-        for form in ["123d", "1.123d", "#d", "..3f", "5.5.5f", "010c", ".10c", "0.34s", "0.s", "3.1p", "+u", "+x", " s"] {
-            assert_eq!(error(form), format!("invalid conversion specification: '%{form}'"));
+        for form in [
+            "123d", "1.123d", "#d", "..3f", "5.5.5f", "010c", ".10c", "0.34s", "0.s", "3.1p", "+u",
+            "+x", " s",
+        ] {
+            assert_eq!(
+                error(form),
+                format!("invalid conversion specification: '%{form}'")
+            );
         }
-        assert_eq!(error("00000000000000000000000000000d"), "invalid format (too long)");
+        assert_eq!(
+            error("00000000000000000000000000000d"),
+            "invalid format (too long)"
+        );
     }
 
     #[test]
@@ -267,17 +289,27 @@ mod tests {
         assert_eq!(directive.kind, Kind::Float);
         assert_eq!(directive.len, 6);
         assert!(directive.spec.left && directive.spec.plus && !directive.spec.zero);
-        assert_eq!((directive.spec.width, directive.spec.precision), (5, Some(3)));
+        assert_eq!(
+            (directive.spec.width, directive.spec.precision),
+            (5, Some(3))
+        );
         let directive = parse(b"020.d").unwrap();
         assert!(directive.spec.zero);
-        assert_eq!((directive.spec.width, directive.spec.precision), (20, Some(0)));
+        assert_eq!(
+            (directive.spec.width, directive.spec.precision),
+            (20, Some(0))
+        );
     }
 
     #[test]
     fn strings() {
         let show = |form: &str, text: &str| {
             let mut out = Vec::new();
-            write_str(&mut out, &parse(form.as_bytes()).unwrap().spec, text.as_bytes());
+            write_str(
+                &mut out,
+                &parse(form.as_bytes()).unwrap().spec,
+                text.as_bytes(),
+            );
             String::from_utf8(out).unwrap()
         };
         assert_eq!(show("s", "abc"), "abc");

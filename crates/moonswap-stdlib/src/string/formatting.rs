@@ -47,7 +47,12 @@ pub(super) fn format(cx: &mut Context<'_>) -> Outcome<usize> {
 
 /// Appends an argument; false if Lua code may have to convert it first.
 #[inline]
-fn add_item(cx: &Context<'_>, out: &mut Vec<u8>, directive: &Directive, arg: usize) -> Outcome<bool> {
+fn add_item(
+    cx: &Context<'_>,
+    out: &mut Vec<u8>,
+    directive: &Directive,
+    arg: usize,
+) -> Outcome<bool> {
     let spec = &directive.spec;
     let simple = directive.len == 1;
     if directive.kind != Kind::Str {
@@ -100,7 +105,13 @@ fn add_item(cx: &Context<'_>, out: &mut Vec<u8>, directive: &Directive, arg: usi
     Ok(true)
 }
 
-fn add_str(cx: &Context<'_>, out: &mut Vec<u8>, directive: &Directive, arg: usize, text: &[u8]) -> Outcome<()> {
+fn add_str(
+    cx: &Context<'_>,
+    out: &mut Vec<u8>,
+    directive: &Directive,
+    arg: usize,
+    text: &[u8],
+) -> Outcome<()> {
     if directive.len == 1 {
         return append(cx, out, text);
     }
@@ -113,7 +124,12 @@ fn add_str(cx: &Context<'_>, out: &mut Vec<u8>, directive: &Directive, arg: usiz
 }
 
 /// Appends an argument for `%s` that is converted as `tostring` does.
-fn add_converted(cx: &mut Context<'_>, out: &mut Vec<u8>, directive: &Directive, arg: usize) -> Outcome<()> {
+fn add_converted(
+    cx: &mut Context<'_>,
+    out: &mut Vec<u8>,
+    directive: &Directive,
+    arg: usize,
+) -> Outcome<()> {
     let top = cx.height();
     cx.push_tostring(arg)?;
     add_str(cx, out, directive, arg, bytes(cx, top))?;

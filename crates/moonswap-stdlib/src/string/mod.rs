@@ -10,6 +10,7 @@ pub mod class;
 pub mod codepoint;
 pub mod format;
 mod formatting;
+mod matching;
 pub mod pack;
 mod packing;
 pub mod pattern;
@@ -66,13 +67,18 @@ const GIVE_AWAY: usize = 8 << 10;
 /// Makes room in a buffer for more bytes, within the memory limit.
 #[inline]
 pub(crate) fn grow(cx: &Context<'_>, out: &mut Vec<u8>, more: usize) -> Outcome<()> {
-    if out.capacity() - out.len() >= more { Ok(()) } else { grow_cold(cx, out, more) }
+    if out.capacity() - out.len() >= more {
+        Ok(())
+    } else {
+        grow_cold(cx, out, more)
+    }
 }
 
 #[cold]
 fn grow_cold(cx: &Context<'_>, out: &mut Vec<u8>, more: usize) -> Outcome<()> {
     cx.check_size(out.len().saturating_add(more))?;
-    out.try_reserve(more).map_err(|_| cx.error_plain("not enough memory"))
+    out.try_reserve(more)
+        .map_err(|_| cx.error_plain("not enough memory"))
 }
 
 /// Appends bytes, within the memory limit.
@@ -227,9 +233,14 @@ fn rep(cx: &mut Context<'_>) -> Outcome<usize> {
     }
     // Fits: the product is at most MAX_SIZE.
     let total = unit * count as usize - separator.len();
-    let mut out = if total > GIVE_AWAY { Vec::new() } else { buffer(cx) };
+    let mut out = if total > GIVE_AWAY {
+        Vec::new()
+    } else {
+        buffer(cx)
+    };
     cx.check_size(total)?;
-    out.try_reserve_exact(total).map_err(|_| cx.error_plain("not enough memory"))?;
+    out.try_reserve_exact(total)
+        .map_err(|_| cx.error_plain("not enough memory"))?;
     if let ([c], true) = (text, separator.is_empty()) {
         cx.charge(total / 64)?;
         out.resize(total, *c);

@@ -81,7 +81,9 @@ impl PackError {
             PackError::MissingSize => b"missing size for format option 'c'".to_vec(),
             PackError::InvalidNext => b"invalid next option for option 'X'".to_vec(),
             PackError::NotPowerOfTwo => b"format asks for alignment not power of 2".to_vec(),
-            PackError::DoesNotFit(size) => format!("{size}-byte integer does not fit into Lua Integer").into_bytes(),
+            PackError::DoesNotFit(size) => {
+                format!("{size}-byte integer does not fit into Lua Integer").into_bytes()
+            }
         }
     }
 }
@@ -106,7 +108,11 @@ impl<'a> Format<'a> {
     /// Starts to read; like in the reference, a zero byte ends a format.
     pub fn new(text: &'a [u8]) -> Self {
         let end = memchr::memchr(0, text).unwrap_or(text.len());
-        Format { text: text.get(..end).unwrap_or(text), little: cfg!(target_endian = "little"), max_align: 1 }
+        Format {
+            text: text.get(..end).unwrap_or(text),
+            little: cfg!(target_endian = "little"),
+            max_align: 1,
+        }
     }
 
     /// Whether numbers are coded with the lowest byte first, as of now.
@@ -117,12 +123,16 @@ impl<'a> Format<'a> {
     /// The next option, if any, for data that is `total` bytes long so far.
     #[inline]
     pub fn next(&mut self, total: usize) -> Result<Option<Item>, PackError> {
-        let Some((&option, rest)) = self.text.split_first() else { return Ok(None) };
+        let Some((&option, rest)) = self.text.split_first() else {
+            return Ok(None);
+        };
         self.text = rest;
         let (kind, size) = self.option(option)?;
         let mut align = size;
         if kind == Kind::Align {
-            let Some((&option, rest)) = self.text.split_first() else { return Err(PackError::InvalidNext) };
+            let Some((&option, rest)) = self.text.split_first() else {
+                return Err(PackError::InvalidNext);
+            };
             self.text = rest;
             let (next, size) = self.option(option)?;
             if next == Kind::Char || size == 0 {
@@ -138,7 +148,11 @@ impl<'a> Format<'a> {
             }
             padding = total.wrapping_neg() & (align - 1);
         }
-        Ok(Some(Item { kind, size, padding }))
+        Ok(Some(Item {
+            kind,
+            size,
+            padding,
+        }))
     }
 
     fn option(&mut self, option: u8) -> Result<(Kind, usize), PackError> {
@@ -195,7 +209,11 @@ impl<'a> Format<'a> {
 
     fn int_size(&mut self, default: usize) -> Result<usize, PackError> {
         let size = self.number().unwrap_or(default);
-        if (1..=MAX_INT_SIZE).contains(&size) { Ok(size) } else { Err(PackError::SizeOutOfLimits(size)) }
+        if (1..=MAX_INT_SIZE).contains(&size) {
+            Ok(size)
+        } else {
+            Err(PackError::SizeOutOfLimits(size))
+        }
     }
 }
 
@@ -228,7 +246,12 @@ pub fn write_int(out: &mut Vec<u8>, value: u64, little: bool, size: usize, negat
 pub fn read_int(bytes: &[u8], little: bool, signed: bool) -> Result<i64, PackError> {
     let size = bytes.len();
     // Byte number i, counted from the lowest.
-    let byte = |i: usize| bytes.get(if little { i } else { size - 1 - i }).copied().unwrap_or(0);
+    let byte = |i: usize| {
+        bytes
+            .get(if little { i } else { size - 1 - i })
+            .copied()
+            .unwrap_or(0)
+    };
     let mut value: u64 = 0;
     for i in (0..size.min(WORD)).rev() {
         value = value << 8 | u64::from(byte(i));
@@ -239,7 +262,11 @@ pub fn read_int(bytes: &[u8], little: bool, signed: bool) -> Result<i64, PackErr
             value = (value ^ sign).wrapping_sub(sign);
         }
     } else {
-        let fill = if signed && (value as i64) < 0 { 0xff } else { 0 };
+        let fill = if signed && (value as i64) < 0 {
+            0xff
+        } else {
+            0
+        };
         if (WORD..size).any(|i| byte(i) != fill) {
             return Err(PackError::DoesNotFit(size));
         }
@@ -260,9 +287,17 @@ pub fn write_float(out: &mut Vec<u8>, value: f64, little: bool, single: bool) {
 /// Reads a float of four or eight bytes; 0 from any other number of bytes.
 pub fn read_float(bytes: &[u8], little: bool) -> f64 {
     if let Ok(four) = <[u8; 4]>::try_from(bytes) {
-        f64::from(if little { f32::from_le_bytes(four) } else { f32::from_be_bytes(four) })
+        f64::from(if little {
+            f32::from_le_bytes(four)
+        } else {
+            f32::from_be_bytes(four)
+        })
     } else if let Ok(eight) = <[u8; 8]>::try_from(bytes) {
-        if little { f64::from_le_bytes(eight) } else { f64::from_be_bytes(eight) }
+        if little {
+            f64::from_le_bytes(eight)
+        } else {
+            f64::from_be_bytes(eight)
+        }
     } else {
         0.0
     }
@@ -326,8 +361,14 @@ mod tests {
             }
         }
         assert_eq!(read_int(&[0xff; 3], true, false), Ok(0xff_ffff));
-        assert_eq!(read_int(&[3; 16], true, true), Err(PackError::DoesNotFit(16)));
-        assert_eq!(read_int(&[0xff; 9], true, false), Err(PackError::DoesNotFit(9)));
+        assert_eq!(
+            read_int(&[3; 16], true, true),
+            Err(PackError::DoesNotFit(16))
+        );
+        assert_eq!(
+            read_int(&[0xff; 9], true, false),
+            Err(PackError::DoesNotFit(9))
+        );
         assert!(int_fits(-128, 1) && !int_fits(128, 1) && int_fits(i64::MIN, 8));
         assert!(uint_fits(255, 1) && !uint_fits(256, 1) && uint_fits(u64::MAX, 8));
     }

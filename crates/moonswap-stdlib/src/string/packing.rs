@@ -7,7 +7,11 @@ use super::{append, buffer, grow, push_buffer, start_position};
 
 #[cold]
 fn raise(cx: &Context<'_>, error: PackError) -> Raised {
-    if error.blames_format() { cx.arg_error(0, error.message()) } else { cx.error(error.message()) }
+    if error.blames_format() {
+        cx.arg_error(0, error.message())
+    } else {
+        cx.error(error.message())
+    }
 }
 
 pub(super) fn pack(cx: &mut Context<'_>) -> Outcome<usize> {
@@ -100,7 +104,10 @@ pub(super) fn unpack(cx: &mut Context<'_>) -> Outcome<usize> {
     let too_short = || cx.arg_error(1, "data string too short");
     let mut count = 0;
     while let Some(item) = format.next(at).map_err(|error| raise(cx, error))? {
-        let rest = data.get(at..).and_then(|rest| rest.get(item.padding..)).ok_or_else(too_short)?;
+        let rest = data
+            .get(at..)
+            .and_then(|rest| rest.get(item.padding..))
+            .ok_or_else(too_short)?;
         let field = rest.get(..item.size).ok_or_else(too_short)?;
         at += item.padding + item.size;
         cx.ensure_stack(2, "too many results")?;
@@ -112,8 +119,11 @@ pub(super) fn unpack(cx: &mut Context<'_>) -> Outcome<usize> {
             Kind::Single | Kind::Double => cx.push_num(pack::read_float(field, format.little())),
             Kind::Char => cx.push_bytes(field),
             Kind::Str => {
-                let len = pack::read_int(field, format.little(), false).map_err(|error| raise(cx, error))?;
-                let text = usize::try_from(len as u64).ok().and_then(|len| rest.get(item.size..)?.get(..len));
+                let len = pack::read_int(field, format.little(), false)
+                    .map_err(|error| raise(cx, error))?;
+                let text = usize::try_from(len as u64)
+                    .ok()
+                    .and_then(|len| rest.get(item.size..)?.get(..len));
                 let text = text.ok_or_else(too_short)?;
                 cx.push_bytes(text);
                 at += text.len();

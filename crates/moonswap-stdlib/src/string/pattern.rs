@@ -11,9 +11,8 @@
 use std::fmt;
 
 use super::class::{self, ByteSet};
-
-/// Most captures a pattern can have.
-pub const MAX_CAPTURES: usize = 32;
+use super::matching::{CACHED_SETS, CachedSet, OPEN, POSITION, STEPS_PER_CHARGE, Slot};
+pub use super::matching::{Capture, MAX_CAPTURES, Meter, PatternError, State};
 
 /// Deepest recursion of the matcher.
 const MAX_DEPTH: u32 = 200;
@@ -25,71 +24,6 @@ const FAIL: usize = usize::MAX;
 /// An error is stored; give up. Not `FAIL`, so whoever tries alternatives
 /// passes it on like a match, and no path needs a second test.
 const ERROR: usize = usize::MAX - 1;
-
-/// Why a pattern could not be matched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PatternError {
-    /// The pattern ends in the middle of an escape.
-    EndsWithEscape,
-    /// A set is not closed.
-    MissingBracket,
-    /// `%b` lacks its two characters.
-    MissingBalanceArguments,
-    /// `%f` is not followed by a set.
-    MissingFrontierSet,
-    /// A reference to a capture that does not exist or is still open; holds
-    /// the number as written.
-    InvalidCaptureIndex(usize),
-    /// A `)` without its `(`.
-    InvalidCapture,
-    /// More than [`MAX_CAPTURES`] captures.
-    TooManyCaptures,
-    /// A `(` without its `)`.
-    UnfinishedCapture,
-    /// The recursion went too deep.
-    TooComplex,
-    /// The meter refused to go on.
-    OutOfSteps,
-}
-
-impl fmt::Display for PatternError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            PatternError::EndsWithEscape => "malformed pattern (ends with '%')",
-            PatternError::MissingBracket => "malformed pattern (missing ']')",
-            PatternError::MissingBalanceArguments => "malformed pattern (missing arguments to '%b')",
-            PatternError::MissingFrontierSet => "missing '[' after '%f' in pattern",
-            PatternError::InvalidCaptureIndex(index) => return write!(f, "invalid capture index %{index}"),
-            PatternError::InvalidCapture => "invalid pattern capture",
-            PatternError::TooManyCaptures => "too many captures",
-            PatternError::UnfinishedCapture => "unfinished capture",
-            PatternError::TooComplex => "pattern too complex",
-            PatternError::OutOfSteps => "pattern matching interrupted",
-        })
-    }
-}
-
-impl std::error::Error for PatternError {}
-
-/// What a capture holds after a match.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Capture {
-    /// The bytes `start..end` of the subject.
-    Bytes(usize, usize),
-    /// A position capture: an offset into the subject, counted from 0.
-    Position(usize),
-}
-
-/// Length of a capture that is still open.
-const OPEN: usize = usize::MAX;
-/// "Length" of a position capture.
-const POSITION: usize = usize::MAX - 1;
-
-#[derive(Clone, Copy, Debug)]
-struct Slot {
-    start: usize,
-    len: usize,
-}
 
 /// One item that matches a single byte.
 #[derive(Clone, Copy)]
@@ -110,95 +44,6 @@ impl Item {
     }
 }
 
-/// Decoded sets kept between attempts.
-const CACHED_SETS: usize = 4;
-
-#[derive(Clone, Copy, Debug)]
-struct CachedSet {
-    /// Where the set starts in the pattern; `usize::MAX` for none.
-    at: usize,
-    end: usize,
-    set: ByteSet,
-}
-
-/// Steps between two questions to the meter.
-const STEPS_PER_CHARGE: u64 = 8192;
-
-/// Asked now and then whether matching may go on.
-pub trait Meter {
-    /// Accounts for work done; false to stop.
-    fn charge(&self, steps: usize) -> bool;
-}
-
-/// No limit.
-impl Meter for () {
-    fn charge(&self, _steps: usize) -> bool {
-        true
-    }
-}
-
-/// What a matcher keeps from one attempt to the next; owned apart from the
-/// subject, so that a loop over matches can let go of the subject while it
-/// runs other code. Belongs to one pattern.
-#[derive(Debug)]
-pub struct State {
-    level: usize,
-    slots: [Slot; MAX_CAPTURES],
-    sets: [CachedSet; CACHED_SETS],
-    next_set: usize,
-    depth: u32,
-    steps: u64,
-    error: PatternError,
-}
-
-impl Default for State {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl State {
-    /// The state before the first attempt.
-    pub fn new() -> Self {
-        State {
-            level: 0,
-            slots: [Slot { start: 0, len: 0 }; MAX_CAPTURES],
-            sets: [CachedSet { at: usize::MAX, end: 0, set: ByteSet::EMPTY }; CACHED_SETS],
-            next_set: 0,
-            depth: 0,
-            steps: STEPS_PER_CHARGE,
-            error: PatternError::TooComplex,
-        }
-    }
-
-    /// How many values a match yields: its captures, or the whole match.
-    #[inline]
-    pub fn value_count(&self) -> usize {
-        self.level.max(1)
-    }
-
-    /// How many captures the last match made.
-    #[inline]
-    pub fn capture_count(&self) -> usize {
-        self.level
-    }
-
-    /// Capture number `index`, counted from 0, of a match of `start..end`.
-    /// A pattern without captures has the whole match as its first.
-    #[inline]
-    pub fn capture(&self, index: usize, start: usize, end: usize) -> Result<Capture, PatternError> {
-        match self.slots.get(index) {
-            Some(slot) if index < self.level => match slot.len {
-                POSITION => Ok(Capture::Position(slot.start)),
-                OPEN => Err(PatternError::UnfinishedCapture),
-                len => Ok(Capture::Bytes(slot.start, slot.start + len)),
-            },
-            _ if index == 0 => Ok(Capture::Bytes(start, end)),
-            _ => Err(PatternError::InvalidCaptureIndex(index + 1)),
-        }
-    }
-}
-
 /// A pattern put to a subject.
 pub struct Matcher<'a> {
     subject: &'a [u8],
@@ -209,15 +54,27 @@ pub struct Matcher<'a> {
 
 impl fmt::Debug for Matcher<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Matcher").field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("Matcher")
+            .field("state", &self.state)
+            .finish_non_exhaustive()
     }
 }
 
 impl<'a> Matcher<'a> {
     /// A matcher for `pattern`, without the anchor that some functions accept
     /// in front of it.
-    pub fn new(subject: &'a [u8], pattern: &'a [u8], meter: &'a dyn Meter, state: &'a mut State) -> Self {
-        Matcher { subject, pattern, meter, state }
+    pub fn new(
+        subject: &'a [u8],
+        pattern: &'a [u8],
+        meter: &'a dyn Meter,
+        state: &'a mut State,
+    ) -> Self {
+        Matcher {
+            subject,
+            pattern,
+            meter,
+            state,
+        }
     }
 
     /// Tries to match at exactly this offset; the end of the match.
@@ -280,7 +137,10 @@ impl<'a> Matcher<'a> {
     fn ask_meter(&mut self, steps: u64) -> bool {
         let used = steps.saturating_add(STEPS_PER_CHARGE - self.state.steps);
         self.state.steps = STEPS_PER_CHARGE;
-        if self.meter.charge(usize::try_from(used).unwrap_or(usize::MAX)) {
+        if self
+            .meter
+            .charge(usize::try_from(used).unwrap_or(usize::MAX))
+        {
             return true;
         }
         self.state.error = PatternError::OutOfSteps;
@@ -317,7 +177,9 @@ impl<'a> Matcher<'a> {
             if !self.spend(1) {
                 return ERROR;
             }
-            let Some(&c) = self.pattern.get(p) else { return s };
+            let Some(&c) = self.pattern.get(p) else {
+                return s;
+            };
             match c {
                 b'(' => {
                     return if self.pattern.get(p + 1) == Some(&b')') {
@@ -327,7 +189,9 @@ impl<'a> Matcher<'a> {
                     };
                 }
                 b')' => return self.close_capture(s, p + 1),
-                b'$' if p + 1 == self.pattern.len() => return if s == self.subject.len() { s } else { FAIL },
+                b'$' if p + 1 == self.pattern.len() => {
+                    return if s == self.subject.len() { s } else { FAIL };
+                }
                 ESCAPE => match self.pattern.get(p + 1) {
                     Some(b'b') => {
                         s = self.balance(s, p + 2);
@@ -346,7 +210,11 @@ impl<'a> Matcher<'a> {
                             Ok(found) => found,
                             Err(error) => return self.fail(error),
                         };
-                        let before = if s == 0 { 0 } else { self.subject.get(s - 1).copied().unwrap_or(0) };
+                        let before = if s == 0 {
+                            0
+                        } else {
+                            self.subject.get(s - 1).copied().unwrap_or(0)
+                        };
                         let after = self.subject.get(s).copied().unwrap_or(0);
                         if set.contains(before) || !set.contains(after) {
                             return FAIL;
@@ -384,7 +252,13 @@ impl<'a> Matcher<'a> {
                     }
                     p = end + 1;
                 }
-                Some(b'+') => return if here { self.expand(s, 1, &item, end + 1) } else { FAIL },
+                Some(b'+') => {
+                    return if here {
+                        self.expand(s, 1, &item, end + 1)
+                    } else {
+                        FAIL
+                    };
+                }
                 Some(b'*') => return self.expand(s, 0, &item, end + 1),
                 Some(b'-') => return self.expand_lazily(s, &item, end + 1),
                 _ if here => {
@@ -437,7 +311,10 @@ impl<'a> Matcher<'a> {
         let most = match item {
             Item::Any => rest.len(),
             Item::Byte(b) => rest.iter().position(|c| c != b).unwrap_or(rest.len()),
-            Item::Set(set) => rest.iter().position(|&c| !set.contains(c)).unwrap_or(rest.len()),
+            Item::Set(set) => rest
+                .iter()
+                .position(|&c| !set.contains(c))
+                .unwrap_or(rest.len()),
         };
         if !self.spend(most as u64 / 4) {
             return ERROR;
@@ -514,7 +391,10 @@ impl<'a> Matcher<'a> {
     }
 
     fn close_capture(&mut self, s: usize, p: usize) -> usize {
-        let Some(index) = self.state.slots[..self.state.level].iter().rposition(|slot| slot.len == OPEN) else {
+        let Some(index) = self.state.slots[..self.state.level]
+            .iter()
+            .rposition(|slot| slot.len == OPEN)
+        else {
             return self.fail(PatternError::InvalidCapture);
         };
         self.state.slots[index].len = s.saturating_sub(self.state.slots[index].start);
@@ -560,7 +440,10 @@ impl<'a> Matcher<'a> {
     /// `%1` to `%9`: the same bytes again.
     fn back_reference(&mut self, s: usize, digit: u8) -> usize {
         let number = usize::from(digit - b'0');
-        let slot = match number.checked_sub(1).and_then(|index| self.state.slots[..self.state.level].get(index)) {
+        let slot = match number
+            .checked_sub(1)
+            .and_then(|index| self.state.slots[..self.state.level].get(index))
+        {
             Some(slot) if slot.len != OPEN => *slot,
             _ => return self.fail(PatternError::InvalidCaptureIndex(number)),
         };
@@ -626,7 +509,12 @@ fn decode_set(pattern: &[u8], p: usize) -> Option<(ByteSet, usize)> {
 
 /// Whether a pattern has no special characters, so that a plain search does.
 pub fn is_literal(pattern: &[u8]) -> bool {
-    !pattern.iter().any(|c| matches!(c, b'^' | b'$' | b'*' | b'+' | b'?' | b'.' | b'(' | b'[' | b'%' | b'-'))
+    !pattern.iter().any(|c| {
+        matches!(
+            c,
+            b'^' | b'$' | b'*' | b'+' | b'?' | b'.' | b'(' | b'[' | b'%' | b'-'
+        )
+    })
 }
 
 /// Finds `needle` in `subject[from..]`; the offset into `subject`.

@@ -17,7 +17,10 @@ struct Charge<'c, 'vm> {
 
 impl<'c, 'vm> Charge<'c, 'vm> {
     fn new(cx: &'c Context<'vm>) -> Self {
-        Charge { cx, raised: Cell::new(None) }
+        Charge {
+            cx,
+            raised: Cell::new(None),
+        }
     }
 
     #[cold]
@@ -80,7 +83,10 @@ fn push_capture(
     index: usize,
     (start, end): (usize, usize),
 ) -> Outcome<()> {
-    match state.capture(index, start, end).map_err(|error| raise(cx, error))? {
+    match state
+        .capture(index, start, end)
+        .map_err(|error| raise(cx, error))?
+    {
         Capture::Bytes(start, end) => cx.push_bytes(subject.get(start..end).unwrap_or_default()),
         Capture::Position(at) => cx.push_int(at as i64 + 1),
     }
@@ -168,7 +174,11 @@ fn gmatch_step(cx: &mut Context<'_>) -> Outcome<usize> {
         return Ok(0);
     };
     let (subject, pattern) = (subject.as_bytes(), pattern.as_bytes());
-    let (mut from, last) = if position < 0 { (!position as usize, None) } else { (position as usize, Some(position as usize)) };
+    let (mut from, last) = if position < 0 {
+        (!position as usize, None)
+    } else {
+        (position as usize, Some(position as usize))
+    };
     let mut state = State::new();
     while let Some(found) = next_match(cx, subject, pattern, false, from, &mut state)? {
         if Some(found.1) == last {
@@ -205,7 +215,11 @@ pub(super) fn gsub(cx: &mut Context<'_>) -> Outcome<usize> {
     let replacement = match cx.at(2) {
         View::Integer(_) | View::Float(_) | View::String(_) => {
             let text = cx.check_str(2)?.as_bytes();
-            if memchr::memchr(b'%', text).is_some() { Replacement::Template } else { Replacement::Plain }
+            if memchr::memchr(b'%', text).is_some() {
+                Replacement::Template
+            } else {
+                Replacement::Plain
+            }
         }
         View::Table(_) => Replacement::Table,
         View::Function(_) => Replacement::Function,
@@ -223,7 +237,9 @@ pub(super) fn gsub(cx: &mut Context<'_>) -> Outcome<usize> {
     let mut last = None;
     while count < limit {
         let (anchor, pattern) = anchored(bytes(cx, 1));
-        let Some(found) = next_match(cx, bytes(cx, 0), pattern, anchor, from, &mut state)? else { break };
+        let Some(found) = next_match(cx, bytes(cx, 0), pattern, anchor, from, &mut state)? else {
+            break;
+        };
         let (start, end) = found;
         if Some(end) == last {
             // An empty match right after the last one does not count.
@@ -231,7 +247,11 @@ pub(super) fn gsub(cx: &mut Context<'_>) -> Outcome<usize> {
             continue;
         }
         count += 1;
-        append(cx, &mut out, bytes(cx, 0).get(copied..start).unwrap_or_default())?;
+        append(
+            cx,
+            &mut out,
+            bytes(cx, 0).get(copied..start).unwrap_or_default(),
+        )?;
         changed |= add_value(cx, &mut out, replacement, &state, found)?;
         (from, copied, last) = (end, end, Some(end));
         if anchor {
@@ -286,7 +306,11 @@ fn add_value(
     let value = cx.at(cx.height().saturating_sub(1));
     let changed = match value {
         View::Nil | View::Boolean(false) => {
-            append(cx, out, bytes(cx, 0).get(found.0..found.1).unwrap_or_default())?;
+            append(
+                cx,
+                out,
+                bytes(cx, 0).get(found.0..found.1).unwrap_or_default(),
+            )?;
             false
         }
         View::String(text) => {
@@ -311,7 +335,12 @@ fn add_value(
 }
 
 /// Appends the replacement string with its references filled in.
-fn add_template(cx: &Context<'_>, out: &mut Vec<u8>, state: &State, found: (usize, usize)) -> Outcome<()> {
+fn add_template(
+    cx: &Context<'_>,
+    out: &mut Vec<u8>,
+    state: &State,
+    found: (usize, usize),
+) -> Outcome<()> {
     let subject = bytes(cx, 0);
     let mut rest = bytes(cx, 2);
     while let Some(at) = memchr::memchr(b'%', rest) {
@@ -321,8 +350,13 @@ fn add_template(cx: &Context<'_>, out: &mut Vec<u8>, state: &State, found: (usiz
             Some(b'0') => append(cx, out, subject.get(found.0..found.1).unwrap_or_default())?,
             Some(&digit @ b'1'..=b'9') => {
                 let index = usize::from(digit - b'1');
-                match state.capture(index, found.0, found.1).map_err(|error| raise(cx, error))? {
-                    Capture::Bytes(start, end) => append(cx, out, subject.get(start..end).unwrap_or_default())?,
+                match state
+                    .capture(index, found.0, found.1)
+                    .map_err(|error| raise(cx, error))?
+                {
+                    Capture::Bytes(start, end) => {
+                        append(cx, out, subject.get(start..end).unwrap_or_default())?
+                    }
                     Capture::Position(at) => write_int(at as i64 + 1, out),
                 }
             }
