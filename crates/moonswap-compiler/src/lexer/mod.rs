@@ -50,7 +50,12 @@ impl Token {
     /// Stands for "no token yet".
     pub(crate) const START: Token = Token {
         kind: TokenKind::Eof,
-        span: Span { start: 0, end: 0, line: 1, column: 1 },
+        span: Span {
+            start: 0,
+            end: 0,
+            line: 1,
+            column: 1,
+        },
         end_line: 1,
         payload: Payload::None,
     };
@@ -155,7 +160,12 @@ impl<'s> Lexer<'s> {
     }
 
     fn token(&self, kind: TokenKind, span: Span, payload: Payload) -> Token {
-        Token { kind, span, end_line: self.line, payload }
+        Token {
+            kind,
+            span,
+            end_line: self.line,
+            payload,
+        }
     }
 
     /// The span of a range that begins on the current line. Offsets fit: the
@@ -177,7 +187,9 @@ impl<'s> Lexer<'s> {
         self.inner.bump(length);
         if let Some(id) = comment.strip_prefix(b"@id")
             && id.first().is_some_and(u8::is_ascii_whitespace)
-            && let Some(name) = id.split(u8::is_ascii_whitespace).find(|word| !word.is_empty())
+            && let Some(name) = id
+                .split(u8::is_ascii_whitespace)
+                .find(|word| !word.is_empty())
         {
             self.annotation = Some((self.intern(name), self.line));
         }
@@ -191,7 +203,11 @@ impl<'s> Lexer<'s> {
         n_other: u32,
         value: Option<&mut Vec<u8>>,
     ) -> Parse<()> {
-        let what: &[u8] = if value.is_some() { b"string" } else { b"comment" };
+        let what: &[u8] = if value.is_some() {
+            b"string"
+        } else {
+            b"comment"
+        };
         let level = (opening.end - opening.start - n_other) as usize;
         match string::long_bracket(self.inner.remainder(), level, value) {
             Ok(scanned) => {
@@ -255,19 +271,28 @@ impl<'s> Lexer<'s> {
     /// The string whose value is in the buffer and which ends here.
     fn string_token(&mut self, opening: Span) -> Token {
         let symbol = intern(&mut self.symbols, &mut self.symbol_index, &self.buffer);
-        let span = Span { end: self.inner.span().end as u32, ..opening };
+        let span = Span {
+            end: self.inner.span().end as u32,
+            ..opening
+        };
         self.token(TokenKind::String, span, Payload::Symbol(symbol))
     }
 
     /// An error that is about `token`: `chunk:line: message near 'token'`.
     pub(crate) fn error_near(&self, message: &[u8], token: &Token) -> Box<CompileError> {
-        let span = Span { line: token.end_line, ..token.span };
+        let span = Span {
+            line: token.end_line,
+            ..token.span
+        };
         self.error(message, self.near(token).as_deref(), span)
     }
 
     /// An error that names no token, at the place of `token`.
     pub(crate) fn error_at(&self, message: &[u8], token: &Token) -> Box<CompileError> {
-        let span = Span { line: token.end_line, ..token.span };
+        let span = Span {
+            line: token.end_line,
+            ..token.span
+        };
         self.error(message, None, span)
     }
 

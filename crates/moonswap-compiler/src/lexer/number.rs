@@ -12,7 +12,9 @@ use super::Payload;
 pub(super) fn numeral(text: &[u8]) -> Option<Payload> {
     // Most numerals are short decimal integers.
     if text.len() < 10 && text.iter().all(u8::is_ascii_digit) {
-        let value = text.iter().fold(0, |n, digit| n * 10 + i64::from(digit - b'0'));
+        let value = text
+            .iter()
+            .fold(0, |n, digit| n * 10 + i64::from(digit - b'0'));
         return Some(Payload::Integer(value));
     }
     Some(match moonswap_number::parse(text)? {

@@ -64,7 +64,11 @@ pub(super) fn long_bracket(
             let rest = &text[at + 1..];
             let n_equals = rest.iter().take(level).take_while(|&&b| b == b'=').count();
             if n_equals == level && rest.get(level) == Some(&b']') {
-                return Ok(Scanned { length: at + level + 2, line_start, n_lines });
+                return Ok(Scanned {
+                    length: at + level + 2,
+                    line_start,
+                    n_lines,
+                });
             }
             // What follows may itself begin the closing bracket: `]=]==]`.
             if let Some(value) = value.as_deref_mut() {
@@ -84,7 +88,13 @@ pub(super) fn long_bracket(
 
 /// Reads a quoted string after its opening `quote`; its value goes to `value`.
 pub(super) fn quoted(text: &[u8], quote: u8, value: &mut Vec<u8>) -> Result<Scanned, BadString> {
-    let mut reader = Quoted { text, at: 0, value, n_lines: 0, line_start: None };
+    let mut reader = Quoted {
+        text,
+        at: 0,
+        value,
+        n_lines: 0,
+        line_start: None,
+    };
     loop {
         let rest = &reader.text[reader.at..];
         // A newline ends a string too early; it is looked for only in front of
@@ -125,12 +135,21 @@ impl Quoted<'_> {
     }
 
     fn fail(&self, message: &'static str, shown: std::ops::Range<usize>) -> BadString {
-        BadString { message, at_eof: false, n_lines: self.n_lines, length: self.at, shown }
+        BadString {
+            message,
+            at_eof: false,
+            n_lines: self.n_lines,
+            length: self.at,
+            shown,
+        }
     }
 
     fn unfinished(&self) -> BadString {
         let here = self.at..self.at;
-        BadString { at_eof: true, ..self.fail("unfinished string", here) }
+        BadString {
+            at_eof: true,
+            ..self.fail("unfinished string", here)
+        }
     }
 
     /// Refuses the escape sequence that began at `start`; the message shows it

@@ -163,7 +163,13 @@ impl Parser<'_> {
                 }
                 TokenKind::LeftParen | TokenKind::String | TokenKind::LeftBrace => {
                     let (args, span) = self.arguments()?;
-                    self.push(Expr::Call { callee: object, args }, span)
+                    self.push(
+                        Expr::Call {
+                            callee: object,
+                            args,
+                        },
+                        span,
+                    )
                 }
                 _ => return Ok(object),
             };
@@ -214,7 +220,11 @@ impl Parser<'_> {
                 break;
             }
         }
-        self.expect_closing(TokenKind::RightBrace, TokenKind::LeftBrace, opening.end_line)?;
+        self.expect_closing(
+            TokenKind::RightBrace,
+            TokenKind::LeftBrace,
+            opening.end_line,
+        )?;
         let span = self.span_from(opening.span);
         Ok(self.push(Expr::Table(items), span))
     }

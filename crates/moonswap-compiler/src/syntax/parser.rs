@@ -26,7 +26,9 @@ impl ParseLimits {
 
 impl Default for ParseLimits {
     fn default() -> Self {
-        ParseLimits { levels: Self::MAX_LEVELS }
+        ParseLimits {
+            levels: Self::MAX_LEVELS,
+        }
     }
 }
 
@@ -156,7 +158,9 @@ impl Parser<'_> {
             return self.expected(kind);
         }
         let (kind, opening) = (kind.text(), opening.text());
-        self.error(&format!("{kind} expected (to close {opening} at line {line})"))
+        self.error(&format!(
+            "{kind} expected (to close {opening} at line {line})"
+        ))
     }
 
     /// Goes over a name.
@@ -202,7 +206,10 @@ impl Parser<'_> {
 
     /// The span from a first token to the last one that was gone over.
     pub(super) fn span_from(&self, first: Span) -> Span {
-        Span { end: self.previous_end.max(first.end), ..first }
+        Span {
+            end: self.previous_end.max(first.end),
+            ..first
+        }
     }
 
     pub(super) fn push(&mut self, expr: Expr, span: Span) -> ExprId {
@@ -234,7 +241,10 @@ impl Parser<'_> {
                 _ => statements.push(self.statement()?),
             }
         }
-        Ok(Block { statements, end: self.token.span })
+        Ok(Block {
+            statements,
+            end: self.token.span,
+        })
     }
 
     /// `funcbody ::= '(' [parlist] ')' block end`. `keyword` is the token

@@ -31,7 +31,10 @@ impl Parser<'_> {
             _ => self.expression_statement()?,
         };
         self.leave();
-        Ok(Statement { kind, span: self.span_from(first) })
+        Ok(Statement {
+            kind,
+            span: self.span_from(first),
+        })
     }
 
     fn if_statement(&mut self) -> Parse<StatementKind> {
@@ -95,7 +98,14 @@ impl Parser<'_> {
                     None
                 };
                 let body = self.for_body(line)?;
-                Ok(StatementKind::NumericFor { variable, variable_span, start, limit, step, body })
+                Ok(StatementKind::NumericFor {
+                    variable,
+                    variable_span,
+                    start,
+                    limit,
+                    step,
+                    body,
+                })
             }
             TokenKind::Comma | TokenKind::In => {
                 let mut names = vec![(variable, variable_span)];
@@ -105,7 +115,11 @@ impl Parser<'_> {
                 self.expect(TokenKind::In)?;
                 let values = self.expression_list()?;
                 let body = self.for_body(line)?;
-                Ok(StatementKind::GenericFor { names, values, body })
+                Ok(StatementKind::GenericFor {
+                    names,
+                    values,
+                    body,
+                })
             }
             _ => Err(self.error("'=' or 'in' expected")),
         }
@@ -149,7 +163,11 @@ impl Parser<'_> {
             self.advance()?;
             let (name, name_span) = self.expect_name()?;
             let function = self.function_body(keyword, false, None)?;
-            return Ok(StatementKind::LocalFunction { name, name_span, function });
+            return Ok(StatementKind::LocalFunction {
+                name,
+                name_span,
+                function,
+            });
         }
         let mut names = Vec::new();
         let mut has_close = false;
@@ -255,4 +273,3 @@ impl Parser<'_> {
         }
     }
 }
-
