@@ -8,8 +8,9 @@
 Each program is run by all interpreters in turn, round after round, so that a
 change of the machine's speed meets all of them alike.  A run costs the user
 plus system time that the kernel accounts to it; the smallest over the rounds
-counts.  Peak memory is the kernel's ru_maxrss.  A ratio below 1 means faster
-(or smaller) than the reference.
+counts.  Peak memory is the kernel's ru_maxrss; it can not fall below that of
+this process, which the child is forked from, so smaller peaks show as "-".  A
+ratio below 1 means faster (or smaller) than the reference.
 
 Exit code: 0, or 1 when a program failed, printed something else than the
 reference, or a gate was exceeded.
@@ -19,6 +20,7 @@ import json
 import math
 import os
 import re
+import resource
 import shlex
 import shutil
 import statistics
@@ -48,7 +50,7 @@ def run(command, cwd, cpu, timeout):
         if cpu is not None:
             os.sched_setaffinity(0, {cpu})
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        child = subprocess.Popen(["timeout", str(timeout)] + command if timeout else command,
+        child = subprocess.Popen(["timeout", "-s", "KILL", str(timeout)] + command if timeout else command,
                                  cwd=cwd, stdin=subprocess.DEVNULL,
                                  stdout=out, stderr=err, preexec_fn=prepare)
         _, status, usage = os.wait4(child.pid, 0)
@@ -100,6 +102,7 @@ def main():
         sys.exit("no program selected")
 
     rows, complaints = [], []
+    floor = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1.05
     print(f"{'program':18}{'class':22}{'ref s':>7}" + "".join(f"{r:>10}{'rss':>7}" for r in rivals), flush=True)
     for file, klass, args in programs:
         seconds = {name: [] for name in interpreters}
@@ -125,7 +128,8 @@ def main():
         best = {n: min(s) if s and n not in failed else None for n, s in seconds.items()}
         base = best["reference"]
         ratio = {n: best[n] / base if best[n] and base else None for n in rivals}
-        memory = {n: peak[n] / peak["reference"] if best[n] and peak["reference"] else None for n in rivals}
+        memory = {n: peak[n] / peak["reference"] if best[n] and peak["reference"] > floor else None
+                  for n in rivals}
         rows.append({"program": file, "class": klass, "seconds": seconds, "best": best, "ratio": ratio,
                      "peak_kib": peak, "memory_ratio": memory})
         print(f"{file[:-4]:18}{klass:22}{base or math.nan:7.3f}"

@@ -1,5 +1,5 @@
 -- Binary trees: many short-lived small tables under one long-lived tree.
-local depth = tonumber(arg and arg[1]) or 16
+local depth = tonumber(arg and arg[1]) or 15
 local function bottomup(d)
   if d == 0 then return {} end
   d = d - 1
@@ -11,7 +11,7 @@ local function check(tree)
 end
 local long = bottomup(depth)
 for d = 4, depth, 4 do
-  local count, sum = 1 << (depth - d + 4), 0
+  local count, sum = 1 << (depth - d + 5), 0
   for _ = 1, count do sum = sum + check(bottomup(d)) end
   print(count, d, sum)
 end

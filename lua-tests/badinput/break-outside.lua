@@ -1,0 +1,2 @@
+-- expect: break outside a loop at line 2
+break

@@ -1,0 +1,2 @@
+-- expect: 'for' limit must be a number
+for i = 1, {} do end
