@@ -1,2 +1,2 @@
--- expect: break outside a loop at line 2
+-- expect: break outside loop at line 2
 break

@@ -1,2 +1,2 @@
--- expect: attempt to perform 'n//0'
+-- expect: attempt to divide by zero
 return 1 // 0

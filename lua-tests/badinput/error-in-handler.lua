@@ -1,4 +1,4 @@
--- expect: C stack overflow
+-- expect: error in error handling
 local function handler(m) error(m) end
 local ok, message = xpcall(error, handler, "first")
-error(message == nil and "C stack overflow" or message, 0)
+error(message, 0)

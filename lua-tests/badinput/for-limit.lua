@@ -1,2 +1,2 @@
--- expect: 'for' limit must be a number
+-- expect: bad 'for' limit (number expected, got table)
 for i = 1, {} do end
