@@ -1,0 +1,1 @@
+//! Heap check for tests (filled in below).
