@@ -152,7 +152,7 @@ impl Heap {
         (pause.min(isize::MAX as usize) as isize).max(FLOOR)
     }
 
-    unsafe fn begin_cycle(&mut self, roots: &dyn Roots) {
+    pub(super) unsafe fn begin_cycle(&mut self, roots: &dyn Roots) {
         debug_assert!(self.phase == Phase::Pause);
         self.phase = Phase::Mark;
         self.marker.begin();
@@ -218,7 +218,7 @@ impl Heap {
     }
 
     /// End of marking, in one piece.
-    unsafe fn atomic(&mut self, roots: &dyn Roots) {
+    pub(super) unsafe fn atomic(&mut self, roots: &dyn Roots) {
         // SAFETY: by the caller of `step`; nothing allocated is freed before
         // the phase changes.
         unsafe {
@@ -283,7 +283,7 @@ impl Heap {
         }
     }
 
-    fn finish_sweep(&mut self) {
+    pub(super) fn finish_sweep(&mut self) {
         while self.phase == Phase::Sweep {
             self.sweep_some(usize::MAX);
         }

@@ -202,6 +202,14 @@ impl Heap {
         true
     }
 
+    /// Calls `f` for every large part.
+    pub(super) fn for_each_large(&self, mut f: impl FnMut(*mut Header)) {
+        for large in &self.large {
+            // SAFETY: L2.
+            f(unsafe { &raw mut (*large.start).header });
+        }
+    }
+
     /// Gives all large parts back.
     ///
     /// # Safety

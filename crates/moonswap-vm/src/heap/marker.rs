@@ -85,6 +85,11 @@ impl Marker {
         self.open_upvalues.clear();
     }
 
+    /// Addresses of objects that are marked but not traversed completely.
+    pub(super) fn unfinished(&self) -> std::collections::HashSet<usize> {
+        self.gray.iter().map(|&h| h as usize).chain(self.slices.iter().map(|s| s.table as usize)).collect()
+    }
+
     /// Gives the memory of unusually big stacks back.
     pub(super) fn end(&mut self) {
         self.gray.shrink_to(64 * 1024);
