@@ -86,7 +86,12 @@ fn layout() -> Layout {
 
 impl Pool {
     pub(super) fn new() -> Self {
-        Self { empty: Vec::new(), regions: Vec::new(), region_left: 0, n_blocks: 0 }
+        Self {
+            empty: Vec::new(),
+            regions: Vec::new(),
+            region_left: 0,
+            n_blocks: 0,
+        }
     }
 
     fn system() -> *mut u8 {
@@ -134,7 +139,13 @@ impl Pool {
 
 impl Class {
     pub(super) fn new() -> Self {
-        Self { blocks: Vec::new(), adopt: 0, sweep: 0, sweep_end: 0, carving: usize::MAX }
+        Self {
+            blocks: Vec::new(),
+            adopt: 0,
+            sweep: 0,
+            sweep_end: 0,
+            carving: usize::MAX,
+        }
     }
 
     /// Marking has ended: every block is to be swept, in address order.
@@ -154,7 +165,13 @@ impl Block {
     ///
     /// # Safety
     /// B1, B3.
-    unsafe fn sweep(&mut self, cell: usize, epoch: u8, strings: Option<&mut Interner>, poison: bool) -> usize {
+    unsafe fn sweep(
+        &mut self,
+        cell: usize,
+        epoch: u8,
+        strings: Option<&mut Interner>,
+        poison: bool,
+    ) -> usize {
         // SAFETY: B1: every cell below bump has a header; B3: unmarked is dead.
         unsafe {
             let mut head: *mut Cell = ptr::null_mut();
@@ -208,7 +225,11 @@ pub(super) unsafe fn drop_string(s: *mut StringObject, strings: &mut Interner) {
             strings.remove((*s).header.word, s);
         } else if (*s).header.flags & StringObject::EXTERNAL != 0 {
             let fields = (&raw mut (*s).data).cast::<usize>();
-            drop(Vec::from_raw_parts(*fields as *mut u8, (*s).len, *fields.add(1)));
+            drop(Vec::from_raw_parts(
+                *fields as *mut u8,
+                (*s).len,
+                *fields.add(1),
+            ));
         }
     }
 }
@@ -270,7 +291,11 @@ impl Heap {
                     for i in 0..n {
                         let p = first.add(i * cell);
                         p.cast::<u64>().write(0);
-                        (*p.cast::<Cell>()).next = if i + 1 < n { p.add(cell).cast() } else { ptr::null_mut() };
+                        (*p.cast::<Cell>()).next = if i + 1 < n {
+                            p.add(cell).cast()
+                        } else {
+                            ptr::null_mut()
+                        };
                     }
                     self.free[class] = (*first.cast::<Cell>()).next;
                     first
@@ -345,7 +370,9 @@ impl Heap {
                 let block = &mut c.blocks[i];
                 let bytes = block.bump as usize;
                 // SAFETY: B3.
-                let live = unsafe { block.sweep(class_size(class), self.marker.epoch, strings, self.poison) };
+                let live = unsafe {
+                    block.sweep(class_size(class), self.marker.epoch, strings, self.poison)
+                };
                 if live == 0 && block.whole {
                     // SAFETY: B4: no live cell; the block is not being carved
                     // (begin_sweep) and its descriptor is cleared.
@@ -389,7 +416,13 @@ impl Heap {
         for (class, c) in self.classes.iter().enumerate() {
             for block in &c.blocks {
                 let cell = class_size(class);
-                for at in (0..if block.start.is_null() { 0 } else { block.bump as usize }).step_by(cell) {
+                for at in (0..if block.start.is_null() {
+                    0
+                } else {
+                    block.bump as usize
+                })
+                    .step_by(cell)
+                {
                     // SAFETY: B1.
                     unsafe {
                         let h = block.start.add(at).cast::<Header>();
@@ -416,10 +449,16 @@ impl Heap {
                 // SAFETY: by the caller.
                 unsafe {
                     let cell = class_size(class);
-                    let end = if class >= LEAF { block.bump as usize } else { 0 };
+                    let end = if class >= LEAF {
+                        block.bump as usize
+                    } else {
+                        0
+                    };
                     for at in (0..end).step_by(cell) {
                         let s = block.start.add(at).cast::<StringObject>();
-                        if (*s).header.kind == Kind::String && (*s).header.flags & StringObject::EXTERNAL != 0 {
+                        if (*s).header.kind == Kind::String
+                            && (*s).header.flags & StringObject::EXTERNAL != 0
+                        {
                             drop_string(s, strings);
                         }
                     }

@@ -20,6 +20,13 @@ const _: () = assert!(
         && offset_of!(Version, header) == 0
 );
 
+/// # Safety
+/// X1.
+unsafe fn object<'a, T>(h: *mut Header) -> &'a T {
+    // SAFETY: X1; the reference is used at once.
+    unsafe { &*h.cast::<T>() }
+}
+
 /// Bytes a boxed object stands for.
 ///
 /// # Safety
@@ -28,15 +35,19 @@ pub(super) unsafe fn boxed_size(h: *mut Header) -> usize {
     // SAFETY: X1.
     unsafe {
         match (*h).kind {
-            Kind::Native => size_of::<Native>() + (&(*h.cast::<Native>()).upvalues).len() * 16,
-            Kind::UserData => size_of::<UserData>() + (&(*h.cast::<UserData>()).user_values).len() * 16 + 32,
-            Kind::Coroutine => size_of::<Coroutine>() + (&(*h.cast::<Coroutine>()).stack).capacity() * 16,
+            Kind::Native => size_of::<Native>() + object::<Native>(h).upvalues.len() * 16,
+            Kind::UserData => {
+                size_of::<UserData>() + object::<UserData>(h).user_values.len() * 16 + 32
+            }
+            Kind::Coroutine => {
+                size_of::<Coroutine>() + object::<Coroutine>(h).stack.capacity() * 16
+            }
             Kind::Slot => size_of::<PrototypeSlot>(),
             Kind::Version => {
                 let v = &*h.cast::<Version>();
                 size_of::<Version>() + v.code.len() * 8 + v.children.len() * 8
             }
-            Kind::Instance => size_of::<Instance>() + (&(*h.cast::<Instance>()).cells).capacity() * 32,
+            Kind::Instance => size_of::<Instance>() + object::<Instance>(h).cells.capacity() * 32,
             _ => 0,
         }
     }

@@ -11,7 +11,13 @@ use crate::value::Value;
 
 unsafe fn value_of(h: *mut Header) -> Value {
     // SAFETY: F1; only tables and userdata are registered.
-    unsafe { if (*h).kind == Kind::Table { Value::table(h.cast()) } else { Value::userdata(h.cast()) } }
+    unsafe {
+        if (*h).kind == Kind::Table {
+            Value::table(h.cast())
+        } else {
+            Value::userdata(h.cast())
+        }
+    }
 }
 
 impl Heap {

@@ -45,7 +45,11 @@ pub(crate) const fn is_small(bytes: usize) -> bool {
 /// Bytes a part of so many data bytes takes from the heap.
 #[inline(always)]
 pub(crate) const fn footprint(bytes: usize) -> usize {
-    if is_small(bytes) { class_size(class_of(bytes + PART_HEADER)) } else { bytes + size_of::<Prefix>() }
+    if is_small(bytes) {
+        class_size(class_of(bytes + PART_HEADER))
+    } else {
+        bytes + size_of::<Prefix>()
+    }
 }
 
 impl Heap {
@@ -72,14 +76,22 @@ impl Heap {
             if is_small(bytes) {
                 let cell = self.alloc(class_of(bytes + PART_HEADER));
                 let mark = self.mark_for(owner, bytes);
-                cell.cast::<Header>().write(Header { kind: Kind::Part, mark, flags: 0, extra: 0, word: 0 });
+                cell.cast::<Header>().write(Header {
+                    kind: Kind::Part,
+                    mark,
+                    flags: 0,
+                    extra: 0,
+                    word: 0,
+                });
                 return cell.add(PART_HEADER);
             }
             let size = bytes + size_of::<Prefix>();
             if self.check_large(size).is_err() {
                 return ptr::null_mut();
             }
-            let Some(layout) = layout(size) else { return ptr::null_mut() };
+            let Some(layout) = layout(size) else {
+                return ptr::null_mut();
+            };
             let start = alloc(layout).cast::<Prefix>();
             if start.is_null() {
                 return ptr::null_mut();
@@ -87,7 +99,13 @@ impl Heap {
             let mark = self.mark_for(owner, bytes);
             start.write(Prefix {
                 index: self.large.len(),
-                header: Header { kind: Kind::Part, mark, flags: 0, extra: 0, word: 0 },
+                header: Header {
+                    kind: Kind::Part,
+                    mark,
+                    flags: 0,
+                    extra: 0,
+                    word: 0,
+                },
             });
             self.large.push(Large { start, size });
             self.charge(size);
@@ -108,13 +126,18 @@ impl Heap {
             if self.check_large(new_size.saturating_sub(old_size)).is_err() {
                 return ptr::null_mut();
             }
-            let (Some(before), Some(_)) = (layout(old_size), layout(new_size)) else { return ptr::null_mut() };
+            let (Some(before), Some(_)) = (layout(old_size), layout(new_size)) else {
+                return ptr::null_mut();
+            };
             let moved = realloc(start.cast(), before, new_size).cast::<Prefix>();
             if moved.is_null() {
                 return ptr::null_mut();
             }
             let index = (*moved).index;
-            self.large[index] = Large { start: moved, size: new_size };
+            self.large[index] = Large {
+                start: moved,
+                size: new_size,
+            };
             if self.phase == Phase::Mark && (*moved).header.mark == self.marker.epoch {
                 self.marker.live = (self.marker.live + new_size).saturating_sub(old_size);
             }
@@ -167,7 +190,10 @@ impl Heap {
     /// Copies the entry `from` over the entry `to`.
     unsafe fn move_large(&mut self, from: usize, to: usize) {
         if from != to {
-            let entry = Large { start: self.large[from].start, size: self.large[from].size };
+            let entry = Large {
+                start: self.large[from].start,
+                size: self.large[from].size,
+            };
             // SAFETY: L2; the entry is live.
             unsafe { (*entry.start).index = to };
             self.large[to] = entry;

@@ -16,15 +16,19 @@ use super::part::{CLASS_SHIFT, INLINE_ARRAY, INLINE_NODES, array_bytes, node_byt
 use super::weak::Weak;
 use crate::meta_event::Event;
 use crate::object::{
-    Closure, Coroutine, Header, Instance, Kind, Native, Node, PrototypeSlot, StringObject, Table, Upvalue, UserData,
-    Version,
+    Closure, Coroutine, Header, Instance, Kind, Native, Node, PrototypeSlot, StringObject, Table,
+    Upvalue, UserData, Version,
 };
 use crate::table::{get_short, node_count, tag_at};
 use crate::value::{Value, tag};
 
 /// Entries traversed at a time: a table of 10^6 entries in one piece is a
-/// pause of 5 to 15 ms.
-pub(super) const SLICE: usize = 1024;
+/// pause of 5 to 15 ms. Tiny in debug tests, so that slicing is met often.
+pub(super) const SLICE: usize = if cfg!(all(test, debug_assertions)) {
+    8
+} else {
+    1024
+};
 /// In tables up to this size, string keys of removed entries are kept, so that
 /// setting the field again reuses its node (and caches of it stay valid).
 const KEEP_KEYS: usize = 64;
@@ -87,7 +91,11 @@ impl Marker {
 
     /// Addresses of objects that are marked but not traversed completely.
     pub(super) fn unfinished(&self) -> std::collections::HashSet<usize> {
-        self.gray.iter().map(|&h| h as usize).chain(self.slices.iter().map(|s| s.table as usize)).collect()
+        self.gray
+            .iter()
+            .map(|&h| h as usize)
+            .chain(self.slices.iter().map(|s| s.table as usize))
+            .collect()
     }
 
     /// Gives the memory of unusually big stacks back.
@@ -110,8 +118,17 @@ impl Marker {
         // SAFETY: by the caller.
         unsafe {
             let metatable = (*t).metatable;
-            let weak = if metatable.is_null() { Weak::No } else { self.weak_mode(metatable) };
-            self.slices.push(Slice { table: t, weak, array: 0, node: 0 });
+            let weak = if metatable.is_null() {
+                Weak::No
+            } else {
+                self.weak_mode(metatable)
+            };
+            self.slices.push(Slice {
+                table: t,
+                weak,
+                array: 0,
+                node: 0,
+            });
         }
     }
 
@@ -244,7 +261,9 @@ impl Marker {
                         self.mark_nullable(cell);
                     }
                 }
-                Kind::String | Kind::Part | Kind::Free => debug_assert!(false, "gray {:?}", (*h).kind),
+                Kind::String | Kind::Part | Kind::Free => {
+                    debug_assert!(false, "gray {:?}", (*h).kind)
+                }
             }
         }
     }
@@ -343,7 +362,12 @@ impl Marker {
                     self.weak.push(t);
                 }
             }
-            let slice = Slice { table: t, weak, array: 0, node: 0 };
+            let slice = Slice {
+                table: t,
+                weak,
+                array: 0,
+                node: 0,
+            };
             self.traverse_slice(slice);
         }
     }

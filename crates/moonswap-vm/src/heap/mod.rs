@@ -42,9 +42,13 @@ pub(crate) use self::marker::Marker;
 use self::block::{Cell, Class, Pool};
 use self::class::{N_CLASSES, class_of, class_size};
 use self::large::Large;
-use self::part::{CLASS_SHIFT, INLINE_ARRAY, INLINE_NODES, MAX_TABLE_CELL, array_bytes, node_bytes};
+use self::part::{
+    CLASS_SHIFT, INLINE_ARRAY, INLINE_NODES, MAX_TABLE_CELL, array_bytes, node_bytes,
+};
 use crate::meta_event::Event;
-use crate::object::{Closure, Coroutine, Header, Kind, PrototypeSlot, StringObject, Table, Upvalue};
+use crate::object::{
+    Closure, Coroutine, Header, Kind, PrototypeSlot, StringObject, Table, Upvalue,
+};
 use crate::safepoint::PollHandle;
 use crate::string::intern::Interner;
 use crate::table::empty_nodes;
@@ -199,7 +203,7 @@ impl Heap {
         {
             self.limit_exceeded = true;
         }
-        if self.running {
+        if self.running || self.limit_exceeded {
             self.requested = true;
             self.poll.request();
         }
@@ -252,7 +256,11 @@ impl Heap {
     }
 
     fn new_sized_table(&mut self, n_array: usize, n_hash: usize) -> *mut Table {
-        let n_nodes = if n_hash == 0 { 0 } else { n_hash.min(1 << 30).next_power_of_two() };
+        let n_nodes = if n_hash == 0 {
+            0
+        } else {
+            n_hash.min(1 << 30).next_power_of_two()
+        };
         let mut size = size_of::<Table>();
         let mut extra = 0;
         if n_nodes != 0 && n_nodes <= 8 {
@@ -281,8 +289,16 @@ impl Heap {
                 (*t).array = t.cast::<u8>().add(array_at).cast();
                 (*t).array_cap = ((class_size(class) - array_at) / 9) as u32;
             }
-            let rest_array = if extra & INLINE_ARRAY == 0 { n_array } else { 0 };
-            let rest_nodes = if extra & INLINE_NODES == 0 { n_nodes } else { 0 };
+            let rest_array = if extra & INLINE_ARRAY == 0 {
+                n_array
+            } else {
+                0
+            };
+            let rest_nodes = if extra & INLINE_NODES == 0 {
+                n_nodes
+            } else {
+                0
+            };
             if rest_array | rest_nodes != 0 {
                 // Presizing is a hint: without memory the table stays small.
                 let _ = crate::table::reserve(self, t, rest_array, rest_nodes);
@@ -293,8 +309,14 @@ impl Heap {
 
     /// A closure; its captured variables are still null.
     #[inline]
-    pub(crate) fn new_closure(&mut self, slot: *mut PrototypeSlot, n_upvalues: usize) -> *mut Closure {
-        let c = self.alloc(class_of(closure_size(n_upvalues))).cast::<Closure>();
+    pub(crate) fn new_closure(
+        &mut self,
+        slot: *mut PrototypeSlot,
+        n_upvalues: usize,
+    ) -> *mut Closure {
+        let c = self
+            .alloc(class_of(closure_size(n_upvalues)))
+            .cast::<Closure>();
         // SAFETY: the cell has room for n pointers behind the two fields.
         unsafe {
             (&raw mut (*c).header).write(header(Kind::Closure, n_upvalues as u32));
@@ -308,10 +330,21 @@ impl Heap {
 
     /// A captured variable that lives in a stack slot.
     #[inline]
-    pub(crate) fn new_open_upvalue(&mut self, slot: *mut Value, next: *mut Upvalue) -> *mut Upvalue {
+    pub(crate) fn new_open_upvalue(
+        &mut self,
+        slot: *mut Value,
+        next: *mut Upvalue,
+    ) -> *mut Upvalue {
         let u = self.alloc(class_of(size_of::<Upvalue>())).cast::<Upvalue>();
         // SAFETY: the cell has the size of an upvalue.
-        unsafe { u.write(Upvalue { header: header(Kind::Upvalue, 0), value: slot, closed: Value::NIL, next_open: next }) };
+        unsafe {
+            u.write(Upvalue {
+                header: header(Kind::Upvalue, 0),
+                value: slot,
+                closed: Value::NIL,
+                next_open: next,
+            })
+        };
         u
     }
 
@@ -398,7 +431,13 @@ impl Heap {
 /// A fresh (white) header.
 #[inline(always)]
 pub(crate) const fn header(kind: Kind, word: u32) -> Header {
-    Header { kind, mark: 0, flags: 0, extra: 0, word }
+    Header {
+        kind,
+        mark: 0,
+        flags: 0,
+        extra: 0,
+        word,
+    }
 }
 
 #[inline(always)]
@@ -406,7 +445,13 @@ unsafe fn write_table(t: *mut Table, extra: u8) {
     // SAFETY: by the caller, t has room for a table.
     unsafe {
         t.write(Table {
-            header: Header { kind: Kind::Table, mark: 0, flags: 0, extra, word: 0 },
+            header: Header {
+                kind: Kind::Table,
+                mark: 0,
+                flags: 0,
+                extra,
+                word: 0,
+            },
             metatable: ptr::null_mut(),
             nodes: empty_nodes(),
             array: ptr::null_mut(),
@@ -437,6 +482,9 @@ impl Drop for Heap {
 
 impl std::fmt::Debug for Heap {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Heap").field("phase", &self.phase).field("bytes", &self.bytes_in_use()).finish_non_exhaustive()
+        f.debug_struct("Heap")
+            .field("phase", &self.phase)
+            .field("bytes", &self.bytes_in_use())
+            .finish_non_exhaustive()
     }
 }

@@ -32,7 +32,12 @@ pub(crate) const fn array_bytes(cap: usize) -> usize {
 #[inline]
 pub(crate) const fn fit_array(cap: usize) -> usize {
     let bytes = array_bytes(cap) + PART_HEADER;
-    if bytes <= MAX_CELL { (class_size(class_of(bytes)) - PART_HEADER) / 9 } else { cap }
+    if bytes <= MAX_CELL {
+        (class_size(class_of(bytes)) - PART_HEADER) / 9
+    } else {
+        cap
+    }
 }
 
-const _: () = assert!(size_of::<Node>() == 24 && size_of::<Table>() == 48 && is_small(array_bytes(64)));
+const _: () =
+    assert!(size_of::<Node>() == 24 && size_of::<Table>() == 48 && is_small(array_bytes(64)));

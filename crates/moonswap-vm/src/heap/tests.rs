@@ -197,7 +197,10 @@ fn random_graph(seed: u64, stress: bool, steps: usize) {
                     _ => Value::table(heap.new_table(r.below(6), r.below(6))),
                 };
                 let new = objects.len();
-                objects.push(ModelObject { value, edges: BTreeMap::new() });
+                objects.push(ModelObject {
+                    value,
+                    edges: BTreeMap::new(),
+                });
                 if roots.len() < 8 {
                     roots.push(new);
                 } else if r.below(12) == 0 {
@@ -221,7 +224,10 @@ fn random_graph(seed: u64, stress: bool, steps: usize) {
                     objects[from].edges.insert(slot, to);
                 }
             }
-            let test_roots = TestRoots { stack: roots.iter().map(|&i| objects[i].value).collect(), running: None };
+            let test_roots = TestRoots {
+                stack: roots.iter().map(|&i| objects[i].value).collect(),
+                running: None,
+            };
             if stress {
                 heap.step(&test_roots);
             } else if r.below(4) == 0 {
@@ -242,8 +248,16 @@ fn random_graph(seed: u64, stress: bool, steps: usize) {
                 heap.collect_full(&test_roots);
                 heap.verify();
                 let live = reachable(&objects, &roots);
-                let count = |tag: u8| live.iter().filter(|&&i| objects[i].value.tag == tag).count();
-                assert_eq!(heap.count_kind(Kind::Table), count(tag::TABLE), "step {step}");
+                let count = |tag: u8| {
+                    live.iter()
+                        .filter(|&&i| objects[i].value.tag == tag)
+                        .count()
+                };
+                assert_eq!(
+                    heap.count_kind(Kind::Table),
+                    count(tag::TABLE),
+                    "step {step}"
+                );
                 assert_eq!(heap.count_kind(Kind::Closure), count(tag::CLOSURE));
                 assert_eq!(heap.count_kind(Kind::Upvalue), 3 * count(tag::CLOSURE));
                 assert_eq!(heap.count_kind(Kind::Coroutine), count(tag::COROUTINE));
@@ -251,7 +265,10 @@ fn random_graph(seed: u64, stress: bool, steps: usize) {
                 for &i in &live {
                     for (&slot, &to) in &objects[i].edges {
                         let got = load_edge(&mut heap, objects[i].value, slot);
-                        assert!(got.tag == objects[to].value.tag && got.payload == objects[to].value.payload);
+                        assert!(
+                            got.tag == objects[to].value.tag
+                                && got.payload == objects[to].value.payload
+                        );
                     }
                 }
             }
@@ -285,14 +302,18 @@ fn strings_die_and_are_resurrected() {
                 roots.stack.push(Value::string(s));
             }
         }
-        roots.stack.push(Value::string(heap.string_from_vec(vec![7; 100_000])));
+        roots
+            .stack
+            .push(Value::string(heap.string_from_vec(vec![7; 100_000])));
         heap.string_from_vec(vec![8; 100_000]);
         heap.begin_cycle(&roots);
         heap.atomic(&roots);
         // Not swept: dead strings found again live on.
         for i in 0..5000 {
             if i % 10 == 5 {
-                roots.stack.push(Value::string(heap.string(format!("s{i}").as_bytes())));
+                roots
+                    .stack
+                    .push(Value::string(heap.string(format!("s{i}").as_bytes())));
             }
         }
         heap.finish_sweep();
@@ -343,7 +364,12 @@ fn weak_tables_lose_dead_entries() {
         let all = weak_table(&mut heap, b"kv");
         let kept = heap.new_table(0, 0);
         let mut roots = TestRoots::default();
-        roots.stack.extend([Value::table(values), Value::table(keys), Value::table(all), Value::table(kept)]);
+        roots.stack.extend([
+            Value::table(values),
+            Value::table(keys),
+            Value::table(all),
+            Value::table(kept),
+        ]);
         for i in 1..=100 {
             let object = Value::table(heap.new_table(0, 0));
             let other = Value::table(heap.new_table(0, 0));
@@ -382,7 +408,9 @@ fn ephemeron_chains_live_and_die() {
         for forward in [true, false] {
             let mut heap = heap();
             let t = weak_table(&mut heap, b"k");
-            let mut links: Vec<Value> = (0..1000).map(|_| Value::table(heap.new_table(0, 0))).collect();
+            let mut links: Vec<Value> = (0..1000)
+                .map(|_| Value::table(heap.new_table(0, 0)))
+                .collect();
             if !forward {
                 links.reverse();
             }
@@ -392,7 +420,10 @@ fn ephemeron_chains_live_and_die() {
             // A cycle through its own value is garbage.
             let selfish = Value::table(heap.new_table(0, 0));
             set(&mut heap, t, selfish, selfish).unwrap();
-            let mut roots = TestRoots { stack: vec![Value::table(t), links[0]], running: None };
+            let mut roots = TestRoots {
+                stack: vec![Value::table(t), links[0]],
+                running: None,
+            };
             heap.collect_full(&roots);
             assert_eq!(count_entries(t), 999);
             roots.stack.pop();
@@ -410,7 +441,9 @@ fn finalizers_run_in_reverse_order_and_resurrect() {
         let weak_values = weak_table(&mut heap, b"v");
         let weak_keys = weak_table(&mut heap, b"k");
         let mut roots = TestRoots::default();
-        roots.stack.extend([Value::table(weak_values), Value::table(weak_keys)]);
+        roots
+            .stack
+            .extend([Value::table(weak_values), Value::table(weak_keys)]);
         for i in 0..20 {
             let t = heap.new_table(0, 0);
             let inner = heap.new_table(0, 0);
@@ -428,7 +461,10 @@ fn finalizers_run_in_reverse_order_and_resurrect() {
         heap.verify();
         assert!(heap.has_pending_finalizers());
         // weak values go before, weak keys after the finalizer
-        assert_eq!((count_entries(weak_values), count_entries(weak_keys)), (10, 20));
+        assert_eq!(
+            (count_entries(weak_values), count_entries(weak_keys)),
+            (10, 20)
+        );
         for i in (0..10).rev() {
             let v = heap.next_finalizer().unwrap();
             assert_eq!(get_int(v.as_table(), 1).as_i64(), i);
@@ -441,8 +477,15 @@ fn finalizers_run_in_reverse_order_and_resurrect() {
         assert!(heap.next_finalizer().is_none());
         heap.collect_full(&roots);
         assert_eq!(count_entries(weak_keys), 11);
-        assert_eq!(get_int(heap.next_finalizer().unwrap().as_table(), 1).as_i64(), 5);
-        let rest: Vec<_> = heap.take_all_finalizers().iter().map(|v| get_int(v.as_table(), 1).as_i64()).collect();
+        assert_eq!(
+            get_int(heap.next_finalizer().unwrap().as_table(), 1).as_i64(),
+            5
+        );
+        let rest: Vec<_> = heap
+            .take_all_finalizers()
+            .iter()
+            .map(|v| get_int(v.as_table(), 1).as_i64())
+            .collect();
         assert_eq!(rest, (10..20).rev().collect::<Vec<_>>());
     }
 }
@@ -455,22 +498,34 @@ fn variables_survive_their_coroutine() {
         let co = new_coroutine(&mut heap, 8);
         let inner = heap.new_table(0, 0);
         (&mut (*co).stack)[3] = Value::table(inner);
-        let slot = (&mut (*co).stack).as_mut_ptr().add(3);
+        let slot = (*co).stack.as_mut_ptr().add(3);
         let u = heap.new_open_upvalue(slot, ptr::null_mut());
         (*co).open_upvalues = u;
         let c = heap.new_closure(ptr::null_mut(), 1);
         *Closure::upvalue_at(c, 0) = u;
-        let mut roots = TestRoots { stack: vec![Value::closure(c), Value::coroutine(co)], running: None };
+        let mut roots = TestRoots {
+            stack: vec![Value::closure(c), Value::coroutine(co)],
+            running: None,
+        };
         heap.collect_full(&roots);
         assert!(Upvalue::is_open(u));
         roots.stack.pop();
         heap.collect_full(&roots);
         assert!(!Upvalue::is_open(u));
         assert_eq!((*(*u).value).payload, inner as u64);
-        assert_eq!((heap.count_kind(Kind::Coroutine), heap.count_kind(Kind::Table)), (0, 1));
+        assert_eq!(
+            (
+                heap.count_kind(Kind::Coroutine),
+                heap.count_kind(Kind::Table)
+            ),
+            (0, 1)
+        );
         heap.verify();
         heap.collect_full(&TestRoots::default());
-        assert_eq!((heap.count_kind(Kind::Upvalue), heap.count_kind(Kind::Table)), (0, 0));
+        assert_eq!(
+            (heap.count_kind(Kind::Upvalue), heap.count_kind(Kind::Table)),
+            (0, 0)
+        );
     }
 }
 
@@ -480,7 +535,10 @@ fn a_running_coroutine_is_looked_at_again() {
     unsafe {
         let mut heap = heap();
         let co = new_coroutine(&mut heap, 8);
-        let roots = TestRoots { stack: vec![Value::coroutine(co)], running: Some(co) };
+        let roots = TestRoots {
+            stack: vec![Value::coroutine(co)],
+            running: Some(co),
+        };
         heap.begin_cycle(&roots);
         heap.marker.drain(usize::MAX);
         let t = heap.new_table(0, 0);
@@ -529,7 +587,10 @@ fn count_grows_and_is_brought_back() {
     // SAFETY: nothing but the roots is used after collections.
     unsafe {
         let mut heap = heap();
-        let roots = TestRoots { stack: vec![Value::table(heap.new_table(20_000, 0))], running: None };
+        let roots = TestRoots {
+            stack: vec![Value::table(heap.new_table(20_000, 0))],
+            running: None,
+        };
         heap.collect_full(&roots);
         let base = heap.bytes_in_use();
         heap.new_table(0, 0);
@@ -564,7 +625,10 @@ fn churn(live: usize, n: usize) -> (f64, f64) {
     unsafe {
         let mut heap = Heap::with_seed(Arc::new(PollHandle::default()), 42);
         let holder = heap.new_table(live, 0);
-        let roots = TestRoots { stack: vec![Value::table(holder)], running: None };
+        let roots = TestRoots {
+            stack: vec![Value::table(holder)],
+            running: None,
+        };
         let (x, y) = (heap.string(b"x"), heap.string(b"y"));
         let mut r = Random(7);
         let mut pauses = Vec::new();

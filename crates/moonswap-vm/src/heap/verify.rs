@@ -8,7 +8,8 @@ use super::part::{INLINE_ARRAY, INLINE_NODES};
 use super::weak::Weak;
 use super::{Heap, Phase};
 use crate::object::{
-    Closure, Coroutine, Header, Instance, Kind, Native, PrototypeSlot, Table, Upvalue, UserData, Version,
+    Closure, Coroutine, Header, Instance, Kind, Native, PrototypeSlot, Table, Upvalue, UserData,
+    Version,
 };
 use crate::table::{node_count, tag_at};
 use crate::value::{Value, tag};
@@ -139,7 +140,11 @@ impl Heap {
                 };
                 let moving = (*h).kind == Kind::Coroutine;
                 children(h, |child| {
-                    assert!(known.contains(&(child as usize)), "{:?} {h:?} -> {child:?} is not an object", (*h).kind);
+                    assert!(
+                        known.contains(&(child as usize)),
+                        "{:?} {h:?} -> {child:?} is not an object",
+                        (*h).kind
+                    );
                     if black && !weak && !moving {
                         assert!(
                             (*child).mark == self.black,

@@ -24,7 +24,11 @@ impl Marker {
         // SAFETY: t was marked in this cycle.
         unsafe {
             let metatable = (*t).metatable;
-            if metatable.is_null() { Weak::No } else { self.weak_mode(metatable) }
+            if metatable.is_null() {
+                Weak::No
+            } else {
+                self.weak_mode(metatable)
+            }
         }
     }
 

@@ -20,7 +20,11 @@ struct Entry {
     len: u32,
 }
 
-const EMPTY: Entry = Entry { string: ptr::null_mut(), hash: 0, len: 0 };
+const EMPTY: Entry = Entry {
+    string: ptr::null_mut(),
+    hash: 0,
+    len: 0,
+};
 
 /// The table of short strings.
 pub(crate) struct Interner {
@@ -31,7 +35,11 @@ pub(crate) struct Interner {
 
 impl Interner {
     pub(crate) fn new() -> Self {
-        Self { entries: vec![EMPTY; 512], mask: 511, n_used: 0 }
+        Self {
+            entries: vec![EMPTY; 512],
+            mask: 511,
+            n_used: 0,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -66,7 +74,11 @@ impl Interner {
             self.resize(self.entries.len() * 2);
         }
         self.n_used += 1;
-        self.place(Entry { string, hash, len: len as u32 });
+        self.place(Entry {
+            string,
+            hash,
+            len: len as u32,
+        });
     }
 
     fn place(&mut self, entry: Entry) {

@@ -43,7 +43,10 @@ pub(crate) fn hash(bytes: &[u8], seed: u64) -> u32 {
             } else if n >= 4 {
                 (r32(0), r32(n - 4))
             } else if n > 0 {
-                (u64::from(*p) << 16 | u64::from(*p.add(n >> 1)) << 8 | u64::from(*p.add(n - 1)), 0)
+                (
+                    u64::from(*p) << 16 | u64::from(*p.add(n >> 1)) << 8 | u64::from(*p.add(n - 1)),
+                    0,
+                )
             } else {
                 (0, 0)
             }
@@ -172,7 +175,9 @@ impl Heap {
 
     /// A short string object, not in the intern table.
     pub(crate) fn new_short(&mut self, bytes: &[u8], hash: u32) -> *mut StringObject {
-        let s = self.alloc(LEAF + class_of(16 + bytes.len())).cast::<StringObject>();
+        let s = self
+            .alloc(LEAF + class_of(16 + bytes.len()))
+            .cast::<StringObject>();
         // SAFETY: the cell has room for 16 + len bytes (S1).
         unsafe {
             (&raw mut (*s).header).write(Header {

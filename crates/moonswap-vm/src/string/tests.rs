@@ -13,7 +13,13 @@ fn heap() -> Heap {
 #[test]
 fn prefix_and_number_do_not_cluster() {
     for seed in [1u64, 77, 0x0123_4567_89AB_CDEF, u64::MAX] {
-        for prefix in ["key", "k", "item_", "a_rather_long_prefix_", "x.y.z.with.34.bytes.in.front.of.it"] {
+        for prefix in [
+            "key",
+            "k",
+            "item_",
+            "a_rather_long_prefix_",
+            "x.y.z.with.34.bytes.in.front.of.it",
+        ] {
             for n in [64usize, 1024] {
                 let mut chains = vec![0u32; n];
                 for i in 0..n {
@@ -21,7 +27,10 @@ fn prefix_and_number_do_not_cluster() {
                 }
                 // Average probes of a hit: 1.5 for a random function.
                 let probes: u32 = chains.iter().map(|c| c * (c + 1) / 2).sum();
-                assert!((f64::from(probes)) / (n as f64) < 1.9, "{prefix} {n} {seed}: {probes}");
+                assert!(
+                    (f64::from(probes)) / (n as f64) < 1.9,
+                    "{prefix} {n} {seed}: {probes}"
+                );
                 assert!(*chains.iter().max().unwrap() <= 9);
             }
         }
@@ -110,6 +119,10 @@ fn the_intern_table_survives_removals() {
     assert_eq!(table.len(), 1000);
     for (i, (bytes, h, s)) in strings.iter().enumerate() {
         let found = table.find(*h, bytes);
-        assert!(if i % 3 == 0 { found == *s } else { found.is_null() });
+        assert!(if i % 3 == 0 {
+            found == *s
+        } else {
+            found.is_null()
+        });
     }
 }

@@ -15,9 +15,9 @@
 //! - T4: `array` has room for `array_cap` values and, behind them, as many tag
 //!   bytes; the tags `0..array_len` are initialised.
 
-pub(crate) mod write;
 #[cfg(test)]
 mod tests;
+pub(crate) mod write;
 
 pub(crate) use write::{TableError, reserve, set, set_int, set_short};
 
@@ -26,8 +26,14 @@ use crate::string::{equal_long, fold, hash_of};
 use crate::value::{Value, tag};
 
 /// Node part of tables without one.
-pub(crate) static EMPTY_NODE: Node =
-    Node { value: 0, key: 0, value_tag: tag::NIL, key_tag: tag::NIL, pad: 0, next: 0 };
+pub(crate) static EMPTY_NODE: Node = Node {
+    value: 0,
+    key: 0,
+    value_tag: tag::NIL,
+    key_tag: tag::NIL,
+    pad: 0,
+    next: 0,
+};
 
 /// `next` was given a key that is not in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +51,13 @@ pub(crate) fn empty_nodes() -> *mut Node {
 #[inline(always)]
 pub(crate) unsafe fn node_count(t: *const Table) -> usize {
     // SAFETY: T1.
-    unsafe { if std::ptr::eq((*t).nodes, &raw const EMPTY_NODE) { 0 } else { (*t).header.word as usize + 1 } }
+    unsafe {
+        if std::ptr::eq((*t).nodes, &raw const EMPTY_NODE) {
+            0
+        } else {
+            (*t).header.word as usize + 1
+        }
+    }
 }
 
 /// Tag byte of array slot `i` (0-based).
@@ -156,7 +168,9 @@ unsafe fn find_other(t: *const Table, key: Value, dead: bool) -> *mut Node {
         loop {
             let same = match key.tag {
                 tag::FALSE | tag::TRUE => (*n).key_tag == key.tag,
-                tag::FLOAT => (*n).key_tag == tag::FLOAT && f64::from_bits((*n).key) == key.as_f64(),
+                tag::FLOAT => {
+                    (*n).key_tag == tag::FLOAT && f64::from_bits((*n).key) == key.as_f64()
+                }
                 tag::STRING => {
                     (*n).key_tag == tag::STRING
                         && ((*n).key == key.payload
@@ -164,7 +178,12 @@ unsafe fn find_other(t: *const Table, key: Value, dead: bool) -> *mut Node {
                 }
                 _ => (*n).key_tag == key.tag && (*n).key == key.payload,
             };
-            if same || (dead && (*n).key_tag == tag::DEAD_KEY && (*n).key == key.payload && key.is_collectable()) {
+            if same
+                || (dead
+                    && (*n).key_tag == tag::DEAD_KEY
+                    && (*n).key == key.payload
+                    && key.is_collectable())
+            {
                 return n;
             }
             let next = (*n).next;
@@ -179,7 +198,13 @@ unsafe fn find_other(t: *const Table, key: Value, dead: bool) -> *mut Node {
 #[inline(always)]
 unsafe fn node_value(n: *const Node) -> Value {
     // SAFETY: by the caller.
-    unsafe { if n.is_null() { Value::NIL } else { Value::raw((*n).value, (*n).value_tag) } }
+    unsafe {
+        if n.is_null() {
+            Value::NIL
+        } else {
+            Value::raw((*n).value, (*n).value_tag)
+        }
+    }
 }
 
 /// Value of a short string key.
@@ -345,7 +370,11 @@ pub(crate) unsafe fn next_at(t: *const Table, cursor: u32) -> Option<(u32, Value
             while i < n {
                 let tag = *tag_at(t, i);
                 if tag != tag::NIL {
-                    return Some((i as u32 + 1, Value::integer(i as i64 + 1), Value::raw(*(*t).array.add(i), tag)));
+                    return Some((
+                        i as u32 + 1,
+                        Value::integer(i as i64 + 1),
+                        Value::raw(*(*t).array.add(i), tag),
+                    ));
                 }
                 i += 1;
             }
@@ -400,7 +429,10 @@ pub(crate) unsafe fn cursor_of(t: *const Table, key: Value) -> Result<u32, Inval
 ///
 /// # Safety
 /// `t` is a live table, `key` a live value.
-pub(crate) unsafe fn next(t: *const Table, key: Value) -> Result<Option<(Value, Value)>, InvalidKey> {
+pub(crate) unsafe fn next(
+    t: *const Table,
+    key: Value,
+) -> Result<Option<(Value, Value)>, InvalidKey> {
     // SAFETY: by the caller.
     unsafe { Ok(next_at(t, cursor_of(t, key)?).map(|(_, k, v)| (k, v))) }
 }

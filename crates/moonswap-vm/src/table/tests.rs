@@ -73,7 +73,10 @@ unsafe fn check_against(heap: &mut Heap, t: *mut Table, model: &BTreeMap<Key, i6
         for (k, v) in model {
             let key = value_of(heap, k);
             let got = get(t, key);
-            assert!(got.tag == tag::INTEGER && got.as_i64() == *v, "{k:?}: {got:?} not {v}");
+            assert!(
+                got.tag == tag::INTEGER && got.as_i64() == *v,
+                "{k:?}: {got:?} not {v}"
+            );
         }
         let mut seen = BTreeMap::new();
         let mut key = Value::NIL;
@@ -136,7 +139,13 @@ fn arrays_in_all_orders() {
                 set_int(&mut heap, forward, i, Value::integer(i)).unwrap();
                 assert_eq!(len(forward), i);
                 set_int(&mut heap, backward, n + 1 - i, Value::integer(i)).unwrap();
-                set(&mut heap, presized, Value::float((n + 1 - i) as f64), Value::integer(i)).unwrap();
+                set(
+                    &mut heap,
+                    presized,
+                    Value::float((n + 1 - i) as f64),
+                    Value::integer(i),
+                )
+                .unwrap();
             }
             assert_eq!((len(backward), len(presized)), (n, n));
             assert!(((*forward).array_cap as i64) < 2 * n + 8);
@@ -168,7 +177,12 @@ fn a_queue_stays_small() {
                 set_int(&mut heap, t, i - 50, Value::NIL).unwrap();
             }
         }
-        assert!((*t).array_cap + ((*t).header.word + 1) < 1000, "{} {}", (*t).array_cap, (*t).header.word);
+        assert!(
+            (*t).array_cap + ((*t).header.word + 1) < 1000,
+            "{} {}",
+            (*t).array_cap,
+            (*t).header.word
+        );
     }
 }
 
@@ -192,8 +206,14 @@ fn removing_while_traversing() {
         assert_eq!(n, 1000);
         assert!(next(t, Value::NIL).unwrap().is_none());
         assert_eq!(next(t, Value::float(1e300)).unwrap_err(), InvalidKey);
-        assert_eq!(set(&mut heap, t, Value::NIL, Value::NIL), Err(TableError::NilKey));
-        assert_eq!(set(&mut heap, t, Value::float(f64::NAN), Value::NIL), Err(TableError::NanKey));
+        assert_eq!(
+            set(&mut heap, t, Value::NIL, Value::NIL),
+            Err(TableError::NilKey)
+        );
+        assert_eq!(
+            set(&mut heap, t, Value::float(f64::NAN), Value::NIL),
+            Err(TableError::NanKey)
+        );
         assert!(get(t, Value::float(f64::NAN)).is_nil());
     }
 }
@@ -240,7 +260,10 @@ fn timings() {
             set_short(&mut heap, t, x, Value::integer(i as i64)).unwrap();
             set_short(&mut heap, t, y, Value::integer(i as i64)).unwrap();
         }
-        eprintln!("{{x,y}} on fresh memory: {} ns", start.elapsed().as_nanos() as u64 / n);
+        eprintln!(
+            "{{x,y}} on fresh memory: {} ns",
+            start.elapsed().as_nanos() as u64 / n
+        );
         let t = heap.new_table(0, 0);
         let start = Instant::now();
         for i in 0..n {
@@ -251,9 +274,14 @@ fn timings() {
         for i in 0..2_000_000u64 {
             heap.string(format!("id{i}").as_bytes());
         }
-        eprintln!("new strings: {} ns", start.elapsed().as_nanos() as u64 / 2_000_000);
+        eprintln!(
+            "new strings: {} ns",
+            start.elapsed().as_nanos() as u64 / 2_000_000
+        );
         for size in [10u64, 1000, 100_000] {
-            let keys: Vec<_> = (0..size).map(|i| heap.string(format!("key{i}").as_bytes())).collect();
+            let keys: Vec<_> = (0..size)
+                .map(|i| heap.string(format!("key{i}").as_bytes()))
+                .collect();
             let rounds = 2_000_000 / size;
             let start = Instant::now();
             let mut t = heap.new_table(0, 0);

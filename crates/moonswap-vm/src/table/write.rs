@@ -3,7 +3,8 @@
 use std::ptr;
 
 use super::{
-    EMPTY_NODE, empty_nodes, find_int, find_other, find_short, hash_key, integer_key, node_at, node_count, tag_at,
+    EMPTY_NODE, empty_nodes, find_int, find_other, find_short, hash_key, integer_key, node_at,
+    node_count, tag_at,
 };
 use crate::heap::Heap;
 use crate::heap::part::{INLINE_ARRAY, INLINE_NODES, array_bytes, fit_array, node_bytes};
@@ -35,12 +36,19 @@ const MAX_ARRAY: usize = 1 << 30;
 ///
 /// # Safety
 /// `t` is a live table of `heap`, key and value are live.
-pub(crate) unsafe fn set(heap: &mut Heap, t: *mut Table, key: Value, value: Value) -> Result<(), TableError> {
+pub(crate) unsafe fn set(
+    heap: &mut Heap,
+    t: *mut Table,
+    key: Value,
+    value: Value,
+) -> Result<(), TableError> {
     // SAFETY: by the caller.
     unsafe {
         match key.tag {
             tag::INTEGER => set_int(heap, t, key.as_i64(), value),
-            tag::STRING if StringObject::is_short(key.as_string()) => set_short(heap, t, key.as_string(), value),
+            tag::STRING if StringObject::is_short(key.as_string()) => {
+                set_short(heap, t, key.as_string(), value)
+            }
             tag::NIL => Err(TableError::NilKey),
             tag::FLOAT => match integer_key(key.as_f64()) {
                 Some(i) => set_int(heap, t, i, value),
@@ -52,7 +60,12 @@ pub(crate) unsafe fn set(heap: &mut Heap, t: *mut Table, key: Value, value: Valu
     }
 }
 
-unsafe fn set_other(heap: &mut Heap, t: *mut Table, key: Value, value: Value) -> Result<(), TableError> {
+unsafe fn set_other(
+    heap: &mut Heap,
+    t: *mut Table,
+    key: Value,
+    value: Value,
+) -> Result<(), TableError> {
     // SAFETY: by the caller of `set`.
     unsafe { set_node(heap, t, find_other(t, key, false), key, value) }
 }
@@ -109,7 +122,12 @@ unsafe fn set_node(
 /// # Safety
 /// `t` is a live table of `heap`, `value` live.
 #[inline]
-pub(crate) unsafe fn set_int(heap: &mut Heap, t: *mut Table, key: i64, value: Value) -> Result<(), TableError> {
+pub(crate) unsafe fn set_int(
+    heap: &mut Heap,
+    t: *mut Table,
+    key: i64,
+    value: Value,
+) -> Result<(), TableError> {
     // SAFETY: T2, T4.
     unsafe {
         let at = (key as u64).wrapping_sub(1);
@@ -152,7 +170,12 @@ unsafe fn put_array(t: *mut Table, at: usize, value: Value) {
 
 #[cold]
 #[inline(never)]
-unsafe fn set_int_slow(heap: &mut Heap, t: *mut Table, key: i64, value: Value) -> Result<(), TableError> {
+unsafe fn set_int_slow(
+    heap: &mut Heap,
+    t: *mut Table,
+    key: i64,
+    value: Value,
+) -> Result<(), TableError> {
     // SAFETY: T2, T4.
     unsafe {
         let at = (key as u64).wrapping_sub(1);
@@ -258,7 +281,11 @@ unsafe fn resize_array(heap: &mut Heap, t: *mut Table, cap: usize) -> Result<(),
                 return Err(TableError::OutOfMemory);
             }
             let array = data.cast::<u64>();
-            ptr::copy(array.add(old_cap).cast::<u8>(), array.add(cap).cast::<u8>(), keep);
+            ptr::copy(
+                array.add(old_cap).cast::<u8>(),
+                array.add(cap).cast::<u8>(),
+                keep,
+            );
             (*t).array = array;
             (*t).array_cap = cap as u32;
             return Ok(());
@@ -271,7 +298,11 @@ unsafe fn resize_array(heap: &mut Heap, t: *mut Table, cap: usize) -> Result<(),
             }
             if keep != 0 {
                 ptr::copy_nonoverlapping(old, array, keep);
-                ptr::copy_nonoverlapping(old.add(old_cap).cast::<u8>(), array.add(cap).cast::<u8>(), keep);
+                ptr::copy_nonoverlapping(
+                    old.add(old_cap).cast::<u8>(),
+                    array.add(cap).cast::<u8>(),
+                    keep,
+                );
             }
         }
         (*t).array = array;
@@ -334,7 +365,11 @@ unsafe fn place(heap: &mut Heap, t: *mut Table, key: Value, value: Value) -> boo
         let other_home = node_at(t, hash_key((*home).key, (*home).key_tag));
         if other_home == home {
             write_node(free, key, value);
-            (*free).next = if (*home).next == 0 { 0 } else { (home.offset_from(free) as i32) + (*home).next };
+            (*free).next = if (*home).next == 0 {
+                0
+            } else {
+                (home.offset_from(free) as i32) + (*home).next
+            };
             (*home).next = free.offset_from(home) as i32;
         } else {
             // The occupant is a guest here: it moves, the key gets its home.
@@ -347,7 +382,11 @@ unsafe fn place(heap: &mut Heap, t: *mut Table, key: Value, value: Value) -> boo
             let moved = Value::raw((*home).value, (*home).value_tag);
             let moved_key = Value::raw((*home).key, (*home).key_tag);
             write_node(free, moved_key, moved);
-            (*free).next = if (*home).next == 0 { 0 } else { (home.offset_from(free) as i32) + (*home).next };
+            (*free).next = if (*home).next == 0 {
+                0
+            } else {
+                (home.offset_from(free) as i32) + (*home).next
+            };
             (*home).next = 0;
             write_node(home, key, value);
             // A sliced traversal may have passed the new place but not the old.
@@ -360,7 +399,12 @@ unsafe fn place(heap: &mut Heap, t: *mut Table, key: Value, value: Value) -> boo
 
 /// Adds an absent key (normalised) with a non-nil value.
 #[inline(never)]
-unsafe fn insert(heap: &mut Heap, t: *mut Table, key: Value, value: Value) -> Result<(), TableError> {
+unsafe fn insert(
+    heap: &mut Heap,
+    t: *mut Table,
+    key: Value,
+    value: Value,
+) -> Result<(), TableError> {
     // SAFETY: by the caller of `set`.
     unsafe {
         (*t).header.flags = 0;
@@ -458,7 +502,11 @@ unsafe fn rehash(heap: &mut Heap, t: *mut Table, key: Value) -> Result<(), Table
         if wanted > MAX_NODES {
             return Err(TableError::Overflow);
         }
-        let mut nodes = if wanted == 0 { 0 } else { wanted.next_power_of_two() };
+        let mut nodes = if wanted == 0 {
+            0
+        } else {
+            wanted.next_power_of_two()
+        };
         // Insertions and removals in turn: without slack the table would be
         // rehashed every few insertions.
         if nodes == n_nodes && nodes >= 16 && wanted * 8 > nodes * 7 {
@@ -469,7 +517,12 @@ unsafe fn rehash(heap: &mut Heap, t: *mut Table, key: Value) -> Result<(), Table
 }
 
 /// Exactly these sizes (nodes: 0 or a power of two, enough for the entries).
-unsafe fn resize(heap: &mut Heap, t: *mut Table, cap: usize, nodes: usize) -> Result<(), TableError> {
+unsafe fn resize(
+    heap: &mut Heap,
+    t: *mut Table,
+    cap: usize,
+    nodes: usize,
+) -> Result<(), TableError> {
     // SAFETY: T1–T4 hold again at the end; nothing can fail after the change
     // of the node part except the array's growth, which comes first.
     unsafe {
@@ -537,7 +590,12 @@ unsafe fn resize(heap: &mut Heap, t: *mut Table, cap: usize, nodes: usize) -> Re
 ///
 /// # Safety
 /// `t` is a live table of `heap`.
-pub(crate) unsafe fn reserve(heap: &mut Heap, t: *mut Table, n_array: usize, n_hash: usize) -> Result<(), TableError> {
+pub(crate) unsafe fn reserve(
+    heap: &mut Heap,
+    t: *mut Table,
+    n_array: usize,
+    n_hash: usize,
+) -> Result<(), TableError> {
     // SAFETY: by the caller.
     unsafe {
         if n_array > MAX_ARRAY || n_hash > MAX_NODES {
