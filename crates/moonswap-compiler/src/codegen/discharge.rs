@@ -195,15 +195,6 @@ impl FunctionState<'_> {
         self.to_next_register(e)
     }
 
-    /// The value is a constant or in a register.
-    pub(crate) fn to_value(&mut self, e: &mut Operand) {
-        if e.has_jumps() {
-            self.to_any_register(e);
-        } else {
-            self.discharge(e);
-        }
-    }
-
     fn jump_on(&mut self, e: &mut Operand, condition: bool) -> u32 {
         if let Kind::Relocatable(pc) = e.kind
             && pc + 1 == self.pc()

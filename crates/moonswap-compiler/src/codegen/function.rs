@@ -167,6 +167,15 @@ impl<'a> FunctionState<'a> {
         self.links.pop();
     }
 
+    /// Takes back all instructions from `start` on.
+    pub(crate) fn truncate(&mut self, start: usize) {
+        self.code.truncate(start);
+        self.lines.truncate(start);
+        self.columns.truncate(start);
+        self.links.truncate(start);
+        self.last_target = start as u32;
+    }
+
     /// Changes an instruction.
     pub(crate) fn modify(&mut self, pc: u32, change: impl FnOnce(Instruction) -> Instruction) {
         if let Some(i) = self.code.get_mut(pc as usize) {

@@ -39,6 +39,7 @@ use std::sync::Arc;
 use moonswap_bytecode::{FunctionId, Prototype};
 
 use crate::codegen::function::{FunctionState, Limit, MAX_REGISTERS};
+use crate::chunk_name::chunk_display;
 use crate::error::{CompileError, Span};
 use crate::resolve::identity::symbol_text;
 use crate::resolve::upvalue::{CaptureLayout, CellMap, MAX_UPVALUES};
@@ -114,7 +115,11 @@ impl<'a> Generator<'a> {
 
     /// An error at a place of the text.
     pub(crate) fn error(&self, span: Span, message: String) -> Box<CompileError> {
-        Box::new(CompileError::at(&self.chunk, span, message))
+        let display = chunk_display(self.chunk.as_bytes());
+        let mut raw = display.clone();
+        raw.extend_from_slice(format!(":{}: {message}", span.line).as_bytes());
+        let chunk = String::from_utf8_lossy(&display).into_owned();
+        Box::new(CompileError { chunk, message, raw, span, incomplete: false })
     }
 
     /// `too many … near …`, noticed after the token at `span`.

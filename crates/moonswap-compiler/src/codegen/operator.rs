@@ -9,7 +9,6 @@ use crate::codegen::fold;
 use crate::codegen::function::{FunctionState, reg};
 use crate::codegen::operand::{Kind, Operand};
 use crate::error::Span;
-use crate::resolve::scope::ConstantValue;
 use crate::syntax::ast::{BinaryOp, UnaryOp};
 
 /// `x` bit: the constant operand was written on the left.

@@ -3,7 +3,7 @@
 //!
 //! Code generation drives this while it walks the tree; no instruction is
 //! known here.
-pub mod identity;
-pub mod label;
-pub mod scope;
-pub mod upvalue;
+pub(crate) mod identity;
+pub(crate) mod label;
+pub(crate) mod scope;
+pub(crate) mod upvalue;
