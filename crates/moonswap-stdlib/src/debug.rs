@@ -255,7 +255,9 @@ fn traceback(cx: &mut Context<'_>) -> Outcome<usize> {
         // error values that are no strings pass through
         other => return cx.ret(other),
     };
-    let level = cx.opt_int(shift + 1, i64::from(of.is_none()))?;
+    // the running coroutine's level 0 is this function
+    let own = of.is_none_or(|c| cx.coroutine_status(c) == "running");
+    let level = cx.opt_int(shift + 1, i64::from(own))?;
     // a negative level is the current function itself
     let level = usize::try_from(level).unwrap_or(0);
     cx.push_vec(cx.traceback(of, message, level));

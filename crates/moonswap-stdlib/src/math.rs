@@ -280,3 +280,25 @@ fn randomseed(cx: &mut Context<'_>) -> Outcome<usize> {
     cx.push_int(second as i64);
     Ok(2)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sequences_are_those_of_the_reference() {
+        let mut random = Random([0; 4]);
+        random.seed(42, 0);
+        assert_eq!(random.next(), 0xee49_b4f7_6602_76e5);
+        assert_eq!(random.next(), 0x73a8_1c10_9b78_5431);
+        assert_eq!(random.next(), 0x8c00_881a_a3bf_bd4b);
+        random.seed(7, 9);
+        assert_eq!(random.next(), 4_637_322_584_265_719_448);
+        let draw = random.next();
+        assert_eq!(random.project(draw, 9) + 1, 8);
+        let draw = random.next();
+        assert_eq!(random.project(draw, 10) as i64 - 5, 5);
+        let draw = random.next();
+        assert_eq!(random.project(draw, 999_999) + 1, 61_884);
+    }
+}

@@ -312,3 +312,18 @@ fn require(cx: &mut Context<'_>) -> Outcome<usize> {
     cx.push_at(data);
     Ok(2)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failed_searches_list_what_was_tried() {
+        let message = search(b"a.b", b"./no-such/?.lua;?/x", b".", b"/").expect_err("no file");
+        assert_eq!(message, b"no file './no-such/a/b.lua'\n\tno file 'a/b/x'");
+        assert_eq!(
+            search(b"x", b"", b".", b"/").expect_err("no file"),
+            b"no file ''"
+        );
+    }
+}

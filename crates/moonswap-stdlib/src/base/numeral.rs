@@ -66,3 +66,19 @@ fn trim(mut text: &[u8]) -> &[u8] {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::in_base;
+
+    #[test]
+    fn numerals_in_bases() {
+        assert_eq!(in_base(b"  -ff ", 16), Some(-255));
+        assert_eq!(in_base(b"zz", 36), Some(1295));
+        assert_eq!(in_base(b"+10", 2), Some(2));
+        assert_eq!(in_base(b"ffffffffffffffff", 16), Some(-1));
+        for bad in [&b""[..], b" ", b"-", b"12", b"1 1", b"1\0", b"\xff"] {
+            assert_eq!(in_base(bad, 2), None);
+        }
+    }
+}

@@ -258,3 +258,62 @@ impl Drop for Stream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn temporary() -> Stream {
+        let (path, file) = crate::io::new_temporary_file().expect("temporary file");
+        std::fs::remove_file(path).expect("removed");
+        Stream::new(
+            Device::File(file),
+            Access {
+                read: true,
+                write: true,
+            },
+        )
+    }
+
+    fn rest(stream: &mut Stream) -> Vec<u8> {
+        let mut out = Vec::new();
+        while let Ok(Some(c)) = stream.peek() {
+            out.push(c);
+            stream.advance().expect("seen");
+        }
+        out
+    }
+
+    #[test]
+    fn reading_and_writing_share_one_position() {
+        let mut s = temporary();
+        s.write(b"hello world").expect("write");
+        assert_eq!(s.seek(SeekFrom::Start(0)).expect("seek"), 0);
+        for _ in 0..5 {
+            s.advance().expect("read");
+        }
+        s.write(b"_").expect("write");
+        assert_eq!(rest(&mut s), b"world");
+        assert_eq!(s.seek(SeekFrom::Current(-5)).expect("seek"), 6);
+        s.advance().expect("read");
+        assert_eq!(s.seek(SeekFrom::Current(0)).expect("seek"), 7);
+        assert_eq!(s.seek(SeekFrom::Start(0)).expect("seek"), 0);
+        assert_eq!(rest(&mut s), b"hello_world");
+        assert!(s.seek(SeekFrom::Current(-100)).is_err());
+    }
+
+    #[test]
+    fn large_writes_keep_their_order() {
+        let mut s = temporary();
+        let big = vec![b'x'; 3 * BUFFER];
+        s.write(b"a").expect("write");
+        s.write(&big).expect("write");
+        s.write(b"b").expect("write");
+        s.seek(SeekFrom::Start(0)).expect("seek");
+        let all = rest(&mut s);
+        assert_eq!(
+            (all.len(), all[0], all[all.len() - 1]),
+            (big.len() + 2, b'a', b'b')
+        );
+    }
+}

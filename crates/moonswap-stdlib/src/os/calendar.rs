@@ -64,6 +64,11 @@ fn date_from_days(days: i64) -> (i64, i64, i64) {
     )
 }
 
+/// The local zone; UTC if the system does not say.
+fn system_zone() -> TimeZone {
+    TimeZone::try_system().unwrap_or(TimeZone::UTC)
+}
+
 /// Offset, daylight saving and name of the local zone at a moment.
 fn zone_at(zone: &TimeZone, time: i64) -> (i64, bool, String) {
     // the zone library knows the years up to 9999; later ones are as their
@@ -120,7 +125,7 @@ pub(super) fn utc(time: i64) -> Option<Civil> {
 
 /// Breaks a time down in the local zone; None if the year is out of range.
 pub(super) fn local(time: i64) -> Option<Civil> {
-    let (offset, dst, name) = zone_at(&TimeZone::system(), time);
+    let (offset, dst, name) = zone_at(&system_zone(), time);
     civil(time, offset, dst, name)
 }
 
@@ -144,13 +149,13 @@ pub(super) fn from_local(fields: Fields) -> Option<(i64, Civil)> {
     let year = fields.year + months.div_euclid(12);
     let days = days_from_date(year, months.rem_euclid(12) + 1, 1) + fields.day - 1;
     let wall = days * DAY + fields.hour * 3600 + fields.minute * 60 + fields.second;
-    let zone = TimeZone::system();
-    // two steps reach the offset in force, except in the hour that a clock
-    // change skips, where either answer is right
+    let zone = system_zone();
+    // a second guess corrects the first near a clock change, if it is right;
+    // in the hour that a change skips none is
     let (first, _, _) = zone_at(&zone, wall);
     let (mut offset, mut dst, _) = zone_at(&zone, wall - first);
     let (again, again_dst, _) = zone_at(&zone, wall - offset);
-    if again != offset {
+    if again != offset && zone_at(&zone, wall - again).0 == again {
         (offset, dst) = (again, again_dst);
     }
     if let Some(wanted) = fields.dst
@@ -169,4 +174,60 @@ pub(super) fn from_local(fields: Fields) -> Option<(i64, Civil)> {
     let time = wall - offset;
     let civil = local(time)?;
     Some((time, civil))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_and_days_are_inverse() {
+        for year in [-400_001, -1, 0, 1, 1900, 1970, 2000, 2024, 2_147_485_547] {
+            for (month, day) in [(1, 1), (2, 28), (3, 1), (12, 31)] {
+                let days = days_from_date(year, month, day);
+                assert_eq!(date_from_days(days), (year, month, day));
+            }
+        }
+        assert_eq!(days_from_date(1970, 1, 1), 0);
+        assert_eq!(days_from_date(2000, 2, 29), 951_782_400 / DAY);
+    }
+
+    #[test]
+    fn years_have_the_range_of_a_c_int() {
+        assert_eq!(
+            utc(67_767_976_233_532_799).map(|c| c.year),
+            Some(2_147_483_647)
+        );
+        assert_eq!(
+            utc(67_768_036_191_676_799).map(|c| c.year),
+            Some(2_147_485_547)
+        );
+        assert!(utc(67_768_036_191_676_800).is_none());
+        assert!(utc(i64::MAX).is_none());
+        assert!(utc(i64::MIN).is_none());
+        assert!(local(i64::MAX).is_none());
+    }
+
+    #[test]
+    fn local_time_goes_there_and_back() {
+        for time in [
+            0,
+            1_700_000_000,
+            1_720_000_000,
+            -3_000_000_000,
+            253_402_300_800_000,
+        ] {
+            let c = local(time).expect("in range");
+            let fields = Fields {
+                year: c.year,
+                month: c.month,
+                day: c.day,
+                hour: c.hour,
+                minute: c.minute,
+                second: c.second,
+                dst: Some(c.dst),
+            };
+            assert_eq!(from_local(fields).map(|r| r.0), Some(time));
+        }
+    }
 }

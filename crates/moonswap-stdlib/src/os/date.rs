@@ -105,7 +105,7 @@ fn convert(out: &mut Vec<u8>, letter: u8, t: &Civil) {
         b'A' => weekday.to_owned(),
         b'b' | b'h' => month[..3].to_owned(),
         b'B' => month.to_owned(),
-        b'C' => format!("{:02}", t.year.div_euclid(100)),
+        b'C' => t.year.div_euclid(100).to_string(),
         b'd' => format!("{:02}", t.day),
         b'e' => format!("{:2}", t.day),
         b'g' => format!("{:02}", iso_week(t).0.rem_euclid(100)),
@@ -252,5 +252,61 @@ pub(super) fn time(cx: &mut Context<'_>) -> Outcome<usize> {
             cx.ret_int(time)
         }
         _ => Err(cx.error("time result cannot be represented in this installation")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn utc(format: &str, time: i64) -> String {
+        let civil = calendar::utc(time).expect("in range");
+        let mut out = Vec::new();
+        for c in format.bytes() {
+            if c.is_ascii_alphabetic() {
+                convert(&mut out, c, &civil);
+            } else {
+                out.push(c);
+            }
+        }
+        String::from_utf8_lossy(&out).into_owned()
+    }
+
+    #[test]
+    fn conversions_are_those_of_c() {
+        let all = "F T a j U W G-V u w C y g I p";
+        let known = [
+            (
+                1_709_344_855,
+                "2024-03-02 02:00:55 Sat 062 08 09 2024-09 6 6 20 24 24 02 AM",
+            ),
+            (
+                978_220_800,
+                "2000-12-31 00:00:00 Sun 366 53 52 2000-52 7 0 20 00 00 12 AM",
+            ),
+            (
+                -31_536_000,
+                "1969-01-01 00:00:00 Wed 001 00 00 1969-01 3 3 19 69 69 12 AM",
+            ),
+            (
+                1_104_537_600,
+                "2005-01-01 00:00:00 Sat 001 00 00 2004-53 6 6 20 05 04 12 AM",
+            ),
+            (
+                1_293_839_999,
+                "2010-12-31 23:59:59 Fri 365 52 52 2010-52 5 5 20 10 10 11 PM",
+            ),
+            (
+                253_402_300_800,
+                "10000-01-01 00:00:00 Sat 001 00 00 9999-52 6 6 100 00 99 12 AM",
+            ),
+        ];
+        for (time, text) in known {
+            assert_eq!(utc(all, time), text);
+        }
+        assert_eq!(
+            utc("c|x|r|Z z", 0),
+            "Thu Jan  1 00:00:00 1970|01/01/70|12:00:00 AM|GMT +0000"
+        );
     }
 }

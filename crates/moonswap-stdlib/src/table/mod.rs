@@ -85,7 +85,7 @@ fn insert(cx: &mut Context<'_>) -> Outcome<usize> {
             if (pos as u64).wrapping_sub(1) >= end as u64 {
                 return Err(cx.arg_error(1, "position out of bounds"));
             }
-            if plain && cx.array_insert(0, pos) {
+            if plain && pos < end && cx.array_insert(0, pos) {
                 return Ok(0);
             }
             let mut i = end;
@@ -109,7 +109,7 @@ fn remove(cx: &mut Context<'_>) -> Outcome<usize> {
     if pos != size && (pos as u64).wrapping_sub(1) > size as u64 {
         return Err(cx.arg_error(1, "position out of bounds"));
     }
-    if plain && cx.array_remove(0, pos) {
+    if plain && (1..=size).contains(&pos) && cx.array_remove(0, pos) {
         return Ok(1);
     }
     get(cx, 0, pos, plain)?;
@@ -242,11 +242,16 @@ fn unpack(cx: &mut Context<'_>) -> Outcome<usize> {
         return Err(cx.error("too many results to unpack"));
     }
     let n = n as usize + 1;
-    for step in 0..n {
-        let key = first + step as i64;
-        // looked at each time: an __index method may change the metatable
-        let plain = is_plain(cx, 0);
-        get(cx, 0, key, plain)?;
+    if let View::Table(t) = cx.at(0)
+        && t.metatable().is_none()
+    {
+        for step in 0..n {
+            cx.push(t.get_int(first + step as i64));
+        }
+    } else {
+        for step in 0..n {
+            cx.index_int(0, first + step as i64)?;
+        }
     }
     Ok(n)
 }
