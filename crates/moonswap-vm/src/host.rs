@@ -275,7 +275,6 @@ impl Machine {
             let top = (*vm).index_of((*vm).top);
             let mut cx = Context::of_frame(&mut *vm, top, 0);
             let result = f(&mut cx);
-            cx.forget();
             (*vm).top = (*vm).stack_base.add(top);
             result
         }

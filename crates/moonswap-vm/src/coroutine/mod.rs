@@ -129,9 +129,9 @@ pub(crate) unsafe fn enter_resume(vm: &mut Vm, n: usize, wrap: bool) -> Next {
             *base
         };
         if !wrap && (n == 0 || co_value.tag != tag::COROUTINE) {
-            let mut cx = crate::context::Context::of_frame(vm, vm.index_of(base), n);
+            let at = vm.index_of(base);
+            let cx = crate::context::Context::of_frame(vm, at, n);
             let _ = cx.type_error(0, "coroutine");
-            cx.forget();
             return throw(vm);
         }
         let co = co_value.as_coroutine();

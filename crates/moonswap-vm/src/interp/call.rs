@@ -244,9 +244,9 @@ unsafe fn enter_pcall(vm: &mut Vm, n: usize) -> Next {
     unsafe {
         let base = vm.base;
         if n == 0 {
-            let mut cx = Context::of_frame(vm, vm.index_of(base), n);
+            let at = vm.index_of(base);
+            let cx = Context::of_frame(vm, at, n);
             let _ = cx.arg_error(0, "value expected");
-            cx.forget();
             return throw(vm);
         }
         // function stays in base[0], a gap for the link, then the arguments
@@ -263,9 +263,9 @@ unsafe fn enter_xpcall(vm: &mut Vm, n: usize) -> Next {
     unsafe {
         let base = vm.base;
         if n < 2 || !matches!((*base.add(1)).tag, tag::CLOSURE | tag::NATIVE) {
-            let mut cx = Context::of_frame(vm, vm.index_of(base), n);
+            let at = vm.index_of(base);
+            let cx = Context::of_frame(vm, at, n);
             let _ = cx.type_error(1, "function");
-            cx.forget();
             return throw(vm);
         }
         // handler in base[0], function in base[1], gap, arguments
