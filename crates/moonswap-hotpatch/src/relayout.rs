@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use moonswap_bytecode::opcode::{OpCode, OperandKind};
 use moonswap_bytecode::prototype::{Capture, Constant, Prototype};
-use moonswap_bytecode::{Instruction, REGISTER_BYTES};
+use moonswap_bytecode::Instruction;
+use moonswap_bytecode::instruction::REGISTER_BYTES;
 
 /// A jump or constant index no longer fits its field.
 #[derive(Debug)]

@@ -134,12 +134,13 @@ pub(crate) struct Mention<'a> {
 pub(crate) fn write_line(f: &mut impl fmt::Write, functions: &[Mention<'_>]) -> fmt::Result {
     const NAMED: usize = 4;
     let real: Vec<&Mention<'_>> = functions.iter().filter(|m| m.class != ChangeClass::DebugOnly).collect();
+    let n_lines = functions.len() - real.len();
     // The main chunk is not run again: it is named only when nothing else is.
-    let (mut named, rest): (Vec<_>, Vec<_>) = real.iter().partition(|m| m.id != "main chunk");
+    let (mut named, rest): (Vec<&Mention<'_>>, Vec<&Mention<'_>>) = real.into_iter().partition(|m| m.id != "main chunk");
     if named.is_empty() {
         named = rest;
     }
-    let n_lines = functions.len() - real.len();
+
     if named.is_empty() {
         return match n_lines {
             0 => f.write_str("nothing changed"),
