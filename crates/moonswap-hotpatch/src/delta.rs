@@ -22,7 +22,7 @@ use moonswap_compiler::syntax::ast::{
 use moonswap_compiler::{CompileError, CompileOptions, ParseLimits, Span, compile_ast, parse};
 
 use crate::outline::{statement_literals, symbol_text};
-use crate::toplevel::{Action, definition};
+use crate::toplevel::{Action, definition, target_text};
 
 /// A new main chunk cut down to some of its statements.
 pub(crate) struct Delta<'a> {
@@ -223,7 +223,7 @@ impl Edit {
             },
             _ => return statement,
         };
-        let text = self.text(target);
+        let text = target_text(&self.ast, target);
         let local = matches!(self.ast.exprs[target.0 as usize], Expr::Name(name) if self.locals.contains(&name));
         let closure = |edit: &mut Self, function: FunctionIndex| edit.expr(Expr::Function(function));
         let (current, store) = if local {
@@ -278,19 +278,5 @@ impl Edit {
             copy = self.expr(Expr::Field { object: copy, name });
         }
         copy
-    }
-
-    fn text(&self, expr: ExprId) -> String {
-        let mut parts = Vec::new();
-        let mut at = expr;
-        while let Some(Expr::Field { object, name }) = self.ast.exprs.get(at.0 as usize) {
-            parts.push(symbol_text(&self.ast, *name));
-            at = *object;
-        }
-        if let Some(Expr::Name(name)) = self.ast.exprs.get(at.0 as usize) {
-            parts.push(symbol_text(&self.ast, *name));
-        }
-        parts.reverse();
-        parts.join(".")
     }
 }

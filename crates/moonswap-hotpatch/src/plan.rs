@@ -87,14 +87,14 @@ impl LiteralChange {
     }
 }
 
-/// A top-level statement that changed and is not going to run.
+/// A top-level statement that changed: most often one that is not going to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotRun {
     /// Line in the new text.
     pub line: u32,
     /// Its first line, shortened.
     pub text: String,
-    /// What is new about it.
+    /// What is new about it, or in which way it runs.
     pub why: String,
 }
 
@@ -125,8 +125,8 @@ pub struct Plan {
     pub define: Option<Arc<Prototype>>,
     /// What people should know.
     pub warnings: Vec<String>,
-    /// Configuration constants that are updated.
-    pub configured: Vec<String>,
+    /// Top-level statements that `delta` and `define` run; `why` says how.
+    pub runs: Vec<NotRun>,
     /// Top-level statements that changed and do not run.
     pub not_run: Vec<NotRun>,
     /// Why it may not be applied; all reasons.
@@ -226,7 +226,7 @@ pub fn plan(manifest: &ChunkManifest, patch: &Patch, policy: &Policy) -> Plan {
         delta: built.delta,
         define: built.define,
         warnings,
-        configured: top.configured,
+        runs: top.runs,
         not_run,
         refusals,
         dry: policy.dry,

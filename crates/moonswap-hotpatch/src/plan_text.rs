@@ -56,8 +56,8 @@ impl fmt::Display for Plan {
                 write!(f, "\n  new local: {name}")?;
             }
         }
-        for text in &self.configured {
-            write!(f, "\n  configuration: {text}")?;
+        for statement in &self.runs {
+            write!(f, "\n  runs: line {}: {} ({})", statement.line, statement.text, statement.why)?;
         }
         for statement in &self.not_run {
             write!(f, "\n  not run: line {}: {} ({})", statement.line, statement.text, statement.why)?;

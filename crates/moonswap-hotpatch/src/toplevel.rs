@@ -78,7 +78,8 @@ pub(crate) struct TopLevel {
     pub(crate) n_old_cells: usize,
     pub(crate) not_run: Vec<NotRun>,
     pub(crate) warnings: Vec<String>,
-    pub(crate) configured: Vec<String>,
+    /// What the delta chunks run.
+    pub(crate) runs: Vec<NotRun>,
     pub(crate) refusals: Vec<Refusal>,
 }
 
@@ -130,6 +131,17 @@ impl Comparison<'_> {
         }
         self.selected(&mut top);
         top.not_run.sort_by_key(|n| n.line);
+        for (at, action) in &top.actions {
+            let why = match action {
+                Action::Run => "once",
+                Action::RunNames(_) => "the new names only",
+                Action::Define => "if nothing stands there",
+                Action::Configure => "configuration",
+            };
+            let span = statements(self.new)[*at].span;
+            top.runs.push(NotRun { line: span.line, text: self.text(self.source, span), why: why.into() });
+        }
+        top.runs.sort_by(|a, b| (a.line, &a.text).cmp(&(b.line, &b.text)));
         top
     }
 
@@ -294,7 +306,6 @@ impl Comparison<'_> {
         if constants && never_assigned() {
             if self.policy.config && cell.is_some() && single {
                 top.actions.insert(is.statement, Action::Configure);
-                top.configured.push(self.text(self.source, self.statement_span(is)));
                 return;
             }
             why = if self.policy.config { "configuration whose variable was not kept" } else { "configuration left alone" };
@@ -320,7 +331,8 @@ impl Comparison<'_> {
             if !known {
                 let text = self.text(self.source, statements(self.new)[*at].span);
                 // A renamed function is not put anywhere: only its code goes on.
-                if renamed.iter().any(|name| text.contains(name)) {
+                let target = definition(self.new, &statements(self.new)[*at].kind).map(|t| target_text(self.new, t));
+                if renamed.iter().any(|name| Some(name.replace(':', ".")) == target) {
                     top.not_run.push(NotRun { line: statements(self.new)[*at].span.line, text, why: "renamed: the field keeps its old name".into() });
                 } else {
                     top.actions.insert(*at, Action::Define);
@@ -388,7 +400,8 @@ impl Comparison<'_> {
                         RunSelector::Line(line) => format!("line {line}"),
                         RunSelector::Text(text) => format!("`{text}`"),
                     };
-                    let reason = format!("run = {what}: {} top-level statements that can run alone fit", found.len().min(usize::from(found.len() > 1) * found.len()));
+                    let n = found.len();
+                    let reason = format!("run = {what}: {n} top-level statements fit, and exactly one that can run alone has to");
                     self.refuse(top, Code::RunNotFound, Span { line: 1, column: 1, ..Span::default() }, reason, "name one statement that is no declaration, label or return");
                 }
             }
@@ -446,6 +459,21 @@ pub(crate) fn definition(ast: &Ast, kind: &StatementKind) -> Option<ExprId> {
             _ => return None,
         }
     }
+}
+
+/// A chain of names and fields as written.
+pub(crate) fn target_text(ast: &Ast, target: ExprId) -> String {
+    let mut parts = Vec::new();
+    let mut at = target;
+    while let Some(Expr::Field { object, name }) = ast.exprs.get(at.0 as usize) {
+        parts.push(symbol_text(ast, *name));
+        at = *object;
+    }
+    if let Some(Expr::Name(name)) = ast.exprs.get(at.0 as usize) {
+        parts.push(symbol_text(ast, *name));
+    }
+    parts.reverse();
+    parts.join(".")
 }
 
 fn declarations(ast: &Ast) -> Vec<Declared> {
