@@ -22,8 +22,6 @@ const GONE: u32 = u32::MAX;
 pub(crate) struct CaptureResult {
     /// Capture lists of the existing slots in terms of the new source.
     pub(crate) layouts: HashMap<FunctionId, Vec<UpvalueDescription>>,
-    /// Some literal needs the environment through its cell.
-    pub(crate) needs_environment: bool,
     pub(crate) refusals: Vec<Refusal>,
     pub(crate) warnings: Vec<String>,
 }
@@ -124,7 +122,7 @@ impl CaptureCheck<'_> {
                 continue;
             }
             if Self::is_environment(self.new, is, wanted) {
-                result.needs_environment = true;
+                // The environment has a cell of its own.
                 continue;
             }
             let known = live.iter().any(|(_, c)| matches!(c, Counterpart::Is(d) if same(d, wanted)));

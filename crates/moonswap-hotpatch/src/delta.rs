@@ -127,6 +127,9 @@ impl Delta<'_> {
                 *child = own.clone();
             }
         }
+        // It has no variables of its own to keep: KEEPSCOPE, which stands
+        // before each return of a main chunk, finds nothing to do.
+        delta.scope = Box::default();
         // The order of captured variables is that of the literal's slot.
         for site in &mut delta.sites {
             let (as_compiled, own) = (&compiled.children[site.child as usize], &delta.children[site.child as usize]);

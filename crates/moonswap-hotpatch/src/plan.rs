@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use moonswap_bytecode::{CodeHash, FunctionId, Prototype};
+use moonswap_bytecode::{CodeHash, FunctionId, Prototype, UpvalueDescription};
 use moonswap_compiler::{CaptureLayout, CompileOptions, compile_ast};
 
 use crate::captures::CaptureCheck;
@@ -197,18 +197,9 @@ pub fn plan(manifest: &ChunkManifest, patch: &Patch, policy: &Policy) -> Plan {
     let not_run = std::mem::take(&mut top.not_run);
     let mut cell_labels = std::mem::take(&mut top.labels);
 
-    let environment = captures.needs_environment.then(|| {
-        manifest.cell("_ENV", ENVIRONMENT_CELL).map_or_else(
-            || {
-                cell_labels.push(("_ENV".into(), ENVIRONMENT_CELL));
-                cell_labels.len() as u32 - 1
-            },
-            |(cell, _)| cell,
-        )
-    });
     let mut built = Built { main: patch.main().clone(), delta: None, define: None };
     if refusals.is_empty() {
-        match build(patch, &layout, &top, environment, &mut changes) {
+        match build(manifest, patch, &layout, &top, &mut cell_labels, &mut changes) {
             Ok(done) => built = done,
             Err(refusal) => refusals.push(*refusal),
         }
@@ -345,12 +336,25 @@ struct Built {
     define: Option<Arc<Prototype>>,
 }
 
+/// The cell of the chunk's environment, appended when it is first needed.
+fn environment_cell(manifest: &ChunkManifest, labels: &mut Vec<(Arc<str>, u32)>) -> u32 {
+    if let Some((cell, _)) = manifest.cell("_ENV", ENVIRONMENT_CELL) {
+        return cell;
+    }
+    let at = labels.iter().rposition(|(name, declaration)| &**name == "_ENV" && *declaration == ENVIRONMENT_CELL);
+    at.unwrap_or_else(|| {
+        labels.push(("_ENV".into(), ENVIRONMENT_CELL));
+        labels.len() - 1
+    }) as u32
+}
+
 /// Compiles what the commit installs.
 fn build(
+    manifest: &ChunkManifest,
     patch: &Patch,
     layout: &CaptureLayout,
     top: &TopLevel,
-    environment: Option<u32>,
+    cell_labels: &mut Vec<(Arc<str>, u32)>,
     changes: &mut [LiteralChange],
 ) -> Result<Built, Box<Refusal>> {
     let refuse = |code, line, column, reason: String, remedy: &str| {
@@ -371,10 +375,15 @@ fn build(
     }
     let main = rebuild(&fitted, &mut |mut prototype: Prototype| {
         if let Some(list) = layout.functions.get(&prototype.id)
-            && let Some(cell) = environment
             && prototype.upvalues.len() > list.len()
         {
-            prototype = upvalues_to_cell(&prototype, list.len(), cell)?;
+            let cell_of = |upvalue: &UpvalueDescription| {
+                // What else is handed on is reserved by older versions of
+                // nested literals only; this one never had it.
+                (&*upvalue.name == "_ENV").then(|| environment_cell(manifest, cell_labels))
+            };
+            let environment = prototype.upvalues[list.len()..].iter().find_map(cell_of);
+            prototype = upvalues_to_cell(&prototype, list.len(), environment)?;
         }
         for site in &mut prototype.sites {
             let n = prototype.children[site.child as usize].upvalues.len();

@@ -16,10 +16,25 @@ use moonswap_bytecode::instruction::REGISTER_BYTES;
 #[derive(Debug)]
 pub(crate) struct TooLarge;
 
-/// Turns the captured variables from index `keep` on into accesses of `cell`.
-pub(crate) fn upvalues_to_cell(prototype: &Prototype, keep: usize, cell: u32) -> Result<Prototype, TooLarge> {
+/// Turns the captured variables from index `keep` on into accesses of `cell`
+/// if they are the environment. Others are in no instruction, only handed on
+/// to nested literals that reserve them: those get nothing.
+pub(crate) fn upvalues_to_cell(prototype: &Prototype, keep: usize, cell: Option<u32>) -> Result<Prototype, TooLarge> {
     let mut result = prototype.clone();
     result.upvalues = prototype.upvalues[..keep].into();
+    for site in &mut result.sites {
+        for capture in &mut site.captures {
+            if let Capture::Upvalue(u) = *capture
+                && usize::from(u) >= keep
+            {
+                *capture = match cell {
+                    Some(cell) if &*prototype.upvalues[usize::from(u)].name == "_ENV" => Capture::Cell(cell),
+                    _ => Capture::Vacant,
+                };
+            }
+        }
+    }
+    let Some(cell) = cell else { return Ok(result) };
     let mut constants = prototype.constants.to_vec();
     let wanted = Constant::Cell(cell);
     let index = constants.iter().position(|c| *c == wanted).unwrap_or_else(|| {
@@ -28,15 +43,6 @@ pub(crate) fn upvalues_to_cell(prototype: &Prototype, keep: usize, cell: u32) ->
     });
     let index = i32::try_from(index).map_err(|_| TooLarge)?;
     result.constants = constants.into();
-    for site in &mut result.sites {
-        for capture in &mut site.captures {
-            if let Capture::Upvalue(u) = *capture
-                && usize::from(u) >= keep
-            {
-                *capture = Capture::Cell(cell);
-            }
-        }
-    }
 
     // A register above all others, for the table of a store.
     let scratch_register = prototype.frame_size;
