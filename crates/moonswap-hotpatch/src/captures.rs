@@ -73,7 +73,13 @@ impl CaptureCheck<'_> {
     }
 
     /// The new variable that is the old one, seen from a pair of literals.
-    fn counterpart(&self, was: LiteralIndex, is: LiteralIndex, e: &UpvalueDescription, m: &Matching) -> Counterpart {
+    fn counterpart(
+        &self,
+        was: LiteralIndex,
+        is: LiteralIndex,
+        e: &UpvalueDescription,
+        m: &Matching,
+    ) -> Counterpart {
         if e.declaration == GONE {
             return Counterpart::Gone;
         }
@@ -81,29 +87,51 @@ impl CaptureCheck<'_> {
             let depth = self.new.get(is).level as u16 + 1;
             return Counterpart::Is(UpvalueDescription { depth, ..e.clone() });
         }
-        let Some(from) = self.old.ancestor(was, e.depth) else { return Counterpart::Gone };
-        let Some(to) = m.new_of[from] else { return Counterpart::Gone };
-        let Some(depth) = self.new.get(is).level.checked_sub(self.new.get(to).level) else { return Counterpart::Gone };
+        let Some(from) = self.old.ancestor(was, e.depth) else {
+            return Counterpart::Gone;
+        };
+        let Some(to) = m.new_of[from] else {
+            return Counterpart::Gone;
+        };
+        let Some(depth) = self.new.get(is).level.checked_sub(self.new.get(to).level) else {
+            return Counterpart::Gone;
+        };
         if self.new.ancestor(is, depth as u16) != Some(to) {
             return Counterpart::Gone;
         }
         let name = self.new_name(&e.name, e.top_level);
-        let counts = (self.old.count(from, &e.name, e.top_level), self.new.count(to, &name, e.top_level));
+        let counts = (
+            self.old.count(from, &e.name, e.top_level),
+            self.new.count(to, &name, e.top_level),
+        );
         match counts {
             (_, Some(0)) => Counterpart::Gone,
             (Some(old), Some(new)) if old != new => Counterpart::Ambiguous,
-            _ => Counterpart::Is(UpvalueDescription { name, depth: depth as u16, ..e.clone() }),
+            _ => Counterpart::Is(UpvalueDescription {
+                name,
+                depth: depth as u16,
+                ..e.clone()
+            }),
         }
     }
 
-    fn literal(&self, was: LiteralIndex, is: LiteralIndex, m: &mut Matching, result: &mut CaptureResult) {
+    fn literal(
+        &self,
+        was: LiteralIndex,
+        is: LiteralIndex,
+        m: &mut Matching,
+        result: &mut CaptureResult,
+    ) {
         let old = &self.old.get(was).prototype;
         let new = self.new.get(is).prototype.clone();
         let before = match self.manifest.slots.get(&old.id) {
             Some(slot) => slot.layout.clone(),
             None => old.upvalues.to_vec(),
         };
-        let gone = |e: &UpvalueDescription| UpvalueDescription { declaration: GONE, ..e.clone() };
+        let gone = |e: &UpvalueDescription| UpvalueDescription {
+            declaration: GONE,
+            ..e.clone()
+        };
         let layout: Vec<UpvalueDescription> = before
             .iter()
             .map(|e| match self.counterpart(was, is, e, m) {
@@ -111,13 +139,26 @@ impl CaptureCheck<'_> {
                 Counterpart::Ambiguous | Counterpart::Gone => gone(e),
             })
             .collect();
-        let live: Vec<(&UpvalueDescription, Counterpart)> =
-            old.upvalues.iter().map(|e| (e, self.counterpart(was, is, e, m))).collect();
+        let live: Vec<(&UpvalueDescription, Counterpart)> = old
+            .upvalues
+            .iter()
+            .map(|e| (e, self.counterpart(was, is, e, m)))
+            .collect();
 
         for wanted in &new.upvalues {
             if let Some(at) = layout.iter().position(|e| same(e, wanted)) {
                 if before[at].in_loop != wanted.in_loop && !wanted.top_level {
-                    self.scope_changed(is, wanted, if wanted.in_loop { "once per turn of a loop" } else { "outside the loop" }, m, result);
+                    self.scope_changed(
+                        is,
+                        wanted,
+                        if wanted.in_loop {
+                            "once per turn of a loop"
+                        } else {
+                            "outside the loop"
+                        },
+                        m,
+                        result,
+                    );
                 }
                 continue;
             }
@@ -125,17 +166,25 @@ impl CaptureCheck<'_> {
                 // The environment has a cell of its own.
                 continue;
             }
-            let known = live.iter().any(|(_, c)| matches!(c, Counterpart::Is(d) if same(d, wanted)));
+            let known = live
+                .iter()
+                .any(|(_, c)| matches!(c, Counterpart::Is(d) if same(d, wanted)));
             if !known {
                 // A variable of this name was captured, but it is another one.
-                let namesake = live.iter().find(|(e, _)| self.new_name(&e.name, e.top_level) == wanted.name);
+                let namesake = live
+                    .iter()
+                    .find(|(e, _)| self.new_name(&e.name, e.top_level) == wanted.name);
                 match namesake {
                     Some((_, Counterpart::Ambiguous)) => {
                         self.ambiguous(is, wanted, m, result);
                         continue;
                     }
                     Some(_) => {
-                        let place = if wanted.top_level { "at the top level" } else { "in another function or block" };
+                        let place = if wanted.top_level {
+                            "at the top level"
+                        } else {
+                            "in another function or block"
+                        };
                         self.scope_changed(is, wanted, place, m, result);
                         continue;
                     }
@@ -152,16 +201,42 @@ impl CaptureCheck<'_> {
     }
 
     /// A top-level local that old closures reach through the scope record.
-    fn top_level(&self, is: LiteralIndex, wanted: &UpvalueDescription, m: &mut Matching, result: &mut CaptureResult) {
+    fn top_level(
+        &self,
+        is: LiteralIndex,
+        wanted: &UpvalueDescription,
+        m: &mut Matching,
+        result: &mut CaptureResult,
+    ) {
         let name = &wanted.name;
-        match self.top.variable(name, wanted.declaration).map(|v| &v.state) {
+        match self
+            .top
+            .variable(name, wanted.declaration)
+            .map(|v| &v.state)
+        {
             Some(Variable::Existing { cell: Some(_), .. }) if self.manifest.n_runs > 1 => {
-                let reason = format!("now uses the top-level local {name}, of which there are several: the main chunk ran {} times", self.manifest.n_runs);
-                self.refuse(Code::SeveralRuns, is, reason, "pass the value as an argument or keep it in a table", m, result);
+                let reason = format!(
+                    "now uses the top-level local {name}, of which there are several: the main chunk ran {} times",
+                    self.manifest.n_runs
+                );
+                self.refuse(
+                    Code::SeveralRuns,
+                    is,
+                    reason,
+                    "pass the value as an argument or keep it in a table",
+                    m,
+                    result,
+                );
             }
-            Some(Variable::Existing { cell: Some(_), .. } | Variable::New { .. } | Variable::Revived { .. }) => {}
+            Some(
+                Variable::Existing { cell: Some(_), .. }
+                | Variable::New { .. }
+                | Variable::Revived { .. },
+            ) => {}
             Some(Variable::Existing { cell: None, .. }) => {
-                let reason = format!("now uses the top-level local {name}, whose value was not kept when the main chunk returned");
+                let reason = format!(
+                    "now uses the top-level local {name}, whose value was not kept when the main chunk returned"
+                );
                 self.refuse(Code::CellMissing, is, reason, "load the chunk as a module, or capture the variable in a function from the start", m, result);
             }
             Some(Variable::Ambiguous) | None => self.ambiguous(is, wanted, m, result),
@@ -170,7 +245,14 @@ impl CaptureCheck<'_> {
 
     /// A local of an enclosing function that old closures do not have. True
     /// if the literal is not the successor of the old one any more.
-    fn enclosing(&self, was: LiteralIndex, is: LiteralIndex, wanted: &UpvalueDescription, m: &mut Matching, result: &mut CaptureResult) -> bool {
+    fn enclosing(
+        &self,
+        was: LiteralIndex,
+        is: LiteralIndex,
+        wanted: &UpvalueDescription,
+        m: &mut Matching,
+        result: &mut CaptureResult,
+    ) -> bool {
         if *self.policy.captures.of(&wanted.name) == Captures::KeepOld {
             result.warnings.push(format!(
                 "{}: now captures {}; existing closures stay on the old version",
@@ -180,8 +262,14 @@ impl CaptureCheck<'_> {
             self.unpair(was, is, m);
             return true;
         }
-        let owner = self.new.ancestor(is, wanted.depth).map_or_else(|| "?".to_owned(), |at| self.new.name(at));
-        let reason = format!("now captures {}, a local of {owner}, which existing closures do not have", wanted.name);
+        let owner = self
+            .new
+            .ancestor(is, wanted.depth)
+            .map_or_else(|| "?".to_owned(), |at| self.new.name(at));
+        let reason = format!(
+            "now captures {}, a local of {owner}, which existing closures do not have",
+            wanted.name
+        );
         self.refuse(
             Code::NewEnclosingCapture,
             is,
@@ -216,17 +304,58 @@ impl CaptureCheck<'_> {
         }
     }
 
-    fn scope_changed(&self, is: LiteralIndex, wanted: &UpvalueDescription, place: &str, m: &mut Matching, result: &mut CaptureResult) {
-        let reason = format!("the captured variable {} is declared {place} now: it is not the variable existing closures have", wanted.name);
-        self.refuse(Code::ScopeChanged, is, reason, "keep its declaration where it was, or give the new variable another name", m, result);
+    fn scope_changed(
+        &self,
+        is: LiteralIndex,
+        wanted: &UpvalueDescription,
+        place: &str,
+        m: &mut Matching,
+        result: &mut CaptureResult,
+    ) {
+        let reason = format!(
+            "the captured variable {} is declared {place} now: it is not the variable existing closures have",
+            wanted.name
+        );
+        self.refuse(
+            Code::ScopeChanged,
+            is,
+            reason,
+            "keep its declaration where it was, or give the new variable another name",
+            m,
+            result,
+        );
     }
 
-    fn ambiguous(&self, is: LiteralIndex, wanted: &UpvalueDescription, m: &mut Matching, result: &mut CaptureResult) {
-        let reason = format!("the number of declarations of the captured variable {} changed: which one is meant is not decidable", wanted.name);
-        self.refuse(Code::AmbiguousVariable, is, reason, "give the new variable another name", m, result);
+    fn ambiguous(
+        &self,
+        is: LiteralIndex,
+        wanted: &UpvalueDescription,
+        m: &mut Matching,
+        result: &mut CaptureResult,
+    ) {
+        let reason = format!(
+            "the number of declarations of the captured variable {} changed: which one is meant is not decidable",
+            wanted.name
+        );
+        self.refuse(
+            Code::AmbiguousVariable,
+            is,
+            reason,
+            "give the new variable another name",
+            m,
+            result,
+        );
     }
 
-    fn refuse(&self, code: Code, is: LiteralIndex, reason: String, remedy: &str, m: &mut Matching, result: &mut CaptureResult) {
+    fn refuse(
+        &self,
+        code: Code,
+        is: LiteralIndex,
+        reason: String,
+        remedy: &str,
+        m: &mut Matching,
+        result: &mut CaptureResult,
+    ) {
         m.refused[is] = true;
         let literal = self.new.get(is);
         result.refusals.push(Refusal {
@@ -242,7 +371,10 @@ impl CaptureCheck<'_> {
 
     /// Whether a pair captures the same variables in the same order.
     pub(crate) fn same_captures(&self, was: LiteralIndex, is: LiteralIndex, m: &Matching) -> bool {
-        let (old, new) = (&self.old.get(was).prototype.upvalues, &self.new.get(is).prototype.upvalues);
+        let (old, new) = (
+            &self.old.get(was).prototype.upvalues,
+            &self.new.get(is).prototype.upvalues,
+        );
         is == 0
             || old.len() == new.len()
                 && old
@@ -253,5 +385,8 @@ impl CaptureCheck<'_> {
 }
 
 fn same(a: &UpvalueDescription, b: &UpvalueDescription) -> bool {
-    a.name == b.name && a.depth == b.depth && a.declaration == b.declaration && a.top_level == b.top_level
+    a.name == b.name
+        && a.depth == b.depth
+        && a.declaration == b.declaration
+        && a.top_level == b.top_level
 }

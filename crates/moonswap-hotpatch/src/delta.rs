@@ -52,9 +52,18 @@ impl Delta<'_> {
             return Ok(None);
         }
         // A tree of its own: statements are cut out of it.
-        let mut edit = Edit { ast: parse(self.chunk, self.source, ParseLimits::default())?, span: Span::default(), locals: Vec::new() };
+        let mut edit = Edit {
+            ast: parse(self.chunk, self.source, ParseLimits::default())?,
+            span: Span::default(),
+            locals: Vec::new(),
+        };
         edit.find_locals();
-        let Some(body) = edit.ast.functions.last_mut().map(|main| std::mem::take(&mut main.body.statements)) else {
+        let Some(body) = edit
+            .ast
+            .functions
+            .last_mut()
+            .map(|main| std::mem::take(&mut main.body.statements))
+        else {
             return Ok(None);
         };
         let mut statements = Vec::with_capacity(body.len() + 3);
@@ -108,19 +117,31 @@ impl Delta<'_> {
         if let Some(main) = ast.functions.last_mut() {
             main.body.statements = statements;
         }
-        let options = CompileOptions { delta: true, statements: Some(&keep), ..self.options };
+        let options = CompileOptions {
+            delta: true,
+            statements: Some(&keep),
+            ..self.options
+        };
         let compiled = compile_ast(self.chunk, self.source, &ast, options)?;
         Ok(Some(self.with_children(compiled, &child_of)))
     }
 
     /// Replaces the children by those of the main chunk, so that closures made
     /// here belong to the same literals.
-    fn with_children(&self, compiled: Arc<Prototype>, child_of: &[(usize, bool)]) -> Arc<Prototype> {
+    fn with_children(
+        &self,
+        compiled: Arc<Prototype>,
+        child_of: &[(usize, bool)],
+    ) -> Arc<Prototype> {
         let mut delta = Prototype::clone(&compiled);
         let places: Vec<usize> = if delta.children.len() == child_of.len() {
             child_of.iter().map(|(i, _)| *i).collect()
         } else {
-            child_of.iter().filter(|(_, kept)| *kept).map(|(i, _)| *i).collect()
+            child_of
+                .iter()
+                .filter(|(_, kept)| *kept)
+                .map(|(i, _)| *i)
+                .collect()
         };
         for (child, place) in delta.children.iter_mut().zip(places) {
             if let Some(own) = self.main.children.get(place) {
@@ -132,12 +153,21 @@ impl Delta<'_> {
         delta.scope = Box::default();
         // The order of captured variables is that of the literal's slot.
         for site in &mut delta.sites {
-            let (as_compiled, own) = (&compiled.children[site.child as usize], &delta.children[site.child as usize]);
+            let (as_compiled, own) = (
+                &compiled.children[site.child as usize],
+                &delta.children[site.child as usize],
+            );
             let capture = |wanted: &UpvalueDescription| {
                 let same = |u: &UpvalueDescription| {
-                    u.name == wanted.name && u.declaration == wanted.declaration && u.top_level == wanted.top_level
+                    u.name == wanted.name
+                        && u.declaration == wanted.declaration
+                        && u.top_level == wanted.top_level
                 };
-                as_compiled.upvalues.iter().position(same).map_or(Capture::Vacant, |i| site.captures[i])
+                as_compiled
+                    .upvalues
+                    .iter()
+                    .position(same)
+                    .map_or(Capture::Vacant, |i| site.captures[i])
             };
             site.captures = own.upvalues.iter().map(capture).collect();
         }
@@ -155,10 +185,15 @@ struct Edit {
 
 impl Edit {
     fn symbol(&mut self, text: &str) -> Symbol {
-        let at = self.ast.symbols.iter().position(|s| **s == *text.as_bytes()).unwrap_or_else(|| {
-            self.ast.symbols.push(text.as_bytes().into());
-            self.ast.symbols.len() - 1
-        });
+        let at = self
+            .ast
+            .symbols
+            .iter()
+            .position(|s| **s == *text.as_bytes())
+            .unwrap_or_else(|| {
+                self.ast.symbols.push(text.as_bytes().into());
+                self.ast.symbols.len() - 1
+            });
         Symbol(at as u32)
     }
 
@@ -184,32 +219,53 @@ impl Edit {
     }
 
     fn statement(&self, kind: StatementKind) -> Statement {
-        Statement { kind, span: self.span }
+        Statement {
+            kind,
+            span: self.span,
+        }
     }
 
     fn block(&self, statements: Vec<Statement>) -> Block {
-        Block { statements, end: self.span }
+        Block {
+            statements,
+            end: self.span,
+        }
     }
 
     /// `local rawget, rawset = ...` and `local skipped = {}` under names that
     /// no text can spell.
     fn prologue(&mut self) -> [Statement; 2] {
-        self.span = Span { line: 1, column: 1, ..Span::default() };
+        self.span = Span {
+            line: 1,
+            column: 1,
+            ..Span::default()
+        };
         let local = |edit: &mut Self, names: &[&str], value| {
-            let names = names.iter().map(|n| (edit.symbol(n), Attribute::None, edit.span)).collect();
+            let names = names
+                .iter()
+                .map(|n| (edit.symbol(n), Attribute::None, edit.span))
+                .collect();
             let values = vec![edit.expr(value)];
             edit.statement(StatementKind::Local { names, values })
         };
-        [local(self, &["(rawget)", "(rawset)"], Expr::Vararg), local(self, &["(skipped)"], Expr::Table(Vec::new()))]
+        [
+            local(self, &["(rawget)", "(rawset)"], Expr::Vararg),
+            local(self, &["(skipped)"], Expr::Table(Vec::new())),
+        ]
     }
 
     /// One declaration for each name, values paired.
     fn split(&self, statement: Statement) -> Vec<(Statement, usize)> {
         let span = statement.span;
-        let StatementKind::Local { names, values } = statement.kind else { return vec![(statement, 0)] };
+        let StatementKind::Local { names, values } = statement.kind else {
+            return vec![(statement, 0)];
+        };
         let mut values = values.into_iter();
         let one = |(index, name)| {
-            let kind = StatementKind::Local { names: vec![name], values: values.next().into_iter().collect() };
+            let kind = StatementKind::Local {
+                names: vec![name],
+                values: values.next().into_iter().collect(),
+            };
             (Statement { kind, span }, index)
         };
         names.into_iter().enumerate().map(one).collect()
@@ -217,10 +273,15 @@ impl Edit {
 
     /// A definition that takes effect only where nothing stands.
     fn guarded(&mut self, statement: Statement) -> Statement {
-        let Some(target) = definition(&self.ast, &statement.kind) else { return statement };
+        let Some(target) = definition(&self.ast, &statement.kind) else {
+            return statement;
+        };
         let function = match &statement.kind {
             StatementKind::Function { function, .. } => *function,
-            StatementKind::Assign { values, .. } => match values.first().and_then(|v| self.ast.exprs.get(v.0 as usize)) {
+            StatementKind::Assign { values, .. } => match values
+                .first()
+                .and_then(|v| self.ast.exprs.get(v.0 as usize))
+            {
                 Some(Expr::Function(function)) => *function,
                 _ => return statement,
             },
@@ -228,11 +289,18 @@ impl Edit {
         };
         let text = target_text(&self.ast, target);
         let local = matches!(self.ast.exprs[target.0 as usize], Expr::Name(name) if self.locals.contains(&name));
-        let closure = |edit: &mut Self, function: FunctionIndex| edit.expr(Expr::Function(function));
+        let closure =
+            |edit: &mut Self, function: FunctionIndex| edit.expr(Expr::Function(function));
         let (current, store) = if local {
             let current = self.copy(target);
             let value = closure(self, function);
-            (current, self.statement(StatementKind::Assign { targets: vec![target], values: vec![value] }))
+            (
+                current,
+                self.statement(StatementKind::Assign {
+                    targets: vec![target],
+                    values: vec![value],
+                }),
+            )
         } else {
             let (object, key) = match self.ast.exprs[target.0 as usize] {
                 Expr::Field { object, name } => (object, symbol_text(&self.ast, name)),
@@ -246,18 +314,42 @@ impl Edit {
             (current, self.statement(StatementKind::Call(call)))
         };
         let nil = self.expr(Expr::Nil);
-        let condition = self.expr(Expr::Binary { op: BinaryOp::Eq, lhs: current, rhs: nil });
-        let (skipped, key, yes) = (self.name("(skipped)"), self.string(&text), self.expr(Expr::True));
-        let place = self.expr(Expr::Index { object: skipped, key });
-        let note = self.statement(StatementKind::Assign { targets: vec![place], values: vec![yes] });
+        let condition = self.expr(Expr::Binary {
+            op: BinaryOp::Eq,
+            lhs: current,
+            rhs: nil,
+        });
+        let (skipped, key, yes) = (
+            self.name("(skipped)"),
+            self.string(&text),
+            self.expr(Expr::True),
+        );
+        let place = self.expr(Expr::Index {
+            object: skipped,
+            key,
+        });
+        let note = self.statement(StatementKind::Assign {
+            targets: vec![place],
+            values: vec![yes],
+        });
         let (then, otherwise) = (self.block(vec![store]), self.block(vec![note]));
-        self.statement(StatementKind::If { arms: vec![(condition, then)], otherwise: Some(otherwise) })
+        self.statement(StatementKind::If {
+            arms: vec![(condition, then)],
+            otherwise: Some(otherwise),
+        })
     }
 
     fn find_locals(&mut self) {
-        for statement in self.ast.functions.last().map_or(&[][..], |main| &main.body.statements) {
+        for statement in self
+            .ast
+            .functions
+            .last()
+            .map_or(&[][..], |main| &main.body.statements)
+        {
             match &statement.kind {
-                StatementKind::Local { names, .. } => self.locals.extend(names.iter().map(|(name, _, _)| *name)),
+                StatementKind::Local { names, .. } => {
+                    self.locals.extend(names.iter().map(|(name, _, _)| *name))
+                }
                 StatementKind::LocalFunction { name, .. } => self.locals.push(*name),
                 _ => {}
             }

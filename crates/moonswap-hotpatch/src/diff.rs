@@ -35,7 +35,12 @@ struct Matcher<'a> {
 }
 
 /// Matches the literals of two sources of one chunk.
-pub(crate) fn match_literals(chunk: &Arc<str>, old: &Outline, new: &Outline, policy: &Policy) -> Matching {
+pub(crate) fn match_literals(
+    chunk: &Arc<str>,
+    old: &Outline,
+    new: &Outline,
+    policy: &Policy,
+) -> Matching {
     let (n_old, n_new) = (old.literals.len(), new.literals.len());
     let result = Matching {
         old_of: vec![None; n_new],
@@ -44,7 +49,12 @@ pub(crate) fn match_literals(chunk: &Arc<str>, old: &Outline, new: &Outline, pol
         refused: vec![false; n_new],
         refusals: Vec::new(),
     };
-    let mut matcher = Matcher { chunk: chunk.clone(), old, new, result };
+    let mut matcher = Matcher {
+        chunk: chunk.clone(),
+        old,
+        new,
+        result,
+    };
     matcher.result.old_of[0] = Some(0);
     matcher.result.new_of[0] = Some(0);
     matcher.stable_ids();
@@ -97,7 +107,12 @@ impl Matcher<'_> {
             let [is] = places[..] else {
                 for at in places {
                     let reason = format!("the id {id} stands on several functions");
-                    self.refuse(Code::DuplicateStableId, at, reason, "make the --@id annotations distinct");
+                    self.refuse(
+                        Code::DuplicateStableId,
+                        at,
+                        reason,
+                        "make the --@id annotations distinct",
+                    );
                 }
                 continue;
             };
@@ -112,7 +127,9 @@ impl Matcher<'_> {
             let olds = named(self.old, from);
             let news = named(self.new, to);
             match (&olds[..], &news[..]) {
-                ([was], [is]) if self.result.new_of[*was].is_none() && self.result.old_of[*is].is_none() => {
+                ([was], [is])
+                    if self.result.new_of[*was].is_none() && self.result.old_of[*is].is_none() =>
+                {
                     self.pair(*was, *is);
                     self.result.moved[*is] = true;
                 }
@@ -123,7 +140,12 @@ impl Matcher<'_> {
                         olds.len(),
                         news.len()
                     );
-                    self.refuse(Code::RenameNotFound, 0, reason, "name one literal or top-level local each, by its full path");
+                    self.refuse(
+                        Code::RenameNotFound,
+                        0,
+                        reason,
+                        "name one literal or top-level local each, by its full path",
+                    );
                     self.result.refused[0] = false;
                 }
             }
@@ -212,13 +234,17 @@ impl Matcher<'_> {
             }
             let hash = self.new.get(at).prototype.deep_hash;
             let olds: Vec<LiteralIndex> = (0..self.old.literals.len())
-                .filter(|o| self.result.new_of[*o].is_none() && self.old.get(*o).prototype.deep_hash == hash)
+                .filter(|o| {
+                    self.result.new_of[*o].is_none() && self.old.get(*o).prototype.deep_hash == hash
+                })
                 .collect();
             if olds.is_empty() {
                 continue;
             }
             let rivals = (0..self.new.literals.len())
-                .filter(|n| self.result.old_of[*n].is_none() && self.new.get(*n).prototype.deep_hash == hash)
+                .filter(|n| {
+                    self.result.old_of[*n].is_none() && self.new.get(*n).prototype.deep_hash == hash
+                })
                 .count();
             if let ([was], 1) = (&olds[..], rivals) {
                 if self.same_surroundings(*was, at) {
@@ -227,8 +253,16 @@ impl Matcher<'_> {
                     self.pair_inside(*was, at);
                 }
             } else if olds.iter().any(|was| self.same_surroundings(*was, at)) {
-                let reason = format!("the same code is found {} times in the old source and {rivals} times in the new one", olds.len());
-                self.refuse(Code::AmbiguousMove, at, reason, "say which with rename = { old = \"new\" }, or use --@id annotations");
+                let reason = format!(
+                    "the same code is found {} times in the old source and {rivals} times in the new one",
+                    olds.len()
+                );
+                self.refuse(
+                    Code::AmbiguousMove,
+                    at,
+                    reason,
+                    "say which with rename = { old = \"new\" }, or use --@id annotations",
+                );
             }
         }
     }
@@ -254,7 +288,14 @@ impl Matcher<'_> {
     fn pair_inside(&mut self, was: LiteralIndex, is: LiteralIndex) {
         let mut todo = vec![(was, is)];
         while let Some((was, is)) = todo.pop() {
-            let pairs: Vec<_> = self.old.get(was).children.iter().copied().zip(self.new.get(is).children.iter().copied()).collect();
+            let pairs: Vec<_> = self
+                .old
+                .get(was)
+                .children
+                .iter()
+                .copied()
+                .zip(self.new.get(is).children.iter().copied())
+                .collect();
             for (was, is) in pairs {
                 if self.result.new_of[was].is_none() && self.result.old_of[is].is_none() {
                     self.pair(was, is);
@@ -277,10 +318,14 @@ impl Role {
     fn of(step: &PathStep) -> Self {
         match step {
             // `M.f` and `M:f` are the same field.
-            PathStep::Field(name) | PathStep::Method(name) => Self::Named(PathStep::Field(name.replace(':', ".").into())),
+            PathStep::Field(name) | PathStep::Method(name) => {
+                Self::Named(PathStep::Field(name.replace(':', ".").into()))
+            }
             PathStep::Local(_) | PathStep::TableField(_) => Self::Named(step.clone()),
             PathStep::TableItem(_) => Self::TableItem,
-            PathStep::Argument(..) | PathStep::Returned(_) | PathStep::Anonymous => Self::Other(step.clone()),
+            PathStep::Argument(..) | PathStep::Returned(_) | PathStep::Anonymous => {
+                Self::Other(step.clone())
+            }
         }
     }
 

@@ -25,6 +25,8 @@ mod toplevel;
 pub use manifest::{CellInfo, ChunkManifest, ENVIRONMENT_CELL, SlotInfo};
 pub use patch::Patch;
 pub use plan::{ChangeClass, LiteralChange, NotRun, Plan, plan};
-pub use policy::{CapturePolicy, Captures, Guard, Policy, RunSelector, StalePolicy, SuspendedPolicy, Timing};
+pub use policy::{
+    CapturePolicy, Captures, Guard, Policy, RunSelector, StalePolicy, SuspendedPolicy, Timing,
+};
 pub use refusal::{Code, Refusal, Refused};
 pub use report::{Report, ReportedFunction, Times};

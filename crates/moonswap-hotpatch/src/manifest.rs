@@ -97,7 +97,10 @@ impl ChunkManifest {
 
     /// The cell of a top-level local. The newest of equal name counts.
     pub fn cell(&self, name: &str, declaration: u32) -> Option<(u32, &CellInfo)> {
-        let at = self.cells.iter().rposition(|cell| &*cell.name == name && cell.declaration == declaration)?;
+        let at = self
+            .cells
+            .iter()
+            .rposition(|cell| &*cell.name == name && cell.declaration == declaration)?;
         Some((at as u32, &self.cells[at]))
     }
 }

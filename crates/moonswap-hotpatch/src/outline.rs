@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use moonswap_bytecode::{PathStep, Prototype};
-use moonswap_compiler::syntax::ast::{Ast, Block, Expr, ExprId, FunctionIndex, StatementKind, Symbol, TableItem};
+use moonswap_compiler::syntax::ast::{
+    Ast, Block, Expr, ExprId, FunctionIndex, StatementKind, Symbol, TableItem,
+};
 use smallvec::SmallVec;
 
 /// Index into [`Outline::literals`]; 0 is the main chunk.
@@ -34,10 +36,13 @@ pub(crate) struct Outline {
 impl Outline {
     /// Flattens a tree of prototypes; the syntax tree is that of the same text.
     pub(crate) fn new(main: &Arc<Prototype>, ast: Option<&Ast>) -> Self {
-        let root = ast.filter(|a| !a.functions.is_empty()).map(|a| FunctionIndex(a.functions.len() as u32 - 1));
-        let mut outline = Outline { literals: Vec::new() };
-        let mut todo: Vec<(Arc<Prototype>, Option<LiteralIndex>, usize, Option<FunctionIndex>)> =
-            vec![(main.clone(), None, 0, root)];
+        let root = ast
+            .filter(|a| !a.functions.is_empty())
+            .map(|a| FunctionIndex(a.functions.len() as u32 - 1));
+        let mut outline = Outline {
+            literals: Vec::new(),
+        };
+        let mut todo = vec![(main.clone(), None::<LiteralIndex>, 0, root)];
         while let Some((prototype, parent, level, function)) = todo.pop() {
             let at = outline.literals.len();
             if let Some(parent) = parent {
@@ -46,11 +51,17 @@ impl Outline {
             let facts = ast.zip(function).map(|(ast, f)| Facts::of(ast, f));
             // The two trees are built alike; if they ever differ, the literal
             // is planned without its text instead of with the wrong one.
-            let nested = facts.as_ref().map(|f| &f.nested).filter(|n| n.len() == prototype.children.len());
+            let nested = facts
+                .as_ref()
+                .map(|f| &f.nested)
+                .filter(|n| n.len() == prototype.children.len());
             for (i, child) in prototype.children.iter().enumerate().rev() {
                 todo.push((child.clone(), Some(at), level + 1, nested.map(|n| n[i])));
             }
-            let span = ast.zip(function).and_then(|(a, f)| a.functions.get(f.0 as usize)).map(|f| f.span);
+            let span = ast
+                .zip(function)
+                .and_then(|(a, f)| a.functions.get(f.0 as usize))
+                .map(|f| f.span);
             outline.literals.push(Literal {
                 parent,
                 children: Vec::new(),
@@ -88,7 +99,12 @@ impl Outline {
     /// How often a literal declares a name at that level; `None`: not known.
     pub(crate) fn count(&self, at: LiteralIndex, name: &str, top_level: bool) -> Option<usize> {
         let declared = self.literals[at].declared.as_ref()?;
-        Some(declared.iter().filter(|(n, top)| &**n == name && *top == top_level).count())
+        Some(
+            declared
+                .iter()
+                .filter(|(n, top)| &**n == name && *top == top_level)
+                .count(),
+        )
     }
 }
 
@@ -113,7 +129,9 @@ pub(crate) fn path_name(prototype: &Prototype) -> String {
 
 /// The text of a symbol.
 pub(crate) fn symbol_text(ast: &Ast, symbol: Symbol) -> Arc<str> {
-    ast.symbols.get(symbol.0 as usize).map_or_else(|| "?".into(), |s| String::from_utf8_lossy(s).into())
+    ast.symbols
+        .get(symbol.0 as usize)
+        .map_or_else(|| "?".into(), |s| String::from_utf8_lossy(s).into())
 }
 
 /// What one literal contains, nested literals left closed.
@@ -124,7 +142,13 @@ struct Facts {
 
 impl Facts {
     fn of(ast: &Ast, index: FunctionIndex) -> Self {
-        let mut walk = Walk { ast, facts: Facts { nested: Vec::new(), declared: Vec::new() } };
+        let mut walk = Walk {
+            ast,
+            facts: Facts {
+                nested: Vec::new(),
+                declared: Vec::new(),
+            },
+        };
         let is_main = index.0 as usize + 1 == ast.functions.len();
         if let Some(function) = ast.functions.get(index.0 as usize) {
             for (name, _) in &function.params {
@@ -197,13 +221,24 @@ impl Walk<'_> {
                     self.block(body, false);
                 }
             }
-            StatementKind::NumericFor { variable, start, limit, step, body, .. } => {
+            StatementKind::NumericFor {
+                variable,
+                start,
+                limit,
+                step,
+                body,
+                ..
+            } => {
                 self.exprs(&[*start, *limit]);
                 self.exprs(step.as_slice());
                 self.declare(*variable, false);
                 self.block(body, false);
             }
-            StatementKind::GenericFor { names, values, body } => {
+            StatementKind::GenericFor {
+                names,
+                values,
+                body,
+            } => {
                 self.exprs(values);
                 for (name, _) in names {
                     self.declare(*name, false);
@@ -234,7 +269,9 @@ pub(crate) fn parts(ast: &Ast, expr: ExprId) -> SmallVec<[ExprId; 4]> {
         Some(Expr::Index { object, key }) => SmallVec::from_slice(&[*object, *key]),
         Some(Expr::Field { object, .. }) => SmallVec::from_slice(&[*object]),
         Some(Expr::Call { callee, args }) => std::iter::once(callee).chain(args).copied().collect(),
-        Some(Expr::MethodCall { object, args, .. }) => std::iter::once(object).chain(args).copied().collect(),
+        Some(Expr::MethodCall { object, args, .. }) => {
+            std::iter::once(object).chain(args).copied().collect()
+        }
         Some(Expr::Binary { lhs, rhs, .. }) => SmallVec::from_slice(&[*lhs, *rhs]),
         Some(Expr::Unary { operand, .. }) => SmallVec::from_slice(&[*operand]),
         Some(Expr::Paren(inner)) => SmallVec::from_slice(&[*inner]),
@@ -265,7 +302,13 @@ pub(crate) fn nested_literals(ast: &Ast, expr: ExprId, found: &mut Vec<FunctionI
 
 /// The literals written directly in a statement, in source order.
 pub(crate) fn statement_literals(ast: &Ast, kind: &StatementKind) -> Vec<FunctionIndex> {
-    let mut walk = Walk { ast, facts: Facts { nested: Vec::new(), declared: Vec::new() } };
+    let mut walk = Walk {
+        ast,
+        facts: Facts {
+            nested: Vec::new(),
+            declared: Vec::new(),
+        },
+    };
     walk.statement(kind, false);
     walk.facts.nested
 }

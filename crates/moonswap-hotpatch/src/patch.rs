@@ -23,7 +23,12 @@ impl Patch {
     pub fn compile(name: &str, source: &[u8]) -> Result<Self, CompileError> {
         let ast = parse(name, source, ParseLimits::default())?;
         let main = compile_ast(name, source, &ast, CompileOptions::default())?;
-        Ok(Self { chunk: name.into(), source: source.into(), ast: Arc::new(ast), main })
+        Ok(Self {
+            chunk: name.into(),
+            source: source.into(),
+            ast: Arc::new(ast),
+            main,
+        })
     }
 
     /// Chunk name as given to `load`.

@@ -82,7 +82,10 @@ impl LiteralChange {
             ChangeClass::Added => Some(1),
             ChangeClass::Swapped => self.old_version.map(|v| v + 1),
             ChangeClass::Removed => None,
-            ChangeClass::Unchanged | ChangeClass::DebugOnly | ChangeClass::Moved | ChangeClass::Refused => self.old_version,
+            ChangeClass::Unchanged
+            | ChangeClass::DebugOnly
+            | ChangeClass::Moved
+            | ChangeClass::Refused => self.old_version,
         }
     }
 }
@@ -146,7 +149,10 @@ impl Plan {
     /// Whether applying it would change nothing.
     pub fn is_empty(&self) -> bool {
         !self.is_refused()
-            && self.changes.iter().all(|c| c.class == ChangeClass::Unchanged)
+            && self
+                .changes
+                .iter()
+                .all(|c| c.class == ChangeClass::Unchanged)
             && self.new_cells.is_empty()
             && self.delta.is_none()
             && self.define.is_none()
@@ -154,7 +160,9 @@ impl Plan {
 
     /// The literals that a commit touches.
     pub fn touched(&self) -> impl Iterator<Item = &LiteralChange> {
-        self.changes.iter().filter(|c| c.class != ChangeClass::Unchanged)
+        self.changes
+            .iter()
+            .filter(|c| c.class != ChangeClass::Unchanged)
     }
 }
 
@@ -164,7 +172,10 @@ pub fn plan(manifest: &ChunkManifest, patch: &Patch, policy: &Policy) -> Plan {
     let mut refusals = policy.unsupported(&chunk);
     refusals.extend(addressee(&chunk, manifest, patch, policy));
 
-    let old_text = manifest.source.as_ref().and_then(|source| Patch::compile(&manifest.chunk, source).ok());
+    let old_text = manifest
+        .source
+        .as_ref()
+        .and_then(|source| Patch::compile(&manifest.chunk, source).ok());
     let old_main = old_text.as_ref().map_or(&manifest.main, Patch::main);
     let old = Outline::new(old_main, old_text.as_ref().map(Patch::ast));
     let new = Outline::new(patch.main(), Some(patch.ast()));
@@ -183,34 +194,58 @@ pub fn plan(manifest: &ChunkManifest, patch: &Patch, policy: &Policy) -> Plan {
     let mut top = comparison.run();
     refusals.append(&mut top.refusals);
     if old_text.is_none() {
-        top.warnings.push("the old text is not known: top-level statements were not compared".to_owned());
+        top.warnings
+            .push("the old text is not known: top-level statements were not compared".to_owned());
     }
 
-    let check = CaptureCheck { chunk: chunk.clone(), manifest, policy, old: &old, new: &new, top: &top };
+    let check = CaptureCheck {
+        chunk: chunk.clone(),
+        manifest,
+        policy,
+        old: &old,
+        new: &new,
+        top: &top,
+    };
     let mut captures = check.run(&mut matching);
     refusals.append(&mut captures.refusals);
     let mut changes = classify(manifest, &check, &matching);
-    let layout = CaptureLayout { functions: captures.layouts };
+    let layout = CaptureLayout {
+        functions: captures.layouts,
+    };
     let mut warnings = std::mem::take(&mut top.warnings);
     warnings.append(&mut captures.warnings);
     warnings.extend(arity_warnings(&old, &new, &matching));
     let not_run = std::mem::take(&mut top.not_run);
     let mut cell_labels = std::mem::take(&mut top.labels);
 
-    let mut built = Built { main: patch.main().clone(), delta: None, define: None };
+    let mut built = Built {
+        main: patch.main().clone(),
+        delta: None,
+        define: None,
+    };
     if refusals.is_empty() {
-        match build(manifest, patch, &layout, &top, &mut cell_labels, &mut changes) {
+        match build(
+            manifest,
+            patch,
+            &layout,
+            &top,
+            &mut cell_labels,
+            &mut changes,
+        ) {
             Ok(done) => built = done,
             Err(refusal) => refusals.push(*refusal),
         }
     }
     let new_cells = cell_labels[top.n_old_cells..].to_vec();
-    refusals.sort_by(|a, b| (a.line, a.column, a.code).cmp(&(b.line, b.column, b.code)));
+    refusals.sort_by_key(|r| (r.line, r.column, r.code));
     Plan {
         chunk: manifest.chunk.clone(),
         source: patch.source().clone(),
         main: built.main,
-        n_unchanged: changes.iter().filter(|c| c.class == ChangeClass::Unchanged).count(),
+        n_unchanged: changes
+            .iter()
+            .filter(|c| c.class == ChangeClass::Unchanged)
+            .count(),
         changes,
         cell_labels,
         new_cells,
@@ -225,7 +260,12 @@ pub fn plan(manifest: &ChunkManifest, patch: &Patch, policy: &Policy) -> Plan {
 }
 
 /// Whether the patch is meant for this chunk and generation.
-fn addressee(chunk: &Arc<str>, manifest: &ChunkManifest, patch: &Patch, policy: &Policy) -> Vec<Refusal> {
+fn addressee(
+    chunk: &Arc<str>,
+    manifest: &ChunkManifest,
+    patch: &Patch,
+    policy: &Policy,
+) -> Vec<Refusal> {
     let refuse = |code, reason, remedy: &str| Refusal {
         code,
         chunk: chunk.clone(),
@@ -238,21 +278,41 @@ fn addressee(chunk: &Arc<str>, manifest: &ChunkManifest, patch: &Patch, policy: 
     let mut found = Vec::new();
     if *patch.chunk() != manifest.chunk {
         let reason = format!("the patch is for the chunk {}", shown(patch.chunk()));
-        found.push(refuse(Code::OtherChunk, reason, "compile it under the name the chunk was loaded with"));
+        found.push(refuse(
+            Code::OtherChunk,
+            reason,
+            "compile it under the name the chunk was loaded with",
+        ));
     }
     if let Some(base) = policy.base
         && base != manifest.generation
     {
-        let reason = format!("made for generation {base}, but the VM is at generation {}", manifest.generation);
-        found.push(refuse(Code::BaseMismatch, reason, "plan it again against the running program"));
+        let reason = format!(
+            "made for generation {base}, but the VM is at generation {}",
+            manifest.generation
+        );
+        found.push(refuse(
+            Code::BaseMismatch,
+            reason,
+            "plan it again against the running program",
+        ));
     }
     found
 }
 
 /// The class of each literal; prototypes are those of a fresh load for now.
-fn classify(manifest: &ChunkManifest, check: &CaptureCheck<'_>, m: &Matching) -> Vec<LiteralChange> {
+fn classify(
+    manifest: &ChunkManifest,
+    check: &CaptureCheck<'_>,
+    m: &Matching,
+) -> Vec<LiteralChange> {
     let (old, new) = (check.old, check.new);
-    let version = |was: LiteralIndex| manifest.slots.get(&old.get(was).prototype.id).map_or(1, |s| s.version);
+    let version = |was: LiteralIndex| {
+        manifest
+            .slots
+            .get(&old.get(was).prototype.id)
+            .map_or(1, |s| s.version)
+    };
     let mut changes: Vec<LiteralChange> = Vec::with_capacity(new.literals.len());
     for (is, literal) in new.literals.iter().enumerate() {
         let was = m.old_of[is];
@@ -291,11 +351,20 @@ fn classify(manifest: &ChunkManifest, check: &CaptureCheck<'_>, m: &Matching) ->
     changes
 }
 
-fn compare(check: &CaptureCheck<'_>, m: &Matching, was: LiteralIndex, is: LiteralIndex) -> ChangeClass {
+fn compare(
+    check: &CaptureCheck<'_>,
+    m: &Matching,
+    was: LiteralIndex,
+    is: LiteralIndex,
+) -> ChangeClass {
     let (old, new) = (check.old.get(was), check.new.get(is));
     // The slots of its children, in order, are part of a version.
     let same_children = old.children.len() == new.children.len()
-        && old.children.iter().zip(&new.children).all(|(a, b)| m.old_of[*b] == Some(*a));
+        && old
+            .children
+            .iter()
+            .zip(&new.children)
+            .all(|(a, b)| m.old_of[*b] == Some(*a));
     let (p, q) = (&old.prototype, &new.prototype);
     // A moved or renamed literal has another path, which is in its children's
     // names but not in what it means.
@@ -309,7 +378,11 @@ fn compare(check: &CaptureCheck<'_>, m: &Matching, was: LiteralIndex, is: Litera
         && p.debug.columns == q.debug.columns
         && p.debug.locals == q.debug.locals
         && (p.line_defined, p.last_line_defined) == (q.line_defined, q.last_line_defined);
-    if same_debug { ChangeClass::Unchanged } else { ChangeClass::DebugOnly }
+    if same_debug {
+        ChangeClass::Unchanged
+    } else {
+        ChangeClass::DebugOnly
+    }
 }
 
 fn arity_warnings(old: &Outline, new: &Outline, m: &Matching) -> Vec<String> {
@@ -318,7 +391,13 @@ fn arity_warnings(old: &Outline, new: &Outline, m: &Matching) -> Vec<String> {
         let Some(was) = m.old_of[is] else { continue };
         let (p, q) = (&old.get(was).prototype, &new.get(is).prototype);
         if q.n_params < p.n_params && !q.is_vararg {
-            found.push(format!("{} takes {} parameter{} now, it took {}", new.name(is), q.n_params, plural(q.n_params), p.n_params));
+            found.push(format!(
+                "{} takes {} parameter{} now, it took {}",
+                new.name(is),
+                q.n_params,
+                plural(q.n_params),
+                p.n_params
+            ));
         } else if p.is_vararg && !q.is_vararg {
             found.push(format!("{} takes no varargs any more", new.name(is)));
         }
@@ -341,7 +420,9 @@ fn environment_cell(manifest: &ChunkManifest, labels: &mut Vec<(Arc<str>, u32)>)
     if let Some((cell, _)) = manifest.cell("_ENV", ENVIRONMENT_CELL) {
         return cell;
     }
-    let at = labels.iter().rposition(|(name, declaration)| &**name == "_ENV" && *declaration == ENVIRONMENT_CELL);
+    let at = labels
+        .iter()
+        .rposition(|(name, declaration)| &**name == "_ENV" && *declaration == ENVIRONMENT_CELL);
     at.unwrap_or_else(|| {
         labels.push(("_ENV".into(), ENVIRONMENT_CELL));
         labels.len() - 1
@@ -359,14 +440,33 @@ fn build(
 ) -> Result<Built, Box<Refusal>> {
     let refuse = |code, line, column, reason: String, remedy: &str| {
         let (chunk, function) = (shown(patch.chunk()), "patch".to_owned());
-        Box::new(Refusal { code, chunk, line, column, function, reason, remedy: remedy.to_owned() })
+        Box::new(Refusal {
+            code,
+            chunk,
+            line,
+            column,
+            function,
+            reason,
+            remedy: remedy.to_owned(),
+        })
     };
     let failed = |e: moonswap_compiler::CompileError| {
-        refuse(Code::DeltaFailed, e.span.line, e.span.column, e.message, "make the function simpler")
+        refuse(
+            Code::DeltaFailed,
+            e.span.line,
+            e.span.column,
+            e.message,
+            "make the function simpler",
+        )
     };
     let cells = top.cells();
-    let options = CompileOptions { layout: Some(layout), cells: Some(&cells), ..CompileOptions::default() };
-    let fitted = compile_ast(patch.chunk(), patch.source(), patch.ast(), options).map_err(failed)?;
+    let options = CompileOptions {
+        layout: Some(layout),
+        cells: Some(&cells),
+        ..CompileOptions::default()
+    };
+    let fitted =
+        compile_ast(patch.chunk(), patch.source(), patch.ast(), options).map_err(failed)?;
     let mut hashes = std::collections::HashMap::new();
     let mut todo = vec![patch.main()];
     while let Some(prototype) = todo.pop() {
@@ -396,7 +496,15 @@ fn build(
         }
         Ok(prototype)
     })
-    .map_err(|TooLarge| refuse(Code::TooLarge, 1, 1, "a function is too large to be fitted to existing closures".to_owned(), "split it"))?;
+    .map_err(|TooLarge| {
+        refuse(
+            Code::TooLarge,
+            1,
+            1,
+            "a function is too large to be fitted to existing closures".to_owned(),
+            "split it",
+        )
+    })?;
 
     let mut by_id = std::collections::HashMap::new();
     let mut todo = vec![&main];
@@ -409,7 +517,20 @@ fn build(
             change.new_prototype = Some(Arc::clone(fitted));
         }
     }
-    let delta = Delta { chunk: patch.chunk(), source: patch.source(), actions: &top.actions, options, main: &main };
-    let (initialise, define) = (delta.compile(Stage::Initialise), delta.compile(Stage::Define));
-    Ok(Built { delta: initialise.map_err(failed)?, define: define.map_err(failed)?, main })
+    let delta = Delta {
+        chunk: patch.chunk(),
+        source: patch.source(),
+        actions: &top.actions,
+        options,
+        main: &main,
+    };
+    let (initialise, define) = (
+        delta.compile(Stage::Initialise),
+        delta.compile(Stage::Define),
+    );
+    Ok(Built {
+        delta: initialise.map_err(failed)?,
+        define: define.map_err(failed)?,
+        main,
+    })
 }

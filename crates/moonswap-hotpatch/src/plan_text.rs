@@ -13,12 +13,20 @@ impl Plan {
         let mut out = format!("{}: ", shown(&self.chunk));
         if self.is_refused() {
             let n = self.refusals.len();
-            out.push_str(&format!("refused, {n} reason{}", if n == 1 { "" } else { "s" }));
+            out.push_str(&format!(
+                "refused, {n} reason{}",
+                if n == 1 { "" } else { "s" }
+            ));
             return out;
         }
         let mentions: Vec<Mention<'_>> = self
             .touched()
-            .map(|c| Mention { id: &c.name, class: c.class, old: c.old_version, new: c.new_version() })
+            .map(|c| Mention {
+                id: &c.name,
+                class: c.class,
+                old: c.old_version,
+                new: c.new_version(),
+            })
             .collect();
         let written = write_line(&mut out, &mentions);
         debug_assert!(written.is_ok());
@@ -27,7 +35,9 @@ impl Plan {
 
     /// The refusals as an error, if there are any.
     pub fn refused(&self) -> Option<Refused> {
-        self.is_refused().then(|| Refused { refusals: self.refusals.clone() })
+        self.is_refused().then(|| Refused {
+            refusals: self.refusals.clone(),
+        })
     }
 }
 
@@ -57,10 +67,18 @@ impl fmt::Display for Plan {
             }
         }
         for statement in &self.runs {
-            write!(f, "\n  runs: line {}: {} ({})", statement.line, statement.text, statement.why)?;
+            write!(
+                f,
+                "\n  runs: line {}: {} ({})",
+                statement.line, statement.text, statement.why
+            )?;
         }
         for statement in &self.not_run {
-            write!(f, "\n  not run: line {}: {} ({})", statement.line, statement.text, statement.why)?;
+            write!(
+                f,
+                "\n  not run: line {}: {} ({})",
+                statement.line, statement.text, statement.why
+            )?;
         }
         for warning in &self.warnings {
             write!(f, "\n  warning: {warning}")?;

@@ -238,13 +238,25 @@ impl Policy {
             }
         };
         let captures = || std::iter::once(&self.captures.all).chain(self.captures.by_name.values());
-        refuse("captures = \"nil\"", captures().any(|rule| *rule == Captures::Nil));
-        refuse("captures = \"expr: …\"", captures().any(|rule| matches!(rule, Captures::Expression(_))));
+        refuse(
+            "captures = \"nil\"",
+            captures().any(|rule| *rule == Captures::Nil),
+        );
+        refuse(
+            "captures = \"expr: …\"",
+            captures().any(|rule| matches!(rule, Captures::Expression(_))),
+        );
         refuse("remove = true", self.remove);
         refuse("timing = \"quiescent\"", self.timing == Timing::Quiescent);
         refuse("timing = \"checkpoint\"", self.timing == Timing::Checkpoint);
-        refuse("suspended = \"refuse\"", self.suspended == SuspendedPolicy::Refuse);
-        refuse("suspended = \"close\"", self.suspended == SuspendedPolicy::Close);
+        refuse(
+            "suspended = \"refuse\"",
+            self.suspended == SuspendedPolicy::Refuse,
+        );
+        refuse(
+            "suspended = \"close\"",
+            self.suspended == SuspendedPolicy::Close,
+        );
         refuse("stale = \"migrate\"", self.stale == StalePolicy::Migrate);
         refuse("deadline", self.deadline.is_some());
         refuse("guard", self.guard.is_some());

@@ -92,7 +92,11 @@ pub struct Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {} {}: {}; {}", self.chunk, self.line, self.code, self.function, self.reason, self.remedy)
+        write!(
+            f,
+            "{}:{}: {} {}: {}; {}",
+            self.chunk, self.line, self.code, self.function, self.reason, self.remedy
+        )
     }
 }
 

@@ -7,10 +7,10 @@
 
 use std::sync::Arc;
 
-use moonswap_bytecode::opcode::{OpCode, OperandKind};
-use moonswap_bytecode::prototype::{Capture, Constant, Prototype};
 use moonswap_bytecode::Instruction;
 use moonswap_bytecode::instruction::REGISTER_BYTES;
+use moonswap_bytecode::opcode::{OpCode, OperandKind};
+use moonswap_bytecode::prototype::{Capture, Constant, Prototype};
 
 /// A jump or constant index no longer fits its field.
 #[derive(Debug)]
@@ -19,7 +19,11 @@ pub(crate) struct TooLarge;
 /// Turns the captured variables from index `keep` on into accesses of `cell`
 /// if they are the environment. Others are in no instruction, only handed on
 /// to nested literals that reserve them: those get nothing.
-pub(crate) fn upvalues_to_cell(prototype: &Prototype, keep: usize, cell: Option<u32>) -> Result<Prototype, TooLarge> {
+pub(crate) fn upvalues_to_cell(
+    prototype: &Prototype,
+    keep: usize,
+    cell: Option<u32>,
+) -> Result<Prototype, TooLarge> {
     let mut result = prototype.clone();
     result.upvalues = prototype.upvalues[..keep].into();
     for site in &mut result.sites {
@@ -28,7 +32,9 @@ pub(crate) fn upvalues_to_cell(prototype: &Prototype, keep: usize, cell: Option<
                 && usize::from(u) >= keep
             {
                 *capture = match cell {
-                    Some(cell) if &*prototype.upvalues[usize::from(u)].name == "_ENV" => Capture::Cell(cell),
+                    Some(cell) if &*prototype.upvalues[usize::from(u)].name == "_ENV" => {
+                        Capture::Cell(cell)
+                    }
                     _ => Capture::Vacant,
                 };
             }
@@ -37,20 +43,26 @@ pub(crate) fn upvalues_to_cell(prototype: &Prototype, keep: usize, cell: Option<
     let Some(cell) = cell else { return Ok(result) };
     let mut constants = prototype.constants.to_vec();
     let wanted = Constant::Cell(cell);
-    let index = constants.iter().position(|c| *c == wanted).unwrap_or_else(|| {
-        constants.push(wanted);
-        constants.len() - 1
-    });
+    let index = constants
+        .iter()
+        .position(|c| *c == wanted)
+        .unwrap_or_else(|| {
+            constants.push(wanted);
+            constants.len() - 1
+        });
     let index = i32::try_from(index).map_err(|_| TooLarge)?;
     result.constants = constants.into();
 
     // A register above all others, for the table of a store.
     let scratch_register = prototype.frame_size;
-    let scratch = scratch_register.checked_mul(REGISTER_BYTES).ok_or(TooLarge)?;
+    let scratch = scratch_register
+        .checked_mul(REGISTER_BYTES)
+        .ok_or(TooLarge)?;
     let mut code: Vec<Instruction> = Vec::with_capacity(prototype.code.len() + 8);
     let mut start_of: Vec<usize> = Vec::with_capacity(prototype.code.len() + 1);
     let mut from: Vec<usize> = Vec::new();
-    let get = |register: u16| Instruction::from_raw(OpCode::GetCell, 0, register, 0, 0).with_bc(index);
+    let get =
+        |register: u16| Instruction::from_raw(OpCode::GetCell, 0, register, 0, 0).with_bc(index);
     for (pc, &word) in prototype.code.iter().enumerate() {
         start_of.push(code.len());
         match word.opcode() {
@@ -60,7 +72,13 @@ pub(crate) fn upvalues_to_cell(prototype: &Prototype, keep: usize, cell: Option<
             }
             Some(OpCode::GetTabUp) if usize::from(word.b()) >= keep => {
                 code.push(get(word.a()));
-                code.push(Instruction::from_raw(OpCode::GetField, 0, word.a(), word.a(), word.c()));
+                code.push(Instruction::from_raw(
+                    OpCode::GetField,
+                    0,
+                    word.a(),
+                    word.a(),
+                    word.c(),
+                ));
             }
             Some(OpCode::SetTabUp) if usize::from(word.b()) >= keep => {
                 if scratch_register >= 255 {
@@ -68,7 +86,13 @@ pub(crate) fn upvalues_to_cell(prototype: &Prototype, keep: usize, cell: Option<
                 }
                 result.frame_size = scratch_register + 1;
                 code.push(get(scratch));
-                code.push(Instruction::from_raw(OpCode::SetField, 0, scratch, word.c(), word.a()));
+                code.push(Instruction::from_raw(
+                    OpCode::SetField,
+                    0,
+                    scratch,
+                    word.c(),
+                    word.a(),
+                ));
             }
             _ => code.push(word),
         }
@@ -85,7 +109,10 @@ pub(crate) fn upvalues_to_cell(prototype: &Prototype, keep: usize, cell: Option<
             _ => continue,
         };
         let target = pc as i64 + 1 + distance;
-        let target = usize::try_from(target).ok().and_then(|t| start_of.get(t)).ok_or(TooLarge)?;
+        let target = usize::try_from(target)
+            .ok()
+            .and_then(|t| start_of.get(t))
+            .ok_or(TooLarge)?;
         let moved = *target as i64 - new_pc as i64 - 1;
         code[new_pc] = if b == OperandKind::WideJump {
             code[new_pc].with_bc(i32::try_from(moved).map_err(|_| TooLarge)?)

@@ -61,7 +61,11 @@ impl Report {
     /// As one JSON object, times in seconds.
     pub fn to_json(&self) -> String {
         let mut out = String::new();
-        let _ = write!(out, "{{\"id\":{},\"generation\":{},\"chunk\":", self.id, self.generation);
+        let _ = write!(
+            out,
+            "{{\"id\":{},\"generation\":{},\"chunk\":",
+            self.id, self.generation
+        );
         json_string(&mut out, &self.chunk);
         out.push_str(",\"functions\":[");
         for (i, function) in self.functions.iter().enumerate() {
@@ -85,13 +89,22 @@ impl Report {
         }
         out.push_str("],\"not_run\":[");
         for (i, statement) in self.not_run.iter().enumerate() {
-            let _ = write!(out, "{}{{\"line\":{},\"text\":", if i > 0 { "," } else { "" }, statement.line);
+            let _ = write!(
+                out,
+                "{}{{\"line\":{},\"text\":",
+                if i > 0 { "," } else { "" },
+                statement.line
+            );
             json_string(&mut out, &statement.text);
             out.push_str(",\"why\":");
             json_string(&mut out, &statement.why);
             out.push('}');
         }
-        let Times { prepare, wait, pause } = self.times;
+        let Times {
+            prepare,
+            wait,
+            pause,
+        } = self.times;
         let _ = write!(
             out,
             "],\"times\":{{\"prepare\":{:.9},\"wait\":{:.9},\"pause\":{:.9}}}}}",
@@ -108,7 +121,12 @@ impl fmt::Display for Report {
         let shown: Vec<Mention<'_>> = self
             .functions
             .iter()
-            .map(|function| Mention { id: &function.id, class: function.class, old: function.old, new: function.new })
+            .map(|function| Mention {
+                id: &function.id,
+                class: function.class,
+                old: function.old,
+                new: function.new,
+            })
             .collect();
         write!(f, "{}: ", self.chunk)?;
         write_line(f, &shown)?;
@@ -133,10 +151,14 @@ pub(crate) struct Mention<'a> {
 /// Literals of which only lines moved are counted, not named.
 pub(crate) fn write_line(f: &mut impl fmt::Write, functions: &[Mention<'_>]) -> fmt::Result {
     const NAMED: usize = 4;
-    let real: Vec<&Mention<'_>> = functions.iter().filter(|m| m.class != ChangeClass::DebugOnly).collect();
+    let real: Vec<&Mention<'_>> = functions
+        .iter()
+        .filter(|m| m.class != ChangeClass::DebugOnly)
+        .collect();
     let n_lines = functions.len() - real.len();
     // The main chunk is not run again: it is named only when nothing else is.
-    let (mut named, rest): (Vec<&Mention<'_>>, Vec<&Mention<'_>>) = real.into_iter().partition(|m| m.id != "main chunk");
+    let (mut named, rest): (Vec<&Mention<'_>>, Vec<&Mention<'_>>) =
+        real.into_iter().partition(|m| m.id != "main chunk");
     if named.is_empty() {
         named = rest;
     }
@@ -150,14 +172,21 @@ pub(crate) fn write_line(f: &mut impl fmt::Write, functions: &[Mention<'_>]) -> 
     }
     for mention in named.iter().take(NAMED) {
         match (mention.class, mention.old, mention.new) {
-            (_, Some(old), Some(new)) if old != new => write!(f, "{} v{old} → v{new}, ", mention.id)?,
+            (_, Some(old), Some(new)) if old != new => {
+                write!(f, "{} v{old} → v{new}, ", mention.id)?
+            }
             (class, ..) => write!(f, "{} {class}, ", mention.id)?,
         }
     }
     if named.len() > NAMED {
         f.write_str("…, ")?;
     }
-    write!(f, "{} function{}", named.len(), if named.len() == 1 { "" } else { "s" })
+    write!(
+        f,
+        "{} function{}",
+        named.len(),
+        if named.len() == 1 { "" } else { "s" }
+    )
 }
 
 fn json_string(out: &mut String, text: &str) {
@@ -195,9 +224,15 @@ mod tests {
             unchanged: 1,
             warnings: vec!["a \"b\"\n".into()],
             not_run: vec![],
-            times: Times { pause: Duration::from_micros(38), ..Times::default() },
+            times: Times {
+                pause: Duration::from_micros(38),
+                ..Times::default()
+            },
         };
-        assert_eq!(report.to_string(), "shop.lua: price v1 → v2, 1 function, 38 µs");
+        assert_eq!(
+            report.to_string(),
+            "shop.lua: price v1 → v2, 1 function, 38 µs"
+        );
         assert_eq!(
             report.to_json(),
             "{\"id\":3,\"generation\":4,\"chunk\":\"shop.lua\",\"functions\":[{\"id\":\"price\",\"class\":\"swapped\",\

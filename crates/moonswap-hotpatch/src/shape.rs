@@ -8,21 +8,30 @@ use crate::outline::parts;
 
 /// The shape of an expression.
 pub(crate) fn expression(ast: &Ast, expr: ExprId) -> Vec<u8> {
-    let mut shape = Shape { ast, out: Vec::new() };
+    let mut shape = Shape {
+        ast,
+        out: Vec::new(),
+    };
     shape.expr(expr);
     shape.out
 }
 
 /// The shape of a list of expressions.
 pub(crate) fn expressions(ast: &Ast, list: &[ExprId]) -> Vec<u8> {
-    let mut shape = Shape { ast, out: Vec::new() };
+    let mut shape = Shape {
+        ast,
+        out: Vec::new(),
+    };
     shape.exprs(list);
     shape.out
 }
 
 /// The shape of a statement.
 pub(crate) fn statement(ast: &Ast, kind: &StatementKind) -> Vec<u8> {
-    let mut shape = Shape { ast, out: Vec::new() };
+    let mut shape = Shape {
+        ast,
+        out: Vec::new(),
+    };
     shape.statement(kind);
     shape.out
 }
@@ -34,7 +43,11 @@ struct Shape<'a> {
 
 impl Shape<'_> {
     fn symbol(&mut self, symbol: Symbol) {
-        let bytes = self.ast.symbols.get(symbol.0 as usize).map_or(&b""[..], |s| s);
+        let bytes = self
+            .ast
+            .symbols
+            .get(symbol.0 as usize)
+            .map_or(&b""[..], |s| s);
         self.number(bytes.len());
         self.out.extend_from_slice(bytes);
     }
@@ -176,14 +189,25 @@ impl Shape<'_> {
                     self.block(body);
                 }
             }
-            StatementKind::NumericFor { variable, start, limit, step, body, .. } => {
+            StatementKind::NumericFor {
+                variable,
+                start,
+                limit,
+                step,
+                body,
+                ..
+            } => {
                 self.out.push(109);
                 self.symbol(*variable);
                 self.exprs(&[*start, *limit]);
                 self.exprs(step.as_slice());
                 self.block(body);
             }
-            StatementKind::GenericFor { names, values, body } => {
+            StatementKind::GenericFor {
+                names,
+                values,
+                body,
+            } => {
                 self.out.push(110);
                 self.number(names.len());
                 for (name, _) in names {

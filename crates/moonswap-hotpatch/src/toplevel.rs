@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use moonswap_compiler::Span;
-use moonswap_compiler::syntax::ast::{Ast, Attribute, Expr, ExprId, Statement, StatementKind, UnaryOp};
+use moonswap_compiler::syntax::ast::{
+    Ast, Attribute, Expr, ExprId, Statement, StatementKind, UnaryOp,
+};
 
 use crate::manifest::ChunkManifest;
 use crate::outline::symbol_text;
@@ -86,7 +88,9 @@ pub(crate) struct TopLevel {
 impl TopLevel {
     /// The top-level local of that name and ordinal.
     pub(crate) fn variable(&self, name: &str, declaration: u32) -> Option<&Declared> {
-        self.variables.iter().find(|v| &*v.name == name && v.declaration == declaration)
+        self.variables
+            .iter()
+            .find(|v| &*v.name == name && v.declaration == declaration)
     }
 
     /// All cells that code of the new source may use.
@@ -96,7 +100,10 @@ impl TopLevel {
             Variable::New { cell } | Variable::Revived { cell } => Some(*cell),
             Variable::Ambiguous => None,
         };
-        self.variables.iter().filter_map(|v| Some(((v.name.clone(), v.declaration), cell(&v.state)?))).collect()
+        self.variables
+            .iter()
+            .filter_map(|v| Some(((v.name.clone(), v.declaration), cell(&v.state)?)))
+            .collect()
     }
 }
 
@@ -112,18 +119,28 @@ pub(crate) struct Comparison<'a> {
 }
 
 pub(crate) fn statements(ast: &Ast) -> &[Statement] {
-    ast.functions.last().map_or(&[], |main| &main.body.statements)
+    ast.functions
+        .last()
+        .map_or(&[], |main| &main.body.statements)
 }
 
 impl Comparison<'_> {
     pub(crate) fn run(&self) -> TopLevel {
         let mut top = TopLevel {
             variables: declarations(self.new),
-            labels: self.manifest.cells.iter().map(|c| (c.name.clone(), c.declaration)).collect(),
+            labels: self
+                .manifest
+                .cells
+                .iter()
+                .map(|c| (c.name.clone(), c.declaration))
+                .collect(),
             n_old_cells: self.manifest.cells.len(),
             ..TopLevel::default()
         };
-        let old = self.old.map(declarations).unwrap_or_else(|| self.declared_by_prototype());
+        let old = self
+            .old
+            .map(declarations)
+            .unwrap_or_else(|| self.declared_by_prototype());
         self.variables(&old, &mut top);
         if let Some(ast) = self.old {
             self.defines(ast, &mut top);
@@ -139,9 +156,14 @@ impl Comparison<'_> {
                 Action::Configure => "configuration",
             };
             let span = statements(self.new)[*at].span;
-            top.runs.push(NotRun { line: span.line, text: self.text(self.source, span), why: why.into() });
+            top.runs.push(NotRun {
+                line: span.line,
+                text: self.text(self.source, span),
+                why: why.into(),
+            });
         }
-        top.runs.sort_by(|a, b| (a.line, &a.text).cmp(&(b.line, &b.text)));
+        top.runs
+            .sort_by(|a, b| (a.line, &a.text).cmp(&(b.line, &b.text)));
         top
     }
 
@@ -162,8 +184,16 @@ impl Comparison<'_> {
 
     fn variables(&self, old: &[Declared], top: &mut TopLevel) {
         let old_name = |new: &str| {
-            let renamed = self.policy.rename.iter().find(|(_, to)| to.as_str() == new).map(|(from, _)| from.as_str());
-            renamed.filter(|from| old.iter().any(|v| &*v.name == *from)).unwrap_or(new).to_owned()
+            let renamed = self
+                .policy
+                .rename
+                .iter()
+                .find(|(_, to)| to.as_str() == new)
+                .map(|(from, _)| from.as_str());
+            renamed
+                .filter(|from| old.iter().any(|v| &*v.name == *from))
+                .unwrap_or(new)
+                .to_owned()
         };
         let mut variables = std::mem::take(&mut top.variables);
         let n_new: HashMap<Arc<str>, usize> = variables.iter().fold(HashMap::new(), |mut n, v| {
@@ -174,10 +204,18 @@ impl Comparison<'_> {
         for variable in &mut variables {
             let name = old_name(&variable.name);
             let n_old = old.iter().filter(|v| *v.name == *name).count();
-            let was = old.iter().position(|v| *v.name == *name && v.declaration == variable.declaration);
-            let cell = self.manifest.cell(&name, variable.declaration).filter(|(_, c)| c.present).map(|(at, _)| at);
+            let was = old
+                .iter()
+                .position(|v| *v.name == *name && v.declaration == variable.declaration);
+            let cell = self
+                .manifest
+                .cell(&name, variable.declaration)
+                .filter(|(_, c)| c.present)
+                .map(|(at, _)| at);
             let folded = |was: usize| {
-                old[was].attribute == Attribute::Const && old[was].initialiser.constant && old[was].initialiser.paired
+                old[was].attribute == Attribute::Const
+                    && old[was].initialiser.constant
+                    && old[was].initialiser.paired
             };
             variable.state = match was {
                 Some(was) if n_old == n_new[&variable.name] => {
@@ -199,13 +237,20 @@ impl Comparison<'_> {
                     }
                     if was.is_none() {
                         let text = self.text(self.source, variable.span);
-                        top.not_run.push(NotRun { line: variable.span.line, text, why: "another declaration of a name that was there".into() });
+                        top.not_run.push(NotRun {
+                            line: variable.span.line,
+                            text,
+                            why: "another declaration of a name that was there".into(),
+                        });
                     }
                     Variable::Ambiguous
                 }
                 _ => match cell {
                     Some(cell) => {
-                        top.warnings.push(format!("local {} is back: it keeps the value it had", variable.name));
+                        top.warnings.push(format!(
+                            "local {} is back: it keeps the value it had",
+                            variable.name
+                        ));
                         Variable::Revived { cell }
                     }
                     None => self.append(variable, top),
@@ -217,7 +262,10 @@ impl Comparison<'_> {
                 continue;
             }
             let twin = variables.iter().find(|v| {
-                matches!(v.state, Variable::New { .. }) && !v.initialiser.absent && v.initialiser == was.initialiser && v.statement == was.statement
+                matches!(v.state, Variable::New { .. })
+                    && !v.initialiser.absent
+                    && v.initialiser == was.initialiser
+                    && v.statement == was.statement
             });
             match twin {
                 Some(v) => top.warnings.push(format!(
@@ -233,13 +281,17 @@ impl Comparison<'_> {
 
     fn append(&self, variable: &Declared, top: &mut TopLevel) -> Variable {
         let cell = top.labels.len() as u32;
-        top.labels.push((variable.name.clone(), variable.declaration));
+        top.labels
+            .push((variable.name.clone(), variable.declaration));
         if variable.attribute == Attribute::Close {
             self.refuse(
                 top,
                 Code::NewToBeClosed,
                 variable.span,
-                format!("the top-level local {} is to be closed, but the main chunk is not run again", variable.name),
+                format!(
+                    "the top-level local {} is to be closed, but the main chunk is not run again",
+                    variable.name
+                ),
                 "declare it without <close>",
             );
         } else if !variable.initialiser.absent {
@@ -249,7 +301,10 @@ impl Comparison<'_> {
     }
 
     fn run_name(&self, variable: &Declared, top: &mut TopLevel) {
-        let action = top.actions.entry(variable.statement).or_insert(Action::RunNames(Vec::new()));
+        let action = top
+            .actions
+            .entry(variable.statement)
+            .or_insert(Action::RunNames(Vec::new()));
         if let Action::RunNames(names) = action {
             names.push(variable.index);
         }
@@ -261,10 +316,16 @@ impl Comparison<'_> {
         let body = statements(self.new);
         let mut refusals = Vec::new();
         for (at, action) in &mut top.actions {
-            let Action::RunNames(names) = action else { continue };
+            let Action::RunNames(names) = action else {
+                continue;
+            };
             match &body[*at].kind {
                 StatementKind::Local { names: all, .. } if names.len() < all.len() => {
-                    let paired = top.variables.iter().filter(|v| v.statement == *at).all(|v| v.initialiser.paired || v.initialiser.absent);
+                    let paired = top
+                        .variables
+                        .iter()
+                        .filter(|v| v.statement == *at)
+                        .all(|v| v.initialiser.paired || v.initialiser.absent);
                     if !paired {
                         refusals.push(*at);
                     }
@@ -276,7 +337,13 @@ impl Comparison<'_> {
         for at in refusals {
             top.actions.remove(&at);
             let reason = "declares new and existing top-level locals from one value".to_owned();
-            self.refuse(top, Code::MixedDeclaration, body[at].span, reason, "declare the new ones in a statement of their own");
+            self.refuse(
+                top,
+                Code::MixedDeclaration,
+                body[at].span,
+                reason,
+                "declare the new ones in a statement of their own",
+            );
         }
     }
 
@@ -286,8 +353,17 @@ impl Comparison<'_> {
             if cell.is_some() && !is.initialiser.absent && is.attribute != Attribute::Close {
                 self.run_name(is, top);
             } else {
-                let reason = format!("the top-level local {} has no initialiser or no kept value to reset", is.name);
-                self.refuse(top, Code::ResetNotFound, is.span, reason, "take it out of `reset`");
+                let reason = format!(
+                    "the top-level local {} has no initialiser or no kept value to reset",
+                    is.name
+                );
+                self.refuse(
+                    top,
+                    Code::ResetNotFound,
+                    is.span,
+                    reason,
+                    "take it out of `reset`",
+                );
             }
             return;
         }
@@ -299,8 +375,12 @@ impl Comparison<'_> {
             // Functions have the value in their code.
             return;
         }
-        let constants = was.initialiser.constant && is.initialiser.constant && was.initialiser.paired && is.initialiser.paired;
-        let never_assigned = || self.old.is_some_and(|a| !assigned(a, &was.name)) && !assigned(self.new, &is.name);
+        let constants = was.initialiser.constant
+            && is.initialiser.constant
+            && was.initialiser.paired
+            && is.initialiser.paired;
+        let never_assigned =
+            || self.old.is_some_and(|a| !assigned(a, &was.name)) && !assigned(self.new, &is.name);
         let single = matches!(&statements(self.new)[is.statement].kind, StatementKind::Local { names, .. } if names.len() == 1);
         let mut why = "initialiser changed";
         if constants && never_assigned() {
@@ -308,21 +388,32 @@ impl Comparison<'_> {
                 top.actions.insert(is.statement, Action::Configure);
                 return;
             }
-            why = if self.policy.config { "configuration whose variable was not kept" } else { "configuration left alone" };
+            why = if self.policy.config {
+                "configuration whose variable was not kept"
+            } else {
+                "configuration left alone"
+            };
         }
         let text = self.text(self.source, self.statement_span(is));
-        top.not_run.push(NotRun { line: is.span.line, text, why: why.to_owned() });
+        top.not_run.push(NotRun {
+            line: is.span.line,
+            text,
+            why: why.to_owned(),
+        });
     }
 
     fn statement_span(&self, variable: &Declared) -> Span {
-        statements(self.new).get(variable.statement).map_or(variable.span, |s| s.span)
+        statements(self.new)
+            .get(variable.statement)
+            .map_or(variable.span, |s| s.span)
     }
 
     /// `function M.f` and the like: added ones run, removed ones are reported.
     fn defines(&self, old: &Ast, top: &mut TopLevel) {
         let targets = |ast: &Ast| -> Vec<(usize, Vec<u8>)> {
             let all = statements(ast).iter().enumerate();
-            all.filter_map(|(at, s)| Some((at, shape::expression(ast, definition(ast, &s.kind)?)))).collect()
+            all.filter_map(|(at, s)| Some((at, shape::expression(ast, definition(ast, &s.kind)?))))
+                .collect()
         };
         let (was, is) = (targets(old), targets(self.new));
         let renamed: Vec<&str> = self.policy.rename.values().map(String::as_str).collect();
@@ -331,9 +422,17 @@ impl Comparison<'_> {
             if !known {
                 let text = self.text(self.source, statements(self.new)[*at].span);
                 // A renamed function is not put anywhere: only its code goes on.
-                let target = definition(self.new, &statements(self.new)[*at].kind).map(|t| target_text(self.new, t));
-                if renamed.iter().any(|name| Some(name.replace(':', ".")) == target) {
-                    top.not_run.push(NotRun { line: statements(self.new)[*at].span.line, text, why: "renamed: the field keeps its old name".into() });
+                let target = definition(self.new, &statements(self.new)[*at].kind)
+                    .map(|t| target_text(self.new, t));
+                if renamed
+                    .iter()
+                    .any(|name| Some(name.replace(':', ".")) == target)
+                {
+                    top.not_run.push(NotRun {
+                        line: statements(self.new)[*at].span.line,
+                        text,
+                        why: "renamed: the field keeps its old name".into(),
+                    });
                 } else {
                     top.actions.insert(*at, Action::Define);
                 }
@@ -342,7 +441,8 @@ impl Comparison<'_> {
         for (at, target) in &was {
             if !is.iter().any(|(_, t)| t == target) {
                 let text = self.text(self.old_source, statements(old)[*at].span);
-                top.warnings.push(format!("removed: {text}: the field stays"));
+                top.warnings
+                    .push(format!("removed: {text}: the field stays"));
             }
         }
     }
@@ -352,9 +452,14 @@ impl Comparison<'_> {
         let list = |ast: &Ast| -> Vec<(usize, Vec<u8>)> {
             let all = statements(ast).iter().enumerate();
             let other = |kind: &StatementKind| {
-                !matches!(kind, StatementKind::Local { .. } | StatementKind::LocalFunction { .. }) && definition(ast, kind).is_none()
+                !matches!(
+                    kind,
+                    StatementKind::Local { .. } | StatementKind::LocalFunction { .. }
+                ) && definition(ast, kind).is_none()
             };
-            all.filter(|(_, s)| other(&s.kind)).map(|(at, s)| (at, shape::statement(ast, &s.kind))).collect()
+            all.filter(|(_, s)| other(&s.kind))
+                .map(|(at, s)| (at, shape::statement(ast, &s.kind)))
+                .collect()
         };
         let (was, is) = (list(old), list(self.new));
         let (gone, come) = unmatched(&was, &is);
@@ -362,11 +467,18 @@ impl Comparison<'_> {
         for (i, at) in come.into_iter().enumerate() {
             let span = statements(self.new)[at].span;
             let why = if i < n_gone { "changed" } else { "added" };
-            top.not_run.push(NotRun { line: span.line, text: self.text(self.source, span), why: why.into() });
+            top.not_run.push(NotRun {
+                line: span.line,
+                text: self.text(self.source, span),
+                why: why.into(),
+            });
         }
         for at in gone {
             let span = statements(old)[at].span;
-            top.warnings.push(format!("no longer in the text, its effect stays: {}", self.text(self.old_source, span)));
+            top.warnings.push(format!(
+                "no longer in the text, its effect stays: {}",
+                self.text(self.old_source, span)
+            ));
         }
     }
 
@@ -377,7 +489,10 @@ impl Comparison<'_> {
             let fits = |s: &Statement| match selector {
                 RunSelector::Line(line) => s.span.line == *line,
                 RunSelector::Text(text) => {
-                    let own = self.source.get(s.span.start as usize..s.span.end as usize).unwrap_or_default();
+                    let own = self
+                        .source
+                        .get(s.span.start as usize..s.span.end as usize)
+                        .unwrap_or_default();
                     String::from_utf8_lossy(own).trim() == text.trim()
                 }
             };
@@ -385,7 +500,11 @@ impl Comparison<'_> {
             let alone = |kind: &StatementKind| {
                 !matches!(
                     kind,
-                    StatementKind::Return(_) | StatementKind::Goto(_) | StatementKind::Label(_) | StatementKind::Local { .. } | StatementKind::LocalFunction { .. }
+                    StatementKind::Return(_)
+                        | StatementKind::Goto(_)
+                        | StatementKind::Label(_)
+                        | StatementKind::Local { .. }
+                        | StatementKind::LocalFunction { .. }
                 )
             };
             match found[..] {
@@ -401,15 +520,37 @@ impl Comparison<'_> {
                         RunSelector::Text(text) => format!("`{text}`"),
                     };
                     let n = found.len();
-                    let reason = format!("run = {what}: {n} top-level statements fit, and exactly one that can run alone has to");
-                    self.refuse(top, Code::RunNotFound, Span { line: 1, column: 1, ..Span::default() }, reason, "name one statement that is no declaration, label or return");
+                    let reason = format!(
+                        "run = {what}: {n} top-level statements fit, and exactly one that can run alone has to"
+                    );
+                    self.refuse(
+                        top,
+                        Code::RunNotFound,
+                        Span {
+                            line: 1,
+                            column: 1,
+                            ..Span::default()
+                        },
+                        reason,
+                        "name one statement that is no declaration, label or return",
+                    );
                 }
             }
         }
         for name in &self.policy.reset {
             if !top.variables.iter().any(|v| *v.name == **name) {
                 let reason = format!("reset of \"{name}\": there is no such top-level local");
-                self.refuse(top, Code::ResetNotFound, Span { line: 1, column: 1, ..Span::default() }, reason, "name a top-level local of the new source");
+                self.refuse(
+                    top,
+                    Code::ResetNotFound,
+                    Span {
+                        line: 1,
+                        column: 1,
+                        ..Span::default()
+                    },
+                    reason,
+                    "name a top-level local of the new source",
+                );
             }
         }
     }
@@ -429,7 +570,9 @@ impl Comparison<'_> {
     /// The first line of a statement, shortened.
     fn text(&self, source: &[u8], span: Span) -> String {
         const SHOWN: usize = 60;
-        let bytes = source.get(span.start as usize..span.end as usize).unwrap_or_default();
+        let bytes = source
+            .get(span.start as usize..span.end as usize)
+            .unwrap_or_default();
         let text = String::from_utf8_lossy(bytes);
         let line = text.lines().next().unwrap_or_default().trim();
         match line.char_indices().nth(SHOWN) {
@@ -446,7 +589,11 @@ pub(crate) fn definition(ast: &Ast, kind: &StatementKind) -> Option<ExprId> {
     let target = match kind {
         StatementKind::Function { target, .. } => *target,
         StatementKind::Assign { targets, values } => match (&targets[..], &values[..]) {
-            ([target], [value]) if matches!(ast.exprs.get(value.0 as usize), Some(Expr::Function(_))) => *target,
+            ([target], [value])
+                if matches!(ast.exprs.get(value.0 as usize), Some(Expr::Function(_))) =>
+            {
+                *target
+            }
             _ => return None,
         },
         _ => return None,
@@ -481,31 +628,57 @@ fn declarations(ast: &Ast) -> Vec<Declared> {
     let mut add = |symbol, attribute, span, statement, index, initialiser| {
         let name = symbol_text(ast, symbol);
         let declaration = found.iter().filter(|v| v.name == name).count() as u32;
-        found.push(Declared { name, declaration, statement, attribute, span, index, initialiser, state: Variable::Ambiguous });
+        found.push(Declared {
+            name,
+            declaration,
+            statement,
+            attribute,
+            span,
+            index,
+            initialiser,
+            state: Variable::Ambiguous,
+        });
     };
     for (at, statement) in statements(ast).iter().enumerate() {
         match &statement.kind {
             StatementKind::Local { names, values } => {
                 let open = values.last().is_some_and(|v| {
-                    matches!(ast.exprs.get(v.0 as usize), Some(Expr::Call { .. } | Expr::MethodCall { .. } | Expr::Vararg))
+                    matches!(
+                        ast.exprs.get(v.0 as usize),
+                        Some(Expr::Call { .. } | Expr::MethodCall { .. } | Expr::Vararg)
+                    )
                 });
                 for (i, (name, attribute, span)) in names.iter().enumerate() {
                     let last_shared = open && names.len() > values.len() && i + 1 >= values.len();
                     let initialiser = match values.get(i) {
-                        _ if last_shared => Initialiser { shape: shape::expressions(ast, values), ..Initialiser::default() },
+                        _ if last_shared => Initialiser {
+                            shape: shape::expressions(ast, values),
+                            ..Initialiser::default()
+                        },
                         Some(value) => Initialiser {
                             shape: shape::expression(ast, *value),
                             constant: is_constant(ast, *value),
                             paired: true,
                             absent: false,
                         },
-                        None => Initialiser { absent: true, constant: true, paired: true, shape: vec![0] },
+                        None => Initialiser {
+                            absent: true,
+                            constant: true,
+                            paired: true,
+                            shape: vec![0],
+                        },
                     };
                     add(*name, *attribute, *span, at, i, initialiser);
                 }
             }
-            StatementKind::LocalFunction { name, name_span, .. } => {
-                let initialiser = Initialiser { shape: vec![7], paired: true, ..Initialiser::default() };
+            StatementKind::LocalFunction {
+                name, name_span, ..
+            } => {
+                let initialiser = Initialiser {
+                    shape: vec![7],
+                    paired: true,
+                    ..Initialiser::default()
+                };
                 add(*name, Attribute::None, *name_span, at, 0, initialiser);
             }
             _ => {}
@@ -516,9 +689,22 @@ fn declarations(ast: &Ast) -> Vec<Declared> {
 
 fn is_constant(ast: &Ast, expr: ExprId) -> bool {
     match ast.exprs.get(expr.0 as usize) {
-        Some(Expr::Nil | Expr::True | Expr::False | Expr::Integer(_) | Expr::Float(_) | Expr::String(_)) => true,
-        Some(Expr::Unary { op: UnaryOp::Negate, operand }) => {
-            matches!(ast.exprs.get(operand.0 as usize), Some(Expr::Integer(_) | Expr::Float(_)))
+        Some(
+            Expr::Nil
+            | Expr::True
+            | Expr::False
+            | Expr::Integer(_)
+            | Expr::Float(_)
+            | Expr::String(_),
+        ) => true,
+        Some(Expr::Unary {
+            op: UnaryOp::Negate,
+            operand,
+        }) => {
+            matches!(
+                ast.exprs.get(operand.0 as usize),
+                Some(Expr::Integer(_) | Expr::Float(_))
+            )
         }
         _ => false,
     }
@@ -538,7 +724,9 @@ fn assigned(ast: &Ast, name: &str) -> bool {
             | StatementKind::GenericFor { body, .. } => block(ast, name, &body.statements),
             StatementKind::If { arms, otherwise } => {
                 arms.iter().any(|(_, b)| block(ast, name, &b.statements))
-                    || otherwise.as_ref().is_some_and(|b| block(ast, name, &b.statements))
+                    || otherwise
+                        .as_ref()
+                        .is_some_and(|b| block(ast, name, &b.statements))
             }
             StatementKind::Local { .. }
             | StatementKind::LocalFunction { .. }
@@ -552,7 +740,9 @@ fn assigned(ast: &Ast, name: &str) -> bool {
     fn is_name(ast: &Ast, expr: ExprId, name: &str) -> bool {
         matches!(ast.exprs.get(expr.0 as usize), Some(Expr::Name(s)) if *symbol_text(ast, *s) == *name)
     }
-    ast.functions.iter().any(|f| block(ast, name, &f.body.statements))
+    ast.functions
+        .iter()
+        .any(|f| block(ast, name, &f.body.statements))
 }
 
 /// The positions of what is only in the one or only in the other list, by
@@ -560,11 +750,19 @@ fn assigned(ast: &Ast, name: &str) -> bool {
 fn unmatched(was: &[(usize, Vec<u8>)], is: &[(usize, Vec<u8>)]) -> (Vec<usize>, Vec<usize>) {
     let prefix = was.iter().zip(is).take_while(|(a, b)| a.1 == b.1).count();
     let (was, is) = (&was[prefix..], &is[prefix..]);
-    let suffix = was.iter().rev().zip(is.iter().rev()).take_while(|(a, b)| a.1 == b.1).count();
+    let suffix = was
+        .iter()
+        .rev()
+        .zip(is.iter().rev())
+        .take_while(|(a, b)| a.1 == b.1)
+        .count();
     let (was, is) = (&was[..was.len() - suffix], &is[..is.len() - suffix]);
     // Beyond this a table of lengths is not worth it: all are listed.
     if was.len().saturating_mul(is.len()) > 4_000_000 {
-        return (was.iter().map(|s| s.0).collect(), is.iter().map(|s| s.0).collect());
+        return (
+            was.iter().map(|s| s.0).collect(),
+            is.iter().map(|s| s.0).collect(),
+        );
     }
     let width = is.len() + 1;
     let mut length = vec![0u32; (was.len() + 1) * width];
@@ -581,7 +779,9 @@ fn unmatched(was: &[(usize, Vec<u8>)], is: &[(usize, Vec<u8>)]) -> (Vec<usize>, 
     while i < was.len() || j < is.len() {
         if i < was.len() && j < is.len() && was[i].1 == is[j].1 {
             (i, j) = (i + 1, j + 1);
-        } else if j == is.len() || i < was.len() && length[(i + 1) * width + j] >= length[i * width + j + 1] {
+        } else if j == is.len()
+            || i < was.len() && length[(i + 1) * width + j] >= length[i * width + j + 1]
+        {
             gone.push(was[i].0);
             i += 1;
         } else {

@@ -64,18 +64,28 @@ fn commit(manifest: &mut ChunkManifest, plan: &Plan) {
     assert!(!plan.is_refused(), "{plan}");
     let mut slots = std::collections::HashMap::new();
     for change in &plan.changes {
-        let Some(id) = change.new.clone() else { continue };
+        let Some(id) = change.new.clone() else {
+            continue;
+        };
         let prototype = change.new_prototype.clone().expect("a prototype");
         let mut slot = match change.old.as_ref().and_then(|old| manifest.slots.get(old)) {
             Some(slot) => slot.clone(),
-            None => SlotInfo { version: 1, layout: prototype.upvalues.to_vec(), original_path: id.clone(), current: prototype.clone() },
+            None => SlotInfo {
+                version: 1,
+                layout: prototype.upvalues.to_vec(),
+                original_path: id.clone(),
+                current: prototype.clone(),
+            },
         };
         slot.version = change.new_version().expect("a version");
         if change.class != ChangeClass::Unchanged {
             slot.current = prototype;
         }
         let layout = slot.current.upvalues.to_vec();
-        assert!(layout.len() == slot.layout.len(), "{id}: a slot's layout grew");
+        assert!(
+            layout.len() == slot.layout.len(),
+            "{id}: a slot's layout grew"
+        );
         slot.layout = layout;
         slots.insert(id, slot);
     }
@@ -87,7 +97,11 @@ fn commit(manifest: &mut ChunkManifest, plan: &Plan) {
         if i < n_old {
             (manifest.cells[i].name, manifest.cells[i].declaration) = (name.clone(), *declaration);
         } else {
-            manifest.cells.push(CellInfo { name: name.clone(), declaration: *declaration, present: true });
+            manifest.cells.push(CellInfo {
+                name: name.clone(),
+                declaration: *declaration,
+                present: true,
+            });
         }
     }
     manifest.generation += 1;
@@ -99,9 +113,13 @@ fn set_up(case: &Case) -> (ChunkManifest, Policy) {
     for line in case.policy.lines().filter(|l| !l.trim().is_empty()) {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words[..] {
-            ["rename", from, to] => policy = policy.rename(from.replace('>', " / "), to.replace('>', " / ")),
+            ["rename", from, to] => {
+                policy = policy.rename(from.replace('>', " / "), to.replace('>', " / "))
+            }
             ["reset", name] => policy = policy.reset(name),
-            ["run", "text", ..] => policy = policy.run(RunSelector::Text(line["run text".len()..].trim().into())),
+            ["run", "text", ..] => {
+                policy = policy.run(RunSelector::Text(line["run text".len()..].trim().into()))
+            }
             ["run", n] => policy = policy.run(RunSelector::Line(n.parse().expect("a line"))),
             ["config", "off"] => policy = policy.config(false),
             ["captures", "keep-old"] => policy = policy.captures(Captures::KeepOld),
@@ -109,7 +127,11 @@ fn set_up(case: &Case) -> (ChunkManifest, Policy) {
             ["base", n] => policy = policy.base(n.parse().expect("a number")),
             ["stale", "migrate"] => policy.stale = StalePolicy::Migrate,
             ["runs", n] => manifest.n_runs = n.parse().expect("a number"),
-            ["lost", name] => manifest.cells.iter_mut().filter(|c| &*c.name == name).for_each(|c| c.present = false),
+            ["lost", name] => manifest
+                .cells
+                .iter_mut()
+                .filter(|c| &*c.name == name)
+                .for_each(|c| c.present = false),
             ["stripped"] => manifest.source = None,
             _ => panic!("unknown policy {line}"),
         }
@@ -123,9 +145,20 @@ fn set_up(case: &Case) -> (ChunkManifest, Policy) {
 
 fn cases() -> Vec<(PathBuf, Case)> {
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/plans");
-    let mut files: Vec<PathBuf> = std::fs::read_dir(dir).expect("the folder").map(|e| e.expect("an entry").path()).collect();
+    let mut files: Vec<PathBuf> = std::fs::read_dir(dir)
+        .expect("the folder")
+        .map(|e| e.expect("an entry").path())
+        .collect();
     files.sort();
-    files.into_iter().map(|p| (p.clone(), parse(&std::fs::read_to_string(&p).expect("readable")))).collect()
+    files
+        .into_iter()
+        .map(|p| {
+            (
+                p.clone(),
+                parse(&std::fs::read_to_string(&p).expect("readable")),
+            )
+        })
+        .collect()
 }
 
 #[test]
@@ -151,7 +184,11 @@ fn plans_are_as_expected() {
                 out += &format!("--- plan\n{text}");
                 std::fs::write(&path, out).expect("written");
             } else {
-                wrong.push(format!("{}\n--- expected\n{}--- got\n{text}", path.display(), case.plan));
+                wrong.push(format!(
+                    "{}\n--- expected\n{}--- got\n{text}",
+                    path.display(),
+                    case.plan
+                ));
             }
         }
     }
@@ -163,14 +200,25 @@ fn check(manifest: &ChunkManifest, plan: &Plan, what: &str) {
     let n_new = plan.changes.iter().filter(|c| c.new.is_some()).count();
     let n_old = plan.changes.iter().filter(|c| c.old.is_some()).count();
     assert_eq!(n_new, count(&plan.main), "{what}: each new literal once");
-    assert_eq!(n_old, count(&manifest.main), "{what}: each old literal once");
+    assert_eq!(
+        n_old,
+        count(&manifest.main),
+        "{what}: each old literal once"
+    );
     if plan.is_refused() {
         return;
     }
     for change in &plan.changes {
-        let (Some(old), Some(prototype)) = (&change.old, &change.new_prototype) else { continue };
+        let (Some(old), Some(prototype)) = (&change.old, &change.new_prototype) else {
+            continue;
+        };
         let slot = &manifest.slots[old];
-        assert_eq!(prototype.upvalues.len(), slot.layout.len(), "{what}: {}: layout", change.name);
+        assert_eq!(
+            prototype.upvalues.len(),
+            slot.layout.len(),
+            "{what}: {}: layout",
+            change.name
+        );
     }
     let roots = [Some(&plan.main), plan.delta.as_ref(), plan.define.as_ref()];
     for root in roots.into_iter().flatten() {
@@ -183,12 +231,21 @@ fn count(prototype: &Prototype) -> usize {
 }
 
 fn well_formed(prototype: &Arc<Prototype>, n_cells: usize, what: &str) {
-    moonswap_bytecode::verify::verify(prototype).unwrap_or_else(|e| panic!("{what}: {}: {e:?}", prototype.id));
+    moonswap_bytecode::verify::verify(prototype)
+        .unwrap_or_else(|e| panic!("{what}: {}: {e:?}", prototype.id));
     for word in &prototype.code {
         let op = word.opcode().unwrap_or(OpCode::Halt);
-        for (kind, value) in op.operands().into_iter().zip([word.a(), word.b(), word.c()]) {
+        for (kind, value) in op
+            .operands()
+            .into_iter()
+            .zip([word.a(), word.b(), word.c()])
+        {
             if kind == OperandKind::Upvalue {
-                assert!(usize::from(value) < prototype.upvalues.len(), "{what}: {}: upvalue {value}", prototype.id);
+                assert!(
+                    usize::from(value) < prototype.upvalues.len(),
+                    "{what}: {}: upvalue {value}",
+                    prototype.id
+                );
             }
         }
     }
@@ -199,12 +256,23 @@ fn well_formed(prototype: &Arc<Prototype>, n_cells: usize, what: &str) {
     }
     for site in &prototype.sites {
         let child = &prototype.children[site.child as usize];
-        assert_eq!(site.captures.len(), child.upvalues.len(), "{what}: captures of {}", child.id);
+        assert_eq!(
+            site.captures.len(),
+            child.upvalues.len(),
+            "{what}: captures of {}",
+            child.id
+        );
         for capture in &site.captures {
             match capture {
-                Capture::Upvalue(i) => assert!(usize::from(*i) < prototype.upvalues.len(), "{what}: {}", prototype.id),
+                Capture::Upvalue(i) => assert!(
+                    usize::from(*i) < prototype.upvalues.len(),
+                    "{what}: {}",
+                    prototype.id
+                ),
                 Capture::Cell(i) => assert!((*i as usize) < n_cells, "{what}: {}", prototype.id),
-                Capture::Register(i) => assert!(*i < prototype.frame_size, "{what}: {}", prototype.id),
+                Capture::Register(i) => {
+                    assert!(*i < prototype.frame_size, "{what}: {}", prototype.id)
+                }
                 Capture::Vacant => {}
             }
         }
@@ -220,11 +288,19 @@ fn a_patch_with_itself_changes_nothing() {
         for source in [&case.old, &case.new] {
             let plan = plan(&manifest(source), &compile(source), &Policy::default());
             // A text with one id twice is refused whatever it is compared with.
-            if plan.refusals.iter().any(|r| r.code == Code::DuplicateStableId) {
+            if plan
+                .refusals
+                .iter()
+                .any(|r| r.code == Code::DuplicateStableId)
+            {
                 continue;
             }
             assert!(plan.is_empty(), "{}: {plan}", path.display());
-            assert!(plan.warnings.is_empty() && plan.not_run.is_empty(), "{}: {plan}", path.display());
+            assert!(
+                plan.warnings.is_empty() && plan.not_run.is_empty(),
+                "{}: {plan}",
+                path.display()
+            );
         }
     }
 }
@@ -250,8 +326,18 @@ fn there_and_back_restores_the_hashes() {
         n_both += 1;
         let fresh = manifest(&case.old);
         for (id, slot) in &fresh.slots {
-            assert_eq!(m.slots[id].current.own_hash, slot.current.own_hash, "{}: {id}", path.display());
-            assert_eq!(m.slots[id].current.deep_hash, slot.current.deep_hash, "{}: {id}", path.display());
+            assert_eq!(
+                m.slots[id].current.own_hash,
+                slot.current.own_hash,
+                "{}: {id}",
+                path.display()
+            );
+            assert_eq!(
+                m.slots[id].current.deep_hash,
+                slot.current.deep_hash,
+                "{}: {id}",
+                path.display()
+            );
         }
     }
     assert!(n_both >= 15, "{n_both}");
@@ -267,7 +353,10 @@ fn random_edits_never_panic() {
         (seed % n.max(1) as u64) as usize
     };
     let all = cases();
-    let lines: Vec<&str> = all.iter().flat_map(|(_, c)| c.old.lines().chain(c.new.lines())).collect();
+    let lines: Vec<&str> = all
+        .iter()
+        .flat_map(|(_, c)| c.old.lines().chain(c.new.lines()))
+        .collect();
     let (mut n_planned, mut n_committed) = (0, 0);
     for round in 0..3000 {
         let (path, case) = &all[random(all.len())];
@@ -283,11 +372,21 @@ fn random_edits_never_panic() {
                     _ => text.insert(at, lines[random(lines.len())]),
                 }
             }
-            let Ok(patch) = Patch::compile(CHUNK, (text.join("\n") + "\n").as_bytes()) else { break };
+            let Ok(patch) = Patch::compile(CHUNK, (text.join("\n") + "\n").as_bytes()) else {
+                break;
+            };
             let plan = plan(&m, &patch, &Policy::default());
             n_planned += 1;
             let _ = (plan.to_string(), plan.summary());
-            check(&m, &plan, &format!("round {round} step {step} {}: {plan}\n{}", path.display(), text.join("\n")));
+            check(
+                &m,
+                &plan,
+                &format!(
+                    "round {round} step {step} {}: {plan}\n{}",
+                    path.display(),
+                    text.join("\n")
+                ),
+            );
             if plan.is_refused() {
                 break;
             }
@@ -295,7 +394,10 @@ fn random_edits_never_panic() {
             n_committed += 1;
         }
     }
-    assert!(n_planned > 200 && n_committed > 100, "{n_planned} {n_committed}");
+    assert!(
+        n_planned > 200 && n_committed > 100,
+        "{n_planned} {n_committed}"
+    );
 }
 
 /// What the delta chunks of a patch do, as a listing.
