@@ -22,7 +22,8 @@ use moonswap_compiler::syntax::ast::{
 use moonswap_compiler::{CompileError, CompileOptions, ParseLimits, Span, compile_ast, parse};
 
 use crate::outline::{statement_literals, symbol_text};
-use crate::toplevel::{Action, definition, target_text};
+use crate::statements::{definition, target_text};
+use crate::toplevel::Action;
 
 /// A new main chunk cut down to some of its statements.
 pub(crate) struct Delta<'a> {

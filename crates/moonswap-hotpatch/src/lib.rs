@@ -20,6 +20,7 @@ mod refusal;
 mod relayout;
 mod report;
 mod shape;
+mod statements;
 mod toplevel;
 
 pub use manifest::{CellInfo, ChunkManifest, ENVIRONMENT_CELL, SlotInfo};
