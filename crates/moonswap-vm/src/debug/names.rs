@@ -180,7 +180,7 @@ unsafe fn is_collector(frame: Frame) -> bool {
 pub(super) unsafe fn embedder_name(f: Value) -> Option<&'static str> {
     // SAFETY: V1 a native value is live.
     unsafe {
-        if f.tag != tag::NATIVE || (*f.as_native()).name.is_empty() {
+        if f.tag != tag::NATIVE || (&(*f.as_native()).name).is_empty() {
             return None;
         }
         match (*f.as_native()).code {
