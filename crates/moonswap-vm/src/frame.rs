@@ -187,5 +187,5 @@ pub(crate) unsafe fn version_of(base: *const Value) -> *mut Version {
 #[inline(always)]
 pub(crate) unsafe fn frame_top(base: *mut Value) -> *mut Value {
     // SAFETY: F1, F2.
-    unsafe { base.add(usize::from((*version_of(base)).prototype.frame_size)) }
+    unsafe { base.add(usize::from((&(*version_of(base)).prototype).frame_size)) }
 }

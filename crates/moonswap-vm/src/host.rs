@@ -159,12 +159,8 @@ pub(crate) fn check_limits(vm: &mut Vm) -> Result<(), Raised> {
         vm.limits.uncatchable = true;
         return Err(vm.raise_located("deadline exceeded"));
     }
-    if vm.heap.is_over_limit() {
-        // SAFETY: called at a safe point.
-        unsafe { full_collect(vm) };
-        if vm.heap.is_over_limit() {
-            return Err(vm.raise_message("not enough memory"));
-        }
+    if std::mem::take(&mut vm.heap.limit_exceeded) {
+        return Err(vm.raise_message("not enough memory"));
     }
     Ok(())
 }
@@ -178,30 +174,36 @@ pub(crate) unsafe fn run_finalizers(vm: &mut Vm, most: usize) {
         }
         for _ in 0..most {
             let Some(object) = vm.heap.next_finalizer() else { return };
-            let f = meta::of(vm, object, Event::Gc);
-            if !matches!(f.tag, tag::CLOSURE | tag::NATIVE) {
-                continue;
-            }
-            vm.in_finalizer = true;
-            let saved = vm.error;
-            let result = call_value(vm, f, &[object]);
-            vm.in_finalizer = false;
-            if result.is_err() {
-                let text = {
-                    let error = vm.error;
-                    if error.tag == tag::STRING {
-                        crate::object::StringObject::bytes(error.as_string()).to_vec()
-                    } else {
-                        b"error object is not a string".to_vec()
-                    }
-                };
-                let mut message = b"error in __gc (".to_vec();
-                message.extend_from_slice(&text);
-                message.push(b')');
-                vm.warning(&message, false);
-            }
-            vm.error = saved;
+            finalize(vm, object);
         }
+    }
+}
+
+/// Calls one object's `__gc`; an error becomes a warning.
+unsafe fn finalize(vm: &mut Vm, object: Value) {
+    // SAFETY: HO1; the object is an argument on the stack while it runs.
+    unsafe {
+        let f = meta::of(vm, object, Event::Gc);
+        if !matches!(f.tag, tag::CLOSURE | tag::NATIVE) {
+            return;
+        }
+        let busy = vm.heap.set_busy(true);
+        let was_in_finalizer = std::mem::replace(&mut vm.in_finalizer, true);
+        let saved = vm.error;
+        let result = call_value(vm, f, &[object]);
+        vm.in_finalizer = was_in_finalizer;
+        vm.heap.set_busy(busy);
+        if result.is_err() {
+            let error = vm.error;
+            let text: &[u8] = if error.tag == tag::STRING {
+                crate::object::StringObject::bytes(error.as_string())
+            } else {
+                b"error object is not a string"
+            };
+            let message = [b"error in ", &b"__gc"[..], b" (", text, b")"].concat();
+            vm.warning(&message, false);
+        }
+        vm.error = saved;
     }
 }
 
@@ -316,7 +318,7 @@ impl Machine {
     /// Limits the heap to `bytes`; `None` lifts it.
     pub fn set_memory_limit(&self, bytes: Option<usize>) {
         // SAFETY: as `with`.
-        unsafe { (*self.0.pointer).heap.memory_limit = bytes };
+        unsafe { (*self.0.pointer).heap.set_memory_limit(bytes) };
     }
 
     /// Calls all finalizers, as closing a state does. The VM stays usable.
@@ -330,10 +332,22 @@ impl Machine {
             vm.is_closing = true;
             for _ in 0..10 {
                 let pending = vm.heap.take_all_finalizers();
-                if pending == 0 {
+                if pending.is_empty() {
                     break;
                 }
-                run_finalizers(vm, usize::MAX);
+                // They live on the stack while their finalizers run.
+                let saved = vm.index_of(vm.top);
+                if vm.ensure_stack(vm.top, pending.len() + 16).is_err() {
+                    break;
+                }
+                for &object in &pending {
+                    store(vm.top, object);
+                    vm.top = vm.top.add(1);
+                }
+                for &object in &pending {
+                    finalize(vm, object);
+                }
+                vm.top = vm.stack_base.add(saved);
             }
         }
     }

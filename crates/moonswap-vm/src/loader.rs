@@ -122,7 +122,7 @@ pub(crate) fn new_version(vm: &mut Vm, prototype: &Arc<Prototype>, children: Box
         code.push(value.payload);
         code.push(u64::from(value.tag));
     }
-    vm.heap.note_external(code.len() * 8);
+    vm.heap.charge(code.len() * 8);
     vm.heap.adopt(Box::new(Version {
         header: header(Kind::Version),
         prototype: Arc::clone(prototype),
@@ -181,7 +181,7 @@ pub(crate) fn slots_of(instance: *mut Instance) -> HashMap<FunctionId, *mut Prot
             if version.is_null() {
                 continue;
             }
-            found.insert((*version).prototype.id.clone(), slot);
+            found.insert((&(*version).prototype).id.clone(), slot);
             pending.extend((&(*version).children).iter().copied());
         }
     }

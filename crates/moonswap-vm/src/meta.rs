@@ -61,20 +61,18 @@ pub(crate) fn of_equality(vm: &Vm, l: Value, r: Value) -> Value {
     if f.is_nil() { fast(vm, vm.metatable(r), Event::Eq) } else { f }
 }
 
-/// Integer value of a number or numeric string for bit operations.
+/// Integer value of a number for bit operations (strings do not convert).
 pub(crate) fn to_integer_for_bits(v: Value) -> Option<i64> {
     match v.tag {
         tag::INTEGER => Some(v.as_i64()),
         tag::FLOAT => number::float_to_int(v.as_f64()),
-        tag::STRING => {
-            // SAFETY: V1.
-            match number::parse(unsafe { StringObject::bytes(v.as_string()) })? {
-                number::Number::Int(i) => Some(i),
-                number::Number::Float(f) => number::float_to_int(f),
-            }
-        }
         _ => None,
     }
+}
+
+/// Text of a number, as `tostring` gives it.
+pub(crate) fn number_text(v: Value, buffer: &mut number::NumberBuffer) -> &[u8] {
+    if v.tag == tag::INTEGER { buffer.format_int(v.as_i64()) } else { buffer.format_float(v.as_f64()) }
 }
 
 /// Number from a number or numeric string.
@@ -172,18 +170,13 @@ pub(crate) fn raise_arith(vm: &mut Vm, event: Event, l: Value, r: Value) -> Rais
         Event::BitAnd | Event::BitOr | Event::BitXor | Event::ShiftLeft | Event::ShiftRight | Event::BitNot
     );
     let is_number = |v: Value| matches!(v.tag, tag::INTEGER | tag::FLOAT);
-    if bits {
-        if is_number(l) && is_number(r) {
-            let culprit = if to_integer_for_bits(l).is_none() { l } else { r };
-            let info = names::of_value(vm, culprit);
-            return raise_parts(vm, &[b"number", &info, b" has no integer representation"]);
-        }
-        let culprit = if is_number(l) { r } else { l };
-        return raise_type(vm, culprit, "perform bitwise operation on");
+    if bits && is_number(l) && is_number(r) {
+        let culprit = if to_integer_for_bits(l).is_none() { l } else { r };
+        let info = names::of_value(vm, culprit);
+        return raise_parts(vm, &[b"number", &info, b" has no integer representation"]);
     }
-    // A string that is no number is reported before the other operand.
-    let culprit = if is_number(l) || (l.tag == tag::STRING && to_number(l).is_some()) { r } else { l };
-    raise_type(vm, culprit, "perform arithmetic on")
+    let culprit = if is_number(l) { r } else { l };
+    raise_type(vm, culprit, if bits { "perform bitwise operation on" } else { "perform arithmetic on" })
 }
 
 /// Concatenation of wrong operands.
@@ -202,10 +195,11 @@ pub(crate) fn raise_compare(vm: &mut Vm, l: Value, r: Value) -> Raised {
     }
 }
 
-/// "'for' initial value must be a number".
-pub(crate) fn raise_for(vm: &mut Vm, _v: Value, what: &str) -> Raised {
+/// "bad 'for' limit (number expected, got nil)".
+pub(crate) fn raise_for(vm: &mut Vm, v: Value, what: &str) -> Raised {
     let what = if what == "initial" { "initial value" } else { what };
-    vm.raise_located(format!("'for' {what} must be a number"))
+    let kind = type_name(vm, v);
+    raise_parts(vm, &[b"bad 'for' ", what.as_bytes(), b" (number expected, got ", &kind, b")"])
 }
 
 /// Why a table refused a store.
@@ -220,10 +214,8 @@ pub(crate) fn raise_table_error(vm: &mut Vm, e: TableError) -> Raised {
 
 /// The metamethod `__close` disappeared after the variable was marked.
 pub(crate) fn raise_close(vm: &mut Vm, v: Value, slot: usize) -> Raised {
-    let name = names::of_slot(vm, slot);
-    let kind = type_name(vm, v);
-    let _ = name;
-    raise_parts(vm, &[b"attempt to call a ", b"nil", b" value (metamethod 'close')", if kind.is_empty() { b"" } else { b"" }])
+    let _ = (v, slot);
+    vm.raise_located("attempt to call a nil value (metamethod 'close')")
 }
 
 /// "variable 'x' got a non-closable value".

@@ -239,7 +239,7 @@ impl Vm {
             let old = self.stack_base;
             let before = (*co).stack.len();
             (*co).stack.resize(total, Value::NIL);
-            self.heap.note_external((total - before) * size_of::<Value>());
+            self.heap.charge((total - before) * size_of::<Value>());
             self.use_stack();
             self.base = self.stack_base.offset(base);
             self.top = self.stack_base.offset(top);
@@ -287,6 +287,10 @@ impl Vm {
 impl Roots for Vm {
     fn running(&self) -> *mut Coroutine {
         self.current
+    }
+
+    fn forget_dead(&self, is_live: &dyn Fn(*mut crate::object::Header) -> bool) {
+        self.hot.forget_dead(is_live);
     }
 
     unsafe fn mark(&self, marker: &mut Marker) {

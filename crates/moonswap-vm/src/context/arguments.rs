@@ -75,11 +75,11 @@ impl Context<'_> {
     }
 
     fn check_str_slow(&self, i: usize, v: Value) -> Outcome<Str<'_>> {
-        let text = match v.tag {
-            tag::INTEGER => self.vm().string_value(moonswap_number::NumberBuffer::from_int(v.as_i64()).as_bytes()),
-            tag::FLOAT => self.vm().string_value(moonswap_number::NumberBuffer::from_float(v.as_f64()).as_bytes()),
-            _ => return Err(self.type_error(i, "string")),
-        };
+        if !matches!(v.tag, tag::INTEGER | tag::FLOAT) {
+            return Err(self.type_error(i, "string"));
+        }
+        let mut buffer = moonswap_number::NumberBuffer::new();
+        let text = self.vm().string_value(meta::number_text(v, &mut buffer));
         // SAFETY: i is below the height: the value was there.
         unsafe { store(self.slot(i), text) };
         Ok(Str::new(text.as_string()))

@@ -360,7 +360,7 @@ impl Context<'_> {
             let vm = self.vm();
             host::sync_current(vm);
             let roots: *const crate::vm::Vm = vm;
-            let done = vm.heap.step_kib(&*roots, kib);
+            let done = (*std::ptr::addr_of_mut!(vm.heap)).step_kib(&*roots, kib);
             host::run_finalizers(vm, usize::MAX);
             Ok(done)
         }
@@ -398,7 +398,14 @@ impl Context<'_> {
 
     /// "incremental" or "generational"; answers the previous mode's name.
     pub fn gc_set_mode(&self, mode: &str) -> &'static str {
-        self.vm().heap.set_mode_by_name(mode)
+        {
+            use crate::heap::Mode;
+            let mode = if mode == "generational" { Mode::Generational } else { Mode::Incremental };
+            match self.vm().heap.set_mode(mode) {
+                Mode::Generational => "generational",
+                Mode::Incremental => "incremental",
+            }
+        }
     }
 
     /// True while a finalizer runs.
@@ -431,9 +438,5 @@ impl Context<'_> {
 }
 
 fn number_text(v: Value) -> Vec<u8> {
-    if v.tag == tag::INTEGER {
-        moonswap_number::NumberBuffer::from_int(v.as_i64()).as_bytes().to_vec()
-    } else {
-        moonswap_number::NumberBuffer::from_float(v.as_f64()).as_bytes().to_vec()
-    }
+    meta::number_text(v, &mut moonswap_number::NumberBuffer::new()).to_vec()
 }

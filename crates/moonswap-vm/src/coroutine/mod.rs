@@ -35,7 +35,7 @@ pub(crate) fn new(vm: &mut Vm, slots: usize) -> *mut Coroutine {
     unsafe {
         set_word(&raw mut stack[1], return_into(&frame::STUB_COROUTINE) as u64, u64::from(tag::LINK));
     }
-    vm.heap.note_external(stack.len() * size_of::<Value>());
+    vm.heap.charge(stack.len() * size_of::<Value>());
     vm.heap.adopt(Box::new(Coroutine {
         header: Header { kind: Kind::Coroutine, mark: 0, flags: 0, extra: 0, word: 0 },
         status: CoroutineStatus::Suspended,

@@ -88,7 +88,7 @@ pub(crate) unsafe fn prototype<'a>(frame: Frame) -> Option<&'a Prototype> {
     // SAFETY: F2.
     unsafe {
         let version = frame.version();
-        if version.is_null() { None } else { Some(&*(&raw const *(*version).prototype)) }
+        if version.is_null() { None } else { Some((&(*version).prototype).as_ref()) }
     }
 }
 

@@ -7,7 +7,7 @@
 //! Invariants: H1–H4 of `mod.rs`; B3: everything is swept before marking.
 
 use super::{Heap, NO_BLACK, Phase};
-use crate::object::{Coroutine, Upvalue};
+use crate::object::{Coroutine, Header, Upvalue};
 use crate::value;
 
 use super::marker::Marker;
@@ -54,6 +54,9 @@ pub(crate) trait Roots {
     /// The running coroutine (null: none). It and those that resumed it are
     /// looked at again in rescans.
     fn running(&self) -> *mut Coroutine;
+
+    /// End of marking: drop what is kept by address but not alive.
+    fn forget_dead(&self, is_live: &dyn Fn(*mut Header) -> bool);
 }
 
 impl Heap {
@@ -270,6 +273,8 @@ impl Heap {
             self.marker.clear_keys();
             self.marker.clear_values(n_weak.min(self.marker.weak.len()));
             self.close_orphans();
+            let epoch = self.marker.epoch;
+            roots.forget_dead(&|h| (*h).mark == epoch);
             self.black = NO_BLACK;
             self.ran_since_marking.clear();
             self.live = self.marker.live;

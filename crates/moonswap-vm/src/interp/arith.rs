@@ -276,13 +276,13 @@ pub(crate) fn raw_arith(vm: &mut Vm, event: Event, l: Value, r: Value) -> Option
         E::Negate if ints => return Some(Ok(Value::integer(m.wrapping_neg()))),
         E::IntDiv if ints => {
             if n == 0 {
-                return Some(Err(vm.raise_located("attempt to perform 'n//0'")));
+                return Some(Err(vm.raise_located("attempt to divide by zero")));
             }
             return Some(Ok(Value::integer(number::int_floor_div(m, n))));
         }
         E::Mod if ints => {
             if n == 0 {
-                return Some(Err(vm.raise_located("attempt to perform 'n%%0'")));
+                return Some(Err(vm.raise_located("attempt to perform 'n%0'")));
             }
             return Some(Ok(Value::integer(number::int_mod(m, n))));
         }

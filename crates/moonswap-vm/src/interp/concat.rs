@@ -69,22 +69,17 @@ unsafe fn go_on(pc: *const u64, base: *mut Value, vm: &mut Vm, n: usize) -> Next
 pub(crate) unsafe fn join(vm: &mut Vm, parts: &[Value]) -> Option<Value> {
     // SAFETY: V1 strings are live and nothing collects here.
     unsafe {
-        let mut numbers: SmallVec<[NumberBuffer; 4]> = SmallVec::new();
-        for v in parts {
-            match v.tag {
-                tag::INTEGER => numbers.push(NumberBuffer::from_int(v.as_i64())),
-                tag::FLOAT => numbers.push(NumberBuffer::from_float(v.as_f64())),
-                _ => {}
-            }
-        }
+        let count = parts.iter().filter(|v| v.tag != tag::STRING).count();
+        let mut buffers: SmallVec<[NumberBuffer; 4]> = SmallVec::new();
+        buffers.resize_with(count, NumberBuffer::new);
         let mut texts: SmallVec<[&[u8]; 8]> = SmallVec::new();
-        let mut next_number = numbers.iter();
+        let mut free = buffers.iter_mut();
         let mut total = 0usize;
         for v in parts {
             let text: &[u8] = if v.tag == tag::STRING {
                 StringObject::bytes(v.as_string())
             } else {
-                next_number.next().map_or(&[], |n| n.as_bytes())
+                free.next().map_or(&[], |buffer| crate::meta::number_text(*v, buffer))
             };
             total = total.checked_add(text.len())?;
             texts.push(text);

@@ -58,7 +58,7 @@ pub(crate) fn lookup(vm: &mut Vm, object: Value, key: Value) -> Result<Lookup, R
         }
         object = handler;
     }
-    Err(vm.raise_located("'__index' chain too long; possibly a loop"))
+    Err(vm.raise_located("'__index' chain too long; possible loop"))
 }
 
 /// What writing an index comes to.
@@ -102,7 +102,7 @@ pub(crate) fn store_lookup(vm: &mut Vm, object: Value, key: Value, value: Value)
         }
         object = handler;
     }
-    Err(vm.raise_located("'__newindex' chain too long; possibly a loop"))
+    Err(vm.raise_located("'__newindex' chain too long; possible loop"))
 }
 
 #[inline(never)]

@@ -211,7 +211,7 @@ unsafe fn next_pair(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
         } else if (*closing).tag == tag::NIL && table::cursor_is_after(t, (*closing).payload as u32, control) {
             Some((*closing).payload as u32)
         } else {
-            table::cursor_of(t, control)
+            table::cursor_of(t, control).ok()
         };
         let Some(cursor) = cursor else {
             return general_call(pc, base, vm);

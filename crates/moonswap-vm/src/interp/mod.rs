@@ -34,8 +34,7 @@ use moonswap_bytecode::OpCode;
 use crate::value::Value;
 use crate::vm::Vm;
 
-pub(crate) use call::{call_continuation, call_metamethod, finish_native, place_results, precall};
-pub(crate) use concat::join;
+pub(crate) use call::{call_continuation, call_metamethod, finish_native, precall};
 pub(crate) use arith::raw_arith;
 pub(crate) use poll::collect_if_due;
 pub(crate) use index::{Lookup, Store, lookup, store_lookup};
@@ -252,7 +251,7 @@ mod backend {
     pub(super) unsafe fn run(vm: *mut Vm, next: Next) {
         // SAFETY: the table lives as long as the VM (PollHandle is shared).
         unsafe {
-            let table = (*vm).poll.table.entries.as_ptr();
+            let table = (&(*vm).poll).table.entries.as_ptr();
             dispatch(next, vm, table);
         }
     }
@@ -283,7 +282,7 @@ mod backend {
                         if super::is_safe_point(OpCode::$name) {
                             // SAFETY: as above.
                             unsafe {
-                                if (*vm).poll.requested.load(Ordering::Relaxed) {
+                                if (&(*vm).poll).requested.load(Ordering::Relaxed) {
                                     next = poll::poll(next.pc, next.base, vm);
                                 }
                             }

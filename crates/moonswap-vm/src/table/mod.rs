@@ -394,6 +394,26 @@ pub(crate) unsafe fn next_at(t: *const Table, cursor: u32) -> Option<(u32, Value
     }
 }
 
+/// Whether a guessed cursor stands right behind `key`; any guess is allowed.
+///
+/// # Safety
+/// `t` is a live table.
+#[inline]
+pub(crate) unsafe fn cursor_is_after(t: *const Table, cursor: u32, key: Value) -> bool {
+    // SAFETY: T1, T4: the guess is checked against the parts' sizes.
+    unsafe {
+        if cursor & NODE_CURSOR == 0 {
+            return key.tag == tag::INTEGER && key.payload == u64::from(cursor) && cursor <= (*t).array_len;
+        }
+        let j = cursor & !NODE_CURSOR;
+        if j == 0 || j - 1 > (*t).header.word {
+            return false;
+        }
+        let n = (*t).nodes.add(j as usize - 1);
+        (*n).key == key.payload && (*n).key_tag == key.tag
+    }
+}
+
 /// Cursor behind a key (nil: start).
 ///
 /// # Safety
