@@ -11,7 +11,10 @@ fn main() {
                 continue;
             }
         };
-        match moonswap_compiler::compile(&format!("@{path}"), moonswap_compiler::skip_shebang(&source)) {
+        match moonswap_compiler::compile(
+            &format!("@{path}"),
+            moonswap_compiler::skip_shebang(&source),
+        ) {
             Ok(prototype) => {
                 if std::env::var_os("QUIET").is_none() {
                     print!("{}", moonswap_bytecode::listing(&prototype));

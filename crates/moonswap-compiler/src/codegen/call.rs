@@ -13,10 +13,18 @@ use crate::syntax::ast::{ExprId, Symbol};
 
 impl Generator<'_> {
     /// `callee(args)`
-    pub(crate) fn call(&mut self, mut function: Operand, callee: ExprId, args: &[ExprId], span: Span) -> Result<Operand> {
+    pub(crate) fn call(
+        &mut self,
+        mut function: Operand,
+        callee: ExprId,
+        args: &[ExprId],
+        span: Span,
+    ) -> Result<Operand> {
         let base = self.f.to_next_register(&mut function);
         self.f.reserve(1);
-        self.finish_call(base, 0, args, span, |this| expression_text(this.ast, callee))
+        self.finish_call(base, 0, args, span, |this| {
+            expression_text(this.ast, callee)
+        })
     }
 
     /// `object:name(args)`
@@ -34,17 +42,30 @@ impl Generator<'_> {
         self.f.reserve(3);
         if self.f.is_field_key(name) {
             let key = self.f.string_operand(name);
-            self.f.emit_at(span, OpCode::SelfField, 0, reg(base), reg(source), key);
+            self.f
+                .emit_at(span, OpCode::SelfField, 0, reg(base), reg(source), key);
         } else {
             // The link register is free until the call: the key waits there.
-            self.f.emit_at(span, OpCode::Move, 0, reg(base + 2), reg(source), 0);
+            self.f
+                .emit_at(span, OpCode::Move, 0, reg(base + 2), reg(source), 0);
             let key = self.f.constants.string(self.ast, name);
             let load = self.f.emit_wide(OpCode::LoadConst, reg(base + 1), key);
             self.f.set_place(load, span);
-            self.f.emit_at(span, OpCode::GetTable, 0, reg(base), reg(base + 2), reg(base + 1));
+            self.f.emit_at(
+                span,
+                OpCode::GetTable,
+                0,
+                reg(base),
+                reg(base + 2),
+                reg(base + 1),
+            );
         }
         self.finish_call(base, 1, args, span, |this| {
-            format!("{}:{}", expression_text(this.ast, target), symbol_text(this.ast, name))
+            format!(
+                "{}:{}",
+                expression_text(this.ast, target),
+                symbol_text(this.ast, name)
+            )
         })
     }
 

@@ -58,7 +58,10 @@ impl<'a> Generator<'a> {
         let step = self.f.siblings.number(step);
         let mut path = self.f.id.path.to_vec();
         path.push(step);
-        let id = FunctionId { chunk: Arc::clone(&self.f.id.chunk), path: Arc::from(path) };
+        let id = FunctionId {
+            chunk: Arc::clone(&self.f.id.chunk),
+            path: Arc::from(path),
+        };
         let layout = self.options.layout.and_then(|l| l.functions.get(&id));
         let (prototype, captures) = loop {
             let mut state = FunctionState::new(ast, id.clone(), self.big.contains(&index));
@@ -78,7 +81,8 @@ impl<'a> Generator<'a> {
                 self.big.insert(index);
                 continue;
             }
-            let captures: Box<[Capture]> = child.upvalues.entries.iter().map(|e| e.capture).collect();
+            let captures: Box<[Capture]> =
+                child.upvalues.entries.iter().map(|e| e.capture).collect();
             break (child.finish(function.end.line), captures);
         };
         let child = self.f.children.len() as u32;
@@ -86,7 +90,11 @@ impl<'a> Generator<'a> {
         let site = self.f.sites.len() as u32;
         self.f.sites.push(ClosureSite { child, captures });
         self.f.here = function.end;
-        Ok(Operand::new(Kind::Relocatable(self.f.emit_wide(OpCode::Closure, 0, site))))
+        Ok(Operand::new(Kind::Relocatable(self.f.emit_wide(
+            OpCode::Closure,
+            0,
+            site,
+        ))))
     }
 
     /// Compiles a nested function as the current one.
@@ -104,7 +112,12 @@ impl<'a> Generator<'a> {
         for (name, span) in &function.params {
             let register = self.f.free;
             self.f.reserve(1);
-            self.declare(*name, VariableKind::Regular, Place::Register(register), *span)?;
+            self.declare(
+                *name,
+                VariableKind::Regular,
+                Place::Register(register),
+                *span,
+            )?;
         }
         self.f.n_params = function.params.len() as u8;
         if self.f.is_main && self.options.statements.is_some() {

@@ -156,7 +156,11 @@ impl FunctionState<'_> {
         if e.has_jumps() {
             let (mut false_at, mut true_at) = (0, 0);
             if self.needs_value(e.t) || self.needs_value(e.f) {
-                let over = if matches!(e.kind, Kind::Jump(_)) { JumpList::NONE } else { self.jump() };
+                let over = if matches!(e.kind, Kind::Jump(_)) {
+                    JumpList::NONE
+                } else {
+                    self.jump()
+                };
                 self.label();
                 false_at = self.emit(OpCode::LoadFalseSkip, 0, reg(register), 0, 0);
                 self.label();

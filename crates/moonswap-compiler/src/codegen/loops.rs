@@ -94,7 +94,8 @@ impl<'a> Generator<'a> {
         self.enter_block(true);
         let base = self.f.free;
         let mut last = self.expr_list(values, |_, _| PathStep::Anonymous)?;
-        self.f.adjust(usize::from(GENERIC_STATE), values.len(), last.as_mut());
+        self.f
+            .adjust(usize::from(GENERIC_STATE), values.len(), last.as_mut());
         let place = names.first().map_or(span, |n| n.1);
         for i in 0..GENERIC_STATE {
             self.declare_hidden(base.saturating_add(i), place)?;
@@ -123,7 +124,12 @@ impl<'a> Generator<'a> {
         for (name, span) in names {
             let register = self.f.free;
             self.f.reserve(1);
-            self.declare(*name, VariableKind::Regular, Place::Register(register), *span)?;
+            self.declare(
+                *name,
+                VariableKind::Regular,
+                Place::Register(register),
+                *span,
+            )?;
         }
         self.check_limits()?;
         self.block(body)?;

@@ -47,7 +47,10 @@ fn arithmetic_forms(op: BinaryOp) -> Option<(OpCode, Option<OpCode>, Option<OpCo
 
 /// Whether a constant left operand may change places with the right one.
 fn commutes(op: BinaryOp) -> bool {
-    matches!(op, BinaryOp::Add | BinaryOp::Mul | BinaryOp::BitAnd | BinaryOp::BitOr | BinaryOp::BitXor)
+    matches!(
+        op,
+        BinaryOp::Add | BinaryOp::Mul | BinaryOp::BitAnd | BinaryOp::BitOr | BinaryOp::BitXor
+    )
 }
 
 /// Whether the operator needs integers, so that only an integer constant fits
@@ -55,7 +58,11 @@ fn commutes(op: BinaryOp) -> bool {
 fn is_bitwise(op: BinaryOp) -> bool {
     matches!(
         op,
-        BinaryOp::BitAnd | BinaryOp::BitOr | BinaryOp::BitXor | BinaryOp::ShiftLeft | BinaryOp::ShiftRight
+        BinaryOp::BitAnd
+            | BinaryOp::BitOr
+            | BinaryOp::BitXor
+            | BinaryOp::ShiftLeft
+            | BinaryOp::ShiftRight
     )
 }
 
@@ -109,7 +116,13 @@ impl FunctionState<'_> {
     }
 
     /// After the right operand. Concatenation is not handled here.
-    pub(crate) fn postfix(&mut self, op: BinaryOp, mut a: Operand, mut b: Operand, span: Span) -> Operand {
+    pub(crate) fn postfix(
+        &mut self,
+        op: BinaryOp,
+        mut a: Operand,
+        mut b: Operand,
+        span: Span,
+    ) -> Operand {
         match op {
             BinaryOp::And => {
                 self.discharge(&mut b);
@@ -139,13 +152,21 @@ impl FunctionState<'_> {
         }
     }
 
-    fn arithmetic(&mut self, op: BinaryOp, a: &mut Operand, b: &mut Operand, span: Span) -> Operand {
+    fn arithmetic(
+        &mut self,
+        op: BinaryOp,
+        a: &mut Operand,
+        b: &mut Operand,
+        span: Span,
+    ) -> Operand {
         if let (Some(x), Some(y)) = (a.number(), b.number())
             && let Some(result) = fold::binary(op, x, y)
         {
             return number_operand(result);
         }
-        let Some((registers, constant, immediate)) = arithmetic_forms(op) else { return *a };
+        let Some((registers, constant, immediate)) = arithmetic_forms(op) else {
+            return *a;
+        };
         self.discharge(b);
         let flipped = commutes(op) && fits_constant(op, a) && !fits_constant(op, b);
         let (value, number) = if flipped { (*b, *a) } else { (*a, *b) };
@@ -166,14 +187,35 @@ impl FunctionState<'_> {
         let rb = self.to_any_register(b);
         let ra = self.to_any_register(a);
         self.free_registers(ra, rb);
-        Operand::new(Kind::Relocatable(self.emit_at(span, registers, 0, 0, reg(ra), reg(rb))))
+        Operand::new(Kind::Relocatable(self.emit_at(
+            span,
+            registers,
+            0,
+            0,
+            reg(ra),
+            reg(rb),
+        )))
     }
 
     /// An instruction with one register and one constant or immediate.
-    fn finish_unary_form(&mut self, code: OpCode, x: u8, mut value: Operand, operand: u16, span: Span) -> Operand {
+    fn finish_unary_form(
+        &mut self,
+        code: OpCode,
+        x: u8,
+        mut value: Operand,
+        operand: u16,
+        span: Span,
+    ) -> Operand {
         let r = self.to_any_register(&mut value);
         self.free_register(r);
-        Operand::new(Kind::Relocatable(self.emit_at(span, code, x, 0, reg(r), operand)))
+        Operand::new(Kind::Relocatable(self.emit_at(
+            span,
+            code,
+            x,
+            0,
+            reg(r),
+            operand,
+        )))
     }
 
     fn equality(&mut self, equal: bool, mut a: Operand, mut b: Operand, span: Span) -> Operand {
@@ -185,13 +227,21 @@ impl FunctionState<'_> {
             Some(constant) if !self.big => {
                 let k = self.value_operand(constant);
                 self.free_register(ra);
-                let op = if equal { OpCode::JumpEqConst } else { OpCode::JumpNotEqConst };
+                let op = if equal {
+                    OpCode::JumpEqConst
+                } else {
+                    OpCode::JumpNotEqConst
+                };
                 self.compare(op, 0, reg(ra), k)
             }
             Some(_) | None => {
                 let rb = self.to_any_register(&mut b);
                 self.free_registers(ra, rb);
-                let op = if equal { OpCode::JumpEq } else { OpCode::JumpNotEq };
+                let op = if equal {
+                    OpCode::JumpEq
+                } else {
+                    OpCode::JumpNotEq
+                };
                 self.compare(op, 0, reg(ra), reg(rb))
             }
         };
@@ -255,7 +305,9 @@ impl FunctionState<'_> {
         self.discharge(&mut e);
         match e.kind {
             Kind::Nil | Kind::False => e.kind = Kind::True,
-            Kind::True | Kind::Integer(_) | Kind::Float(_) | Kind::String(_) => e.kind = Kind::False,
+            Kind::True | Kind::Integer(_) | Kind::Float(_) | Kind::String(_) => {
+                e.kind = Kind::False
+            }
             Kind::Jump(pc) => self.negate(pc),
             _ => {
                 // The jumps out of `e` stay as they are: only the value that
@@ -289,7 +341,13 @@ fn fits_constant(op: BinaryOp, e: &Operand) -> bool {
 }
 
 fn immediate_operand(op: BinaryOp, e: &Operand) -> Option<i16> {
-    let Some(Number::Int(i)) = e.number() else { return None };
-    let range = if is_bitwise(op) { 0..=63 } else { i64::from(i16::MIN)..=i64::from(i16::MAX) };
+    let Some(Number::Int(i)) = e.number() else {
+        return None;
+    };
+    let range = if is_bitwise(op) {
+        0..=63
+    } else {
+        i64::from(i16::MIN)..=i64::from(i16::MAX)
+    };
     range.contains(&i).then_some(i as i16)
 }

@@ -178,15 +178,37 @@ pub enum StatementKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum BinaryOp {
-    Add, Sub, Mul, Mod, Pow, Div, IntDiv, BitAnd, BitOr, BitXor, ShiftLeft, ShiftRight,
-    Concat, Eq, NotEq, Lt, Le, Gt, Ge, And, Or,
+    Add,
+    Sub,
+    Mul,
+    Mod,
+    Pow,
+    Div,
+    IntDiv,
+    BitAnd,
+    BitOr,
+    BitXor,
+    ShiftLeft,
+    ShiftRight,
+    Concat,
+    Eq,
+    NotEq,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+    And,
+    Or,
 }
 
 /// Unary operators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum UnaryOp {
-    Negate, BitNot, Not, Length,
+    Negate,
+    BitNot,
+    Not,
+    Length,
 }
 
 /// An expression.
