@@ -185,7 +185,7 @@ fn loops_are_closed_to_the_outside() {
 
 #[test]
 fn returns_fit_the_function() {
-    let short = |i: Instruction| Instruction::from_raw(OpCode::Return0, 0, i.b() & 0, 0, 0);
+    let short = |_| Instruction::from_raw(OpCode::Return0, 0, 0, 0, 0);
     assert_eq!(fault("local a", OpCode::Return, short), Some(Fault::Return));
     assert_eq!(
         fault("local a", OpCode::Return, |i| i.with_x(1)),
@@ -237,7 +237,7 @@ fn random_damage_never_panics() {
             let bits = prototype.code[pc].to_bits();
             let changed = match random() % 3 {
                 0 => bits ^ 1 << (random() % 64),
-                1 => bits & !0xFF | random() % 100,
+                1 => (bits & !0xFF) | (random() % 100),
                 _ => prototype.code[(random() % n) as usize].to_bits(),
             };
             prototype.code[pc] = Instruction::from_bits(changed);

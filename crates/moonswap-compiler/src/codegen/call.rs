@@ -20,7 +20,7 @@ impl Generator<'_> {
         args: &[ExprId],
         span: Span,
     ) -> Result<Operand> {
-        let base = self.f.to_next_register(&mut function);
+        let base = self.f.place_next(&mut function);
         self.f.reserve(1);
         self.finish_call(base, 0, args, span, |this| {
             expression_text(this.ast, callee)
@@ -36,7 +36,7 @@ impl Generator<'_> {
         args: &[ExprId],
         span: Span,
     ) -> Result<Operand> {
-        let source = self.f.to_any_register(&mut object);
+        let source = self.f.place_any(&mut object);
         self.f.free_operand(&object);
         let base = self.f.free;
         self.f.reserve(3);
@@ -89,7 +89,7 @@ impl Generator<'_> {
                 self.f.set_results(&last, MULTI);
                 open = true;
             } else {
-                self.f.to_next_register(&mut last);
+                self.f.place_next(&mut last);
             }
         }
         let n = (args.len() as u64 + u64::from(given)).min(u64::from(MULTI - 1)) as u16;

@@ -7,8 +7,10 @@ use moonswap_bytecode::{
 };
 
 use crate::codegen::function::FunctionState;
+use crate::codegen::near::count_lines;
 use crate::codegen::operand::{Kind, Operand};
 use crate::codegen::{Generator, Result};
+use crate::error::Span;
 use crate::resolve::identity::stable_step;
 use crate::resolve::scope::Place;
 use crate::resolve::upvalue::{UpvalueEntry, Upvalues};
@@ -126,9 +128,31 @@ impl<'a> Generator<'a> {
             self.statements(&function.body, false)?;
         }
         self.check_limits()?;
-        self.f.here = function.end;
+        self.f.here = if self.f.is_main {
+            self.last_token_line(function)
+        } else {
+            function.end
+        };
         self.f.emit_return(0, 0);
         self.leave_block();
         self.check_pending_jumps(function)
+    }
+
+    /// The place of the implicit return of a main chunk: the line its last
+    /// statement ends on, not that of the end of the text.
+    fn last_token_line(&self, function: &Function) -> Span {
+        let Some(last) = function.body.statements.last() else {
+            return Span {
+                line: 1,
+                column: 1,
+                ..function.end
+            };
+        };
+        let text = (last.span.start as usize)..(last.span.end as usize);
+        let text = self.source.get(text).unwrap_or_default();
+        Span {
+            line: last.span.line + count_lines(text),
+            ..last.span
+        }
     }
 }

@@ -114,7 +114,7 @@ impl<'a> Generator<'a> {
         {
             return Ok(self.field(&mut object, *name));
         }
-        let table = self.f.to_any_register(&mut object);
+        let table = self.f.place_any(&mut object);
         let mut key = self.expr(key)?;
         Ok(self.f.indexed(table, &mut key))
     }
@@ -168,12 +168,12 @@ impl<'a> Generator<'a> {
         {
             span = self.span(at);
             let mut value = self.expr(*lhs)?;
-            self.f.to_next_register(&mut value);
+            self.f.place_next(&mut value);
             count = count.saturating_add(1);
             at = *rhs;
         }
         let mut value = self.expr(at)?;
-        self.f.to_next_register(&mut value);
+        self.f.place_next(&mut value);
         self.f.free = first;
         Ok(Operand::new(Kind::Relocatable(
             self.f.emit_concat(span, first, count),
@@ -211,7 +211,7 @@ impl<'a> Generator<'a> {
         let mut last = None;
         for (i, value) in values.iter().enumerate() {
             if let Some(mut operand) = last.take() {
-                self.f.to_next_register(&mut operand);
+                self.f.place_next(&mut operand);
             }
             last = Some(self.bound_by(*value, i, &mut step)?);
         }
@@ -255,7 +255,7 @@ impl FunctionState<'_> {
                 return Operand::new(Kind::IndexInt { table, index });
             }
         }
-        let key = self.to_any_register(key);
+        let key = self.place_any(key);
         Operand::new(Kind::Index { table, key })
     }
 

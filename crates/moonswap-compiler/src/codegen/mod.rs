@@ -39,7 +39,7 @@ use std::sync::Arc;
 use moonswap_bytecode::{FunctionId, Prototype};
 
 use crate::chunk_name::chunk_display;
-use crate::codegen::function::{FunctionState, Limit, MAX_REGISTERS};
+use crate::codegen::function::{FunctionState, Limit};
 use crate::error::{CompileError, Span};
 use crate::resolve::identity::symbol_text;
 use crate::resolve::upvalue::{CaptureLayout, CellMap, MAX_UPVALUES};
@@ -160,7 +160,6 @@ impl<'a> Generator<'a> {
             Some(Limit::Upvalues(span)) => Err(self.limit_error("upvalues", MAX_UPVALUES, span)),
             Some(Limit::Registers(span)) => {
                 let (near, place) = near::following(self.source, span.end, span.line);
-                debug_assert!(MAX_REGISTERS == 255);
                 Err(self.error(
                     place,
                     format!("function or expression needs too many registers near {near}"),

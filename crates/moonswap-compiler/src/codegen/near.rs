@@ -82,7 +82,8 @@ fn comment_end(source: &[u8], at: usize) -> usize {
         .map_or(source.len(), |p| at + p)
 }
 
-fn count_lines(text: &[u8]) -> u32 {
+/// Number of line breaks in a text.
+pub(super) fn count_lines(text: &[u8]) -> u32 {
     let mut lines = 0;
     let mut at = 0;
     while at < text.len() {

@@ -84,16 +84,16 @@ impl FunctionState<'_> {
             BinaryOp::And => self.go_if_true(e),
             BinaryOp::Or => self.go_if_false(e),
             BinaryOp::Concat => {
-                self.to_next_register(e);
+                self.place_next(e);
             }
             BinaryOp::Eq | BinaryOp::NotEq => {
                 if e.constant().is_none() {
-                    self.to_any_register(e);
+                    self.place_any(e);
                 }
             }
             BinaryOp::Lt | BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge => {
                 if comparison_immediate(e).is_none() {
-                    self.to_any_register(e);
+                    self.place_any(e);
                 }
             }
             BinaryOp::Add
@@ -109,7 +109,7 @@ impl FunctionState<'_> {
             | BinaryOp::ShiftLeft
             | BinaryOp::ShiftRight => {
                 if e.number().is_none() {
-                    self.to_any_register(e);
+                    self.place_any(e);
                 }
             }
         }
@@ -179,13 +179,13 @@ impl FunctionState<'_> {
             && fits_constant(op, &number)
         {
             let mut value = value;
-            self.to_any_register(&mut value);
+            self.place_any(&mut value);
             let k = self.value_operand(constant);
             return self.finish_unary_form(code, x, value, k, span);
         }
         // A constant on the left gets its register after the right operand.
-        let rb = self.to_any_register(b);
-        let ra = self.to_any_register(a);
+        let rb = self.place_any(b);
+        let ra = self.place_any(a);
         self.free_registers(ra, rb);
         Operand::new(Kind::Relocatable(self.emit_at(
             span,
@@ -206,7 +206,7 @@ impl FunctionState<'_> {
         operand: u16,
         span: Span,
     ) -> Operand {
-        let r = self.to_any_register(&mut value);
+        let r = self.place_any(&mut value);
         self.free_register(r);
         Operand::new(Kind::Relocatable(self.emit_at(
             span,
@@ -222,7 +222,7 @@ impl FunctionState<'_> {
         if a.constant().is_some() {
             std::mem::swap(&mut a, &mut b);
         }
-        let ra = self.to_any_register(&mut a);
+        let ra = self.place_any(&mut a);
         let pc = match b.constant() {
             Some(constant) if !self.big => {
                 let k = self.value_operand(constant);
@@ -235,7 +235,7 @@ impl FunctionState<'_> {
                 self.compare(op, 0, reg(ra), k)
             }
             Some(_) | None => {
-                let rb = self.to_any_register(&mut b);
+                let rb = self.place_any(&mut b);
                 self.free_registers(ra, rb);
                 let op = if equal {
                     OpCode::JumpEq
@@ -258,16 +258,16 @@ impl FunctionState<'_> {
             _ => (O::JumpLe, true, O::JumpGeImm, O::JumpLeImm),
         };
         let pc = if let Some((n, x)) = comparison_immediate(&b) {
-            let r = self.to_any_register(&mut a);
+            let r = self.place_any(&mut a);
             self.free_register(r);
             self.compare(straight, x, reg(r), n as u16)
         } else if let Some((n, x)) = comparison_immediate(&a) {
-            let r = self.to_any_register(&mut b);
+            let r = self.place_any(&mut b);
             self.free_register(r);
             self.compare(turned, x, reg(r), n as u16)
         } else {
-            let ra = self.to_any_register(&mut a);
-            let rb = self.to_any_register(&mut b);
+            let ra = self.place_any(&mut a);
+            let rb = self.place_any(&mut b);
             self.free_registers(ra, rb);
             let (first, second) = if swapped { (rb, ra) } else { (ra, rb) };
             self.compare(registers, 0, reg(first), reg(second))
@@ -296,7 +296,7 @@ impl FunctionState<'_> {
             UnaryOp::BitNot => OpCode::BitNot,
             UnaryOp::Length => OpCode::Length,
         };
-        let r = self.to_any_register(&mut e);
+        let r = self.place_any(&mut e);
         self.free_register(r);
         Operand::new(Kind::Relocatable(self.emit_at(span, code, 0, 0, reg(r), 0)))
     }
@@ -313,7 +313,7 @@ impl FunctionState<'_> {
                 // The jumps out of `e` stay as they are: only the value that
                 // remains is negated.
                 let mut value = Operand::new(e.kind);
-                let r = self.to_any_register(&mut value);
+                let r = self.place_any(&mut value);
                 self.free_register(r);
                 e.kind = Kind::Relocatable(self.emit_at(span, OpCode::Not, 0, 0, reg(r), 0));
             }

@@ -99,7 +99,7 @@ impl<'a> Generator<'a> {
         }
         self.f.reserve(1);
         let mut value = self.closure(function, step)?;
-        self.f.to_register(&mut value, register);
+        self.f.place_in(&mut value, register);
         // The variable has no value before its function exists.
         let pc = self.f.pc();
         if let Some(local) = variable.and_then(|(_, d)| self.f.locals.get_mut(d? as usize)) {
@@ -144,6 +144,7 @@ impl<'a> Generator<'a> {
         for (i, (condition, block)) in arms.iter().enumerate() {
             let last = i + 1 == arms.len() && otherwise.is_none();
             let mut condition = self.expr(*condition)?;
+            self.f.here = block.start;
             if let Some(label) = self.lone_jump(block) {
                 self.f.go_if_false(&mut condition);
                 self.pend(label, condition.t, block.statements[0].span);
@@ -199,10 +200,10 @@ impl<'a> Generator<'a> {
             self.f.set_results(&last, MULTI);
             self.f.emit_return_many(first, MULTI);
         } else if values.len() == 1 {
-            let register = self.f.to_any_register(&mut last);
+            let register = self.f.place_any(&mut last);
             self.f.emit_return(register, 1);
         } else {
-            self.f.to_next_register(&mut last);
+            self.f.place_next(&mut last);
             self.f
                 .emit_return_many(first, self.f.free.saturating_sub(first));
         }

@@ -55,7 +55,7 @@ impl Generator<'_> {
                         pending = 0;
                         continue;
                     }
-                    self.f.to_next_register(&mut value);
+                    self.f.place_next(&mut value);
                     pending += 1;
                     if pending == BATCH {
                         self.f.set_list(table, BATCH as u16, stored);

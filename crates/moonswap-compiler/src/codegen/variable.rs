@@ -348,13 +348,11 @@ impl<'a> Generator<'a> {
             {
                 return Operand::new(Kind::IndexUpvalue { upvalue, constant });
             }
-            let table = self.f.to_any_register(object);
+            let table = self.f.place_any(object);
             return Operand::new(Kind::IndexField { table, constant });
         }
-        let table = self.f.to_any_register(object);
-        let key = self
-            .f
-            .to_any_register(&mut Operand::new(Kind::String(name)));
+        let table = self.f.place_any(object);
+        let key = self.f.place_any(&mut Operand::new(Kind::String(name)));
         Operand::new(Kind::Index { table, key })
     }
 

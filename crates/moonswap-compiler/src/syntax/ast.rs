@@ -58,6 +58,8 @@ pub struct Function {
 pub struct Block {
     /// The statements, `return` last if there is one.
     pub statements: Vec<Statement>,
+    /// Span of the token in front of the block (`then`, `do`, `)` …).
+    pub start: Span,
     /// Span of the token that ends the block (`end`, `until`, `else`, EOF …).
     pub end: Span,
 }
