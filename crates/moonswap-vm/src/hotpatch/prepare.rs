@@ -55,7 +55,9 @@ impl Prepared {
         unsafe {
             let old_names = (*instance).cell_names.clone();
             extend_scope(vm, instance, &plan);
-            let snapshot = snapshot(instance);
+            // New cells are left out: a rollback keeps their values, for the
+            // variable may come back with a later patch.
+            let snapshot = snapshot(instance, old_names.len());
             let mut prepared = Prepared {
                 instance,
                 slots: Vec::new(),
@@ -231,10 +233,10 @@ unsafe fn extend_scope(vm: &mut Vm, instance: *mut Instance, plan: &Plan) {
     }
 }
 
-/// Values of all cells before the initialisers run.
-unsafe fn snapshot(instance: *mut Instance) -> Vec<(*mut Upvalue, Value)> {
+/// Values of the first `n` cells before the initialisers run.
+unsafe fn snapshot(instance: *mut Instance, n: usize) -> Vec<(*mut Upvalue, Value)> {
     // SAFETY: live instance and cells.
-    unsafe { (&(*instance).cells).iter().filter(|c| !c.is_null()).map(|&c| (c, *(*c).value)).collect() }
+    unsafe { (&(*instance).cells).iter().take(n).filter(|c| !c.is_null()).map(|&c| (c, *(*c).value)).collect() }
 }
 
 fn raw_native(vm: &mut Vm, name: &'static str, f: crate::object::NativeFn) -> Value {
