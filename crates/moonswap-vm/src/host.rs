@@ -328,6 +328,19 @@ impl Machine {
         }
     }
 
+    /// Calls `hook` at every safe point from now on (`None`: no more). A hook
+    /// that runs Lua code or applies patches does so as at any safe point.
+    pub fn set_safe_point_hook(&self, hook: Option<Box<dyn FnMut(&mut Context<'_>)>>) {
+        // SAFETY: as `with`.
+        unsafe {
+            let vm = &mut *self.0.pointer;
+            vm.safe_point_hook = hook;
+            if vm.safe_point_hook.is_some() {
+                vm.poll.request();
+            }
+        }
+    }
+
     /// Ends each run of Lua at `deadline` with an error that cannot be caught;
     /// `None` lifts it.
     pub fn set_deadline(&self, deadline: Option<std::time::Instant>) {

@@ -73,9 +73,14 @@ pub(crate) struct Vm {
     pub(crate) free_roots: Vec<u32>,
     /// Stand-alone frame continuations (see `frame.rs`).
     pub(crate) is_closing: bool,
+    /// Called at every safe point (tests, profilers).
+    pub(crate) safe_point_hook: Option<SafePointHook>,
     /// The owner, for handles made inside natives.
     pub(crate) machine: std::rc::Weak<dyn Any>,
 }
+
+/// A host function called at every safe point.
+pub(crate) type SafePointHook = Box<dyn FnMut(&mut crate::context::Context<'_>)>;
 
 /// What a run may use up. `None` = unlimited.
 #[derive(Debug, Default)]
@@ -123,6 +128,7 @@ impl Vm {
             roots: Vec::new(),
             free_roots: Vec::new(),
             is_closing: false,
+            safe_point_hook: None,
             machine: std::rc::Weak::<()>::new(),
         });
         let main = crate::coroutine::new(&mut vm, 1024);
