@@ -1,0 +1,66 @@
+//! Chunk names as messages show them, and the prefix of a file that is not
+//! Lua: a byte-order mark and a `#` line. Pure text, no file is opened here.
+
+/// Room for a displayed name, with the terminating NUL of the C
+/// implementation: its `LUA_IDSIZE`. Scripts see the truncation.
+const ID_SIZE: usize = 60;
+
+const DOTS: &[u8] = b"...";
+const STRING_OPEN: &[u8] = b"[string \"";
+const STRING_CLOSE: &[u8] = b"\"]";
+
+/// The form of a chunk name that error messages and tracebacks show, as
+/// `luaO_chunkid` makes it: `=name` is shown as it is (cut at the end),
+/// `@file` without the `@` (cut at the start, behind `...`), and anything else
+/// is the text of the chunk, of which the first line is shown as
+/// `[string "..."]`. At most 59 bytes.
+///
+/// A NUL ends the name: for standard Lua chunk names are C strings.
+pub fn chunk_display(name: &[u8]) -> Vec<u8> {
+    let name = match memchr::memchr(0, name) {
+        Some(end) => &name[..end],
+        None => name,
+    };
+    match name.first() {
+        Some(b'=') => {
+            let name = &name[1..];
+            name[..name.len().min(ID_SIZE - 1)].to_vec()
+        }
+        Some(b'@') => {
+            let name = &name[1..];
+            if name.len() < ID_SIZE {
+                return name.to_vec();
+            }
+            let kept = ID_SIZE - 1 - DOTS.len();
+            [DOTS, &name[name.len() - kept..]].concat()
+        }
+        _ => {
+            let room = ID_SIZE - STRING_OPEN.len() - DOTS.len() - STRING_CLOSE.len() - 1;
+            let line_end = memchr::memchr(b'\n', name);
+            let mut out = STRING_OPEN.to_vec();
+            if line_end.is_none() && name.len() <= room {
+                out.extend_from_slice(name);
+            } else {
+                let line = &name[..line_end.unwrap_or(name.len())];
+                out.extend_from_slice(&line[..line.len().min(room)]);
+                out.extend_from_slice(DOTS);
+            }
+            out.extend_from_slice(STRING_CLOSE);
+            out
+        }
+    }
+}
+
+/// The text of a *file* without what `loadfile` skips: a UTF-8 byte-order mark
+/// and a first line that starts with `#`. The newline of that line stays, so
+/// that lines keep their numbers.
+pub fn skip_shebang(source: &[u8]) -> &[u8] {
+    let source = source.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(source);
+    if source.first() != Some(&b'#') {
+        return source;
+    }
+    match memchr::memchr(b'\n', source) {
+        Some(newline) => &source[newline..],
+        None => &[],
+    }
+}

@@ -1,0 +1,307 @@
+//! The parser's state and tools, blocks and function bodies; `stmt` and `expr`
+//! have the grammar's other two halves.
+//!
+//! Recursive descent. Every construct that makes it recurse enters a level, and
+//! levels are limited, so no text can exhaust the native stack; operators of
+//! the same precedence, suffixes (calls, indexing) and list items are loops.
+//! What needs scopes (labels, constants, limits on locals) is not checked here.
+
+use super::ast::{Ast, Block, Expr, ExprId, Function, FunctionIndex, Symbol};
+use crate::error::{CompileError, Span};
+use crate::lexer::{Lexer, Parse, Payload, Token, TokenKind};
+
+/// What the parser takes at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParseLimits {
+    /// Nested levels of statements and expressions: the reference's
+    /// `LUAI_MAXCCALLS`. The native stack bounds it; more than
+    /// [`ParseLimits::MAX_LEVELS`] is taken as that.
+    pub levels: u32,
+}
+
+impl ParseLimits {
+    /// As many levels as fit a 2 MiB stack in an unoptimised build.
+    pub const MAX_LEVELS: u32 = 200;
+}
+
+impl Default for ParseLimits {
+    fn default() -> Self {
+        ParseLimits {
+            levels: Self::MAX_LEVELS,
+        }
+    }
+}
+
+/// Parses a chunk.
+///
+/// `chunk_name` is the name as `load` takes it (`@file`, `=name` or the text
+/// itself); messages show it as [`crate::chunk_display`] says. The first line
+/// is Lua: loaders of files strip `#` lines with [`crate::skip_shebang`].
+pub fn parse(
+    chunk_name: impl AsRef<[u8]>,
+    source: &[u8],
+    limits: ParseLimits,
+) -> Result<Ast, CompileError> {
+    parse_chunk(chunk_name.as_ref(), source, limits).map_err(|error| *error)
+}
+
+fn parse_chunk(name: &[u8], source: &[u8], limits: ParseLimits) -> Parse<Ast> {
+    let lexer = Lexer::new(name, source);
+    if u32::try_from(source.len()).is_err() {
+        return Err(lexer.error_at(b"chunk is too large", &Token::START));
+    }
+    let mut parser = Parser {
+        lexer,
+        token: Token::START,
+        ahead: None,
+        previous_end: 0,
+        level: 0,
+        max_levels: limits.levels.min(ParseLimits::MAX_LEVELS),
+        in_vararg: true,
+        ast: Ast::default(),
+    };
+    parser.advance()?;
+    let body = parser.block()?;
+    if parser.token.kind != TokenKind::Eof {
+        return Err(parser.expected(TokenKind::Eof));
+    }
+    let mut ast = parser.ast;
+    ast.functions.push(Function {
+        params: Vec::new(),
+        is_vararg: true,
+        is_method: false,
+        body,
+        span: Span::default(),
+        end: parser.token.span,
+        stable_id: None,
+    });
+    ast.symbols = parser.lexer.into_symbols();
+    Ok(ast)
+}
+
+pub(super) struct Parser<'s> {
+    pub(super) lexer: Lexer<'s>,
+    /// The token the parser stands at.
+    pub(super) token: Token,
+    /// The token behind it, if it was looked at.
+    ahead: Option<Token>,
+    /// Offset behind the token in front of the current one.
+    previous_end: u32,
+    level: u32,
+    max_levels: u32,
+    /// The function being parsed has `...`.
+    pub(super) in_vararg: bool,
+    ast: Ast,
+}
+
+impl Parser<'_> {
+    /// Goes to the next token.
+    pub(super) fn advance(&mut self) -> Parse<()> {
+        self.previous_end = self.token.span.end;
+        self.token = match self.ahead.take() {
+            Some(token) => token,
+            None => self.lexer.next_token()?,
+        };
+        Ok(())
+    }
+
+    /// The kind of the token behind the current one.
+    pub(super) fn peek(&mut self) -> Parse<TokenKind> {
+        let token = match self.ahead {
+            Some(token) => token,
+            None => self.lexer.next_token()?,
+        };
+        self.ahead = Some(token);
+        Ok(token.kind)
+    }
+
+    pub(super) fn at(&self, kind: TokenKind) -> bool {
+        self.token.kind == kind
+    }
+
+    /// Goes over a token if it is of this kind.
+    pub(super) fn accept(&mut self, kind: TokenKind) -> Parse<bool> {
+        if !self.at(kind) {
+            return Ok(false);
+        }
+        self.advance()?;
+        Ok(true)
+    }
+
+    /// Goes over a token that must be of this kind.
+    pub(super) fn expect(&mut self, kind: TokenKind) -> Parse<()> {
+        if !self.at(kind) {
+            return Err(self.expected(kind));
+        }
+        self.advance()
+    }
+
+    /// Goes over the token that closes what `opening` opened on `line`, and
+    /// gives its span.
+    pub(super) fn expect_closing(
+        &mut self,
+        kind: TokenKind,
+        opening: TokenKind,
+        line: u32,
+    ) -> Parse<Span> {
+        if !self.at(kind) {
+            return Err(self.not_closed(kind, opening, line));
+        }
+        let span = self.token.span;
+        self.advance()?;
+        Ok(span)
+    }
+
+    #[cold]
+    fn not_closed(&self, kind: TokenKind, opening: TokenKind, line: u32) -> Box<CompileError> {
+        if self.token.end_line == line {
+            return self.expected(kind);
+        }
+        let (kind, opening) = (kind.text(), opening.text());
+        self.error(&format!(
+            "{kind} expected (to close {opening} at line {line})"
+        ))
+    }
+
+    /// Goes over a name.
+    pub(super) fn expect_name(&mut self) -> Parse<(Symbol, Span)> {
+        match (self.token.kind, self.token.payload) {
+            (TokenKind::Name, Payload::Symbol(name)) => {
+                let span = self.token.span;
+                self.advance()?;
+                Ok((name, span))
+            }
+            _ => Err(self.expected(TokenKind::Name)),
+        }
+    }
+
+    #[cold]
+    pub(super) fn expected(&self, kind: TokenKind) -> Box<CompileError> {
+        self.error(&format!("{} expected", kind.text()))
+    }
+
+    /// An error at the current token.
+    #[cold]
+    pub(super) fn error(&self, message: &str) -> Box<CompileError> {
+        self.lexer.error_near(message.as_bytes(), &self.token)
+    }
+
+    /// Enters a level of nesting; [`Parser::leave`] leaves it. A parser that
+    /// failed goes no further, so errors need not leave.
+    pub(super) fn enter(&mut self) -> Parse<()> {
+        self.level += 1;
+        if self.level >= self.max_levels {
+            return Err(self.lexer.error_at(b"C stack overflow", &self.token));
+        }
+        Ok(())
+    }
+
+    pub(super) fn leave(&mut self) {
+        self.leave_levels(1);
+    }
+
+    pub(super) fn leave_levels(&mut self, n_levels: u32) {
+        self.level -= n_levels;
+    }
+
+    /// The span from a first token to the last one that was gone over.
+    pub(super) fn span_from(&self, first: Span) -> Span {
+        Span {
+            end: self.previous_end.max(first.end),
+            ..first
+        }
+    }
+
+    pub(super) fn push(&mut self, expr: Expr, span: Span) -> ExprId {
+        let id = ExprId(self.ast.exprs.len() as u32);
+        self.ast.exprs.push(expr);
+        self.ast.spans.push(span);
+        id
+    }
+
+    pub(super) fn expr(&self, id: ExprId) -> &Expr {
+        &self.ast.exprs[id.0 as usize]
+    }
+
+    /// `block ::= {stat} [retstat]`, up to a token that ends a block.
+    pub(super) fn block(&mut self) -> Parse<Block> {
+        let mut statements = Vec::new();
+        loop {
+            match self.token.kind {
+                TokenKind::Else
+                | TokenKind::ElseIf
+                | TokenKind::End
+                | TokenKind::Eof
+                | TokenKind::Until => break,
+                TokenKind::Semicolon => self.advance()?,
+                TokenKind::Return => {
+                    statements.push(self.statement()?);
+                    break;
+                }
+                _ => statements.push(self.statement()?),
+            }
+        }
+        Ok(Block {
+            statements,
+            end: self.token.span,
+        })
+    }
+
+    /// `funcbody ::= '(' [parlist] ')' block end`. `keyword` is the token
+    /// `function`; `line` is where messages say that the function begins, the
+    /// line of the parenthesis if `None`.
+    pub(super) fn function_body(
+        &mut self,
+        keyword: Token,
+        is_method: bool,
+        line: Option<u32>,
+    ) -> Parse<FunctionIndex> {
+        let line = line.unwrap_or(self.token.end_line);
+        let mut params = Vec::new();
+        if is_method {
+            params.push((self.lexer.intern(b"self"), keyword.span));
+        }
+        self.expect(TokenKind::LeftParen)?;
+        let is_vararg = self.parameters(&mut params)?;
+        self.expect(TokenKind::RightParen)?;
+        let outer_vararg = std::mem::replace(&mut self.in_vararg, is_vararg);
+        let body = self.block()?;
+        self.in_vararg = outer_vararg;
+        let end = self.expect_closing(TokenKind::End, TokenKind::Function, line)?;
+        let stable_id = match keyword.payload {
+            Payload::Symbol(id) => Some(id),
+            _ => None,
+        };
+        let index = FunctionIndex(self.ast.functions.len() as u32);
+        self.ast.functions.push(Function {
+            params,
+            is_vararg,
+            is_method,
+            body,
+            span: keyword.span,
+            end,
+            stable_id,
+        });
+        Ok(index)
+    }
+
+    /// `parlist`, up to the closing parenthesis; true if it ends in `...`.
+    fn parameters(&mut self, params: &mut Vec<(Symbol, Span)>) -> Parse<bool> {
+        if self.at(TokenKind::RightParen) {
+            return Ok(false);
+        }
+        loop {
+            match self.token.kind {
+                TokenKind::Name => params.push(self.expect_name()?),
+                TokenKind::Dots => {
+                    self.advance()?;
+                    return Ok(true);
+                }
+                _ => return Err(self.error("<name> or '...' expected")),
+            }
+            if !self.accept(TokenKind::Comma)? {
+                return Ok(false);
+            }
+        }
+    }
+}
