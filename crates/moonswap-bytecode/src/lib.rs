@@ -4,13 +4,19 @@
 //! no source text is known here.
 #![forbid(unsafe_code)]
 
+pub mod code_hash;
 pub mod instruction;
+pub mod listing;
 pub mod opcode;
 pub mod prototype;
+pub mod verify;
+mod verify_loops;
 
 pub use instruction::{Instruction, MULTI};
+pub use listing::listing;
 pub use opcode::{OpCode, OperandKind};
 pub use prototype::{
     Capture, ClosureSite, CodeHash, Constant, DebugInfo, FunctionId, LocalVariable, PathStep,
     Prototype, ScopeVariable, UpvalueDescription, VariableKind,
 };
+pub use verify::{Fault, VerifyError, verify};

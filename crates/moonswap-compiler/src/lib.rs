@@ -5,10 +5,16 @@
 #![forbid(unsafe_code)]
 
 pub mod chunk_name;
+mod codegen;
+mod compile;
 pub mod error;
 mod lexer;
+mod resolve;
 pub mod syntax;
 
 pub use chunk_name::{chunk_display, skip_shebang};
+pub use codegen::CompileOptions;
+pub use compile::{compile, compile_with};
 pub use error::{CompileError, Span};
+pub use resolve::upvalue::{CaptureLayout, CellMap};
 pub use syntax::{ParseLimits, parse};

@@ -1,0 +1,121 @@
+//! Literals: the main chunk and nested functions.
+
+use std::sync::Arc;
+
+use moonswap_bytecode::{
+    Capture, ClosureSite, FunctionId, OpCode, PathStep, Prototype, UpvalueDescription, VariableKind,
+};
+
+use crate::codegen::function::FunctionState;
+use crate::codegen::operand::{Kind, Operand};
+use crate::codegen::{Generator, Result};
+use crate::resolve::identity::stable_step;
+use crate::resolve::scope::Place;
+use crate::resolve::upvalue::{UpvalueEntry, Upvalues};
+use crate::syntax::ast::{Function, FunctionIndex};
+
+impl<'a> Generator<'a> {
+    /// Compiles the main chunk, the last function of the tree.
+    pub(crate) fn main_chunk(&mut self) -> Result<Arc<Prototype>> {
+        let ast = self.ast;
+        let Some(function) = ast.functions.last() else {
+            return Err(self.error(Default::default(), "empty syntax tree".to_owned()));
+        };
+        let index = FunctionIndex(ast.functions.len() as u32 - 1);
+        loop {
+            let id = self.f.id.clone();
+            self.f = FunctionState::new(ast, id, self.big.contains(&index));
+            self.f.upvalues.entries.push(UpvalueEntry {
+                description: UpvalueDescription {
+                    name: Arc::from("_ENV"),
+                    kind: VariableKind::Regular,
+                    depth: 1,
+                    declaration: 0,
+                    top_level: false,
+                    in_loop: false,
+                },
+                symbol: Some(self.env),
+                capture: Capture::Upvalue(0),
+            });
+            self.body(function)?;
+            if !self.f.must_grow() {
+                break;
+            }
+            self.big.insert(index);
+        }
+        let id = self.f.id.clone();
+        let f = std::mem::replace(&mut self.f, FunctionState::new(ast, id, false));
+        Ok(Arc::new(f.finish(0)))
+    }
+
+    /// Compiles a nested function and emits its creation.
+    pub(crate) fn closure(&mut self, index: FunctionIndex, step: PathStep) -> Result<Operand> {
+        let ast = self.ast;
+        let Some(function) = ast.functions.get(index.0 as usize) else {
+            return Ok(Operand::new(Kind::Nil));
+        };
+        let step = stable_step(ast, index).unwrap_or(step);
+        let step = self.f.siblings.number(step);
+        let mut path = self.f.id.path.to_vec();
+        path.push(step);
+        let id = FunctionId { chunk: Arc::clone(&self.f.id.chunk), path: Arc::from(path) };
+        let layout = self.options.layout.and_then(|l| l.functions.get(&id));
+        let (prototype, captures) = loop {
+            let mut state = FunctionState::new(ast, id.clone(), self.big.contains(&index));
+            state.here = function.span;
+            if let Some(layout) = layout {
+                state.upvalues = Upvalues::with_layout(layout);
+            }
+            let outer = std::mem::replace(&mut self.f, state);
+            self.outer.push(outer);
+            let result = self.nested(function);
+            let Some(outer) = self.outer.pop() else {
+                return Ok(Operand::new(Kind::Nil));
+            };
+            let child = std::mem::replace(&mut self.f, outer);
+            result?;
+            if child.must_grow() {
+                self.big.insert(index);
+                continue;
+            }
+            let captures: Box<[Capture]> = child.upvalues.entries.iter().map(|e| e.capture).collect();
+            break (child.finish(function.end.line), captures);
+        };
+        let child = self.f.children.len() as u32;
+        self.f.children.push(Arc::new(prototype));
+        let site = self.f.sites.len() as u32;
+        self.f.sites.push(ClosureSite { child, captures });
+        self.f.here = function.end;
+        Ok(Operand::new(Kind::Relocatable(self.f.emit_wide(OpCode::Closure, 0, site))))
+    }
+
+    /// Compiles a nested function as the current one.
+    fn nested(&mut self, function: &'a Function) -> Result<()> {
+        self.body(function)?;
+        self.fill_reserved_captures();
+        self.check_limits()
+    }
+
+    /// Parameters and statements of the current function.
+    fn body(&mut self, function: &'a Function) -> Result<()> {
+        self.f.is_vararg = function.is_vararg;
+        self.f.line_defined = function.span.line;
+        self.enter_block(false);
+        for (name, span) in &function.params {
+            let register = self.f.free;
+            self.f.reserve(1);
+            self.declare(*name, VariableKind::Regular, Place::Register(register), *span)?;
+        }
+        self.f.n_params = function.params.len() as u8;
+        if self.f.is_main && self.options.statements.is_some() {
+            self.selected_statements(&function.body)?;
+        } else {
+            self.statements(&function.body, false)?;
+        }
+        self.check_limits()?;
+        self.f.here = function.end;
+        self.f.emit_return(0, 0);
+        self.leave_block();
+        self.check_pending_jumps(function)
+    }
+}

@@ -1,0 +1,313 @@
+//! The function being compiled: its code so far, its registers, and what
+//! becomes of it in the end.
+//!
+//! Limits are noted when hit and reported at the next statement or argument:
+//! until then code generation goes on with saturated numbers, so that the many
+//! small helpers need no error path.
+
+use std::sync::Arc;
+
+use moonswap_bytecode::{
+    ClosureSite, DebugInfo, FunctionId, Instruction, LocalVariable, OpCode, Prototype, ScopeVariable,
+    instruction::REGISTER_BYTES,
+};
+
+use crate::codegen::constant::ConstantPool;
+use crate::error::Span;
+use crate::resolve::identity::Siblings;
+use crate::resolve::label::Labels;
+use crate::resolve::scope::{ConstantValue, Scope};
+use crate::resolve::upvalue::Upvalues;
+use crate::syntax::ast::{Ast, Symbol};
+
+/// Most registers of one function.
+pub(crate) const MAX_REGISTERS: u16 = 255;
+
+/// A VM puts the constants (two words each) behind the code and addresses them
+/// relative to the instruction with 16 bits; more than this many words needs
+/// the forms with 32-bit operands.
+const MAX_NEAR_WORDS: usize = 60_000;
+
+/// The longest string that field instructions can have as key.
+pub(crate) const MAX_SHORT_STRING: usize = 40;
+
+/// `x` bit of `RETURN` and `TAILCALL`: variables must be closed first.
+const RETURN_CLOSES: u8 = 1;
+
+/// `x` bit of `RETURN` and `TAILCALL`: the function takes `...`.
+const RETURN_VARARG: u8 = 2;
+
+/// A register as an operand field.
+pub(crate) fn reg(register: u16) -> u16 {
+    register.wrapping_mul(REGISTER_BYTES)
+}
+
+/// A limit that was exceeded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Limit {
+    /// Too many registers.
+    Registers(Span),
+    /// Too many captured variables.
+    Upvalues(Span),
+}
+
+/// A function being compiled.
+pub(crate) struct FunctionState<'a> {
+    pub(crate) ast: &'a Ast,
+    pub(crate) id: FunctionId,
+    pub(crate) code: Vec<Instruction>,
+    pub(crate) lines: Vec<u32>,
+    pub(crate) columns: Vec<u32>,
+    /// For each instruction, the next jump of the list it is in.
+    pub(crate) links: Vec<u32>,
+    pub(crate) constants: ConstantPool,
+    /// First free register.
+    pub(crate) free: u16,
+    frame_size: u16,
+    /// The newest jump target: code before it must not be merged with.
+    pub(crate) last_target: u32,
+    pub(crate) scope: Scope,
+    pub(crate) labels: Labels,
+    pub(crate) upvalues: Upvalues,
+    pub(crate) locals: Vec<LocalVariable>,
+    pub(crate) scope_variables: Vec<ScopeVariable>,
+    pub(crate) children: Vec<Arc<Prototype>>,
+    pub(crate) sites: Vec<ClosureSite>,
+    pub(crate) siblings: Siblings,
+    pub(crate) n_params: u8,
+    pub(crate) is_vararg: bool,
+    pub(crate) is_main: bool,
+    /// Some variable is captured or to be closed.
+    pub(crate) needs_close: bool,
+    /// 16-bit operands for constants and jumps are not used.
+    pub(crate) big: bool,
+    /// It turned out that they do not suffice.
+    pub(crate) needs_big: bool,
+    /// The place in the text that new instructions belong to.
+    pub(crate) here: Span,
+    /// The first limit that was exceeded.
+    pub(crate) limit: Option<Limit>,
+    pub(crate) line_defined: u32,
+}
+
+impl<'a> FunctionState<'a> {
+    /// An empty function.
+    pub(crate) fn new(ast: &'a Ast, id: FunctionId, big: bool) -> Self {
+        Self {
+            ast,
+            is_main: id.path.is_empty(),
+            id,
+            code: Vec::new(),
+            lines: Vec::new(),
+            columns: Vec::new(),
+            links: Vec::new(),
+            constants: ConstantPool::default(),
+            free: 0,
+            frame_size: 2,
+            last_target: 0,
+            scope: Scope::default(),
+            labels: Labels::default(),
+            upvalues: Upvalues::default(),
+            locals: Vec::new(),
+            scope_variables: Vec::new(),
+            children: Vec::new(),
+            sites: Vec::new(),
+            siblings: Siblings::default(),
+            n_params: 0,
+            is_vararg: false,
+            needs_close: false,
+            big,
+            needs_big: false,
+            here: Span::default(),
+            limit: None,
+            line_defined: 0,
+        }
+    }
+
+    /// Index of the next instruction.
+    pub(crate) fn pc(&self) -> u32 {
+        self.code.len() as u32
+    }
+
+    /// Adds an instruction; register operands are scaled already.
+    pub(crate) fn emit(&mut self, op: OpCode, x: u8, a: u16, b: u16, c: u16) -> u32 {
+        let pc = self.pc();
+        self.code.push(Instruction::from_raw(op, x, a, b, c));
+        self.lines.push(self.here.line);
+        self.columns.push(self.here.column);
+        self.links.push(u32::MAX);
+        pc
+    }
+
+    /// Adds an instruction with a 32-bit operand.
+    pub(crate) fn emit_wide(&mut self, op: OpCode, a: u16, bc: u32) -> u32 {
+        self.emit(op, 0, a, bc as u16, (bc >> 16) as u16)
+    }
+
+    /// Adds an instruction that belongs to another place of the text.
+    pub(crate) fn emit_at(&mut self, span: Span, op: OpCode, x: u8, a: u16, b: u16, c: u16) -> u32 {
+        let pc = self.emit(op, x, a, b, c);
+        self.set_place(pc, span);
+        pc
+    }
+
+    /// Says which place of the text an instruction belongs to.
+    pub(crate) fn set_place(&mut self, pc: u32, span: Span) {
+        if let (Some(line), Some(column)) = (self.lines.get_mut(pc as usize), self.columns.get_mut(pc as usize)) {
+            *line = span.line;
+            *column = span.column;
+        }
+    }
+
+    /// Takes back the newest instruction.
+    pub(crate) fn remove_last(&mut self) {
+        self.code.pop();
+        self.lines.pop();
+        self.columns.pop();
+        self.links.pop();
+    }
+
+    /// Takes back all instructions from `start` on.
+    pub(crate) fn truncate(&mut self, start: usize) {
+        self.code.truncate(start);
+        self.lines.truncate(start);
+        self.columns.truncate(start);
+        self.links.truncate(start);
+        self.last_target = start as u32;
+    }
+
+    /// Changes an instruction.
+    pub(crate) fn modify(&mut self, pc: u32, change: impl FnOnce(Instruction) -> Instruction) {
+        if let Some(i) = self.code.get_mut(pc as usize) {
+            *i = change(*i);
+        }
+    }
+
+    /// Makes sure the frame has `n` registers above the free one.
+    pub(crate) fn need_registers(&mut self, n: u16) {
+        let top = self.free.saturating_add(n);
+        if top > MAX_REGISTERS {
+            let here = self.here;
+            self.limit.get_or_insert(Limit::Registers(here));
+        } else {
+            self.frame_size = self.frame_size.max(top);
+        }
+    }
+
+    /// Takes `n` registers.
+    pub(crate) fn reserve(&mut self, n: u16) {
+        self.need_registers(n);
+        self.free = self.free.saturating_add(n);
+    }
+
+    /// Gives back a register if it is a temporary.
+    pub(crate) fn free_register(&mut self, register: u16) {
+        if register >= self.scope.active_registers() {
+            self.free = self.free.saturating_sub(1);
+        }
+    }
+
+    /// Gives back two registers, whichever order they were taken in.
+    pub(crate) fn free_registers(&mut self, a: u16, b: u16) {
+        self.free_register(a.max(b));
+        self.free_register(a.min(b));
+    }
+
+    /// Whether a string can be the key of a field instruction here.
+    pub(crate) fn is_field_key(&self, symbol: Symbol) -> bool {
+        !self.big && self.ast.symbols.get(symbol.0 as usize).is_none_or(|s| s.len() <= MAX_SHORT_STRING)
+    }
+
+    /// A string constant as a 16-bit operand.
+    pub(crate) fn string_operand(&mut self, symbol: Symbol) -> u16 {
+        let index = self.constants.string(self.ast, symbol);
+        self.near_constant(index)
+    }
+
+    /// A constant as a 16-bit operand.
+    pub(crate) fn value_operand(&mut self, value: ConstantValue) -> u16 {
+        let index = self.constants.value(self.ast, value);
+        self.near_constant(index)
+    }
+
+    fn near_constant(&mut self, index: u32) -> u16 {
+        u16::try_from(index).unwrap_or_else(|_| {
+            self.needs_big = true;
+            0
+        })
+    }
+
+    /// Emits what ends a call with the values in `n` registers from `first`.
+    pub(crate) fn emit_return(&mut self, first: u16, n: u16) {
+        if self.is_main {
+            self.emit(OpCode::KeepScope, 0, 0, 0, 0);
+            self.emit(OpCode::Return, 0, reg(first), n, 0);
+            return;
+        }
+        match n {
+            0 => self.emit(OpCode::Return0, 0, 0, 0, 0),
+            1 => self.emit(OpCode::Return1, 0, reg(first), 0, 0),
+            _ => self.emit(OpCode::Return, 0, reg(first), n, 0),
+        };
+    }
+
+    /// The forms of return depend on what the whole function turned out to be.
+    fn finish_returns(&mut self) {
+        let mut x = 0;
+        // A patch may open captures on any top-level local of a running main
+        // chunk.
+        let has_scope = self.scope_variables.iter().any(|v| v.register.is_some());
+        if self.needs_close || has_scope {
+            x |= RETURN_CLOSES;
+        }
+        if self.is_vararg {
+            x |= RETURN_VARARG;
+        }
+        for i in &mut self.code {
+            let op = i.opcode();
+            if op == Some(OpCode::Return) || op == Some(OpCode::TailCall) {
+                *i = i.with_x(x);
+            } else if x != 0 && op == Some(OpCode::Return0) {
+                *i = Instruction::from_raw(OpCode::Return, x, 0, 0, 0);
+            } else if x != 0 && op == Some(OpCode::Return1) {
+                *i = Instruction::from_raw(OpCode::Return, x, i.a(), 1, 0);
+            }
+        }
+    }
+
+    /// Whether the function must be compiled again in its big form.
+    pub(crate) fn must_grow(&self) -> bool {
+        !self.big && (self.needs_big || self.code.len() + 2 * self.constants.len() >= MAX_NEAR_WORDS)
+    }
+
+    /// The finished function.
+    pub(crate) fn finish(mut self, last_line_defined: u32) -> Prototype {
+        self.finish_returns();
+        self.thread_jumps();
+        let upvalues = self.upvalues.entries.into_iter().map(|e| e.description).collect();
+        let mut prototype = Prototype {
+            id: self.id,
+            own_hash: Default::default(),
+            deep_hash: Default::default(),
+            code: self.code.into_boxed_slice(),
+            constants: self.constants.into_boxed(),
+            children: self.children.into_boxed_slice(),
+            sites: self.sites.into_boxed_slice(),
+            upvalues,
+            n_params: self.n_params,
+            is_vararg: self.is_vararg,
+            frame_size: self.frame_size,
+            line_defined: self.line_defined,
+            last_line_defined,
+            debug: DebugInfo {
+                lines: self.lines.into_boxed_slice(),
+                columns: self.columns.into_boxed_slice(),
+                locals: self.locals.into_boxed_slice(),
+            },
+            scope: self.scope_variables.into_boxed_slice(),
+        };
+        prototype.own_hash = moonswap_bytecode::code_hash::own_hash(&prototype);
+        prototype.deep_hash = moonswap_bytecode::code_hash::deep_hash(&prototype);
+        prototype
+    }
+}

@@ -1,0 +1,26 @@
+//! The front door: source text to main prototype.
+
+use std::sync::Arc;
+
+use moonswap_bytecode::Prototype;
+
+use crate::codegen::{self, CompileOptions};
+use crate::error::CompileError;
+use crate::syntax::{ParseLimits, parse};
+
+/// Compiles a chunk. `chunk_name` is the name as given to `load`, with its
+/// `@` or `=`; messages show its display form.
+pub fn compile(chunk_name: &str, source: &[u8]) -> Result<Arc<Prototype>, CompileError> {
+    compile_with(chunk_name, source, CompileOptions::default())
+}
+
+/// Compiles a chunk to replace an older version of it, or parts of it to run
+/// beside a living instance.
+pub fn compile_with(
+    chunk_name: &str,
+    source: &[u8],
+    options: CompileOptions<'_>,
+) -> Result<Arc<Prototype>, CompileError> {
+    let ast = parse(chunk_name, source, ParseLimits::default())?;
+    codegen::generate(chunk_name, source, &ast, options).map_err(|error| *error)
+}
