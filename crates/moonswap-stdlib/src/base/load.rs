@@ -1,0 +1,166 @@
+//! Functions that compile code: `load`, `loadfile`, `dofile`.
+
+use std::fs::File;
+use std::io::Read;
+
+use moonswap_vm::context::{Context, Outcome, View};
+
+use crate::failure;
+
+/// `load (chunk [, chunkname [, mode [, env]]])`
+pub(super) fn load(cx: &mut Context<'_>) -> Outcome<usize> {
+    let mode = mode_argument(cx, 2)?;
+    let has_env = cx.has(3);
+    let ok = match cx.at(0) {
+        View::String(_) | View::Integer(_) | View::Float(_) => {
+            let source = cx.check_str(0)?.as_bytes().to_vec();
+            let name = match cx.opt_str(1)? {
+                Some(name) => name.as_bytes().to_vec(),
+                None => source.clone(),
+            };
+            cx.load(&source, &name, &mode, false)?
+        }
+        _ => {
+            let name = match cx.opt_str(1)? {
+                Some(name) => name.as_bytes().to_vec(),
+                None => b"=(load)".to_vec(),
+            };
+            cx.check_function(0)?;
+            match read_pieces(cx)? {
+                Some(source) => cx.load(&source, &name, &mode, false)?,
+                None => false,
+            }
+        }
+    };
+    Ok(finish(cx, ok, has_env.then_some(3)))
+}
+
+/// Joins what the reader function returns. On failure the error value is on top
+/// of the stack.
+fn read_pieces(cx: &mut Context<'_>) -> Outcome<Option<Vec<u8>>> {
+    let base = cx.height();
+    let mut source = Vec::new();
+    loop {
+        cx.push_at(0);
+        if cx.pcall(0, Some(1))?.is_err() {
+            return Ok(None);
+        }
+        match cx.at(base) {
+            View::Nil => break,
+            View::String(s) => {
+                let piece = s.as_bytes();
+                if piece.is_empty() {
+                    break;
+                }
+                cx.check_size(source.len().saturating_add(piece.len()))?;
+                source.extend_from_slice(piece);
+            }
+            View::Integer(_) | View::Float(_) => {
+                cx.push_tostring(base)?;
+                if let View::String(s) = cx.at(base + 1) {
+                    source.extend_from_slice(s.as_bytes());
+                }
+            }
+            _ => {
+                cx.push_bytes(b"reader function must return a string");
+                return Ok(None);
+            }
+        }
+        cx.set_height(base);
+        cx.charge(1)?;
+    }
+    cx.set_height(base);
+    Ok(Some(source))
+}
+
+/// `loadfile ([filename [, mode [, env]]])`
+pub(super) fn loadfile(cx: &mut Context<'_>) -> Outcome<usize> {
+    let name = name_argument(cx)?;
+    let mode = mode_argument(cx, 1)?;
+    let env = cx.has(2).then_some(2);
+    let ok = load_file(cx, name.as_deref(), &mode, false)?;
+    Ok(finish(cx, ok, env))
+}
+
+/// `dofile ([filename])`
+pub(super) fn dofile(cx: &mut Context<'_>) -> Outcome<usize> {
+    let name = name_argument(cx)?;
+    cx.set_height(1);
+    if !load_file(cx, name.as_deref(), "bt", true)? {
+        return Err(cx.raise_top());
+    }
+    cx.call(0, None)
+}
+
+fn name_argument(cx: &Context<'_>) -> Outcome<Option<Vec<u8>>> {
+    Ok(cx.opt_str(0)?.map(|s| s.as_bytes().to_vec()))
+}
+
+fn mode_argument(cx: &Context<'_>, i: usize) -> Outcome<String> {
+    Ok(match cx.opt_str(i)? {
+        Some(mode) => String::from_utf8_lossy(mode.as_bytes()).into_owned(),
+        None => "bt".to_owned(),
+    })
+}
+
+/// Results of the loading functions: the function on top of the stack, with
+/// its environment set, or `nil` and the message on top.
+fn finish(cx: &Context<'_>, ok: bool, env: Option<usize>) -> usize {
+    if !ok {
+        cx.push_nil();
+        cx.insert(cx.height() - 2);
+        return 2;
+    }
+    if let Some(env) = env {
+        let function = cx.height() - 1;
+        cx.push_at(env);
+        cx.set_first_upvalue(function);
+    }
+    1
+}
+
+/// Compiles a file, or standard input without a name. Pushes the function, or
+/// the message and answers false.
+pub(crate) fn load_file(
+    cx: &mut Context<'_>,
+    name: Option<&[u8]>,
+    mode: &str,
+    module: bool,
+) -> Outcome<bool> {
+    let (source, chunk_name) = match name {
+        None => (crate::io::read_stdin(cx)?, b"=stdin".to_vec()),
+        Some(name) => {
+            let mut source = Vec::new();
+            let problem = match File::open(failure::path(name)) {
+                Err(error) => Some(("open", error)),
+                Ok(mut file) => file.read_to_end(&mut source).err().map(|e| ("read", e)),
+            };
+            if let Some((what, error)) = problem {
+                let mut message = format!("cannot {what} ").into_bytes();
+                message.extend_from_slice(name);
+                message.extend_from_slice(b": ");
+                message.extend_from_slice(failure::text(&error).as_bytes());
+                cx.push_bytes(&message);
+                return Ok(false);
+            }
+            (source, [b"@", name].concat())
+        }
+    };
+    cx.load(without_first_comment(&source), &chunk_name, mode, module)
+}
+
+/// The text after a byte order mark and a first line that starts with `#` (for
+/// scripts that name their interpreter). The line's end stays, so that line
+/// numbers are right; before a binary chunk it has to go.
+fn without_first_comment(source: &[u8]) -> &[u8] {
+    let text = source.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(source);
+    if text.first() != Some(&b'#') {
+        return text;
+    }
+    let end = memchr::memchr(b'\n', text).unwrap_or(text.len());
+    let rest = &text[end..];
+    match rest {
+        [b'\n', binary @ ..] if binary.first() == Some(&0x1B) => binary,
+        _ => rest,
+    }
+}

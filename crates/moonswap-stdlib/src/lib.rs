@@ -1,0 +1,108 @@
+//! The standard libraries of Lua 5.4, written as natives against
+//! [`moonswap_vm::context::Context`].
+//!
+//! Each library is a module with an `open` function that creates its table,
+//! sets the global of its name and `package.loaded[name]`. [`open_all`] opens
+//! them in the order that their dependencies need: the base library first, then
+//! `package`, which shares the registry's table of loaded modules.
+//!
+//! Natives keep values only on the Lua stack or in tables: the collector knows
+//! no other place, and the types of `Context` forbid to hold a borrowed value
+//! over a call that may run Lua code.
+#![forbid(unsafe_code)]
+
+pub mod base;
+pub mod coroutine;
+pub mod debug;
+pub mod io;
+pub mod math;
+pub mod os;
+pub mod package;
+pub mod string;
+pub mod table;
+pub mod utf8;
+
+mod failure;
+
+use moonswap_vm::context::{Context, NativeFn, Outcome, View};
+
+/// Name in the registry of the table of loaded modules (`package.loaded`).
+pub const LOADED: &str = "_LOADED";
+/// Name in the registry of the table of preloaded modules (`package.preload`).
+pub const PRELOAD: &str = "_PRELOAD";
+
+/// Opens every standard library in the running VM.
+pub fn open_all(cx: &mut Context<'_>) -> Outcome<()> {
+    base::open(cx)?;
+    package::open(cx)?;
+    coroutine::open(cx)?;
+    table::open(cx)?;
+    io::open(cx)?;
+    os::open(cx)?;
+    string::open(cx)?;
+    math::open(cx)?;
+    utf8::open(cx)?;
+    debug::open(cx)
+}
+
+/// Writes out everything that files and standard output still hold in their
+/// buffers. To be called before the process ends.
+pub fn flush_all(cx: &Context<'_>) {
+    io::flush_all(cx);
+}
+
+/// Creates a library table with `functions`, makes it the global `name` and
+/// `package.loaded[name]`, and leaves it on top of the stack for further
+/// fields.
+pub fn register(
+    cx: &mut Context<'_>,
+    name: &str,
+    functions: &[(&'static str, NativeFn)],
+) -> Outcome<()> {
+    let table = cx.height();
+    cx.push_table(0, functions.len() + 4);
+    set_functions(cx, table, functions)?;
+    publish(cx, name, table)
+}
+
+/// Adds `functions` to the table at stack index `table`.
+pub(crate) fn set_functions(
+    cx: &Context<'_>,
+    table: usize,
+    functions: &[(&'static str, NativeFn)],
+) -> Outcome<()> {
+    for &(name, function) in functions {
+        cx.push_native(name, function);
+        cx.raw_set_field(table, name)?;
+    }
+    Ok(())
+}
+
+/// Makes the table at stack index `table` the global `name` and
+/// `package.loaded[name]`.
+pub(crate) fn publish(cx: &Context<'_>, name: &str, table: usize) -> Outcome<()> {
+    let base = cx.height();
+    cx.push_globals();
+    cx.push_at(table);
+    cx.raw_set_field(base, name)?;
+    registry_table(cx, LOADED)?;
+    cx.push_at(table);
+    cx.raw_set_field(base + 1, name)?;
+    cx.set_height(base);
+    Ok(())
+}
+
+/// Pushes the registry's table `name`, which is created if absent.
+pub(crate) fn registry_table(cx: &Context<'_>, name: &str) -> Outcome<()> {
+    let registry = cx.height();
+    cx.push_registry();
+    if let View::Table(table) = cx.raw_get_field(registry, name) {
+        cx.push(table.into());
+    } else {
+        cx.push_table(0, 8);
+        cx.push_at(registry + 1);
+        cx.raw_set_field(registry, name)?;
+    }
+    cx.remove(registry);
+    Ok(())
+}

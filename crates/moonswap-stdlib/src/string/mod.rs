@@ -1,0 +1,284 @@
+//! The string library: `string.*` and the metatable of strings.
+//!
+//! The engines (`pattern`, `format`, `pack`, `codepoint`, `class`) know
+//! nothing of the VM; `search`, `formatting`, `packing` and `arith` bind them
+//! to it, and the small functions are here. Results are built in the VM's
+//! reusable buffer, and its growth is checked against the memory limit.
+
+mod arith;
+pub mod class;
+pub mod codepoint;
+pub mod format;
+mod formatting;
+mod matching;
+pub mod pack;
+mod packing;
+pub mod pattern;
+mod search;
+
+use moonswap_vm::context::{Context, NativeFn, Outcome, View};
+
+use pack::MAX_SIZE;
+
+const FUNCTIONS: &[(&str, NativeFn)] = &[
+    ("byte", byte),
+    ("char", char),
+    ("dump", dump),
+    ("find", search::find),
+    ("format", formatting::format),
+    ("gmatch", search::gmatch),
+    ("gsub", search::gsub),
+    ("len", len),
+    ("lower", lower),
+    ("match", search::match_),
+    ("pack", packing::pack),
+    ("packsize", packing::packsize),
+    ("rep", rep),
+    ("reverse", reverse),
+    ("sub", sub),
+    ("unpack", packing::unpack),
+    ("upper", upper),
+];
+
+/// Opens the library and gives strings their metatable.
+pub fn open(cx: &mut Context<'_>) -> Outcome<()> {
+    let library = cx.height();
+    crate::register(cx, "string", FUNCTIONS)?;
+    let string = cx.height();
+    cx.push_bytes(b"");
+    let metatable = cx.height();
+    cx.push_table(0, arith::METAMETHODS.len() + 1);
+    for &(name, function) in arith::METAMETHODS {
+        cx.push_native(name, function);
+        cx.raw_set_field(metatable, name)?;
+    }
+    cx.push_at(library);
+    cx.raw_set_field(metatable, "__index")?;
+    // The metatable of one string is that of all strings.
+    cx.set_metatable(string);
+    cx.set_height(library);
+    Ok(())
+}
+
+/// Above this many bytes a finished buffer becomes the string itself; below,
+/// copying it and keeping the buffer is cheaper.
+const GIVE_AWAY: usize = 8 << 10;
+
+/// Makes room in a buffer for more bytes, within the memory limit.
+#[inline]
+pub(crate) fn grow(cx: &Context<'_>, out: &mut Vec<u8>, more: usize) -> Outcome<()> {
+    if out.capacity() - out.len() >= more {
+        Ok(())
+    } else {
+        grow_cold(cx, out, more)
+    }
+}
+
+#[cold]
+fn grow_cold(cx: &Context<'_>, out: &mut Vec<u8>, more: usize) -> Outcome<()> {
+    cx.check_size(out.len().saturating_add(more))?;
+    out.try_reserve(more)
+        .map_err(|_| cx.error_plain("not enough memory"))
+}
+
+/// Appends bytes, within the memory limit.
+#[inline]
+pub(crate) fn append(cx: &Context<'_>, out: &mut Vec<u8>, bytes: &[u8]) -> Outcome<()> {
+    grow(cx, out, bytes.len())?;
+    out.extend_from_slice(bytes);
+    Ok(())
+}
+
+/// The VM's buffer, empty.
+#[inline]
+pub(crate) fn buffer(cx: &Context<'_>) -> Vec<u8> {
+    let mut out = cx.take_buffer();
+    out.clear();
+    out
+}
+
+/// Pushes what was built.
+#[inline]
+pub(crate) fn push_buffer(cx: &Context<'_>, out: Vec<u8>) {
+    if out.len() > GIVE_AWAY {
+        cx.push_vec(out);
+    } else {
+        cx.push_bytes(&out);
+        cx.give_buffer(out);
+    }
+}
+
+/// The bytes of the string at a stack index; none if it is no string.
+#[inline]
+pub(crate) fn bytes<'c>(cx: &'c Context<'_>, i: usize) -> &'c [u8] {
+    match cx.at(i) {
+        View::String(text) => text.as_bytes(),
+        _ => b"",
+    }
+}
+
+/// Where a slice starts, counted from 1: negative positions count from the
+/// end, and anything before the start is the start.
+#[inline]
+pub(crate) fn start_position(position: i64, len: usize) -> usize {
+    if position > 0 {
+        usize::try_from(position).unwrap_or(usize::MAX)
+    } else if position == 0 {
+        1
+    } else {
+        match usize::try_from(position.unsigned_abs()) {
+            Ok(back) if back <= len => len - back + 1,
+            _ => 1,
+        }
+    }
+}
+
+/// Where a slice ends, counted from 1 and inclusive; 0 before the start.
+#[inline]
+pub(crate) fn end_position(position: i64, len: usize) -> usize {
+    if position >= 0 {
+        usize::try_from(position).map_or(len, |position| position.min(len))
+    } else {
+        usize::try_from(position.unsigned_abs()).map_or(0, |back| (len + 1).saturating_sub(back))
+    }
+}
+
+fn len(cx: &mut Context<'_>) -> Outcome<usize> {
+    let len = cx.check_str(0)?.as_bytes().len();
+    cx.ret_int(len as i64)
+}
+
+fn sub(cx: &mut Context<'_>) -> Outcome<usize> {
+    let text = cx.check_str(0)?.as_bytes();
+    let start = start_position(cx.check_int(1)?, text.len()) - 1;
+    let end = end_position(cx.opt_int(2, -1)?, text.len());
+    if start == 0 && end == text.len() {
+        cx.push_at(0);
+        return Ok(1);
+    }
+    cx.ret_bytes(text.get(start..end).unwrap_or_default())
+}
+
+fn byte(cx: &mut Context<'_>) -> Outcome<usize> {
+    let text = cx.check_str(0)?.as_bytes();
+    let first = cx.opt_int(1, 1)?;
+    let start = start_position(first, text.len()) - 1;
+    let end = end_position(cx.opt_int(2, first)?, text.len());
+    let slice = text.get(start..end).unwrap_or_default();
+    if let [c] = slice {
+        return cx.ret_int(i64::from(*c));
+    }
+    if slice.len() >= MAX_SIZE {
+        return Err(cx.error("string slice too long"));
+    }
+    cx.ensure_stack(slice.len(), "string slice too long")?;
+    for &c in slice {
+        cx.push_int(i64::from(c));
+    }
+    Ok(slice.len())
+}
+
+fn char(cx: &mut Context<'_>) -> Outcome<usize> {
+    let n = cx.n_args();
+    let code = |i| -> Outcome<u8> {
+        u8::try_from(cx.check_int(i)?).map_err(|_| cx.arg_error(i, "value out of range"))
+    };
+    if n == 1 {
+        return cx.ret_bytes(&[code(0)?]);
+    }
+    let mut out = buffer(cx);
+    grow(cx, &mut out, n)?;
+    for i in 0..n {
+        out.push(code(i)?);
+    }
+    push_buffer(cx, out);
+    Ok(1)
+}
+
+fn lower(cx: &mut Context<'_>) -> Outcome<usize> {
+    mapped(cx, <[u8]>::make_ascii_lowercase)
+}
+
+fn upper(cx: &mut Context<'_>) -> Outcome<usize> {
+    mapped(cx, <[u8]>::make_ascii_uppercase)
+}
+
+fn reverse(cx: &mut Context<'_>) -> Outcome<usize> {
+    mapped(cx, <[u8]>::reverse)
+}
+
+fn mapped(cx: &Context<'_>, change: fn(&mut [u8])) -> Outcome<usize> {
+    let text = cx.check_str(0)?.as_bytes();
+    let mut out = buffer(cx);
+    append(cx, &mut out, text)?;
+    change(&mut out);
+    push_buffer(cx, out);
+    Ok(1)
+}
+
+fn rep(cx: &mut Context<'_>) -> Outcome<usize> {
+    let text = cx.check_str(0)?.as_bytes();
+    let count = cx.check_int(1)?;
+    let separator = cx.opt_str(2)?.map_or(&b""[..], |text| text.as_bytes());
+    let unit = text.len().saturating_add(separator.len());
+    if count <= 0 || unit == 0 {
+        return cx.ret_bytes(b"");
+    }
+    if unit as u64 > MAX_SIZE as u64 / count as u64 {
+        return Err(cx.error("resulting string too large"));
+    }
+    if count == 1 {
+        cx.push_at(0);
+        return Ok(1);
+    }
+    // Fits: the product is at most MAX_SIZE.
+    let total = unit * count as usize - separator.len();
+    let mut out = if total > GIVE_AWAY {
+        Vec::new()
+    } else {
+        buffer(cx)
+    };
+    cx.check_size(total)?;
+    out.try_reserve_exact(total)
+        .map_err(|_| cx.error_plain("not enough memory"))?;
+    if let ([c], true) = (text, separator.is_empty()) {
+        cx.charge(total / 64)?;
+        out.resize(total, *c);
+    } else {
+        out.extend_from_slice(text);
+        out.extend_from_slice(separator);
+        // What is there holds whole units, so it can be doubled.
+        while out.len() < total {
+            let piece = out.len().min(total - out.len());
+            cx.charge(piece / 64)?;
+            out.extend_from_within(..piece);
+        }
+    }
+    push_buffer(cx, out);
+    Ok(1)
+}
+
+fn dump(cx: &mut Context<'_>) -> Outcome<usize> {
+    cx.check_function(0)?;
+    Err(cx.error("unable to dump given function"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions() {
+        assert_eq!(start_position(2, 5), 2);
+        assert_eq!(start_position(0, 5), 1);
+        assert_eq!(start_position(-2, 5), 4);
+        assert_eq!(start_position(-9, 5), 1);
+        assert_eq!(start_position(i64::MIN, 5), 1);
+        assert_eq!(start_position(i64::MAX, 5), i64::MAX as usize);
+        assert_eq!(end_position(9, 5), 5);
+        assert_eq!(end_position(0, 5), 0);
+        assert_eq!(end_position(-1, 5), 5);
+        assert_eq!(end_position(-6, 5), 0);
+        assert_eq!(end_position(i64::MIN, 5), 0);
+    }
+}
