@@ -1,0 +1,2 @@
+-- expect: unknown attribute 'wrong'
+local x <wrong> = 1

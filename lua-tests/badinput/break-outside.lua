@@ -1,0 +1,2 @@
+-- expect: break outside loop at line 2
+break

@@ -1,0 +1,2 @@
+-- expect: attempt to compare number with nil
+return 1 < nil

@@ -1,0 +1,2 @@
+-- expect: aaaaaaaa
+error(("a"):rep(100000))

@@ -1,0 +1,2 @@
+-- expect: custom text
+error(setmetatable({}, { __tostring = function() return "custom text" end }))

@@ -1,0 +1,2 @@
+-- expect: resulting string too large
+return ("x"):rep(1 << 62)

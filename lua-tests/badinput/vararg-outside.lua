@@ -1,0 +1,2 @@
+-- expect: cannot use '...' outside a vararg function near '...'
+local function f() return ... end

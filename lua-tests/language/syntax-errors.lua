@@ -1,0 +1,12 @@
+-- Messages of the compiler: token, line, what was expected.
+local function try(source) local f, e = load(source, "=src") print(f and "fine" or e) end
+try "x =" try "x = = 1" try "x" try "1" try "f(" try "f(1" try "local" try "local 1" try "local x =" try "if" try "if x" try "if x then" try "if x then else" try "if x then elseif"
+try "while" try "while x" try "while x do" try "repeat" try "repeat until" try "for" try "for x" try "for x =" try "for x = 1" try "for x = 1, 2" try "for x = 1, 2 do" try "for x, y = 1, 2 do end" try "for x in" try "for 1 in x do end"
+try "function" try "function f" try "function f(" try "function f(x" try "function f(x," try "function f(x)" try "function f(...,x) end" try "function f:x.y() end" try "function (x) end" try "local function f.x() end"
+try "return 1 2" try "return return" try "end" try "do end end" try "else" try "until x" try "x.1 = 2" try "x. = 2" try "x: = 2" try "x:y = 2" try "x:y" try "x[1" try "x[1 = 2" try "{}" try "x = {1, 2" try "x = {1 2}" try "x = {[1 = 2}" try "x = {a = }" try "x = {,}"
+try "x = 'abc" try "x = \"abc\ndef\"" try "x = [[abc" try "x = [=[abc]]" try "--[[ abc" try "x = [=abc" try "x = '\\400'" try "x = '\\xg'" try "x = '\\u{110000000}'" try "x = '\\u123'" try "x = '\\u{12'" try "x = '\\z" try "x = '\\k'"
+try "x = 1e" try "x = 0x" try "x = 1..2" try "x = 3a" try "x = 0xep" try "x = 1.2.3" try "x = @" try "x = $" try "x = !y" try "x ~ = 1" try "x != 1" try "x += 1" try "x++" try "local x <const" try "local x <foo> = 1" try "local x <const> = 1; x = 2" try "local x <close>, y <close> = 1, 2"
+try "goto" try "goto 1" try "goto x" try "::x" try "::x:: ::x::" try "break" try "a.b:c = 1" try "(a) = 1" try "(a).b = 1" try "f() = 1" try "a, f() = 1, 2" try "a, b" try "local a.b = 1" try "x = function end" try "x = function(" try "return ..." try "function f() return ... end" try "x = 'a' .. " try "x = not" try "x = #" try "x = -"
+try "\n\n\nx = = 1" try "if x then\n\n\n" try "for i = 1, 2 do\n x()\n\n" try "f(\n1,\n2" try "x = {\n1,\n2\n" try "x = [[\n\n" try "x = (1\n+ 2" try "local function f()\n  if x then\n    y()\n  end\n"
+print(load("x = ", "@file.lua")) print(load("x = ", "a string\nwith lines")) print(load("x = ", "=(custom)")) print(load("x =", ("long"):rep(30))) print(load("x =", "@" .. ("path/"):rep(30) .. "f.lua"))
+print(load("return 1", "x", "b")) print(load("\27Lua", "x", "t")) print(type(load(function() return nil end))) print(pcall(load, nil))

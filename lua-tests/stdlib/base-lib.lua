@@ -1,0 +1,17 @@
+-- base: type, tostring, tonumber, select, rawX, ipairs, pairs, next, getmetatable, assert, warn.
+print(type(nil), type(1), type(1.5), type("x"), type({}), type(print), type(coroutine.create(print)), type(io.stdout), pcall(type))
+print(tostring(nil), tostring(true), tostring(12), tostring(1.0), tostring("s"), tostring(-0.0), tostring(1e100), (tostring(print):gsub("0x%x+", "P")), (tostring({}):gsub("0x%x+", "P")), pcall(tostring))
+print(select("#"), select("#", nil), select(2, 1, 2, 3), select(-2, 1, 2, 3), pcall(select, "x"), pcall(select, 1.5))
+print(rawequal(1, 1.0), rawequal("a", "a"), rawequal({}, {}), rawlen({ 1, 2 }), rawlen("abc"), pcall(rawlen, 5), rawget({ 7 }, 1), pcall(rawget, 1, 1), rawset({}, 1, 2)[1], pcall(rawset, {}, nil, 1))
+for i, v in ipairs({ "a", "b", nil, "d" }) do io.write(i, v, " ") end print()
+print(pcall(ipairs), (pcall(ipairs, nil)), type(ipairs({})), (select(3, ipairs({}))), type(pairs({})), select("#", pairs({})), (pcall(pairs)), (pcall(pairs, nil)))
+print(next({}), next({ "x" }), pcall(next, {}, "no"), pcall(next, 5), next({ k = 1 }))
+print(getmetatable("x").__name, getmetatable("x").__index == string, getmetatable(5), getmetatable({}), pcall(setmetatable, {}, 5), pcall(setmetatable, setmetatable({}, { __metatable = 1 }), nil), setmetatable({}, nil) ~= nil, (pcall(setmetatable, {})))
+print(assert(1, "unused"), pcall(assert, nil), pcall(assert, false, "m"), select("#", assert(1, nil, nil)), pcall(assert))
+print(_VERSION, _G._G == _G, type(_G), _G.print == print, dofile ~= nil, collectgarbage("count") > 0, pcall(collectgarbage, "bad"))
+warn("@on") warn("@off") print(pcall(warn), pcall(warn, 5), pcall(warn, {}))
+print(tonumber("0b1"), tonumber("1e1"), tonumber("  5  "), tonumber("5 5"), tonumber({}) == nil, pcall(tonumber, "z", 37), tonumber("z", 36), tonumber("-z", 36), tonumber("9", 9), tonumber("1\0"), tonumber(print == nil))
+local names = {} for k in pairs(_G) do names[#names + 1] = k end table.sort(names) for _, n in ipairs { "assert", "collectgarbage", "coroutine", "debug", "dofile", "error", "getmetatable", "io", "ipairs", "load", "loadfile", "math", "next", "os", "package", "pairs", "pcall", "print", "rawequal", "rawget", "rawlen", "rawset", "require", "select", "setmetatable", "string", "table", "tonumber", "tostring", "type", "utf8", "warn", "xpcall" } do if _G[n] == nil then print("missing", n) end end
+print(unpack, setfenv, loadstring, table.getn, string.gfind, bit32, module)
+print(print == _G["print"], (function(...) return select("#", ...) end)(print()))
+io.write(1, " ", 2.5, " ", "three", "\n") print(("x"):rep(3), #"\n", "a\tb") print(nil, nil) print("")

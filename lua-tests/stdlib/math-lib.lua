@@ -1,0 +1,15 @@
+-- math: constants, rounding, integers, the reference's random sequence.
+print(math.pi, math.huge, -math.huge, math.maxinteger, math.mininteger)
+print(math.floor(2.5), math.floor(-2.5), math.ceil(2.5), math.ceil(-2.5), math.floor(1e100) == 1e100, math.floor(-0.0), math.ceil(-0.5))
+print(math.abs(-1), math.abs(1.5), math.abs(-0.0), math.max(1, 2.5, -1), math.min(1, 2.5, -1), math.max(1), pcall(math.max), math.max(2, 2.0), math.min(1.0, 1))
+print(math.sqrt(16), math.sqrt(2), math.exp(0), math.log(1), math.log(8, 2), math.log(100, 10), math.log(27, 3), math.log(0), math.exp(1))
+print(("%.10f %.10f %.10f"):format(math.sin(1), math.cos(1), math.tan(1)), ("%.10f %.10f %.10f %.10f"):format(math.asin(0.5), math.acos(0.5), math.atan(1), math.atan(1, -1)), math.atan(0, -1) == math.pi, math.deg(math.pi), math.rad(180) == math.pi)
+print(math.tointeger(5.0), math.tointeger(5.5), math.tointeger("x"), math.type(1), math.type(1.0), math.type("1"), math.type(nil), pcall(math.type))
+print(math.ult(1, 2), math.ult(-1, 2), math.fmod(5, 3), math.fmod(-5, 3), math.fmod(5.5, -2), math.fmod(math.mininteger, -1), pcall(math.fmod, 5, 0), math.fmod(5, 0.0) ~= math.fmod(5, 0.0), math.modf(-2.25))
+math.randomseed(42) print(math.random(0), math.random(1, 100), math.random(10), math.random(), math.random(-5, 5), math.random(math.mininteger, math.maxinteger))
+math.randomseed(123, 456) print(math.random(1, 1000000), math.random(1 << 40), ("%.14g"):format(math.random()), math.random(3, 3))
+math.randomseed(7) local s = 0 for i = 1, 1000 do s = s + math.random(1, 6) end print(s)
+print(pcall(math.random, 0, -1), pcall(math.random, 2, 1), pcall(math.random, 1, 2, 3), pcall(math.random, 1.5), pcall(math.floor, "x"), math.floor("3.7"), pcall(math.floor, {}))
+for i = 1, 1000 do local r = math.random() assert(r >= 0 and r < 1) local k = math.random(3) assert(k >= 1 and k <= 3) end
+print(8 % 3.5, 2 ^ 0.5 == math.sqrt(2), 10 // 0.3, math.maxinteger % 2, math.huge % 2 ~= math.huge % 2, -1 % math.huge, math.huge // 1)
+print(string.format("%.0f", 2 ^ 63), 2 ^ 63 == math.maxinteger + 1.0, math.tointeger(2 ^ 53), math.tointeger(-2 ^ 63), math.tointeger(2 ^ 63))

@@ -1,0 +1,15 @@
+-- Every conversion, flags, width, precision; %q, %s with __tostring, errors.
+print(("%d %5d %-5d| %05d %+d % d %i"):format(42, 42, 42, 42, 42, 42, 42), ("%d"):format(-0), ("%d"):format(math.mininteger), ("%.3d"):format(5))
+print(("%u"):len(), ("%x %X %#x %o %#o %08x"):format(255, 255, 255, 8, 8, 255), ("%x"):format(-1))
+print(("%f %.2f %10.3f %-10.1f| %+.1f %.0f %#.0f"):format(3.14159, 3.14159, 3.14159, 3.14159, 3.14159, 2.5, 2.0), ("%5.1f"):format(-0.04))
+print(("%e %.2e %E %g %G %g %g %g %#g %.3g"):format(12345.678, 12345.678, 0.00001, 1e20, 1e-10, 100000, 1000000, 0.0001, 1.5, 1234.5))
+print(("%a %A %.2a %a %a"):format(1, 0.5, 3.14159, 0, -2), ("%a"):format(1 / 0), ("%a"):format(5e-324))
+print(("%f %g %e %d"):format(1 / 0, -1 / 0, 1 / 0, 2 ^ 31), ("%.14g"):format(0.1), ("%.17g"):format(0.1), ("%.20f"):format(0.1), ("%.99f"):format(1 / 3):sub(1, 30))
+print(("%s %10s|%-10s|%.2s|%5.1s|"):format("str", "right", "left", "truncate", "xyz"), ("%s %s %s"):format(nil, true, 1.5), ("%%"):format(), ("%c%c"):format(72, 105))
+print(("%q"):format('a "quoted"\nline\0zero\r\t\\ \1272'), ("%q %q %q %q"):format(1, 1.5, math.mininteger, 1 / 0), ("%q"):format(0.1), ("%q %q"):format(true, nil), ("%q"):format(-1 / 0))
+print(("%s"):format(setmetatable({}, { __tostring = function() return "custom" end })), ("%5s|"):format(setmetatable({}, { __tostring = function() return "ab" end })))
+print(("%i %d"):format("10", 3.0), ("%s"):format("a\0b") == "a\0b", #("%s"):format(("x"):rep(1000)), ("%-5s|%5s"):format("é", "é"))
+for _, args in ipairs { { "%d", 1.5 }, { "%d", "x" }, { "%d" }, { "%y", 1 }, { "%", 1 }, { "%10", 1 }, { "%123d", 1 }, { "%.123d", 1 }, { "%c", "x" }, { "%s" }, { "%q", {} }, { "%5q", "x" }, { "%#s", "x" }, { "%0s", "x" }, { "%.5s", "a\0b" }, { "%#d", 1 }, { "%d", {} }, { "%x", 1.5 }, { "%a", "z" }, { "%----d", 1 }, { "%.c", 65 } } do print(args[1], pcall(string.format, table.unpack(args))) end
+print(("%5s%5s"):format("a", "b"), ("%3d|%-3d|%03d"):format(7, 7, 7), ("%.3f"):format(2 / 3), ("%5.2f|%-8.3f|"):format(1.005, 2.5), ("%+d %+d"):format(5, -5), ("%g"):format(0.1 + 0.2), ("%.10g"):format(1e15))
+print(("%p"):format(1), ("%p"):format(nil), ("%p"):format({}) ~= ("%p"):format({}), ("%10p|"):format(true))
+print(("%.3f %.0f %.1f %.1f %.2f"):format(1e15 / 3, 0.5, 0.25, 0.35, 1e-3), ("%20.15g|"):format(math.pi), ("%.0e %.1e"):format(15, 15), ("%g %g %g"):format(123456, 1234567, 1e5))

@@ -1,0 +1,23 @@
+-- insert, remove, concat, move, pack, unpack, sort with all their edges.
+local function show(t) print(#t, table.concat(t, ",")) end
+local t = { 1, 2, 3 }
+table.insert(t, 4) table.insert(t, 1, 0) table.insert(t, #t + 1, 5) show(t)
+print(table.remove(t), table.remove(t, 1), table.remove(t, 2)) show(t)
+print(table.remove({}), table.remove({}, 0), table.remove({ n = 1 }, #{}), pcall(table.remove, { 1, 2, 3 }, 7), table.remove({ 1, 2, 3 }, 4))
+print(pcall(table.insert, { 1 }, 3, "x"), pcall(table.insert, { 1 }, 0, "x"), pcall(table.insert, { 1 }), pcall(table.insert, nil, 1), pcall(table.insert, { 1 }, 1, 2, 3))
+print(table.concat({}), table.concat({ 1 }), table.concat({ 1, 2.5, "x" }, "-"), table.concat({ 1, 2, 3 }, ",", 2), table.concat({ 1, 2, 3 }, ",", 2, 2), table.concat({ 1, 2, 3 }, ",", 3, 2), pcall(table.concat, { 1, {} }), pcall(table.concat, { 1 }, ",", 1, 2))
+show(table.move({ 1, 2, 3 }, 1, 3, 2)) show(table.move({ 1, 2, 3 }, 2, 3, 1)) show(table.move({ 1, 2, 3 }, 1, 3, 1, {})) show(table.move({ 1, 2, 3 }, 1, 0, 5)) print(pcall(table.move, {}, 1, math.maxinteger, 2), pcall(table.move, {}, -1, math.maxinteger, 2))
+print(table.unpack({ 1, 2, 3 })) print(table.unpack({ 1, nil, 3 }, 1, 3)) print(table.unpack({ 1, 2 }, -1, 1)) print(table.unpack({}, math.maxinteger, math.maxinteger)) print((table.unpack({ 1, 2 })))
+local p = table.pack(nil, 2, nil) print(p.n, p[1], p[2], p[3], table.pack().n)
+local s = { 5, 2, 8, 1, 9, 3 } table.sort(s) show(s) table.sort(s, function(a, b) return a > b end) show(s)
+s = { "banana", "apple", "Cherry", "date", "" } table.sort(s) show(s) table.sort(s, function(a, b) return a:lower() < b:lower() end) show(s)
+s = {} for i = 1, 500 do s[i] = (i * 7919) % 1009 end table.sort(s) local ok = true for i = 2, 500 do ok = ok and s[i - 1] <= s[i] end print(ok, s[1], s[500])
+s = { 3, 1.5, 2, -0.5, 1e10 } table.sort(s) show(s)
+print(pcall(table.sort, { 1, "x", 2 }), pcall(table.sort, { 1, 2, 3 }, 5), pcall(table.sort, { {}, {} }))
+s = {} for i = 1, 100 do s[i] = { k = i % 5, i = i } end table.sort(s, function(a, b) if a.k ~= b.k then return a.k < b.k end return a.i < b.i end) print(s[1].i, s[20].i, s[21].i, s[100].i)
+local log = {} local proxy = setmetatable({}, { __len = function() return 3 end, __index = function(_, i) log[#log + 1] = "r" .. i return "v" .. i end, __newindex = function(_, i, v) log[#log + 1] = "w" .. i end })
+print(table.concat(proxy, " "), table.unpack(proxy)) table.insert(proxy, "x") table.insert(proxy, 1, "y") table.remove(proxy) print(table.concat(log, " "))
+print(pcall(table.concat, setmetatable({}, { __len = function() return "x" end })), #table.pack(table.unpack({}, 1, 100)), select("#", table.unpack({}, 1, 100)))
+print(next({}), #"", select(-1, 1, 2, 3), rawequal("a", "a"), rawlen({ 1, 2, 3 }))
+local big = {} for i = 1, 10000 do table.insert(big, 1 + i // 2, i) end print(#big, big[1], big[5000], big[10000])
+for i = 1, 9990 do table.remove(big, 1) end print(#big, table.concat(big, " "))

@@ -1,0 +1,135 @@
+//! The command line: a bare call means what `lua` means; the verbs, their
+//! outputs and exit codes (0, 1 Lua error, 2 usage, 3 refused).
+//!
+//! Texts are checked only where tools rely on them.
+
+use std::path::Path;
+
+use crate::support::{Outcome, TempFolder, run_moonswap};
+
+fn moonswap(folder: &Path, args: &[&str]) -> Outcome {
+    run_moonswap(folder, args, b"")
+}
+
+/// One bare call: arguments, what goes in, exit code, all of stdout, a part of stderr.
+#[test]
+fn bare_calls() {
+    let folder = TempFolder::new("cli");
+    folder.write("hello.lua", "print('hello', ...)\nprint(arg[0], #arg, arg[1])\n");
+    folder.write("shebang.lua", "#!/usr/bin/env moonswap\nprint 'ran'\n");
+    folder.write("fails.lua", "local t\nprint 'before'\nprint(t.x)\n");
+    folder.write("exits.lua", "io.write 'bye\\n'\nos.exit(7)\n");
+    folder.write("false.lua", "os.exit(false)\n");
+    folder.write("lib.lua", "return { answer = 42 }\n");
+    folder.write("syntax.lua", "x = = 1\n");
+    let cases: &[(&[&str], &str, i32, &str, &str)] = &[
+        (&["-e", "print(1 + 1)"], "", 0, "2\n", ""),
+        (&["-e", "x = 1", "-e", "print(x)"], "", 0, "1\n", ""),
+        (&["hello.lua"], "", 0, "hello\nhello.lua\t0\tnil\n", ""),
+        (&["hello.lua", "a", "b"], "", 0, "hello\ta\tb\nhello.lua\t2\ta\n", ""),
+        (&["shebang.lua"], "", 0, "ran\n", ""),
+        (&["-"], "print 'from stdin'", 0, "from stdin\n", ""),
+        (&[], "print 'piped'", 0, "piped\n", ""),
+        (&["-l", "lib", "-e", "print(lib.answer)"], "", 0, "42\n", ""),
+        (&["-W", "-e", "warn('careful')"], "", 0, "", "Lua warning: careful\n"),
+        (&["-E", "-e", "print(1)"], "", 0, "1\n", ""),
+        (&["--", "hello.lua"], "", 0, "hello\nhello.lua\t0\tnil\n", ""),
+        (&["exits.lua"], "", 7, "bye\n", ""),
+        (&["false.lua"], "", 1, "", ""),
+        (&["fails.lua"], "", 1, "before\n", "fails.lua:3: attempt to index a nil value (local 't')"),
+        (&["fails.lua"], "", 1, "before\n", "stack traceback:"),
+        (&["syntax.lua"], "", 1, "", "syntax.lua:1: unexpected symbol near '='"),
+        (&["-e", "error('boom', 0)"], "", 1, "", "boom"),
+        (&["missing.lua"], "", 1, "", "cannot open missing.lua"),
+        (&["-l", "nosuchmodule"], "", 1, "", "module 'nosuchmodule' not found"),
+    ];
+    for (args, input, code, out, err) in cases {
+        let outcome = run_moonswap(folder.path(), args, input.as_bytes());
+        assert_eq!(outcome.code, Some(*code), "{args:?}: {}", outcome.tail());
+        assert_eq!(outcome.out(), *out, "{args:?}");
+        assert!(outcome.err().contains(err), "{args:?}: {}", outcome.err());
+    }
+}
+
+#[test]
+fn version_and_usage() {
+    let folder = TempFolder::new("usage");
+    let version = moonswap(folder.path(), &["-v"]);
+    assert_eq!(version.code, Some(0), "{}", version.tail());
+    assert!(version.out().contains("5.4"), "{}", version.out());
+    let unknown = moonswap(folder.path(), &["-z"]);
+    assert!(!matches!(unknown.code, Some(0) | None), "{}", unknown.tail());
+    assert!(unknown.err().contains("-z"), "{}", unknown.err());
+    let nothing_to_run = moonswap(folder.path(), &["run"]);
+    assert_eq!(nothing_to_run.code, Some(2), "{}", nothing_to_run.tail());
+}
+
+#[test]
+fn run_verb_passes_arguments_and_exit_codes() {
+    let folder = TempFolder::new("run");
+    folder.write("args.lua", "print(#arg, arg[1], ...)\n");
+    folder.write("fails.lua", "error 'no'\n");
+    let outcome = moonswap(folder.path(), &["run", "args.lua", "x"]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.tail());
+    assert_eq!(outcome.out(), "1\tx\tx\n");
+    let outcome = moonswap(folder.path(), &["run", "fails.lua"]);
+    assert_eq!(outcome.code, Some(1), "{}", outcome.tail());
+    assert!(outcome.err().contains("fails.lua:1: no"), "{}", outcome.err());
+}
+
+#[test]
+fn check_points_at_the_place() {
+    let folder = TempFolder::new("check");
+    folder.write("good.lua", "return 1\n");
+    folder.write("bad.lua", "local x = 1\nlocal y = = 2\n");
+    let good = moonswap(folder.path(), &["check", "good.lua"]);
+    assert_eq!(good.code, Some(0), "{}", good.tail());
+    let bad = moonswap(folder.path(), &["check", "good.lua", "bad.lua"]);
+    assert_eq!(bad.code, Some(1), "{}", bad.tail());
+    let message = bad.err() + &bad.out();
+    assert!(message.contains("bad.lua:2:11"), "{message}");
+    assert!(message.contains("local y = = 2"), "{message}");
+}
+
+#[test]
+fn list_shows_every_function() {
+    let folder = TempFolder::new("list");
+    folder.write("f.lua", "local function double(x) return x * 2 end\nreturn double\n");
+    let outcome = moonswap(folder.path(), &["list", "f.lua"]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.tail());
+    assert!(outcome.out().contains("double"), "{}", outcome.out());
+    assert!(outcome.out().lines().count() >= 4, "{}", outcome.out());
+}
+
+#[test]
+fn plan_names_the_class_of_every_function() {
+    let folder = TempFolder::new("plan");
+    let old = "local M = {}\nfunction M.price(x) return x * 1.2 end\nfunction M.name() return 'shop' end\nreturn M\n";
+    folder.write("old.lua", old);
+    folder.write("new.lua", old.replace("1.2", "1.25"));
+    folder.write(
+        "refused.lua",
+        "local M = {}\nfunction M.price(x) return x +* 1.2 end\nreturn M\n",
+    );
+    let swapped = moonswap(folder.path(), &["plan", "old.lua", "new.lua"]);
+    assert_eq!(swapped.code, Some(0), "{}", swapped.tail());
+    let text = swapped.out();
+    for word in ["price", "swapped", "unchanged"] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+    let syntax = moonswap(folder.path(), &["plan", "old.lua", "refused.lua"]);
+    assert!(!matches!(syntax.code, Some(0) | None), "{}", syntax.tail());
+
+    folder.write(
+        "outer.lua",
+        "local function make()\n  local a, b = 1, 2\n  return function() return a end, b\nend\nreturn make\n",
+    );
+    folder.write(
+        "capture.lua",
+        "local function make()\n  local a, b = 1, 2\n  return function() return a + b end, b\nend\nreturn make\n",
+    );
+    let refused = moonswap(folder.path(), &["plan", "outer.lua", "capture.lua"]);
+    assert_eq!(refused.code, Some(3), "{}", refused.tail());
+    let text = refused.out() + &refused.err();
+    assert!(text.contains("refused") && text.contains('b'), "{text}");
+}

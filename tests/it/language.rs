@@ -1,0 +1,78 @@
+//! Script → output: every `lua-tests/{language,stdlib}/NAME.lua` must print
+//! what `NAME.out` beside it says, and end with exit code 0.
+//!
+//! The expected outputs come from the reference interpreter; see
+//! `lua-tests/README.md` for how to make them.
+
+use std::path::Path;
+
+use crate::support::{files, in_parallel, root, run_moonswap};
+
+fn check_folder(name: &str) {
+    let folder = root().join("lua-tests").join(name);
+    let scripts: Vec<_> = files(&folder, "lua")
+        .into_iter()
+        .filter(|script| script.parent() == Some(&*folder))
+        .collect();
+    assert!(scripts.len() >= 10, "too few scripts in {name}");
+    let failures: Vec<String> = in_parallel(&scripts, |script| check(script))
+        .into_iter()
+        .flatten()
+        .collect();
+    assert!(
+        failures.is_empty(),
+        "{} of {} scripts fail:\n{}",
+        failures.len(),
+        scripts.len(),
+        failures.join("\n")
+    );
+}
+
+fn check(script: &Path) -> Option<String> {
+    let name = script.file_name()?.to_str()?;
+    let expected = match std::fs::read(script.with_extension("out")) {
+        Ok(expected) => expected,
+        Err(error) => return Some(format!("{name}: no expected output: {error}")),
+    };
+    let outcome = run_moonswap(script.parent()?, &[name], b"");
+    if outcome.code == Some(0) && outcome.stdout == expected {
+        return None;
+    }
+    let expected = String::from_utf8_lossy(&expected).into_owned();
+    let printed = outcome.out();
+    let difference = expected
+        .lines()
+        .map(Some)
+        .chain(std::iter::repeat(None))
+        .zip(printed.lines().map(Some).chain(std::iter::repeat(None)))
+        .enumerate()
+        .take_while(|(_, pair)| *pair != (None, None))
+        .find(|(_, (want, got))| want != got);
+    let difference = match difference {
+        Some((line, (want, got))) => {
+            let want = want.unwrap_or("(end of output)");
+            let got = got.unwrap_or("(end of output)");
+            format!(
+                "\n  line {}:\n    expected {want}\n    printed  {got}",
+                line + 1
+            )
+        }
+        None => String::new(),
+    };
+    let error = outcome.err();
+    Some(format!(
+        "{name}: exit code {:?}{difference}\n  {}",
+        outcome.code,
+        error.lines().take(6).collect::<Vec<_>>().join("\n  ")
+    ))
+}
+
+#[test]
+fn language() {
+    check_folder("language");
+}
+
+#[test]
+fn stdlib() {
+    check_folder("stdlib");
+}

@@ -1,0 +1,12 @@
+//! The one test binary of the workspace that works from outside: it runs the
+//! `moonswap` program on scripts, and checks the rules of the house.
+//!
+//! Tests of a crate's inside live in that crate.
+
+mod badinput;
+mod cli;
+mod language;
+mod live;
+mod official;
+mod support;
+mod tidy;

@@ -1,0 +1,176 @@
+//! The official Lua 5.4.8 suite, as `lua-tests/official.toml` states it: a file
+//! that should pass must, and a skipped one that passes must be listed so.
+//!
+//! The suite is fetched by `lua-tests/fetch-official.sh`, never by a test.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::support::{TempFolder, clean_environment, files, in_parallel, moonswap, root, run};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Status {
+    Pass,
+    Skip,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    File,
+    User,
+    Full,
+    Coroutine,
+}
+
+#[derive(Debug)]
+struct Entry {
+    name: String,
+    file: String,
+    status: Option<Status>,
+    mode: Mode,
+    reason: String,
+    run: bool,
+    timeout: u64,
+}
+
+/// Reads the few forms that `official.toml` uses: sections, `key = "text"`,
+/// `key = number`, `key = true`.
+fn entries() -> Vec<Entry> {
+    let path = root().join("lua-tests/official.toml");
+    let text = std::fs::read_to_string(path).expect("official.toml");
+    let mut list: Vec<Entry> = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        let at = format!("official.toml:{}", number + 1);
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
+            list.push(Entry {
+                name: name.to_owned(),
+                file: format!("{name}.lua"),
+                status: None,
+                mode: Mode::File,
+                reason: String::new(),
+                run: true,
+                timeout: 120,
+            });
+            continue;
+        }
+        let (key, value) = line.split_once('=').unwrap_or_else(|| panic!("{at}: {line}"));
+        let value = value.trim().trim_matches('"');
+        let entry = list.last_mut().unwrap_or_else(|| panic!("{at}: no section"));
+        match (key.trim(), value) {
+            ("status", "pass") => entry.status = Some(Status::Pass),
+            ("status", "skip") => entry.status = Some(Status::Skip),
+            ("mode", "file") => entry.mode = Mode::File,
+            ("mode", "user") => entry.mode = Mode::User,
+            ("mode", "full") => entry.mode = Mode::Full,
+            ("mode", "coroutine") => entry.mode = Mode::Coroutine,
+            ("file", file) => entry.file = file.to_owned(),
+            ("reason", reason) => entry.reason = reason.to_owned(),
+            ("run", flag) => entry.run = flag == "true",
+            ("timeout", seconds) => entry.timeout = seconds.parse().expect("seconds"),
+            _ => panic!("{at}: {line}"),
+        }
+    }
+    list
+}
+
+/// Runs one entry; `Err` says how it went wrong.
+fn attempt(entry: &Entry, limit: Duration) -> Result<(), String> {
+    let suite = root().join("lua-tests/official");
+    let folder = TempFolder::copy_of(&entry.name, &suite);
+    let program = moonswap();
+    let mut command = match entry.mode {
+        Mode::Full => {
+            let mut shell = Command::new("sh");
+            shell
+                .args(["-c", "ulimit -S -s 1100; exec \"$0\" -W \"$1\""])
+                .arg(program)
+                .arg(&entry.file);
+            shell
+        }
+        mode => {
+            let mut plain = Command::new(program);
+            plain.arg("-W");
+            match mode {
+                Mode::User => {
+                    plain.args(["-e", "_U=true"]).arg(&entry.file);
+                }
+                Mode::Coroutine => {
+                    let file = &entry.file;
+                    plain.arg("-e").arg(format!(
+                        "local f = coroutine.wrap(assert(loadfile'{file}')); \
+                         assert(f() == 'b'); assert(f() == 'a')"
+                    ));
+                }
+                _ => {
+                    plain.arg(&entry.file);
+                }
+            }
+            plain
+        }
+    };
+    command.current_dir(folder.path());
+    clean_environment(&mut command);
+    let outcome = run(&mut command, b"", limit);
+    if outcome.code != Some(0) {
+        return Err(outcome.tail());
+    }
+    if matches!(entry.mode, Mode::User | Mode::Full) && !outcome.out().contains("final OK !!!") {
+        return Err(format!("no final OK\n{}", outcome.tail()));
+    }
+    Ok(())
+}
+
+#[test]
+fn official_suite() {
+    if !root().join("lua-tests/official/all.lua").exists() {
+        println!("SKIPPED: no official suite; fetch it with lua-tests/fetch-official.sh");
+        return;
+    }
+    let list = entries();
+    let verdicts = in_parallel(&list, |entry| match entry.status {
+        Some(Status::Pass) => attempt(entry, Duration::from_secs(entry.timeout))
+            .err()
+            .map(|why| format!("{} should pass: {why}", entry.name)),
+        Some(Status::Skip) if entry.run => {
+            // Long enough to notice that a file has begun to pass, not longer.
+            attempt(entry, Duration::from_secs(entry.timeout.min(30)))
+                .ok()
+                .map(|()| format!("{} passes now: say so in official.toml", entry.name))
+        }
+        _ => None,
+    });
+    let failures: Vec<String> = verdicts.into_iter().flatten().collect();
+    let count = |status| list.iter().filter(|e| e.status == Some(status)).count();
+    println!(
+        "official suite: {} to pass, {} skipped",
+        count(Status::Pass),
+        count(Status::Skip)
+    );
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+#[test]
+fn official_list_is_complete() {
+    let list = entries();
+    for entry in &list {
+        let status = entry.status.unwrap_or_else(|| panic!("{}: no status", entry.name));
+        assert!(
+            status == Status::Pass || !entry.reason.is_empty(),
+            "{} is skipped without a reason",
+            entry.name
+        );
+    }
+    let listed: BTreeSet<&str> = list.iter().map(|entry| entry.file.as_str()).collect();
+    assert_eq!(listed.len(), 33, "the suite has 33 files");
+    let suite = root().join("lua-tests/official");
+    for file in files(&suite, "lua") {
+        let name = file.file_name().expect("name").to_str().expect("UTF-8");
+        let ours = name == "lib2-v2.lua" || file.parent() != Some(&*suite);
+        assert!(ours || listed.contains(name), "{name} is not listed");
+    }
+}
