@@ -72,7 +72,7 @@ pub(crate) fn take_error(cx: &mut Context<'_>, traceback: Option<Traceback>) -> 
             let message = text.as_bytes().to_vec();
             let kind = match &message[..] {
                 b"not enough memory" => ErrorKind::Memory,
-                b"interrupted!" => ErrorKind::Interrupted,
+                text if text.ends_with(b"interrupted!") || text.ends_with(b"deadline exceeded") => ErrorKind::Interrupted,
                 _ => ErrorKind::Runtime,
             };
             Error::new(kind, message).with_traceback(traceback)

@@ -29,6 +29,13 @@ impl Chunk {
         self
     }
 
+    /// Keeps no record of its top-level locals, as `load` in Lua does: for text
+    /// that has a name and runs once, e.g. a line at a prompt.
+    pub fn transient(mut self) -> Self {
+        self.is_module = false;
+        self
+    }
+
     /// Its `_ENV`; the globals otherwise.
     pub fn set_environment(mut self, environment: Table) -> Self {
         self.environment = Some(environment);
@@ -90,7 +97,7 @@ fn syntax_error(source: &[u8], name: &[u8], plain: Error) -> Error {
     if source.starts_with(b"\x1b") {
         return plain;
     }
-    match moonswap_compiler::compile(source, &String::from_utf8_lossy(name)) {
+    match moonswap_compiler::compile(&String::from_utf8_lossy(name), source) {
         Err(error) => Error::compile(error, source),
         Ok(_) => plain,
     }

@@ -189,6 +189,23 @@ impl Lua {
         self.with(|cx| moonswap_stdlib::flush_all(cx));
     }
 
+    /// Limits the memory of Lua objects, in bytes; `None` lifts it.
+    pub fn set_memory_limit(&self, bytes: Option<usize>) {
+        self.machine().set_memory_limit(bytes);
+    }
+
+    /// Ends what Lua runs at `deadline` with an error that `pcall` cannot
+    /// catch; `None` lifts it.
+    pub fn set_deadline(&self, deadline: Option<std::time::Instant>) {
+        self.machine().set_deadline(deadline);
+    }
+
+    /// Calls all finalizers and writes out files, as the end of a program does.
+    pub fn close(&self) {
+        self.machine().close();
+        self.flush();
+    }
+
     /// Turns `warn` on or off, as the command line's `-W` does.
     pub fn set_warnings(&self, on: bool) {
         self.with(|cx| cx.warn(if on { b"@on" } else { b"@off" }, false));

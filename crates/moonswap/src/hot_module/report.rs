@@ -55,13 +55,13 @@ pub(super) fn push_plan(cx: &Context<'_>, plan: &Plan) -> Outcome<usize> {
     set_text(cx, table, "chunk", &plan.chunk)?;
     set_text(cx, table, LINE, &plan.line())?;
     set_text(cx, table, "plan", &plan.to_string())?;
-    let changed: Vec<_> = plan.changed().collect();
+    let changed: Vec<_> = plan.touched().collect();
     cx.push_table(changed.len(), 0);
     for (k, change) in (1..).zip(changed) {
-        set_function(cx, table + 1, k, &change.name(), &change.class.to_string(), change.old_version, change.new_version)?;
+        set_function(cx, table + 1, k, &change.name, &change.class.to_string(), change.old_version, change.new_version())?;
     }
     cx.raw_set_field(table, "functions")?;
-    set_int(cx, table, "unchanged", plan.unchanged() as u64)?;
+    set_int(cx, table, "unchanged", plan.n_unchanged as u64)?;
     set_notes(cx, table, &plan.warnings, &plan.not_run)?;
     finish(cx, table)
 }
