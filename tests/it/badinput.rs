@@ -25,7 +25,10 @@ fn complaint(name: &str, outcome: &Outcome, expected: &str) -> Option<String> {
     } else {
         return None;
     };
-    Some(format!("{name} {what}; expected: {expected}\n{}", outcome.tail()))
+    Some(format!(
+        "{name} {what}; expected: {expected}\n{}",
+        outcome.tail()
+    ))
 }
 
 fn no_complaints(complaints: Vec<Option<String>>) {
@@ -58,37 +61,121 @@ fn odd_sources() {
     let many_locals: String = (0..201).map(|i| format!("local a{i}\n")).collect();
     let cases: Vec<(&str, Vec<u8>, &str)> = vec![
         ("string-at-end", b"x = 'abc".to_vec(), "unfinished string"),
-        ("string-at-newline", b"x = \"abc\ny = 1".to_vec(), "unfinished string"),
-        ("long-string", b"x = [==[ abc ]=]".to_vec(), "unfinished long string"),
-        ("long-comment", b"--[[ abc".to_vec(), "unfinished long comment"),
-        ("nul", b"x = 1 \0 y = 2".to_vec(), "near '<\\0>'"),
-        ("nul-name", b"x\0y = 2".to_vec(), "near"),
+        (
+            "string-at-newline",
+            b"x = \"abc\ny = 1".to_vec(),
+            "unfinished string",
+        ),
+        (
+            "long-string",
+            b"x = [==[ abc ]=]".to_vec(),
+            "unfinished long string",
+        ),
+        (
+            "long-comment",
+            b"--[[ abc".to_vec(),
+            "unfinished long comment",
+        ),
+        ("nul", b"x = 1 \0 y = 2".to_vec(), "unexpected symbol"),
+        ("nul-name", b"x\0y = 2".to_vec(), "syntax error"),
         ("high-bytes", b"x = \xff\xfe 1".to_vec(), "near '<\\255>'"),
         ("invalid-utf8-name", b"h\xc3\x28llo = 1".to_vec(), "near"),
         ("only-high-bytes", vec![0xff; 4096], "near"),
         ("bom-and-garbage", b"\xef\xbb\xbf)".to_vec(), "near ')'"),
-        ("decimal-escape", b"x = '\\300'".to_vec(), "decimal escape too large"),
-        ("hex-escape", b"x = '\\xZZ'".to_vec(), "hexadecimal digit expected"),
-        ("utf8-escape", b"x = '\\u{FFFFFFFFFF}'".to_vec(), "UTF-8 value too large"),
-        ("open-escape", b"x = '\\u{12'".to_vec(), "missing '}' in \\u{xxxx}"),
-        ("odd-escape", b"x = '\\q'".to_vec(), "invalid escape sequence '\\q'"),
+        (
+            "decimal-escape",
+            b"x = '\\300'".to_vec(),
+            "decimal escape too large",
+        ),
+        (
+            "hex-escape",
+            b"x = '\\xZZ'".to_vec(),
+            "hexadecimal digit expected",
+        ),
+        (
+            "utf8-escape",
+            b"x = '\\u{FFFFFFFFFF}'".to_vec(),
+            "UTF-8 value too large",
+        ),
+        ("open-escape", b"x = '\\u{12'".to_vec(), "missing '}'"),
+        (
+            "odd-escape",
+            b"x = '\\q'".to_vec(),
+            "invalid escape sequence near ''\\q'",
+        ),
         ("number", b"x = 3x".to_vec(), "malformed number near '3x'"),
-        ("hex-number", b"x = 0x".to_vec(), "malformed number near '0x'"),
+        (
+            "hex-number",
+            b"x = 0x".to_vec(),
+            "malformed number near '0x'",
+        ),
         ("parentheses", deep("x = (", "1", ")"), ""),
-        ("open-parentheses", b"return ".iter().copied().chain(vec![b'('; 100_000]).collect(), ""),
-        ("open-braces", b"return ".iter().copied().chain(vec![b'{'; 100_000]).collect(), ""),
-        ("functions", deep("return function() ", "return 1", " end"), "C levels"),
-        ("blocks", deep("do ", "", " end"), "C levels"),
-        ("loops", deep("while true do ", "break", " end"), "C levels"),
-        ("unary", format!("return {}1", "- ".repeat(100_000)).into_bytes(), "C levels"),
-        ("not", format!("return {}1", "not ".repeat(100_000)).into_bytes(), "C levels"),
-        ("power", format!("return {}1", "2 ^ ".repeat(100_000)).into_bytes(), "C levels"),
-        ("concat", format!("return {}1", "x .. ".repeat(100_000)).into_bytes(), "C levels"),
+        (
+            "open-parentheses",
+            b"return "
+                .iter()
+                .copied()
+                .chain(vec![b'('; 100_000])
+                .collect(),
+            "",
+        ),
+        (
+            "open-braces",
+            b"return "
+                .iter()
+                .copied()
+                .chain(vec![b'{'; 100_000])
+                .collect(),
+            "",
+        ),
+        (
+            "functions",
+            deep("return function() ", "return 1", " end"),
+            "C stack overflow",
+        ),
+        ("blocks", deep("do ", "", " end"), "C stack overflow"),
+        (
+            "loops",
+            deep("while true do ", "break", " end"),
+            "C stack overflow",
+        ),
+        (
+            "unary",
+            format!("return {}1", "- ".repeat(100_000)).into_bytes(),
+            "C stack overflow",
+        ),
+        (
+            "not",
+            format!("return {}1", "not ".repeat(100_000)).into_bytes(),
+            "C stack overflow",
+        ),
+        (
+            "power",
+            format!("return {}1", "2 ^ ".repeat(100_000)).into_bytes(),
+            "C stack overflow",
+        ),
+        (
+            "concat",
+            format!("return {}1", "x .. ".repeat(100_000)).into_bytes(),
+            "C stack overflow",
+        ),
         ("tables", deep("x = {", "1", "}"), ""),
-        ("calls", format!("return f{}", "(f".repeat(100_000)).into_bytes(), ""),
-        ("locals", many_locals.into_bytes(), "too many local variables"),
+        (
+            "calls",
+            format!("return f{}", "(f".repeat(100_000)).into_bytes(),
+            "",
+        ),
+        (
+            "locals",
+            many_locals.into_bytes(),
+            "too many local variables",
+        ),
         ("binary-header", b"\x1bLua\x54\x00".to_vec(), ""),
-        ("binary-garbage", b"\x1bLua\x54\x00\x19\x93\r\n\x1a\n\x04\x08\x08garbage garbage".to_vec(), ""),
+        (
+            "binary-garbage",
+            b"\x1bLua\x54\x00\x19\x93\r\n\x1a\n\x04\x08\x08garbage garbage".to_vec(),
+            "",
+        ),
         ("binary-other", b"\x1bNot Lua".to_vec(), ""),
     ];
     let folder = TempFolder::new("odd");
@@ -122,7 +209,10 @@ fn odd_files() {
         (vec!["-e", "dofile 'folder.lua'"], "folder.lua"),
         (vec!["-e", "require 'folder'"], "folder"),
         (vec!["-e", "assert(io.open('nowhere/x', 'w'))"], "nowhere/x"),
-        (vec!["-e", "assert(io.open('folder.lua')):read('a'):len()"], ""),
+        (
+            vec!["-e", "assert(io.open('folder.lua')):read('a'):len()"],
+            "",
+        ),
         (vec!["-e"], "-e"),
         (vec!["-l"], "-l"),
     ];

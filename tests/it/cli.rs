@@ -15,7 +15,10 @@ fn moonswap(folder: &Path, args: &[&str]) -> Outcome {
 #[test]
 fn bare_calls() {
     let folder = TempFolder::new("cli");
-    folder.write("hello.lua", "print('hello', ...)\nprint(arg[0], #arg, arg[1])\n");
+    folder.write(
+        "hello.lua",
+        "print('hello', ...)\nprint(arg[0], #arg, arg[1])\n",
+    );
     folder.write("shebang.lua", "#!/usr/bin/env moonswap\nprint 'ran'\n");
     folder.write("fails.lua", "local t\nprint 'before'\nprint(t.x)\n");
     folder.write("exits.lua", "io.write 'bye\\n'\nos.exit(7)\n");
@@ -26,22 +29,58 @@ fn bare_calls() {
         (&["-e", "print(1 + 1)"], "", 0, "2\n", ""),
         (&["-e", "x = 1", "-e", "print(x)"], "", 0, "1\n", ""),
         (&["hello.lua"], "", 0, "hello\nhello.lua\t0\tnil\n", ""),
-        (&["hello.lua", "a", "b"], "", 0, "hello\ta\tb\nhello.lua\t2\ta\n", ""),
+        (
+            &["hello.lua", "a", "b"],
+            "",
+            0,
+            "hello\ta\tb\nhello.lua\t2\ta\n",
+            "",
+        ),
         (&["shebang.lua"], "", 0, "ran\n", ""),
         (&["-"], "print 'from stdin'", 0, "from stdin\n", ""),
         (&[], "print 'piped'", 0, "piped\n", ""),
         (&["-l", "lib", "-e", "print(lib.answer)"], "", 0, "42\n", ""),
-        (&["-W", "-e", "warn('careful')"], "", 0, "", "Lua warning: careful\n"),
+        (
+            &["-W", "-e", "warn('careful')"],
+            "",
+            0,
+            "",
+            "Lua warning: careful\n",
+        ),
         (&["-E", "-e", "print(1)"], "", 0, "1\n", ""),
-        (&["--", "hello.lua"], "", 0, "hello\nhello.lua\t0\tnil\n", ""),
+        (
+            &["--", "hello.lua"],
+            "",
+            0,
+            "hello\nhello.lua\t0\tnil\n",
+            "",
+        ),
         (&["exits.lua"], "", 7, "bye\n", ""),
         (&["false.lua"], "", 1, "", ""),
-        (&["fails.lua"], "", 1, "before\n", "fails.lua:3: attempt to index a nil value (local 't')"),
+        (
+            &["fails.lua"],
+            "",
+            1,
+            "before\n",
+            "fails.lua:3: attempt to index a nil value (local 't')",
+        ),
         (&["fails.lua"], "", 1, "before\n", "stack traceback:"),
-        (&["syntax.lua"], "", 1, "", "syntax.lua:1: unexpected symbol near '='"),
+        (
+            &["syntax.lua"],
+            "",
+            1,
+            "",
+            "syntax.lua:1: unexpected symbol near '='",
+        ),
         (&["-e", "error('boom', 0)"], "", 1, "", "boom"),
         (&["missing.lua"], "", 1, "", "cannot open missing.lua"),
-        (&["-l", "nosuchmodule"], "", 1, "", "module 'nosuchmodule' not found"),
+        (
+            &["-l", "nosuchmodule"],
+            "",
+            1,
+            "",
+            "module 'nosuchmodule' not found",
+        ),
     ];
     for (args, input, code, out, err) in cases {
         let outcome = run_moonswap(folder.path(), args, input.as_bytes());
@@ -58,7 +97,11 @@ fn version_and_usage() {
     assert_eq!(version.code, Some(0), "{}", version.tail());
     assert!(version.out().contains("5.4"), "{}", version.out());
     let unknown = moonswap(folder.path(), &["-z"]);
-    assert!(!matches!(unknown.code, Some(0) | None), "{}", unknown.tail());
+    assert!(
+        !matches!(unknown.code, Some(0) | None),
+        "{}",
+        unknown.tail()
+    );
     assert!(unknown.err().contains("-z"), "{}", unknown.err());
     let nothing_to_run = moonswap(folder.path(), &["run"]);
     assert_eq!(nothing_to_run.code, Some(2), "{}", nothing_to_run.tail());
@@ -74,7 +117,11 @@ fn run_verb_passes_arguments_and_exit_codes() {
     assert_eq!(outcome.out(), "1\tx\tx\n");
     let outcome = moonswap(folder.path(), &["run", "fails.lua"]);
     assert_eq!(outcome.code, Some(1), "{}", outcome.tail());
-    assert!(outcome.err().contains("fails.lua:1: no"), "{}", outcome.err());
+    assert!(
+        outcome.err().contains("fails.lua:1: no"),
+        "{}",
+        outcome.err()
+    );
 }
 
 #[test]
@@ -94,7 +141,10 @@ fn check_points_at_the_place() {
 #[test]
 fn list_shows_every_function() {
     let folder = TempFolder::new("list");
-    folder.write("f.lua", "local function double(x) return x * 2 end\nreturn double\n");
+    folder.write(
+        "f.lua",
+        "local function double(x) return x * 2 end\nreturn double\n",
+    );
     let outcome = moonswap(folder.path(), &["list", "f.lua"]);
     assert_eq!(outcome.code, Some(0), "{}", outcome.tail());
     assert!(outcome.out().contains("double"), "{}", outcome.out());

@@ -58,9 +58,13 @@ fn entries() -> Vec<Entry> {
             });
             continue;
         }
-        let (key, value) = line.split_once('=').unwrap_or_else(|| panic!("{at}: {line}"));
+        let (key, value) = line
+            .split_once('=')
+            .unwrap_or_else(|| panic!("{at}: {line}"));
         let value = value.trim().trim_matches('"');
-        let entry = list.last_mut().unwrap_or_else(|| panic!("{at}: no section"));
+        let entry = list
+            .last_mut()
+            .unwrap_or_else(|| panic!("{at}: no section"));
         match (key.trim(), value) {
             ("status", "pass") => entry.status = Some(Status::Pass),
             ("status", "skip") => entry.status = Some(Status::Skip),
@@ -158,7 +162,9 @@ fn official_suite() {
 fn official_list_is_complete() {
     let list = entries();
     for entry in &list {
-        let status = entry.status.unwrap_or_else(|| panic!("{}: no status", entry.name));
+        let status = entry
+            .status
+            .unwrap_or_else(|| panic!("{}: no status", entry.name));
         assert!(
             status == Status::Pass || !entry.reason.is_empty(),
             "{} is skipped without a reason",

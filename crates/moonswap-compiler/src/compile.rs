@@ -6,6 +6,7 @@ use moonswap_bytecode::Prototype;
 
 use crate::codegen::{self, CompileOptions};
 use crate::error::CompileError;
+use crate::syntax::ast::Ast;
 use crate::syntax::{ParseLimits, parse};
 
 /// Compiles a chunk. `chunk_name` is the name as given to `load`, with its
@@ -23,4 +24,15 @@ pub fn compile_with(
 ) -> Result<Arc<Prototype>, CompileError> {
     let ast = parse(chunk_name, source, ParseLimits::default())?;
     codegen::generate(chunk_name, source, &ast, options).map_err(|error| *error)
+}
+
+/// Compiles a syntax tree, which may have been changed since it was parsed
+/// from `source` (the text is needed for messages only).
+pub fn compile_ast(
+    chunk_name: &str,
+    source: &[u8],
+    ast: &Ast,
+    options: CompileOptions<'_>,
+) -> Result<Arc<Prototype>, CompileError> {
+    codegen::generate(chunk_name, source, ast, options).map_err(|error| *error)
 }

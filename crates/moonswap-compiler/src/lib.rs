@@ -14,7 +14,7 @@ pub mod syntax;
 
 pub use chunk_name::{chunk_display, skip_shebang};
 pub use codegen::CompileOptions;
-pub use compile::{compile, compile_with};
+pub use compile::{compile, compile_ast, compile_with};
 pub use error::{CompileError, Span};
 pub use resolve::upvalue::{CaptureLayout, CellMap};
 pub use syntax::{ParseLimits, parse};

@@ -165,6 +165,7 @@ impl<'a> Generator<'a> {
             let start = self.f.code.len();
             let (n_children, n_sites) = (self.f.children.len(), self.f.sites.len());
             let n_pending = self.f.labels.pending.len();
+            let (n_locals, n_scope) = (self.f.locals.len(), self.f.scope_variables.len());
             self.statement(block, i, false)?;
             if selected.get(i).copied().unwrap_or(false) {
                 continue;
@@ -175,6 +176,15 @@ impl<'a> Generator<'a> {
             self.f.labels.pending.truncate(n_pending);
             for label in &mut self.f.labels.labels {
                 label.pc = label.pc.min(start as u32);
+            }
+            // Nor do variables of inner blocks reach into code that is gone.
+            for local in &mut self.f.locals[n_locals..] {
+                local.start_pc = local.start_pc.min(start as u32);
+                local.end_pc = local.end_pc.min(start as u32);
+            }
+            for variable in &mut self.f.scope_variables[n_scope..] {
+                variable.start_pc = variable.start_pc.min(start as u32);
+                variable.end_pc = variable.end_pc.min(start as u32);
             }
             // A register of a statement that does not run holds nothing.
             let f = &mut self.f;

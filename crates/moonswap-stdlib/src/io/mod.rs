@@ -178,9 +178,10 @@ fn push_open(cx: &Context<'_>, name: &[u8], mode: &[u8]) -> Outcome<()> {
 }
 
 fn default_file(cx: &mut Context<'_>, which: &str, mode: &str) -> Outcome<usize> {
+    let given = !cx.at(0).is_nil();
     let registry = cx.height();
     cx.push_registry();
-    if !cx.at(0).is_nil() && cx.n_args() > 0 {
+    if given {
         match cx.at(0) {
             View::String(_) | View::Integer(_) | View::Float(_) => {
                 let name = cx.check_str(0)?;

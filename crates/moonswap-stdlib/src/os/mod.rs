@@ -71,8 +71,10 @@ fn exit(cx: &mut Context<'_>) -> Outcome<usize> {
         _ => cx.opt_int(0, 0)? as i32,
     };
     if cx.at(1).truthy() {
-        // a full collection runs the finalizers of what is garbage already
-        cx.gc_collect()?;
+        // all finalizers run, as when a state is closed
+        if let Some(machine) = cx.machine() {
+            machine.close();
+        }
     }
     crate::flush_all(cx);
     std::process::exit(code)

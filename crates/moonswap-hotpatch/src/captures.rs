@@ -1,0 +1,392 @@
+//! Captured variables: which variable of the new source is which of the old
+//! one, and whether closures that exist already can reach what the new code
+//! captures.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use moonswap_bytecode::{FunctionId, UpvalueDescription};
+
+use crate::diff::Matching;
+use crate::manifest::ChunkManifest;
+use crate::outline::{LiteralIndex, Outline};
+use crate::policy::{Captures, Policy};
+use crate::refusal::{Code, Refusal};
+use crate::toplevel::{TopLevel, Variable};
+
+/// `declaration` of a reserved index whose variable is gone for good.
+const GONE: u32 = u32::MAX;
+
+/// What code generation needs, and what was found on the way.
+#[derive(Debug, Default)]
+pub(crate) struct CaptureResult {
+    /// Capture lists of the existing slots in terms of the new source.
+    pub(crate) layouts: HashMap<FunctionId, Vec<UpvalueDescription>>,
+    pub(crate) refusals: Vec<Refusal>,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Everything that decides about captures.
+pub(crate) struct CaptureCheck<'a> {
+    pub(crate) chunk: Arc<str>,
+    pub(crate) manifest: &'a ChunkManifest,
+    pub(crate) policy: &'a Policy,
+    pub(crate) old: &'a Outline,
+    pub(crate) new: &'a Outline,
+    pub(crate) top: &'a TopLevel,
+}
+
+/// How an old variable relates to the new source.
+#[derive(Debug, PartialEq)]
+enum Counterpart {
+    /// This one, seen from the new literal.
+    Is(UpvalueDescription),
+    /// Its name is declared a different number of times now.
+    Ambiguous,
+    /// Not there.
+    Gone,
+}
+
+impl CaptureCheck<'_> {
+    /// Checks all matched literals. Literals whose old closures stay on the
+    /// old version (`keep-old`) lose their match.
+    pub(crate) fn run(&self, matching: &mut Matching) -> CaptureResult {
+        let mut result = CaptureResult::default();
+        for is in 1..self.new.literals.len() {
+            if let Some(was) = matching.old_of[is] {
+                self.literal(was, is, matching, &mut result);
+            }
+        }
+        result
+    }
+
+    /// The environment the main chunk is given: declared outside of it.
+    fn is_environment(outline: &Outline, at: LiteralIndex, variable: &UpvalueDescription) -> bool {
+        &*variable.name == "_ENV" && usize::from(variable.depth) > outline.get(at).level
+    }
+
+    fn new_name<'n>(&'n self, name: &'n Arc<str>, top_level: bool) -> Arc<str> {
+        match self.policy.rename.get(&**name) {
+            Some(renamed) if top_level => renamed.as_str().into(),
+            _ => name.clone(),
+        }
+    }
+
+    /// The new variable that is the old one, seen from a pair of literals.
+    fn counterpart(
+        &self,
+        was: LiteralIndex,
+        is: LiteralIndex,
+        e: &UpvalueDescription,
+        m: &Matching,
+    ) -> Counterpart {
+        if e.declaration == GONE {
+            return Counterpart::Gone;
+        }
+        if Self::is_environment(self.old, was, e) {
+            let depth = self.new.get(is).level as u16 + 1;
+            return Counterpart::Is(UpvalueDescription { depth, ..e.clone() });
+        }
+        let Some(from) = self.old.ancestor(was, e.depth) else {
+            return Counterpart::Gone;
+        };
+        let Some(to) = m.new_of[from] else {
+            return Counterpart::Gone;
+        };
+        let Some(depth) = self.new.get(is).level.checked_sub(self.new.get(to).level) else {
+            return Counterpart::Gone;
+        };
+        if self.new.ancestor(is, depth as u16) != Some(to) {
+            return Counterpart::Gone;
+        }
+        let name = self.new_name(&e.name, e.top_level);
+        let counts = (
+            self.old.count(from, &e.name, e.top_level),
+            self.new.count(to, &name, e.top_level),
+        );
+        match counts {
+            (_, Some(0)) => Counterpart::Gone,
+            (Some(old), Some(new)) if old != new => Counterpart::Ambiguous,
+            _ => Counterpart::Is(UpvalueDescription {
+                name,
+                depth: depth as u16,
+                ..e.clone()
+            }),
+        }
+    }
+
+    fn literal(
+        &self,
+        was: LiteralIndex,
+        is: LiteralIndex,
+        m: &mut Matching,
+        result: &mut CaptureResult,
+    ) {
+        let old = &self.old.get(was).prototype;
+        let new = self.new.get(is).prototype.clone();
+        let before = match self.manifest.slots.get(&old.id) {
+            Some(slot) => slot.layout.clone(),
+            None => old.upvalues.to_vec(),
+        };
+        let gone = |e: &UpvalueDescription| UpvalueDescription {
+            declaration: GONE,
+            ..e.clone()
+        };
+        let layout: Vec<UpvalueDescription> = before
+            .iter()
+            .map(|e| match self.counterpart(was, is, e, m) {
+                Counterpart::Is(description) => description,
+                Counterpart::Ambiguous | Counterpart::Gone => gone(e),
+            })
+            .collect();
+        let live: Vec<(&UpvalueDescription, Counterpart)> = old
+            .upvalues
+            .iter()
+            .map(|e| (e, self.counterpart(was, is, e, m)))
+            .collect();
+
+        for wanted in &new.upvalues {
+            if let Some(at) = layout.iter().position(|e| same(e, wanted)) {
+                if before[at].in_loop != wanted.in_loop && !wanted.top_level {
+                    self.scope_changed(
+                        is,
+                        wanted,
+                        if wanted.in_loop {
+                            "once per turn of a loop"
+                        } else {
+                            "outside the loop"
+                        },
+                        m,
+                        result,
+                    );
+                }
+                continue;
+            }
+            if Self::is_environment(self.new, is, wanted) {
+                // The environment has a cell of its own.
+                continue;
+            }
+            let known = live
+                .iter()
+                .any(|(_, c)| matches!(c, Counterpart::Is(d) if same(d, wanted)));
+            if !known {
+                // A variable of this name was captured, but it is another one.
+                let namesake = live
+                    .iter()
+                    .find(|(e, _)| self.new_name(&e.name, e.top_level) == wanted.name);
+                match namesake {
+                    Some((_, Counterpart::Ambiguous)) => {
+                        self.ambiguous(is, wanted, m, result);
+                        continue;
+                    }
+                    Some(_) => {
+                        let place = if wanted.top_level {
+                            "at the top level"
+                        } else {
+                            "in another function or block"
+                        };
+                        self.scope_changed(is, wanted, place, m, result);
+                        continue;
+                    }
+                    None => {}
+                }
+            }
+            if wanted.top_level {
+                self.top_level(is, wanted, m, result);
+            } else if self.enclosing(was, is, wanted, m, result) {
+                return;
+            }
+        }
+        result.layouts.insert(new.id.clone(), layout);
+    }
+
+    /// A top-level local that old closures reach through the scope record.
+    fn top_level(
+        &self,
+        is: LiteralIndex,
+        wanted: &UpvalueDescription,
+        m: &mut Matching,
+        result: &mut CaptureResult,
+    ) {
+        let name = &wanted.name;
+        match self
+            .top
+            .variable(name, wanted.declaration)
+            .map(|v| &v.state)
+        {
+            Some(Variable::Existing { cell: Some(_), .. }) if self.manifest.n_runs > 1 => {
+                let reason = format!(
+                    "now uses the top-level local {name}, of which there are several: the main chunk ran {} times",
+                    self.manifest.n_runs
+                );
+                self.refuse(
+                    Code::SeveralRuns,
+                    is,
+                    reason,
+                    "pass the value as an argument or keep it in a table",
+                    m,
+                    result,
+                );
+            }
+            Some(
+                Variable::Existing { cell: Some(_), .. }
+                | Variable::New { .. }
+                | Variable::Revived { .. },
+            ) => {}
+            Some(Variable::Existing { cell: None, .. }) => {
+                let reason = format!(
+                    "now uses the top-level local {name}, whose value was not kept when the main chunk returned"
+                );
+                self.refuse(Code::CellMissing, is, reason, "load the chunk as a module, or capture the variable in a function from the start", m, result);
+            }
+            Some(Variable::Ambiguous) | None => self.ambiguous(is, wanted, m, result),
+        }
+    }
+
+    /// A local of an enclosing function that old closures do not have. True
+    /// if the literal is not the successor of the old one any more.
+    fn enclosing(
+        &self,
+        was: LiteralIndex,
+        is: LiteralIndex,
+        wanted: &UpvalueDescription,
+        m: &mut Matching,
+        result: &mut CaptureResult,
+    ) -> bool {
+        if *self.policy.captures.of(&wanted.name) == Captures::KeepOld {
+            result.warnings.push(format!(
+                "{}: now captures {}; existing closures stay on the old version",
+                self.new.name(is),
+                wanted.name
+            ));
+            self.unpair(was, is, m);
+            return true;
+        }
+        let owner = self
+            .new
+            .ancestor(is, wanted.depth)
+            .map_or_else(|| "?".to_owned(), |at| self.new.name(at));
+        let reason = format!(
+            "now captures {}, a local of {owner}, which existing closures do not have",
+            wanted.name
+        );
+        self.refuse(
+            Code::NewEnclosingCapture,
+            is,
+            reason,
+            "pass it as an argument, or choose captures = \"keep-old\" to leave existing closures on the old version",
+            m,
+            result,
+        );
+        false
+    }
+
+    fn unpair(&self, was: LiteralIndex, is: LiteralIndex, m: &mut Matching) {
+        let inside = |outline: &Outline, root: LiteralIndex| {
+            let mut found = vec![root];
+            let mut at = 0;
+            while at < found.len() {
+                found.extend(&outline.get(found[at]).children);
+                at += 1;
+            }
+            found
+        };
+        for at in inside(self.new, is) {
+            if let Some(was) = m.old_of[at].take() {
+                m.new_of[was] = None;
+            }
+            m.moved[at] = false;
+        }
+        for at in inside(self.old, was) {
+            if let Some(is) = m.new_of[at].take() {
+                m.old_of[is] = None;
+            }
+        }
+    }
+
+    fn scope_changed(
+        &self,
+        is: LiteralIndex,
+        wanted: &UpvalueDescription,
+        place: &str,
+        m: &mut Matching,
+        result: &mut CaptureResult,
+    ) {
+        let reason = format!(
+            "the captured variable {} is declared {place} now: it is not the variable existing closures have",
+            wanted.name
+        );
+        self.refuse(
+            Code::ScopeChanged,
+            is,
+            reason,
+            "keep its declaration where it was, or give the new variable another name",
+            m,
+            result,
+        );
+    }
+
+    fn ambiguous(
+        &self,
+        is: LiteralIndex,
+        wanted: &UpvalueDescription,
+        m: &mut Matching,
+        result: &mut CaptureResult,
+    ) {
+        let reason = format!(
+            "the number of declarations of the captured variable {} changed: which one is meant is not decidable",
+            wanted.name
+        );
+        self.refuse(
+            Code::AmbiguousVariable,
+            is,
+            reason,
+            "give the new variable another name",
+            m,
+            result,
+        );
+    }
+
+    fn refuse(
+        &self,
+        code: Code,
+        is: LiteralIndex,
+        reason: String,
+        remedy: &str,
+        m: &mut Matching,
+        result: &mut CaptureResult,
+    ) {
+        m.refused[is] = true;
+        let literal = self.new.get(is);
+        result.refusals.push(Refusal {
+            code,
+            chunk: self.chunk.clone(),
+            line: literal.line,
+            column: literal.column,
+            function: self.new.name(is),
+            reason,
+            remedy: remedy.to_owned(),
+        });
+    }
+
+    /// Whether a pair captures the same variables in the same order.
+    pub(crate) fn same_captures(&self, was: LiteralIndex, is: LiteralIndex, m: &Matching) -> bool {
+        let (old, new) = (
+            &self.old.get(was).prototype.upvalues,
+            &self.new.get(is).prototype.upvalues,
+        );
+        is == 0
+            || old.len() == new.len()
+                && old
+                    .iter()
+                    .zip(new)
+                    .all(|(e, wanted)| matches!(self.counterpart(was, is, e, m), Counterpart::Is(d) if same(&d, wanted)))
+    }
+}
+
+fn same(a: &UpvalueDescription, b: &UpvalueDescription) -> bool {
+    a.name == b.name
+        && a.depth == b.depth
+        && a.declaration == b.declaration
+        && a.top_level == b.top_level
+}

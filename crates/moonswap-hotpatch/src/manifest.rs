@@ -1,0 +1,106 @@
+//! `ChunkManifest`: what a VM knows about one loaded chunk instance, as plain
+//! data that can be planned against on any thread.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use moonswap_bytecode::prototype::{FunctionId, Prototype, UpvalueDescription};
+
+/// The `declaration` of the scope-record cell that holds the chunk's `_ENV`:
+/// code that used no global before reads the environment through it.
+pub const ENVIRONMENT_CELL: u32 = u32::MAX;
+
+/// A cell of the scope record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CellInfo {
+    /// Source name of the top-level local.
+    pub name: Arc<str>,
+    /// Ordinal among the chunk's top-level declarations of this name, or
+    /// [`ENVIRONMENT_CELL`].
+    pub declaration: u32,
+    /// The cell is there, or the VM can open it on a register of the main
+    /// chunk's running frame.
+    pub present: bool,
+}
+
+/// A slot of the chunk instance.
+#[derive(Clone, Debug)]
+pub struct SlotInfo {
+    /// Its version, from 1.
+    pub version: u32,
+    /// The current prototype.
+    pub current: Arc<Prototype>,
+    /// What each captured-variable index of its closures is; append-only.
+    pub layout: Vec<UpvalueDescription>,
+    /// The path it was created under.
+    pub original_path: FunctionId,
+}
+
+/// What a VM knows about one loaded chunk instance.
+#[derive(Clone, Debug)]
+pub struct ChunkManifest {
+    /// Chunk name as given to `load`, e.g. `@shop.lua`.
+    pub chunk: Arc<str>,
+    /// The main chunk's prototype of the current source.
+    pub main: Arc<Prototype>,
+    /// The current source, if kept. Without it top-level statements cannot be
+    /// compared.
+    pub source: Option<Arc<[u8]>>,
+    /// The scope record.
+    pub cells: Vec<CellInfo>,
+    /// The slots, by the id of their current prototype.
+    pub slots: HashMap<FunctionId, SlotInfo>,
+    /// The main chunk is running.
+    pub main_running: bool,
+    /// How often the main chunk was started.
+    pub n_runs: u32,
+    /// The VM's generation, compared with the patch's `base`.
+    pub generation: u64,
+}
+
+impl ChunkManifest {
+    /// The manifest of a chunk that was just loaded and ran once as a module:
+    /// every literal at version 1, every top-level local with a cell.
+    pub fn fresh(main: Arc<Prototype>, source: Option<Arc<[u8]>>) -> Self {
+        let mut slots = HashMap::new();
+        let mut todo = vec![main.clone()];
+        while let Some(prototype) = todo.pop() {
+            todo.extend(prototype.children.iter().cloned());
+            let info = SlotInfo {
+                version: 1,
+                layout: prototype.upvalues.to_vec(),
+                original_path: prototype.id.clone(),
+                current: prototype.clone(),
+            };
+            slots.insert(prototype.id.clone(), info);
+        }
+        let cells = main
+            .scope
+            .iter()
+            .map(|variable| CellInfo {
+                name: variable.name.clone(),
+                declaration: variable.declaration,
+                present: variable.register.is_some(),
+            })
+            .collect();
+        Self {
+            chunk: main.id.chunk.clone(),
+            main,
+            source,
+            cells,
+            slots,
+            main_running: false,
+            n_runs: 1,
+            generation: 1,
+        }
+    }
+
+    /// The cell of a top-level local. The newest of equal name counts.
+    pub fn cell(&self, name: &str, declaration: u32) -> Option<(u32, &CellInfo)> {
+        let at = self
+            .cells
+            .iter()
+            .rposition(|cell| &*cell.name == name && cell.declaration == declaration)?;
+        Some((at as u32, &self.cells[at]))
+    }
+}

@@ -1,0 +1,536 @@
+//! `plan`: what applying a patch to one chunk instance would do, literal by
+//! literal, and everything a VM needs to do it. A value; nothing is applied
+//! here.
+
+use std::fmt;
+use std::sync::Arc;
+
+use moonswap_bytecode::{CodeHash, FunctionId, Prototype, UpvalueDescription};
+use moonswap_compiler::{CaptureLayout, CompileOptions, compile_ast};
+
+use crate::captures::CaptureCheck;
+use crate::delta::{Delta, Stage};
+use crate::diff::{Matching, match_literals};
+use crate::manifest::{ChunkManifest, ENVIRONMENT_CELL};
+use crate::outline::{LiteralIndex, Outline, path_name};
+use crate::patch::{Patch, shown};
+use crate::policy::Policy;
+use crate::refusal::{Code, Refusal};
+use crate::relayout::{TooLarge, rebuild, upvalues_to_cell};
+use crate::toplevel::{Comparison, TopLevel};
+
+/// What becomes of one literal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ChangeClass {
+    /// The same code at the same lines.
+    Unchanged,
+    /// Only lines or names of locals changed.
+    DebugOnly,
+    /// New code in the existing slot.
+    Swapped,
+    /// The same code under another path, in the existing slot.
+    Moved,
+    /// A new slot.
+    Added,
+    /// No longer in the text; its closures live on.
+    Removed,
+    /// May not be changed like this.
+    Refused,
+}
+
+impl fmt::Display for ChangeClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Unchanged => "unchanged",
+            Self::DebugOnly => "debug-only",
+            Self::Swapped => "swapped",
+            Self::Moved => "moved",
+            Self::Added => "added",
+            Self::Removed => "removed",
+            Self::Refused => "refused",
+        })
+    }
+}
+
+/// One literal of the old or new source.
+#[derive(Clone, Debug)]
+pub struct LiteralChange {
+    /// What becomes of it.
+    pub class: ChangeClass,
+    /// The slot it has: the id of the slot's current prototype.
+    pub old: Option<FunctionId>,
+    /// Its id from now on; the slot is to be known by it.
+    pub new: Option<FunctionId>,
+    /// The prototype to install; `None` for removed ones.
+    pub new_prototype: Option<Arc<Prototype>>,
+    /// Hash of the code before.
+    pub old_hash: Option<CodeHash>,
+    /// Hash of the code after.
+    pub new_hash: Option<CodeHash>,
+    /// Version of the slot now.
+    pub old_version: Option<u32>,
+    /// Line in the new text (in the old one for removed literals).
+    pub line: u32,
+    /// Path without the chunk.
+    pub name: String,
+}
+
+impl LiteralChange {
+    /// Version of the slot after the commit.
+    pub fn new_version(&self) -> Option<u32> {
+        match self.class {
+            ChangeClass::Added => Some(1),
+            ChangeClass::Swapped => self.old_version.map(|v| v + 1),
+            ChangeClass::Removed => None,
+            ChangeClass::Unchanged
+            | ChangeClass::DebugOnly
+            | ChangeClass::Moved
+            | ChangeClass::Refused => self.old_version,
+        }
+    }
+}
+
+/// A top-level statement that changed: most often one that is not going to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotRun {
+    /// Line in the new text.
+    pub line: u32,
+    /// Its first line, shortened.
+    pub text: String,
+    /// What is new about it, or in which way it runs.
+    pub why: String,
+}
+
+/// What applying a patch to one chunk instance would do.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Chunk name as given to `load`.
+    pub chunk: Arc<str>,
+    /// The new text.
+    pub source: Arc<[u8]>,
+    /// The new main chunk, fitted to the captures of existing closures.
+    pub main: Arc<Prototype>,
+    /// All literals of the new source in source order, then the removed ones.
+    pub changes: Vec<LiteralChange>,
+    /// Labels of the whole scope record after the commit: the existing cells
+    /// first (names may have changed), then the new ones.
+    pub cell_labels: Vec<(Arc<str>, u32)>,
+    /// The cells to append: the tail of `cell_labels`. One with the
+    /// declaration [`ENVIRONMENT_CELL`] is the instance's `_ENV`.
+    pub new_cells: Vec<(Arc<str>, u32)>,
+    /// Run first, protected: initialisers of new top-level locals, `run`,
+    /// `reset`. Takes `_ENV` as its captured variable and no arguments.
+    pub delta: Option<Arc<Prototype>>,
+    /// Run after it, protected: added functions put into their fields,
+    /// configuration constants. Takes `_ENV` as its captured variable, the raw
+    /// functions `rawget` and `rawset` as arguments, and returns a table whose
+    /// keys are the fields that were left alone because something stands there.
+    pub define: Option<Arc<Prototype>>,
+    /// What people should know.
+    pub warnings: Vec<String>,
+    /// Top-level statements that `delta` and `define` run; `why` says how.
+    pub runs: Vec<NotRun>,
+    /// Top-level statements that changed and do not run.
+    pub not_run: Vec<NotRun>,
+    /// Why it may not be applied; all reasons.
+    pub refusals: Vec<Refusal>,
+    /// Number of literals that stay as they are.
+    pub n_unchanged: usize,
+    /// Planned only.
+    pub dry: bool,
+}
+
+impl Plan {
+    /// Whether it may not be applied.
+    pub fn is_refused(&self) -> bool {
+        !self.refusals.is_empty()
+    }
+
+    /// Whether applying it would change nothing.
+    pub fn is_empty(&self) -> bool {
+        !self.is_refused()
+            && self
+                .changes
+                .iter()
+                .all(|c| c.class == ChangeClass::Unchanged)
+            && self.new_cells.is_empty()
+            && self.delta.is_none()
+            && self.define.is_none()
+    }
+
+    /// The literals that a commit touches.
+    pub fn touched(&self) -> impl Iterator<Item = &LiteralChange> {
+        self.changes
+            .iter()
+            .filter(|c| c.class != ChangeClass::Unchanged)
+    }
+}
+
+/// Plans a patch against one chunk instance.
+pub fn plan(manifest: &ChunkManifest, patch: &Patch, policy: &Policy) -> Plan {
+    let chunk = shown(&manifest.chunk);
+    let mut refusals = policy.unsupported(&chunk);
+    refusals.extend(addressee(&chunk, manifest, patch, policy));
+
+    let old_text = manifest
+        .source
+        .as_ref()
+        .and_then(|source| Patch::compile(&manifest.chunk, source).ok());
+    let old_main = old_text.as_ref().map_or(&manifest.main, Patch::main);
+    let old = Outline::new(old_main, old_text.as_ref().map(Patch::ast));
+    let new = Outline::new(patch.main(), Some(patch.ast()));
+    let mut matching = match_literals(&chunk, &old, &new, policy);
+    refusals.append(&mut matching.refusals);
+
+    let comparison = Comparison {
+        chunk: chunk.clone(),
+        manifest,
+        policy,
+        old: old_text.as_ref().map(Patch::ast),
+        new: patch.ast(),
+        source: patch.source(),
+        old_source: manifest.source.as_deref().unwrap_or_default(),
+    };
+    let mut top = comparison.run();
+    refusals.append(&mut top.refusals);
+    if old_text.is_none() {
+        top.warnings
+            .push("the old text is not known: top-level statements were not compared".to_owned());
+    }
+
+    let check = CaptureCheck {
+        chunk: chunk.clone(),
+        manifest,
+        policy,
+        old: &old,
+        new: &new,
+        top: &top,
+    };
+    let mut captures = check.run(&mut matching);
+    refusals.append(&mut captures.refusals);
+    let mut changes = classify(manifest, &check, &matching);
+    let layout = CaptureLayout {
+        functions: captures.layouts,
+    };
+    let mut warnings = std::mem::take(&mut top.warnings);
+    warnings.append(&mut captures.warnings);
+    warnings.extend(arity_warnings(&old, &new, &matching));
+    let not_run = std::mem::take(&mut top.not_run);
+    let mut cell_labels = std::mem::take(&mut top.labels);
+
+    let mut built = Built {
+        main: patch.main().clone(),
+        delta: None,
+        define: None,
+    };
+    if refusals.is_empty() {
+        match build(
+            manifest,
+            patch,
+            &layout,
+            &top,
+            &mut cell_labels,
+            &mut changes,
+        ) {
+            Ok(done) => built = done,
+            Err(refusal) => refusals.push(*refusal),
+        }
+    }
+    let new_cells = cell_labels[top.n_old_cells..].to_vec();
+    refusals.sort_by_key(|r| (r.line, r.column, r.code));
+    Plan {
+        chunk: manifest.chunk.clone(),
+        source: patch.source().clone(),
+        main: built.main,
+        n_unchanged: changes
+            .iter()
+            .filter(|c| c.class == ChangeClass::Unchanged)
+            .count(),
+        changes,
+        cell_labels,
+        new_cells,
+        delta: built.delta,
+        define: built.define,
+        warnings,
+        runs: top.runs,
+        not_run,
+        refusals,
+        dry: policy.dry,
+    }
+}
+
+/// Whether the patch is meant for this chunk and generation.
+fn addressee(
+    chunk: &Arc<str>,
+    manifest: &ChunkManifest,
+    patch: &Patch,
+    policy: &Policy,
+) -> Vec<Refusal> {
+    let refuse = |code, reason, remedy: &str| Refusal {
+        code,
+        chunk: chunk.clone(),
+        line: 1,
+        column: 1,
+        function: "patch".into(),
+        reason,
+        remedy: remedy.into(),
+    };
+    let mut found = Vec::new();
+    if *patch.chunk() != manifest.chunk {
+        let reason = format!("the patch is for the chunk {}", shown(patch.chunk()));
+        found.push(refuse(
+            Code::OtherChunk,
+            reason,
+            "compile it under the name the chunk was loaded with",
+        ));
+    }
+    if let Some(base) = policy.base
+        && base != manifest.generation
+    {
+        let reason = format!(
+            "made for generation {base}, but the VM is at generation {}",
+            manifest.generation
+        );
+        found.push(refuse(
+            Code::BaseMismatch,
+            reason,
+            "plan it again against the running program",
+        ));
+    }
+    found
+}
+
+/// The class of each literal; prototypes are those of a fresh load for now.
+fn classify(
+    manifest: &ChunkManifest,
+    check: &CaptureCheck<'_>,
+    m: &Matching,
+) -> Vec<LiteralChange> {
+    let (old, new) = (check.old, check.new);
+    let version = |was: LiteralIndex| {
+        manifest
+            .slots
+            .get(&old.get(was).prototype.id)
+            .map_or(1, |s| s.version)
+    };
+    let mut changes: Vec<LiteralChange> = Vec::with_capacity(new.literals.len());
+    for (is, literal) in new.literals.iter().enumerate() {
+        let was = m.old_of[is];
+        let class = match was {
+            _ if m.refused[is] => ChangeClass::Refused,
+            None => ChangeClass::Added,
+            Some(was) => compare(check, m, was, is),
+        };
+        changes.push(LiteralChange {
+            class,
+            old: was.map(|was| old.get(was).prototype.id.clone()),
+            new: Some(literal.prototype.id.clone()),
+            new_prototype: Some(literal.prototype.clone()),
+            old_hash: was.map(|was| old.get(was).prototype.own_hash),
+            new_hash: Some(literal.prototype.own_hash),
+            old_version: was.map(version),
+            line: literal.line,
+            name: path_name(&literal.prototype),
+        });
+    }
+    for (was, literal) in old.literals.iter().enumerate() {
+        if m.new_of[was].is_none() {
+            changes.push(LiteralChange {
+                class: ChangeClass::Removed,
+                old: Some(literal.prototype.id.clone()),
+                new: None,
+                new_prototype: None,
+                old_hash: Some(literal.prototype.own_hash),
+                new_hash: None,
+                old_version: Some(version(was)),
+                line: literal.line,
+                name: path_name(&literal.prototype),
+            });
+        }
+    }
+    changes
+}
+
+fn compare(
+    check: &CaptureCheck<'_>,
+    m: &Matching,
+    was: LiteralIndex,
+    is: LiteralIndex,
+) -> ChangeClass {
+    let (old, new) = (check.old.get(was), check.new.get(is));
+    // The slots of its children, in order, are part of a version.
+    let same_children = old.children.len() == new.children.len()
+        && old
+            .children
+            .iter()
+            .zip(&new.children)
+            .all(|(a, b)| m.old_of[*b] == Some(*a));
+    let (p, q) = (&old.prototype, &new.prototype);
+    // A moved or renamed literal has another path, which is in its children's
+    // names but not in what it means.
+    if p.own_hash != q.own_hash || !same_children || !check.same_captures(was, is, m) {
+        return ChangeClass::Swapped;
+    }
+    if m.moved[is] || p.id != q.id {
+        return ChangeClass::Moved;
+    }
+    let same_debug = p.debug.lines == q.debug.lines
+        && p.debug.columns == q.debug.columns
+        && p.debug.locals == q.debug.locals
+        && (p.line_defined, p.last_line_defined) == (q.line_defined, q.last_line_defined);
+    if same_debug {
+        ChangeClass::Unchanged
+    } else {
+        ChangeClass::DebugOnly
+    }
+}
+
+fn arity_warnings(old: &Outline, new: &Outline, m: &Matching) -> Vec<String> {
+    let mut found = Vec::new();
+    for is in 1..new.literals.len() {
+        let Some(was) = m.old_of[is] else { continue };
+        let (p, q) = (&old.get(was).prototype, &new.get(is).prototype);
+        if q.n_params < p.n_params && !q.is_vararg {
+            found.push(format!(
+                "{} takes {} parameter{} now, it took {}",
+                new.name(is),
+                q.n_params,
+                plural(q.n_params),
+                p.n_params
+            ));
+        } else if p.is_vararg && !q.is_vararg {
+            found.push(format!("{} takes no varargs any more", new.name(is)));
+        }
+    }
+    found
+}
+
+fn plural(n: u8) -> &'static str {
+    if n == 1 { "" } else { "s" }
+}
+
+struct Built {
+    main: Arc<Prototype>,
+    delta: Option<Arc<Prototype>>,
+    define: Option<Arc<Prototype>>,
+}
+
+/// The cell of the chunk's environment, appended when it is first needed.
+fn environment_cell(manifest: &ChunkManifest, labels: &mut Vec<(Arc<str>, u32)>) -> u32 {
+    if let Some((cell, _)) = manifest.cell("_ENV", ENVIRONMENT_CELL) {
+        return cell;
+    }
+    let at = labels
+        .iter()
+        .rposition(|(name, declaration)| &**name == "_ENV" && *declaration == ENVIRONMENT_CELL);
+    at.unwrap_or_else(|| {
+        labels.push(("_ENV".into(), ENVIRONMENT_CELL));
+        labels.len() - 1
+    }) as u32
+}
+
+/// Compiles what the commit installs.
+fn build(
+    manifest: &ChunkManifest,
+    patch: &Patch,
+    layout: &CaptureLayout,
+    top: &TopLevel,
+    cell_labels: &mut Vec<(Arc<str>, u32)>,
+    changes: &mut [LiteralChange],
+) -> Result<Built, Box<Refusal>> {
+    let refuse = |code, line, column, reason: String, remedy: &str| {
+        let (chunk, function) = (shown(patch.chunk()), "patch".to_owned());
+        Box::new(Refusal {
+            code,
+            chunk,
+            line,
+            column,
+            function,
+            reason,
+            remedy: remedy.to_owned(),
+        })
+    };
+    let failed = |e: moonswap_compiler::CompileError| {
+        refuse(
+            Code::DeltaFailed,
+            e.span.line,
+            e.span.column,
+            e.message,
+            "make the function simpler",
+        )
+    };
+    let cells = top.cells();
+    let options = CompileOptions {
+        layout: Some(layout),
+        cells: Some(&cells),
+        ..CompileOptions::default()
+    };
+    let fitted =
+        compile_ast(patch.chunk(), patch.source(), patch.ast(), options).map_err(failed)?;
+    let mut hashes = std::collections::HashMap::new();
+    let mut todo = vec![patch.main()];
+    while let Some(prototype) = todo.pop() {
+        hashes.insert(&prototype.id, (prototype.own_hash, prototype.deep_hash));
+        todo.extend(&prototype.children);
+    }
+    let main = rebuild(&fitted, &mut |mut prototype: Prototype| {
+        if let Some(list) = layout.functions.get(&prototype.id)
+            && prototype.upvalues.len() > list.len()
+        {
+            let cell_of = |upvalue: &UpvalueDescription| {
+                // What else is handed on is reserved by older versions of
+                // nested literals only; this one never had it.
+                (&*upvalue.name == "_ENV").then(|| environment_cell(manifest, cell_labels))
+            };
+            let environment = prototype.upvalues[list.len()..].iter().find_map(cell_of);
+            prototype = upvalues_to_cell(&prototype, list.len(), environment)?;
+        }
+        for site in &mut prototype.sites {
+            let n = prototype.children[site.child as usize].upvalues.len();
+            site.captures = site.captures.iter().take(n).copied().collect();
+        }
+        // Hashes are those of a fresh load: what a literal means does not
+        // depend on how it reaches its variables.
+        if let Some((own, deep)) = hashes.get(&prototype.id) {
+            (prototype.own_hash, prototype.deep_hash) = (*own, *deep);
+        }
+        Ok(prototype)
+    })
+    .map_err(|TooLarge| {
+        refuse(
+            Code::TooLarge,
+            1,
+            1,
+            "a function is too large to be fitted to existing closures".to_owned(),
+            "split it",
+        )
+    })?;
+
+    let mut by_id = std::collections::HashMap::new();
+    let mut todo = vec![&main];
+    while let Some(prototype) = todo.pop() {
+        by_id.insert(&prototype.id, prototype);
+        todo.extend(&prototype.children);
+    }
+    for change in changes {
+        if let Some(fitted) = change.new.as_ref().and_then(|id| by_id.get(id)) {
+            change.new_prototype = Some(Arc::clone(fitted));
+        }
+    }
+    let delta = Delta {
+        chunk: patch.chunk(),
+        source: patch.source(),
+        actions: &top.actions,
+        options,
+        main: &main,
+    };
+    let (initialise, define) = (
+        delta.compile(Stage::Initialise),
+        delta.compile(Stage::Define),
+    );
+    Ok(Built {
+        delta: initialise.map_err(failed)?,
+        define: define.map_err(failed)?,
+        main,
+    })
+}

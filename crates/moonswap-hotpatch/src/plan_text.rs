@@ -1,0 +1,91 @@
+//! A plan as text: one line per literal, and as one line.
+
+use std::fmt;
+
+use crate::patch::shown;
+use crate::plan::{ChangeClass, Plan};
+use crate::refusal::Refused;
+use crate::report::{Mention, write_line};
+
+impl Plan {
+    /// `shop.lua: price v1 → v2, 1 function`
+    pub fn summary(&self) -> String {
+        let mut out = format!("{}: ", shown(&self.chunk));
+        if self.is_refused() {
+            let n = self.refusals.len();
+            out.push_str(&format!(
+                "refused, {n} reason{}",
+                if n == 1 { "" } else { "s" }
+            ));
+            return out;
+        }
+        let mentions: Vec<Mention<'_>> = self
+            .touched()
+            .map(|c| Mention {
+                id: &c.name,
+                class: c.class,
+                old: c.old_version,
+                new: c.new_version(),
+            })
+            .collect();
+        let written = write_line(&mut out, &mentions);
+        debug_assert!(written.is_ok());
+        out
+    }
+
+    /// The refusals as an error, if there are any.
+    pub fn refused(&self) -> Option<Refused> {
+        self.is_refused().then(|| Refused {
+            refusals: self.refusals.clone(),
+        })
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.summary())?;
+        for change in self.touched() {
+            write!(f, "\n  {:10} {}", change.class, change.name)?;
+            match (change.class, change.old_version, change.new_version()) {
+                (ChangeClass::Swapped, Some(old), Some(new)) => write!(f, " v{old} → v{new}")?,
+                (ChangeClass::Added | ChangeClass::Removed | ChangeClass::Refused, ..) => {}
+                (_, Some(old), _) => write!(f, " v{old}")?,
+                _ => {}
+            }
+            if change.class == ChangeClass::Moved
+                && let Some(old) = &change.old
+                && change.old != change.new
+            {
+                write!(f, ", was {old}")?;
+            }
+            write!(f, " (line {})", change.line)?;
+        }
+        write!(f, "\n  {} unchanged", self.n_unchanged)?;
+        for (name, declaration) in &self.new_cells {
+            if *declaration != crate::manifest::ENVIRONMENT_CELL {
+                write!(f, "\n  new local: {name}")?;
+            }
+        }
+        for statement in &self.runs {
+            write!(
+                f,
+                "\n  runs: line {}: {} ({})",
+                statement.line, statement.text, statement.why
+            )?;
+        }
+        for statement in &self.not_run {
+            write!(
+                f,
+                "\n  not run: line {}: {} ({})",
+                statement.line, statement.text, statement.why
+            )?;
+        }
+        for warning in &self.warnings {
+            write!(f, "\n  warning: {warning}")?;
+        }
+        for refusal in &self.refusals {
+            write!(f, "\n  refusal: {refusal}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,265 @@
+//! `Policy`: how one patch wants to be applied. The names are those of `opts`
+//! in the Lua API, of patch files and of the command line.
+//!
+//! A setting that nothing carries out is refused ([`Code::Unsupported`]),
+//! never ignored.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::refusal::{Code, Refusal};
+
+/// What to do with closures that lack a variable of an enclosing function
+/// which the new code captures.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Captures {
+    /// The patch is refused.
+    #[default]
+    Refuse,
+    /// Old closures stay on the old version; new closures get the new code.
+    KeepOld,
+    /// The variable is nil in old closures.
+    Nil,
+    /// An expression over existing captures gives the value.
+    Expression(String),
+}
+
+/// [`Captures`] for all variables and by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CapturePolicy {
+    /// For variables without an entry of their own.
+    pub all: Captures,
+    /// By variable name.
+    pub by_name: BTreeMap<String, Captures>,
+}
+
+impl CapturePolicy {
+    /// The rule for a variable.
+    pub fn of(&self, name: &str) -> &Captures {
+        self.by_name.get(name).unwrap_or(&self.all)
+    }
+}
+
+/// When the commit may happen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Timing {
+    /// At the next safe point outside non-yieldable natives that call back.
+    #[default]
+    DeferredNative,
+    /// At the next safe point.
+    Immediate,
+    /// When no changed function is active anywhere.
+    Quiescent,
+    /// Only when the host polls.
+    Checkpoint,
+}
+
+/// What to do with coroutines suspended in changed code.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SuspendedPolicy {
+    /// They finish on their version.
+    #[default]
+    Finish,
+    /// Their existence refuses the patch.
+    Refuse,
+    /// They are closed.
+    Close,
+}
+
+/// What to do with running activations of changed code.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StalePolicy {
+    /// They finish on their version.
+    #[default]
+    Finish,
+    /// Live loops move to the new version where provably right.
+    Migrate,
+}
+
+/// Which top-level statement to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunSelector {
+    /// The statement that starts on this line of the new source.
+    Line(u32),
+    /// The statement whose text is this.
+    Text(String),
+}
+
+/// Error budget of a patch on probation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guard {
+    /// More errors than this …
+    pub errors: u32,
+    /// … within this time restore the previous generation.
+    pub within: Duration,
+}
+
+/// All settings of one patch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Plan only.
+    pub dry: bool,
+    /// Old to new name, of literals and top-level locals.
+    pub rename: BTreeMap<String, String>,
+    /// Top-level locals whose initialisers run again.
+    pub reset: Vec<String>,
+    /// Clear fields of removed functions.
+    pub remove: bool,
+    /// Top-level statements to run.
+    pub run: Vec<RunSelector>,
+    /// Update configuration constants (`local MAX = 10` → `20`).
+    pub config: bool,
+    /// New captures of enclosing functions' locals.
+    pub captures: CapturePolicy,
+    /// When to commit.
+    pub timing: Timing,
+    /// Suspended coroutines.
+    pub suspended: SuspendedPolicy,
+    /// Stale activations.
+    pub stale: StalePolicy,
+    /// How long to wait for the moment `timing` asks for.
+    pub deadline: Option<Duration>,
+    /// The generation the patch was made for.
+    pub base: Option<u64>,
+    /// Probation.
+    pub guard: Option<Guard>,
+    /// Who.
+    pub author: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            dry: false,
+            rename: BTreeMap::new(),
+            reset: Vec::new(),
+            remove: false,
+            run: Vec::new(),
+            config: true,
+            captures: CapturePolicy::default(),
+            timing: Timing::default(),
+            suspended: SuspendedPolicy::default(),
+            stale: StalePolicy::default(),
+            deadline: None,
+            base: None,
+            guard: None,
+            author: None,
+            reason: None,
+        }
+    }
+}
+
+impl Policy {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Plan only.
+    #[must_use]
+    pub fn dry(mut self, dry: bool) -> Self {
+        self.dry = dry;
+        self
+    }
+
+    /// `old` is called `new` from now on.
+    #[must_use]
+    pub fn rename(mut self, old: impl Into<String>, new: impl Into<String>) -> Self {
+        self.rename.insert(old.into(), new.into());
+        self
+    }
+
+    /// Runs the initialiser of a top-level local again.
+    #[must_use]
+    pub fn reset(mut self, name: impl Into<String>) -> Self {
+        self.reset.push(name.into());
+        self
+    }
+
+    /// Runs a top-level statement of the new source.
+    #[must_use]
+    pub fn run(mut self, which: RunSelector) -> Self {
+        self.run.push(which);
+        self
+    }
+
+    /// Whether configuration constants are updated.
+    #[must_use]
+    pub fn config(mut self, update: bool) -> Self {
+        self.config = update;
+        self
+    }
+
+    /// The rule for new captures of enclosing functions' locals.
+    #[must_use]
+    pub fn captures(mut self, rule: Captures) -> Self {
+        self.captures.all = rule;
+        self
+    }
+
+    /// When to commit.
+    #[must_use]
+    pub fn timing(mut self, timing: Timing) -> Self {
+        self.timing = timing;
+        self
+    }
+
+    /// The generation the patch was made for.
+    #[must_use]
+    pub fn base(mut self, generation: u64) -> Self {
+        self.base = Some(generation);
+        self
+    }
+
+    /// Who and why, for the audit record.
+    #[must_use]
+    pub fn signed_off(mut self, author: impl Into<String>, reason: impl Into<String>) -> Self {
+        self.author = Some(author.into());
+        self.reason = Some(reason.into());
+        self
+    }
+
+    /// One refusal for each setting that nothing carries out.
+    pub fn unsupported(&self, chunk: &str) -> Vec<Refusal> {
+        let mut found = Vec::new();
+        let mut refuse = |setting: &str, on: bool| {
+            if on {
+                found.push(Refusal {
+                    code: Code::Unsupported,
+                    chunk: chunk.into(),
+                    line: 1,
+                    column: 1,
+                    function: "patch".into(),
+                    reason: format!("policy not supported yet: {setting}"),
+                    remedy: "leave this setting out".into(),
+                });
+            }
+        };
+        let captures = || std::iter::once(&self.captures.all).chain(self.captures.by_name.values());
+        refuse(
+            "captures = \"nil\"",
+            captures().any(|rule| *rule == Captures::Nil),
+        );
+        refuse(
+            "captures = \"expr: …\"",
+            captures().any(|rule| matches!(rule, Captures::Expression(_))),
+        );
+        refuse("remove = true", self.remove);
+        refuse("timing = \"quiescent\"", self.timing == Timing::Quiescent);
+        refuse("timing = \"checkpoint\"", self.timing == Timing::Checkpoint);
+        refuse(
+            "suspended = \"refuse\"",
+            self.suspended == SuspendedPolicy::Refuse,
+        );
+        refuse(
+            "suspended = \"close\"",
+            self.suspended == SuspendedPolicy::Close,
+        );
+        refuse("stale = \"migrate\"", self.stale == StalePolicy::Migrate);
+        refuse("deadline", self.deadline.is_some());
+        refuse("guard", self.guard.is_some());
+        found
+    }
+}

@@ -1,0 +1,124 @@
+//! Why a patch can not be applied: stable codes, places, remedies.
+
+use std::fmt;
+use std::sync::Arc;
+
+macro_rules! codes {
+    ($( $(#[doc = $doc:literal])* $name:ident = $text:literal; )*) => {
+        /// The stable code of a refusal. This table is the reference.
+        ///
+        /// | code | meaning |
+        /// | --- | --- |
+        $( #[doc = concat!("| ", $text, " |", $($doc),*, " |")] )*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Code { $( $(#[doc = $doc])* $name ),* }
+
+        impl Code {
+            /// All codes with their texts and meanings, in order.
+            pub const ALL: &'static [(Code, &'static str, &'static str)] =
+                &[ $( (Code::$name, $text, concat!($($doc),*)) ),* ];
+
+            /// The stable text, e.g. `P003`.
+            pub const fn text(self) -> &'static str {
+                match self { $( Code::$name => $text ),* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// several literals of equal role could be the older version of this one
+    AmbiguousMatch = "P001";
+    /// the same code is found at several places: where it moved to is not decidable
+    AmbiguousMove = "P002";
+    /// captures a local of an enclosing function that existing closures do not have
+    NewEnclosingCapture = "P003";
+    /// a captured variable is declared in another scope now
+    ScopeChanged = "P004";
+    /// the number of declarations of a captured variable's name changed: which one is meant is not decidable
+    AmbiguousVariable = "P005";
+    /// the main chunk ran more than once: the instance has several variables of this name
+    SeveralRuns = "P006";
+    /// the value of a top-level local was not kept
+    CellMissing = "P007";
+    /// a new top-level local cannot be initialised apart from existing ones
+    MixedDeclaration = "P008";
+    /// a new top-level `<close>` local
+    NewToBeClosed = "P009";
+    /// a name in `rename` fits no or several literals or variables
+    RenameNotFound = "P010";
+    /// a name in `reset` fits no top-level local that can be reset
+    ResetNotFound = "P011";
+    /// an entry of `run` fits no or several top-level statements that can run alone
+    RunNotFound = "P012";
+    /// the patch was made for another generation
+    BaseMismatch = "P013";
+    /// the patch is for another chunk
+    OtherChunk = "P014";
+    /// a policy that is not supported
+    Unsupported = "P015";
+    /// the delta chunk cannot be compiled
+    DeltaFailed = "P016";
+    /// a function is too large to be fitted to its older version's captures
+    TooLarge = "P017";
+    /// two literals have the same `--@id`
+    DuplicateStableId = "P018";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+/// One reason why a patch can not be applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Stable code.
+    pub code: Code,
+    /// Chunk as shown to people, e.g. `shop.lua`.
+    pub chunk: Arc<str>,
+    /// Line in the new source (in the old one for what is gone).
+    pub line: u32,
+    /// Column, from 1, in bytes.
+    pub column: u32,
+    /// Function concerned, by path, or `patch`.
+    pub function: String,
+    /// What is wrong.
+    pub reason: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}:{}: {} {}: {}; {}",
+            self.chunk, self.line, self.code, self.function, self.reason, self.remedy
+        )
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// A refused patch, with every reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// All reasons, in source order.
+    pub refusals: Vec<Refusal>,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, refusal) in self.refusals.iter().enumerate() {
+            if i > 0 {
+                f.write_str("\n")?;
+            }
+            refusal.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Refused {}

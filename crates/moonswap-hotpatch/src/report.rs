@@ -1,0 +1,243 @@
+//! `Report`: what was done, with versions and times; prints as one line,
+//! serialises to JSON.
+
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::plan::{ChangeClass, NotRun};
+
+/// How long a patch took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Times {
+    /// Compiling and planning, off the VM's thread.
+    pub prepare: Duration,
+    /// Until the safe point.
+    pub wait: Duration,
+    /// The commit itself.
+    pub pause: Duration,
+}
+
+/// One function of a report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportedFunction {
+    /// Its path without the chunk, e.g. `M.damage / local roll`.
+    pub id: String,
+    /// What happened to it.
+    pub class: ChangeClass,
+    /// Version before, if it was there.
+    pub old: Option<u32>,
+    /// Version after, if it is there.
+    pub new: Option<u32>,
+}
+
+/// What was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Number of the patch, to roll back to before.
+    pub id: u64,
+    /// The VM's generation after it.
+    pub generation: u64,
+    /// Chunk as shown to people.
+    pub chunk: Arc<str>,
+    /// All functions that are not unchanged.
+    pub functions: Vec<ReportedFunction>,
+    /// How many functions are unchanged.
+    pub unchanged: usize,
+    /// What people should know.
+    pub warnings: Vec<String>,
+    /// Top-level statements that changed and did not run.
+    pub not_run: Vec<NotRun>,
+    /// Times.
+    pub times: Times,
+}
+
+impl Report {
+    /// Number of the patch.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// As one JSON object, times in seconds.
+    pub fn to_json(&self) -> String {
+        let mut out = String::new();
+        let _ = write!(
+            out,
+            "{{\"id\":{},\"generation\":{},\"chunk\":",
+            self.id, self.generation
+        );
+        json_string(&mut out, &self.chunk);
+        out.push_str(",\"functions\":[");
+        for (i, function) in self.functions.iter().enumerate() {
+            out.push_str(if i > 0 { ",{\"id\":" } else { "{\"id\":" });
+            json_string(&mut out, &function.id);
+            let _ = write!(out, ",\"class\":\"{}\"", function.class);
+            for (key, version) in [("old", function.old), ("new", function.new)] {
+                match version {
+                    Some(version) => _ = write!(out, ",\"{key}\":{version}"),
+                    None => _ = write!(out, ",\"{key}\":null"),
+                }
+            }
+            out.push('}');
+        }
+        let _ = write!(out, "],\"unchanged\":{},\"warnings\":[", self.unchanged);
+        for (i, warning) in self.warnings.iter().enumerate() {
+            if i > 0 {
+                out.push(',');
+            }
+            json_string(&mut out, warning);
+        }
+        out.push_str("],\"not_run\":[");
+        for (i, statement) in self.not_run.iter().enumerate() {
+            let _ = write!(
+                out,
+                "{}{{\"line\":{},\"text\":",
+                if i > 0 { "," } else { "" },
+                statement.line
+            );
+            json_string(&mut out, &statement.text);
+            out.push_str(",\"why\":");
+            json_string(&mut out, &statement.why);
+            out.push('}');
+        }
+        let Times {
+            prepare,
+            wait,
+            pause,
+        } = self.times;
+        let _ = write!(
+            out,
+            "],\"times\":{{\"prepare\":{:.9},\"wait\":{:.9},\"pause\":{:.9}}}}}",
+            prepare.as_secs_f64(),
+            wait.as_secs_f64(),
+            pause.as_secs_f64()
+        );
+        out
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown: Vec<Mention<'_>> = self
+            .functions
+            .iter()
+            .map(|function| Mention {
+                id: &function.id,
+                class: function.class,
+                old: function.old,
+                new: function.new,
+            })
+            .collect();
+        write!(f, "{}: ", self.chunk)?;
+        write_line(f, &shown)?;
+        let nanos = self.times.pause.as_nanos();
+        match nanos {
+            0..1_000 => write!(f, ", {nanos} ns"),
+            1_000..1_000_000 => write!(f, ", {} µs", nanos / 1_000),
+            _ => write!(f, ", {} ms", nanos / 1_000_000),
+        }
+    }
+}
+
+/// What the one-line form says of one function.
+pub(crate) struct Mention<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) class: ChangeClass,
+    pub(crate) old: Option<u32>,
+    pub(crate) new: Option<u32>,
+}
+
+/// `price v1 → v2, 1 function`: the first few functions and their number.
+/// Literals of which only lines moved are counted, not named.
+pub(crate) fn write_line(f: &mut impl fmt::Write, functions: &[Mention<'_>]) -> fmt::Result {
+    const NAMED: usize = 4;
+    let real: Vec<&Mention<'_>> = functions
+        .iter()
+        .filter(|m| m.class != ChangeClass::DebugOnly)
+        .collect();
+    let n_lines = functions.len() - real.len();
+    // The main chunk is not run again: it is named only when nothing else is.
+    let (mut named, rest): (Vec<&Mention<'_>>, Vec<&Mention<'_>>) =
+        real.into_iter().partition(|m| m.id != "main chunk");
+    if named.is_empty() {
+        named = rest;
+    }
+
+    if named.is_empty() {
+        return match n_lines {
+            0 => f.write_str("nothing changed"),
+            1 => f.write_str("only lines moved, 1 function"),
+            n => write!(f, "only lines moved, {n} functions"),
+        };
+    }
+    for mention in named.iter().take(NAMED) {
+        match (mention.class, mention.old, mention.new) {
+            (_, Some(old), Some(new)) if old != new => {
+                write!(f, "{} v{old} → v{new}, ", mention.id)?
+            }
+            (class, ..) => write!(f, "{} {class}, ", mention.id)?,
+        }
+    }
+    if named.len() > NAMED {
+        f.write_str("…, ")?;
+    }
+    write!(
+        f,
+        "{} function{}",
+        named.len(),
+        if named.len() == 1 { "" } else { "s" }
+    )
+}
+
+fn json_string(out: &mut String, text: &str) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if (c as u32) < 0x20 => _ = write!(out, "\\u{:04x}", c as u32),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_and_json() {
+        let report = Report {
+            id: 3,
+            generation: 4,
+            chunk: "shop.lua".into(),
+            functions: vec![ReportedFunction {
+                id: "price".into(),
+                class: ChangeClass::Swapped,
+                old: Some(1),
+                new: Some(2),
+            }],
+            unchanged: 1,
+            warnings: vec!["a \"b\"\n".into()],
+            not_run: vec![],
+            times: Times {
+                pause: Duration::from_micros(38),
+                ..Times::default()
+            },
+        };
+        assert_eq!(
+            report.to_string(),
+            "shop.lua: price v1 → v2, 1 function, 38 µs"
+        );
+        assert_eq!(
+            report.to_json(),
+            "{\"id\":3,\"generation\":4,\"chunk\":\"shop.lua\",\"functions\":[{\"id\":\"price\",\"class\":\"swapped\",\
+             \"old\":1,\"new\":2}],\"unchanged\":1,\"warnings\":[\"a \\\"b\\\"\\n\"],\"not_run\":[],\
+             \"times\":{\"prepare\":0.000000000,\"wait\":0.000000000,\"pause\":0.000038000}}"
+        );
+    }
+}

@@ -1,0 +1,161 @@
+//! Questions about top-level statements: what one defines, what is assigned,
+//! which of two lists correspond. Pure functions of the syntax tree.
+
+use moonswap_compiler::syntax::ast::{Ast, Expr, ExprId, Statement, StatementKind, UnaryOp};
+
+use crate::outline::symbol_text;
+
+/// The statements of the main chunk.
+pub(crate) fn statements(ast: &Ast) -> &[Statement] {
+    ast.functions
+        .last()
+        .map_or(&[], |main| &main.body.statements)
+}
+
+/// The target of a statement that does nothing but put one function into a
+/// global or a field.
+pub(crate) fn definition(ast: &Ast, kind: &StatementKind) -> Option<ExprId> {
+    let target = match kind {
+        StatementKind::Function { target, .. } => *target,
+        StatementKind::Assign { targets, values } => match (&targets[..], &values[..]) {
+            ([target], [value])
+                if matches!(ast.exprs.get(value.0 as usize), Some(Expr::Function(_))) =>
+            {
+                *target
+            }
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let mut at = target;
+    loop {
+        match ast.exprs.get(at.0 as usize)? {
+            Expr::Name(_) => return Some(target),
+            Expr::Field { object, .. } => at = *object,
+            _ => return None,
+        }
+    }
+}
+
+/// A chain of names and fields as written.
+pub(crate) fn target_text(ast: &Ast, target: ExprId) -> String {
+    let mut parts = Vec::new();
+    let mut at = target;
+    while let Some(Expr::Field { object, name }) = ast.exprs.get(at.0 as usize) {
+        parts.push(symbol_text(ast, *name));
+        at = *object;
+    }
+    if let Some(Expr::Name(name)) = ast.exprs.get(at.0 as usize) {
+        parts.push(symbol_text(ast, *name));
+    }
+    parts.reverse();
+    parts.join(".")
+}
+
+pub(crate) fn is_constant(ast: &Ast, expr: ExprId) -> bool {
+    match ast.exprs.get(expr.0 as usize) {
+        Some(
+            Expr::Nil
+            | Expr::True
+            | Expr::False
+            | Expr::Integer(_)
+            | Expr::Float(_)
+            | Expr::String(_),
+        ) => true,
+        Some(Expr::Unary {
+            op: UnaryOp::Negate,
+            operand,
+        }) => {
+            matches!(
+                ast.exprs.get(operand.0 as usize),
+                Some(Expr::Integer(_) | Expr::Float(_))
+            )
+        }
+        _ => false,
+    }
+}
+
+/// Whether a name stands on the left of an assignment anywhere: by name only,
+/// so a namesake in an inner scope counts too, which errs on the safe side.
+pub(crate) fn assigned(ast: &Ast, name: &str) -> bool {
+    fn block(ast: &Ast, name: &str, list: &[Statement]) -> bool {
+        list.iter().any(|s| match &s.kind {
+            StatementKind::Assign { targets, .. } => targets.iter().any(|t| is_name(ast, *t, name)),
+            StatementKind::Function { target, .. } => is_name(ast, *target, name),
+            StatementKind::Do(b) => block(ast, name, &b.statements),
+            StatementKind::While { body, .. }
+            | StatementKind::Repeat { body, .. }
+            | StatementKind::NumericFor { body, .. }
+            | StatementKind::GenericFor { body, .. } => block(ast, name, &body.statements),
+            StatementKind::If { arms, otherwise } => {
+                arms.iter().any(|(_, b)| block(ast, name, &b.statements))
+                    || otherwise
+                        .as_ref()
+                        .is_some_and(|b| block(ast, name, &b.statements))
+            }
+            StatementKind::Local { .. }
+            | StatementKind::LocalFunction { .. }
+            | StatementKind::Call(_)
+            | StatementKind::Goto(_)
+            | StatementKind::Label(_)
+            | StatementKind::Break
+            | StatementKind::Return(_) => false,
+        })
+    }
+    fn is_name(ast: &Ast, expr: ExprId, name: &str) -> bool {
+        matches!(ast.exprs.get(expr.0 as usize), Some(Expr::Name(s)) if *symbol_text(ast, *s) == *name)
+    }
+    ast.functions
+        .iter()
+        .any(|f| block(ast, name, &f.body.statements))
+}
+
+/// The positions of what is only in the one or only in the other list, by
+/// longest common subsequence.
+pub(crate) fn unmatched(
+    was: &[(usize, Vec<u8>)],
+    is: &[(usize, Vec<u8>)],
+) -> (Vec<usize>, Vec<usize>) {
+    let prefix = was.iter().zip(is).take_while(|(a, b)| a.1 == b.1).count();
+    let (was, is) = (&was[prefix..], &is[prefix..]);
+    let suffix = was
+        .iter()
+        .rev()
+        .zip(is.iter().rev())
+        .take_while(|(a, b)| a.1 == b.1)
+        .count();
+    let (was, is) = (&was[..was.len() - suffix], &is[..is.len() - suffix]);
+    // Beyond this a table of lengths is not worth it: all are listed.
+    if was.len().saturating_mul(is.len()) > 4_000_000 {
+        return (
+            was.iter().map(|s| s.0).collect(),
+            is.iter().map(|s| s.0).collect(),
+        );
+    }
+    let width = is.len() + 1;
+    let mut length = vec![0u32; (was.len() + 1) * width];
+    for i in (0..was.len()).rev() {
+        for j in (0..is.len()).rev() {
+            length[i * width + j] = if was[i].1 == is[j].1 {
+                length[(i + 1) * width + j + 1] + 1
+            } else {
+                length[(i + 1) * width + j].max(length[i * width + j + 1])
+            };
+        }
+    }
+    let (mut i, mut j, mut gone, mut come) = (0, 0, Vec::new(), Vec::new());
+    while i < was.len() || j < is.len() {
+        if i < was.len() && j < is.len() && was[i].1 == is[j].1 {
+            (i, j) = (i + 1, j + 1);
+        } else if j == is.len()
+            || i < was.len() && length[(i + 1) * width + j] >= length[i * width + j + 1]
+        {
+            gone.push(was[i].0);
+            i += 1;
+        } else {
+            come.push(is[j].0);
+            j += 1;
+        }
+    }
+    (gone, come)
+}

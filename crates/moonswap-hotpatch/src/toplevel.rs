@@ -1,0 +1,641 @@
+//! The main chunk is not run again: what became of each of its top-level
+//! locals and statements, and which of them run in the delta chunk.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use moonswap_compiler::Span;
+use moonswap_compiler::syntax::ast::{Ast, Attribute, Expr, Statement, StatementKind};
+
+use crate::manifest::ChunkManifest;
+use crate::outline::symbol_text;
+use crate::plan::NotRun;
+use crate::policy::{Policy, RunSelector};
+use crate::refusal::{Code, Refusal};
+use crate::shape;
+use crate::statements::{assigned, definition, is_constant, statements, target_text, unmatched};
+
+/// What a top-level local of the new source is to the running chunk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Variable {
+    /// A variable of the old source, with its cell if it is there.
+    Existing { cell: Option<u32> },
+    /// New: a cell is appended to the scope record.
+    New { cell: u32 },
+    /// Not in the old source, but a version before it had it: keeps its value.
+    Revived { cell: u32 },
+    /// Declared a different number of times now.
+    Ambiguous,
+}
+
+/// A top-level local as written.
+#[derive(Clone, Debug)]
+pub(crate) struct Declared {
+    pub(crate) name: Arc<str>,
+    pub(crate) declaration: u32,
+    /// Position of its statement in the main chunk.
+    pub(crate) statement: usize,
+    attribute: Attribute,
+    span: Span,
+    /// Position among the names of its statement.
+    index: usize,
+    initialiser: Initialiser,
+    pub(crate) state: Variable,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Initialiser {
+    shape: Vec<u8>,
+    /// A literal number, string, boolean or nil.
+    constant: bool,
+    /// Its own value, not a part of a multiple result.
+    paired: bool,
+    /// There is nothing to run.
+    absent: bool,
+}
+
+/// What the delta chunk does with a top-level statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Runs before the commit: an initialiser or a statement chosen by `run`.
+    Run,
+    /// Of a multiple declaration, only these names (by position).
+    RunNames(Vec<usize>),
+    /// A function put into a field if the field is nil.
+    Define,
+    /// A configuration constant is stored.
+    Configure,
+}
+
+/// The comparison of two main chunks.
+#[derive(Debug, Default)]
+pub(crate) struct TopLevel {
+    variables: Vec<Declared>,
+    /// By position in the new main chunk.
+    pub(crate) actions: HashMap<usize, Action>,
+    /// The scope record as it is to be labelled.
+    pub(crate) labels: Vec<(Arc<str>, u32)>,
+    /// How many labels stand for cells that are there.
+    pub(crate) n_old_cells: usize,
+    pub(crate) not_run: Vec<NotRun>,
+    pub(crate) warnings: Vec<String>,
+    /// What the delta chunks run.
+    pub(crate) runs: Vec<NotRun>,
+    pub(crate) refusals: Vec<Refusal>,
+}
+
+impl TopLevel {
+    /// The top-level local of that name and ordinal.
+    pub(crate) fn variable(&self, name: &str, declaration: u32) -> Option<&Declared> {
+        self.variables
+            .iter()
+            .find(|v| &*v.name == name && v.declaration == declaration)
+    }
+
+    /// All cells that code of the new source may use.
+    pub(crate) fn cells(&self) -> HashMap<(Arc<str>, u32), u32> {
+        let cell = |state: &Variable| match state {
+            Variable::Existing { cell } => *cell,
+            Variable::New { cell } | Variable::Revived { cell } => Some(*cell),
+            Variable::Ambiguous => None,
+        };
+        self.variables
+            .iter()
+            .filter_map(|v| Some(((v.name.clone(), v.declaration), cell(&v.state)?)))
+            .collect()
+    }
+}
+
+/// Everything that is compared.
+pub(crate) struct Comparison<'a> {
+    pub(crate) chunk: Arc<str>,
+    pub(crate) manifest: &'a ChunkManifest,
+    pub(crate) policy: &'a Policy,
+    pub(crate) old: Option<&'a Ast>,
+    pub(crate) new: &'a Ast,
+    pub(crate) source: &'a [u8],
+    pub(crate) old_source: &'a [u8],
+}
+
+impl Comparison<'_> {
+    pub(crate) fn run(&self) -> TopLevel {
+        let mut top = TopLevel {
+            variables: declarations(self.new),
+            labels: self
+                .manifest
+                .cells
+                .iter()
+                .map(|c| (c.name.clone(), c.declaration))
+                .collect(),
+            n_old_cells: self.manifest.cells.len(),
+            ..TopLevel::default()
+        };
+        let old = self
+            .old
+            .map(declarations)
+            .unwrap_or_else(|| self.declared_by_prototype());
+        self.variables(&old, &mut top);
+        if let Some(ast) = self.old {
+            self.defines(ast, &mut top);
+            self.others(ast, &mut top);
+        }
+        self.selected(&mut top);
+        top.not_run.sort_by_key(|n| n.line);
+        for (at, action) in &top.actions {
+            let why = match action {
+                Action::Run => "once",
+                Action::RunNames(_) => "the new names only",
+                Action::Define => "if nothing stands there",
+                Action::Configure => "configuration",
+            };
+            let span = statements(self.new)[*at].span;
+            top.runs.push(NotRun {
+                line: span.line,
+                text: self.text(self.source, span),
+                why: why.into(),
+            });
+        }
+        top.runs
+            .sort_by(|a, b| (a.line, &a.text).cmp(&(b.line, &b.text)));
+        top
+    }
+
+    /// Without a text, the prototype knows the variables but no initialisers.
+    fn declared_by_prototype(&self) -> Vec<Declared> {
+        let declared = |v: &moonswap_bytecode::ScopeVariable| Declared {
+            name: v.name.clone(),
+            declaration: v.declaration,
+            statement: usize::MAX,
+            attribute: Attribute::None,
+            span: Span::default(),
+            index: 0,
+            initialiser: Initialiser::default(),
+            state: Variable::Ambiguous,
+        };
+        self.manifest.main.scope.iter().map(declared).collect()
+    }
+
+    fn variables(&self, old: &[Declared], top: &mut TopLevel) {
+        let old_name = |new: &str| {
+            let renamed = self
+                .policy
+                .rename
+                .iter()
+                .find(|(_, to)| to.as_str() == new)
+                .map(|(from, _)| from.as_str());
+            renamed
+                .filter(|from| old.iter().any(|v| &*v.name == *from))
+                .unwrap_or(new)
+                .to_owned()
+        };
+        let mut variables = std::mem::take(&mut top.variables);
+        let n_new: HashMap<Arc<str>, usize> = variables.iter().fold(HashMap::new(), |mut n, v| {
+            *n.entry(v.name.clone()).or_insert(0) += 1;
+            n
+        });
+        let mut used = vec![false; old.len()];
+        for variable in &mut variables {
+            let name = old_name(&variable.name);
+            let n_old = old.iter().filter(|v| *v.name == *name).count();
+            let was = old
+                .iter()
+                .position(|v| *v.name == *name && v.declaration == variable.declaration);
+            let cell = self
+                .manifest
+                .cell(&name, variable.declaration)
+                .filter(|(_, c)| c.present)
+                .map(|(at, _)| at);
+            let folded = |was: usize| {
+                old[was].attribute == Attribute::Const
+                    && old[was].initialiser.constant
+                    && old[was].initialiser.paired
+            };
+            variable.state = match was {
+                Some(was) if n_old == n_new[&variable.name] => {
+                    used[was] = true;
+                    if let (Some(cell), true) = (cell, *name != *variable.name) {
+                        top.labels[cell as usize] = (variable.name.clone(), variable.declaration);
+                    }
+                    if cell.is_none() && folded(was) && variable.attribute != Attribute::Const {
+                        // It was a constant without a cell: now it needs one.
+                        self.append(variable, top)
+                    } else {
+                        self.initialiser(&old[was], variable, cell, top);
+                        Variable::Existing { cell }
+                    }
+                }
+                _ if n_old > 0 => {
+                    for (at, v) in old.iter().enumerate() {
+                        used[at] |= *v.name == *name;
+                    }
+                    if was.is_none() {
+                        let text = self.text(self.source, variable.span);
+                        top.not_run.push(NotRun {
+                            line: variable.span.line,
+                            text,
+                            why: "another declaration of a name that was there".into(),
+                        });
+                    }
+                    Variable::Ambiguous
+                }
+                _ => match cell {
+                    Some(cell) => {
+                        top.warnings.push(format!(
+                            "local {} is back: it keeps the value it had",
+                            variable.name
+                        ));
+                        Variable::Revived { cell }
+                    }
+                    None => self.append(variable, top),
+                },
+            };
+        }
+        for (at, was) in old.iter().enumerate() {
+            if used[at] {
+                continue;
+            }
+            let twin = variables.iter().find(|v| {
+                matches!(v.state, Variable::New { .. })
+                    && !v.initialiser.absent
+                    && v.initialiser == was.initialiser
+                    && v.statement == was.statement
+            });
+            match twin {
+                Some(v) => top.warnings.push(format!(
+                    "local {} removed and {} added: looks like a rename; rename = {{ {} = \"{}\" }} carries the value over",
+                    was.name, v.name, was.name, v.name
+                )),
+                None => top.warnings.push(format!("local {} removed: closures that captured it keep it", was.name)),
+            }
+        }
+        top.variables = variables;
+        self.partial(top);
+    }
+
+    fn append(&self, variable: &Declared, top: &mut TopLevel) -> Variable {
+        let cell = top.labels.len() as u32;
+        top.labels
+            .push((variable.name.clone(), variable.declaration));
+        if variable.attribute == Attribute::Close {
+            self.refuse(
+                top,
+                Code::NewToBeClosed,
+                variable.span,
+                format!(
+                    "the top-level local {} is to be closed, but the main chunk is not run again",
+                    variable.name
+                ),
+                "declare it without <close>",
+            );
+        } else if !variable.initialiser.absent {
+            self.run_name(variable, top);
+        }
+        Variable::New { cell }
+    }
+
+    fn run_name(&self, variable: &Declared, top: &mut TopLevel) {
+        let action = top
+            .actions
+            .entry(variable.statement)
+            .or_insert(Action::RunNames(Vec::new()));
+        if let Action::RunNames(names) = action {
+            names.push(variable.index);
+        }
+    }
+
+    /// Declarations of which only some names run: possible if values and
+    /// names pair up.
+    fn partial(&self, top: &mut TopLevel) {
+        let body = statements(self.new);
+        let mut refusals = Vec::new();
+        for (at, action) in &mut top.actions {
+            let Action::RunNames(names) = action else {
+                continue;
+            };
+            match &body[*at].kind {
+                StatementKind::Local { names: all, .. } if names.len() < all.len() => {
+                    let paired = top
+                        .variables
+                        .iter()
+                        .filter(|v| v.statement == *at)
+                        .all(|v| v.initialiser.paired || v.initialiser.absent);
+                    if !paired {
+                        refusals.push(*at);
+                    }
+                }
+                _ => *action = Action::Run,
+            }
+        }
+        refusals.sort_unstable();
+        for at in refusals {
+            top.actions.remove(&at);
+            let reason = "declares new and existing top-level locals from one value".to_owned();
+            self.refuse(
+                top,
+                Code::MixedDeclaration,
+                body[at].span,
+                reason,
+                "declare the new ones in a statement of their own",
+            );
+        }
+    }
+
+    fn initialiser(&self, was: &Declared, is: &Declared, cell: Option<u32>, top: &mut TopLevel) {
+        let reset = self.policy.reset.iter().any(|name| **name == *is.name);
+        if reset {
+            if cell.is_some() && !is.initialiser.absent && is.attribute != Attribute::Close {
+                self.run_name(is, top);
+            } else {
+                let reason = format!(
+                    "the top-level local {} has no initialiser or no kept value to reset",
+                    is.name
+                );
+                self.refuse(
+                    top,
+                    Code::ResetNotFound,
+                    is.span,
+                    reason,
+                    "take it out of `reset`",
+                );
+            }
+            return;
+        }
+        if was.statement == usize::MAX || was.initialiser == is.initialiser {
+            return;
+        }
+        let folded = is.attribute == Attribute::Const && is.initialiser.constant;
+        if folded {
+            // Functions have the value in their code.
+            return;
+        }
+        let constants = was.initialiser.constant
+            && is.initialiser.constant
+            && was.initialiser.paired
+            && is.initialiser.paired;
+        let never_assigned =
+            || self.old.is_some_and(|a| !assigned(a, &was.name)) && !assigned(self.new, &is.name);
+        let single = matches!(&statements(self.new)[is.statement].kind, StatementKind::Local { names, .. } if names.len() == 1);
+        let mut why = "initialiser changed";
+        if constants && never_assigned() {
+            if self.policy.config && cell.is_some() && single {
+                top.actions.insert(is.statement, Action::Configure);
+                return;
+            }
+            why = if self.policy.config {
+                "configuration whose variable was not kept"
+            } else {
+                "configuration left alone"
+            };
+        }
+        let text = self.text(self.source, self.statement_span(is));
+        top.not_run.push(NotRun {
+            line: is.span.line,
+            text,
+            why: why.to_owned(),
+        });
+    }
+
+    fn statement_span(&self, variable: &Declared) -> Span {
+        statements(self.new)
+            .get(variable.statement)
+            .map_or(variable.span, |s| s.span)
+    }
+
+    /// `function M.f` and the like: added ones run, removed ones are reported.
+    fn defines(&self, old: &Ast, top: &mut TopLevel) {
+        let targets = |ast: &Ast| -> Vec<(usize, Vec<u8>)> {
+            let all = statements(ast).iter().enumerate();
+            all.filter_map(|(at, s)| Some((at, shape::expression(ast, definition(ast, &s.kind)?))))
+                .collect()
+        };
+        let (was, is) = (targets(old), targets(self.new));
+        let renamed: Vec<&str> = self.policy.rename.values().map(String::as_str).collect();
+        for (at, target) in &is {
+            let known = was.iter().any(|(_, t)| t == target);
+            if !known {
+                let text = self.text(self.source, statements(self.new)[*at].span);
+                // A renamed function is not put anywhere: only its code goes on.
+                let target = definition(self.new, &statements(self.new)[*at].kind)
+                    .map(|t| target_text(self.new, t));
+                if renamed
+                    .iter()
+                    .any(|name| Some(name.replace(':', ".")) == target)
+                {
+                    top.not_run.push(NotRun {
+                        line: statements(self.new)[*at].span.line,
+                        text,
+                        why: "renamed: the field keeps its old name".into(),
+                    });
+                } else {
+                    top.actions.insert(*at, Action::Define);
+                }
+            }
+        }
+        for (at, target) in &was {
+            if !is.iter().any(|(_, t)| t == target) {
+                let text = self.text(self.old_source, statements(old)[*at].span);
+                top.warnings
+                    .push(format!("removed: {text}: the field stays"));
+            }
+        }
+    }
+
+    /// Statements other than declarations and definitions.
+    fn others(&self, old: &Ast, top: &mut TopLevel) {
+        let list = |ast: &Ast| -> Vec<(usize, Vec<u8>)> {
+            let all = statements(ast).iter().enumerate();
+            let other = |kind: &StatementKind| {
+                !matches!(
+                    kind,
+                    StatementKind::Local { .. } | StatementKind::LocalFunction { .. }
+                ) && definition(ast, kind).is_none()
+            };
+            all.filter(|(_, s)| other(&s.kind))
+                .map(|(at, s)| (at, shape::statement(ast, &s.kind)))
+                .collect()
+        };
+        let (was, is) = (list(old), list(self.new));
+        let (gone, come) = unmatched(&was, &is);
+        let n_gone = gone.len();
+        for (i, at) in come.into_iter().enumerate() {
+            let span = statements(self.new)[at].span;
+            let why = if i < n_gone { "changed" } else { "added" };
+            top.not_run.push(NotRun {
+                line: span.line,
+                text: self.text(self.source, span),
+                why: why.into(),
+            });
+        }
+        for at in gone {
+            let span = statements(old)[at].span;
+            top.warnings.push(format!(
+                "no longer in the text, its effect stays: {}",
+                self.text(self.old_source, span)
+            ));
+        }
+    }
+
+    /// `run`, and the names in `reset` that fit nothing.
+    fn selected(&self, top: &mut TopLevel) {
+        let body = statements(self.new);
+        for selector in &self.policy.run {
+            let fits = |s: &Statement| match selector {
+                RunSelector::Line(line) => s.span.line == *line,
+                RunSelector::Text(text) => {
+                    let own = self
+                        .source
+                        .get(s.span.start as usize..s.span.end as usize)
+                        .unwrap_or_default();
+                    String::from_utf8_lossy(own).trim() == text.trim()
+                }
+            };
+            let found: Vec<usize> = (0..body.len()).filter(|at| fits(&body[*at])).collect();
+            let alone = |kind: &StatementKind| {
+                !matches!(
+                    kind,
+                    StatementKind::Return(_)
+                        | StatementKind::Goto(_)
+                        | StatementKind::Label(_)
+                        | StatementKind::Local { .. }
+                        | StatementKind::LocalFunction { .. }
+                )
+            };
+            match found[..] {
+                [at] if alone(&body[at].kind) => {
+                    top.actions.insert(at, Action::Run);
+                    let line = body[at].span.line;
+                    let text = self.text(self.source, body[at].span);
+                    top.not_run.retain(|n| n.line != line || n.text != text);
+                }
+                _ => {
+                    let what = match selector {
+                        RunSelector::Line(line) => format!("line {line}"),
+                        RunSelector::Text(text) => format!("`{text}`"),
+                    };
+                    let n = found.len();
+                    let reason = format!(
+                        "run = {what}: {n} top-level statements fit, and exactly one that can run alone has to"
+                    );
+                    self.refuse(
+                        top,
+                        Code::RunNotFound,
+                        Span {
+                            line: 1,
+                            column: 1,
+                            ..Span::default()
+                        },
+                        reason,
+                        "name one statement that is no declaration, label or return",
+                    );
+                }
+            }
+        }
+        for name in &self.policy.reset {
+            if !top.variables.iter().any(|v| *v.name == **name) {
+                let reason = format!("reset of \"{name}\": there is no such top-level local");
+                self.refuse(
+                    top,
+                    Code::ResetNotFound,
+                    Span {
+                        line: 1,
+                        column: 1,
+                        ..Span::default()
+                    },
+                    reason,
+                    "name a top-level local of the new source",
+                );
+            }
+        }
+    }
+
+    fn refuse(&self, top: &mut TopLevel, code: Code, span: Span, reason: String, remedy: &str) {
+        top.refusals.push(Refusal {
+            code,
+            chunk: self.chunk.clone(),
+            line: span.line,
+            column: span.column,
+            function: "main chunk".into(),
+            reason,
+            remedy: remedy.into(),
+        });
+    }
+
+    /// The first line of a statement, shortened.
+    fn text(&self, source: &[u8], span: Span) -> String {
+        const SHOWN: usize = 60;
+        let bytes = source
+            .get(span.start as usize..span.end as usize)
+            .unwrap_or_default();
+        let text = String::from_utf8_lossy(bytes);
+        let line = text.lines().next().unwrap_or_default().trim();
+        match line.char_indices().nth(SHOWN) {
+            Some((cut, _)) => format!("{}…", &line[..cut]),
+            None if text.trim().len() > line.len() => format!("{line} …"),
+            None => line.to_owned(),
+        }
+    }
+}
+
+fn declarations(ast: &Ast) -> Vec<Declared> {
+    let mut found: Vec<Declared> = Vec::new();
+    let mut add = |symbol, attribute, span, statement, index, initialiser| {
+        let name = symbol_text(ast, symbol);
+        let declaration = found.iter().filter(|v| v.name == name).count() as u32;
+        found.push(Declared {
+            name,
+            declaration,
+            statement,
+            attribute,
+            span,
+            index,
+            initialiser,
+            state: Variable::Ambiguous,
+        });
+    };
+    for (at, statement) in statements(ast).iter().enumerate() {
+        match &statement.kind {
+            StatementKind::Local { names, values } => {
+                let open = values.last().is_some_and(|v| {
+                    matches!(
+                        ast.exprs.get(v.0 as usize),
+                        Some(Expr::Call { .. } | Expr::MethodCall { .. } | Expr::Vararg)
+                    )
+                });
+                for (i, (name, attribute, span)) in names.iter().enumerate() {
+                    let last_shared = open && names.len() > values.len() && i + 1 >= values.len();
+                    let initialiser = match values.get(i) {
+                        _ if last_shared => Initialiser {
+                            shape: shape::expressions(ast, values),
+                            ..Initialiser::default()
+                        },
+                        Some(value) => Initialiser {
+                            shape: shape::expression(ast, *value),
+                            constant: is_constant(ast, *value),
+                            paired: true,
+                            absent: false,
+                        },
+                        None => Initialiser {
+                            absent: true,
+                            constant: true,
+                            paired: true,
+                            shape: vec![0],
+                        },
+                    };
+                    add(*name, *attribute, *span, at, i, initialiser);
+                }
+            }
+            StatementKind::LocalFunction {
+                name, name_span, ..
+            } => {
+                let initialiser = Initialiser {
+                    shape: vec![7],
+                    paired: true,
+                    ..Initialiser::default()
+                };
+                add(*name, Attribute::None, *name_span, at, 0, initialiser);
+            }
+            _ => {}
+        }
+    }
+    found
+}

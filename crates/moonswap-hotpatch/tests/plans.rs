@@ -1,0 +1,421 @@
+//! (old, new) → plan: the text of every plan in `tests/plans/*.txt`, and laws
+//! over all of them. `UPDATE=1` rewrites the expected plans.
+//!
+//! A file has the sections `--- old`, `--- new`, `--- policy` (may be absent)
+//! and `--- plan`. Policy lines: `rename a b`, `reset x`, `run 3`, `run text …`,
+//! `config off`, `captures keep-old`, `base 7`, … and `chunk …` settings
+//! `runs 2`, `lost x` (the cell of x is not there), `stripped`, `via` + text of
+//! an intermediate version in a `--- via` section.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use moonswap_bytecode::prototype::{Capture, Constant, Prototype};
+use moonswap_bytecode::{OpCode, OperandKind};
+use moonswap_hotpatch::*;
+
+const CHUNK: &str = "@shop.lua";
+
+#[derive(Default)]
+struct Case {
+    old: String,
+    via: Option<String>,
+    new: String,
+    policy: String,
+    plan: String,
+}
+
+fn parse(text: &str) -> Case {
+    let mut case = Case::default();
+    let mut section = String::new();
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix("--- ") {
+            section = name.trim().to_owned();
+            if section == "via" {
+                case.via = Some(String::new());
+            }
+            continue;
+        }
+        let target = match section.as_str() {
+            "old" => &mut case.old,
+            "via" => case.via.get_or_insert_default(),
+            "new" => &mut case.new,
+            "policy" => &mut case.policy,
+            "plan" => &mut case.plan,
+            other => panic!("unknown section {other}"),
+        };
+        target.push_str(line);
+        target.push('\n');
+    }
+    case
+}
+
+fn compile(source: &str) -> Patch {
+    Patch::compile(CHUNK, source.as_bytes()).expect("compiles")
+}
+
+fn manifest(source: &str) -> ChunkManifest {
+    let patch = compile(source);
+    ChunkManifest::fresh(patch.main().clone(), Some(patch.source().clone()))
+}
+
+/// What a VM does with a plan, as far as the manifest shows it.
+fn commit(manifest: &mut ChunkManifest, plan: &Plan) {
+    assert!(!plan.is_refused(), "{plan}");
+    let mut slots = std::collections::HashMap::new();
+    for change in &plan.changes {
+        let Some(id) = change.new.clone() else {
+            continue;
+        };
+        let prototype = change.new_prototype.clone().expect("a prototype");
+        let mut slot = match change.old.as_ref().and_then(|old| manifest.slots.get(old)) {
+            Some(slot) => slot.clone(),
+            None => SlotInfo {
+                version: 1,
+                layout: prototype.upvalues.to_vec(),
+                original_path: id.clone(),
+                current: prototype.clone(),
+            },
+        };
+        slot.version = change.new_version().expect("a version");
+        if change.class != ChangeClass::Unchanged {
+            slot.current = prototype;
+        }
+        let layout = slot.current.upvalues.to_vec();
+        assert!(
+            layout.len() == slot.layout.len(),
+            "{id}: a slot's layout grew"
+        );
+        slot.layout = layout;
+        slots.insert(id, slot);
+    }
+    manifest.slots = slots;
+    manifest.main = plan.main.clone();
+    manifest.source = Some(plan.source.clone());
+    let n_old = manifest.cells.len();
+    for (i, (name, declaration)) in plan.cell_labels.iter().enumerate() {
+        if i < n_old {
+            (manifest.cells[i].name, manifest.cells[i].declaration) = (name.clone(), *declaration);
+        } else {
+            manifest.cells.push(CellInfo {
+                name: name.clone(),
+                declaration: *declaration,
+                present: true,
+            });
+        }
+    }
+    manifest.generation += 1;
+}
+
+fn set_up(case: &Case) -> (ChunkManifest, Policy) {
+    let mut manifest = manifest(&case.old);
+    let mut policy = Policy::default();
+    for line in case.policy.lines().filter(|l| !l.trim().is_empty()) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words[..] {
+            ["rename", from, to] => {
+                policy = policy.rename(from.replace('>', " / "), to.replace('>', " / "))
+            }
+            ["reset", name] => policy = policy.reset(name),
+            ["run", "text", ..] => {
+                policy = policy.run(RunSelector::Text(line["run text".len()..].trim().into()))
+            }
+            ["run", n] => policy = policy.run(RunSelector::Line(n.parse().expect("a line"))),
+            ["config", "off"] => policy = policy.config(false),
+            ["captures", "keep-old"] => policy = policy.captures(Captures::KeepOld),
+            ["captures", "nil"] => policy = policy.captures(Captures::Nil),
+            ["base", n] => policy = policy.base(n.parse().expect("a number")),
+            ["stale", "migrate"] => policy.stale = StalePolicy::Migrate,
+            ["runs", n] => manifest.n_runs = n.parse().expect("a number"),
+            ["lost", name] => manifest
+                .cells
+                .iter_mut()
+                .filter(|c| &*c.name == name)
+                .for_each(|c| c.present = false),
+            ["stripped"] => manifest.source = None,
+            _ => panic!("unknown policy {line}"),
+        }
+    }
+    if let Some(via) = &case.via {
+        let first = plan(&manifest, &compile(via), &Policy::default());
+        commit(&mut manifest, &first);
+    }
+    (manifest, policy)
+}
+
+fn cases() -> Vec<(PathBuf, Case)> {
+    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/plans");
+    let mut files: Vec<PathBuf> = std::fs::read_dir(dir)
+        .expect("the folder")
+        .map(|e| e.expect("an entry").path())
+        .collect();
+    files.sort();
+    files
+        .into_iter()
+        .map(|p| {
+            (
+                p.clone(),
+                parse(&std::fs::read_to_string(&p).expect("readable")),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn plans_are_as_expected() {
+    let mut wrong = Vec::new();
+    let all = cases();
+    assert!(all.len() >= 35, "{} cases", all.len());
+    for (path, case) in all {
+        let (manifest, policy) = set_up(&case);
+        let plan = plan(&manifest, &compile(&case.new), &policy);
+        check(&manifest, &plan, &path.display().to_string());
+        let text = format!("{plan}\n");
+        if text != case.plan {
+            if std::env::var_os("UPDATE").is_some() {
+                let mut out = format!("--- old\n{}", case.old);
+                if let Some(via) = &case.via {
+                    out += &format!("--- via\n{via}");
+                }
+                out += &format!("--- new\n{}", case.new);
+                if !case.policy.is_empty() {
+                    out += &format!("--- policy\n{}", case.policy);
+                }
+                out += &format!("--- plan\n{text}");
+                std::fs::write(&path, out).expect("written");
+            } else {
+                wrong.push(format!(
+                    "{}\n--- expected\n{}--- got\n{text}",
+                    path.display(),
+                    case.plan
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What every plan must satisfy for the VM to be able to trust it.
+fn check(manifest: &ChunkManifest, plan: &Plan, what: &str) {
+    let n_new = plan.changes.iter().filter(|c| c.new.is_some()).count();
+    let n_old = plan.changes.iter().filter(|c| c.old.is_some()).count();
+    assert_eq!(n_new, count(&plan.main), "{what}: each new literal once");
+    assert_eq!(
+        n_old,
+        count(&manifest.main),
+        "{what}: each old literal once"
+    );
+    if plan.is_refused() {
+        return;
+    }
+    for change in &plan.changes {
+        let (Some(old), Some(prototype)) = (&change.old, &change.new_prototype) else {
+            continue;
+        };
+        let slot = &manifest.slots[old];
+        assert_eq!(
+            prototype.upvalues.len(),
+            slot.layout.len(),
+            "{what}: {}: layout",
+            change.name
+        );
+    }
+    let roots = [Some(&plan.main), plan.delta.as_ref(), plan.define.as_ref()];
+    for root in roots.into_iter().flatten() {
+        well_formed(root, plan.cell_labels.len(), what);
+    }
+}
+
+fn count(prototype: &Prototype) -> usize {
+    1 + prototype.children.iter().map(|c| count(c)).sum::<usize>()
+}
+
+fn well_formed(prototype: &Arc<Prototype>, n_cells: usize, what: &str) {
+    moonswap_bytecode::verify::verify(prototype)
+        .unwrap_or_else(|e| panic!("{what}: {}: {e:?}", prototype.id));
+    for word in &prototype.code {
+        let op = word.opcode().unwrap_or(OpCode::Halt);
+        for (kind, value) in op
+            .operands()
+            .into_iter()
+            .zip([word.a(), word.b(), word.c()])
+        {
+            if kind == OperandKind::Upvalue {
+                assert!(
+                    usize::from(value) < prototype.upvalues.len(),
+                    "{what}: {}: upvalue {value}",
+                    prototype.id
+                );
+            }
+        }
+    }
+    for constant in &prototype.constants {
+        if let Constant::Cell(cell) = constant {
+            assert!((*cell as usize) < n_cells, "{what}: cell {cell}");
+        }
+    }
+    for site in &prototype.sites {
+        let child = &prototype.children[site.child as usize];
+        assert_eq!(
+            site.captures.len(),
+            child.upvalues.len(),
+            "{what}: captures of {}",
+            child.id
+        );
+        for capture in &site.captures {
+            match capture {
+                Capture::Upvalue(i) => assert!(
+                    usize::from(*i) < prototype.upvalues.len(),
+                    "{what}: {}",
+                    prototype.id
+                ),
+                Capture::Cell(i) => assert!((*i as usize) < n_cells, "{what}: {}", prototype.id),
+                Capture::Register(i) => {
+                    assert!(*i < prototype.frame_size, "{what}: {}", prototype.id)
+                }
+                Capture::Vacant => {}
+            }
+        }
+    }
+    for child in &prototype.children {
+        well_formed(child, n_cells, what);
+    }
+}
+
+#[test]
+fn a_patch_with_itself_changes_nothing() {
+    for (path, case) in cases() {
+        for source in [&case.old, &case.new] {
+            let plan = plan(&manifest(source), &compile(source), &Policy::default());
+            // A text with one id twice is refused whatever it is compared with.
+            if plan
+                .refusals
+                .iter()
+                .any(|r| r.code == Code::DuplicateStableId)
+            {
+                continue;
+            }
+            assert!(plan.is_empty(), "{}: {plan}", path.display());
+            assert!(
+                plan.warnings.is_empty() && plan.not_run.is_empty(),
+                "{}: {plan}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn there_and_back_restores_the_hashes() {
+    let mut n_both = 0;
+    for (path, case) in cases() {
+        let mut m = manifest(&case.old);
+        let there = plan(&m, &compile(&case.new), &Policy::default());
+        if there.is_refused() {
+            continue;
+        }
+        commit(&mut m, &there);
+        let again = plan(&m, &compile(&case.new), &Policy::default());
+        assert!(again.is_empty(), "{}: {again}", path.display());
+        let back = plan(&m, &compile(&case.old), &Policy::default());
+        check(&m, &back, &path.display().to_string());
+        if back.is_refused() {
+            continue;
+        }
+        commit(&mut m, &back);
+        n_both += 1;
+        let fresh = manifest(&case.old);
+        for (id, slot) in &fresh.slots {
+            assert_eq!(
+                m.slots[id].current.own_hash,
+                slot.current.own_hash,
+                "{}: {id}",
+                path.display()
+            );
+            assert_eq!(
+                m.slots[id].current.deep_hash,
+                slot.current.deep_hash,
+                "{}: {id}",
+                path.display()
+            );
+        }
+    }
+    assert!(n_both >= 15, "{n_both}");
+}
+
+#[test]
+fn random_edits_never_panic() {
+    let mut seed = 0x2545_F491_4F6C_DD1Du64;
+    let mut random = move |n: usize| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        (seed % n.max(1) as u64) as usize
+    };
+    let all = cases();
+    let lines: Vec<&str> = all
+        .iter()
+        .flat_map(|(_, c)| c.old.lines().chain(c.new.lines()))
+        .collect();
+    let (mut n_planned, mut n_committed) = (0, 0);
+    for round in 0..3000 {
+        let (path, case) = &all[random(all.len())];
+        let mut m = manifest(&case.old);
+        let mut text: Vec<&str> = case.old.lines().collect();
+        for step in 0..4 {
+            for _ in 0..=random(3) {
+                let at = random(text.len() + 1);
+                match random(4) {
+                    0 if at < text.len() => _ = text.remove(at),
+                    1 if at < text.len() => text[at] = lines[random(lines.len())],
+                    2 if at + 1 < text.len() => text.swap(at, at + 1),
+                    _ => text.insert(at, lines[random(lines.len())]),
+                }
+            }
+            let Ok(patch) = Patch::compile(CHUNK, (text.join("\n") + "\n").as_bytes()) else {
+                break;
+            };
+            let plan = plan(&m, &patch, &Policy::default());
+            n_planned += 1;
+            let _ = (plan.to_string(), plan.summary());
+            check(
+                &m,
+                &plan,
+                &format!(
+                    "round {round} step {step} {}: {plan}\n{}",
+                    path.display(),
+                    text.join("\n")
+                ),
+            );
+            if plan.is_refused() {
+                break;
+            }
+            commit(&mut m, &plan);
+            n_committed += 1;
+        }
+    }
+    assert!(
+        n_planned > 200 && n_committed > 100,
+        "{n_planned} {n_committed}"
+    );
+}
+
+/// What the delta chunks of a patch do, as a listing.
+#[test]
+fn delta_chunks() {
+    let old = "local MAX = 10\nlocal M = {}\nfunction M.f() return MAX end\nreturn M\n";
+    let new = "local MAX = 20\nlocal M = {}\nlocal print = print\nlocal function twice(x) return x * 2 end\n\
+               function M.f() return twice(MAX) end\nfunction M.g() print(M.f()) end\nreturn M\n";
+    let plan = plan(&manifest(old), &compile(new), &Policy::default());
+    assert!(!plan.is_refused(), "{plan}");
+    let mut text = String::new();
+    for (name, chunk) in [("delta", &plan.delta), ("define", &plan.define)] {
+        let chunk = chunk.as_ref().expect("both stages");
+        text += &format!("--- {name}\n{}", moonswap_bytecode::listing::listing(chunk));
+    }
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/delta.listing");
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, &text).expect("written");
+    }
+    assert_eq!(text, std::fs::read_to_string(&path).expect("readable"));
+}

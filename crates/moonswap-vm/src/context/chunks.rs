@@ -1,0 +1,90 @@
+//! Compiling and loading chunks.
+//!
+//! Invariants: CX1–CX3, L1.
+
+use std::sync::Arc;
+
+use super::{Context, Outcome};
+use crate::loader;
+use crate::object::Closure;
+use crate::value::{Value, tag};
+
+impl Context<'_> {
+    /// Compiles source text and pushes the function with `_ENV` = globals, or
+    /// pushes the error message and answers false. `mode`: "t", "b" or "bt".
+    /// `module`: keep the scope record of all top-level locals (`require`,
+    /// main scripts, named chunks of the host).
+    pub fn load(&mut self, source: &[u8], chunk_name: &[u8], mode: &str, module: bool) -> Outcome<bool> {
+        let binary = source.first() == Some(&0x1b);
+        if binary || !mode.contains('t') {
+            let kind = if binary { "binary" } else { "text" };
+            let text = if binary && mode.contains('b') {
+                let mut name = moonswap_compiler::chunk_display(chunk_name);
+                name.extend_from_slice(b": binary chunks are not supported yet");
+                name
+            } else {
+                let mut name = Vec::new();
+                name.extend_from_slice(format!("attempt to load a {kind} chunk (mode is '{mode}')").as_bytes());
+                name
+            };
+            self.push_bytes(&text);
+            return Ok(false);
+        }
+        let name = String::from_utf8_lossy(chunk_name);
+        match moonswap_compiler::compile(&name, source) {
+            Ok(prototype) => {
+                if let Err(e) = moonswap_bytecode::verify::verify(&prototype) {
+                    self.push_bytes(format!("internal compiler error: {e}").as_bytes());
+                    return Ok(false);
+                }
+                self.push_chunk(&prototype, module, Some(source));
+                Ok(true)
+            }
+            Err(e) => {
+                self.push_bytes(&e.raw);
+                Ok(false)
+            }
+        }
+    }
+
+    /// Loads a verified main prototype as a new chunk instance; pushes its
+    /// closure.
+    pub(crate) fn push_chunk(&self, prototype: &Arc<moonswap_bytecode::Prototype>, module: bool, source: Option<&[u8]>) {
+        let vm = self.vm();
+        let instance = loader::load_instance(vm, prototype, module);
+        // SAFETY: CX2: nothing is collected before the closure is pushed.
+        unsafe {
+            if module {
+                vm.hot.remember_source(instance, source);
+            }
+            let environment = vm.heap.new_closed_upvalue(Value::table(vm.globals));
+            (*instance).environment = environment;
+            vm.heap.barrier_object(instance.cast(), environment.cast());
+            let closure = vm.heap.new_closure((*instance).main, prototype.upvalues.len());
+            for i in 0..prototype.upvalues.len() {
+                *Closure::upvalue_at(closure, i) =
+                    if i == 0 { environment } else { vm.heap.new_closed_upvalue(Value::NIL) };
+            }
+            self.push_value(Value::closure(closure));
+        }
+    }
+
+    /// Pops a value and makes it the first upvalue (the environment) of the
+    /// Lua function at index `i`.
+    pub fn set_first_upvalue(&self, i: usize) {
+        let value = self.pop_value();
+        let f = self.value(i);
+        if f.tag != tag::CLOSURE {
+            return;
+        }
+        // SAFETY: CX2; barrier after the store.
+        unsafe {
+            let closure = f.as_closure();
+            if (*closure).header.word > 0 {
+                let up = *Closure::upvalue_at(closure, 0);
+                crate::value::store((*up).value, value);
+                self.vm().heap.barrier(up.cast(), value);
+            }
+        }
+    }
+}

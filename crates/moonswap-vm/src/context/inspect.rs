@@ -1,0 +1,101 @@
+//! The debug library's view: levels, locals, captured variables.
+//!
+//! Invariants: CX1–CX3. The work is in `debug`; here it is wrapped for natives.
+
+use super::{Context, CoroutineRef, Outcome};
+use crate::debug::{info, traceback};
+use crate::value::{Value, tag};
+
+impl Context<'_> {
+    /// Traceback in the reference's format of the running coroutine (`None`) or
+    /// of another one.
+    pub fn traceback(&self, of: Option<CoroutineRef<'_>>, message: Option<&[u8]>, level: usize) -> Vec<u8> {
+        traceback::traceback(self.vm(), of.map(|c| c.0), message, level)
+    }
+
+    /// `debug.getinfo(level)`: pushes a table; false (nothing pushed) if there
+    /// is no such level.
+    pub fn push_info_level(&self, of: Option<CoroutineRef<'_>>, level: i64, what: &[u8]) -> Outcome<bool> {
+        let vm = self.vm();
+        let Ok(level) = usize::try_from(level) else { return Ok(false) };
+        let Some(frame) = info::frame_at_level(vm, of.map(|c| c.0), level) else { return Ok(false) };
+        let description = info::describe(vm, info::Target::Frame(frame), what);
+        let t = info::info_table(vm, &description, what);
+        self.push_value(Value::table(t));
+        Ok(true)
+    }
+
+    /// `debug.getinfo(f)` of the function at index `i`: pushes a table.
+    pub fn push_info_function(&self, i: usize, what: &[u8]) -> Outcome<()> {
+        let vm = self.vm();
+        let description = info::describe(vm, info::Target::Function(self.value(i)), what);
+        let t = info::info_table(vm, &description, what);
+        self.push_value(Value::table(t));
+        Ok(())
+    }
+
+    /// Pushes local `n` of a level and answers its name. Error: level out of
+    /// range.
+    pub fn push_local(&self, of: Option<CoroutineRef<'_>>, level: i64, n: i64) -> Outcome<Option<Vec<u8>>> {
+        let vm = self.vm();
+        let co = of.map(|c| c.0);
+        let found = usize::try_from(level).ok().filter(|&l| info::frame_at_level(vm, co, l).is_some());
+        let Some(level) = found else { return Err(self.arg_error(usize::from(of.is_some()), "level out of range")) };
+        match info::local(vm, co, level, n) {
+            Some((name, value)) => {
+                self.push_value(value);
+                Ok(Some(name))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Pops a value into local `n` of a level and answers its name.
+    pub fn set_local(&self, of: Option<CoroutineRef<'_>>, level: i64, n: i64) -> Outcome<Option<Vec<u8>>> {
+        let vm = self.vm();
+        let co = of.map(|c| c.0);
+        let found = usize::try_from(level).ok().filter(|&l| info::frame_at_level(vm, co, l).is_some());
+        let Some(level) = found else { return Err(self.arg_error(usize::from(of.is_some()), "level out of range")) };
+        let value = self.pop_value();
+        Ok(info::set_local(vm, co, level, n, value))
+    }
+
+    /// Name of parameter `n` of the function at index `i`.
+    pub fn parameter_name(&self, i: usize, n: i64) -> Option<Vec<u8>> {
+        info::parameter_name(self.vm(), self.value(i), n)
+    }
+
+    /// Pushes captured variable `n` of the function at `function`, answers its
+    /// name.
+    pub fn push_upvalue_of(&self, function: usize, n: i64) -> Option<Vec<u8>> {
+        let (name, value) = info::upvalue(self.vm(), self.value(function), n)?;
+        self.push_value(value);
+        Some(name)
+    }
+
+    /// Pops a value into captured variable `n`, answers its name.
+    pub fn set_upvalue_of(&self, function: usize, n: i64) -> Option<Vec<u8>> {
+        let value = self.pop_value();
+        info::set_upvalue(self.vm(), self.value(function), n, value)
+    }
+
+    /// Identity of captured variable `n`.
+    pub fn upvalue_id(&self, function: usize, n: i64) -> Option<usize> {
+        info::upvalue_id(self.vm(), self.value(function), n)
+    }
+
+    /// Makes variable `n1` of one Lua function refer to `n2` of another.
+    pub fn upvalue_join(&self, f1: usize, n1: i64, f2: usize, n2: i64) -> Outcome<()> {
+        let (a, b) = (self.value(f1), self.value(f2));
+        if a.tag != tag::CLOSURE {
+            return Err(self.arg_error(0, "Lua function expected"));
+        }
+        if b.tag != tag::CLOSURE {
+            return Err(self.arg_error(2, "Lua function expected"));
+        }
+        if !info::upvalue_join(self.vm(), a, n1, b, n2) {
+            return Err(self.arg_error(1, "invalid upvalue index"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,442 @@
+//! What may run Lua code: calls, metamethods, coroutines, the collector.
+//!
+//! Invariants: CX1–CX3; all methods take `&mut self`, so no view survives them.
+
+use super::{Context, CoroutineRef, Outcome, View};
+use crate::coroutine;
+use crate::host;
+use crate::interp::{self, Lookup, Store, raw_arith};
+use crate::meta;
+use crate::meta_event::Event;
+use crate::object::{Coroutine, CoroutineStatus, StringObject};
+use crate::table;
+use crate::value::{Value, store, tag};
+
+impl Context<'_> {
+    /// Function and `n_args` arguments on top are replaced by the results
+    /// (`n_results` of them, `None`: all); answers how many. Not yieldable.
+    pub fn call(&mut self, n_args: usize, n_results: Option<usize>) -> Outcome<usize> {
+        let h = self.height();
+        let f = h - n_args.min(h.saturating_sub(1)) - 1;
+        let vm = self.vm();
+        // SAFETY: CX1; two more slots (continuation, link) are reserved first.
+        unsafe {
+            vm.ensure_stack(vm.top, 48)?;
+            let start = self.slot(f);
+            let function = *start;
+            // [f a b] becomes [continuation f link a b]
+            for i in (1..=n_args).rev() {
+                crate::value::copy(start.add(i + 2), start.add(i));
+            }
+            store(start.add(1), function);
+            vm.top = start.add(3 + n_args);
+            let at = self.base + f + 1;
+            match host::call_at(vm, at, n_args) {
+                Ok(n) => {
+                    let from = vm.stack_base.add(at);
+                    let to = vm.stack_base.add(at - 1);
+                    for i in 0..n {
+                        crate::value::copy(to.add(i), from.add(i));
+                    }
+                    vm.top = to.add(n);
+                    if let Some(wanted) = n_results {
+                        self.set_height(f + wanted);
+                        return Ok(wanted);
+                    }
+                    Ok(n)
+                }
+                Err(e) => {
+                    vm.top = vm.stack_base.add(at - 1);
+                    Err(e)
+                }
+            }
+        }
+    }
+
+    /// Protected call: `Ok(Ok(n))` with results pushed, `Ok(Err(()))` with the
+    /// error value pushed; an error that cannot be caught passes as `Err`.
+    #[allow(clippy::type_complexity)]
+    pub fn pcall(&mut self, n_args: usize, n_results: Option<usize>) -> Outcome<Result<usize, ()>> {
+        match self.call(n_args, n_results) {
+            Ok(n) => Ok(Ok(n)),
+            Err(e) => {
+                if self.vm().limits.uncatchable {
+                    return Err(e);
+                }
+                self.vm().handling_overflow = false;
+                self.push_error(e);
+                Ok(Err(()))
+            }
+        }
+    }
+
+    /// For hosts: lets errors of limits be caught again, after a run ended.
+    pub fn clear_limits(&self) {
+        self.vm().limits.uncatchable = false;
+        self.vm().handling_overflow = false;
+    }
+
+    fn index_value(&mut self, object: Value, key: Value) -> Outcome<()> {
+        let vm = self.vm();
+        let value = match interp::lookup(vm, object, key)? {
+            Lookup::Found(v) => v,
+            // SAFETY: CX1.
+            Lookup::Call { function, receiver } => unsafe { host::call_value(vm, function, &[receiver, key])? },
+        };
+        self.push_value(value);
+        Ok(())
+    }
+
+    /// Pushes `object[key]` with metamethods.
+    pub fn index(&mut self, object: usize, key: usize) -> Outcome<()> {
+        self.index_value(self.value(object), self.value(key))
+    }
+
+    /// Pushes `object[key]` with metamethods.
+    pub fn index_int(&mut self, object: usize, key: i64) -> Outcome<()> {
+        self.index_value(self.value(object), Value::integer(key))
+    }
+
+    /// Pushes `object.key` with metamethods.
+    pub fn index_field(&mut self, object: usize, key: &str) -> Outcome<()> {
+        let key = self.vm().string_value(key.as_bytes());
+        self.index_value(self.value(object), key)
+    }
+
+    fn store_value(&mut self, object: Value, key: Value, value: Value) -> Outcome<()> {
+        let vm = self.vm();
+        match interp::store_lookup(vm, object, key, value)? {
+            Store::Done => Ok(()),
+            // SAFETY: CX1.
+            Store::Call { function, receiver } => unsafe {
+                host::call_value(vm, function, &[receiver, key, value]).map(|_| ())
+            },
+        }
+    }
+
+    /// `object[key] = top` with metamethods; pops.
+    pub fn set_index_int(&mut self, object: usize, key: i64) -> Outcome<()> {
+        let v = self.value(self.height() - 1);
+        let result = self.store_value(self.value(object), Value::integer(key), v);
+        self.pop(1);
+        result
+    }
+
+    /// `object.key = top` with metamethods; pops.
+    pub fn set_index_field(&mut self, object: usize, key: &str) -> Outcome<()> {
+        let key = self.vm().string_value(key.as_bytes());
+        let v = self.value(self.height() - 1);
+        let result = self.store_value(self.value(object), key, v);
+        self.pop(1);
+        result
+    }
+
+    /// `object[key] = value`, value on top and key below it; pops both.
+    pub fn set_index(&mut self, object: usize) -> Outcome<()> {
+        let h = self.height();
+        let (key, value) = (self.value(h - 2), self.value(h - 1));
+        let result = self.store_value(self.value(object), key, value);
+        self.pop(2);
+        result
+    }
+
+    /// `#value` as an integer: "object length is not an integer".
+    pub fn length(&mut self, i: usize) -> Outcome<i64> {
+        let v = self.value(i);
+        let vm = self.vm();
+        // SAFETY: CX1, V1.
+        unsafe {
+            if v.tag == tag::STRING {
+                return Ok((*v.as_string()).len as i64);
+            }
+            let f = meta::of(vm, v, Event::Len);
+            if f.is_nil() {
+                if v.tag == tag::TABLE {
+                    return Ok(table::len(v.as_table()));
+                }
+                return Err(meta::raise_type(vm, v, "get length of"));
+            }
+            let result = host::call_value(vm, f, &[v, v])?;
+            View::of(result).to_integer().filter(|_| result.tag != tag::STRING).ok_or_else(|| self.error("object length is not an integer"))
+        }
+    }
+
+    /// `a < b` with metamethods.
+    pub fn less_than(&mut self, a: usize, b: usize) -> Outcome<bool> {
+        self.order(Event::Lt, a, b)
+    }
+
+    /// `a <= b` with metamethods.
+    pub fn less_equal(&mut self, a: usize, b: usize) -> Outcome<bool> {
+        self.order(Event::Le, a, b)
+    }
+
+    fn order(&mut self, event: Event, a: usize, b: usize) -> Outcome<bool> {
+        let (l, r) = (self.value(a), self.value(b));
+        if let Some(answer) = meta::raw_order(event, l, r) {
+            return Ok(answer);
+        }
+        let vm = self.vm();
+        let f = meta::of_binary(vm, l, r, event);
+        if f.is_nil() {
+            return Err(meta::raise_compare(vm, l, r));
+        }
+        // SAFETY: CX1.
+        Ok(!unsafe { host::call_value(vm, f, &[l, r])? }.is_falsy())
+    }
+
+    /// `a == b` with metamethods.
+    pub fn equal(&mut self, a: usize, b: usize) -> Outcome<bool> {
+        let (l, r) = (self.value(a), self.value(b));
+        if l.raw_equal(r) {
+            return Ok(true);
+        }
+        let vm = self.vm();
+        let f = meta::of_equality(vm, l, r);
+        if f.is_nil() {
+            return Ok(false);
+        }
+        // SAFETY: CX1.
+        Ok(!unsafe { host::call_value(vm, f, &[l, r])? }.is_falsy())
+    }
+
+    /// Pushes the string form of value `i`: `__tostring`, `__name`, or as
+    /// `tostring` has it. Errors: "'__tostring' must return a string".
+    pub fn push_tostring(&mut self, i: usize) -> Outcome<()> {
+        let v = self.value(i);
+        let vm = self.vm();
+        let f = meta::of(vm, v, Event::ToString);
+        if !f.is_nil() {
+            // SAFETY: CX1.
+            let result = unsafe { host::call_value(vm, f, &[v])? };
+            if result.tag != tag::STRING {
+                if let Some(n) = matches!(result.tag, tag::INTEGER | tag::FLOAT).then_some(result) {
+                    let text = number_text(n);
+                    self.push_bytes(&text);
+                    return Ok(());
+                }
+                return Err(self.error("'__tostring' must return a string"));
+            }
+            self.push_value(result);
+            return Ok(());
+        }
+        match v.tag {
+            tag::STRING => self.push_value(v),
+            tag::NIL => self.push_bytes(b"nil"),
+            tag::FALSE => self.push_bytes(b"false"),
+            tag::TRUE => self.push_bytes(b"true"),
+            tag::INTEGER | tag::FLOAT => {
+                let text = number_text(v);
+                self.push_bytes(&text);
+            }
+            _ => {
+                let name = meta::of(vm, v, Event::Name);
+                let kind = if name.tag == tag::STRING {
+                    // SAFETY: V1.
+                    unsafe { StringObject::bytes(name.as_string()) }.to_vec()
+                } else {
+                    v.type_name().as_bytes().to_vec()
+                };
+                let mut text = kind;
+                if v.tag == tag::NATIVE {
+                    text = b"function: builtin".to_vec();
+                }
+                text.extend_from_slice(format!(": {:#016x}", v.payload).as_bytes());
+                self.push_bytes(&text);
+            }
+        }
+        Ok(())
+    }
+
+    /// Arithmetic on the top two values (`"__unm"`, `"__bnot"`: the top one);
+    /// pushes the result in their place.
+    pub fn arith(&mut self, event: &str) -> Outcome<()> {
+        let unary = matches!(event, "__unm" | "__bnot");
+        let h = self.height();
+        let r = self.value(h - 1);
+        let l = if unary { r } else { self.value(h - 2) };
+        let event = [
+            Event::Add, Event::Sub, Event::Mul, Event::Mod, Event::Pow, Event::Div, Event::IntDiv, Event::BitAnd,
+            Event::BitOr, Event::BitXor, Event::ShiftLeft, Event::ShiftRight, Event::Negate, Event::BitNot,
+        ]
+        .into_iter()
+        .find(|e| Event::NAMES[*e as usize] == event);
+        let Some(event) = event else { return Err(self.error("unknown arithmetic event")) };
+        let vm = self.vm();
+        let value = match raw_arith(vm, event, l, r) {
+            Some(result) => result?,
+            None => {
+                let f = meta::of_binary(vm, l, r, event);
+                if f.is_nil() {
+                    return Err(meta::raise_arith(vm, event, l, r));
+                }
+                // SAFETY: CX1.
+                unsafe { host::call_value(vm, f, &[l, r])? }
+            }
+        };
+        self.pop(if unary { 1 } else { 2 });
+        self.push_value(value);
+        Ok(())
+    }
+
+    /// Pops a function, pushes a new coroutine that will run it.
+    pub fn push_coroutine(&self) {
+        let body = self.pop_value();
+        let co = coroutine::with_body(self.vm(), body);
+        self.push_value(Value::coroutine(co));
+    }
+
+    /// "suspended", "running", "normal" or "dead".
+    pub fn coroutine_status(&self, c: CoroutineRef<'_>) -> &'static str {
+        // SAFETY: CX2.
+        match unsafe { (*c.0).status } {
+            CoroutineStatus::Suspended => "suspended",
+            CoroutineStatus::Running => "running",
+            CoroutineStatus::Normal => "normal",
+            CoroutineStatus::Dead => "dead",
+        }
+    }
+
+    /// Pushes the running coroutine; true if it is the main one.
+    pub fn push_running(&self) -> bool {
+        let vm = self.vm();
+        let (current, main) = (vm.current, vm.main);
+        self.push_value(Value::coroutine(current));
+        std::ptr::eq(current, main)
+    }
+
+    /// Whether a coroutine (`None`: the running one) can yield.
+    pub fn is_yieldable(&self, c: Option<CoroutineRef<'_>>) -> bool {
+        let vm = self.vm();
+        let co: *mut Coroutine = c.map_or(vm.current, |c| c.0);
+        // SAFETY: CX2.
+        unsafe { !std::ptr::eq(co, vm.main) && (*co).n_host_calls == 0 }
+    }
+
+    /// `coroutine.close` on the coroutine at index `i`: pushes true, or false
+    /// and an error; answers how many. Errors when it runs.
+    pub fn close_coroutine(&mut self, i: usize) -> Outcome<usize> {
+        let v = self.value(i);
+        if v.tag != tag::COROUTINE {
+            return Err(self.type_error(i, "coroutine"));
+        }
+        let co = v.as_coroutine();
+        // SAFETY: CX1.
+        unsafe {
+            match (*co).status {
+                CoroutineStatus::Running => return Err(self.error("cannot close a running coroutine")),
+                CoroutineStatus::Normal => return Err(self.error("cannot close a normal coroutine")),
+                CoroutineStatus::Suspended | CoroutineStatus::Dead => {}
+            }
+            match host::close_coroutine(self.vm(), co) {
+                Ok(()) => {
+                    self.push_bool(true);
+                    Ok(1)
+                }
+                Err(error) => {
+                    self.push_bool(false);
+                    self.push_value(error);
+                    Ok(2)
+                }
+            }
+        }
+    }
+
+    /// A full collection with the finalizers it finds.
+    pub fn gc_collect(&mut self) -> Outcome<()> {
+        // SAFETY: CX1: everything live is on the stack.
+        unsafe {
+            let vm = self.vm();
+            host::full_collect(vm);
+            host::run_finalizers(vm, usize::MAX);
+        }
+        Ok(())
+    }
+
+    /// A step of `kib` KiB; true if it finished a cycle.
+    pub fn gc_step(&mut self, kib: usize) -> Outcome<bool> {
+        // SAFETY: as gc_collect.
+        unsafe {
+            let vm = self.vm();
+            host::sync_current(vm);
+            let roots: *const crate::vm::Vm = vm;
+            let done = (*std::ptr::addr_of_mut!(vm.heap)).step_kib(&*roots, kib);
+            host::run_finalizers(vm, usize::MAX);
+            Ok(done)
+        }
+    }
+
+    /// Bytes in use.
+    pub fn gc_bytes(&self) -> usize {
+        self.vm().heap.bytes_in_use()
+    }
+
+    /// Stops the collector.
+    pub fn gc_stop(&self) {
+        self.vm().heap.stop();
+    }
+
+    /// Restarts the collector.
+    pub fn gc_restart(&self) {
+        self.vm().heap.restart();
+    }
+
+    /// Whether the collector runs by itself.
+    pub fn gc_is_running(&self) -> bool {
+        self.vm().heap.is_running()
+    }
+
+    /// Sets the pause in percent; answers the previous one.
+    pub fn gc_set_pause(&self, percent: i64) -> i64 {
+        self.vm().heap.set_pause(percent.clamp(0, 1000) as usize) as i64
+    }
+
+    /// Sets the step multiplier in percent; answers the previous one.
+    pub fn gc_set_step_multiplier(&self, percent: i64) -> i64 {
+        self.vm().heap.set_step_multiplier(percent.clamp(0, 1000) as usize) as i64
+    }
+
+    /// "incremental" or "generational"; answers the previous mode's name.
+    pub fn gc_set_mode(&self, mode: &str) -> &'static str {
+        {
+            use crate::heap::Mode;
+            let mode = if mode == "generational" { Mode::Generational } else { Mode::Incremental };
+            match self.vm().heap.set_mode(mode) {
+                Mode::Generational => "generational",
+                Mode::Incremental => "incremental",
+            }
+        }
+    }
+
+    /// True while a finalizer runs.
+    pub fn gc_in_finalizer(&self) -> bool {
+        self.vm().in_finalizer
+    }
+
+    /// Emits a warning as `warn` does.
+    pub fn warn(&self, message: &[u8], to_be_continued: bool) {
+        self.vm().warning(message, to_be_continued);
+    }
+
+    /// Looks at limits from within long native loops; call it every few
+    /// thousand steps.
+    pub fn charge(&self, _steps: usize) -> Outcome<()> {
+        let vm = self.vm();
+        if vm.limits.deadline.is_some() || vm.limits.interrupted.load(std::sync::atomic::Ordering::Relaxed) {
+            if vm.limits.interrupted.swap(false, std::sync::atomic::Ordering::AcqRel) {
+                vm.limits.uncatchable = true;
+                return Err(self.error("interrupted!"));
+            }
+            if vm.limits.deadline.is_some_and(|d| std::time::Instant::now() >= d) {
+                vm.limits.deadline = None;
+                vm.limits.uncatchable = true;
+                return Err(self.error("deadline exceeded"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn number_text(v: Value) -> Vec<u8> {
+    meta::number_text(v, &mut moonswap_number::NumberBuffer::new()).to_vec()
+}

@@ -1,0 +1,308 @@
+//! Pushing, moving, returning.
+//!
+//! Invariants: CX1–CX3.
+
+use std::any::Any;
+
+use super::{Context, Outcome, View};
+use crate::host::{Machine, Root};
+use crate::object::{Header, Kind, Native, NativeCode, NativeFn, NativeKind, UserData};
+use crate::value::{Value, copy, store};
+
+const fn header(kind: Kind) -> Header {
+    Header { kind, mark: 0, flags: 0, extra: 0, word: 0 }
+}
+
+impl Context<'_> {
+    #[inline]
+    pub(crate) fn push_value(&self, v: Value) {
+        let vm = self.vm();
+        if vm.top >= vm.stack_limit {
+            // A native that pushes without asking: grow; beyond the largest
+            // stack the value is dropped and the error stands pending.
+            // SAFETY: CX3.
+            if unsafe { vm.ensure_stack(vm.top, 64) }.is_err() {
+                return;
+            }
+        }
+        // SAFETY: CX3.
+        unsafe {
+            store(vm.top, v);
+            vm.top = vm.top.add(1);
+        }
+    }
+
+    /// Pushes a value.
+    pub fn push(&self, v: View<'_>) {
+        self.push_value(v.raw());
+    }
+
+    /// Pushes nil.
+    pub fn push_nil(&self) {
+        self.push_value(Value::NIL);
+    }
+
+    /// Pushes a boolean.
+    pub fn push_bool(&self, b: bool) {
+        self.push_value(Value::boolean(b));
+    }
+
+    /// Pushes an integer.
+    pub fn push_int(&self, i: i64) {
+        self.push_value(Value::integer(i));
+    }
+
+    /// Pushes a float.
+    pub fn push_num(&self, f: f64) {
+        self.push_value(Value::float(f));
+    }
+
+    /// Pushes a string.
+    pub fn push_bytes(&self, s: &[u8]) {
+        let v = self.vm().string_value(s);
+        self.push_value(v);
+    }
+
+    /// Pushes a string; a large vector becomes its body without a copy.
+    pub fn push_vec(&self, s: Vec<u8>) {
+        let v = Value::string(self.vm().heap.string_from_vec(s));
+        self.push_value(v);
+    }
+
+    /// Copies stack value `i` to the top.
+    pub fn push_at(&self, i: usize) {
+        self.push_value(self.value(i));
+    }
+
+    /// Pushes a new table with room for that many items and fields.
+    pub fn push_table(&self, n_array: usize, n_hash: usize) {
+        let t = self.vm().heap.new_table(n_array, n_hash);
+        self.push_value(Value::table(t));
+    }
+
+    /// Pushes a native function.
+    pub fn push_native(&self, name: &'static str, f: NativeFn) {
+        self.push_native_with(name, NativeKind::Plain, f, 0);
+    }
+
+    /// Pops `n_up` values as the upvalues of a new native function.
+    pub fn push_native_with(&self, name: &'static str, kind: NativeKind, f: NativeFn, n_up: usize) {
+        self.make_native(name, kind, NativeCode::Function(f), n_up);
+    }
+
+    /// Pushes a Rust closure as a function.
+    pub fn push_boxed(&self, name: &'static str, f: Box<dyn Fn(&mut Context<'_>) -> Outcome<usize>>) {
+        self.make_native(name, NativeKind::Plain, NativeCode::Boxed(f), 0);
+    }
+
+    fn make_native(&self, name: &'static str, kind: NativeKind, code: NativeCode, n_up: usize) {
+        let n_up = n_up.min(self.height());
+        let first = self.height() - n_up;
+        let upvalues = (first..first + n_up).map(|i| self.value(i)).collect();
+        self.pop(n_up);
+        let f = self.vm().heap.adopt(Box::new(Native { header: header(Kind::Native), kind, code, upvalues, name }));
+        self.push_value(Value::native(f));
+    }
+
+    /// Pushes a userdata that owns `data`.
+    pub fn push_userdata(&self, data: Box<dyn Any>) {
+        let u = self.vm().heap.adopt(Box::new(UserData {
+            header: header(Kind::UserData),
+            metatable: std::ptr::null_mut(),
+            data: Some(data),
+            user_values: Box::default(),
+        }));
+        self.push_value(Value::userdata(u));
+    }
+
+    /// Pushes the table of globals.
+    pub fn push_globals(&self) {
+        self.push_value(Value::table(self.vm().globals));
+    }
+
+    /// Pushes the registry.
+    pub fn push_registry(&self) {
+        self.push_value(Value::table(self.vm().registry));
+    }
+
+    fn running_native(&self) -> Option<*mut Native> {
+        // SAFETY: CX1: the function slot stands two below the base.
+        let f = unsafe { *self.vm().base.sub(2) };
+        (f.tag == crate::value::tag::NATIVE).then(|| f.as_native())
+    }
+
+    /// Upvalue `i` of the running native; nil if there is none.
+    pub fn upvalue(&self, i: usize) -> View<'_> {
+        match self.running_native() {
+            // SAFETY: the running function is on the stack, hence live.
+            Some(f) => View::of(unsafe { &(*f).upvalues }.get(i).copied().unwrap_or(Value::NIL)),
+            None => View::Nil,
+        }
+    }
+
+    /// Pops a value into upvalue `i` of the running native.
+    pub fn set_upvalue(&self, i: usize) {
+        let v = self.pop_value();
+        if let Some(f) = self.running_native() {
+            // SAFETY: as upvalue; barrier after the store.
+            unsafe {
+                if let Some(place) = (&mut (*f).upvalues).get_mut(i) {
+                    *place = v;
+                    self.vm().heap.barrier(f.cast(), v);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn pop_value(&self) -> Value {
+        let h = self.height();
+        if h == 0 {
+            return Value::NIL;
+        }
+        let v = self.value(h - 1);
+        self.pop(1);
+        v
+    }
+
+    /// Drops the top `n` values.
+    pub fn pop(&self, n: usize) {
+        let h = self.height();
+        self.set_height(h.saturating_sub(n));
+    }
+
+    /// Cuts the stack to `n` values, or fills up with nil.
+    pub fn set_height(&self, n: usize) {
+        while self.height() < n {
+            let before = self.height();
+            self.push_nil();
+            if self.height() == before {
+                return;
+            }
+        }
+        self.vm().top = self.slot(n);
+    }
+
+    /// Pops the top into index `i`.
+    pub fn replace(&self, i: usize) {
+        let v = self.pop_value();
+        if i < self.height() {
+            // SAFETY: CX1.
+            unsafe { store(self.slot(i), v) };
+        }
+    }
+
+    /// Moves the top value to index `i`, shifting up what is there.
+    pub fn insert(&self, i: usize) {
+        let h = self.height();
+        if i + 1 >= h {
+            return;
+        }
+        let v = self.value(h - 1);
+        // SAFETY: CX1.
+        unsafe {
+            for k in (i..h - 1).rev() {
+                copy(self.slot(k + 1), self.slot(k));
+            }
+            store(self.slot(i), v);
+        }
+    }
+
+    /// Removes the value at index `i`.
+    pub fn remove(&self, i: usize) {
+        let h = self.height();
+        if i >= h {
+            return;
+        }
+        // SAFETY: CX1.
+        unsafe {
+            for k in i..h - 1 {
+                copy(self.slot(k), self.slot(k + 1));
+            }
+        }
+        self.pop(1);
+    }
+
+    /// Makes room for `n` more values: "stack overflow (message)".
+    pub fn ensure_stack(&self, n: usize, message: &str) -> Outcome<()> {
+        let vm = self.vm();
+        let used = vm.index_of(vm.top);
+        if n > crate::vm::MAX_STACK || used + n > crate::vm::MAX_STACK {
+            return Err(self.error(format!("stack overflow ({message})")));
+        }
+        // SAFETY: CX1.
+        unsafe { vm.ensure_stack(vm.top, n + 16) }
+    }
+
+    /// Pushes one value and returns `Ok(1)`.
+    pub fn ret(&self, v: View<'_>) -> Outcome<usize> {
+        self.push(v);
+        Ok(1)
+    }
+
+    /// Returns an integer.
+    pub fn ret_int(&self, i: i64) -> Outcome<usize> {
+        self.push_int(i);
+        Ok(1)
+    }
+
+    /// Returns a float.
+    pub fn ret_num(&self, f: f64) -> Outcome<usize> {
+        self.push_num(f);
+        Ok(1)
+    }
+
+    /// Returns a boolean.
+    pub fn ret_bool(&self, b: bool) -> Outcome<usize> {
+        self.push_bool(b);
+        Ok(1)
+    }
+
+    /// Returns a string.
+    pub fn ret_bytes(&self, s: &[u8]) -> Outcome<usize> {
+        self.push_bytes(s);
+        Ok(1)
+    }
+
+    /// An empty byte buffer that keeps its capacity between uses; give it back
+    /// with [`Context::give_buffer`].
+    pub fn take_buffer(&self) -> Vec<u8> {
+        let mut b = std::mem::take(&mut self.vm().buffer);
+        b.clear();
+        b
+    }
+
+    /// Gives a buffer back. Above a megabyte it is freed.
+    pub fn give_buffer(&self, b: Vec<u8>) {
+        if b.capacity() <= 1 << 20 {
+            self.vm().buffer = b;
+        }
+    }
+
+    /// Checks a planned size against the memory limit: "not enough memory".
+    pub fn check_size(&self, bytes: usize) -> Outcome<()> {
+        match self.vm().heap.check_large(bytes) {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.vm().raise_message("not enough memory")),
+        }
+    }
+
+    /// Pops the top value into a root.
+    pub fn root_top(&self) -> Root {
+        let v = self.pop_value();
+        Root::new(self.vm(), v)
+    }
+
+    /// Pushes a root's value; nil if it belongs to another VM.
+    pub fn push_root(&self, r: &Root) {
+        let v = r.value(self.vm()).unwrap_or(Value::NIL);
+        self.push_value(v);
+    }
+
+    /// The machine this context belongs to.
+    ///
+    /// The handle keeps the VM alive; inside natives of a VM that is being
+    /// dropped there is none, which cannot happen while Lua runs.
+    pub fn machine(&self) -> Option<Machine> {
+        Machine::of(self.vm())
+    }
+}

@@ -1,0 +1,334 @@
+//! Coroutines: one value stack each, switched without native recursion.
+//!
+//! Resuming and yielding change `vm.current` and go on in the same dispatch
+//! loop. Layout of a fresh stack: slot 0 nil, slot 1 a link into FINCO (the
+//! bottom frame of base 2), then the body's function slot.
+//!
+//! Invariants: C1 a suspended coroutine that has started stands in a native
+//! frame of `yield` whose function slot is `base`; one that has not started has
+//! its body in slot 2. C2 a Normal coroutine stands in the native frame of
+//! `resume`/wrap with function slot `base`. C3 open upvalues of a coroutine
+//! form one list, highest slot first.
+
+pub(crate) mod trace;
+
+use std::ptr;
+
+use crate::error::Raised;
+use crate::frame::{self, return_into, set_word};
+use crate::host;
+use crate::interp::{Next, finish_native, precall};
+use crate::object::{Coroutine, CoroutineStatus, Header, Kind, Upvalue};
+use crate::unwind::throw;
+use crate::value::{Value, copy, store, tag};
+use crate::vm::{EXTRA_SLOTS, Vm};
+
+/// Slots of a fresh coroutine's stack.
+const FIRST_STACK: usize = 64;
+/// Coroutines resumed inside each other (the reference's C stack limit).
+const MAX_NESTED: u32 = 195;
+
+/// Makes a coroutine with an empty stack.
+pub(crate) fn new(vm: &mut Vm, slots: usize) -> *mut Coroutine {
+    let mut stack = vec![Value::NIL; slots + EXTRA_SLOTS];
+    // SAFETY: slot 1 exists.
+    unsafe {
+        set_word(&raw mut stack[1], return_into(&frame::STUB_COROUTINE) as u64, u64::from(tag::LINK));
+    }
+    vm.heap.charge(stack.len() * size_of::<Value>());
+    vm.heap.adopt(Box::new(Coroutine {
+        header: Header { kind: Kind::Coroutine, mark: 0, flags: 0, extra: 0, word: 0 },
+        status: CoroutineStatus::Suspended,
+        failed: false,
+        stack,
+        pc: ptr::null(),
+        base: 2,
+        top: 2,
+        open_upvalues: ptr::null_mut(),
+        to_be_closed: Vec::new(),
+        resumer: ptr::null_mut(),
+        n_host_calls: 0,
+        is_wrap: false,
+        started: false,
+    }))
+}
+
+/// Makes a coroutine that will run `body`.
+pub(crate) fn with_body(vm: &mut Vm, body: Value) -> *mut Coroutine {
+    let co = new(vm, FIRST_STACK);
+    // SAFETY: just made.
+    unsafe {
+        (&mut (*co).stack)[2] = body;
+        (*co).top = 3;
+    }
+    co
+}
+
+/// The open upvalue of a stack slot of the current coroutine, made if needed.
+pub(crate) unsafe fn find_upvalue(vm: &mut Vm, place: *mut Value) -> *mut Upvalue {
+    // SAFETY: C3.
+    unsafe {
+        let co = vm.current;
+        find_upvalue_of(vm, co, place)
+    }
+}
+
+/// The same for any coroutine.
+pub(crate) unsafe fn find_upvalue_of(vm: &mut Vm, co: *mut Coroutine, place: *mut Value) -> *mut Upvalue {
+    // SAFETY: C3.
+    unsafe {
+        let mut link = &raw mut (*co).open_upvalues;
+        while !(*link).is_null() && (**link).value >= place {
+            if (**link).value == place {
+                return *link;
+            }
+            link = &raw mut (**link).next_open;
+        }
+        let up = vm.heap.new_open_upvalue(place, *link);
+        *link = up;
+        up
+    }
+}
+
+/// Closes all open upvalues of `co` at or above `level`.
+#[inline(always)]
+pub(crate) unsafe fn close_upvalues(vm: &mut Vm, co: *mut Coroutine, level: *mut Value) {
+    // SAFETY: C3.
+    unsafe {
+        if !(*co).open_upvalues.is_null() && (*(*co).open_upvalues).value >= level {
+            close_upvalues_slow(vm, co, level);
+        }
+    }
+}
+
+#[inline(never)]
+unsafe fn close_upvalues_slow(vm: &mut Vm, co: *mut Coroutine, level: *mut Value) {
+    // SAFETY: C3; from here on the value is reached through the upvalue only,
+    // which may be marked already: barrier.
+    unsafe {
+        while !(*co).open_upvalues.is_null() && (*(*co).open_upvalues).value >= level {
+            let up = (*co).open_upvalues;
+            (*co).open_upvalues = (*up).next_open;
+            copy(&raw mut (*up).closed, (*up).value);
+            (*up).value = &raw mut (*up).closed;
+            vm.heap.barrier(up.cast(), (*up).closed);
+        }
+    }
+}
+
+/// `coroutine.resume(co, …)` or a call of a wrap function: `n` arguments in the
+/// topmost (native) frame.
+pub(crate) unsafe fn enter_resume(vm: &mut Vm, n: usize, wrap: bool) -> Next {
+    // SAFETY: VM3; C1, C2.
+    unsafe {
+        let base = vm.base;
+        let co_value = if wrap {
+            let native = (*base.sub(2)).as_native();
+            (&(*native).upvalues)[0]
+        } else {
+            *base
+        };
+        if !wrap && (n == 0 || co_value.tag != tag::COROUTINE) {
+            let at = vm.index_of(base);
+            let cx = crate::context::Context::of_frame(vm, at, n);
+            let _ = cx.type_error(0, "coroutine");
+            return throw(vm);
+        }
+        let co = co_value.as_coroutine();
+        let skip = usize::from(!wrap);
+        let refusal = match (*co).status {
+            CoroutineStatus::Suspended => None,
+            CoroutineStatus::Dead => Some("cannot resume dead coroutine"),
+            CoroutineStatus::Running | CoroutineStatus::Normal => Some("cannot resume non-suspended coroutine"),
+        };
+        if let Some(text) = refusal {
+            return refuse(vm, text, wrap);
+        }
+        if vm.resume_depth + vm.host_depth >= MAX_NESTED {
+            return refuse(vm, "C stack overflow", wrap);
+        }
+        // Leave the resumer in the native frame of resume (C2).
+        let from = vm.current;
+        (*from).status = CoroutineStatus::Normal;
+        (*from).base = vm.index_of(base.sub(2));
+        (*from).top = vm.index_of(vm.top);
+        (*from).pc = ptr::null();
+        let args = vm.index_of(base.add(skip));
+        let n_args = n - skip.min(n);
+        (*co).resumer = from;
+        (*co).is_wrap = wrap;
+        (*co).status = CoroutineStatus::Running;
+        vm.resume_depth += 1;
+        vm.current = co;
+        vm.use_stack();
+        vm.heap.note_resumed(co);
+        let at = if (*co).started { (*co).base } else { 2 };
+        let f = vm.stack_base.add(at);
+        vm.base = f.add(2).min(vm.stack_limit);
+        vm.pc = ptr::null();
+        vm.top = f.add(2);
+        if !(*co).started {
+            vm.base = vm.stack_base.add(2);
+        }
+        if vm.ensure_stack(f.add(2), n_args + 8).is_err() {
+            return throw(vm);
+        }
+        let f = vm.stack_base.add(at);
+        let source = (&(*from).stack).as_ptr().add(args);
+        for i in 0..n_args {
+            copy(f.add(2 + i), source.add(i));
+        }
+        vm.top = f.add(2 + n_args);
+        if (*co).started {
+            // The arguments are the results of yield.
+            return finish_native(vm, f, n_args);
+        }
+        (*co).started = true;
+        precall(vm, return_into(&frame::STUB_COROUTINE), f, n_args)
+    }
+}
+
+/// resume answers `false, text`; a wrap function raises it.
+unsafe fn refuse(vm: &mut Vm, text: &str, wrap: bool) -> Next {
+    // SAFETY: VM3: the native frame of resume is on top.
+    unsafe {
+        if wrap {
+            let _ = raise_at_caller(vm, text);
+            return throw(vm);
+        }
+        let base = vm.base;
+        let message = vm.string_value(text.as_bytes());
+        store(base, Value::boolean(false));
+        store(base.add(1), message);
+        vm.top = base.add(2);
+        finish_native(vm, base.sub(2), 2)
+    }
+}
+
+unsafe fn raise_at_caller(vm: &mut Vm, text: &str) -> Raised {
+    // SAFETY: VM3.
+    unsafe {
+        let mut full = crate::debug::position::at_level(vm, 1);
+        full.extend_from_slice(text.as_bytes());
+        vm.raise_message(full)
+    }
+}
+
+/// `coroutine.yield(…)`.
+pub(crate) unsafe fn enter_yield(vm: &mut Vm, n: usize) -> Next {
+    // SAFETY: VM3; C1.
+    unsafe {
+        let co = vm.current;
+        if (*co).resumer.is_null() || (*co).n_host_calls > 0 {
+            let text = if co == vm.main || (*co).resumer.is_null() {
+                "attempt to yield from outside a coroutine"
+            } else {
+                "attempt to yield across a C-call boundary"
+            };
+            let _ = raise_at_caller(vm, text);
+            return throw(vm);
+        }
+        (*co).base = vm.index_of(vm.base.sub(2));
+        (*co).top = vm.index_of(vm.base);
+        (*co).pc = ptr::null();
+        (*co).status = CoroutineStatus::Suspended;
+        let from = vm.index_of(vm.base);
+        hand_over(vm, co, from, n)
+    }
+}
+
+/// The body returned: results from `base` up to top.
+#[inline(never)]
+pub(crate) unsafe fn finish(base: *mut Value, vm: *mut Vm) -> Next {
+    // SAFETY: layout of FINCO.
+    unsafe {
+        let vm = &mut *vm;
+        let co = vm.current;
+        (*co).status = CoroutineStatus::Dead;
+        let n = vm.top.offset_from(base) as usize;
+        let from = vm.index_of(base);
+        (*co).top = 2;
+        (*co).base = 2;
+        hand_over(vm, co, from, n)
+    }
+}
+
+/// Gives `n` values at slot `from` of `co`'s stack to its resumer and goes on
+/// there.
+unsafe fn hand_over(vm: &mut Vm, co: *mut Coroutine, from: usize, n: usize) -> Next {
+    // SAFETY: C2: the resumer stands in resume's native frame.
+    unsafe {
+        let to = (*co).resumer;
+        (*co).resumer = ptr::null_mut();
+        switch_back(vm, to);
+        if vm.ensure_stack(vm.base, n + 8).is_err() {
+            return throw(vm);
+        }
+        let base = vm.base;
+        let source = (&(*co).stack).as_ptr().add(from);
+        let mut out = base;
+        if !(*co).is_wrap {
+            store(out, Value::boolean(true));
+            out = out.add(1);
+        }
+        for i in 0..n {
+            copy(out.add(i), source.add(i));
+        }
+        vm.top = out.add(n);
+        let results = vm.top.offset_from(base) as usize;
+        finish_native(vm, base.sub(2), results)
+    }
+}
+
+unsafe fn switch_back(vm: &mut Vm, to: *mut Coroutine) {
+    // SAFETY: C2.
+    unsafe {
+        vm.resume_depth -= 1;
+        vm.current = to;
+        (*to).status = CoroutineStatus::Running;
+        vm.use_stack();
+        vm.heap.note_resumed(to);
+        let f = vm.stack_base.add((*to).base);
+        vm.base = f.add(2);
+        vm.top = vm.base;
+        vm.pc = ptr::null();
+    }
+}
+
+/// An error reached the bottom of the current coroutine.
+pub(crate) unsafe fn fail(vm: &mut Vm) -> Next {
+    // SAFETY: C2; `vm.error` is the value. The main coroutine's bottom is never
+    // reached: all its frames stand above a host activation.
+    unsafe {
+        let co = vm.current;
+        (*co).base = vm.index_of(vm.base.sub(2));
+        (*co).pc = vm.pc.cast();
+        (*co).top = vm.index_of(vm.top.max(vm.base));
+        (*co).status = CoroutineStatus::Dead;
+        (*co).failed = true;
+        vm.handling_overflow = false;
+        let to = (*co).resumer;
+        (*co).resumer = ptr::null_mut();
+        let error = vm.error;
+        switch_back(vm, to);
+        if (*co).is_wrap || vm.limits.uncatchable {
+            // A wrap function closes the coroutine and passes the error on.
+            vm.top = vm.base.add(1);
+            store(vm.base, error);
+            let error = host::close_coroutine(vm, co).err().unwrap_or(error);
+            vm.error = error;
+            if error.tag == tag::STRING && !vm.limits.uncatchable {
+                let mut text = crate::debug::position::at_level(vm, 1);
+                text.extend_from_slice(crate::object::StringObject::bytes(error.as_string()));
+                vm.error = vm.string_value(&text);
+            }
+            return throw(vm);
+        }
+        let base = vm.base;
+        store(base, Value::boolean(false));
+        store(base.add(1), error);
+        vm.error = Value::NIL;
+        vm.top = base.add(2);
+        finish_native(vm, base.sub(2), 2)
+    }
+}

@@ -1,0 +1,57 @@
+//! The collector's view of a stack.
+//!
+//! Values are marked by tag up to the live top; versions through the frames
+//! that pin them, so that stale links in dead registers keep nothing alive.
+
+use crate::frame::Frame;
+use crate::heap::Marker;
+use crate::object::{Coroutine, CoroutineStatus};
+use crate::value::tag;
+
+/// Marks what the stack of `co` refers to; in the atomic step also clears the
+/// slots above the live top (VM4).
+///
+/// # Safety
+/// `co` is live; if it is running, the VM has saved pc, base and top in it.
+pub(crate) unsafe fn mark_stack(co: *mut Coroutine, marker: &mut Marker, atomic: bool) {
+    // SAFETY: F1 for all frames of the stack.
+    unsafe {
+        let stack = (&mut (*co).stack).as_mut_ptr();
+        let size = (*co).stack.len();
+        let running = (*co).status == CoroutineStatus::Running;
+        let (base, pc) = match (*co).status {
+            CoroutineStatus::Running => ((*co).base, (*co).pc),
+            _ => ((*co).base + 2, std::ptr::null()),
+        };
+        let mut top = (*co).top.min(size);
+        let started = (*co).started || running;
+        if (*co).status == CoroutineStatus::Dead {
+            top = if (*co).failed { size } else { 2 };
+        } else if started {
+            let mut frame = Frame { base: stack.add(base), pc: pc.cast() };
+            loop {
+                let version = frame.version();
+                if !version.is_null() {
+                    marker.mark_object(version.cast());
+                }
+                match frame.caller() {
+                    Some((below, _)) => frame = below,
+                    None => break,
+                }
+            }
+        }
+        for i in 0..top {
+            let v = stack.add(i);
+            if (*v).is_collectable() {
+                marker.mark_value(*v);
+            }
+        }
+        if atomic && !(*co).failed {
+            for i in top..size {
+                let v = stack.add(i);
+                (*v).payload = 0;
+                (*v).tag = tag::NIL;
+            }
+        }
+    }
+}

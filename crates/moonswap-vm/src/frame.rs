@@ -1,0 +1,191 @@
+//! Call frames: how a stack is walked.
+//!
+//! A frame is a window of the value stack. Below its base stand the function
+//! (`base[-2]`) and the link (`base[-1]`): the return address and, in the upper
+//! 56 bits of the second word, the pinned version (0 for natives; bit 0 set
+//! after a tail call). The CALL instruction before the return address says
+//! where the caller's base is. Boundaries return into small stubs instead, so
+//! that RETURN never tests for them:
+//!
+//! | stub | layout below the callee's base |
+//! | --- | --- |
+//! | FINMETA, FINCLOSE | continuation, function, link |
+//! | FINPCALL | base of pcall's native frame = function, link |
+//! | FINXPCALL | base of xpcall's frame = handler, function, link |
+//! | FINUNWIND | error, continuation (to pcall's frame), function, link |
+//! | HALT | continuation (to the frame of the host's caller), function, link |
+//! | FINCO | bottom of the stack |
+//!
+//! A continuation: payload = interrupted instruction (0 in natives), second
+//! word = aux << 32 | distance in slots from the interrupted base << 8 | tag.
+//!
+//! Invariants: F1 every base reachable from the topmost one has a valid link;
+//! F2 a link's version is live (the collector marks it through the frame).
+
+use moonswap_bytecode::{Instruction, MULTI, OpCode};
+
+use crate::object::{Closure, Version};
+use crate::value::{Value, tag};
+
+const fn stub(a: u16, c: u16, finish: OpCode) -> [u64; 2] {
+    [
+        Instruction::from_raw(OpCode::Call, 0, a, 0, c).to_bits(),
+        Instruction::from_raw(finish, 0, 0, 0, 0).to_bits(),
+    ]
+}
+
+pub(crate) static STUB_META: [u64; 2] = stub(0, 1, OpCode::FinishMeta);
+pub(crate) static STUB_CLOSE: [u64; 2] = stub(0, 0, OpCode::FinishClose);
+pub(crate) static STUB_PCALL: [u64; 2] = stub(0, MULTI, OpCode::FinishPcall);
+pub(crate) static STUB_XPCALL: [u64; 2] = stub(16, MULTI, OpCode::FinishXpcall);
+pub(crate) static STUB_UNWIND: [u64; 2] = stub(0, 0, OpCode::FinishUnwind);
+pub(crate) static STUB_HALT: [u64; 2] = stub(0, MULTI, OpCode::Halt);
+pub(crate) static STUB_COROUTINE: [u64; 2] = stub(0, MULTI, OpCode::FinishCoroutine);
+
+/// Address a callee of this stub returns to.
+#[inline(always)]
+pub(crate) fn return_into(stub: &'static [u64; 2]) -> *const u64 {
+    &raw const stub[1]
+}
+
+/// Set in a link's version bits by a tail call.
+pub(crate) const TAIL_CALL: u64 = 1 << 8;
+
+#[inline(always)]
+pub(crate) unsafe fn meta_word(p: *const Value) -> u64 {
+    // SAFETY: the second word of a slot, 8-aligned, initialised (VM4).
+    unsafe { *p.cast::<u64>().add(1) }
+}
+
+#[inline(always)]
+pub(crate) unsafe fn set_word(p: *mut Value, payload: u64, meta: u64) {
+    // SAFETY: by the caller, `p` is a writable slot.
+    unsafe {
+        (*p).payload = payload;
+        *p.cast::<u64>().add(1) = meta;
+    }
+}
+
+/// Second word of a continuation.
+pub(crate) fn continuation_word(distance: usize, aux: u32) -> u64 {
+    (u64::from(aux) << 32) | ((distance as u64) << 8) | u64::from(tag::CONTINUATION)
+}
+
+/// Distance in slots kept in a continuation.
+pub(crate) fn continuation_distance(word: u64) -> usize {
+    (word >> 8) as usize & 0xFF_FFFF
+}
+
+/// Auxiliary number kept in a continuation.
+pub(crate) fn continuation_aux(word: u64) -> u32 {
+    (word >> 32) as u32
+}
+
+/// One activation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Frame {
+    pub(crate) base: *mut Value,
+    /// The instruction it is at (interrupted or calling); null for natives.
+    pub(crate) pc: *const u64,
+}
+
+impl Frame {
+    /// Base the frame had before its varargs were tucked under it.
+    pub(crate) unsafe fn original_base(self) -> *mut Value {
+        // SAFETY: F1.
+        unsafe {
+            let link = self.base.sub(1);
+            if (*link).tag == tag::VARARG_LINK {
+                self.base.byte_sub((*link).payload as usize)
+            } else {
+                self.base
+            }
+        }
+    }
+
+    /// The pinned version; null for a native.
+    pub(crate) unsafe fn version(self) -> *mut Version {
+        // SAFETY: F1.
+        unsafe { version_of(self.base) }
+    }
+
+    pub(crate) unsafe fn is_lua(self) -> bool {
+        // SAFETY: F1.
+        unsafe { !self.version().is_null() }
+    }
+
+    /// The function value.
+    pub(crate) unsafe fn function(self) -> Value {
+        // SAFETY: F1.
+        unsafe { *self.base.sub(2) }
+    }
+
+    pub(crate) unsafe fn closure(self) -> *mut Closure {
+        // SAFETY: F1.
+        unsafe { (*self.base.sub(2)).as_closure() }
+    }
+
+    pub(crate) unsafe fn is_tail_call(self) -> bool {
+        // SAFETY: F1.
+        unsafe { meta_word(self.original_base().sub(1)) & TAIL_CALL != 0 }
+    }
+
+    /// Index of the current instruction in the pinned version's code.
+    pub(crate) unsafe fn pc_index(self) -> usize {
+        // SAFETY: F1, F2; pc lies in the version's code.
+        unsafe { self.pc.offset_from((*self.version()).code.as_ptr()) as usize }
+    }
+
+    pub(crate) unsafe fn return_address(self) -> *const u64 {
+        // SAFETY: F1.
+        unsafe { (*self.original_base().sub(1)).payload as *const u64 }
+    }
+
+    /// The operation the callee returns into (FIN…/HALT at boundaries).
+    pub(crate) unsafe fn return_op(self) -> Option<OpCode> {
+        // SAFETY: F1: return addresses point to instructions.
+        unsafe { Instruction::from_bits(*self.return_address()).opcode() }
+    }
+
+    /// The frame below, and how it called this one.
+    pub(crate) unsafe fn caller(self) -> Option<(Frame, OpCode)> {
+        // SAFETY: F1, layouts as in the table above.
+        unsafe {
+            let base = self.original_base();
+            let ret = self.return_address();
+            let op = Instruction::from_bits(*ret).opcode()?;
+            match op {
+                OpCode::FinishMeta | OpCode::FinishClose | OpCode::Halt | OpCode::FinishUnwind => {
+                    let cont = base.sub(3);
+                    let word = meta_word(cont);
+                    let below = cont.add(1).sub(continuation_distance(word));
+                    let pc = (*cont).payload as *const u64;
+                    Some((Frame { base: below, pc }, op))
+                }
+                OpCode::FinishPcall => Some((Frame { base: base.sub(2), pc: std::ptr::null() }, op)),
+                OpCode::FinishXpcall => Some((Frame { base: base.sub(3), pc: std::ptr::null() }, op)),
+                OpCode::FinishCoroutine => None,
+                _ => {
+                    let call = ret.sub(1);
+                    let a = usize::from(Instruction::from_bits(*call).a());
+                    let below = base.sub(2).byte_sub(a);
+                    Some((Frame { base: below, pc: call }, op))
+                }
+            }
+        }
+    }
+}
+
+/// Version pinned by the frame at `base`; null for a native.
+#[inline(always)]
+pub(crate) unsafe fn version_of(base: *const Value) -> *mut Version {
+    // SAFETY: F1.
+    unsafe { ((meta_word(base.sub(1)) >> 8) & !7) as *mut Version }
+}
+
+/// First slot above the registers of the Lua frame at `base`.
+#[inline(always)]
+pub(crate) unsafe fn frame_top(base: *mut Value) -> *mut Value {
+    // SAFETY: F1, F2.
+    unsafe { base.add(usize::from((&(*version_of(base)).prototype).frame_size)) }
+}

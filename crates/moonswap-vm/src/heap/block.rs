@@ -1,0 +1,477 @@
+//! Blocks: cells of one size class each, free lists, lazy sweep.
+//!
+//! Allocation takes the head of the class's free list; everything else
+//! (carving fresh memory, adopting a swept block, sweeping, new blocks) happens
+//! in [`Heap::refill`], which also charges the debt: per refill, not per object.
+//!
+//! Invariants:
+//! - B1: a cell below a block's `bump` starts with a `Header`; free cells have
+//!   kind `Free` and mark 0, all others were written by a constructor.
+//! - B2: cells on `Heap::free[class]` belong to swept blocks of that class and
+//!   are on no other list.
+//! - B3: nothing is allocated from a block between the end of marking and its
+//!   sweep; so in a block to be swept "mark != epoch" means dead or free.
+//! - B4: block memory is returned only when no cell in it is in use.
+
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::ptr;
+
+use super::class::{LEAF, N_CLASSES, class_size};
+use super::{Heap, Phase};
+use crate::object::{Header, Kind, StringObject};
+use crate::string::intern::Interner;
+
+/// Bytes of a block.
+pub(super) const BLOCK: usize = 64 * 1024;
+/// Bytes of the first block of classes up to [`SMALL_FIRST`]: a small state
+/// must not touch 64 KiB per class.
+const FIRST: usize = 4096;
+const SMALL_FIRST: usize = 512;
+/// Fresh memory is threaded onto the free list in pieces of this size.
+const CARVE: usize = 2048;
+/// Blocks swept at most by one allocation; then a fresh one is taken. Full
+/// blocks in a row would make the pause unbounded.
+const SWEEP_PER_REFILL: usize = 8;
+/// Empty blocks kept for reuse; half of the blocks in use at most beyond it.
+const POOL_SLACK: usize = 32;
+/// Cache line alignment, so that 64-byte cells do not straddle lines.
+const ALIGN: usize = 64;
+
+/// A free cell.
+#[repr(C)]
+pub(super) struct Cell {
+    header: Header,
+    pub(super) next: *mut Cell,
+}
+
+/// One block of cells.
+pub(super) struct Block {
+    /// Null: given back.
+    pub(super) start: *mut u8,
+    /// Bytes usable for cells (a multiple of the cell size).
+    size: u32,
+    /// Bytes handed out so far; above it the memory is untouched.
+    pub(super) bump: u32,
+    /// Free list found by the sweep, not adopted yet.
+    parked: *mut Cell,
+    n_parked: u32,
+    /// 64 KiB from the system (not a first block).
+    whole: bool,
+}
+
+/// The blocks of one class: `..adopt` used by the allocator, `adopt..sweep`
+/// swept and parked, `sweep..sweep_end` to be swept, `sweep_end..` fresh.
+pub(super) struct Class {
+    pub(super) blocks: Vec<Block>,
+    adopt: usize,
+    pub(super) sweep: usize,
+    pub(super) sweep_end: usize,
+    /// Block with fresh space that is being carved; `usize::MAX` = none.
+    carving: usize,
+}
+
+/// Memory behind the blocks.
+pub(super) struct Pool {
+    empty: Vec<*mut u8>,
+    /// Regions from which first blocks are cut.
+    regions: Vec<*mut u8>,
+    region_left: usize,
+    n_blocks: usize,
+}
+
+fn layout() -> Layout {
+    // constant and valid
+    Layout::from_size_align(BLOCK, ALIGN).unwrap_or(Layout::new::<u64>())
+}
+
+impl Pool {
+    pub(super) fn new() -> Self {
+        Self {
+            empty: Vec::new(),
+            regions: Vec::new(),
+            region_left: 0,
+            n_blocks: 0,
+        }
+    }
+
+    fn system() -> *mut u8 {
+        // SAFETY: the layout has a non-zero size.
+        let p = unsafe { alloc(layout()) };
+        if p.is_null() {
+            handle_alloc_error(layout())
+        }
+        p
+    }
+
+    fn take(&mut self) -> *mut u8 {
+        self.n_blocks += 1;
+        self.empty.pop().unwrap_or_else(Self::system)
+    }
+
+    fn take_first(&mut self) -> *mut u8 {
+        if self.region_left == 0 {
+            self.regions.push(Self::system());
+            self.region_left = BLOCK;
+        }
+        self.region_left -= FIRST;
+        let region = self.regions[self.regions.len() - 1];
+        // SAFETY: region_left < BLOCK is inside the region.
+        unsafe { region.add(self.region_left) }
+    }
+
+    /// # Safety
+    /// B4.
+    unsafe fn give(&mut self, start: *mut u8) {
+        self.n_blocks -= 1;
+        if self.empty.len() < POOL_SLACK + self.n_blocks / 2 {
+            self.empty.push(start);
+        } else {
+            // SAFETY: B4, from `system` with the same layout.
+            unsafe { dealloc(start, layout()) }
+        }
+    }
+
+    /// Bytes of blocks in use or kept.
+    pub(super) fn reserved(&self) -> usize {
+        (self.n_blocks + self.empty.len() + self.regions.len()) * BLOCK
+    }
+}
+
+impl Class {
+    pub(super) fn new() -> Self {
+        Self {
+            blocks: Vec::new(),
+            adopt: 0,
+            sweep: 0,
+            sweep_end: 0,
+            carving: usize::MAX,
+        }
+    }
+
+    /// Marking has ended: every block is to be swept, in address order.
+    pub(super) fn begin_sweep(&mut self) {
+        self.blocks.retain(|b| !b.start.is_null());
+        // New blocks were pushed behind sorted ones: runs, nearly linear.
+        self.blocks.sort_by_key(|b| b.start as usize);
+        self.adopt = 0;
+        self.sweep = 0;
+        self.sweep_end = self.blocks.len();
+        self.carving = usize::MAX;
+    }
+}
+
+impl Block {
+    /// Rebuilds the free list; returns the number of live cells.
+    ///
+    /// # Safety
+    /// B1, B3.
+    unsafe fn sweep(
+        &mut self,
+        cell: usize,
+        epoch: u8,
+        strings: Option<&mut Interner>,
+        poison: bool,
+    ) -> usize {
+        // SAFETY: B1: every cell below bump has a header; B3: unmarked is dead.
+        unsafe {
+            let mut head: *mut Cell = ptr::null_mut();
+            let mut link: *mut *mut Cell = &raw mut head;
+            let mut n_free = 0usize;
+            let mut p = self.start;
+            let end = p.add(self.bump as usize);
+            let total = self.bump as usize / cell;
+            let mut leaves = strings;
+            while p < end {
+                let h = p.cast::<Header>();
+                if (*h).mark != epoch {
+                    if let Some(strings) = &mut leaves
+                        && (*h).kind == Kind::String
+                    {
+                        drop_string(h.cast(), strings);
+                    }
+                    if poison && (*h).kind != Kind::Free {
+                        ptr::write_bytes(p, 0xDB, cell);
+                    }
+                    h.cast::<u64>().write(0);
+                    let free = p.cast::<Cell>();
+                    *link = free;
+                    link = &raw mut (*free).next;
+                    n_free += 1;
+                }
+                p = p.add(cell);
+            }
+            *link = ptr::null_mut();
+            self.parked = head;
+            self.n_parked = n_free as u32;
+            if n_free == total {
+                // Nothing survived: as good as fresh.
+                self.bump = 0;
+                self.parked = ptr::null_mut();
+                self.n_parked = 0;
+            }
+            total - n_free
+        }
+    }
+}
+
+/// A string cell is about to be reused.
+///
+/// # Safety
+/// `s` is an allocated string that nothing refers to but the intern table.
+pub(super) unsafe fn drop_string(s: *mut StringObject, strings: &mut Interner) {
+    // SAFETY: by the caller.
+    unsafe {
+        if (*s).header.flags & StringObject::SHORT != 0 {
+            strings.remove((*s).header.word, s);
+        } else if (*s).header.flags & StringObject::EXTERNAL != 0 {
+            let fields = (&raw mut (*s).data).cast::<usize>();
+            drop(Vec::from_raw_parts(
+                *fields as *mut u8,
+                (*s).len,
+                *fields.add(1),
+            ));
+        }
+    }
+}
+
+impl Heap {
+    /// A cell of the class; its header is 0, the rest arbitrary.
+    #[inline(always)]
+    pub(crate) fn alloc(&mut self, class: usize) -> *mut u8 {
+        debug_assert!(class < N_CLASSES);
+        // SAFETY: class < N_CLASSES; B2: cells on the list are free.
+        unsafe {
+            let head = self.free.get_unchecked_mut(class);
+            let cell = *head;
+            if cell.is_null() {
+                return self.refill(class);
+            }
+            *head = (*cell).next;
+            cell.cast()
+        }
+    }
+
+    /// Puts a single cell back.
+    ///
+    /// # Safety
+    /// Nothing refers to the cell, and B3 holds for its block.
+    pub(super) unsafe fn free_cell(&mut self, cell: *mut u8, class: usize) {
+        // SAFETY: by the caller.
+        unsafe {
+            if self.poison {
+                ptr::write_bytes(cell, 0xDB, class_size(class));
+            }
+            cell.cast::<u64>().write(0);
+            let cell = cell.cast::<Cell>();
+            (*cell).next = self.free[class];
+            self.free[class] = cell;
+        }
+    }
+
+    /// Slow path of [`Heap::alloc`]: makes a new free list.
+    #[cold]
+    #[inline(never)]
+    fn refill(&mut self, class: usize) -> *mut u8 {
+        let cell = class_size(class);
+        let mut sweeps = SWEEP_PER_REFILL;
+        loop {
+            let c = &mut self.classes[class];
+            if c.carving != usize::MAX {
+                let block = &mut c.blocks[c.carving];
+                let left = (block.size - block.bump) as usize;
+                if left == 0 {
+                    c.carving = usize::MAX;
+                    continue;
+                }
+                let n = (CARVE / cell).clamp(1, left / cell);
+                // SAFETY: the n cells lie above bump inside the block and were
+                // not handed out; afterwards B1 holds for them.
+                let first = unsafe {
+                    let first = block.start.add(block.bump as usize);
+                    for i in 0..n {
+                        let p = first.add(i * cell);
+                        p.cast::<u64>().write(0);
+                        (*p.cast::<Cell>()).next = if i + 1 < n {
+                            p.add(cell).cast()
+                        } else {
+                            ptr::null_mut()
+                        };
+                    }
+                    self.free[class] = (*first.cast::<Cell>()).next;
+                    first
+                };
+                block.bump += (n * cell) as u32;
+                self.charge(n * cell);
+                return first;
+            }
+            if c.adopt < c.sweep {
+                let i = c.adopt;
+                c.adopt += 1;
+                let block = &mut c.blocks[i];
+                if block.start.is_null() {
+                    continue;
+                }
+                if block.bump < block.size {
+                    c.carving = i;
+                }
+                if block.n_parked != 0 {
+                    // SAFETY: parked lists hold free cells of this class (B2).
+                    let first = unsafe {
+                        let first = block.parked;
+                        self.free[class] = (*first).next;
+                        first
+                    };
+                    let bytes = block.n_parked as usize * cell;
+                    block.parked = ptr::null_mut();
+                    block.n_parked = 0;
+                    self.charge(bytes);
+                    return first.cast();
+                }
+                continue;
+            }
+            if c.sweep < c.sweep_end && sweeps > 0 {
+                sweeps -= 1;
+                let i = c.sweep;
+                c.sweep += 1;
+                let strings = (class >= LEAF).then_some(&mut self.strings);
+                // SAFETY: B3: the block was not allocated from since marking.
+                unsafe { c.blocks[i].sweep(cell, self.marker.epoch, strings, self.poison) };
+                continue;
+            }
+            let (start, size, whole) = if c.blocks.is_empty() && cell <= SMALL_FIRST {
+                (self.pool.take_first(), FIRST, false)
+            } else {
+                (self.pool.take(), BLOCK, true)
+            };
+            c.carving = c.blocks.len();
+            c.blocks.push(Block {
+                start,
+                size: (size / cell * cell) as u32,
+                bump: 0,
+                parked: ptr::null_mut(),
+                n_parked: 0,
+                whole,
+            });
+        }
+    }
+
+    /// Sweeps the next block of any class; empty ones go to the pool, free
+    /// lists are parked (their bytes are charged on adoption: free allocation
+    /// would make the next cycle late). Returns bytes looked at, 0 = all done.
+    pub(super) fn sweep_one(&mut self) -> usize {
+        debug_assert!(self.phase == Phase::Sweep);
+        while self.sweep_class < N_CLASSES {
+            let class = self.sweep_class;
+            let c = &mut self.classes[class];
+            if c.sweep < c.sweep_end {
+                let i = c.sweep;
+                c.sweep += 1;
+                let strings = (class >= LEAF).then_some(&mut self.strings);
+                let block = &mut c.blocks[i];
+                let bytes = block.bump as usize;
+                // SAFETY: B3.
+                let live = unsafe {
+                    block.sweep(class_size(class), self.marker.epoch, strings, self.poison)
+                };
+                if live == 0 && block.whole {
+                    // SAFETY: B4: no live cell; the block is not being carved
+                    // (begin_sweep) and its descriptor is cleared.
+                    unsafe { self.pool.give(block.start) };
+                    block.start = ptr::null_mut();
+                }
+                return bytes.max(1024);
+            }
+            self.sweep_class += 1;
+        }
+        0
+    }
+
+    /// Forgets the free lists: all blocks are about to be swept.
+    pub(super) fn begin_block_sweep(&mut self) {
+        self.free = [ptr::null_mut(); N_CLASSES];
+        self.sweep_class = 0;
+        for c in &mut self.classes {
+            if !c.blocks.is_empty() {
+                c.begin_sweep();
+            }
+        }
+    }
+
+    /// Bytes on the current free lists (charged, not allocated yet).
+    pub(super) fn free_bytes(&self) -> usize {
+        let mut bytes = 0;
+        for (class, &head) in self.free.iter().enumerate() {
+            let mut cell = head;
+            while !cell.is_null() {
+                bytes += class_size(class);
+                // SAFETY: B2.
+                cell = unsafe { (*cell).next };
+            }
+        }
+        bytes
+    }
+
+    /// Calls `f` for every allocated cell (dead ones not yet swept included).
+    pub(super) fn for_each_cell(&self, mut f: impl FnMut(*mut Header, usize)) {
+        for (class, c) in self.classes.iter().enumerate() {
+            for block in &c.blocks {
+                let cell = class_size(class);
+                for at in (0..if block.start.is_null() {
+                    0
+                } else {
+                    block.bump as usize
+                })
+                    .step_by(cell)
+                {
+                    // SAFETY: B1.
+                    unsafe {
+                        let h = block.start.add(at).cast::<Header>();
+                        if (*h).kind != Kind::Free {
+                            f(h, class);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives all block memory back.
+    ///
+    /// # Safety
+    /// The heap is not used any more.
+    pub(super) unsafe fn release_blocks(&mut self) {
+        let strings = &mut self.strings;
+        for (class, c) in self.classes.iter_mut().enumerate() {
+            for block in &mut c.blocks {
+                if block.start.is_null() {
+                    continue;
+                }
+                // SAFETY: by the caller.
+                unsafe {
+                    let cell = class_size(class);
+                    let end = if class >= LEAF {
+                        block.bump as usize
+                    } else {
+                        0
+                    };
+                    for at in (0..end).step_by(cell) {
+                        let s = block.start.add(at).cast::<StringObject>();
+                        if (*s).header.kind == Kind::String
+                            && (*s).header.flags & StringObject::EXTERNAL != 0
+                        {
+                            drop_string(s, strings);
+                        }
+                    }
+                    if block.whole {
+                        dealloc(block.start, layout());
+                    }
+                }
+            }
+            c.blocks.clear();
+        }
+        for p in self.pool.empty.drain(..).chain(self.pool.regions.drain(..)) {
+            // SAFETY: from `system`, unused.
+            unsafe { dealloc(p, layout()) };
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Objects with destructors: boxed, listed, dropped by kind.
+//!
+//! Invariants:
+//! - X1: every pointer in `boxed` came from `Box::into_raw` of the struct that
+//!   belongs to the header's kind, whose first field is the header.
+//! - X2: `..boxed_sweep` are still to be swept; entries behind were swept or
+//!   adopted since marking.
+
+use std::mem::offset_of;
+
+use super::Heap;
+use crate::object::{Coroutine, Header, Instance, Kind, Native, PrototypeSlot, UserData, Version};
+
+const _: () = assert!(
+    offset_of!(Coroutine, header) == 0
+        && offset_of!(Instance, header) == 0
+        && offset_of!(Native, header) == 0
+        && offset_of!(PrototypeSlot, header) == 0
+        && offset_of!(UserData, header) == 0
+        && offset_of!(Version, header) == 0
+);
+
+/// # Safety
+/// X1.
+unsafe fn object<'a, T>(h: *mut Header) -> &'a T {
+    // SAFETY: X1; the reference is used at once.
+    unsafe { &*h.cast::<T>() }
+}
+
+/// Bytes a boxed object stands for.
+///
+/// # Safety
+/// X1.
+pub(super) unsafe fn boxed_size(h: *mut Header) -> usize {
+    // SAFETY: X1.
+    unsafe {
+        match (*h).kind {
+            Kind::Native => size_of::<Native>() + object::<Native>(h).upvalues.len() * 16,
+            Kind::UserData => {
+                size_of::<UserData>() + object::<UserData>(h).user_values.len() * 16 + 32
+            }
+            Kind::Coroutine => {
+                size_of::<Coroutine>() + object::<Coroutine>(h).stack.capacity() * 16
+            }
+            Kind::Slot => size_of::<PrototypeSlot>(),
+            Kind::Version => {
+                let v = &*h.cast::<Version>();
+                size_of::<Version>() + v.code.len() * 8 + v.children.len() * 8
+            }
+            Kind::Instance => size_of::<Instance>() + object::<Instance>(h).cells.capacity() * 32,
+            _ => 0,
+        }
+    }
+}
+
+/// # Safety
+/// X1; nothing refers to the object.
+unsafe fn drop_boxed(h: *mut Header) {
+    // SAFETY: X1.
+    unsafe {
+        match (*h).kind {
+            Kind::Native => drop(Box::from_raw(h.cast::<Native>())),
+            Kind::UserData => drop(Box::from_raw(h.cast::<UserData>())),
+            Kind::Coroutine => drop(Box::from_raw(h.cast::<Coroutine>())),
+            Kind::Slot => drop(Box::from_raw(h.cast::<PrototypeSlot>())),
+            Kind::Version => drop(Box::from_raw(h.cast::<Version>())),
+            Kind::Instance => drop(Box::from_raw(h.cast::<Instance>())),
+            kind => debug_assert!(false, "boxed {kind:?}"),
+        }
+    }
+}
+
+impl Heap {
+    /// Takes over a boxed object: it is dropped when it becomes unreachable.
+    /// `T` is one of the boxed object types.
+    pub(crate) fn adopt<T>(&mut self, object: Box<T>) -> *mut T {
+        let p = Box::into_raw(object);
+        let h = p.cast::<Header>();
+        self.boxed.push(h);
+        // SAFETY: X1.
+        let size = unsafe {
+            (*h).mark = 0;
+            boxed_size(h)
+        };
+        self.charge(size);
+        p
+    }
+
+    /// Drops unmarked boxed objects, at most `n` looked at; true when done.
+    pub(super) fn sweep_boxed(&mut self, mut n: usize) -> bool {
+        while self.boxed_sweep > 0 {
+            if n == 0 {
+                return false;
+            }
+            n -= 1;
+            self.boxed_sweep -= 1;
+            let i = self.boxed_sweep;
+            let h = self.boxed[i];
+            // SAFETY: X1, X2.
+            unsafe {
+                if (*h).mark != self.marker.epoch {
+                    self.boxed.swap_remove(i);
+                    drop_boxed(h);
+                }
+            }
+        }
+        true
+    }
+
+    /// Drops everything.
+    ///
+    /// # Safety
+    /// The heap is not used any more.
+    pub(super) unsafe fn release_boxed(&mut self) {
+        for h in std::mem::take(&mut self.boxed) {
+            // SAFETY: X1.
+            unsafe { drop_boxed(h) };
+        }
+    }
+}

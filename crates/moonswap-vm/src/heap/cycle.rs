@@ -1,0 +1,462 @@
+//! The collector's cycle: when to step, how much, and the atomic step.
+//!
+//! Pause -> Mark (steps of bounded work, roots rescanned in steps of their own
+//! until a rescan finds little) -> atomic -> Sweep (mostly by the allocator)
+//! -> Pause. Steps are taken at safe points only, where all roots are visible.
+//!
+//! Invariants: H1–H4 of `mod.rs`; B3: everything is swept before marking.
+
+use super::{Heap, NO_BLACK, Phase};
+use crate::object::{Coroutine, Header, Upvalue};
+use crate::value;
+
+use super::marker::Marker;
+
+/// Smallest allocation between cycles: below it a tiny heap would be collected
+/// all the time; above it tests that wait for a finalizer become slow.
+pub(super) const FLOOR: isize = 128 * 1024;
+/// Allocation between steps.
+const STEP: isize = 64 * 1024;
+/// Bytes marked per byte allocated at multiplier 100. Measured: 4 is best of
+/// 2, 4, 8 in time and keeps the heap at 2 to 2.2 times the live size.
+const MARK_PER_BYTE: usize = 4;
+/// Most allocation paid by one step (about 0.7 ms of marking); the rest of a
+/// burst is paid at the next safe points.
+const MAX_PAID: isize = 512 * 1024;
+/// Blocks swept by a step; about 10 µs each.
+const SWEEP_BLOCKS: usize = 8;
+/// Boxed objects looked at and large parts freed by a step.
+const SWEEP_BOXED: usize = 256;
+const SWEEP_LARGE: usize = 64;
+/// A rescan that finds less is followed by the atomic step.
+const SMALL_RESCAN: usize = 16 * 1024;
+/// Rescans at most: a program that keeps producing must not delay the end.
+const MAX_RESCANS: u32 = 8;
+
+/// Collection mode as `collectgarbage` names it. Generational behaves like
+/// incremental for now; sticky marks fit into the same structures (the epoch
+/// stays and only blocks allocated from are swept).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// `"incremental"`
+    Incremental,
+    /// `"generational"`
+    Generational,
+}
+
+/// What the VM keeps alive.
+pub(crate) trait Roots {
+    /// Marks registry, globals, metatables of types, main coroutine and so on.
+    ///
+    /// # Safety
+    /// Called by the heap at a safe point.
+    unsafe fn mark(&self, marker: &mut Marker);
+    /// The running coroutine (null: none). It and those that resumed it are
+    /// looked at again in rescans.
+    fn running(&self) -> *mut Coroutine;
+
+    /// End of marking: drop what is kept by address but not alive.
+    fn forget_dead(&self, is_live: &dyn Fn(*mut Header) -> bool);
+}
+
+impl Heap {
+    /// A step should be taken at this safe point.
+    #[inline(always)]
+    pub(crate) fn is_due(&self) -> bool {
+        !self.busy
+            && (self.stress
+                || self.limit_exceeded
+                || (self.running && self.charged >= self.trigger))
+    }
+
+    /// One step of a collection. Bounded work, except for the atomic parts.
+    ///
+    /// # Safety
+    /// At a safe point; `roots` covers everything that is in use.
+    pub(crate) unsafe fn step(&mut self, roots: &dyn Roots) {
+        self.requested = false;
+        if self.busy {
+            return;
+        }
+        if self.stress || self.limit_exceeded {
+            // SAFETY: by the caller.
+            unsafe { self.collect_full(roots) };
+            if self.stress {
+                self.poll.request();
+            }
+            return;
+        }
+        if !self.running || self.charged < self.trigger {
+            return;
+        }
+        let since = self.charged - self.charged_at_step;
+        let paid = since.clamp(STEP, MAX_PAID);
+        let mut work = (paid as usize * MARK_PER_BYTE / 100).saturating_mul(self.step_multiplier);
+        // Pace: a heap that has doubled since the cycle began must not outrun it.
+        if self.phase == Phase::Mark && self.charged > 2 * (self.live as isize).max(FLOOR) {
+            work *= 2;
+        }
+        if self.phase == Phase::Sweep && self.charged < self.pause_trigger() {
+            // Blocks are swept by the allocator, which is about to write
+            // there anyway; what is left when the next cycle is due, by steps.
+            let boxed = self.sweep_boxed(SWEEP_BOXED);
+            let large = self.sweep_large(SWEEP_LARGE);
+            self.trigger = if boxed && large {
+                self.pause_trigger()
+            } else {
+                self.charged + STEP
+            };
+            return;
+        }
+        let phase = self.phase;
+        // SAFETY: by the caller.
+        unsafe { self.advance(roots, work) };
+        // Only marking leaves something to be paid later.
+        let unpaid = if phase == Phase::Mark && self.phase == Phase::Mark {
+            (since - paid).max(0)
+        } else {
+            0
+        };
+        self.charged_at_step = self.charged - unpaid;
+        if self.phase != Phase::Pause {
+            self.trigger = if unpaid > STEP {
+                self.charged
+            } else {
+                self.charged + STEP
+            };
+            self.charge(0);
+        }
+    }
+
+    /// Does up to `work` bytes of work in the present phase; true if that was
+    /// the end of a cycle. Otherwise the part of `work` left is lost.
+    unsafe fn advance(&mut self, roots: &dyn Roots, work: usize) -> bool {
+        // SAFETY: by the caller of `step`.
+        unsafe {
+            match self.phase {
+                Phase::Pause => {
+                    self.begin_cycle(roots);
+                    false
+                }
+                Phase::Mark => {
+                    self.marker.drain(work);
+                    if self.marker.is_drained() {
+                        self.finish_marking(roots);
+                    }
+                    false
+                }
+                Phase::Sweep => self.sweep_some(work),
+            }
+        }
+    }
+
+    /// Sweeps about `work` bytes' worth; true when the sweep is finished.
+    fn sweep_some(&mut self, work: usize) -> bool {
+        let boxed = self.sweep_boxed(SWEEP_BOXED);
+        let large = self.sweep_large(SWEEP_LARGE);
+        // A block costs about as much as marking half its size.
+        for _ in 0..(work / 32768).clamp(1, SWEEP_BLOCKS) {
+            if self.sweep_one() == 0 {
+                if boxed && large {
+                    self.end_cycle();
+                    return true;
+                }
+                break;
+            }
+        }
+        false
+    }
+
+    fn end_cycle(&mut self) {
+        self.phase = Phase::Pause;
+        self.strings.shrink();
+        self.marker.end();
+        self.trigger = self.pause_trigger();
+    }
+
+    /// Allocation after which the next cycle begins.
+    fn pause_trigger(&self) -> isize {
+        let pause = (self.live / 100).saturating_mul(self.pause.saturating_sub(100));
+        let pause = (pause.min(isize::MAX as usize) as isize).max(FLOOR);
+        match self.memory_limit {
+            Some(limit) => pause.min(limit.saturating_sub(self.live).max(STEP as usize) as isize),
+            None => pause,
+        }
+    }
+
+    pub(super) unsafe fn begin_cycle(&mut self, roots: &dyn Roots) {
+        debug_assert!(self.phase == Phase::Pause);
+        self.phase = Phase::Mark;
+        self.marker.begin();
+        self.black = self.marker.epoch;
+        self.n_rescans = 0;
+        // The allocation of the pause is not to be paid by marking.
+        self.charged_at_step = self.charged;
+        self.ran_since_marking.clear();
+        // SAFETY: by the caller of `step`; permanent strings are allocated.
+        unsafe {
+            for i in 0..256 {
+                self.marker.mark_object(self.single[i].cast());
+            }
+            for i in 0..self.event_names.len() {
+                self.marker.mark_object(self.event_names[i].cast());
+            }
+            self.mark_pending();
+            roots.mark(&mut self.marker);
+            // What runs now goes on after having been marked.
+            let mut co = roots.running();
+            while !co.is_null() {
+                self.marker.mark_object(co.cast());
+                self.ran_since_marking.push(co);
+                co = (*co).resumer;
+            }
+        }
+    }
+
+    /// Looks at everything again that changes without barriers.
+    unsafe fn rescan(&mut self, roots: &dyn Roots) {
+        // SAFETY: by the caller of `step`.
+        unsafe {
+            roots.mark(&mut self.marker);
+            let mut co = roots.running();
+            while !co.is_null() {
+                if (*co).header.mark == self.marker.epoch {
+                    self.marker.scan_stack(co);
+                } else {
+                    self.marker.mark_object(co.cast());
+                }
+                co = (*co).resumer;
+            }
+            for i in 0..self.ran_since_marking.len() {
+                let co = self.ran_since_marking[i];
+                if (*co).header.mark == self.marker.epoch {
+                    self.marker.scan_stack(co);
+                }
+            }
+        }
+    }
+
+    /// The gray stack is empty: rescan as a step of its own, or end.
+    unsafe fn finish_marking(&mut self, roots: &dyn Roots) {
+        // SAFETY: by the caller of `step`.
+        unsafe {
+            let before = self.marker.live;
+            self.rescan(roots);
+            self.marker.drain(SMALL_RESCAN);
+            self.n_rescans += 1;
+            let small =
+                self.marker.is_drained() && self.marker.live.saturating_sub(before) < SMALL_RESCAN;
+            if small || self.n_rescans > MAX_RESCANS {
+                self.atomic(roots);
+            }
+        }
+    }
+
+    /// End of marking, in one piece.
+    pub(super) unsafe fn atomic(&mut self, roots: &dyn Roots) {
+        // SAFETY: by the caller of `step`; nothing allocated is freed before
+        // the phase changes.
+        unsafe {
+            self.marker.atomic = true;
+            self.rescan(roots);
+            self.marker.drain(usize::MAX);
+            self.mark_open_upvalues(0);
+            self.marker.converge();
+            self.marker.clear_values(0);
+            let n_weak = self.marker.weak.len();
+            let n_open = self.marker.open_upvalues.len();
+            self.separate_finalizers();
+            self.mark_pending();
+            self.marker.drain(usize::MAX);
+            self.mark_open_upvalues(n_open);
+            self.marker.converge();
+            self.marker.clear_keys();
+            self.marker.clear_values(n_weak.min(self.marker.weak.len()));
+            self.close_orphans();
+            let epoch = self.marker.epoch;
+            roots.forget_dead(&|h| (*h).mark == epoch);
+            self.black = NO_BLACK;
+            self.ran_since_marking.clear();
+            self.live = self.marker.live;
+            self.charged = 0;
+            self.charged_at_step = 0;
+            self.limit_exceeded = self.memory_limit.is_some_and(|limit| self.live > limit);
+            self.phase = Phase::Sweep;
+            self.large_sweep = self.large.len();
+            self.boxed_sweep = self.boxed.len();
+            self.begin_block_sweep();
+            self.trigger = STEP;
+        }
+    }
+
+    /// A variable may be reachable although the coroutine on whose stack it
+    /// lives is not.
+    unsafe fn mark_open_upvalues(&mut self, start: usize) {
+        // SAFETY: stacks are freed by the sweep only.
+        unsafe {
+            let mut i = start;
+            while i < self.marker.open_upvalues.len() {
+                let u = self.marker.open_upvalues[i];
+                i += 1;
+                self.marker.mark_value(*(*u).value);
+                self.marker.drain(usize::MAX);
+            }
+        }
+    }
+
+    /// Closes reachable variables of unreachable coroutines, whose stacks the
+    /// sweep will free.
+    unsafe fn close_orphans(&mut self) {
+        // SAFETY: as above; `extra` = epoch says that the stack survives.
+        unsafe {
+            for i in 0..self.marker.open_upvalues.len() {
+                let u: *mut Upvalue = self.marker.open_upvalues[i];
+                if Upvalue::is_open(u) && (*u).header.extra != self.marker.epoch {
+                    value::copy(&raw mut (*u).closed, (*u).value);
+                    (*u).value = &raw mut (*u).closed;
+                    (*u).next_open = std::ptr::null_mut();
+                }
+            }
+        }
+    }
+
+    pub(super) fn finish_sweep(&mut self) {
+        while self.phase == Phase::Sweep {
+            self.sweep_some(usize::MAX);
+        }
+    }
+
+    /// A complete collection. Does nothing inside another one.
+    ///
+    /// # Safety
+    /// As [`Heap::step`].
+    pub(crate) unsafe fn collect_full(&mut self, roots: &dyn Roots) {
+        if self.busy {
+            return;
+        }
+        self.requested = false;
+        // SAFETY: by the caller.
+        unsafe {
+            if self.phase == Phase::Mark {
+                // Given up: in the next epoch everything is white again.
+                self.phase = Phase::Pause;
+            }
+            self.finish_sweep();
+            self.begin_cycle(roots);
+            self.atomic(roots);
+            self.finish_sweep();
+        }
+    }
+
+    /// An explicit step (`collectgarbage("step", kib)`), also while stopped;
+    /// true if it ended a cycle. 0 is one basic step.
+    ///
+    /// # Safety
+    /// As [`Heap::step`].
+    pub(crate) unsafe fn step_kib(&mut self, roots: &dyn Roots, kib: usize) -> bool {
+        if self.busy {
+            return false;
+        }
+        self.requested = false;
+        let per_byte = MARK_PER_BYTE * self.step_multiplier.max(25) / 100;
+        let bytes = if kib == 0 {
+            STEP as usize
+        } else {
+            kib.saturating_mul(1024)
+        };
+        let mut work = bytes.saturating_mul(per_byte.max(1)) as isize;
+        if work < 0 {
+            work = isize::MAX;
+        }
+        let mut finished = false;
+        while work > 0 && !finished {
+            // SAFETY: by the caller.
+            unsafe {
+                match self.phase {
+                    Phase::Pause => {
+                        self.begin_cycle(roots);
+                        work -= 1024;
+                    }
+                    Phase::Mark => {
+                        let before = self.marker.work;
+                        self.advance(roots, work as usize);
+                        work -= (self.marker.work - before).max(512) as isize;
+                    }
+                    Phase::Sweep => {
+                        let boxed = self.sweep_boxed(SWEEP_BOXED);
+                        let large = self.sweep_large(SWEEP_LARGE);
+                        let bytes = self.sweep_one();
+                        work -= (bytes / 4) as isize;
+                        if bytes == 0 && boxed && large {
+                            self.end_cycle();
+                            finished = true;
+                        }
+                    }
+                }
+            }
+        }
+        self.charged_at_step = self.charged;
+        if self.phase != Phase::Pause {
+            self.trigger = self.charged + STEP;
+        }
+        finished
+    }
+
+    /// No automatic steps from now on.
+    pub(crate) fn stop(&mut self) {
+        self.running = false;
+    }
+
+    /// Automatic steps again; what was allocated meanwhile counts.
+    pub(crate) fn restart(&mut self) {
+        self.running = true;
+        self.requested = false;
+        self.charge(0);
+    }
+
+    /// Automatic steps are on.
+    pub(crate) fn is_running(&self) -> bool {
+        self.running
+    }
+
+    /// While a finalizer runs (or the VM closes) nothing is collected; returns
+    /// the previous state.
+    pub(crate) fn set_busy(&mut self, busy: bool) -> bool {
+        let old = std::mem::replace(&mut self.busy, busy);
+        if old && !busy {
+            self.requested = false;
+            self.charge(0);
+        }
+        old
+    }
+
+    /// Sets the pause in percent; returns the old one.
+    pub(crate) fn set_pause(&mut self, pause: usize) -> usize {
+        let old = std::mem::replace(&mut self.pause, pause);
+        if self.phase == Phase::Pause {
+            self.trigger = self.pause_trigger();
+        }
+        old
+    }
+
+    /// Sets the step multiplier in percent; returns the old one.
+    pub(crate) fn set_step_multiplier(&mut self, multiplier: usize) -> usize {
+        std::mem::replace(&mut self.step_multiplier, multiplier.max(1))
+    }
+
+    /// Sets the memory limit; returns the old one.
+    pub(crate) fn set_memory_limit(&mut self, limit: Option<usize>) -> Option<usize> {
+        let old = std::mem::replace(&mut self.memory_limit, limit);
+        self.limit_exceeded = false;
+        if self.phase == Phase::Pause {
+            self.trigger = self.pause_trigger();
+            self.charge(0);
+        }
+        old
+    }
+
+    /// Sets the mode; returns the old one.
+    pub(crate) fn set_mode(&mut self, mode: Mode) -> Mode {
+        std::mem::replace(&mut self.mode, mode)
+    }
+}

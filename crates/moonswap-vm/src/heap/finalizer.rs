@@ -1,0 +1,96 @@
+//! Objects with `__gc`: registration, separation, queue.
+//!
+//! Invariants:
+//! - F1: a registered or pending object is allocated; `HAS_FINALIZER` in its
+//!   `extra` is set exactly while it is registered.
+
+use super::Heap;
+use super::part::HAS_FINALIZER;
+use crate::object::{Header, Kind};
+use crate::value::Value;
+
+unsafe fn value_of(h: *mut Header) -> Value {
+    // SAFETY: F1; only tables and userdata are registered.
+    unsafe {
+        if (*h).kind == Kind::Table {
+            Value::table(h.cast())
+        } else {
+            Value::userdata(h.cast())
+        }
+    }
+}
+
+impl Heap {
+    /// The metatable just set has a `__gc` field: the object will be finalised
+    /// (once, unless it is registered again).
+    ///
+    /// # Safety
+    /// `h` is a live table or userdata.
+    pub(crate) unsafe fn register_finalizer(&mut self, h: *mut Header) {
+        // SAFETY: by the caller.
+        unsafe {
+            if (*h).extra & HAS_FINALIZER == 0 {
+                (*h).extra |= HAS_FINALIZER;
+                self.finalizers.push(h);
+            }
+        }
+    }
+
+    /// Moves unreachable registered objects to the queue, latest first.
+    ///
+    /// # Safety
+    /// Marking is complete.
+    pub(super) unsafe fn separate_finalizers(&mut self) {
+        let epoch = self.marker.epoch;
+        let first = self.pending.len();
+        let pending = &mut self.pending;
+        self.finalizers.retain(|&h| {
+            // SAFETY: F1.
+            unsafe {
+                let keep = (*h).mark == epoch;
+                if !keep {
+                    (*h).extra &= !HAS_FINALIZER;
+                    pending.push_back(h);
+                }
+                keep
+            }
+        });
+        self.pending.make_contiguous()[first..].reverse();
+    }
+
+    /// Marks the queue: what waits for its finalizer is needed by it.
+    ///
+    /// # Safety
+    /// While marking.
+    pub(super) unsafe fn mark_pending(&mut self) {
+        for &h in &self.pending {
+            // SAFETY: F1.
+            unsafe { self.marker.mark_object(h) };
+        }
+    }
+
+    /// Finalizers wait to be called.
+    #[inline(always)]
+    pub(crate) fn has_pending_finalizers(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Next object whose `__gc` is to be called.
+    pub(crate) fn next_finalizer(&mut self) -> Option<Value> {
+        // SAFETY: F1.
+        self.pending.pop_front().map(|h| unsafe { value_of(h) })
+    }
+
+    /// All objects with finalizers, in calling order, for closing the VM. The
+    /// caller keeps them alive.
+    pub(crate) fn take_all_finalizers(&mut self) -> Vec<Value> {
+        let mut all: Vec<_> = self.pending.drain(..).collect();
+        for h in self.finalizers.drain(..).rev() {
+            // SAFETY: F1.
+            unsafe { (*h).extra &= !HAS_FINALIZER };
+            all.push(h);
+        }
+        // SAFETY: F1.
+        all.into_iter().map(|h| unsafe { value_of(h) }).collect()
+    }
+}

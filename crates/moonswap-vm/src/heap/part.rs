@@ -1,0 +1,43 @@
+//! Sizes of table parts and the heap's bits in a table's `header.extra`.
+
+use super::class::{MAX_CELL, class_of, class_size};
+use super::large::{PART_HEADER, is_small};
+use crate::object::{Node, Table};
+
+/// The node part stands in the table's own cell.
+pub(crate) const INLINE_NODES: u8 = 1;
+/// The array part stands in the table's own cell.
+pub(crate) const INLINE_ARRAY: u8 = 2;
+/// The object stands in the list of objects with finalizers (tables, userdata).
+pub(crate) const HAS_FINALIZER: u8 = 4;
+/// Shift of the table's own cell class (at most 256 bytes: four bits).
+pub(crate) const CLASS_SHIFT: u8 = 4;
+
+/// Largest table cell.
+pub(crate) const MAX_TABLE_CELL: usize = 256;
+
+/// Bytes of `n` nodes.
+#[inline(always)]
+pub(crate) const fn node_bytes(n: usize) -> usize {
+    n * size_of::<Node>()
+}
+
+/// Bytes of `cap` array slots.
+#[inline(always)]
+pub(crate) const fn array_bytes(cap: usize) -> usize {
+    cap * 9
+}
+
+/// The capacity that fills the cell which `cap` slots need.
+#[inline]
+pub(crate) const fn fit_array(cap: usize) -> usize {
+    let bytes = array_bytes(cap) + PART_HEADER;
+    if bytes <= MAX_CELL {
+        (class_size(class_of(bytes)) - PART_HEADER) / 9
+    } else {
+        cap
+    }
+}
+
+const _: () =
+    assert!(size_of::<Node>() == 24 && size_of::<Table>() == 48 && is_small(array_bytes(64)));

@@ -1,0 +1,81 @@
+//! The scope record: cells of a chunk instance's top-level locals.
+//!
+//! Invariants: S1 cells of variables that are alive in a running main chunk are
+//! open upvalues on its frame; KEEPSCOPE records the last ones before it ends.
+
+use std::sync::Arc;
+
+use crate::coroutine;
+use crate::frame;
+use crate::object::{Coroutine, Instance, Upvalue};
+use crate::value::Value;
+use crate::vm::Vm;
+
+/// Finds or makes the cell entry of a variable; answers its index.
+pub(crate) unsafe fn cell_index(instance: *mut Instance, name: &Arc<str>, declaration: u32) -> usize {
+    // SAFETY: live instance.
+    unsafe {
+        let names = &mut (*instance).cell_names;
+        if let Some(i) = names.iter().position(|(n, d)| n == name && *d == declaration) {
+            return i;
+        }
+        names.push((Arc::clone(name), declaration));
+        (*instance).cells.push(std::ptr::null_mut());
+        (*instance).cells.len() - 1
+    }
+}
+
+/// Records the top-level locals alive at `pc` of the main chunk's frame `base`
+/// on the current coroutine's stack. `all`: also those nobody captured, if the
+/// instance keeps them.
+pub(crate) unsafe fn record(vm: &mut Vm, base: *mut Value, pc: *const u64, ending: bool) {
+    // SAFETY: a Lua frame of a main chunk (F1, F2).
+    unsafe {
+        let version = frame::version_of(base);
+        let instance = (*(*version).slot).instance;
+        if ending {
+            (*instance).n_runs += 1;
+        }
+        let co = vm.current;
+        record_frame(vm, co, instance, base, pc, !ending || (*instance).keep_all);
+    }
+}
+
+/// The same for a frame on any coroutine's stack.
+pub(crate) unsafe fn record_frame(vm: &mut Vm, co: *mut Coroutine, instance: *mut Instance, base: *mut Value, pc: *const u64, all: bool) {
+    // SAFETY: as `record`.
+    unsafe {
+        let version = frame::version_of(base);
+        let prototype = Arc::clone(&(*version).prototype);
+        let at = pc.offset_from((*version).code.as_ptr()) as u32;
+        for variable in &prototype.scope {
+            let Some(register) = variable.register else { continue };
+            if at < variable.start_pc || at >= variable.end_pc {
+                continue;
+            }
+            let place = base.add(usize::from(register));
+            let cell: *mut Upvalue = if all {
+                coroutine::find_upvalue_of(vm, co, place)
+            } else {
+                existing(co, place)
+            };
+            if cell.is_null() {
+                continue;
+            }
+            let i = cell_index(instance, &variable.name, variable.declaration);
+            (&mut (*instance).cells)[i] = cell;
+            vm.heap.barrier_object(instance.cast(), cell.cast());
+        }
+    }
+}
+
+unsafe fn existing(co: *mut Coroutine, place: *mut Value) -> *mut Upvalue {
+    // SAFETY: C3.
+    unsafe {
+        let mut up = (*co).open_upvalues;
+        while !up.is_null() && (*up).value > place {
+            up = (*up).next_open;
+        }
+        if !up.is_null() && (*up).value == place { up } else { std::ptr::null_mut() }
+    }
+}

@@ -1,0 +1,259 @@
+//! Comparisons with jumps, tests, `not`, `#`.
+//!
+//! Invariants as in `interp`.
+
+use moonswap_bytecode::{Instruction, OpCode};
+
+use super::operand::{a, b_signed, bc, c, kb, ra, rb, x};
+use super::{Next, advance, call_metamethod, jump};
+use crate::meta;
+use crate::meta_event::Event;
+use crate::unwind::throw;
+use crate::value::{Value, copy, store, tag};
+use crate::vm::Vm;
+
+#[inline(always)]
+unsafe fn branch(pc: *const u64, base: *mut Value, taken: bool) -> Next {
+    // SAFETY: I1.
+    unsafe { if taken { jump(pc, base, c(pc) as isize) } else { advance(pc, base) } }
+}
+
+#[inline(always)]
+pub(super) unsafe fn equal(pc: *const u64, base: *mut Value, vm: *mut Vm, wanted: bool) -> Next {
+    // SAFETY: I1.
+    unsafe {
+        let (l, r) = (ra(pc, base), rb(pc, base));
+        if (*l).tag == (*r).tag {
+            match (*l).tag {
+                tag::INTEGER => return branch(pc, base, ((*l).payload == (*r).payload) == wanted),
+                tag::NIL | tag::FALSE | tag::TRUE => return branch(pc, base, wanted),
+                _ => {
+                    if (*l).payload == (*r).payload && (*l).tag != tag::FLOAT {
+                        return branch(pc, base, wanted);
+                    }
+                }
+            }
+        }
+        equal_slow(pc, base, vm, wanted)
+    }
+}
+
+#[inline(never)]
+unsafe fn equal_slow(pc: *const u64, base: *mut Value, vm: *mut Vm, wanted: bool) -> Next {
+    // SAFETY: I1–I3, VM3.
+    unsafe {
+        let vm = &mut *vm;
+        let (l, r) = (*ra(pc, base), *rb(pc, base));
+        if l.raw_equal(r) {
+            return branch(pc, base, wanted);
+        }
+        let f = meta::of_equality(vm, l, r);
+        if f.is_nil() {
+            return branch(pc, base, !wanted);
+        }
+        vm.pc = pc;
+        vm.base = base;
+        call_metamethod(vm, pc, base, f, &[l, r])
+    }
+}
+
+#[inline(always)]
+pub(super) unsafe fn equal_const(pc: *const u64, base: *mut Value, wanted: bool) -> Next {
+    // SAFETY: I1.
+    unsafe {
+        let (l, r) = (ra(pc, base), kb(pc));
+        if (*l).tag == (*r).tag && (*l).payload == (*r).payload && (*l).tag != tag::FLOAT {
+            return branch(pc, base, wanted);
+        }
+        if (*l).tag != (*r).tag && (*l).tag != tag::INTEGER && (*l).tag != tag::FLOAT {
+            return branch(pc, base, !wanted);
+        }
+        equal_const_slow(pc, base, wanted)
+    }
+}
+
+#[inline(never)]
+unsafe fn equal_const_slow(pc: *const u64, base: *mut Value, wanted: bool) -> Next {
+    // SAFETY: I1.
+    unsafe { branch(pc, base, (*ra(pc, base)).raw_equal(*kb(pc)) == wanted) }
+}
+
+macro_rules! order {
+    ($name:ident, $op:tt) => {
+        #[inline(always)]
+        pub(super) unsafe fn $name(pc: *const u64, base: *mut Value, vm: *mut Vm, wanted: bool) -> Next {
+            // SAFETY: I1.
+            unsafe {
+                let (l, r) = (ra(pc, base), rb(pc, base));
+                if (*l).tag == tag::INTEGER && (*r).tag == tag::INTEGER {
+                    return branch(pc, base, ((*l).as_i64() $op (*r).as_i64()) == wanted);
+                }
+                if (*l).tag == tag::FLOAT && (*r).tag == tag::FLOAT {
+                    return branch(pc, base, ((*l).as_f64() $op (*r).as_f64()) == wanted);
+                }
+                order_slow(pc, base, vm)
+            }
+        }
+    };
+}
+order!(less, <);
+order!(less_equal, <=);
+
+macro_rules! order_imm {
+    ($name:ident, $op:tt) => {
+        #[inline(always)]
+        pub(super) unsafe fn $name(pc: *const u64, base: *mut Value, vm: *mut Vm, wanted: bool) -> Next {
+            // SAFETY: I1.
+            unsafe {
+                let l = ra(pc, base);
+                if (*l).tag == tag::INTEGER {
+                    return branch(pc, base, ((*l).as_i64() $op b_signed(pc)) == wanted);
+                }
+                if (*l).tag == tag::FLOAT {
+                    return branch(pc, base, ((*l).as_f64() $op b_signed(pc) as f64) == wanted);
+                }
+                order_slow(pc, base, vm)
+            }
+        }
+    };
+}
+order_imm!(less_imm, <);
+order_imm!(less_equal_imm, <=);
+order_imm!(greater_imm, >);
+order_imm!(greater_equal_imm, >=);
+
+/// Event, operands in metamethod order, and the outcome that jumps.
+unsafe fn order_operands(pc: *const u64, base: *mut Value) -> (Event, Value, Value, bool) {
+    // SAFETY: I1, I2.
+    unsafe {
+        let op = Instruction::from_bits(*pc).opcode().unwrap_unchecked();
+        let l = *ra(pc, base);
+        let immediate = || {
+            if x(pc) & 1 != 0 { Value::float(b_signed(pc) as f64) } else { Value::integer(b_signed(pc)) }
+        };
+        match op {
+            OpCode::JumpLt => (Event::Lt, l, *rb(pc, base), true),
+            OpCode::JumpNotLt => (Event::Lt, l, *rb(pc, base), false),
+            OpCode::JumpLe => (Event::Le, l, *rb(pc, base), true),
+            OpCode::JumpNotLe => (Event::Le, l, *rb(pc, base), false),
+            OpCode::JumpLtImm => (Event::Lt, l, immediate(), true),
+            OpCode::JumpNotLtImm => (Event::Lt, l, immediate(), false),
+            OpCode::JumpLeImm => (Event::Le, l, immediate(), true),
+            OpCode::JumpNotLeImm => (Event::Le, l, immediate(), false),
+            OpCode::JumpGtImm => (Event::Lt, immediate(), l, true),
+            OpCode::JumpNotGtImm => (Event::Lt, immediate(), l, false),
+            OpCode::JumpGeImm => (Event::Le, immediate(), l, true),
+            _ => (Event::Le, immediate(), l, false),
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+unsafe fn order_slow(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+    // SAFETY: I1–I3, VM3.
+    unsafe {
+        let vm = &mut *vm;
+        vm.pc = pc;
+        vm.base = base;
+        let (event, l, r, wanted) = order_operands(pc, base);
+        if let Some(result) = meta::raw_order(event, l, r) {
+            return branch(pc, base, result == wanted);
+        }
+        let f = meta::of_binary(vm, l, r, event);
+        if f.is_nil() {
+            let _ = meta::raise_compare(vm, l, r);
+            return throw(vm);
+        }
+        call_metamethod(vm, pc, base, f, &[l, r])
+    }
+}
+
+/// A metamethod called by the instruction at `pc` returned `result`.
+pub(super) unsafe fn finish_comparison(pc: *const u64, base: *mut Value, op: OpCode, result: bool) -> Next {
+    // SAFETY: I1, I2.
+    unsafe {
+        let wanted = matches!(
+            op,
+            OpCode::JumpEq | OpCode::JumpLt | OpCode::JumpLe | OpCode::JumpLtImm | OpCode::JumpLeImm
+                | OpCode::JumpGtImm | OpCode::JumpGeImm
+        );
+        branch(pc, base, result == wanted)
+    }
+}
+
+#[inline(always)]
+pub(super) unsafe fn jump_if(pc: *const u64, base: *mut Value, wanted: bool) -> Next {
+    // SAFETY: I1.
+    unsafe {
+        if (*ra(pc, base)).is_falsy() == wanted { advance(pc, base) } else { jump(pc, base, bc(pc)) }
+    }
+}
+
+#[inline(always)]
+pub(super) unsafe fn jump_if_set(pc: *const u64, base: *mut Value, wanted: bool) -> Next {
+    // SAFETY: I1.
+    unsafe {
+        let r = rb(pc, base);
+        if (*r).is_falsy() == wanted {
+            return advance(pc, base);
+        }
+        copy(ra(pc, base), r);
+        jump(pc, base, c(pc) as isize)
+    }
+}
+
+#[inline(always)]
+pub(super) unsafe fn not(pc: *const u64, base: *mut Value) -> Next {
+    // SAFETY: I1.
+    unsafe {
+        (*ra(pc, base)).tag = if (*rb(pc, base)).is_falsy() { tag::TRUE } else { tag::FALSE };
+        advance(pc, base)
+    }
+}
+
+#[inline(always)]
+pub(super) unsafe fn length(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+    // SAFETY: I1; a TABLE value points to a live table.
+    unsafe {
+        let v = rb(pc, base);
+        if (*v).tag == tag::TABLE {
+            let t = (*v).as_table();
+            if (*t).metatable.is_null() {
+                let n = crate::table::len(t);
+                let r = ra(pc, base);
+                (*r).payload = n as u64;
+                (*r).tag = tag::INTEGER;
+                return advance(pc, base);
+            }
+        }
+        length_slow(pc, base, vm)
+    }
+}
+
+#[cold]
+#[inline(never)]
+unsafe fn length_slow(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+    // SAFETY: I1–I3, VM3.
+    unsafe {
+        let vm = &mut *vm;
+        vm.pc = pc;
+        vm.base = base;
+        let v = *rb(pc, base);
+        let result = if v.tag == tag::STRING {
+            Value::integer((*v.as_string()).len as i64)
+        } else {
+            let f = meta::of(vm, v, Event::Len);
+            if !f.is_nil() {
+                return call_metamethod(vm, pc, base, f, &[v, v]);
+            }
+            if v.tag != tag::TABLE {
+                let _ = meta::raise_type(vm, v, "get length of");
+                return throw(vm);
+            }
+            Value::integer(crate::table::len(v.as_table()))
+        };
+        store(base.byte_add(a(pc)), result);
+        advance(pc, base)
+    }
+}

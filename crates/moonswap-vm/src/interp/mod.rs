@@ -1,0 +1,353 @@
+//! The interpreter: one set of operation bodies, two ways to drive them.
+//!
+//! *Tail-threaded* (`moonswap_tail`, optimised builds): every operation is a
+//! function of four register arguments that ends in a jump to the next one
+//! through a table in memory; safe points are requested by overwriting entries
+//! of the table, so running undisturbed costs nothing. *Match loop* (the rest):
+//! a loop over a match that tests a flag at the safe-point operations.
+//!
+//! Rules for operation bodies (they keep the tail call a jump): state is
+//! (pc, base, vm) by value; no local's address escapes; anything that can fail
+//! or is long goes to a `#[cold] #[inline(never)]` function that returns
+//! [`Next`] by value; errors are stored in the VM and `unwind::throw` returns
+//! where to go on.
+//!
+//! Invariants: I1 only verified prototypes run, so operands are in range;
+//! I2 `pc` points into the code of the version the frame at `base` pins, or
+//! into a stub; I3 nothing collects between two instructions except a poll.
+
+mod arith;
+mod call;
+mod closure;
+mod compare;
+mod concat;
+mod index;
+mod loops;
+mod moves;
+mod ops;
+mod poll;
+
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use moonswap_bytecode::OpCode;
+
+use crate::value::Value;
+use crate::vm::Vm;
+
+pub(crate) use call::{call_continuation, call_metamethod, finish_native, precall};
+pub(crate) use arith::raw_arith;
+pub(crate) use poll::collect_if_due;
+pub(crate) use index::{Lookup, Store, lookup, store_lookup};
+
+/// Where to go on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Next {
+    pub(crate) pc: *const u64,
+    pub(crate) base: *mut Value,
+}
+
+/// Operand readers. `pc` points to the current instruction.
+pub(super) mod operand {
+    use super::Value;
+
+    #[inline(always)]
+    pub(crate) unsafe fn x(pc: *const u64) -> u8 {
+        // SAFETY: I2.
+        unsafe { *pc.cast::<u8>().add(1) }
+    }
+    #[inline(always)]
+    pub(crate) unsafe fn a(pc: *const u64) -> usize {
+        // SAFETY: I2.
+        unsafe { *pc.cast::<u16>().add(1) as usize }
+    }
+    #[inline(always)]
+    pub(crate) unsafe fn b(pc: *const u64) -> usize {
+        // SAFETY: I2.
+        unsafe { *pc.cast::<u16>().add(2) as usize }
+    }
+    #[inline(always)]
+    pub(crate) unsafe fn c(pc: *const u64) -> usize {
+        // SAFETY: I2.
+        unsafe { *pc.cast::<u16>().add(3) as usize }
+    }
+    #[inline(always)]
+    pub(crate) unsafe fn b_signed(pc: *const u64) -> i64 {
+        // SAFETY: I2.
+        unsafe { i64::from(*pc.cast::<i16>().add(2)) }
+    }
+    #[inline(always)]
+    pub(crate) unsafe fn c_signed(pc: *const u64) -> i64 {
+        // SAFETY: I2.
+        unsafe { i64::from(*pc.cast::<i16>().add(3)) }
+    }
+    #[inline(always)]
+    pub(crate) unsafe fn bc(pc: *const u64) -> isize {
+        // SAFETY: I2.
+        unsafe { *pc.cast::<i32>().add(1) as isize }
+    }
+    #[inline(always)]
+    pub(crate) unsafe fn reg(base: *mut Value, offset: usize) -> *mut Value {
+        // SAFETY: I1.
+        unsafe { base.byte_add(offset) }
+    }
+    #[inline(always)]
+    pub(crate) unsafe fn ra(pc: *const u64, base: *mut Value) -> *mut Value {
+        // SAFETY: I1.
+        unsafe { reg(base, a(pc)) }
+    }
+    #[inline(always)]
+    pub(crate) unsafe fn rb(pc: *const u64, base: *mut Value) -> *mut Value {
+        // SAFETY: I1.
+        unsafe { reg(base, b(pc)) }
+    }
+    #[inline(always)]
+    pub(crate) unsafe fn rc(pc: *const u64, base: *mut Value) -> *mut Value {
+        // SAFETY: I1.
+        unsafe { reg(base, c(pc)) }
+    }
+    /// Constant of a 16-bit operand: words from this instruction on.
+    #[inline(always)]
+    pub(crate) unsafe fn kb(pc: *const u64) -> *const Value {
+        // SAFETY: I1, constants stand behind the code.
+        unsafe { pc.add(b(pc)).cast() }
+    }
+    #[inline(always)]
+    pub(crate) unsafe fn kc(pc: *const u64) -> *const Value {
+        // SAFETY: I1.
+        unsafe { pc.add(c(pc)).cast() }
+    }
+    #[inline(always)]
+    pub(crate) unsafe fn k_wide(pc: *const u64) -> *const Value {
+        // SAFETY: I1.
+        unsafe { pc.offset(bc(pc)).cast() }
+    }
+}
+
+/// The next instruction.
+#[inline(always)]
+pub(super) unsafe fn advance(pc: *const u64, base: *mut Value) -> Next {
+    // SAFETY: I1: code does not run off its end.
+    Next { pc: unsafe { pc.add(1) }, base }
+}
+
+/// The instruction `distance` after the next one.
+#[inline(always)]
+pub(super) unsafe fn jump(pc: *const u64, base: *mut Value, distance: isize) -> Next {
+    // SAFETY: I1: jump targets are verified.
+    Next { pc: unsafe { pc.offset(distance + 1) }, base }
+}
+
+/// Operations at which a request is looked at.
+const SAFE_POINTS: [OpCode; 4] = [OpCode::Call, OpCode::JumpBack, OpCode::ForLoop, OpCode::TForLoop];
+
+#[cfg(moonswap_tail)]
+mod backend {
+    use super::{AtomicPtr, DispatchTable, Next, OpCode, Ordering, Value, Vm, ops, poll};
+
+    #[cfg(target_arch = "x86_64")]
+    macro_rules! handler_type {
+        () => { unsafe extern "sysv64" fn(*const u64, *mut Value, *mut Vm, *const AtomicPtr<()>) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    macro_rules! handler_type {
+        () => { unsafe extern "C" fn(*const u64, *mut Value, *mut Vm, *const AtomicPtr<()>) };
+    }
+    pub(super) type Handler = handler_type!();
+
+    #[inline(always)]
+    unsafe fn dispatch(next: Next, vm: *mut Vm, table: *const AtomicPtr<()>) {
+        // SAFETY: I1, I2: the byte names a valid operation, whose entry is a
+        // handler at all times (requests overwrite entries with handlers).
+        unsafe {
+            let op = *next.pc.cast::<u8>() as usize;
+            let handler = (*table.add(op)).load(Ordering::Relaxed);
+            let handler: Handler = std::mem::transmute::<*mut (), Handler>(handler);
+            handler(next.pc, next.base, vm, table)
+        }
+    }
+
+    macro_rules! handlers {
+        ($($name:ident),*) => {
+            #[allow(non_snake_case)]
+            mod handlers {
+                use super::{AtomicPtr, Value, Vm, dispatch, ops};
+                $(
+                    #[cfg(target_arch = "x86_64")]
+                    pub(super) unsafe extern "sysv64" fn $name(pc: *const u64, base: *mut Value, vm: *mut Vm, table: *const AtomicPtr<()>) {
+                        // SAFETY: I1–I3.
+                        unsafe { dispatch(ops::$name(pc, base, vm), vm, table) }
+                    }
+                    #[cfg(not(target_arch = "x86_64"))]
+                    pub(super) unsafe extern "C" fn $name(pc: *const u64, base: *mut Value, vm: *mut Vm, table: *const AtomicPtr<()>) {
+                        // SAFETY: I1–I3.
+                        unsafe { dispatch(ops::$name(pc, base, vm), vm, table) }
+                    }
+                )*
+            }
+            pub(super) static HANDLERS: [Handler; OpCode::ALL.len()] = [$(handlers::$name),*];
+        };
+    }
+    moonswap_bytecode::for_each_opcode!(handlers);
+
+    #[cfg(target_arch = "x86_64")]
+    macro_rules! abi_fn {
+        ($name:ident, $pc:ident, $base:ident, $vm:ident, $table:ident, $body:block) => {
+            unsafe extern "sysv64" fn $name($pc: *const u64, $base: *mut Value, $vm: *mut Vm, $table: *const AtomicPtr<()>) $body
+        };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    macro_rules! abi_fn {
+        ($name:ident, $pc:ident, $base:ident, $vm:ident, $table:ident, $body:block) => {
+            unsafe extern "C" fn $name($pc: *const u64, $base: *mut Value, $vm: *mut Vm, $table: *const AtomicPtr<()>) $body
+        };
+    }
+
+    // Runs the poll, then the instruction itself by its real handler: a request
+    // made during the poll waits for the next safe point, so code always moves on.
+    abi_fn!(poll_handler, pc, base, vm, table, {
+        // SAFETY: as in `dispatch`.
+        unsafe {
+            let next = poll::poll(pc, base, vm);
+            let op = *next.pc.cast::<u8>() as usize;
+            if op == OpCode::Halt as usize {
+                return halt_handler(next.pc, next.base, vm, table);
+            }
+            HANDLERS[op](next.pc, next.base, vm, table)
+        }
+    });
+
+    abi_fn!(halt_handler, pc, base, vm, _table, {
+        // SAFETY: VM3.
+        unsafe {
+            (*vm).pc = pc;
+            (*vm).base = base;
+        }
+    });
+
+    fn real(op: OpCode) -> *mut () {
+        let handler: Handler = if op == OpCode::Halt { halt_handler } else { HANDLERS[op as usize] };
+        handler as *mut ()
+    }
+
+    pub(super) fn restore(table: &DispatchTable) {
+        for &op in OpCode::ALL {
+            table.entries[op as usize].store(real(op), Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn disarm(table: &DispatchTable) {
+        for op in super::SAFE_POINTS {
+            table.entries[op as usize].store(real(op), Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn arm(table: &DispatchTable) {
+        let handler: Handler = poll_handler;
+        for op in super::SAFE_POINTS {
+            table.entries[op as usize].store(handler as *mut (), Ordering::Relaxed);
+        }
+    }
+
+    pub(super) unsafe fn run(vm: *mut Vm, next: Next) {
+        // SAFETY: the table lives as long as the VM (PollHandle is shared).
+        unsafe {
+            let table = (&(*vm).poll).table.entries.as_ptr();
+            dispatch(next, vm, table);
+        }
+    }
+}
+
+#[cfg(not(moonswap_tail))]
+mod backend {
+    use super::{DispatchTable, Next, OpCode, Ordering, Vm, ops, poll};
+
+    pub(super) fn restore(_: &DispatchTable) {}
+    pub(super) fn disarm(_: &DispatchTable) {}
+    pub(super) fn arm(_: &DispatchTable) {}
+
+    pub(super) unsafe fn run(vm: *mut Vm, mut next: Next) {
+        macro_rules! step {
+            ($($name:ident),*) => {
+                // SAFETY: I1–I3.
+                match unsafe { OpCode::from_u8(*next.pc.cast::<u8>()).unwrap_unchecked() } {
+                    $(OpCode::$name => {
+                        if OpCode::$name as u8 == OpCode::Halt as u8 {
+                            // SAFETY: VM3.
+                            unsafe {
+                                (*vm).pc = next.pc;
+                                (*vm).base = next.base;
+                            }
+                            return;
+                        }
+                        if super::is_safe_point(OpCode::$name) {
+                            // SAFETY: as above.
+                            unsafe {
+                                if (&(*vm).poll).requested.load(Ordering::Relaxed) {
+                                    next = poll::poll(next.pc, next.base, vm);
+                                }
+                            }
+                        }
+                        // SAFETY: as above.
+                        next = unsafe { ops::$name(next.pc, next.base, vm) };
+                    })*
+                }
+            };
+        }
+        loop {
+            moonswap_bytecode::for_each_opcode!(step);
+        }
+    }
+}
+
+#[cfg(not(moonswap_tail))]
+const fn is_safe_point(op: OpCode) -> bool {
+    let mut i = 0;
+    while i < SAFE_POINTS.len() {
+        if SAFE_POINTS[i] as u8 == op as u8 {
+            return true;
+        }
+        i += 1;
+    }
+    false
+}
+
+/// The handlers in memory; other threads overwrite entries to ask for a poll.
+#[derive(Debug)]
+pub(crate) struct DispatchTable {
+    #[cfg_attr(not(moonswap_tail), allow(dead_code))]
+    entries: Box<[AtomicPtr<()>; 256]>,
+}
+
+impl Default for DispatchTable {
+    fn default() -> Self {
+        Self { entries: Box::new([const { AtomicPtr::new(std::ptr::null_mut()) }; 256]) }
+    }
+}
+
+impl DispatchTable {
+    /// All entries to their own handlers.
+    pub(crate) fn restore(&self) {
+        backend::restore(self);
+    }
+
+    /// The safe-point entries to their own handlers.
+    pub(crate) fn disarm(&self) {
+        backend::disarm(self);
+    }
+
+    /// The safe-point entries to the poll.
+    pub(crate) fn arm(&self) {
+        backend::arm(self);
+    }
+}
+
+/// Runs from `next` until a HALT stub; the result is where `vm.base` and
+/// `vm.top` say (see `host.rs`).
+///
+/// # Safety
+/// `next` is a valid state of the current coroutine (I1, I2).
+pub(crate) unsafe fn run(vm: *mut Vm, next: Next) {
+    // SAFETY: by the caller.
+    unsafe { backend::run(vm, next) }
+}
+

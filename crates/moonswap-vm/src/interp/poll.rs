@@ -1,0 +1,46 @@
+//! The poll: everything that happens at a safe point and nowhere else, in this
+//! order: limits, patches, collector, finalizers.
+//!
+//! Invariants as in `interp`; P1 on entry all registers of the frame at `base`
+//! are its own (no open variable-length window), so roots are complete.
+
+use std::sync::atomic::Ordering;
+
+use super::Next;
+use crate::unwind::throw;
+use crate::value::Value;
+use crate::vm::Vm;
+
+/// Runs what was requested. On an error of a limit, goes on where it is caught.
+#[cold]
+#[inline(never)]
+pub(super) unsafe fn poll(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+    // SAFETY: I1–I3, P1, VM3.
+    unsafe {
+        let vm = &mut *vm;
+        // Entries first, then the work: a request in between arms them again.
+        vm.poll.table.disarm();
+        vm.poll.requested.store(false, Ordering::Release);
+        vm.pc = pc;
+        vm.base = base;
+        if crate::host::check_limits(vm).is_err() {
+            return throw(vm);
+        }
+        crate::hotpatch::commit::drain_mailbox(vm);
+        collect_if_due(vm);
+        Next { pc, base: vm.base }
+    }
+}
+
+/// A step of the collector if one is due, and the finalizers it found.
+pub(crate) unsafe fn collect_if_due(vm: &mut Vm) {
+    // SAFETY: P1 or a host poll with an empty native frame on top.
+    unsafe {
+        if vm.heap.is_due() {
+            crate::host::sync_current(vm);
+            let roots: *const Vm = vm;
+            (*std::ptr::addr_of_mut!(vm.heap)).step(&*roots);
+        }
+        crate::host::run_finalizers(vm, 8);
+    }
+}

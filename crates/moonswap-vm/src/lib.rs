@@ -1,0 +1,30 @@
+//! The moonswap virtual machine: heap, interpreter, coroutines, hot patching.
+//!
+//! Natives and embedders use [`context::Context`], which is safe; everything
+//! below it works on raw pointers under the invariants numbered in
+//! ARCHITECTURE.md and at the head of each file that has `unsafe`.
+
+pub mod context;
+mod coroutine;
+mod debug;
+pub mod error;
+mod frame;
+mod heap;
+mod host;
+pub mod hotpatch;
+mod interp;
+mod loader;
+mod meta;
+mod meta_event;
+mod object;
+mod safepoint;
+mod string;
+mod table;
+mod unwind;
+mod value;
+mod vm;
+
+pub use context::{Context, CoroutineRef, FunctionRef, Outcome, Str, TableRef, UserDataRef, View};
+pub use error::Raised;
+pub use host::{Machine, Root};
+pub use object::{NativeFn, NativeKind};

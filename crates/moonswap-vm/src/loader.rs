@@ -1,0 +1,189 @@
+//! Loading: from a prototype to a version in this VM's heap.
+//!
+//! The code is copied (caches and quickened operations live in it), constants
+//! are interned and placed behind it, and constant operands become distances in
+//! words from their own instruction.
+//!
+//! Invariants: L1 only prototypes that passed `verify` come here.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use moonswap_bytecode::{Constant, FunctionId, Instruction, OperandKind, Prototype};
+
+use crate::object::{Header, Instance, Kind, PrototypeSlot, Version};
+use crate::value::{Value, tag};
+use crate::vm::Vm;
+
+const fn header(kind: Kind) -> Header {
+    Header { kind, mark: 0, flags: 0, extra: 0, word: 0 }
+}
+
+/// Finds or makes the slot of a literal while a tree of prototypes is loaded.
+pub(crate) trait SlotSource {
+    /// The slot of `prototype`, and whether it must be given a (first) version.
+    fn slot_for(&mut self, vm: &mut Vm, prototype: &Arc<Prototype>) -> (*mut PrototypeSlot, bool);
+}
+
+/// Every literal gets a new slot (a fresh load).
+pub(crate) struct FreshSlots {
+    pub(crate) instance: *mut Instance,
+}
+
+impl SlotSource for FreshSlots {
+    fn slot_for(&mut self, vm: &mut Vm, _: &Arc<Prototype>) -> (*mut PrototypeSlot, bool) {
+        (new_slot(vm, self.instance), true)
+    }
+}
+
+/// An empty slot; [`install`] must give it a version before it is called.
+pub(crate) fn new_slot(vm: &mut Vm, instance: *mut Instance) -> *mut PrototypeSlot {
+    vm.heap.adopt(Box::new(PrototypeSlot {
+        header: header(Kind::Slot),
+        code: std::ptr::null_mut(),
+        frame_bytes: 0,
+        fast_args: 0xFFFF,
+        n_params: 0,
+        is_vararg: false,
+        link_word: 0,
+        version: std::ptr::null_mut(),
+        version_number: 0,
+        instance,
+    }))
+}
+
+/// Loads a chunk as a new instance; returns its main slot.
+pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep_all: bool) -> *mut Instance {
+    let instance = vm.heap.adopt(Box::new(Instance {
+        header: header(Kind::Instance),
+        chunk: Arc::clone(&main.id.chunk),
+        main: std::ptr::null_mut(),
+        cells: vec![std::ptr::null_mut(); main.scope.len()],
+        cell_names: main.scope.iter().map(|v| (Arc::clone(&v.name), v.declaration)).collect(),
+        environment: std::ptr::null_mut(),
+        keep_all,
+        n_runs: 0,
+    }));
+    let mut slots = FreshSlots { instance };
+    let slot = load_tree(vm, main, instance, &mut slots);
+    // SAFETY: just made.
+    unsafe { (*instance).main = slot };
+    vm.hot.register(instance);
+    slot_instance(slot)
+}
+
+fn slot_instance(slot: *mut PrototypeSlot) -> *mut Instance {
+    // SAFETY: a slot just made by `load_tree`.
+    unsafe { (*slot).instance }
+}
+
+/// Loads a literal and its children; fresh slots are installed at once.
+pub(crate) fn load_tree(vm: &mut Vm, prototype: &Arc<Prototype>, instance: *mut Instance, slots: &mut dyn SlotSource) -> *mut PrototypeSlot {
+    // Depth is bounded by the parser's nesting limit.
+    let (slot, fresh) = slots.slot_for(vm, prototype);
+    if fresh {
+        let children = prototype.children.iter().map(|child| load_tree(vm, child, instance, slots)).collect();
+        let version = new_version(vm, prototype, children, slot, instance, 1);
+        install(vm, slot, version);
+    }
+    slot
+}
+
+/// Makes a version: private code with constants behind it.
+pub(crate) fn new_version(vm: &mut Vm, prototype: &Arc<Prototype>, children: Box<[*mut PrototypeSlot]>, slot: *mut PrototypeSlot, instance: *mut Instance, number: u32) -> *mut Version {
+    let n_code = prototype.code.len();
+    let mut code: Vec<u64> = Vec::with_capacity(n_code + 2 * prototype.constants.len());
+    for (i, instruction) in prototype.code.iter().enumerate() {
+        code.push(relocate(*instruction, i, n_code).to_bits());
+    }
+    for constant in &prototype.constants {
+        let value = match constant {
+            Constant::Nil => Value::NIL,
+            Constant::Boolean(b) => Value::boolean(*b),
+            Constant::Integer(i) => Value::integer(*i),
+            Constant::Float(f) => Value::float(*f),
+            Constant::String(s) => vm.string_value(s),
+            Constant::Cell(i) => {
+                // SAFETY: the instance is live; a missing cell becomes one.
+                unsafe {
+                    let i = *i as usize;
+                    let cells = &mut (*instance).cells;
+                    if i >= cells.len() {
+                        cells.resize(i + 1, std::ptr::null_mut());
+                    }
+                    if cells[i].is_null() {
+                        cells[i] = vm.heap.new_closed_upvalue(Value::NIL);
+                        vm.heap.barrier_object(instance.cast(), cells[i].cast());
+                    }
+                    Value::raw(cells[i] as u64, tag::CELL)
+                }
+            }
+        };
+        code.push(value.payload);
+        code.push(u64::from(value.tag));
+    }
+    vm.heap.charge(code.len() * 8);
+    vm.heap.adopt(Box::new(Version {
+        header: header(Kind::Version),
+        prototype: Arc::clone(prototype),
+        code: code.into_boxed_slice(),
+        n_code,
+        children,
+        slot,
+        number,
+    }))
+}
+
+/// Constant operands from indices to distances in words.
+fn relocate(instruction: Instruction, at: usize, n_code: usize) -> Instruction {
+    let Some(op) = instruction.opcode() else { return instruction };
+    let [_, b, c] = op.operands();
+    let distance = |index: usize| n_code + 2 * index - at;
+    let mut result = instruction;
+    if b == OperandKind::Constant {
+        result = result.with_b(distance(usize::from(instruction.b())) as u16);
+    }
+    if c == OperandKind::Constant {
+        result = result.with_c(distance(usize::from(instruction.c())) as u16);
+    }
+    if b == OperandKind::WideConstant {
+        result = result.with_bc(distance(instruction.bc() as usize) as i32);
+    }
+    result
+}
+
+/// Makes `version` the current one of its slot: the only place that writes the
+/// hot fields. Cannot fail.
+pub(crate) fn install(vm: &mut Vm, slot: *mut PrototypeSlot, version: *mut Version) {
+    // SAFETY: both are live; the version's code stays at its address.
+    unsafe {
+        let prototype = &(*version).prototype;
+        (*slot).frame_bytes = u32::from(prototype.frame_size) * 16;
+        (*slot).fast_args = if prototype.is_vararg { 0xFFFF } else { u16::from(prototype.n_params) };
+        (*slot).n_params = prototype.n_params;
+        (*slot).is_vararg = prototype.is_vararg;
+        (*slot).code = (&mut (*version).code).as_mut_ptr().cast();
+        (*slot).link_word = ((version as u64) << 8) | u64::from(tag::LINK);
+        (*slot).version = version;
+        (*slot).version_number = (*version).number;
+        vm.heap.barrier_object(slot.cast(), version.cast());
+    }
+}
+
+/// All slots of an instance by the id of the literal they were made for.
+pub(crate) fn slots_of(instance: *mut Instance) -> HashMap<FunctionId, *mut PrototypeSlot> {
+    let mut found = HashMap::new();
+    // SAFETY: live instance; children of versions are live slots.
+    unsafe {
+        let mut pending = vec![(*instance).main];
+        while let Some(slot) = pending.pop() {
+            let version = (*slot).version;
+            if version.is_null() {
+                continue;
+            }
+            found.insert((&(*version).prototype).id.clone(), slot);
+            pending.extend((&(*version).children).iter().copied());
+        }
+    }
+    found
+}

@@ -1,0 +1,337 @@
+//! Layouts of heap objects: the only description of them.
+//!
+//! Every object starts with [`Header`]. Objects are reached by raw pointers;
+//! references to them are made only inside one accessor and never held over an
+//! allocation or a safe point. Which objects live in block cells and which are
+//! boxed (those with a destructor) is the heap's business.
+
+use std::sync::Arc;
+
+use moonswap_bytecode::{Instruction, Prototype};
+
+use crate::value::Value;
+
+/// What kind of object a header belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    /// Free cell. Must be 0.
+    Free = 0,
+    /// String (leaf).
+    String,
+    /// Table.
+    Table,
+    /// Array or node part of a table, owned by it (marked through it).
+    Part,
+    /// Lua closure.
+    Closure,
+    /// Captured variable.
+    Upvalue,
+    /// Native function (boxed).
+    Native,
+    /// Userdata (boxed).
+    UserData,
+    /// Coroutine (boxed).
+    Coroutine,
+    /// Prototype slot (boxed).
+    Slot,
+    /// Loaded version of a prototype (boxed).
+    Version,
+    /// Chunk instance (boxed).
+    Instance,
+}
+
+/// First word of every object.
+#[repr(C)]
+pub(crate) struct Header {
+    pub(crate) kind: Kind,
+    /// 0 = new/white; equal to the heap's current epoch = marked.
+    pub(crate) mark: u8,
+    /// Per kind: strings [`StringObject`] flags; tables: cached *absence* of
+    /// metamethods in this table (bit = event number), see `meta.rs`.
+    pub(crate) flags: u8,
+    /// Per kind; the heap may use it (e.g. "has finalizer").
+    pub(crate) extra: u8,
+    /// Per kind: string hash; table: node mask (number of nodes - 1).
+    pub(crate) word: u32,
+}
+
+/// Longest interned string, bytes.
+pub(crate) const MAX_SHORT: usize = 40;
+
+/// A byte string. Short ones (<= 40 bytes) are interned: equal means same
+/// pointer. `header.word` is the hash (long ones: valid if HASHED).
+#[repr(C)]
+pub(crate) struct StringObject {
+    pub(crate) header: Header,
+    pub(crate) len: usize,
+    /// Inline: the first bytes; EXTERNAL: a pointer to the bytes.
+    pub(crate) data: [u8; 0],
+}
+
+impl StringObject {
+    /// `header.flags`: interned.
+    pub(crate) const SHORT: u8 = 1;
+    /// `header.flags`: the bytes are in a separate allocation.
+    pub(crate) const EXTERNAL: u8 = 2;
+    /// `header.flags`: long string whose hash was computed.
+    pub(crate) const HASHED: u8 = 4;
+
+    /// The bytes. They stay valid as long as the object is not collected.
+    ///
+    /// # Safety
+    /// `this` points to a live string.
+    #[inline(always)]
+    pub(crate) unsafe fn bytes<'a>(this: *const Self) -> &'a [u8] {
+        // SAFETY: by the caller; len and data belong together.
+        unsafe {
+            let inline = (&raw const (*this).data).cast::<u8>();
+            let start = if (*this).header.flags & Self::EXTERNAL != 0 {
+                *inline.cast::<*const u8>()
+            } else {
+                inline
+            };
+            std::slice::from_raw_parts(start, (*this).len)
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) unsafe fn is_short(this: *const Self) -> bool {
+        // SAFETY: by the caller.
+        unsafe { (*this).header.flags & Self::SHORT != 0 }
+    }
+}
+
+/// One entry of a table's hash part: chained scatter with Brent's variation.
+/// Removed entries keep their key (value nil), so that `next` can go on.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Node {
+    pub(crate) value: u64,
+    pub(crate) key: u64,
+    pub(crate) value_tag: u8,
+    pub(crate) key_tag: u8,
+    pub(crate) pad: u16,
+    /// Distance in nodes to the next of the chain; 0 = last.
+    pub(crate) next: i32,
+}
+
+/// A table: array part with values and tags apart, hash part of nodes.
+///
+/// `nodes` is never null: an empty hash part points to one static read-only
+/// node with nil key and nil value (`header.word` = 0), never written to.
+/// Array entry i (1-based i <= array_len) is `array[i-1]` with tag byte at
+/// `(array + array_cap) as *u8 [i-1]`. Slots in `array_len..array_cap` are
+/// uninitialised. `array_len` counts used slots (some may be nil).
+#[repr(C)]
+pub(crate) struct Table {
+    pub(crate) header: Header,
+    pub(crate) metatable: *mut Table,
+    pub(crate) nodes: *mut Node,
+    pub(crate) array: *mut u64,
+    pub(crate) array_len: u32,
+    pub(crate) array_cap: u32,
+    /// All nodes at or after this index are in use (search for a free one
+    /// goes down from here).
+    pub(crate) last_free: u32,
+    /// Reserved for object shapes.
+    pub(crate) shape: u32,
+}
+
+/// A captured variable. Open: `value` points into a stack; closed: to `closed`.
+#[repr(C)]
+pub(crate) struct Upvalue {
+    pub(crate) header: Header,
+    pub(crate) value: *mut Value,
+    pub(crate) closed: Value,
+    /// Open ones of a coroutine form a list, highest stack slot first.
+    pub(crate) next_open: *mut Upvalue,
+}
+
+impl Upvalue {
+    pub(crate) unsafe fn is_open(this: *const Self) -> bool {
+        // SAFETY: by the caller, `this` is live.
+        unsafe { !std::ptr::eq((*this).value, &raw const (*this).closed) }
+    }
+}
+
+/// A Lua function: slot plus captured variables.
+#[repr(C)]
+pub(crate) struct Closure {
+    /// `header.word` = number of captured variables.
+    pub(crate) header: Header,
+    pub(crate) slot: *mut PrototypeSlot,
+    pub(crate) upvalues: [*mut Upvalue; 0],
+}
+
+impl Closure {
+    /// Address of the i-th captured variable's pointer.
+    #[inline(always)]
+    pub(crate) unsafe fn upvalue_at(this: *mut Self, i: usize) -> *mut *mut Upvalue {
+        // SAFETY: by the caller, i < header.word.
+        unsafe { (&raw mut (*this).upvalues).cast::<*mut Upvalue>().add(i) }
+    }
+}
+
+/// The one place that says which version of a literal is current. The hot
+/// fields a call needs are copies from `version`; only `hotpatch::commit`
+/// changes them after creation.
+#[repr(C)]
+pub(crate) struct PrototypeSlot {
+    pub(crate) header: Header,
+    pub(crate) code: *mut Instruction,
+    /// Bytes of stack the frame needs above its base.
+    pub(crate) frame_bytes: u32,
+    /// A call with fewer arguments takes the slow path; 0xFFFF for varargs.
+    pub(crate) fast_args: u16,
+    pub(crate) n_params: u8,
+    pub(crate) is_vararg: bool,
+    /// `version << 8 | tag::LINK`: second word of a frame link.
+    pub(crate) link_word: u64,
+    pub(crate) version: *mut Version,
+    /// Counts from 1.
+    pub(crate) version_number: u32,
+    pub(crate) instance: *mut Instance,
+}
+
+/// A prototype loaded into this VM: private mutable copy of the code with
+/// constants behind it (pc-relative), caches and quickened instructions in it.
+#[repr(C)]
+pub(crate) struct Version {
+    pub(crate) header: Header,
+    pub(crate) prototype: Arc<Prototype>,
+    /// Code words followed by constants (16 bytes each).
+    pub(crate) code: Box<[u64]>,
+    pub(crate) n_code: usize,
+    /// Slots of `prototype.children`, same order.
+    pub(crate) children: Box<[*mut PrototypeSlot]>,
+    pub(crate) slot: *mut PrototypeSlot,
+    pub(crate) number: u32,
+}
+
+impl Version {
+    pub(crate) fn constants(&self) -> *const Value {
+        // SAFETY: the constants stand behind the code in the same allocation.
+        unsafe { self.code.as_ptr().add(self.constant_start()).cast() }
+    }
+    pub(crate) fn constant_start(&self) -> usize {
+        self.n_code
+    }
+}
+
+/// One load of one source: owns the scope record.
+#[repr(C)]
+pub(crate) struct Instance {
+    pub(crate) header: Header,
+    /// Chunk name as given to `load`.
+    pub(crate) chunk: Arc<str>,
+    pub(crate) main: *mut PrototypeSlot,
+    /// Cells of top-level locals; null = not there (yet).
+    pub(crate) cells: Vec<*mut Upvalue>,
+    /// Name and declaration ordinal of each cell.
+    pub(crate) cell_names: Vec<(Arc<str>, u32)>,
+    /// `_ENV` of the main closure.
+    pub(crate) environment: *mut Upvalue,
+    /// Keep all top-level locals when the main chunk returns (modules).
+    pub(crate) keep_all: bool,
+    /// How often the main chunk was started.
+    pub(crate) n_runs: u32,
+}
+
+/// Signature of a native function: arguments through the context, results
+/// pushed; returns how many.
+pub type NativeFn = fn(&mut crate::context::Context<'_>) -> Result<usize, crate::error::Raised>;
+
+/// What a native function is: most are plain; a few change frames or
+/// coroutines themselves and are run by the interpreter without recursion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum NativeKind {
+    /// Runs to its end within one native call.
+    Plain,
+    /// `pcall`
+    Pcall,
+    /// `xpcall`
+    Xpcall,
+    /// `coroutine.resume`
+    Resume,
+    /// a function made by `coroutine.wrap` (upvalue 0 is the coroutine)
+    Wrap,
+    /// `coroutine.yield`
+    Yield,
+    /// `next`: `for … in next, t` and `pairs` run it inline
+    Next,
+    /// the iterator of `ipairs`
+    IpairsStep,
+}
+
+/// Code of a native function.
+pub(crate) enum NativeCode {
+    /// A plain function.
+    Function(NativeFn),
+    /// A Rust closure of the embedder.
+    #[allow(clippy::type_complexity)]
+    Boxed(Box<dyn Fn(&mut crate::context::Context<'_>) -> Result<usize, crate::error::Raised>>),
+}
+
+/// A function written in Rust. Boxed.
+#[repr(C)]
+pub(crate) struct Native {
+    pub(crate) header: Header,
+    pub(crate) kind: NativeKind,
+    pub(crate) code: NativeCode,
+    pub(crate) upvalues: Box<[Value]>,
+    /// Name for messages and tracebacks of embedder functions.
+    pub(crate) name: &'static str,
+}
+
+/// A value of the host, with optional metatable. Boxed; dropped when collected.
+#[repr(C)]
+pub(crate) struct UserData {
+    pub(crate) header: Header,
+    pub(crate) metatable: *mut Table,
+    pub(crate) data: Option<Box<dyn std::any::Any>>,
+    pub(crate) user_values: Box<[Value]>,
+}
+
+/// State of a coroutine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum CoroutineStatus {
+    /// Not started, or waiting in `yield`.
+    Suspended,
+    /// The one that runs.
+    Running,
+    /// Has resumed another one.
+    Normal,
+    /// Ended or failed.
+    Dead,
+}
+
+/// A coroutine: its stack and where it stands. Boxed.
+#[repr(C)]
+pub(crate) struct Coroutine {
+    pub(crate) header: Header,
+    pub(crate) status: CoroutineStatus,
+    /// Dead by an error whose to-be-closed variables are still pending.
+    pub(crate) failed: bool,
+    /// Length is the allocated size; all slots are initialised.
+    pub(crate) stack: Vec<Value>,
+    /// When not running: saved pc, base (slot index) and top (slot index).
+    pub(crate) pc: *const Instruction,
+    pub(crate) base: usize,
+    pub(crate) top: usize,
+    /// Open captured variables, highest first.
+    pub(crate) open_upvalues: *mut Upvalue,
+    /// Stack slots of to-be-closed variables, lowest first.
+    pub(crate) to_be_closed: Vec<u32>,
+    /// Who resumed it; null if nobody.
+    pub(crate) resumer: *mut Coroutine,
+    /// Host activations (native functions calling back) on this coroutine's
+    /// stack; it can only yield at 0.
+    pub(crate) n_host_calls: u32,
+    /// Resumed by a wrap function: errors propagate.
+    pub(crate) is_wrap: bool,
+    /// Its body was called.
+    pub(crate) started: bool,
+}

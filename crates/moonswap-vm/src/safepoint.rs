@@ -1,0 +1,26 @@
+//! Requests for a safe point: how other threads, the collector and limits get
+//! the interpreter's attention at no cost to code that runs undisturbed.
+//!
+//! The interpreter dispatches through a table of handlers in memory. A request
+//! overwrites the entries of the safe-point opcodes with a handler that polls;
+//! the poll restores the entries *before* it looks at what is pending, so no
+//! request is lost. Without the tail-threaded backend a flag is tested instead.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The part of the dispatch machinery that other threads may touch.
+#[derive(Debug, Default)]
+pub(crate) struct PollHandle {
+    /// Something wants a safe point.
+    pub(crate) requested: AtomicBool,
+    /// Dispatch table to overwrite; set up by the interpreter.
+    pub(crate) table: crate::interp::DispatchTable,
+}
+
+impl PollHandle {
+    /// Asks for a poll at the next safe point. Callable from any thread.
+    pub(crate) fn request(&self) {
+        self.requested.store(true, Ordering::Release);
+        self.table.arm();
+    }
+}

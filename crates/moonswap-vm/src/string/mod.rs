@@ -1,0 +1,242 @@
+//! Strings: hashing, equality, creation.
+//!
+//! Up to 40 bytes strings are interned (equal = same pointer); longer ones are
+//! compared by content and hashed on first use as a table key; above 8 KiB the
+//! bytes are a separate allocation, taken over from a `Vec` without a copy.
+//!
+//! Invariants:
+//! - S1: a string cell has room for its bytes (inline) or pointer and capacity
+//!   of the `Vec` they came from (EXTERNAL).
+//! - S2: a long string that is not HASHED holds the heap's seed in `word`.
+
+pub(crate) mod intern;
+#[cfg(test)]
+mod tests;
+
+use crate::heap::Heap;
+use crate::heap::class::{LEAF, MAX_CELL, class_of};
+use crate::object::{Header, Kind, MAX_SHORT, StringObject};
+
+const K0: u64 = 0x9E37_79B9_7F4A_7C15;
+const K1: u64 = 0xE703_7ED1_A0B4_28DB;
+
+/// 64 x 64 -> 128 multiplication, halves combined.
+#[inline(always)]
+pub(crate) const fn fold(a: u64, b: u64) -> u64 {
+    let p = (a as u128).wrapping_mul(b as u128);
+    (p as u64) ^ ((p >> 64) as u64)
+}
+
+/// Hash of a byte string. Two folds: with one, keys such as "key1".."key63"
+/// cluster and a lookup in a 64-entry table costs three times as much.
+#[inline(always)]
+pub(crate) fn hash(bytes: &[u8], seed: u64) -> u32 {
+    let n = bytes.len();
+    let p = bytes.as_ptr();
+    // SAFETY: every read below lies in 0..n.
+    let (a, b) = unsafe {
+        let r64 = |i: usize| p.add(i).cast::<u64>().read_unaligned();
+        let r32 = |i: usize| u64::from(p.add(i).cast::<u32>().read_unaligned());
+        if n <= 16 {
+            if n >= 8 {
+                (r64(0), r64(n - 8))
+            } else if n >= 4 {
+                (r32(0), r32(n - 4))
+            } else if n > 0 {
+                (
+                    u64::from(*p) << 16 | u64::from(*p.add(n >> 1)) << 8 | u64::from(*p.add(n - 1)),
+                    0,
+                )
+            } else {
+                (0, 0)
+            }
+        } else {
+            let mut h = seed;
+            let mut i = 0;
+            while i + 16 < n {
+                h = fold(r64(i) ^ K0 ^ seed, r64(i + 8) ^ h);
+                i += 16;
+            }
+            (r64(n - 16) ^ h, r64(n - 8))
+        }
+    };
+    let h = fold(a ^ seed ^ K1, b ^ K0 ^ seed.rotate_left(32));
+    let h = fold(h ^ n as u64, K1 ^ seed);
+    (h ^ (h >> 32)) as u32
+}
+
+/// Hash of a string object; computed on first use for long ones.
+///
+/// # Safety
+/// `s` points to a live string.
+#[inline(always)]
+pub(crate) unsafe fn hash_of(s: *mut StringObject) -> u32 {
+    // SAFETY: by the caller.
+    unsafe {
+        if (*s).header.flags & (StringObject::SHORT | StringObject::HASHED) == 0 {
+            hash_long(s);
+        }
+        (*s).header.word
+    }
+}
+
+#[cold]
+unsafe fn hash_long(s: *mut StringObject) {
+    // SAFETY: by the caller of `hash_of`; S2.
+    unsafe {
+        let seed = fold(u64::from((*s).header.word) ^ K0, K1);
+        (*s).header.word = hash(StringObject::bytes(s), seed);
+        (*s).header.flags |= StringObject::HASHED;
+    }
+}
+
+/// Both long, same bytes.
+///
+/// # Safety
+/// Both point to live strings.
+pub(crate) unsafe fn equal_long(a: *const StringObject, b: *const StringObject) -> bool {
+    // SAFETY: by the caller.
+    unsafe {
+        ((*a).header.flags | (*b).header.flags) & StringObject::SHORT == 0
+            && (*a).len == (*b).len
+            && (a == b || StringObject::bytes(a) == StringObject::bytes(b))
+    }
+}
+
+/// A string made of several pieces.
+pub(crate) fn concat(heap: &mut Heap, parts: &[&[u8]]) -> *mut StringObject {
+    let n: usize = parts.iter().map(|p| p.len()).sum();
+    if n <= MAX_SHORT {
+        let mut buffer = [0u8; MAX_SHORT];
+        let mut at = 0;
+        for p in parts {
+            buffer[at..at + p.len()].copy_from_slice(p);
+            at += p.len();
+        }
+        return heap.string(&buffer[..n]);
+    }
+    if 16 + n > MAX_CELL {
+        let mut buffer = Vec::with_capacity(n);
+        for p in parts {
+            buffer.extend_from_slice(p);
+        }
+        return heap.string_from_vec(buffer);
+    }
+    // SAFETY: the new string has room for n bytes.
+    unsafe {
+        let s = heap.new_long(n);
+        let mut at = (&raw mut (*s).data).cast::<u8>();
+        for p in parts {
+            std::ptr::copy_nonoverlapping(p.as_ptr(), at, p.len());
+            at = at.add(p.len());
+        }
+        s
+    }
+}
+
+impl Heap {
+    /// The string with these bytes.
+    #[inline]
+    pub(crate) fn string(&mut self, bytes: &[u8]) -> *mut StringObject {
+        if bytes.len() == 1 {
+            return self.single[bytes[0] as usize];
+        }
+        if bytes.len() <= MAX_SHORT {
+            return self.intern(bytes);
+        }
+        if 16 + bytes.len() > MAX_CELL {
+            return self.string_from_vec(bytes.to_vec());
+        }
+        // SAFETY: the new string has room for the bytes.
+        unsafe {
+            let s = self.new_long(bytes.len());
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), (&raw mut (*s).data).cast(), bytes.len());
+            s
+        }
+    }
+
+    fn intern(&mut self, bytes: &[u8]) -> *mut StringObject {
+        let hash = hash(bytes, self.seed);
+        let found = self.strings.find(hash, bytes);
+        if !found.is_null() {
+            // A string found dead but not swept yet must stay: a leaf may
+            // always be black. While marking, the roots will mark it.
+            if self.is_sweeping() {
+                // SAFETY: strings in the table are allocated (I1).
+                unsafe { (*found).header.mark = self.epoch() };
+            }
+            return found;
+        }
+        let s = self.new_short(bytes, hash);
+        // Only now: the allocation may have swept strings out of the table.
+        self.strings.insert(hash, bytes.len(), s);
+        s
+    }
+
+    /// A short string object, not in the intern table.
+    pub(crate) fn new_short(&mut self, bytes: &[u8], hash: u32) -> *mut StringObject {
+        let s = self
+            .alloc(LEAF + class_of(16 + bytes.len()))
+            .cast::<StringObject>();
+        // SAFETY: the cell has room for 16 + len bytes (S1).
+        unsafe {
+            (&raw mut (*s).header).write(Header {
+                kind: Kind::String,
+                mark: 0,
+                flags: StringObject::SHORT,
+                extra: 0,
+                word: hash,
+            });
+            (*s).len = bytes.len();
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), (&raw mut (*s).data).cast(), bytes.len());
+        }
+        s
+    }
+
+    /// A long string with `n` uninitialised bytes, 40 < n, 16 + n <= `MAX_CELL`.
+    pub(crate) fn new_long(&mut self, n: usize) -> *mut StringObject {
+        debug_assert!(n > MAX_SHORT && 16 + n <= MAX_CELL);
+        let s = self.alloc(LEAF + class_of(16 + n)).cast::<StringObject>();
+        // SAFETY: the cell has room for 16 + n bytes (S1, S2).
+        unsafe {
+            (&raw mut (*s).header).write(Header {
+                kind: Kind::String,
+                mark: 0,
+                flags: 0,
+                extra: 0,
+                word: self.seed as u32,
+            });
+            (*s).len = n;
+        }
+        s
+    }
+
+    /// The string with these bytes; above 8 KiB the vector becomes its body.
+    pub(crate) fn string_from_vec(&mut self, bytes: Vec<u8>) -> *mut StringObject {
+        if 16 + bytes.len() <= MAX_CELL {
+            return self.string(&bytes);
+        }
+        let mut bytes = bytes;
+        if bytes.capacity() - bytes.len() > bytes.len() / 4 {
+            bytes.shrink_to_fit();
+        }
+        let mut bytes = std::mem::ManuallyDrop::new(bytes);
+        let s = self.alloc(LEAF + class_of(32)).cast::<StringObject>();
+        // SAFETY: the cell has room for header, length, pointer, capacity (S1, S2).
+        unsafe {
+            (&raw mut (*s).header).write(Header {
+                kind: Kind::String,
+                mark: 0,
+                flags: StringObject::EXTERNAL,
+                extra: 0,
+                word: self.seed as u32,
+            });
+            (*s).len = bytes.len();
+            let fields = (&raw mut (*s).data).cast::<usize>();
+            *fields = bytes.as_mut_ptr() as usize;
+            *fields.add(1) = bytes.capacity();
+        }
+        self.charge(bytes.capacity());
+        s
+    }
+}

@@ -1,0 +1,190 @@
+//! Errors on their way: from where they are raised to the `pcall`, host call or
+//! coroutine that takes them, closing variables in between.
+//!
+//! Nothing is kept to find the catcher: frames are walked (`frame.rs`). The
+//! message handler of `xpcall` runs first, on top of the intact stack.
+//!
+//! Invariants: U1 `vm.error` is the value; U2 VM3 holds on entry; U3 a frame
+//! returning into FINPCALL/FINXPCALL/FINUNWIND has a native pcall frame below.
+
+use moonswap_bytecode::OpCode;
+
+use crate::coroutine;
+use crate::frame::{self, Frame, frame_top, return_into};
+use crate::host;
+use crate::interp::{Next, finish_native};
+use crate::meta;
+use crate::meta_event::Event;
+use crate::object::NativeKind;
+use crate::value::{Value, copy, store, tag};
+use crate::vm::Vm;
+
+enum Catcher {
+    /// pcall or xpcall with this native frame base.
+    Protected(*mut Value),
+    /// A host activation: index of its function slot.
+    Host(*mut Value),
+    Coroutine,
+}
+
+unsafe fn find_catcher(vm: &Vm) -> Catcher {
+    // SAFETY: F1, U2.
+    unsafe {
+        let mut frame = Frame { base: vm.base, pc: vm.pc };
+        loop {
+            match frame.return_op() {
+                Some(OpCode::FinishPcall | OpCode::FinishXpcall) => {
+                    if let Some((below, _)) = frame.caller() {
+                        if !vm.limits.uncatchable {
+                            return Catcher::Protected(below.base);
+                        }
+                        frame = below;
+                        continue;
+                    }
+                    return Catcher::Coroutine;
+                }
+                Some(OpCode::FinishUnwind) => {
+                    if let Some((below, _)) = frame.caller() {
+                        if !vm.limits.uncatchable {
+                            return Catcher::Protected(below.base);
+                        }
+                        frame = below;
+                        continue;
+                    }
+                    return Catcher::Coroutine;
+                }
+                Some(OpCode::Halt) => return Catcher::Host(frame.original_base().sub(2)),
+                _ => match frame.caller() {
+                    Some((below, _)) => frame = below,
+                    None => return Catcher::Coroutine,
+                },
+            }
+        }
+    }
+}
+
+/// Raises `vm.error` in the topmost frame; returns where to go on.
+#[cold]
+#[inline(never)]
+pub(crate) unsafe fn throw(vm: &mut Vm) -> Next {
+    // SAFETY: U1–U3.
+    unsafe {
+        match find_catcher(vm) {
+            Catcher::Protected(base) => {
+                let at = vm.index_of(base);
+                call_message_handler(vm, base);
+                let base = vm.stack_base.add(at);
+                unwind_to(vm, base)
+            }
+            Catcher::Host(f) => {
+                // The host call returns Err; `top` marks its place.
+                let at = vm.index_of(f);
+                host::close_above(vm, at);
+                vm.top = vm.stack_base.add(at);
+                vm.host_failed = true;
+                Next { pc: return_into(&frame::STUB_HALT), base: vm.top }
+            }
+            Catcher::Coroutine => coroutine::fail(vm),
+        }
+    }
+}
+
+/// If the catcher is `xpcall`, replaces the error by what its handler returns.
+unsafe fn call_message_handler(vm: &mut Vm, base: *mut Value) {
+    // SAFETY: U3; the handler is kept in the frame's first slot.
+    unsafe {
+        let native = *base.sub(2);
+        if native.tag != tag::NATIVE || (*native.as_native()).kind != NativeKind::Xpcall {
+            return;
+        }
+        let handler = *base;
+        let top = live_top(vm);
+        // An error in the handler is handled by the handler again, a few times.
+        for _ in 0..10 {
+            vm.top = top_of(vm, top);
+            let error = vm.error;
+            match host::call_value(vm, handler, &[error]) {
+                Ok(value) => {
+                    vm.error = value;
+                    return;
+                }
+                Err(_) => {
+                    if vm.limits.uncatchable {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+unsafe fn live_top(vm: &Vm) -> usize {
+    // SAFETY: VM3.
+    unsafe {
+        let frame = Frame { base: vm.base, pc: vm.pc };
+        let top = if frame.is_lua() { frame_top(vm.base).max(vm.base) } else { vm.top.max(vm.base) };
+        vm.index_of(top)
+    }
+}
+
+unsafe fn top_of(vm: &Vm, index: usize) -> *mut Value {
+    // SAFETY: an index of the current stack.
+    unsafe { vm.stack_base.add(index) }
+}
+
+/// Closes what is open above the native frame of (x)pcall at `base`, one
+/// `__close` at a time, then returns `false, error` from it.
+unsafe fn unwind_to(vm: &mut Vm, base: *mut Value) -> Next {
+    // SAFETY: U1, U3.
+    unsafe {
+        let level = vm.index_of(base);
+        let pending = (*vm.current).to_be_closed.last().copied();
+        if let Some(pending) = pending.filter(|&p| p as usize >= level) {
+            (*vm.current).to_be_closed.pop();
+            let place = vm.stack_base.add(pending as usize);
+            coroutine::close_upvalues(vm, vm.current, place);
+            let value = *place;
+            let error = vm.error;
+            let f = meta::of(vm, value, Event::Close);
+            let at = place.add(1);
+            let at_index = vm.index_of(at);
+            vm.base = base;
+            vm.pc = std::ptr::null();
+            vm.top = at;
+            if vm.ensure_stack(at, 16).is_err() {
+                return unwind_to(vm, vm.stack_base.add(level));
+            }
+            if f.is_nil() {
+                let _ = meta::raise_close(vm, value, pending as usize);
+                return unwind_to(vm, vm.stack_base.add(level));
+            }
+            let at = vm.stack_base.add(at_index);
+            store(at, error);
+            let base = vm.stack_base.add(level);
+            return crate::interp::call_continuation(vm, std::ptr::null(), base, at.add(1), 0, return_into(&frame::STUB_UNWIND), f, &[value, error]);
+        }
+        coroutine::close_upvalues(vm, vm.current, base);
+        vm.handling_overflow = false;
+        store(base, Value::boolean(false));
+        let error = vm.error;
+        store(base.add(1), error);
+        vm.error = Value::NIL;
+        vm.top = base.add(2);
+        finish_native(vm, base.sub(2), 2)
+    }
+}
+
+/// A `__close` called while unwinding returned: go on unwinding.
+#[inline(never)]
+pub(crate) unsafe fn finish_close(f: *mut Value, vm: *mut Vm) -> Next {
+    // SAFETY: layout of FINUNWIND: the error stands below the continuation.
+    unsafe {
+        let vm = &mut *vm;
+        let cont = f.sub(1);
+        let base = f.sub(frame::continuation_distance(frame::meta_word(cont)));
+        let mut error = Value::NIL;
+        copy(&raw mut error, cont.sub(1));
+        vm.error = error;
+        unwind_to(vm, base)
+    }
+}

@@ -1,0 +1,317 @@
+//! `Vm`: the state of one virtual machine.
+//!
+//! Invariants:
+//! - VM1 `stack_base`, `stack_limit` belong to `current`'s stack; they are set
+//!   together by [`Vm::use_stack`] whenever a stack grows or is switched.
+//! - VM2 Above `stack_limit` a stack has [`EXTRA_SLOTS`] more slots, so a frame
+//!   within the limit can always push a continuation and a metamethod call.
+//! - VM3 `pc` and `base` describe the topmost frame at every point where a
+//!   slow path, a native or the collector runs.
+//! - VM4 All stack slots are initialised; those that may hold stale pointers
+//!   are cleared above the live top in the collector's atomic step.
+
+use std::any::{Any, TypeId};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ptr;
+use std::sync::Arc;
+
+use crate::error::Raised;
+use crate::heap::{Heap, Marker, Roots};
+use crate::hotpatch::HotState;
+use crate::meta_event::Event;
+use crate::object::{Coroutine, StringObject, Table};
+use crate::safepoint::PollHandle;
+use crate::value::{Value, tag};
+
+/// Slots above the limit of every stack.
+pub(crate) const EXTRA_SLOTS: usize = 64;
+/// Largest stack of one coroutine, slots (the reference's LUAI_MAXSTACK).
+pub(crate) const MAX_STACK: usize = 1_000_000;
+/// Room for message handlers after a stack overflow, slots.
+pub(crate) const ERROR_STACK: usize = 4_000;
+/// Nested host activations (the reference's LUAI_MAXCCALLS).
+pub(crate) const MAX_HOST_DEPTH: u32 = 200;
+
+/// One virtual machine.
+#[repr(C)]
+pub(crate) struct Vm {
+    /// End of the usable part of the current stack.
+    pub(crate) stack_limit: *mut Value,
+    /// End of a variable number of values (open call, native frame).
+    pub(crate) top: *mut Value,
+    pub(crate) stack_base: *mut Value,
+    /// Topmost frame: instruction (null in a native) and base.
+    pub(crate) pc: *const u64,
+    pub(crate) base: *mut Value,
+    pub(crate) current: *mut Coroutine,
+    pub(crate) heap: Heap,
+    pub(crate) main: *mut Coroutine,
+    pub(crate) registry: *mut Table,
+    pub(crate) globals: *mut Table,
+    /// Metatables of basic types, by tag.
+    pub(crate) type_metatables: [*mut Table; 16],
+    /// Value of the error that is on its way.
+    pub(crate) error: Value,
+    pub(crate) host_depth: u32,
+    /// Set by `unwind::throw` when a host activation ends by an error.
+    pub(crate) host_failed: bool,
+    /// Coroutines resumed inside each other.
+    pub(crate) resume_depth: u32,
+    /// In the zone above MAX_STACK while a stack overflow is handled.
+    pub(crate) handling_overflow: bool,
+    pub(crate) in_finalizer: bool,
+    pub(crate) poll: Arc<PollHandle>,
+    pub(crate) hot: HotState,
+    pub(crate) limits: Limits,
+    pub(crate) warn_on: bool,
+    pub(crate) warn_continues: bool,
+    pub(crate) buffer: Vec<u8>,
+    pub(crate) host_state: RefCell<HashMap<TypeId, Box<dyn Any>>>,
+    /// Values the embedder holds: (value, reference count); free entries nil/0.
+    pub(crate) roots: Vec<(Value, u32)>,
+    pub(crate) free_roots: Vec<u32>,
+    /// Stand-alone frame continuations (see `frame.rs`).
+    pub(crate) is_closing: bool,
+    /// The owner, for handles made inside natives.
+    pub(crate) machine: std::rc::Weak<dyn Any>,
+}
+
+/// What a run may use up. `None` = unlimited.
+#[derive(Debug, Default)]
+pub(crate) struct Limits {
+    pub(crate) deadline: Option<std::time::Instant>,
+    pub(crate) interrupted: Arc<std::sync::atomic::AtomicBool>,
+    /// The error on its way passes every pcall.
+    pub(crate) uncatchable: bool,
+}
+
+impl Vm {
+    /// Makes a VM with empty globals; boxed, because its address is used.
+    pub(crate) fn new() -> Box<Vm> {
+        let poll = Arc::new(PollHandle::default());
+        poll.table.restore();
+        let mut heap = Heap::new(Arc::clone(&poll));
+        // SAFETY: no collection can run before the VM is complete (VM4); both
+        // tables are reached from the VM's roots from then on.
+        let (registry, globals) = unsafe { (heap.new_table(0, 8), heap.new_table(0, 64)) };
+        let mut vm = Box::new(Vm {
+            stack_limit: ptr::null_mut(),
+            top: ptr::null_mut(),
+            stack_base: ptr::null_mut(),
+            pc: ptr::null(),
+            base: ptr::null_mut(),
+            current: ptr::null_mut(),
+            heap,
+            main: ptr::null_mut(),
+            registry,
+            globals,
+            type_metatables: [ptr::null_mut(); 16],
+            error: Value::NIL,
+            host_depth: 0,
+            host_failed: false,
+            resume_depth: 0,
+            handling_overflow: false,
+            in_finalizer: false,
+            poll,
+            hot: HotState::default(),
+            limits: Limits::default(),
+            warn_on: false,
+            warn_continues: false,
+            buffer: Vec::new(),
+            host_state: RefCell::new(HashMap::new()),
+            roots: Vec::new(),
+            free_roots: Vec::new(),
+            is_closing: false,
+            machine: std::rc::Weak::<()>::new(),
+        });
+        let main = crate::coroutine::new(&mut vm, 1024);
+        vm.main = main;
+        vm.current = main;
+        // SAFETY: `main` was just made and has a bottom frame.
+        unsafe {
+            (*main).status = crate::object::CoroutineStatus::Running;
+            vm.use_stack();
+            vm.base = vm.stack_base.add(2);
+            vm.top = vm.base;
+        }
+        vm
+    }
+
+    /// Recomputes the cached stack pointers (VM1).
+    ///
+    /// # Safety
+    /// `current` is live.
+    pub(crate) unsafe fn use_stack(&mut self) {
+        // SAFETY: by the caller; VM2.
+        unsafe {
+            let stack = &mut (*self.current).stack;
+            self.stack_base = stack.as_mut_ptr();
+            self.stack_limit = self.stack_base.add(stack.len() - EXTRA_SLOTS);
+        }
+    }
+
+    /// Metatable of any value, or null.
+    pub(crate) fn metatable(&self, value: Value) -> *mut Table {
+        // SAFETY: V1 a tagged pointer is live.
+        unsafe {
+            match value.tag {
+                tag::TABLE => (*value.as_table()).metatable,
+                tag::USERDATA => (*value.as_userdata()).metatable,
+                tag::FALSE | tag::TRUE => self.type_metatables[tag::TRUE as usize],
+                tag::INTEGER | tag::FLOAT => self.type_metatables[tag::INTEGER as usize],
+                tag::CLOSURE | tag::NATIVE => self.type_metatables[tag::CLOSURE as usize],
+                t => self.type_metatables[(t & 15) as usize],
+            }
+        }
+    }
+
+    /// Interned name of an event.
+    pub(crate) fn event_name(&self, event: Event) -> *mut StringObject {
+        self.heap.event_names[event as usize]
+    }
+
+    /// Makes a string value.
+    pub(crate) fn string_value(&mut self, bytes: &[u8]) -> Value {
+        // SAFETY: plain allocation; nothing is collected by it (H1).
+        Value::string(unsafe { self.heap.string(bytes) })
+    }
+
+    /// Sets the pending error.
+    pub(crate) fn raise(&mut self, value: Value) -> Raised {
+        self.error = value;
+        Raised(())
+    }
+
+    /// Raises a message as it is.
+    pub(crate) fn raise_message(&mut self, message: impl AsRef<[u8]>) -> Raised {
+        let value = self.string_value(message.as_ref());
+        self.raise(value)
+    }
+
+    /// Raises a message with the position of the topmost frame, if it is Lua.
+    pub(crate) fn raise_located(&mut self, message: impl AsRef<[u8]>) -> Raised {
+        // SAFETY: VM3.
+        let mut text = unsafe { crate::debug::position::of_topmost(self) };
+        text.extend_from_slice(message.as_ref());
+        self.raise_message(text)
+    }
+
+    /// Reserves slots above `from` on the current stack; raises "stack overflow".
+    /// Moves the stack: all pointers into it become stale, `base`/`top` are kept.
+    ///
+    /// # Safety
+    /// `from` points into the current stack.
+    pub(crate) unsafe fn ensure_stack(&mut self, from: *mut Value, slots: usize) -> Result<(), Raised> {
+        // SAFETY: VM1.
+        let used = unsafe { from.offset_from(self.stack_base) } as usize;
+        let wanted = used + slots;
+        let size = unsafe { self.stack_limit.offset_from(self.stack_base) } as usize;
+        if wanted <= size {
+            return Ok(());
+        }
+        let max = if self.handling_overflow { MAX_STACK + ERROR_STACK } else { MAX_STACK };
+        if wanted > max {
+            if self.handling_overflow {
+                return Err(self.raise_message("error in error handling"));
+            }
+            self.handling_overflow = true;
+            // Grow into the error zone so that the message handler has room.
+            // SAFETY: as below.
+            unsafe { self.grow_stack((used + ERROR_STACK / 2).min(MAX_STACK + ERROR_STACK)) };
+            return Err(self.raise_located("stack overflow"));
+        }
+        // SAFETY: the new size is larger than the old one.
+        unsafe { self.grow_stack(wanted.max((size * 2).min(max))) };
+        Ok(())
+    }
+
+    unsafe fn grow_stack(&mut self, slots: usize) {
+        // SAFETY: VM1; open upvalues are re-pointed, `base` and `top` rebased.
+        unsafe {
+            let co = self.current;
+            let total = slots + EXTRA_SLOTS;
+            if total <= (*co).stack.len() {
+                return;
+            }
+            let base = self.base.offset_from(self.stack_base);
+            let top = self.top.offset_from(self.stack_base);
+            let old = self.stack_base;
+            let before = (*co).stack.len();
+            (*co).stack.resize(total, Value::NIL);
+            self.heap.charge((total - before) * size_of::<Value>());
+            self.use_stack();
+            self.base = self.stack_base.offset(base);
+            self.top = self.stack_base.offset(top);
+            let mut up = (*co).open_upvalues;
+            while !up.is_null() {
+                (*up).value = self.stack_base.offset((*up).value.offset_from(old));
+                up = (*up).next_open;
+            }
+        }
+    }
+
+    /// Slot index of a place on the current stack.
+    pub(crate) fn index_of(&self, p: *const Value) -> usize {
+        // SAFETY: VM1, `p` lies in the current stack.
+        unsafe { p.offset_from(self.stack_base) as usize }
+    }
+
+    /// Writes `text` to the standard error stream as a warning, if on.
+    pub(crate) fn warning(&mut self, message: &[u8], to_be_continued: bool) {
+        use std::io::Write;
+        if !self.warn_continues && !to_be_continued && message.first() == Some(&b'@') {
+            match message {
+                b"@on" => self.warn_on = true,
+                b"@off" => self.warn_on = false,
+                _ => {}
+            }
+            return;
+        }
+        if self.warn_on {
+            let mut err = std::io::stderr().lock();
+            let mut text = Vec::new();
+            if !self.warn_continues {
+                text.extend_from_slice(b"Lua warning: ");
+            }
+            text.extend_from_slice(message);
+            if !to_be_continued {
+                text.push(b'\n');
+            }
+            let _ = err.write_all(&text);
+        }
+        self.warn_continues = to_be_continued;
+    }
+}
+
+impl Roots for Vm {
+    fn running(&self) -> *mut Coroutine {
+        self.current
+    }
+
+    fn forget_dead(&self, is_live: &dyn Fn(*mut crate::object::Header) -> bool) {
+        self.hot.forget_dead(is_live);
+    }
+
+    unsafe fn mark(&self, marker: &mut Marker) {
+        // SAFETY: all of these are live objects or null.
+        unsafe {
+            marker.mark_object(self.main.cast());
+            marker.mark_object(self.current.cast());
+            marker.mark_object(self.registry.cast());
+            marker.mark_object(self.globals.cast());
+            for &mt in &self.type_metatables {
+                if !mt.is_null() {
+                    marker.mark_object(mt.cast());
+                }
+            }
+            marker.mark_value(self.error);
+            for &(value, count) in &self.roots {
+                if count > 0 {
+                    marker.mark_value(value);
+                }
+            }
+            self.hot.mark(marker);
+        }
+    }
+}

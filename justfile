@@ -1,0 +1,52 @@
+# Recipes are one line each; `just` lists them.
+
+default:
+    @just --list
+
+# Everything CI runs.
+ci:
+    bash .ci/run
+
+# The live program; edit demo/actors.lua while it runs.
+demo:
+    cargo run --release -p moonswap-cli -- run --watch demo/main.lua
+
+# All tests; the official suite takes part when it has been fetched.
+test:
+    cargo test --workspace
+
+# The official Lua test suite, into lua-tests/official.
+fetch:
+    lua-tests/fetch-official.sh
+
+# Only the official suite.
+official:
+    cargo test -p moonswap-tests -- official --nocapture
+
+# Make the expected outputs of lua-tests with the reference interpreter.
+expected:
+    lua-tests/expected.sh
+
+# Formatting and clippy as CI wants them.
+lint:
+    cargo fmt --all -- --check && cargo clippy --workspace --all-targets -- -D warnings
+
+# Ratios to the reference interpreter over benches/scripts.
+compare *args:
+    cargo build --release -p moonswap-cli && benches/compare.py {{args}}
+
+# The figures that must hold.
+gate:
+    cargo build --release -p moonswap-cli && benches/compare.py --gate 0.90 --class-gate 1.25
+
+# Criterion benches.
+bench *args:
+    cargo bench {{args}}
+
+# Library tests of the VM under Miri (needs a nightly toolchain with the miri component).
+miri:
+    cargo +nightly miri test -p moonswap-vm --lib
+
+# The core crates for the web.
+wasm:
+    cargo build --target wasm32-unknown-unknown -p moonswap-vm

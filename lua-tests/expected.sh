@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Makes the expected outputs in language/ and stdlib/ with the reference
+# interpreter. With --check nothing is written: it fails when one differs.
+# LUA names another reference than lua5.4.
+set -euo pipefail
+cd "$(dirname "$0")"
+lua=${LUA:-lua5.4}
+command -v "$lua" >/dev/null || { echo "SKIPPED: no $lua"; exit 0; }
+bad=0
+for script in language/*.lua stdlib/*.lua; do
+  out=$PWD/${script%.lua}.out
+  if [ "${1:-}" = --check ]; then
+    (cd "$(dirname "$script")" && "$lua" "$(basename "$script")" </dev/null) | cmp -s - "$out" \
+      || { echo "$script: the reference prints something else than its .out"; bad=1; }
+  else
+    (cd "$(dirname "$script")" && "$lua" "$(basename "$script")" </dev/null) > "$out"
+  fi
+done
+exit $bad
