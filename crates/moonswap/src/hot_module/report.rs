@@ -53,7 +53,7 @@ pub(super) fn push_plan(cx: &Context<'_>, plan: &Plan) -> Outcome<usize> {
     cx.push_bool(true);
     cx.raw_set_field(table, "dry")?;
     set_text(cx, table, "chunk", &plan.chunk)?;
-    set_text(cx, table, LINE, &plan.line())?;
+    set_text(cx, table, LINE, &plan.summary())?;
     set_text(cx, table, "plan", &plan.to_string())?;
     let changed: Vec<_> = plan.touched().collect();
     cx.push_table(changed.len(), 0);
