@@ -3,7 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use moonswap_vm::context::{Context, NativeKind, Outcome, Raised, View};
+use moonswap_vm::{Context, NativeKind, Outcome, Raised, View};
 
 use crate::value::Handle;
 use crate::{Error, ErrorKind, FromLuaMulti, IntoLuaMulti, Lua, MultiValue, Result, TraceFrame, Traceback, Value};

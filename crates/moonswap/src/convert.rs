@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher, Hash};
 
-use moonswap_vm::context::View;
+use moonswap_vm::View;
 
 use crate::{AnyUserData, Error, Function, LightUserData, Lua, LuaString, Result, Table, Thread, Value};
 

@@ -1,7 +1,7 @@
 //! `Function`: a handle of a Lua or Rust function. It stays valid, and means
 //! the new code, when the function is swapped.
 
-use moonswap_vm::context::View;
+use moonswap_vm::View;
 
 use crate::callback;
 use crate::convert::text_of;

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use moonswap_hotpatch::{Patch, Policy};
-use moonswap_vm::context::{Context, NativeFn, Outcome, View};
+use moonswap_vm::{Context, NativeFn, Outcome, View};
 use moonswap_vm::hotpatch::HotError;
 
 use crate::error::Error;
@@ -275,7 +275,9 @@ fn sleep(cx: &mut Context<'_>) -> Outcome<usize> {
     let end = Instant::now() + wait;
     let machine = cx.machine();
     loop {
-        machine.poll();
+        if let Some(machine) = &machine {
+            machine.poll();
+        }
         cx.charge(1)?;
         let rest = end.saturating_duration_since(Instant::now());
         if rest.is_zero() {

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::rc::{Rc, Weak};
 
-use moonswap_vm::context::{Context, Machine, Outcome};
+use moonswap_vm::{Context, Machine, Outcome};
 
 use crate::callback::{self, caught};
 use crate::value::Handle;

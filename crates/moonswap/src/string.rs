@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use moonswap_vm::context::View;
+use moonswap_vm::View;
 
 use crate::value::Handle;
 use crate::{Error, Result};

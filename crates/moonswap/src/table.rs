@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use moonswap_vm::context::{Context, Outcome, View};
+use moonswap_vm::{Context, Outcome, View};
 
 use crate::callback::caught;
 use crate::value::Handle;

@@ -1,6 +1,6 @@
 //! `Value` and the handles that have no operations of their own.
 
-use moonswap_vm::context::{Context, Root, View};
+use moonswap_vm::{Context, Root, View};
 
 use crate::{Error, Function, Lua, LuaString, Result, Table};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use moonswap_hotpatch::{CapturePolicy, Captures, Guard, Policy, RunSelector, StalePolicy, SuspendedPolicy, Timing};
-use moonswap_vm::context::{Context, Outcome, View};
+use moonswap_vm::{Context, Outcome, View};
 
 /// Reads the optional `opts` argument `i`. A name that is not known is an
 /// error: a misspelt `dry` must not patch.

@@ -1,7 +1,7 @@
 //! Reports as Lua tables that print as one line.
 
 use moonswap_hotpatch::{NotRun, Plan, Report};
-use moonswap_vm::context::{Context, Outcome, View};
+use moonswap_vm::{Context, Outcome, View};
 
 /// Name of the metatable of reports.
 const METATABLE: &str = "moonswap.Report";

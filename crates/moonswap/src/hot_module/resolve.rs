@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use moonswap_vm::context::{Context, Outcome, View};
+use moonswap_vm::{Context, Outcome, View};
 
 /// The loaded chunk that `name` names: its chunk name, or that without `@`.
 pub(super) fn chunk_named(chunks: &[String], name: &str) -> Option<String> {
