@@ -39,7 +39,7 @@ pub fn open(cx: &mut Context<'_>) -> Outcome<()> {
     cx.raw_set_field(globals, "pcall")?;
     cx.push_native_with("xpcall", NativeKind::Xpcall, xpcall, 0);
     cx.raw_set_field(globals, "xpcall")?;
-    cx.push_native_with("error", NativeKind::Error, error, 0);
+    cx.push_native_with("error", NativeKind::Plain, error, 0);
     cx.raw_set_field(globals, "error")?;
     // `pairs` and `ipairs` hold the function they return, so that it is the
     // same one each time and no call allocates

@@ -22,7 +22,8 @@ use std::marker::PhantomData;
 
 pub use view::{CoroutineRef, FunctionRef, Str, TableRef, UserDataRef, View};
 
-use crate::error::Raised;
+pub use crate::error::Raised;
+pub use crate::object::{NativeFn, NativeKind};
 use crate::value::Value;
 use crate::vm::Vm;
 
