@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use moonswap::Lua;
 use moonswap_hotpatch::{ChunkManifest, Patch, Policy};
 
-use crate::output::{complain, read_file, report, say};
+use crate::output::{complain, report, say};
 use crate::{LUA_ERROR, REFUSED, check, lua_style, prompt, script, watch};
 
 const VERBS: &[&str] = &["run", "repl", "check", "list", "plan", "help", "--help", "-h", "--version"];
