@@ -238,10 +238,7 @@ impl Context<'_> {
                     v.type_name().as_bytes().to_vec()
                 };
                 let mut text = kind;
-                if v.tag == tag::NATIVE {
-                    text = b"function: builtin".to_vec();
-                }
-                text.extend_from_slice(format!(": {:#016x}", v.payload).as_bytes());
+                text.extend_from_slice(format!(": {:#014x}", v.payload).as_bytes());
                 self.push_bytes(&text);
             }
         }

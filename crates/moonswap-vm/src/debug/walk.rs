@@ -1,0 +1,106 @@
+//! Levels: the activations of a coroutine, counted from the topmost one.
+//!
+//! The bottom frame of the main coroutine stands for the host and counts as a
+//! native without function (the reference's `pmain`); that of other coroutines
+//! is no level.
+//!
+//! Invariants: F1, F2 (`frame.rs`), C1, C2 (`coroutine`), VM3; D1 the frames
+//! of a coroutine that died by an error stay on its stack until it is closed,
+//! with the topmost one in `base` and `pc`.
+
+use moonswap_bytecode::{OpCode, Prototype};
+
+use crate::frame::Frame;
+use crate::object::{Coroutine, CoroutineStatus};
+use crate::value::Value;
+use crate::vm::Vm;
+
+/// Base of a coroutine's bottom frame, in slots.
+const BOTTOM: usize = 2;
+
+/// The activations of one coroutine, topmost first, each with the one it
+/// called (`None` for the topmost).
+pub(crate) struct Levels {
+    next: Option<Frame>,
+    callee: Option<Frame>,
+    /// Place of the bottom frame if that is no level.
+    hidden: *const Value,
+}
+
+/// Whether `co` is another coroutine than the running one.
+pub(crate) fn other(vm: &Vm, co: Option<*mut Coroutine>) -> Option<*mut Coroutine> {
+    co.filter(|&co| !std::ptr::eq(co, vm.current))
+}
+
+/// Walks the running coroutine (`None`) or another one.
+pub(crate) fn levels(vm: &Vm, co: Option<*mut Coroutine>) -> Levels {
+    // SAFETY: VM3 for the running one; C1, C2 and D1 for the others.
+    unsafe {
+        let of = other(vm, co);
+        let stack = (&(*of.unwrap_or(vm.current)).stack).as_ptr();
+        let is_main = std::ptr::eq(of.unwrap_or(vm.current), vm.main);
+        let hidden = if is_main { std::ptr::null() } else { stack.add(BOTTOM) };
+        let top = match of {
+            None => Some(Frame { base: vm.base, pc: vm.pc }),
+            Some(co) => {
+                let (stands, pc) = match (*co).status {
+                    CoroutineStatus::Suspended => ((*co).started, std::ptr::null()),
+                    CoroutineStatus::Normal | CoroutineStatus::Running => (true, std::ptr::null()),
+                    CoroutineStatus::Dead => ((*co).failed, (*co).pc.cast()),
+                };
+                stands.then(|| Frame { base: stack.add((*co).base + 2).cast_mut(), pc })
+            }
+        };
+        let next = top.filter(|f| !std::ptr::eq(f.base, hidden));
+        Levels { next, callee: None, hidden }
+    }
+}
+
+impl Iterator for Levels {
+    type Item = (Frame, Option<Frame>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let frame = self.next?;
+        let callee = self.callee.replace(frame);
+        // SAFETY: F1.
+        let below = unsafe { frame.caller() };
+        self.next = below.map(|(f, _)| f).filter(|f| !std::ptr::eq(f.base, self.hidden));
+        Some((frame, callee))
+    }
+}
+
+/// End of the slots that belong to a frame: where the bookkeeping of the frame
+/// it called begins.
+pub(crate) unsafe fn end_below(callee: Frame) -> *mut Value {
+    // SAFETY: F1, the layouts listed in `frame.rs`.
+    unsafe {
+        let base = callee.original_base();
+        match callee.return_op() {
+            Some(OpCode::FinishMeta | OpCode::FinishClose | OpCode::Halt) => base.sub(3),
+            Some(OpCode::FinishUnwind) => base.sub(4),
+            _ => base.sub(2),
+        }
+    }
+}
+
+/// Code of a Lua frame; `None` for natives. It lives as long as the frame.
+pub(crate) unsafe fn prototype<'a>(frame: Frame) -> Option<&'a Prototype> {
+    // SAFETY: F2.
+    unsafe {
+        let version = frame.version();
+        if version.is_null() { None } else { Some(&**(&(*version).prototype)) }
+    }
+}
+
+/// Index of the instruction a Lua frame is at (its first one if it has not
+/// begun).
+pub(crate) unsafe fn pc_of(frame: Frame) -> usize {
+    // SAFETY: F2.
+    unsafe { if frame.pc.is_null() { 0 } else { frame.pc_index() } }
+}
+
+/// Line a Lua frame is at; `None` if unknown or for a native.
+pub(crate) unsafe fn line_of(frame: Frame) -> Option<u32> {
+    // SAFETY: F2.
+    unsafe { prototype(frame)?.line_at(pc_of(frame)) }
+}
