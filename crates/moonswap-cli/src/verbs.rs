@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use moonswap::Lua;
@@ -106,7 +106,14 @@ pub(crate) fn main(arguments: Vec<OsString>) -> u8 {
 fn run(watched: bool, mem: Option<usize>, timeout: Option<Duration>, file: &Path, arguments: &[OsString]) -> u8 {
     let lua = Lua::new();
     lua.set_memory_limit(mem);
-    lua.set_deadline(timeout.and_then(|timeout| Instant::now().checked_add(timeout)));
+    if let Some(timeout) = timeout {
+        // The script may be in a loop that never looks at a clock.
+        let interrupter = lua.interrupter();
+        std::thread::spawn(move || {
+            std::thread::sleep(timeout);
+            interrupter.interrupt();
+        });
+    }
     let outcome = (|| {
         let mut all = vec![file.as_os_str().to_owned()];
         all.extend_from_slice(arguments);

@@ -194,12 +194,6 @@ impl Lua {
         self.machine().set_memory_limit(bytes);
     }
 
-    /// Ends what Lua runs at `deadline` with an error that `pcall` cannot
-    /// catch; `None` lifts it.
-    pub fn set_deadline(&self, deadline: Option<std::time::Instant>) {
-        self.machine().set_deadline(deadline);
-    }
-
     /// Calls all finalizers and writes out files, as the end of a program does.
     pub fn close(&self) {
         self.machine().close();

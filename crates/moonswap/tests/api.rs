@@ -20,7 +20,7 @@ fn values_go_both_ways() -> Result<()> {
     assert_eq!(lua.load("3.0").eval::<i32>()?, 3);
     assert_eq!(lua.load("12").eval::<String>()?, "12");
     assert!(lua.load("nil").eval::<Value>()?.is_nil());
-    assert_eq!(lua.load("...").call::<MultiValue>((1, "x", None::<i64>))?.len(), 3);
+    assert_eq!(lua.load("return ...").call::<MultiValue>((1, "x", None::<i64>))?.len(), 3);
     Ok(())
 }
 
