@@ -118,10 +118,12 @@ fn run(watched: bool, mem: Option<usize>, timeout: Option<Duration>, file: &Path
         let mut all = vec![file.as_os_str().to_owned()];
         all.extend_from_slice(arguments);
         script::set_arg(&lua, &all, 0)?;
-        if watched {
-            watch::start(&lua, file)?;
+        // `-` is standard input: nothing that could be watched.
+        let path = (file != Path::new("-")).then_some(file);
+        if let (true, Some(path)) = (watched, path) {
+            watch::start(&lua, path)?;
         }
-        let main = script::load_file(&lua, Some(file))?;
+        let main = script::load_file(&lua, path)?;
         main.call::<()>(script::arguments(&lua)?)
     })();
     let code = match outcome {
