@@ -147,7 +147,17 @@ impl Vm {
         unsafe {
             let stack = &mut (*self.current).stack;
             self.stack_base = stack.as_mut_ptr();
-            self.stack_limit = self.stack_base.add(stack.len() - EXTRA_SLOTS);
+            let most = if self.handling_overflow { MAX_STACK + ERROR_STACK } else { MAX_STACK };
+            self.stack_limit = self.stack_base.add((stack.len() - EXTRA_SLOTS).min(most));
+        }
+    }
+
+    /// A stack overflow was dealt with: the error zone is closed again.
+    pub(crate) fn end_overflow(&mut self) {
+        if self.handling_overflow {
+            self.handling_overflow = false;
+            // SAFETY: VM1.
+            unsafe { self.use_stack() };
         }
     }
 
@@ -218,7 +228,10 @@ impl Vm {
             self.handling_overflow = true;
             // Grow into the error zone so that the message handler has room.
             // SAFETY: as below.
-            unsafe { self.grow_stack((used + ERROR_STACK / 2).min(MAX_STACK + ERROR_STACK)) };
+            unsafe {
+                self.grow_stack((used + ERROR_STACK / 2).min(MAX_STACK + ERROR_STACK));
+                self.use_stack();
+            }
             return Err(self.raise_located("stack overflow"));
         }
         // SAFETY: the new size is larger than the old one.

@@ -26,7 +26,7 @@ pub(super) unsafe fn poll(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next
         if crate::host::check_limits(vm).is_err() {
             return throw(vm);
         }
-        crate::hotpatch::commit::drain_mailbox(vm);
+        crate::hotpatch::mailbox::drain(vm, false);
         collect_if_due(vm);
         Next { pc, base: vm.base }
     }
