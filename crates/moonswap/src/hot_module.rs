@@ -219,7 +219,9 @@ fn frames(cx: &mut Context<'_>) -> Outcome<usize> {
         cx.push_table(0, 5);
         report::set_text(cx, entry, "id", &frame.id.to_string())?;
         report::set_int(cx, entry, "version", u64::from(frame.version))?;
-        report::set_int(cx, entry, "line", u64::from(frame.line))?;
+        if let Some(line) = frame.line {
+            report::set_int(cx, entry, "line", u64::from(line))?;
+        }
         report::set_text(cx, entry, "thread", &frame.thread.to_string())?;
         report::set_text(cx, entry, "stack", &frame.stack.to_string())?;
         cx.raw_set_int(list, k)?;
@@ -260,7 +262,8 @@ fn stats(cx: &mut Context<'_>) -> Outcome<usize> {
     report::set_int(cx, table, "functions", versions.len() as u64)?;
     let patched = versions.iter().filter(|info| info.version > 1).count();
     report::set_int(cx, table, "patched", patched as u64)?;
-    report::set_int(cx, table, "stale", cx.hot_frames(None).len() as u64)?;
+    let stale = cx.hot_frames(None).len() as u64;
+    report::set_int(cx, table, "stale", stale)?;
     Ok(1)
 }
 
