@@ -86,6 +86,11 @@ impl Hot {
         self.0.with(|cx| cx.hot_chunks())
     }
 
+    /// 1, and one more with each commit.
+    pub fn generation(&self) -> u64 {
+        self.0.with(|cx| cx.hot_generation())
+    }
+
     /// Submits patches from other threads.
     pub fn patcher(&self) -> Patcher {
         self.0.machine().patcher()

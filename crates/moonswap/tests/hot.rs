@@ -50,7 +50,7 @@ fn the_lua_module() -> Result<()> {
     lua.load(OLD).set_name("@c.lua").exec()?;
     lua.globals().set("new", NEW)?;
     lua.load(
-        r#"
+        r##"
         local hot = require "moonswap"
         assert(count() == 1)
         local plan = assert(hot.swapstring("c.lua", new, { dry = true }))
@@ -68,7 +68,7 @@ fn the_lua_module() -> Result<()> {
         assert(select("#", hot.swapfile("no/such/file.lua")) == 2)
         assert(not pcall(hot.swapstring, "c.lua", new, { drry = true }))
         hot.sleep(0.001)
-        "#,
+        "##,
     )
     .set_name("@test.lua")
     .exec()
