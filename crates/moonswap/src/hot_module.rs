@@ -11,8 +11,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use moonswap_hotpatch::{Patch, Policy};
-use moonswap_vm::{Context, NativeFn, Outcome, View};
 use moonswap_vm::hotpatch::HotError;
+use moonswap_vm::{Context, NativeFn, Outcome, View};
 
 use crate::error::Error;
 
@@ -181,7 +181,11 @@ fn chosen_chunk(cx: &mut Context<'_>) -> Outcome<Result<Option<String>, String>>
     Ok(match resolve::module_file(cx, &name)? {
         Ok(path) => {
             let chunk = resolve::chunk_of_file(&chunks, &path);
-            if chunks.contains(&chunk) { Ok(Some(chunk)) } else { Err(format!("'{name}' is not loaded")) }
+            if chunks.contains(&chunk) {
+                Ok(Some(chunk))
+            } else {
+                Err(format!("'{name}' is not loaded"))
+            }
         }
         Err(_) => Err(format!("'{name}' is not loaded")),
     })

@@ -62,7 +62,8 @@ pub type Integer = i64;
 /// What most programs need.
 pub mod prelude {
     pub use crate::{
-        AnyUserData, Chunk, Error, ErrorKind, FromLua, FromLuaMulti, Function, Hot, IntoLua, IntoLuaMulti, Lua,
-        LuaString, MultiValue, Patch, Policy, Report, Table, Thread, Value, Variadic,
+        AnyUserData, Chunk, Error, ErrorKind, FromLua, FromLuaMulti, Function, Hot, IntoLua,
+        IntoLuaMulti, Lua, LuaString, MultiValue, Patch, Policy, Report, Table, Thread, Value,
+        Variadic,
     };
 }
