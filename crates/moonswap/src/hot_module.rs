@@ -242,7 +242,7 @@ fn history(cx: &mut Context<'_>) -> Outcome<usize> {
         cx.push_table(0, 5);
         report::set_int(cx, entry, "id", record.id)?;
         report::set_int(cx, entry, "generation", record.generation)?;
-        report::set_text(cx, entry, "chunk", &record.chunk.to_string())?;
+        report::set_text(cx, entry, "chunk", &record.chunk)?;
         report::set_text(cx, entry, "line", &record.line)?;
         if let Some(author) = &record.author {
             report::set_text(cx, entry, "author", author)?;
