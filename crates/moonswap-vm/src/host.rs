@@ -105,6 +105,12 @@ pub(crate) unsafe fn call_value(vm: &mut Vm, function: Value, args: &[Value]) ->
 pub(crate) unsafe fn close_above(vm: &mut Vm, level: usize) {
     // SAFETY: HO1; every turn pops one entry.
     unsafe {
+        // The frames above are gone: methods are called from the one below, so
+        // that the distance to it is never negative.
+        if let Some((below, _)) = (Frame { base: vm.stack_base.add(level + 2), pc: std::ptr::null() }).caller() {
+            vm.base = below.base;
+            vm.pc = below.pc;
+        }
         while let Some(pending) = (*vm.current).to_be_closed.last().copied().filter(|&p| p as usize >= level) {
             (*vm.current).to_be_closed.pop();
             let place = vm.stack_base.add(pending as usize);
@@ -137,8 +143,9 @@ pub(crate) unsafe fn close_coroutine(vm: &mut Vm, co: *mut Coroutine) -> Result<
     // SAFETY: HO1; the coroutine does not run. Its `__close` methods are called
     // from the current coroutine.
     unsafe {
-        let mut outcome = if (*co).failed { Some(vm.error) } else { None };
-        (*co).status = CoroutineStatus::Dead;
+        let mut outcome = if (*co).failed { Some((&(*co).stack)[0]) } else { None };
+        // Its variables stay alive until the last method has returned.
+        (*co).status = CoroutineStatus::Closing;
         while let Some(pending) = (*co).to_be_closed.pop() {
             let place = (&mut (*co).stack).as_mut_ptr().add(pending as usize);
             coroutine::close_upvalues(vm, co, place);
@@ -155,6 +162,8 @@ pub(crate) unsafe fn close_coroutine(vm: &mut Vm, co: *mut Coroutine) -> Result<
         }
         let bottom = (&mut (*co).stack).as_mut_ptr();
         coroutine::close_upvalues(vm, co, bottom);
+        (&mut (*co).stack)[0] = Value::NIL;
+        (*co).status = CoroutineStatus::Dead;
         (*co).failed = false;
         (*co).top = 2;
         (*co).base = 0;
@@ -207,7 +216,11 @@ unsafe fn finalize(vm: &mut Vm, object: Value) {
         let busy = vm.heap.set_busy(true);
         let was_in_finalizer = std::mem::replace(&mut vm.in_finalizer, true);
         let saved = vm.error;
+        let overflow = vm.handling_overflow;
         let result = call_value(vm, f, &[object]);
+        if !overflow {
+            vm.leave_overflow(vm.base);
+        }
         vm.in_finalizer = was_in_finalizer;
         vm.heap.set_busy(busy);
         if result.is_err() {
@@ -316,6 +329,23 @@ impl Machine {
             let vm = &mut *self.0.pointer;
             crate::hotpatch::mailbox::drain(vm, true);
             crate::interp::collect_if_due(vm);
+        }
+    }
+
+    /// For tests of the VM itself. `collect`: a full collection at every safe
+    /// point; `step`: a small step of one; freed memory is spoilt. `stack`: the
+    /// stack moves whenever it may. `verify_every`: safe points between checks
+    /// of the heap, which panic.
+    #[doc(hidden)]
+    pub fn set_stress(&self, collect: bool, step: bool, stack: bool, verify_every: u32) {
+        // SAFETY: as `with`.
+        unsafe {
+            let vm = &mut *self.0.pointer;
+            vm.heap.stress = collect;
+            vm.heap.stress_step = step;
+            vm.heap.poison = collect || step;
+            vm.stress = crate::vm::Stress { move_stack: stack, verify_every, until_verify: 1 };
+            vm.poll.request();
         }
     }
 

@@ -321,6 +321,8 @@ pub(crate) enum CoroutineStatus {
     Running,
     /// Has resumed another one.
     Normal,
+    /// Its `__close` methods are being called, from another coroutine.
+    Closing,
     /// Ended or failed.
     Dead,
 }

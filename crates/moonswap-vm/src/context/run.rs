@@ -63,7 +63,11 @@ impl Context<'_> {
                 if self.vm().limits.uncatchable {
                     return Err(e);
                 }
-                self.vm().end_overflow();
+                // SAFETY: CX1: the stack is cut to where the function stood.
+                unsafe {
+                    let vm = self.vm();
+                    vm.leave_overflow(vm.top);
+                }
                 self.push_error(e);
                 Ok(Err(()))
             }
@@ -73,7 +77,11 @@ impl Context<'_> {
     /// For hosts: lets errors of limits be caught again, after a run ended.
     pub fn clear_limits(&self) {
         self.vm().limits.uncatchable = false;
-        self.vm().end_overflow();
+        // SAFETY: as in `pcall`.
+        unsafe {
+            let vm = self.vm();
+            vm.leave_overflow(vm.top);
+        }
     }
 
     fn index_value(&mut self, object: Value, key: Value) -> Outcome<()> {
@@ -288,7 +296,7 @@ impl Context<'_> {
         // SAFETY: CX2.
         match unsafe { (*c.0).status } {
             CoroutineStatus::Suspended => "suspended",
-            CoroutineStatus::Running => "running",
+            CoroutineStatus::Running | CoroutineStatus::Closing => "running",
             CoroutineStatus::Normal => "normal",
             CoroutineStatus::Dead => "dead",
         }
@@ -321,7 +329,9 @@ impl Context<'_> {
         // SAFETY: CX1.
         unsafe {
             match (*co).status {
-                CoroutineStatus::Running => return Err(self.error("cannot close a running coroutine")),
+                CoroutineStatus::Running | CoroutineStatus::Closing => {
+                    return Err(self.error("cannot close a running coroutine"));
+                }
                 CoroutineStatus::Normal => return Err(self.error("cannot close a normal coroutine")),
                 CoroutineStatus::Suspended | CoroutineStatus::Dead => {}
             }

@@ -8,7 +8,10 @@
 //! frame of `yield` whose function slot is `base`; one that has not started has
 //! its body in slot 2. C2 a Normal coroutine stands in the native frame of
 //! `resume`/wrap with function slot `base`. C3 open upvalues of a coroutine
-//! form one list, highest slot first.
+//! form one list, highest slot first. C4 slot 0 of one that failed holds the
+//! error it died with. C5 slots above the top of one that does not run hold
+//! nothing of worth; the collector clears them whenever it looks at it, because
+//! it may not look again before the next resume.
 
 pub(crate) mod trace;
 
@@ -139,7 +142,7 @@ pub(crate) unsafe fn enter_resume(vm: &mut Vm, n: usize, wrap: bool) -> Next {
         let refusal = match (*co).status {
             CoroutineStatus::Suspended => None,
             CoroutineStatus::Dead => Some("cannot resume dead coroutine"),
-            CoroutineStatus::Running | CoroutineStatus::Normal => Some("cannot resume non-suspended coroutine"),
+            CoroutineStatus::Running | CoroutineStatus::Normal | CoroutineStatus::Closing => Some("cannot resume non-suspended coroutine"),
         };
         if let Some(text) = refusal {
             return refuse(vm, text, wrap);
@@ -306,11 +309,13 @@ pub(crate) unsafe fn fail(vm: &mut Vm) -> Next {
         (*co).top = vm.index_of(vm.top.max(vm.base));
         (*co).status = CoroutineStatus::Dead;
         (*co).failed = true;
-        vm.end_overflow();
         let to = (*co).resumer;
         (*co).resumer = ptr::null_mut();
         let error = vm.error;
+        // Kept for `coroutine.close` (C4).
+        (&mut (*co).stack)[0] = error;
         switch_back(vm, to);
+        vm.leave_overflow(vm.base);
         if (*co).is_wrap || vm.limits.uncatchable {
             // A wrap function closes the coroutine and passes the error on.
             vm.top = vm.base.add(1);

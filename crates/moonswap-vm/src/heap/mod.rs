@@ -84,6 +84,8 @@ pub(crate) struct Heap {
     pub(crate) poison: bool,
     /// A full collection at every safe point (tests).
     pub(crate) stress: bool,
+    /// A small step at every safe point (for tests).
+    pub(crate) stress_step: bool,
     running: bool,
     /// A step or finalizer is under way: no other begins.
     busy: bool,
@@ -141,6 +143,7 @@ impl Heap {
             phase: Phase::Pause,
             poison: false,
             stress: false,
+            stress_step: false,
             running: true,
             busy: false,
             requested: false,
@@ -412,8 +415,9 @@ impl Heap {
         }
     }
 
-    /// A coroutine is being resumed: if it was marked, its stack must be looked
-    /// at again.
+    /// A coroutine is being resumed: if it is or gets marked in this cycle, its
+    /// stack must be looked at again. White ones count too: they may be marked
+    /// while they run and then go on. `flags` says that it is listed.
     ///
     /// # Safety
     /// `co` is live.
@@ -421,7 +425,8 @@ impl Heap {
     pub(crate) unsafe fn note_resumed(&mut self, co: *mut Coroutine) {
         // SAFETY: by the caller.
         unsafe {
-            if (*co).header.mark == self.black && self.ran_since_marking.last() != Some(&co) {
+            if self.phase == Phase::Mark && (*co).header.flags == 0 {
+                (*co).header.flags = 1;
                 self.ran_since_marking.push(co);
             }
         }

@@ -46,7 +46,7 @@ unsafe fn top_frame(vm: &Vm, co: *mut Coroutine) -> Option<Frame> {
         }
         let live = match (*co).status {
             CoroutineStatus::Suspended => (*co).started,
-            CoroutineStatus::Normal | CoroutineStatus::Running => true,
+            CoroutineStatus::Normal | CoroutineStatus::Running | CoroutineStatus::Closing => true,
             CoroutineStatus::Dead => false,
         };
         if !live {

@@ -452,7 +452,12 @@ unsafe fn enter_tail(vm: &mut Vm, ret: u64, dst: *mut Value, n: usize, original:
         set_word(dst.add(1), ret, (*slot).link_word | frame::TAIL_CALL);
         vm.base = original;
         vm.pc = (*slot).code.cast();
-        enter_lua(vm, ret, frame::TAIL_CALL, dst, n)
+        let next = enter_lua(vm, ret, frame::TAIL_CALL, dst, n);
+        // A loop of tail calls meets no other safe point. Not if it was refused.
+        if vm.poll.requested.load(std::sync::atomic::Ordering::Relaxed) && std::ptr::eq(next.pc, (*slot).code.cast()) {
+            return super::poll::poll(next.pc, next.base, vm);
+        }
+        next
     }
 }
 

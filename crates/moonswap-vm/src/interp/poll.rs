@@ -27,11 +27,34 @@ pub(super) unsafe fn poll(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next
             return throw(vm);
         }
         crate::hotpatch::mailbox::drain(vm, false);
+        if vm.stress.move_stack || vm.stress.verify_every > 0 {
+            stress(vm);
+        }
         collect_if_due(vm);
         if vm.safe_point_hook.is_some() {
             run_hook(vm);
         }
         Next { pc, base: vm.base }
+    }
+}
+
+/// For tests: moves the stack, checks the heap.
+#[cold]
+unsafe fn stress(vm: &mut Vm) {
+    // SAFETY: at a safe point.
+    unsafe {
+        if vm.stress.move_stack {
+            vm.move_stack();
+            vm.poll.request();
+        }
+        if vm.stress.verify_every > 0 {
+            vm.stress.until_verify = vm.stress.until_verify.saturating_sub(1);
+            if vm.stress.until_verify == 0 {
+                vm.stress.until_verify = vm.stress.verify_every;
+                vm.heap.verify();
+            }
+            vm.poll.request();
+        }
     }
 }
 
