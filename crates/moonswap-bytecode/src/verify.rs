@@ -348,7 +348,8 @@ fn windows(prototype: &Prototype, i: Instruction, op: OpCode) -> Result<(), Faul
         | OpCode::FinishXpcall
         | OpCode::FinishCoroutine
         | OpCode::FinishClose
-        | OpCode::FinishUnwind => Err(Fault::Operation),
+        | OpCode::FinishUnwind
+        | OpCode::FinishTail => Err(Fault::Operation),
     }
 }
 

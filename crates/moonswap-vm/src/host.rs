@@ -121,7 +121,8 @@ pub(crate) unsafe fn close_coroutine(vm: &mut Vm, co: *mut Coroutine) -> Result<
     // from the current coroutine.
     unsafe {
         let mut outcome = if (*co).failed { Some(vm.error) } else { None };
-        (*co).status = CoroutineStatus::Dead;
+        // Closing it again from one of its `__close` methods is refused.
+        (*co).status = CoroutineStatus::Closing;
         while let Some(pending) = (*co).to_be_closed.pop() {
             let place = (&mut (*co).stack).as_mut_ptr().add(pending as usize);
             coroutine::close_upvalues(vm, co, place);
@@ -138,6 +139,7 @@ pub(crate) unsafe fn close_coroutine(vm: &mut Vm, co: *mut Coroutine) -> Result<
         }
         let bottom = (&mut (*co).stack).as_mut_ptr();
         coroutine::close_upvalues(vm, co, bottom);
+        (*co).status = CoroutineStatus::Dead;
         (*co).failed = false;
         (*co).top = 2;
         (*co).base = 0;

@@ -304,6 +304,8 @@ pub(crate) enum CoroutineStatus {
     Running,
     /// Has resumed another one.
     Normal,
+    /// Its `__close` methods are being called; it does not run.
+    Closing,
     /// Ended or failed.
     Dead,
 }

@@ -139,7 +139,7 @@ pub(crate) unsafe fn enter_resume(vm: &mut Vm, n: usize, wrap: bool) -> Next {
         let refusal = match (*co).status {
             CoroutineStatus::Suspended => None,
             CoroutineStatus::Dead => Some("cannot resume dead coroutine"),
-            CoroutineStatus::Running | CoroutineStatus::Normal => Some("cannot resume non-suspended coroutine"),
+            CoroutineStatus::Running | CoroutineStatus::Closing | CoroutineStatus::Normal => Some("cannot resume non-suspended coroutine"),
         };
         if let Some(text) = refusal {
             return refuse(vm, text, wrap);
@@ -245,6 +245,9 @@ pub(crate) unsafe fn finish(base: *mut Value, vm: *mut Vm) -> Next {
         let vm = &mut *vm;
         let co = vm.current;
         (*co).status = CoroutineStatus::Dead;
+        // Nothing is open any more, unless a binary chunk left it so.
+        close_upvalues(vm, co, base);
+        (*co).to_be_closed.clear();
         let n = vm.top.offset_from(base) as usize;
         let from = vm.index_of(base);
         (*co).top = 2;

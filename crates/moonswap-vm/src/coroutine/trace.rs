@@ -25,7 +25,10 @@ pub(crate) unsafe fn mark_stack(co: *mut Coroutine, marker: &mut Marker, atomic:
         };
         let mut top = (*co).top.min(size);
         let started = (*co).started || running;
-        if (*co).status == CoroutineStatus::Dead {
+        if (*co).status == CoroutineStatus::Closing {
+            // No frame of it runs again, but its variables are still read.
+            top = if (*co).failed { size } else { top };
+        } else if (*co).status == CoroutineStatus::Dead {
             top = if (*co).failed { size } else { 2 };
         } else if started {
             let mut frame = Frame { base: stack.add(base), pc: pc.cast() };
