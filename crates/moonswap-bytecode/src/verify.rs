@@ -181,6 +181,10 @@ fn operands(prototype: &Prototype, pc: usize, instruction: Instruction, op: OpCo
             }
             OperandKind::Constant => {
                 prototype.constants.get(usize::from(value)).ok_or(Fault::Constant)?;
+                // The machine keeps the distance from here, in words, in 16 bits.
+                if prototype.code.len() - pc + 2 * usize::from(value) > usize::from(u16::MAX) {
+                    return Err(Fault::Constant);
+                }
             }
             OperandKind::WideConstant => {
                 prototype.constants.get(instruction.bc() as u32 as usize).ok_or(Fault::Constant)?;

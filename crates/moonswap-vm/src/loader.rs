@@ -65,7 +65,9 @@ pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep_all: bool) 
         n_runs: 0,
     }));
     let mut slots = FreshSlots { instance };
+    vm.chunk_strings = Some(HashMap::new());
     let slot = load_tree(vm, main, instance, &mut slots);
+    vm.chunk_strings = None;
     // SAFETY: just made.
     unsafe { (*instance).main = slot };
     vm.hot.register(instance);
@@ -102,7 +104,7 @@ pub(crate) fn new_version(vm: &mut Vm, prototype: &Arc<Prototype>, children: Box
             Constant::Boolean(b) => Value::boolean(*b),
             Constant::Integer(i) => Value::integer(*i),
             Constant::Float(f) => Value::float(*f),
-            Constant::String(s) => vm.string_value(s),
+            Constant::String(s) => string_constant(vm, s),
             Constant::Cell(i) => {
                 // SAFETY: the instance is live; a missing cell becomes one.
                 unsafe {
@@ -132,6 +134,22 @@ pub(crate) fn new_version(vm: &mut Vm, prototype: &Arc<Prototype>, children: Box
         slot,
         number,
     }))
+}
+
+/// A string constant. Equal long ones of one chunk are one object, as in the
+/// reference, also across functions (nothing collects while a chunk is loaded).
+fn string_constant(vm: &mut Vm, s: &Arc<[u8]>) -> Value {
+    if s.len() <= moonswap_bytecode::verify::MAX_KEY {
+        return vm.string_value(s);
+    }
+    if let Some(&value) = vm.chunk_strings.as_ref().and_then(|known| known.get(s)) {
+        return value;
+    }
+    let value = vm.string_value(s);
+    if let Some(known) = &mut vm.chunk_strings {
+        known.insert(Arc::clone(s), value);
+    }
+    value
 }
 
 /// Constant operands from indices to distances in words.

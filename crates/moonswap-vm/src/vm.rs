@@ -58,6 +58,8 @@ pub(crate) struct Vm {
     pub(crate) host_failed: bool,
     /// Coroutines resumed inside each other.
     pub(crate) resume_depth: u32,
+    /// Long string constants of the chunk that is being loaded.
+    pub(crate) chunk_strings: Option<HashMap<Arc<[u8]>, Value>>,
     /// What the native that just ran wants called in its place.
     pub(crate) native_tail: Option<NativeTail>,
     /// In the zone above MAX_STACK while a stack overflow is handled.
@@ -122,6 +124,7 @@ impl Vm {
             host_depth: 0,
             host_failed: false,
             resume_depth: 0,
+            chunk_strings: None,
             native_tail: None,
             handling_overflow: false,
             in_finalizer: false,
