@@ -21,16 +21,19 @@ pub(crate) unsafe fn mark_stack(co: *mut Coroutine, marker: &mut Marker, atomic:
         let running = (*co).status == CoroutineStatus::Running;
         let (base, pc) = match (*co).status {
             CoroutineStatus::Running => ((*co).base, (*co).pc),
-            _ => ((*co).base + 2, std::ptr::null()),
+            CoroutineStatus::Suspended | CoroutineStatus::Normal | CoroutineStatus::Closing | CoroutineStatus::Dead => ((*co).base + 2, std::ptr::null()),
         };
         let mut top = (*co).top.min(size);
         let started = (*co).started || running;
+        let is_dead = matches!((*co).status, CoroutineStatus::Dead | CoroutineStatus::Closing);
         if (*co).status == CoroutineStatus::Closing {
             // No frame of it runs again, but its variables are still read.
             top = if (*co).failed { size } else { top };
-        } else if (*co).status == CoroutineStatus::Dead {
+        } else if is_dead {
             top = if (*co).failed { size } else { 2 };
-        } else if started {
+        }
+        // A failed one keeps its frames for tracebacks.
+        if if is_dead { (*co).failed } else { started } {
             let mut frame = Frame { base: stack.add(base), pc: pc.cast() };
             loop {
                 let version = frame.version();

@@ -98,6 +98,7 @@ unsafe fn call_object(vm: &mut Vm, ret: *const u64, f: *mut Value, n: usize) -> 
             let handler = meta::of(vm, *f, Event::Call);
             let at = vm.index_of(f);
             if handler.is_nil() {
+                let at = vm.index_of(f);
                 let _ = meta::raise_call(vm, f);
                 return throw_call(vm, ret, at);
             }
@@ -224,14 +225,14 @@ unsafe fn call_tail(vm: &mut Vm, at: usize, tail: NativeTail) -> Next {
             }
         }
         vm.top = base.add(2 + tail.n_args);
-        let stub = if tail.three { &frame::STUB_TAIL_3 } else { &frame::STUB_TAIL };
+        let stub = if tail.three { &frame::STUB_NATIVE_3 } else { &frame::STUB_NATIVE };
         precall(vm, return_into(stub), base, tail.n_args)
     }
 }
 
 /// What a native ended by calling has returned: its results are in `base[0..]`.
 #[inline(never)]
-pub(super) unsafe fn finish_tail(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+pub(super) unsafe fn finish_native_tail(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: layout of FINTAIL; `base` is the native's frame.
     unsafe {
         let vm = &mut *vm;
@@ -484,7 +485,7 @@ unsafe fn enter_tail(vm: &mut Vm, ret: u64, dst: *mut Value, n: usize, original:
 }
 
 /// Tail call of something that is no Lua function: resolve `__call`, then call
-/// natives in place of the frame.
+/// natives above the frame.
 #[inline(never)]
 unsafe fn tail_other(vm: &mut Vm, pc: *const u64, base: *mut Value, f: *mut Value, n: usize) -> Next {
     // SAFETY: as tail_call.
@@ -518,16 +519,20 @@ unsafe fn tail_other(vm: &mut Vm, pc: *const u64, base: *mut Value, f: *mut Valu
         let original = if (*link).tag == tag::VARARG_LINK { base.byte_sub((*link).payload as usize) } else { base };
         let ret = (*original.sub(1)).payload;
         if (*f).tag == tag::NATIVE {
-            // A native sees its caller's position only through the stack, so it
-            // is called from this frame and returned from by FINTAIL-like code:
-            // move it down first, as a Lua callee would be.
-            let dst = original.sub(2);
-            copy(dst, f);
-            for i in 0..n {
-                copy(original.add(i), f.add(2 + i));
+            // It is called above this frame, which messages name and point
+            // to; FINMETA then returns its results.
+            let at = vm.index_of(f);
+            if vm.ensure_stack(f.add(3), n + 8).is_err() {
+                return throw(vm);
             }
-            let _ = pc;
-            return enter_native(vm, ret, dst, n);
+            let f = vm.stack_base.add(at);
+            for i in (0..n).rev() {
+                copy(f.add(3 + i), f.add(2 + i));
+            }
+            copy(f.add(1), f);
+            set_word(f, pc as u64, continuation_word(f.add(1).offset_from(vm.base) as usize, 0));
+            vm.top = f.add(3 + n);
+            return enter_native(vm, return_into(&frame::STUB_TAIL) as u64, f.add(1), n);
         }
         let dst = original.sub(2);
         copy(dst, f);
@@ -535,6 +540,23 @@ unsafe fn tail_other(vm: &mut Vm, pc: *const u64, base: *mut Value, f: *mut Valu
             copy(original.add(i), f.add(2 + i));
         }
         enter_tail(vm, ret, dst, n, original)
+    }
+}
+
+/// A native in tail position returned (results from `f` to top): return them
+/// from the frame at `base`.
+pub(super) unsafe fn finish_tail(base: *mut Value, vm: *mut Vm, f: *mut Value) -> Next {
+    // SAFETY: layout of FINMETA; F1.
+    unsafe {
+        let vm = &mut *vm;
+        let n = vm.top.offset_from(f) as usize;
+        let link = base.sub(1);
+        let original = if (*link).tag == tag::VARARG_LINK { base.byte_sub((*link).payload as usize) } else { base };
+        let ret = (*original.sub(1)).payload as *const u64;
+        let dst = original.sub(2);
+        let call = ret.sub(1);
+        place_results(vm, dst, f, n, c(call));
+        Next { pc: ret, base: dst.byte_sub(a(call)) }
     }
 }
 
