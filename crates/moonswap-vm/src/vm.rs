@@ -58,6 +58,10 @@ pub(crate) struct Vm {
     pub(crate) host_failed: bool,
     /// Coroutines resumed inside each other.
     pub(crate) resume_depth: u32,
+    /// Long string constants of the chunk that is being loaded.
+    pub(crate) chunk_strings: Option<HashMap<Arc<[u8]>, Value>>,
+    /// What the native that just ran wants called in its place.
+    pub(crate) native_tail: Option<NativeTail>,
     /// In the zone above MAX_STACK while a stack overflow is handled.
     pub(crate) handling_overflow: bool,
     pub(crate) in_finalizer: bool,
@@ -102,6 +106,15 @@ pub(crate) struct Limits {
     pub(crate) uncatchable: bool,
 }
 
+/// A call a native function ends with: made after it returned, so that the
+/// called function may yield.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NativeTail {
+    pub(crate) n_args: usize,
+    /// Hand on exactly three results (`pairs`), else all.
+    pub(crate) three: bool,
+}
+
 impl Vm {
     /// Makes a VM with empty globals; boxed, because its address is used.
     pub(crate) fn new() -> Box<Vm> {
@@ -127,6 +140,8 @@ impl Vm {
             host_depth: 0,
             host_failed: false,
             resume_depth: 0,
+            chunk_strings: None,
+            native_tail: None,
             handling_overflow: false,
             in_finalizer: false,
             stress: Stress::default(),

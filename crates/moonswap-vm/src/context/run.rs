@@ -53,6 +53,14 @@ impl Context<'_> {
         }
     }
 
+    /// Ends a native function with a call of the function below the top
+    /// `n_args` values; its results (`three`: exactly three) become the native's.
+    /// The called function may yield. Use as `return cx.tail_call(n, false)`.
+    pub fn tail_call(&mut self, n_args: usize, three: bool) -> Outcome<usize> {
+        self.vm().native_tail = Some(crate::vm::NativeTail { n_args, three });
+        Ok(n_args + 1)
+    }
+
     /// Protected call: `Ok(Ok(n))` with results pushed, `Ok(Err(()))` with the
     /// error value pushed; an error that cannot be caught passes as `Err`.
     #[allow(clippy::type_complexity)]

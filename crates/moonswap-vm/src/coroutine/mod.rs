@@ -248,6 +248,9 @@ pub(crate) unsafe fn finish(base: *mut Value, vm: *mut Vm) -> Next {
         let vm = &mut *vm;
         let co = vm.current;
         (*co).status = CoroutineStatus::Dead;
+        // Nothing is open any more, unless a binary chunk left it so.
+        close_upvalues(vm, co, base);
+        (*co).to_be_closed.clear();
         let n = vm.top.offset_from(base) as usize;
         let from = vm.index_of(base);
         (*co).top = 2;

@@ -152,7 +152,7 @@ pub(crate) unsafe fn function_name(vm: &Vm, frame: Frame) -> Option<Name> {
         }
         let (caller, op) = frame.caller()?;
         match op {
-            OpCode::FinishPcall | OpCode::FinishXpcall | OpCode::FinishCoroutine | OpCode::FinishUnwind => None,
+            OpCode::FinishPcall | OpCode::FinishXpcall | OpCode::FinishCoroutine | OpCode::FinishUnwind | OpCode::FinishTail => None,
             OpCode::FinishClose => Some(("metamethod", b"close".to_vec())),
             OpCode::Halt => {
                 let finalizes = vm.in_finalizer && (caller.is_lua() || is_collector(caller));

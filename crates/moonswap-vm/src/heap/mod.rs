@@ -290,7 +290,8 @@ impl Heap {
             }
             if extra & INLINE_ARRAY != 0 {
                 (*t).array = t.cast::<u8>().add(array_at).cast();
-                (*t).array_cap = ((class_size(class) - array_at) / 9) as u32;
+                // Exactly what was asked for: `next` refuses keys beyond it.
+                (*t).array_cap = n_array as u32;
             }
             let rest_array = if extra & INLINE_ARRAY == 0 {
                 n_array

@@ -46,8 +46,8 @@ unsafe fn top_frame(vm: &Vm, co: *mut Coroutine) -> Option<Frame> {
         }
         let live = match (*co).status {
             CoroutineStatus::Suspended => (*co).started,
-            CoroutineStatus::Normal | CoroutineStatus::Running | CoroutineStatus::Closing => true,
-            CoroutineStatus::Dead => false,
+            CoroutineStatus::Normal | CoroutineStatus::Running => true,
+            CoroutineStatus::Closing | CoroutineStatus::Dead => false,
         };
         if !live {
             return None;

@@ -191,9 +191,7 @@ pub(super) unsafe fn shift(pc: *const u64, base: *mut Value, vm: *mut Vm, left: 
         if (*l).tag == tag::INTEGER && (*r).tag == tag::INTEGER {
             let by = (*r).as_i64();
             put_int(ra(pc, base), number::shift_left((*l).as_i64(), if left { by } else { by.wrapping_neg() }));
-            if by != i64::MIN {
-                return advance(pc, base);
-            }
+            return advance(pc, base);
         }
         slow(pc, base, vm)
     }
@@ -294,9 +292,7 @@ pub(crate) fn raw_arith(vm: &mut Vm, event: Event, l: Value, r: Value) -> Option
                 E::BitOr => m | n,
                 E::BitXor => m ^ n,
                 E::ShiftLeft => number::shift_left(m, n),
-                E::ShiftRight => {
-                    if n == i64::MIN { 0 } else { number::shift_left(m, -n) }
-                }
+                E::ShiftRight => number::shift_right(m, n),
                 _ => !m,
             })));
         }

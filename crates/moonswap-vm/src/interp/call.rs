@@ -4,7 +4,7 @@
 //! number for "enough arguments and no varargs" and one address for stack room;
 //! the fast return tests one result count. All else is out of line.
 
-use moonswap_bytecode::{Instruction, MULTI, OpCode};
+use moonswap_bytecode::{Instruction, MULTI};
 
 use super::operand::{a, b, c, ra, x};
 use super::{Next, advance};
@@ -15,9 +15,9 @@ use crate::frame::{self, continuation_word, frame_top, return_into, set_word};
 use crate::meta;
 use crate::meta_event::Event;
 use crate::object::{NativeCode, NativeKind};
-use crate::unwind::throw;
+use crate::unwind::{throw, throw_call};
 use crate::value::{Value, copy, store, tag};
-use crate::vm::Vm;
+use crate::vm::{NativeTail, Vm};
 
 const ANY: usize = MULTI as usize;
 
@@ -96,14 +96,14 @@ unsafe fn call_object(vm: &mut Vm, ret: *const u64, f: *mut Value, n: usize) -> 
                 _ => {}
             }
             let handler = meta::of(vm, *f, Event::Call);
+            let at = vm.index_of(f);
             if handler.is_nil() {
                 let at = vm.index_of(f);
                 let _ = meta::raise_call(vm, f);
-                return refuse(vm, ret, at);
+                return throw_call(vm, ret, at);
             }
-            let at = vm.index_of(f);
             if vm.ensure_stack(f.add(2), n + 8).is_err() {
-                return refuse(vm, ret, at);
+                return throw_call(vm, ret, at);
             }
             f = vm.stack_base.add(at);
             for i in (0..n).rev() {
@@ -116,27 +116,7 @@ unsafe fn call_object(vm: &mut Vm, ret: *const u64, f: *mut Value, n: usize) -> 
         }
         let at = vm.index_of(f);
         let _ = vm.raise_located("'__call' chain too long");
-        refuse(vm, ret, at)
-    }
-}
-
-/// Raises `vm.error` because the function in slot `at` could not be entered. If
-/// it was to return into a boundary it gets a native's frame, as the error has
-/// to be taken there and not by what stands below.
-#[cold]
-#[inline(never)]
-unsafe fn refuse(vm: &mut Vm, ret: *const u64, at: usize) -> Next {
-    // SAFETY: as precall: two slots of room; F1: the link is complete.
-    unsafe {
-        let op = Instruction::from_bits(*ret).opcode();
-        if op.is_some_and(|op| op.is_internal() && op != OpCode::FinishMeta && op != OpCode::FinishClose) {
-            let f = vm.stack_base.add(at);
-            set_word(f.add(1), ret as u64, u64::from(tag::LINK));
-            vm.base = f.add(2);
-            vm.pc = std::ptr::null();
-            vm.top = vm.base;
-        }
-        throw(vm)
+        throw_call(vm, ret, at)
     }
 }
 
@@ -149,7 +129,7 @@ unsafe fn enter_lua(vm: &mut Vm, ret: u64, flags: u64, f: *mut Value, n: usize) 
         let frame = (*slot).frame_bytes as usize / size_of::<Value>();
         let at = vm.index_of(f);
         if vm.ensure_stack(f.add(2), n + np + frame + 4).is_err() {
-            return refuse(vm, ret as *const u64, at);
+            return throw_call(vm, ret as *const u64, at);
         }
         let f = vm.stack_base.add(at);
         let args = f.add(2);
@@ -179,7 +159,7 @@ unsafe fn enter_native(vm: &mut Vm, ret: u64, f: *mut Value, n: usize) -> Next {
     unsafe {
         let at = vm.index_of(f);
         if vm.ensure_stack(f.add(2), n + 40).is_err() {
-            return refuse(vm, ret as *const u64, at);
+            return throw_call(vm, ret as *const u64, at);
         }
         let f = vm.stack_base.add(at);
         set_word(f.add(1), ret, u64::from(tag::LINK));
@@ -191,8 +171,14 @@ unsafe fn enter_native(vm: &mut Vm, ret: u64, f: *mut Value, n: usize) -> Next {
         match (*native).kind {
             NativeKind::Plain | NativeKind::Next | NativeKind::IpairsStep => {
                 match run_native(vm, native, n) {
-                    Ok(results) => finish_native(vm, vm.stack_base.add(at), results),
-                    Err(_) => throw(vm),
+                    Ok(results) => match vm.native_tail.take() {
+                        None => finish_native(vm, vm.stack_base.add(at), results),
+                        Some(tail) => call_tail(vm, at, tail),
+                    },
+                    Err(_) => {
+                        vm.native_tail = None;
+                        throw(vm)
+                    }
                 }
             }
             NativeKind::Pcall => enter_pcall(vm, n),
@@ -214,6 +200,48 @@ unsafe fn run_native(vm: &mut Vm, native: *mut crate::object::Native, n: usize) 
             NativeCode::Function(function) => function(&mut cx),
             NativeCode::Boxed(function) => function(&mut cx),
         }
+    }
+}
+
+/// The native at slot `at` left a function and arguments on top: calls it with
+/// the native's frame below, which hands the results on.
+#[cold]
+#[inline(never)]
+unsafe fn call_tail(vm: &mut Vm, at: usize, tail: NativeTail) -> Next {
+    // SAFETY: VM3: the native's frame is the topmost one; EXTRA_SLOTS (VM2)
+    // cover the link.
+    unsafe {
+        let base = vm.stack_base.add(at + 2);
+        let from = vm.top.sub(tail.n_args + 1);
+        copy(base, from);
+        let direction = from.offset_from(base);
+        if direction == 0 {
+            for i in (0..tail.n_args).rev() {
+                copy(base.add(2 + i), from.add(1 + i));
+            }
+        } else {
+            for i in 0..tail.n_args {
+                copy(base.add(2 + i), from.add(1 + i));
+            }
+        }
+        vm.top = base.add(2 + tail.n_args);
+        let stub = if tail.three { &frame::STUB_NATIVE_3 } else { &frame::STUB_NATIVE };
+        precall(vm, return_into(stub), base, tail.n_args)
+    }
+}
+
+/// What a native ended by calling has returned: its results are in `base[0..]`.
+#[inline(never)]
+pub(super) unsafe fn finish_native_tail(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+    // SAFETY: layout of FINTAIL; `base` is the native's frame.
+    unsafe {
+        let vm = &mut *vm;
+        let wanted = c(pc.sub(1));
+        if wanted != ANY {
+            vm.top = base.add(wanted);
+        }
+        let n = vm.top.offset_from(base) as usize;
+        finish_native(vm, base.sub(2), n)
     }
 }
 

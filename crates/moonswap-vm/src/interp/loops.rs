@@ -95,13 +95,14 @@ pub(super) unsafe fn for_prep(pc: *const u64, base: *mut Value, vm: *mut Vm) -> 
         let vm = &mut *vm;
         vm.pc = pc;
         vm.base = base;
+        // Numeric strings convert, the reference does it too.
+        let limit = if limit.tag == tag::STRING { meta::to_number(limit).unwrap_or(limit) } else { limit };
         if start.tag == tag::INTEGER && step.tag == tag::INTEGER {
             let (first, by) = (start.as_i64(), step.as_i64());
             if by == 0 {
                 let _ = vm.raise_located("'for' step is zero");
                 return throw(vm);
             }
-            let limit = if limit.tag == tag::STRING { Value::NIL } else { limit };
             let Some(bound) = integer_limit(limit, first, by) else {
                 let _ = meta::raise_for(vm, *r.add(1), "limit");
                 return throw(vm);
@@ -117,10 +118,9 @@ pub(super) unsafe fn for_prep(pc: *const u64, base: *mut Value, vm: *mut Vm) -> 
             store(r.add(3), start);
             return advance(pc, base);
         }
-        let float = |v: Value| match v.tag {
-            tag::INTEGER => Some(v.as_i64() as f64),
-            tag::FLOAT => Some(v.as_f64()),
-            _ => None,
+        let float = |v: Value| {
+            let v = meta::to_number(v)?;
+            Some(if v.tag == tag::INTEGER { v.as_i64() as f64 } else { v.as_f64() })
         };
         let Some(flimit) = float(limit) else {
             let _ = meta::raise_for(vm, limit, "limit");

@@ -130,6 +130,7 @@ ops! {
     FinishCoroutine(pc, base, vm) crate::coroutine::finish(base, vm);
     FinishClose(pc, base, vm) closure::finish_close(base, vm);
     FinishUnwind(pc, base, vm) unwind::finish_close(base, vm);
+    FinishTail(pc, base, vm) call::finish_native_tail(pc, base, vm);
 }
 
 /// A metamethod called by an instruction returned (result in `f`): do what the
@@ -170,7 +171,8 @@ unsafe fn finish_meta(f: *mut Value, vm: *mut Vm) -> Next {
             | OpCode::Return1 | OpCode::Vararg | OpCode::Closure | OpCode::Close | OpCode::ToBeClosed
             | OpCode::KeepScope | OpCode::ForPrep | OpCode::ForLoop | OpCode::TForPrep | OpCode::TForCall
             | OpCode::TForLoop | OpCode::Halt | OpCode::FinishMeta | OpCode::FinishPcall | OpCode::FinishXpcall
-            | OpCode::FinishCoroutine | OpCode::FinishClose | OpCode::FinishUnwind => advance(pc, base),
+            | OpCode::FinishCoroutine | OpCode::FinishClose | OpCode::FinishUnwind
+            | OpCode::FinishTail => advance(pc, base),
         }
     }
 }
