@@ -374,6 +374,16 @@ impl Heap {
         }
     }
 
+    /// Whether storing `value` into `parent` needs [`Heap::barrier`].
+    ///
+    /// # Safety
+    /// Both are live.
+    #[inline(always)]
+    pub(crate) unsafe fn needs_barrier(&self, parent: *mut Header, value: Value) -> bool {
+        // SAFETY: by the caller.
+        unsafe { value.is_collectable() && (*parent).mark == self.black }
+    }
+
     /// [`Heap::barrier`] for objects that are not values.
     ///
     /// # Safety

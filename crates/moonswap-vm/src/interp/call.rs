@@ -6,6 +6,7 @@
 
 use moonswap_bytecode::{Instruction, MULTI};
 
+use super::drive::Driver;
 use super::operand::{a, b, c, ra, x};
 use super::{Next, advance};
 use crate::context::Context;
@@ -22,7 +23,7 @@ use crate::vm::Vm;
 const ANY: usize = MULTI as usize;
 
 #[inline(always)]
-pub(super) unsafe fn call(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+pub(super) unsafe fn call<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
     // SAFETY: I1, VM1.
     unsafe {
         let f = ra(pc, base);
@@ -33,10 +34,10 @@ pub(super) unsafe fn call(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next
                 && callee.byte_add((*slot).frame_bytes as usize) <= (*vm).stack_limit
             {
                 set_word(f.add(1), pc.add(1) as u64, (*slot).link_word);
-                return Next { pc: (*slot).code.cast(), base: callee };
+                return d.go(Next { pc: (*slot).code.cast(), base: callee });
             }
         }
-        call_slow(pc, base, vm)
+        d.slow(pc, base, vm, |pc, base, vm| call_slow(pc, base, vm))
     }
 }
 
@@ -331,7 +332,7 @@ pub(crate) unsafe fn call_continuation(vm: &mut Vm, pc: *const u64, base: *mut V
 }
 
 #[inline(always)]
-pub(super) unsafe fn return1(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+pub(super) unsafe fn return1<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
     // SAFETY: F1; the function slot receives the result.
     unsafe {
         let ret = (*base.sub(1)).payload as *const u64;
@@ -339,30 +340,33 @@ pub(super) unsafe fn return1(pc: *const u64, base: *mut Value, vm: *mut Vm) -> N
         copy(dst, ra(pc, base));
         let call = ret.sub(1);
         if c(call) <= 1 {
-            return Next { pc: ret, base: dst.byte_sub(a(call)) };
+            return d.go(Next { pc: ret, base: dst.byte_sub(a(call)) });
         }
-        return_more(vm, ret, dst, 1)
+        d.slow(pc, base, vm, |_, base, vm| return_more(vm, base, 1))
     }
 }
 
 #[inline(always)]
-pub(super) unsafe fn return0(base: *mut Value, vm: *mut Vm) -> Next {
+pub(super) unsafe fn return0<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
     // SAFETY: F1.
     unsafe {
         let ret = (*base.sub(1)).payload as *const u64;
         let dst = base.sub(2);
         let call = ret.sub(1);
         if c(call) == 0 {
-            return Next { pc: ret, base: dst.byte_sub(a(call)) };
+            return d.go(Next { pc: ret, base: dst.byte_sub(a(call)) });
         }
-        return_more(vm, ret, dst, 0)
+        d.slow(pc, base, vm, |_, base, vm| return_more(vm, base, 0))
     }
 }
 
+/// Returns the `n` results that stand in the function slot already.
 #[inline(never)]
-unsafe fn return_more(vm: *mut Vm, ret: *const u64, dst: *mut Value, n: usize) -> Next {
+unsafe fn return_more(vm: *mut Vm, base: *mut Value, n: usize) -> Next {
     // SAFETY: F1.
     unsafe {
+        let ret = (*base.sub(1)).payload as *const u64;
+        let dst = base.sub(2);
         let call = ret.sub(1);
         place_results(&mut *vm, dst, dst, n, c(call));
         Next { pc: ret, base: dst.byte_sub(a(call)) }
