@@ -40,6 +40,8 @@ pub(crate) static STUB_PCALL: [u64; 2] = stub(0, MULTI, OpCode::FinishPcall);
 pub(crate) static STUB_XPCALL: [u64; 2] = stub(16, MULTI, OpCode::FinishXpcall);
 pub(crate) static STUB_UNWIND: [u64; 2] = stub(0, 0, OpCode::FinishUnwind);
 pub(crate) static STUB_HALT: [u64; 2] = stub(0, MULTI, OpCode::Halt);
+/// As [`STUB_HALT`], for one result.
+pub(crate) static STUB_HALT_ONE: [u64; 2] = stub(0, 1, OpCode::Halt);
 pub(crate) static STUB_COROUTINE: [u64; 2] = stub(0, MULTI, OpCode::FinishCoroutine);
 
 /// Address a callee of this stub returns to.

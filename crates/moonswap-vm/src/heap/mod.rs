@@ -113,6 +113,8 @@ pub(crate) struct Heap {
     large_sweep: usize,
     boxed: Vec<*mut Header>,
     boxed_sweep: usize,
+    /// Stacks of dead coroutines, all of one size (see `boxed`).
+    pub(super) spare_stacks: Vec<Vec<Value>>,
     finalizers: Vec<*mut Header>,
     pending: VecDeque<*mut Header>,
     /// Coroutines resumed since they were marked.
@@ -164,6 +166,7 @@ impl Heap {
             large_sweep: 0,
             boxed: Vec::new(),
             boxed_sweep: 0,
+            spare_stacks: Vec::new(),
             finalizers: Vec::new(),
             pending: VecDeque::new(),
             ran_since_marking: Vec::new(),

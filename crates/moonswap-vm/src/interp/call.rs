@@ -124,6 +124,10 @@ unsafe fn enter_lua(vm: &mut Vm, ret: u64, flags: u64, f: *mut Value, n: usize) 
     // SAFETY: as precall.
     unsafe {
         let slot = (*(*f).as_closure()).slot;
+        if n >= usize::from((*slot).fast_args) && f.add(2).byte_add((*slot).frame_bytes as usize) <= vm.stack_limit {
+            set_word(f.add(1), ret, (*slot).link_word | flags);
+            return Next { pc: (*slot).code.cast(), base: f.add(2) };
+        }
         let np = usize::from((*slot).n_params);
         let frame = (*slot).frame_bytes as usize / size_of::<Value>();
         let at = vm.index_of(f);
@@ -396,8 +400,34 @@ pub(super) unsafe fn return_general(pc: *const u64, base: *mut Value, vm: *mut V
     }
 }
 
+/// The usual tail call: a Lua function with enough arguments, from a frame with
+/// nothing to close and no varargs under it.
+#[inline(always)]
+pub(super) unsafe fn tail_call<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
+    // SAFETY: I1, F1: the callee takes over the frame's place and link.
+    unsafe {
+        let f = ra(pc, base);
+        if (*f).tag == tag::CLOSURE && x(pc) & 1 == 0 && (*base.sub(1)).tag == tag::LINK {
+            let slot = (*(*f).as_closure()).slot;
+            let n = b(pc);
+            if n != ANY && n >= usize::from((*slot).fast_args) && base.byte_add((*slot).frame_bytes as usize) <= (*vm).stack_limit {
+                let ret = (*base.sub(1)).payload;
+                copy(base.sub(2), f);
+                let mut i = 0;
+                while i < n {
+                    copy(base.add(i), f.add(2 + i));
+                    i += 1;
+                }
+                set_word(base.sub(1), ret, (*slot).link_word | frame::TAIL_CALL);
+                return d.go(Next { pc: (*slot).code.cast(), base });
+            }
+        }
+        d.slow(pc, base, vm, |pc, base, vm| tail_call_slow(pc, base, vm))
+    }
+}
+
 #[inline(never)]
-pub(super) unsafe fn tail_call(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+unsafe fn tail_call_slow(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1, F1: the callee takes over the frame's place and link.
     unsafe {
         let vm = &mut *vm;

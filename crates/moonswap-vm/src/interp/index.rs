@@ -218,6 +218,9 @@ unsafe fn get_field_miss(pc: *const u64, base: *mut Value, vm: *mut Vm, object: 
                 (*ra(pc, base)).tag = tag::NIL;
                 return advance(pc, base);
             }
+            if matches!(f.tag, tag::CLOSURE | tag::NATIVE) {
+                return call_metamethod(&mut *vm, pc, base, f, &[v, *kc(pc)]);
+            }
             v = f;
         }
         get_slow(pc, base, vm, *object, *kc(pc))
@@ -335,8 +338,13 @@ unsafe fn set_field_miss(pc: *const u64, base: *mut Value, vm: *mut Vm, object: 
                 (*vm).heap.barrier(t.cast(), *value);
                 return advance(pc, base);
             }
-            if (*t).metatable.is_null() && table::set_short(&mut (*vm).heap, t, (*key).as_string(), *value).is_ok() {
-                return advance(pc, base);
+            let f = meta::fast(&mut *vm, (*t).metatable, Event::NewIndex);
+            if f.is_nil() {
+                if table::set_short(&mut (*vm).heap, t, (*key).as_string(), *value).is_ok() {
+                    return advance(pc, base);
+                }
+            } else if matches!(f.tag, tag::CLOSURE | tag::NATIVE) {
+                return call_metamethod(&mut *vm, pc, base, f, &[*object, *key, *value]);
             }
         }
         set_slow(pc, base, vm, *object, *key, *value)
@@ -422,16 +430,29 @@ pub(super) unsafe fn get_table<D: Driver>(d: D, pc: *const u64, base: *mut Value
 unsafe fn get_table_miss(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1.
     unsafe {
-        let (object, key) = (rb(pc, base), rc(pc, base));
-        if (*object).tag == tag::TABLE {
-            let t = (*object).as_table();
-            let found = table::get(t, *key);
-            if !found.is_nil() || (*t).metatable.is_null() {
+        let (object, key) = (*rb(pc, base), *rc(pc, base));
+        let mut v = object;
+        for _ in 0..8 {
+            if v.tag != tag::TABLE {
+                break;
+            }
+            let t = v.as_table();
+            let found = table::get(t, key);
+            if !found.is_nil() {
                 store(ra(pc, base), found);
                 return advance(pc, base);
             }
+            let f = meta::fast(&mut *vm, (*t).metatable, Event::Index);
+            if f.is_nil() {
+                (*ra(pc, base)).tag = tag::NIL;
+                return advance(pc, base);
+            }
+            if matches!(f.tag, tag::CLOSURE | tag::NATIVE) {
+                return call_metamethod(&mut *vm, pc, base, f, &[v, key]);
+            }
+            v = f;
         }
-        get_slow(pc, base, vm, *object, *key)
+        get_slow(pc, base, vm, object, key)
     }
 }
 
@@ -471,8 +492,17 @@ unsafe fn set_table_miss(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next 
             if (*key).tag == tag::INTEGER && array_write::<true>(vm, t, (*key).as_i64(), value) {
                 return advance(pc, base);
             }
-            if (*t).metatable.is_null() && table::set(&mut (*vm).heap, t, *key, *value).is_ok() {
-                return advance(pc, base);
+            let f = if (*t).metatable.is_null() || !table::get(t, *key).is_nil() {
+                Value::NIL
+            } else {
+                meta::fast(&mut *vm, (*t).metatable, Event::NewIndex)
+            };
+            if f.is_nil() {
+                if table::set(&mut (*vm).heap, t, *key, *value).is_ok() {
+                    return advance(pc, base);
+                }
+            } else if matches!(f.tag, tag::CLOSURE | tag::NATIVE) {
+                return call_metamethod(&mut *vm, pc, base, f, &[*object, *key, *value]);
             }
         }
         set_slow(pc, base, vm, *object, *key, *value)

@@ -117,7 +117,7 @@ ops! {
 
     Call[d](pc, base, vm) call::call(d, pc, base, vm);
     CallMulti(pc, base, vm) call::call_multi(pc, base, vm);
-    TailCall(pc, base, vm) call::tail_call(pc, base, vm);
+    TailCall[d](pc, base, vm) call::tail_call(d, pc, base, vm);
     Return(pc, base, vm) call::return_general(pc, base, vm);
     Return0[d](pc, base, vm) call::return0(d, pc, base, vm);
     Return1[d](pc, base, vm) call::return1(d, pc, base, vm);
