@@ -164,7 +164,7 @@ unsafe fn unwind_to(vm: &mut Vm, base: *mut Value) -> Next {
             return crate::interp::call_continuation(vm, std::ptr::null(), base, at.add(1), 0, return_into(&frame::STUB_UNWIND), f, &[value, error]);
         }
         coroutine::close_upvalues(vm, vm.current, base);
-        vm.handling_overflow = false;
+        vm.end_overflow();
         store(base, Value::boolean(false));
         let error = vm.error;
         store(base.add(1), error);

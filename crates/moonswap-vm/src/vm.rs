@@ -73,9 +73,14 @@ pub(crate) struct Vm {
     pub(crate) free_roots: Vec<u32>,
     /// Stand-alone frame continuations (see `frame.rs`).
     pub(crate) is_closing: bool,
+    /// Called at every safe point (tests, profilers).
+    pub(crate) safe_point_hook: Option<SafePointHook>,
     /// The owner, for handles made inside natives.
     pub(crate) machine: std::rc::Weak<dyn Any>,
 }
+
+/// A host function called at every safe point.
+pub(crate) type SafePointHook = Box<dyn FnMut(&mut crate::context::Context<'_>)>;
 
 /// What a run may use up. `None` = unlimited.
 #[derive(Debug, Default)]
@@ -123,6 +128,7 @@ impl Vm {
             roots: Vec::new(),
             free_roots: Vec::new(),
             is_closing: false,
+            safe_point_hook: None,
             machine: std::rc::Weak::<()>::new(),
         });
         let main = crate::coroutine::new(&mut vm, 1024);
@@ -147,7 +153,17 @@ impl Vm {
         unsafe {
             let stack = &mut (*self.current).stack;
             self.stack_base = stack.as_mut_ptr();
-            self.stack_limit = self.stack_base.add(stack.len() - EXTRA_SLOTS);
+            let most = if self.handling_overflow { MAX_STACK + ERROR_STACK } else { MAX_STACK };
+            self.stack_limit = self.stack_base.add((stack.len() - EXTRA_SLOTS).min(most));
+        }
+    }
+
+    /// A stack overflow was dealt with: the error zone is closed again.
+    pub(crate) fn end_overflow(&mut self) {
+        if self.handling_overflow {
+            self.handling_overflow = false;
+            // SAFETY: VM1.
+            unsafe { self.use_stack() };
         }
     }
 
@@ -218,7 +234,10 @@ impl Vm {
             self.handling_overflow = true;
             // Grow into the error zone so that the message handler has room.
             // SAFETY: as below.
-            unsafe { self.grow_stack((used + ERROR_STACK / 2).min(MAX_STACK + ERROR_STACK)) };
+            unsafe {
+                self.grow_stack((used + ERROR_STACK / 2).min(MAX_STACK + ERROR_STACK));
+                self.use_stack();
+            }
             return Err(self.raise_located("stack overflow"));
         }
         // SAFETY: the new size is larger than the old one.

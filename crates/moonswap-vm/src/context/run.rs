@@ -83,7 +83,7 @@ impl Context<'_> {
                 if self.vm().limits.uncatchable {
                     return Err(e);
                 }
-                self.vm().handling_overflow = false;
+                self.vm().end_overflow();
                 self.push_error(e);
                 Ok(Err(()))
             }
@@ -93,7 +93,7 @@ impl Context<'_> {
     /// For hosts: lets errors of limits be caught again, after a run ended.
     pub fn clear_limits(&self) {
         self.vm().limits.uncatchable = false;
-        self.vm().handling_overflow = false;
+        self.vm().end_overflow();
     }
 
     fn index_value(&mut self, object: Value, key: Value) -> Outcome<()> {

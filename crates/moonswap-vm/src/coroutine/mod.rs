@@ -306,7 +306,7 @@ pub(crate) unsafe fn fail(vm: &mut Vm) -> Next {
         (*co).top = vm.index_of(vm.top.max(vm.base));
         (*co).status = CoroutineStatus::Dead;
         (*co).failed = true;
-        vm.handling_overflow = false;
+        vm.end_overflow();
         let to = (*co).resumer;
         (*co).resumer = ptr::null_mut();
         let error = vm.error;

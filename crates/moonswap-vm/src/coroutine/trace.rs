@@ -21,13 +21,16 @@ pub(crate) unsafe fn mark_stack(co: *mut Coroutine, marker: &mut Marker, atomic:
         let running = (*co).status == CoroutineStatus::Running;
         let (base, pc) = match (*co).status {
             CoroutineStatus::Running => ((*co).base, (*co).pc),
-            _ => ((*co).base + 2, std::ptr::null()),
+            CoroutineStatus::Suspended | CoroutineStatus::Normal | CoroutineStatus::Dead => ((*co).base + 2, std::ptr::null()),
         };
         let mut top = (*co).top.min(size);
         let started = (*co).started || running;
-        if (*co).status == CoroutineStatus::Dead {
+        let is_dead = (*co).status == CoroutineStatus::Dead;
+        if is_dead {
             top = if (*co).failed { size } else { 2 };
-        } else if started {
+        }
+        // A failed one keeps its frames for tracebacks.
+        if if is_dead { (*co).failed } else { started } {
             let mut frame = Frame { base: stack.add(base), pc: pc.cast() };
             loop {
                 let version = frame.version();
