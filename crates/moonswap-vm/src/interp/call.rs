@@ -52,8 +52,27 @@ unsafe fn call_slow(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     }
 }
 
+#[inline(always)]
+pub(super) unsafe fn call_multi<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
+    // SAFETY: I1, VM1: `top` was set by the instruction before.
+    unsafe {
+        let f = ra(pc, base);
+        if (*f).tag == tag::CLOSURE {
+            let slot = (*(*f).as_closure()).slot;
+            let callee = f.add(2);
+            // With 0xFFFF for varargs: more arguments than that go the slow way.
+            let n = (*vm).top.offset_from(callee) as usize;
+            if n >= usize::from((*slot).fast_args) && n < 256 && callee.byte_add((*slot).frame_bytes as usize) <= (*vm).stack_limit {
+                set_word(f.add(1), pc.add(1) as u64, (*slot).link_word);
+                return d.go(Next { pc: (*slot).code.cast(), base: callee });
+            }
+        }
+        d.slow(pc, base, vm, |pc, base, vm| call_multi_slow(pc, base, vm))
+    }
+}
+
 #[inline(never)]
-pub(super) unsafe fn call_multi(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+unsafe fn call_multi_slow(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1: `top` was set by the instruction before.
     unsafe {
         let vm = &mut *vm;
@@ -146,7 +165,7 @@ unsafe fn enter_lua(vm: &mut Vm, ret: u64, flags: u64, f: *mut Value, n: usize) 
     // SAFETY: as precall.
     unsafe {
         let slot = (*(*f).as_closure()).slot;
-        if n >= usize::from((*slot).fast_args) && f.add(2).byte_add((*slot).frame_bytes as usize) <= vm.stack_limit {
+        if n >= usize::from((*slot).fast_args) && n < 256 && f.add(2).byte_add((*slot).frame_bytes as usize) <= vm.stack_limit {
             set_word(f.add(1), ret, (*slot).link_word | flags);
             return Next { pc: (*slot).code.cast(), base: f.add(2) };
         }
@@ -368,6 +387,10 @@ pub(super) unsafe fn return1<D: Driver>(d: D, pc: *const u64, base: *mut Value, 
         if c(call) <= 1 {
             return d.go(Next { pc: ret, base: dst.byte_sub(a(call)) });
         }
+        if c(call) == ANY {
+            (*vm).top = dst.add(1);
+            return d.go_apart::<1>(Next { pc: ret, base: dst.byte_sub(a(call)) });
+        }
         d.slow(pc, base, vm, |_, base, vm| return_more(vm, base, 1))
     }
 }
@@ -431,8 +454,8 @@ pub(super) unsafe fn tail_call<D: Driver>(d: D, pc: *const u64, base: *mut Value
         let f = ra(pc, base);
         if (*f).tag == tag::CLOSURE && x(pc) & 1 == 0 && (*base.sub(1)).tag == tag::LINK {
             let slot = (*(*f).as_closure()).slot;
-            let n = b(pc);
-            if n != ANY && n >= usize::from((*slot).fast_args) && base.byte_add((*slot).frame_bytes as usize) <= (*vm).stack_limit {
+            let n = if b(pc) == ANY { (*vm).top.offset_from(f) as usize - 2 } else { b(pc) };
+            if n >= usize::from((*slot).fast_args) && n < 256 && base.byte_add((*slot).frame_bytes as usize) <= (*vm).stack_limit {
                 let ret = (*base.sub(1)).payload;
                 copy(base.sub(2), f);
                 let mut i = 0;

@@ -139,8 +139,9 @@ pub(super) unsafe fn jump(pc: *const u64, base: *mut Value, distance: isize) -> 
     Next { pc: unsafe { pc.offset(distance + 1) }, base }
 }
 
-/// Operations at which a request is looked at.
-const SAFE_POINTS: [OpCode; 4] = [OpCode::Call, OpCode::JumpBack, OpCode::ForLoop, OpCode::TForLoop];
+/// Operations at which a request is looked at. Tail calls are among them, for
+/// a loop may consist of nothing else.
+const SAFE_POINTS: [OpCode; 5] = [OpCode::Call, OpCode::TailCall, OpCode::JumpBack, OpCode::ForLoop, OpCode::TForLoop];
 
 #[cfg(moonswap_tail)]
 mod backend {

@@ -116,7 +116,7 @@ ops! {
     JumpIfNotSet[d](pc, base, vm) compare::jump_if_set::<D, false>(d, pc, base);
 
     Call[d](pc, base, vm) call::call(d, pc, base, vm);
-    CallMulti(pc, base, vm) call::call_multi(pc, base, vm);
+    CallMulti[d](pc, base, vm) call::call_multi(d, pc, base, vm);
     TailCall[d](pc, base, vm) call::tail_call(d, pc, base, vm);
     Return(pc, base, vm) call::return_general(pc, base, vm);
     Return0[d](pc, base, vm) call::return0(d, pc, base, vm);
