@@ -30,6 +30,22 @@ use crate::vm::{MAX_HOST_DEPTH, Vm};
 pub(crate) unsafe fn call_at(vm: &mut Vm, at: usize, n: usize) -> Result<usize, Raised> {
     // SAFETY: HO1.
     unsafe {
+        let top = call_until(vm, at, n, &frame::STUB_HALT)?;
+        Ok(top - at)
+    }
+}
+
+/// [`call_at`] for one result, which stands at slot `at`; `vm.top` is of no use
+/// afterwards.
+pub(crate) unsafe fn call_one(vm: &mut Vm, at: usize, n: usize) -> Result<(), Raised> {
+    // SAFETY: HO1.
+    unsafe { call_until(vm, at, n, &frame::STUB_HALT_ONE).map(|_| ()) }
+}
+
+/// Calls until the function returns into `stub`; answers the slot of `vm.top`.
+unsafe fn call_until(vm: &mut Vm, at: usize, n: usize, stub: &'static [u64; 2]) -> Result<usize, Raised> {
+    // SAFETY: HO1.
+    unsafe {
         if vm.host_depth + vm.resume_depth >= MAX_HOST_DEPTH {
             let extra = vm.host_depth + vm.resume_depth >= MAX_HOST_DEPTH + 20;
             return Err(if extra { vm.raise_message("error in error handling") } else { vm.raise_located("C stack overflow") });
@@ -43,7 +59,7 @@ pub(crate) unsafe fn call_at(vm: &mut Vm, at: usize, n: usize) -> Result<usize, 
         vm.host_depth += 1;
         (*co).n_host_calls += 1;
         vm.host_failed = false;
-        let next = interp::precall(vm, return_into(&frame::STUB_HALT), f, n);
+        let next = interp::precall(vm, return_into(stub), f, n);
         run_to_halt(vm, next);
         (*co).n_host_calls -= 1;
         vm.host_depth -= 1;
@@ -60,7 +76,7 @@ pub(crate) unsafe fn call_at(vm: &mut Vm, at: usize, n: usize) -> Result<usize, 
             vm.top = vm.stack_base.add(at);
             return Err(Raised(()));
         }
-        Ok(vm.index_of(vm.top) - at)
+        Ok(vm.index_of(vm.top))
     }
 }
 
@@ -94,7 +110,7 @@ pub(crate) unsafe fn call_value(vm: &mut Vm, function: Value, args: &[Value]) ->
             store(f.add(2 + i), arg);
         }
         vm.top = f.add(2 + args.len());
-        let result = call_at(vm, at, args.len()).map(|n| if n == 0 { Value::NIL } else { *vm.stack_base.add(at) });
+        let result = call_one(vm, at, args.len()).map(|()| *vm.stack_base.add(at));
         vm.top = vm.stack_base.add(saved_top);
         result
     }

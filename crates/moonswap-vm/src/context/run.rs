@@ -61,6 +61,26 @@ impl Context<'_> {
         Ok(n_args + 1)
     }
 
+    /// Whether `function(a, b)` (stack indices) answers a true value. Nothing
+    /// is pushed. Not yieldable.
+    pub fn call_test(&mut self, function: usize, a: usize, b: usize) -> Outcome<bool> {
+        let (function, a, b) = (self.value(function), self.value(a), self.value(b));
+        let vm = self.vm();
+        // SAFETY: CX1; continuation, function, link and arguments are reserved.
+        unsafe {
+            vm.ensure_stack(vm.top, 48)?;
+            let at = vm.index_of(vm.top) + 1;
+            let f = vm.stack_base.add(at);
+            store(f, function);
+            store(f.add(2), a);
+            store(f.add(3), b);
+            vm.top = f.add(4);
+            let result = host::call_one(vm, at, 2);
+            vm.top = vm.stack_base.add(at - 1);
+            result.map(|()| !(*vm.top.add(1)).is_falsy())
+        }
+    }
+
     /// Protected call: `Ok(Ok(n))` with results pushed, `Ok(Err(()))` with the
     /// error value pushed; an error that cannot be caught passes as `Err`.
     #[allow(clippy::type_complexity)]

@@ -27,13 +27,13 @@ use crate::value::{Value, copy, store, tag};
 use crate::vm::{EXTRA_SLOTS, Vm};
 
 /// Slots of a fresh coroutine's stack.
-const FIRST_STACK: usize = 64;
+pub(crate) const FIRST_STACK: usize = 64;
 /// Coroutines resumed inside each other (the reference's C stack limit).
 const MAX_NESTED: u32 = 195;
 
 /// Makes a coroutine with an empty stack.
 pub(crate) fn new(vm: &mut Vm, slots: usize) -> *mut Coroutine {
-    let mut stack = vec![Value::NIL; slots + EXTRA_SLOTS];
+    let mut stack = vm.heap.new_stack(slots + EXTRA_SLOTS);
     // SAFETY: slot 1 exists.
     unsafe {
         set_word(&raw mut stack[1], return_into(&frame::STUB_COROUTINE) as u64, u64::from(tag::LINK));

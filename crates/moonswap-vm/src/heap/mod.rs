@@ -115,6 +115,8 @@ pub(crate) struct Heap {
     large_sweep: usize,
     boxed: Vec<*mut Header>,
     boxed_sweep: usize,
+    /// Stacks of dead coroutines, all of one size (see `boxed`).
+    pub(super) spare_stacks: Vec<Vec<Value>>,
     finalizers: Vec<*mut Header>,
     pending: VecDeque<*mut Header>,
     /// Coroutines resumed since they were marked.
@@ -167,6 +169,7 @@ impl Heap {
             large_sweep: 0,
             boxed: Vec::new(),
             boxed_sweep: 0,
+            spare_stacks: Vec::new(),
             finalizers: Vec::new(),
             pending: VecDeque::new(),
             ran_since_marking: Vec::new(),
@@ -376,6 +379,16 @@ impl Heap {
                 self.barrier_cold(value.header());
             }
         }
+    }
+
+    /// Whether storing `value` into `parent` needs [`Heap::barrier`].
+    ///
+    /// # Safety
+    /// Both are live.
+    #[inline(always)]
+    pub(crate) unsafe fn needs_barrier(&self, parent: *mut Header, value: Value) -> bool {
+        // SAFETY: by the caller.
+        unsafe { value.is_collectable() && (*parent).mark == self.black }
     }
 
     /// [`Heap::barrier`] for objects that are not values.

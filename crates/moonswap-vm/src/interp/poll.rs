@@ -6,7 +6,9 @@
 
 use std::sync::atomic::Ordering;
 
-use super::Next;
+use moonswap_bytecode::{MULTI, OpCode};
+
+use super::{Next, operand};
 use crate::unwind::throw;
 use crate::value::Value;
 use crate::vm::Vm;
@@ -18,6 +20,11 @@ pub(super) unsafe fn poll(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next
     // SAFETY: I1–I3, P1, VM3.
     unsafe {
         let vm = &mut *vm;
+        // A tail call with a variable number of arguments has them above the
+        // frame (against P1): the request waits for the next safe point.
+        if *pc.cast::<u8>() == OpCode::TailCall as u8 && operand::b(pc) == usize::from(MULTI) {
+            return Next { pc, base };
+        }
         // Entries first, then the work: a request in between arms them again.
         vm.poll.table.disarm();
         vm.poll.requested.store(false, Ordering::Release);
