@@ -45,6 +45,10 @@ fn read_pieces(cx: &mut Context<'_>) -> Outcome<Option<Vec<u8>>> {
         if cx.pcall(0, Some(1))?.is_err() {
             return Ok(None);
         }
+        // numbers count as strings
+        if matches!(cx.at(base), View::Integer(_) | View::Float(_)) {
+            cx.check_str(base)?;
+        }
         match cx.at(base) {
             View::Nil => break,
             View::String(s) => {
@@ -54,12 +58,6 @@ fn read_pieces(cx: &mut Context<'_>) -> Outcome<Option<Vec<u8>>> {
                 }
                 cx.check_size(source.len().saturating_add(piece.len()))?;
                 source.extend_from_slice(piece);
-            }
-            View::Integer(_) | View::Float(_) => {
-                cx.push_tostring(base)?;
-                if let View::String(s) = cx.at(base + 1) {
-                    source.extend_from_slice(s.as_bytes());
-                }
             }
             _ => {
                 cx.push_bytes(b"reader function must return a string");
