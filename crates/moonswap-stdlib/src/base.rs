@@ -12,7 +12,6 @@ pub(crate) use load::load_file;
 const FUNCTIONS: &[(&str, NativeFn)] = &[
     ("assert", assert),
     ("collectgarbage", collectgarbage),
-    ("dofile", load::dofile),
     ("getmetatable", getmetatable),
     ("load", load::load),
     ("loadfile", load::loadfile),
@@ -52,6 +51,8 @@ pub fn open(cx: &mut Context<'_>) -> Outcome<()> {
     cx.push_native_with("ipairs_aux", NativeKind::IpairsStep, ipairs_step, 0);
     cx.push_native_with("ipairs", NativeKind::Plain, ipairs, 1);
     cx.raw_set_field(globals, "ipairs")?;
+    load::push_dofile(cx)?;
+    cx.raw_set_field(globals, "dofile")?;
     cx.push_bytes(b"Lua 5.4");
     cx.raw_set_field(globals, "_VERSION")?;
     cx.push_at(globals);

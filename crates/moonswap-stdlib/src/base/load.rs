@@ -60,7 +60,9 @@ fn read_pieces(cx: &mut Context<'_>) -> Outcome<Option<Vec<u8>>> {
                 source.extend_from_slice(piece);
             }
             _ => {
-                cx.push_bytes(b"reader function must return a string");
+                let mut message = cx.where_(1);
+                message.extend_from_slice(b"reader function must return a string");
+                cx.push_vec(message);
                 return Ok(None);
             }
         }
@@ -80,14 +82,28 @@ pub(super) fn loadfile(cx: &mut Context<'_>) -> Outcome<usize> {
     Ok(finish(cx, ok, env))
 }
 
-/// `dofile ([filename])`
-pub(super) fn dofile(cx: &mut Context<'_>) -> Outcome<usize> {
-    let name = name_argument(cx)?;
-    cx.set_height(1);
-    if !load_file(cx, name.as_deref(), "bt", true)? {
+/// `dofile` in Lua: a native's call could not be yielded across. The inner
+/// `dofile` is [`load_to_do`], under the name that its errors show.
+const DOFILE: &[u8] = b"local dofile = ... return function(...) return dofile(...)() end";
+
+/// Pushes `dofile ([filename])`.
+pub(super) fn push_dofile(cx: &mut Context<'_>) -> Outcome<()> {
+    if !cx.load(DOFILE, b"=[C]", "t", false)? {
         return Err(cx.raise_top());
     }
-    cx.call(0, None)
+    cx.push_native("dofile", load_to_do);
+    cx.call(1, Some(1))?;
+    Ok(())
+}
+
+/// Loads a file, or raises why not.
+fn load_to_do(cx: &mut Context<'_>) -> Outcome<usize> {
+    let name = name_argument(cx)?;
+    if load_file(cx, name.as_deref(), "bt", true)? {
+        Ok(1)
+    } else {
+        Err(cx.raise_top())
+    }
 }
 
 fn name_argument(cx: &Context<'_>) -> Outcome<Option<Vec<u8>>> {
