@@ -137,7 +137,7 @@ pub(crate) unsafe fn close_coroutine(vm: &mut Vm, co: *mut Coroutine) -> Result<
     // SAFETY: HO1; the coroutine does not run. Its `__close` methods are called
     // from the current coroutine.
     unsafe {
-        let mut outcome = if (*co).failed { Some(vm.error) } else { None };
+        let mut outcome = if (*co).failed { Some((*co).error) } else { None };
         // Closing it again from one of its `__close` methods is refused.
         (*co).status = CoroutineStatus::Closing;
         while let Some(pending) = (*co).to_be_closed.pop() {
@@ -158,6 +158,7 @@ pub(crate) unsafe fn close_coroutine(vm: &mut Vm, co: *mut Coroutine) -> Result<
         coroutine::close_upvalues(vm, co, bottom);
         (*co).status = CoroutineStatus::Dead;
         (*co).failed = false;
+        (*co).error = Value::NIL;
         (*co).top = 2;
         (*co).base = 0;
         match outcome {

@@ -50,6 +50,8 @@ pub(crate) fn new(vm: &mut Vm, slots: usize) -> *mut Coroutine {
         n_host_calls: 0,
         is_wrap: false,
         started: false,
+        hook: Default::default(),
+        error: Value::NIL,
     }))
 }
 
@@ -161,6 +163,7 @@ pub(crate) unsafe fn enter_resume(vm: &mut Vm, n: usize, wrap: bool) -> Next {
         vm.resume_depth += 1;
         vm.current = co;
         vm.use_stack();
+        crate::hook::refresh_if_needed(vm);
         vm.heap.note_resumed(co);
         let at = if (*co).started { (*co).base } else { 2 };
         let f = vm.stack_base.add(at);
@@ -181,6 +184,13 @@ pub(crate) unsafe fn enter_resume(vm: &mut Vm, n: usize, wrap: bool) -> Next {
         vm.top = f.add(2 + n_args);
         if (*co).started {
             // The arguments are the results of yield.
+            let mut f = f;
+            if vm.hook.active {
+                match crate::hook::finish(vm, f.add(2), n_args) {
+                    Ok(moved) => f = moved.sub(2),
+                    Err(_) => return throw(vm),
+                }
+            }
             return finish_native(vm, f, n_args);
         }
         (*co).started = true;
@@ -290,6 +300,7 @@ unsafe fn switch_back(vm: &mut Vm, to: *mut Coroutine) {
         vm.current = to;
         (*to).status = CoroutineStatus::Running;
         vm.use_stack();
+        crate::hook::refresh_if_needed(vm);
         vm.heap.note_resumed(to);
         let f = vm.stack_base.add((*to).base);
         vm.base = f.add(2);
@@ -313,6 +324,8 @@ pub(crate) unsafe fn fail(vm: &mut Vm) -> Next {
         let to = (*co).resumer;
         (*co).resumer = ptr::null_mut();
         let error = vm.error;
+        (*co).error = error;
+        vm.heap.barrier(co.cast(), error);
         switch_back(vm, to);
         if (*co).is_wrap || vm.limits.uncatchable {
             // A wrap function closes the coroutine and passes the error on.

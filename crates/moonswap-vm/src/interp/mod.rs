@@ -27,7 +27,7 @@ mod moves;
 mod ops;
 mod poll;
 
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use moonswap_bytecode::OpCode;
 
@@ -207,7 +207,10 @@ mod backend {
     abi_fn!(poll_handler, pc, base, vm, table, {
         // SAFETY: as in `dispatch`.
         unsafe {
-            let next = poll::poll(pc, base, vm);
+            let mut next = poll::poll(pc, base, vm);
+            if (*vm).hook.active {
+                next = crate::hook::before(next.pc, next.base, vm);
+            }
             let op = *next.pc.cast::<u8>() as usize;
             if op == OpCode::Halt as usize {
                 return halt_handler(next.pc, next.base, vm, table);
@@ -224,6 +227,27 @@ mod backend {
         }
     });
 
+    // Every instruction of a coroutine with a debug hook comes here first.
+    abi_fn!(hook_handler, pc, base, vm, table, {
+        // SAFETY: as in `dispatch`.
+        unsafe {
+            let next = crate::hook::before(pc, base, vm);
+            let op = *next.pc.cast::<u8>() as usize;
+            if op == OpCode::Halt as usize {
+                return halt_handler(next.pc, next.base, vm, table);
+            }
+            HANDLERS[op](next.pc, next.base, vm, table)
+        }
+    });
+
+    fn usual(op: OpCode, hooked: bool) -> *mut () {
+        if hooked && !op.is_internal() {
+            let handler: Handler = hook_handler;
+            return handler as *mut ();
+        }
+        real(op)
+    }
+
     fn real(op: OpCode) -> *mut () {
         let handler: Handler = if op == OpCode::Halt { halt_handler } else { HANDLERS[op as usize] };
         handler as *mut ()
@@ -231,13 +255,13 @@ mod backend {
 
     pub(super) fn restore(table: &DispatchTable) {
         for &op in OpCode::ALL {
-            table.entries[op as usize].store(real(op), Ordering::Relaxed);
+            table.entries[op as usize].store(usual(op, table.is_hooked()), Ordering::Relaxed);
         }
     }
 
     pub(super) fn disarm(table: &DispatchTable) {
         for op in super::SAFE_POINTS {
-            table.entries[op as usize].store(real(op), Ordering::Relaxed);
+            table.entries[op as usize].store(usual(op, table.is_hooked()), Ordering::Relaxed);
         }
     }
 
@@ -287,12 +311,22 @@ mod backend {
                                 }
                             }
                         }
+                        // SAFETY: as above; what comes next may be another operation.
+                        unsafe {
+                            if (*vm).hook.active && !hooked {
+                                next = crate::hook::before(next.pc, next.base, vm);
+                                hooked = true;
+                                continue;
+                            }
+                        }
+                        hooked = false;
                         // SAFETY: as above.
                         next = unsafe { ops::$name(next.pc, next.base, vm) };
                     })*
                 }
             };
         }
+        let mut hooked = false;
         loop {
             moonswap_bytecode::for_each_opcode!(step);
         }
@@ -316,15 +350,28 @@ const fn is_safe_point(op: OpCode) -> bool {
 pub(crate) struct DispatchTable {
     #[cfg_attr(not(moonswap_tail), allow(dead_code))]
     entries: Box<[AtomicPtr<()>; 256]>,
+    /// Instructions go to the debug hook first.
+    hooked: AtomicBool,
 }
 
 impl Default for DispatchTable {
     fn default() -> Self {
-        Self { entries: Box::new([const { AtomicPtr::new(std::ptr::null_mut()) }; 256]) }
+        Self { entries: Box::new([const { AtomicPtr::new(std::ptr::null_mut()) }; 256]), hooked: AtomicBool::new(false) }
     }
 }
 
 impl DispatchTable {
+    /// Whether instructions go to the debug hook first.
+    pub(crate) fn is_hooked(&self) -> bool {
+        self.hooked.load(Ordering::Relaxed)
+    }
+
+    /// Turns that on or off; the VM's own thread only.
+    pub(crate) fn set_hooked(&self, on: bool) {
+        self.hooked.store(on, Ordering::Relaxed);
+        backend::restore(self);
+    }
+
     /// All entries to their own handlers.
     pub(crate) fn restore(&self) {
         backend::restore(self);
