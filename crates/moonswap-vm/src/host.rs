@@ -159,8 +159,8 @@ pub(crate) unsafe fn close_coroutine(vm: &mut Vm, co: *mut Coroutine) -> Result<
     // SAFETY: HO1; the coroutine does not run. Its `__close` methods are called
     // from the current coroutine.
     unsafe {
-        let mut outcome = if (*co).failed { Some((&(*co).stack)[0]) } else { None };
-        // Its variables stay alive until the last method has returned.
+        let mut outcome = if (*co).failed { Some((*co).error) } else { None };
+        // Closing it again from one of its `__close` methods is refused.
         (*co).status = CoroutineStatus::Closing;
         while let Some(pending) = (*co).to_be_closed.pop() {
             let place = (&mut (*co).stack).as_mut_ptr().add(pending as usize);
@@ -178,9 +178,9 @@ pub(crate) unsafe fn close_coroutine(vm: &mut Vm, co: *mut Coroutine) -> Result<
         }
         let bottom = (&mut (*co).stack).as_mut_ptr();
         coroutine::close_upvalues(vm, co, bottom);
-        (&mut (*co).stack)[0] = Value::NIL;
         (*co).status = CoroutineStatus::Dead;
         (*co).failed = false;
+        (*co).error = Value::NIL;
         (*co).top = 2;
         (*co).base = 0;
         match outcome {

@@ -10,6 +10,7 @@ mod debug;
 pub mod error;
 mod frame;
 mod heap;
+mod hook;
 mod host;
 pub mod hotpatch;
 mod interp;

@@ -353,4 +353,8 @@ pub(crate) struct Coroutine {
     pub(crate) is_wrap: bool,
     /// Its body was called.
     pub(crate) started: bool,
+    /// Its debug hook.
+    pub(crate) hook: crate::hook::Hook,
+    /// The error it failed with, until it is closed.
+    pub(crate) error: Value,
 }

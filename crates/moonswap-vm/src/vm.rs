@@ -62,6 +62,7 @@ pub(crate) struct Vm {
     pub(crate) chunk_strings: Option<HashMap<Arc<[u8]>, Value>>,
     /// What the native that just ran wants called in its place.
     pub(crate) native_tail: Option<NativeTail>,
+    pub(crate) hook: crate::hook::HookState,
     /// In the zone above MAX_STACK while a stack overflow is handled.
     pub(crate) handling_overflow: bool,
     pub(crate) in_finalizer: bool,
@@ -142,6 +143,7 @@ impl Vm {
             resume_depth: 0,
             chunk_strings: None,
             native_tail: None,
+            hook: Default::default(),
             handling_overflow: false,
             in_finalizer: false,
             stress: Stress::default(),

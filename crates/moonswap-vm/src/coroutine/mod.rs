@@ -8,8 +8,8 @@
 //! frame of `yield` whose function slot is `base`; one that has not started has
 //! its body in slot 2. C2 a Normal coroutine stands in the native frame of
 //! `resume`/wrap with function slot `base`. C3 open upvalues of a coroutine
-//! form one list, highest slot first. C4 slot 0 of one that failed holds the
-//! error it died with. C5 slots above the top of one that does not run hold
+//! form one list, highest slot first. C4 one that failed keeps its error for
+//! `coroutine.close`. C5 slots above the top of one that does not run hold
 //! nothing of worth; the collector clears them whenever it looks at it, because
 //! it may not look again before the next resume.
 
@@ -53,6 +53,8 @@ pub(crate) fn new(vm: &mut Vm, slots: usize) -> *mut Coroutine {
         n_host_calls: 0,
         is_wrap: false,
         started: false,
+        hook: Default::default(),
+        error: Value::NIL,
     }))
 }
 
@@ -164,6 +166,7 @@ pub(crate) unsafe fn enter_resume(vm: &mut Vm, n: usize, wrap: bool) -> Next {
         vm.resume_depth += 1;
         vm.current = co;
         vm.use_stack();
+        crate::hook::refresh_if_needed(vm);
         vm.heap.note_resumed(co);
         let at = if (*co).started { (*co).base } else { 2 };
         let f = vm.stack_base.add(at);
@@ -184,6 +187,13 @@ pub(crate) unsafe fn enter_resume(vm: &mut Vm, n: usize, wrap: bool) -> Next {
         vm.top = f.add(2 + n_args);
         if (*co).started {
             // The arguments are the results of yield.
+            let mut f = f;
+            if vm.hook.active {
+                match crate::hook::finish(vm, f.add(2), n_args) {
+                    Ok(moved) => f = moved.sub(2),
+                    Err(_) => return throw(vm),
+                }
+            }
             return finish_native(vm, f, n_args);
         }
         (*co).started = true;
@@ -293,6 +303,7 @@ unsafe fn switch_back(vm: &mut Vm, to: *mut Coroutine) {
         vm.current = to;
         (*to).status = CoroutineStatus::Running;
         vm.use_stack();
+        crate::hook::refresh_if_needed(vm);
         vm.heap.note_resumed(to);
         let f = vm.stack_base.add((*to).base);
         vm.base = f.add(2);
@@ -315,8 +326,8 @@ pub(crate) unsafe fn fail(vm: &mut Vm) -> Next {
         let to = (*co).resumer;
         (*co).resumer = ptr::null_mut();
         let error = vm.error;
-        // Kept for `coroutine.close` (C4).
-        (&mut (*co).stack)[0] = error;
+        (*co).error = error;
+        vm.heap.barrier(co.cast(), error);
         switch_back(vm, to);
         vm.leave_overflow(vm.base);
         if (*co).is_wrap || vm.limits.uncatchable {

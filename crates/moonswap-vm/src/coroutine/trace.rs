@@ -45,6 +45,8 @@ pub(crate) unsafe fn mark_stack(co: *mut Coroutine, marker: &mut Marker, atomic:
                 }
             }
         }
+        marker.mark_value((*co).hook.function);
+        marker.mark_value((*co).error);
         for i in 0..top {
             let v = stack.add(i);
             if (*v).is_collectable() {

@@ -12,6 +12,7 @@ use super::{Next, advance};
 use crate::context::Context;
 use crate::coroutine;
 use crate::error::Raised;
+use crate::hook;
 use crate::frame::{self, continuation_word, frame_top, return_into, set_word};
 use crate::meta;
 use crate::meta_event::Event;
@@ -191,12 +192,20 @@ unsafe fn enter_native(vm: &mut Vm, ret: u64, f: *mut Value, n: usize) -> Next {
         vm.top = base.add(n);
         vm.base = base;
         vm.pc = std::ptr::null();
-        let native = (*f).as_native();
+        if vm.hook.active && hook::native_call(vm, n).is_err() {
+            return throw(vm);
+        }
+        let native = (*vm.base.sub(2)).as_native();
         match (*native).kind {
             NativeKind::Plain | NativeKind::Next | NativeKind::IpairsStep => {
                 match run_native(vm, native, n) {
                     Ok(results) => match vm.native_tail.take() {
-                        None => finish_native(vm, vm.stack_base.add(at), results),
+                        None => {
+                            if vm.hook.active && hook::native_return(vm, results).is_err() {
+                                return throw(vm);
+                            }
+                            finish_native(vm, vm.stack_base.add(at), results)
+                        }
                         Some(tail) => call_tail(vm, at, tail),
                     },
                     Err(_) => {
@@ -265,6 +274,13 @@ pub(super) unsafe fn finish_native_tail(pc: *const u64, base: *mut Value, vm: *m
             vm.top = base.add(wanted);
         }
         let n = vm.top.offset_from(base) as usize;
+        let mut base = base;
+        if vm.hook.active {
+            match hook::finish(vm, base, n) {
+                Ok(moved) => base = moved,
+                Err(_) => return throw(vm),
+            }
+        }
         finish_native(vm, base.sub(2), n)
     }
 }
@@ -375,6 +391,13 @@ pub(super) unsafe fn finish_pcall(base: *mut Value, vm: *mut Vm, first: usize) -
             results.sub(1)
         };
         store(from, Value::boolean(true));
+        let mut f = f;
+        if vm.hook.active {
+            match hook::finish(vm, base, n + 1) {
+                Ok(moved) => f = moved.sub(2),
+                Err(_) => return throw(vm),
+            }
+        }
         finish_native(vm, f, n + 1)
     }
 }

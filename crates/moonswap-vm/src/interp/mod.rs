@@ -29,7 +29,7 @@ mod moves;
 mod ops;
 mod poll;
 
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use moonswap_bytecode::OpCode;
 
@@ -191,7 +191,10 @@ mod backend {
     abi_fn!(poll_handler, pc, base, vm, table, {
         // SAFETY: as in `dispatch`.
         unsafe {
-            let next = poll::poll(pc, base, vm);
+            let mut next = poll::poll(pc, base, vm);
+            if (*vm).hook.active {
+                next = crate::hook::before(next.pc, next.base, vm);
+            }
             let op = *next.pc.cast::<u8>() as usize;
             if op == OpCode::Halt as usize {
                 return halt_handler(next.pc, next.base, vm, table);
@@ -208,6 +211,27 @@ mod backend {
         }
     });
 
+    // Every instruction of a coroutine with a debug hook comes here first.
+    abi_fn!(hook_handler, pc, base, vm, table, {
+        // SAFETY: as in `dispatch`.
+        unsafe {
+            let next = crate::hook::before(pc, base, vm);
+            let op = *next.pc.cast::<u8>() as usize;
+            if op == OpCode::Halt as usize {
+                return halt_handler(next.pc, next.base, vm, table);
+            }
+            HANDLERS[op](next.pc, next.base, vm, table)
+        }
+    });
+
+    fn usual(op: OpCode, hooked: bool) -> *mut () {
+        if hooked && !op.is_internal() {
+            let handler: Handler = hook_handler;
+            return handler as *mut ();
+        }
+        real(op)
+    }
+
     fn real(op: OpCode) -> *mut () {
         let handler: Handler = if op == OpCode::Halt { halt_handler } else { HANDLERS[op as usize] };
         handler as *mut ()
@@ -215,13 +239,13 @@ mod backend {
 
     pub(super) fn restore(table: &DispatchTable) {
         for &op in OpCode::ALL {
-            table.entries[op as usize].store(real(op), Ordering::Relaxed);
+            table.entries[op as usize].store(usual(op, table.is_hooked()), Ordering::Relaxed);
         }
     }
 
     pub(super) fn disarm(table: &DispatchTable) {
         for op in super::SAFE_POINTS {
-            table.entries[op as usize].store(real(op), Ordering::Relaxed);
+            table.entries[op as usize].store(usual(op, table.is_hooked()), Ordering::Relaxed);
         }
     }
 
@@ -251,6 +275,8 @@ mod backend {
     pub(super) fn arm(_: &DispatchTable) {}
 
     pub(super) unsafe fn run(vm: *mut Vm, mut next: Next) {
+        // Polled, or the hook called, for the operation at hand.
+        let (mut polled, mut hooked) = (false, false);
         macro_rules! step {
             ($($name:ident),*) => {
                 // SAFETY: I1–I3.
@@ -267,11 +293,24 @@ mod backend {
                         if super::is_safe_point(OpCode::$name) {
                             // SAFETY: as above.
                             unsafe {
-                                if (&(*vm).poll).requested.load(Ordering::Relaxed) {
+                                if !polled && (&(*vm).poll).requested.load(Ordering::Relaxed) {
+                                    // An error may go on at another operation.
                                     next = poll::poll(next.pc, next.base, vm);
+                                    polled = true;
+                                    continue;
                                 }
                             }
                         }
+                        // SAFETY: as above; what comes next may be another operation.
+                        unsafe {
+                            if (*vm).hook.active && !hooked {
+                                next = crate::hook::before(next.pc, next.base, vm);
+                                hooked = true;
+                                continue;
+                            }
+                        }
+                        hooked = false;
+                        polled = false;
                         // SAFETY: as above.
                         next = unsafe { ops::$name(Returning, next.pc, next.base, vm) };
                     })*
@@ -301,15 +340,28 @@ const fn is_safe_point(op: OpCode) -> bool {
 pub(crate) struct DispatchTable {
     #[cfg_attr(not(moonswap_tail), allow(dead_code))]
     entries: Box<[AtomicPtr<()>; 256]>,
+    /// Instructions go to the debug hook first.
+    hooked: AtomicBool,
 }
 
 impl Default for DispatchTable {
     fn default() -> Self {
-        Self { entries: Box::new([const { AtomicPtr::new(std::ptr::null_mut()) }; 256]) }
+        Self { entries: Box::new([const { AtomicPtr::new(std::ptr::null_mut()) }; 256]), hooked: AtomicBool::new(false) }
     }
 }
 
 impl DispatchTable {
+    /// Whether instructions go to the debug hook first.
+    pub(crate) fn is_hooked(&self) -> bool {
+        self.hooked.load(Ordering::Relaxed)
+    }
+
+    /// Turns that on or off; the VM's own thread only.
+    pub(crate) fn set_hooked(&self, on: bool) {
+        self.hooked.store(on, Ordering::Relaxed);
+        backend::restore(self);
+    }
+
     /// All entries to their own handlers.
     pub(crate) fn restore(&self) {
         backend::restore(self);
