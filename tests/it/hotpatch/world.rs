@@ -8,10 +8,11 @@
 //! | `rollback(id)` | nil and the error, or true |
 //! | `version(f)`, `generation()` | numbers |
 //! | `stale()` | a line per stale activation: `PATH vOLD < vNEW at LINE` |
+//! | `enter()` | 1, 2, 3 …: numbers for activations |
 //! | `hold(f)`, `held(...)` | keeps a function in a Rust handle; calls it |
 //! | `fingerprint()` | all that can be reached, as text, to compare |
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::rc::Rc;
@@ -28,6 +29,7 @@ struct Shared {
     sources: RefCell<HashMap<String, String>>,
     policy: RefCell<Policy>,
     held: RefCell<Option<Root>>,
+    entered: Cell<i64>,
 }
 
 /// A machine and what it printed.
@@ -136,7 +138,7 @@ impl World {
         });
         self.native(cx, "version", |_, cx| match cx.hot_version(0) {
             Some(version) => cx.ret_int(i64::from(version)),
-            None => Ok(0),
+            None => cx.ret(View::Nil),
         });
         self.native(cx, "generation", |_, cx| {
             let generation = cx.hot_generation();
@@ -145,6 +147,11 @@ impl World {
         self.native(cx, "stale", |_, cx| {
             let text = stale_text(cx);
             cx.ret_bytes(text.as_bytes())
+        });
+        self.native(cx, "enter", |shared, cx| {
+            let n = shared.entered.get() + 1;
+            shared.entered.set(n);
+            cx.ret_int(n)
         });
         self.native(cx, "hold", |shared, cx| {
             cx.check_function(0)?;
@@ -200,6 +207,12 @@ impl World {
             }
         });
         text
+    }
+
+    /// How many numbers `enter()` has given.
+    pub(crate) fn entered(&self) -> impl Fn() -> i64 + 'static {
+        let shared = Rc::clone(&self.shared);
+        move || shared.entered.get()
     }
 
     /// What was printed since the last call.
