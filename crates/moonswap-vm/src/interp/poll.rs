@@ -42,7 +42,11 @@ pub(crate) unsafe fn collect_if_due(vm: &mut Vm) {
         if vm.heap.is_due() {
             crate::host::sync_current(vm);
             let roots: *const Vm = vm;
+            let was_sweeping = vm.heap.is_sweeping();
+            let start = std::time::Instant::now();
             (*std::ptr::addr_of_mut!(vm.heap)).step(&*roots);
+            let took = start.elapsed();
+            vm.gc_stats.note(took, !was_sweeping && vm.heap.is_sweeping());
         }
         crate::host::run_finalizers(vm, 8);
     }
