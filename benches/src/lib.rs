@@ -106,6 +106,20 @@ pub fn apply(machine: &Machine, patch: &Patch) -> Report {
     }
 }
 
+/// CPU time of this thread; the time that passes where that is not known.
+pub fn cpu_time() -> Duration {
+    #[cfg(unix)]
+    {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
+    }
+    #[cfg(not(unix))]
+    {
+        static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+        START.get_or_init(std::time::Instant::now).elapsed()
+    }
+}
+
 /// Median, 99th percentile and maximum.
 #[derive(Clone, Copy, Debug)]
 pub struct Summary {

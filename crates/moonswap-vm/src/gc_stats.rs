@@ -5,6 +5,20 @@
 
 use std::time::Duration;
 
+/// A clock for [`GcStats`]: time since some fixed moment.
+pub type GcClock = fn() -> Duration;
+
+/// Time that passes, where there is a clock.
+fn wall_clock() -> Duration {
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    return Duration::ZERO;
+    #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
+    {
+        static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+        START.get_or_init(std::time::Instant::now).elapsed()
+    }
+}
+
 /// Buckets per doubling.
 const FINE: usize = 8;
 const N_BUCKETS: usize = 40 * FINE;
@@ -22,6 +36,7 @@ pub struct GcStats {
     pub cycles: u64,
     /// Steps by duration, logarithmic.
     buckets: Box<[u32; N_BUCKETS]>,
+    clock: GcClock,
 }
 
 impl Default for GcStats {
@@ -32,12 +47,32 @@ impl Default for GcStats {
             total: Duration::ZERO,
             cycles: 0,
             buckets: Box::new([0; N_BUCKETS]),
+            clock: wall_clock,
         }
     }
 }
 
 impl GcStats {
-    pub(crate) fn note(&mut self, took: Duration, ended_marking: bool) {
+    /// No steps yet.
+    pub(crate) fn new(clock: GcClock) -> Self {
+        Self { clock, ..Self::default() }
+    }
+
+    /// The same clock, no steps.
+    pub(crate) fn reset(&mut self) {
+        *self = Self::new(self.clock);
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        (self.clock)()
+    }
+
+    /// A step that began at `start` ends now.
+    pub(crate) fn note(&mut self, start: Duration, ended_marking: bool) {
+        self.add(self.now().saturating_sub(start), ended_marking);
+    }
+
+    fn add(&mut self, took: Duration, ended_marking: bool) {
         self.n_steps += 1;
         self.longest_step = self.longest_step.max(took);
         self.total += took;
@@ -80,7 +115,7 @@ mod tests {
     fn quantiles_are_near() {
         let mut stats = GcStats::default();
         for i in 1..=1000u64 {
-            stats.note(Duration::from_micros(i), i % 100 == 0);
+            stats.add(Duration::from_micros(i), i % 100 == 0);
         }
         assert_eq!((stats.n_steps, stats.cycles), (1000, 10));
         assert_eq!(stats.quantile(1.0), Duration::from_millis(1));

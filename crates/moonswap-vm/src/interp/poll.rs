@@ -43,10 +43,11 @@ pub(crate) unsafe fn collect_if_due(vm: &mut Vm) {
             crate::host::sync_current(vm);
             let roots: *const Vm = vm;
             let was_sweeping = vm.heap.is_sweeping();
-            let start = std::time::Instant::now();
+            let start = vm.gc_stats.now();
             (*std::ptr::addr_of_mut!(vm.heap)).step(&*roots);
-            let took = start.elapsed();
-            vm.gc_stats.note(took, !was_sweeping && vm.heap.is_sweeping());
+            vm.gc_stats.note(start, !was_sweeping && vm.heap.is_sweeping());
+        } else {
+            vm.heap.forget_request();
         }
         crate::host::run_finalizers(vm, 8);
     }
