@@ -365,6 +365,25 @@ impl Machine {
         }
     }
 
+    /// Times of the collector's steps since the start or the last reset.
+    pub fn gc_stats(&self) -> crate::gc_stats::GcStats {
+        // SAFETY: as `with`.
+        unsafe { (*self.0.pointer).gc_stats.clone() }
+    }
+
+    /// Begins to count the collector's steps anew.
+    pub fn reset_gc_stats(&self) {
+        // SAFETY: as `with`.
+        unsafe { (*self.0.pointer).gc_stats.reset() };
+    }
+
+    /// Takes the times of the collector's steps from `clock` (CPU time, say)
+    /// in place of the time that passes; begins to count anew.
+    pub fn set_gc_clock(&self, clock: crate::gc_stats::GcClock) {
+        // SAFETY: as `with`.
+        unsafe { (*self.0.pointer).gc_stats = crate::gc_stats::GcStats::new(clock) };
+    }
+
     /// A handle other threads use to submit patches.
     pub fn patcher(&self) -> crate::hotpatch::Patcher {
         // SAFETY: as `with`.

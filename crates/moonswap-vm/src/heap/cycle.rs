@@ -28,6 +28,8 @@ const SWEEP_BLOCKS: usize = 8;
 /// Boxed objects looked at and large parts freed by a step.
 const SWEEP_BOXED: usize = 256;
 const SWEEP_LARGE: usize = 64;
+/// Entries of an intern table of another size moved by a step; 10 to 20 µs.
+const MOVED_STRINGS: usize = 2048;
 /// A rescan that finds less is followed by the atomic step.
 const SMALL_RESCAN: usize = 16 * 1024;
 /// Rescans at most: a program that keeps producing must not delay the end.
@@ -70,6 +72,14 @@ impl Heap {
                 || (self.running && self.charged >= self.trigger))
     }
 
+    /// A poll found nothing due, because memory was given back since the
+    /// request: the next allocation above the trigger asks again.
+    pub(crate) fn forget_request(&mut self) {
+        if !self.busy {
+            self.requested = false;
+        }
+    }
+
     /// One step of a collection. Bounded work, except for the atomic parts.
     ///
     /// # Safety
@@ -97,6 +107,7 @@ impl Heap {
         if !self.running || self.charged < self.trigger {
             return;
         }
+        self.strings.move_some(MOVED_STRINGS);
         let since = self.charged - self.charged_at_step;
         let paid = since.clamp(STEP, MAX_PAID);
         let mut work = (paid as usize * MARK_PER_BYTE / 100).saturating_mul(self.step_multiplier);

@@ -72,7 +72,12 @@ pub(crate) unsafe fn collect_if_due(vm: &mut Vm) {
         if vm.heap.is_due() {
             crate::host::sync_current(vm);
             let roots: *const Vm = vm;
+            let was_sweeping = vm.heap.is_sweeping();
+            let start = vm.gc_stats.now();
             (*std::ptr::addr_of_mut!(vm.heap)).step(&*roots);
+            vm.gc_stats.note(start, !was_sweeping && vm.heap.is_sweeping());
+        } else {
+            vm.heap.forget_request();
         }
         crate::host::run_finalizers(vm, 8);
     }
