@@ -5,7 +5,9 @@
 //! the same on every platform and in every build.
 
 use crate::instruction::Instruction;
-use crate::prototype::{Capture, CodeHash, Constant, PathStep, Prototype, UpvalueDescription, VariableKind};
+use crate::prototype::{
+    Capture, CodeHash, Constant, PathStep, Prototype, UpvalueDescription, VariableKind,
+};
 
 /// Two multiply-rotate lanes with different constants, mixed at the end.
 struct Hasher {
@@ -15,7 +17,10 @@ struct Hasher {
 
 impl Hasher {
     fn new() -> Self {
-        Self { a: 0x9E37_79B9_7F4A_7C15, b: 0xC2B2_AE3D_27D4_EB4F }
+        Self {
+            a: 0x9E37_79B9_7F4A_7C15,
+            b: 0xC2B2_AE3D_27D4_EB4F,
+        }
     }
 
     fn word(&mut self, word: u64) {

@@ -119,7 +119,15 @@ impl Instruction {
 impl core::fmt::Debug for Instruction {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self.opcode() {
-            Some(op) => write!(f, "{} x={} a={} b={} c={}", op.name(), self.x(), self.a(), self.b(), self.c()),
+            Some(op) => write!(
+                f,
+                "{} x={} a={} b={} c={}",
+                op.name(),
+                self.x(),
+                self.a(),
+                self.b(),
+                self.c()
+            ),
             None => write!(f, "?{:#018x}", self.0),
         }
     }
@@ -132,7 +140,10 @@ mod tests {
     #[test]
     fn fields_round_trip() {
         let i = Instruction::from_raw(OpCode::Add, 7, 0x1110, 0x2220, 0x3330);
-        assert_eq!((i.opcode(), i.x(), i.a(), i.b(), i.c()), (Some(OpCode::Add), 7, 0x1110, 0x2220, 0x3330));
+        assert_eq!(
+            (i.opcode(), i.x(), i.a(), i.b(), i.c()),
+            (Some(OpCode::Add), 7, 0x1110, 0x2220, 0x3330)
+        );
         assert_eq!(i.with_bc(-5).bc(), -5);
         assert_eq!(i.with_bc(-5).a(), 0x1110);
         assert_eq!(core::mem::size_of::<Instruction>(), 8);

@@ -203,7 +203,10 @@ fn instruction_line(out: &mut String, prototype: &Prototype, pc: usize, instruct
             }
             OperandKind::Site => {
                 let index = instruction.bc() as u32 as usize;
-                let child = prototype.sites.get(index).and_then(|s| prototype.children.get(s.child as usize));
+                let child = prototype
+                    .sites
+                    .get(index)
+                    .and_then(|s| prototype.children.get(s.child as usize));
                 if let Some((step, _)) = child.and_then(|c| c.id.path.last()) {
                     space(&mut comment);
                     let _ = write!(comment, "{step}");

@@ -103,7 +103,15 @@ impl PartialEq for Constant {
             (Self::Float(a), Self::Float(b)) => a.to_bits() == b.to_bits(),
             (Self::String(a), Self::String(b)) => a == b,
             (Self::Cell(a), Self::Cell(b)) => a == b,
-            (Self::Nil | Self::Boolean(_) | Self::Integer(_) | Self::Float(_) | Self::String(_) | Self::Cell(_), _) => false,
+            (
+                Self::Nil
+                | Self::Boolean(_)
+                | Self::Integer(_)
+                | Self::Float(_)
+                | Self::String(_)
+                | Self::Cell(_),
+                _,
+            ) => false,
         }
     }
 }

@@ -97,7 +97,11 @@ pub fn verify(prototype: &Prototype) -> Result<(), VerifyError> {
 }
 
 fn one(prototype: &Prototype) -> Result<(), VerifyError> {
-    let error = |pc, fault| VerifyError { function: prototype.id.clone(), pc, fault };
+    let error = |pc, fault| VerifyError {
+        function: prototype.id.clone(),
+        pc,
+        fault,
+    };
     header(prototype).map_err(|fault| error(0, fault))?;
     for (pc, instruction) in prototype.code.iter().enumerate() {
         let op = instruction.opcode().filter(|op| !op.is_internal());
@@ -123,22 +127,34 @@ fn header(prototype: &Prototype) -> Result<(), Fault> {
         return Err(Fault::Header);
     }
     let last = prototype.code.last().and_then(|i| i.opcode());
-    let ends = [OpCode::Return, OpCode::Return0, OpCode::Return1, OpCode::TailCall, OpCode::JumpBack];
+    let ends = [
+        OpCode::Return,
+        OpCode::Return0,
+        OpCode::Return1,
+        OpCode::TailCall,
+        OpCode::JumpBack,
+    ];
     if !last.is_some_and(|op| ends.contains(&op)) {
         return Err(Fault::End);
     }
     for site in &prototype.sites {
-        let child = prototype.children.get(site.child as usize).ok_or(Fault::Site)?;
+        let child = prototype
+            .children
+            .get(site.child as usize)
+            .ok_or(Fault::Site)?;
         if child.upvalues.len() != site.captures.len() || child.is_main() {
             return Err(Fault::Site);
         }
         for capture in &site.captures {
             match capture {
-                Capture::Register(register) if *register >= prototype.frame_size => return Err(Fault::Register),
+                Capture::Register(register) if *register >= prototype.frame_size => {
+                    return Err(Fault::Register);
+                }
                 Capture::Upvalue(index) if usize::from(*index) >= prototype.upvalues.len() => {
                     return Err(Fault::Upvalue);
                 }
-                Capture::Register(_) | Capture::Upvalue(_) | Capture::Cell(_) | Capture::Vacant => {}
+                Capture::Register(_) | Capture::Upvalue(_) | Capture::Cell(_) | Capture::Vacant => {
+                }
             }
         }
     }
@@ -147,8 +163,14 @@ fn header(prototype: &Prototype) -> Result<(), Fault> {
     let local_fits = |register: u16, start: u32, end: u32| {
         register < prototype.frame_size && start <= end && end as usize <= code
     };
-    let locals = debug.locals.iter().all(|l| local_fits(l.register, l.start_pc, l.end_pc));
-    let scope = prototype.scope.iter().all(|v| local_fits(v.register.unwrap_or(0), v.start_pc, v.end_pc));
+    let locals = debug
+        .locals
+        .iter()
+        .all(|l| local_fits(l.register, l.start_pc, l.end_pc));
+    let scope = prototype
+        .scope
+        .iter()
+        .all(|v| local_fits(v.register.unwrap_or(0), v.start_pc, v.end_pc));
     if !fits(debug.lines.len()) || !fits(debug.columns.len()) || !locals || !scope {
         return Err(Fault::Debug);
     }
@@ -156,7 +178,12 @@ fn header(prototype: &Prototype) -> Result<(), Fault> {
 }
 
 /// Each operand by its kind.
-fn operands(prototype: &Prototype, pc: usize, instruction: Instruction, op: OpCode) -> Result<(), Fault> {
+fn operands(
+    prototype: &Prototype,
+    pc: usize,
+    instruction: Instruction,
+    op: OpCode,
+) -> Result<(), Fault> {
     let raw = [instruction.a(), instruction.b(), instruction.c()];
     let kinds = op.operands();
     for (i, (kind, value)) in kinds.into_iter().zip(raw).enumerate() {
@@ -180,24 +207,40 @@ fn operands(prototype: &Prototype, pc: usize, instruction: Instruction, op: OpCo
                 }
             }
             OperandKind::Constant => {
-                prototype.constants.get(usize::from(value)).ok_or(Fault::Constant)?;
+                prototype
+                    .constants
+                    .get(usize::from(value))
+                    .ok_or(Fault::Constant)?;
             }
             OperandKind::WideConstant => {
-                prototype.constants.get(instruction.bc() as u32 as usize).ok_or(Fault::Constant)?;
+                prototype
+                    .constants
+                    .get(instruction.bc() as u32 as usize)
+                    .ok_or(Fault::Constant)?;
             }
             OperandKind::Upvalue => {
-                prototype.upvalues.get(usize::from(value)).ok_or(Fault::Upvalue)?;
+                prototype
+                    .upvalues
+                    .get(usize::from(value))
+                    .ok_or(Fault::Upvalue)?;
             }
             OperandKind::Immediate | OperandKind::WideImmediate | OperandKind::Count => {}
             OperandKind::Jump | OperandKind::WideJump => {
                 let target = jump_target(pc, instruction, op).ok_or(Fault::Jump)?;
-                let backward = op == OpCode::JumpBack || op == OpCode::ForLoop || op == OpCode::TForLoop;
-                if target < 0 || target >= prototype.code.len() as i64 || (target <= pc as i64) != backward {
+                let backward =
+                    op == OpCode::JumpBack || op == OpCode::ForLoop || op == OpCode::TForLoop;
+                if target < 0
+                    || target >= prototype.code.len() as i64
+                    || (target <= pc as i64) != backward
+                {
                     return Err(Fault::Jump);
                 }
             }
             OperandKind::Site => {
-                prototype.sites.get(instruction.bc() as u32 as usize).ok_or(Fault::Site)?;
+                prototype
+                    .sites
+                    .get(instruction.bc() as u32 as usize)
+                    .ok_or(Fault::Site)?;
             }
         }
     }
@@ -232,9 +275,19 @@ pub(crate) fn jump_target(pc: usize, instruction: Instruction, op: OpCode) -> Op
 
 /// The extent of register windows and the counts that define them.
 fn windows(prototype: &Prototype, i: Instruction, op: OpCode) -> Result<(), Fault> {
-    let (a, b, c) = (u32::from(i.register_a()), u32::from(i.b()), u32::from(i.c()));
+    let (a, b, c) = (
+        u32::from(i.register_a()),
+        u32::from(i.b()),
+        u32::from(i.c()),
+    );
     let multi = u32::from(MULTI);
-    let within = |end: u32| if end <= u32::from(prototype.frame_size) { Ok(()) } else { Err(Fault::Window) };
+    let within = |end: u32| {
+        if end <= u32::from(prototype.frame_size) {
+            Ok(())
+        } else {
+            Err(Fault::Window)
+        }
+    };
     let counted = |ok: bool| if ok { Ok(()) } else { Err(Fault::Count) };
     match op {
         OpCode::LoadNil => {
@@ -354,8 +407,18 @@ fn windows(prototype: &Prototype, i: Instruction, op: OpCode) -> Result<(), Faul
 
 /// The kinds of constants.
 fn constants(prototype: &Prototype, i: Instruction, op: OpCode) -> Result<(), Fault> {
-    let near = |index: u16| prototype.constants.get(usize::from(index)).ok_or(Fault::Constant);
-    let wide = || prototype.constants.get(i.bc() as u32 as usize).ok_or(Fault::Constant);
+    let near = |index: u16| {
+        prototype
+            .constants
+            .get(usize::from(index))
+            .ok_or(Fault::Constant)
+    };
+    let wide = || {
+        prototype
+            .constants
+            .get(i.bc() as u32 as usize)
+            .ok_or(Fault::Constant)
+    };
     use OpCode as O;
     let fits = if [O::GetTabUp, O::SetTabUp, O::GetField, O::SelfField].contains(&op) {
         is_key(near(i.c())?)
@@ -368,13 +431,20 @@ fn constants(prototype: &Prototype, i: Instruction, op: OpCode) -> Result<(), Fa
     } else if op.operands()[1] == OperandKind::Constant {
         !matches!(near(i.b())?, Constant::Cell(_))
     } else if op == O::LoadConst {
-        matches!(wide()?, Constant::Integer(_) | Constant::Float(_) | Constant::String(_))
+        matches!(
+            wide()?,
+            Constant::Integer(_) | Constant::Float(_) | Constant::String(_)
+        )
     } else if op.operands()[1] == OperandKind::WideConstant {
         matches!(wide()?, Constant::Cell(_))
     } else {
         true
     };
-    if fits { Ok(()) } else { Err(Fault::ConstantKind) }
+    if fits {
+        Ok(())
+    } else {
+        Err(Fault::ConstantKind)
+    }
 }
 
 fn is_key(constant: &Constant) -> bool {

@@ -38,7 +38,12 @@ pub(crate) fn check(prototype: &Prototype) -> Check<()> {
                 return Err((pc, Fault::Loop));
             }
             let hidden = (op == OpCode::ForPrep).then(|| i.register_a());
-            loops.push(Loop { first: pc + 1, last, hidden, outer: current });
+            loops.push(Loop {
+                first: pc + 1,
+                last,
+                hidden,
+                outer: current,
+            });
             current = Some(loops.len() - 1);
         } else if op == OpCode::ForLoop || op == OpCode::TForLoop {
             n_ends += 1;
@@ -46,7 +51,8 @@ pub(crate) fn check(prototype: &Prototype) -> Check<()> {
                 Some(index) if loops[index].last == pc => current = loops[index].outer,
                 Some(_) | None => return Err((pc, Fault::Loop)),
             }
-        } else if op == OpCode::TForCall && current.is_none_or(|index| loops[index].last != pc + 1) {
+        } else if op == OpCode::TForCall && current.is_none_or(|index| loops[index].last != pc + 1)
+        {
             return Err((pc, Fault::Loop));
         }
     }
@@ -81,7 +87,8 @@ fn end_of(prototype: &Prototype, pc: usize, i: Instruction, op: OpCode) -> Optio
     if op == OpCode::ForPrep {
         let end = target.checked_sub(1)?;
         let last = back(end)?;
-        return (end > pc && last.opcode() == Some(OpCode::ForLoop) && last.a() == i.a()).then_some(end);
+        return (end > pc && last.opcode() == Some(OpCode::ForLoop) && last.a() == i.a())
+            .then_some(end);
     }
     let call = prototype.code.get(target)?;
     let last = back(target + 1)?;
@@ -93,8 +100,15 @@ fn end_of(prototype: &Prototype, pc: usize, i: Instruction, op: OpCode) -> Optio
 }
 
 /// Nothing in a numeric loop may write its hidden registers.
-fn hidden_registers(loops: &[Loop], innermost: Option<usize>, i: Instruction, op: OpCode) -> Result<(), Fault> {
-    let Some((first, last)) = written(i, op) else { return Ok(()) };
+fn hidden_registers(
+    loops: &[Loop],
+    innermost: Option<usize>,
+    i: Instruction,
+    op: OpCode,
+) -> Result<(), Fault> {
+    let Some((first, last)) = written(i, op) else {
+        return Ok(());
+    };
     let mut at = innermost;
     while let Some(index) = at {
         if let Some(hidden) = loops[index].hidden
@@ -126,7 +140,13 @@ fn written(i: Instruction, op: OpCode) -> Option<(u16, u16)> {
         | OperandKind::WideJump
         | OperandKind::Site => return None,
     }
-    let counted = |n: u16| if n == MULTI { u16::MAX } else { a.saturating_add(n).saturating_sub(1) };
+    let counted = |n: u16| {
+        if n == MULTI {
+            u16::MAX
+        } else {
+            a.saturating_add(n).saturating_sub(1)
+        }
+    };
     if op == OpCode::LoadNil || op == OpCode::Vararg {
         return (i.b() > 0).then(|| (a, counted(i.b())));
     }

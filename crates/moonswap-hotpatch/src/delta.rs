@@ -229,6 +229,7 @@ impl Edit {
     fn block(&self, statements: Vec<Statement>) -> Block {
         Block {
             statements,
+            start: self.span,
             end: self.span,
         }
     }

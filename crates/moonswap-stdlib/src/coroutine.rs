@@ -33,7 +33,7 @@ fn run_by_interpreter(cx: &mut Context<'_>) -> Outcome<usize> {
 fn coroutine_argument<'a>(cx: &'a Context<'_>) -> Outcome<CoroutineRef<'a>> {
     match cx.at(0) {
         View::Coroutine(c) => Ok(c),
-        _ => Err(cx.type_error(0, "coroutine")),
+        _ => Err(cx.type_error(0, "thread")),
     }
 }
 

@@ -53,6 +53,8 @@ pub fn open(cx: &mut Context<'_>) -> Outcome<()> {
     cx.push_globals();
     cx.push_at(table);
     cx.push_native_with("require", NativeKind::Plain, require, 1);
+    // A module's main chunk may be the server's loop: patches go on.
+    cx.mark_transparent();
     cx.raw_set_field(globals, "require")?;
     cx.set_height(table);
     Ok(())

@@ -113,7 +113,7 @@ fn char(cx: &mut Context<'_>) -> Outcome<usize> {
 fn offset(cx: &mut Context<'_>) -> Outcome<usize> {
     let text = cx.check_str(0)?.as_bytes();
     let mut n = cx.check_int(1)?;
-    let default = if n > 0 { 1 } else { text.len() as i64 + 1 };
+    let default = if n >= 0 { 1 } else { text.len() as i64 + 1 };
     let start = position(cx.opt_int(2, default)?, text.len()).wrapping_sub(1);
     if !(0..=text.len() as i64).contains(&start) {
         return Err(cx.arg_error(2, "position out of bounds"));

@@ -35,6 +35,8 @@ const fn stub(a: u16, c: u16, finish: OpCode) -> [u64; 2] {
 }
 
 pub(crate) static STUB_META: [u64; 2] = stub(0, 1, OpCode::FinishMeta);
+/// A native in tail position returned all its results.
+pub(crate) static STUB_TAIL: [u64; 2] = stub(0, MULTI, OpCode::FinishMeta);
 pub(crate) static STUB_CLOSE: [u64; 2] = stub(0, 0, OpCode::FinishClose);
 pub(crate) static STUB_PCALL: [u64; 2] = stub(0, MULTI, OpCode::FinishPcall);
 pub(crate) static STUB_XPCALL: [u64; 2] = stub(16, MULTI, OpCode::FinishXpcall);

@@ -38,6 +38,8 @@ pub(crate) unsafe fn call_at(vm: &mut Vm, at: usize, n: usize) -> Result<usize, 
         let (base, pc) = (vm.index_of(vm.base), vm.pc);
         let co = vm.current;
         set_word(f.sub(1), pc as u64, continuation_word(at - base, 0));
+        let blocks = pc.is_null() && is_blocking(*vm.base.sub(2));
+        vm.hot.n_blocking += u32::from(blocks);
         vm.host_depth += 1;
         (*co).n_host_calls += 1;
         vm.host_failed = false;
@@ -45,6 +47,11 @@ pub(crate) unsafe fn call_at(vm: &mut Vm, at: usize, n: usize) -> Result<usize, 
         run_to_halt(vm, next);
         (*co).n_host_calls -= 1;
         vm.host_depth -= 1;
+        vm.hot.n_blocking -= u32::from(blocks);
+        if vm.hot.is_held && vm.hot.n_blocking == 0 {
+            vm.hot.is_held = false;
+            vm.poll.request();
+        }
         let failed = std::mem::take(&mut vm.host_failed);
         debug_assert!(std::ptr::eq(vm.current, co));
         vm.base = vm.stack_base.add(base);
@@ -54,6 +61,16 @@ pub(crate) unsafe fn call_at(vm: &mut Vm, at: usize, n: usize) -> Result<usize, 
             return Err(Raised(()));
         }
         Ok(vm.index_of(vm.top) - at)
+    }
+}
+
+/// Whether a patch must wait while this function calls back: natives that are
+/// in the middle of something (`sort`, `gsub`), not `require` or the host.
+unsafe fn is_blocking(function: Value) -> bool {
+    // SAFETY: V1.
+    unsafe {
+        function.tag == tag::NATIVE
+            && (*function.as_native()).header.flags & crate::object::Native::TRANSPARENT == 0
     }
 }
 
@@ -310,7 +327,7 @@ impl Machine {
         // SAFETY: the host's frame is on top: nothing runs.
         unsafe {
             let vm = &mut *self.0.pointer;
-            crate::hotpatch::commit::drain_mailbox(vm);
+            crate::hotpatch::mailbox::drain(vm, true);
             crate::interp::collect_if_due(vm);
         }
     }
@@ -335,7 +352,23 @@ impl Machine {
     /// A handle other threads use to submit patches.
     pub fn patcher(&self) -> crate::hotpatch::Patcher {
         // SAFETY: as `with`.
-        unsafe { (*self.0.pointer).hot.patcher(&(*self.0.pointer).poll) }
+        unsafe {
+            let vm = &*self.0.pointer;
+            crate::hotpatch::Patcher::new(Arc::clone(&vm.hot.mailbox), Arc::clone(&vm.poll))
+        }
+    }
+
+    /// Calls `hook` at every safe point from now on (`None`: no more). A hook
+    /// that runs Lua code or applies patches does so as at any safe point.
+    pub fn set_safe_point_hook(&self, hook: Option<Box<dyn FnMut(&mut Context<'_>)>>) {
+        // SAFETY: as `with`.
+        unsafe {
+            let vm = &mut *self.0.pointer;
+            vm.safe_point_hook = hook;
+            if vm.safe_point_hook.is_some() {
+                vm.poll.request();
+            }
+        }
     }
 
     /// Ends each run of Lua at `deadline` with an error that cannot be caught;
@@ -386,6 +419,7 @@ impl Machine {
 impl Drop for Shared {
     fn drop(&mut self) {
         if let Some(vm) = self.vm.get_mut().take() {
+            vm.hot.mailbox.close();
             drop(vm);
         }
     }

@@ -26,5 +26,7 @@ mod vm;
 
 pub use context::{Context, CoroutineRef, FunctionRef, Outcome, Str, TableRef, UserDataRef, View};
 pub use error::Raised;
-pub use host::{Machine, Root};
+pub use host::{Interrupter, Machine, Root};
+pub use hotpatch::{HistoryEntry, HotError, Patcher, StaleFrame, Ticket, VersionInfo};
+pub use moonswap_hotpatch as planning;
 pub use object::{NativeFn, NativeKind};

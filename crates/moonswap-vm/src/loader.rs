@@ -6,34 +6,16 @@
 //!
 //! Invariants: L1 only prototypes that passed `verify` come here.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use moonswap_bytecode::{Constant, FunctionId, Instruction, OperandKind, Prototype};
+use moonswap_bytecode::{Constant, Instruction, OperandKind, Prototype};
 
-use crate::object::{Header, Instance, Kind, PrototypeSlot, Version};
+use crate::object::{Header, Instance, Kind, PrototypeSlot, SlotRegistry, Version};
 use crate::value::{Value, tag};
 use crate::vm::Vm;
 
 const fn header(kind: Kind) -> Header {
     Header { kind, mark: 0, flags: 0, extra: 0, word: 0 }
-}
-
-/// Finds or makes the slot of a literal while a tree of prototypes is loaded.
-pub(crate) trait SlotSource {
-    /// The slot of `prototype`, and whether it must be given a (first) version.
-    fn slot_for(&mut self, vm: &mut Vm, prototype: &Arc<Prototype>) -> (*mut PrototypeSlot, bool);
-}
-
-/// Every literal gets a new slot (a fresh load).
-pub(crate) struct FreshSlots {
-    pub(crate) instance: *mut Instance,
-}
-
-impl SlotSource for FreshSlots {
-    fn slot_for(&mut self, vm: &mut Vm, _: &Arc<Prototype>) -> (*mut PrototypeSlot, bool) {
-        (new_slot(vm, self.instance), true)
-    }
 }
 
 /// An empty slot; [`install`] must give it a version before it is called.
@@ -52,40 +34,40 @@ pub(crate) fn new_slot(vm: &mut Vm, instance: *mut Instance) -> *mut PrototypeSl
     }))
 }
 
-/// Loads a chunk as a new instance; returns its main slot.
+/// Loads a chunk as a new instance.
 pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep_all: bool) -> *mut Instance {
+    vm.hot.last_serial += 1;
     let instance = vm.heap.adopt(Box::new(Instance {
         header: header(Kind::Instance),
+        serial: vm.hot.last_serial,
         chunk: Arc::clone(&main.id.chunk),
         main: std::ptr::null_mut(),
+        prototype: Arc::clone(main),
+        source: None,
+        registry: None,
         cells: vec![std::ptr::null_mut(); main.scope.len()],
         cell_names: main.scope.iter().map(|v| (Arc::clone(&v.name), v.declaration)).collect(),
         environment: std::ptr::null_mut(),
         keep_all,
         n_runs: 0,
     }));
-    let mut slots = FreshSlots { instance };
-    let slot = load_tree(vm, main, instance, &mut slots);
-    // SAFETY: just made.
-    unsafe { (*instance).main = slot };
-    vm.hot.register(instance);
-    slot_instance(slot)
-}
-
-fn slot_instance(slot: *mut PrototypeSlot) -> *mut Instance {
-    // SAFETY: a slot just made by `load_tree`.
-    unsafe { (*slot).instance }
-}
-
-/// Loads a literal and its children; fresh slots are installed at once.
-pub(crate) fn load_tree(vm: &mut Vm, prototype: &Arc<Prototype>, instance: *mut Instance, slots: &mut dyn SlotSource) -> *mut PrototypeSlot {
-    // Depth is bounded by the parser's nesting limit.
-    let (slot, fresh) = slots.slot_for(vm, prototype);
-    if fresh {
-        let children = prototype.children.iter().map(|child| load_tree(vm, child, instance, slots)).collect();
-        let version = new_version(vm, prototype, children, slot, instance, 1);
-        install(vm, slot, version);
+    let slot = load_tree(vm, main, instance);
+    // SAFETY: just made; nothing was collected since.
+    unsafe {
+        (*instance).main = slot;
+        vm.heap.barrier_object(instance.cast(), slot.cast());
     }
+    vm.hot.register(instance);
+    instance
+}
+
+/// Loads a literal and its children into fresh slots. Depth is bounded by the
+/// parser's nesting limit.
+fn load_tree(vm: &mut Vm, prototype: &Arc<Prototype>, instance: *mut Instance) -> *mut PrototypeSlot {
+    let slot = new_slot(vm, instance);
+    let children = prototype.children.iter().map(|child| load_tree(vm, child, instance)).collect();
+    let version = new_version(vm, prototype, children, slot, instance, 1);
+    install(vm, slot, version);
     slot
 }
 
@@ -170,9 +152,9 @@ pub(crate) fn install(vm: &mut Vm, slot: *mut PrototypeSlot, version: *mut Versi
     }
 }
 
-/// All slots of an instance by the id of the literal they were made for.
-pub(crate) fn slots_of(instance: *mut Instance) -> HashMap<FunctionId, *mut PrototypeSlot> {
-    let mut found = HashMap::new();
+/// All slots of an instance that was never patched, by the id of their literal.
+pub(crate) fn slots_of(instance: *mut Instance) -> SlotRegistry {
+    let mut found = SlotRegistry::new();
     // SAFETY: live instance; children of versions are live slots.
     unsafe {
         let mut pending = vec![(*instance).main];

@@ -223,9 +223,18 @@ impl Version {
 #[repr(C)]
 pub(crate) struct Instance {
     pub(crate) header: Header,
+    /// Counts up; never reused within a VM.
+    pub(crate) serial: u64,
     /// Chunk name as given to `load`.
     pub(crate) chunk: Arc<str>,
     pub(crate) main: *mut PrototypeSlot,
+    /// The committed main prototype (with all literals as children).
+    pub(crate) prototype: Arc<Prototype>,
+    /// The committed source text, kept for modules.
+    pub(crate) source: Option<Arc<[u8]>>,
+    /// Slots by the id of their literal in `prototype`; `None` until the first
+    /// patch asks (they are reachable through the main slot till then).
+    pub(crate) registry: Option<SlotRegistry>,
     /// Cells of top-level locals; null = not there (yet).
     pub(crate) cells: Vec<*mut Upvalue>,
     /// Name and declaration ordinal of each cell.
@@ -234,9 +243,12 @@ pub(crate) struct Instance {
     pub(crate) environment: *mut Upvalue,
     /// Keep all top-level locals when the main chunk returns (modules).
     pub(crate) keep_all: bool,
-    /// How often the main chunk was started.
+    /// How often the main chunk ended.
     pub(crate) n_runs: u32,
 }
+
+/// The slots of an instance by the ids of their literals.
+pub(crate) type SlotRegistry = std::collections::HashMap<moonswap_bytecode::FunctionId, *mut PrototypeSlot>;
 
 /// Signature of a native function: arguments through the context, results
 /// pushed; returns how many.
@@ -283,6 +295,11 @@ pub(crate) struct Native {
     pub(crate) upvalues: Box<[Value]>,
     /// Name for messages and tracebacks of embedder functions.
     pub(crate) name: &'static str,
+}
+
+impl Native {
+    /// `header.flags`: patches may be committed while it calls back.
+    pub(crate) const TRANSPARENT: u8 = 1;
 }
 
 /// A value of the host, with optional metatable. Boxed; dropped when collected.

@@ -74,6 +74,8 @@ pub(crate) struct Vm {
     pub(crate) free_roots: Vec<u32>,
     /// Stand-alone frame continuations (see `frame.rs`).
     pub(crate) is_closing: bool,
+    /// Called at every safe point (tests, profilers).
+    pub(crate) safe_point_hook: Option<SafePointHook>,
     /// The owner, for handles made inside natives.
     pub(crate) machine: std::rc::Weak<dyn Any>,
 }
@@ -87,6 +89,9 @@ pub(crate) struct Stress {
     pub(crate) verify_every: u32,
     pub(crate) until_verify: u32,
 }
+
+/// A host function called at every safe point.
+pub(crate) type SafePointHook = Box<dyn FnMut(&mut crate::context::Context<'_>)>;
 
 /// What a run may use up. `None` = unlimited.
 #[derive(Debug, Default)]
@@ -135,6 +140,7 @@ impl Vm {
             roots: Vec::new(),
             free_roots: Vec::new(),
             is_closing: false,
+            safe_point_hook: None,
             machine: std::rc::Weak::<()>::new(),
         });
         let main = crate::coroutine::new(&mut vm, 1024);
@@ -248,7 +254,10 @@ impl Vm {
             self.handling_overflow = true;
             // Grow into the error zone so that the message handler has room.
             // SAFETY: as below.
-            unsafe { self.grow_stack((used + ERROR_STACK / 2).min(MAX_STACK + ERROR_STACK)) };
+            unsafe {
+                self.grow_stack((used + ERROR_STACK / 2).min(MAX_STACK + ERROR_STACK));
+                self.use_stack();
+            }
             return Err(self.raise_located("stack overflow"));
         }
         // SAFETY: the new size is larger than the old one.

@@ -14,7 +14,11 @@ use crate::syntax::ast::{Attribute, Expr, ExprId, Symbol};
 
 impl Generator<'_> {
     /// `local names = values`
-    pub(crate) fn local(&mut self, names: &[(Symbol, Attribute, Span)], values: &[ExprId]) -> Result<()> {
+    pub(crate) fn local(
+        &mut self,
+        names: &[(Symbol, Attribute, Span)],
+        values: &[ExprId],
+    ) -> Result<()> {
         let first = self.f.free;
         let mut last = self.expr_list(values, |this, i| match names.get(i) {
             Some((name, _, _)) => this.local_step(*name),
@@ -23,7 +27,9 @@ impl Generator<'_> {
         // Only the last variable can be a compile-time constant: the values
         // before it are in registers already.
         let constant = match (names.last(), &last) {
-            (Some((_, Attribute::Const, _)), Some(value)) if names.len() == values.len() => value.constant(),
+            (Some((_, Attribute::Const, _)), Some(value)) if names.len() == values.len() => {
+                value.constant()
+            }
             _ => None,
         };
         match constant {
@@ -114,7 +120,9 @@ impl FunctionState<'_> {
                                 }
                             }
                         }
-                        Kind::IndexInt { table, .. } | Kind::IndexField { table, .. } if *table == local => {
+                        Kind::IndexInt { table, .. } | Kind::IndexField { table, .. }
+                            if *table == local =>
+                        {
                             *table = copy;
                             conflict = true;
                         }
@@ -131,7 +139,10 @@ impl FunctionState<'_> {
                     if let Kind::IndexUpvalue { upvalue, constant } = target.kind
                         && upvalue == assigned
                     {
-                        target.kind = Kind::IndexField { table: copy, constant };
+                        target.kind = Kind::IndexField {
+                            table: copy,
+                            constant,
+                        };
                         conflict = true;
                     }
                 }

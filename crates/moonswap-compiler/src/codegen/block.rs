@@ -22,7 +22,9 @@ impl<'a> Generator<'a> {
 
     /// Closes the innermost block.
     pub(crate) fn leave_block(&mut self) {
-        let Some(block) = self.f.scope.blocks.last().copied() else { return };
+        let Some(block) = self.f.scope.blocks.last().copied() else {
+            return;
+        };
         let level = self.f.scope.register_level(block.n_active);
         self.end_variables(block.n_active);
         let nested = self.f.scope.blocks.len() > 1;
@@ -33,7 +35,13 @@ impl<'a> Generator<'a> {
         self.f.free = level;
         self.f.scope.blocks.pop();
         if nested {
-            self.f.labels.leave_block(block.first_label, block.first_goto, block.n_active, level, block.needs_close);
+            self.f.labels.leave_block(
+                block.first_label,
+                block.first_goto,
+                block.n_active,
+                level,
+                block.needs_close,
+            );
         }
     }
 
@@ -45,7 +53,10 @@ impl<'a> Generator<'a> {
             if let Some(local) = variable.debug.and_then(|i| f.locals.get_mut(i as usize)) {
                 local.end_pc = pc;
             }
-            if let Some(scope) = variable.scope.and_then(|i| f.scope_variables.get_mut(i as usize)) {
+            if let Some(scope) = variable
+                .scope
+                .and_then(|i| f.scope_variables.get_mut(i as usize))
+            {
                 scope.end_pc = pc;
             }
         }
@@ -96,24 +107,50 @@ impl<'a> Generator<'a> {
     }
 
     /// `::name::`, followed in its block by `rest`.
-    pub(crate) fn label(&mut self, name: Symbol, span: Span, rest: &[Statement], end: Span, in_repeat: bool) -> Result<()> {
+    pub(crate) fn label(
+        &mut self,
+        name: Symbol,
+        span: Span,
+        rest: &[Statement],
+        end: Span,
+        in_repeat: bool,
+    ) -> Result<()> {
         if let Some(label) = self.f.labels.find(name) {
-            let message = format!("label '{}' already defined on line {}", self.name_text(name), label.line);
+            let message = format!(
+                "label '{}' already defined on line {}",
+                self.name_text(name),
+                label.line
+            );
             let (_, place) = following(self.source, span.end, span.line);
             return Err(self.error(place, message));
         }
-        let next = rest.iter().find(|s| !matches!(s.kind, StatementKind::Label(_)));
-        let Some(block) = self.f.scope.blocks.last().copied() else { return Ok(()) };
+        let next = rest
+            .iter()
+            .find(|s| !matches!(s.kind, StatementKind::Label(_)));
+        let Some(block) = self.f.scope.blocks.last().copied() else {
+            return Ok(());
+        };
         // At the end of a block its variables count as out of scope already.
-        let n_active =
-            if next.is_none() && !in_repeat { block.n_active } else { self.f.scope.active.len() };
+        let n_active = if next.is_none() && !in_repeat {
+            block.n_active
+        } else {
+            self.f.scope.active.len()
+        };
         let place = next.map_or(end, |s| s.span);
         let jumping_in = self.f.labels.pending.iter().skip(block.first_goto);
-        if let Some(jump) = jumping_in.copied().find(|j| j.name == Some(name) && j.n_active < n_active) {
+        if let Some(jump) = jumping_in
+            .copied()
+            .find(|j| j.name == Some(name) && j.n_active < n_active)
+        {
             return Err(self.jump_into_scope(&jump, place));
         }
         let pc = self.f.label();
-        self.f.labels.labels.push(Label { name, pc, line: span.line, n_active });
+        self.f.labels.labels.push(Label {
+            name,
+            pc,
+            line: span.line,
+            n_active,
+        });
         self.place_label(Some(name), block.first_goto);
         Ok(())
     }
@@ -124,18 +161,28 @@ impl<'a> Generator<'a> {
             Some(name) => self.name_text(name),
             None => Arc::clone(&self.for_state),
         };
-        let label = jump.name.map_or_else(|| "break".into(), |n| self.name_text(n));
+        let label = jump
+            .name
+            .map_or_else(|| "break".into(), |n| self.name_text(n));
         let line = jump.span.line;
-        self.error(place, format!("<goto {label}> at line {line} jumps into the scope of local '{variable}'"))
+        self.error(
+            place,
+            format!("<goto {label}> at line {line} jumps into the scope of local '{variable}'"),
+        )
     }
 
     /// At the end of a function no jump may be pending.
     pub(crate) fn check_pending_jumps(&mut self, function: &Function) -> Result<()> {
-        let Some(jump) = self.f.labels.pending.first().copied() else { return Ok(()) };
+        let Some(jump) = self.f.labels.pending.first().copied() else {
+            return Ok(());
+        };
         let line = jump.span.line;
         let message = match jump.name {
             None => format!("break outside loop at line {line}"),
-            Some(name) => format!("no visible label '{}' for <goto> at line {line}", self.name_text(name)),
+            Some(name) => format!(
+                "no visible label '{}' for <goto> at line {line}",
+                self.name_text(name)
+            ),
         };
         let (_, place) = following(self.source, function.end.end, function.end.line);
         Err(self.error(place, message))

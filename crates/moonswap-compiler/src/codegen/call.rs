@@ -13,10 +13,18 @@ use crate::syntax::ast::{ExprId, Symbol};
 
 impl Generator<'_> {
     /// `callee(args)`
-    pub(crate) fn call(&mut self, mut function: Operand, callee: ExprId, args: &[ExprId], span: Span) -> Result<Operand> {
-        let base = self.f.to_next_register(&mut function);
+    pub(crate) fn call(
+        &mut self,
+        mut function: Operand,
+        callee: ExprId,
+        args: &[ExprId],
+        span: Span,
+    ) -> Result<Operand> {
+        let base = self.f.place_next(&mut function);
         self.f.reserve(1);
-        self.finish_call(base, 0, args, span, |this| expression_text(this.ast, callee))
+        self.finish_call(base, 0, args, span, |this| {
+            expression_text(this.ast, callee)
+        })
     }
 
     /// `object:name(args)`
@@ -28,23 +36,36 @@ impl Generator<'_> {
         args: &[ExprId],
         span: Span,
     ) -> Result<Operand> {
-        let source = self.f.to_any_register(&mut object);
+        let source = self.f.place_any(&mut object);
         self.f.free_operand(&object);
         let base = self.f.free;
         self.f.reserve(3);
         if self.f.is_field_key(name) {
             let key = self.f.string_operand(name);
-            self.f.emit_at(span, OpCode::SelfField, 0, reg(base), reg(source), key);
+            self.f
+                .emit_at(span, OpCode::SelfField, 0, reg(base), reg(source), key);
         } else {
             // The link register is free until the call: the key waits there.
-            self.f.emit_at(span, OpCode::Move, 0, reg(base + 2), reg(source), 0);
+            self.f
+                .emit_at(span, OpCode::Move, 0, reg(base + 2), reg(source), 0);
             let key = self.f.constants.string(self.ast, name);
             let load = self.f.emit_wide(OpCode::LoadConst, reg(base + 1), key);
             self.f.set_place(load, span);
-            self.f.emit_at(span, OpCode::GetTable, 0, reg(base), reg(base + 2), reg(base + 1));
+            self.f.emit_at(
+                span,
+                OpCode::GetTable,
+                0,
+                reg(base),
+                reg(base + 2),
+                reg(base + 1),
+            );
         }
         self.finish_call(base, 1, args, span, |this| {
-            format!("{}:{}", expression_text(this.ast, target), symbol_text(this.ast, name))
+            format!(
+                "{}:{}",
+                expression_text(this.ast, target),
+                symbol_text(this.ast, name)
+            )
         })
     }
 
@@ -68,7 +89,7 @@ impl Generator<'_> {
                 self.f.set_results(&last, MULTI);
                 open = true;
             } else {
-                self.f.to_next_register(&mut last);
+                self.f.place_next(&mut last);
             }
         }
         let n = (args.len() as u64 + u64::from(given)).min(u64::from(MULTI - 1)) as u16;

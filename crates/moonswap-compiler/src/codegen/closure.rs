@@ -7,8 +7,10 @@ use moonswap_bytecode::{
 };
 
 use crate::codegen::function::FunctionState;
+use crate::codegen::near::count_lines;
 use crate::codegen::operand::{Kind, Operand};
 use crate::codegen::{Generator, Result};
+use crate::error::Span;
 use crate::resolve::identity::stable_step;
 use crate::resolve::scope::Place;
 use crate::resolve::upvalue::{UpvalueEntry, Upvalues};
@@ -58,7 +60,10 @@ impl<'a> Generator<'a> {
         let step = self.f.siblings.number(step);
         let mut path = self.f.id.path.to_vec();
         path.push(step);
-        let id = FunctionId { chunk: Arc::clone(&self.f.id.chunk), path: Arc::from(path) };
+        let id = FunctionId {
+            chunk: Arc::clone(&self.f.id.chunk),
+            path: Arc::from(path),
+        };
         let layout = self.options.layout.and_then(|l| l.functions.get(&id));
         let (prototype, captures) = loop {
             let mut state = FunctionState::new(ast, id.clone(), self.big.contains(&index));
@@ -78,7 +83,8 @@ impl<'a> Generator<'a> {
                 self.big.insert(index);
                 continue;
             }
-            let captures: Box<[Capture]> = child.upvalues.entries.iter().map(|e| e.capture).collect();
+            let captures: Box<[Capture]> =
+                child.upvalues.entries.iter().map(|e| e.capture).collect();
             break (child.finish(function.end.line), captures);
         };
         let child = self.f.children.len() as u32;
@@ -86,7 +92,11 @@ impl<'a> Generator<'a> {
         let site = self.f.sites.len() as u32;
         self.f.sites.push(ClosureSite { child, captures });
         self.f.here = function.end;
-        Ok(Operand::new(Kind::Relocatable(self.f.emit_wide(OpCode::Closure, 0, site))))
+        Ok(Operand::new(Kind::Relocatable(self.f.emit_wide(
+            OpCode::Closure,
+            0,
+            site,
+        ))))
     }
 
     /// Compiles a nested function as the current one.
@@ -104,7 +114,12 @@ impl<'a> Generator<'a> {
         for (name, span) in &function.params {
             let register = self.f.free;
             self.f.reserve(1);
-            self.declare(*name, VariableKind::Regular, Place::Register(register), *span)?;
+            self.declare(
+                *name,
+                VariableKind::Regular,
+                Place::Register(register),
+                *span,
+            )?;
         }
         self.f.n_params = function.params.len() as u8;
         if self.f.is_main && self.options.statements.is_some() {
@@ -113,9 +128,31 @@ impl<'a> Generator<'a> {
             self.statements(&function.body, false)?;
         }
         self.check_limits()?;
-        self.f.here = function.end;
+        self.f.here = if self.f.is_main {
+            self.last_token_line(function)
+        } else {
+            function.end
+        };
         self.f.emit_return(0, 0);
         self.leave_block();
         self.check_pending_jumps(function)
+    }
+
+    /// The place of the implicit return of a main chunk: the line its last
+    /// statement ends on, not that of the end of the text.
+    fn last_token_line(&self, function: &Function) -> Span {
+        let Some(last) = function.body.statements.last() else {
+            return Span {
+                line: 1,
+                column: 1,
+                ..function.end
+            };
+        };
+        let text = (last.span.start as usize)..(last.span.end as usize);
+        let text = self.source.get(text).unwrap_or_default();
+        Span {
+            line: last.span.line + count_lines(text),
+            ..last.span
+        }
     }
 }

@@ -50,7 +50,12 @@ impl ConstantPool {
     pub(crate) fn string(&mut self, ast: &Ast, symbol: Symbol) -> u32 {
         self.add(Key::String(symbol), || {
             // A symbol outside the table can only be a name that no text spells.
-            Constant::String(ast.symbols.get(symbol.0 as usize).cloned().unwrap_or_default())
+            Constant::String(
+                ast.symbols
+                    .get(symbol.0 as usize)
+                    .cloned()
+                    .unwrap_or_default(),
+            )
         })
     }
 

@@ -148,7 +148,7 @@ impl FunctionState<'_> {
     }
 
     /// The value, jumps included, ends up in that register.
-    pub(crate) fn to_register(&mut self, e: &mut Operand, register: u16) {
+    pub(crate) fn place_in(&mut self, e: &mut Operand, register: u16) {
         self.discharge_to(e, register);
         if let Kind::Jump(pc) = e.kind {
             e.t = self.join(e.t, JumpList::one(pc));
@@ -156,7 +156,11 @@ impl FunctionState<'_> {
         if e.has_jumps() {
             let (mut false_at, mut true_at) = (0, 0);
             if self.needs_value(e.t) || self.needs_value(e.f) {
-                let over = if matches!(e.kind, Kind::Jump(_)) { JumpList::NONE } else { self.jump() };
+                let over = if matches!(e.kind, Kind::Jump(_)) {
+                    JumpList::NONE
+                } else {
+                    self.jump()
+                };
                 self.label();
                 false_at = self.emit(OpCode::LoadFalseSkip, 0, reg(register), 0, 0);
                 self.label();
@@ -171,28 +175,28 @@ impl FunctionState<'_> {
     }
 
     /// The value ends up in the next free register.
-    pub(crate) fn to_next_register(&mut self, e: &mut Operand) -> u16 {
+    pub(crate) fn place_next(&mut self, e: &mut Operand) -> u16 {
         self.discharge(e);
         self.free_operand(e);
         let register = self.free;
         self.reserve(1);
-        self.to_register(e, register);
+        self.place_in(e, register);
         register
     }
 
     /// The value ends up in some register; locals stay where they are.
-    pub(crate) fn to_any_register(&mut self, e: &mut Operand) -> u16 {
+    pub(crate) fn place_any(&mut self, e: &mut Operand) -> u16 {
         self.discharge(e);
         if let Kind::Register(r) = e.kind {
             if !e.has_jumps() {
                 return r;
             }
             if r >= self.scope.active_registers() {
-                self.to_register(e, r);
+                self.place_in(e, r);
                 return r;
             }
         }
-        self.to_next_register(e)
+        self.place_next(e)
     }
 
     fn jump_on(&mut self, e: &mut Operand, condition: bool) -> u32 {
@@ -251,32 +255,32 @@ impl FunctionState<'_> {
         match variable.kind {
             Kind::Local(r) => {
                 self.free_operand(value);
-                self.to_register(value, r);
+                self.place_in(value, r);
                 return;
             }
             Kind::Upvalue(i) => {
-                let r = self.to_any_register(value);
+                let r = self.place_any(value);
                 self.emit(OpCode::SetUpvalue, 0, reg(r), i, 0);
             }
             Kind::Cell(cell) => {
                 let constant = self.constants.cell(cell);
-                let r = self.to_any_register(value);
+                let r = self.place_any(value);
                 self.emit_wide(OpCode::SetCell, reg(r), constant);
             }
             Kind::IndexUpvalue { upvalue, constant } => {
-                let r = self.to_any_register(value);
+                let r = self.place_any(value);
                 self.emit(OpCode::SetTabUp, 0, reg(r), upvalue, constant);
             }
             Kind::Index { table, key } => {
-                let r = self.to_any_register(value);
+                let r = self.place_any(value);
                 self.emit(OpCode::SetTable, 0, reg(table), reg(key), reg(r));
             }
             Kind::IndexInt { table, index } => {
-                let r = self.to_any_register(value);
+                let r = self.place_any(value);
                 self.emit(OpCode::SetIndex, 0, reg(table), index, reg(r));
             }
             Kind::IndexField { table, constant } => {
-                let r = self.to_any_register(value);
+                let r = self.place_any(value);
                 self.emit(OpCode::SetField, 0, reg(table), constant, reg(r));
             }
             // The parser lets nothing else be assigned to.
@@ -294,7 +298,7 @@ impl FunctionState<'_> {
             Some(e) if e.is_multi() => self.set_results(e, count(missing + 1)),
             last => {
                 if let Some(e) = last {
-                    self.to_next_register(e);
+                    self.place_next(e);
                 }
                 if missing > 0 {
                     self.load_nil(self.free, count(missing));

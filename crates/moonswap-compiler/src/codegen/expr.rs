@@ -26,7 +26,11 @@ impl<'a> Generator<'a> {
 
     /// Where a node stands.
     pub(crate) fn span(&self, id: ExprId) -> Span {
-        self.ast.spans.get(id.0 as usize).copied().unwrap_or_default()
+        self.ast
+            .spans
+            .get(id.0 as usize)
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Any expression.
@@ -52,9 +56,14 @@ impl<'a> Generator<'a> {
     /// The left child of a spine node.
     fn left_of(&self, id: ExprId) -> Option<ExprId> {
         match self.node(id) {
-            Expr::Binary { op: BinaryOp::Concat, .. } => None,
+            Expr::Binary {
+                op: BinaryOp::Concat,
+                ..
+            } => None,
             Expr::Binary { lhs, .. } => Some(*lhs),
-            Expr::Index { object, .. } | Expr::Field { object, .. } | Expr::MethodCall { object, .. } => Some(*object),
+            Expr::Index { object, .. }
+            | Expr::Field { object, .. }
+            | Expr::MethodCall { object, .. } => Some(*object),
             Expr::Call { callee, .. } => Some(*callee),
             Expr::Nil
             | Expr::True
@@ -91,7 +100,9 @@ impl<'a> Generator<'a> {
                 operand
             }
             Expr::Call { callee, args } => self.call(left, *callee, args, span),
-            Expr::MethodCall { object, name, args } => self.method_call(left, *object, *name, args, span),
+            Expr::MethodCall { object, name, args } => {
+                self.method_call(left, *object, *name, args, span)
+            }
             _ => Ok(left),
         }
     }
@@ -103,7 +114,7 @@ impl<'a> Generator<'a> {
         {
             return Ok(self.field(&mut object, *name));
         }
-        let table = self.f.to_any_register(&mut object);
+        let table = self.f.place_any(&mut object);
         let mut key = self.expr(key)?;
         Ok(self.f.indexed(table, &mut key))
     }
@@ -134,7 +145,10 @@ impl<'a> Generator<'a> {
                 return Ok(value);
             }
             Expr::Binary { .. } => return self.concat(id),
-            Expr::Index { .. } | Expr::Field { .. } | Expr::MethodCall { .. } | Expr::Call { .. } => Kind::Nil,
+            Expr::Index { .. }
+            | Expr::Field { .. }
+            | Expr::MethodCall { .. }
+            | Expr::Call { .. } => Kind::Nil,
         };
         self.f.here = span;
         Ok(Operand::new(kind))
@@ -146,17 +160,24 @@ impl<'a> Generator<'a> {
         let mut at = id;
         let mut count: u16 = 1;
         let mut span = self.span(id);
-        while let Expr::Binary { op: BinaryOp::Concat, lhs, rhs } = self.node(at) {
+        while let Expr::Binary {
+            op: BinaryOp::Concat,
+            lhs,
+            rhs,
+        } = self.node(at)
+        {
             span = self.span(at);
             let mut value = self.expr(*lhs)?;
-            self.f.to_next_register(&mut value);
+            self.f.place_next(&mut value);
             count = count.saturating_add(1);
             at = *rhs;
         }
         let mut value = self.expr(at)?;
-        self.f.to_next_register(&mut value);
+        self.f.place_next(&mut value);
         self.f.free = first;
-        Ok(Operand::new(Kind::Relocatable(self.f.emit_concat(span, first, count))))
+        Ok(Operand::new(Kind::Relocatable(
+            self.f.emit_concat(span, first, count),
+        )))
     }
 
     /// An expression that is bound to something: a literal takes its identity
@@ -190,7 +211,7 @@ impl<'a> Generator<'a> {
         let mut last = None;
         for (i, value) in values.iter().enumerate() {
             if let Some(mut operand) = last.take() {
-                self.f.to_next_register(&mut operand);
+                self.f.place_next(&mut operand);
             }
             last = Some(self.bound_by(*value, i, &mut step)?);
         }
@@ -203,7 +224,8 @@ impl<'a> Generator<'a> {
         i: usize,
         step: &mut impl FnMut(&mut Self, usize) -> PathStep,
     ) -> Result<Operand> {
-        let binds = literal_of(self.ast, value).is_some() || matches!(self.node(value), Expr::Table(_));
+        let binds =
+            literal_of(self.ast, value).is_some() || matches!(self.node(value), Expr::Table(_));
         if !binds {
             return self.expr(value);
         }
@@ -233,12 +255,19 @@ impl FunctionState<'_> {
                 return Operand::new(Kind::IndexInt { table, index });
             }
         }
-        let key = self.to_any_register(key);
+        let key = self.place_any(key);
         Operand::new(Kind::Index { table, key })
     }
 
     /// `CONCAT` of `count` registers.
     fn emit_concat(&mut self, span: Span, first: u16, count: u16) -> u32 {
-        self.emit_at(span, OpCode::Concat, 0, 0, crate::codegen::function::reg(first), count)
+        self.emit_at(
+            span,
+            OpCode::Concat,
+            0,
+            0,
+            crate::codegen::function::reg(first),
+            count,
+        )
     }
 }

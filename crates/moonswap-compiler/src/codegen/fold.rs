@@ -51,7 +51,12 @@ pub(crate) fn unary(op: UnaryOp, a: Number) -> Option<Number> {
     safe(result)
 }
 
-fn arithmetic(a: Number, b: Number, int: fn(i64, i64) -> i64, float: fn(f64, f64) -> f64) -> Number {
+fn arithmetic(
+    a: Number,
+    b: Number,
+    int: fn(i64, i64) -> i64,
+    float: fn(f64, f64) -> f64,
+) -> Number {
     match (a, b) {
         (Number::Int(a), Number::Int(b)) => Number::Int(int(a, b)),
         (Number::Int(_) | Number::Float(_), Number::Int(_) | Number::Float(_)) => {

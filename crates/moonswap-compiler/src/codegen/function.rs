@@ -8,8 +8,8 @@
 use std::sync::Arc;
 
 use moonswap_bytecode::{
-    ClosureSite, DebugInfo, FunctionId, Instruction, LocalVariable, OpCode, Prototype, ScopeVariable,
-    instruction::REGISTER_BYTES,
+    ClosureSite, DebugInfo, FunctionId, Instruction, LocalVariable, OpCode, Prototype,
+    ScopeVariable, instruction::REGISTER_BYTES,
 };
 
 use crate::codegen::constant::ConstantPool;
@@ -153,7 +153,10 @@ impl<'a> FunctionState<'a> {
 
     /// Says which place of the text an instruction belongs to.
     pub(crate) fn set_place(&mut self, pc: u32, span: Span) {
-        if let (Some(line), Some(column)) = (self.lines.get_mut(pc as usize), self.columns.get_mut(pc as usize)) {
+        if let (Some(line), Some(column)) = (
+            self.lines.get_mut(pc as usize),
+            self.columns.get_mut(pc as usize),
+        ) {
             *line = span.line;
             *column = span.column;
         }
@@ -215,7 +218,12 @@ impl<'a> FunctionState<'a> {
 
     /// Whether a string can be the key of a field instruction here.
     pub(crate) fn is_field_key(&self, symbol: Symbol) -> bool {
-        !self.big && self.ast.symbols.get(symbol.0 as usize).is_none_or(|s| s.len() <= MAX_SHORT_STRING)
+        !self.big
+            && self
+                .ast
+                .symbols
+                .get(symbol.0 as usize)
+                .is_none_or(|s| s.len() <= MAX_SHORT_STRING)
     }
 
     /// A string constant as a 16-bit operand.
@@ -277,14 +285,20 @@ impl<'a> FunctionState<'a> {
 
     /// Whether the function must be compiled again in its big form.
     pub(crate) fn must_grow(&self) -> bool {
-        !self.big && (self.needs_big || self.code.len() + 2 * self.constants.len() >= MAX_NEAR_WORDS)
+        !self.big
+            && (self.needs_big || self.code.len() + 2 * self.constants.len() >= MAX_NEAR_WORDS)
     }
 
     /// The finished function.
     pub(crate) fn finish(mut self, last_line_defined: u32) -> Prototype {
         self.finish_returns();
         self.thread_jumps();
-        let upvalues = self.upvalues.entries.into_iter().map(|e| e.description).collect();
+        let upvalues = self
+            .upvalues
+            .entries
+            .into_iter()
+            .map(|e| e.description)
+            .collect();
         let mut prototype = Prototype {
             id: self.id,
             own_hash: Default::default(),

@@ -26,7 +26,10 @@ pub(crate) struct JumpList {
 
 impl JumpList {
     /// No jumps.
-    pub(crate) const NONE: Self = Self { first: NO_PC, last: NO_PC };
+    pub(crate) const NONE: Self = Self {
+        first: NO_PC,
+        last: NO_PC,
+    };
 
     /// Whether there are none.
     pub(crate) fn is_empty(self) -> bool {
@@ -35,7 +38,10 @@ impl JumpList {
 
     /// A list of one jump.
     pub(crate) fn one(pc: u32) -> Self {
-        Self { first: pc, last: pc }
+        Self {
+            first: pc,
+            last: pc,
+        }
     }
 }
 
@@ -106,7 +112,11 @@ impl FunctionState<'_> {
 
     /// Makes a comparison jump in exactly the other cases.
     pub(crate) fn negate(&mut self, pc: u32) {
-        let test = if self.opcode_at(pc) == Some(OpCode::Jump) { pc.wrapping_sub(1) } else { pc };
+        let test = if self.opcode_at(pc) == Some(OpCode::Jump) {
+            pc.wrapping_sub(1)
+        } else {
+            pc
+        };
         if let Some(i) = self.code.get_mut(test as usize)
             && let Some(op) = i.opcode()
         {
@@ -118,10 +128,18 @@ impl FunctionState<'_> {
     /// the value on.
     pub(crate) fn value_jump(&mut self, register: u16, condition: bool) -> u32 {
         if !self.big {
-            let op = if condition { OpCode::JumpIfSet } else { OpCode::JumpIfNotSet };
+            let op = if condition {
+                OpCode::JumpIfSet
+            } else {
+                OpCode::JumpIfNotSet
+            };
             return self.emit(op, 0, NO_REGISTER, reg(register), 0);
         }
-        let skip = if condition { OpCode::JumpIfNot } else { OpCode::JumpIf };
+        let skip = if condition {
+            OpCode::JumpIfNot
+        } else {
+            OpCode::JumpIf
+        };
         self.emit(skip, 0, reg(register), 2, 0);
         self.emit(OpCode::Move, 0, NO_REGISTER, reg(register), 0);
         self.emit(OpCode::Jump, 0, 0, 0, 0)
@@ -129,7 +147,11 @@ impl FunctionState<'_> {
 
     /// Emits a plain test jump.
     pub(crate) fn test_jump(&mut self, register: u16, condition: bool) -> u32 {
-        let op = if condition { OpCode::JumpIf } else { OpCode::JumpIfNot };
+        let op = if condition {
+            OpCode::JumpIf
+        } else {
+            OpCode::JumpIfNot
+        };
         self.emit(op, 0, reg(register), 0, 0)
     }
 
@@ -139,7 +161,10 @@ impl FunctionState<'_> {
         if op == Some(OpCode::Jump) {
             let before = pc.wrapping_sub(1);
             return self.opcode_at(before) == Some(OpCode::Move)
-                && self.code.get(before as usize).is_some_and(|i| i.a() == NO_REGISTER);
+                && self
+                    .code
+                    .get(before as usize)
+                    .is_some_and(|i| i.a() == NO_REGISTER);
         }
         op == Some(OpCode::JumpIfSet) || op == Some(OpCode::JumpIfNotSet)
     }
@@ -148,21 +173,29 @@ impl FunctionState<'_> {
     fn settle_value(&mut self, pc: u32, target: Option<u16>) {
         let wide = self.opcode_at(pc) == Some(OpCode::Jump);
         let at = if wide { pc.wrapping_sub(1) } else { pc };
-        let Some(i) = self.code.get_mut(at as usize) else { return };
+        let Some(i) = self.code.get_mut(at as usize) else {
+            return;
+        };
         let source = i.b();
         let target = target.map_or(source, reg);
         if target != source || wide {
             // A wide one without a use keeps a harmless `R := R`.
             *i = i.with_a(target);
         } else {
-            let op = if i.opcode() == Some(OpCode::JumpIfNotSet) { OpCode::JumpIfNot } else { OpCode::JumpIf };
+            let op = if i.opcode() == Some(OpCode::JumpIfNotSet) {
+                OpCode::JumpIfNot
+            } else {
+                OpCode::JumpIf
+            };
             *i = Instruction::from_raw(op, 0, source, 0, 0);
         }
     }
 
     /// Sets the target of one forward jump.
     fn set_jump(&mut self, pc: u32, target: u32) {
-        let wide = self.opcode_at(pc).is_some_and(|op| op.operands().contains(&OperandKind::WideJump));
+        let wide = self
+            .opcode_at(pc)
+            .is_some_and(|op| op.operands().contains(&OperandKind::WideJump));
         if wide {
             self.set_wide(pc, target);
             return;
@@ -191,7 +224,10 @@ impl FunctionState<'_> {
         if let Some(link) = self.links.get_mut(a.last as usize) {
             *link = b.first;
         }
-        JumpList { first: a.first, last: b.last }
+        JumpList {
+            first: a.first,
+            last: b.last,
+        }
     }
 
     /// Whether some jump of the list hands no value on, so that `true` or
@@ -220,7 +256,13 @@ impl FunctionState<'_> {
 
     /// Sets all targets: value jumps put their value into `register` and go to
     /// `value_target`, all others go to `other_target`.
-    pub(crate) fn patch_values(&mut self, list: JumpList, value_target: u32, register: Option<u16>, other_target: u32) {
+    pub(crate) fn patch_values(
+        &mut self,
+        list: JumpList,
+        value_target: u32,
+        register: Option<u16>,
+        other_target: u32,
+    ) {
         let mut pc = list.first;
         while pc != NO_PC {
             let next = self.next_in_list(pc);
@@ -256,10 +298,18 @@ impl FunctionState<'_> {
             if !wide && op.operands()[2] != OperandKind::Jump {
                 continue;
             }
-            let mut target = pc as i64 + 1 + if wide { i64::from(i.bc()) } else { i64::from(i.c()) };
+            let mut target = pc as i64
+                + 1
+                + if wide {
+                    i64::from(i.bc())
+                } else {
+                    i64::from(i.c())
+                };
             // The bound only guards against cycles, which forward jumps cannot form.
             for _ in 0..100 {
-                let Some(next) = usize::try_from(target).ok().and_then(|t| self.code.get(t)) else { break };
+                let Some(next) = usize::try_from(target).ok().and_then(|t| self.code.get(t)) else {
+                    break;
+                };
                 if next.opcode() != Some(OpCode::Jump) {
                     break;
                 }
@@ -271,7 +321,10 @@ impl FunctionState<'_> {
             } else if distance <= i64::from(u16::MAX) {
                 self.code[pc] = i.with_c(distance as u16);
             }
-            let back = usize::try_from(target).ok().and_then(|t| self.code.get(t)).copied();
+            let back = usize::try_from(target)
+                .ok()
+                .and_then(|t| self.code.get(t))
+                .copied();
             if op == OpCode::Jump
                 && let Some(back) = back
                 && back.opcode() == Some(OpCode::JumpBack)

@@ -20,6 +20,7 @@ impl<'a> Generator<'a> {
     pub(crate) fn while_loop(&mut self, condition: ExprId, body: &'a Block) -> Result<()> {
         let start = self.f.label();
         let mut condition = self.expr(condition)?;
+        self.f.here = body.start;
         self.f.go_if_true(&mut condition);
         self.enter_block(true);
         self.block(body)?;
@@ -63,16 +64,17 @@ impl<'a> Generator<'a> {
         let base = self.f.free;
         for bound in bounds {
             let mut value = self.expr(bound)?;
-            self.f.to_next_register(&mut value);
+            self.f.place_next(&mut value);
         }
         let mut step = match step {
             Some(step) => self.expr(step)?,
             None => Operand::new(Kind::Integer(1)),
         };
-        self.f.to_next_register(&mut step);
+        self.f.place_next(&mut step);
         for i in 0..3 {
             self.declare_hidden(base.saturating_add(i), variable.1)?;
         }
+        self.f.here = body.start;
         let prepare = self.f.emit(OpCode::ForPrep, 0, reg(base), 0, 0);
         self.loop_body(&[variable], body)?;
         let next = self.f.emit_at(span, OpCode::ForLoop, 0, reg(base), 0, 0);
@@ -94,7 +96,8 @@ impl<'a> Generator<'a> {
         self.enter_block(true);
         let base = self.f.free;
         let mut last = self.expr_list(values, |_, _| PathStep::Anonymous)?;
-        self.f.adjust(usize::from(GENERIC_STATE), values.len(), last.as_mut());
+        self.f
+            .adjust(usize::from(GENERIC_STATE), values.len(), last.as_mut());
         let place = names.first().map_or(span, |n| n.1);
         for i in 0..GENERIC_STATE {
             self.declare_hidden(base.saturating_add(i), place)?;
@@ -102,6 +105,7 @@ impl<'a> Generator<'a> {
         self.f.scope.mark_to_be_closed();
         self.f.needs_close = true;
         self.f.need_registers(ITERATOR_CALL);
+        self.f.here = body.start;
         let prepare = self.f.emit(OpCode::TForPrep, 0, reg(base), 0, 0);
         self.loop_body(names, body)?;
         let call = self.f.label();
@@ -123,7 +127,12 @@ impl<'a> Generator<'a> {
         for (name, span) in names {
             let register = self.f.free;
             self.f.reserve(1);
-            self.declare(*name, VariableKind::Regular, Place::Register(register), *span)?;
+            self.declare(
+                *name,
+                VariableKind::Regular,
+                Place::Register(register),
+                *span,
+            )?;
         }
         self.check_limits()?;
         self.block(body)?;

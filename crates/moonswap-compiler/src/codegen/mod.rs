@@ -38,8 +38,8 @@ use std::sync::Arc;
 
 use moonswap_bytecode::{FunctionId, Prototype};
 
-use crate::codegen::function::{FunctionState, Limit, MAX_REGISTERS};
 use crate::chunk_name::chunk_display;
+use crate::codegen::function::{FunctionState, Limit};
 use crate::error::{CompileError, Span};
 use crate::resolve::identity::symbol_text;
 use crate::resolve::upvalue::{CaptureLayout, CellMap, MAX_UPVALUES};
@@ -83,10 +83,22 @@ pub(crate) struct Generator<'a> {
 }
 
 /// Generates the code of a parsed chunk.
-pub(crate) fn generate(chunk: &str, source: &[u8], ast: &Ast, options: CompileOptions<'_>) -> Result<Arc<Prototype>> {
-    let env = ast.symbols.iter().position(|s| **s == *b"_ENV").map_or(u32::MAX, |i| i as u32);
+pub(crate) fn generate(
+    chunk: &str,
+    source: &[u8],
+    ast: &Ast,
+    options: CompileOptions<'_>,
+) -> Result<Arc<Prototype>> {
+    let env = ast
+        .symbols
+        .iter()
+        .position(|s| **s == *b"_ENV")
+        .map_or(u32::MAX, |i| i as u32);
     let chunk: Arc<str> = Arc::from(chunk);
-    let id = FunctionId { chunk: Arc::clone(&chunk), path: Arc::from([]) };
+    let id = FunctionId {
+        chunk: Arc::clone(&chunk),
+        path: Arc::from([]),
+    };
     let mut generator = Generator {
         ast,
         source,
@@ -119,7 +131,13 @@ impl<'a> Generator<'a> {
         let mut raw = display.clone();
         raw.extend_from_slice(format!(":{}: {message}", span.line).as_bytes());
         let chunk = String::from_utf8_lossy(&display).into_owned();
-        Box::new(CompileError { chunk, message, raw, span, incomplete: false })
+        Box::new(CompileError {
+            chunk,
+            message,
+            raw,
+            span,
+            incomplete: false,
+        })
     }
 
     /// `too many … near …`, noticed after the token at `span`.
@@ -129,7 +147,10 @@ impl<'a> Generator<'a> {
             0 => "main function".to_owned(),
             line => format!("function at line {line}"),
         };
-        self.error(place, format!("too many {what} (limit is {limit}) in {whose} near {near}"))
+        self.error(
+            place,
+            format!("too many {what} (limit is {limit}) in {whose} near {near}"),
+        )
     }
 
     /// Reports a limit that was exceeded since the last check.
@@ -139,8 +160,10 @@ impl<'a> Generator<'a> {
             Some(Limit::Upvalues(span)) => Err(self.limit_error("upvalues", MAX_UPVALUES, span)),
             Some(Limit::Registers(span)) => {
                 let (near, place) = near::following(self.source, span.end, span.line);
-                debug_assert!(MAX_REGISTERS == 255);
-                Err(self.error(place, format!("function or expression needs too many registers near {near}")))
+                Err(self.error(
+                    place,
+                    format!("function or expression needs too many registers near {near}"),
+                ))
             }
         }
     }

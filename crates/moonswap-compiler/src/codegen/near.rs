@@ -12,11 +12,19 @@ pub(crate) fn following(source: &[u8], offset: u32, line: u32) -> (String, Span)
         match source.get(at) {
             Some(b'\n') => {
                 line += 1;
-                at += if source.get(at + 1) == Some(&b'\r') { 2 } else { 1 };
+                at += if source.get(at + 1) == Some(&b'\r') {
+                    2
+                } else {
+                    1
+                };
             }
             Some(b'\r') => {
                 line += 1;
-                at += if source.get(at + 1) == Some(&b'\n') { 2 } else { 1 };
+                at += if source.get(at + 1) == Some(&b'\n') {
+                    2
+                } else {
+                    1
+                };
             }
             Some(c) if c.is_ascii_whitespace() || *c == 0x0B => at += 1,
             Some(b'-') if source.get(at + 1) == Some(&b'-') => {
@@ -33,8 +41,16 @@ pub(crate) fn following(source: &[u8], offset: u32, line: u32) -> (String, Span)
     } else {
         format!("'{}'", String::from_utf8_lossy(&source[at..end]))
     };
-    let line_start = source[..at].iter().rposition(|c| matches!(c, b'\n' | b'\r')).map_or(0, |p| p + 1);
-    let span = Span { start: at as u32, end: end as u32, line, column: (at - line_start) as u32 + 1 };
+    let line_start = source[..at]
+        .iter()
+        .rposition(|c| matches!(c, b'\n' | b'\r'))
+        .map_or(0, |p| p + 1);
+    let span = Span {
+        start: at as u32,
+        end: end as u32,
+        line,
+        column: (at - line_start) as u32 + 1,
+    };
     (text, span)
 }
 
@@ -61,16 +77,22 @@ fn comment_end(source: &[u8], at: usize) -> usize {
     if let Some(opening) = long_bracket(rest) {
         return long_bracket_end(source, at, opening);
     }
-    rest.iter().position(|c| matches!(c, b'\n' | b'\r')).map_or(source.len(), |p| at + p)
+    rest.iter()
+        .position(|c| matches!(c, b'\n' | b'\r'))
+        .map_or(source.len(), |p| at + p)
 }
 
-fn count_lines(text: &[u8]) -> u32 {
+/// Number of line breaks in a text.
+pub(super) fn count_lines(text: &[u8]) -> u32 {
     let mut lines = 0;
     let mut at = 0;
     while at < text.len() {
         if matches!(text[at], b'\n' | b'\r') {
             lines += 1;
-            if at + 1 < text.len() && matches!(text[at + 1], b'\n' | b'\r') && text[at + 1] != text[at] {
+            if at + 1 < text.len()
+                && matches!(text[at + 1], b'\n' | b'\r')
+                && text[at + 1] != text[at]
+            {
                 at += 1;
             }
         }
@@ -85,7 +107,9 @@ fn token_end(source: &[u8], at: usize) -> usize {
         None => 0,
         Some(c) if c.is_ascii_alphanumeric() || *c == b'_' => {
             let number = c.is_ascii_digit();
-            rest.iter().take_while(|c| c.is_ascii_alphanumeric() || **c == b'_' || number && **c == b'.').count()
+            rest.iter()
+                .take_while(|c| c.is_ascii_alphanumeric() || **c == b'_' || number && **c == b'.')
+                .count()
         }
         Some(quote @ (b'"' | b'\'')) => {
             let mut end = 1;
@@ -99,9 +123,12 @@ fn token_end(source: &[u8], at: usize) -> usize {
             long_bracket_end(source, at, opening) - at
         }
         Some(_) => {
-            const LONG: [&[u8]; 11] =
-                [b"...", b"..", b"==", b"~=", b"<=", b">=", b"//", b"<<", b">>", b"::", b"->"];
-            LONG.iter().find(|t| rest.starts_with(t)).map_or(1, |t| t.len())
+            const LONG: [&[u8]; 11] = [
+                b"...", b"..", b"==", b"~=", b"<=", b">=", b"//", b"<<", b">>", b"::", b"->",
+            ];
+            LONG.iter()
+                .find(|t| rest.starts_with(t))
+                .map_or(1, |t| t.len())
         }
     };
     at + length

@@ -62,7 +62,11 @@ pub(crate) struct Operand {
 impl Operand {
     /// An operand without jumps.
     pub(crate) fn new(kind: Kind) -> Self {
-        Self { kind, t: JumpList::NONE, f: JumpList::NONE }
+        Self {
+            kind,
+            t: JumpList::NONE,
+            f: JumpList::NONE,
+        }
     }
 
     /// Whether jumps can end it early.
@@ -107,7 +111,8 @@ impl Operand {
         match self.constant() {
             Some(ConstantValue::Integer(i)) => Some(moonswap_number::Number::Int(i)),
             Some(ConstantValue::Float(f)) => Some(moonswap_number::Number::Float(f)),
-            Some(ConstantValue::Nil | ConstantValue::Boolean(_) | ConstantValue::String(_)) | None => None,
+            Some(ConstantValue::Nil | ConstantValue::Boolean(_) | ConstantValue::String(_))
+            | None => None,
         }
     }
 }

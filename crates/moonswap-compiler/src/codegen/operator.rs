@@ -47,7 +47,10 @@ fn arithmetic_forms(op: BinaryOp) -> Option<(OpCode, Option<OpCode>, Option<OpCo
 
 /// Whether a constant left operand may change places with the right one.
 fn commutes(op: BinaryOp) -> bool {
-    matches!(op, BinaryOp::Add | BinaryOp::Mul | BinaryOp::BitAnd | BinaryOp::BitOr | BinaryOp::BitXor)
+    matches!(
+        op,
+        BinaryOp::Add | BinaryOp::Mul | BinaryOp::BitAnd | BinaryOp::BitOr | BinaryOp::BitXor
+    )
 }
 
 /// Whether the operator needs integers, so that only an integer constant fits
@@ -55,7 +58,11 @@ fn commutes(op: BinaryOp) -> bool {
 fn is_bitwise(op: BinaryOp) -> bool {
     matches!(
         op,
-        BinaryOp::BitAnd | BinaryOp::BitOr | BinaryOp::BitXor | BinaryOp::ShiftLeft | BinaryOp::ShiftRight
+        BinaryOp::BitAnd
+            | BinaryOp::BitOr
+            | BinaryOp::BitXor
+            | BinaryOp::ShiftLeft
+            | BinaryOp::ShiftRight
     )
 }
 
@@ -77,16 +84,16 @@ impl FunctionState<'_> {
             BinaryOp::And => self.go_if_true(e),
             BinaryOp::Or => self.go_if_false(e),
             BinaryOp::Concat => {
-                self.to_next_register(e);
+                self.place_next(e);
             }
             BinaryOp::Eq | BinaryOp::NotEq => {
                 if e.constant().is_none() {
-                    self.to_any_register(e);
+                    self.place_any(e);
                 }
             }
             BinaryOp::Lt | BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge => {
                 if comparison_immediate(e).is_none() {
-                    self.to_any_register(e);
+                    self.place_any(e);
                 }
             }
             BinaryOp::Add
@@ -102,14 +109,20 @@ impl FunctionState<'_> {
             | BinaryOp::ShiftLeft
             | BinaryOp::ShiftRight => {
                 if e.number().is_none() {
-                    self.to_any_register(e);
+                    self.place_any(e);
                 }
             }
         }
     }
 
     /// After the right operand. Concatenation is not handled here.
-    pub(crate) fn postfix(&mut self, op: BinaryOp, mut a: Operand, mut b: Operand, span: Span) -> Operand {
+    pub(crate) fn postfix(
+        &mut self,
+        op: BinaryOp,
+        mut a: Operand,
+        mut b: Operand,
+        span: Span,
+    ) -> Operand {
         match op {
             BinaryOp::And => {
                 self.discharge(&mut b);
@@ -139,13 +152,21 @@ impl FunctionState<'_> {
         }
     }
 
-    fn arithmetic(&mut self, op: BinaryOp, a: &mut Operand, b: &mut Operand, span: Span) -> Operand {
+    fn arithmetic(
+        &mut self,
+        op: BinaryOp,
+        a: &mut Operand,
+        b: &mut Operand,
+        span: Span,
+    ) -> Operand {
         if let (Some(x), Some(y)) = (a.number(), b.number())
             && let Some(result) = fold::binary(op, x, y)
         {
             return number_operand(result);
         }
-        let Some((registers, constant, immediate)) = arithmetic_forms(op) else { return *a };
+        let Some((registers, constant, immediate)) = arithmetic_forms(op) else {
+            return *a;
+        };
         self.discharge(b);
         let flipped = commutes(op) && fits_constant(op, a) && !fits_constant(op, b);
         let (value, number) = if flipped { (*b, *a) } else { (*a, *b) };
@@ -158,40 +179,69 @@ impl FunctionState<'_> {
             && fits_constant(op, &number)
         {
             let mut value = value;
-            self.to_any_register(&mut value);
+            self.place_any(&mut value);
             let k = self.value_operand(constant);
             return self.finish_unary_form(code, x, value, k, span);
         }
         // A constant on the left gets its register after the right operand.
-        let rb = self.to_any_register(b);
-        let ra = self.to_any_register(a);
+        let rb = self.place_any(b);
+        let ra = self.place_any(a);
         self.free_registers(ra, rb);
-        Operand::new(Kind::Relocatable(self.emit_at(span, registers, 0, 0, reg(ra), reg(rb))))
+        Operand::new(Kind::Relocatable(self.emit_at(
+            span,
+            registers,
+            0,
+            0,
+            reg(ra),
+            reg(rb),
+        )))
     }
 
     /// An instruction with one register and one constant or immediate.
-    fn finish_unary_form(&mut self, code: OpCode, x: u8, mut value: Operand, operand: u16, span: Span) -> Operand {
-        let r = self.to_any_register(&mut value);
+    fn finish_unary_form(
+        &mut self,
+        code: OpCode,
+        x: u8,
+        mut value: Operand,
+        operand: u16,
+        span: Span,
+    ) -> Operand {
+        let r = self.place_any(&mut value);
         self.free_register(r);
-        Operand::new(Kind::Relocatable(self.emit_at(span, code, x, 0, reg(r), operand)))
+        Operand::new(Kind::Relocatable(self.emit_at(
+            span,
+            code,
+            x,
+            0,
+            reg(r),
+            operand,
+        )))
     }
 
     fn equality(&mut self, equal: bool, mut a: Operand, mut b: Operand, span: Span) -> Operand {
         if a.constant().is_some() {
             std::mem::swap(&mut a, &mut b);
         }
-        let ra = self.to_any_register(&mut a);
+        let ra = self.place_any(&mut a);
         let pc = match b.constant() {
             Some(constant) if !self.big => {
                 let k = self.value_operand(constant);
                 self.free_register(ra);
-                let op = if equal { OpCode::JumpEqConst } else { OpCode::JumpNotEqConst };
+                let op = if equal {
+                    OpCode::JumpEqConst
+                } else {
+                    OpCode::JumpNotEqConst
+                };
                 self.compare(op, 0, reg(ra), k)
             }
             Some(_) | None => {
-                let rb = self.to_any_register(&mut b);
+                let rb = self.place_any(&mut b);
                 self.free_registers(ra, rb);
-                let op = if equal { OpCode::JumpEq } else { OpCode::JumpNotEq };
+                let op = if equal {
+                    OpCode::JumpEq
+                } else {
+                    OpCode::JumpNotEq
+                };
                 self.compare(op, 0, reg(ra), reg(rb))
             }
         };
@@ -208,16 +258,16 @@ impl FunctionState<'_> {
             _ => (O::JumpLe, true, O::JumpGeImm, O::JumpLeImm),
         };
         let pc = if let Some((n, x)) = comparison_immediate(&b) {
-            let r = self.to_any_register(&mut a);
+            let r = self.place_any(&mut a);
             self.free_register(r);
             self.compare(straight, x, reg(r), n as u16)
         } else if let Some((n, x)) = comparison_immediate(&a) {
-            let r = self.to_any_register(&mut b);
+            let r = self.place_any(&mut b);
             self.free_register(r);
             self.compare(turned, x, reg(r), n as u16)
         } else {
-            let ra = self.to_any_register(&mut a);
-            let rb = self.to_any_register(&mut b);
+            let ra = self.place_any(&mut a);
+            let rb = self.place_any(&mut b);
             self.free_registers(ra, rb);
             let (first, second) = if swapped { (rb, ra) } else { (ra, rb) };
             self.compare(registers, 0, reg(first), reg(second))
@@ -246,7 +296,7 @@ impl FunctionState<'_> {
             UnaryOp::BitNot => OpCode::BitNot,
             UnaryOp::Length => OpCode::Length,
         };
-        let r = self.to_any_register(&mut e);
+        let r = self.place_any(&mut e);
         self.free_register(r);
         Operand::new(Kind::Relocatable(self.emit_at(span, code, 0, 0, reg(r), 0)))
     }
@@ -255,13 +305,15 @@ impl FunctionState<'_> {
         self.discharge(&mut e);
         match e.kind {
             Kind::Nil | Kind::False => e.kind = Kind::True,
-            Kind::True | Kind::Integer(_) | Kind::Float(_) | Kind::String(_) => e.kind = Kind::False,
+            Kind::True | Kind::Integer(_) | Kind::Float(_) | Kind::String(_) => {
+                e.kind = Kind::False
+            }
             Kind::Jump(pc) => self.negate(pc),
             _ => {
                 // The jumps out of `e` stay as they are: only the value that
                 // remains is negated.
                 let mut value = Operand::new(e.kind);
-                let r = self.to_any_register(&mut value);
+                let r = self.place_any(&mut value);
                 self.free_register(r);
                 e.kind = Kind::Relocatable(self.emit_at(span, OpCode::Not, 0, 0, reg(r), 0));
             }
@@ -289,7 +341,13 @@ fn fits_constant(op: BinaryOp, e: &Operand) -> bool {
 }
 
 fn immediate_operand(op: BinaryOp, e: &Operand) -> Option<i16> {
-    let Some(Number::Int(i)) = e.number() else { return None };
-    let range = if is_bitwise(op) { 0..=63 } else { i64::from(i16::MIN)..=i64::from(i16::MAX) };
+    let Some(Number::Int(i)) = e.number() else {
+        return None;
+    };
+    let range = if is_bitwise(op) {
+        0..=63
+    } else {
+        i64::from(i16::MIN)..=i64::from(i16::MAX)
+    };
     range.contains(&i).then_some(i as i16)
 }

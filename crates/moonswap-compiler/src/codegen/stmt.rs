@@ -8,10 +8,10 @@ use crate::codegen::function::{FunctionState, reg};
 use crate::codegen::jump::JumpList;
 use crate::codegen::operand::{Kind, Operand};
 use crate::codegen::{Generator, Result};
+use crate::error::Span;
 use crate::resolve::identity::expression_text;
 use crate::resolve::scope::Place;
 use crate::syntax::ast::{Block, Expr, ExprId, FunctionIndex, StatementKind, Symbol};
-use crate::error::Span;
 
 impl<'a> Generator<'a> {
     /// The statement at position `i` of a block.
@@ -21,10 +21,16 @@ impl<'a> Generator<'a> {
         self.f.here = span;
         match &statement.kind {
             StatementKind::Local { names, values } => self.local(names, values)?,
-            StatementKind::LocalFunction { name, name_span, function } => {
+            StatementKind::LocalFunction {
+                name,
+                name_span,
+                function,
+            } => {
                 self.local_function(*name, *name_span, *function)?;
             }
-            StatementKind::Function { target, function } => self.function_statement(*target, *function, span)?,
+            StatementKind::Function { target, function } => {
+                self.function_statement(*target, *function, span)?
+            }
             StatementKind::Assign { targets, values } => self.assign(targets, values)?,
             StatementKind::Call(call) => {
                 let value = self.expr(*call)?;
@@ -34,10 +40,27 @@ impl<'a> Generator<'a> {
             StatementKind::While { condition, body } => self.while_loop(*condition, body)?,
             StatementKind::Repeat { body, condition } => self.repeat_loop(body, *condition)?,
             StatementKind::If { arms, otherwise } => self.if_statement(arms, otherwise.as_ref())?,
-            StatementKind::NumericFor { variable, variable_span, start, limit, step, body } => {
-                self.numeric_for((*variable, *variable_span), [*start, *limit], *step, body, span)?;
+            StatementKind::NumericFor {
+                variable,
+                variable_span,
+                start,
+                limit,
+                step,
+                body,
+            } => {
+                self.numeric_for(
+                    (*variable, *variable_span),
+                    [*start, *limit],
+                    *step,
+                    body,
+                    span,
+                )?;
             }
-            StatementKind::GenericFor { names, values, body } => self.generic_for(names, values, body, span)?,
+            StatementKind::GenericFor {
+                names,
+                values,
+                body,
+            } => self.generic_for(names, values, body, span)?,
             StatementKind::Goto(name) => self.goto(*name, span),
             StatementKind::Label(name) => {
                 let rest = &block.statements[i + 1..];
@@ -54,9 +77,19 @@ impl<'a> Generator<'a> {
         Ok(())
     }
 
-    fn local_function(&mut self, name: Symbol, name_span: Span, function: FunctionIndex) -> Result<()> {
+    fn local_function(
+        &mut self,
+        name: Symbol,
+        name_span: Span,
+        function: FunctionIndex,
+    ) -> Result<()> {
         let register = self.f.free;
-        self.declare(name, VariableKind::Regular, Place::Register(register), name_span)?;
+        self.declare(
+            name,
+            VariableKind::Regular,
+            Place::Register(register),
+            name_span,
+        )?;
         let step = self.local_step(name);
         let variable = self.f.scope.active.last().map(|v| (v.place, v.debug));
         if let Some((Place::Cell(cell), _)) = variable {
@@ -66,7 +99,7 @@ impl<'a> Generator<'a> {
         }
         self.f.reserve(1);
         let mut value = self.closure(function, step)?;
-        self.f.to_register(&mut value, register);
+        self.f.place_in(&mut value, register);
         // The variable has no value before its function exists.
         let pc = self.f.pc();
         if let Some(local) = variable.and_then(|(_, d)| self.f.locals.get_mut(d? as usize)) {
@@ -75,7 +108,12 @@ impl<'a> Generator<'a> {
         Ok(())
     }
 
-    fn function_statement(&mut self, target: ExprId, function: FunctionIndex, span: Span) -> Result<()> {
+    fn function_statement(
+        &mut self,
+        target: ExprId,
+        function: FunctionIndex,
+        span: Span,
+    ) -> Result<()> {
         let literal = self.ast.functions.get(function.0 as usize);
         let text = expression_text(self.ast, target);
         let step = match (self.node(target), literal) {
@@ -97,11 +135,16 @@ impl<'a> Generator<'a> {
         Ok(())
     }
 
-    fn if_statement(&mut self, arms: &'a [(ExprId, Block)], otherwise: Option<&'a Block>) -> Result<()> {
+    fn if_statement(
+        &mut self,
+        arms: &'a [(ExprId, Block)],
+        otherwise: Option<&'a Block>,
+    ) -> Result<()> {
         let mut escapes = JumpList::NONE;
         for (i, (condition, block)) in arms.iter().enumerate() {
             let last = i + 1 == arms.len() && otherwise.is_none();
             let mut condition = self.expr(*condition)?;
+            self.f.here = block.start;
             if let Some(label) = self.lone_jump(block) {
                 self.f.go_if_false(&mut condition);
                 self.pend(label, condition.t, block.statements[0].span);
@@ -125,7 +168,9 @@ impl<'a> Generator<'a> {
     /// The label if a block is nothing but a jump forward (`None`: `break`):
     /// its condition can jump there itself.
     fn lone_jump(&self, block: &Block) -> Option<Option<Symbol>> {
-        let [statement] = &block.statements[..] else { return None };
+        let [statement] = &block.statements[..] else {
+            return None;
+        };
         match statement.kind {
             StatementKind::Break => Some(None),
             StatementKind::Goto(name) if self.f.labels.find(name).is_none() => Some(Some(name)),
@@ -135,7 +180,10 @@ impl<'a> Generator<'a> {
 
     fn return_statement(&mut self, values: &[ExprId]) -> Result<()> {
         if let [single] = values
-            && matches!(self.node(*single), Expr::Call { .. } | Expr::MethodCall { .. })
+            && matches!(
+                self.node(*single),
+                Expr::Call { .. } | Expr::MethodCall { .. }
+            )
             && !self.f.scope.inside_tbc()
         {
             let value = self.expr(*single)?;
@@ -152,11 +200,12 @@ impl<'a> Generator<'a> {
             self.f.set_results(&last, MULTI);
             self.f.emit_return_many(first, MULTI);
         } else if values.len() == 1 {
-            let register = self.f.to_any_register(&mut last);
+            let register = self.f.place_any(&mut last);
             self.f.emit_return(register, 1);
         } else {
-            self.f.to_next_register(&mut last);
-            self.f.emit_return_many(first, self.f.free.saturating_sub(first));
+            self.f.place_next(&mut last);
+            self.f
+                .emit_return_many(first, self.f.free.saturating_sub(first));
         }
         Ok(())
     }
@@ -165,7 +214,10 @@ impl<'a> Generator<'a> {
 /// Whether code after the block can only be reached by a jump.
 fn ends_in_jump(block: &Block) -> bool {
     block.statements.last().is_some_and(|s| {
-        matches!(s.kind, StatementKind::Return(_) | StatementKind::Break | StatementKind::Goto(_))
+        matches!(
+            s.kind,
+            StatementKind::Return(_) | StatementKind::Break | StatementKind::Goto(_)
+        )
     })
 }
 
@@ -181,8 +233,14 @@ impl FunctionState<'_> {
     /// The call just emitted becomes a tail call.
     fn make_tail_call(&mut self, call: &Operand) {
         let Kind::Call(pc) = call.kind else { return };
-        let Some(i) = self.code.get(pc as usize).copied() else { return };
-        let count = if i.opcode() == Some(OpCode::CallMulti) { MULTI } else { i.b() };
+        let Some(i) = self.code.get(pc as usize).copied() else {
+            return;
+        };
+        let count = if i.opcode() == Some(OpCode::CallMulti) {
+            MULTI
+        } else {
+            i.b()
+        };
         let tail = Instruction::from_raw(OpCode::TailCall, 0, i.a(), count, 0);
         if self.is_main {
             self.modify(pc, |_| Instruction::from_raw(OpCode::KeepScope, 0, 0, 0, 0));

@@ -16,13 +16,29 @@ const BATCH: u32 = 50;
 
 impl Generator<'_> {
     /// `{ items }`; `prefix` is the name of what it gets bound to, if any.
-    pub(crate) fn table(&mut self, items: &[TableItem], prefix: &str, span: Span) -> Result<Operand> {
+    pub(crate) fn table(
+        &mut self,
+        items: &[TableItem],
+        prefix: &str,
+        span: Span,
+    ) -> Result<Operand> {
         let table = self.f.free;
-        let last_is_open = matches!(items.last(), Some(TableItem::Positional(e)) if self.is_multi(*e));
-        let n_items = items.iter().filter(|i| matches!(i, TableItem::Positional(_))).count();
+        let last_is_open =
+            matches!(items.last(), Some(TableItem::Positional(e)) if self.is_multi(*e));
+        let n_items = items
+            .iter()
+            .filter(|i| matches!(i, TableItem::Positional(_)))
+            .count();
         let size = |n: usize| n.min(usize::from(MULTI - 1)) as u16;
         let (n_array, n_fields) = (n_items - usize::from(last_is_open), items.len() - n_items);
-        self.f.emit_at(span, OpCode::NewTable, 0, reg(table), size(n_array), size(n_fields));
+        self.f.emit_at(
+            span,
+            OpCode::NewTable,
+            0,
+            reg(table),
+            size(n_array),
+            size(n_fields),
+        );
         self.f.here = span;
         self.f.reserve(1);
         let mut pending: u32 = 0;
@@ -31,14 +47,15 @@ impl Generator<'_> {
         for (i, item) in items.iter().enumerate() {
             match item {
                 TableItem::Positional(value) => {
-                    let mut value = self.bound(*value, || PathStep::TableItem(stored + pending + 1))?;
+                    let mut value =
+                        self.bound(*value, || PathStep::TableItem(stored + pending + 1))?;
                     if i + 1 == n_all && value.is_multi() {
                         self.f.set_results(&value, MULTI);
                         self.f.set_list(table, MULTI, stored);
                         pending = 0;
                         continue;
                     }
-                    self.f.to_next_register(&mut value);
+                    self.f.place_next(&mut value);
                     pending += 1;
                     if pending == BATCH {
                         self.f.set_list(table, BATCH as u16, stored);
@@ -51,8 +68,9 @@ impl Generator<'_> {
                     let ast = self.ast;
                     let mut object = Operand::new(Kind::Register(table));
                     let target = self.field(&mut object, *name);
-                    let mut value =
-                        self.bound(*value, || table_field(prefix, &format!(".{}", symbol_text(ast, *name))))?;
+                    let mut value = self.bound(*value, || {
+                        table_field(prefix, &format!(".{}", symbol_text(ast, *name)))
+                    })?;
                     self.f.store(&target, &mut value);
                     self.f.free = free;
                 }
@@ -62,7 +80,8 @@ impl Generator<'_> {
                     let key_id = *key;
                     let mut key = self.expr(key_id)?;
                     let target = self.f.indexed(table, &mut key);
-                    let mut value = self.bound(*value, || table_field(prefix, &key_text(ast, key_id)))?;
+                    let mut value =
+                        self.bound(*value, || table_field(prefix, &key_text(ast, key_id)))?;
                     self.f.store(&target, &mut value);
                     self.f.free = free;
                 }
@@ -78,7 +97,10 @@ impl Generator<'_> {
 
     /// Whether an expression as written can yield several values.
     pub(crate) fn is_multi(&self, id: ExprId) -> bool {
-        matches!(self.node(id), Expr::Call { .. } | Expr::MethodCall { .. } | Expr::Vararg)
+        matches!(
+            self.node(id),
+            Expr::Call { .. } | Expr::MethodCall { .. } | Expr::Vararg
+        )
     }
 }
 
@@ -93,7 +115,13 @@ impl FunctionState<'_> {
     /// Stores the items that stand above the table's register.
     fn set_list(&mut self, table: u16, n: u16, stored: u32) {
         let batch = stored / BATCH;
-        self.emit(OpCode::SetList, (batch >> 16) as u8, reg(table), n, batch as u16);
+        self.emit(
+            OpCode::SetList,
+            (batch >> 16) as u8,
+            reg(table),
+            n,
+            batch as u16,
+        );
         self.free = table.saturating_add(1);
     }
 }

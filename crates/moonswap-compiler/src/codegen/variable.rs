@@ -39,7 +39,11 @@ enum Declared {
 impl<'a> Generator<'a> {
     /// The function at a level of nesting, 0 being the main chunk.
     fn function_at(&mut self, level: usize) -> &mut FunctionState<'a> {
-        if level < self.outer.len() { &mut self.outer[level] } else { &mut self.f }
+        if level < self.outer.len() {
+            &mut self.outer[level]
+        } else {
+            &mut self.f
+        }
     }
 
     fn declared(&mut self, variable: Declared) -> Option<Variable> {
@@ -58,14 +62,22 @@ impl<'a> Generator<'a> {
                 Place::Cell(cell) => Operand::new(Kind::Cell(cell)),
                 Place::Constant(value) => Operand::from(value),
             };
-            return Some(Found { operand, kind: variable.kind });
+            return Some(Found {
+                operand,
+                kind: variable.kind,
+            });
         }
         if let Some(index) = self.f.upvalues.find_name(name) {
             let kind = self.f.upvalues.entries[index].description.kind;
-            return Some(Found { operand: Operand::new(Kind::Upvalue(index as u16)), kind });
+            return Some(Found {
+                operand: Operand::new(Kind::Upvalue(index as u16)),
+                kind,
+            });
         }
         let level = self.outer.len();
-        let outward = (0..level).rev().find_map(|l| Some(Declared::At(l, self.outer[l].scope.find(name)?)));
+        let outward = (0..level)
+            .rev()
+            .find_map(|l| Some(Declared::At(l, self.outer[l].scope.find(name)?)));
         let declared = match outward {
             Some(declared) => declared,
             None if name == self.env => Declared::Environment,
@@ -75,7 +87,10 @@ impl<'a> Generator<'a> {
         if let Some(variable) = self.declared(declared) {
             kind = variable.kind;
             if let Place::Constant(value) = variable.place {
-                return Some(Found { operand: Operand::from(value), kind });
+                return Some(Found {
+                    operand: Operand::from(value),
+                    kind,
+                });
             }
         }
         let operand = match self.reach(level, name, declared) {
@@ -102,7 +117,9 @@ impl<'a> Generator<'a> {
         };
         let known = self.function_at(level).upvalues.find_variable(&description);
         if let Some(index) = known
-            && self.function_at(level).upvalues.entries[index].symbol.is_some()
+            && self.function_at(level).upvalues.entries[index]
+                .symbol
+                .is_some()
         {
             return Reach::Upvalue(index as u16);
         }
@@ -120,7 +137,11 @@ impl<'a> Generator<'a> {
         };
         let here = self.f.here;
         let function = self.function_at(level);
-        let entry = UpvalueEntry { description, symbol: Some(name), capture };
+        let entry = UpvalueEntry {
+            description,
+            symbol: Some(name),
+            capture,
+        };
         let upvalues = &mut function.upvalues.entries;
         if let Some(index) = known {
             upvalues[index].symbol = Some(name);
@@ -169,14 +190,20 @@ impl<'a> Generator<'a> {
                 continue;
             }
             let description = entry.description.clone();
-            let Some((name, declared)) = self.find_described(level, &description) else { continue };
+            let Some((name, declared)) = self.find_described(level, &description) else {
+                continue;
+            };
             let capture = self.capture_from(level - 1, name, declared);
             self.f.upvalues.entries[index].capture = capture;
         }
     }
 
     /// The variable in scope that a description means, seen from `level`.
-    fn find_described(&mut self, level: usize, wanted: &UpvalueDescription) -> Option<(Symbol, Declared)> {
+    fn find_described(
+        &mut self,
+        level: usize,
+        wanted: &UpvalueDescription,
+    ) -> Option<(Symbol, Declared)> {
         let depth = usize::from(wanted.depth);
         if &*wanted.name == "_ENV" && depth == level + 1 {
             return Some((self.env, Declared::Environment));
@@ -187,7 +214,9 @@ impl<'a> Generator<'a> {
         let index = active.iter().rposition(|v| {
             v.declaration == wanted.declaration
                 && v.top_level == wanted.top_level
-                && v.name.and_then(|n| ast.symbols.get(n.0 as usize)).is_some_and(|s| **s == *wanted.name.as_bytes())
+                && v.name
+                    .and_then(|n| ast.symbols.get(n.0 as usize))
+                    .is_some_and(|s| **s == *wanted.name.as_bytes())
         })?;
         let variable = active[index];
         if matches!(variable.place, Place::Constant(_)) {
@@ -198,11 +227,20 @@ impl<'a> Generator<'a> {
 
     /// The cell of a top-level local, in code made for a patch.
     pub(crate) fn cell_of(&self, name: &Arc<str>, declaration: u32) -> Option<u32> {
-        self.options.cells?.get(&(Arc::clone(name), declaration)).copied()
+        self.options
+            .cells?
+            .get(&(Arc::clone(name), declaration))
+            .copied()
     }
 
     /// Declares a variable; the register, if it has one, is taken already.
-    pub(crate) fn declare(&mut self, name: Symbol, kind: VariableKind, place: Place, span: Span) -> Result<()> {
+    pub(crate) fn declare(
+        &mut self,
+        name: Symbol,
+        kind: VariableKind,
+        place: Place,
+        span: Span,
+    ) -> Result<()> {
         self.check_local_limit(span)?;
         let top_level = self.f.is_main && self.f.scope.blocks.len() == 1;
         let declaration = self.f.scope.count_declaration(name, top_level);
@@ -219,18 +257,39 @@ impl<'a> Generator<'a> {
             Place::Constant(_) | Place::Cell(_) => None,
         };
         let debug = register.map(|register| {
-            let local = LocalVariable { name: Arc::clone(&text), register, start_pc, end_pc: start_pc };
+            let local = LocalVariable {
+                name: Arc::clone(&text),
+                register,
+                start_pc,
+                end_pc: start_pc,
+            };
             self.f.locals.push(local);
             self.f.locals.len() as u32 - 1
         });
         let scope = top_level.then(|| {
-            let variable = ScopeVariable { name: text, declaration, kind, register, start_pc, end_pc: start_pc };
+            let variable = ScopeVariable {
+                name: text,
+                declaration,
+                kind,
+                register,
+                start_pc,
+                end_pc: start_pc,
+            };
             self.f.scope_variables.push(variable);
             self.f.scope_variables.len() as u32 - 1
         });
         let in_loop = self.f.scope.blocks.last().is_some_and(|b| b.in_loop);
         let name = Some(name);
-        self.f.scope.active.push(Variable { name, kind, place, declaration, top_level, in_loop, debug, scope });
+        self.f.scope.active.push(Variable {
+            name,
+            kind,
+            place,
+            declaration,
+            top_level,
+            in_loop,
+            debug,
+            scope,
+        });
         Ok(())
     }
 
@@ -239,7 +298,12 @@ impl<'a> Generator<'a> {
         self.check_local_limit(span)?;
         let start_pc = self.f.pc();
         let name = Arc::clone(&self.for_state);
-        self.f.locals.push(LocalVariable { name, register, start_pc, end_pc: start_pc });
+        self.f.locals.push(LocalVariable {
+            name,
+            register,
+            start_pc,
+            end_pc: start_pc,
+        });
         let debug = Some(self.f.locals.len() as u32 - 1);
         self.f.scope.active.push(Variable {
             name: None,
@@ -284,11 +348,11 @@ impl<'a> Generator<'a> {
             {
                 return Operand::new(Kind::IndexUpvalue { upvalue, constant });
             }
-            let table = self.f.to_any_register(object);
+            let table = self.f.place_any(object);
             return Operand::new(Kind::IndexField { table, constant });
         }
-        let table = self.f.to_any_register(object);
-        let key = self.f.to_any_register(&mut Operand::new(Kind::String(name)));
+        let table = self.f.place_any(object);
+        let key = self.f.place_any(&mut Operand::new(Kind::String(name)));
         Operand::new(Kind::Index { table, key })
     }
 
@@ -297,7 +361,10 @@ impl<'a> Generator<'a> {
         match self.find(name) {
             Some(found) if found.kind != VariableKind::Regular => {
                 let (_, span) = crate::codegen::near::following(self.source, offset, line);
-                let message = format!("attempt to assign to const variable '{}'", self.name_text(name));
+                let message = format!(
+                    "attempt to assign to const variable '{}'",
+                    self.name_text(name)
+                );
                 Err(self.error(span, message))
             }
             Some(_) | None => Ok(()),

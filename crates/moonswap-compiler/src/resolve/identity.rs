@@ -35,7 +35,10 @@ pub(crate) fn symbol_text(ast: &Ast, symbol: Symbol) -> String {
 /// in place of binding name and role.
 pub(crate) fn stable_step(ast: &Ast, function: FunctionIndex) -> Option<PathStep> {
     let id = ast.functions.get(function.0 as usize)?.stable_id?;
-    Some(PathStep::Field(Arc::from(format!("@{}", symbol_text(ast, id)))))
+    Some(PathStep::Field(Arc::from(format!(
+        "@{}",
+        symbol_text(ast, id)
+    ))))
 }
 
 /// A variable or field path as written: `a.b.c`, `a.b:m`, `a["x y"]`, `f()`.
@@ -82,7 +85,11 @@ pub(crate) fn key_text(ast: &Ast, key: ExprId) -> String {
             let identifier = !text.is_empty()
                 && !text.starts_with(|c: char| c.is_ascii_digit())
                 && text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_');
-            if identifier { format!(".{text}") } else { format!("[{text:?}]") }
+            if identifier {
+                format!(".{text}")
+            } else {
+                format!("[{text:?}]")
+            }
         }
         Some(Expr::Integer(i)) => format!("[{i}]"),
         Some(Expr::Float(f)) => format!("[{f:?}]"),

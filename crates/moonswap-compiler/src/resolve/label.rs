@@ -79,7 +79,9 @@ impl Labels {
             return Vec::new();
         }
         let recent = self.pending.split_off(first_goto);
-        let (taken, kept) = recent.into_iter().partition(|j: &PendingJump| j.name == name);
+        let (taken, kept) = recent
+            .into_iter()
+            .partition(|j: &PendingJump| j.name == name);
         self.pending.extend::<Vec<PendingJump>>(kept);
         taken
     }

@@ -55,7 +55,10 @@ impl Upvalues {
             symbol: None,
             capture: Capture::Vacant,
         };
-        Self { entries: layout.iter().map(entry).collect(), has_layout: true }
+        Self {
+            entries: layout.iter().map(entry).collect(),
+            has_layout: true,
+        }
     }
 
     /// The captured variable of that name, if it was met before: within one

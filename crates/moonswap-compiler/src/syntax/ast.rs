@@ -58,6 +58,8 @@ pub struct Function {
 pub struct Block {
     /// The statements, `return` last if there is one.
     pub statements: Vec<Statement>,
+    /// Span of the token in front of the block (`then`, `do`, `)` …).
+    pub start: Span,
     /// Span of the token that ends the block (`end`, `until`, `else`, EOF …).
     pub end: Span,
 }
@@ -178,15 +180,37 @@ pub enum StatementKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum BinaryOp {
-    Add, Sub, Mul, Mod, Pow, Div, IntDiv, BitAnd, BitOr, BitXor, ShiftLeft, ShiftRight,
-    Concat, Eq, NotEq, Lt, Le, Gt, Ge, And, Or,
+    Add,
+    Sub,
+    Mul,
+    Mod,
+    Pow,
+    Div,
+    IntDiv,
+    BitAnd,
+    BitOr,
+    BitXor,
+    ShiftLeft,
+    ShiftRight,
+    Concat,
+    Eq,
+    NotEq,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+    And,
+    Or,
 }
 
 /// Unary operators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum UnaryOp {
-    Negate, BitNot, Not, Length,
+    Negate,
+    BitNot,
+    Not,
+    Length,
 }
 
 /// An expression.

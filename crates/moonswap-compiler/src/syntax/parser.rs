@@ -55,6 +55,7 @@ fn parse_chunk(name: &[u8], source: &[u8], limits: ParseLimits) -> Parse<Ast> {
         token: Token::START,
         ahead: None,
         previous_end: 0,
+        previous: Span::default(),
         level: 0,
         max_levels: limits.levels.min(ParseLimits::MAX_LEVELS),
         in_vararg: true,
@@ -87,6 +88,8 @@ pub(super) struct Parser<'s> {
     ahead: Option<Token>,
     /// Offset behind the token in front of the current one.
     previous_end: u32,
+    /// The token in front of the current one.
+    previous: Span,
     level: u32,
     max_levels: u32,
     /// The function being parsed has `...`.
@@ -98,6 +101,7 @@ impl Parser<'_> {
     /// Goes to the next token.
     pub(super) fn advance(&mut self) -> Parse<()> {
         self.previous_end = self.token.span.end;
+        self.previous = self.token.span;
         self.token = match self.ahead.take() {
             Some(token) => token,
             None => self.lexer.next_token()?,
@@ -225,6 +229,7 @@ impl Parser<'_> {
 
     /// `block ::= {stat} [retstat]`, up to a token that ends a block.
     pub(super) fn block(&mut self) -> Parse<Block> {
+        let start = self.previous;
         let mut statements = Vec::new();
         loop {
             match self.token.kind {
@@ -243,6 +248,7 @@ impl Parser<'_> {
         }
         Ok(Block {
             statements,
+            start,
             end: self.token.span,
         })
     }

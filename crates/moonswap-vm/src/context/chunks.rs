@@ -55,7 +55,8 @@ impl Context<'_> {
         // SAFETY: CX2: nothing is collected before the closure is pushed.
         unsafe {
             if module {
-                vm.hot.remember_source(instance, source);
+                (*instance).source = source.map(Arc::from);
+                vm.hot.keep_module(instance);
             }
             let environment = vm.heap.new_closed_upvalue(Value::table(vm.globals));
             (*instance).environment = environment;

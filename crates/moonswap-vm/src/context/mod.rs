@@ -12,6 +12,7 @@
 
 mod arguments;
 mod chunks;
+mod hot;
 mod inspect;
 mod run;
 mod stack;

@@ -62,7 +62,7 @@ pub(super) unsafe fn current_prototype<'a>(f: Value) -> Option<&'a Prototype> {
             return None;
         }
         let version = (*(*f.as_closure()).slot).version;
-        Some(&**(&(*version).prototype))
+        Some((&(*version).prototype).as_ref())
     }
 }
 

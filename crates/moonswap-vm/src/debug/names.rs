@@ -180,12 +180,13 @@ unsafe fn is_collector(frame: Frame) -> bool {
 pub(super) unsafe fn embedder_name(f: Value) -> Option<&'static str> {
     // SAFETY: V1 a native value is live.
     unsafe {
-        if f.tag != tag::NATIVE || (&(*f.as_native()).name).is_empty() {
+        if f.tag != tag::NATIVE {
             return None;
         }
-        match (*f.as_native()).code {
-            NativeCode::Boxed(_) => Some((*f.as_native()).name),
-            NativeCode::Function(_) => None,
+        let native = &*f.as_native();
+        match native.code {
+            NativeCode::Boxed(_) if !native.name.is_empty() => Some(native.name),
+            NativeCode::Boxed(_) | NativeCode::Function(_) => None,
         }
     }
 }

@@ -113,11 +113,12 @@ pub(crate) fn traceback(vm: &Vm, co: Option<*mut Coroutine>, message: Option<&[u
     }
     out.extend_from_slice(b"stack traceback:");
     let shown = walk::levels(vm, co).count().saturating_sub(level);
+    // The reference counts the line that says so as one of the levels it skips.
     let skipped = if shown > FIRST + LAST + 1 { shown - FIRST - LAST } else { 0 };
     for (k, (frame, _)) in walk::levels(vm, co).skip(level).enumerate() {
         if skipped > 0 && k >= FIRST && k < FIRST + skipped {
             if k == FIRST {
-                out.extend_from_slice(format!("\n\t...\t(skipping {skipped} levels)").as_bytes());
+                out.extend_from_slice(format!("\n\t...\t(skipping {} levels)", skipped - 1).as_bytes());
             }
             continue;
         }

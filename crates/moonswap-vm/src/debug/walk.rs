@@ -12,7 +12,7 @@ use moonswap_bytecode::{OpCode, Prototype};
 
 use crate::frame::Frame;
 use crate::object::{Coroutine, CoroutineStatus};
-use crate::value::Value;
+use crate::value::{Value, tag};
 use crate::vm::Vm;
 
 /// Base of a coroutine's bottom frame, in slots.
@@ -23,8 +23,25 @@ const BOTTOM: usize = 2;
 pub(crate) struct Levels {
     next: Option<Frame>,
     callee: Option<Frame>,
-    /// Place of the bottom frame if that is no level.
-    hidden: *const Value,
+    /// Place of the bottom frame.
+    bottom: *const Value,
+    is_main: bool,
+}
+
+/// The frame itself or the first one below that is a level.
+unsafe fn visible(frame: Option<Frame>, bottom: *const Value, is_main: bool) -> Option<Frame> {
+    // SAFETY: F1.
+    unsafe {
+        let frame = frame?;
+        if std::ptr::eq(frame.base, bottom) {
+            return is_main.then_some(frame);
+        }
+        if matches!(frame.function().tag, tag::CLOSURE | tag::NATIVE) {
+            return Some(frame);
+        }
+        // What could not be called (`interp::call`) has a frame but is no level.
+        visible(frame.caller().map(|(below, _)| below), bottom, is_main)
+    }
 }
 
 /// Whether `co` is another coroutine than the running one.
@@ -39,7 +56,7 @@ pub(crate) fn levels(vm: &Vm, co: Option<*mut Coroutine>) -> Levels {
         let of = other(vm, co);
         let stack = (&(*of.unwrap_or(vm.current)).stack).as_ptr();
         let is_main = std::ptr::eq(of.unwrap_or(vm.current), vm.main);
-        let hidden = if is_main { std::ptr::null() } else { stack.add(BOTTOM) };
+        let bottom = stack.add(BOTTOM);
         let top = match of {
             None => Some(Frame { base: vm.base, pc: vm.pc }),
             Some(co) => {
@@ -52,8 +69,7 @@ pub(crate) fn levels(vm: &Vm, co: Option<*mut Coroutine>) -> Levels {
                 stands.then(|| Frame { base: stack.add((*co).base + 2).cast_mut(), pc })
             }
         };
-        let next = top.filter(|f| !std::ptr::eq(f.base, hidden));
-        Levels { next, callee: None, hidden }
+        Levels { next: visible(top, bottom, is_main), callee: None, bottom, is_main }
     }
 }
 
@@ -64,8 +80,7 @@ impl Iterator for Levels {
         let frame = self.next?;
         let callee = self.callee.replace(frame);
         // SAFETY: F1.
-        let below = unsafe { frame.caller() };
-        self.next = below.map(|(f, _)| f).filter(|f| !std::ptr::eq(f.base, self.hidden));
+        self.next = unsafe { visible(frame.caller().map(|(f, _)| f), self.bottom, self.is_main) };
         Some((frame, callee))
     }
 }
@@ -89,7 +104,7 @@ pub(crate) unsafe fn prototype<'a>(frame: Frame) -> Option<&'a Prototype> {
     // SAFETY: F2.
     unsafe {
         let version = frame.version();
-        if version.is_null() { None } else { Some(&**(&(*version).prototype)) }
+        if version.is_null() { None } else { Some((&(*version).prototype).as_ref()) }
     }
 }
 

@@ -337,7 +337,7 @@ impl Heap {
         }
     }
 
-    pub(super) fn finish_sweep(&mut self) {
+    pub(crate) fn finish_sweep(&mut self) {
         while self.phase == Phase::Sweep {
             self.sweep_some(usize::MAX);
         }

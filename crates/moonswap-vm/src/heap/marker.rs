@@ -260,6 +260,11 @@ impl Marker {
                     for &cell in &(*i).cells {
                         self.mark_nullable(cell);
                     }
+                    if let Some(registry) = &(*i).registry {
+                        for &slot in registry.values() {
+                            self.mark_nullable(slot);
+                        }
+                    }
                 }
                 Kind::String | Kind::Part | Kind::Free => {
                     debug_assert!(false, "gray {:?}", (*h).kind)

@@ -25,6 +25,7 @@ impl Roots for TestRoots {
     fn running(&self) -> *mut Coroutine {
         self.running.unwrap_or(ptr::null_mut())
     }
+    fn forget_dead(&self, _: &dyn Fn(*mut Header) -> bool) {}
 }
 
 fn heap() -> Heap {
@@ -75,6 +76,7 @@ fn new_coroutine(heap: &mut Heap, n: usize) -> *mut Coroutine {
         resumer: ptr::null_mut(),
         n_host_calls: 0,
         is_wrap: false,
+        started: false,
     }))
 }
 

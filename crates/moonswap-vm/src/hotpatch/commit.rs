@@ -1,5 +1,205 @@
-//! Commits.
+//! Applying patches: plan, prepare, commit.
+//!
+//! Invariants: HP1–HP3.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use moonswap_hotpatch::{Patch, Plan, Policy, Refused, Report, ReportedFunction, Times, plan};
+
+use super::HotError;
+use super::history::{Entry, InstanceChange};
+use super::manifest;
+use super::prepare::Prepared;
+use crate::loader;
+use crate::object::Instance;
 use crate::vm::Vm;
 
-/// Commits queued patches.
-pub(crate) fn drain_mailbox(_vm: &mut Vm) {}
+/// A plan with the instance (by serial) it was made for.
+pub(crate) type Planned = (u64, Plan);
+
+/// Plans a patch for every live instance of its chunk.
+pub(crate) unsafe fn plan_all(vm: &mut Vm, patch: &Patch, policy: &Policy) -> Result<Vec<Planned>, HotError> {
+    // SAFETY: HP2; instances are live.
+    unsafe {
+        let instances = vm.hot.instances_of(patch.chunk());
+        if instances.is_empty() {
+            return Err(HotError::NotLoaded(patch.chunk().to_string()));
+        }
+        let mut planned = Vec::with_capacity(instances.len());
+        for instance in instances {
+            let manifest = manifest::of(vm, instance);
+            planned.push(((*instance).serial, plan(&manifest, patch, policy)));
+        }
+        Ok(planned)
+    }
+}
+
+/// All refusals of all instances, without repetitions.
+pub(crate) fn refusals(planned: &[Planned]) -> Option<Refused> {
+    let mut all = Vec::new();
+    for (_, plan) in planned {
+        for refusal in &plan.refusals {
+            if !all.contains(refusal) {
+                all.push(refusal.clone());
+            }
+        }
+    }
+    if all.is_empty() { None } else { Some(Refused { refusals: all }) }
+}
+
+/// Plans and applies on the VM's thread.
+pub(crate) unsafe fn apply(vm: &mut Vm, patch: &Patch, policy: &Policy) -> Result<Report, HotError> {
+    // SAFETY: HP2.
+    unsafe {
+        let start = Instant::now();
+        let planned = plan_all(vm, patch, policy)?;
+        let times = Times { prepare: start.elapsed(), ..Times::default() };
+        apply_planned(vm, planned, policy, times)
+    }
+}
+
+/// Applies plans made for exactly the live instances and this generation.
+pub(crate) unsafe fn apply_planned(vm: &mut Vm, planned: Vec<Planned>, policy: &Policy, mut times: Times) -> Result<Report, HotError> {
+    // SAFETY: HP2.
+    unsafe {
+        if let Some(refused) = refusals(&planned) {
+            return Err(refused.into());
+        }
+        if vm.hot.busy {
+            return Err(HotError::Busy);
+        }
+        if policy.dry || planned.iter().all(|(_, plan)| plan.is_empty()) {
+            let report = report_of(vm, &planned, times, &[]);
+            return Ok(report);
+        }
+        let start = Instant::now();
+        vm.hot.busy = true;
+        let prepared = prepare_all(vm, planned);
+        vm.hot.busy = false;
+        let prepared = prepared?;
+        times.prepare += start.elapsed();
+        let start = Instant::now();
+        let report = commit(vm, prepared, policy, times, start);
+        Ok(report)
+    }
+}
+
+unsafe fn prepare_all(vm: &mut Vm, planned: Vec<Planned>) -> Result<Vec<Prepared>, HotError> {
+    // SAFETY: HP2; the collector is paused until the commit, since prepared
+    // objects are in no root.
+    unsafe {
+        let busy = vm.heap.set_busy(true);
+        let mut done: Vec<Prepared> = Vec::with_capacity(planned.len());
+        let mut failure = None;
+        for (serial, plan) in planned {
+            let Some(instance) = find(vm, serial) else { continue };
+            match Prepared::new(vm, instance, plan) {
+                Ok(prepared) => done.push(prepared),
+                Err(e) => {
+                    failure = Some(e);
+                    break;
+                }
+            }
+        }
+        if let Some(e) = failure {
+            for prepared in done.iter_mut().rev() {
+                prepared.restore_cells(vm);
+                prepared.withdraw();
+            }
+            vm.heap.set_busy(busy);
+            return Err(e);
+        }
+        vm.heap.set_busy(busy);
+        Ok(done)
+    }
+}
+
+unsafe fn find(vm: &Vm, serial: u64) -> Option<*mut Instance> {
+    // SAFETY: entries are live.
+    vm.hot.instances.borrow().iter().copied().find(|&i| unsafe { (*i).serial } == serial)
+}
+
+/// The stores. Nothing here can fail; allocation is only bookkeeping.
+unsafe fn commit(vm: &mut Vm, prepared: Vec<Prepared>, policy: &Policy, mut times: Times, start: Instant) -> Report {
+    // SAFETY: HP1, HP2.
+    unsafe {
+        for p in &prepared {
+            for change in &p.slots {
+                loader::install(vm, change.slot, change.after);
+            }
+        }
+        vm.hot.n_commits += 1;
+        vm.hot.last_patch += 1;
+        let mut overridden = Vec::new();
+        let mut changes = Vec::with_capacity(prepared.len());
+        let mut planned = Vec::with_capacity(prepared.len());
+        for p in prepared {
+            let instance = p.instance;
+            let before = std::mem::replace(&mut (*instance).prototype, Arc::clone(&p.plan.main));
+            let source = (*instance).source.replace(Arc::clone(&p.plan.source));
+            let registry = std::mem::replace(&mut (*instance).registry, Some(p.registry));
+            for &slot in (*instance).registry.iter().flat_map(|r| r.values()) {
+                vm.heap.barrier_object(instance.cast(), slot.cast());
+            }
+            overridden.extend(p.overridden);
+            changes.push(InstanceChange {
+                instance,
+                slots: p.slots,
+                cells: p.cells,
+                prototype: before,
+                source,
+                registry: registry.unwrap_or_default(),
+                names: p.old_names,
+            });
+            planned.push(((*instance).serial, p.plan));
+        }
+        times.pause = start.elapsed();
+        let report = report_of(vm, &planned, times, &overridden);
+        let entry = Entry {
+            id: report.id,
+            generation: report.generation,
+            chunk: report.chunk.clone(),
+            line: report.to_string(),
+            author: policy.author.clone(),
+            reason: policy.reason.clone(),
+            changes,
+        };
+        super::history::push(vm, entry);
+        report
+    }
+}
+
+fn report_of(vm: &Vm, planned: &[Planned], times: Times, overridden: &[String]) -> Report {
+    let mut functions = Vec::new();
+    let mut warnings = Vec::new();
+    let mut not_run = Vec::new();
+    let mut unchanged = 0;
+    let mut chunk: Arc<str> = Arc::from("");
+    for (i, (_, plan)) in planned.iter().enumerate() {
+        for warning in &plan.warnings {
+            if !warnings.contains(warning) {
+                warnings.push(warning.clone());
+            }
+        }
+        if i > 0 {
+            continue;
+        }
+        chunk = plan.chunk.strip_prefix(['@', '=']).unwrap_or(&plan.chunk).into();
+        unchanged = plan.n_unchanged;
+        not_run.clone_from(&plan.not_run);
+        functions.extend(plan.touched().map(|c| ReportedFunction {
+            id: c.name.clone(),
+            class: c.class,
+            old: c.old_version,
+            new: c.new_version(),
+        }));
+    }
+    if planned.len() > 1 {
+        warnings.push(format!("{} live instances of the chunk were patched", planned.len()));
+    }
+    for field in overridden {
+        warnings.push(format!("{field} was overridden at run time and left alone"));
+    }
+    Report { id: vm.hot.last_patch, generation: vm.hot.generation(), chunk, functions, unchanged, warnings, not_run, times }
+}

@@ -2,17 +2,27 @@
 //!
 //! The protocol, in order; everything that can fail comes before the first
 //! store:
-//! 1. a *manifest* of the chunk's instances is made (`manifest`): plain data;
+//! 1. a *manifest* of each live instance of the chunk is made (`manifest`);
 //! 2. the patch is planned against it (crate `moonswap-hotpatch`), off the VM's
-//!    thread if need be; refusals end it;
-//! 3. new versions are loaded into the heap (`prepare`), the delta chunk runs
-//!    protected;
+//!    thread if it was submitted from another one; refusals end it;
+//! 3. new versions are loaded into the heap and delta chunks run protected
+//!    (`prepare`);
 //! 4. `commit` rewrites the slots: plain stores that cannot fail, at a safe
-//!    point; the previous versions go to the history.
+//!    point; the versions replaced go to the `history`.
 //!
 //! Running activations keep their pinned version (`frame.rs`).
+//!
+//! Invariants: HP1 only `commit::Prepared::commit` and rollback install versions
+//! into slots that code can reach; HP2 they run at a safe point of the VM's
+//! thread; HP3 versions and slots in the history are marked by the collector.
 
 pub(crate) mod commit;
+mod error;
+pub(crate) mod history;
+pub(crate) mod inspect;
+pub(crate) mod mailbox;
+pub(crate) mod manifest;
+mod prepare;
 pub(crate) mod scope;
 
 use std::cell::RefCell;
@@ -21,7 +31,11 @@ use std::sync::Arc;
 
 use crate::heap::Marker;
 use crate::object::{Header, Instance};
-use crate::safepoint::PollHandle;
+
+pub use error::HotError;
+pub use history::HistoryEntry;
+pub use inspect::{StaleFrame, VersionInfo};
+pub use mailbox::{Patcher, Ticket};
 
 /// What a VM knows about its chunks and patches.
 #[derive(Default)]
@@ -31,49 +45,58 @@ pub(crate) struct HotState {
     pub(crate) instances: RefCell<Vec<*mut Instance>>,
     /// The newest instance of each module, kept alive.
     pub(crate) modules: HashMap<Arc<str>, *mut Instance>,
-    pub(crate) generation: u64,
+    /// Serial of the newest instance.
+    pub(crate) last_serial: u64,
+    /// One more with each commit; 1 before the first.
+    pub(crate) n_commits: u64,
+    /// Number of the last patch.
+    pub(crate) last_patch: u64,
+    pub(crate) history: history::History,
+    pub(crate) mailbox: Arc<mailbox::Mailbox>,
+    /// Natives calling back that must not see a commit (`sort`, `gsub` …).
+    pub(crate) n_blocking: u32,
+    /// A commit waits for that count to become 0.
+    pub(crate) is_held: bool,
+    /// A patch is being prepared: others wait.
+    pub(crate) busy: bool,
 }
 
 impl HotState {
+    /// The VM's generation.
+    pub(crate) fn generation(&self) -> u64 {
+        self.n_commits + 1
+    }
+
     /// A new instance was loaded.
     pub(crate) fn register(&mut self, instance: *mut Instance) {
         self.instances.get_mut().push(instance);
     }
 
-    /// Source text of a module, for plans that need the old text.
-    pub(crate) unsafe fn remember_source(&mut self, instance: *mut Instance, _source: Option<&[u8]>) {
-        // SAFETY: live instance.
+    /// Keeps a module's instance alive for patches, in place of an older one.
+    pub(crate) unsafe fn keep_module(&mut self, instance: *mut Instance) {
+        // SAFETY: live instance; it is reached from the caller's stack until
+        // the next safe point, and from here afterwards.
         unsafe { self.modules.insert(Arc::clone(&(*instance).chunk), instance) };
     }
 
+    /// Live instances of a chunk, oldest first.
+    pub(crate) fn instances_of(&self, chunk: &str) -> Vec<*mut Instance> {
+        // SAFETY: entries are live (dead ones are dropped when found dead).
+        self.instances.borrow().iter().copied().filter(|&i| unsafe { &*(*i).chunk == chunk }).collect()
+    }
+
     pub(crate) unsafe fn mark(&self, marker: &mut Marker) {
-        // SAFETY: modules are live.
+        // SAFETY: modules and history entries are live (HP3).
         unsafe {
             for &instance in self.modules.values() {
                 marker.mark_object(instance.cast());
             }
+            self.history.mark(marker);
         }
     }
 
     /// Drops instances the collector found dead.
     pub(crate) fn forget_dead(&self, is_live: &dyn Fn(*mut Header) -> bool) {
         self.instances.borrow_mut().retain(|&i| is_live(i.cast()));
-    }
-
-    pub(crate) fn patcher(&self, poll: &Arc<PollHandle>) -> Patcher {
-        Patcher { poll: Arc::clone(poll) }
-    }
-}
-
-/// Submits patches from any thread.
-#[derive(Clone, Debug)]
-pub struct Patcher {
-    poll: Arc<PollHandle>,
-}
-
-impl Patcher {
-    /// Wakes the VM.
-    pub fn wake(&self) {
-        self.poll.request();
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::coroutine;
-use crate::frame;
+use crate::frame::{self, Frame};
 use crate::object::{Coroutine, Instance, Upvalue};
 use crate::value::Value;
 use crate::vm::Vm;
@@ -26,18 +26,20 @@ pub(crate) unsafe fn cell_index(instance: *mut Instance, name: &Arc<str>, declar
 }
 
 /// Records the top-level locals alive at `pc` of the main chunk's frame `base`
-/// on the current coroutine's stack. `all`: also those nobody captured, if the
-/// instance keeps them.
-pub(crate) unsafe fn record(vm: &mut Vm, base: *mut Value, pc: *const u64, ending: bool) {
+/// on the current coroutine's stack, as it ends: all of them for modules, the
+/// captured ones for `load`ed strings.
+pub(crate) unsafe fn record(vm: &mut Vm, base: *mut Value, pc: *const u64) {
     // SAFETY: a Lua frame of a main chunk (F1, F2).
     unsafe {
         let version = frame::version_of(base);
-        let instance = (*(*version).slot).instance;
-        if ending {
+        let slot = (*version).slot;
+        let instance = (*slot).instance;
+        if std::ptr::eq((*instance).main, slot) {
+            // Delta chunks have a slot of their own and do not count.
             (*instance).n_runs += 1;
         }
         let co = vm.current;
-        record_frame(vm, co, instance, base, pc, !ending || (*instance).keep_all);
+        record_frame(vm, co, instance, base, pc, (*instance).keep_all);
     }
 }
 
@@ -65,6 +67,33 @@ pub(crate) unsafe fn record_frame(vm: &mut Vm, co: *mut Coroutine, instance: *mu
             let i = cell_index(instance, &variable.name, variable.declaration);
             (&mut (*instance).cells)[i] = cell;
             vm.heap.barrier_object(instance.cast(), cell.cast());
+        }
+    }
+}
+
+/// Opens the cells of top-level locals of a main chunk that is running now, on
+/// the current coroutine or one that waits for it. Answers whether it runs.
+pub(crate) unsafe fn open_running(vm: &mut Vm, instance: *mut Instance) -> bool {
+    // SAFETY: VM3, F1; waiting coroutines stand in resume (C2).
+    unsafe {
+        let mut found = false;
+        let mut co = vm.current;
+        let mut frame = Some(Frame { base: vm.base, pc: vm.pc });
+        loop {
+            while let Some(here) = frame {
+                let version = here.version();
+                if !version.is_null() && !here.pc.is_null() && std::ptr::eq((*version).slot, (*instance).main) {
+                    found = true;
+                    record_frame(vm, co, instance, here.base, here.pc, true);
+                }
+                frame = here.caller().map(|(below, _)| below);
+            }
+            co = (*co).resumer;
+            if co.is_null() {
+                return found;
+            }
+            let base = (&mut (*co).stack).as_mut_ptr().add((*co).base + 2);
+            frame = Some(Frame { base, pc: std::ptr::null() });
         }
     }
 }

@@ -4,7 +4,7 @@
 //! number for "enough arguments and no varargs" and one address for stack room;
 //! the fast return tests one result count. All else is out of line.
 
-use moonswap_bytecode::{Instruction, MULTI};
+use moonswap_bytecode::{Instruction, MULTI, OpCode};
 
 use super::operand::{a, b, c, ra, x};
 use super::{Next, advance};
@@ -97,12 +97,13 @@ unsafe fn call_object(vm: &mut Vm, ret: *const u64, f: *mut Value, n: usize) -> 
             }
             let handler = meta::of(vm, *f, Event::Call);
             if handler.is_nil() {
+                let at = vm.index_of(f);
                 let _ = meta::raise_call(vm, f);
-                return throw(vm);
+                return refuse(vm, ret, at);
             }
             let at = vm.index_of(f);
             if vm.ensure_stack(f.add(2), n + 8).is_err() {
-                return throw(vm);
+                return refuse(vm, ret, at);
             }
             f = vm.stack_base.add(at);
             for i in (0..n).rev() {
@@ -113,7 +114,28 @@ unsafe fn call_object(vm: &mut Vm, ret: *const u64, f: *mut Value, n: usize) -> 
             n += 1;
             vm.top = f.add(2 + n);
         }
+        let at = vm.index_of(f);
         let _ = vm.raise_located("'__call' chain too long");
+        refuse(vm, ret, at)
+    }
+}
+
+/// Raises `vm.error` because the function in slot `at` could not be entered. If
+/// it was to return into a boundary it gets a native's frame, as the error has
+/// to be taken there and not by what stands below.
+#[cold]
+#[inline(never)]
+unsafe fn refuse(vm: &mut Vm, ret: *const u64, at: usize) -> Next {
+    // SAFETY: as precall: two slots of room; F1: the link is complete.
+    unsafe {
+        let op = Instruction::from_bits(*ret).opcode();
+        if op.is_some_and(|op| op.is_internal() && op != OpCode::FinishMeta && op != OpCode::FinishClose) {
+            let f = vm.stack_base.add(at);
+            set_word(f.add(1), ret as u64, u64::from(tag::LINK));
+            vm.base = f.add(2);
+            vm.pc = std::ptr::null();
+            vm.top = vm.base;
+        }
         throw(vm)
     }
 }
@@ -127,7 +149,7 @@ unsafe fn enter_lua(vm: &mut Vm, ret: u64, flags: u64, f: *mut Value, n: usize) 
         let frame = (*slot).frame_bytes as usize / size_of::<Value>();
         let at = vm.index_of(f);
         if vm.ensure_stack(f.add(2), n + np + frame + 4).is_err() {
-            return throw(vm);
+            return refuse(vm, ret as *const u64, at);
         }
         let f = vm.stack_base.add(at);
         let args = f.add(2);
@@ -157,7 +179,7 @@ unsafe fn enter_native(vm: &mut Vm, ret: u64, f: *mut Value, n: usize) -> Next {
     unsafe {
         let at = vm.index_of(f);
         if vm.ensure_stack(f.add(2), n + 40).is_err() {
-            return throw(vm);
+            return refuse(vm, ret as *const u64, at);
         }
         let f = vm.stack_base.add(at);
         set_word(f.add(1), ret, u64::from(tag::LINK));
@@ -440,7 +462,7 @@ unsafe fn enter_tail(vm: &mut Vm, ret: u64, dst: *mut Value, n: usize, original:
 }
 
 /// Tail call of something that is no Lua function: resolve `__call`, then call
-/// natives in place of the frame.
+/// natives above the frame.
 #[inline(never)]
 unsafe fn tail_other(vm: &mut Vm, pc: *const u64, base: *mut Value, f: *mut Value, n: usize) -> Next {
     // SAFETY: as tail_call.
@@ -474,16 +496,20 @@ unsafe fn tail_other(vm: &mut Vm, pc: *const u64, base: *mut Value, f: *mut Valu
         let original = if (*link).tag == tag::VARARG_LINK { base.byte_sub((*link).payload as usize) } else { base };
         let ret = (*original.sub(1)).payload;
         if (*f).tag == tag::NATIVE {
-            // A native sees its caller's position only through the stack, so it
-            // is called from this frame and returned from by FINTAIL-like code:
-            // move it down first, as a Lua callee would be.
-            let dst = original.sub(2);
-            copy(dst, f);
-            for i in 0..n {
-                copy(original.add(i), f.add(2 + i));
+            // It is called above this frame, which messages name and point
+            // to; FINMETA then returns its results.
+            let at = vm.index_of(f);
+            if vm.ensure_stack(f.add(3), n + 8).is_err() {
+                return throw(vm);
             }
-            let _ = pc;
-            return enter_native(vm, ret, dst, n);
+            let f = vm.stack_base.add(at);
+            for i in (0..n).rev() {
+                copy(f.add(3 + i), f.add(2 + i));
+            }
+            copy(f.add(1), f);
+            set_word(f, pc as u64, continuation_word(f.add(1).offset_from(vm.base) as usize, 0));
+            vm.top = f.add(3 + n);
+            return enter_native(vm, return_into(&frame::STUB_TAIL) as u64, f.add(1), n);
         }
         let dst = original.sub(2);
         copy(dst, f);
@@ -491,6 +517,23 @@ unsafe fn tail_other(vm: &mut Vm, pc: *const u64, base: *mut Value, f: *mut Valu
             copy(original.add(i), f.add(2 + i));
         }
         enter_tail(vm, ret, dst, n, original)
+    }
+}
+
+/// A native in tail position returned (results from `f` to top): return them
+/// from the frame at `base`.
+pub(super) unsafe fn finish_tail(base: *mut Value, vm: *mut Vm, f: *mut Value) -> Next {
+    // SAFETY: layout of FINMETA; F1.
+    unsafe {
+        let vm = &mut *vm;
+        let n = vm.top.offset_from(f) as usize;
+        let link = base.sub(1);
+        let original = if (*link).tag == tag::VARARG_LINK { base.byte_sub((*link).payload as usize) } else { base };
+        let ret = (*original.sub(1)).payload as *const u64;
+        let dst = original.sub(2);
+        let call = ret.sub(1);
+        place_results(vm, dst, f, n, c(call));
+        Next { pc: ret, base: dst.byte_sub(a(call)) }
     }
 }
 

@@ -140,7 +140,7 @@ pub(super) unsafe fn keep_scope(pc: *const u64, base: *mut Value, vm: *mut Vm) -
     // SAFETY: I1, F2.
     unsafe {
         let vm = &mut *vm;
-        crate::hotpatch::scope::record(vm, base, pc, true);
+        crate::hotpatch::scope::record(vm, base, pc);
         advance(pc, base)
     }
 }

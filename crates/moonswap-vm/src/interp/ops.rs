@@ -151,6 +151,7 @@ unsafe fn finish_meta(f: *mut Value, vm: *mut Vm) -> Next {
             }
             OpCode::SetTabUp | OpCode::SetTable | OpCode::SetIndex | OpCode::SetField => advance(pc, base),
             OpCode::Concat => concat::finish(pc, base, vm, f),
+            OpCode::TailCall => call::finish_tail(base, vm, f),
             OpCode::GetTabUp | OpCode::GetTable | OpCode::GetIndex | OpCode::GetField | OpCode::SelfField
             | OpCode::Add | OpCode::Sub | OpCode::Mul | OpCode::Mod | OpCode::Pow | OpCode::Div | OpCode::IntDiv
             | OpCode::BitAnd | OpCode::BitOr | OpCode::BitXor | OpCode::ShiftLeft | OpCode::ShiftRight
@@ -165,7 +166,7 @@ unsafe fn finish_meta(f: *mut Value, vm: *mut Vm) -> Next {
             | OpCode::LoadFalse | OpCode::LoadTrue | OpCode::LoadFalseSkip | OpCode::GetUpvalue | OpCode::SetUpvalue
             | OpCode::GetCell | OpCode::SetCell | OpCode::NewTable | OpCode::SetList | OpCode::Not | OpCode::Jump
             | OpCode::JumpBack | OpCode::JumpIf | OpCode::JumpIfNot | OpCode::JumpIfSet | OpCode::JumpIfNotSet
-            | OpCode::Call | OpCode::CallMulti | OpCode::TailCall | OpCode::Return | OpCode::Return0
+            | OpCode::Call | OpCode::CallMulti | OpCode::Return | OpCode::Return0
             | OpCode::Return1 | OpCode::Vararg | OpCode::Closure | OpCode::Close | OpCode::ToBeClosed
             | OpCode::KeepScope | OpCode::ForPrep | OpCode::ForLoop | OpCode::TForPrep | OpCode::TForCall
             | OpCode::TForLoop | OpCode::Halt | OpCode::FinishMeta | OpCode::FinishPcall | OpCode::FinishXpcall

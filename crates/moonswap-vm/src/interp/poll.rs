@@ -26,11 +26,14 @@ pub(super) unsafe fn poll(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next
         if crate::host::check_limits(vm).is_err() {
             return throw(vm);
         }
-        crate::hotpatch::commit::drain_mailbox(vm);
         if vm.stress.move_stack || vm.stress.verify_every > 0 {
             stress(vm);
         }
+        crate::hotpatch::mailbox::drain(vm, false);
         collect_if_due(vm);
+        if vm.safe_point_hook.is_some() {
+            run_hook(vm);
+        }
         Next { pc, base: vm.base }
     }
 }
@@ -65,5 +68,23 @@ pub(crate) unsafe fn collect_if_due(vm: &mut Vm) {
             (*std::ptr::addr_of_mut!(vm.heap)).step(&*roots);
         }
         crate::host::run_finalizers(vm, 8);
+    }
+}
+
+/// Lets the host's hook see this safe point, and asks for the next one.
+#[cold]
+unsafe fn run_hook(vm: &mut Vm) {
+    // SAFETY: P1: above the frame's registers nothing is alive.
+    unsafe {
+        let Some(mut hook) = vm.safe_point_hook.take() else { return };
+        let saved = vm.index_of(vm.top);
+        vm.top = crate::frame::frame_top(vm.base);
+        let at = vm.index_of(vm.top);
+        hook(&mut crate::context::Context::of_frame(vm, at, 0));
+        vm.top = vm.stack_base.add(saved);
+        if vm.safe_point_hook.is_none() {
+            vm.safe_point_hook = Some(hook);
+        }
+        vm.poll.request();
     }
 }

@@ -1,0 +1,88 @@
+//! Hot patching from natives and embedders.
+//!
+//! Invariants: CX1–CX3; HP2: a native's call is a safe point, for all its
+//! values are on the stack.
+
+use moonswap_hotpatch::{Patch, Plan, Policy, Report};
+
+use super::{Context, View};
+use crate::hotpatch::{HistoryEntry, HotError, StaleFrame, VersionInfo, commit, history, inspect};
+use crate::value::tag;
+
+impl Context<'_> {
+    /// Plans a patch against the newest live instance of its chunk; changes
+    /// nothing.
+    pub fn hot_plan(&mut self, patch: &Patch, policy: &Policy) -> Result<Plan, HotError> {
+        // SAFETY: HP2.
+        let planned = unsafe { commit::plan_all(self.vm(), patch, policy)? };
+        planned.into_iter().next_back().map(|(_, plan)| plan).ok_or_else(|| HotError::NotLoaded(patch.chunk().to_string()))
+    }
+
+    /// Plans and applies a patch to all live instances of its chunk, or does
+    /// nothing and says why.
+    pub fn hot_apply(&mut self, patch: &Patch, policy: &Policy) -> Result<Report, HotError> {
+        // SAFETY: HP2.
+        unsafe { commit::apply(self.vm(), patch, policy) }
+    }
+
+    /// Restores the code from before patch `id` (`None`: the newest one).
+    pub fn hot_rollback(&mut self, id: Option<u64>) -> Result<Report, HotError> {
+        // SAFETY: HP2.
+        unsafe { history::rollback(self.vm(), id) }
+    }
+
+    /// Version of the Lua function at index `i`, from 1.
+    pub fn hot_version(&self, i: usize) -> Option<u32> {
+        let v = self.value(i);
+        // SAFETY: CX2.
+        (v.tag == tag::CLOSURE).then(|| unsafe { (*(*v.as_closure()).slot).version_number })
+    }
+
+    /// Versions of all functions of a chunk (`None`: of all).
+    pub fn hot_versions(&mut self, chunk: Option<&str>) -> Vec<VersionInfo> {
+        // SAFETY: HP2.
+        unsafe { inspect::versions(self.vm(), chunk) }
+    }
+
+    /// Activations that run an older version of their function.
+    pub fn hot_frames(&mut self, chunk: Option<&str>) -> Vec<StaleFrame> {
+        // SAFETY: HP2.
+        unsafe { inspect::stale_frames(self.vm(), chunk) }
+    }
+
+    /// Patches that can be rolled back, oldest first.
+    pub fn hot_history(&self) -> Vec<HistoryEntry> {
+        history::list(self.vm())
+    }
+
+    /// Names of all chunks with live instances, as given to `load`.
+    pub fn hot_chunks(&self) -> Vec<String> {
+        // SAFETY: instances are live.
+        let mut names: Vec<String> =
+            self.vm().hot.instances.borrow().iter().map(|&i| unsafe { (*i).chunk.to_string() }).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// The VM's generation: 1, and one more with each commit.
+    pub fn hot_generation(&self) -> u64 {
+        self.vm().hot.generation()
+    }
+
+    /// Works off submitted patches now, as a host's poll does.
+    pub fn hot_poll(&mut self) {
+        crate::hotpatch::mailbox::drain(self.vm(), true);
+    }
+
+    /// Lets commits happen while the native function on top of the stack calls
+    /// back into Lua (for `require` and the like; not for `sort`).
+    pub fn mark_transparent(&self) {
+        if let View::Function(f) = self.at(self.height().saturating_sub(1)) {
+            if f.0.tag == tag::NATIVE {
+                // SAFETY: CX2.
+                unsafe { (*f.0.as_native()).header.flags |= crate::object::Native::TRANSPARENT };
+            }
+        }
+    }
+}

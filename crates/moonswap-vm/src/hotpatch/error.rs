@@ -1,0 +1,49 @@
+//! Why a patch was not applied.
+
+use moonswap_compiler::CompileError;
+use moonswap_hotpatch::Refused;
+
+/// Why a patch was not applied. Nothing has changed in any of these cases.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum HotError {
+    /// The new source does not compile.
+    #[error("{0}")]
+    Compile(#[from] CompileError),
+    /// The plan was refused; every reason is listed.
+    #[error("{0}")]
+    Refused(#[from] Refused),
+    /// A new initialiser or definition raised an error; the message.
+    #[error("error in the patch's initialisers: {0}")]
+    Delta(String),
+    /// No live instance of the chunk; the name.
+    #[error("no chunk named '{0}' is loaded")]
+    NotLoaded(String),
+    /// The patch is not in the history (any more); its number.
+    #[error("patch {0} is not in the history")]
+    UnknownPatch(u64),
+    /// Another patch is being prepared by the code that asks.
+    #[error("a patch is being prepared already")]
+    Busy,
+    /// The VM did not reach a safe point within the time given.
+    #[error("the VM reached no safe point in time; the patch was withdrawn")]
+    TimedOut,
+    /// The VM is gone.
+    #[error("the VM no longer exists")]
+    Gone,
+}
+
+impl HotError {
+    /// Stable word for the kind, as in audit records.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Compile(_) => "compile",
+            Self::Refused(_) => "refused",
+            Self::Delta(_) => "delta",
+            Self::NotLoaded(_) => "not-loaded",
+            Self::UnknownPatch(_) => "unknown-patch",
+            Self::Busy => "busy",
+            Self::TimedOut => "timed-out",
+            Self::Gone => "gone",
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! History and rollback.
+//!
+//! Invariants: HP1–HP3. The history is bounded; entries that fall out of it let
+//! go of the versions they kept.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use moonswap_bytecode::Prototype;
+use moonswap_hotpatch::{ChangeClass, Report, ReportedFunction, Times};
+
+use super::HotError;
+use super::prepare::{CellChange, SlotChange};
+use crate::heap::Marker;
+use crate::loader;
+use crate::object::{Instance, SlotRegistry};
+use crate::value::store;
+use crate::vm::Vm;
+
+/// Patches kept for rollback.
+const DEPTH: usize = 16;
+
+/// What one patch did to one instance: enough to undo it.
+pub(crate) struct InstanceChange {
+    pub(crate) instance: *mut Instance,
+    pub(crate) slots: Vec<SlotChange>,
+    pub(crate) cells: Vec<CellChange>,
+    pub(crate) prototype: Arc<Prototype>,
+    pub(crate) source: Option<Arc<[u8]>>,
+    pub(crate) registry: SlotRegistry,
+    pub(crate) names: Vec<(Arc<str>, u32)>,
+}
+
+/// One committed patch.
+pub(crate) struct Entry {
+    pub(crate) id: u64,
+    pub(crate) generation: u64,
+    pub(crate) chunk: Arc<str>,
+    pub(crate) line: String,
+    pub(crate) author: Option<String>,
+    pub(crate) reason: Option<String>,
+    pub(crate) changes: Vec<InstanceChange>,
+}
+
+/// Committed patches, oldest first.
+#[derive(Default)]
+pub(crate) struct History {
+    pub(crate) entries: VecDeque<Entry>,
+}
+
+impl History {
+    pub(crate) unsafe fn mark(&self, marker: &mut Marker) {
+        // SAFETY: HP3.
+        unsafe {
+            for change in self.entries.iter().flat_map(|e| &e.changes) {
+                marker.mark_object(change.instance.cast());
+                for slot in &change.slots {
+                    marker.mark_object(slot.slot.cast());
+                    marker.mark_object(slot.before.cast());
+                    marker.mark_object(slot.after.cast());
+                }
+                for &slot in change.registry.values() {
+                    marker.mark_object(slot.cast());
+                }
+                for cell in &change.cells {
+                    marker.mark_object(cell.cell.cast());
+                    marker.mark_value(cell.before);
+                    marker.mark_value(cell.after);
+                }
+            }
+        }
+    }
+}
+
+/// One line of the history.
+#[derive(Clone, Debug)]
+pub struct HistoryEntry {
+    /// Number of the patch, for rollback to before it.
+    pub id: u64,
+    /// The VM's generation after it.
+    pub generation: u64,
+    /// Chunk as shown to people.
+    pub chunk: Arc<str>,
+    /// The report's one line.
+    pub line: String,
+    /// Who.
+    pub author: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// Appends a patch. Roots are rescanned at the end of a collector's cycle, so
+/// what the entry holds needs no barrier.
+pub(crate) fn push(vm: &mut Vm, entry: Entry) {
+    let history = &mut vm.hot.history.entries;
+    history.push_back(entry);
+    while history.len() > DEPTH {
+        history.pop_front();
+    }
+}
+
+/// The committed patches that can be rolled back, oldest first.
+pub(crate) fn list(vm: &Vm) -> Vec<HistoryEntry> {
+    vm.hot
+        .history
+        .entries
+        .iter()
+        .map(|e| HistoryEntry {
+            id: e.id,
+            generation: e.generation,
+            chunk: e.chunk.clone(),
+            line: e.line.clone(),
+            author: e.author.clone(),
+            reason: e.reason.clone(),
+        })
+        .collect()
+}
+
+/// Restores the code from before patch `id` (`None`: the newest), undoing all
+/// later ones as well, in one commit. Configuration constants and new locals
+/// that the patches set get their old values back unless they were changed
+/// since. The rollback itself leaves the history shorter.
+pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, HotError> {
+    // SAFETY: HP1, HP2.
+    unsafe {
+        let start = Instant::now();
+        if vm.hot.busy {
+            return Err(HotError::Busy);
+        }
+        let id = match id {
+            Some(id) => id,
+            None => vm.hot.history.entries.back().map(|e| e.id).ok_or(HotError::UnknownPatch(0))?,
+        };
+        if !vm.hot.history.entries.iter().any(|e| e.id == id) {
+            return Err(HotError::UnknownPatch(id));
+        }
+        let mut functions: Vec<ReportedFunction> = Vec::new();
+        let mut chunk: Arc<str> = Arc::from("");
+        while let Some(entry) = vm.hot.history.entries.pop_back() {
+            let last = entry.id == id;
+            chunk = entry.chunk.clone();
+            for change in entry.changes.into_iter().rev() {
+                undo(vm, change, &mut functions);
+            }
+            if last {
+                break;
+            }
+        }
+        vm.hot.n_commits += 1;
+        vm.hot.last_patch += 1;
+        let times = Times { pause: start.elapsed(), ..Times::default() };
+        Ok(Report {
+            id: vm.hot.last_patch,
+            generation: vm.hot.generation(),
+            chunk,
+            functions,
+            unchanged: 0,
+            warnings: vec![format!("rolled back to before patch {id}")],
+            not_run: Vec::new(),
+            times,
+        })
+    }
+}
+
+unsafe fn undo(vm: &mut Vm, change: InstanceChange, functions: &mut Vec<ReportedFunction>) {
+    // SAFETY: HP1–HP3: all of it is live, the history kept it.
+    unsafe {
+        let instance = change.instance;
+        for s in change.slots {
+            let now = (*s.slot).version_number;
+            loader::install(vm, s.slot, s.before);
+            let name = path_of(&(*s.before).prototype);
+            match functions.iter_mut().find(|f| f.id == name) {
+                Some(f) => f.new = Some((*s.before).number),
+                None => functions.push(ReportedFunction {
+                    id: name,
+                    class: ChangeClass::Swapped,
+                    old: Some(now),
+                    new: Some((*s.before).number),
+                }),
+            }
+        }
+        for c in change.cells {
+            let value = *(*c.cell).value;
+            if value.tag == c.after.tag && (value.payload == c.after.payload || value.raw_equal(c.after)) {
+                store((*c.cell).value, c.before);
+                vm.heap.barrier(c.cell.cast(), c.before);
+            }
+        }
+        (*instance).prototype = change.prototype;
+        (*instance).source = change.source;
+        (*instance).registry = if change.registry.is_empty() { None } else { Some(change.registry) };
+        for &slot in (*instance).registry.iter().flat_map(|r| r.values()) {
+            vm.heap.barrier_object(instance.cast(), slot.cast());
+        }
+        // Cells stay: code of the undone version may still run. Their names go
+        // back; those beyond the old record keep theirs.
+        for (i, name) in change.names.into_iter().enumerate() {
+            if let Some(place) = (&mut (*instance).cell_names).get_mut(i) {
+                *place = name;
+            }
+        }
+    }
+}
+
+/// Path of a literal without the chunk.
+pub(crate) fn path_of(prototype: &Prototype) -> String {
+    let full = prototype.id.to_string();
+    match full.split_once(" / ") {
+        Some((_, path)) => path.to_owned(),
+        None => full,
+    }
+}

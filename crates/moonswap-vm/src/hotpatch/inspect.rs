@@ -1,0 +1,134 @@
+//! Who runs what: versions of functions, stale activations.
+//!
+//! Invariants: HP2, F1.
+
+use super::manifest::registry;
+use crate::frame::Frame;
+use crate::object::{Coroutine, CoroutineStatus, Kind, Version};
+use crate::vm::Vm;
+
+/// Version of one literal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VersionInfo {
+    /// `chunk / path`.
+    pub id: String,
+    /// Its version, from 1.
+    pub version: u32,
+    /// Running or suspended activations of it, any version.
+    pub frames: usize,
+    /// Of these, on an older version.
+    pub stale: usize,
+}
+
+/// An activation that runs an older version of its function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StaleFrame {
+    /// `chunk / path`.
+    pub id: String,
+    /// The version it runs.
+    pub version: u32,
+    /// The current version.
+    pub current: u32,
+    /// Line it is at, in its own version's text.
+    pub line: Option<u32>,
+    /// "main" or the address of the coroutine.
+    pub thread: String,
+    /// Traceback of that coroutine.
+    pub stack: String,
+}
+
+/// Topmost frame of a coroutine, if it has any.
+unsafe fn top_frame(vm: &Vm, co: *mut Coroutine) -> Option<Frame> {
+    // SAFETY: C1, C2, VM3.
+    unsafe {
+        if std::ptr::eq(co, vm.current) {
+            return Some(Frame { base: vm.base, pc: vm.pc });
+        }
+        let live = match (*co).status {
+            CoroutineStatus::Suspended => (*co).started,
+            CoroutineStatus::Normal | CoroutineStatus::Running => true,
+            CoroutineStatus::Dead | CoroutineStatus::Closing => false,
+        };
+        if !live {
+            return None;
+        }
+        let base = (&mut (*co).stack).as_mut_ptr().add((*co).base + 2);
+        Some(Frame { base, pc: std::ptr::null() })
+    }
+}
+
+/// Calls `visit` for every activation of Lua code in the VM.
+unsafe fn each_frame(vm: &mut Vm, visit: &mut dyn FnMut(&Vm, *mut Coroutine, Frame, *mut Version)) {
+    // SAFETY: HP2; the sweep is finished first, so all coroutines are intact.
+    unsafe {
+        for h in vm.heap.boxed_of(Kind::Coroutine) {
+            let co: *mut Coroutine = h.cast();
+            let mut next = top_frame(vm, co);
+            while let Some(frame) = next {
+                let version = frame.version();
+                if !version.is_null() {
+                    visit(vm, co, frame, version);
+                }
+                next = frame.caller().map(|(below, _)| below);
+            }
+        }
+    }
+}
+
+/// Versions of all literals of a chunk (`None`: of all chunks).
+pub(crate) unsafe fn versions(vm: &mut Vm, chunk: Option<&str>) -> Vec<VersionInfo> {
+    // SAFETY: HP2.
+    unsafe {
+        let mut counts = std::collections::HashMap::new();
+        each_frame(vm, &mut |_, _, _, version| {
+            let entry = counts.entry((*version).slot).or_insert((0usize, 0usize));
+            entry.0 += 1;
+            if !std::ptr::eq((*(*version).slot).version, version) {
+                entry.1 += 1;
+            }
+        });
+        let mut found = Vec::new();
+        let instances = vm.hot.instances.borrow().clone();
+        for instance in instances {
+            if chunk.is_some_and(|c| c != &*(*instance).chunk && Some(c) != (*instance).chunk.strip_prefix(['@', '='])) {
+                continue;
+            }
+            for (id, &slot) in registry(instance).iter() {
+                let (frames, stale) = counts.get(&slot).copied().unwrap_or_default();
+                found.push(VersionInfo { id: id.to_string(), version: (*slot).version_number, frames, stale });
+            }
+        }
+        found.sort_by(|a, b| a.id.cmp(&b.id));
+        found
+    }
+}
+
+/// Stale activations of a chunk (`None`: of all chunks).
+pub(crate) unsafe fn stale_frames(vm: &mut Vm, chunk: Option<&str>) -> Vec<StaleFrame> {
+    // SAFETY: HP2.
+    unsafe {
+        let mut found = Vec::new();
+        each_frame(vm, &mut |vm, co, frame, version| {
+            let slot = (*version).slot;
+            if std::ptr::eq((*slot).version, version) {
+                return;
+            }
+            let prototype = &(*version).prototype;
+            if chunk.is_some_and(|c| c != &*prototype.id.chunk && Some(c) != prototype.id.chunk.strip_prefix(['@', '='])) {
+                return;
+            }
+            let line = if frame.pc.is_null() { None } else { prototype.line_at(frame.pc_index()) };
+            let main = std::ptr::eq(co, vm.main);
+            let of = if std::ptr::eq(co, vm.current) { None } else { Some(co) };
+            found.push(StaleFrame {
+                id: prototype.id.to_string(),
+                version: (*version).number,
+                current: (*slot).version_number,
+                line,
+                thread: if main { "main".to_owned() } else { format!("thread: {co:p}") },
+                stack: String::from_utf8_lossy(&crate::debug::traceback::traceback(vm, of, None, 0)).into_owned(),
+            });
+        });
+        found
+    }
+}

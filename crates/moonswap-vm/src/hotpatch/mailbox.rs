@@ -1,0 +1,313 @@
+//! Patches from other threads.
+//!
+//! Submitting costs the VM's thread two visits at safe points: it hands out the
+//! manifests, then commits; planning happens on a thread of its own. Where no
+//! thread can be started the VM's thread plans as well.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use moonswap_hotpatch::{ChunkManifest, Patch, Policy, Report, Times, Timing, plan};
+
+use super::HotError;
+use super::commit::{self, Planned};
+use super::manifest;
+use crate::safepoint::PollHandle;
+use crate::vm::Vm;
+
+/// One-shot place for an answer.
+#[derive(Debug)]
+struct Answer<T> {
+    value: Mutex<Option<T>>,
+    ready: Condvar,
+}
+
+impl<T> Default for Answer<T> {
+    fn default() -> Self {
+        Self { value: Mutex::new(None), ready: Condvar::new() }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<T> Answer<T> {
+    fn put(&self, value: T) {
+        *lock(&self.value) = Some(value);
+        self.ready.notify_all();
+    }
+
+    fn wait(&self, until: Option<Instant>) -> Option<T> {
+        let mut guard = lock(&self.value);
+        loop {
+            if let Some(value) = guard.take() {
+                return Some(value);
+            }
+            guard = match until {
+                None => self.ready.wait(guard).unwrap_or_else(PoisonError::into_inner),
+                Some(until) => {
+                    let left = until.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return None;
+                    }
+                    self.ready.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+}
+
+type Manifests = Result<Vec<(u64, ChunkManifest)>, HotError>;
+
+enum Request {
+    Manifests { chunk: Arc<str>, answer: Arc<Answer<Manifests>> },
+    Commit(Box<CommitRequest>),
+}
+
+struct CommitRequest {
+    patch: Patch,
+    policy: Policy,
+    /// Generation and plans; `None`: plan on the VM's thread.
+    planned: Option<(u64, Vec<Planned>)>,
+    prepare: Duration,
+    submitted: Instant,
+    ticket: Arc<TicketState>,
+}
+
+#[derive(Debug, Default)]
+struct TicketState {
+    answer: Answer<Result<Report, HotError>>,
+    withdrawn: AtomicBool,
+}
+
+/// Requests on their way to the VM's thread.
+#[derive(Default)]
+pub(crate) struct Mailbox {
+    queue: Mutex<VecDeque<Request>>,
+    closed: AtomicBool,
+}
+
+impl std::fmt::Debug for Mailbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mailbox").field("closed", &self.closed).finish_non_exhaustive()
+    }
+}
+
+impl Mailbox {
+    fn post(&self, request: Request, poll: &PollHandle) {
+        let mut queue = lock(&self.queue);
+        if self.closed.load(Ordering::Acquire) {
+            drop(queue);
+            give_up(request);
+            return;
+        }
+        queue.push_back(request);
+        drop(queue);
+        poll.request();
+    }
+
+    /// Answers everything with "gone"; for a VM that is dropped.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        let all = std::mem::take(&mut *lock(&self.queue));
+        for request in all {
+            give_up(request);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        lock(&self.queue).is_empty()
+    }
+}
+
+fn give_up(request: Request) {
+    match request {
+        Request::Manifests { answer, .. } => answer.put(Err(HotError::Gone)),
+        Request::Commit(commit) => commit.ticket.answer.put(Err(HotError::Gone)),
+    }
+}
+
+/// Submits patches to one VM from any thread. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Patcher {
+    mailbox: Arc<Mailbox>,
+    poll: Arc<PollHandle>,
+}
+
+impl Patcher {
+    pub(crate) fn new(mailbox: Arc<Mailbox>, poll: Arc<PollHandle>) -> Patcher {
+        Patcher { mailbox, poll }
+    }
+
+    /// Submits a patch: it is planned off the VM's thread and committed at one
+    /// of the VM's next safe points. Returns at once.
+    pub fn submit(&self, patch: Patch, policy: Policy) -> Ticket {
+        let ticket = Arc::new(TicketState::default());
+        let submitted = Instant::now();
+        let answer = Arc::new(Answer::default());
+        self.mailbox.post(Request::Manifests { chunk: patch.chunk().clone(), answer: answer.clone() }, &self.poll);
+        let job = Job { patcher: self.clone(), patch, policy, submitted, ticket: ticket.clone(), answer };
+        let fallback = job.clone();
+        if std::thread::Builder::new().name("moonswap-plan".to_owned()).spawn(move || job.run()).is_err() {
+            fallback.commit(None, Duration::ZERO);
+        }
+        Ticket { state: ticket, submitted }
+    }
+}
+
+/// Planning of one submission.
+#[derive(Clone)]
+struct Job {
+    patcher: Patcher,
+    patch: Patch,
+    policy: Policy,
+    submitted: Instant,
+    ticket: Arc<TicketState>,
+    answer: Arc<Answer<Manifests>>,
+}
+
+impl Job {
+    fn run(self) {
+        let manifests = loop {
+            if self.ticket.withdrawn.load(Ordering::Acquire) {
+                return;
+            }
+            if let Some(answer) = self.answer.wait(Some(Instant::now() + Duration::from_millis(100))) {
+                break answer;
+            }
+        };
+        let manifests = match manifests {
+            Ok(manifests) => manifests,
+            Err(e) => return self.ticket.answer.put(Err(e)),
+        };
+        let start = Instant::now();
+        let generation = manifests.first().map_or(0, |(_, m)| m.generation);
+        let planned: Vec<Planned> =
+            manifests.iter().map(|(serial, m)| (*serial, plan(m, &self.patch, &self.policy))).collect();
+        if let Some(refused) = commit::refusals(&planned) {
+            return self.ticket.answer.put(Err(refused.into()));
+        }
+        self.commit(Some((generation, planned)), start.elapsed());
+    }
+
+    fn commit(self, planned: Option<(u64, Vec<Planned>)>, prepare: Duration) {
+        let request = CommitRequest {
+            patch: self.patch,
+            policy: self.policy,
+            planned,
+            prepare,
+            submitted: self.submitted,
+            ticket: self.ticket,
+        };
+        self.patcher.mailbox.post(Request::Commit(Box::new(request)), &self.patcher.poll);
+    }
+}
+
+/// Waits for the outcome of a submitted patch.
+#[derive(Debug)]
+pub struct Ticket {
+    state: Arc<TicketState>,
+    submitted: Instant,
+}
+
+impl Ticket {
+    /// Waits until the patch is committed or refused. After `timeout` it is
+    /// withdrawn: it will not be committed later.
+    pub fn wait(self, timeout: Option<Duration>) -> Result<Report, HotError> {
+        let until = timeout.map(|t| self.submitted + t);
+        match self.state.answer.wait(until) {
+            Some(outcome) => outcome,
+            None => {
+                self.state.withdrawn.store(true, Ordering::Release);
+                // It may have been committed in this very moment.
+                lock(&self.state.answer.value).take().unwrap_or(Err(HotError::TimedOut))
+            }
+        }
+    }
+
+    /// The outcome, if there is one by now; it is taken.
+    pub fn try_take(&self) -> Option<Result<Report, HotError>> {
+        lock(&self.state.answer.value).take()
+    }
+}
+
+/// Works off the mailbox at a safe point. Commits wait while a native that must
+/// not see one is calling back, unless the policy says `immediate` or the host
+/// itself polls (`explicit`).
+pub(crate) fn drain(vm: &mut Vm, explicit: bool) {
+    let mailbox = Arc::clone(&vm.hot.mailbox);
+    if mailbox.is_empty() || vm.hot.busy {
+        return;
+    }
+    let mut waiting = VecDeque::new();
+    loop {
+        let Some(request) = lock(&mailbox.queue).pop_front() else { break };
+        match request {
+            Request::Manifests { chunk, answer } => answer.put(manifests(vm, &chunk)),
+            Request::Commit(request) => {
+                if request.ticket.withdrawn.load(Ordering::Acquire) {
+                    continue;
+                }
+                let held = vm.hot.n_blocking > 0 && !explicit && request.policy.timing != Timing::Immediate;
+                if held {
+                    waiting.push_back(Request::Commit(request));
+                } else {
+                    let ticket = Arc::clone(&request.ticket);
+                    let outcome = commit_request(vm, *request);
+                    ticket.answer.put(outcome);
+                }
+            }
+        }
+    }
+    if !waiting.is_empty() {
+        // Looked at again when the native is through (`Context::call`).
+        let mut queue = lock(&mailbox.queue);
+        while let Some(request) = waiting.pop_back() {
+            queue.push_front(request);
+        }
+        vm.hot.is_held = true;
+    }
+}
+
+fn manifests(vm: &mut Vm, chunk: &str) -> Manifests {
+    let instances = vm.hot.instances_of(chunk);
+    if instances.is_empty() {
+        return Err(HotError::NotLoaded(chunk.to_owned()));
+    }
+    // SAFETY: at a safe point of the VM's thread (HP2); instances are live.
+    unsafe { Ok(instances.into_iter().map(|i| ((*i).serial, manifest::of(vm, i))).collect()) }
+}
+
+fn commit_request(vm: &mut Vm, request: CommitRequest) -> Result<Report, HotError> {
+    let mut times = Times { prepare: request.prepare, ..Times::default() };
+    // SAFETY: HP2.
+    unsafe {
+        let planned = match request.planned {
+            Some((generation, planned)) if is_current(vm, &request.patch, generation, &planned) => planned,
+            Some(_) | None => {
+                let start = Instant::now();
+                let planned = commit::plan_all(vm, &request.patch, &request.policy)?;
+                times.prepare += start.elapsed();
+                planned
+            }
+        };
+        times.wait = request.submitted.elapsed().saturating_sub(times.prepare);
+        commit::apply_planned(vm, planned, &request.policy, times)
+    }
+}
+
+/// Whether nothing that plans depend on has changed since they were made.
+unsafe fn is_current(vm: &mut Vm, patch: &Patch, generation: u64, planned: &[Planned]) -> bool {
+    // SAFETY: HP2; instances are live.
+    unsafe {
+        let instances = vm.hot.instances_of(patch.chunk());
+        generation == vm.hot.generation()
+            && instances.len() == planned.len()
+            && instances.iter().zip(planned).all(|(&i, (serial, plan))| {
+                (*i).serial == *serial && (*i).cells.len() + plan.new_cells.len() == plan.cell_labels.len()
+            })
+    }
+}

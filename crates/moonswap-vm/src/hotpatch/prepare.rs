@@ -1,0 +1,264 @@
+//! Preparing: everything of a patch that can fail, without changing anything
+//! that code can reach.
+//!
+//! Invariants: HP1–HP3. New slots and versions are reachable only from the
+//! scope of [`Prepared`] until the commit; no collection may run meanwhile, so
+//! delta chunks run with the collector paused (`set_busy`).
+
+use std::sync::Arc;
+
+use moonswap_bytecode::{FunctionId, Prototype};
+use moonswap_hotpatch::{ChangeClass, ENVIRONMENT_CELL, Plan};
+
+use super::HotError;
+use super::manifest::registry;
+use crate::host;
+use crate::loader;
+use crate::object::{Closure, Instance, PrototypeSlot, SlotRegistry, StringObject, Upvalue, Version};
+use crate::value::{Value, store, tag};
+use crate::vm::Vm;
+
+/// One slot to rewrite.
+#[derive(Clone, Copy)]
+pub(crate) struct SlotChange {
+    pub(crate) slot: *mut PrototypeSlot,
+    pub(crate) before: *mut Version,
+    pub(crate) after: *mut Version,
+}
+
+/// A top-level local that the patch's initialisers changed.
+#[derive(Clone, Copy)]
+pub(crate) struct CellChange {
+    pub(crate) cell: *mut Upvalue,
+    pub(crate) before: Value,
+    pub(crate) after: Value,
+}
+
+/// A plan for one instance, ready to commit.
+pub(crate) struct Prepared {
+    pub(crate) instance: *mut Instance,
+    pub(crate) plan: Plan,
+    pub(crate) slots: Vec<SlotChange>,
+    pub(crate) registry: SlotRegistry,
+    pub(crate) cells: Vec<CellChange>,
+    /// Fields the definitions left alone.
+    pub(crate) overridden: Vec<String>,
+    /// To undo the scope record.
+    pub(crate) old_names: Vec<(Arc<str>, u32)>,
+}
+
+impl Prepared {
+    /// Loads what the plan needs and runs its delta chunks. On an error the
+    /// scope record and all cells are as before.
+    pub(crate) unsafe fn new(vm: &mut Vm, instance: *mut Instance, plan: Plan) -> Result<Prepared, HotError> {
+        // SAFETY: HP2; the instance is live (kept by the caller).
+        unsafe {
+            let old_names = (*instance).cell_names.clone();
+            extend_scope(vm, instance, &plan);
+            // New cells are left out: a rollback keeps their values, for the
+            // variable may come back with a later patch.
+            let snapshot = snapshot(instance, old_names.len());
+            let mut prepared = Prepared {
+                instance,
+                slots: Vec::new(),
+                registry: SlotRegistry::new(),
+                cells: Vec::new(),
+                overridden: Vec::new(),
+                old_names,
+                plan,
+            };
+            prepared.load(vm);
+            let outcome = prepared.run_delta(vm);
+            if let Err(e) = outcome {
+                for &(cell, value) in &snapshot {
+                    store((*cell).value, value);
+                    vm.heap.barrier(cell.cast(), value);
+                }
+                prepared.withdraw();
+                return Err(e);
+            }
+            for (cell, before) in snapshot {
+                let after = *(*cell).value;
+                if before.tag != after.tag || (before.payload != after.payload && after.tag > tag::TRUE) {
+                    prepared.cells.push(CellChange { cell, before, after });
+                }
+            }
+            Ok(prepared)
+        }
+    }
+
+    /// Takes the scope record back; for patches that are not committed.
+    pub(crate) unsafe fn withdraw(&mut self) {
+        // SAFETY: live instance.
+        unsafe {
+            let n = self.old_names.len();
+            (*self.instance).cells.truncate(n);
+            (*self.instance).cell_names = std::mem::take(&mut self.old_names);
+        }
+    }
+
+    /// Puts back the values of cells that initialisers changed.
+    pub(crate) unsafe fn restore_cells(&self, vm: &mut Vm) {
+        // SAFETY: cells are live: the scope record has them.
+        unsafe {
+            for change in &self.cells {
+                store((*change.cell).value, change.before);
+                vm.heap.barrier(change.cell.cast(), change.before);
+            }
+        }
+    }
+
+    unsafe fn load(&mut self, vm: &mut Vm) {
+        // SAFETY: HP1: only new slots are installed here.
+        unsafe {
+            let old = registry(self.instance);
+            let mut fresh = Vec::new();
+            for change in &self.plan.changes {
+                let Some(id) = &change.new else { continue };
+                let known = change.old.as_ref().and_then(|old_id| old.get(old_id)).copied();
+                let slot = known.unwrap_or_else(|| {
+                    let slot = loader::new_slot(vm, self.instance);
+                    fresh.push(slot);
+                    slot
+                });
+                self.registry.insert(id.clone(), slot);
+            }
+            for change in &self.plan.changes {
+                if matches!(change.class, ChangeClass::Unchanged | ChangeClass::Removed | ChangeClass::Refused) {
+                    continue;
+                }
+                let (Some(id), Some(prototype)) = (&change.new, &change.new_prototype) else { continue };
+                let Some(&slot) = self.registry.get(id) else { continue };
+                let children = self.children_of(vm, prototype);
+                let number = change.new_version().unwrap_or(1);
+                let version = loader::new_version(vm, prototype, children, slot, self.instance, number);
+                if fresh.contains(&slot) {
+                    loader::install(vm, slot, version);
+                } else {
+                    self.slots.push(SlotChange { slot, before: (*slot).version, after: version });
+                }
+            }
+        }
+    }
+
+    unsafe fn children_of(&self, vm: &mut Vm, prototype: &Arc<Prototype>) -> Box<[*mut PrototypeSlot]> {
+        prototype.children.iter().map(|child| self.slot_of(vm, &child.id)).collect()
+    }
+
+    fn slot_of(&self, vm: &mut Vm, id: &FunctionId) -> *mut PrototypeSlot {
+        match self.registry.get(id) {
+            Some(&slot) => slot,
+            // A literal no plan names cannot be reached by its code either; an
+            // empty slot is still a slot.
+            None => loader::new_slot(vm, self.instance),
+        }
+    }
+
+    unsafe fn run_delta(&mut self, vm: &mut Vm) -> Result<(), HotError> {
+        // SAFETY: HP2; see the head for the collector.
+        unsafe {
+            if let Some(delta) = self.plan.delta.clone() {
+                self.run_chunk(vm, &delta, &[])?;
+            }
+            if let Some(define) = self.plan.define.clone() {
+                let get = raw_native(vm, "rawget", raw_get);
+                let set = raw_native(vm, "rawset", raw_set);
+                let skipped = self.run_chunk(vm, &define, &[get, set])?;
+                if skipped.tag == tag::TABLE {
+                    let mut key = Value::NIL;
+                    while let Ok(Some((k, _))) = crate::table::next(skipped.as_table(), key) {
+                        if k.tag == tag::STRING {
+                            self.overridden.push(String::from_utf8_lossy(StringObject::bytes(k.as_string())).into_owned());
+                        }
+                        key = k;
+                    }
+                    self.overridden.sort();
+                }
+            }
+            Ok(())
+        }
+    }
+
+    /// Runs a delta chunk with the collector paused.
+    unsafe fn run_chunk(&self, vm: &mut Vm, prototype: &Arc<Prototype>, args: &[Value]) -> Result<Value, HotError> {
+        // SAFETY: as run_delta.
+        unsafe {
+            let busy = vm.heap.set_busy(true);
+            let slot = loader::new_slot(vm, self.instance);
+            let children = self.children_of(vm, prototype);
+            let version = loader::new_version(vm, prototype, children, slot, self.instance, 1);
+            loader::install(vm, slot, version);
+            let closure = vm.heap.new_closure(slot, prototype.upvalues.len());
+            for i in 0..prototype.upvalues.len() {
+                let up = if i == 0 && !(*self.instance).environment.is_null() {
+                    (*self.instance).environment
+                } else {
+                    vm.heap.new_closed_upvalue(Value::NIL)
+                };
+                *Closure::upvalue_at(closure, i) = up;
+            }
+            let saved = vm.error;
+            let result = host::call_value(vm, Value::closure(closure), args);
+            vm.heap.set_busy(busy);
+            match result {
+                Ok(value) => Ok(value),
+                Err(_) => {
+                    let error = std::mem::replace(&mut vm.error, saved);
+                    let text = if error.tag == tag::STRING {
+                        String::from_utf8_lossy(StringObject::bytes(error.as_string())).into_owned()
+                    } else {
+                        format!("(error object is a {} value)", error.type_name())
+                    };
+                    Err(HotError::Delta(text))
+                }
+            }
+        }
+    }
+}
+
+/// Appends the plan's new cells (nil) and renames the record.
+unsafe fn extend_scope(vm: &mut Vm, instance: *mut Instance, plan: &Plan) {
+    // SAFETY: live instance; barriers after the stores.
+    unsafe {
+        for (_, declaration) in &plan.new_cells {
+            let cell = if *declaration == ENVIRONMENT_CELL && !(*instance).environment.is_null() {
+                (*instance).environment
+            } else {
+                vm.heap.new_closed_upvalue(Value::NIL)
+            };
+            (*instance).cells.push(cell);
+            vm.heap.barrier_object(instance.cast(), cell.cast());
+        }
+        (*instance).cell_names = plan.cell_labels.clone();
+    }
+}
+
+/// Values of the first `n` cells before the initialisers run.
+unsafe fn snapshot(instance: *mut Instance, n: usize) -> Vec<(*mut Upvalue, Value)> {
+    // SAFETY: live instance and cells.
+    unsafe { (&(*instance).cells).iter().take(n).filter(|c| !c.is_null()).map(|&c| (c, *(*c).value)).collect() }
+}
+
+fn raw_native(vm: &mut Vm, name: &'static str, f: crate::object::NativeFn) -> Value {
+    use crate::object::{Header, Kind, Native, NativeCode, NativeKind};
+    Value::native(vm.heap.adopt(Box::new(Native {
+        header: Header { kind: Kind::Native, mark: 0, flags: 0, extra: 0, word: 0 },
+        kind: NativeKind::Plain,
+        code: NativeCode::Function(f),
+        upvalues: Box::default(),
+        name,
+    })))
+}
+
+fn raw_get(cx: &mut crate::Context<'_>) -> crate::Outcome<usize> {
+    let table = cx.check_table(0)?;
+    let value = table.get(cx.at(1));
+    cx.ret(value)
+}
+
+fn raw_set(cx: &mut crate::Context<'_>) -> crate::Outcome<usize> {
+    cx.check_table(0)?;
+    cx.set_height(3);
+    cx.raw_set(0)?;
+    Ok(0)
+}
