@@ -138,7 +138,10 @@ unsafe fn call_message_handler(vm: &mut Vm, base: *mut Value) {
             }
             vm.top = top_of(vm, top);
             let error = vm.error;
-            match host::call_value(vm, handler, &[error]) {
+            vm.message_handlers += 1;
+            let result = host::call_value(vm, handler, &[error]);
+            vm.message_handlers -= 1;
+            match result {
                 Ok(value) => {
                     vm.error = value;
                     return;
@@ -200,7 +203,7 @@ unsafe fn unwind_to(vm: &mut Vm, base: *mut Value) -> Next {
             return crate::interp::call_continuation(vm, std::ptr::null(), base, at.add(1), 0, return_into(&frame::STUB_UNWIND), f, &[value, error]);
         }
         coroutine::close_upvalues(vm, vm.current, base);
-        vm.end_overflow();
+        vm.overflow_handled();
         store(base, Value::boolean(false));
         let error = vm.error;
         store(base.add(1), error);

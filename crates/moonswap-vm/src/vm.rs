@@ -65,6 +65,8 @@ pub(crate) struct Vm {
     pub(crate) hook: crate::hook::HookState,
     /// In the zone above MAX_STACK while a stack overflow is handled.
     pub(crate) handling_overflow: bool,
+    /// Message handlers that run now.
+    pub(crate) message_handlers: u32,
     pub(crate) in_finalizer: bool,
     pub(crate) poll: Arc<PollHandle>,
     pub(crate) hot: HotState,
@@ -134,6 +136,7 @@ impl Vm {
             native_tail: None,
             hook: Default::default(),
             handling_overflow: false,
+            message_handlers: 0,
             in_finalizer: false,
             poll,
             hot: HotState::default(),
@@ -291,6 +294,14 @@ impl Vm {
     pub(crate) fn index_of(&self, p: *const Value) -> usize {
         // SAFETY: VM1, `p` lies in the current stack.
         unsafe { p.offset_from(self.stack_base) as usize }
+    }
+
+    /// An error was caught. The zone for overflows stays open while a message
+    /// handler runs in it.
+    pub(crate) fn overflow_handled(&mut self) {
+        if self.message_handlers == 0 {
+            self.end_overflow();
+        }
     }
 
     /// Writes `text` to the standard error stream as a warning, if on.

@@ -71,7 +71,7 @@ impl Context<'_> {
                 if self.vm().limits.uncatchable {
                     return Err(e);
                 }
-                self.vm().end_overflow();
+                self.vm().overflow_handled();
                 self.push_error(e);
                 Ok(Err(()))
             }
@@ -81,7 +81,7 @@ impl Context<'_> {
     /// For hosts: lets errors of limits be caught again, after a run ended.
     pub fn clear_limits(&self) {
         self.vm().limits.uncatchable = false;
-        self.vm().end_overflow();
+        self.vm().overflow_handled();
     }
 
     fn index_value(&mut self, object: Value, key: Value) -> Outcome<()> {

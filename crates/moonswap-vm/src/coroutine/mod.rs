@@ -320,7 +320,7 @@ pub(crate) unsafe fn fail(vm: &mut Vm) -> Next {
         (*co).top = vm.index_of(vm.top.max(vm.base));
         (*co).status = CoroutineStatus::Dead;
         (*co).failed = true;
-        vm.end_overflow();
+        vm.overflow_handled();
         let to = (*co).resumer;
         (*co).resumer = ptr::null_mut();
         let error = vm.error;
