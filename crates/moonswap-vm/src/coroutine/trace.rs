@@ -18,13 +18,14 @@ pub(crate) unsafe fn mark_stack(co: *mut Coroutine, marker: &mut Marker, atomic:
     unsafe {
         let stack = (&mut (*co).stack).as_mut_ptr();
         let size = (*co).stack.len();
-        let running = (*co).status == CoroutineStatus::Running;
         let (base, pc) = match (*co).status {
             CoroutineStatus::Running => ((*co).base, (*co).pc),
             CoroutineStatus::Suspended | CoroutineStatus::Normal | CoroutineStatus::Dead => ((*co).base + 2, std::ptr::null()),
         };
         let mut top = (*co).top.min(size);
-        let started = (*co).started || running;
+        // The main coroutine is never resumed: it is not `started`, but has
+        // frames, also while it waits for one that it resumed.
+        let started = (*co).started || matches!((*co).status, CoroutineStatus::Running | CoroutineStatus::Normal);
         let is_dead = (*co).status == CoroutineStatus::Dead;
         if is_dead {
             top = if (*co).failed { size } else { 2 };

@@ -421,6 +421,17 @@ pub(super) unsafe fn tail_call(pc: *const u64, base: *mut Value, vm: *mut Vm) ->
         let vm = &mut *vm;
         vm.pc = pc;
         vm.base = base;
+        let mut base = base;
+        // Functions that go on in each other by tail calls only pass no other
+        // safe point.
+        if vm.poll.requested.load(std::sync::atomic::Ordering::Relaxed) {
+            let next = if b(pc) == ANY { super::poll::poll_window(pc, vm) } else { super::poll::poll(pc, base, vm) };
+            if !std::ptr::eq(next.pc, pc) {
+                return next;
+            }
+            base = next.base;
+            vm.pc = pc;
+        }
         let f = ra(pc, base);
         let n = if b(pc) == ANY { vm.top.offset_from(f) as usize - 2 } else { b(pc) };
         if x(pc) & 1 != 0 {

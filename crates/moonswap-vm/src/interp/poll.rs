@@ -35,6 +35,21 @@ pub(super) unsafe fn poll(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next
     }
 }
 
+/// The part of a poll that an open window up to `vm.top` allows: limits and
+/// patches. The request stays for the next safe point, which does the rest.
+#[cold]
+#[inline(never)]
+pub(super) unsafe fn poll_window(pc: *const u64, vm: &mut Vm) -> Next {
+    // SAFETY: VM3; calls that patches make begin above `top` and leave it.
+    unsafe {
+        if crate::host::check_limits(vm).is_err() {
+            return throw(vm);
+        }
+        crate::hotpatch::mailbox::drain(vm, false);
+        Next { pc, base: vm.base }
+    }
+}
+
 /// A step of the collector if one is due, and the finalizers it found.
 pub(crate) unsafe fn collect_if_due(vm: &mut Vm) {
     // SAFETY: P1 or a host poll with an empty native frame on top.
