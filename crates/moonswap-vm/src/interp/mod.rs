@@ -283,7 +283,12 @@ mod backend {
                             // SAFETY: as above.
                             unsafe {
                                 if (&(*vm).poll).requested.load(Ordering::Relaxed) {
-                                    next = poll::poll(next.pc, next.base, vm);
+                                    let at = next.pc;
+                                    next = poll::poll(at, next.base, vm);
+                                    if !std::ptr::eq(next.pc, at) {
+                                        // A limit threw: go on where it is caught.
+                                        continue;
+                                    }
                                 }
                             }
                         }
