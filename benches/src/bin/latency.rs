@@ -1,7 +1,7 @@
 //! Latency of patches submitted from another thread to a VM that is in a busy
 //! loop of Lua calls, against heap, live closures and changed functions.
 //!
-//! `latency [SAMPLES]` (100) prints a table in microseconds, p50/p99/max:
+//! `latency [SAMPLES]` (200) prints a table in microseconds, p50/p99/max:
 //! *prepare* is compiling and planning, *wait* the time until the safe point,
 //! *pause* the commit, *effective* from the decision to patch to the first call
 //! of the new code. Exit code 1 when the pause grows with heap or closures.
@@ -111,7 +111,7 @@ fn is_flat(pauses: &[Summary]) -> bool {
 }
 
 fn main() -> ExitCode {
-    let samples = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(100).max(1);
+    let samples = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(200).max(1);
     let base = World { tables: 1_000, closures: 1, functions: 1 };
     let by_tables = [1_000, 10_000, 100_000, 1_000_000].map(|tables| World { tables, ..base });
     let by_closures = [1, 1_000, 100_000, 1_000_000].map(|closures| World { closures, ..base });

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod code_hash;
+pub mod dump;
 pub mod instruction;
 pub mod listing;
 pub mod opcode;

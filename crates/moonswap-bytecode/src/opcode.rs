@@ -295,6 +295,8 @@ opcodes! {
     FinishClose = "FINCLOSE" (Unused, Unused, Unused);
     /// Internal: `__close` called while an error unwinds has returned.
     FinishUnwind = "FINUNWIND" (Unused, Unused, Unused);
+    /// Internal: a function that a native ended by calling has returned.
+    FinishTail = "FINTAIL" (Unused, Unused, Unused);
 }
 
 impl OpCode {

@@ -207,10 +207,11 @@ fn operands(
                 }
             }
             OperandKind::Constant => {
-                prototype
-                    .constants
-                    .get(usize::from(value))
-                    .ok_or(Fault::Constant)?;
+                prototype.constants.get(usize::from(value)).ok_or(Fault::Constant)?;
+                // The machine keeps the distance from here, in words, in 16 bits.
+                if prototype.code.len() - pc + 2 * usize::from(value) > usize::from(u16::MAX) {
+                    return Err(Fault::Constant);
+                }
             }
             OperandKind::WideConstant => {
                 prototype
@@ -401,7 +402,8 @@ fn windows(prototype: &Prototype, i: Instruction, op: OpCode) -> Result<(), Faul
         | OpCode::FinishXpcall
         | OpCode::FinishCoroutine
         | OpCode::FinishClose
-        | OpCode::FinishUnwind => Err(Fault::Operation),
+        | OpCode::FinishUnwind
+        | OpCode::FinishTail => Err(Fault::Operation),
     }
 }
 

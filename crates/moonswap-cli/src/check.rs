@@ -11,7 +11,10 @@ use crate::output::{complain, json_string, read_file, say, style};
 /// The text of a Lua file and its chunk name; complains if it cannot be read.
 pub(crate) fn source_of(file: &Path) -> Option<(Vec<u8>, String)> {
     match read_file(file) {
-        Ok(bytes) => Some((moonswap_compiler::skip_shebang(&bytes).to_vec(), format!("@{}", file.display()))),
+        Ok(bytes) => Some((
+            moonswap_compiler::skip_shebang(&bytes).to_vec(),
+            format!("@{}", file.display()),
+        )),
         Err(message) => {
             complain(format!("moonswap: {message}"));
             None

@@ -10,8 +10,11 @@ use crate::output::{complain, report, say};
 use crate::{LUA_ERROR, prompt, script};
 
 /// What `-v` and the prompt show.
-pub(crate) const VERSION: &str =
-    concat!("Lua 5.4 (moonswap ", env!("CARGO_PKG_VERSION"), ")  after the reference by Lua.org, PUC-Rio\n");
+pub(crate) const VERSION: &str = concat!(
+    "Lua 5.4 (moonswap ",
+    env!("CARGO_PKG_VERSION"),
+    ")  after the reference by Lua.org, PUC-Rio\n"
+);
 
 const OPTIONS: &str = "Available options are:
   -e stat   execute string 'stat'
@@ -65,7 +68,10 @@ fn collect(arguments: &[Vec<u8>]) -> std::result::Result<Options, usize> {
                 options.execute |= *letter == b'e';
                 if alone {
                     i += 1;
-                    if arguments.get(i).is_none_or(|value| value.first() == Some(&b'-')) {
+                    if arguments
+                        .get(i)
+                        .is_none_or(|value| value.first() == Some(&b'-'))
+                    {
                         return Err(i - 1);
                     }
                 }
@@ -83,7 +89,10 @@ pub(crate) fn main(arguments: &[OsString]) -> u8 {
         Some(name) if !name.is_empty() => name.to_string_lossy().into_owned(),
         _ => "moonswap".to_owned(),
     };
-    let texts: Vec<Vec<u8>> = arguments.iter().map(|argument| script::bytes(argument)).collect();
+    let texts: Vec<Vec<u8>> = arguments
+        .iter()
+        .map(|argument| script::bytes(argument))
+        .collect();
     let options = match collect(&texts) {
         Ok(options) => options,
         Err(at) => {
@@ -119,7 +128,13 @@ fn usage(program: &str, option: &[u8]) {
     complain(OPTIONS);
 }
 
-fn run(lua: &Lua, program: &str, arguments: &[OsString], texts: &[Vec<u8>], options: &Options) -> Result<()> {
+fn run(
+    lua: &Lua,
+    program: &str,
+    arguments: &[OsString],
+    texts: &[Vec<u8>],
+    options: &Options,
+) -> Result<()> {
     script::set_arg(lua, arguments, options.script.unwrap_or(0))?;
     if options.no_environment {
         ignore_environment(lua)?;
@@ -153,11 +168,15 @@ fn ignore_environment(lua: &Lua) -> Result<()> {
                 /usr/local/lib/lua/5.4/?.lua;/usr/local/lib/lua/5.4/?/init.lua;./?.lua;./?/init.lua";
     let given = |name: &str| std::env::var_os(name).is_some();
     if given("LUA_PATH_5_4") || given("LUA_PATH") {
-        lua.globals().get::<moonswap::Table>("package")?.set("path", path)?;
+        lua.globals()
+            .get::<moonswap::Table>("package")?
+            .set("path", path)?;
     }
     if given("LUA_CPATH_5_4") || given("LUA_CPATH") {
         let cpath = "/usr/local/lib/lua/5.4/?.so;/usr/local/lib/lua/5.4/loadall.so;./?.so";
-        lua.globals().get::<moonswap::Table>("package")?.set("cpath", cpath)?;
+        lua.globals()
+            .get::<moonswap::Table>("package")?
+            .set("cpath", cpath)?;
     }
     Ok(())
 }
@@ -172,7 +191,11 @@ fn run_init(lua: &Lua) -> Result<()> {
                     let path = String::from_utf8_lossy(path).into_owned();
                     script::load_file(lua, Some(Path::new(&path)))?.call(())
                 }
-                None => lua.load(text).set_name(format!("={name}")).transient().exec(),
+                None => lua
+                    .load(text)
+                    .set_name(format!("={name}"))
+                    .transient()
+                    .exec(),
             };
         }
     }
@@ -191,7 +214,10 @@ fn run_options(lua: &Lua, texts: &[Vec<u8>], end: usize) -> Result<()> {
                     value = texts.get(i).map_or(b"", |text| &text[..]);
                 }
                 if *letter == b'e' {
-                    lua.load(value).set_name("=(command line)").transient().exec()?;
+                    lua.load(value)
+                        .set_name("=(command line)")
+                        .transient()
+                        .exec()?;
                 } else {
                     require(lua, value)?;
                 }

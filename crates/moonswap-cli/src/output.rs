@@ -7,8 +7,13 @@ use moonswap::{Error, RenderStyle};
 
 /// Colours if standard error is a terminal and NO_COLOR is not set.
 pub(crate) fn style() -> RenderStyle {
-    let wanted = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-    if wanted { RenderStyle::Coloured } else { RenderStyle::Plain }
+    let wanted =
+        stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    if wanted {
+        RenderStyle::Coloured
+    } else {
+        RenderStyle::Plain
+    }
 }
 
 /// Writes a line to standard error. A closed stream is not an error worth
@@ -23,7 +28,9 @@ pub(crate) fn complain(text: impl AsRef<[u8]>) {
 /// Writes to standard output.
 pub(crate) fn say(text: impl AsRef<[u8]>) {
     let mut stream = stdout().lock();
-    let _ = stream.write_all(text.as_ref()).and_then(|()| stream.flush());
+    let _ = stream
+        .write_all(text.as_ref())
+        .and_then(|()| stream.flush());
 }
 
 /// An error as `lua` prints it: message, traceback.

@@ -71,7 +71,9 @@ pub(crate) fn run(lua: &Lua, program: Option<&str>) {
     loop {
         lua.poll();
         lua.flush();
-        let Some(line) = lines.next(&prompt_text(lua, "_PROMPT", b"> ")) else { break };
+        let Some(line) = lines.next(&prompt_text(lua, "_PROMPT", b"> ")) else {
+            break;
+        };
         let Line::Text(line) = line else { continue };
         match read_statement(lua, &mut lines, line) {
             Ok(Some(function)) => match function.call::<MultiValue>(()) {
@@ -100,7 +102,12 @@ fn prompt_text(lua: &Lua, name: &str, default: &[u8]) -> Vec<u8> {
 /// A line as an expression, or as a statement with as many further lines as it
 /// takes. `None` when the user gave it up.
 fn read_statement(lua: &Lua, lines: &mut Lines, first: Vec<u8>) -> Result<Option<Function>, Error> {
-    let compile = |text: &[u8]| lua.load(text).set_name("=stdin").transient().into_function();
+    let compile = |text: &[u8]| {
+        lua.load(text)
+            .set_name("=stdin")
+            .transient()
+            .into_function()
+    };
     let expression = match first.strip_prefix(b"=") {
         Some(rest) => [b"return ", rest].concat(),
         None => [b"return ", &first[..]].concat(),
@@ -114,15 +121,17 @@ fn read_statement(lua: &Lua, lines: &mut Lines, first: Vec<u8>) -> Result<Option
     let mut text = first;
     loop {
         match compile(&text) {
-            Err(error) if error.is_incomplete() => match lines.next(&prompt_text(lua, "_PROMPT2", b">> ")) {
-                Some(Line::Text(line)) => {
-                    text.push(b'\n');
-                    text.extend_from_slice(&line);
+            Err(error) if error.is_incomplete() => {
+                match lines.next(&prompt_text(lua, "_PROMPT2", b">> ")) {
+                    Some(Line::Text(line)) => {
+                        text.push(b'\n');
+                        text.extend_from_slice(&line);
+                    }
+                    Some(Line::Cancelled) => return Ok(None),
+                    // The end of input ends the statement: its error is the answer.
+                    None => return Err(error),
                 }
-                Some(Line::Cancelled) => return Ok(None),
-                // The end of input ends the statement: its error is the answer.
-                None => return Err(error),
-            },
+            }
             outcome => {
                 lines.remember(&text);
                 return outcome.map(Some);
@@ -135,10 +144,15 @@ fn print(lua: &Lua, program: Option<&str>, results: MultiValue) {
     if results.is_empty() {
         return;
     }
-    let printed = lua.globals().get::<Function>("print").and_then(|print| print.call::<()>(results));
+    let printed = lua
+        .globals()
+        .get::<Function>("print")
+        .and_then(|print| print.call::<()>(results));
     if let Err(error) = printed {
         let text = String::from_utf8_lossy(error.message_bytes()).into_owned();
-        let prefix = program.map(|program| format!("{program}: ")).unwrap_or_default();
+        let prefix = program
+            .map(|program| format!("{program}: "))
+            .unwrap_or_default();
         complain(format!("{prefix}error calling 'print' ({text})"));
     }
 }

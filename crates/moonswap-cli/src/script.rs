@@ -25,7 +25,10 @@ pub(crate) fn bytes(text: &OsStr) -> Vec<u8> {
 pub(crate) fn set_arg(lua: &Lua, arguments: &[OsString], script: usize) -> Result<()> {
     let table = lua.create_table()?;
     for (at, argument) in arguments.iter().enumerate() {
-        table.raw_set(at as i64 - script as i64, lua.create_string(bytes(argument))?)?;
+        table.raw_set(
+            at as i64 - script as i64,
+            lua.create_string(bytes(argument))?,
+        )?;
     }
     lua.globals().raw_set("arg", table)
 }
@@ -47,11 +50,16 @@ pub(crate) fn load_file(lua: &Lua, path: Option<&Path>) -> Result<Function> {
         }
         None => {
             let mut source = Vec::new();
-            std::io::stdin().lock().read_to_end(&mut source).map_err(|error| plain(format!("cannot read stdin: {error}")))?;
+            std::io::stdin()
+                .lock()
+                .read_to_end(&mut source)
+                .map_err(|error| plain(format!("cannot read stdin: {error}")))?;
             (source, b"=stdin".to_vec())
         }
     };
-    lua.load(moonswap_compiler::skip_shebang(&source)).set_name(name).into_function()
+    lua.load(moonswap_compiler::skip_shebang(&source))
+        .set_name(name)
+        .into_function()
 }
 
 fn plain(text: String) -> Error {

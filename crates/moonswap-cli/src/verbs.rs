@@ -11,7 +11,17 @@ use moonswap_hotpatch::{ChunkManifest, Patch, Policy};
 use crate::output::{complain, report, say};
 use crate::{LUA_ERROR, REFUSED, check, lua_style, prompt, script, watch};
 
-const VERBS: &[&str] = &["run", "repl", "check", "list", "plan", "help", "--help", "-h", "--version"];
+const VERBS: &[&str] = &[
+    "run",
+    "repl",
+    "check",
+    "list",
+    "plan",
+    "help",
+    "--help",
+    "-h",
+    "--version",
+];
 
 /// Whether the first argument makes the call one of ours.
 pub(crate) fn is_verb(first: &str) -> bool {
@@ -89,7 +99,13 @@ pub(crate) fn main(arguments: Vec<OsString>) -> u8 {
         }
     };
     match command.verb {
-        Verb::Run { watch, mem, timeout, file, arguments } => run(watch, mem, timeout, &file, &arguments),
+        Verb::Run {
+            watch,
+            mem,
+            timeout,
+            file,
+            arguments,
+        } => run(watch, mem, timeout, &file, &arguments),
         Verb::Repl => {
             say(lua_style::VERSION);
             let lua = Lua::new();
@@ -103,7 +119,13 @@ pub(crate) fn main(arguments: Vec<OsString>) -> u8 {
     }
 }
 
-fn run(watched: bool, mem: Option<usize>, timeout: Option<Duration>, file: &Path, arguments: &[OsString]) -> u8 {
+fn run(
+    watched: bool,
+    mem: Option<usize>,
+    timeout: Option<Duration>,
+    file: &Path,
+    arguments: &[OsString],
+) -> u8 {
     let lua = Lua::new();
     lua.set_memory_limit(mem);
     if let Some(timeout) = timeout {
@@ -143,12 +165,18 @@ fn run(watched: bool, mem: Option<usize>, timeout: Option<Duration>, file: &Path
 }
 
 fn list(long: bool, file: &Path) -> u8 {
-    let Some((source, name)) = check::source_of(file) else { return LUA_ERROR };
+    let Some((source, name)) = check::source_of(file) else {
+        return LUA_ERROR;
+    };
     match moonswap_compiler::compile(&name, &source) {
         Ok(main) => {
             let text = moonswap_bytecode::listing::listing(&main);
             // Functions are separated by an empty line; the main chunk is first.
-            let shown = if long { &text[..] } else { text.split("\n\n").next().unwrap_or(&text) };
+            let shown = if long {
+                &text[..]
+            } else {
+                text.split("\n\n").next().unwrap_or(&text)
+            };
             say(shown.trim_end());
             say("\n");
             0
@@ -161,8 +189,12 @@ fn list(long: bool, file: &Path) -> u8 {
 }
 
 fn plan(old: &Path, new: &Path) -> u8 {
-    let Some((old_source, name)) = check::source_of(old) else { return LUA_ERROR };
-    let Some((new_source, new_name)) = check::source_of(new) else { return LUA_ERROR };
+    let Some((old_source, name)) = check::source_of(old) else {
+        return LUA_ERROR;
+    };
+    let Some((new_source, new_name)) = check::source_of(new) else {
+        return LUA_ERROR;
+    };
     let main = match moonswap_compiler::compile(&name, &old_source) {
         Ok(main) => main,
         Err(error) => {
@@ -190,7 +222,10 @@ fn plan(old: &Path, new: &Path) -> u8 {
 }
 
 fn parse_size(text: &str) -> Result<usize, String> {
-    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let (digits, unit) = text.split_at(
+        text.find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len()),
+    );
     let factor: usize = match unit.trim_end_matches(['B', 'b', 'i']) {
         "" => 1,
         "k" | "K" => 1 << 10,
@@ -198,14 +233,18 @@ fn parse_size(text: &str) -> Result<usize, String> {
         "g" | "G" => 1 << 30,
         _ => return Err("a number with K, M or G expected".into()),
     };
-    let number: usize = digits.parse().map_err(|_| "a number with K, M or G expected".to_owned())?;
+    let number: usize = digits
+        .parse()
+        .map_err(|_| "a number with K, M or G expected".to_owned())?;
     number.checked_mul(factor).ok_or_else(|| "too large".into())
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
     let expected = || "a time such as 2s, 500ms or 1m expected".to_owned();
-    let (digits, unit) =
-        text.split_at(text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len()));
+    let (digits, unit) = text.split_at(
+        text.find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(text.len()),
+    );
     let factor = match unit {
         "ms" => 1e-3,
         "" | "s" => 1.0,

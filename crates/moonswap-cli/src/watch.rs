@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use moonswap::{Error, Function, HotError, Lua, Patch, Patcher, Policy, Refused, Result, render_diagnostic};
+use moonswap::{
+    Error, Function, HotError, Lua, Patch, Patcher, Policy, Refused, Result, render_diagnostic,
+};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
 use crate::output::{complain, style};
@@ -70,8 +72,16 @@ pub(crate) fn start(lua: &Lua, main: &Path) -> Result<()> {
         note_file(&sender, Path::new(&file));
         Ok(())
     })?;
-    lua.load(NOTE_LOADS).set_name("=moonswap.watch").transient().call::<()>(note)?;
-    let state = Watch { watcher, patcher, files: HashMap::new(), directories: HashSet::new() };
+    lua.load(NOTE_LOADS)
+        .set_name("=moonswap.watch")
+        .transient()
+        .call::<()>(note)?;
+    let state = Watch {
+        watcher,
+        patcher,
+        files: HashMap::new(),
+        directories: HashSet::new(),
+    };
     std::thread::Builder::new()
         .name("moonswap-watch".into())
         .spawn(move || state.run(&receiver))
@@ -121,7 +131,12 @@ impl Watch {
             }
             Message::Changed(None) => changed.all = true,
             Message::Changed(Some(paths)) => {
-                changed.names.extend(paths.iter().filter_map(|path| path.file_name()).map(ToOwned::to_owned));
+                changed.names.extend(
+                    paths
+                        .iter()
+                        .filter_map(|path| path.file_name())
+                        .map(ToOwned::to_owned),
+                );
             }
         }
     }
@@ -136,19 +151,31 @@ impl Watch {
         }
         match self.watcher.watch(&directory, RecursiveMode::NonRecursive) {
             Ok(()) => _ = self.directories.insert(directory),
-            Err(error) => complain(format!("[moonswap] cannot watch {}: {error}", directory.display())),
+            Err(error) => complain(format!(
+                "[moonswap] cannot watch {}: {error}",
+                directory.display()
+            )),
         }
     }
 
     /// Swaps every file of the changed names whose content is another.
     fn look(&mut self, changed: &Changed) {
-        let mut paths: Vec<PathBuf> = self.files.keys().filter(|path| changed.has(path)).cloned().collect();
+        let mut paths: Vec<PathBuf> = self
+            .files
+            .keys()
+            .filter(|path| changed.has(path))
+            .cloned()
+            .collect();
         paths.sort();
         for path in paths {
             // A file that is just being replaced may be missing or empty: the
             // event that completes it is still to come.
-            let Ok(content) = std::fs::read(&path) else { continue };
-            let Some(seen) = self.files.get_mut(&path) else { continue };
+            let Ok(content) = std::fs::read(&path) else {
+                continue;
+            };
+            let Some(seen) = self.files.get_mut(&path) else {
+                continue;
+            };
             if *seen == content || (content.is_empty() && !seen.is_empty()) {
                 continue;
             }
@@ -171,7 +198,10 @@ impl Changed {
     }
 
     fn has(&self, path: &Path) -> bool {
-        self.all || path.file_name().is_some_and(|name| self.names.contains(name))
+        self.all
+            || path
+                .file_name()
+                .is_some_and(|name| self.names.contains(name))
     }
 }
 
@@ -184,12 +214,24 @@ fn swap(patcher: &Patcher, path: &Path, content: &[u8]) {
         Ok(patch) => patch,
         Err(error) => {
             let span = (error.span.start as usize, error.span.end as usize);
-            complain(render_diagnostic(style(), &shown, source, span, &error.message, None));
-            complain(format!("[moonswap] {shown}: not swapped, the old code keeps running"));
+            complain(render_diagnostic(
+                style(),
+                &shown,
+                source,
+                span,
+                &error.message,
+                None,
+            ));
+            complain(format!(
+                "[moonswap] {shown}: not swapped, the old code keeps running"
+            ));
             return;
         }
     };
-    match patcher.submit(patch, Policy::default()).wait(Some(COMMIT_TIMEOUT)) {
+    match patcher
+        .submit(patch, Policy::default())
+        .wait(Some(COMMIT_TIMEOUT))
+    {
         Ok(report) => {
             let mut text = format!("[moonswap] {report}");
             for warning in &report.warnings {
@@ -205,7 +247,9 @@ fn swap(patcher: &Patcher, path: &Path, content: &[u8]) {
         }
         Err(HotError::Refused(refused)) => {
             show_refused(&refused, &shown, source);
-            complain(format!("[moonswap] {shown}: refused, the old code keeps running"));
+            complain(format!(
+                "[moonswap] {shown}: refused, the old code keeps running"
+            ));
         }
         // Not loaded (yet): `loadfile` that was never called, for example.
         Err(HotError::NotLoaded(_) | HotError::Gone) => {}
@@ -216,8 +260,18 @@ fn swap(patcher: &Patcher, path: &Path, content: &[u8]) {
 fn show_refused(refused: &Refused, shown: &str, source: &[u8]) {
     for refusal in &refused.refusals {
         let span = span_of(source, refusal.line, refusal.column);
-        let title = format!("[{}] {}: {}", refusal.code, refusal.function, refusal.reason);
-        complain(render_diagnostic(style(), shown, source, span, &title, Some(&refusal.remedy)));
+        let title = format!(
+            "[{}] {}: {}",
+            refusal.code, refusal.function, refusal.reason
+        );
+        complain(render_diagnostic(
+            style(),
+            shown,
+            source,
+            span,
+            &title,
+            Some(&refusal.remedy),
+        ));
     }
 }
 
@@ -230,7 +284,10 @@ fn span_of(source: &[u8], line: u32, column: u32) -> (usize, usize) {
             None => break,
         }
     }
-    let line_end = source[start..].iter().position(|&b| b == b'\n').map_or(source.len(), |at| start + at);
+    let line_end = source[start..]
+        .iter()
+        .position(|&b| b == b'\n')
+        .map_or(source.len(), |at| start + at);
     let from = (start + (column.max(1) - 1) as usize).min(line_end);
     let length = source[from..line_end]
         .iter()

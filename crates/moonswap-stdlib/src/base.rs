@@ -134,7 +134,7 @@ fn pairs(cx: &mut Context<'_>) -> Outcome<usize> {
     }
     cx.push(handler);
     cx.push_at(0);
-    cx.call(1, Some(3))
+    cx.tail_call(1, true)
 }
 
 fn ipairs(cx: &mut Context<'_>) -> Outcome<usize> {

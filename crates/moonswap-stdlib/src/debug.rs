@@ -1,5 +1,4 @@
-//! The debug library, as far as the VM's interface goes. Hooks can be asked
-//! about and removed, not set.
+//! The debug library.
 
 use moonswap_vm::context::{Context, CoroutineRef, NativeFn, Outcome, View};
 
@@ -227,16 +226,35 @@ fn setuservalue(cx: &mut Context<'_>) -> Outcome<usize> {
 }
 
 fn gethook(cx: &mut Context<'_>) -> Outcome<usize> {
-    cx.push_nil();
-    Ok(1)
+    let (of, _) = coroutine(cx);
+    match cx.push_hook(of) {
+        Some((mask, count)) => {
+            cx.push_bytes(&mask);
+            cx.push_int(count.into());
+            Ok(3)
+        }
+        None => {
+            cx.push_nil();
+            Ok(1)
+        }
+    }
 }
 
 fn sethook(cx: &mut Context<'_>) -> Outcome<usize> {
     let (_, shift) = coroutine(cx);
     if cx.at(shift).is_nil() {
+        let (of, _) = coroutine(cx);
+        cx.push_nil();
+        cx.set_hook(of, b"", 0);
         return Ok(0);
     }
-    Err(cx.error("hooks are not supported yet"))
+    let mask = cx.check_str(shift + 1)?.as_bytes();
+    cx.check_function(shift)?;
+    let count = cx.opt_int(shift + 2, 0)? as i32;
+    let (of, _) = coroutine(cx);
+    cx.push_at(shift);
+    cx.set_hook(of, mask, u32::try_from(count).unwrap_or(0));
+    Ok(0)
 }
 
 /// The limit of nested native calls is fixed; this answers what it is.

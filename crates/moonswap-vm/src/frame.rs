@@ -12,6 +12,7 @@
 //! | FINMETA, FINCLOSE | continuation, function, link |
 //! | FINPCALL | base of pcall's native frame = function, link |
 //! | FINXPCALL | base of xpcall's frame = handler, function, link |
+//! | FINTAIL | base of the native's frame = function, link |
 //! | FINUNWIND | error, continuation (to pcall's frame), function, link |
 //! | HALT | continuation (to the frame of the host's caller), function, link |
 //! | FINCO | bottom of the stack |
@@ -41,7 +42,11 @@ pub(crate) static STUB_CLOSE: [u64; 2] = stub(0, 0, OpCode::FinishClose);
 pub(crate) static STUB_PCALL: [u64; 2] = stub(0, MULTI, OpCode::FinishPcall);
 pub(crate) static STUB_XPCALL: [u64; 2] = stub(16, MULTI, OpCode::FinishXpcall);
 pub(crate) static STUB_UNWIND: [u64; 2] = stub(0, 0, OpCode::FinishUnwind);
+pub(crate) static STUB_NATIVE: [u64; 2] = stub(0, MULTI, OpCode::FinishTail);
+pub(crate) static STUB_NATIVE_3: [u64; 2] = stub(0, 3, OpCode::FinishTail);
 pub(crate) static STUB_HALT: [u64; 2] = stub(0, MULTI, OpCode::Halt);
+/// As [`STUB_HALT`], for one result.
+pub(crate) static STUB_HALT_ONE: [u64; 2] = stub(0, 1, OpCode::Halt);
 pub(crate) static STUB_COROUTINE: [u64; 2] = stub(0, MULTI, OpCode::FinishCoroutine);
 
 /// Address a callee of this stub returns to.
@@ -164,7 +169,7 @@ impl Frame {
                     let pc = (*cont).payload as *const u64;
                     Some((Frame { base: below, pc }, op))
                 }
-                OpCode::FinishPcall => Some((Frame { base: base.sub(2), pc: std::ptr::null() }, op)),
+                OpCode::FinishPcall | OpCode::FinishTail => Some((Frame { base: base.sub(2), pc: std::ptr::null() }, op)),
                 OpCode::FinishXpcall => Some((Frame { base: base.sub(3), pc: std::ptr::null() }, op)),
                 OpCode::FinishCoroutine => None,
                 _ => {

@@ -30,6 +30,22 @@ use crate::vm::{MAX_HOST_DEPTH, Vm};
 pub(crate) unsafe fn call_at(vm: &mut Vm, at: usize, n: usize) -> Result<usize, Raised> {
     // SAFETY: HO1.
     unsafe {
+        let top = call_until(vm, at, n, &frame::STUB_HALT)?;
+        Ok(top - at)
+    }
+}
+
+/// [`call_at`] for one result, which stands at slot `at`; `vm.top` is of no use
+/// afterwards.
+pub(crate) unsafe fn call_one(vm: &mut Vm, at: usize, n: usize) -> Result<(), Raised> {
+    // SAFETY: HO1.
+    unsafe { call_until(vm, at, n, &frame::STUB_HALT_ONE).map(|_| ()) }
+}
+
+/// Calls until the function returns into `stub`; answers the slot of `vm.top`.
+unsafe fn call_until(vm: &mut Vm, at: usize, n: usize, stub: &'static [u64; 2]) -> Result<usize, Raised> {
+    // SAFETY: HO1.
+    unsafe {
         if vm.host_depth + vm.resume_depth >= MAX_HOST_DEPTH {
             let extra = vm.host_depth + vm.resume_depth >= MAX_HOST_DEPTH + 20;
             return Err(if extra { vm.raise_message("error in error handling") } else { vm.raise_located("C stack overflow") });
@@ -43,7 +59,7 @@ pub(crate) unsafe fn call_at(vm: &mut Vm, at: usize, n: usize) -> Result<usize, 
         vm.host_depth += 1;
         (*co).n_host_calls += 1;
         vm.host_failed = false;
-        let next = interp::precall(vm, return_into(&frame::STUB_HALT), f, n);
+        let next = interp::precall(vm, return_into(stub), f, n);
         run_to_halt(vm, next);
         (*co).n_host_calls -= 1;
         vm.host_depth -= 1;
@@ -60,7 +76,7 @@ pub(crate) unsafe fn call_at(vm: &mut Vm, at: usize, n: usize) -> Result<usize, 
             vm.top = vm.stack_base.add(at);
             return Err(Raised(()));
         }
-        Ok(vm.index_of(vm.top) - at)
+        Ok(vm.index_of(vm.top))
     }
 }
 
@@ -94,7 +110,7 @@ pub(crate) unsafe fn call_value(vm: &mut Vm, function: Value, args: &[Value]) ->
             store(f.add(2 + i), arg);
         }
         vm.top = f.add(2 + args.len());
-        let result = call_at(vm, at, args.len()).map(|n| if n == 0 { Value::NIL } else { *vm.stack_base.add(at) });
+        let result = call_one(vm, at, args.len()).map(|()| *vm.stack_base.add(at));
         vm.top = vm.stack_base.add(saved_top);
         result
     }
@@ -105,6 +121,12 @@ pub(crate) unsafe fn call_value(vm: &mut Vm, function: Value, args: &[Value]) ->
 pub(crate) unsafe fn close_above(vm: &mut Vm, level: usize) {
     // SAFETY: HO1; every turn pops one entry.
     unsafe {
+        // The frames above are gone: methods are called from the one below, so
+        // that the distance to it is never negative.
+        if let Some((below, _)) = (Frame { base: vm.stack_base.add(level + 2), pc: std::ptr::null() }).caller() {
+            vm.base = below.base;
+            vm.pc = below.pc;
+        }
         while let Some(pending) = (*vm.current).to_be_closed.last().copied().filter(|&p| p as usize >= level) {
             (*vm.current).to_be_closed.pop();
             let place = vm.stack_base.add(pending as usize);
@@ -137,8 +159,9 @@ pub(crate) unsafe fn close_coroutine(vm: &mut Vm, co: *mut Coroutine) -> Result<
     // SAFETY: HO1; the coroutine does not run. Its `__close` methods are called
     // from the current coroutine.
     unsafe {
-        let mut outcome = if (*co).failed { Some(vm.error) } else { None };
-        (*co).status = CoroutineStatus::Dead;
+        let mut outcome = if (*co).failed { Some((*co).error) } else { None };
+        // Closing it again from one of its `__close` methods is refused.
+        (*co).status = CoroutineStatus::Closing;
         while let Some(pending) = (*co).to_be_closed.pop() {
             let place = (&mut (*co).stack).as_mut_ptr().add(pending as usize);
             coroutine::close_upvalues(vm, co, place);
@@ -155,7 +178,9 @@ pub(crate) unsafe fn close_coroutine(vm: &mut Vm, co: *mut Coroutine) -> Result<
         }
         let bottom = (&mut (*co).stack).as_mut_ptr();
         coroutine::close_upvalues(vm, co, bottom);
+        (*co).status = CoroutineStatus::Dead;
         (*co).failed = false;
+        (*co).error = Value::NIL;
         (*co).top = 2;
         (*co).base = 0;
         match outcome {
@@ -207,7 +232,11 @@ unsafe fn finalize(vm: &mut Vm, object: Value) {
         let busy = vm.heap.set_busy(true);
         let was_in_finalizer = std::mem::replace(&mut vm.in_finalizer, true);
         let saved = vm.error;
+        let overflow = vm.handling_overflow;
         let result = call_value(vm, f, &[object]);
+        if !overflow {
+            vm.leave_overflow(vm.base);
+        }
         vm.in_finalizer = was_in_finalizer;
         vm.heap.set_busy(busy);
         if result.is_err() {
@@ -336,6 +365,23 @@ impl Machine {
     pub fn set_gc_clock(&self, clock: crate::gc_stats::GcClock) {
         // SAFETY: as `with`.
         unsafe { (*self.0.pointer).gc_stats = crate::gc_stats::GcStats::new(clock) };
+    }
+
+    /// For tests of the VM itself. `collect`: a full collection at every safe
+    /// point; `step`: a small step of one; freed memory is spoilt. `stack`: the
+    /// stack moves whenever it may. `verify_every`: safe points between checks
+    /// of the heap, which panic.
+    #[doc(hidden)]
+    pub fn set_stress(&self, collect: bool, step: bool, stack: bool, verify_every: u32) {
+        // SAFETY: as `with`.
+        unsafe {
+            let vm = &mut *self.0.pointer;
+            vm.heap.stress = collect;
+            vm.heap.stress_step = step;
+            vm.heap.poison = collect || step;
+            vm.stress = crate::vm::Stress { move_stack: stack, verify_every, until_verify: 1 };
+            vm.poll.request();
+        }
     }
 
     /// A handle other threads use to submit patches.

@@ -11,6 +11,7 @@ pub mod error;
 mod frame;
 mod gc_stats;
 mod heap;
+mod hook;
 mod host;
 pub mod hotpatch;
 mod interp;

@@ -6,6 +6,7 @@
 //!
 //! Invariants: L1 only prototypes that passed `verify` come here.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use moonswap_bytecode::{Constant, Instruction, OperandKind, Prototype};
@@ -51,7 +52,9 @@ pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep_all: bool) 
         keep_all,
         n_runs: 0,
     }));
+    vm.chunk_strings = Some(HashMap::new());
     let slot = load_tree(vm, main, instance);
+    vm.chunk_strings = None;
     // SAFETY: just made; nothing was collected since.
     unsafe {
         (*instance).main = slot;
@@ -84,7 +87,7 @@ pub(crate) fn new_version(vm: &mut Vm, prototype: &Arc<Prototype>, children: Box
             Constant::Boolean(b) => Value::boolean(*b),
             Constant::Integer(i) => Value::integer(*i),
             Constant::Float(f) => Value::float(*f),
-            Constant::String(s) => vm.string_value(s),
+            Constant::String(s) => string_constant(vm, s),
             Constant::Cell(i) => {
                 // SAFETY: the instance is live; a missing cell becomes one.
                 unsafe {
@@ -114,6 +117,22 @@ pub(crate) fn new_version(vm: &mut Vm, prototype: &Arc<Prototype>, children: Box
         slot,
         number,
     }))
+}
+
+/// A string constant. Equal long ones of one chunk are one object, as in the
+/// reference, also across functions (nothing collects while a chunk is loaded).
+fn string_constant(vm: &mut Vm, s: &Arc<[u8]>) -> Value {
+    if s.len() <= moonswap_bytecode::verify::MAX_KEY {
+        return vm.string_value(s);
+    }
+    if let Some(&value) = vm.chunk_strings.as_ref().and_then(|known| known.get(s)) {
+        return value;
+    }
+    let value = vm.string_value(s);
+    if let Some(known) = &mut vm.chunk_strings {
+        known.insert(Arc::clone(s), value);
+    }
+    value
 }
 
 /// Constant operands from indices to distances in words.

@@ -321,6 +321,8 @@ pub(crate) enum CoroutineStatus {
     Running,
     /// Has resumed another one.
     Normal,
+    /// Its `__close` methods are being called, from another coroutine.
+    Closing,
     /// Ended or failed.
     Dead,
 }
@@ -351,4 +353,8 @@ pub(crate) struct Coroutine {
     pub(crate) is_wrap: bool,
     /// Its body was called.
     pub(crate) started: bool,
+    /// Its debug hook.
+    pub(crate) hook: crate::hook::Hook,
+    /// The error it failed with, until it is closed.
+    pub(crate) error: Value,
 }

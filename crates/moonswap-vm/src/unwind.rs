@@ -19,6 +19,9 @@ use crate::object::NativeKind;
 use crate::value::{Value, copy, store, tag};
 use crate::vm::Vm;
 
+/// Errors in a row that a message handler may raise.
+const MAX_HANDLER_ERRORS: u32 = 190;
+
 enum Catcher {
     /// pcall or xpcall with this native frame base.
     Protected(*mut Value),
@@ -69,7 +72,35 @@ unsafe fn find_catcher(vm: &Vm) -> Catcher {
 pub(crate) unsafe fn throw(vm: &mut Vm) -> Next {
     // SAFETY: U1–U3.
     unsafe {
-        match find_catcher(vm) {
+        let catcher = find_catcher(vm);
+        deliver(vm, catcher)
+    }
+}
+
+/// Raises `vm.error` in place of a call that cannot be made: the function in
+/// slot `at`, which would have returned to `ret`, has no frame. The topmost
+/// frame is the one that called; if that is a boundary, it is the catcher.
+#[cold]
+#[inline(never)]
+pub(crate) unsafe fn throw_call(vm: &mut Vm, ret: *const u64, at: usize) -> Next {
+    // SAFETY: U1–U3; `ret` points to an instruction (F1).
+    unsafe {
+        let catcher = match moonswap_bytecode::Instruction::from_bits(*ret).opcode() {
+            Some(OpCode::FinishPcall | OpCode::FinishXpcall | OpCode::FinishUnwind) if !vm.limits.uncatchable => {
+                Catcher::Protected(vm.base)
+            }
+            Some(OpCode::Halt) => Catcher::Host(vm.stack_base.add(at)),
+            Some(OpCode::FinishCoroutine) => Catcher::Coroutine,
+            _ => find_catcher(vm),
+        };
+        deliver(vm, catcher)
+    }
+}
+
+unsafe fn deliver(vm: &mut Vm, catcher: Catcher) -> Next {
+    // SAFETY: U1–U3.
+    unsafe {
+        match catcher {
             Catcher::Protected(base) => {
                 let at = vm.index_of(base);
                 call_message_handler(vm, base);
@@ -99,8 +130,12 @@ unsafe fn call_message_handler(vm: &mut Vm, base: *mut Value) {
         }
         let handler = *base;
         let top = live_top(vm);
-        // An error in the handler is handled by the handler again, a few times.
-        for _ in 0..10 {
+        // An error in the handler is handled by the handler again, as often as
+        // the reference can nest them.
+        for attempt in 0..MAX_HANDLER_ERRORS {
+            if vm.handling_overflow && attempt > 1 {
+                break;
+            }
             vm.top = top_of(vm, top);
             let error = vm.error;
             match host::call_value(vm, handler, &[error]) {
@@ -115,6 +150,7 @@ unsafe fn call_message_handler(vm: &mut Vm, base: *mut Value) {
                 }
             }
         }
+        let _ = vm.raise_message("error in error handling");
     }
 }
 
@@ -138,33 +174,34 @@ unsafe fn unwind_to(vm: &mut Vm, base: *mut Value) -> Next {
     // SAFETY: U1, U3.
     unsafe {
         let level = vm.index_of(base);
-        let pending = (*vm.current).to_be_closed.last().copied();
-        if let Some(pending) = pending.filter(|&p| p as usize >= level) {
+        // A method that cannot be called replaces the error; a loop, as there
+        // may be as many of them as the stack has slots.
+        while let Some(pending) = (*vm.current).to_be_closed.last().copied().filter(|&p| p as usize >= level) {
             (*vm.current).to_be_closed.pop();
+            let at_index = pending as usize + 1;
             let place = vm.stack_base.add(pending as usize);
             coroutine::close_upvalues(vm, vm.current, place);
             let value = *place;
             let error = vm.error;
-            let f = meta::of(vm, value, Event::Close);
-            let at = place.add(1);
-            let at_index = vm.index_of(at);
-            vm.base = base;
+            vm.base = vm.stack_base.add(level);
             vm.pc = std::ptr::null();
-            vm.top = at;
-            if vm.ensure_stack(at, 16).is_err() {
-                return unwind_to(vm, vm.stack_base.add(level));
+            vm.top = place.add(1);
+            if vm.ensure_stack(vm.top, 16).is_err() {
+                continue;
             }
+            let f = meta::of(vm, value, Event::Close);
             if f.is_nil() {
                 let _ = meta::raise_close(vm, value, pending as usize);
-                return unwind_to(vm, vm.stack_base.add(level));
+                continue;
             }
             let at = vm.stack_base.add(at_index);
             store(at, error);
             let base = vm.stack_base.add(level);
             return crate::interp::call_continuation(vm, std::ptr::null(), base, at.add(1), 0, return_into(&frame::STUB_UNWIND), f, &[value, error]);
         }
+        let base = vm.stack_base.add(level);
         coroutine::close_upvalues(vm, vm.current, base);
-        vm.end_overflow();
+        vm.leave_overflow(base);
         store(base, Value::boolean(false));
         let error = vm.error;
         store(base.add(1), error);

@@ -58,9 +58,15 @@ pub(crate) struct Vm {
     pub(crate) host_failed: bool,
     /// Coroutines resumed inside each other.
     pub(crate) resume_depth: u32,
+    /// Long string constants of the chunk that is being loaded.
+    pub(crate) chunk_strings: Option<HashMap<Arc<[u8]>, Value>>,
+    /// What the native that just ran wants called in its place.
+    pub(crate) native_tail: Option<NativeTail>,
+    pub(crate) hook: crate::hook::HookState,
     /// In the zone above MAX_STACK while a stack overflow is handled.
     pub(crate) handling_overflow: bool,
     pub(crate) in_finalizer: bool,
+    pub(crate) stress: Stress,
     pub(crate) poll: Arc<PollHandle>,
     pub(crate) hot: HotState,
     pub(crate) gc_stats: crate::gc_stats::GcStats,
@@ -83,6 +89,16 @@ pub(crate) struct Vm {
 /// A host function called at every safe point.
 pub(crate) type SafePointHook = Box<dyn FnMut(&mut crate::context::Context<'_>)>;
 
+/// Test modes that make rare events common.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Stress {
+    /// The stack gets a new address whenever it might.
+    pub(crate) move_stack: bool,
+    /// Safe points between two checks of the whole heap; 0 = never.
+    pub(crate) verify_every: u32,
+    pub(crate) until_verify: u32,
+}
+
 /// What a run may use up. `None` = unlimited.
 #[derive(Debug, Default)]
 pub(crate) struct Limits {
@@ -90,6 +106,15 @@ pub(crate) struct Limits {
     pub(crate) interrupted: Arc<std::sync::atomic::AtomicBool>,
     /// The error on its way passes every pcall.
     pub(crate) uncatchable: bool,
+}
+
+/// A call a native function ends with: made after it returned, so that the
+/// called function may yield.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NativeTail {
+    pub(crate) n_args: usize,
+    /// Hand on exactly three results (`pairs`), else all.
+    pub(crate) three: bool,
 }
 
 impl Vm {
@@ -117,8 +142,12 @@ impl Vm {
             host_depth: 0,
             host_failed: false,
             resume_depth: 0,
+            chunk_strings: None,
+            native_tail: None,
+            hook: Default::default(),
             handling_overflow: false,
             in_finalizer: false,
+            stress: Stress::default(),
             poll,
             hot: HotState::default(),
             gc_stats: crate::gc_stats::GcStats::default(),
@@ -155,14 +184,18 @@ impl Vm {
         unsafe {
             let stack = &mut (*self.current).stack;
             self.stack_base = stack.as_mut_ptr();
-            let most = if self.handling_overflow { MAX_STACK + ERROR_STACK } else { MAX_STACK };
-            self.stack_limit = self.stack_base.add((stack.len() - EXTRA_SLOTS).min(most));
+            let max = if self.handling_overflow { MAX_STACK + ERROR_STACK } else { MAX_STACK };
+            self.stack_limit = self.stack_base.add((stack.len() - EXTRA_SLOTS).min(max));
         }
     }
 
-    /// A stack overflow was dealt with: the error zone is closed again.
-    pub(crate) fn end_overflow(&mut self) {
-        if self.handling_overflow {
+    /// A stack overflow was caught at `place`: the zone for handlers is closed
+    /// again, unless the catcher itself stands there.
+    ///
+    /// # Safety
+    /// `place` points into the current stack.
+    pub(crate) unsafe fn leave_overflow(&mut self, place: *mut Value) {
+        if self.handling_overflow && self.index_of(place) < MAX_STACK {
             self.handling_overflow = false;
             // SAFETY: VM1.
             unsafe { self.use_stack() };
@@ -226,6 +259,10 @@ impl Vm {
         let wanted = used + slots;
         let size = unsafe { self.stack_limit.offset_from(self.stack_base) } as usize;
         if wanted <= size {
+            if self.stress.move_stack {
+                // SAFETY: as below.
+                unsafe { self.move_stack() };
+            }
             return Ok(());
         }
         let max = if self.handling_overflow { MAX_STACK + ERROR_STACK } else { MAX_STACK };
@@ -253,22 +290,47 @@ impl Vm {
             let co = self.current;
             let total = slots + EXTRA_SLOTS;
             if total <= (*co).stack.len() {
+                self.use_stack();
                 return;
             }
-            let base = self.base.offset_from(self.stack_base);
-            let top = self.top.offset_from(self.stack_base);
-            let old = self.stack_base;
             let before = (*co).stack.len();
+            let old = self.stack_base;
             (*co).stack.resize(total, Value::NIL);
             self.heap.charge((total - before) * size_of::<Value>());
+            self.rebase(old);
+        }
+    }
+
+    /// The current stack moved here from `old`: corrects what points into it.
+    unsafe fn rebase(&mut self, old: *mut Value) {
+        // SAFETY: VM1; distances are taken from addresses, as `old` may be freed.
+        unsafe {
             self.use_stack();
-            self.base = self.stack_base.offset(base);
-            self.top = self.stack_base.offset(top);
-            let mut up = (*co).open_upvalues;
+            let new = self.stack_base;
+            let moved = |p: *mut Value| new.byte_offset((p as isize) - (old as isize));
+            self.base = moved(self.base);
+            self.top = moved(self.top);
+            let mut up = (*self.current).open_upvalues;
             while !up.is_null() {
-                (*up).value = self.stack_base.offset((*up).value.offset_from(old));
+                (*up).value = moved((*up).value);
                 up = (*up).next_open;
             }
+        }
+    }
+
+    /// For tests: gives the current stack another address and spoils the old
+    /// one, so that a stale pointer shows.
+    pub(crate) unsafe fn move_stack(&mut self) {
+        // SAFETY: VM1.
+        unsafe {
+            let stack = &mut (*self.current).stack;
+            let mut old = std::mem::replace(stack, stack.clone());
+            let address = old.as_mut_ptr();
+            for v in &mut old {
+                *v = Value::raw(0xDEAD_DEAD_DEAD_DEA8, tag::TABLE);
+            }
+            drop(old);
+            self.rebase(address);
         }
     }
 

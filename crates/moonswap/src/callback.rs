@@ -6,7 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use moonswap_vm::{Context, NativeKind, Outcome, Raised, View};
 
 use crate::value::Handle;
-use crate::{Error, ErrorKind, FromLuaMulti, IntoLuaMulti, Lua, MultiValue, Result, TraceFrame, Traceback, Value};
+use crate::{
+    Error, ErrorKind, FromLuaMulti, IntoLuaMulti, Lua, MultiValue, Result, TraceFrame, Traceback,
+    Value,
+};
 
 /// Activations that a structured traceback keeps.
 const MAX_TRACE: i64 = 64;
@@ -72,15 +75,19 @@ pub(crate) fn take_error(cx: &mut Context<'_>, traceback: Option<Traceback>) -> 
             let message = text.as_bytes().to_vec();
             let kind = match &message[..] {
                 b"not enough memory" => ErrorKind::Memory,
-                text if text.ends_with(b"interrupted!") || text.ends_with(b"deadline exceeded") => ErrorKind::Interrupted,
+                text if text.ends_with(b"interrupted!") || text.ends_with(b"deadline exceeded") => {
+                    ErrorKind::Interrupted
+                }
                 _ => ErrorKind::Runtime,
             };
             Error::new(kind, message).with_traceback(traceback)
         }
-        View::UserData(data) if data.downcast::<Error>().is_some() => match data.downcast::<Error>() {
-            Some(error) => error.clone().with_traceback(traceback),
-            None => Error::runtime("error"),
-        },
+        View::UserData(data) if data.downcast::<Error>().is_some() => {
+            match data.downcast::<Error>() {
+                Some(error) => error.clone().with_traceback(traceback),
+                None => Error::runtime("error"),
+            }
+        }
         View::Integer(_) | View::Float(_) => match cx.push_tostring(at) {
             Ok(()) => top_text(cx, ErrorKind::Runtime).with_traceback(traceback),
             Err(raised) => {
@@ -126,7 +133,9 @@ fn unreachable_native(cx: &mut Context<'_>) -> Outcome<usize> {
 /// Keeps the traceback and hands the error value on unchanged.
 fn message_handler(cx: &mut Context<'_>) -> Outcome<usize> {
     let known = match cx.at(0) {
-        View::UserData(data) => data.downcast::<Error>().is_some_and(|e| e.traceback().is_some()),
+        View::UserData(data) => data
+            .downcast::<Error>()
+            .is_some_and(|e| e.traceback().is_some()),
         _ => false,
     };
     if !known {
@@ -162,11 +171,21 @@ fn capture(cx: &Context<'_>) -> Traceback {
         };
         let (function, source) = (field("name"), field("short_src").unwrap_or_default());
         cx.push(cx.raw_get_field(base, "func"));
-        let version = cx.hot_version(cx.height() - 1).filter(|&version| version > 1);
+        let version = cx
+            .hot_version(cx.height() - 1)
+            .filter(|&version| version > 1);
         cx.set_height(base);
-        frames.push(TraceFrame { function, source, line, version });
+        frames.push(TraceFrame {
+            function,
+            source,
+            line,
+            version,
+        });
     }
-    Traceback { text: String::from_utf8_lossy(&text).into_owned(), frames }
+    Traceback {
+        text: String::from_utf8_lossy(&text).into_owned(),
+        frames,
+    }
 }
 
 /// Pushes a Rust error as a Lua object with a text.
@@ -176,7 +195,9 @@ pub(crate) fn push_error_object(cx: &Context<'_>, error: &Error) {
     if cx.new_metatable(ERROR_METATABLE) {
         cx.push_native("tostring", |cx| match cx.at(0) {
             View::UserData(data) => {
-                let text = data.downcast::<Error>().map(|error| error.message_bytes().to_vec());
+                let text = data
+                    .downcast::<Error>()
+                    .map(|error| error.message_bytes().to_vec());
                 cx.ret_bytes(&text.unwrap_or_default())
             }
             _ => Err(cx.arg_error(0, "error object expected")),
@@ -225,7 +246,9 @@ where
                 Ok(arguments) => arguments,
                 Err(error) => {
                     return Err(match error.kind() {
-                        ErrorKind::Conversion { position: Some(at), .. } => cx.arg_error(*at, error.message_bytes()),
+                        ErrorKind::Conversion {
+                            position: Some(at), ..
+                        } => cx.arg_error(*at, error.message_bytes()),
                         _ => raise(cx, &error),
                     });
                 }

@@ -17,7 +17,13 @@ pub struct Chunk {
 
 impl Chunk {
     pub(crate) fn new(lua: &Lua, source: Vec<u8>) -> Self {
-        Self { lua: lua.clone(), source, name: None, environment: None, is_module: false }
+        Self {
+            lua: lua.clone(),
+            source,
+            name: None,
+            environment: None,
+            is_module: false,
+        }
     }
 
     /// Names it as Lua's `load` does: `@file`, `=shown as it is`, else the text

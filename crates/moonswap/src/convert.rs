@@ -6,7 +6,9 @@ use std::hash::{BuildHasher, Hash};
 
 use moonswap_vm::View;
 
-use crate::{AnyUserData, Error, Function, LightUserData, Lua, LuaString, Result, Table, Thread, Value};
+use crate::{
+    AnyUserData, Error, Function, LightUserData, Lua, LuaString, Result, Table, Thread, Value,
+};
 
 /// A Rust value as a Lua value.
 pub trait IntoLua: Sized {
@@ -226,7 +228,11 @@ impl<T: IntoLua> IntoLua for Option<T> {
 }
 impl<T: FromLua> FromLua for Option<T> {
     fn from_lua(value: Value, lua: &Lua) -> Result<Self> {
-        if value.is_nil() { Ok(None) } else { T::from_lua(value, lua).map(Some) }
+        if value.is_nil() {
+            Ok(None)
+        } else {
+            T::from_lua(value, lua).map(Some)
+        }
     }
 }
 
@@ -269,7 +275,8 @@ impl<K: FromLua + Ord, V: FromLua> FromLua for BTreeMap<K, V> {
 impl<K: IntoLua, S> IntoLua for HashSet<K, S> {
     /// `{ [element] = true }`
     fn into_lua(self, lua: &Lua) -> Result<Value> {
-        lua.create_table_from(self.into_iter().map(|key| (key, true))).map(Value::Table)
+        lua.create_table_from(self.into_iter().map(|key| (key, true)))
+            .map(Value::Table)
     }
 }
 

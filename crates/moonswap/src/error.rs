@@ -98,7 +98,12 @@ impl Error {
     }
 
     pub(crate) fn new(kind: ErrorKind, message: Vec<u8>) -> Self {
-        Self(Arc::new(Inner { kind, message, traceback: None, compile: None }))
+        Self(Arc::new(Inner {
+            kind,
+            message,
+            traceback: None,
+            compile: None,
+        }))
     }
 
     pub(crate) fn with_traceback(self, traceback: Option<Traceback>) -> Self {
@@ -122,18 +127,41 @@ impl Error {
     }
 
     pub(crate) fn conversion(expected: &'static str, actual: &'static str) -> Self {
-        Self::conversion_text(expected, actual, format!("{expected} expected, got {actual}"))
+        Self::conversion_text(
+            expected,
+            actual,
+            format!("{expected} expected, got {actual}"),
+        )
     }
 
-    pub(crate) fn conversion_text(expected: &'static str, actual: &'static str, text: String) -> Self {
-        Self::new(ErrorKind::Conversion { position: None, expected, actual }, text.into_bytes())
+    pub(crate) fn conversion_text(
+        expected: &'static str,
+        actual: &'static str,
+        text: String,
+    ) -> Self {
+        Self::new(
+            ErrorKind::Conversion {
+                position: None,
+                expected,
+                actual,
+            },
+            text.into_bytes(),
+        )
     }
 
     /// Notes which of several values could not be converted.
     pub(crate) fn at_position(self, at: usize) -> Self {
         match &self.0.kind {
-            &ErrorKind::Conversion { position: None, expected, actual } => Self::new(
-                ErrorKind::Conversion { position: Some(at), expected, actual },
+            &ErrorKind::Conversion {
+                position: None,
+                expected,
+                actual,
+            } => Self::new(
+                ErrorKind::Conversion {
+                    position: Some(at),
+                    expected,
+                    actual,
+                },
                 self.0.message.clone(),
             ),
             _ => self,
@@ -143,8 +171,16 @@ impl Error {
     /// Moves the noted position by the number of values that came before.
     pub(crate) fn shift_position(self, by: usize) -> Self {
         match &self.0.kind {
-            &ErrorKind::Conversion { position: Some(at), expected, actual } => Self::new(
-                ErrorKind::Conversion { position: Some(at + by), expected, actual },
+            &ErrorKind::Conversion {
+                position: Some(at),
+                expected,
+                actual,
+            } => Self::new(
+                ErrorKind::Conversion {
+                    position: Some(at + by),
+                    expected,
+                    actual,
+                },
                 self.0.message.clone(),
             ),
             _ => self,
@@ -152,7 +188,10 @@ impl Error {
     }
 
     pub(crate) fn foreign_handle() -> Self {
-        Self::new(ErrorKind::ForeignHandle, b"value belongs to another VM".to_vec())
+        Self::new(
+            ErrorKind::ForeignHandle,
+            b"value belongs to another VM".to_vec(),
+        )
     }
 
     /// What sort of error it is.
@@ -182,7 +221,10 @@ impl Error {
 
     /// The source text ended too early: a prompt may ask for another line.
     pub fn is_incomplete(&self) -> bool {
-        self.0.compile.as_ref().is_some_and(|(error, _)| error.incomplete)
+        self.0
+            .compile
+            .as_ref()
+            .is_some_and(|(error, _)| error.incomplete)
     }
 
     /// Every reason of a refused patch.
@@ -224,7 +266,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = String::from_utf8_lossy(&self.0.message);
         match self.0.kind {
-            ErrorKind::Conversion { position: Some(at), .. } => write!(f, "bad value #{} ({text})", at + 1),
+            ErrorKind::Conversion {
+                position: Some(at), ..
+            } => write!(f, "bad value #{} ({text})", at + 1),
             _ => f.write_str(&text),
         }
     }

@@ -69,7 +69,10 @@ impl Function {
         self.0.lua.with(|cx| {
             let function = cx.height();
             cx.push_root(&self.0.root);
-            let mut info = FunctionInfo { version: cx.hot_version(function), ..FunctionInfo::default() };
+            let mut info = FunctionInfo {
+                version: cx.hot_version(function),
+                ..FunctionInfo::default()
+            };
             if cx.push_info_function(function, b"S").is_err() {
                 return info;
             }

@@ -1,9 +1,9 @@
 //! `Hot`: swapping functions of a running VM.
 
 use moonswap_hotpatch::{Patch, Plan, Policy, Report};
+pub use moonswap_vm::Interrupter;
 pub use moonswap_vm::hotpatch::{HistoryEntry, HotError, StaleFrame, VersionInfo};
 pub use moonswap_vm::hotpatch::{Patcher, Ticket};
-pub use moonswap_vm::Interrupter;
 
 use crate::{Error, ErrorKind, Lua, Result};
 
@@ -45,7 +45,12 @@ impl Hot {
     }
 
     /// [`Hot::apply_source`] under a policy.
-    pub fn apply_source_with(&self, name: &str, source: impl AsRef<[u8]>, policy: &Policy) -> Result<Report> {
+    pub fn apply_source_with(
+        &self,
+        name: &str,
+        source: impl AsRef<[u8]>,
+        policy: &Policy,
+    ) -> Result<Report> {
         let source = source.as_ref();
         let patch = Patch::compile(name, source).map_err(|error| Error::compile(error, source))?;
         self.apply_with(&patch, policy)
@@ -84,6 +89,11 @@ impl Hot {
     /// Names of all loaded chunks.
     pub fn chunks(&self) -> Vec<String> {
         self.0.with(|cx| cx.hot_chunks())
+    }
+
+    /// 1, and one more with each commit.
+    pub fn generation(&self) -> u64 {
+        self.0.with(|cx| cx.hot_generation())
     }
 
     /// Submits patches from other threads.

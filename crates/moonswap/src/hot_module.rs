@@ -11,8 +11,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use moonswap_hotpatch::{Patch, Policy};
-use moonswap_vm::{Context, NativeFn, Outcome, View};
 use moonswap_vm::hotpatch::HotError;
+use moonswap_vm::{Context, NativeFn, Outcome, View};
 
 use crate::error::Error;
 
@@ -181,7 +181,11 @@ fn chosen_chunk(cx: &mut Context<'_>) -> Outcome<Result<Option<String>, String>>
     Ok(match resolve::module_file(cx, &name)? {
         Ok(path) => {
             let chunk = resolve::chunk_of_file(&chunks, &path);
-            if chunks.contains(&chunk) { Ok(Some(chunk)) } else { Err(format!("'{name}' is not loaded")) }
+            if chunks.contains(&chunk) {
+                Ok(Some(chunk))
+            } else {
+                Err(format!("'{name}' is not loaded"))
+            }
         }
         Err(_) => Err(format!("'{name}' is not loaded")),
     })
@@ -219,7 +223,9 @@ fn frames(cx: &mut Context<'_>) -> Outcome<usize> {
         cx.push_table(0, 5);
         report::set_text(cx, entry, "id", &frame.id.to_string())?;
         report::set_int(cx, entry, "version", u64::from(frame.version))?;
-        report::set_int(cx, entry, "line", u64::from(frame.line))?;
+        if let Some(line) = frame.line {
+            report::set_int(cx, entry, "line", u64::from(line))?;
+        }
         report::set_text(cx, entry, "thread", &frame.thread.to_string())?;
         report::set_text(cx, entry, "stack", &frame.stack.to_string())?;
         cx.raw_set_int(list, k)?;
@@ -236,7 +242,8 @@ fn history(cx: &mut Context<'_>) -> Outcome<usize> {
         cx.push_table(0, 5);
         report::set_int(cx, entry, "id", record.id)?;
         report::set_int(cx, entry, "generation", record.generation)?;
-        report::set_text(cx, entry, "chunk", &record.chunk.to_string())?;
+        report::set_text(cx, entry, "chunk", &record.chunk)?;
+        report::set_text(cx, entry, "line", &record.line)?;
         if let Some(author) = &record.author {
             report::set_text(cx, entry, "author", author)?;
         }
@@ -252,15 +259,16 @@ fn history(cx: &mut Context<'_>) -> Outcome<usize> {
 fn stats(cx: &mut Context<'_>) -> Outcome<usize> {
     let history = cx.hot_history();
     let versions = cx.hot_versions(None);
+    let stale = cx.hot_frames(None).len();
     let table = cx.height();
     cx.push_table(0, 6);
-    report::set_int(cx, table, "generation", history.last().map_or(1, |entry| entry.generation))?;
+    report::set_int(cx, table, "generation", cx.hot_generation())?;
     report::set_int(cx, table, "patches", history.len() as u64)?;
     report::set_int(cx, table, "chunks", cx.hot_chunks().len() as u64)?;
     report::set_int(cx, table, "functions", versions.len() as u64)?;
     let patched = versions.iter().filter(|info| info.version > 1).count();
     report::set_int(cx, table, "patched", patched as u64)?;
-    report::set_int(cx, table, "stale", cx.hot_frames(None).len() as u64)?;
+    report::set_int(cx, table, "stale", stale as u64)?;
     Ok(1)
 }
 
@@ -273,11 +281,8 @@ fn sleep(cx: &mut Context<'_>) -> Outcome<usize> {
     // A wait of more than a century is for ever.
     let wait = Duration::try_from_secs_f64(seconds.clamp(0.0, 3.2e9)).unwrap_or_default();
     let end = Instant::now() + wait;
-    let machine = cx.machine();
     loop {
-        if let Some(machine) = &machine {
-            machine.poll();
-        }
+        cx.hot_poll();
         cx.charge(1)?;
         let rest = end.saturating_duration_since(Instant::now());
         if rest.is_zero() {

@@ -42,7 +42,7 @@ pub use chunk::Chunk;
 pub use convert::{FromLua, IntoLua};
 pub use error::{Error, ErrorKind, Result, TraceFrame, Traceback};
 pub use function::{Function, FunctionInfo};
-pub use hot::{Hot, HotError, Interrupter, Patcher, Ticket};
+pub use hot::{HistoryEntry, Hot, HotError, Interrupter, Patcher, StaleFrame, Ticket, VersionInfo};
 pub use lua::Lua;
 pub use moonswap_compiler::{CompileError, Span};
 pub use moonswap_hotpatch::{Patch, Plan, Policy, Refusal, Refused, Report};
@@ -62,7 +62,8 @@ pub type Integer = i64;
 /// What most programs need.
 pub mod prelude {
     pub use crate::{
-        AnyUserData, Chunk, Error, ErrorKind, FromLua, FromLuaMulti, Function, Hot, IntoLua, IntoLuaMulti, Lua,
-        LuaString, MultiValue, Patch, Policy, Report, Table, Thread, Value, Variadic,
+        AnyUserData, Chunk, Error, ErrorKind, FromLua, FromLuaMulti, Function, Hot, IntoLua,
+        IntoLuaMulti, Lua, LuaString, MultiValue, Patch, Policy, Report, Table, Thread, Value,
+        Variadic,
     };
 }

@@ -11,7 +11,8 @@ use moonswap_vm::{Context, Machine, Outcome};
 use crate::callback::{self, caught};
 use crate::value::Handle;
 use crate::{
-    Chunk, Error, FromLuaMulti, Function, Hot, Interrupter, IntoLua, IntoLuaMulti, LuaString, Result, Table, Value,
+    Chunk, Error, FromLuaMulti, Function, Hot, Interrupter, IntoLua, IntoLuaMulti, LuaString,
+    Result, Table, Value,
 };
 
 /// One VM. Clones share it. It stays on its thread; from other threads use
@@ -43,7 +44,10 @@ impl Default for Lua {
 impl Lua {
     /// A VM with all standard libraries and the `moonswap` module.
     pub fn new() -> Self {
-        let lua = Self(Rc::new(Inner { machine: Machine::new(), app_data: RefCell::default() }));
+        let lua = Self(Rc::new(Inner {
+            machine: Machine::new(),
+            app_data: RefCell::default(),
+        }));
         let opened = lua.with(|cx| {
             cx.host_state::<Back>().borrow_mut().0 = Rc::downgrade(&lua.0);
             open(cx).map_err(|raised| caught(cx, raised))
@@ -94,7 +98,10 @@ impl Lua {
     }
 
     /// A table with the given entries.
-    pub fn create_table_from<K: IntoLua, V: IntoLua>(&self, entries: impl IntoIterator<Item = (K, V)>) -> Result<Table> {
+    pub fn create_table_from<K: IntoLua, V: IntoLua>(
+        &self,
+        entries: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Table> {
         let table = self.create_table()?;
         for (key, value) in entries {
             table.raw_set(key, value)?;
@@ -103,8 +110,16 @@ impl Lua {
     }
 
     /// A table with the given values at 1, 2, …
-    pub fn create_sequence_from<T: IntoLua>(&self, values: impl IntoIterator<Item = T>) -> Result<Table> {
-        self.create_table_from(values.into_iter().enumerate().map(|(at, value)| (at + 1, value)))
+    pub fn create_sequence_from<T: IntoLua>(
+        &self,
+        values: impl IntoIterator<Item = T>,
+    ) -> Result<Table> {
+        self.create_table_from(
+            values
+                .into_iter()
+                .enumerate()
+                .map(|(at, value)| (at + 1, value)),
+        )
     }
 
     /// A byte string.
@@ -139,7 +154,9 @@ impl Lua {
         let function = RefCell::new(function);
         self.create_function(move |lua, arguments| match function.try_borrow_mut() {
             Ok(mut function) => function(lua, arguments),
-            Err(_) => Err(Error::runtime("a Rust function with state was called while it runs")),
+            Err(_) => Err(Error::runtime(
+                "a Rust function with state was called while it runs",
+            )),
         })
     }
 
@@ -154,7 +171,10 @@ impl Lua {
 
     /// `package.loaded[name]`.
     pub(crate) fn loaded(&self, name: &str) -> Result<Table> {
-        self.globals().raw_get::<Table>("package")?.raw_get::<Table>("loaded")?.raw_get(name)
+        self.globals()
+            .raw_get::<Table>("package")?
+            .raw_get::<Table>("loaded")?
+            .raw_get(name)
     }
 
     /// Collects all garbage.
@@ -208,7 +228,11 @@ impl Lua {
     /// Keeps a value of the host's with the VM; returns the one of the same
     /// type that was there.
     pub fn set_app_data<T: 'static>(&self, data: T) -> Option<Rc<T>> {
-        let old = self.0.app_data.borrow_mut().insert(TypeId::of::<T>(), Rc::new(data));
+        let old = self
+            .0
+            .app_data
+            .borrow_mut()
+            .insert(TypeId::of::<T>(), Rc::new(data));
         old.and_then(|data| data.downcast().ok())
     }
 

@@ -114,19 +114,29 @@ impl<T: IntoLua> IntoLuaMulti for T {
 }
 impl<T: FromLua> FromLuaMulti for T {
     fn from_lua_multi(values: MultiValue, lua: &Lua) -> Result<Self> {
-        T::from_lua(values.into_iter().next().unwrap_or_default(), lua).map_err(|e| e.at_position(0))
+        T::from_lua(values.into_iter().next().unwrap_or_default(), lua)
+            .map_err(|e| e.at_position(0))
     }
 }
 
 impl<T: IntoLua> IntoLuaMulti for Variadic<T> {
     fn into_lua_multi(self, lua: &Lua) -> Result<MultiValue> {
-        self.0.into_iter().map(|value| value.into_lua(lua)).collect::<Result<Vec<_>>>().map(MultiValue)
+        self.0
+            .into_iter()
+            .map(|value| value.into_lua(lua))
+            .collect::<Result<Vec<_>>>()
+            .map(MultiValue)
     }
 }
 impl<T: FromLua> FromLuaMulti for Variadic<T> {
     fn from_lua_multi(values: MultiValue, lua: &Lua) -> Result<Self> {
         let convert = |(at, value)| T::from_lua(value, lua).map_err(|e| e.at_position(at));
-        values.into_iter().enumerate().map(convert).collect::<Result<Vec<_>>>().map(Self)
+        values
+            .into_iter()
+            .enumerate()
+            .map(convert)
+            .collect::<Result<Vec<_>>>()
+            .map(Self)
     }
 }
 

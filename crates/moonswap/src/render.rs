@@ -26,8 +26,14 @@ pub fn render_diagnostic(
     // many megabytes must not scan all of it.
     let start = span.0.min(source.len());
     let end = span.1.clamp(start, source.len());
-    let line_start = source[..start].iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
-    let line_end = source[end..].iter().position(|&b| b == b'\n').map_or(source.len(), |at| end + at);
+    let line_start = source[..start]
+        .iter()
+        .rposition(|&b| b == b'\n')
+        .map_or(0, |at| at + 1);
+    let line_end = source[end..]
+        .iter()
+        .position(|&b| b == b'\n')
+        .map_or(source.len(), |at| end + at);
     let first_line = 1 + source[..line_start].iter().filter(|&&b| b == b'\n').count();
     // A replacement character differs in length from the byte it stands for:
     // the parts are converted one by one so that the span fits the result.
@@ -38,7 +44,10 @@ pub fn render_diagnostic(
     let mut to = from + inside.len();
     let text = format!("{before}{inside}{after}\n");
     if to == from {
-        to = text[from..].chars().next().map_or(from, |c| from + c.len_utf8());
+        to = text[from..]
+            .chars()
+            .next()
+            .map_or(from, |c| from + c.len_utf8());
     }
     let snippet = Snippet::source(text.as_str())
         .line_start(first_line)
@@ -59,6 +68,12 @@ pub fn render_diagnostic(
 fn clean(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes)
         .chars()
-        .map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{FFFD}' } else { c })
+        .map(|c| {
+            if c.is_control() && c != '\n' && c != '\t' {
+                '\u{FFFD}'
+            } else {
+                c
+            }
+        })
         .collect()
 }

@@ -31,8 +31,9 @@ impl LuaString {
 
     /// The text, if it is UTF-8.
     pub fn to_str(&self) -> Result<String> {
-        String::from_utf8(self.to_bytes())
-            .map_err(|_| Error::conversion_text("string", "string", "string is not valid UTF-8".into()))
+        String::from_utf8(self.to_bytes()).map_err(|_| {
+            Error::conversion_text("string", "string", "string is not valid UTF-8".into())
+        })
     }
 
     /// The text, with replacement characters where it is no UTF-8.

@@ -79,7 +79,10 @@ impl Table {
 
     /// Appends a value.
     pub fn push(&self, value: impl IntoLua) -> Result<()> {
-        let next = self.len()?.checked_add(1).ok_or_else(|| Error::runtime("table overflow"))?;
+        let next = self
+            .len()?
+            .checked_add(1)
+            .ok_or_else(|| Error::runtime("table overflow"))?;
         self.set(next, value)
     }
 
@@ -101,7 +104,8 @@ impl Table {
     /// Its metatable.
     pub fn metatable(&self) -> Option<Table> {
         let lua = &self.0.lua;
-        let found = self.with(|cx, table| Ok(cx.push_metatable(table).then(|| Value::pop(lua, cx))));
+        let found =
+            self.with(|cx, table| Ok(cx.push_metatable(table).then(|| Value::pop(lua, cx))));
         match found {
             Ok(Some(Value::Table(metatable))) => Some(metatable),
             _ => None,
@@ -121,21 +125,37 @@ impl Table {
     /// All entries, without metamethods. Entries may be changed meanwhile, not
     /// added.
     pub fn pairs<K: FromLua, V: FromLua>(&self) -> Pairs<K, V> {
-        Pairs { table: self.clone(), key: Some(Value::Nil), types: PhantomData }
+        Pairs {
+            table: self.clone(),
+            key: Some(Value::Nil),
+            types: PhantomData,
+        }
     }
 
     /// The values at 1, 2, … up to the first `nil`, without metamethods.
     pub fn sequence_values<V: FromLua>(&self) -> Sequence<V> {
-        Sequence { table: self.clone(), next: Some(1), types: PhantomData }
+        Sequence {
+            table: self.clone(),
+            next: Some(1),
+            types: PhantomData,
+        }
     }
 
     /// Calls the function in a field.
-    pub fn call_function<R: FromLuaMulti>(&self, name: &str, arguments: impl IntoLuaMulti) -> Result<R> {
+    pub fn call_function<R: FromLuaMulti>(
+        &self,
+        name: &str,
+        arguments: impl IntoLuaMulti,
+    ) -> Result<R> {
         self.get::<Function>(name)?.call(arguments)
     }
 
     /// Calls the function in a field with the table as first argument.
-    pub fn call_method<R: FromLuaMulti>(&self, name: &str, arguments: impl IntoLuaMulti) -> Result<R> {
+    pub fn call_method<R: FromLuaMulti>(
+        &self,
+        name: &str,
+        arguments: impl IntoLuaMulti,
+    ) -> Result<R> {
         let mut values = arguments.into_lua_multi(&self.0.lua)?;
         values.insert(0, Value::Table(self.clone()));
         self.get::<Function>(name)?.call(values)

@@ -14,7 +14,10 @@ pub(crate) struct Handle {
 impl Handle {
     /// Pops the top of the stack into a handle.
     pub(crate) fn pop(lua: &Lua, cx: &Context<'_>) -> Self {
-        Self { lua: lua.clone(), root: cx.root_top() }
+        Self {
+            lua: lua.clone(),
+            root: cx.root_top(),
+        }
     }
 
     pub(crate) fn push(&self, lua: &Lua, cx: &Context<'_>) -> Result<()> {
@@ -70,7 +73,11 @@ impl Thread {
         if ok {
             return R::from_lua_multi(results, lua);
         }
-        Err(results.into_iter().next().unwrap_or(Value::Nil).into_error(lua))
+        Err(results
+            .into_iter()
+            .next()
+            .unwrap_or(Value::Nil)
+            .into_error(lua))
     }
 }
 
@@ -243,7 +250,10 @@ impl PartialEq for Value {
             (Self::Number(a), Self::Number(b)) => a == b,
             (Self::Integer(i), Self::Number(n)) | (Self::Number(n), Self::Integer(i)) => {
                 // Exact in both directions: the float must be an integer in range.
-                *n >= -9_223_372_036_854_775_808.0 && *n < 9_223_372_036_854_775_808.0 && n.fract() == 0.0 && *n as i64 == *i
+                *n >= -9_223_372_036_854_775_808.0
+                    && *n < 9_223_372_036_854_775_808.0
+                    && n.fract() == 0.0
+                    && *n as i64 == *i
             }
             (Self::LightUserData(a), Self::LightUserData(b)) => a == b,
             (Self::String(a), Self::String(b)) => a == b,

@@ -1,7 +1,7 @@
 //! Hot patching through the facade and the Lua module.
 
-use moonswap::prelude::*;
 use moonswap::Result;
+use moonswap::prelude::*;
 
 const OLD: &str = "local n = 0\nfunction count() n = n + 1 return n end";
 const NEW: &str = "local n = 0\nfunction count() n = n + 10 return n end";
@@ -33,13 +33,29 @@ fn a_plan_changes_nothing() -> Result<()> {
 #[test]
 fn refusals_and_syntax_errors_change_nothing() -> Result<()> {
     let lua = Lua::new();
-    lua.load("function outer() local a = 1 return function() return 0 end end f = outer()").set_name("@r.lua").exec()?;
+    lua.load("function outer() local a = 1 return function() return 0 end end f = outer()")
+        .set_name("@r.lua")
+        .exec()?;
     let error = lua
         .hot()
-        .apply_source("@r.lua", "function outer() local a = 1 return function() return a end end f = outer()")
+        .apply_source(
+            "@r.lua",
+            "function outer() local a = 1 return function() return a end end f = outer()",
+        )
         .expect_err("a capture that old closures do not have");
-    assert!(error.refused().is_some_and(|refused| !refused.refusals.is_empty()), "{error}");
-    assert!(matches!(lua.hot().apply_source("@r.lua", "function (").expect_err("no Lua").kind(), ErrorKind::Syntax));
+    assert!(
+        error
+            .refused()
+            .is_some_and(|refused| !refused.refusals.is_empty()),
+        "{error}"
+    );
+    assert!(matches!(
+        lua.hot()
+            .apply_source("@r.lua", "function (")
+            .expect_err("no Lua")
+            .kind(),
+        ErrorKind::Syntax
+    ));
     assert_eq!(lua.load("f()").eval::<i64>()?, 0);
     Ok(())
 }
@@ -50,7 +66,7 @@ fn the_lua_module() -> Result<()> {
     lua.load(OLD).set_name("@c.lua").exec()?;
     lua.globals().set("new", NEW)?;
     lua.load(
-        r#"
+        r##"
         local hot = require "moonswap"
         assert(count() == 1)
         local plan = assert(hot.swapstring("c.lua", new, { dry = true }))
@@ -68,7 +84,7 @@ fn the_lua_module() -> Result<()> {
         assert(select("#", hot.swapfile("no/such/file.lua")) == 2)
         assert(not pcall(hot.swapstring, "c.lua", new, { drry = true }))
         hot.sleep(0.001)
-        "#,
+        "##,
     )
     .set_name("@test.lua")
     .exec()
@@ -77,13 +93,20 @@ fn the_lua_module() -> Result<()> {
 #[test]
 fn patches_come_from_other_threads() -> Result<()> {
     let lua = Lua::new();
-    lua.load("function f() return 1 end").set_name("@f.lua").exec()?;
+    lua.load("function f() return 1 end")
+        .set_name("@f.lua")
+        .exec()?;
     let patcher = lua.hot().patcher();
     let thread = std::thread::spawn(move || {
         let patch = Patch::compile("@f.lua", b"function f() return 2 end").expect("it is Lua");
-        patcher.submit(patch, Policy::default()).wait(Some(std::time::Duration::from_secs(20))).map(|report| report.id())
+        patcher
+            .submit(patch, Policy::default())
+            .wait(Some(std::time::Duration::from_secs(20)))
+            .map(|report| report.id())
     });
-    lua.load("while f() == 1 do end").set_name("@loop.lua").exec()?;
+    lua.load("while f() == 1 do end")
+        .set_name("@loop.lua")
+        .exec()?;
     assert!(thread.join().expect("no panic").is_ok());
     Ok(())
 }

@@ -112,6 +112,8 @@ impl<'a> Generator<'a> {
         self.f.set_wide(prepare, call);
         let first = base.saturating_add(GENERIC_STATE);
         let n = names.len().min(usize::from(MULTI - 1)) as u16;
+        // The reference blames the line of the first value.
+        let span = values.first().map_or(span, |&value| self.span(value));
         self.f.emit_at(span, OpCode::TForCall, 0, reg(first), 2, n);
         let next = self.f.emit_at(span, OpCode::TForLoop, 0, reg(first), 0, 0);
         self.f.set_wide(next, prepare + 1);

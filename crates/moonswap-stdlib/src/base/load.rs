@@ -89,7 +89,7 @@ pub(super) fn dofile(cx: &mut Context<'_>) -> Outcome<usize> {
     if !load_file(cx, name.as_deref(), "bt", true)? {
         return Err(cx.raise_top());
     }
-    cx.call(0, None)
+    cx.tail_call(0, false)
 }
 
 fn name_argument(cx: &Context<'_>) -> Outcome<Option<Vec<u8>>> {

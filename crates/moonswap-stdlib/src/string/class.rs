@@ -65,6 +65,8 @@ static PUNCTUATION: ByteSet = ByteSet::of(&[(33, 47), (58, 64), (91, 96), (123, 
 static SPACE: ByteSet = ByteSet::of(&[(9, 13), (32, 32)]);
 static UPPER: ByteSet = ByteSet::of(&[(b'A', b'Z')]);
 static ALNUM: ByteSet = ByteSet::of(&[(b'a', b'z'), (b'A', b'Z'), (b'0', b'9')]);
+/// `%z`: deprecated, but the reference still knows it.
+static ZERO: ByteSet = ByteSet::of(&[(0, 0)]);
 static HEX: ByteSet = ByteSet::of(&[(b'a', b'f'), (b'A', b'F'), (b'0', b'9')]);
 
 /// The class that `%letter` stands for; `None` if it stands for the letter
@@ -82,6 +84,7 @@ pub fn class(letter: u8) -> Option<ByteSet> {
         b'u' => UPPER,
         b'w' => ALNUM,
         b'x' => HEX,
+        b'z' => ZERO,
         _ => return None,
     };
     // Setting the bit may have made a letter of something else.

@@ -260,7 +260,13 @@ fn rep(cx: &mut Context<'_>) -> Outcome<usize> {
 
 fn dump(cx: &mut Context<'_>) -> Outcome<usize> {
     cx.check_function(0)?;
-    Err(cx.error("unable to dump given function"))
+    match cx.dump(0, cx.at(1).truthy()) {
+        Some(chunk) => {
+            cx.push_vec(chunk);
+            Ok(1)
+        }
+        None => Err(cx.error("unable to dump given function")),
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use moonswap_bytecode::dump;
+
 use super::{Context, Outcome};
 use crate::loader;
 use crate::object::Closure;
@@ -15,20 +17,28 @@ impl Context<'_> {
     /// `module`: keep the scope record of all top-level locals (`require`,
     /// main scripts, named chunks of the host).
     pub fn load(&mut self, source: &[u8], chunk_name: &[u8], mode: &str, module: bool) -> Outcome<bool> {
-        let binary = source.first() == Some(&0x1b);
-        if binary || !mode.contains('t') {
+        let binary = source.first() == Some(&dump::SIGNATURE);
+        if !mode.contains(if binary { 'b' } else { 't' }) {
             let kind = if binary { "binary" } else { "text" };
-            let text = if binary && mode.contains('b') {
-                let mut name = moonswap_compiler::chunk_display(chunk_name);
-                name.extend_from_slice(b": binary chunks are not supported yet");
-                name
-            } else {
-                let mut name = Vec::new();
-                name.extend_from_slice(format!("attempt to load a {kind} chunk (mode is '{mode}')").as_bytes());
-                name
-            };
-            self.push_bytes(&text);
+            self.push_bytes(format!("attempt to load a {kind} chunk (mode is '{mode}')").as_bytes());
             return Ok(false);
+        }
+        if binary {
+            return Ok(match dump::undump(source) {
+                Ok(prototype) => {
+                    self.push_chunk(&prototype, false, None);
+                    true
+                }
+                Err(e) => {
+                    let name = match chunk_name.first() {
+                        Some(b'@' | b'=') => &chunk_name[1..],
+                        Some(&dump::SIGNATURE) => b"binary string",
+                        _ => chunk_name,
+                    };
+                    self.push_bytes(&[name, format!(": {e}").as_bytes()].concat());
+                    false
+                }
+            });
         }
         let name = String::from_utf8_lossy(chunk_name);
         match moonswap_compiler::compile(&name, source) {
@@ -44,6 +54,19 @@ impl Context<'_> {
                 self.push_bytes(&e.raw);
                 Ok(false)
             }
+        }
+    }
+
+    /// The Lua function at index `i` as a binary chunk; `None` for others.
+    pub fn dump(&self, i: usize, strip: bool) -> Option<Vec<u8>> {
+        let f = self.value(i);
+        if f.tag != tag::CLOSURE {
+            return None;
+        }
+        // SAFETY: CX2: a live closure; an installed slot has a version.
+        unsafe {
+            let version = (*(*f.as_closure()).slot).version;
+            Some(dump::dump(&(*version).prototype, strip))
         }
     }
 

@@ -4,7 +4,11 @@
 
 use super::{Context, CoroutineRef, Outcome};
 use crate::debug::{info, traceback};
+use crate::hook;
 use crate::value::{Value, tag};
+
+/// Letters of hook masks.
+const HOOK_LETTERS: [(u8, u8); 3] = [(b'c', hook::CALL), (b'r', hook::RETURN), (b'l', hook::LINE)];
 
 impl Context<'_> {
     /// Traceback in the reference's format of the running coroutine (`None`) or
@@ -58,6 +62,41 @@ impl Context<'_> {
         let Some(level) = found else { return Err(self.arg_error(usize::from(of.is_some()), "level out of range")) };
         let value = self.pop_value();
         Ok(info::set_local(vm, co, level, n, value))
+    }
+
+    /// Pops a function (or nil) and makes it the debug hook of a coroutine
+    /// (`None`: the running one). `mask`: letters of "crl"; `count` > 0: also
+    /// every so many instructions. Nil or no event: no hook.
+    pub fn set_hook(&self, of: Option<CoroutineRef<'_>>, mask: &[u8], count: u32) {
+        let function = self.pop_value();
+        let vm = self.vm();
+        let co = of.map_or(vm.current, |c| c.0);
+        let mut bits = 0;
+        for (letter, bit) in HOOK_LETTERS {
+            if mask.contains(&letter) {
+                bits |= bit;
+            }
+        }
+        if count > 0 {
+            bits |= hook::COUNT;
+        }
+        let bits = if matches!(function.tag, tag::CLOSURE | tag::NATIVE) { bits } else { 0 };
+        // SAFETY: CX2: a live coroutine.
+        unsafe { hook::set(vm, co, function, bits, count) };
+    }
+
+    /// Pushes the hook of a coroutine; answers its mask and count, or `None`
+    /// (nothing pushed) if it has none.
+    pub fn push_hook(&self, of: Option<CoroutineRef<'_>>) -> Option<(Vec<u8>, u32)> {
+        let co = of.map_or(self.vm().current, |c| c.0);
+        // SAFETY: CX2.
+        let hook = unsafe { (*co).hook };
+        if hook.mask == 0 {
+            return None;
+        }
+        self.push_value(hook.function);
+        let letters = HOOK_LETTERS.into_iter().filter(|(_, bit)| hook.mask & bit != 0).map(|(letter, _)| letter);
+        Some((letters.collect(), hook.count))
     }
 
     /// Name of parameter `n` of the function at index `i`.

@@ -53,6 +53,34 @@ impl Context<'_> {
         }
     }
 
+    /// Ends a native function with a call of the function below the top
+    /// `n_args` values; its results (`three`: exactly three) become the native's.
+    /// The called function may yield. Use as `return cx.tail_call(n, false)`.
+    pub fn tail_call(&mut self, n_args: usize, three: bool) -> Outcome<usize> {
+        self.vm().native_tail = Some(crate::vm::NativeTail { n_args, three });
+        Ok(n_args + 1)
+    }
+
+    /// Whether `function(a, b)` (stack indices) answers a true value. Nothing
+    /// is pushed. Not yieldable.
+    pub fn call_test(&mut self, function: usize, a: usize, b: usize) -> Outcome<bool> {
+        let (function, a, b) = (self.value(function), self.value(a), self.value(b));
+        let vm = self.vm();
+        // SAFETY: CX1; continuation, function, link and arguments are reserved.
+        unsafe {
+            vm.ensure_stack(vm.top, 48)?;
+            let at = vm.index_of(vm.top) + 1;
+            let f = vm.stack_base.add(at);
+            store(f, function);
+            store(f.add(2), a);
+            store(f.add(3), b);
+            vm.top = f.add(4);
+            let result = host::call_one(vm, at, 2);
+            vm.top = vm.stack_base.add(at - 1);
+            result.map(|()| !(*vm.top.add(1)).is_falsy())
+        }
+    }
+
     /// Protected call: `Ok(Ok(n))` with results pushed, `Ok(Err(()))` with the
     /// error value pushed; an error that cannot be caught passes as `Err`.
     #[allow(clippy::type_complexity)]
@@ -63,7 +91,11 @@ impl Context<'_> {
                 if self.vm().limits.uncatchable {
                     return Err(e);
                 }
-                self.vm().end_overflow();
+                // SAFETY: CX1: the stack is cut to where the function stood.
+                unsafe {
+                    let vm = self.vm();
+                    vm.leave_overflow(vm.top);
+                }
                 self.push_error(e);
                 Ok(Err(()))
             }
@@ -73,7 +105,11 @@ impl Context<'_> {
     /// For hosts: lets errors of limits be caught again, after a run ended.
     pub fn clear_limits(&self) {
         self.vm().limits.uncatchable = false;
-        self.vm().end_overflow();
+        // SAFETY: as in `pcall`.
+        unsafe {
+            let vm = self.vm();
+            vm.leave_overflow(vm.top);
+        }
     }
 
     fn index_value(&mut self, object: Value, key: Value) -> Outcome<()> {
@@ -288,7 +324,7 @@ impl Context<'_> {
         // SAFETY: CX2.
         match unsafe { (*c.0).status } {
             CoroutineStatus::Suspended => "suspended",
-            CoroutineStatus::Running => "running",
+            CoroutineStatus::Running | CoroutineStatus::Closing => "running",
             CoroutineStatus::Normal => "normal",
             CoroutineStatus::Dead => "dead",
         }
@@ -321,7 +357,9 @@ impl Context<'_> {
         // SAFETY: CX1.
         unsafe {
             match (*co).status {
-                CoroutineStatus::Running => return Err(self.error("cannot close a running coroutine")),
+                CoroutineStatus::Running | CoroutineStatus::Closing => {
+                    return Err(self.error("cannot close a running coroutine"));
+                }
                 CoroutineStatus::Normal => return Err(self.error("cannot close a normal coroutine")),
                 CoroutineStatus::Suspended | CoroutineStatus::Dead => {}
             }

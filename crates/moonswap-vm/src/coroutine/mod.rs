@@ -8,7 +8,10 @@
 //! frame of `yield` whose function slot is `base`; one that has not started has
 //! its body in slot 2. C2 a Normal coroutine stands in the native frame of
 //! `resume`/wrap with function slot `base`. C3 open upvalues of a coroutine
-//! form one list, highest slot first.
+//! form one list, highest slot first. C4 one that failed keeps its error for
+//! `coroutine.close`. C5 slots above the top of one that does not run hold
+//! nothing of worth; the collector clears them whenever it looks at it, because
+//! it may not look again before the next resume.
 
 pub(crate) mod trace;
 
@@ -24,13 +27,13 @@ use crate::value::{Value, copy, store, tag};
 use crate::vm::{EXTRA_SLOTS, Vm};
 
 /// Slots of a fresh coroutine's stack.
-const FIRST_STACK: usize = 64;
+pub(crate) const FIRST_STACK: usize = 64;
 /// Coroutines resumed inside each other (the reference's C stack limit).
 const MAX_NESTED: u32 = 195;
 
 /// Makes a coroutine with an empty stack.
 pub(crate) fn new(vm: &mut Vm, slots: usize) -> *mut Coroutine {
-    let mut stack = vec![Value::NIL; slots + EXTRA_SLOTS];
+    let mut stack = vm.heap.new_stack(slots + EXTRA_SLOTS);
     // SAFETY: slot 1 exists.
     unsafe {
         set_word(&raw mut stack[1], return_into(&frame::STUB_COROUTINE) as u64, u64::from(tag::LINK));
@@ -50,6 +53,8 @@ pub(crate) fn new(vm: &mut Vm, slots: usize) -> *mut Coroutine {
         n_host_calls: 0,
         is_wrap: false,
         started: false,
+        hook: Default::default(),
+        error: Value::NIL,
     }))
 }
 
@@ -139,7 +144,7 @@ pub(crate) unsafe fn enter_resume(vm: &mut Vm, n: usize, wrap: bool) -> Next {
         let refusal = match (*co).status {
             CoroutineStatus::Suspended => None,
             CoroutineStatus::Dead => Some("cannot resume dead coroutine"),
-            CoroutineStatus::Running | CoroutineStatus::Normal => Some("cannot resume non-suspended coroutine"),
+            CoroutineStatus::Running | CoroutineStatus::Normal | CoroutineStatus::Closing => Some("cannot resume non-suspended coroutine"),
         };
         if let Some(text) = refusal {
             return refuse(vm, text, wrap);
@@ -161,6 +166,7 @@ pub(crate) unsafe fn enter_resume(vm: &mut Vm, n: usize, wrap: bool) -> Next {
         vm.resume_depth += 1;
         vm.current = co;
         vm.use_stack();
+        crate::hook::refresh_if_needed(vm);
         vm.heap.note_resumed(co);
         let at = if (*co).started { (*co).base } else { 2 };
         let f = vm.stack_base.add(at);
@@ -181,6 +187,13 @@ pub(crate) unsafe fn enter_resume(vm: &mut Vm, n: usize, wrap: bool) -> Next {
         vm.top = f.add(2 + n_args);
         if (*co).started {
             // The arguments are the results of yield.
+            let mut f = f;
+            if vm.hook.active {
+                match crate::hook::finish(vm, f.add(2), n_args) {
+                    Ok(moved) => f = moved.sub(2),
+                    Err(_) => return throw(vm),
+                }
+            }
             return finish_native(vm, f, n_args);
         }
         (*co).started = true;
@@ -245,6 +258,9 @@ pub(crate) unsafe fn finish(base: *mut Value, vm: *mut Vm) -> Next {
         let vm = &mut *vm;
         let co = vm.current;
         (*co).status = CoroutineStatus::Dead;
+        // Nothing is open any more, unless a binary chunk left it so.
+        close_upvalues(vm, co, base);
+        (*co).to_be_closed.clear();
         let n = vm.top.offset_from(base) as usize;
         let from = vm.index_of(base);
         (*co).top = 2;
@@ -287,6 +303,7 @@ unsafe fn switch_back(vm: &mut Vm, to: *mut Coroutine) {
         vm.current = to;
         (*to).status = CoroutineStatus::Running;
         vm.use_stack();
+        crate::hook::refresh_if_needed(vm);
         vm.heap.note_resumed(to);
         let f = vm.stack_base.add((*to).base);
         vm.base = f.add(2);
@@ -306,11 +323,13 @@ pub(crate) unsafe fn fail(vm: &mut Vm) -> Next {
         (*co).top = vm.index_of(vm.top.max(vm.base));
         (*co).status = CoroutineStatus::Dead;
         (*co).failed = true;
-        vm.end_overflow();
         let to = (*co).resumer;
         (*co).resumer = ptr::null_mut();
         let error = vm.error;
+        (*co).error = error;
+        vm.heap.barrier(co.cast(), error);
         switch_back(vm, to);
+        vm.leave_overflow(vm.base);
         if (*co).is_wrap || vm.limits.uncatchable {
             // A wrap function closes the coroutine and passes the error on.
             vm.top = vm.base.add(1);

@@ -44,6 +44,8 @@ pub(crate) struct Info {
     pub(crate) is_vararg: bool,
     pub(crate) is_tail_call: bool,
     pub(crate) function: Value,
+    /// Values a hook sees passed or returned: first local and count.
+    pub(crate) transfer: (usize, usize),
     /// Only if asked for, and not for natives.
     pub(crate) active_lines: Option<BTreeSet<u32>>,
 }
@@ -80,6 +82,9 @@ pub(crate) fn describe(vm: &Vm, target: Target, what: &[u8]) -> Info {
             None => of_native(function),
         };
         if let Target::Frame(frame) = target {
+            if vm.hook.interrupted == Some(frame.base.offset_from(vm.stack_base) as usize) {
+                info.transfer = vm.hook.transfer;
+            }
             info.is_tail_call = frame.is_tail_call();
             info.current_line = walk::line_of(frame).map_or(-1, i64::from);
             if what.contains(&b'n') {
@@ -114,6 +119,7 @@ unsafe fn of_lua(prototype: &Prototype, function: Value) -> Info {
         is_vararg: prototype.is_vararg,
         is_tail_call: false,
         function,
+        transfer: (0, 0),
         active_lines: None,
     }
 }
@@ -139,6 +145,7 @@ unsafe fn of_native(function: Value) -> Info {
         is_vararg: true,
         is_tail_call: false,
         function,
+        transfer: (0, 0),
         active_lines: None,
     }
 }
@@ -170,8 +177,9 @@ pub(crate) fn info_table(vm: &mut Vm, info: &Info, what: &[u8]) -> *mut Table {
     }
     if asked(b'r') {
         // Only hooks of calls and returns transfer values.
-        put(vm, t, "ftransfer", Value::integer(0));
-        put(vm, t, "ntransfer", Value::integer(0));
+        let (first, n) = info.transfer;
+        put(vm, t, "ftransfer", Value::integer(first as i64));
+        put(vm, t, "ntransfer", Value::integer(n as i64));
     }
     if asked(b't') {
         put(vm, t, "istailcall", Value::boolean(info.is_tail_call));

@@ -152,8 +152,9 @@ pub(crate) unsafe fn function_name(vm: &Vm, frame: Frame) -> Option<Name> {
         }
         let (caller, op) = frame.caller()?;
         match op {
-            OpCode::FinishPcall | OpCode::FinishXpcall | OpCode::FinishCoroutine | OpCode::FinishUnwind => None,
+            OpCode::FinishPcall | OpCode::FinishXpcall | OpCode::FinishCoroutine | OpCode::FinishUnwind | OpCode::FinishTail => None,
             OpCode::FinishClose => Some(("metamethod", b"close".to_vec())),
+            OpCode::Halt if vm.hook.interrupted == Some(vm.index_of(caller.base)) => Some(("hook", b"?".to_vec())),
             OpCode::Halt => {
                 let finalizes = vm.in_finalizer && (caller.is_lua() || is_collector(caller));
                 finalizes.then(|| ("metamethod", b"__gc".to_vec()))

@@ -182,7 +182,7 @@ fn forward_jump(i: Instruction, op: OpCode) -> Option<usize> {
         | OpCode::Return0 | OpCode::Return1 | OpCode::Vararg | OpCode::Closure | OpCode::Close
         | OpCode::ToBeClosed | OpCode::KeepScope | OpCode::ForPrep | OpCode::ForLoop | OpCode::TForPrep
         | OpCode::TForCall | OpCode::TForLoop | OpCode::Halt | OpCode::FinishMeta | OpCode::FinishPcall
-        | OpCode::FinishXpcall | OpCode::FinishCoroutine | OpCode::FinishClose | OpCode::FinishUnwind => None,
+        | OpCode::FinishXpcall | OpCode::FinishCoroutine | OpCode::FinishClose | OpCode::FinishUnwind | OpCode::FinishTail => None,
     }
 }
 
@@ -215,7 +215,7 @@ fn writes(i: Instruction, op: OpCode, register: u16) -> bool {
         | OpCode::JumpGeImm | OpCode::JumpNotGeImm | OpCode::JumpIf | OpCode::JumpIfNot | OpCode::Return
         | OpCode::Return0 | OpCode::Return1 | OpCode::Close | OpCode::ToBeClosed | OpCode::KeepScope
         | OpCode::TForPrep | OpCode::Halt | OpCode::FinishMeta | OpCode::FinishPcall | OpCode::FinishXpcall
-        | OpCode::FinishCoroutine | OpCode::FinishClose | OpCode::FinishUnwind => false,
+        | OpCode::FinishCoroutine | OpCode::FinishClose | OpCode::FinishUnwind | OpCode::FinishTail => false,
     }
 }
 
@@ -255,6 +255,6 @@ fn event_of(op: OpCode) -> Option<&'static str> {
         | OpCode::Closure | OpCode::ToBeClosed | OpCode::KeepScope | OpCode::ForPrep | OpCode::ForLoop
         | OpCode::TForPrep | OpCode::TForCall | OpCode::TForLoop | OpCode::Halt | OpCode::FinishMeta
         | OpCode::FinishPcall | OpCode::FinishXpcall | OpCode::FinishCoroutine | OpCode::FinishClose
-        | OpCode::FinishUnwind => return None,
+        | OpCode::FinishUnwind | OpCode::FinishTail => return None,
     })
 }

@@ -67,6 +67,7 @@ impl Heap {
     pub(crate) fn is_due(&self) -> bool {
         !self.busy
             && (self.stress
+                || self.stress_step
                 || self.limit_exceeded
                 || (self.running && self.charged >= self.trigger))
     }
@@ -86,6 +87,13 @@ impl Heap {
     pub(crate) unsafe fn step(&mut self, roots: &dyn Roots) {
         self.requested = false;
         if self.busy {
+            return;
+        }
+        if self.stress_step && !self.limit_exceeded {
+            // SAFETY: by the caller.
+            unsafe { self.advance(roots, 256) };
+            self.charged_at_step = self.charged;
+            self.poll.request();
             return;
         }
         if self.stress || self.limit_exceeded {
@@ -203,7 +211,7 @@ impl Heap {
         self.n_rescans = 0;
         // The allocation of the pause is not to be paid by marking.
         self.charged_at_step = self.charged;
-        self.ran_since_marking.clear();
+        self.forget_resumed();
         // SAFETY: by the caller of `step`; permanent strings are allocated.
         unsafe {
             for i in 0..256 {
@@ -218,9 +226,18 @@ impl Heap {
             let mut co = roots.running();
             while !co.is_null() {
                 self.marker.mark_object(co.cast());
-                self.ran_since_marking.push(co);
+                self.note_resumed(co);
                 co = (*co).resumer;
             }
+        }
+    }
+
+    /// Empties the list of coroutines to look at again. Nothing was swept since
+    /// they came on it.
+    fn forget_resumed(&mut self) {
+        for co in self.ran_since_marking.drain(..) {
+            // SAFETY: not freed yet.
+            unsafe { (*co).header.flags = 0 };
         }
     }
 
@@ -287,7 +304,7 @@ impl Heap {
             let epoch = self.marker.epoch;
             roots.forget_dead(&|h| (*h).mark == epoch);
             self.black = NO_BLACK;
-            self.ran_since_marking.clear();
+            self.forget_resumed();
             self.live = self.marker.live;
             self.charged = 0;
             self.charged_at_step = 0;

@@ -77,6 +77,8 @@ fn new_coroutine(heap: &mut Heap, n: usize) -> *mut Coroutine {
         n_host_calls: 0,
         is_wrap: false,
         started: false,
+        hook: Default::default(),
+        error: Value::NIL,
     }))
 }
 

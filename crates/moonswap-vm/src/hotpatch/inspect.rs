@@ -47,7 +47,7 @@ unsafe fn top_frame(vm: &Vm, co: *mut Coroutine) -> Option<Frame> {
         let live = match (*co).status {
             CoroutineStatus::Suspended => (*co).started,
             CoroutineStatus::Normal | CoroutineStatus::Running => true,
-            CoroutineStatus::Dead => false,
+            CoroutineStatus::Closing | CoroutineStatus::Dead => false,
         };
         if !live {
             return None;

@@ -4,25 +4,27 @@
 //! number for "enough arguments and no varargs" and one address for stack room;
 //! the fast return tests one result count. All else is out of line.
 
-use moonswap_bytecode::{Instruction, MULTI, OpCode};
+use moonswap_bytecode::{Instruction, MULTI};
 
+use super::drive::Driver;
 use super::operand::{a, b, c, ra, x};
 use super::{Next, advance};
 use crate::context::Context;
 use crate::coroutine;
 use crate::error::Raised;
+use crate::hook;
 use crate::frame::{self, continuation_word, frame_top, return_into, set_word};
 use crate::meta;
 use crate::meta_event::Event;
 use crate::object::{NativeCode, NativeKind};
-use crate::unwind::throw;
+use crate::unwind::{throw, throw_call};
 use crate::value::{Value, copy, store, tag};
-use crate::vm::Vm;
+use crate::vm::{NativeTail, Vm};
 
 const ANY: usize = MULTI as usize;
 
 #[inline(always)]
-pub(super) unsafe fn call(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+pub(super) unsafe fn call<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
     // SAFETY: I1, VM1.
     unsafe {
         let f = ra(pc, base);
@@ -33,10 +35,10 @@ pub(super) unsafe fn call(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next
                 && callee.byte_add((*slot).frame_bytes as usize) <= (*vm).stack_limit
             {
                 set_word(f.add(1), pc.add(1) as u64, (*slot).link_word);
-                return Next { pc: (*slot).code.cast(), base: callee };
+                return d.go(Next { pc: (*slot).code.cast(), base: callee });
             }
         }
-        call_slow(pc, base, vm)
+        d.slow(pc, base, vm, |pc, base, vm| call_slow(pc, base, vm))
     }
 }
 
@@ -51,8 +53,27 @@ unsafe fn call_slow(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     }
 }
 
+#[inline(always)]
+pub(super) unsafe fn call_multi<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
+    // SAFETY: I1, VM1: `top` was set by the instruction before.
+    unsafe {
+        let f = ra(pc, base);
+        if (*f).tag == tag::CLOSURE {
+            let slot = (*(*f).as_closure()).slot;
+            let callee = f.add(2);
+            // With 0xFFFF for varargs: more arguments than that go the slow way.
+            let n = (*vm).top.offset_from(callee) as usize;
+            if n >= usize::from((*slot).fast_args) && n < 256 && callee.byte_add((*slot).frame_bytes as usize) <= (*vm).stack_limit {
+                set_word(f.add(1), pc.add(1) as u64, (*slot).link_word);
+                return d.go(Next { pc: (*slot).code.cast(), base: callee });
+            }
+        }
+        d.slow(pc, base, vm, |pc, base, vm| call_multi_slow(pc, base, vm))
+    }
+}
+
 #[inline(never)]
-pub(super) unsafe fn call_multi(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+unsafe fn call_multi_slow(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1: `top` was set by the instruction before.
     unsafe {
         let vm = &mut *vm;
@@ -96,14 +117,14 @@ unsafe fn call_object(vm: &mut Vm, ret: *const u64, f: *mut Value, n: usize) -> 
                 _ => {}
             }
             let handler = meta::of(vm, *f, Event::Call);
+            let at = vm.index_of(f);
             if handler.is_nil() {
                 let at = vm.index_of(f);
                 let _ = meta::raise_call(vm, f);
-                return refuse(vm, ret, at);
+                return throw_call(vm, ret, at);
             }
-            let at = vm.index_of(f);
             if vm.ensure_stack(f.add(2), n + 8).is_err() {
-                return refuse(vm, ret, at);
+                return throw_call(vm, ret, at);
             }
             f = vm.stack_base.add(at);
             for i in (0..n).rev() {
@@ -116,27 +137,7 @@ unsafe fn call_object(vm: &mut Vm, ret: *const u64, f: *mut Value, n: usize) -> 
         }
         let at = vm.index_of(f);
         let _ = vm.raise_located("'__call' chain too long");
-        refuse(vm, ret, at)
-    }
-}
-
-/// Raises `vm.error` because the function in slot `at` could not be entered. If
-/// it was to return into a boundary it gets a native's frame, as the error has
-/// to be taken there and not by what stands below.
-#[cold]
-#[inline(never)]
-unsafe fn refuse(vm: &mut Vm, ret: *const u64, at: usize) -> Next {
-    // SAFETY: as precall: two slots of room; F1: the link is complete.
-    unsafe {
-        let op = Instruction::from_bits(*ret).opcode();
-        if op.is_some_and(|op| op.is_internal() && op != OpCode::FinishMeta && op != OpCode::FinishClose) {
-            let f = vm.stack_base.add(at);
-            set_word(f.add(1), ret as u64, u64::from(tag::LINK));
-            vm.base = f.add(2);
-            vm.pc = std::ptr::null();
-            vm.top = vm.base;
-        }
-        throw(vm)
+        throw_call(vm, ret, at)
     }
 }
 
@@ -145,11 +146,15 @@ unsafe fn enter_lua(vm: &mut Vm, ret: u64, flags: u64, f: *mut Value, n: usize) 
     // SAFETY: as precall.
     unsafe {
         let slot = (*(*f).as_closure()).slot;
+        if n >= usize::from((*slot).fast_args) && n < 256 && f.add(2).byte_add((*slot).frame_bytes as usize) <= vm.stack_limit {
+            set_word(f.add(1), ret, (*slot).link_word | flags);
+            return Next { pc: (*slot).code.cast(), base: f.add(2) };
+        }
         let np = usize::from((*slot).n_params);
         let frame = (*slot).frame_bytes as usize / size_of::<Value>();
         let at = vm.index_of(f);
         if vm.ensure_stack(f.add(2), n + np + frame + 4).is_err() {
-            return refuse(vm, ret as *const u64, at);
+            return throw_call(vm, ret as *const u64, at);
         }
         let f = vm.stack_base.add(at);
         let args = f.add(2);
@@ -179,7 +184,7 @@ unsafe fn enter_native(vm: &mut Vm, ret: u64, f: *mut Value, n: usize) -> Next {
     unsafe {
         let at = vm.index_of(f);
         if vm.ensure_stack(f.add(2), n + 40).is_err() {
-            return refuse(vm, ret as *const u64, at);
+            return throw_call(vm, ret as *const u64, at);
         }
         let f = vm.stack_base.add(at);
         set_word(f.add(1), ret, u64::from(tag::LINK));
@@ -187,12 +192,26 @@ unsafe fn enter_native(vm: &mut Vm, ret: u64, f: *mut Value, n: usize) -> Next {
         vm.top = base.add(n);
         vm.base = base;
         vm.pc = std::ptr::null();
-        let native = (*f).as_native();
+        if vm.hook.active && hook::native_call(vm, n).is_err() {
+            return throw(vm);
+        }
+        let native = (*vm.base.sub(2)).as_native();
         match (*native).kind {
             NativeKind::Plain | NativeKind::Next | NativeKind::IpairsStep => {
                 match run_native(vm, native, n) {
-                    Ok(results) => finish_native(vm, vm.stack_base.add(at), results),
-                    Err(_) => throw(vm),
+                    Ok(results) => match vm.native_tail.take() {
+                        None => {
+                            if vm.hook.active && hook::native_return(vm, results).is_err() {
+                                return throw(vm);
+                            }
+                            finish_native(vm, vm.stack_base.add(at), results)
+                        }
+                        Some(tail) => call_tail(vm, at, tail),
+                    },
+                    Err(_) => {
+                        vm.native_tail = None;
+                        throw(vm)
+                    }
                 }
             }
             NativeKind::Pcall => enter_pcall(vm, n),
@@ -214,6 +233,55 @@ unsafe fn run_native(vm: &mut Vm, native: *mut crate::object::Native, n: usize) 
             NativeCode::Function(function) => function(&mut cx),
             NativeCode::Boxed(function) => function(&mut cx),
         }
+    }
+}
+
+/// The native at slot `at` left a function and arguments on top: calls it with
+/// the native's frame below, which hands the results on.
+#[cold]
+#[inline(never)]
+unsafe fn call_tail(vm: &mut Vm, at: usize, tail: NativeTail) -> Next {
+    // SAFETY: VM3: the native's frame is the topmost one; EXTRA_SLOTS (VM2)
+    // cover the link.
+    unsafe {
+        let base = vm.stack_base.add(at + 2);
+        let from = vm.top.sub(tail.n_args + 1);
+        copy(base, from);
+        let direction = from.offset_from(base);
+        if direction == 0 {
+            for i in (0..tail.n_args).rev() {
+                copy(base.add(2 + i), from.add(1 + i));
+            }
+        } else {
+            for i in 0..tail.n_args {
+                copy(base.add(2 + i), from.add(1 + i));
+            }
+        }
+        vm.top = base.add(2 + tail.n_args);
+        let stub = if tail.three { &frame::STUB_NATIVE_3 } else { &frame::STUB_NATIVE };
+        precall(vm, return_into(stub), base, tail.n_args)
+    }
+}
+
+/// What a native ended by calling has returned: its results are in `base[0..]`.
+#[inline(never)]
+pub(super) unsafe fn finish_native_tail(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+    // SAFETY: layout of FINTAIL; `base` is the native's frame.
+    unsafe {
+        let vm = &mut *vm;
+        let wanted = c(pc.sub(1));
+        if wanted != ANY {
+            vm.top = base.add(wanted);
+        }
+        let n = vm.top.offset_from(base) as usize;
+        let mut base = base;
+        if vm.hook.active {
+            match hook::finish(vm, base, n) {
+                Ok(moved) => base = moved,
+                Err(_) => return throw(vm),
+            }
+        }
+        finish_native(vm, base.sub(2), n)
     }
 }
 
@@ -323,6 +391,13 @@ pub(super) unsafe fn finish_pcall(base: *mut Value, vm: *mut Vm, first: usize) -
             results.sub(1)
         };
         store(from, Value::boolean(true));
+        let mut f = f;
+        if vm.hook.active {
+            match hook::finish(vm, base, n + 1) {
+                Ok(moved) => f = moved.sub(2),
+                Err(_) => return throw(vm),
+            }
+        }
         finish_native(vm, f, n + 1)
     }
 }
@@ -353,7 +428,7 @@ pub(crate) unsafe fn call_continuation(vm: &mut Vm, pc: *const u64, base: *mut V
 }
 
 #[inline(always)]
-pub(super) unsafe fn return1(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+pub(super) unsafe fn return1<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
     // SAFETY: F1; the function slot receives the result.
     unsafe {
         let ret = (*base.sub(1)).payload as *const u64;
@@ -361,30 +436,37 @@ pub(super) unsafe fn return1(pc: *const u64, base: *mut Value, vm: *mut Vm) -> N
         copy(dst, ra(pc, base));
         let call = ret.sub(1);
         if c(call) <= 1 {
-            return Next { pc: ret, base: dst.byte_sub(a(call)) };
+            return d.go(Next { pc: ret, base: dst.byte_sub(a(call)) });
         }
-        return_more(vm, ret, dst, 1)
+        if c(call) == ANY {
+            (*vm).top = dst.add(1);
+            return d.go_apart::<1>(Next { pc: ret, base: dst.byte_sub(a(call)) });
+        }
+        d.slow(pc, base, vm, |_, base, vm| return_more(vm, base, 1))
     }
 }
 
 #[inline(always)]
-pub(super) unsafe fn return0(base: *mut Value, vm: *mut Vm) -> Next {
+pub(super) unsafe fn return0<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
     // SAFETY: F1.
     unsafe {
         let ret = (*base.sub(1)).payload as *const u64;
         let dst = base.sub(2);
         let call = ret.sub(1);
         if c(call) == 0 {
-            return Next { pc: ret, base: dst.byte_sub(a(call)) };
+            return d.go(Next { pc: ret, base: dst.byte_sub(a(call)) });
         }
-        return_more(vm, ret, dst, 0)
+        d.slow(pc, base, vm, |_, base, vm| return_more(vm, base, 0))
     }
 }
 
+/// Returns the `n` results that stand in the function slot already.
 #[inline(never)]
-unsafe fn return_more(vm: *mut Vm, ret: *const u64, dst: *mut Value, n: usize) -> Next {
+unsafe fn return_more(vm: *mut Vm, base: *mut Value, n: usize) -> Next {
     // SAFETY: F1.
     unsafe {
+        let ret = (*base.sub(1)).payload as *const u64;
+        let dst = base.sub(2);
         let call = ret.sub(1);
         place_results(&mut *vm, dst, dst, n, c(call));
         Next { pc: ret, base: dst.byte_sub(a(call)) }
@@ -414,8 +496,34 @@ pub(super) unsafe fn return_general(pc: *const u64, base: *mut Value, vm: *mut V
     }
 }
 
+/// The usual tail call: a Lua function with enough arguments, from a frame with
+/// nothing to close and no varargs under it.
+#[inline(always)]
+pub(super) unsafe fn tail_call<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
+    // SAFETY: I1, F1: the callee takes over the frame's place and link.
+    unsafe {
+        let f = ra(pc, base);
+        if (*f).tag == tag::CLOSURE && x(pc) & 1 == 0 && (*base.sub(1)).tag == tag::LINK {
+            let slot = (*(*f).as_closure()).slot;
+            let n = if b(pc) == ANY { (*vm).top.offset_from(f) as usize - 2 } else { b(pc) };
+            if n >= usize::from((*slot).fast_args) && n < 256 && base.byte_add((*slot).frame_bytes as usize) <= (*vm).stack_limit {
+                let ret = (*base.sub(1)).payload;
+                copy(base.sub(2), f);
+                let mut i = 0;
+                while i < n {
+                    copy(base.add(i), f.add(2 + i));
+                    i += 1;
+                }
+                set_word(base.sub(1), ret, (*slot).link_word | frame::TAIL_CALL);
+                return d.go(Next { pc: (*slot).code.cast(), base });
+            }
+        }
+        d.slow(pc, base, vm, |pc, base, vm| tail_call_slow(pc, base, vm))
+    }
+}
+
 #[inline(never)]
-pub(super) unsafe fn tail_call(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+unsafe fn tail_call_slow(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1, F1: the callee takes over the frame's place and link.
     unsafe {
         let vm = &mut *vm;
@@ -452,7 +560,12 @@ unsafe fn enter_tail(vm: &mut Vm, ret: u64, dst: *mut Value, n: usize, original:
         set_word(dst.add(1), ret, (*slot).link_word | frame::TAIL_CALL);
         vm.base = original;
         vm.pc = (*slot).code.cast();
-        enter_lua(vm, ret, frame::TAIL_CALL, dst, n)
+        let next = enter_lua(vm, ret, frame::TAIL_CALL, dst, n);
+        // A loop of tail calls meets no other safe point. Not if it was refused.
+        if vm.poll.requested.load(std::sync::atomic::Ordering::Relaxed) && std::ptr::eq(next.pc, (*slot).code.cast()) {
+            return super::poll::poll(next.pc, next.base, vm);
+        }
+        next
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) unsafe fn make(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next
                 Capture::Register(r) => coroutine::find_upvalue(vm, base.add(usize::from(r))),
                 Capture::Upvalue(u) => *Closure::upvalue_at(super::moves::running_closure(base), usize::from(u)),
                 Capture::Cell(cell) => {
-                    let up = (&(*(*slot).instance).cells)[cell as usize];
+                    let up = (&(*(*slot).instance).cells).get(cell as usize).copied().unwrap_or(std::ptr::null_mut());
                     if up.is_null() { vm.heap.new_closed_upvalue(Value::NIL) } else { up }
                 }
                 Capture::Vacant => vm.heap.new_closed_upvalue(Value::NIL),

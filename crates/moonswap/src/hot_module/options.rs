@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use moonswap_hotpatch::{CapturePolicy, Captures, Guard, Policy, RunSelector, StalePolicy, SuspendedPolicy, Timing};
+use moonswap_hotpatch::{
+    CapturePolicy, Captures, Guard, Policy, RunSelector, StalePolicy, SuspendedPolicy, Timing,
+};
 use moonswap_vm::{Context, Outcome, View};
 
 /// Reads the optional `opts` argument `i`. A name that is not known is an
@@ -44,24 +46,36 @@ fn set(cx: &Context<'_>, policy: &mut Policy, name: &str, at: usize) -> Outcome<
         "deadline" => store(&mut policy.deadline, seconds(value).map(Some)),
         "timing" => store(
             &mut policy.timing,
-            choice(value, &[
-                ("deferred-native", Timing::DeferredNative),
-                ("immediate", Timing::Immediate),
-                ("quiescent", Timing::Quiescent),
-                ("checkpoint", Timing::Checkpoint),
-            ]),
+            choice(
+                value,
+                &[
+                    ("deferred-native", Timing::DeferredNative),
+                    ("immediate", Timing::Immediate),
+                    ("quiescent", Timing::Quiescent),
+                    ("checkpoint", Timing::Checkpoint),
+                ],
+            ),
         ),
         "suspended" => store(
             &mut policy.suspended,
-            choice(value, &[
-                ("finish", SuspendedPolicy::Finish),
-                ("refuse", SuspendedPolicy::Refuse),
-                ("close", SuspendedPolicy::Close),
-            ]),
+            choice(
+                value,
+                &[
+                    ("finish", SuspendedPolicy::Finish),
+                    ("refuse", SuspendedPolicy::Refuse),
+                    ("close", SuspendedPolicy::Close),
+                ],
+            ),
         ),
         "stale" => store(
             &mut policy.stale,
-            choice(value, &[("finish", StalePolicy::Finish), ("migrate", StalePolicy::Migrate)]),
+            choice(
+                value,
+                &[
+                    ("finish", StalePolicy::Finish),
+                    ("migrate", StalePolicy::Migrate),
+                ],
+            ),
         ),
         "rename" => match entries(cx, at, &text)? {
             Ok(map) => store(&mut policy.rename, Ok(map)),
@@ -69,7 +83,13 @@ fn set(cx: &Context<'_>, policy: &mut Policy, name: &str, at: usize) -> Outcome<
         },
         "captures" => match value {
             View::Table(_) => match entries(cx, at, &captures)? {
-                Ok(by_name) => store(&mut policy.captures, Ok(CapturePolicy { all: Captures::Refuse, by_name })),
+                Ok(by_name) => store(
+                    &mut policy.captures,
+                    Ok(CapturePolicy {
+                        all: Captures::Refuse,
+                        by_name,
+                    }),
+                ),
                 Err(message) => Err(message),
             },
             value => store(&mut policy.captures.all, captures(value)),
@@ -81,7 +101,9 @@ fn set(cx: &Context<'_>, policy: &mut Policy, name: &str, at: usize) -> Outcome<
                 let errors = natural(cx.raw_get_field(at, "errors"));
                 let within = seconds(cx.raw_get_field(at, "within"));
                 match (errors.map(u32::try_from), within) {
-                    (Ok(Ok(errors)), Ok(within)) => store(&mut policy.guard, Ok(Some(Guard { errors, within }))),
+                    (Ok(Ok(errors)), Ok(within)) => {
+                        store(&mut policy.guard, Ok(Some(Guard { errors, within })))
+                    }
                     _ => Err("{ errors = n, within = seconds } expected"),
                 }
             }
@@ -109,7 +131,10 @@ fn text(value: View<'_>) -> Checked<String> {
 }
 
 fn natural(value: View<'_>) -> Checked<u64> {
-    value.to_integer().and_then(|i| u64::try_from(i).ok()).ok_or("natural number expected")
+    value
+        .to_integer()
+        .and_then(|i| u64::try_from(i).ok())
+        .ok_or("natural number expected")
 }
 
 fn seconds(value: View<'_>) -> Checked<Duration> {
@@ -119,7 +144,11 @@ fn seconds(value: View<'_>) -> Checked<Duration> {
 
 fn choice<T: Copy>(value: View<'_>, choices: &[(&str, T)]) -> Checked<T> {
     let name = text(value)?;
-    choices.iter().find(|(known, _)| *known == name).map(|&(_, choice)| choice).ok_or("unknown value")
+    choices
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|&(_, choice)| choice)
+        .ok_or("unknown value")
 }
 
 fn captures(value: View<'_>) -> Checked<Captures> {
@@ -140,7 +169,9 @@ fn selector(value: View<'_>) -> Checked<RunSelector> {
         View::String(_) => text(value).map(RunSelector::Text),
         value => {
             let line = natural(value).map_err(|_| "line numbers or texts expected")?;
-            u32::try_from(line).map(RunSelector::Line).map_err(|_| "line number out of range")
+            u32::try_from(line)
+                .map(RunSelector::Line)
+                .map_err(|_| "line number out of range")
         }
     }
 }
@@ -148,7 +179,9 @@ fn selector(value: View<'_>) -> Checked<RunSelector> {
 /// A list, or one element alone.
 fn list<T>(value: View<'_>, element: impl Fn(View<'_>) -> Checked<T>) -> Checked<Vec<T>> {
     match value {
-        View::Table(table) => (1..=table.len()).map(|k| element(table.get_int(k))).collect(),
+        View::Table(table) => (1..=table.len())
+            .map(|k| element(table.get_int(k)))
+            .collect(),
         alone => Ok(vec![element(alone)?]),
     }
 }

@@ -30,15 +30,25 @@ pub(super) fn push(cx: &Context<'_>, report: &Report) -> Outcome<usize> {
     set_text(cx, table, LINE, &report.to_string())?;
     cx.push_table(report.functions.len(), 0);
     for (k, function) in (1..).zip(&report.functions) {
-        set_function(cx, table + 1, k, &function.id, &function.class.to_string(), function.old, function.new)?;
+        set_function(
+            cx,
+            table + 1,
+            k,
+            &function.id,
+            &function.class.to_string(),
+            function.old,
+            function.new,
+        )?;
     }
     cx.raw_set_field(table, "functions")?;
     set_int(cx, table, "unchanged", report.unchanged as u64)?;
     set_notes(cx, table, &report.warnings, &report.not_run)?;
     cx.push_table(0, 3);
-    for (name, time) in
-        [("prepare", report.times.prepare), ("wait", report.times.wait), ("pause", report.times.pause)]
-    {
+    for (name, time) in [
+        ("prepare", report.times.prepare),
+        ("wait", report.times.wait),
+        ("pause", report.times.pause),
+    ] {
         cx.push_num(time.as_secs_f64());
         cx.raw_set_field(table + 1, name)?;
     }
@@ -58,7 +68,15 @@ pub(super) fn push_plan(cx: &Context<'_>, plan: &Plan) -> Outcome<usize> {
     let changed: Vec<_> = plan.touched().collect();
     cx.push_table(changed.len(), 0);
     for (k, change) in (1..).zip(changed) {
-        set_function(cx, table + 1, k, &change.name, &change.class.to_string(), change.old_version, change.new_version())?;
+        set_function(
+            cx,
+            table + 1,
+            k,
+            &change.name,
+            &change.class.to_string(),
+            change.old_version,
+            change.new_version(),
+        )?;
     }
     cx.raw_set_field(table, "functions")?;
     set_int(cx, table, "unchanged", plan.n_unchanged as u64)?;
@@ -87,7 +105,12 @@ fn set_function(
     cx.raw_set_int(list, k)
 }
 
-fn set_notes(cx: &Context<'_>, table: usize, warnings: &[String], not_run: &[NotRun]) -> Outcome<()> {
+fn set_notes(
+    cx: &Context<'_>,
+    table: usize,
+    warnings: &[String],
+    not_run: &[NotRun],
+) -> Outcome<()> {
     let list = cx.height();
     cx.push_table(warnings.len(), 0);
     for (k, warning) in (1..).zip(warnings) {

@@ -17,7 +17,11 @@ pub(super) fn chunk_of_file(chunks: &[String], path: &str) -> String {
         return exact;
     }
     let wanted = identity(path);
-    let same = |chunk: &&String| chunk.strip_prefix('@').is_some_and(|file| identity(file) == wanted);
+    let same = |chunk: &&String| {
+        chunk
+            .strip_prefix('@')
+            .is_some_and(|file| identity(file) == wanted)
+    };
     chunks.iter().find(same).cloned().unwrap_or(exact)
 }
 
@@ -45,9 +49,10 @@ pub(super) fn module_file(cx: &mut Context<'_>, module: &str) -> Outcome<Result<
     let outcome = match cx.pcall(2, Some(2))? {
         Ok(_) => match (cx.at(base + 3), cx.at(base + 4)) {
             (View::String(path), _) => Ok(String::from_utf8_lossy(path.as_bytes()).into_owned()),
-            (_, View::String(why)) => {
-                Err(format!("module '{module}' not found:{}", String::from_utf8_lossy(why.as_bytes())))
-            }
+            (_, View::String(why)) => Err(format!(
+                "module '{module}' not found:{}",
+                String::from_utf8_lossy(why.as_bytes())
+            )),
             _ => Err(format!("module '{module}' not found")),
         },
         Err(()) => Err(format!("module '{module}' not found")),

@@ -1,0 +1,516 @@
+//! Binary chunks: prototypes as bytes and back.
+//!
+//! The header is the reference's, byte for byte, so that tools recognise the
+//! file; the body is our own encoding (the machine's instructions differ).
+//! Reading trusts nothing: every count is held against the bytes that are left
+//! before anything is allocated, nesting is limited, and the result must pass
+//! the verifier.
+//!
+//! Numbers are variable-length (7 bits per byte, low bits first), instructions
+//! and floats 8 bytes little-endian. A child's identity is its parent's and one
+//! step, so chunk name and path are written once.
+
+use std::sync::Arc;
+
+use crate::code_hash;
+use crate::instruction::Instruction;
+use crate::prototype::{
+    Capture, ClosureSite, Constant, DebugInfo, FunctionId, LocalVariable, PathStep, Prototype, ScopeVariable,
+    UpvalueDescription, VariableKind,
+};
+
+/// First byte of a binary chunk, which no text begins with.
+pub const SIGNATURE: u8 = 0x1B;
+
+/// Signature, version 5.4, format 0, conversion check, sizes of instruction
+/// (the reference's), integer and number.
+const HEADER: &[u8; 15] = b"\x1BLua\x54\x00\x19\x93\r\n\x1a\n\x04\x08\x08";
+const CHECK_INT: i64 = 0x5678;
+const CHECK_NUM: f64 = 370.5;
+
+/// Source of stripped code.
+const NO_SOURCE: &str = "=?";
+
+/// Deepest nesting of functions in a chunk (the compiler's limit is lower).
+const MAX_DEPTH: usize = 220;
+
+/// Largest index of a scope-record cell; each one costs memory when loaded.
+const MAX_CELL: u64 = 0xFFFF;
+
+/// Why bytes are no chunk; the texts are the reference's where it has one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UndumpError {
+    /// Wrong header.
+    #[error("bad binary format ({0})")]
+    Header(&'static str),
+    /// The bytes end too early.
+    #[error("bad binary format (truncated chunk)")]
+    Truncated,
+    /// Contents that no dump contains.
+    #[error("bad binary format (corrupted chunk)")]
+    Corrupted,
+    /// Contents that could harm the machine.
+    #[error("bad binary format (corrupted chunk: {0})")]
+    Refused(#[from] crate::verify::VerifyError),
+}
+
+/// A function as a binary chunk; `strip` leaves out what only people need.
+pub fn dump(prototype: &Prototype, strip: bool) -> Vec<u8> {
+    let mut out = Writer { bytes: HEADER.to_vec(), strip: strip || prototype.is_stripped() };
+    out.bytes.extend_from_slice(&CHECK_INT.to_le_bytes());
+    out.bytes.extend_from_slice(&CHECK_NUM.to_le_bytes());
+    out.bytes.push(prototype.upvalues.len() as u8);
+    out.bytes.push(u8::from(out.strip));
+    out.text(if out.strip { NO_SOURCE } else { &prototype.id.chunk });
+    out.number(prototype.id.path.len() as u64);
+    for step in prototype.id.path.iter() {
+        out.step(step);
+    }
+    out.function(prototype);
+    out.bytes
+}
+
+struct Writer {
+    bytes: Vec<u8>,
+    strip: bool,
+}
+
+impl Writer {
+    fn number(&mut self, mut n: u64) {
+        while n >= 0x80 {
+            self.bytes.push(n as u8 | 0x80);
+            n >>= 7;
+        }
+        self.bytes.push(n as u8);
+    }
+
+    fn signed(&mut self, n: i64) {
+        self.number(((n << 1) ^ (n >> 63)) as u64);
+    }
+
+    fn string(&mut self, s: &[u8]) {
+        self.number(s.len() as u64);
+        self.bytes.extend_from_slice(s);
+    }
+
+    fn text(&mut self, s: &str) {
+        self.string(s.as_bytes());
+    }
+
+    fn step(&mut self, (step, ordinal): &(PathStep, u32)) {
+        let (kind, name, n) = match step {
+            PathStep::Local(name) => (0, &**name, 0),
+            PathStep::Field(name) => (1, &**name, 0),
+            PathStep::Method(name) => (2, &**name, 0),
+            PathStep::TableField(name) => (3, &**name, 0),
+            PathStep::TableItem(n) => (4, "", *n),
+            PathStep::Argument(callee, n) => (5, &**callee, *n),
+            PathStep::Returned(n) => (6, "", *n),
+            PathStep::Anonymous => (7, "", 0),
+        };
+        self.bytes.push(kind);
+        self.text(name);
+        self.number(u64::from(n));
+        self.number(u64::from(*ordinal));
+    }
+
+    fn function(&mut self, p: &Prototype) {
+        self.bytes.push(p.n_params);
+        self.bytes.push(u8::from(p.is_vararg));
+        self.number(u64::from(p.frame_size));
+        self.number(u64::from(p.line_defined));
+        self.number(u64::from(p.last_line_defined));
+        self.number(p.code.len() as u64);
+        for i in &p.code {
+            self.bytes.extend_from_slice(&i.to_bits().to_le_bytes());
+        }
+        self.number(p.constants.len() as u64);
+        for constant in &p.constants {
+            self.constant(constant);
+        }
+        self.number(p.upvalues.len() as u64);
+        for u in &p.upvalues {
+            let name: &str = if self.strip { "" } else { &u.name };
+            self.text(name);
+            self.bytes.push(kind_byte(u.kind) | u8::from(u.top_level) << 2 | u8::from(u.in_loop) << 3);
+            self.number(u64::from(u.depth));
+            self.number(u64::from(u.declaration));
+        }
+        self.number(p.sites.len() as u64);
+        for site in &p.sites {
+            self.number(u64::from(site.child));
+            self.number(site.captures.len() as u64);
+            for capture in &site.captures {
+                let (kind, n) = match capture {
+                    Capture::Register(n) => (0, u32::from(*n)),
+                    Capture::Upvalue(n) => (1, u32::from(*n)),
+                    Capture::Cell(n) => (2, *n),
+                    Capture::Vacant => (3, 0),
+                };
+                self.bytes.push(kind);
+                self.number(u64::from(n));
+            }
+        }
+        self.number(p.scope.len() as u64);
+        for v in &p.scope {
+            let name: &str = if self.strip { "" } else { &v.name };
+            self.text(name);
+            self.bytes.push(kind_byte(v.kind));
+            self.number(u64::from(v.declaration));
+            self.number(v.register.map_or(0, |r| u64::from(r) + 1));
+            self.number(u64::from(v.start_pc));
+            self.number(u64::from(v.end_pc));
+        }
+        self.debug(&p.debug);
+        self.number(p.children.len() as u64);
+        for child in &p.children {
+            match child.id.path.last() {
+                Some(step) => self.step(step),
+                None => self.step(&(PathStep::Anonymous, 0)),
+            }
+            self.function(child);
+        }
+    }
+
+    fn constant(&mut self, constant: &Constant) {
+        match constant {
+            Constant::Nil => self.bytes.push(0),
+            Constant::Boolean(b) => self.bytes.push(1 + u8::from(*b)),
+            Constant::Integer(i) => {
+                self.bytes.push(3);
+                self.signed(*i);
+            }
+            Constant::Float(f) => {
+                self.bytes.push(4);
+                self.bytes.extend_from_slice(&f.to_bits().to_le_bytes());
+            }
+            Constant::String(s) => {
+                self.bytes.push(5);
+                self.string(s);
+            }
+            Constant::Cell(cell) => {
+                self.bytes.push(6);
+                self.number(u64::from(*cell));
+            }
+        }
+    }
+
+    fn debug(&mut self, debug: &DebugInfo) {
+        if self.strip {
+            return;
+        }
+        self.number(debug.lines.len() as u64);
+        let mut last = 0;
+        for &line in &debug.lines {
+            self.signed(i64::from(line) - last);
+            last = i64::from(line);
+        }
+        self.number(debug.columns.len() as u64);
+        for &column in &debug.columns {
+            self.number(u64::from(column));
+        }
+        self.number(debug.locals.len() as u64);
+        for local in &debug.locals {
+            self.text(&local.name);
+            self.number(u64::from(local.register));
+            self.number(u64::from(local.start_pc));
+            self.number(u64::from(local.end_pc));
+        }
+    }
+}
+
+fn kind_byte(kind: VariableKind) -> u8 {
+    match kind {
+        VariableKind::Regular => 0,
+        VariableKind::Const => 1,
+        VariableKind::ToBeClosed => 2,
+    }
+}
+
+/// Reads and verifies a binary chunk. Bytes after its end are ignored.
+pub fn undump(bytes: &[u8]) -> Result<Arc<Prototype>, UndumpError> {
+    let mut input = Reader { bytes, strip: false };
+    input.header()?;
+    let n_upvalues = input.byte()?;
+    input.strip = match input.byte()? {
+        0 => false,
+        1 => true,
+        _ => return Err(UndumpError::Corrupted),
+    };
+    let chunk = input.text()?;
+    let n_steps = input.count(4)?;
+    let mut path = Vec::with_capacity(n_steps);
+    for _ in 0..n_steps {
+        path.push(input.step()?);
+    }
+    let id = FunctionId { chunk, path: path.into() };
+    let prototype = input.function(id, 0)?;
+    if prototype.upvalues.len() != usize::from(n_upvalues) {
+        return Err(UndumpError::Corrupted);
+    }
+    crate::verify::verify(&prototype)?;
+    Ok(prototype)
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+    strip: bool,
+}
+
+type Read<T> = Result<T, UndumpError>;
+
+impl Reader<'_> {
+    fn take(&mut self, n: usize) -> Read<&[u8]> {
+        let (taken, rest) = self.bytes.split_at_checked(n).ok_or(UndumpError::Truncated)?;
+        self.bytes = rest;
+        Ok(taken)
+    }
+
+    fn byte(&mut self) -> Read<u8> {
+        Ok(self.take(1)?[0])
+    }
+
+    fn word(&mut self) -> Read<u64> {
+        let mut word = [0; 8];
+        word.copy_from_slice(self.take(8)?);
+        Ok(u64::from_le_bytes(word))
+    }
+
+    fn header(&mut self) -> Read<()> {
+        const PARTS: [(usize, &str); 6] = [
+            (4, "not a binary chunk"),
+            (1, "version mismatch"),
+            (1, "format mismatch"),
+            (6, "corrupted chunk"),
+            (1, "Instruction size mismatch"),
+            (1, "lua_Integer size mismatch"),
+        ];
+        let mut expected = &HEADER[..];
+        for (n, problem) in PARTS {
+            let (part, rest) = expected.split_at(n);
+            if self.take(n)? != part {
+                return Err(UndumpError::Header(problem));
+            }
+            expected = rest;
+        }
+        if self.take(expected.len())? != expected {
+            return Err(UndumpError::Header("lua_Number size mismatch"));
+        }
+        if self.word()? != CHECK_INT as u64 {
+            return Err(UndumpError::Header("integer format mismatch"));
+        }
+        if self.word()? != CHECK_NUM.to_bits() {
+            return Err(UndumpError::Header("float format mismatch"));
+        }
+        Ok(())
+    }
+
+    fn number(&mut self) -> Read<u64> {
+        let mut n = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            if shift == 63 && byte > 1 {
+                return Err(UndumpError::Corrupted);
+            }
+            n |= u64::from(byte & 0x7F) << shift;
+            if byte < 0x80 {
+                return Ok(n);
+            }
+        }
+        Err(UndumpError::Corrupted)
+    }
+
+    fn signed(&mut self) -> Read<i64> {
+        let n = self.number()?;
+        Ok((n >> 1) as i64 ^ -((n & 1) as i64))
+    }
+
+    fn small<T: TryFrom<u64>>(&mut self) -> Read<T> {
+        T::try_from(self.number()?).map_err(|_| UndumpError::Corrupted)
+    }
+
+    /// A number of items of at least `size` bytes each, all of which must be
+    /// there: no more is allocated than the chunk could fill.
+    fn count(&mut self, size: usize) -> Read<usize> {
+        let n = self.number()?;
+        if n > (self.bytes.len() / size) as u64 {
+            return Err(UndumpError::Truncated);
+        }
+        Ok(n as usize)
+    }
+
+    fn string(&mut self) -> Read<&[u8]> {
+        let n = self.count(1)?;
+        self.take(n)
+    }
+
+    fn text(&mut self) -> Read<Arc<str>> {
+        std::str::from_utf8(self.string()?).map(Arc::from).map_err(|_| UndumpError::Corrupted)
+    }
+
+    fn step(&mut self) -> Read<(PathStep, u32)> {
+        let kind = self.byte()?;
+        let name = self.text()?;
+        let n = self.small()?;
+        let step = match kind {
+            0 => PathStep::Local(name),
+            1 => PathStep::Field(name),
+            2 => PathStep::Method(name),
+            3 => PathStep::TableField(name),
+            4 => PathStep::TableItem(n),
+            5 => PathStep::Argument(name, n),
+            6 => PathStep::Returned(n),
+            7 => PathStep::Anonymous,
+            _ => return Err(UndumpError::Corrupted),
+        };
+        Ok((step, self.small()?))
+    }
+
+    fn items<T>(&mut self, size: usize, mut item: impl FnMut(&mut Self) -> Read<T>) -> Read<Box<[T]>> {
+        let n = self.count(size)?;
+        let mut all = Vec::with_capacity(n);
+        for _ in 0..n {
+            all.push(item(self)?);
+        }
+        Ok(all.into())
+    }
+
+    fn function(&mut self, id: FunctionId, depth: usize) -> Read<Arc<Prototype>> {
+        if depth > MAX_DEPTH {
+            return Err(UndumpError::Corrupted);
+        }
+        let n_params = self.byte()?;
+        let is_vararg = match self.byte()? {
+            0 => false,
+            1 => true,
+            _ => return Err(UndumpError::Corrupted),
+        };
+        let frame_size = self.small()?;
+        let line_defined = self.small()?;
+        let last_line_defined = self.small()?;
+        let code = self.items(8, |input| Ok(Instruction::from_bits(input.word()?)))?;
+        let constants = self.items(1, Self::constant)?;
+        let upvalues = self.items(4, Self::upvalue)?;
+        let sites = self.items(2, |input| {
+            Ok(ClosureSite { child: input.small()?, captures: input.items(2, Self::capture)? })
+        })?;
+        let scope = self.items(6, Self::scope_variable)?;
+        let debug = self.debug()?;
+        let children = self.items(8, |input| {
+            let step = input.step()?;
+            let path = id.path.iter().cloned().chain([step]).collect();
+            input.function(FunctionId { chunk: Arc::clone(&id.chunk), path }, depth + 1)
+        })?;
+        let mut prototype = Prototype {
+            id,
+            own_hash: Default::default(),
+            deep_hash: Default::default(),
+            code,
+            constants,
+            children,
+            sites,
+            upvalues,
+            n_params,
+            is_vararg,
+            frame_size,
+            line_defined,
+            last_line_defined,
+            debug,
+            scope,
+        };
+        prototype.own_hash = code_hash::own_hash(&prototype);
+        prototype.deep_hash = code_hash::deep_hash(&prototype);
+        Ok(Arc::new(prototype))
+    }
+
+    fn cell(&mut self) -> Read<u32> {
+        match self.number()? {
+            n if n <= MAX_CELL => Ok(n as u32),
+            _ => Err(UndumpError::Corrupted),
+        }
+    }
+
+    fn constant(&mut self) -> Read<Constant> {
+        Ok(match self.byte()? {
+            0 => Constant::Nil,
+            1 => Constant::Boolean(false),
+            2 => Constant::Boolean(true),
+            3 => Constant::Integer(self.signed()?),
+            4 => Constant::Float(f64::from_bits(self.word()?)),
+            5 => Constant::String(Arc::from(self.string()?)),
+            6 => Constant::Cell(self.cell()?),
+            _ => return Err(UndumpError::Corrupted),
+        })
+    }
+
+    fn capture(&mut self) -> Read<Capture> {
+        Ok(match self.byte()? {
+            0 => Capture::Register(self.small()?),
+            1 => Capture::Upvalue(self.small()?),
+            2 => Capture::Cell(self.cell()?),
+            3 if self.number()? == 0 => Capture::Vacant,
+            _ => return Err(UndumpError::Corrupted),
+        })
+    }
+
+    fn upvalue(&mut self) -> Read<UpvalueDescription> {
+        let name = self.text()?;
+        let bits = self.byte()?;
+        if bits > 15 {
+            return Err(UndumpError::Corrupted);
+        }
+        Ok(UpvalueDescription {
+            name,
+            kind: kind(bits & 3)?,
+            depth: self.small()?,
+            declaration: self.small()?,
+            top_level: bits & 4 != 0,
+            in_loop: bits & 8 != 0,
+        })
+    }
+
+    fn scope_variable(&mut self) -> Read<ScopeVariable> {
+        let name = self.text()?;
+        let kind = kind(self.byte()?)?;
+        let declaration = self.small()?;
+        let register: u16 = self.small()?;
+        Ok(ScopeVariable {
+            name,
+            declaration,
+            kind,
+            register: register.checked_sub(1),
+            start_pc: self.small()?,
+            end_pc: self.small()?,
+        })
+    }
+
+    fn debug(&mut self) -> Read<DebugInfo> {
+        if self.strip {
+            return Ok(DebugInfo::default());
+        }
+        let mut line: i64 = 0;
+        let lines = self.items(1, |input| {
+            line = line.checked_add(input.signed()?).ok_or(UndumpError::Corrupted)?;
+            u32::try_from(line).map_err(|_| UndumpError::Corrupted)
+        })?;
+        let columns = self.items(1, Self::small)?;
+        let locals = self.items(4, |input| {
+            Ok(LocalVariable {
+                name: input.text()?,
+                register: input.small()?,
+                start_pc: input.small()?,
+                end_pc: input.small()?,
+            })
+        })?;
+        Ok(DebugInfo { lines, columns, locals })
+    }
+}
+
+fn kind(byte: u8) -> Read<VariableKind> {
+    match byte {
+        0 => Ok(VariableKind::Regular),
+        1 => Ok(VariableKind::Const),
+        2 => Ok(VariableKind::ToBeClosed),
+        _ => Err(UndumpError::Corrupted),
+    }
+}

@@ -1,0 +1,299 @@
+//! Debug hooks: a function called at calls, returns, new lines and counted
+//! instructions of one coroutine.
+//!
+//! While the running coroutine has a hook, the dispatch table sends every
+//! instruction through [`before`]; without one nothing is tested, except a flag
+//! at calls of natives. What a "new line" is follows the reference: a function
+//! was entered, control went backward, or the line differs from that of the
+//! frame's last instruction. The last instruction of the frames below is kept
+//! on a side stack, by frame.
+//!
+//! Invariants: VM3, I1, I2, F1, F2; HK1 `active` is set iff the running
+//! coroutine has a hook and no hook runs; the table is hooked iff it has one; HK2
+//! addresses kept between instructions are compared, never read.
+
+use moonswap_bytecode::{Instruction, MULTI, OpCode};
+
+use crate::error::Raised;
+use crate::frame::{self, Frame};
+use crate::host;
+use crate::interp::Next;
+use crate::object::Coroutine;
+use crate::unwind::throw;
+use crate::value::Value;
+use crate::vm::Vm;
+
+pub(crate) const CALL: u8 = 1;
+pub(crate) const RETURN: u8 = 2;
+pub(crate) const LINE: u8 = 4;
+pub(crate) const COUNT: u8 = 8;
+
+/// An instruction that was executed: frame (slot index), place, operation.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    frame: usize,
+    pc: *const u64,
+    op: OpCode,
+}
+
+/// Hooks of one coroutine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hook {
+    pub(crate) function: Value,
+    /// Events it wants; 0 = none.
+    pub(crate) mask: u8,
+    /// Instructions between count events, and how many are left.
+    pub(crate) count: u32,
+    left: u32,
+}
+
+impl Default for Hook {
+    fn default() -> Self {
+        Self { function: Value::NIL, mask: 0, count: 0, left: 0 }
+    }
+}
+
+/// The VM's part.
+#[derive(Debug, Default)]
+pub(crate) struct HookState {
+    pub(crate) active: bool,
+    /// The frame whose hook runs now (slot index).
+    pub(crate) interrupted: Option<usize>,
+    /// Values being passed or returned: index of the first local, count.
+    pub(crate) transfer: (usize, usize),
+    last: Option<Step>,
+    below: Vec<Step>,
+}
+
+/// Sets the hook of a coroutine (mask 0: none).
+pub(crate) unsafe fn set(vm: &mut Vm, co: *mut Coroutine, function: Value, mask: u8, count: u32) {
+    // SAFETY: live coroutine; barrier after the store.
+    unsafe {
+        let function = if mask == 0 { Value::NIL } else { function };
+        (*co).hook = Hook { function, mask, count, left: count };
+        vm.heap.barrier(co.cast(), function);
+        if std::ptr::eq(co, vm.current) {
+            refresh(vm);
+        }
+    }
+}
+
+/// For switches of coroutines: nothing to do while neither side has a hook.
+#[inline(always)]
+pub(crate) unsafe fn refresh_if_needed(vm: &mut Vm) {
+    // SAFETY: `current` is live.
+    unsafe {
+        if vm.poll.table.is_hooked() || (*vm.current).hook.mask != 0 {
+            refresh(vm);
+        }
+    }
+}
+
+/// Restores HK1 after the running coroutine or its hook changed.
+pub(crate) unsafe fn refresh(vm: &mut Vm) {
+    vm.hook.last = None;
+    vm.hook.below.clear();
+    // SAFETY: by the caller.
+    unsafe { apply(vm) }
+}
+
+/// Sets the flag and the table by the running coroutine's mask.
+unsafe fn apply(vm: &mut Vm) {
+    // SAFETY: `current` is live.
+    unsafe {
+        let wanted = (*vm.current).hook.mask != 0;
+        vm.hook.active = wanted && vm.hook.interrupted.is_none();
+        if wanted != vm.poll.table.is_hooked() {
+            vm.poll.table.set_hooked(wanted);
+            if vm.poll.requested.load(std::sync::atomic::Ordering::Acquire) {
+                vm.poll.table.arm();
+            }
+        }
+    }
+}
+
+/// Calls the hook from the topmost frame.
+#[cold]
+unsafe fn fire(vm: &mut Vm, event: &str, line: Option<u32>, transfer: (usize, usize)) -> Result<(), Raised> {
+    // SAFETY: VM3; the hook's function is reached through its coroutine.
+    unsafe {
+        let co = vm.current;
+        let function = (*co).hook.function;
+        vm.hook.active = false;
+        vm.hook.interrupted = Some(vm.index_of(vm.base));
+        vm.hook.transfer = transfer;
+        let name = vm.string_value(event.as_bytes());
+        let line = line.map_or(Value::NIL, |l| Value::integer(i64::from(l)));
+        let result = host::call_value(vm, function, &[name, line]);
+        vm.hook.interrupted = None;
+        vm.hook.transfer = (0, 0);
+        apply(vm);
+        result.map(|_| ())
+    }
+}
+
+fn is_back(op: OpCode) -> bool {
+    matches!(op, OpCode::JumpBack | OpCode::ForLoop | OpCode::TForLoop)
+}
+
+fn is_return(op: OpCode) -> bool {
+    matches!(op, OpCode::Return | OpCode::Return0 | OpCode::Return1)
+}
+
+/// How control came to an instruction.
+enum Came {
+    /// Its function was called.
+    Entered,
+    /// From this instruction of the same frame.
+    From(*const u64),
+    /// It runs once more, after a `__close` it called.
+    Again,
+}
+
+/// Updates the side stack for the step at hand.
+unsafe fn arrive(state: &mut HookState, at: usize, pc: *const u64, start: *const u64, op: OpCode) -> Came {
+    let last = state.last.replace(Step { frame: at, pc, op });
+    let same = last.filter(|l| l.frame == at);
+    if pc == start && !same.is_some_and(|l| is_back(l.op)) {
+        state.below.extend(last);
+        while state.below.last().is_some_and(|b| b.frame >= at) {
+            state.below.pop();
+        }
+        return Came::Entered;
+    }
+    if let Some(last) = same {
+        return Came::From(last.pc);
+    }
+    while state.below.last().is_some_and(|b| b.frame > at) {
+        state.below.pop();
+    }
+    match state.below.last().copied().filter(|b| b.frame == at) {
+        Some(step) => {
+            state.below.pop();
+            if step.pc == pc && is_return(op) { Came::Again } else { Came::From(step.pc) }
+        }
+        // The frame began before the hook was set: it went on from a call.
+        None => Came::From(pc.wrapping_sub(1)),
+    }
+}
+
+/// Looks at the instruction that is to be executed; an error of the hook goes
+/// its way.
+#[cold]
+#[inline(never)]
+pub(crate) unsafe fn before(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+    // SAFETY: VM3, I2.
+    unsafe {
+        let vm = &mut *vm;
+        let here = Next { pc, base };
+        let Some(op) = Instruction::from_bits(*pc).opcode() else { return here };
+        if !vm.hook.active || op.is_internal() {
+            return here;
+        }
+        vm.pc = pc;
+        vm.base = base;
+        match events(vm, op) {
+            Ok(()) => Next { pc, base: vm.base },
+            Err(_) => throw(vm),
+        }
+    }
+}
+
+unsafe fn events(vm: &mut Vm, op: OpCode) -> Result<(), Raised> {
+    // SAFETY: VM3: a Lua frame is on top.
+    unsafe {
+        let pc = vm.pc;
+        let at = vm.index_of(vm.base);
+        let version = frame::version_of(vm.base);
+        let start = (&(*version).code).as_ptr().cast::<u64>();
+        let n_code = (*version).n_code;
+        let came = arrive(&mut vm.hook, at, pc, start, op);
+        let mask = |vm: &Vm| if vm.hook.active { (*vm.current).hook.mask } else { 0 };
+        if matches!(came, Came::Entered) && mask(vm) & CALL != 0 {
+            let tail = Frame { base: vm.base, pc }.is_tail_call();
+            let n = usize::from((&(*version).prototype).n_params);
+            fire(vm, if tail { "tail call" } else { "call" }, None, (1, n))?;
+        }
+        if mask(vm) & COUNT != 0 && !matches!(came, Came::Again) {
+            let hook = &mut (*vm.current).hook;
+            hook.left = hook.left.saturating_sub(1);
+            if hook.left == 0 {
+                hook.left = hook.count;
+                fire(vm, "count", None, (0, 0))?;
+            }
+        }
+        if mask(vm) & LINE != 0 {
+            let index = pc.offset_from(start) as usize;
+            let prototype = &(*version).prototype;
+            let is_new = match came {
+                Came::Entered => true,
+                Came::Again => false,
+                Came::From(old) => {
+                    let old = (old as usize).wrapping_sub(start as usize) / size_of::<u64>();
+                    let old = if old < n_code { old } else { 0 };
+                    index <= old || prototype.line_at(index) != prototype.line_at(old)
+                }
+            };
+            if is_new {
+                let line = prototype.line_at(index);
+                fire(vm, "line", line, (0, 0))?;
+            }
+        }
+        if is_return(op) && mask(vm) & RETURN != 0 {
+            let pending = (*vm.current).to_be_closed.last().is_some_and(|&p| p as usize >= at);
+            let i = Instruction::from_bits(*pc);
+            if !(pending && op == OpCode::Return && i.x() & 1 != 0) {
+                let first = usize::from(i.register_a());
+                let n = match op {
+                    OpCode::Return if i.b() == MULTI => {
+                        usize::try_from(vm.top.offset_from(vm.base.add(first))).unwrap_or(0)
+                    }
+                    OpCode::Return => usize::from(i.b()),
+                    OpCode::Return1 => 1,
+                    _ => 0,
+                };
+                fire(vm, "return", None, (first + 1, n))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A native function with `n` arguments is about to run.
+#[cold]
+#[inline(never)]
+pub(crate) unsafe fn native_call(vm: &mut Vm, n: usize) -> Result<(), Raised> {
+    // SAFETY: VM3: its frame is on top.
+    unsafe {
+        if (*vm.current).hook.mask & CALL != 0 { fire(vm, "call", None, (1, n)) } else { Ok(()) }
+    }
+}
+
+/// The native function in the topmost frame returns the `n` values on top.
+#[cold]
+#[inline(never)]
+pub(crate) unsafe fn native_return(vm: &mut Vm, n: usize) -> Result<(), Raised> {
+    // SAFETY: VM3.
+    unsafe {
+        if (*vm.current).hook.mask & RETURN == 0 {
+            return Ok(());
+        }
+        let first = vm.top.sub(n).offset_from(vm.base).max(0) as usize + 1;
+        fire(vm, "return", None, (first, n))
+    }
+}
+
+/// The same for natives that the interpreter finishes: their frame is at `base`
+/// and has results up to the top.
+#[cold]
+#[inline(never)]
+pub(crate) unsafe fn finish(vm: &mut Vm, base: *mut Value, n: usize) -> Result<*mut Value, Raised> {
+    // SAFETY: F1: a native's frame.
+    unsafe {
+        vm.base = base;
+        vm.pc = std::ptr::null();
+        native_return(vm, n)?;
+        Ok(vm.base)
+    }
+}
+
