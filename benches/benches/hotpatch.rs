@@ -53,7 +53,10 @@ fn measure(c: &mut Criterion, group: &str, label: &str, size: World) {
     let parts: [(&str, Part); 3] = [("commit", commit), ("plan", plan), ("apply", whole)];
     for (name, part) in parts {
         let mut group = c.benchmark_group(format!("{group}/{name}"));
-        group.sampling_mode(SamplingMode::Flat).sample_size(15).warm_up_time(Duration::from_millis(50));
+        group
+            .sampling_mode(SamplingMode::Flat)
+            .sample_size(15)
+            .warm_up_time(Duration::from_millis(50));
         // Only the measured part counts, and the commit is a small one.
         let millis = match (name, size.functions) {
             ("commit", _) => 5,
@@ -70,28 +73,61 @@ fn measure(c: &mut Criterion, group: &str, label: &str, size: World) {
 
 fn heap(c: &mut Criterion) {
     for (label, tables) in [("10^3", 1_000), ("10^6", 1_000_000)] {
-        measure(c, "tables", label, World { tables, closures: 1, functions: 1 });
+        measure(
+            c,
+            "tables",
+            label,
+            World {
+                tables,
+                closures: 1,
+                functions: 1,
+            },
+        );
     }
 }
 
 fn closures(c: &mut Criterion) {
     for (label, closures) in [("10^3", 1_000), ("10^6", 1_000_000)] {
-        measure(c, "closures", label, World { tables: 1, closures, functions: 1 });
+        measure(
+            c,
+            "closures",
+            label,
+            World {
+                tables: 1,
+                closures,
+                functions: 1,
+            },
+        );
     }
 }
 
 fn functions(c: &mut Criterion) {
     for functions in [1, 10, 100] {
-        measure(c, "functions", &functions.to_string(), World { tables: 1_000, closures: 1, functions });
+        measure(
+            c,
+            "functions",
+            &functions.to_string(),
+            World {
+                tables: 1_000,
+                closures: 1,
+                functions,
+            },
+        );
     }
 }
 
 fn rollback(c: &mut Criterion) {
-    let machine = world(World { tables: 1_000, closures: 1_000, functions: 10 });
+    let machine = world(World {
+        tables: 1_000,
+        closures: 1_000,
+        functions: 10,
+    });
     let patch = patch(10, 2);
     let mut group = c.benchmark_group("rollback");
     group.sampling_mode(SamplingMode::Flat).sample_size(20);
-    group.warm_up_time(Duration::from_millis(50)).measurement_time(Duration::from_millis(100));
+    group
+        .warm_up_time(Duration::from_millis(50))
+        .measurement_time(Duration::from_millis(100));
     group.bench_function("10_functions", |b| {
         b.iter_custom(|n| {
             let mut sum = Duration::ZERO;

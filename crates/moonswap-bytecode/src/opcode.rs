@@ -197,8 +197,9 @@ opcodes! {
 
     /// `pc += bc`, bc >= 0
     Jump = "JMP" (Unused, WideJump, Unused);
-    /// `pc += bc`, bc < 0; a safe point
-    JumpBack = "JMPBACK" (Unused, WideJump, Unused);
+    /// `pc += bc`, bc < 0; a safe point at which the first A registers live
+    /// (A counts)
+    JumpBack = "JMPBACK" (Count, WideJump, Unused);
     /// `if R[A] == R[B] then pc += C`
     JumpEq = "JEQ" (Register, Register, Jump);
     /// `if not (R[A] == R[B]) then pc += C`

@@ -319,6 +319,7 @@ fn windows(prototype: &Prototype, i: Instruction, op: OpCode) -> Result<(), Faul
             within(a + c)
         }
         OpCode::TForLoop => counted(a >= 4),
+        OpCode::JumpBack => within(u32::from(i.a())),
         OpCode::NewTable => counted(b != multi && c != multi),
         OpCode::GetIndex
         | OpCode::SetIndex
@@ -368,7 +369,6 @@ fn windows(prototype: &Prototype, i: Instruction, op: OpCode) -> Result<(), Faul
         | OpCode::Not
         | OpCode::Length
         | OpCode::Jump
-        | OpCode::JumpBack
         | OpCode::JumpEq
         | OpCode::JumpNotEq
         | OpCode::JumpLt

@@ -235,9 +235,16 @@ fn assert(cx: &mut Context<'_>) -> Outcome<usize> {
     cx.check_any(0)?;
     if cx.has(1) {
         cx.push_at(1);
-        return Err(cx.raise_top());
+    } else {
+        cx.push_bytes(b"assertion failed!");
     }
-    Err(cx.error_plain("assertion failed!"))
+    // As `error` with level 1 has it: the caller's position before a text.
+    if let View::String(message) = cx.at(cx.height() - 1) {
+        let mut text = cx.where_(1);
+        text.extend_from_slice(message.as_bytes());
+        cx.push_vec(text);
+    }
+    Err(cx.raise_top())
 }
 
 fn error(cx: &mut Context<'_>) -> Outcome<usize> {

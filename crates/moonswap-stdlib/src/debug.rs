@@ -251,6 +251,17 @@ fn sethook(cx: &mut Context<'_>) -> Outcome<usize> {
     let mask = cx.check_str(shift + 1)?.as_bytes();
     cx.check_function(shift)?;
     let count = cx.opt_int(shift + 2, 0)? as i32;
+    // Programs find this table, with the hooked coroutines as its weak keys,
+    // in the registry of the reference.
+    let base = cx.height();
+    crate::registry_table(cx, "_HOOKKEY")?;
+    if !cx.push_metatable(base) {
+        cx.push_table(0, 1);
+        cx.push_bytes(b"k");
+        cx.raw_set_field(base + 1, "__mode")?;
+        cx.set_metatable(base);
+    }
+    cx.set_height(base);
     let (of, _) = coroutine(cx);
     cx.push_at(shift);
     cx.set_hook(of, mask, u32::try_from(count).unwrap_or(0));

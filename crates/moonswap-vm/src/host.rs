@@ -12,6 +12,8 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use moonswap_bytecode::{Instruction, OpCode};
+
 use crate::context::Context;
 use crate::coroutine;
 use crate::error::Raised;
@@ -258,11 +260,32 @@ pub(crate) unsafe fn sync_current(vm: &mut Vm) {
     // SAFETY: VM3.
     unsafe {
         let frame = Frame { base: vm.base, pc: vm.pc };
-        let top = if frame.is_lua() { frame_top(vm.base) } else { vm.top };
+        let top = if frame.is_lua() { live_registers_end(vm) } else { vm.top };
         let co = vm.current;
         (*co).base = vm.index_of(vm.base);
         (*co).pc = vm.pc.cast();
         (*co).top = vm.index_of(top);
+    }
+}
+
+/// End of the registers that live at the safe point of the topmost Lua frame:
+/// what dead temporaries refer to is garbage, and programs wait for it to go.
+unsafe fn live_registers_end(vm: &Vm) -> *mut Value {
+    // SAFETY: VM3, I1: operands lie in the frame.
+    unsafe {
+        let all = frame_top(vm.base);
+        if vm.pc.is_null() {
+            return all;
+        }
+        let i = Instruction::from_bits(*vm.pc);
+        let a = usize::from(i.register_a());
+        let n = match i.opcode() {
+            Some(OpCode::Call) => a + 2 + usize::from(i.b()),
+            Some(OpCode::ForLoop) => a + 4,
+            Some(OpCode::JumpBack) => usize::from(i.a()),
+            _ => return all,
+        };
+        vm.base.add(n).min(all)
     }
 }
 

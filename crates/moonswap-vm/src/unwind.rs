@@ -138,7 +138,10 @@ unsafe fn call_message_handler(vm: &mut Vm, base: *mut Value) {
             }
             vm.top = top_of(vm, top);
             let error = vm.error;
-            match host::call_value(vm, handler, &[error]) {
+            vm.message_handlers += 1;
+            let result = host::call_value(vm, handler, &[error]);
+            vm.message_handlers -= 1;
+            match result {
                 Ok(value) => {
                     vm.error = value;
                     return;

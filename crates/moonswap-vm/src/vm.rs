@@ -65,6 +65,8 @@ pub(crate) struct Vm {
     pub(crate) hook: crate::hook::HookState,
     /// In the zone above MAX_STACK while a stack overflow is handled.
     pub(crate) handling_overflow: bool,
+    /// Message handlers that run now.
+    pub(crate) message_handlers: u32,
     pub(crate) in_finalizer: bool,
     pub(crate) stress: Stress,
     pub(crate) poll: Arc<PollHandle>,
@@ -146,6 +148,7 @@ impl Vm {
             native_tail: None,
             hook: Default::default(),
             handling_overflow: false,
+            message_handlers: 0,
             in_finalizer: false,
             stress: Stress::default(),
             poll,
@@ -190,12 +193,13 @@ impl Vm {
     }
 
     /// A stack overflow was caught at `place`: the zone for handlers is closed
-    /// again, unless the catcher itself stands there.
+    /// again, unless the catcher itself stands there or a message handler runs
+    /// in it.
     ///
     /// # Safety
     /// `place` points into the current stack.
     pub(crate) unsafe fn leave_overflow(&mut self, place: *mut Value) {
-        if self.handling_overflow && self.index_of(place) < MAX_STACK {
+        if self.handling_overflow && self.message_handlers == 0 && self.index_of(place) < MAX_STACK {
             self.handling_overflow = false;
             // SAFETY: VM1.
             unsafe { self.use_stack() };

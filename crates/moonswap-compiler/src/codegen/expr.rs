@@ -85,6 +85,8 @@ impl<'a> Generator<'a> {
         let span = self.span(id);
         match self.node(id) {
             Expr::Binary { op, rhs, .. } => {
+                // What the operator makes of its left operand is on its line.
+                self.f.here = span;
                 self.f.infix(*op, &mut left);
                 let right = self.expr(*rhs)?;
                 Ok(self.f.postfix(*op, left, right, span))

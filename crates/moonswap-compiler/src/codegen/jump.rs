@@ -89,7 +89,8 @@ impl FunctionState<'_> {
 
     /// Emits a jump back to a label.
     pub(crate) fn jump_back(&mut self, target: u32) {
-        let pc = self.emit(OpCode::JumpBack, 0, 0, 0, 0);
+        let live = self.free;
+        let pc = self.emit(OpCode::JumpBack, 0, live, 0, 0);
         self.set_wide(pc, target);
     }
 
@@ -331,7 +332,8 @@ impl FunctionState<'_> {
             {
                 let distance = target + 1 + i64::from(back.bc()) - pc as i64 - 1;
                 if distance < 0 {
-                    self.code[pc] = i.with_opcode(OpCode::JumpBack).with_bc(distance as i32);
+                    // What lives there lives here.
+                    self.code[pc] = back.with_bc(distance as i32);
                 }
             }
         }

@@ -81,6 +81,7 @@ impl<'a> Generator<'a> {
         self.f.set_wide(next, prepare + 1);
         let after = self.f.label();
         self.f.set_wide(prepare, after);
+        self.f.here = body.end;
         self.leave_block();
         Ok(())
     }
@@ -118,6 +119,7 @@ impl<'a> Generator<'a> {
         let next = self.f.emit_at(span, OpCode::TForLoop, 0, reg(first), 0, 0);
         self.f.set_wide(next, prepare + 1);
         self.f.label();
+        self.f.here = body.end;
         self.leave_block();
         Ok(())
     }

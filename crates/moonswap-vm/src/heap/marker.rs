@@ -466,11 +466,8 @@ impl Marker {
                         self.mark_value(value);
                     }
                 }
-                Weak::All => {
-                    if key.tag == tag::STRING {
-                        self.mark_value(key);
-                    }
-                }
+                // String keys of entries that stay are marked at the end.
+                Weak::All => {}
             }
         }
     }
@@ -484,7 +481,7 @@ impl Marker {
         unsafe {
             let key = Value::raw((*n).key, (*n).key_tag);
             if key.is_collectable() {
-                if key.tag == tag::STRING && n_nodes <= KEEP_KEYS {
+                if key.tag == tag::STRING && n_nodes <= KEEP_KEYS && StringObject::is_short(key.as_string()) {
                     self.mark_object(key.header());
                 } else if self.is_white(key) {
                     (*n).key_tag = tag::DEAD_KEY;
