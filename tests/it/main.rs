@@ -5,6 +5,7 @@
 
 mod badinput;
 mod cli;
+mod hotpatch;
 mod language;
 mod live;
 mod official;

@@ -45,6 +45,8 @@ pub(crate) static STUB_UNWIND: [u64; 2] = stub(0, 0, OpCode::FinishUnwind);
 pub(crate) static STUB_NATIVE: [u64; 2] = stub(0, MULTI, OpCode::FinishTail);
 pub(crate) static STUB_NATIVE_3: [u64; 2] = stub(0, 3, OpCode::FinishTail);
 pub(crate) static STUB_HALT: [u64; 2] = stub(0, MULTI, OpCode::Halt);
+/// As [`STUB_HALT`], for one result.
+pub(crate) static STUB_HALT_ONE: [u64; 2] = stub(0, 1, OpCode::Halt);
 pub(crate) static STUB_COROUTINE: [u64; 2] = stub(0, MULTI, OpCode::FinishCoroutine);
 
 /// Address a callee of this stub returns to.

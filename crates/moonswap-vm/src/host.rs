@@ -32,6 +32,22 @@ use crate::vm::{MAX_HOST_DEPTH, Vm};
 pub(crate) unsafe fn call_at(vm: &mut Vm, at: usize, n: usize) -> Result<usize, Raised> {
     // SAFETY: HO1.
     unsafe {
+        let top = call_until(vm, at, n, &frame::STUB_HALT)?;
+        Ok(top - at)
+    }
+}
+
+/// [`call_at`] for one result, which stands at slot `at`; `vm.top` is of no use
+/// afterwards.
+pub(crate) unsafe fn call_one(vm: &mut Vm, at: usize, n: usize) -> Result<(), Raised> {
+    // SAFETY: HO1.
+    unsafe { call_until(vm, at, n, &frame::STUB_HALT_ONE).map(|_| ()) }
+}
+
+/// Calls until the function returns into `stub`; answers the slot of `vm.top`.
+unsafe fn call_until(vm: &mut Vm, at: usize, n: usize, stub: &'static [u64; 2]) -> Result<usize, Raised> {
+    // SAFETY: HO1.
+    unsafe {
         if vm.host_depth + vm.resume_depth >= MAX_HOST_DEPTH {
             let extra = vm.host_depth + vm.resume_depth >= MAX_HOST_DEPTH + 20;
             return Err(if extra { vm.raise_message("error in error handling") } else { vm.raise_located("C stack overflow") });
@@ -45,7 +61,7 @@ pub(crate) unsafe fn call_at(vm: &mut Vm, at: usize, n: usize) -> Result<usize, 
         vm.host_depth += 1;
         (*co).n_host_calls += 1;
         vm.host_failed = false;
-        let next = interp::precall(vm, return_into(&frame::STUB_HALT), f, n);
+        let next = interp::precall(vm, return_into(stub), f, n);
         run_to_halt(vm, next);
         (*co).n_host_calls -= 1;
         vm.host_depth -= 1;
@@ -62,7 +78,7 @@ pub(crate) unsafe fn call_at(vm: &mut Vm, at: usize, n: usize) -> Result<usize, 
             vm.top = vm.stack_base.add(at);
             return Err(Raised(()));
         }
-        Ok(vm.index_of(vm.top) - at)
+        Ok(vm.index_of(vm.top))
     }
 }
 
@@ -96,7 +112,7 @@ pub(crate) unsafe fn call_value(vm: &mut Vm, function: Value, args: &[Value]) ->
             store(f.add(2 + i), arg);
         }
         vm.top = f.add(2 + args.len());
-        let result = call_at(vm, at, args.len()).map(|n| if n == 0 { Value::NIL } else { *vm.stack_base.add(at) });
+        let result = call_one(vm, at, args.len()).map(|()| *vm.stack_base.add(at));
         vm.top = vm.stack_base.add(saved_top);
         result
     }
@@ -107,6 +123,12 @@ pub(crate) unsafe fn call_value(vm: &mut Vm, function: Value, args: &[Value]) ->
 pub(crate) unsafe fn close_above(vm: &mut Vm, level: usize) {
     // SAFETY: HO1; every turn pops one entry.
     unsafe {
+        // The frames above are gone: methods are called from the one below, so
+        // that the distance to it is never negative.
+        if let Some((below, _)) = (Frame { base: vm.stack_base.add(level + 2), pc: std::ptr::null() }).caller() {
+            vm.base = below.base;
+            vm.pc = below.pc;
+        }
         while let Some(pending) = (*vm.current).to_be_closed.last().copied().filter(|&p| p as usize >= level) {
             (*vm.current).to_be_closed.pop();
             let place = vm.stack_base.add(pending as usize);
@@ -212,7 +234,11 @@ unsafe fn finalize(vm: &mut Vm, object: Value) {
         let busy = vm.heap.set_busy(true);
         let was_in_finalizer = std::mem::replace(&mut vm.in_finalizer, true);
         let saved = vm.error;
+        let overflow = vm.handling_overflow;
         let result = call_value(vm, f, &[object]);
+        if !overflow {
+            vm.leave_overflow(vm.base);
+        }
         vm.in_finalizer = was_in_finalizer;
         vm.heap.set_busy(busy);
         if result.is_err() {
@@ -343,6 +369,42 @@ impl Machine {
             crate::hotpatch::mailbox::drain(vm, true);
             crate::interp::collect_if_due(vm);
         }
+    }
+
+    /// For tests of the VM itself. `collect`: a full collection at every safe
+    /// point; `step`: a small step of one; freed memory is spoilt. `stack`: the
+    /// stack moves whenever it may. `verify_every`: safe points between checks
+    /// of the heap, which panic.
+    #[doc(hidden)]
+    pub fn set_stress(&self, collect: bool, step: bool, stack: bool, verify_every: u32) {
+        // SAFETY: as `with`.
+        unsafe {
+            let vm = &mut *self.0.pointer;
+            vm.heap.stress = collect;
+            vm.heap.stress_step = step;
+            vm.heap.poison = collect || step;
+            vm.stress = crate::vm::Stress { move_stack: stack, verify_every, until_verify: 1 };
+            vm.poll.request();
+        }
+    }
+
+    /// Times of the collector's steps since the start or the last reset.
+    pub fn gc_stats(&self) -> crate::gc_stats::GcStats {
+        // SAFETY: as `with`.
+        unsafe { (*self.0.pointer).gc_stats.clone() }
+    }
+
+    /// Begins to count the collector's steps anew.
+    pub fn reset_gc_stats(&self) {
+        // SAFETY: as `with`.
+        unsafe { (*self.0.pointer).gc_stats.reset() };
+    }
+
+    /// Takes the times of the collector's steps from `clock` (CPU time, say)
+    /// in place of the time that passes; begins to count anew.
+    pub fn set_gc_clock(&self, clock: crate::gc_stats::GcClock) {
+        // SAFETY: as `with`.
+        unsafe { (*self.0.pointer).gc_stats = crate::gc_stats::GcStats::new(clock) };
     }
 
     /// A handle other threads use to submit patches.

@@ -9,6 +9,7 @@ mod coroutine;
 mod debug;
 pub mod error;
 mod frame;
+mod gc_stats;
 mod heap;
 mod hook;
 mod host;
@@ -27,6 +28,7 @@ mod vm;
 
 pub use context::{Context, CoroutineRef, FunctionRef, Outcome, Str, TableRef, UserDataRef, View};
 pub use error::Raised;
+pub use gc_stats::{GcClock, GcStats};
 pub use host::{Interrupter, Machine, Root};
 pub use hotpatch::{HistoryEntry, HotError, Patcher, StaleFrame, Ticket, VersionInfo};
 pub use moonswap_hotpatch as planning;

@@ -321,7 +321,7 @@ pub(crate) enum CoroutineStatus {
     Running,
     /// Has resumed another one.
     Normal,
-    /// Its `__close` methods are being called; it does not run.
+    /// Its `__close` methods are being called, from another coroutine.
     Closing,
     /// Ended or failed.
     Dead,

@@ -177,33 +177,34 @@ unsafe fn unwind_to(vm: &mut Vm, base: *mut Value) -> Next {
     // SAFETY: U1, U3.
     unsafe {
         let level = vm.index_of(base);
-        let pending = (*vm.current).to_be_closed.last().copied();
-        if let Some(pending) = pending.filter(|&p| p as usize >= level) {
+        // A method that cannot be called replaces the error; a loop, as there
+        // may be as many of them as the stack has slots.
+        while let Some(pending) = (*vm.current).to_be_closed.last().copied().filter(|&p| p as usize >= level) {
             (*vm.current).to_be_closed.pop();
+            let at_index = pending as usize + 1;
             let place = vm.stack_base.add(pending as usize);
             coroutine::close_upvalues(vm, vm.current, place);
             let value = *place;
             let error = vm.error;
-            let f = meta::of(vm, value, Event::Close);
-            let at = place.add(1);
-            let at_index = vm.index_of(at);
-            vm.base = base;
+            vm.base = vm.stack_base.add(level);
             vm.pc = std::ptr::null();
-            vm.top = at;
-            if vm.ensure_stack(at, 16).is_err() {
-                return unwind_to(vm, vm.stack_base.add(level));
+            vm.top = place.add(1);
+            if vm.ensure_stack(vm.top, 16).is_err() {
+                continue;
             }
+            let f = meta::of(vm, value, Event::Close);
             if f.is_nil() {
                 let _ = meta::raise_close(vm, value, pending as usize);
-                return unwind_to(vm, vm.stack_base.add(level));
+                continue;
             }
             let at = vm.stack_base.add(at_index);
             store(at, error);
             let base = vm.stack_base.add(level);
             return crate::interp::call_continuation(vm, std::ptr::null(), base, at.add(1), 0, return_into(&frame::STUB_UNWIND), f, &[value, error]);
         }
+        let base = vm.stack_base.add(level);
         coroutine::close_upvalues(vm, vm.current, base);
-        vm.overflow_handled();
+        vm.leave_overflow(base);
         store(base, Value::boolean(false));
         let error = vm.error;
         store(base.add(1), error);

@@ -68,8 +68,10 @@ pub(crate) struct Vm {
     /// Message handlers that run now.
     pub(crate) message_handlers: u32,
     pub(crate) in_finalizer: bool,
+    pub(crate) stress: Stress,
     pub(crate) poll: Arc<PollHandle>,
     pub(crate) hot: HotState,
+    pub(crate) gc_stats: crate::gc_stats::GcStats,
     pub(crate) limits: Limits,
     pub(crate) warn_on: bool,
     pub(crate) warn_continues: bool,
@@ -88,6 +90,16 @@ pub(crate) struct Vm {
 
 /// A host function called at every safe point.
 pub(crate) type SafePointHook = Box<dyn FnMut(&mut crate::context::Context<'_>)>;
+
+/// Test modes that make rare events common.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Stress {
+    /// The stack gets a new address whenever it might.
+    pub(crate) move_stack: bool,
+    /// Safe points between two checks of the whole heap; 0 = never.
+    pub(crate) verify_every: u32,
+    pub(crate) until_verify: u32,
+}
 
 /// What a run may use up. `None` = unlimited.
 #[derive(Debug, Default)]
@@ -138,8 +150,10 @@ impl Vm {
             handling_overflow: false,
             message_handlers: 0,
             in_finalizer: false,
+            stress: Stress::default(),
             poll,
             hot: HotState::default(),
+            gc_stats: crate::gc_stats::GcStats::default(),
             limits: Limits::default(),
             warn_on: false,
             warn_continues: false,
@@ -173,14 +187,19 @@ impl Vm {
         unsafe {
             let stack = &mut (*self.current).stack;
             self.stack_base = stack.as_mut_ptr();
-            let most = if self.handling_overflow { MAX_STACK + ERROR_STACK } else { MAX_STACK };
-            self.stack_limit = self.stack_base.add((stack.len() - EXTRA_SLOTS).min(most));
+            let max = if self.handling_overflow { MAX_STACK + ERROR_STACK } else { MAX_STACK };
+            self.stack_limit = self.stack_base.add((stack.len() - EXTRA_SLOTS).min(max));
         }
     }
 
-    /// A stack overflow was dealt with: the error zone is closed again.
-    pub(crate) fn end_overflow(&mut self) {
-        if self.handling_overflow {
+    /// A stack overflow was caught at `place`: the zone for handlers is closed
+    /// again, unless the catcher itself stands there or a message handler runs
+    /// in it.
+    ///
+    /// # Safety
+    /// `place` points into the current stack.
+    pub(crate) unsafe fn leave_overflow(&mut self, place: *mut Value) {
+        if self.handling_overflow && self.message_handlers == 0 && self.index_of(place) < MAX_STACK {
             self.handling_overflow = false;
             // SAFETY: VM1.
             unsafe { self.use_stack() };
@@ -244,6 +263,10 @@ impl Vm {
         let wanted = used + slots;
         let size = unsafe { self.stack_limit.offset_from(self.stack_base) } as usize;
         if wanted <= size {
+            if self.stress.move_stack {
+                // SAFETY: as below.
+                unsafe { self.move_stack() };
+            }
             return Ok(());
         }
         let max = if self.handling_overflow { MAX_STACK + ERROR_STACK } else { MAX_STACK };
@@ -271,22 +294,47 @@ impl Vm {
             let co = self.current;
             let total = slots + EXTRA_SLOTS;
             if total <= (*co).stack.len() {
+                self.use_stack();
                 return;
             }
-            let base = self.base.offset_from(self.stack_base);
-            let top = self.top.offset_from(self.stack_base);
-            let old = self.stack_base;
             let before = (*co).stack.len();
+            let old = self.stack_base;
             (*co).stack.resize(total, Value::NIL);
             self.heap.charge((total - before) * size_of::<Value>());
+            self.rebase(old);
+        }
+    }
+
+    /// The current stack moved here from `old`: corrects what points into it.
+    unsafe fn rebase(&mut self, old: *mut Value) {
+        // SAFETY: VM1; distances are taken from addresses, as `old` may be freed.
+        unsafe {
             self.use_stack();
-            self.base = self.stack_base.offset(base);
-            self.top = self.stack_base.offset(top);
-            let mut up = (*co).open_upvalues;
+            let new = self.stack_base;
+            let moved = |p: *mut Value| new.byte_offset((p as isize) - (old as isize));
+            self.base = moved(self.base);
+            self.top = moved(self.top);
+            let mut up = (*self.current).open_upvalues;
             while !up.is_null() {
-                (*up).value = self.stack_base.offset((*up).value.offset_from(old));
+                (*up).value = moved((*up).value);
                 up = (*up).next_open;
             }
+        }
+    }
+
+    /// For tests: gives the current stack another address and spoils the old
+    /// one, so that a stale pointer shows.
+    pub(crate) unsafe fn move_stack(&mut self) {
+        // SAFETY: VM1.
+        unsafe {
+            let stack = &mut (*self.current).stack;
+            let mut old = std::mem::replace(stack, stack.clone());
+            let address = old.as_mut_ptr();
+            for v in &mut old {
+                *v = Value::raw(0xDEAD_DEAD_DEAD_DEA8, tag::TABLE);
+            }
+            drop(old);
+            self.rebase(address);
         }
     }
 
@@ -294,14 +342,6 @@ impl Vm {
     pub(crate) fn index_of(&self, p: *const Value) -> usize {
         // SAFETY: VM1, `p` lies in the current stack.
         unsafe { p.offset_from(self.stack_base) as usize }
-    }
-
-    /// An error was caught. The zone for overflows stays open while a message
-    /// handler runs in it.
-    pub(crate) fn overflow_handled(&mut self) {
-        if self.message_handlers == 0 {
-            self.end_overflow();
-        }
     }
 
     /// Writes `text` to the standard error stream as a warning, if on.

@@ -67,13 +67,7 @@ impl Sorter {
         if !self.custom {
             return cx.less_than(a, b);
         }
-        cx.push_at(1);
-        cx.push_at(a);
-        cx.push_at(b);
-        cx.call(2, Some(1))?;
-        let less = cx.at(cx.height() - 1).truthy();
-        cx.pop(1);
-        Ok(less)
+        cx.call_test(1, a, b)
     }
 
     /// Sorts elements `lo..=up`. `random` is 0 until a partition was found to

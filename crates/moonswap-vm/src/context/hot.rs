@@ -6,7 +6,7 @@
 use moonswap_hotpatch::{Patch, Plan, Policy, Report};
 
 use super::{Context, View};
-use crate::hotpatch::{HistoryEntry, HotError, StaleFrame, VersionInfo, commit, history, inspect};
+use crate::hotpatch::{HistoryEntry, HotError, StaleFrame, Ticket, VersionInfo, commit, history, inspect, mailbox};
 use crate::value::tag;
 
 impl Context<'_> {
@@ -19,10 +19,24 @@ impl Context<'_> {
     }
 
     /// Plans and applies a patch to all live instances of its chunk, or does
-    /// nothing and says why.
+    /// nothing and says why. At once, whatever is running: see
+    /// [`Self::hot_submit`] for patches that wait for a good moment.
     pub fn hot_apply(&mut self, patch: &Patch, policy: &Policy) -> Result<Report, HotError> {
         // SAFETY: HP2.
         unsafe { commit::apply(self.vm(), patch, policy) }
+    }
+
+    /// Queues a patch for the next safe point of this VM that allows it: what
+    /// code asks for that is itself being patched, or that runs inside a native
+    /// which must not see a commit (`sort`, `gsub`).
+    pub fn hot_submit(&mut self, patch: Patch, policy: Policy) -> Ticket {
+        mailbox::submit_here(self.vm(), patch, policy)
+    }
+
+    /// Whether a native such as `sort` is calling back now, so that patches
+    /// submitted with the default timing wait.
+    pub fn hot_is_deferred(&self) -> bool {
+        self.vm().hot.n_blocking > 0
     }
 
     /// Restores the code from before patch `id` (`None`: the newest one).
@@ -72,7 +86,7 @@ impl Context<'_> {
 
     /// Works off submitted patches now, as a host's poll does.
     pub fn hot_poll(&mut self) {
-        crate::hotpatch::mailbox::drain(self.vm(), true);
+        mailbox::drain(self.vm(), true);
     }
 
     /// Lets commits happen while the native function on top of the stack calls

@@ -61,6 +61,26 @@ impl Context<'_> {
         Ok(n_args + 1)
     }
 
+    /// Whether `function(a, b)` (stack indices) answers a true value. Nothing
+    /// is pushed. Not yieldable.
+    pub fn call_test(&mut self, function: usize, a: usize, b: usize) -> Outcome<bool> {
+        let (function, a, b) = (self.value(function), self.value(a), self.value(b));
+        let vm = self.vm();
+        // SAFETY: CX1; continuation, function, link and arguments are reserved.
+        unsafe {
+            vm.ensure_stack(vm.top, 48)?;
+            let at = vm.index_of(vm.top) + 1;
+            let f = vm.stack_base.add(at);
+            store(f, function);
+            store(f.add(2), a);
+            store(f.add(3), b);
+            vm.top = f.add(4);
+            let result = host::call_one(vm, at, 2);
+            vm.top = vm.stack_base.add(at - 1);
+            result.map(|()| !(*vm.top.add(1)).is_falsy())
+        }
+    }
+
     /// Protected call: `Ok(Ok(n))` with results pushed, `Ok(Err(()))` with the
     /// error value pushed; an error that cannot be caught passes as `Err`.
     #[allow(clippy::type_complexity)]
@@ -71,7 +91,11 @@ impl Context<'_> {
                 if self.vm().limits.uncatchable {
                     return Err(e);
                 }
-                self.vm().overflow_handled();
+                // SAFETY: CX1: the stack is cut to where the function stood.
+                unsafe {
+                    let vm = self.vm();
+                    vm.leave_overflow(vm.top);
+                }
                 self.push_error(e);
                 Ok(Err(()))
             }
@@ -81,7 +105,11 @@ impl Context<'_> {
     /// For hosts: lets errors of limits be caught again, after a run ended.
     pub fn clear_limits(&self) {
         self.vm().limits.uncatchable = false;
-        self.vm().overflow_handled();
+        // SAFETY: as in `pcall`.
+        unsafe {
+            let vm = self.vm();
+            vm.leave_overflow(vm.top);
+        }
     }
 
     fn index_value(&mut self, object: Value, key: Value) -> Outcome<()> {
@@ -329,7 +357,9 @@ impl Context<'_> {
         // SAFETY: CX1.
         unsafe {
             match (*co).status {
-                CoroutineStatus::Running | CoroutineStatus::Closing => return Err(self.error("cannot close a running coroutine")),
+                CoroutineStatus::Running | CoroutineStatus::Closing => {
+                    return Err(self.error("cannot close a running coroutine"));
+                }
                 CoroutineStatus::Normal => return Err(self.error("cannot close a normal coroutine")),
                 CoroutineStatus::Suspended | CoroutineStatus::Dead => {}
             }

@@ -8,7 +8,10 @@
 //! frame of `yield` whose function slot is `base`; one that has not started has
 //! its body in slot 2. C2 a Normal coroutine stands in the native frame of
 //! `resume`/wrap with function slot `base`. C3 open upvalues of a coroutine
-//! form one list, highest slot first.
+//! form one list, highest slot first. C4 one that failed keeps its error for
+//! `coroutine.close`. C5 slots above the top of one that does not run hold
+//! nothing of worth; the collector clears them whenever it looks at it, because
+//! it may not look again before the next resume.
 
 pub(crate) mod trace;
 
@@ -24,13 +27,13 @@ use crate::value::{Value, copy, store, tag};
 use crate::vm::{EXTRA_SLOTS, Vm};
 
 /// Slots of a fresh coroutine's stack.
-const FIRST_STACK: usize = 64;
+pub(crate) const FIRST_STACK: usize = 64;
 /// Coroutines resumed inside each other (the reference's C stack limit).
 const MAX_NESTED: u32 = 195;
 
 /// Makes a coroutine with an empty stack.
 pub(crate) fn new(vm: &mut Vm, slots: usize) -> *mut Coroutine {
-    let mut stack = vec![Value::NIL; slots + EXTRA_SLOTS];
+    let mut stack = vm.heap.new_stack(slots + EXTRA_SLOTS);
     // SAFETY: slot 1 exists.
     unsafe {
         set_word(&raw mut stack[1], return_into(&frame::STUB_COROUTINE) as u64, u64::from(tag::LINK));
@@ -141,7 +144,7 @@ pub(crate) unsafe fn enter_resume(vm: &mut Vm, n: usize, wrap: bool) -> Next {
         let refusal = match (*co).status {
             CoroutineStatus::Suspended => None,
             CoroutineStatus::Dead => Some("cannot resume dead coroutine"),
-            CoroutineStatus::Running | CoroutineStatus::Closing | CoroutineStatus::Normal => Some("cannot resume non-suspended coroutine"),
+            CoroutineStatus::Running | CoroutineStatus::Normal | CoroutineStatus::Closing => Some("cannot resume non-suspended coroutine"),
         };
         if let Some(text) = refusal {
             return refuse(vm, text, wrap);
@@ -320,13 +323,13 @@ pub(crate) unsafe fn fail(vm: &mut Vm) -> Next {
         (*co).top = vm.index_of(vm.top.max(vm.base));
         (*co).status = CoroutineStatus::Dead;
         (*co).failed = true;
-        vm.overflow_handled();
         let to = (*co).resumer;
         (*co).resumer = ptr::null_mut();
         let error = vm.error;
         (*co).error = error;
         vm.heap.barrier(co.cast(), error);
         switch_back(vm, to);
+        vm.leave_overflow(vm.base);
         if (*co).is_wrap || vm.limits.uncatchable {
             // A wrap function closes the coroutine and passes the error on.
             vm.top = vm.base.add(1);

@@ -8,8 +8,8 @@ use crate::heap::Marker;
 use crate::object::{Coroutine, CoroutineStatus};
 use crate::value::tag;
 
-/// Marks what the stack of `co` refers to; in the atomic step also clears the
-/// slots above the live top (VM4).
+/// Marks what the stack of `co` refers to; in the atomic step, and whenever it
+/// does not run, also clears the slots above the live top (VM4).
 ///
 /// # Safety
 /// `co` is live; if it is running, the VM has saved pc, base and top in it.
@@ -21,19 +21,18 @@ pub(crate) unsafe fn mark_stack(co: *mut Coroutine, marker: &mut Marker, atomic:
         let running = (*co).status == CoroutineStatus::Running;
         let (base, pc) = match (*co).status {
             CoroutineStatus::Running => ((*co).base, (*co).pc),
-            CoroutineStatus::Suspended | CoroutineStatus::Normal | CoroutineStatus::Closing | CoroutineStatus::Dead => ((*co).base + 2, std::ptr::null()),
+            // What failed may stand in a Lua frame.
+            _ => ((*co).base + 2, (*co).pc),
         };
         let mut top = (*co).top.min(size);
-        let started = (*co).started || running;
-        let is_dead = matches!((*co).status, CoroutineStatus::Dead | CoroutineStatus::Closing);
-        if (*co).status == CoroutineStatus::Closing {
-            // No frame of it runs again, but its variables are still read.
-            top = if (*co).failed { size } else { top };
-        } else if is_dead {
-            top = if (*co).failed { size } else { 2 };
+        if (*co).failed {
+            // The registers of a Lua frame reach beyond what was recorded.
+            top = size;
+        } else if (*co).status == CoroutineStatus::Dead {
+            top = 2;
         }
-        // A failed one keeps its frames for tracebacks.
-        if if is_dead { (*co).failed } else { started } {
+        let stands = (*co).failed || (*co).status != CoroutineStatus::Dead;
+        if stands && ((*co).started || running) {
             let mut frame = Frame { base: stack.add(base), pc: pc.cast() };
             loop {
                 let version = frame.version();
@@ -54,7 +53,10 @@ pub(crate) unsafe fn mark_stack(co: *mut Coroutine, marker: &mut Marker, atomic:
                 marker.mark_value(*v);
             }
         }
-        if atomic && !(*co).failed {
+        // One that does not run may not be looked at again before it is resumed
+        // and covers these slots with frames (C5).
+        let rests = matches!((*co).status, CoroutineStatus::Suspended | CoroutineStatus::Dead);
+        if (atomic || rests) && !(*co).failed {
             for i in top..size {
                 let v = stack.add(i);
                 (*v).payload = 0;

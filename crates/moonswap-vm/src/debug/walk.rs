@@ -61,6 +61,7 @@ pub(crate) fn levels(vm: &Vm, co: Option<*mut Coroutine>) -> Levels {
             None => Some(Frame { base: vm.base, pc: vm.pc }),
             Some(co) => {
                 let (stands, pc) = match (*co).status {
+                    CoroutineStatus::Closing => (false, std::ptr::null()),
                     CoroutineStatus::Suspended => ((*co).started, std::ptr::null()),
                     CoroutineStatus::Normal | CoroutineStatus::Running => (true, std::ptr::null()),
                     CoroutineStatus::Closing => (false, std::ptr::null()),

@@ -9,7 +9,13 @@
 use std::mem::offset_of;
 
 use super::Heap;
+use crate::coroutine::FIRST_STACK;
 use crate::object::{Coroutine, Header, Instance, Kind, Native, PrototypeSlot, UserData, Version};
+use crate::value::{Value, tag};
+use crate::vm::EXTRA_SLOTS;
+
+/// Stacks kept for new coroutines: 2 MiB.
+const MAX_SPARE_STACKS: usize = 1024;
 
 const _: () = assert!(
     offset_of!(Coroutine, header) == 0
@@ -86,6 +92,20 @@ impl Heap {
         p
     }
 
+    /// A stack of nils for a new coroutine: one that a dead coroutine left, if
+    /// it is of the usual size.
+    pub(crate) fn new_stack(&mut self, slots: usize) -> Vec<Value> {
+        if slots == FIRST_STACK + EXTRA_SLOTS
+            && let Some(mut stack) = self.spare_stacks.pop()
+        {
+            for value in &mut stack {
+                value.tag = tag::NIL;
+            }
+            return stack;
+        }
+        vec![Value::NIL; slots]
+    }
+
     /// Drops unmarked boxed objects, at most `n` looked at; true when done.
     pub(super) fn sweep_boxed(&mut self, mut n: usize) -> bool {
         while self.boxed_sweep > 0 {
@@ -100,6 +120,12 @@ impl Heap {
             unsafe {
                 if (*h).mark != self.marker.epoch {
                     self.boxed.swap_remove(i);
+                    if (*h).kind == Kind::Coroutine && self.spare_stacks.len() < MAX_SPARE_STACKS {
+                        let stack = std::mem::take(&mut (*h.cast::<Coroutine>()).stack);
+                        if stack.len() == FIRST_STACK + EXTRA_SLOTS {
+                            self.spare_stacks.push(stack);
+                        }
+                    }
                     drop_boxed(h);
                 }
             }

@@ -28,6 +28,8 @@ const SWEEP_BLOCKS: usize = 8;
 /// Boxed objects looked at and large parts freed by a step.
 const SWEEP_BOXED: usize = 256;
 const SWEEP_LARGE: usize = 64;
+/// Entries of an intern table of another size moved by a step; 10 to 20 µs.
+const MOVED_STRINGS: usize = 2048;
 /// A rescan that finds less is followed by the atomic step.
 const SMALL_RESCAN: usize = 16 * 1024;
 /// Rescans at most: a program that keeps producing must not delay the end.
@@ -65,8 +67,17 @@ impl Heap {
     pub(crate) fn is_due(&self) -> bool {
         !self.busy
             && (self.stress
+                || self.stress_step
                 || self.limit_exceeded
                 || (self.running && self.charged >= self.trigger))
+    }
+
+    /// A poll found nothing due, because memory was given back since the
+    /// request: the next allocation above the trigger asks again.
+    pub(crate) fn forget_request(&mut self) {
+        if !self.busy {
+            self.requested = false;
+        }
     }
 
     /// One step of a collection. Bounded work, except for the atomic parts.
@@ -76,6 +87,13 @@ impl Heap {
     pub(crate) unsafe fn step(&mut self, roots: &dyn Roots) {
         self.requested = false;
         if self.busy {
+            return;
+        }
+        if self.stress_step && !self.limit_exceeded {
+            // SAFETY: by the caller.
+            unsafe { self.advance(roots, 256) };
+            self.charged_at_step = self.charged;
+            self.poll.request();
             return;
         }
         if self.stress || self.limit_exceeded {
@@ -89,6 +107,7 @@ impl Heap {
         if !self.running || self.charged < self.trigger {
             return;
         }
+        self.strings.move_some(MOVED_STRINGS);
         let since = self.charged - self.charged_at_step;
         let paid = since.clamp(STEP, MAX_PAID);
         let mut work = (paid as usize * MARK_PER_BYTE / 100).saturating_mul(self.step_multiplier);
@@ -200,7 +219,7 @@ impl Heap {
         self.n_rescans = 0;
         // The allocation of the pause is not to be paid by marking.
         self.charged_at_step = self.charged;
-        self.ran_since_marking.clear();
+        self.forget_resumed();
         // SAFETY: by the caller of `step`; permanent strings are allocated.
         unsafe {
             for i in 0..256 {
@@ -215,9 +234,18 @@ impl Heap {
             let mut co = roots.running();
             while !co.is_null() {
                 self.marker.mark_object(co.cast());
-                self.ran_since_marking.push(co);
+                self.note_resumed(co);
                 co = (*co).resumer;
             }
+        }
+    }
+
+    /// Empties the list of coroutines to look at again. Nothing was swept since
+    /// they came on it.
+    fn forget_resumed(&mut self) {
+        for co in self.ran_since_marking.drain(..) {
+            // SAFETY: not freed yet.
+            unsafe { (*co).header.flags = 0 };
         }
     }
 
@@ -284,7 +312,7 @@ impl Heap {
             let epoch = self.marker.epoch;
             roots.forget_dead(&|h| (*h).mark == epoch);
             self.black = NO_BLACK;
-            self.ran_since_marking.clear();
+            self.forget_resumed();
             self.live = self.marker.live;
             self.charged = 0;
             self.charged_at_step = 0;

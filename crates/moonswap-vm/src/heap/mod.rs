@@ -84,6 +84,8 @@ pub(crate) struct Heap {
     pub(crate) poison: bool,
     /// A full collection at every safe point (tests).
     pub(crate) stress: bool,
+    /// A small step at every safe point (for tests).
+    pub(crate) stress_step: bool,
     running: bool,
     /// A step or finalizer is under way: no other begins.
     busy: bool,
@@ -113,6 +115,8 @@ pub(crate) struct Heap {
     large_sweep: usize,
     boxed: Vec<*mut Header>,
     boxed_sweep: usize,
+    /// Stacks of dead coroutines, all of one size (see `boxed`).
+    pub(super) spare_stacks: Vec<Vec<Value>>,
     finalizers: Vec<*mut Header>,
     pending: VecDeque<*mut Header>,
     /// Coroutines resumed since they were marked.
@@ -141,6 +145,7 @@ impl Heap {
             phase: Phase::Pause,
             poison: false,
             stress: false,
+            stress_step: false,
             running: true,
             busy: false,
             requested: false,
@@ -164,6 +169,7 @@ impl Heap {
             large_sweep: 0,
             boxed: Vec::new(),
             boxed_sweep: 0,
+            spare_stacks: Vec::new(),
             finalizers: Vec::new(),
             pending: VecDeque::new(),
             ran_since_marking: Vec::new(),
@@ -375,6 +381,16 @@ impl Heap {
         }
     }
 
+    /// Whether storing `value` into `parent` needs [`Heap::barrier`].
+    ///
+    /// # Safety
+    /// Both are live.
+    #[inline(always)]
+    pub(crate) unsafe fn needs_barrier(&self, parent: *mut Header, value: Value) -> bool {
+        // SAFETY: by the caller.
+        unsafe { value.is_collectable() && (*parent).mark == self.black }
+    }
+
     /// [`Heap::barrier`] for objects that are not values.
     ///
     /// # Safety
@@ -413,8 +429,9 @@ impl Heap {
         }
     }
 
-    /// A coroutine is being resumed: if it was marked, its stack must be looked
-    /// at again.
+    /// A coroutine is being resumed: if it is or gets marked in this cycle, its
+    /// stack must be looked at again. White ones count too: they may be marked
+    /// while they run and then go on. `flags` says that it is listed.
     ///
     /// # Safety
     /// `co` is live.
@@ -422,7 +439,8 @@ impl Heap {
     pub(crate) unsafe fn note_resumed(&mut self, co: *mut Coroutine) {
         // SAFETY: by the caller.
         unsafe {
-            if (*co).header.mark == self.black && self.ran_since_marking.last() != Some(&co) {
+            if self.phase == Phase::Mark && (*co).header.flags == 0 {
+                (*co).header.flags = 1;
                 self.ran_since_marking.push(co);
             }
         }

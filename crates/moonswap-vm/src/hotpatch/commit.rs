@@ -77,6 +77,10 @@ pub(crate) unsafe fn apply_planned(vm: &mut Vm, planned: Vec<Planned>, policy: &
         vm.hot.busy = true;
         let prepared = prepare_all(vm, planned);
         vm.hot.busy = false;
+        if !vm.hot.mailbox.is_empty() {
+            // Polls in the delta chunks left it alone.
+            vm.poll.request();
+        }
         let prepared = prepared?;
         times.prepare += start.elapsed();
         let start = Instant::now();
@@ -104,6 +108,7 @@ unsafe fn prepare_all(vm: &mut Vm, planned: Vec<Planned>) -> Result<Vec<Prepared
         }
         if let Some(e) = failure {
             for prepared in done.iter_mut().rev() {
+                prepared.restore_fields(vm);
                 prepared.restore_cells(vm);
                 prepared.withdraw();
             }

@@ -5,7 +5,7 @@
 //! thread can be started the VM's thread plans as well.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -77,10 +77,27 @@ struct CommitRequest {
     ticket: Arc<TicketState>,
 }
 
+/// Where a submission stands. It leaves `PENDING` once: either the VM's thread
+/// takes it up, and then there will be an answer, or it is withdrawn, and then
+/// nothing of it will ever be committed.
+const PENDING: u8 = 0;
+const TAKEN: u8 = 1;
+const WITHDRAWN: u8 = 2;
+
 #[derive(Debug, Default)]
 struct TicketState {
     answer: Answer<Result<Report, HotError>>,
-    withdrawn: AtomicBool,
+    stage: AtomicU8,
+}
+
+impl TicketState {
+    fn advance(&self, to: u8) -> bool {
+        self.stage.compare_exchange(PENDING, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    fn is_withdrawn(&self) -> bool {
+        self.stage.load(Ordering::Acquire) == WITHDRAWN
+    }
 }
 
 /// Requests on their way to the VM's thread.
@@ -118,7 +135,7 @@ impl Mailbox {
         }
     }
 
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         lock(&self.queue).is_empty()
     }
 }
@@ -172,7 +189,7 @@ struct Job {
 impl Job {
     fn run(self) {
         let manifests = loop {
-            if self.ticket.withdrawn.load(Ordering::Acquire) {
+            if self.ticket.is_withdrawn() {
                 return;
             }
             if let Some(answer) = self.answer.wait(Some(Instant::now() + Duration::from_millis(100))) {
@@ -221,9 +238,12 @@ impl Ticket {
         match self.state.answer.wait(until) {
             Some(outcome) => outcome,
             None => {
-                self.state.withdrawn.store(true, Ordering::Release);
-                // It may have been committed in this very moment.
-                lock(&self.state.answer.value).take().unwrap_or(Err(HotError::TimedOut))
+                if self.state.advance(WITHDRAWN) {
+                    // Refused without the VM's thread in this very moment?
+                    return self.try_take().unwrap_or(Err(HotError::TimedOut));
+                }
+                // It is being committed: the answer is a matter of moments.
+                self.state.answer.wait(None).unwrap_or(Err(HotError::TimedOut))
             }
         }
     }
@@ -232,6 +252,22 @@ impl Ticket {
     pub fn try_take(&self) -> Option<Result<Report, HotError>> {
         lock(&self.state.answer.value).take()
     }
+}
+
+/// Queues a patch from the VM's own thread; it is planned when its turn comes.
+pub(crate) fn submit_here(vm: &mut Vm, patch: Patch, policy: Policy) -> Ticket {
+    let ticket = Arc::new(TicketState::default());
+    let submitted = Instant::now();
+    let request = CommitRequest {
+        patch,
+        policy,
+        planned: None,
+        prepare: Duration::ZERO,
+        submitted,
+        ticket: Arc::clone(&ticket),
+    };
+    vm.hot.mailbox.post(Request::Commit(Box::new(request)), &vm.poll);
+    Ticket { state: ticket, submitted }
 }
 
 /// Works off the mailbox at a safe point. Commits wait while a native that must
@@ -248,13 +284,13 @@ pub(crate) fn drain(vm: &mut Vm, explicit: bool) {
         match request {
             Request::Manifests { chunk, answer } => answer.put(manifests(vm, &chunk)),
             Request::Commit(request) => {
-                if request.ticket.withdrawn.load(Ordering::Acquire) {
+                if request.ticket.is_withdrawn() {
                     continue;
                 }
                 let held = vm.hot.n_blocking > 0 && !explicit && request.policy.timing != Timing::Immediate;
                 if held {
                     waiting.push_back(Request::Commit(request));
-                } else {
+                } else if request.ticket.advance(TAKEN) {
                     let ticket = Arc::clone(&request.ticket);
                     let outcome = commit_request(vm, *request);
                     ticket.answer.put(outcome);

@@ -57,6 +57,8 @@ pub(crate) struct HotState {
     pub(crate) n_blocking: u32,
     /// A commit waits for that count to become 0.
     pub(crate) is_held: bool,
+    /// Fields set by the definitions that run now; collected by `prepare`.
+    pub(crate) field_changes: Vec<prepare::FieldChange>,
     /// A patch is being prepared: others wait.
     pub(crate) busy: bool,
 }

@@ -34,6 +34,14 @@ pub(crate) struct CellChange {
     pub(crate) after: Value,
 }
 
+/// A field that the patch's definitions set.
+#[derive(Clone, Copy)]
+pub(crate) struct FieldChange {
+    table: Value,
+    key: Value,
+    before: Value,
+}
+
 /// A plan for one instance, ready to commit.
 pub(crate) struct Prepared {
     pub(crate) instance: *mut Instance,
@@ -41,6 +49,8 @@ pub(crate) struct Prepared {
     pub(crate) slots: Vec<SlotChange>,
     pub(crate) registry: SlotRegistry,
     pub(crate) cells: Vec<CellChange>,
+    /// Fields the definitions set, with what stood there: to undo them.
+    pub(crate) fields: Vec<FieldChange>,
     /// Fields the definitions left alone.
     pub(crate) overridden: Vec<String>,
     /// To undo the scope record.
@@ -63,13 +73,16 @@ impl Prepared {
                 slots: Vec::new(),
                 registry: SlotRegistry::new(),
                 cells: Vec::new(),
+                fields: Vec::new(),
                 overridden: Vec::new(),
                 old_names,
                 plan,
             };
             prepared.load(vm);
             let outcome = prepared.run_delta(vm);
+            prepared.fields = std::mem::take(&mut vm.hot.field_changes);
             if let Err(e) = outcome {
+                prepared.restore_fields(vm);
                 for &(cell, value) in &snapshot {
                     store((*cell).value, value);
                     vm.heap.barrier(cell.cast(), value);
@@ -94,6 +107,18 @@ impl Prepared {
             let n = self.old_names.len();
             (*self.instance).cells.truncate(n);
             (*self.instance).cell_names = std::mem::take(&mut self.old_names);
+        }
+    }
+
+    /// Puts back what stood in the fields that definitions set, newest first.
+    pub(crate) unsafe fn restore_fields(&self, vm: &mut Vm) {
+        // SAFETY: tables, keys and values are live: nothing was collected since
+        // the journal was begun.
+        unsafe {
+            for change in self.fields.iter().rev() {
+                let restored = crate::table::set(&mut vm.heap, change.table.as_table(), change.key, change.before);
+                debug_assert!(restored.is_ok(), "the key was set before");
+            }
         }
     }
 
@@ -258,7 +283,11 @@ fn raw_get(cx: &mut crate::Context<'_>) -> crate::Outcome<usize> {
 
 fn raw_set(cx: &mut crate::Context<'_>) -> crate::Outcome<usize> {
     cx.check_table(0)?;
+    // SAFETY: just checked; nothing is collected in between.
+    let before = unsafe { crate::table::get(cx.value(0).as_table(), cx.value(1)) };
+    let change = FieldChange { table: cx.value(0), key: cx.value(1), before };
     cx.set_height(3);
     cx.raw_set(0)?;
+    cx.vm().hot.field_changes.push(change);
     Ok(0)
 }

@@ -7,6 +7,7 @@
 use moonswap_bytecode::{Instruction, OpCode};
 use moonswap_number as number;
 
+use super::drive::Driver;
 use super::operand::{a, c_signed, kc, ra, rb, rc, x};
 use super::{Next, advance, call_metamethod};
 use crate::meta;
@@ -37,27 +38,27 @@ unsafe fn put_float(r: *mut Value, f: f64) {
 macro_rules! basic {
     ($name:ident, $int:ident, $op:tt) => {
         #[inline(always)]
-        pub(super) unsafe fn $name(pc: *const u64, base: *mut Value, vm: *mut Vm, l: *const Value, r: *const Value) -> Next {
+        pub(super) unsafe fn $name<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm, l: *const Value, r: *const Value) -> D::Out {
             // SAFETY: I1.
             unsafe {
                 if (*l).tag == tag::INTEGER && (*r).tag == tag::INTEGER {
                     put_int(ra(pc, base), (*l).as_i64().$int((*r).as_i64()));
-                    return advance(pc, base);
+                    return d.go(advance(pc, base));
                 }
                 if (*l).tag == tag::FLOAT {
                     if (*r).tag == tag::FLOAT {
                         put_float(ra(pc, base), (*l).as_f64() $op (*r).as_f64());
-                        return advance(pc, base);
+                        return d.go_apart::<1>(advance(pc, base));
                     }
                     if (*r).tag == tag::INTEGER {
                         put_float(ra(pc, base), (*l).as_f64() $op (*r).as_i64() as f64);
-                        return advance(pc, base);
+                        return d.go_apart::<1>(advance(pc, base));
                     }
                 } else if (*l).tag == tag::INTEGER && (*r).tag == tag::FLOAT {
                     put_float(ra(pc, base), (*l).as_i64() as f64 $op (*r).as_f64());
-                    return advance(pc, base);
+                    return d.go_apart::<1>(advance(pc, base));
                 }
-                slow(pc, base, vm)
+                d.slow(pc, base, vm, |pc, base, vm| slow(pc, base, vm))
             }
         }
     };
@@ -70,19 +71,19 @@ basic!(mul, wrapping_mul, *);
 macro_rules! immediate {
     ($name:ident, $int:ident, $op:tt) => {
         #[inline(always)]
-        pub(super) unsafe fn $name(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+        pub(super) unsafe fn $name<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
             // SAFETY: I1.
             unsafe {
                 let l = rb(pc, base);
                 if (*l).tag == tag::INTEGER {
                     put_int(ra(pc, base), (*l).as_i64().$int(c_signed(pc)));
-                    return advance(pc, base);
+                    return d.go(advance(pc, base));
                 }
                 if (*l).tag == tag::FLOAT {
                     put_float(ra(pc, base), (*l).as_f64() $op c_signed(pc) as f64);
-                    return advance(pc, base);
+                    return d.go_apart::<1>(advance(pc, base));
                 }
-                slow(pc, base, vm)
+                d.slow(pc, base, vm, |pc, base, vm| slow(pc, base, vm))
             }
         }
     };
@@ -103,19 +104,19 @@ unsafe fn as_float(v: *const Value) -> Option<f64> {
 }
 
 #[inline(always)]
-pub(super) unsafe fn div(pc: *const u64, base: *mut Value, vm: *mut Vm, l: *const Value, r: *const Value) -> Next {
+pub(super) unsafe fn div<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm, l: *const Value, r: *const Value) -> D::Out {
     // SAFETY: I1.
     unsafe {
         if let (Some(l), Some(r)) = (as_float(l), as_float(r)) {
             put_float(ra(pc, base), l / r);
-            return advance(pc, base);
+            return d.go(advance(pc, base));
         }
-        slow(pc, base, vm)
+        d.slow(pc, base, vm, |pc, base, vm| slow(pc, base, vm))
     }
 }
 
 #[inline(always)]
-pub(super) unsafe fn int_div(pc: *const u64, base: *mut Value, vm: *mut Vm, l: *const Value, r: *const Value) -> Next {
+pub(super) unsafe fn int_div<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm, l: *const Value, r: *const Value) -> D::Out {
     // SAFETY: I1.
     unsafe {
         if (*l).tag == tag::INTEGER && (*r).tag == tag::INTEGER {
@@ -125,18 +126,15 @@ pub(super) unsafe fn int_div(pc: *const u64, base: *mut Value, vm: *mut Vm, l: *
                 let q = m / n;
                 let q = if (m ^ n) < 0 && q * n != m { q - 1 } else { q };
                 put_int(ra(pc, base), q);
-                return advance(pc, base);
+                return d.go(advance(pc, base));
             }
-        } else if (*l).tag == tag::FLOAT && (*r).tag == tag::FLOAT {
-            put_float(ra(pc, base), ((*l).as_f64() / (*r).as_f64()).floor());
-            return advance(pc, base);
         }
-        slow(pc, base, vm)
+        d.slow(pc, base, vm, |pc, base, vm| slow(pc, base, vm))
     }
 }
 
 #[inline(always)]
-pub(super) unsafe fn modulo(pc: *const u64, base: *mut Value, vm: *mut Vm, l: *const Value, r: *const Value) -> Next {
+pub(super) unsafe fn modulo<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm, l: *const Value, r: *const Value) -> D::Out {
     // SAFETY: I1.
     unsafe {
         if (*l).tag == tag::INTEGER && (*r).tag == tag::INTEGER {
@@ -145,36 +143,39 @@ pub(super) unsafe fn modulo(pc: *const u64, base: *mut Value, vm: *mut Vm, l: *c
                 let q = m % n;
                 let q = if q != 0 && (q ^ n) < 0 { q + n } else { q };
                 put_int(ra(pc, base), q);
-                return advance(pc, base);
+                return d.go(advance(pc, base));
             }
         }
-        slow(pc, base, vm)
+        d.slow(pc, base, vm, |pc, base, vm| slow(pc, base, vm))
     }
 }
 
 #[inline(always)]
-pub(super) unsafe fn pow(pc: *const u64, base: *mut Value, vm: *mut Vm, l: *const Value, r: *const Value) -> Next {
+pub(super) unsafe fn pow<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm, l: *const Value, r: *const Value) -> D::Out {
     // SAFETY: I1.
     unsafe {
         if let (Some(l), Some(r)) = (as_float(l), as_float(r)) {
-            put_float(ra(pc, base), if r == 2.0 { l * l } else { l.powf(r) });
-            return advance(pc, base);
+            // Any other power is a call.
+            if r == 2.0 {
+                put_float(ra(pc, base), l * l);
+                return d.go(advance(pc, base));
+            }
         }
-        slow(pc, base, vm)
+        d.slow(pc, base, vm, |pc, base, vm| slow(pc, base, vm))
     }
 }
 
 macro_rules! bitwise {
     ($name:ident, $op:tt) => {
         #[inline(always)]
-        pub(super) unsafe fn $name(pc: *const u64, base: *mut Value, vm: *mut Vm, l: *const Value, r: *const Value) -> Next {
+        pub(super) unsafe fn $name<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm, l: *const Value, r: *const Value) -> D::Out {
             // SAFETY: I1.
             unsafe {
                 if (*l).tag == tag::INTEGER && (*r).tag == tag::INTEGER {
                     put_int(ra(pc, base), (*l).as_i64() $op (*r).as_i64());
-                    return advance(pc, base);
+                    return d.go(advance(pc, base));
                 }
-                slow(pc, base, vm)
+                d.slow(pc, base, vm, |pc, base, vm| slow(pc, base, vm))
             }
         }
     };
@@ -184,21 +185,21 @@ bitwise!(bit_or, |);
 bitwise!(bit_xor, ^);
 
 #[inline(always)]
-pub(super) unsafe fn shift(pc: *const u64, base: *mut Value, vm: *mut Vm, left: bool) -> Next {
+pub(super) unsafe fn shift<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm, left: bool) -> D::Out {
     // SAFETY: I1.
     unsafe {
         let (l, r) = (rb(pc, base), rc(pc, base));
         if (*l).tag == tag::INTEGER && (*r).tag == tag::INTEGER {
             let by = (*r).as_i64();
             put_int(ra(pc, base), number::shift_left((*l).as_i64(), if left { by } else { by.wrapping_neg() }));
-            return advance(pc, base);
+            return d.go(advance(pc, base));
         }
-        slow(pc, base, vm)
+        d.slow(pc, base, vm, |pc, base, vm| slow(pc, base, vm))
     }
 }
 
 #[inline(always)]
-pub(super) unsafe fn shift_imm(pc: *const u64, base: *mut Value, vm: *mut Vm, left: bool) -> Next {
+pub(super) unsafe fn shift_imm<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm, left: bool) -> D::Out {
     // SAFETY: I1; 0 <= C < 64 is verified.
     unsafe {
         let l = rb(pc, base);
@@ -206,36 +207,39 @@ pub(super) unsafe fn shift_imm(pc: *const u64, base: *mut Value, vm: *mut Vm, le
             let by = c_signed(pc) as u32 & 63;
             let bits = (*l).payload;
             put_int(ra(pc, base), (if left { bits << by } else { bits >> by }) as i64);
-            return advance(pc, base);
+            return d.go(advance(pc, base));
         }
-        slow(pc, base, vm)
+        d.slow(pc, base, vm, |pc, base, vm| slow(pc, base, vm))
     }
 }
 
 #[inline(always)]
-pub(super) unsafe fn negate(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+pub(super) unsafe fn negate<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
     // SAFETY: I1.
     unsafe {
         let v = rb(pc, base);
-        match (*v).tag {
-            tag::INTEGER => put_int(ra(pc, base), (*v).as_i64().wrapping_neg()),
-            tag::FLOAT => put_float(ra(pc, base), -(*v).as_f64()),
-            _ => return slow(pc, base, vm),
+        if (*v).tag == tag::INTEGER {
+            put_int(ra(pc, base), (*v).as_i64().wrapping_neg());
+            return d.go(advance(pc, base));
         }
-        advance(pc, base)
+        if (*v).tag == tag::FLOAT {
+            put_float(ra(pc, base), -(*v).as_f64());
+            return d.go_apart::<1>(advance(pc, base));
+        }
+        d.slow(pc, base, vm, |pc, base, vm| slow(pc, base, vm))
     }
 }
 
 #[inline(always)]
-pub(super) unsafe fn bit_not(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+pub(super) unsafe fn bit_not<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
     // SAFETY: I1.
     unsafe {
         let v = rb(pc, base);
         if (*v).tag == tag::INTEGER {
             put_int(ra(pc, base), !(*v).as_i64());
-            return advance(pc, base);
+            return d.go(advance(pc, base));
         }
-        slow(pc, base, vm)
+        d.slow(pc, base, vm, |pc, base, vm| slow(pc, base, vm))
     }
 }
 

@@ -6,6 +6,7 @@
 
 use moonswap_bytecode::{Instruction, MULTI};
 
+use super::drive::Driver;
 use super::operand::{a, b, c, ra, x};
 use super::{Next, advance};
 use crate::context::Context;
@@ -23,7 +24,7 @@ use crate::vm::{NativeTail, Vm};
 const ANY: usize = MULTI as usize;
 
 #[inline(always)]
-pub(super) unsafe fn call(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+pub(super) unsafe fn call<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
     // SAFETY: I1, VM1.
     unsafe {
         let f = ra(pc, base);
@@ -34,10 +35,10 @@ pub(super) unsafe fn call(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next
                 && callee.byte_add((*slot).frame_bytes as usize) <= (*vm).stack_limit
             {
                 set_word(f.add(1), pc.add(1) as u64, (*slot).link_word);
-                return Next { pc: (*slot).code.cast(), base: callee };
+                return d.go(Next { pc: (*slot).code.cast(), base: callee });
             }
         }
-        call_slow(pc, base, vm)
+        d.slow(pc, base, vm, |pc, base, vm| call_slow(pc, base, vm))
     }
 }
 
@@ -52,8 +53,27 @@ unsafe fn call_slow(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     }
 }
 
+#[inline(always)]
+pub(super) unsafe fn call_multi<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
+    // SAFETY: I1, VM1: `top` was set by the instruction before.
+    unsafe {
+        let f = ra(pc, base);
+        if (*f).tag == tag::CLOSURE {
+            let slot = (*(*f).as_closure()).slot;
+            let callee = f.add(2);
+            // With 0xFFFF for varargs: more arguments than that go the slow way.
+            let n = (*vm).top.offset_from(callee) as usize;
+            if n >= usize::from((*slot).fast_args) && n < 256 && callee.byte_add((*slot).frame_bytes as usize) <= (*vm).stack_limit {
+                set_word(f.add(1), pc.add(1) as u64, (*slot).link_word);
+                return d.go(Next { pc: (*slot).code.cast(), base: callee });
+            }
+        }
+        d.slow(pc, base, vm, |pc, base, vm| call_multi_slow(pc, base, vm))
+    }
+}
+
 #[inline(never)]
-pub(super) unsafe fn call_multi(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+unsafe fn call_multi_slow(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1: `top` was set by the instruction before.
     unsafe {
         let vm = &mut *vm;
@@ -126,6 +146,10 @@ unsafe fn enter_lua(vm: &mut Vm, ret: u64, flags: u64, f: *mut Value, n: usize) 
     // SAFETY: as precall.
     unsafe {
         let slot = (*(*f).as_closure()).slot;
+        if n >= usize::from((*slot).fast_args) && n < 256 && f.add(2).byte_add((*slot).frame_bytes as usize) <= vm.stack_limit {
+            set_word(f.add(1), ret, (*slot).link_word | flags);
+            return Next { pc: (*slot).code.cast(), base: f.add(2) };
+        }
         let np = usize::from((*slot).n_params);
         let frame = (*slot).frame_bytes as usize / size_of::<Value>();
         let at = vm.index_of(f);
@@ -404,7 +428,7 @@ pub(crate) unsafe fn call_continuation(vm: &mut Vm, pc: *const u64, base: *mut V
 }
 
 #[inline(always)]
-pub(super) unsafe fn return1(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+pub(super) unsafe fn return1<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
     // SAFETY: F1; the function slot receives the result.
     unsafe {
         let ret = (*base.sub(1)).payload as *const u64;
@@ -412,30 +436,37 @@ pub(super) unsafe fn return1(pc: *const u64, base: *mut Value, vm: *mut Vm) -> N
         copy(dst, ra(pc, base));
         let call = ret.sub(1);
         if c(call) <= 1 {
-            return Next { pc: ret, base: dst.byte_sub(a(call)) };
+            return d.go(Next { pc: ret, base: dst.byte_sub(a(call)) });
         }
-        return_more(vm, ret, dst, 1)
+        if c(call) == ANY {
+            (*vm).top = dst.add(1);
+            return d.go_apart::<1>(Next { pc: ret, base: dst.byte_sub(a(call)) });
+        }
+        d.slow(pc, base, vm, |_, base, vm| return_more(vm, base, 1))
     }
 }
 
 #[inline(always)]
-pub(super) unsafe fn return0(base: *mut Value, vm: *mut Vm) -> Next {
+pub(super) unsafe fn return0<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
     // SAFETY: F1.
     unsafe {
         let ret = (*base.sub(1)).payload as *const u64;
         let dst = base.sub(2);
         let call = ret.sub(1);
         if c(call) == 0 {
-            return Next { pc: ret, base: dst.byte_sub(a(call)) };
+            return d.go(Next { pc: ret, base: dst.byte_sub(a(call)) });
         }
-        return_more(vm, ret, dst, 0)
+        d.slow(pc, base, vm, |_, base, vm| return_more(vm, base, 0))
     }
 }
 
+/// Returns the `n` results that stand in the function slot already.
 #[inline(never)]
-unsafe fn return_more(vm: *mut Vm, ret: *const u64, dst: *mut Value, n: usize) -> Next {
+unsafe fn return_more(vm: *mut Vm, base: *mut Value, n: usize) -> Next {
     // SAFETY: F1.
     unsafe {
+        let ret = (*base.sub(1)).payload as *const u64;
+        let dst = base.sub(2);
         let call = ret.sub(1);
         place_results(&mut *vm, dst, dst, n, c(call));
         Next { pc: ret, base: dst.byte_sub(a(call)) }
@@ -465,8 +496,34 @@ pub(super) unsafe fn return_general(pc: *const u64, base: *mut Value, vm: *mut V
     }
 }
 
+/// The usual tail call: a Lua function with enough arguments, from a frame with
+/// nothing to close and no varargs under it.
+#[inline(always)]
+pub(super) unsafe fn tail_call<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
+    // SAFETY: I1, F1: the callee takes over the frame's place and link.
+    unsafe {
+        let f = ra(pc, base);
+        if (*f).tag == tag::CLOSURE && x(pc) & 1 == 0 && (*base.sub(1)).tag == tag::LINK {
+            let slot = (*(*f).as_closure()).slot;
+            let n = if b(pc) == ANY { (*vm).top.offset_from(f) as usize - 2 } else { b(pc) };
+            if n >= usize::from((*slot).fast_args) && n < 256 && base.byte_add((*slot).frame_bytes as usize) <= (*vm).stack_limit {
+                let ret = (*base.sub(1)).payload;
+                copy(base.sub(2), f);
+                let mut i = 0;
+                while i < n {
+                    copy(base.add(i), f.add(2 + i));
+                    i += 1;
+                }
+                set_word(base.sub(1), ret, (*slot).link_word | frame::TAIL_CALL);
+                return d.go(Next { pc: (*slot).code.cast(), base });
+            }
+        }
+        d.slow(pc, base, vm, |pc, base, vm| tail_call_slow(pc, base, vm))
+    }
+}
+
 #[inline(never)]
-pub(super) unsafe fn tail_call(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+unsafe fn tail_call_slow(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1, F1: the callee takes over the frame's place and link.
     unsafe {
         let vm = &mut *vm;
@@ -503,7 +560,12 @@ unsafe fn enter_tail(vm: &mut Vm, ret: u64, dst: *mut Value, n: usize, original:
         set_word(dst.add(1), ret, (*slot).link_word | frame::TAIL_CALL);
         vm.base = original;
         vm.pc = (*slot).code.cast();
-        enter_lua(vm, ret, frame::TAIL_CALL, dst, n)
+        let next = enter_lua(vm, ret, frame::TAIL_CALL, dst, n);
+        // A loop of tail calls meets no other safe point. Not if it was refused.
+        if vm.poll.requested.load(std::sync::atomic::Ordering::Relaxed) && std::ptr::eq(next.pc, (*slot).code.cast()) {
+            return super::poll::poll(next.pc, next.base, vm);
+        }
+        next
     }
 }
 

@@ -4,10 +4,12 @@
 
 use moonswap_bytecode::{Instruction, OpCode};
 
+use super::drive::Driver;
 use super::operand::{a, b_signed, bc, c, kb, ra, rb, x};
 use super::{Next, advance, call_metamethod, jump};
 use crate::meta;
 use crate::meta_event::Event;
+use crate::object::StringObject;
 use crate::unwind::throw;
 use crate::value::{Value, copy, store, tag};
 use crate::vm::Vm;
@@ -18,23 +20,36 @@ unsafe fn branch(pc: *const u64, base: *mut Value, taken: bool) -> Next {
     unsafe { if taken { jump(pc, base, c(pc) as isize) } else { advance(pc, base) } }
 }
 
+/// [`branch`] with both ways apart from each other and from those of other FROMs.
+macro_rules! split {
+    ($d:ident, $pc:ident, $base:ident, $taken:expr, $from:literal) => {
+        if $taken {
+            $d.go_apart::<{ $from * 2 + 1 }>(jump($pc, $base, c($pc) as isize))
+        } else {
+            $d.go_apart::<{ $from * 2 }>(advance($pc, $base))
+        }
+    };
+}
+
 #[inline(always)]
-pub(super) unsafe fn equal(pc: *const u64, base: *mut Value, vm: *mut Vm, wanted: bool) -> Next {
+pub(super) unsafe fn equal<D: Driver, const WANTED: bool>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
     // SAFETY: I1.
     unsafe {
         let (l, r) = (ra(pc, base), rb(pc, base));
         if (*l).tag == (*r).tag {
-            match (*l).tag {
-                tag::INTEGER => return branch(pc, base, ((*l).payload == (*r).payload) == wanted),
-                tag::NIL | tag::FALSE | tag::TRUE => return branch(pc, base, wanted),
-                _ => {
-                    if (*l).payload == (*r).payload && (*l).tag != tag::FLOAT {
-                        return branch(pc, base, wanted);
-                    }
-                }
+            if (*l).tag == tag::INTEGER {
+                return split!(d, pc, base, ((*l).payload == (*r).payload) == WANTED, 0);
+            }
+            // Without a payload, or the same object (a float may be NaN).
+            if (*l).tag <= tag::TRUE || ((*l).payload == (*r).payload && (*l).tag != tag::FLOAT) {
+                return split!(d, pc, base, WANTED, 1);
+            }
+            // Short strings are one object per content.
+            if (*l).tag == tag::STRING && StringObject::is_short((*l).as_string()) {
+                return split!(d, pc, base, !WANTED, 2);
             }
         }
-        equal_slow(pc, base, vm, wanted)
+        d.slow(pc, base, vm, |pc, base, vm| equal_slow(pc, base, vm, WANTED))
     }
 }
 
@@ -58,17 +73,22 @@ unsafe fn equal_slow(pc: *const u64, base: *mut Value, vm: *mut Vm, wanted: bool
 }
 
 #[inline(always)]
-pub(super) unsafe fn equal_const(pc: *const u64, base: *mut Value, wanted: bool) -> Next {
+pub(super) unsafe fn equal_const<D: Driver, const WANTED: bool>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
     // SAFETY: I1.
     unsafe {
         let (l, r) = (ra(pc, base), kb(pc));
-        if (*l).tag == (*r).tag && (*l).payload == (*r).payload && (*l).tag != tag::FLOAT {
-            return branch(pc, base, wanted);
+        if (*l).tag == (*r).tag && (*l).tag != tag::FLOAT {
+            if (*l).payload == (*r).payload {
+                return split!(d, pc, base, WANTED, 0);
+            }
+            if (*l).tag == tag::INTEGER || ((*l).tag == tag::STRING && StringObject::is_short((*l).as_string())) {
+                return split!(d, pc, base, !WANTED, 1);
+            }
         }
         if (*l).tag != (*r).tag && (*l).tag != tag::INTEGER && (*l).tag != tag::FLOAT {
-            return branch(pc, base, !wanted);
+            return split!(d, pc, base, !WANTED, 2);
         }
-        equal_const_slow(pc, base, wanted)
+        d.slow(pc, base, vm, |pc, base, _| equal_const_slow(pc, base, WANTED))
     }
 }
 
@@ -81,17 +101,17 @@ unsafe fn equal_const_slow(pc: *const u64, base: *mut Value, wanted: bool) -> Ne
 macro_rules! order {
     ($name:ident, $op:tt) => {
         #[inline(always)]
-        pub(super) unsafe fn $name(pc: *const u64, base: *mut Value, vm: *mut Vm, wanted: bool) -> Next {
+        pub(super) unsafe fn $name<D: Driver, const WANTED: bool>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
             // SAFETY: I1.
             unsafe {
                 let (l, r) = (ra(pc, base), rb(pc, base));
                 if (*l).tag == tag::INTEGER && (*r).tag == tag::INTEGER {
-                    return branch(pc, base, ((*l).as_i64() $op (*r).as_i64()) == wanted);
+                    return split!(d, pc, base, ((*l).as_i64() $op (*r).as_i64()) == WANTED, 0);
                 }
                 if (*l).tag == tag::FLOAT && (*r).tag == tag::FLOAT {
-                    return branch(pc, base, ((*l).as_f64() $op (*r).as_f64()) == wanted);
+                    return split!(d, pc, base, ((*l).as_f64() $op (*r).as_f64()) == WANTED, 1);
                 }
-                order_slow(pc, base, vm)
+                d.slow(pc, base, vm, |pc, base, vm| order_slow(pc, base, vm))
             }
         }
     };
@@ -102,17 +122,17 @@ order!(less_equal, <=);
 macro_rules! order_imm {
     ($name:ident, $op:tt) => {
         #[inline(always)]
-        pub(super) unsafe fn $name(pc: *const u64, base: *mut Value, vm: *mut Vm, wanted: bool) -> Next {
+        pub(super) unsafe fn $name<D: Driver, const WANTED: bool>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
             // SAFETY: I1.
             unsafe {
                 let l = ra(pc, base);
                 if (*l).tag == tag::INTEGER {
-                    return branch(pc, base, ((*l).as_i64() $op b_signed(pc)) == wanted);
+                    return split!(d, pc, base, ((*l).as_i64() $op b_signed(pc)) == WANTED, 0);
                 }
                 if (*l).tag == tag::FLOAT {
-                    return branch(pc, base, ((*l).as_f64() $op b_signed(pc) as f64) == wanted);
+                    return split!(d, pc, base, ((*l).as_f64() $op b_signed(pc) as f64) == WANTED, 1);
                 }
-                order_slow(pc, base, vm)
+                d.slow(pc, base, vm, |pc, base, vm| order_slow(pc, base, vm))
             }
         }
     };
@@ -183,23 +203,26 @@ pub(super) unsafe fn finish_comparison(pc: *const u64, base: *mut Value, op: OpC
 }
 
 #[inline(always)]
-pub(super) unsafe fn jump_if(pc: *const u64, base: *mut Value, wanted: bool) -> Next {
+pub(super) unsafe fn jump_if<D: Driver, const WANTED: bool>(d: D, pc: *const u64, base: *mut Value) -> D::Out {
     // SAFETY: I1.
     unsafe {
-        if (*ra(pc, base)).is_falsy() == wanted { advance(pc, base) } else { jump(pc, base, bc(pc)) }
+        if (*ra(pc, base)).is_falsy() == WANTED {
+            return d.go(advance(pc, base));
+        }
+        d.go_apart::<1>(jump(pc, base, bc(pc)))
     }
 }
 
 #[inline(always)]
-pub(super) unsafe fn jump_if_set(pc: *const u64, base: *mut Value, wanted: bool) -> Next {
+pub(super) unsafe fn jump_if_set<D: Driver, const WANTED: bool>(d: D, pc: *const u64, base: *mut Value) -> D::Out {
     // SAFETY: I1.
     unsafe {
         let r = rb(pc, base);
-        if (*r).is_falsy() == wanted {
-            return advance(pc, base);
+        if (*r).is_falsy() == WANTED {
+            return d.go(advance(pc, base));
         }
         copy(ra(pc, base), r);
-        jump(pc, base, c(pc) as isize)
+        d.go_apart::<1>(jump(pc, base, c(pc) as isize))
     }
 }
 
@@ -213,21 +236,20 @@ pub(super) unsafe fn not(pc: *const u64, base: *mut Value) -> Next {
 }
 
 #[inline(always)]
-pub(super) unsafe fn length(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+pub(super) unsafe fn length<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
     // SAFETY: I1; a TABLE value points to a live table.
     unsafe {
         let v = rb(pc, base);
         if (*v).tag == tag::TABLE {
             let t = (*v).as_table();
-            if (*t).metatable.is_null() {
-                let n = crate::table::len(t);
+            if (*t).metatable.is_null() && let Some(n) = crate::table::len_fast(t) {
                 let r = ra(pc, base);
                 (*r).payload = n as u64;
                 (*r).tag = tag::INTEGER;
-                return advance(pc, base);
+                return d.go(advance(pc, base));
             }
         }
-        length_slow(pc, base, vm)
+        d.slow(pc, base, vm, |pc, base, vm| length_slow(pc, base, vm))
     }
 }
 

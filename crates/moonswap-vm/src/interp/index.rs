@@ -6,6 +6,7 @@
 
 use moonswap_bytecode::MULTI;
 
+use super::drive::Driver;
 use super::operand::{a, b, c, kb, kc, ra, rb, rc, x};
 use super::{Next, advance, call_metamethod};
 use crate::error::Raised;
@@ -174,18 +175,23 @@ unsafe fn put_node(r: *mut Value, node: *const Node) {
 
 /// `R[A] := object[K]`, K a short string.
 #[inline(always)]
-pub(super) unsafe fn get_field_of(pc: *const u64, base: *mut Value, vm: *mut Vm, object: *const Value) -> Next {
+pub(super) unsafe fn get_field_of<D, O>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm, place: O) -> D::Out
+where
+    D: Driver,
+    O: Fn(*const u64, *mut Value) -> *const Value + Copy,
+{
     // SAFETY: I1.
     unsafe {
+        let object = place(pc, base);
         if (*object).tag == tag::TABLE {
             let t = (*object).as_table();
             let node = guessed(pc, t, kc(pc));
             if !node.is_null() && (*node).value_tag != tag::NIL {
                 put_node(ra(pc, base), node);
-                return advance(pc, base);
+                return d.go(advance(pc, base));
             }
         }
-        get_field_miss(pc, base, vm, object)
+        d.slow(pc, base, vm, move |pc, base, vm| get_field_miss(pc, base, vm, place(pc, base)))
     }
 }
 
@@ -212,6 +218,9 @@ unsafe fn get_field_miss(pc: *const u64, base: *mut Value, vm: *mut Vm, object: 
                 (*ra(pc, base)).tag = tag::NIL;
                 return advance(pc, base);
             }
+            if matches!(f.tag, tag::CLOSURE | tag::NATIVE) {
+                return call_metamethod(&mut *vm, pc, base, f, &[v, *kc(pc)]);
+            }
             v = f;
         }
         get_slow(pc, base, vm, *object, *kc(pc))
@@ -220,7 +229,7 @@ unsafe fn get_field_miss(pc: *const u64, base: *mut Value, vm: *mut Vm, object: 
 
 /// `R[A+2] := R[B]; R[A] := R[B][K]`.
 #[inline(always)]
-pub(super) unsafe fn self_field(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+pub(super) unsafe fn self_field<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
     // SAFETY: I1.
     unsafe {
         let object = rb(pc, base);
@@ -233,7 +242,7 @@ pub(super) unsafe fn self_field(pc: *const u64, base: *mut Value, vm: *mut Vm) -
                 if !node.is_null() && (*node).value_tag != tag::NIL {
                     copy(r.add(2), object);
                     put_node(r, node);
-                    return advance(pc, base);
+                    return d.go(advance(pc, base));
                 }
             } else {
                 // Usual object: the method is in the `__index` table of the
@@ -246,13 +255,13 @@ pub(super) unsafe fn self_field(pc: *const u64, base: *mut Value, vm: *mut Vm) -
                         if !node.is_null() && (*node).value_tag != tag::NIL {
                             copy(r.add(2), object);
                             put_node(r, node);
-                            return advance(pc, base);
+                            return d.go(advance(pc, base));
                         }
                     }
                 }
             }
         }
-        self_miss(pc, base, vm)
+        d.slow(pc, base, vm, |pc, base, vm| self_miss(pc, base, vm))
     }
 }
 
@@ -285,23 +294,34 @@ unsafe fn self_miss(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     }
 }
 
+/// Where a store finds its object, key and value.
+type Places = (*const Value, *const Value, *const Value);
+
 /// `object[K] := value`.
 #[inline(always)]
-unsafe fn set_field_of(pc: *const u64, base: *mut Value, vm: *mut Vm, object: *const Value, key: *const Value, value: *const Value) -> Next {
+unsafe fn set_field_of<D, P>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm, places: P) -> D::Out
+where
+    D: Driver,
+    P: Fn(*const u64, *mut Value) -> Places + Copy,
+{
     // SAFETY: I1; overwriting a non-nil value needs no metamethod and leaves
-    // the absence cache right; barrier right after the store.
+    // the absence cache right; a store that needs a barrier is done by the
+    // general way.
     unsafe {
+        let (object, key, value) = places(pc, base);
         if (*object).tag == tag::TABLE {
             let t = (*object).as_table();
             let node = guessed(pc, t, key);
-            if !node.is_null() && (*node).value_tag != tag::NIL {
+            if !node.is_null() && (*node).value_tag != tag::NIL && !(*vm).heap.needs_barrier(t.cast(), *value) {
                 (*node).value = (*value).payload;
                 (*node).value_tag = (*value).tag;
-                (*vm).heap.barrier(t.cast(), *value);
-                return advance(pc, base);
+                return d.go(advance(pc, base));
             }
         }
-        set_field_miss(pc, base, vm, object, key, value)
+        d.slow(pc, base, vm, move |pc, base, vm| {
+            let (object, key, value) = places(pc, base);
+            set_field_miss(pc, base, vm, object, key, value)
+        })
     }
 }
 
@@ -318,8 +338,13 @@ unsafe fn set_field_miss(pc: *const u64, base: *mut Value, vm: *mut Vm, object: 
                 (*vm).heap.barrier(t.cast(), *value);
                 return advance(pc, base);
             }
-            if (*t).metatable.is_null() && table::set_short(&mut (*vm).heap, t, (*key).as_string(), *value).is_ok() {
-                return advance(pc, base);
+            let f = meta::fast(&mut *vm, (*t).metatable, Event::NewIndex);
+            if f.is_nil() {
+                if table::set_short(&mut (*vm).heap, t, (*key).as_string(), *value).is_ok() {
+                    return advance(pc, base);
+                }
+            } else if matches!(f.tag, tag::CLOSURE | tag::NATIVE) {
+                return call_metamethod(&mut *vm, pc, base, f, &[*object, *key, *value]);
             }
         }
         set_slow(pc, base, vm, *object, *key, *value)
@@ -327,21 +352,21 @@ unsafe fn set_field_miss(pc: *const u64, base: *mut Value, vm: *mut Vm, object: 
 }
 
 #[inline(always)]
-pub(super) unsafe fn set_field(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+pub(super) unsafe fn set_field<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
     // SAFETY: I1.
-    unsafe { set_field_of(pc, base, vm, ra(pc, base), kb(pc), rc(pc, base)) }
+    unsafe { set_field_of(d, pc, base, vm, |pc, base| (ra(pc, base), kb(pc), rc(pc, base))) }
 }
 
 #[inline(always)]
-pub(super) unsafe fn get_tab_up(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+pub(super) unsafe fn get_tab_up<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
     // SAFETY: I1.
-    unsafe { get_field_of(pc, base, vm, (*super::moves::upvalue(base, b(pc))).value) }
+    unsafe { get_field_of(d, pc, base, vm, |pc, base| (*super::moves::upvalue(base, b(pc))).value) }
 }
 
 #[inline(always)]
-pub(super) unsafe fn set_tab_up(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+pub(super) unsafe fn set_tab_up<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
     // SAFETY: I1.
-    unsafe { set_field_of(pc, base, vm, (*super::moves::upvalue(base, b(pc))).value, kc(pc), ra(pc, base)) }
+    unsafe { set_field_of(d, pc, base, vm, |pc, base| ((*super::moves::upvalue(base, b(pc))).value, kc(pc), ra(pc, base))) }
 }
 
 /// Reads array entry `i` into R[A]; false if it is not in the array part or nil.
@@ -363,9 +388,10 @@ unsafe fn array_read(r: *mut Value, t: *mut Table, i: i64) -> bool {
     }
 }
 
-/// Overwrites array entry `i`; false if it is not in the array part or nil.
+/// Overwrites array entry `i`; false if it is not in the array part, or nil,
+/// or the store needs a barrier and BARRIER is not set.
 #[inline(always)]
-unsafe fn array_write(vm: *mut Vm, t: *mut Table, i: i64, value: *const Value) -> bool {
+unsafe fn array_write<const BARRIER: bool>(vm: *mut Vm, t: *mut Table, i: i64, value: *const Value) -> bool {
     // SAFETY: the index is checked; barrier after the store.
     unsafe {
         let at = (i as u64).wrapping_sub(1);
@@ -373,9 +399,14 @@ unsafe fn array_write(vm: *mut Vm, t: *mut Table, i: i64, value: *const Value) -
             let values = (*t).array;
             let t_byte = values.add((*t).array_cap as usize).cast::<u8>().add(at as usize);
             if *t_byte != tag::NIL || (*t).metatable.is_null() {
+                if !BARRIER && (*vm).heap.needs_barrier(t.cast(), *value) {
+                    return false;
+                }
                 *values.add(at as usize) = (*value).payload;
                 *t_byte = (*value).tag;
-                (*vm).heap.barrier(t.cast(), *value);
+                if BARRIER {
+                    (*vm).heap.barrier(t.cast(), *value);
+                }
                 return true;
             }
         }
@@ -384,14 +415,14 @@ unsafe fn array_write(vm: *mut Vm, t: *mut Table, i: i64, value: *const Value) -
 }
 
 #[inline(always)]
-pub(super) unsafe fn get_table(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+pub(super) unsafe fn get_table<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
     // SAFETY: I1.
     unsafe {
         let (object, key) = (rb(pc, base), rc(pc, base));
         if (*object).tag == tag::TABLE && (*key).tag == tag::INTEGER && array_read(ra(pc, base), (*object).as_table(), (*key).as_i64()) {
-            return advance(pc, base);
+            return d.go(advance(pc, base));
         }
-        get_table_miss(pc, base, vm)
+        d.slow(pc, base, vm, |pc, base, vm| get_table_miss(pc, base, vm))
     }
 }
 
@@ -399,41 +430,55 @@ pub(super) unsafe fn get_table(pc: *const u64, base: *mut Value, vm: *mut Vm) ->
 unsafe fn get_table_miss(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1.
     unsafe {
-        let (object, key) = (rb(pc, base), rc(pc, base));
-        if (*object).tag == tag::TABLE {
-            let t = (*object).as_table();
-            let found = table::get(t, *key);
-            if !found.is_nil() || (*t).metatable.is_null() {
+        let (object, key) = (*rb(pc, base), *rc(pc, base));
+        let mut v = object;
+        for _ in 0..8 {
+            if v.tag != tag::TABLE {
+                break;
+            }
+            let t = v.as_table();
+            let found = table::get(t, key);
+            if !found.is_nil() {
                 store(ra(pc, base), found);
                 return advance(pc, base);
             }
+            let f = meta::fast(&mut *vm, (*t).metatable, Event::Index);
+            if f.is_nil() {
+                (*ra(pc, base)).tag = tag::NIL;
+                return advance(pc, base);
+            }
+            if matches!(f.tag, tag::CLOSURE | tag::NATIVE) {
+                return call_metamethod(&mut *vm, pc, base, f, &[v, key]);
+            }
+            v = f;
         }
-        get_slow(pc, base, vm, *object, *key)
+        get_slow(pc, base, vm, object, key)
     }
 }
 
 #[inline(always)]
-pub(super) unsafe fn get_index(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+pub(super) unsafe fn get_index<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
     // SAFETY: I1.
     unsafe {
         let object = rb(pc, base);
-        let i = c(pc) as i64;
-        if (*object).tag == tag::TABLE && array_read(ra(pc, base), (*object).as_table(), i) {
-            return advance(pc, base);
+        if (*object).tag == tag::TABLE && array_read(ra(pc, base), (*object).as_table(), c(pc) as i64) {
+            return d.go(advance(pc, base));
         }
-        get_slow(pc, base, vm, *object, Value::integer(i))
+        d.slow(pc, base, vm, |pc, base, vm| get_slow(pc, base, vm, *rb(pc, base), Value::integer(c(pc) as i64)))
     }
 }
 
 #[inline(always)]
-pub(super) unsafe fn set_table(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+pub(super) unsafe fn set_table<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
     // SAFETY: I1.
     unsafe {
         let (object, key) = (ra(pc, base), rb(pc, base));
-        if (*object).tag == tag::TABLE && (*key).tag == tag::INTEGER && array_write(vm, (*object).as_table(), (*key).as_i64(), rc(pc, base)) {
-            return advance(pc, base);
+        if (*object).tag == tag::TABLE && (*key).tag == tag::INTEGER
+            && array_write::<false>(vm, (*object).as_table(), (*key).as_i64(), rc(pc, base))
+        {
+            return d.go(advance(pc, base));
         }
-        set_table_miss(pc, base, vm)
+        d.slow(pc, base, vm, |pc, base, vm| set_table_miss(pc, base, vm))
     }
 }
 
@@ -444,8 +489,20 @@ unsafe fn set_table_miss(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next 
         let (object, key, value) = (ra(pc, base), rb(pc, base), rc(pc, base));
         if (*object).tag == tag::TABLE {
             let t = (*object).as_table();
-            if (*t).metatable.is_null() && table::set(&mut (*vm).heap, t, *key, *value).is_ok() {
+            if (*key).tag == tag::INTEGER && array_write::<true>(vm, t, (*key).as_i64(), value) {
                 return advance(pc, base);
+            }
+            let f = if (*t).metatable.is_null() || !table::get(t, *key).is_nil() {
+                Value::NIL
+            } else {
+                meta::fast(&mut *vm, (*t).metatable, Event::NewIndex)
+            };
+            if f.is_nil() {
+                if table::set(&mut (*vm).heap, t, *key, *value).is_ok() {
+                    return advance(pc, base);
+                }
+            } else if matches!(f.tag, tag::CLOSURE | tag::NATIVE) {
+                return call_metamethod(&mut *vm, pc, base, f, &[*object, *key, *value]);
             }
         }
         set_slow(pc, base, vm, *object, *key, *value)
@@ -453,15 +510,26 @@ unsafe fn set_table_miss(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next 
 }
 
 #[inline(always)]
-pub(super) unsafe fn set_index(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+pub(super) unsafe fn set_index<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
     // SAFETY: I1.
     unsafe {
         let object = ra(pc, base);
-        let i = b(pc) as i64;
-        if (*object).tag == tag::TABLE && array_write(vm, (*object).as_table(), i, rc(pc, base)) {
+        if (*object).tag == tag::TABLE && array_write::<false>(vm, (*object).as_table(), b(pc) as i64, rc(pc, base)) {
+            return d.go(advance(pc, base));
+        }
+        d.slow(pc, base, vm, |pc, base, vm| set_index_miss(pc, base, vm))
+    }
+}
+
+#[inline(never)]
+unsafe fn set_index_miss(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+    // SAFETY: I1.
+    unsafe {
+        let (object, value) = (ra(pc, base), rc(pc, base));
+        if (*object).tag == tag::TABLE && array_write::<true>(vm, (*object).as_table(), b(pc) as i64, value) {
             return advance(pc, base);
         }
-        set_slow(pc, base, vm, *object, Value::integer(i), *rc(pc, base))
+        set_slow(pc, base, vm, *object, Value::integer(b(pc) as i64), *value)
     }
 }
 

@@ -7,6 +7,7 @@
 
 use moonswap_number as number;
 
+use super::drive::Driver;
 use super::operand::{bc, c, ra};
 use super::{Next, advance, jump, precall};
 use crate::meta;
@@ -17,31 +18,22 @@ use crate::value::{Value, copy, store, tag};
 use crate::vm::Vm;
 
 #[inline(always)]
-pub(super) unsafe fn for_loop(pc: *const u64, base: *mut Value) -> Next {
+pub(super) unsafe fn for_loop<D: Driver>(d: D, pc: *const u64, base: *mut Value) -> D::Out {
     // SAFETY: I1; FORPREP set up the registers.
     unsafe {
         let r = ra(pc, base);
         if (*r.add(2)).tag == tag::INTEGER {
             let count = (*r.add(1)).payload;
             if count == 0 {
-                return advance(pc, base);
+                return d.go_apart::<1>(advance(pc, base));
             }
             let i = (*r).payload.wrapping_add((*r.add(2)).payload);
             (*r.add(1)).payload = count - 1;
             (*r).payload = i;
             (*r.add(3)).payload = i;
             (*r.add(3)).tag = tag::INTEGER;
-            return jump(pc, base, bc(pc));
+            return d.go(jump(pc, base, bc(pc)));
         }
-        for_loop_float(pc, base)
-    }
-}
-
-#[inline(always)]
-unsafe fn for_loop_float(pc: *const u64, base: *mut Value) -> Next {
-    // SAFETY: as for_loop.
-    unsafe {
-        let r = ra(pc, base);
         let step = (*r.add(2)).as_f64();
         let i = (*r).as_f64() + step;
         let limit = (*r.add(1)).as_f64();
@@ -49,9 +41,9 @@ unsafe fn for_loop_float(pc: *const u64, base: *mut Value) -> Next {
             (*r).payload = i.to_bits();
             (*r.add(3)).payload = i.to_bits();
             (*r.add(3)).tag = tag::FLOAT;
-            return jump(pc, base, bc(pc));
+            return d.go_apart::<2>(jump(pc, base, bc(pc)));
         }
-        advance(pc, base)
+        d.go_apart::<3>(advance(pc, base))
     }
 }
 
@@ -153,7 +145,7 @@ pub(super) unsafe fn for_prep(pc: *const u64, base: *mut Value, vm: *mut Vm) -> 
 /// a cursor, so the key's node index is looked up from the key; array parts go
 /// by index.
 #[inline(always)]
-pub(super) unsafe fn t_for_call(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+pub(super) unsafe fn t_for_call<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
     // SAFETY: I1.
     unsafe {
         let r = ra(pc, base);
@@ -161,13 +153,13 @@ pub(super) unsafe fn t_for_call(pc: *const u64, base: *mut Value, vm: *mut Vm) -
         if (*f).tag == tag::NATIVE && c(pc) <= 2 {
             let kind = (*(*f).as_native()).kind;
             if kind == NativeKind::Next && (*r.sub(3)).tag == tag::TABLE {
-                return next_pair(pc, base, vm);
+                return d.slow(pc, base, vm, |pc, base, vm| next_pair(pc, base, vm));
             }
             if kind == NativeKind::IpairsStep && (*r.sub(3)).tag == tag::TABLE && (*r.sub(2)).tag == tag::INTEGER {
-                return ipairs_step(pc, base, vm);
+                return d.slow(pc, base, vm, |pc, base, vm| ipairs_step(pc, base, vm));
             }
         }
-        general_call(pc, base, vm)
+        d.slow(pc, base, vm, |pc, base, vm| general_call(pc, base, vm))
     }
 }
 
@@ -250,27 +242,27 @@ unsafe fn ipairs_step(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
 }
 
 #[inline(always)]
-pub(super) unsafe fn t_for_loop(pc: *const u64, base: *mut Value) -> Next {
+pub(super) unsafe fn t_for_loop<D: Driver>(d: D, pc: *const u64, base: *mut Value) -> D::Out {
     // SAFETY: I1.
     unsafe {
         let r = ra(pc, base);
         if (*r).tag == tag::NIL {
-            return advance(pc, base);
+            return d.go_apart::<1>(advance(pc, base));
         }
         copy(r.sub(2), r);
-        jump(pc, base, bc(pc))
+        d.go(jump(pc, base, bc(pc)))
     }
 }
 
 #[inline(always)]
-pub(super) unsafe fn t_for_prep(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+pub(super) unsafe fn t_for_prep<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
     // SAFETY: I1.
     unsafe {
         let closing = ra(pc, base).add(3);
         if (*closing).tag != tag::NIL {
-            return t_for_prep_closing(pc, base, vm);
+            return d.slow(pc, base, vm, |pc, base, vm| t_for_prep_closing(pc, base, vm));
         }
-        jump(pc, base, bc(pc))
+        d.go(jump(pc, base, bc(pc)))
     }
 }
 

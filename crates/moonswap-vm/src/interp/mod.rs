@@ -7,10 +7,11 @@
 //! a loop over a match that tests a flag at the safe-point operations.
 //!
 //! Rules for operation bodies (they keep the tail call a jump): state is
-//! (pc, base, vm) by value; no local's address escapes; anything that can fail
-//! or is long goes to a `#[cold] #[inline(never)]` function that returns
-//! [`Next`] by value; errors are stored in the VM and `unwind::throw` returns
-//! where to go on.
+//! (pc, base, vm) by value; no local's address escapes; every path of a body ends
+//! in a method of `drive::Driver`; anything that can fail, calls or is long is a
+//! function that returns [`Next`] by value, entered by `Driver::slow`, so that the
+//! fast path has no stack frame; errors are stored in the VM and `unwind::throw`
+//! returns where to go on.
 //!
 //! Invariants: I1 only verified prototypes run, so operands are in range;
 //! I2 `pc` points into the code of the version the frame at `base` pins, or
@@ -21,6 +22,7 @@ mod call;
 mod closure;
 mod compare;
 mod concat;
+mod drive;
 mod index;
 mod loops;
 mod moves;
@@ -137,50 +139,32 @@ pub(super) unsafe fn jump(pc: *const u64, base: *mut Value, distance: isize) -> 
     Next { pc: unsafe { pc.offset(distance + 1) }, base }
 }
 
-/// Operations at which a request is looked at.
-const SAFE_POINTS: [OpCode; 4] = [OpCode::Call, OpCode::JumpBack, OpCode::ForLoop, OpCode::TForLoop];
+/// Operations at which a request is looked at. Tail calls are among them, for
+/// a loop may consist of nothing else.
+const SAFE_POINTS: [OpCode; 5] = [OpCode::Call, OpCode::TailCall, OpCode::JumpBack, OpCode::ForLoop, OpCode::TForLoop];
 
 #[cfg(moonswap_tail)]
 mod backend {
     use super::{AtomicPtr, DispatchTable, Next, OpCode, Ordering, Value, Vm, ops, poll};
 
-    #[cfg(target_arch = "x86_64")]
-    macro_rules! handler_type {
-        () => { unsafe extern "sysv64" fn(*const u64, *mut Value, *mut Vm, *const AtomicPtr<()>) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    macro_rules! handler_type {
-        () => { unsafe extern "C" fn(*const u64, *mut Value, *mut Vm, *const AtomicPtr<()>) };
-    }
-    pub(super) type Handler = handler_type!();
-
-    #[inline(always)]
-    unsafe fn dispatch(next: Next, vm: *mut Vm, table: *const AtomicPtr<()>) {
-        // SAFETY: I1, I2: the byte names a valid operation, whose entry is a
-        // handler at all times (requests overwrite entries with handlers).
-        unsafe {
-            let op = *next.pc.cast::<u8>() as usize;
-            let handler = (*table.add(op)).load(Ordering::Relaxed);
-            let handler: Handler = std::mem::transmute::<*mut (), Handler>(handler);
-            handler(next.pc, next.base, vm, table)
-        }
-    }
+    use super::drive::Driver;
+    use super::drive::tail::{Handler, Tail};
 
     macro_rules! handlers {
         ($($name:ident),*) => {
             #[allow(non_snake_case)]
             mod handlers {
-                use super::{AtomicPtr, Value, Vm, dispatch, ops};
+                use super::{AtomicPtr, Tail, Value, Vm, ops};
                 $(
                     #[cfg(target_arch = "x86_64")]
                     pub(super) unsafe extern "sysv64" fn $name(pc: *const u64, base: *mut Value, vm: *mut Vm, table: *const AtomicPtr<()>) {
                         // SAFETY: I1–I3.
-                        unsafe { dispatch(ops::$name(pc, base, vm), vm, table) }
+                        unsafe { ops::$name(Tail { vm, table }, pc, base, vm) }
                     }
                     #[cfg(not(target_arch = "x86_64"))]
                     pub(super) unsafe extern "C" fn $name(pc: *const u64, base: *mut Value, vm: *mut Vm, table: *const AtomicPtr<()>) {
                         // SAFETY: I1–I3.
-                        unsafe { dispatch(ops::$name(pc, base, vm), vm, table) }
+                        unsafe { ops::$name(Tail { vm, table }, pc, base, vm) }
                     }
                 )*
             }
@@ -276,13 +260,14 @@ mod backend {
         // SAFETY: the table lives as long as the VM (PollHandle is shared).
         unsafe {
             let table = (&(*vm).poll).table.entries.as_ptr();
-            dispatch(next, vm, table);
+            Tail { vm, table }.go(next);
         }
     }
 }
 
 #[cfg(not(moonswap_tail))]
 mod backend {
+    use super::drive::returning::Returning;
     use super::{DispatchTable, Next, OpCode, Ordering, Vm, ops, poll};
 
     pub(super) fn restore(_: &DispatchTable) {}
@@ -290,6 +275,8 @@ mod backend {
     pub(super) fn arm(_: &DispatchTable) {}
 
     pub(super) unsafe fn run(vm: *mut Vm, mut next: Next) {
+        // Polled, or the hook called, for the operation at hand.
+        let (mut polled, mut hooked) = (false, false);
         macro_rules! step {
             ($($name:ident),*) => {
                 // SAFETY: I1–I3.
@@ -306,8 +293,11 @@ mod backend {
                         if super::is_safe_point(OpCode::$name) {
                             // SAFETY: as above.
                             unsafe {
-                                if (&(*vm).poll).requested.load(Ordering::Relaxed) {
+                                if !polled && (&(*vm).poll).requested.load(Ordering::Relaxed) {
+                                    // An error may go on at another operation.
                                     next = poll::poll(next.pc, next.base, vm);
+                                    polled = true;
+                                    continue;
                                 }
                             }
                         }
@@ -320,13 +310,13 @@ mod backend {
                             }
                         }
                         hooked = false;
+                        polled = false;
                         // SAFETY: as above.
-                        next = unsafe { ops::$name(next.pc, next.base, vm) };
+                        next = unsafe { ops::$name(Returning, next.pc, next.base, vm) };
                     })*
                 }
             };
         }
-        let mut hooked = false;
         loop {
             moonswap_bytecode::for_each_opcode!(step);
         }

@@ -2,6 +2,7 @@
 //!
 //! Invariants as in `interp`.
 
+use super::drive::Driver;
 use super::operand::{b, bc, k_wide, ra, rb};
 use super::{Next, advance};
 use crate::object::{Closure, Upvalue};
@@ -94,14 +95,19 @@ pub(super) unsafe fn get_upvalue(pc: *const u64, base: *mut Value) -> Next {
 }
 
 #[inline(always)]
-pub(super) unsafe fn set_upvalue(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+pub(super) unsafe fn set_upvalue<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
     // SAFETY: as get_upvalue; barrier before the object can be missed.
     unsafe {
         let up = upvalue(base, b(pc));
         let r = ra(pc, base);
         copy((*up).value, r);
-        (*vm).heap.barrier(up.cast(), *r);
-        advance(pc, base)
+        if (*vm).heap.needs_barrier(up.cast(), *r) {
+            return d.slow(pc, base, vm, |pc, base, vm| {
+                (*vm).heap.barrier(upvalue(base, b(pc)).cast(), *ra(pc, base));
+                advance(pc, base)
+            });
+        }
+        d.go(advance(pc, base))
     }
 }
 
@@ -116,13 +122,18 @@ pub(super) unsafe fn get_cell(pc: *const u64, base: *mut Value) -> Next {
 }
 
 #[inline(always)]
-pub(super) unsafe fn set_cell(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
-    // SAFETY: as get_cell.
+pub(super) unsafe fn set_cell<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
+    // SAFETY: as get_cell and set_upvalue.
     unsafe {
         let up = (*k_wide(pc)).payload as *mut Upvalue;
         let r = ra(pc, base);
         copy((*up).value, r);
-        (*vm).heap.barrier(up.cast(), *r);
-        advance(pc, base)
+        if (*vm).heap.needs_barrier(up.cast(), *r) {
+            return d.slow(pc, base, vm, |pc, base, vm| {
+                (*vm).heap.barrier((*k_wide(pc)).header(), *ra(pc, base));
+                advance(pc, base)
+            });
+        }
+        d.go(advance(pc, base))
     }
 }

@@ -3,6 +3,7 @@
 //! Invariants as in `interp`.
 #![allow(non_snake_case, unused_variables)]
 
+use super::drive::Driver;
 use super::{Next, arith, call, closure, compare, concat, index, loops, moves};
 use super::operand::{a, bc, kc, ra, rb, rc};
 use super::{advance, jump};
@@ -12,15 +13,24 @@ use crate::value::{Value, copy, tag};
 use crate::vm::Vm;
 use moonswap_bytecode::{Instruction, OpCode};
 
+// `Name[d](…)`: the body goes on by itself; `Name(…)`: it says where to go on.
 macro_rules! ops {
-    ($($name:ident($pc:ident, $base:ident, $vm:ident) $body:expr;)*) => {
-        $(
-            #[inline(always)]
-            pub(crate) unsafe fn $name($pc: *const u64, $base: *mut Value, $vm: *mut Vm) -> Next {
-                // SAFETY: I1–I3, by the driver.
-                unsafe { $body }
-            }
-        )*
+    ($($name:ident $([$d:ident])? ($pc:ident, $base:ident, $vm:ident) $body:expr;)*) => {
+        $(ops!(@one $name [$($d)?] $pc, $base, $vm, $body);)*
+    };
+    (@one $name:ident [] $pc:ident, $base:ident, $vm:ident, $body:expr) => {
+        #[inline(always)]
+        pub(crate) unsafe fn $name<D: Driver>(d: D, $pc: *const u64, $base: *mut Value, $vm: *mut Vm) -> D::Out {
+            // SAFETY: I1–I3, by the driver.
+            unsafe { d.go($body) }
+        }
+    };
+    (@one $name:ident [$d:ident] $pc:ident, $base:ident, $vm:ident, $body:expr) => {
+        #[inline(always)]
+        pub(crate) unsafe fn $name<D: Driver>($d: D, $pc: *const u64, $base: *mut Value, $vm: *mut Vm) -> D::Out {
+            // SAFETY: I1–I3, by the driver.
+            unsafe { $body }
+        }
     };
 }
 
@@ -34,83 +44,83 @@ ops! {
     LoadTrue(pc, base, vm) moves::load_tag(pc, base, tag::TRUE);
     LoadFalseSkip(pc, base, vm) { (*ra(pc, base)).tag = tag::FALSE; jump(pc, base, 1) };
     GetUpvalue(pc, base, vm) moves::get_upvalue(pc, base);
-    SetUpvalue(pc, base, vm) moves::set_upvalue(pc, base, vm);
+    SetUpvalue[d](pc, base, vm) moves::set_upvalue(d, pc, base, vm);
     GetCell(pc, base, vm) moves::get_cell(pc, base);
-    SetCell(pc, base, vm) moves::set_cell(pc, base, vm);
+    SetCell[d](pc, base, vm) moves::set_cell(d, pc, base, vm);
 
-    GetTabUp(pc, base, vm) index::get_tab_up(pc, base, vm);
-    SetTabUp(pc, base, vm) index::set_tab_up(pc, base, vm);
-    GetTable(pc, base, vm) index::get_table(pc, base, vm);
-    GetIndex(pc, base, vm) index::get_index(pc, base, vm);
-    GetField(pc, base, vm) index::get_field_of(pc, base, vm, rb(pc, base));
-    SetTable(pc, base, vm) index::set_table(pc, base, vm);
-    SetIndex(pc, base, vm) index::set_index(pc, base, vm);
-    SetField(pc, base, vm) index::set_field(pc, base, vm);
-    SelfField(pc, base, vm) index::self_field(pc, base, vm);
+    GetTabUp[d](pc, base, vm) index::get_tab_up(d, pc, base, vm);
+    SetTabUp[d](pc, base, vm) index::set_tab_up(d, pc, base, vm);
+    GetTable[d](pc, base, vm) index::get_table(d, pc, base, vm);
+    GetIndex[d](pc, base, vm) index::get_index(d, pc, base, vm);
+    GetField[d](pc, base, vm) index::get_field_of(d, pc, base, vm, |pc, base| rb(pc, base));
+    SetTable[d](pc, base, vm) index::set_table(d, pc, base, vm);
+    SetIndex[d](pc, base, vm) index::set_index(d, pc, base, vm);
+    SetField[d](pc, base, vm) index::set_field(d, pc, base, vm);
+    SelfField[d](pc, base, vm) index::self_field(d, pc, base, vm);
     NewTable(pc, base, vm) index::new_table(pc, base, vm);
     SetList(pc, base, vm) index::set_list(pc, base, vm);
 
-    Add(pc, base, vm) arith::add(pc, base, vm, rb(pc, base), rc(pc, base));
-    Sub(pc, base, vm) arith::sub(pc, base, vm, rb(pc, base), rc(pc, base));
-    Mul(pc, base, vm) arith::mul(pc, base, vm, rb(pc, base), rc(pc, base));
-    Mod(pc, base, vm) arith::modulo(pc, base, vm, rb(pc, base), rc(pc, base));
-    Pow(pc, base, vm) arith::pow(pc, base, vm, rb(pc, base), rc(pc, base));
-    Div(pc, base, vm) arith::div(pc, base, vm, rb(pc, base), rc(pc, base));
-    IntDiv(pc, base, vm) arith::int_div(pc, base, vm, rb(pc, base), rc(pc, base));
-    BitAnd(pc, base, vm) arith::bit_and(pc, base, vm, rb(pc, base), rc(pc, base));
-    BitOr(pc, base, vm) arith::bit_or(pc, base, vm, rb(pc, base), rc(pc, base));
-    BitXor(pc, base, vm) arith::bit_xor(pc, base, vm, rb(pc, base), rc(pc, base));
-    ShiftLeft(pc, base, vm) arith::shift(pc, base, vm, true);
-    ShiftRight(pc, base, vm) arith::shift(pc, base, vm, false);
-    AddImm(pc, base, vm) arith::add_imm(pc, base, vm);
-    SubImm(pc, base, vm) arith::sub_imm(pc, base, vm);
-    ShiftLeftImm(pc, base, vm) arith::shift_imm(pc, base, vm, true);
-    ShiftRightImm(pc, base, vm) arith::shift_imm(pc, base, vm, false);
-    AddConst(pc, base, vm) arith::add(pc, base, vm, rb(pc, base), kc(pc));
-    SubConst(pc, base, vm) arith::sub(pc, base, vm, rb(pc, base), kc(pc));
-    MulConst(pc, base, vm) arith::mul(pc, base, vm, rb(pc, base), kc(pc));
-    ModConst(pc, base, vm) arith::modulo(pc, base, vm, rb(pc, base), kc(pc));
-    PowConst(pc, base, vm) arith::pow(pc, base, vm, rb(pc, base), kc(pc));
-    DivConst(pc, base, vm) arith::div(pc, base, vm, rb(pc, base), kc(pc));
-    IntDivConst(pc, base, vm) arith::int_div(pc, base, vm, rb(pc, base), kc(pc));
-    BitAndConst(pc, base, vm) arith::bit_and(pc, base, vm, rb(pc, base), kc(pc));
-    BitOrConst(pc, base, vm) arith::bit_or(pc, base, vm, rb(pc, base), kc(pc));
-    BitXorConst(pc, base, vm) arith::bit_xor(pc, base, vm, rb(pc, base), kc(pc));
-    Negate(pc, base, vm) arith::negate(pc, base, vm);
-    BitNot(pc, base, vm) arith::bit_not(pc, base, vm);
+    Add[d](pc, base, vm) arith::add(d, pc, base, vm, rb(pc, base), rc(pc, base));
+    Sub[d](pc, base, vm) arith::sub(d, pc, base, vm, rb(pc, base), rc(pc, base));
+    Mul[d](pc, base, vm) arith::mul(d, pc, base, vm, rb(pc, base), rc(pc, base));
+    Mod[d](pc, base, vm) arith::modulo(d, pc, base, vm, rb(pc, base), rc(pc, base));
+    Pow[d](pc, base, vm) arith::pow(d, pc, base, vm, rb(pc, base), rc(pc, base));
+    Div[d](pc, base, vm) arith::div(d, pc, base, vm, rb(pc, base), rc(pc, base));
+    IntDiv[d](pc, base, vm) arith::int_div(d, pc, base, vm, rb(pc, base), rc(pc, base));
+    BitAnd[d](pc, base, vm) arith::bit_and(d, pc, base, vm, rb(pc, base), rc(pc, base));
+    BitOr[d](pc, base, vm) arith::bit_or(d, pc, base, vm, rb(pc, base), rc(pc, base));
+    BitXor[d](pc, base, vm) arith::bit_xor(d, pc, base, vm, rb(pc, base), rc(pc, base));
+    ShiftLeft[d](pc, base, vm) arith::shift(d, pc, base, vm, true);
+    ShiftRight[d](pc, base, vm) arith::shift(d, pc, base, vm, false);
+    AddImm[d](pc, base, vm) arith::add_imm(d, pc, base, vm);
+    SubImm[d](pc, base, vm) arith::sub_imm(d, pc, base, vm);
+    ShiftLeftImm[d](pc, base, vm) arith::shift_imm(d, pc, base, vm, true);
+    ShiftRightImm[d](pc, base, vm) arith::shift_imm(d, pc, base, vm, false);
+    AddConst[d](pc, base, vm) arith::add(d, pc, base, vm, rb(pc, base), kc(pc));
+    SubConst[d](pc, base, vm) arith::sub(d, pc, base, vm, rb(pc, base), kc(pc));
+    MulConst[d](pc, base, vm) arith::mul(d, pc, base, vm, rb(pc, base), kc(pc));
+    ModConst[d](pc, base, vm) arith::modulo(d, pc, base, vm, rb(pc, base), kc(pc));
+    PowConst[d](pc, base, vm) arith::pow(d, pc, base, vm, rb(pc, base), kc(pc));
+    DivConst[d](pc, base, vm) arith::div(d, pc, base, vm, rb(pc, base), kc(pc));
+    IntDivConst[d](pc, base, vm) arith::int_div(d, pc, base, vm, rb(pc, base), kc(pc));
+    BitAndConst[d](pc, base, vm) arith::bit_and(d, pc, base, vm, rb(pc, base), kc(pc));
+    BitOrConst[d](pc, base, vm) arith::bit_or(d, pc, base, vm, rb(pc, base), kc(pc));
+    BitXorConst[d](pc, base, vm) arith::bit_xor(d, pc, base, vm, rb(pc, base), kc(pc));
+    Negate[d](pc, base, vm) arith::negate(d, pc, base, vm);
+    BitNot[d](pc, base, vm) arith::bit_not(d, pc, base, vm);
     Not(pc, base, vm) compare::not(pc, base);
-    Length(pc, base, vm) compare::length(pc, base, vm);
+    Length[d](pc, base, vm) compare::length(d, pc, base, vm);
     Concat(pc, base, vm) concat::concat(pc, base, vm);
 
     Jump(pc, base, vm) jump(pc, base, bc(pc));
     JumpBack(pc, base, vm) jump(pc, base, bc(pc));
-    JumpEq(pc, base, vm) compare::equal(pc, base, vm, true);
-    JumpNotEq(pc, base, vm) compare::equal(pc, base, vm, false);
-    JumpLt(pc, base, vm) compare::less(pc, base, vm, true);
-    JumpNotLt(pc, base, vm) compare::less(pc, base, vm, false);
-    JumpLe(pc, base, vm) compare::less_equal(pc, base, vm, true);
-    JumpNotLe(pc, base, vm) compare::less_equal(pc, base, vm, false);
-    JumpEqConst(pc, base, vm) compare::equal_const(pc, base, true);
-    JumpNotEqConst(pc, base, vm) compare::equal_const(pc, base, false);
-    JumpLtImm(pc, base, vm) compare::less_imm(pc, base, vm, true);
-    JumpNotLtImm(pc, base, vm) compare::less_imm(pc, base, vm, false);
-    JumpLeImm(pc, base, vm) compare::less_equal_imm(pc, base, vm, true);
-    JumpNotLeImm(pc, base, vm) compare::less_equal_imm(pc, base, vm, false);
-    JumpGtImm(pc, base, vm) compare::greater_imm(pc, base, vm, true);
-    JumpNotGtImm(pc, base, vm) compare::greater_imm(pc, base, vm, false);
-    JumpGeImm(pc, base, vm) compare::greater_equal_imm(pc, base, vm, true);
-    JumpNotGeImm(pc, base, vm) compare::greater_equal_imm(pc, base, vm, false);
-    JumpIf(pc, base, vm) compare::jump_if(pc, base, true);
-    JumpIfNot(pc, base, vm) compare::jump_if(pc, base, false);
-    JumpIfSet(pc, base, vm) compare::jump_if_set(pc, base, true);
-    JumpIfNotSet(pc, base, vm) compare::jump_if_set(pc, base, false);
+    JumpEq[d](pc, base, vm) compare::equal::<D, true>(d, pc, base, vm);
+    JumpNotEq[d](pc, base, vm) compare::equal::<D, false>(d, pc, base, vm);
+    JumpLt[d](pc, base, vm) compare::less::<D, true>(d, pc, base, vm);
+    JumpNotLt[d](pc, base, vm) compare::less::<D, false>(d, pc, base, vm);
+    JumpLe[d](pc, base, vm) compare::less_equal::<D, true>(d, pc, base, vm);
+    JumpNotLe[d](pc, base, vm) compare::less_equal::<D, false>(d, pc, base, vm);
+    JumpEqConst[d](pc, base, vm) compare::equal_const::<D, true>(d, pc, base, vm);
+    JumpNotEqConst[d](pc, base, vm) compare::equal_const::<D, false>(d, pc, base, vm);
+    JumpLtImm[d](pc, base, vm) compare::less_imm::<D, true>(d, pc, base, vm);
+    JumpNotLtImm[d](pc, base, vm) compare::less_imm::<D, false>(d, pc, base, vm);
+    JumpLeImm[d](pc, base, vm) compare::less_equal_imm::<D, true>(d, pc, base, vm);
+    JumpNotLeImm[d](pc, base, vm) compare::less_equal_imm::<D, false>(d, pc, base, vm);
+    JumpGtImm[d](pc, base, vm) compare::greater_imm::<D, true>(d, pc, base, vm);
+    JumpNotGtImm[d](pc, base, vm) compare::greater_imm::<D, false>(d, pc, base, vm);
+    JumpGeImm[d](pc, base, vm) compare::greater_equal_imm::<D, true>(d, pc, base, vm);
+    JumpNotGeImm[d](pc, base, vm) compare::greater_equal_imm::<D, false>(d, pc, base, vm);
+    JumpIf[d](pc, base, vm) compare::jump_if::<D, true>(d, pc, base);
+    JumpIfNot[d](pc, base, vm) compare::jump_if::<D, false>(d, pc, base);
+    JumpIfSet[d](pc, base, vm) compare::jump_if_set::<D, true>(d, pc, base);
+    JumpIfNotSet[d](pc, base, vm) compare::jump_if_set::<D, false>(d, pc, base);
 
-    Call(pc, base, vm) call::call(pc, base, vm);
-    CallMulti(pc, base, vm) call::call_multi(pc, base, vm);
-    TailCall(pc, base, vm) call::tail_call(pc, base, vm);
+    Call[d](pc, base, vm) call::call(d, pc, base, vm);
+    CallMulti[d](pc, base, vm) call::call_multi(d, pc, base, vm);
+    TailCall[d](pc, base, vm) call::tail_call(d, pc, base, vm);
     Return(pc, base, vm) call::return_general(pc, base, vm);
-    Return0(pc, base, vm) call::return0(base, vm);
-    Return1(pc, base, vm) call::return1(pc, base, vm);
+    Return0[d](pc, base, vm) call::return0(d, pc, base, vm);
+    Return1[d](pc, base, vm) call::return1(d, pc, base, vm);
     Vararg(pc, base, vm) call::vararg(pc, base, vm);
     Closure(pc, base, vm) closure::make(pc, base, vm);
     Close(pc, base, vm) closure::close(pc, base, vm);
@@ -118,10 +128,10 @@ ops! {
     KeepScope(pc, base, vm) closure::keep_scope(pc, base, vm);
 
     ForPrep(pc, base, vm) loops::for_prep(pc, base, vm);
-    ForLoop(pc, base, vm) loops::for_loop(pc, base);
-    TForPrep(pc, base, vm) loops::t_for_prep(pc, base, vm);
-    TForCall(pc, base, vm) loops::t_for_call(pc, base, vm);
-    TForLoop(pc, base, vm) loops::t_for_loop(pc, base);
+    ForLoop[d](pc, base, vm) loops::for_loop(d, pc, base);
+    TForPrep[d](pc, base, vm) loops::t_for_prep(d, pc, base, vm);
+    TForCall[d](pc, base, vm) loops::t_for_call(d, pc, base, vm);
+    TForLoop[d](pc, base, vm) loops::t_for_loop(d, pc, base);
 
     Halt(pc, base, vm) advance(pc, base);
     FinishMeta(pc, base, vm) finish_meta(base, vm);

@@ -6,7 +6,9 @@
 
 use std::sync::atomic::Ordering;
 
-use super::Next;
+use moonswap_bytecode::{MULTI, OpCode};
+
+use super::{Next, operand};
 use crate::unwind::throw;
 use crate::value::Value;
 use crate::vm::Vm;
@@ -18,6 +20,11 @@ pub(super) unsafe fn poll(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next
     // SAFETY: I1–I3, P1, VM3.
     unsafe {
         let vm = &mut *vm;
+        // A tail call with a variable number of arguments has them above the
+        // frame (against P1): the request waits for the next safe point.
+        if *pc.cast::<u8>() == OpCode::TailCall as u8 && operand::b(pc) == usize::from(MULTI) {
+            return Next { pc, base };
+        }
         // Entries first, then the work: a request in between arms them again.
         vm.poll.table.disarm();
         vm.poll.requested.store(false, Ordering::Release);
@@ -27,11 +34,34 @@ pub(super) unsafe fn poll(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next
             return throw(vm);
         }
         crate::hotpatch::mailbox::drain(vm, false);
+        if vm.stress.move_stack || vm.stress.verify_every > 0 {
+            stress(vm);
+        }
         collect_if_due(vm);
         if vm.safe_point_hook.is_some() {
             run_hook(vm);
         }
         Next { pc, base: vm.base }
+    }
+}
+
+/// For tests: moves the stack, checks the heap.
+#[cold]
+unsafe fn stress(vm: &mut Vm) {
+    // SAFETY: at a safe point.
+    unsafe {
+        if vm.stress.move_stack {
+            vm.move_stack();
+            vm.poll.request();
+        }
+        if vm.stress.verify_every > 0 {
+            vm.stress.until_verify = vm.stress.until_verify.saturating_sub(1);
+            if vm.stress.until_verify == 0 {
+                vm.stress.until_verify = vm.stress.verify_every;
+                vm.heap.verify();
+            }
+            vm.poll.request();
+        }
     }
 }
 
@@ -42,7 +72,12 @@ pub(crate) unsafe fn collect_if_due(vm: &mut Vm) {
         if vm.heap.is_due() {
             crate::host::sync_current(vm);
             let roots: *const Vm = vm;
+            let was_sweeping = vm.heap.is_sweeping();
+            let start = vm.gc_stats.now();
             (*std::ptr::addr_of_mut!(vm.heap)).step(&*roots);
+            vm.gc_stats.note(start, !was_sweeping && vm.heap.is_sweeping());
+        } else {
+            vm.heap.forget_request();
         }
         crate::host::run_finalizers(vm, 8);
     }

@@ -4,11 +4,18 @@
 //! without touching a string. Holds short strings weakly: the block sweep
 //! removes dead ones.
 //!
+//! A large table changes its size bit by bit: the entries of the `old` one move
+//! with later insertions and collector steps, so that nothing stops for it.
+//!
 //! Invariants:
-//! - I1: every pointer in the table is an allocated short string (possibly
-//!   dead, but not swept), with the entry's hash and length.
+//! - I1: every pointer in either table is an allocated short string (possibly
+//!   dead, but not swept), with the entry's hash and length; or [`REMOVED`],
+//!   in the old table only.
 //! - I2: at least a quarter of the entries is empty, so probing ends.
+//! - I3: old entries below `moved` are in the new table as well or removed
+//!   from both; the others are in the old table only.
 
+use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
 use std::ptr;
 
 use crate::object::StringObject;
@@ -26,11 +33,45 @@ const EMPTY: Entry = Entry {
     len: 0,
 };
 
+/// Takes the place of an entry removed from the old table: probing goes on, no
+/// lookup finds it, for no short string is that long.
+const REMOVED: Entry = Entry {
+    string: ptr::dangling_mut(),
+    hash: 0,
+    len: u32::MAX,
+};
+
+/// Tables up to this size are rehashed at once (some ten microseconds).
+const SMALL: usize = 4096;
+/// Old entries looked at by an insertion. A table that doubles (or quarters,
+/// see `shrink`) has moved long before the new one is full.
+const MOVED_BY_INSERT: usize = 16;
+
 /// The table of short strings.
 pub(crate) struct Interner {
     entries: Vec<Entry>,
     mask: usize,
     n_used: usize,
+    /// The table before the last change of size, while its entries move.
+    old: Vec<Entry>,
+    moved: usize,
+}
+
+/// Empty entries; large tables come from the system as zero pages, which are
+/// touched one by one.
+fn empty_table(n: usize) -> Vec<Entry> {
+    let Ok(layout) = Layout::array::<Entry>(n) else {
+        return vec![EMPTY; n];
+    };
+    // SAFETY: the layout is that of a vector of n entries and not of size 0;
+    // all zeros is `EMPTY`.
+    unsafe {
+        let entries = alloc_zeroed(layout).cast::<Entry>();
+        if entries.is_null() {
+            handle_alloc_error(layout);
+        }
+        Vec::from_raw_parts(entries, n, n)
+    }
 }
 
 impl Interner {
@@ -39,6 +80,8 @@ impl Interner {
             entries: vec![EMPTY; 512],
             mask: 511,
             n_used: 0,
+            old: Vec::new(),
+            moved: 0,
         }
     }
 
@@ -55,6 +98,9 @@ impl Interner {
             unsafe {
                 let e = self.entries.get_unchecked(i);
                 if e.string.is_null() {
+                    if !self.old.is_empty() {
+                        return self.find_old(hash, bytes);
+                    }
                     return ptr::null_mut();
                 }
                 if e.hash == hash && e.len as usize == bytes.len() {
@@ -68,8 +114,35 @@ impl Interner {
         }
     }
 
+    /// [`Interner::find`] in the old table.
+    #[cold]
+    #[inline(never)]
+    fn find_old(&self, hash: u32, bytes: &[u8]) -> *mut StringObject {
+        let mask = self.old.len() - 1;
+        let mut i = hash as usize & mask;
+        loop {
+            let e = self.old[i];
+            if e.string.is_null() {
+                return ptr::null_mut();
+            }
+            if e.hash == hash && e.len as usize == bytes.len() {
+                // SAFETY: I1: not REMOVED because of the length.
+                unsafe {
+                    let data = (&raw const (*e.string).data).cast::<u8>();
+                    if equal_bytes(data, bytes.as_ptr(), bytes.len()) {
+                        return e.string;
+                    }
+                }
+            }
+            i = (i + 1) & mask;
+        }
+    }
+
     /// Adds a string that is not in the table.
     pub(crate) fn insert(&mut self, hash: u32, len: usize, string: *mut StringObject) {
+        if !self.old.is_empty() {
+            self.move_some(MOVED_BY_INSERT);
+        }
         if (self.n_used + 1) * 4 > self.entries.len() * 3 {
             self.resize(self.entries.len() * 2);
         }
@@ -90,30 +163,49 @@ impl Interner {
     }
 
     fn resize(&mut self, n: usize) {
-        // Old order is nearly hash order: the new table is written in two streams.
-        let old = std::mem::replace(&mut self.entries, vec![EMPTY; n]);
+        self.move_some(usize::MAX);
+        self.old = std::mem::replace(&mut self.entries, empty_table(n));
         self.mask = n - 1;
-        for e in old {
-            if !e.string.is_null() {
-                self.place(e);
-            }
+        self.moved = 0;
+        if self.old.len() <= SMALL {
+            self.move_some(usize::MAX);
         }
     }
 
-    /// Gives memory back after most strings have died.
+    /// Moves what is in the next `most` entries of the old table, if there is
+    /// one.
+    pub(crate) fn move_some(&mut self, most: usize) {
+        let end = self.moved.saturating_add(most).min(self.old.len());
+        // Old order is nearly hash order: the new table is written in two streams.
+        for i in self.moved..end {
+            let e = self.old[i];
+            if !e.string.is_null() && e.len != REMOVED.len {
+                self.place(e);
+            }
+        }
+        self.moved = end;
+        if end == self.old.len() {
+            self.old = Vec::new();
+            self.moved = 0;
+        }
+    }
+
+    /// Gives memory back after most strings have died, a part at a time.
     pub(crate) fn shrink(&mut self) {
-        let n = (self.n_used * 2).next_power_of_two().max(512);
-        if n * 8 <= self.entries.len() {
-            self.resize(n * 2);
+        let n = self.entries.len();
+        if self.old.is_empty() && n > 1024 && self.n_used * 16 <= n {
+            self.resize(n / 4);
         }
     }
 
     /// Removes a string; nothing happens if it is not in the table.
     pub(crate) fn remove(&mut self, hash: u32, string: *mut StringObject) {
+        let in_old = !self.old.is_empty() && self.remove_old(hash, string);
         let mut i = hash as usize & self.mask;
         loop {
             let e = self.entries[i].string;
             if e.is_null() {
+                self.n_used -= usize::from(in_old);
                 return;
             }
             if e == string {
@@ -137,6 +229,21 @@ impl Interner {
             }
         }
         self.entries[hole] = EMPTY;
+    }
+
+    /// True if the string was in the old table.
+    #[cold]
+    fn remove_old(&mut self, hash: u32, string: *mut StringObject) -> bool {
+        let mask = self.old.len() - 1;
+        let mut i = hash as usize & mask;
+        while !self.old[i].string.is_null() {
+            if ptr::eq(self.old[i].string, string) {
+                self.old[i] = REMOVED;
+                return true;
+            }
+            i = (i + 1) & mask;
+        }
+        false
     }
 }
 

@@ -126,3 +126,47 @@ fn the_intern_table_survives_removals() {
         });
     }
 }
+
+#[test]
+fn the_intern_table_is_complete_while_its_size_changes() {
+    let mut heap = heap();
+    let mut table = intern::Interner::new();
+    let mut strings = Vec::new();
+    let check = |table: &intern::Interner, strings: &[(Vec<u8>, u32, *mut StringObject)], from: usize| {
+        for (i, (bytes, h, s)) in strings.iter().enumerate() {
+            let found = table.find(*h, bytes);
+            assert!(if i < from { found.is_null() } else { found == *s }, "{i} of {}", strings.len());
+        }
+        assert_eq!(table.len(), strings.len() - from);
+    };
+    // Past the size from which on entries move one by one; old ones die
+    // meanwhile, moved or not.
+    let mut dead = 0;
+    for i in 0..20_000u32 {
+        let bytes = i.to_string().into_bytes();
+        let h = hash(&bytes, 1);
+        let s = heap.new_short(&bytes, h);
+        table.insert(h, bytes.len(), s);
+        strings.push((bytes, h, s));
+        if i % 3 == 0 {
+            let (_, h, s) = &strings[dead];
+            table.remove(*h, *s);
+            dead += 1;
+        }
+        if i % 1531 == 0 || i == 6200 {
+            check(&table, &strings, dead);
+        }
+    }
+    // And back, in steps of the collector.
+    while dead < strings.len() - 10 {
+        let (_, h, s) = &strings[dead];
+        table.remove(*h, *s);
+        dead += 1;
+        if dead % 500 == 0 {
+            table.shrink();
+            table.move_some(100);
+            check(&table, &strings, dead);
+        }
+    }
+    check(&table, &strings, dead);
+}

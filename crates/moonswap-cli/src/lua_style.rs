@@ -1,0 +1,245 @@
+//! The command line of `lua`: same options, order, messages and exit codes.
+
+use std::ffi::OsString;
+use std::io::{IsTerminal, stdin};
+use std::path::Path;
+
+use moonswap::{Error, Function, Lua, Result, Value};
+
+use crate::output::{complain, report, say};
+use crate::{LUA_ERROR, prompt, script};
+
+/// What `-v` and the prompt show.
+pub(crate) const VERSION: &str = concat!(
+    "Lua 5.4 (moonswap ",
+    env!("CARGO_PKG_VERSION"),
+    ")  after the reference by Lua.org, PUC-Rio\n"
+);
+
+const OPTIONS: &str = "Available options are:
+  -e stat   execute string 'stat'
+  -i        enter interactive mode after executing 'script'
+  -l mod    require library 'mod' into global 'mod'
+  -l g=mod  require library 'mod' into global 'g'
+  -v        show version information
+  -E        ignore environment variables
+  -W        turn warnings on
+  --        stop handling options
+  -         stop handling options and execute stdin";
+
+#[derive(Default)]
+struct Options {
+    interactive: bool,
+    version: bool,
+    execute: bool,
+    no_environment: bool,
+    /// Index of the script among the arguments.
+    script: Option<usize>,
+}
+
+/// The options, or the index of the one that is wrong.
+fn collect(arguments: &[Vec<u8>]) -> std::result::Result<Options, usize> {
+    let mut options = Options::default();
+    let mut i = 1;
+    while let Some(argument) = arguments.get(i) {
+        let (Some(b'-'), letter) = (argument.first(), argument.get(1)) else {
+            options.script = Some(i);
+            return Ok(options);
+        };
+        let alone = argument.len() == 2;
+        match letter {
+            None => {
+                options.script = Some(i);
+                return Ok(options);
+            }
+            Some(b'-') if alone => {
+                // Nothing behind it means standard input.
+                options.script = (i + 1 < arguments.len()).then_some(i + 1);
+                return Ok(options);
+            }
+            Some(b'E') if alone => options.no_environment = true,
+            Some(b'W') if alone => {}
+            Some(b'v') if alone => options.version = true,
+            Some(b'i') if alone => {
+                options.interactive = true;
+                options.version = true;
+            }
+            Some(letter @ (b'e' | b'l')) => {
+                options.execute |= *letter == b'e';
+                if alone {
+                    i += 1;
+                    if arguments
+                        .get(i)
+                        .is_none_or(|value| value.first() == Some(&b'-'))
+                    {
+                        return Err(i - 1);
+                    }
+                }
+            }
+            _ => return Err(i),
+        }
+        i += 1;
+    }
+    Ok(options)
+}
+
+/// Runs the command line; returns the exit code.
+pub(crate) fn main(arguments: &[OsString]) -> u8 {
+    let program = match arguments.first() {
+        Some(name) if !name.is_empty() => name.to_string_lossy().into_owned(),
+        _ => "moonswap".to_owned(),
+    };
+    let texts: Vec<Vec<u8>> = arguments
+        .iter()
+        .map(|argument| script::bytes(argument))
+        .collect();
+    let options = match collect(&texts) {
+        Ok(options) => options,
+        Err(at) => {
+            usage(&program, &texts[at]);
+            return LUA_ERROR;
+        }
+    };
+    if options.version {
+        say(VERSION);
+    }
+    let lua = Lua::new();
+    let outcome = run(&lua, &program, arguments, &texts, &options);
+    let code = match outcome {
+        Ok(()) => 0,
+        Err(error) => {
+            lua.flush();
+            report(Some(&program), &error);
+            LUA_ERROR
+        }
+    };
+    lua.close();
+    code
+}
+
+fn usage(program: &str, option: &[u8]) {
+    let shown = String::from_utf8_lossy(option);
+    if matches!(option.get(1), Some(b'e' | b'l')) {
+        complain(format!("{program}: '{shown}' needs argument"));
+    } else {
+        complain(format!("{program}: unrecognized option '{shown}'"));
+    }
+    complain(format!("usage: {program} [options] [script [args]]"));
+    complain(OPTIONS);
+}
+
+fn run(
+    lua: &Lua,
+    program: &str,
+    arguments: &[OsString],
+    texts: &[Vec<u8>],
+    options: &Options,
+) -> Result<()> {
+    script::set_arg(lua, arguments, options.script.unwrap_or(0))?;
+    if options.no_environment {
+        ignore_environment(lua)?;
+    } else {
+        run_init(lua)?;
+    }
+    run_options(lua, texts, options.script.unwrap_or(texts.len()))?;
+    if let Some(at) = options.script {
+        // `--` makes a file of what follows, even of `-`.
+        let is_stdin = texts[at] == b"-" && texts[at - 1] != b"--";
+        let path = (!is_stdin).then(|| Path::new(&arguments[at]));
+        let main = script::load_file(lua, path)?;
+        main.call::<()>(script::arguments(lua)?)?;
+    }
+    if options.interactive {
+        prompt::run(lua, Some(program));
+    } else if options.script.is_none() && !options.execute && !options.version {
+        if stdin().is_terminal() {
+            say(VERSION);
+            prompt::run(lua, Some(program));
+        } else {
+            script::load_file(lua, None)?.call::<()>(())?;
+        }
+    }
+    Ok(())
+}
+
+/// `-E`: module paths are what they are without environment variables.
+fn ignore_environment(lua: &Lua) -> Result<()> {
+    let path = "/usr/local/share/lua/5.4/?.lua;/usr/local/share/lua/5.4/?/init.lua;\
+                /usr/local/lib/lua/5.4/?.lua;/usr/local/lib/lua/5.4/?/init.lua;./?.lua;./?/init.lua";
+    let given = |name: &str| std::env::var_os(name).is_some();
+    if given("LUA_PATH_5_4") || given("LUA_PATH") {
+        lua.globals()
+            .get::<moonswap::Table>("package")?
+            .set("path", path)?;
+    }
+    if given("LUA_CPATH_5_4") || given("LUA_CPATH") {
+        let cpath = "/usr/local/lib/lua/5.4/?.so;/usr/local/lib/lua/5.4/loadall.so;./?.so";
+        lua.globals()
+            .get::<moonswap::Table>("package")?
+            .set("cpath", cpath)?;
+    }
+    Ok(())
+}
+
+/// `LUA_INIT`
+fn run_init(lua: &Lua) -> Result<()> {
+    for name in ["LUA_INIT_5_4", "LUA_INIT"] {
+        if let Some(text) = std::env::var_os(name) {
+            let text = script::bytes(&text);
+            return match text.strip_prefix(b"@") {
+                Some(path) => {
+                    let path = String::from_utf8_lossy(path).into_owned();
+                    script::load_file(lua, Some(Path::new(&path)))?.call(())
+                }
+                None => lua
+                    .load(text)
+                    .set_name(format!("={name}"))
+                    .transient()
+                    .exec(),
+            };
+        }
+    }
+    Ok(())
+}
+
+/// `-e`, `-l`, `-W` in the order they stand in.
+fn run_options(lua: &Lua, texts: &[Vec<u8>], end: usize) -> Result<()> {
+    let mut i = 1;
+    while i < end {
+        match texts[i].get(1) {
+            Some(letter @ (b'e' | b'l')) => {
+                let mut value = &texts[i][2..];
+                if value.is_empty() {
+                    i += 1;
+                    value = texts.get(i).map_or(b"", |text| &text[..]);
+                }
+                if *letter == b'e' {
+                    lua.load(value)
+                        .set_name("=(command line)")
+                        .transient()
+                        .exec()?;
+                } else {
+                    require(lua, value)?;
+                }
+            }
+            Some(b'W') => lua.set_warnings(true),
+            _ => {}
+        }
+        i += 1;
+    }
+    Ok(())
+}
+
+/// `-l mod`, `-l global=mod`; a version suffix `-v2` is no part of the global.
+fn require(lua: &Lua, text: &[u8]) -> Result<()> {
+    let (global, module) = match text.iter().position(|&b| b == b'=') {
+        Some(at) => (&text[..at], &text[at + 1..]),
+        None => (text.split(|&b| b == b'-').next().unwrap_or(text), text),
+    };
+    let require: Function = match lua.globals().get("require")? {
+        Value::Function(require) => require,
+        _ => return Err(Error::runtime("'require' is not a function")),
+    };
+    let value: Value = require.call(lua.create_string(module)?)?;
+    lua.globals().set(lua.create_string(global)?, value)
+}

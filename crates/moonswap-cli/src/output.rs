@@ -1,0 +1,80 @@
+//! Messages to people: standard error, colours only on terminals.
+
+use std::io::{IsTerminal, Write, stderr, stdout};
+use std::path::Path;
+
+use moonswap::{Error, RenderStyle};
+
+/// Colours if standard error is a terminal and NO_COLOR is not set.
+pub(crate) fn style() -> RenderStyle {
+    let wanted =
+        stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    if wanted {
+        RenderStyle::Coloured
+    } else {
+        RenderStyle::Plain
+    }
+}
+
+/// Writes a line to standard error. A closed stream is not an error worth
+/// dying for.
+pub(crate) fn complain(text: impl AsRef<[u8]>) {
+    let mut line = text.as_ref().to_vec();
+    line.push(b'\n');
+    let mut stream = stderr().lock();
+    let _ = stream.write_all(&line).and_then(|()| stream.flush());
+}
+
+/// Writes to standard output.
+pub(crate) fn say(text: impl AsRef<[u8]>) {
+    let mut stream = stdout().lock();
+    let _ = stream
+        .write_all(text.as_ref())
+        .and_then(|()| stream.flush());
+}
+
+/// An error as `lua` prints it: message, traceback.
+pub(crate) fn report(program: Option<&str>, error: &Error) {
+    let mut text = Vec::new();
+    if let Some(program) = program {
+        text.extend_from_slice(program.as_bytes());
+        text.extend_from_slice(b": ");
+    }
+    text.extend_from_slice(error.message_bytes());
+    if let Some(traceback) = error.traceback() {
+        text.push(b'\n');
+        text.extend_from_slice(traceback.text.as_bytes());
+    }
+    complain(text);
+}
+
+/// Reads a file; the message is the reference's.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, String> {
+    let failed = |what: &str, error: &std::io::Error| {
+        let mut reason = error.to_string();
+        if let Some(at) = reason.find(" (os error") {
+            reason.truncate(at);
+        }
+        format!("cannot {what} {}: {reason}", path.display())
+    };
+    let mut file = std::fs::File::open(path).map_err(|error| failed("open", &error))?;
+    let mut bytes = Vec::new();
+    std::io::Read::read_to_end(&mut file, &mut bytes).map_err(|error| failed("read", &error))?;
+    Ok(bytes)
+}
+
+/// Text as a JSON string.
+pub(crate) fn json_string(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            c if c.is_control() => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}

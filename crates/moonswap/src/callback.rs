@@ -1,0 +1,280 @@
+//! Crossing the border: protected calls into Lua with a traceback, and Rust
+//! closures as Lua functions.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use moonswap_vm::{Context, NativeKind, Outcome, Raised, View};
+
+use crate::value::Handle;
+use crate::{
+    Error, ErrorKind, FromLuaMulti, IntoLuaMulti, Lua, MultiValue, Result, TraceFrame, Traceback,
+    Value,
+};
+
+/// Activations that a structured traceback keeps.
+const MAX_TRACE: i64 = 64;
+/// Name of the metatable of Rust errors inside Lua.
+const ERROR_METATABLE: &str = "moonswap.Error";
+
+/// What the message handler found, until the call that raised returns.
+#[derive(Debug, Default)]
+struct LastTrace(Option<Traceback>);
+
+/// Calls `function` protected. An error carries the traceback of its place.
+pub(crate) fn call(lua: &Lua, function: &Handle, arguments: &MultiValue) -> Result<MultiValue> {
+    lua.with(|cx| {
+        let base = cx.height();
+        if let Err(raised) = cx.ensure_stack(arguments.len() + 8, "too many arguments") {
+            return Err(caught(cx, raised));
+        }
+        // `xpcall` is run by the interpreter itself: the handler sees the
+        // stack as it was at the error.
+        cx.push_native_with("xpcall", NativeKind::Xpcall, unreachable_native, 0);
+        function.push(lua, cx)?;
+        cx.push_native("traceback", message_handler);
+        for value in arguments.iter() {
+            value.push(lua, cx)?;
+        }
+        match cx.call(arguments.len() + 2, None) {
+            Ok(_) if cx.at(base).truthy() => Ok(take_values(lua, cx, base + 1)),
+            Ok(_) => {
+                let traceback = cx.host_state::<LastTrace>().borrow_mut().0.take();
+                if cx.height() < base + 2 {
+                    cx.push_nil();
+                }
+                cx.set_height(base + 2);
+                Err(take_error(cx, traceback))
+            }
+            Err(raised) => Err(caught(cx, raised)),
+        }
+    })
+}
+
+/// The stack values from index `from` on; they stay on the stack.
+pub(crate) fn take_values(lua: &Lua, cx: &Context<'_>, from: usize) -> MultiValue {
+    let end = cx.height();
+    (from..end)
+        .map(|at| {
+            cx.push_at(at);
+            Value::pop(lua, cx)
+        })
+        .collect()
+}
+
+/// The error that a direct operation raised.
+pub(crate) fn caught(cx: &mut Context<'_>, raised: Raised) -> Error {
+    cx.push_error(raised);
+    take_error(cx, None)
+}
+
+/// Pops an error value.
+pub(crate) fn take_error(cx: &mut Context<'_>, traceback: Option<Traceback>) -> Error {
+    let at = cx.height() - 1;
+    let error = match cx.at(at) {
+        View::String(text) => {
+            let message = text.as_bytes().to_vec();
+            let kind = match &message[..] {
+                b"not enough memory" => ErrorKind::Memory,
+                text if text.ends_with(b"interrupted!") || text.ends_with(b"deadline exceeded") => {
+                    ErrorKind::Interrupted
+                }
+                _ => ErrorKind::Runtime,
+            };
+            Error::new(kind, message).with_traceback(traceback)
+        }
+        View::UserData(data) if data.downcast::<Error>().is_some() => {
+            match data.downcast::<Error>() {
+                Some(error) => error.clone().with_traceback(traceback),
+                None => Error::runtime("error"),
+            }
+        }
+        View::Integer(_) | View::Float(_) => match cx.push_tostring(at) {
+            Ok(()) => top_text(cx, ErrorKind::Runtime).with_traceback(traceback),
+            Err(raised) => {
+                cx.push_error(raised);
+                Error::runtime("(error object is a number value)")
+            }
+        },
+        other => {
+            let kind = other.type_name();
+            let plain = || Error::runtime(format_args!("(error object is a {kind} value)"));
+            if cx.metafield(at, "__tostring").is_nil() {
+                plain().with_traceback(traceback)
+            } else {
+                cx.push(cx.metafield(at, "__tostring"));
+                cx.push_at(at);
+                // An object that knows its own text speaks for itself: no
+                // traceback, as in the stand-alone interpreter.
+                match cx.pcall(1, Some(1)) {
+                    Ok(Ok(_)) if matches!(cx.at(cx.height() - 1), View::String(_)) => {
+                        top_text(cx, ErrorKind::Runtime)
+                    }
+                    _ => plain().with_traceback(traceback),
+                }
+            }
+        }
+    };
+    cx.set_height(at);
+    error
+}
+
+fn top_text(cx: &Context<'_>, kind: ErrorKind) -> Error {
+    match cx.at(cx.height() - 1) {
+        View::String(text) => Error::new(kind, text.as_bytes().to_vec()),
+        _ => Error::new(kind, Vec::new()),
+    }
+}
+
+/// Never called: the interpreter runs natives of this kind itself.
+fn unreachable_native(cx: &mut Context<'_>) -> Outcome<usize> {
+    Err(cx.error_plain("not callable"))
+}
+
+/// Keeps the traceback and hands the error value on unchanged.
+fn message_handler(cx: &mut Context<'_>) -> Outcome<usize> {
+    let known = match cx.at(0) {
+        View::UserData(data) => data
+            .downcast::<Error>()
+            .is_some_and(|e| e.traceback().is_some()),
+        _ => false,
+    };
+    if !known {
+        let traceback = capture(cx);
+        cx.host_state::<LastTrace>().borrow_mut().0 = Some(traceback);
+    }
+    cx.push_at(0);
+    Ok(1)
+}
+
+fn capture(cx: &Context<'_>) -> Traceback {
+    let mut text = cx.traceback(None, None, 1);
+    // The protected call that this module puts around every call from Rust is
+    // a line of its own; people know of the host's line only.
+    const HOST: &[u8] = b"\n\t[C]: in ?";
+    if text.ends_with(&[HOST, HOST].concat()) {
+        text.truncate(text.len() - HOST.len());
+    }
+    let mut frames = Vec::new();
+    for level in 1..=MAX_TRACE {
+        let base = cx.height();
+        if !matches!(cx.push_info_level(None, level, b"Slnf"), Ok(true)) {
+            cx.set_height(base);
+            break;
+        }
+        let field = |name: &str| match cx.raw_get_field(base, name) {
+            View::String(text) => Some(String::from_utf8_lossy(text.as_bytes()).into_owned()),
+            _ => None,
+        };
+        let line = match cx.raw_get_field(base, "currentline") {
+            View::Integer(line) => u32::try_from(line).ok(),
+            _ => None,
+        };
+        let (function, source) = (field("name"), field("short_src").unwrap_or_default());
+        cx.push(cx.raw_get_field(base, "func"));
+        let version = cx
+            .hot_version(cx.height() - 1)
+            .filter(|&version| version > 1);
+        cx.set_height(base);
+        frames.push(TraceFrame {
+            function,
+            source,
+            line,
+            version,
+        });
+    }
+    Traceback {
+        text: String::from_utf8_lossy(&text).into_owned(),
+        frames,
+    }
+}
+
+/// Pushes a Rust error as a Lua object with a text.
+pub(crate) fn push_error_object(cx: &Context<'_>, error: &Error) {
+    let at = cx.height();
+    cx.push_userdata(Box::new(error.clone()));
+    if cx.new_metatable(ERROR_METATABLE) {
+        cx.push_native("tostring", |cx| match cx.at(0) {
+            View::UserData(data) => {
+                let text = data
+                    .downcast::<Error>()
+                    .map(|error| error.message_bytes().to_vec());
+                cx.ret_bytes(&text.unwrap_or_default())
+            }
+            _ => Err(cx.arg_error(0, "error object expected")),
+        });
+        let filled = cx.raw_set_field(at + 1, "__tostring");
+        cx.push_bytes(b"error");
+        let named = cx.raw_set_field(at + 1, "__name");
+        // A string key in a table without limits cannot fail.
+        debug_assert!(filled.is_ok() && named.is_ok());
+    }
+    cx.set_metatable(at);
+}
+
+/// Raises a Rust error in Lua.
+pub(crate) fn raise(cx: &Context<'_>, error: &Error) -> Raised {
+    match error.kind() {
+        // A message that came out of Lua has its position already.
+        ErrorKind::Runtime | ErrorKind::Syntax | ErrorKind::Memory | ErrorKind::Interrupted
+            if error.traceback().is_some() || error.compile_error().is_some() =>
+        {
+            cx.raise_bytes(error.message_bytes())
+        }
+        ErrorKind::Runtime | ErrorKind::Conversion { .. } => cx.error(error.to_string()),
+        _ => {
+            push_error_object(cx, error);
+            cx.raise_top()
+        }
+    }
+}
+
+/// Pushes a Rust closure as a Lua function.
+pub(crate) fn push_closure<A, R, F>(cx: &Context<'_>, function: F)
+where
+    A: FromLuaMulti,
+    R: IntoLuaMulti,
+    F: Fn(&Lua, A) -> Result<R> + 'static,
+{
+    cx.push_boxed(
+        "?",
+        Box::new(move |cx| {
+            let Some(lua) = Lua::of(cx) else {
+                return Err(cx.error_plain("the VM is being closed"));
+            };
+            let arguments = take_values(&lua, cx, 0);
+            let arguments = match A::from_lua_multi(arguments, &lua) {
+                Ok(arguments) => arguments,
+                Err(error) => {
+                    return Err(match error.kind() {
+                        ErrorKind::Conversion {
+                            position: Some(at), ..
+                        } => cx.arg_error(*at, error.message_bytes()),
+                        _ => raise(cx, &error),
+                    });
+                }
+            };
+            // A panic must not unwind through the interpreter: the server
+            // lives on and the script sees an error.
+            let run = || function(&lua, arguments).and_then(|results| results.into_lua_multi(&lua));
+            let results = match catch_unwind(AssertUnwindSafe(run)) {
+                Ok(Ok(results)) => results,
+                Ok(Err(error)) => return Err(raise(cx, &error)),
+                Err(payload) => {
+                    let text = payload
+                        .downcast_ref::<&str>()
+                        .map(|text| (*text).to_owned())
+                        .or_else(|| payload.downcast_ref::<String>().cloned())
+                        .unwrap_or_else(|| "unknown reason".to_owned());
+                    return Err(cx.error(format!("panic in a Rust function: {text}")));
+                }
+            };
+            cx.ensure_stack(results.len(), "too many results")?;
+            for value in results.iter() {
+                if let Err(error) = value.push(&lua, cx) {
+                    return Err(raise(cx, &error));
+                }
+            }
+            Ok(results.len())
+        }),
+    );
+}

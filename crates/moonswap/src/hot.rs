@@ -1,0 +1,119 @@
+//! `Hot`: swapping functions of a running VM.
+
+use moonswap_hotpatch::{Patch, Plan, Policy, Report};
+pub use moonswap_vm::Interrupter;
+pub use moonswap_vm::hotpatch::{HistoryEntry, HotError, StaleFrame, VersionInfo};
+pub use moonswap_vm::hotpatch::{Patcher, Ticket};
+
+use crate::{Error, ErrorKind, Lua, Result};
+
+/// Hot patching of one VM; see [`Lua::hot`].
+///
+/// A patch changes code only: main chunks are not run again, captured variables
+/// and tables keep their values. It is applied whole or not at all.
+#[derive(Clone, Debug)]
+pub struct Hot(Lua);
+
+impl Hot {
+    pub(crate) fn new(lua: &Lua) -> Self {
+        Self(lua.clone())
+    }
+
+    /// What applying a patch would do, literal by literal.
+    pub fn plan(&self, patch: &Patch) -> Result<Plan> {
+        self.plan_with(patch, &Policy::default())
+    }
+
+    /// [`Hot::plan`] under a policy.
+    pub fn plan_with(&self, patch: &Patch, policy: &Policy) -> Result<Plan> {
+        Ok(self.0.with(|cx| cx.hot_plan(patch, policy))?)
+    }
+
+    /// Applies a patch.
+    pub fn apply(&self, patch: &Patch) -> Result<Report> {
+        self.apply_with(patch, &Policy::default())
+    }
+
+    /// [`Hot::apply`] under a policy.
+    pub fn apply_with(&self, patch: &Patch, policy: &Policy) -> Result<Report> {
+        Ok(self.0.with(|cx| cx.hot_apply(patch, policy))?)
+    }
+
+    /// Compiles the new source of the chunk called `name` and applies it.
+    pub fn apply_source(&self, name: &str, source: impl AsRef<[u8]>) -> Result<Report> {
+        self.apply_source_with(name, source, &Policy::default())
+    }
+
+    /// [`Hot::apply_source`] under a policy.
+    pub fn apply_source_with(
+        &self,
+        name: &str,
+        source: impl AsRef<[u8]>,
+        policy: &Policy,
+    ) -> Result<Report> {
+        let source = source.as_ref();
+        let patch = Patch::compile(name, source).map_err(|error| Error::compile(error, source))?;
+        self.apply_with(&patch, policy)
+    }
+
+    /// Restores what was before patch `id`; a new generation.
+    pub fn rollback(&self, id: u64) -> Result<Report> {
+        Ok(self.0.with(|cx| cx.hot_rollback(Some(id)))?)
+    }
+
+    /// Restores what was before the latest patch.
+    pub fn rollback_last(&self) -> Result<Report> {
+        Ok(self.0.with(|cx| cx.hot_rollback(None))?)
+    }
+
+    /// The patches that can be rolled back, oldest first.
+    pub fn history(&self) -> Vec<HistoryEntry> {
+        self.0.with(|cx| cx.hot_history())
+    }
+
+    /// Version of each function of each loaded chunk.
+    pub fn versions(&self) -> Vec<VersionInfo> {
+        self.0.with(|cx| cx.hot_versions(None))
+    }
+
+    /// [`Hot::versions`] of one chunk.
+    pub fn versions_of(&self, chunk: &str) -> Vec<VersionInfo> {
+        self.0.with(|cx| cx.hot_versions(Some(chunk)))
+    }
+
+    /// Activations and suspended coroutines that still run an older version.
+    pub fn frames(&self) -> Vec<StaleFrame> {
+        self.0.with(|cx| cx.hot_frames(None))
+    }
+
+    /// Names of all loaded chunks.
+    pub fn chunks(&self) -> Vec<String> {
+        self.0.with(|cx| cx.hot_chunks())
+    }
+
+    /// 1, and one more with each commit.
+    pub fn generation(&self) -> u64 {
+        self.0.with(|cx| cx.hot_generation())
+    }
+
+    /// Submits patches from other threads.
+    pub fn patcher(&self) -> Patcher {
+        self.0.machine().patcher()
+    }
+}
+
+impl From<HotError> for Error {
+    fn from(error: HotError) -> Self {
+        match error {
+            HotError::Compile(error) => error.into(),
+            HotError::Refused(refused) => {
+                let message = refused.to_string().into_bytes();
+                Error::new(ErrorKind::Refused(refused), message)
+            }
+            other => {
+                let message = other.to_string().into_bytes();
+                Error::new(ErrorKind::Hot, message)
+            }
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! The Lua module `moonswap`: hot patching from inside a script.
+//!
+//! `local hot = require "moonswap"`. What can fail returns `nil, message`;
+//! only wrong argument types raise.
+
+mod options;
+mod report;
+mod resolve;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use moonswap_hotpatch::{Patch, Policy};
+use moonswap_vm::hotpatch::HotError;
+use moonswap_vm::{Context, NativeFn, Outcome, View};
+
+use crate::error::Error;
+
+/// Longest time in which `sleep` does not look for patches.
+const SLEEP_SLICE: Duration = Duration::from_millis(2);
+
+const FUNCTIONS: &[(&str, NativeFn)] = &[
+    ("swap", swap),
+    ("swapfile", swapfile),
+    ("swapstring", swapstring),
+    ("rollback", rollback),
+    ("version", version),
+    ("versions", versions),
+    ("frames", frames),
+    ("history", history),
+    ("stats", stats),
+    ("sleep", sleep),
+];
+
+/// Makes the module known to `require`.
+pub(crate) fn open(cx: &mut Context<'_>) -> Outcome<()> {
+    let base = cx.height();
+    cx.push_registry();
+    cx.push(cx.raw_get_field(base, moonswap_stdlib::PRELOAD));
+    if matches!(cx.at(base + 1), View::Table(_)) {
+        cx.push_native("moonswap", loader);
+        cx.raw_set_field(base + 1, "moonswap")?;
+    }
+    cx.set_height(base);
+    Ok(())
+}
+
+fn loader(cx: &mut Context<'_>) -> Outcome<usize> {
+    let table = cx.height();
+    cx.push_table(0, FUNCTIONS.len() + 1);
+    for &(name, function) in FUNCTIONS {
+        cx.push_native(name, function);
+        cx.raw_set_field(table, name)?;
+    }
+    cx.push_bytes(concat!("moonswap ", env!("CARGO_PKG_VERSION")).as_bytes());
+    cx.raw_set_field(table, "_VERSION")?;
+    Ok(1)
+}
+
+/// `nil, message`
+fn failure(cx: &Context<'_>, message: impl AsRef<[u8]>) -> Outcome<usize> {
+    cx.push_nil();
+    cx.push_bytes(message.as_ref());
+    Ok(2)
+}
+
+fn hot_failure(cx: &Context<'_>, error: HotError) -> Outcome<usize> {
+    failure(cx, Error::from(error).message_bytes())
+}
+
+/// Compiles and applies, or plans if `dry`.
+fn patch(cx: &mut Context<'_>, chunk: &str, source: &[u8], policy: &Policy) -> Outcome<usize> {
+    let patch = match Patch::compile(chunk, source) {
+        Ok(patch) => patch,
+        Err(error) => return failure(cx, &error.raw),
+    };
+    if policy.dry {
+        return match cx.hot_plan(&patch, policy) {
+            Ok(plan) if plan.refusals.is_empty() => report::push_plan(cx, &plan),
+            Ok(plan) => {
+                let lines: Vec<String> = plan.refusals.iter().map(ToString::to_string).collect();
+                failure(cx, lines.join("\n"))
+            }
+            Err(error) => hot_failure(cx, error),
+        };
+    }
+    match cx.hot_apply(&patch, policy) {
+        Ok(done) => report::push(cx, &done),
+        Err(error) => hot_failure(cx, error),
+    }
+}
+
+/// The text of a file, as `loadfile` takes it.
+fn read_file(path: &str) -> Result<Vec<u8>, String> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(moonswap_compiler::skip_shebang(&bytes).to_vec()),
+        Err(error) => Err(format!("cannot read {path}: {error}")),
+    }
+}
+
+fn text(cx: &Context<'_>, i: usize) -> Outcome<String> {
+    Ok(String::from_utf8_lossy(cx.check_str(i)?.as_bytes()).into_owned())
+}
+
+/// `swap(modname [, opts])`
+fn swap(cx: &mut Context<'_>) -> Outcome<usize> {
+    let module = text(cx, 0)?;
+    let policy = options::read(cx, 1)?;
+    match resolve::module_file(cx, &module)? {
+        Ok(path) => swap_path(cx, &path, &policy),
+        Err(message) => failure(cx, message),
+    }
+}
+
+/// `swapfile(path [, opts])`
+fn swapfile(cx: &mut Context<'_>) -> Outcome<usize> {
+    let path = text(cx, 0)?;
+    let policy = options::read(cx, 1)?;
+    swap_path(cx, &path, &policy)
+}
+
+fn swap_path(cx: &mut Context<'_>, path: &str, policy: &Policy) -> Outcome<usize> {
+    let source = match read_file(path) {
+        Ok(source) => source,
+        Err(message) => return failure(cx, message),
+    };
+    let chunk = resolve::chunk_of_file(&cx.hot_chunks(), path);
+    patch(cx, &chunk, &source, policy)
+}
+
+/// `swapstring(chunkname, text [, opts])`
+fn swapstring(cx: &mut Context<'_>) -> Outcome<usize> {
+    let name = text(cx, 0)?;
+    let source = cx.check_str(1)?.as_bytes().to_vec();
+    let policy = options::read(cx, 2)?;
+    let chunk = resolve::chunk_named(&cx.hot_chunks(), &name).unwrap_or(name);
+    patch(cx, &chunk, &source, &policy)
+}
+
+/// `rollback([id])`
+fn rollback(cx: &mut Context<'_>) -> Outcome<usize> {
+    let id = match cx.at(0) {
+        View::Nil => None,
+        // A report stands for its patch.
+        View::Table(_) => match cx.raw_get_field(0, "id").to_integer() {
+            Some(id) => Some(id),
+            None => return Err(cx.arg_error(0, "report or number expected")),
+        },
+        _ => Some(cx.check_int(0)?),
+    };
+    let id = match id.map(u64::try_from) {
+        None => None,
+        Some(Ok(id)) => Some(id),
+        Some(Err(_)) => return failure(cx, "no such patch"),
+    };
+    match cx.hot_rollback(id) {
+        Ok(done) => report::push(cx, &done),
+        Err(error) => hot_failure(cx, error),
+    }
+}
+
+/// `version(f)`
+fn version(cx: &mut Context<'_>) -> Outcome<usize> {
+    cx.check_function(0)?;
+    match cx.hot_version(0) {
+        Some(version) => cx.ret_int(i64::from(version)),
+        None => failure(cx, "native functions have no version"),
+    }
+}
+
+/// The chunk that an optional module or chunk name means: `None` for all.
+fn chosen_chunk(cx: &mut Context<'_>) -> Outcome<Result<Option<String>, String>> {
+    if cx.at(0).is_nil() {
+        return Ok(Ok(None));
+    }
+    let name = text(cx, 0)?;
+    let chunks = cx.hot_chunks();
+    if let Some(chunk) = resolve::chunk_named(&chunks, &name) {
+        return Ok(Ok(Some(chunk)));
+    }
+    Ok(match resolve::module_file(cx, &name)? {
+        Ok(path) => {
+            let chunk = resolve::chunk_of_file(&chunks, &path);
+            if chunks.contains(&chunk) {
+                Ok(Some(chunk))
+            } else {
+                Err(format!("'{name}' is not loaded"))
+            }
+        }
+        Err(_) => Err(format!("'{name}' is not loaded")),
+    })
+}
+
+/// `versions([modname])`
+fn versions(cx: &mut Context<'_>) -> Outcome<usize> {
+    let chunk = match chosen_chunk(cx)? {
+        Ok(chunk) => chunk,
+        Err(message) => return failure(cx, message),
+    };
+    let list = cx.height();
+    cx.push_table(0, 0);
+    for (k, info) in (1..).zip(cx.hot_versions(chunk.as_deref())) {
+        let entry = cx.height();
+        cx.push_table(0, 3);
+        report::set_text(cx, entry, "id", &info.id.to_string())?;
+        report::set_int(cx, entry, "version", u64::from(info.version))?;
+        report::set_int(cx, entry, "frames", info.frames as u64)?;
+        cx.raw_set_int(list, k)?;
+    }
+    Ok(1)
+}
+
+/// `frames([modname])`: stale ones only
+fn frames(cx: &mut Context<'_>) -> Outcome<usize> {
+    let chunk = match chosen_chunk(cx)? {
+        Ok(chunk) => chunk,
+        Err(message) => return failure(cx, message),
+    };
+    let list = cx.height();
+    cx.push_table(0, 0);
+    for (k, frame) in (1..).zip(cx.hot_frames(chunk.as_deref())) {
+        let entry = cx.height();
+        cx.push_table(0, 5);
+        report::set_text(cx, entry, "id", &frame.id.to_string())?;
+        report::set_int(cx, entry, "version", u64::from(frame.version))?;
+        if let Some(line) = frame.line {
+            report::set_int(cx, entry, "line", u64::from(line))?;
+        }
+        report::set_text(cx, entry, "thread", &frame.thread.to_string())?;
+        report::set_text(cx, entry, "stack", &frame.stack.to_string())?;
+        cx.raw_set_int(list, k)?;
+    }
+    Ok(1)
+}
+
+/// `history()`
+fn history(cx: &mut Context<'_>) -> Outcome<usize> {
+    let list = cx.height();
+    cx.push_table(0, 0);
+    for (k, record) in (1..).zip(cx.hot_history()) {
+        let entry = cx.height();
+        cx.push_table(0, 5);
+        report::set_int(cx, entry, "id", record.id)?;
+        report::set_int(cx, entry, "generation", record.generation)?;
+        report::set_text(cx, entry, "chunk", &record.chunk)?;
+        report::set_text(cx, entry, "line", &record.line)?;
+        if let Some(author) = &record.author {
+            report::set_text(cx, entry, "author", author)?;
+        }
+        if let Some(reason) = &record.reason {
+            report::set_text(cx, entry, "reason", reason)?;
+        }
+        cx.raw_set_int(list, k)?;
+    }
+    Ok(1)
+}
+
+/// `stats()`
+fn stats(cx: &mut Context<'_>) -> Outcome<usize> {
+    let history = cx.hot_history();
+    let versions = cx.hot_versions(None);
+    let stale = cx.hot_frames(None).len();
+    let table = cx.height();
+    cx.push_table(0, 6);
+    report::set_int(cx, table, "generation", cx.hot_generation())?;
+    report::set_int(cx, table, "patches", history.len() as u64)?;
+    report::set_int(cx, table, "chunks", cx.hot_chunks().len() as u64)?;
+    report::set_int(cx, table, "functions", versions.len() as u64)?;
+    let patched = versions.iter().filter(|info| info.version > 1).count();
+    report::set_int(cx, table, "patched", patched as u64)?;
+    report::set_int(cx, table, "stale", stale as u64)?;
+    Ok(1)
+}
+
+/// `sleep(seconds)`: patches are committed meanwhile
+fn sleep(cx: &mut Context<'_>) -> Outcome<usize> {
+    let seconds = cx.check_num(0)?;
+    if seconds.is_nan() {
+        return Err(cx.arg_error(0, "number of seconds expected"));
+    }
+    // A wait of more than a century is for ever.
+    let wait = Duration::try_from_secs_f64(seconds.clamp(0.0, 3.2e9)).unwrap_or_default();
+    let end = Instant::now() + wait;
+    loop {
+        cx.hot_poll();
+        cx.charge(1)?;
+        let rest = end.saturating_duration_since(Instant::now());
+        if rest.is_zero() {
+            return Ok(0);
+        }
+        thread::sleep(rest.min(SLEEP_SLICE));
+    }
+}

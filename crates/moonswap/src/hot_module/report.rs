@@ -1,0 +1,151 @@
+//! Reports as Lua tables that print as one line.
+
+use moonswap_hotpatch::{NotRun, Plan, Report};
+use moonswap_vm::{Context, Outcome, View};
+
+/// Name of the metatable of reports.
+const METATABLE: &str = "moonswap.Report";
+/// Where a report keeps its one line.
+const LINE: &str = "line";
+
+/// table[key] = text
+pub(super) fn set_text(cx: &Context<'_>, table: usize, key: &str, text: &str) -> Outcome<()> {
+    cx.push_bytes(text.as_bytes());
+    cx.raw_set_field(table, key)
+}
+
+/// table[key] = number
+pub(super) fn set_int(cx: &Context<'_>, table: usize, key: &str, number: u64) -> Outcome<()> {
+    cx.push_int(i64::try_from(number).unwrap_or(i64::MAX));
+    cx.raw_set_field(table, key)
+}
+
+/// Pushes what was done.
+pub(super) fn push(cx: &Context<'_>, report: &Report) -> Outcome<usize> {
+    let table = cx.height();
+    cx.push_table(0, 10);
+    set_int(cx, table, "id", report.id)?;
+    set_int(cx, table, "generation", report.generation)?;
+    set_text(cx, table, "chunk", &report.chunk)?;
+    set_text(cx, table, LINE, &report.to_string())?;
+    cx.push_table(report.functions.len(), 0);
+    for (k, function) in (1..).zip(&report.functions) {
+        set_function(
+            cx,
+            table + 1,
+            k,
+            &function.id,
+            &function.class.to_string(),
+            function.old,
+            function.new,
+        )?;
+    }
+    cx.raw_set_field(table, "functions")?;
+    set_int(cx, table, "unchanged", report.unchanged as u64)?;
+    set_notes(cx, table, &report.warnings, &report.not_run)?;
+    cx.push_table(0, 3);
+    for (name, time) in [
+        ("prepare", report.times.prepare),
+        ("wait", report.times.wait),
+        ("pause", report.times.pause),
+    ] {
+        cx.push_num(time.as_secs_f64());
+        cx.raw_set_field(table + 1, name)?;
+    }
+    cx.raw_set_field(table, "times")?;
+    finish(cx, table)
+}
+
+/// Pushes what would be done: a report without number and times.
+pub(super) fn push_plan(cx: &Context<'_>, plan: &Plan) -> Outcome<usize> {
+    let table = cx.height();
+    cx.push_table(0, 8);
+    cx.push_bool(true);
+    cx.raw_set_field(table, "dry")?;
+    set_text(cx, table, "chunk", &plan.chunk)?;
+    set_text(cx, table, LINE, &plan.summary())?;
+    set_text(cx, table, "plan", &plan.to_string())?;
+    let changed: Vec<_> = plan.touched().collect();
+    cx.push_table(changed.len(), 0);
+    for (k, change) in (1..).zip(changed) {
+        set_function(
+            cx,
+            table + 1,
+            k,
+            &change.name,
+            &change.class.to_string(),
+            change.old_version,
+            change.new_version(),
+        )?;
+    }
+    cx.raw_set_field(table, "functions")?;
+    set_int(cx, table, "unchanged", plan.n_unchanged as u64)?;
+    set_notes(cx, table, &plan.warnings, &plan.not_run)?;
+    finish(cx, table)
+}
+
+fn set_function(
+    cx: &Context<'_>,
+    list: usize,
+    k: i64,
+    id: &str,
+    class: &str,
+    old: Option<u32>,
+    new: Option<u32>,
+) -> Outcome<()> {
+    let entry = cx.height();
+    cx.push_table(0, 4);
+    set_text(cx, entry, "id", id)?;
+    set_text(cx, entry, "class", class)?;
+    for (key, version) in [("old", old), ("new", new)] {
+        if let Some(version) = version {
+            set_int(cx, entry, key, u64::from(version))?;
+        }
+    }
+    cx.raw_set_int(list, k)
+}
+
+fn set_notes(
+    cx: &Context<'_>,
+    table: usize,
+    warnings: &[String],
+    not_run: &[NotRun],
+) -> Outcome<()> {
+    let list = cx.height();
+    cx.push_table(warnings.len(), 0);
+    for (k, warning) in (1..).zip(warnings) {
+        cx.push_bytes(warning.as_bytes());
+        cx.raw_set_int(list, k)?;
+    }
+    cx.raw_set_field(table, "warnings")?;
+    cx.push_table(not_run.len(), 0);
+    for (k, statement) in (1..).zip(not_run) {
+        let entry = cx.height();
+        cx.push_table(0, 3);
+        set_int(cx, entry, "line", u64::from(statement.line))?;
+        set_text(cx, entry, "text", &statement.text)?;
+        set_text(cx, entry, "why", &statement.why)?;
+        cx.raw_set_int(list, k)?;
+    }
+    cx.raw_set_field(table, "not_run")
+}
+
+fn finish(cx: &Context<'_>, table: usize) -> Outcome<usize> {
+    if cx.new_metatable(METATABLE) {
+        cx.push_native("tostring", |cx| {
+            cx.check_table(0)?;
+            match cx.raw_get_field(0, LINE) {
+                View::String(line) => {
+                    cx.push(line.into());
+                    Ok(1)
+                }
+                _ => cx.ret_bytes(b"report"),
+            }
+        });
+        cx.raw_set_field(table + 1, "__tostring")?;
+        cx.push_bytes(b"report");
+        cx.raw_set_field(table + 1, "__name")?;
+    }
+    cx.set_metatable(table);
+    Ok(1)
+}

@@ -1,0 +1,112 @@
+//! Hot patching through the facade and the Lua module.
+
+use moonswap::Result;
+use moonswap::prelude::*;
+
+const OLD: &str = "local n = 0\nfunction count() n = n + 1 return n end";
+const NEW: &str = "local n = 0\nfunction count() n = n + 10 return n end";
+
+#[test]
+fn state_and_handles_survive() -> Result<()> {
+    let lua = Lua::new();
+    lua.load(OLD).set_name("@c.lua").exec()?;
+    let count: Function = lua.globals().get("count")?;
+    assert_eq!(count.call::<i64>(())?, 1);
+    let report = lua.hot().apply_source("@c.lua", NEW)?;
+    assert_eq!(count.call::<i64>(())?, 11);
+    assert_eq!(count.info().version, Some(2));
+    lua.hot().rollback(report.id())?;
+    assert_eq!(count.call::<i64>(())?, 12);
+    Ok(())
+}
+
+#[test]
+fn a_plan_changes_nothing() -> Result<()> {
+    let lua = Lua::new();
+    lua.load(OLD).set_name("@c.lua").exec()?;
+    let plan = lua.hot().plan(&Patch::compile("@c.lua", NEW.as_bytes())?)?;
+    assert!(!plan.is_refused());
+    assert_eq!(lua.load("count()").eval::<i64>()?, 1);
+    Ok(())
+}
+
+#[test]
+fn refusals_and_syntax_errors_change_nothing() -> Result<()> {
+    let lua = Lua::new();
+    lua.load("function outer() local a = 1 return function() return 0 end end f = outer()")
+        .set_name("@r.lua")
+        .exec()?;
+    let error = lua
+        .hot()
+        .apply_source(
+            "@r.lua",
+            "function outer() local a = 1 return function() return a end end f = outer()",
+        )
+        .expect_err("a capture that old closures do not have");
+    assert!(
+        error
+            .refused()
+            .is_some_and(|refused| !refused.refusals.is_empty()),
+        "{error}"
+    );
+    assert!(matches!(
+        lua.hot()
+            .apply_source("@r.lua", "function (")
+            .expect_err("no Lua")
+            .kind(),
+        ErrorKind::Syntax
+    ));
+    assert_eq!(lua.load("f()").eval::<i64>()?, 0);
+    Ok(())
+}
+
+#[test]
+fn the_lua_module() -> Result<()> {
+    let lua = Lua::new();
+    lua.load(OLD).set_name("@c.lua").exec()?;
+    lua.globals().set("new", NEW)?;
+    lua.load(
+        r##"
+        local hot = require "moonswap"
+        assert(count() == 1)
+        local plan = assert(hot.swapstring("c.lua", new, { dry = true }))
+        assert(plan.dry and count() == 2)
+        local report = assert(hot.swapstring("c.lua", new))
+        assert(count() == 12 and hot.version(count) == 2)
+        assert(type(report.id) == "number" and type(report.generation) == "number")
+        assert(#report.functions >= 1 and report.times.pause >= 0)
+        assert(tostring(report):find("c.lua", 1, true) and not tostring(report):find("\n"))
+        assert(#hot.versions("c.lua") >= 1 and #hot.frames() == 0 and #hot.history() >= 1)
+        assert(hot.rollback(report.id))
+        assert(count() == 13)
+        local ok, message = hot.swapstring("c.lua", "function (")
+        assert(ok == nil and message:find("c.lua:1:", 1, true), message)
+        assert(select("#", hot.swapfile("no/such/file.lua")) == 2)
+        assert(not pcall(hot.swapstring, "c.lua", new, { drry = true }))
+        hot.sleep(0.001)
+        "##,
+    )
+    .set_name("@test.lua")
+    .exec()
+}
+
+#[test]
+fn patches_come_from_other_threads() -> Result<()> {
+    let lua = Lua::new();
+    lua.load("function f() return 1 end")
+        .set_name("@f.lua")
+        .exec()?;
+    let patcher = lua.hot().patcher();
+    let thread = std::thread::spawn(move || {
+        let patch = Patch::compile("@f.lua", b"function f() return 2 end").expect("it is Lua");
+        patcher
+            .submit(patch, Policy::default())
+            .wait(Some(std::time::Duration::from_secs(20)))
+            .map(|report| report.id())
+    });
+    lua.load("while f() == 1 do end")
+        .set_name("@loop.lua")
+        .exec()?;
+    assert!(thread.join().expect("no panic").is_ok());
+    Ok(())
+}

@@ -1,0 +1,9 @@
+//! Hot patching from outside, over `Machine` and `Context`: scenario files,
+//! patches at every safe point, laws, patches from other threads.
+
+mod deep;
+mod laws;
+mod safepoints;
+mod scenarios;
+mod threads;
+mod world;

@@ -1,0 +1,172 @@
+//! At every safe point: a script runs in a fresh machine for k = 0, 1, 2 … and
+//! the patch is applied at its k-th safe point, until it has no more.
+//!
+//! Scripts are `lua-tests/hotpatch/*.lua.txt`, one text for both versions: `@V`
+//! is the version's name, lines that begin with `--A:` or `--B:` are there in
+//! that version only. Each activation takes a number with `enter()` before all
+//! else and prints `NUMBER VERSION what it does`. What is legal:
+//! - within one activation one version;
+//! - activations that began before the patch are old, all later ones new;
+//! - without the versions the output is that of an undisturbed run.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use moonswap_vm::planning::{Patch, Policy};
+
+use super::world::{CHUNK, World};
+use crate::support::{in_parallel, root};
+
+/// One text of a template.
+fn version(template: &str, name: &str) -> String {
+    let other = if name == "A" { "--B:" } else { "--A:" };
+    let own = format!("--{name}:");
+    let lines = template.lines().map(|line| {
+        if line.starts_with(other) {
+            String::new()
+        } else {
+            line.strip_prefix(&own).unwrap_or(line).replace("@V", name)
+        }
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// What is done at safe points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// The patch at one of them.
+    Patch,
+    /// The same, and from then on a full collection at each.
+    Collect,
+    /// A → B → A → B … at each.
+    Flip,
+    /// The same with a full collection at each.
+    FlipCollect,
+}
+
+struct Run {
+    printed: String,
+    /// Safe points met.
+    n: usize,
+    /// How many activations had begun when the patch came.
+    began: i64,
+}
+
+/// Runs A and patches it to B at its `k`-th safe point.
+fn run(template: &str, mode: Mode, k: usize) -> Result<Run, String> {
+    let world = World::new();
+    let patches = ["B", "A"].map(|v| Patch::compile(CHUNK, version(template, v).as_bytes()).map_err(|e| e.to_string()));
+    let [to_b, to_a] = patches;
+    let (to_b, to_a) = (to_b?, to_a?);
+    let n = Rc::new(Cell::new(0));
+    let began = Rc::new(Cell::new(i64::MAX));
+    let failure: Rc<RefCell<Option<String>>> = Rc::default();
+    let hook = {
+        let (n, began, failure) = (Rc::clone(&n), Rc::clone(&began), Rc::clone(&failure));
+        let entered = world.entered();
+        move |cx: &mut moonswap_vm::Context<'_>| {
+            let now = n.get();
+            n.set(now + 1);
+            let patch = match mode {
+                Mode::Patch | Mode::Collect => (now == k).then_some(&to_b),
+                Mode::Flip | Mode::FlipCollect => Some(if now % 2 == 0 { &to_b } else { &to_a }),
+            };
+            if let Some(patch) = patch {
+                began.set(entered());
+                if let Err(e) = cx.hot_apply(patch, &Policy::default()) {
+                    failure.borrow_mut().get_or_insert(e.to_string());
+                }
+            }
+            if mode == Mode::FlipCollect || mode == Mode::Collect && now >= k {
+                let _ = cx.gc_collect();
+            }
+        }
+    };
+    let source = version(template, "A");
+    if template.starts_with("-- in main") {
+        world.machine.set_safe_point_hook(Some(Box::new(hook)));
+        world.load(CHUNK, &source, true)?;
+    } else {
+        world.load(CHUNK, &source, true)?;
+        world.machine.set_safe_point_hook(Some(Box::new(hook)));
+        world.run("go()")?;
+    }
+    world.machine.set_safe_point_hook(None);
+    if let Some(failure) = failure.borrow_mut().take() {
+        return Err(format!("refused: {failure}"));
+    }
+    Ok(Run { printed: world.printed(), n: n.get(), began: began.get() })
+}
+
+/// The output without versions and, by activation, the version it shows.
+fn split(printed: &str) -> Result<(String, HashMap<i64, String>), String> {
+    let mut plain = String::new();
+    let mut versions: HashMap<i64, String> = HashMap::new();
+    for line in printed.lines() {
+        let mut words = line.splitn(3, '\t');
+        let (Some(number), Some(version), Some(what)) = (words.next(), words.next(), words.next()) else {
+            return Err(format!("odd line {line:?}"));
+        };
+        let id: i64 = number.parse().map_err(|_| format!("odd number in {line:?}"))?;
+        let known = versions.entry(id).or_insert_with(|| version.to_owned());
+        if known != version {
+            return Err(format!("activation {id} is a mixture: {line:?} after version {known}\n{printed}"));
+        }
+        plain.push_str(&format!("{number} {what}\n"));
+    }
+    Ok((plain, versions))
+}
+
+fn check(template: &str, mode: Mode, k: usize, expected: &str) -> Result<usize, String> {
+    let done = run(template, mode, k)?;
+    let (plain, versions) = split(&done.printed)?;
+    if plain != expected {
+        let at = plain.lines().zip(expected.lines()).find(|(got, want)| got != want);
+        return Err(format!("another result than undisturbed: (got, wanted) {at:?}\n{}", done.printed));
+    }
+    if matches!(mode, Mode::Patch | Mode::Collect) {
+        for (id, version) in &versions {
+            // The one that is about to take its number began before.
+            let wanted = if *id <= done.began { "A" } else { "B" };
+            if version != wanted && *id != done.began.saturating_add(1) {
+                return Err(format!("activation {id} is {version}; patched when {} had begun\n{}", done.began, done.printed));
+            }
+        }
+    }
+    Ok(done.n)
+}
+
+fn every(path: &PathBuf) -> Result<usize, String> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let template = std::fs::read_to_string(path).expect("readable");
+    let undisturbed = run(&template, Mode::Patch, usize::MAX).map_err(|e| format!("{name}: {e}"))?;
+    let (expected, _) = split(&undisturbed.printed).map_err(|e| format!("{name}: {e}"))?;
+    let n = undisturbed.n;
+    if n < 20 || expected.lines().count() < 10 {
+        return Err(format!("{name}: only {n} safe points"));
+    }
+    for k in 0..n {
+        for mode in [Mode::Patch, Mode::Collect] {
+            check(&template, mode, k, &expected).map_err(|e| format!("{name}: {mode:?} at {k} of {n}: {e}"))?;
+        }
+    }
+    for mode in [Mode::Flip, Mode::FlipCollect] {
+        check(&template, mode, 0, &expected).map_err(|e| format!("{name}: {mode:?}: {e}"))?;
+    }
+    Ok(n)
+}
+
+#[test]
+fn at_every_safe_point() {
+    let only = std::env::var("SCENARIO").unwrap_or_default();
+    let mut paths = crate::support::files(&root().join("lua-tests/hotpatch"), "txt");
+    assert!(paths.len() >= 10, "only {} scripts", paths.len());
+    paths.retain(|path| path.to_string_lossy().contains(&only));
+    let results = in_parallel(&paths, every);
+    let failures: Vec<String> = results.iter().filter_map(|r| r.as_ref().err().cloned()).collect();
+    let total: usize = results.iter().filter_map(|r| r.as_ref().ok()).sum();
+    println!("{} scripts, {total} safe points", paths.len());
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}

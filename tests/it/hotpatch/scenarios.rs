@@ -1,0 +1,182 @@
+//! Scenario files `lua-tests/hotpatch/*.scn`: one behaviour per file, told in
+//! sections that are carried out in order.
+//!
+//! | section | meaning |
+//! | --- | --- |
+//! | text before the first | what is shown |
+//! | `--- load [NAME]` | loads a module (default `m.lua`) and runs it |
+//! | `--- string NAME` | the same as a `load`ed string |
+//! | `--- source NAME` | text for `patch("NAME")` and `submit("NAME")` |
+//! | `--- policy` | `key = value` lines, in force until the next one |
+//! | `--- patch [NAME]` | new text of a chunk; has to be applied |
+//! | `--- report` | lines that the last report or its plan must contain |
+//! | `--- refuse` | after a patch: lines its error must contain; nothing changed |
+//! | `--- error` | after `load` or `run`: lines the error must contain |
+//! | `--- run` | runs a script |
+//! | `--- rollback [ID]` | restores the code from before a patch |
+//! | `--- expect` | exactly what was printed since the last one |
+
+use std::path::Path;
+
+use moonswap_vm::planning::{Captures, Patch, Policy, RunSelector, Timing};
+
+use super::world::World;
+use crate::support::root;
+
+struct Section {
+    line: usize,
+    kind: String,
+    argument: String,
+    body: String,
+}
+
+fn sections(text: &str) -> Vec<Section> {
+    let mut found: Vec<Section> = Vec::new();
+    for (i, line) in text.lines().enumerate() {
+        if let Some(head) = line.strip_prefix("--- ") {
+            let (kind, argument) = head.trim().split_once(' ').unwrap_or((head.trim(), ""));
+            found.push(Section { line: i + 1, kind: kind.to_owned(), argument: argument.to_owned(), body: String::new() });
+        } else if let Some(section) = found.last_mut() {
+            section.body.push_str(line);
+            section.body.push('\n');
+        }
+    }
+    found
+}
+
+fn policy(body: &str) -> Policy {
+    let mut policy = Policy::default();
+    for line in body.lines().filter(|line| !line.trim().is_empty()) {
+        let (key, value) = line.split_once('=').expect("key = value");
+        let value = value.trim();
+        policy = match key.trim() {
+            "config" => policy.config(value == "true"),
+            "reset" => policy.reset(value),
+            "run" => policy.run(RunSelector::Text(value.to_owned())),
+            "run-line" => policy.run(RunSelector::Line(value.parse().expect("a line"))),
+            "base" => policy.base(value.parse().expect("a generation")),
+            "dry" => policy.dry(value == "true"),
+            "captures" if value == "keep-old" => policy.captures(Captures::KeepOld),
+            "timing" if value == "immediate" => policy.timing(Timing::Immediate),
+            "rename" => {
+                let (old, new) = value.split_once(" to ").expect("OLD to NEW");
+                policy.rename(old, new)
+            }
+            other => panic!("no policy {other} = {value}"),
+        };
+    }
+    policy
+}
+
+fn chunk(argument: &str) -> String {
+    format!("@{}", if argument.is_empty() { "m.lua" } else { argument })
+}
+
+fn contains_all(what: &str, text: &str, wanted: &str) -> Result<(), String> {
+    match wanted.lines().map(str::trim).find(|line| !text.contains(line)) {
+        None => Ok(()),
+        Some(line) => Err(format!("{what} lacks {line:?}:\n{text}")),
+    }
+}
+
+fn carry_out(text: &str) -> Result<(), String> {
+    let world = World::new();
+    let sections = sections(text);
+    let mut policy_now = Policy::default();
+    let mut report = String::new();
+    let mut n_checks = 0;
+    for (i, section) in sections.iter().enumerate() {
+        let fail = |why: String| Err(format!("line {}, {}: {why}", section.line, section.kind));
+        let next = sections.get(i + 1);
+        let followed_by = |kind: &str| next.filter(|next| next.kind == kind);
+        match section.kind.as_str() {
+            "load" | "string" | "run" => {
+                let outcome = match section.kind.as_str() {
+                    "run" => world.run(&section.body),
+                    kind => world.load(&chunk(&section.argument), &section.body, kind == "load"),
+                };
+                match (outcome, followed_by("error")) {
+                    (Ok(_), None) => {}
+                    (Ok(_), Some(_)) => return fail("no error".to_owned()),
+                    (Err(e), None) => return fail(e),
+                    (Err(e), Some(wanted)) => contains_all("the error", &e, &wanted.body)?,
+                }
+            }
+            "source" => world.source(&section.argument, &section.body),
+            "policy" => {
+                policy_now = policy(&section.body);
+                world.set_policy(policy_now.clone());
+            }
+            "patch" => {
+                let chunk = chunk(&section.argument);
+                let refused = followed_by("refuse");
+                report.clear();
+                if let Ok(patch) = Patch::compile(&chunk, section.body.as_bytes()) {
+                    if let Ok(plan) = world.machine.with(|cx| cx.hot_plan(&patch, &policy_now)) {
+                        report = plan.to_string();
+                    }
+                }
+                // The first one makes what is made on first use.
+                world.fingerprint();
+                let before = world.fingerprint();
+                match (world.patch(&chunk, &section.body), refused) {
+                    (Ok(done), None) => {
+                        report.push_str(&format!("\n{done}\n"));
+                        for warning in &done.warnings {
+                            report.push_str(&format!("warning: {warning}\n"));
+                        }
+                    }
+                    (Ok(done), Some(_)) => return fail(format!("applied: {done}\n{report}")),
+                    (Err(e), None) => return fail(e.to_string()),
+                    (Err(e), Some(wanted)) => {
+                        contains_all("the refusal", &format!("{}: {e}", e.kind()), &wanted.body)?;
+                        let after = world.fingerprint();
+                        if before != after {
+                            let lost: Vec<&str> = before.lines().filter(|l| !after.contains(l)).collect();
+                            let come: Vec<&str> = after.lines().filter(|l| !before.contains(l)).collect();
+                            return fail(format!("something changed:\n- {}\n+ {}", lost.join("\n- "), come.join("\n+ ")));
+                        }
+                        n_checks += 1;
+                    }
+                }
+            }
+            "report" => {
+                contains_all("the report", &report, &section.body)?;
+                n_checks += 1;
+            }
+            "rollback" => {
+                let id = section.argument.trim().parse().ok();
+                if let Err(e) = world.machine.with(|cx| cx.hot_rollback(id)) {
+                    return fail(e.to_string());
+                }
+            }
+            "expect" => {
+                let printed = world.printed();
+                if printed.trim_end() != section.body.trim_end() {
+                    return fail(format!("printed\n{printed}\nexpected\n{}", section.body));
+                }
+                n_checks += 1;
+            }
+            "refuse" | "error" => {}
+            other => return fail(format!("no section {other}")),
+        }
+    }
+    if n_checks == 0 { Err("checks nothing".to_owned()) } else { Ok(()) }
+}
+
+#[test]
+fn scenarios() {
+    let folder = root().join("lua-tests/hotpatch");
+    let only = std::env::var("SCENARIO").unwrap_or_default();
+    let files = crate::support::files(&folder, "scn");
+    assert!(files.len() >= 45, "only {} scenarios", files.len());
+    let name = |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let mut failures = Vec::new();
+    for path in files.iter().filter(|path| name(path).contains(&only)) {
+        let text = std::fs::read_to_string(path).expect("readable");
+        if let Err(why) = carry_out(&text) {
+            failures.push(format!("{}: {why}", name(path)));
+        }
+    }
+    assert!(failures.is_empty(), "{} of {} scenarios fail:\n\n{}", failures.len(), files.len(), failures.join("\n\n"));
+}

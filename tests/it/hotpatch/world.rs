@@ -1,0 +1,254 @@
+//! A machine for patching tests: the standard libraries, `print` into a buffer,
+//! and natives by which scripts patch themselves.
+//!
+//! | native | does |
+//! | --- | --- |
+//! | `patch(name)` | applies `sources[name]` to `m.lua` now; true, or nil and the error |
+//! | `submit(name)` | queues it for the next safe point that allows it |
+//! | `rollback(id)` | nil and the error, or true |
+//! | `version(f)`, `generation()` | numbers |
+//! | `stale()` | a line per stale activation: `PATH vOLD < vNEW at LINE` |
+//! | `enter()` | 1, 2, 3 …: numbers for activations |
+//! | `hold(f)`, `held(...)` | keeps a function in a Rust handle; calls it |
+//! | `fingerprint()` | all that can be reached, as text, to compare |
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::rc::Rc;
+
+use moonswap_vm::planning::{Patch, Policy, Report};
+use moonswap_vm::{Context, HotError, Machine, Outcome, Root, View};
+
+/// Name of the chunk that most tests patch.
+pub(crate) const CHUNK: &str = "@m.lua";
+
+#[derive(Default)]
+struct Shared {
+    printed: RefCell<Vec<u8>>,
+    sources: RefCell<HashMap<String, String>>,
+    policy: RefCell<Policy>,
+    held: RefCell<Option<Root>>,
+    entered: Cell<i64>,
+}
+
+/// A machine and what it printed.
+pub(crate) struct World {
+    pub(crate) machine: Machine,
+    shared: Rc<Shared>,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.machine.close();
+        *self.shared.held.borrow_mut() = None;
+    }
+}
+
+/// The value on top as text, dropped from the stack.
+fn take_text(cx: &mut Context<'_>) -> String {
+    let top = cx.height() - 1;
+    let text = match cx.push_tostring(top) {
+        Ok(()) => {
+            let bytes = cx.bytes_at(cx.height() - 1).unwrap_or_default();
+            String::from_utf8_lossy(bytes).into_owned()
+        }
+        Err(_) => "(no text)".to_owned(),
+    };
+    cx.set_height(top);
+    text
+}
+
+/// Runs source text; the first result as text, or the error.
+pub(crate) fn run_in(cx: &mut Context<'_>, source: &str, name: &str, module: bool) -> Result<String, String> {
+    let height = cx.height();
+    let loaded = cx.load(source.as_bytes(), name.as_bytes(), "t", module);
+    if !matches!(loaded, Ok(true)) {
+        return Err(take_text(cx));
+    }
+    match cx.pcall(0, Some(1)) {
+        Ok(Ok(_)) => Ok(take_text(cx)),
+        Ok(Err(())) => Err(take_text(cx)),
+        Err(_) => {
+            cx.clear_limits();
+            cx.set_height(height);
+            Err("(limit)".to_owned())
+        }
+    }
+}
+
+/// Applies new text to a chunk.
+pub(crate) fn patch_in(cx: &mut Context<'_>, chunk: &str, source: &str, policy: &Policy) -> Result<Report, HotError> {
+    let patch = Patch::compile(chunk, source.as_bytes())?;
+    cx.hot_apply(&patch, policy)
+}
+
+impl World {
+    pub(crate) fn new() -> World {
+        let world = World { machine: Machine::new(), shared: Rc::default() };
+        world.machine.with(|cx| {
+            assert!(moonswap_stdlib::open_all(cx).is_ok(), "libraries");
+            world.natives(cx);
+        });
+        let prelude = include_str!("prelude.lua");
+        world.run(prelude).expect("prelude");
+        world
+    }
+
+    fn native(&self, cx: &mut Context<'_>, name: &'static str, f: impl Fn(&Shared, &mut Context<'_>) -> Outcome<usize> + 'static) {
+        let shared = Rc::clone(&self.shared);
+        cx.push_globals();
+        cx.push_boxed(name, Box::new(move |cx| f(&shared, cx)));
+        let table = cx.height() - 2;
+        assert!(cx.raw_set_field(table, name).is_ok(), "global");
+        cx.pop(1);
+    }
+
+    fn natives(&self, cx: &mut Context<'_>) {
+        self.native(cx, "print", |shared, cx| {
+            let n = cx.height();
+            for i in 0..n {
+                cx.push_tostring(i)?;
+                let mut out = shared.printed.borrow_mut();
+                if i > 0 {
+                    out.push(b'\t');
+                }
+                out.extend_from_slice(cx.bytes_at(cx.height() - 1).unwrap_or_default());
+            }
+            shared.printed.borrow_mut().push(b'\n');
+            Ok(0)
+        });
+        self.native(cx, "patch", |shared, cx| {
+            let source = named(shared, cx)?;
+            let policy = shared.policy.borrow().clone();
+            let outcome = patch_in(cx, CHUNK, &source, &policy);
+            answer(cx, outcome.map(|_| ()))
+        });
+        self.native(cx, "submit", |shared, cx| {
+            let source = named(shared, cx)?;
+            let policy = shared.policy.borrow().clone();
+            let outcome = Patch::compile(CHUNK, source.as_bytes()).map_err(HotError::from);
+            let outcome = outcome.map(|patch| drop(cx.hot_submit(patch, policy)));
+            answer(cx, outcome)
+        });
+        self.native(cx, "rollback", |_, cx| {
+            let id = cx.opt_int(0, 0)?;
+            let outcome = cx.hot_rollback(u64::try_from(id).ok().filter(|&id| id > 0));
+            answer(cx, outcome.map(|_| ()))
+        });
+        self.native(cx, "version", |_, cx| match cx.hot_version(0) {
+            Some(version) => cx.ret_int(i64::from(version)),
+            None => cx.ret(View::Nil),
+        });
+        self.native(cx, "generation", |_, cx| {
+            let generation = cx.hot_generation();
+            cx.ret_int(generation as i64)
+        });
+        self.native(cx, "stale", |_, cx| {
+            let text = stale_text(cx);
+            cx.ret_bytes(text.as_bytes())
+        });
+        self.native(cx, "enter", |shared, cx| {
+            let n = shared.entered.get() + 1;
+            shared.entered.set(n);
+            cx.ret_int(n)
+        });
+        self.native(cx, "hold", |shared, cx| {
+            cx.check_function(0)?;
+            cx.set_height(1);
+            *shared.held.borrow_mut() = Some(cx.root_top());
+            Ok(0)
+        });
+        self.native(cx, "held", |shared, cx| {
+            let held = shared.held.borrow().clone();
+            let Some(held) = held else { return Err(cx.error("nothing is held")) };
+            let n = cx.height();
+            cx.push_root(&held);
+            cx.insert(0);
+            cx.call(n, None)
+        });
+    }
+
+    /// Adds to the texts that `patch(name)` finds.
+    pub(crate) fn source(&self, name: &str, text: &str) {
+        self.shared.sources.borrow_mut().insert(name.to_owned(), text.to_owned());
+    }
+
+    /// The policy of patches from now on.
+    pub(crate) fn set_policy(&self, policy: Policy) {
+        *self.shared.policy.borrow_mut() = policy;
+    }
+
+    pub(crate) fn load(&self, chunk: &str, source: &str, module: bool) -> Result<String, String> {
+        self.machine.with(|cx| run_in(cx, source, chunk, module))
+    }
+
+    pub(crate) fn run(&self, source: &str) -> Result<String, String> {
+        self.machine.with(|cx| run_in(cx, source, "=run", false))
+    }
+
+    pub(crate) fn patch(&self, chunk: &str, source: &str) -> Result<Report, HotError> {
+        let policy = self.shared.policy.borrow().clone();
+        self.machine.with(|cx| patch_in(cx, chunk, source, &policy))
+    }
+
+    /// Everything that a refused patch must leave as it was, as text.
+    pub(crate) fn fingerprint(&self) -> String {
+        let mut text = self.run("return fingerprint()").expect("fingerprint");
+        self.machine.with(|cx| {
+            let _ = writeln!(text, "generation {}", cx.hot_generation());
+            for entry in cx.hot_history() {
+                let _ = writeln!(text, "history {} {}", entry.id, entry.line);
+            }
+            for info in cx.hot_versions(None) {
+                if !info.id.starts_with("run") {
+                    let _ = writeln!(text, "{} v{}", info.id, info.version);
+                }
+            }
+        });
+        text
+    }
+
+    /// How many numbers `enter()` has given.
+    pub(crate) fn entered(&self) -> impl Fn() -> i64 + 'static {
+        let shared = Rc::clone(&self.shared);
+        move || shared.entered.get()
+    }
+
+    /// What was printed since the last call.
+    pub(crate) fn printed(&self) -> String {
+        String::from_utf8_lossy(&std::mem::take(&mut *self.shared.printed.borrow_mut())).into_owned()
+    }
+}
+
+fn named(shared: &Shared, cx: &mut Context<'_>) -> Outcome<String> {
+    let name = String::from_utf8_lossy(cx.check_str(0)?.as_bytes()).into_owned();
+    let source = shared.sources.borrow().get(&name).cloned();
+    source.ok_or_else(|| cx.error(format!("no source {name}")))
+}
+
+fn answer(cx: &mut Context<'_>, outcome: Result<(), HotError>) -> Outcome<usize> {
+    match outcome {
+        Ok(()) => cx.ret_bool(true),
+        Err(e) => {
+            cx.push(View::Nil);
+            cx.push_bytes(e.to_string().as_bytes());
+            Ok(2)
+        }
+    }
+}
+
+fn stale_text(cx: &mut Context<'_>) -> String {
+    let mut lines: Vec<String> = cx
+        .hot_frames(Some("m.lua"))
+        .into_iter()
+        .map(|f| {
+            let path = f.id.split_once(" / ").map_or(f.id.as_str(), |(_, path)| path);
+            let line = f.line.map_or_else(|| "?".to_owned(), |line| line.to_string());
+            let thread = if f.thread == "main" { "main" } else { "coroutine" };
+            format!("{path} v{} < v{} at {line} in {thread}", f.version, f.current)
+        })
+        .collect();
+    lines.sort();
+    lines.join("\n")
+}
