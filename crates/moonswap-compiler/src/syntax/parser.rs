@@ -8,6 +8,7 @@
 
 use super::ast::{Ast, Block, Expr, ExprId, Function, FunctionIndex, Symbol};
 use crate::error::{CompileError, Span};
+use crate::resolve::scope::MAX_LOCALS;
 use crate::lexer::{Lexer, Parse, Payload, Token, TokenKind};
 
 /// What the parser takes at most.
@@ -59,6 +60,8 @@ fn parse_chunk(name: &[u8], source: &[u8], limits: ParseLimits) -> Parse<Ast> {
         level: 0,
         max_levels: limits.levels.min(ParseLimits::MAX_LEVELS),
         in_vararg: true,
+        locals: 0,
+        function_line: 0,
         ast: Ast::default(),
     };
     parser.advance()?;
@@ -94,6 +97,10 @@ pub(super) struct Parser<'s> {
     max_levels: u32,
     /// The function being parsed has `...`.
     pub(super) in_vararg: bool,
+    /// Variables of `local` statements that are alive in this function.
+    locals: usize,
+    /// Line of the function being parsed; 0 for the main chunk.
+    function_line: u32,
     ast: Ast,
 }
 
@@ -230,6 +237,7 @@ impl Parser<'_> {
     /// `block ::= {stat} [retstat]`, up to a token that ends a block.
     pub(super) fn block(&mut self) -> Parse<Block> {
         let start = self.previous;
+        let outer_locals = self.locals;
         let mut statements = Vec::new();
         loop {
             match self.token.kind {
@@ -246,11 +254,28 @@ impl Parser<'_> {
                 _ => statements.push(self.statement()?),
             }
         }
+        self.locals = outer_locals;
         Ok(Block {
             statements,
             start,
             end: self.token.span,
         })
+    }
+
+    /// Counts a variable of a `local` statement. All limits are checked when
+    /// code is made; this one is told at once, as the text behind it may be no
+    /// valid program any more.
+    pub(super) fn count_local(&mut self) -> Parse<()> {
+        self.locals += 1;
+        if self.locals <= MAX_LOCALS {
+            return Ok(());
+        }
+        let whose = match self.function_line {
+            0 => "main function".to_owned(),
+            line => format!("function at line {line}"),
+        };
+        let message = format!("too many local variables (limit is {MAX_LOCALS}) in {whose}");
+        Err(self.lexer.error_at(message.as_bytes(), &self.token))
     }
 
     /// `funcbody ::= '(' [parlist] ')' block end`. `keyword` is the token
@@ -271,7 +296,11 @@ impl Parser<'_> {
         let is_vararg = self.parameters(&mut params)?;
         self.expect(TokenKind::RightParen)?;
         let outer_vararg = std::mem::replace(&mut self.in_vararg, is_vararg);
+        let outer_locals = std::mem::replace(&mut self.locals, 0);
+        let outer_line = std::mem::replace(&mut self.function_line, line);
         let body = self.block()?;
+        self.function_line = outer_line;
+        self.locals = outer_locals;
         self.in_vararg = outer_vararg;
         let end = self.expect_closing(TokenKind::End, TokenKind::Function, line)?;
         let stable_id = match keyword.payload {

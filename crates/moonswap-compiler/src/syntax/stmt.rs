@@ -173,6 +173,7 @@ impl Parser<'_> {
         let mut has_close = false;
         loop {
             let (name, span) = self.expect_name()?;
+            self.count_local()?;
             let attribute = self.attribute()?;
             if attribute == Attribute::Close {
                 if has_close {

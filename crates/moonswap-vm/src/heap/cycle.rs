@@ -129,7 +129,15 @@ impl Heap {
         }
         let phase = self.phase;
         // SAFETY: by the caller.
-        unsafe { self.advance(roots, work) };
+        unsafe {
+            self.advance(roots, work);
+            // A small heap is marked in the step that begins the cycle: one large
+            // allocation then does not delay the mark, which takes well under
+            // a millisecond, past what the program does next.
+            if phase == Phase::Pause && self.live <= MAX_PAID as usize {
+                self.advance(roots, MAX_PAID as usize * MARK_PER_BYTE);
+            }
+        }
         // Only marking leaves something to be paid later.
         let unpaid = if phase == Phase::Mark && self.phase == Phase::Mark {
             (since - paid).max(0)
