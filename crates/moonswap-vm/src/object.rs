@@ -353,6 +353,8 @@ pub(crate) struct Coroutine {
     pub(crate) is_wrap: bool,
     /// Its body was called.
     pub(crate) started: bool,
+    /// Calls of pcall and xpcall that are active.
+    pub(crate) n_pcalls: u32,
     /// Its debug hook.
     pub(crate) hook: crate::hook::Hook,
     /// The error it failed with, until it is closed.

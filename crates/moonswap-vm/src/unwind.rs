@@ -204,6 +204,7 @@ unsafe fn unwind_to(vm: &mut Vm, base: *mut Value) -> Next {
         }
         let base = vm.stack_base.add(level);
         coroutine::close_upvalues(vm, vm.current, base);
+        (*vm.current).n_pcalls = (*vm.current).n_pcalls.saturating_sub(1);
         vm.leave_overflow(base);
         store(base, Value::boolean(false));
         let error = vm.error;

@@ -30,6 +30,8 @@ pub(crate) const EXTRA_SLOTS: usize = 64;
 pub(crate) const MAX_STACK: usize = 1_000_000;
 /// Room for message handlers after a stack overflow, slots.
 pub(crate) const ERROR_STACK: usize = 4_000;
+/// Nested protected calls of one coroutine (what the reference allows).
+pub(crate) const MAX_PCALLS: u32 = 197;
 /// Nested host activations (the reference's LUAI_MAXCCALLS).
 pub(crate) const MAX_HOST_DEPTH: u32 = 200;
 

@@ -105,9 +105,11 @@ impl Context<'_> {
     /// For hosts: lets errors of limits be caught again, after a run ended.
     pub fn clear_limits(&self) {
         self.vm().limits.uncatchable = false;
-        // SAFETY: as in `pcall`.
+        // SAFETY: as in `pcall`. The error passed protected calls without their
+        // noticing.
         unsafe {
             let vm = self.vm();
+            (*vm.current).n_pcalls = 0;
             vm.leave_overflow(vm.top);
         }
     }

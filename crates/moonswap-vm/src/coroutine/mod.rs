@@ -53,6 +53,7 @@ pub(crate) fn new(vm: &mut Vm, slots: usize) -> *mut Coroutine {
         n_host_calls: 0,
         is_wrap: false,
         started: false,
+        n_pcalls: 0,
         hook: Default::default(),
         error: Value::NIL,
     }))

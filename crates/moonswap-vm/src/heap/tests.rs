@@ -77,6 +77,7 @@ fn new_coroutine(heap: &mut Heap, n: usize) -> *mut Coroutine {
         n_host_calls: 0,
         is_wrap: false,
         started: false,
+        n_pcalls: 0,
         hook: Default::default(),
         error: Value::NIL,
     }))

@@ -19,7 +19,7 @@ use crate::meta_event::Event;
 use crate::object::{NativeCode, NativeKind};
 use crate::unwind::{throw, throw_call};
 use crate::value::{Value, copy, store, tag};
-use crate::vm::{NativeTail, Vm};
+use crate::vm::{MAX_PCALLS, NativeTail, Vm};
 
 const ANY: usize = MULTI as usize;
 
@@ -339,6 +339,9 @@ unsafe fn enter_pcall(vm: &mut Vm, n: usize) -> Next {
             let _ = cx.arg_error(0, "value expected");
             return throw(vm);
         }
+        if !count_pcall(vm) {
+            return throw(vm);
+        }
         // function stays in base[0], a gap for the link, then the arguments
         for i in (1..n).rev() {
             copy(base.add(i + 1), base.add(i));
@@ -358,6 +361,9 @@ unsafe fn enter_xpcall(vm: &mut Vm, n: usize) -> Next {
             let _ = cx.type_error(1, "function");
             return throw(vm);
         }
+        if !count_pcall(vm) {
+            return throw(vm);
+        }
         // handler in base[0], function in base[1], gap, arguments
         let f = *base;
         copy(base, base.add(1));
@@ -370,6 +376,21 @@ unsafe fn enter_xpcall(vm: &mut Vm, n: usize) -> Next {
     }
 }
 
+/// Counts a protected call; false and an error if they nest too deep. The
+/// interpreter has no need of the limit, but programs that recurse through
+/// `pcall` do: each level may add to the message.
+unsafe fn count_pcall(vm: &mut Vm) -> bool {
+    // SAFETY: `current` is live.
+    unsafe {
+        if (*vm.current).n_pcalls >= MAX_PCALLS {
+            let _ = vm.raise_message("C stack overflow");
+            return false;
+        }
+        (*vm.current).n_pcalls += 1;
+        true
+    }
+}
+
 /// The function called by pcall returned: its results are in `base[first..]`
 /// up to top.
 #[inline(never)]
@@ -377,6 +398,7 @@ pub(super) unsafe fn finish_pcall(base: *mut Value, vm: *mut Vm, first: usize) -
     // SAFETY: layout of FINPCALL/FINXPCALL; `base` is pcall's native frame.
     unsafe {
         let vm = &mut *vm;
+        (*vm.current).n_pcalls = (*vm.current).n_pcalls.saturating_sub(1);
         let f = base.sub(2);
         let results = base.add(first);
         let n = vm.top.offset_from(results) as usize;
