@@ -28,6 +28,7 @@ mod loops;
 mod moves;
 mod ops;
 mod poll;
+mod tail_call;
 
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 

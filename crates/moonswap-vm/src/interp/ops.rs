@@ -4,7 +4,7 @@
 #![allow(non_snake_case, unused_variables)]
 
 use super::drive::Driver;
-use super::{Next, arith, call, closure, compare, concat, index, loops, moves};
+use super::{Next, arith, call, closure, compare, concat, index, loops, moves, tail_call};
 use super::operand::{a, bc, kc, ra, rb, rc};
 use super::{advance, jump};
 use crate::frame::{continuation_distance, meta_word};
@@ -117,7 +117,7 @@ ops! {
 
     Call[d](pc, base, vm) call::call(d, pc, base, vm);
     CallMulti[d](pc, base, vm) call::call_multi(d, pc, base, vm);
-    TailCall[d](pc, base, vm) call::tail_call(d, pc, base, vm);
+    TailCall[d](pc, base, vm) tail_call::tail_call(d, pc, base, vm);
     Return(pc, base, vm) call::return_general(pc, base, vm);
     Return0[d](pc, base, vm) call::return0(d, pc, base, vm);
     Return1[d](pc, base, vm) call::return1(d, pc, base, vm);
@@ -162,7 +162,7 @@ unsafe fn finish_meta(f: *mut Value, vm: *mut Vm) -> Next {
             }
             OpCode::SetTabUp | OpCode::SetTable | OpCode::SetIndex | OpCode::SetField => advance(pc, base),
             OpCode::Concat => concat::finish(pc, base, vm, f),
-            OpCode::TailCall => call::finish_tail(base, vm, f),
+            OpCode::TailCall => tail_call::finish_tail(base, vm, f),
             OpCode::GetTabUp | OpCode::GetTable | OpCode::GetIndex | OpCode::GetField | OpCode::SelfField
             | OpCode::Add | OpCode::Sub | OpCode::Mul | OpCode::Mod | OpCode::Pow | OpCode::Div | OpCode::IntDiv
             | OpCode::BitAnd | OpCode::BitOr | OpCode::BitXor | OpCode::ShiftLeft | OpCode::ShiftRight
