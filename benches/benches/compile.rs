@@ -13,28 +13,45 @@ use moonswap_vm::planning::Patch;
 /// A real program and generated ones with many functions.
 fn sources() -> Vec<(&'static str, String)> {
     vec![
-        ("richards", include_str!("../scripts/richards.lua").to_owned()),
+        (
+            "richards",
+            include_str!("../scripts/richards.lua").to_owned(),
+        ),
         ("100_functions", module(100, 1)),
         ("5000_functions", module(5_000, 1)),
-        ("data", format!("return {{\n{}}}\n", "  { name = 'sword', price = 12.5, tags = { 'a', 'b' }, [7] = 0x1F },\n".repeat(5_000))),
+        (
+            "data",
+            format!(
+                "return {{\n{}}}\n",
+                "  { name = 'sword', price = 12.5, tags = { 'a', 'b' }, [7] = 0x1F },\n"
+                    .repeat(5_000)
+            ),
+        ),
     ]
 }
 
 fn compiler(c: &mut Criterion) {
     let mut group = c.benchmark_group("compile");
-    group.sample_size(20).warm_up_time(Duration::from_millis(100)).measurement_time(Duration::from_millis(800));
+    group
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(100))
+        .measurement_time(Duration::from_millis(800));
     for (name, source) in sources() {
         group.throughput(Throughput::Bytes(source.len() as u64));
-        group.bench_function(name, |b| b.iter(|| {
-            let prototype = compile(CHUNK, black_box(source.as_bytes()));
-            assert!(black_box(prototype).is_ok());
-        }));
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let prototype = compile(CHUNK, black_box(source.as_bytes()));
+                assert!(black_box(prototype).is_ok());
+            })
+        });
     }
     let source = module(100, 1);
     group.throughput(Throughput::Bytes(source.len() as u64));
-    group.bench_function("patch_of_100_functions", |b| b.iter(|| {
-        assert!(black_box(Patch::compile(CHUNK, black_box(source.as_bytes()))).is_ok());
-    }));
+    group.bench_function("patch_of_100_functions", |b| {
+        b.iter(|| {
+            assert!(black_box(Patch::compile(CHUNK, black_box(source.as_bytes()))).is_ok());
+        })
+    });
     group.finish();
 }
 

@@ -1,26 +1,45 @@
 //! What a swap costs, against the heap, the live closures of the function and
-//! the number of changed functions. `prepare` (planning and loading) and
-//! `commit` (the pause) are taken from the report, `apply` is the whole call.
+//! the number of changed functions: `commit` is the pause as the report has it,
+//! `plan` only plans, `apply` is the whole call. The latter two are CPU times of
+//! the thread, for they are long enough to be interrupted by other programs.
 
 #![forbid(unsafe_code)]
 
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, SamplingMode, criterion_group, criterion_main};
-use moonswap_benches::{World, apply, patch, world};
+use moonswap_benches::{World, apply, cpu_time, patch, world};
 use moonswap_vm::Machine;
-use moonswap_vm::planning::{Patch, Report};
+use moonswap_vm::planning::{Patch, Policy};
 
-/// Alternates between two versions; sums what `part` says of each swap.
-fn swaps(machine: &Machine, patches: &[Patch; 2], n: u64, part: fn(&Report, Duration) -> Duration) -> Duration {
+/// Does its part with one patch; answers how long that took.
+type Part = fn(&Machine, &Patch) -> Duration;
+
+fn commit(machine: &Machine, patch: &Patch) -> Duration {
+    apply(machine, patch).times.pause
+}
+
+fn plan(machine: &Machine, patch: &Patch) -> Duration {
+    let start = cpu_time();
+    let planned = machine.with(|cx| cx.hot_plan(patch, &Policy::default()));
+    let took = cpu_time() - start;
+    assert!(black_box(planned).is_ok());
+    took
+}
+
+fn whole(machine: &Machine, patch: &Patch) -> Duration {
+    let start = cpu_time();
+    black_box(apply(machine, patch));
+    cpu_time() - start
+}
+
+/// Alternates between two versions.
+fn swaps(machine: &Machine, patches: &[Patch; 2], n: u64, part: Part) -> Duration {
     let mut sum = Duration::ZERO;
     for _ in 0..n {
         for patch in patches {
-            let start = Instant::now();
-            let report = apply(machine, patch);
-            let whole = start.elapsed();
-            sum += part(&report, whole);
+            sum += part(machine, patch);
         }
         // Replaced versions are garbage; their collection is not the swap.
         machine.poll();
@@ -31,16 +50,20 @@ fn swaps(machine: &Machine, patches: &[Patch; 2], n: u64, part: fn(&Report, Dura
 fn measure(c: &mut Criterion, group: &str, label: &str, size: World) {
     let machine = world(size);
     let patches = [patch(size.functions, 2), patch(size.functions, 3)];
-    let parts: [(&str, fn(&Report, Duration) -> Duration); 3] = [
-        ("commit", |report, _| report.times.pause),
-        ("prepare", |report, _| report.times.prepare),
-        ("apply", |_, whole| whole),
-    ];
+    let parts: [(&str, Part); 3] = [("commit", commit), ("plan", plan), ("apply", whole)];
     for (name, part) in parts {
         let mut group = c.benchmark_group(format!("{group}/{name}"));
-        group.sampling_mode(SamplingMode::Flat).sample_size(20).warm_up_time(Duration::from_millis(50));
-        // Counted in the measured part: the commit is a small one of the whole.
-        group.measurement_time(Duration::from_millis(if name == "commit" { 4 } else { 200 }));
+        group
+            .sampling_mode(SamplingMode::Flat)
+            .sample_size(15)
+            .warm_up_time(Duration::from_millis(50));
+        // Only the measured part counts, and the commit is a small one.
+        let millis = match (name, size.functions) {
+            ("commit", _) => 5,
+            (_, 100) => 600,
+            _ => 250,
+        };
+        group.measurement_time(Duration::from_millis(millis));
         group.bench_function(BenchmarkId::from_parameter(label), |b| {
             b.iter_custom(|n| swaps(&machine, &patches, n, part));
         });
@@ -50,36 +73,69 @@ fn measure(c: &mut Criterion, group: &str, label: &str, size: World) {
 
 fn heap(c: &mut Criterion) {
     for (label, tables) in [("10^3", 1_000), ("10^6", 1_000_000)] {
-        measure(c, "tables", label, World { tables, closures: 1, functions: 1 });
+        measure(
+            c,
+            "tables",
+            label,
+            World {
+                tables,
+                closures: 1,
+                functions: 1,
+            },
+        );
     }
 }
 
 fn closures(c: &mut Criterion) {
     for (label, closures) in [("10^3", 1_000), ("10^6", 1_000_000)] {
-        measure(c, "closures", label, World { tables: 1, closures, functions: 1 });
+        measure(
+            c,
+            "closures",
+            label,
+            World {
+                tables: 1,
+                closures,
+                functions: 1,
+            },
+        );
     }
 }
 
 fn functions(c: &mut Criterion) {
     for functions in [1, 10, 100] {
-        measure(c, "functions", &functions.to_string(), World { tables: 1_000, closures: 1, functions });
+        measure(
+            c,
+            "functions",
+            &functions.to_string(),
+            World {
+                tables: 1_000,
+                closures: 1,
+                functions,
+            },
+        );
     }
 }
 
 fn rollback(c: &mut Criterion) {
-    let machine = world(World { tables: 1_000, closures: 1_000, functions: 10 });
+    let machine = world(World {
+        tables: 1_000,
+        closures: 1_000,
+        functions: 10,
+    });
     let patch = patch(10, 2);
     let mut group = c.benchmark_group("rollback");
     group.sampling_mode(SamplingMode::Flat).sample_size(20);
-    group.warm_up_time(Duration::from_millis(50)).measurement_time(Duration::from_millis(100));
-    group.bench_function("10", |b| {
+    group
+        .warm_up_time(Duration::from_millis(50))
+        .measurement_time(Duration::from_millis(100));
+    group.bench_function("10_functions", |b| {
         b.iter_custom(|n| {
             let mut sum = Duration::ZERO;
             for _ in 0..n {
                 apply(&machine, &patch);
-                let start = Instant::now();
+                let start = cpu_time();
                 let report = machine.with(|cx| cx.hot_rollback(None));
-                sum += start.elapsed();
+                sum += cpu_time() - start;
                 assert!(black_box(report).is_ok());
                 machine.poll();
             }

@@ -37,7 +37,8 @@ pub fn machine() -> Machine {
 /// With Lua's message, if it does not compile or fails.
 pub fn run(machine: &Machine, chunk: &str, source: &str, module: bool) {
     let failure = machine.with(|cx| -> Outcome<Option<String>> {
-        let failed = !cx.load(source.as_bytes(), chunk.as_bytes(), "t", module)? || cx.pcall(0, Some(0))?.is_err();
+        let failed = !cx.load(source.as_bytes(), chunk.as_bytes(), "t", module)?
+            || cx.pcall(0, Some(0))?.is_err();
         if !failed {
             return Ok(None);
         }
@@ -57,8 +58,13 @@ pub fn run(machine: &Machine, chunk: &str, source: &str, module: bool) {
 /// Text of the patched module: version `version` of its `functions` functions.
 /// The first is the closure that `M.make` returns.
 pub fn module(functions: usize, version: usize) -> String {
-    let mut text = String::from("local M = {}\nlocal total = 0\nfunction M.make()\n  local n = 0\n  return function(x)\n");
-    let _ = writeln!(text, "    n = n + x\n    total = total + 1\n    return {version}, n\n  end\nend");
+    let mut text = String::from(
+        "local M = {}\nlocal total = 0\nfunction M.make()\n  local n = 0\n  return function(x)\n",
+    );
+    let _ = writeln!(
+        text,
+        "    n = n + x\n    total = total + 1\n    return {version}, n\n  end\nend"
+    );
     for i in 1..functions {
         let _ = writeln!(
             text,
@@ -111,7 +117,10 @@ pub fn cpu_time() -> Duration {
     #[cfg(unix)]
     {
         let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-        Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
+        Duration::new(
+            time.tv_sec.unsigned_abs(),
+            time.tv_nsec.unsigned_abs() as u32,
+        )
     }
     #[cfg(not(unix))]
     {
@@ -139,8 +148,19 @@ impl Summary {
     /// Of at least one sample.
     pub fn of(mut samples: Vec<Duration>) -> Summary {
         samples.sort_unstable();
-        let at = |q: f64| samples.get(((samples.len() as f64 * q) as usize).min(samples.len() - 1)).copied().unwrap_or_default();
-        Summary { p25: at(0.25), p50: at(0.5), p75: at(0.75), p99: at(0.99), max: at(1.0) }
+        let at = |q: f64| {
+            samples
+                .get(((samples.len() as f64 * q) as usize).min(samples.len() - 1))
+                .copied()
+                .unwrap_or_default()
+        };
+        Summary {
+            p25: at(0.25),
+            p50: at(0.5),
+            p75: at(0.75),
+            p99: at(0.99),
+            max: at(1.0),
+        }
     }
 }
 

@@ -17,13 +17,13 @@ const RANKS: &[(&str, u8)] = &[
     ("moonswap-number", 0),
     ("moonswap-bytecode", 1),
     ("moonswap-compiler", 2),
-    ("moonswap-hotpatch", 2),
-    ("moonswap-vm", 3),
-    ("moonswap-stdlib", 4),
-    ("moonswap", 5),
-    ("moonswap-cli", 6),
-    ("moonswap-tests", 7),
-    ("moonswap-benches", 7),
+    ("moonswap-hotpatch", 3),
+    ("moonswap-vm", 4),
+    ("moonswap-stdlib", 5),
+    ("moonswap", 6),
+    ("moonswap-cli", 7),
+    ("moonswap-tests", 8),
+    ("moonswap-benches", 8),
 ];
 
 fn sources() -> Vec<PathBuf> {

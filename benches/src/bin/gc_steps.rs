@@ -92,11 +92,14 @@ fn measure(program: &Program, n: usize, clock: GcClock) -> Duration {
     machine.with(|cx| {
         let (last, gap) = (Rc::clone(&last), Rc::clone(&gap));
         cx.push_globals();
-        cx.push_boxed("tick", Box::new(move |_| {
-            let now = clock();
-            gap.set(gap.get().max(now - last.replace(now)));
-            Ok(0)
-        }));
+        cx.push_boxed(
+            "tick",
+            Box::new(move |_| {
+                let now = clock();
+                gap.set(gap.get().max(now - last.replace(now)));
+                Ok(0)
+            }),
+        );
         let _ = cx.raw_set_field(0, "tick");
     });
     let head = format!("N = {n} all = {{}} for i = 1, N do all[i] = false end");
@@ -106,7 +109,12 @@ fn measure(program: &Program, n: usize, clock: GcClock) -> Duration {
         machine.reset_gc_stats();
         gap.set(Duration::ZERO);
         last.set(clock());
-        run(&machine, "=program", &format!("local all, N, tick = all, N, tick {text}"), false);
+        run(
+            &machine,
+            "=program",
+            &format!("local all, N, tick = all, N, tick {text}"),
+            false,
+        );
         let stats = machine.gc_stats();
         longest = longest.max(stats.longest_step);
         println!(
@@ -135,10 +143,16 @@ fn wall_time() -> Duration {
 }
 
 fn main() -> ExitCode {
-    let n = std::env::args().skip(1).find_map(|n| n.parse().ok()).unwrap_or(1_000_000);
+    let n = std::env::args()
+        .skip(1)
+        .find_map(|n| n.parse().ok())
+        .unwrap_or(1_000_000);
     let is_wall = std::env::args().any(|a| a == "--wall");
     let clock: GcClock = if is_wall { wall_time } else { cpu_time };
-    println!("{n} live objects; milliseconds of {}", if is_wall { "wall time" } else { "CPU time" });
+    println!(
+        "{n} live objects; milliseconds of {}",
+        if is_wall { "wall time" } else { "CPU time" }
+    );
     println!(
         "{:22}{:7}{:>8}{:>8}{:>9}{:>9}{:>9}{:>10}{:>10}",
         "heap", "phase", "cycles", "steps", "p50", "p99", "max", "total", "gap"
@@ -148,5 +162,9 @@ fn main() -> ExitCode {
         let longest = measure(program, n, clock);
         exceeded |= program.has_bar && longest > BAR;
     }
-    if exceeded { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if exceeded {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
 }

@@ -371,23 +371,6 @@ impl Machine {
         }
     }
 
-    /// For tests of the VM itself. `collect`: a full collection at every safe
-    /// point; `step`: a small step of one; freed memory is spoilt. `stack`: the
-    /// stack moves whenever it may. `verify_every`: safe points between checks
-    /// of the heap, which panic.
-    #[doc(hidden)]
-    pub fn set_stress(&self, collect: bool, step: bool, stack: bool, verify_every: u32) {
-        // SAFETY: as `with`.
-        unsafe {
-            let vm = &mut *self.0.pointer;
-            vm.heap.stress = collect;
-            vm.heap.stress_step = step;
-            vm.heap.poison = collect || step;
-            vm.stress = crate::vm::Stress { move_stack: stack, verify_every, until_verify: 1 };
-            vm.poll.request();
-        }
-    }
-
     /// Times of the collector's steps since the start or the last reset.
     pub fn gc_stats(&self) -> crate::gc_stats::GcStats {
         // SAFETY: as `with`.
@@ -405,6 +388,23 @@ impl Machine {
     pub fn set_gc_clock(&self, clock: crate::gc_stats::GcClock) {
         // SAFETY: as `with`.
         unsafe { (*self.0.pointer).gc_stats = crate::gc_stats::GcStats::new(clock) };
+    }
+
+    /// For tests of the VM itself. `collect`: a full collection at every safe
+    /// point; `step`: a small step of one; freed memory is spoilt. `stack`: the
+    /// stack moves whenever it may. `verify_every`: safe points between checks
+    /// of the heap, which panic.
+    #[doc(hidden)]
+    pub fn set_stress(&self, collect: bool, step: bool, stack: bool, verify_every: u32) {
+        // SAFETY: as `with`.
+        unsafe {
+            let vm = &mut *self.0.pointer;
+            vm.heap.stress = collect;
+            vm.heap.stress_step = step;
+            vm.heap.poison = collect || step;
+            vm.stress = crate::vm::Stress { move_stack: stack, verify_every, until_verify: 1 };
+            vm.poll.request();
+        }
     }
 
     /// A handle other threads use to submit patches.

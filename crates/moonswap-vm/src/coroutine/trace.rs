@@ -18,7 +18,6 @@ pub(crate) unsafe fn mark_stack(co: *mut Coroutine, marker: &mut Marker, atomic:
     unsafe {
         let stack = (&mut (*co).stack).as_mut_ptr();
         let size = (*co).stack.len();
-        let running = (*co).status == CoroutineStatus::Running;
         let (base, pc) = match (*co).status {
             CoroutineStatus::Running => ((*co).base, (*co).pc),
             // What failed may stand in a Lua frame.
@@ -32,7 +31,10 @@ pub(crate) unsafe fn mark_stack(co: *mut Coroutine, marker: &mut Marker, atomic:
             top = 2;
         }
         let stands = (*co).failed || (*co).status != CoroutineStatus::Dead;
-        if stands && ((*co).started || running) {
+        // The main coroutine is never resumed: it is not `started`, but has
+        // frames, also while it waits for one that it resumed.
+        let begun = (*co).started || matches!((*co).status, CoroutineStatus::Running | CoroutineStatus::Normal);
+        if stands && begun {
             let mut frame = Frame { base: stack.add(base), pc: pc.cast() };
             loop {
                 let version = frame.version();

@@ -64,7 +64,6 @@ pub(crate) fn levels(vm: &Vm, co: Option<*mut Coroutine>) -> Levels {
                     CoroutineStatus::Closing => (false, std::ptr::null()),
                     CoroutineStatus::Suspended => ((*co).started, std::ptr::null()),
                     CoroutineStatus::Normal | CoroutineStatus::Running => (true, std::ptr::null()),
-                    CoroutineStatus::Closing => (false, std::ptr::null()),
                     CoroutineStatus::Dead => ((*co).failed, (*co).pc.cast()),
                 };
                 stands.then(|| Frame { base: stack.add((*co).base + 2).cast_mut(), pc })

@@ -545,7 +545,7 @@ pub(super) unsafe fn tail_call<D: Driver>(d: D, pc: *const u64, base: *mut Value
 }
 
 #[inline(never)]
-unsafe fn tail_call_slow(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+pub(super) unsafe fn tail_call_slow(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1, F1: the callee takes over the frame's place and link.
     unsafe {
         let vm = &mut *vm;

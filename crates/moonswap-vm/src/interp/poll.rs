@@ -21,9 +21,9 @@ pub(super) unsafe fn poll(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next
     unsafe {
         let vm = &mut *vm;
         // A tail call with a variable number of arguments has them above the
-        // frame (against P1): the request waits for the next safe point.
+        // frame (against P1): it is made first, the callee's entry polls.
         if *pc.cast::<u8>() == OpCode::TailCall as u8 && operand::b(pc) == usize::from(MULTI) {
-            return Next { pc, base };
+            return super::call::tail_call_slow(pc, base, vm);
         }
         // Entries first, then the work: a request in between arms them again.
         vm.poll.table.disarm();

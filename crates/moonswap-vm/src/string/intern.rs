@@ -85,6 +85,7 @@ impl Interner {
         }
     }
 
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.n_used
     }
