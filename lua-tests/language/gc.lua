@@ -18,8 +18,8 @@ print(settle() < with - 100)
 print(type(collectgarbage("count")), collectgarbage("isrunning"), collectgarbage("step") ~= nil)
 collectgarbage("stop") print(collectgarbage("isrunning")) collectgarbage("restart") print(collectgarbage("isrunning"))
 local weak = setmetatable({}, { __mode = "v" })
-for i = 1, 100 do weak[i] = { i } end
-local kept = weak[50]
+local kept = { 50 }
+for i = 1, 100 do weak[i] = i == 50 and kept or { i } end
 settle()
 local n = 0
 for _ in pairs(weak) do n = n + 1 end

@@ -266,5 +266,7 @@ impl Lua {
 
 fn open(cx: &mut Context<'_>) -> Outcome<()> {
     moonswap_stdlib::open_all(cx)?;
+    // The stand-alone reference interpreter starts in this mode.
+    cx.gc_set_mode("generational");
     crate::hot_module::open(cx)
 }

@@ -202,7 +202,10 @@ impl Parser<'_> {
     pub(super) fn enter(&mut self) -> Parse<()> {
         self.level += 1;
         if self.level >= self.max_levels {
-            return Err(self.lexer.error_at(b"C stack overflow", &self.token));
+            let mut error = self.lexer.error_at(b"C stack overflow", &self.token);
+            // The reference notices this in `load`, which has no position.
+            error.raw = b"C stack overflow".to_vec();
+            return Err(error);
         }
         Ok(())
     }
@@ -275,7 +278,7 @@ impl Parser<'_> {
             line => format!("function at line {line}"),
         };
         let message = format!("too many local variables (limit is {MAX_LOCALS}) in {whose}");
-        Err(self.lexer.error_at(message.as_bytes(), &self.token))
+        Err(self.error(&message))
     }
 
     /// `funcbody ::= '(' [parlist] ')' block end`. `keyword` is the token

@@ -226,7 +226,9 @@ impl Context<'_> {
     pub fn ensure_stack(&self, n: usize, message: &str) -> Outcome<()> {
         let vm = self.vm();
         let used = vm.index_of(vm.top);
-        if n > crate::vm::MAX_STACK || used + n > crate::vm::MAX_STACK {
+        // A message handler may run in the zone above the limit.
+        let most = crate::vm::MAX_STACK + if vm.handling_overflow { crate::vm::ERROR_STACK } else { 0 };
+        if n > most || used + n > most {
             return Err(self.error(format!("stack overflow ({message})")));
         }
         // SAFETY: CX1.

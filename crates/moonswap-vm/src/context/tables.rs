@@ -71,7 +71,7 @@ impl Context<'_> {
                 Ok(true)
             }
             Ok(None) => Ok(false),
-            Err(_) => Err(self.error("invalid key to 'next'")),
+            Err(_) => Err(self.error_plain("invalid key to 'next'")),
         }
     }
 

@@ -239,7 +239,7 @@ pub(crate) unsafe fn enter_yield(vm: &mut Vm, n: usize) -> Next {
             } else {
                 "attempt to yield across a C-call boundary"
             };
-            let _ = raise_at_caller(vm, text);
+            let _ = vm.raise_message(text);
             return throw(vm);
         }
         (*co).base = vm.index_of(vm.base.sub(2));
