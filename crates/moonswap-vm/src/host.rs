@@ -140,9 +140,8 @@ pub(crate) unsafe fn close_above(vm: &mut Vm, level: usize) {
             store(hold, error);
             vm.top = hold.add(1);
             let f = meta::of(vm, value, Event::Close);
-            match call_value_at(vm, f, &[value, error]) {
-                Ok(_) => vm.error = error,
-                Err(_) => {}
+            if call_value_at(vm, f, &[value, error]).is_ok() {
+                vm.error = error;
             }
         }
         let place = vm.stack_base.add(level);
@@ -418,6 +417,7 @@ impl Machine {
 
     /// Calls `hook` at every safe point from now on (`None`: no more). A hook
     /// that runs Lua code or applies patches does so as at any safe point.
+    #[allow(clippy::type_complexity)]
     pub fn set_safe_point_hook(&self, hook: Option<Box<dyn FnMut(&mut Context<'_>)>>) {
         // SAFETY: as `with`.
         unsafe {

@@ -127,9 +127,9 @@ impl Vm {
         let poll = Arc::new(PollHandle::default());
         poll.table.restore();
         let mut heap = Heap::new(Arc::clone(&poll));
-        // SAFETY: no collection can run before the VM is complete (VM4); both
-        // tables are reached from the VM's roots from then on.
-        let (registry, globals) = unsafe { (heap.new_table(0, 8), heap.new_table(0, 64)) };
+        // No collection can run before the VM is complete (VM4); both tables are
+        // reached from the VM's roots from then on.
+        let (registry, globals) = (heap.new_table(0, 8), heap.new_table(0, 64));
         let mut vm = Box::new(Vm {
             stack_limit: ptr::null_mut(),
             top: ptr::null_mut(),
@@ -230,8 +230,7 @@ impl Vm {
 
     /// Makes a string value.
     pub(crate) fn string_value(&mut self, bytes: &[u8]) -> Value {
-        // SAFETY: plain allocation; nothing is collected by it (H1).
-        Value::string(unsafe { self.heap.string(bytes) })
+        Value::string(self.heap.string(bytes))
     }
 
     /// Sets the pending error.
@@ -263,6 +262,7 @@ impl Vm {
         // SAFETY: VM1.
         let used = unsafe { from.offset_from(self.stack_base) } as usize;
         let wanted = used + slots;
+        // SAFETY: VM1.
         let size = unsafe { self.stack_limit.offset_from(self.stack_base) } as usize;
         if wanted <= size {
             if self.stress.move_stack {

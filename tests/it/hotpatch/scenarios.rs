@@ -111,11 +111,10 @@ fn carry_out(text: &str) -> Result<(), String> {
                 let chunk = chunk(&section.argument);
                 let refused = followed_by("refuse");
                 report.clear();
-                if let Ok(patch) = Patch::compile(&chunk, section.body.as_bytes()) {
-                    if let Ok(plan) = world.machine.with(|cx| cx.hot_plan(&patch, &policy_now)) {
+                if let Ok(patch) = Patch::compile(&chunk, section.body.as_bytes())
+                    && let Ok(plan) = world.machine.with(|cx| cx.hot_plan(&patch, &policy_now)) {
                         report = plan.to_string();
                     }
-                }
                 // The first one makes what is made on first use.
                 world.fingerprint();
                 let before = world.fingerprint();

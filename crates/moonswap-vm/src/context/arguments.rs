@@ -137,11 +137,10 @@ impl Context<'_> {
 
     /// A userdata argument with host data of type `T`; `name` is for the message.
     pub fn check_userdata<T: Any>(&self, i: usize, name: &str) -> Outcome<&T> {
-        if let View::UserData(u) = self.at(i) {
-            if let Some(data) = u.downcast::<T>() {
+        if let View::UserData(u) = self.at(i)
+            && let Some(data) = u.downcast::<T>() {
                 return Ok(data);
             }
-        }
         Err(self.type_error(i, name))
     }
 

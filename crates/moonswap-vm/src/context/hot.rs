@@ -92,11 +92,10 @@ impl Context<'_> {
     /// Lets commits happen while the native function on top of the stack calls
     /// back into Lua (for `require` and the like; not for `sort`).
     pub fn mark_transparent(&self) {
-        if let View::Function(f) = self.at(self.height().saturating_sub(1)) {
-            if f.0.tag == tag::NATIVE {
+        if let View::Function(f) = self.at(self.height().saturating_sub(1))
+            && f.0.tag == tag::NATIVE {
                 // SAFETY: CX2.
                 unsafe { (*f.0.as_native()).header.flags |= crate::object::Native::TRANSPARENT };
             }
-        }
     }
 }

@@ -91,6 +91,7 @@ impl Context<'_> {
     }
 
     /// Pushes a Rust closure as a function.
+    #[allow(clippy::type_complexity)]
     pub fn push_boxed(&self, name: &'static str, f: Box<dyn Fn(&mut Context<'_>) -> Outcome<usize>>) {
         self.make_native(name, NativeKind::Plain, NativeCode::Boxed(f), 0);
     }

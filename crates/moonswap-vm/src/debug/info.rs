@@ -87,12 +87,11 @@ pub(crate) fn describe(vm: &Vm, target: Target, what: &[u8]) -> Info {
             }
             info.is_tail_call = frame.is_tail_call();
             info.current_line = walk::line_of(frame).map_or(-1, i64::from);
-            if what.contains(&b'n') {
-                if let Some((kind, name)) = names::function_name(vm, frame) {
+            if what.contains(&b'n')
+                && let Some((kind, name)) = names::function_name(vm, frame) {
                     info.name_what = kind;
                     info.name = Some(name);
                 }
-            }
         }
         if what.contains(&b'L') {
             info.active_lines = prototype.map(|p| p.debug.lines.iter().copied().collect());

@@ -143,7 +143,7 @@ unsafe fn commit(vm: &mut Vm, prepared: Vec<Prepared>, policy: &Policy, mut time
             let instance = p.instance;
             let before = std::mem::replace(&mut (*instance).prototype, Arc::clone(&p.plan.main));
             let source = (*instance).source.replace(Arc::clone(&p.plan.source));
-            let registry = std::mem::replace(&mut (*instance).registry, Some(p.registry));
+            let registry = (*instance).registry.replace(p.registry);
             for &slot in (*instance).registry.iter().flat_map(|r| r.values()) {
                 vm.heap.barrier_object(instance.cast(), slot.cast());
             }

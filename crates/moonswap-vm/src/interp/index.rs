@@ -213,7 +213,7 @@ unsafe fn get_field_miss(pc: *const u64, base: *mut Value, vm: *mut Vm, object: 
                 put_node(ra(pc, base), node);
                 return advance(pc, base);
             }
-            let f = meta::fast(&mut *vm, (*t).metatable, Event::Index);
+            let f = meta::fast(&*vm, (*t).metatable, Event::Index);
             if f.is_nil() {
                 (*ra(pc, base)).tag = tag::NIL;
                 return advance(pc, base);
@@ -284,7 +284,7 @@ unsafe fn self_miss(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
                 put_node(r, node);
                 return advance(pc, base);
             }
-            let f = meta::fast(&mut *vm, (*t).metatable, Event::Index);
+            let f = meta::fast(&*vm, (*t).metatable, Event::Index);
             if f.is_nil() {
                 break;
             }
@@ -338,7 +338,7 @@ unsafe fn set_field_miss(pc: *const u64, base: *mut Value, vm: *mut Vm, object: 
                 (*vm).heap.barrier(t.cast(), *value);
                 return advance(pc, base);
             }
-            let f = meta::fast(&mut *vm, (*t).metatable, Event::NewIndex);
+            let f = meta::fast(&*vm, (*t).metatable, Event::NewIndex);
             if f.is_nil() {
                 if table::set_short(&mut (*vm).heap, t, (*key).as_string(), *value).is_ok() {
                     return advance(pc, base);
@@ -442,7 +442,7 @@ unsafe fn get_table_miss(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next 
                 store(ra(pc, base), found);
                 return advance(pc, base);
             }
-            let f = meta::fast(&mut *vm, (*t).metatable, Event::Index);
+            let f = meta::fast(&*vm, (*t).metatable, Event::Index);
             if f.is_nil() {
                 (*ra(pc, base)).tag = tag::NIL;
                 return advance(pc, base);
@@ -495,7 +495,7 @@ unsafe fn set_table_miss(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next 
             let f = if (*t).metatable.is_null() || !table::get(t, *key).is_nil() {
                 Value::NIL
             } else {
-                meta::fast(&mut *vm, (*t).metatable, Event::NewIndex)
+                meta::fast(&*vm, (*t).metatable, Event::NewIndex)
             };
             if f.is_nil() {
                 if table::set(&mut (*vm).heap, t, *key, *value).is_ok() {

@@ -72,6 +72,7 @@ pub(crate) unsafe fn tag_at(t: *const Table, i: usize) -> *mut u8 {
 /// # Safety
 /// `t` points to a live table.
 #[inline(always)]
+#[cfg_attr(not(test), allow(dead_code))]
 pub(crate) unsafe fn array_get(t: *const Table, i: i64) -> (*mut u64, *mut u8) {
     // SAFETY: T4.
     unsafe {
