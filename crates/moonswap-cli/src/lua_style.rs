@@ -164,19 +164,16 @@ fn run(
 
 /// `-E`: module paths are what they are without environment variables.
 fn ignore_environment(lua: &Lua) -> Result<()> {
-    let path = "/usr/local/share/lua/5.4/?.lua;/usr/local/share/lua/5.4/?/init.lua;\
-                /usr/local/lib/lua/5.4/?.lua;/usr/local/lib/lua/5.4/?/init.lua;./?.lua;./?/init.lua";
     let given = |name: &str| std::env::var_os(name).is_some();
     if given("LUA_PATH_5_4") || given("LUA_PATH") {
         lua.globals()
             .get::<moonswap::Table>("package")?
-            .set("path", path)?;
+            .set("path", moonswap_stdlib::package::DEFAULT_PATH)?;
     }
     if given("LUA_CPATH_5_4") || given("LUA_CPATH") {
-        let cpath = "/usr/local/lib/lua/5.4/?.so;/usr/local/lib/lua/5.4/loadall.so;./?.so";
         lua.globals()
             .get::<moonswap::Table>("package")?
-            .set("cpath", cpath)?;
+            .set("cpath", moonswap_stdlib::package::DEFAULT_CPATH)?;
     }
     Ok(())
 }

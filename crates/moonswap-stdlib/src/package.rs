@@ -17,10 +17,11 @@ const SEARCHERS: &[(&str, NativeFn)] = &[
 ];
 
 /// Where the reference looks, with the directories of Debian's packages.
-const DEFAULT_PATH: &str = "/usr/local/share/lua/5.4/?.lua;/usr/local/share/lua/5.4/?/init.lua;\
+pub const DEFAULT_PATH: &str = "/usr/local/share/lua/5.4/?.lua;/usr/local/share/lua/5.4/?/init.lua;\
     /usr/local/lib/lua/5.4/?.lua;/usr/local/lib/lua/5.4/?/init.lua;\
     /usr/share/lua/5.4/?.lua;/usr/share/lua/5.4/?/init.lua;./?.lua;./?/init.lua";
-const DEFAULT_CPATH: &str = "/usr/local/lib/lua/5.4/?.so;/usr/lib/lua/5.4/?.so;\
+/// The same for C libraries.
+pub const DEFAULT_CPATH: &str = "/usr/local/lib/lua/5.4/?.so;/usr/lib/lua/5.4/?.so;\
     /usr/local/lib/lua/5.4/loadall.so;./?.so";
 
 const SEPARATOR: u8 = std::path::MAIN_SEPARATOR as u8;

@@ -1,7 +1,8 @@
 //! Levels: the activations of a coroutine, counted from the topmost one.
 //!
 //! The bottom frame of the main coroutine stands for the host and counts as a
-//! native without function (the reference's `pmain`); that of other coroutines
+//! native without function (the reference's `pmain`), unless it called a native
+//! (its `xpcall`), which then stands for it; that of other coroutines
 //! is no level.
 //!
 //! Invariants: F1, F2 (`frame.rs`), C1, C2 (`coroutine`), VM3; D1 the frames
@@ -80,7 +81,11 @@ impl Iterator for Levels {
         let frame = self.next?;
         let callee = self.callee.replace(frame);
         // SAFETY: F1.
-        self.next = unsafe { visible(frame.caller().map(|(f, _)| f), self.bottom, self.is_main) };
+        self.next = unsafe {
+            // A native that the host calls stands for the host itself.
+            let host_shows = self.is_main && frame.is_lua();
+            visible(frame.caller().map(|(f, _)| f), self.bottom, host_shows)
+        };
         Some((frame, callee))
     }
 }

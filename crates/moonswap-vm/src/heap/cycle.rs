@@ -394,6 +394,12 @@ impl Heap {
             return false;
         }
         self.requested = false;
+        if self.mode == Mode::Generational && kib == 0 {
+            // A basic step of this mode is a whole young collection.
+            // SAFETY: by the caller.
+            unsafe { self.collect_full(roots) };
+            return true;
+        }
         let per_byte = MARK_PER_BYTE * self.step_multiplier.max(25) / 100;
         let bytes = if kib == 0 {
             STEP as usize
