@@ -19,13 +19,13 @@ print(xpcall(error, function(m) error(m) end, 1))
 local n=0
 print(xpcall(error, function(m) n=n+1 if n<50 then error(m) end return "done"..n end, 1))
 -- tail
-local function loop(n) local t={n} if n>0 then return loop(n-1) end return collectgarbage"count" < 20000 end
+local function loop(n) local t={n} if n>0 then return loop(n-1) end return collectgarbage"count" < 60000 end
 print(loop(2000000))
 -- tail calls with a variable number of arguments are safe points too
 local function multi(...)
   local n = ...
   if n > 0 then return multi(table.unpack({n - 1, 2, 3})) end
-  return collectgarbage("count") < 20000
+  return collectgarbage("count") < 60000
 end
 print(multi(500000))
 -- many methods that cannot be called any more
