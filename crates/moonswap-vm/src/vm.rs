@@ -189,7 +189,11 @@ impl Vm {
         unsafe {
             let stack = &mut (*self.current).stack;
             self.stack_base = stack.as_mut_ptr();
-            let max = if self.handling_overflow { MAX_STACK + ERROR_STACK } else { MAX_STACK };
+            let max = if self.handling_overflow {
+                MAX_STACK + ERROR_STACK
+            } else {
+                MAX_STACK
+            };
             self.stack_limit = self.stack_base.add((stack.len() - EXTRA_SLOTS).min(max));
         }
     }
@@ -201,7 +205,8 @@ impl Vm {
     /// # Safety
     /// `place` points into the current stack.
     pub(crate) unsafe fn leave_overflow(&mut self, place: *mut Value) {
-        if self.handling_overflow && self.message_handlers == 0 && self.index_of(place) < MAX_STACK {
+        if self.handling_overflow && self.message_handlers == 0 && self.index_of(place) < MAX_STACK
+        {
             self.handling_overflow = false;
             // SAFETY: VM1.
             unsafe { self.use_stack() };
@@ -258,7 +263,11 @@ impl Vm {
     ///
     /// # Safety
     /// `from` points into the current stack.
-    pub(crate) unsafe fn ensure_stack(&mut self, from: *mut Value, slots: usize) -> Result<(), Raised> {
+    pub(crate) unsafe fn ensure_stack(
+        &mut self,
+        from: *mut Value,
+        slots: usize,
+    ) -> Result<(), Raised> {
         // SAFETY: VM1.
         let used = unsafe { from.offset_from(self.stack_base) } as usize;
         let wanted = used + slots;
@@ -271,7 +280,11 @@ impl Vm {
             }
             return Ok(());
         }
-        let max = if self.handling_overflow { MAX_STACK + ERROR_STACK } else { MAX_STACK };
+        let max = if self.handling_overflow {
+            MAX_STACK + ERROR_STACK
+        } else {
+            MAX_STACK
+        };
         if wanted > max {
             if self.handling_overflow {
                 return Err(self.raise_message("error in error handling"));

@@ -12,8 +12,8 @@ use super::{Next, advance};
 use crate::context::Context;
 use crate::coroutine;
 use crate::error::Raised;
-use crate::hook;
 use crate::frame::{self, continuation_word, frame_top, return_into, set_word};
+use crate::hook;
 use crate::meta;
 use crate::meta_event::Event;
 use crate::object::{NativeCode, NativeKind};
@@ -24,7 +24,12 @@ use crate::vm::{MAX_PCALLS, NativeTail, Vm};
 const ANY: usize = MULTI as usize;
 
 #[inline(always)]
-pub(super) unsafe fn call<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
+pub(super) unsafe fn call<D: Driver>(
+    d: D,
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+) -> D::Out {
     // SAFETY: I1, VM1.
     unsafe {
         let f = ra(pc, base);
@@ -35,7 +40,10 @@ pub(super) unsafe fn call<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm:
                 && callee.byte_add((*slot).frame_bytes as usize) <= (*vm).stack_limit
             {
                 set_word(f.add(1), pc.add(1) as u64, (*slot).link_word);
-                return d.go(Next { pc: (*slot).code.cast(), base: callee });
+                return d.go(Next {
+                    pc: (*slot).code.cast(),
+                    base: callee,
+                });
             }
         }
         d.slow(pc, base, vm, |pc, base, vm| call_slow(pc, base, vm))
@@ -54,7 +62,12 @@ unsafe fn call_slow(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
 }
 
 #[inline(always)]
-pub(super) unsafe fn call_multi<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
+pub(super) unsafe fn call_multi<D: Driver>(
+    d: D,
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+) -> D::Out {
     // SAFETY: I1, VM1: `top` was set by the instruction before.
     unsafe {
         let f = ra(pc, base);
@@ -63,9 +76,15 @@ pub(super) unsafe fn call_multi<D: Driver>(d: D, pc: *const u64, base: *mut Valu
             let callee = f.add(2);
             // With 0xFFFF for varargs: more arguments than that go the slow way.
             let n = (*vm).top.offset_from(callee) as usize;
-            if n >= usize::from((*slot).fast_args) && n < 256 && callee.byte_add((*slot).frame_bytes as usize) <= (*vm).stack_limit {
+            if n >= usize::from((*slot).fast_args)
+                && n < 256
+                && callee.byte_add((*slot).frame_bytes as usize) <= (*vm).stack_limit
+            {
                 set_word(f.add(1), pc.add(1) as u64, (*slot).link_word);
-                return d.go(Next { pc: (*slot).code.cast(), base: callee });
+                return d.go(Next {
+                    pc: (*slot).code.cast(),
+                    base: callee,
+                });
             }
         }
         d.slow(pc, base, vm, |pc, base, vm| call_multi_slow(pc, base, vm))
@@ -146,9 +165,15 @@ pub(super) unsafe fn enter_lua(vm: &mut Vm, ret: u64, flags: u64, f: *mut Value,
     // SAFETY: as precall.
     unsafe {
         let slot = (*(*f).as_closure()).slot;
-        if n >= usize::from((*slot).fast_args) && n < 256 && f.add(2).byte_add((*slot).frame_bytes as usize) <= vm.stack_limit {
+        if n >= usize::from((*slot).fast_args)
+            && n < 256
+            && f.add(2).byte_add((*slot).frame_bytes as usize) <= vm.stack_limit
+        {
             set_word(f.add(1), ret, (*slot).link_word | flags);
-            return Next { pc: (*slot).code.cast(), base: f.add(2) };
+            return Next {
+                pc: (*slot).code.cast(),
+                base: f.add(2),
+            };
         }
         let np = usize::from((*slot).n_params);
         let frame = (*slot).frame_bytes as usize / size_of::<Value>();
@@ -163,18 +188,28 @@ pub(super) unsafe fn enter_lua(vm: &mut Vm, ret: u64, flags: u64, f: *mut Value,
         }
         set_word(f.add(1), ret, (*slot).link_word | flags);
         if !(*slot).is_vararg {
-            return Next { pc: (*slot).code.cast(), base: args };
+            return Next {
+                pc: (*slot).code.cast(),
+                base: args,
+            };
         }
         let kept = n.max(np);
         let base = args.add(kept + 2);
         copy(base.sub(2), f);
         let distance = base.offset_from(args) as usize * size_of::<Value>();
-        set_word(base.sub(1), distance as u64, (*slot).link_word ^ u64::from(tag::LINK ^ tag::VARARG_LINK));
+        set_word(
+            base.sub(1),
+            distance as u64,
+            (*slot).link_word ^ u64::from(tag::LINK ^ tag::VARARG_LINK),
+        );
         for i in 0..np {
             copy(base.add(i), args.add(i));
             (*args.add(i)).tag = tag::NIL;
         }
-        Next { pc: (*slot).code.cast(), base }
+        Next {
+            pc: (*slot).code.cast(),
+            base,
+        }
     }
 }
 
@@ -224,7 +259,11 @@ pub(super) unsafe fn enter_native(vm: &mut Vm, ret: u64, f: *mut Value, n: usize
 }
 
 #[inline(always)]
-unsafe fn run_native(vm: &mut Vm, native: *mut crate::object::Native, n: usize) -> Result<usize, Raised> {
+unsafe fn run_native(
+    vm: &mut Vm,
+    native: *mut crate::object::Native,
+    n: usize,
+) -> Result<usize, Raised> {
     // SAFETY: VM3: the native's frame is the topmost one.
     unsafe {
         let base = vm.index_of(vm.base);
@@ -258,7 +297,11 @@ unsafe fn call_tail(vm: &mut Vm, at: usize, tail: NativeTail) -> Next {
             }
         }
         vm.top = base.add(2 + tail.n_args);
-        let stub = if tail.three { &frame::STUB_NATIVE_3 } else { &frame::STUB_NATIVE };
+        let stub = if tail.three {
+            &frame::STUB_NATIVE_3
+        } else {
+            &frame::STUB_NATIVE
+        };
         precall(vm, return_into(stub), base, tail.n_args)
     }
 }
@@ -303,13 +346,22 @@ pub(crate) unsafe fn finish_native(vm: &mut Vm, f: *mut Value, n: usize) -> Next
         } else {
             place_results(vm, f, from, n, wanted);
         }
-        Next { pc: ret, base: f.byte_sub(usize::from(call.a())) }
+        Next {
+            pc: ret,
+            base: f.byte_sub(usize::from(call.a())),
+        }
     }
 }
 
 /// Moves `n` results down to `dst`, padded or cut to `wanted`.
 #[inline(never)]
-pub(crate) unsafe fn place_results(vm: &mut Vm, dst: *mut Value, from: *mut Value, n: usize, wanted: usize) {
+pub(crate) unsafe fn place_results(
+    vm: &mut Vm,
+    dst: *mut Value,
+    from: *mut Value,
+    n: usize,
+    wanted: usize,
+) {
     // SAFETY: dst <= from, both on the current stack.
     unsafe {
         if wanted == ANY {
@@ -426,18 +478,48 @@ pub(super) unsafe fn finish_pcall(base: *mut Value, vm: *mut Vm, first: usize) -
 
 /// Calls a metamethod on behalf of the instruction at `pc`; its result reaches
 /// the instruction through FINMETA.
-pub(crate) unsafe fn call_metamethod(vm: &mut Vm, pc: *const u64, base: *mut Value, function: Value, args: &[Value]) -> Next {
+pub(crate) unsafe fn call_metamethod(
+    vm: &mut Vm,
+    pc: *const u64,
+    base: *mut Value,
+    function: Value,
+    args: &[Value],
+) -> Next {
     // SAFETY: I1, VM2: continuation, function, link and three arguments fit.
-    unsafe { call_continuation(vm, pc, base, frame_top(base), 0, return_into(&frame::STUB_META), function, args) }
+    unsafe {
+        call_continuation(
+            vm,
+            pc,
+            base,
+            frame_top(base),
+            0,
+            return_into(&frame::STUB_META),
+            function,
+            args,
+        )
+    }
 }
 
 /// Calls `function` above `at` with a continuation back to (pc, base).
 #[allow(clippy::too_many_arguments)]
-pub(crate) unsafe fn call_continuation(vm: &mut Vm, pc: *const u64, base: *mut Value, at: *mut Value, aux: u32, ret: *const u64, function: Value, args: &[Value]) -> Next {
+pub(crate) unsafe fn call_continuation(
+    vm: &mut Vm,
+    pc: *const u64,
+    base: *mut Value,
+    at: *mut Value,
+    aux: u32,
+    ret: *const u64,
+    function: Value,
+    args: &[Value],
+) -> Next {
     // SAFETY: as call_metamethod.
     unsafe {
         let f = at.add(1);
-        set_word(at, pc as u64, continuation_word(f.offset_from(base) as usize, aux));
+        set_word(
+            at,
+            pc as u64,
+            continuation_word(f.offset_from(base) as usize, aux),
+        );
         store(f, function);
         for (i, &arg) in args.iter().enumerate() {
             store(f.add(2 + i), arg);
@@ -450,7 +532,12 @@ pub(crate) unsafe fn call_continuation(vm: &mut Vm, pc: *const u64, base: *mut V
 }
 
 #[inline(always)]
-pub(super) unsafe fn return1<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
+pub(super) unsafe fn return1<D: Driver>(
+    d: D,
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+) -> D::Out {
     // SAFETY: F1; the function slot receives the result.
     unsafe {
         let ret = (*base.sub(1)).payload as *const u64;
@@ -458,25 +545,39 @@ pub(super) unsafe fn return1<D: Driver>(d: D, pc: *const u64, base: *mut Value, 
         copy(dst, ra(pc, base));
         let call = ret.sub(1);
         if c(call) <= 1 {
-            return d.go(Next { pc: ret, base: dst.byte_sub(a(call)) });
+            return d.go(Next {
+                pc: ret,
+                base: dst.byte_sub(a(call)),
+            });
         }
         if c(call) == ANY {
             (*vm).top = dst.add(1);
-            return d.go_apart::<1>(Next { pc: ret, base: dst.byte_sub(a(call)) });
+            return d.go_apart::<1>(Next {
+                pc: ret,
+                base: dst.byte_sub(a(call)),
+            });
         }
         d.slow(pc, base, vm, |_, base, vm| return_more(vm, base, 1))
     }
 }
 
 #[inline(always)]
-pub(super) unsafe fn return0<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
+pub(super) unsafe fn return0<D: Driver>(
+    d: D,
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+) -> D::Out {
     // SAFETY: F1.
     unsafe {
         let ret = (*base.sub(1)).payload as *const u64;
         let dst = base.sub(2);
         let call = ret.sub(1);
         if c(call) == 0 {
-            return d.go(Next { pc: ret, base: dst.byte_sub(a(call)) });
+            return d.go(Next {
+                pc: ret,
+                base: dst.byte_sub(a(call)),
+            });
         }
         d.slow(pc, base, vm, |_, base, vm| return_more(vm, base, 0))
     }
@@ -491,7 +592,10 @@ unsafe fn return_more(vm: *mut Vm, base: *mut Value, n: usize) -> Next {
         let dst = base.sub(2);
         let call = ret.sub(1);
         place_results(&mut *vm, dst, dst, n, c(call));
-        Next { pc: ret, base: dst.byte_sub(a(call)) }
+        Next {
+            pc: ret,
+            base: dst.byte_sub(a(call)),
+        }
     }
 }
 
@@ -501,7 +605,11 @@ pub(super) unsafe fn return_general(pc: *const u64, base: *mut Value, vm: *mut V
     unsafe {
         let vm = &mut *vm;
         let results = ra(pc, base);
-        let n = if b(pc) == ANY { vm.top.offset_from(results) as usize } else { b(pc) };
+        let n = if b(pc) == ANY {
+            vm.top.offset_from(results) as usize
+        } else {
+            b(pc)
+        };
         if x(pc) & 1 != 0 {
             if let Some(next) = super::closure::close_pending(vm, pc, base, base, results.add(n)) {
                 return next;
@@ -509,12 +617,19 @@ pub(super) unsafe fn return_general(pc: *const u64, base: *mut Value, vm: *mut V
             coroutine::close_upvalues(vm, vm.current, base);
         }
         let link = base.sub(1);
-        let original = if (*link).tag == tag::VARARG_LINK { base.byte_sub((*link).payload as usize) } else { base };
+        let original = if (*link).tag == tag::VARARG_LINK {
+            base.byte_sub((*link).payload as usize)
+        } else {
+            base
+        };
         let ret = (*original.sub(1)).payload as *const u64;
         let dst = original.sub(2);
         let call = ret.sub(1);
         place_results(vm, dst, results, n, c(call));
-        Next { pc: ret, base: dst.byte_sub(a(call)) }
+        Next {
+            pc: ret,
+            base: dst.byte_sub(a(call)),
+        }
     }
 }
 

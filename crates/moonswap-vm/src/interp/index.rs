@@ -55,7 +55,10 @@ pub(crate) fn lookup(vm: &mut Vm, object: Value, key: Value) -> Result<Lookup, R
             f
         };
         if matches!(handler.tag, tag::CLOSURE | tag::NATIVE) {
-            return Ok(Lookup::Call { function: handler, receiver: object });
+            return Ok(Lookup::Call {
+                function: handler,
+                receiver: object,
+            });
         }
         object = handler;
     }
@@ -71,7 +74,12 @@ pub(crate) enum Store {
 }
 
 /// `object[key] = value` up to a metamethod call.
-pub(crate) fn store_lookup(vm: &mut Vm, object: Value, key: Value, value: Value) -> Result<Store, Raised> {
+pub(crate) fn store_lookup(
+    vm: &mut Vm,
+    object: Value,
+    key: Value,
+    value: Value,
+) -> Result<Store, Raised> {
     let mut object = object;
     for _ in 0..MAX_CHAIN {
         let handler = if object.tag == tag::TABLE {
@@ -99,7 +107,10 @@ pub(crate) fn store_lookup(vm: &mut Vm, object: Value, key: Value, value: Value)
             f
         };
         if matches!(handler.tag, tag::CLOSURE | tag::NATIVE) {
-            return Ok(Store::Call { function: handler, receiver: object });
+            return Ok(Store::Call {
+                function: handler,
+                receiver: object,
+            });
         }
         object = handler;
     }
@@ -107,7 +118,13 @@ pub(crate) fn store_lookup(vm: &mut Vm, object: Value, key: Value, value: Value)
 }
 
 #[inline(never)]
-unsafe fn get_slow(pc: *const u64, base: *mut Value, vm: *mut Vm, object: Value, key: Value) -> Next {
+unsafe fn get_slow(
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+    object: Value,
+    key: Value,
+) -> Next {
     // SAFETY: I1–I3, VM3.
     unsafe {
         let vm = &mut *vm;
@@ -118,14 +135,23 @@ unsafe fn get_slow(pc: *const u64, base: *mut Value, vm: *mut Vm, object: Value,
                 store(base.byte_add(a(pc)), value);
                 advance(pc, base)
             }
-            Ok(Lookup::Call { function, receiver }) => call_metamethod(vm, pc, base, function, &[receiver, key]),
+            Ok(Lookup::Call { function, receiver }) => {
+                call_metamethod(vm, pc, base, function, &[receiver, key])
+            }
             Err(_) => throw(vm),
         }
     }
 }
 
 #[inline(never)]
-unsafe fn set_slow(pc: *const u64, base: *mut Value, vm: *mut Vm, object: Value, key: Value, value: Value) -> Next {
+unsafe fn set_slow(
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+    object: Value,
+    key: Value,
+    value: Value,
+) -> Next {
     // SAFETY: I1–I3, VM3.
     unsafe {
         let vm = &mut *vm;
@@ -133,7 +159,9 @@ unsafe fn set_slow(pc: *const u64, base: *mut Value, vm: *mut Vm, object: Value,
         vm.base = base;
         match store_lookup(vm, object, key, value) {
             Ok(Store::Done) => advance(pc, base),
-            Ok(Store::Call { function, receiver }) => call_metamethod(vm, pc, base, function, &[receiver, key, value]),
+            Ok(Store::Call { function, receiver }) => {
+                call_metamethod(vm, pc, base, function, &[receiver, key, value])
+            }
             Err(_) => throw(vm),
         }
     }
@@ -146,7 +174,11 @@ unsafe fn guessed(pc: *const u64, t: *mut Table, key: *const Value) -> *mut Node
     unsafe {
         let i = u32::from(x(pc)) & (*t).header.word;
         let node = (*t).nodes.add(i as usize);
-        if (*node).key == (*key).payload && (*node).key_tag == tag::STRING { node } else { std::ptr::null_mut() }
+        if (*node).key == (*key).payload && (*node).key_tag == tag::STRING {
+            node
+        } else {
+            std::ptr::null_mut()
+        }
     }
 }
 
@@ -175,7 +207,13 @@ unsafe fn put_node(r: *mut Value, node: *const Node) {
 
 /// `R[A] := object[K]`, K a short string.
 #[inline(always)]
-pub(super) unsafe fn get_field_of<D, O>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm, place: O) -> D::Out
+pub(super) unsafe fn get_field_of<D, O>(
+    d: D,
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+    place: O,
+) -> D::Out
 where
     D: Driver,
     O: Fn(*const u64, *mut Value) -> *const Value + Copy,
@@ -191,14 +229,21 @@ where
                 return d.go(advance(pc, base));
             }
         }
-        d.slow(pc, base, vm, move |pc, base, vm| get_field_miss(pc, base, vm, place(pc, base)))
+        d.slow(pc, base, vm, move |pc, base, vm| {
+            get_field_miss(pc, base, vm, place(pc, base))
+        })
     }
 }
 
 /// The guess failed: the table's own node elsewhere, else along tables of
 /// `__index`, else the general way.
 #[inline(never)]
-unsafe fn get_field_miss(pc: *const u64, base: *mut Value, vm: *mut Vm, object: *const Value) -> Next {
+unsafe fn get_field_miss(
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+    object: *const Value,
+) -> Next {
     // SAFETY: I1.
     unsafe {
         let key = (*kc(pc)).as_string();
@@ -229,7 +274,12 @@ unsafe fn get_field_miss(pc: *const u64, base: *mut Value, vm: *mut Vm, object: 
 
 /// `R[A+2] := R[B]; R[A] := R[B][K]`.
 #[inline(always)]
-pub(super) unsafe fn self_field<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
+pub(super) unsafe fn self_field<D: Driver>(
+    d: D,
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+) -> D::Out {
     // SAFETY: I1.
     unsafe {
         let object = rb(pc, base);
@@ -299,7 +349,13 @@ type Places = (*const Value, *const Value, *const Value);
 
 /// `object[K] := value`.
 #[inline(always)]
-unsafe fn set_field_of<D, P>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm, places: P) -> D::Out
+unsafe fn set_field_of<D, P>(
+    d: D,
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+    places: P,
+) -> D::Out
 where
     D: Driver,
     P: Fn(*const u64, *mut Value) -> Places + Copy,
@@ -312,7 +368,10 @@ where
         if (*object).tag == tag::TABLE {
             let t = (*object).as_table();
             let node = guessed(pc, t, key);
-            if !node.is_null() && (*node).value_tag != tag::NIL && !(*vm).heap.needs_barrier(t.cast(), *value) {
+            if !node.is_null()
+                && (*node).value_tag != tag::NIL
+                && !(*vm).heap.needs_barrier(t.cast(), *value)
+            {
                 (*node).value = (*value).payload;
                 (*node).value_tag = (*value).tag;
                 return d.go(advance(pc, base));
@@ -326,7 +385,14 @@ where
 }
 
 #[inline(never)]
-unsafe fn set_field_miss(pc: *const u64, base: *mut Value, vm: *mut Vm, object: *const Value, key: *const Value, value: *const Value) -> Next {
+unsafe fn set_field_miss(
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+    object: *const Value,
+    key: *const Value,
+    value: *const Value,
+) -> Next {
     // SAFETY: as set_field_of.
     unsafe {
         if (*object).tag == tag::TABLE {
@@ -352,21 +418,52 @@ unsafe fn set_field_miss(pc: *const u64, base: *mut Value, vm: *mut Vm, object: 
 }
 
 #[inline(always)]
-pub(super) unsafe fn set_field<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
+pub(super) unsafe fn set_field<D: Driver>(
+    d: D,
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+) -> D::Out {
     // SAFETY: I1.
-    unsafe { set_field_of(d, pc, base, vm, |pc, base| (ra(pc, base), kb(pc), rc(pc, base))) }
+    unsafe {
+        set_field_of(d, pc, base, vm, |pc, base| {
+            (ra(pc, base), kb(pc), rc(pc, base))
+        })
+    }
 }
 
 #[inline(always)]
-pub(super) unsafe fn get_tab_up<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
+pub(super) unsafe fn get_tab_up<D: Driver>(
+    d: D,
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+) -> D::Out {
     // SAFETY: I1.
-    unsafe { get_field_of(d, pc, base, vm, |pc, base| (*super::moves::upvalue(base, b(pc))).value) }
+    unsafe {
+        get_field_of(d, pc, base, vm, |pc, base| {
+            (*super::moves::upvalue(base, b(pc))).value
+        })
+    }
 }
 
 #[inline(always)]
-pub(super) unsafe fn set_tab_up<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
+pub(super) unsafe fn set_tab_up<D: Driver>(
+    d: D,
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+) -> D::Out {
     // SAFETY: I1.
-    unsafe { set_field_of(d, pc, base, vm, |pc, base| ((*super::moves::upvalue(base, b(pc))).value, kc(pc), ra(pc, base))) }
+    unsafe {
+        set_field_of(d, pc, base, vm, |pc, base| {
+            (
+                (*super::moves::upvalue(base, b(pc))).value,
+                kc(pc),
+                ra(pc, base),
+            )
+        })
+    }
 }
 
 /// Reads array entry `i` into R[A]; false if it is not in the array part or nil.
@@ -377,7 +474,10 @@ unsafe fn array_read(r: *mut Value, t: *mut Table, i: i64) -> bool {
         let at = (i as u64).wrapping_sub(1);
         if at < u64::from((*t).array_len) {
             let values = (*t).array;
-            let t_byte = *values.add((*t).array_cap as usize).cast::<u8>().add(at as usize);
+            let t_byte = *values
+                .add((*t).array_cap as usize)
+                .cast::<u8>()
+                .add(at as usize);
             if t_byte != tag::NIL {
                 (*r).payload = *values.add(at as usize);
                 (*r).tag = t_byte;
@@ -391,13 +491,21 @@ unsafe fn array_read(r: *mut Value, t: *mut Table, i: i64) -> bool {
 /// Overwrites array entry `i`; false if it is not in the array part, or nil,
 /// or the store needs a barrier and BARRIER is not set.
 #[inline(always)]
-unsafe fn array_write<const BARRIER: bool>(vm: *mut Vm, t: *mut Table, i: i64, value: *const Value) -> bool {
+unsafe fn array_write<const BARRIER: bool>(
+    vm: *mut Vm,
+    t: *mut Table,
+    i: i64,
+    value: *const Value,
+) -> bool {
     // SAFETY: the index is checked; barrier after the store.
     unsafe {
         let at = (i as u64).wrapping_sub(1);
         if at < u64::from((*t).array_len) {
             let values = (*t).array;
-            let t_byte = values.add((*t).array_cap as usize).cast::<u8>().add(at as usize);
+            let t_byte = values
+                .add((*t).array_cap as usize)
+                .cast::<u8>()
+                .add(at as usize);
             if *t_byte != tag::NIL || (*t).metatable.is_null() {
                 if !BARRIER && (*vm).heap.needs_barrier(t.cast(), *value) {
                     return false;
@@ -415,11 +523,19 @@ unsafe fn array_write<const BARRIER: bool>(vm: *mut Vm, t: *mut Table, i: i64, v
 }
 
 #[inline(always)]
-pub(super) unsafe fn get_table<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
+pub(super) unsafe fn get_table<D: Driver>(
+    d: D,
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+) -> D::Out {
     // SAFETY: I1.
     unsafe {
         let (object, key) = (rb(pc, base), rc(pc, base));
-        if (*object).tag == tag::TABLE && (*key).tag == tag::INTEGER && array_read(ra(pc, base), (*object).as_table(), (*key).as_i64()) {
+        if (*object).tag == tag::TABLE
+            && (*key).tag == tag::INTEGER
+            && array_read(ra(pc, base), (*object).as_table(), (*key).as_i64())
+        {
             return d.go(advance(pc, base));
         }
         d.slow(pc, base, vm, |pc, base, vm| get_table_miss(pc, base, vm))
@@ -457,23 +573,38 @@ unsafe fn get_table_miss(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next 
 }
 
 #[inline(always)]
-pub(super) unsafe fn get_index<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
+pub(super) unsafe fn get_index<D: Driver>(
+    d: D,
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+) -> D::Out {
     // SAFETY: I1.
     unsafe {
         let object = rb(pc, base);
-        if (*object).tag == tag::TABLE && array_read(ra(pc, base), (*object).as_table(), c(pc) as i64) {
+        if (*object).tag == tag::TABLE
+            && array_read(ra(pc, base), (*object).as_table(), c(pc) as i64)
+        {
             return d.go(advance(pc, base));
         }
-        d.slow(pc, base, vm, |pc, base, vm| get_slow(pc, base, vm, *rb(pc, base), Value::integer(c(pc) as i64)))
+        d.slow(pc, base, vm, |pc, base, vm| {
+            get_slow(pc, base, vm, *rb(pc, base), Value::integer(c(pc) as i64))
+        })
     }
 }
 
 #[inline(always)]
-pub(super) unsafe fn set_table<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
+pub(super) unsafe fn set_table<D: Driver>(
+    d: D,
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+) -> D::Out {
     // SAFETY: I1.
     unsafe {
         let (object, key) = (ra(pc, base), rb(pc, base));
-        if (*object).tag == tag::TABLE && (*key).tag == tag::INTEGER
+        if (*object).tag == tag::TABLE
+            && (*key).tag == tag::INTEGER
             && array_write::<false>(vm, (*object).as_table(), (*key).as_i64(), rc(pc, base))
         {
             return d.go(advance(pc, base));
@@ -510,11 +641,18 @@ unsafe fn set_table_miss(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next 
 }
 
 #[inline(always)]
-pub(super) unsafe fn set_index<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
+pub(super) unsafe fn set_index<D: Driver>(
+    d: D,
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+) -> D::Out {
     // SAFETY: I1.
     unsafe {
         let object = ra(pc, base);
-        if (*object).tag == tag::TABLE && array_write::<false>(vm, (*object).as_table(), b(pc) as i64, rc(pc, base)) {
+        if (*object).tag == tag::TABLE
+            && array_write::<false>(vm, (*object).as_table(), b(pc) as i64, rc(pc, base))
+        {
             return d.go(advance(pc, base));
         }
         d.slow(pc, base, vm, |pc, base, vm| set_index_miss(pc, base, vm))
@@ -526,7 +664,9 @@ unsafe fn set_index_miss(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next 
     // SAFETY: I1.
     unsafe {
         let (object, value) = (ra(pc, base), rc(pc, base));
-        if (*object).tag == tag::TABLE && array_write::<true>(vm, (*object).as_table(), b(pc) as i64, value) {
+        if (*object).tag == tag::TABLE
+            && array_write::<true>(vm, (*object).as_table(), b(pc) as i64, value)
+        {
             return advance(pc, base);
         }
         set_slow(pc, base, vm, *object, Value::integer(b(pc) as i64), *value)
@@ -552,7 +692,11 @@ pub(super) unsafe fn set_list(pc: *const u64, base: *mut Value, vm: *mut Vm) -> 
         let vm = &mut *vm;
         let r = ra(pc, base);
         let t = (*r).as_table();
-        let n = if b(pc) == usize::from(MULTI) { vm.top.offset_from(r) as usize - 1 } else { b(pc) };
+        let n = if b(pc) == usize::from(MULTI) {
+            vm.top.offset_from(r) as usize - 1
+        } else {
+            b(pc)
+        };
         let first = ((usize::from(x(pc)) << 16) | c(pc)) * 50;
         let _ = table::reserve(&mut vm.heap, t, first + n, 0);
         for i in 1..=n {

@@ -82,7 +82,8 @@ pub(crate) unsafe fn collect_if_due(vm: &mut Vm) {
             let was_sweeping = vm.heap.is_sweeping();
             let start = vm.gc_stats.now();
             (*std::ptr::addr_of_mut!(vm.heap)).step(&*roots);
-            vm.gc_stats.note(start, !was_sweeping && vm.heap.is_sweeping());
+            vm.gc_stats
+                .note(start, !was_sweeping && vm.heap.is_sweeping());
         } else {
             vm.heap.forget_request();
         }
@@ -95,7 +96,9 @@ pub(crate) unsafe fn collect_if_due(vm: &mut Vm) {
 unsafe fn run_hook(vm: &mut Vm) {
     // SAFETY: P1: above the frame's registers nothing is alive.
     unsafe {
-        let Some(mut hook) = vm.safe_point_hook.take() else { return };
+        let Some(mut hook) = vm.safe_point_hook.take() else {
+            return;
+        };
         let saved = vm.index_of(vm.top);
         vm.top = crate::frame::frame_top(vm.base);
         let at = vm.index_of(vm.top);

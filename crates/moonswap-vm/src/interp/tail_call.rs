@@ -22,14 +22,26 @@ const ANY: usize = MULTI as usize;
 /// The usual tail call: a Lua function with enough arguments, from a frame with
 /// nothing to close and no varargs under it.
 #[inline(always)]
-pub(super) unsafe fn tail_call<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
+pub(super) unsafe fn tail_call<D: Driver>(
+    d: D,
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+) -> D::Out {
     // SAFETY: I1, F1: the callee takes over the frame's place and link.
     unsafe {
         let f = ra(pc, base);
         if (*f).tag == tag::CLOSURE && x(pc) & 1 == 0 && (*base.sub(1)).tag == tag::LINK {
             let slot = (*(*f).as_closure()).slot;
-            let n = if b(pc) == ANY { (*vm).top.offset_from(f) as usize - 2 } else { b(pc) };
-            if n >= usize::from((*slot).fast_args) && n < 256 && base.byte_add((*slot).frame_bytes as usize) <= (*vm).stack_limit {
+            let n = if b(pc) == ANY {
+                (*vm).top.offset_from(f) as usize - 2
+            } else {
+                b(pc)
+            };
+            if n >= usize::from((*slot).fast_args)
+                && n < 256
+                && base.byte_add((*slot).frame_bytes as usize) <= (*vm).stack_limit
+            {
                 let ret = (*base.sub(1)).payload;
                 copy(base.sub(2), f);
                 let mut i = 0;
@@ -38,7 +50,10 @@ pub(super) unsafe fn tail_call<D: Driver>(d: D, pc: *const u64, base: *mut Value
                     i += 1;
                 }
                 set_word(base.sub(1), ret, (*slot).link_word | frame::TAIL_CALL);
-                return d.go(Next { pc: (*slot).code.cast(), base });
+                return d.go(Next {
+                    pc: (*slot).code.cast(),
+                    base,
+                });
             }
         }
         d.slow(pc, base, vm, |pc, base, vm| tail_call_slow(pc, base, vm))
@@ -53,7 +68,11 @@ pub(super) unsafe fn tail_call_slow(pc: *const u64, base: *mut Value, vm: *mut V
         vm.pc = pc;
         vm.base = base;
         let f = ra(pc, base);
-        let n = if b(pc) == ANY { vm.top.offset_from(f) as usize - 2 } else { b(pc) };
+        let n = if b(pc) == ANY {
+            vm.top.offset_from(f) as usize - 2
+        } else {
+            b(pc)
+        };
         if x(pc) & 1 != 0 {
             coroutine::close_upvalues(vm, vm.current, base);
         }
@@ -63,7 +82,11 @@ pub(super) unsafe fn tail_call_slow(pc: *const u64, base: *mut Value, vm: *mut V
             return tail_other(vm, pc, f, n);
         }
         let link = base.sub(1);
-        let original = if (*link).tag == tag::VARARG_LINK { base.byte_sub((*link).payload as usize) } else { base };
+        let original = if (*link).tag == tag::VARARG_LINK {
+            base.byte_sub((*link).payload as usize)
+        } else {
+            base
+        };
         let ret = (*original.sub(1)).payload;
         let dst = original.sub(2);
         copy(dst, f);
@@ -75,7 +98,13 @@ pub(super) unsafe fn tail_call_slow(pc: *const u64, base: *mut Value, vm: *mut V
     }
 }
 
-unsafe fn enter_tail(vm: &mut Vm, ret: u64, dst: *mut Value, n: usize, original: *mut Value) -> Next {
+unsafe fn enter_tail(
+    vm: &mut Vm,
+    ret: u64,
+    dst: *mut Value,
+    n: usize,
+    original: *mut Value,
+) -> Next {
     // SAFETY: as enter_lua. Should the stack overflow here, the frame that is
     // reported is the callee's: its link stands already.
     unsafe {
@@ -85,7 +114,9 @@ unsafe fn enter_tail(vm: &mut Vm, ret: u64, dst: *mut Value, n: usize, original:
         vm.pc = (*slot).code.cast();
         let next = enter_lua(vm, ret, frame::TAIL_CALL, dst, n);
         // A loop of tail calls meets no other safe point. Not if it was refused.
-        if vm.poll.requested.load(std::sync::atomic::Ordering::Relaxed) && std::ptr::eq(next.pc, (*slot).code.cast()) {
+        if vm.poll.requested.load(std::sync::atomic::Ordering::Relaxed)
+            && std::ptr::eq(next.pc, (*slot).code.cast())
+        {
             return super::poll::poll(next.pc, next.base, vm);
         }
         next
@@ -123,7 +154,11 @@ unsafe fn tail_other(vm: &mut Vm, pc: *const u64, f: *mut Value, n: usize) -> Ne
         }
         let base = vm.base;
         let link = base.sub(1);
-        let original = if (*link).tag == tag::VARARG_LINK { base.byte_sub((*link).payload as usize) } else { base };
+        let original = if (*link).tag == tag::VARARG_LINK {
+            base.byte_sub((*link).payload as usize)
+        } else {
+            base
+        };
         let ret = (*original.sub(1)).payload;
         if (*f).tag == tag::NATIVE {
             // It is called above this frame, which messages name and point
@@ -137,7 +172,11 @@ unsafe fn tail_other(vm: &mut Vm, pc: *const u64, f: *mut Value, n: usize) -> Ne
                 copy(f.add(3 + i), f.add(2 + i));
             }
             copy(f.add(1), f);
-            set_word(f, pc as u64, continuation_word(f.add(1).offset_from(vm.base) as usize, 0));
+            set_word(
+                f,
+                pc as u64,
+                continuation_word(f.add(1).offset_from(vm.base) as usize, 0),
+            );
             vm.top = f.add(3 + n);
             return enter_native(vm, return_into(&frame::STUB_TAIL) as u64, f.add(1), n);
         }
@@ -158,11 +197,18 @@ pub(super) unsafe fn finish_tail(base: *mut Value, vm: *mut Vm, f: *mut Value) -
         let vm = &mut *vm;
         let n = vm.top.offset_from(f) as usize;
         let link = base.sub(1);
-        let original = if (*link).tag == tag::VARARG_LINK { base.byte_sub((*link).payload as usize) } else { base };
+        let original = if (*link).tag == tag::VARARG_LINK {
+            base.byte_sub((*link).payload as usize)
+        } else {
+            base
+        };
         let ret = (*original.sub(1)).payload as *const u64;
         let dst = original.sub(2);
         let call = ret.sub(1);
         place_results(vm, dst, f, n, c(call));
-        Next { pc: ret, base: dst.byte_sub(a(call)) }
+        Next {
+            pc: ret,
+            base: dst.byte_sub(a(call)),
+        }
     }
 }

@@ -423,7 +423,9 @@ pub(crate) unsafe fn cursor_is_after(t: *const Table, cursor: u32, key: Value) -
     // SAFETY: T1, T4: the guess is checked against the parts' sizes.
     unsafe {
         if cursor & NODE_CURSOR == 0 {
-            return key.tag == tag::INTEGER && key.payload == u64::from(cursor) && cursor <= (*t).array_len;
+            return key.tag == tag::INTEGER
+                && key.payload == u64::from(cursor)
+                && cursor <= (*t).array_len;
         }
         let j = cursor & !NODE_CURSOR;
         if j == 0 || j - 1 > (*t).header.word {
