@@ -263,8 +263,8 @@ impl Context<'_> {
     /// Bytes of a string value on the stack, if it is one.
     pub fn bytes_at(&self, i: usize) -> Option<&[u8]> {
         let v = self.value(i);
-        // SAFETY: CX2.
         if v.tag == tag::STRING {
+            // SAFETY: CX2.
             Some(unsafe { StringObject::bytes(v.as_string()) })
         } else {
             None

@@ -18,6 +18,7 @@
 //! into a stub; I3 nothing collects between two instructions except a poll.
 
 mod arith;
+mod assign;
 mod call;
 mod closure;
 mod compare;
@@ -38,8 +39,9 @@ use crate::value::Value;
 use crate::vm::Vm;
 
 pub(crate) use arith::raw_arith;
+pub(crate) use assign::{Store, store_lookup};
 pub(crate) use call::{call_continuation, call_metamethod, finish_native, precall};
-pub(crate) use index::{Lookup, Store, lookup, store_lookup};
+pub(crate) use index::{Lookup, lookup};
 pub(crate) use poll::collect_if_due;
 
 /// Where to go on.
@@ -129,8 +131,8 @@ pub(super) mod operand {
 /// The next instruction.
 #[inline(always)]
 pub(super) unsafe fn advance(pc: *const u64, base: *mut Value) -> Next {
-    // SAFETY: I1: code does not run off its end.
     Next {
+        // SAFETY: I1: code does not run off its end.
         pc: unsafe { pc.add(1) },
         base,
     }
@@ -139,8 +141,8 @@ pub(super) unsafe fn advance(pc: *const u64, base: *mut Value) -> Next {
 /// The instruction `distance` after the next one.
 #[inline(always)]
 pub(super) unsafe fn jump(pc: *const u64, base: *mut Value, distance: isize) -> Next {
-    // SAFETY: I1: jump targets are verified.
     Next {
+        // SAFETY: I1: jump targets are verified.
         pc: unsafe { pc.offset(distance + 1) },
         base,
     }

@@ -5,7 +5,7 @@
 
 use super::drive::Driver;
 use super::operand::{a, bc, kc, ra, rb, rc};
-use super::{Next, arith, call, closure, compare, concat, index, loops, moves, tail_call};
+use super::{Next, arith, assign, call, closure, compare, concat, index, loops, moves, tail_call};
 use super::{advance, jump};
 use crate::frame::{continuation_distance, meta_word};
 use crate::unwind;
@@ -49,16 +49,16 @@ ops! {
     SetCell[d](pc, base, vm) moves::set_cell(d, pc, base, vm);
 
     GetTabUp[d](pc, base, vm) index::get_tab_up(d, pc, base, vm);
-    SetTabUp[d](pc, base, vm) index::set_tab_up(d, pc, base, vm);
+    SetTabUp[d](pc, base, vm) assign::set_tab_up(d, pc, base, vm);
     GetTable[d](pc, base, vm) index::get_table(d, pc, base, vm);
     GetIndex[d](pc, base, vm) index::get_index(d, pc, base, vm);
     GetField[d](pc, base, vm) index::get_field_of(d, pc, base, vm, |pc, base| rb(pc, base));
-    SetTable[d](pc, base, vm) index::set_table(d, pc, base, vm);
-    SetIndex[d](pc, base, vm) index::set_index(d, pc, base, vm);
-    SetField[d](pc, base, vm) index::set_field(d, pc, base, vm);
+    SetTable[d](pc, base, vm) assign::set_table(d, pc, base, vm);
+    SetIndex[d](pc, base, vm) assign::set_index(d, pc, base, vm);
+    SetField[d](pc, base, vm) assign::set_field(d, pc, base, vm);
     SelfField[d](pc, base, vm) index::self_field(d, pc, base, vm);
-    NewTable(pc, base, vm) index::new_table(pc, base, vm);
-    SetList(pc, base, vm) index::set_list(pc, base, vm);
+    NewTable(pc, base, vm) assign::new_table(pc, base, vm);
+    SetList(pc, base, vm) assign::set_list(pc, base, vm);
 
     Add[d](pc, base, vm) arith::add(d, pc, base, vm, rb(pc, base), rc(pc, base));
     Sub[d](pc, base, vm) arith::sub(d, pc, base, vm, rb(pc, base), rc(pc, base));
