@@ -40,7 +40,7 @@ pub(crate) use self::cycle::{Mode, Roots};
 pub(crate) use self::marker::Marker;
 
 use self::block::{Cell, Class, Pool};
-use self::class::{N_CLASSES, class_of, class_size};
+use self::class::{N_CLASSES, class_of};
 use self::large::Large;
 use self::part::{
     CLASS_SHIFT, INLINE_ARRAY, INLINE_NODES, MAX_TABLE_CELL, array_bytes, node_bytes,

@@ -26,6 +26,7 @@ mod drive;
 mod index;
 mod loops;
 mod moves;
+mod native;
 mod ops;
 mod poll;
 
@@ -36,7 +37,8 @@ use moonswap_bytecode::OpCode;
 use crate::value::Value;
 use crate::vm::Vm;
 
-pub(crate) use call::{call_continuation, call_metamethod, finish_native, precall};
+pub(crate) use call::{call_continuation, call_metamethod, precall};
+pub(crate) use native::finish_native;
 pub(crate) use arith::raw_arith;
 pub(crate) use poll::collect_if_due;
 pub(crate) use index::{Lookup, Store, lookup, store_lookup};

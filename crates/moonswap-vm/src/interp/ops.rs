@@ -4,7 +4,7 @@
 #![allow(non_snake_case, unused_variables)]
 
 use super::drive::Driver;
-use super::{Next, arith, call, closure, compare, concat, index, loops, moves};
+use super::{Next, arith, call, native, closure, compare, concat, index, loops, moves};
 use super::operand::{a, bc, kc, ra, rb, rc};
 use super::{advance, jump};
 use crate::frame::{continuation_distance, meta_word};
@@ -135,12 +135,12 @@ ops! {
 
     Halt(pc, base, vm) advance(pc, base);
     FinishMeta(pc, base, vm) finish_meta(base, vm);
-    FinishPcall(pc, base, vm) call::finish_pcall(base, vm, 0);
-    FinishXpcall(pc, base, vm) call::finish_pcall(base, vm, 1);
+    FinishPcall(pc, base, vm) native::finish_pcall(base, vm, 0);
+    FinishXpcall(pc, base, vm) native::finish_pcall(base, vm, 1);
     FinishCoroutine(pc, base, vm) crate::coroutine::finish(base, vm);
     FinishClose(pc, base, vm) closure::finish_close(base, vm);
     FinishUnwind(pc, base, vm) unwind::finish_close(base, vm);
-    FinishTail(pc, base, vm) call::finish_native_tail(pc, base, vm);
+    FinishTail(pc, base, vm) native::finish_native_tail(pc, base, vm);
 }
 
 /// A metamethod called by an instruction returned (result in `f`): do what the
