@@ -49,6 +49,8 @@ MT.__call = function(self, ...) return select("#", ...), ... end
 MT.__unm = function(a) return a end
 MT.__close = function(o, e) log[#log + 1] = "C" .. tostring(o[1]) .. show(e) if o.bad then error(o.bad, 0) end end
 MT.__tostring = function() return "OBJ" end
+-- 5.4.4 makes wrong code of upvalue[a < b]
+local function K(k) return k end
 local function obj(v, bad) return setmetatable({v, bad = bad}, MT) end
 '''
 
@@ -59,12 +61,12 @@ BINARY = ["+", "-", "*", "/", "//", "%", "^", "..", "<", "<=", ">", ">=", "==", 
 CALLS = [
     ("string.rep", "snS"), ("string.sub", "sii"), ("string.byte", "sii"), ("string.format", "Fvv"), ("#", "v"),
     ("string.find", "spi"), ("string.match", "sp"), ("string.gsub", "sps"), ("string.upper", "s"), ("string.reverse", "s"),
-    ("math.floor", "n"), ("math.ceil", "n"), ("math.fmod", "nn"), ("math.tointeger", "v"), ("math.type", "v"), ("math.abs", "n"),
+    ("math.floor", "n"), ("math.ceil", "n"), ("math.tointeger", "v"), ("math.type", "v"), ("math.abs", "n"),
     ("math.max", "nnn"), ("math.ult", "ii"), ("tostring", "v"), ("tonumber", "v"), ("tonumber", "si"), ("select", "ivv"),
     ("type", "v"), ("rawequal", "vv"), ("rawlen", "v"), ("rawget", "tv"), ("next", "t"), ("table.concat", "tsii"),
     ("table.unpack", "tkk"), ("table.insert", "tv"), ("table.insert", "tkv"), ("table.remove", "t"), ("table.remove", "tk"),
     ("table.move", "tkkk"), ("table.pack", "vv"), ("pcall", "fvv"), ("pcall", "vv"), ("select", "'#'vvv"), ("utf8.char", "k"), ("utf8.len", "sii"),
-    ("utf8.codepoint", "sii"), ("utf8.offset", "sii"), ("string.pack", "Pv"), ("string.unpack", "Psi"), ("assert", "vv"), ("error", "vi"), ("getmetatable", "s"),
+    ("utf8.codepoint", "sii"), ("utf8.offset", "sii"), ("string.pack", "Pv"), ("string.unpack", "Psi"), ("assert", "1v"), ("error", "vi"), ("getmetatable", "s"),
     ("setmetatable", "tv"), ("ipairs", "v"), ("math.sqrt", "n"), ("math.exp", "k"), ("string.len", "v"), ("string.char", "kk"),
 ]
 PATTERNS = ['"a"', '"."', '"%d+"', '"(%w)(%w)"', '"^%s*"', '"()"', '"%"', '"[a-"', '"(a"', '"%f[%w]"', '"%b()"', '"l*"', '".-$"', '"[^%s]+"', '"%1"', '"(.)%1"']
@@ -98,6 +100,8 @@ class Program:
             kind = "v"
         if kind == "n":
             return self.pick(NUMBERS) if r.random() < 0.6 else self.expression(names, 1)
+        if kind == "1":
+            return self.pick(["1", "'a'", "nil, 'no'", "{}", "false, {}"])
         if kind == "S":
             return self.pick(['""', '","', "nil"])
         if kind == "i":
@@ -128,7 +132,7 @@ class Program:
             arguments = [self.argument(k, names) for k in kinds]
         if function == "string.rep":
             arguments[1] = self.pick(["0", "1", "3", "-1", "20", '"2"', "2.0", "1.5"])
-        if self.r.random() < 0.15:
+        if self.r.random() < 0.15 and function not in ("assert", "string.pack"):
             arguments.pop()
         return f"{function}({', '.join(arguments)})"
 
@@ -154,7 +158,7 @@ class Program:
         if r < 0.8:
             return self.call(names)
         if r < 0.86 and names:
-            return f"{self.pick(names)}[{self.expression(names, depth - 1)}]"
+            return f"{self.pick(names)}[K({self.expression(names, depth - 1)})]"
         if r < 0.9 and names:
             return f"{self.pick(names)}.{self.pick(['x', 'y', 'bad'])}"
         if r < 0.94 and self.functions:
@@ -200,7 +204,7 @@ class Program:
         if r < 0.40:
             return f"{self.pick(names)} = {self.expression(names, 2)};"
         if r < 0.46:
-            return f"{self.pick(names)}[{self.expression(names, 1)}] = {self.expression(names, 1)};"
+            return f"{self.pick(names)}[K({self.expression(names, 1)})] = {self.expression(names, 1)};"
         if r < 0.50:
             return f"log[#log+1] = show({self.expression(names, 2)}, {self.expression(names, 1)});"
         if depth <= 0:

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use crate::code_hash;
 use crate::instruction::Instruction;
 use crate::prototype::{
-    Capture, ClosureSite, Constant, DebugInfo, FunctionId, LocalVariable, PathStep, Prototype, ScopeVariable,
-    UpvalueDescription, VariableKind,
+    Capture, ClosureSite, Constant, DebugInfo, FunctionId, LocalVariable, PathStep, Prototype,
+    ScopeVariable, UpvalueDescription, VariableKind,
 };
 
 /// First byte of a binary chunk, which no text begins with.
@@ -56,12 +56,19 @@ pub enum UndumpError {
 
 /// A function as a binary chunk; `strip` leaves out what only people need.
 pub fn dump(prototype: &Prototype, strip: bool) -> Vec<u8> {
-    let mut out = Writer { bytes: HEADER.to_vec(), strip: strip || prototype.is_stripped() };
+    let mut out = Writer {
+        bytes: HEADER.to_vec(),
+        strip: strip || prototype.is_stripped(),
+    };
     out.bytes.extend_from_slice(&CHECK_INT.to_le_bytes());
     out.bytes.extend_from_slice(&CHECK_NUM.to_le_bytes());
     out.bytes.push(prototype.upvalues.len() as u8);
     out.bytes.push(u8::from(out.strip));
-    out.text(if out.strip { NO_SOURCE } else { &prototype.id.chunk });
+    out.text(if out.strip {
+        NO_SOURCE
+    } else {
+        &prototype.id.chunk
+    });
     out.number(prototype.id.path.len() as u64);
     for step in prototype.id.path.iter() {
         out.step(step);
@@ -132,7 +139,8 @@ impl Writer {
         for u in &p.upvalues {
             let name: &str = if self.strip { "" } else { &u.name };
             self.text(name);
-            self.bytes.push(kind_byte(u.kind) | u8::from(u.top_level) << 2 | u8::from(u.in_loop) << 3);
+            self.bytes
+                .push(kind_byte(u.kind) | u8::from(u.top_level) << 2 | u8::from(u.in_loop) << 3);
             self.number(u64::from(u.depth));
             self.number(u64::from(u.declaration));
         }
@@ -229,7 +237,10 @@ fn kind_byte(kind: VariableKind) -> u8 {
 
 /// Reads and verifies a binary chunk. Bytes after its end are ignored.
 pub fn undump(bytes: &[u8]) -> Result<Arc<Prototype>, UndumpError> {
-    let mut input = Reader { bytes, strip: false };
+    let mut input = Reader {
+        bytes,
+        strip: false,
+    };
     input.header()?;
     let n_upvalues = input.byte()?;
     input.strip = match input.byte()? {
@@ -243,7 +254,10 @@ pub fn undump(bytes: &[u8]) -> Result<Arc<Prototype>, UndumpError> {
     for _ in 0..n_steps {
         path.push(input.step()?);
     }
-    let id = FunctionId { chunk, path: path.into() };
+    let id = FunctionId {
+        chunk,
+        path: path.into(),
+    };
     let prototype = input.function(id, 0)?;
     if prototype.upvalues.len() != usize::from(n_upvalues) {
         return Err(UndumpError::Corrupted);
@@ -261,7 +275,10 @@ type Read<T> = Result<T, UndumpError>;
 
 impl Reader<'_> {
     fn take(&mut self, n: usize) -> Read<&[u8]> {
-        let (taken, rest) = self.bytes.split_at_checked(n).ok_or(UndumpError::Truncated)?;
+        let (taken, rest) = self
+            .bytes
+            .split_at_checked(n)
+            .ok_or(UndumpError::Truncated)?;
         self.bytes = rest;
         Ok(taken)
     }
@@ -345,7 +362,9 @@ impl Reader<'_> {
     }
 
     fn text(&mut self) -> Read<Arc<str>> {
-        std::str::from_utf8(self.string()?).map(Arc::from).map_err(|_| UndumpError::Corrupted)
+        std::str::from_utf8(self.string()?)
+            .map(Arc::from)
+            .map_err(|_| UndumpError::Corrupted)
     }
 
     fn step(&mut self) -> Read<(PathStep, u32)> {
@@ -366,7 +385,11 @@ impl Reader<'_> {
         Ok((step, self.small()?))
     }
 
-    fn items<T>(&mut self, size: usize, mut item: impl FnMut(&mut Self) -> Read<T>) -> Read<Box<[T]>> {
+    fn items<T>(
+        &mut self,
+        size: usize,
+        mut item: impl FnMut(&mut Self) -> Read<T>,
+    ) -> Read<Box<[T]>> {
         let n = self.count(size)?;
         let mut all = Vec::with_capacity(n);
         for _ in 0..n {
@@ -392,14 +415,23 @@ impl Reader<'_> {
         let constants = self.items(1, Self::constant)?;
         let upvalues = self.items(4, Self::upvalue)?;
         let sites = self.items(2, |input| {
-            Ok(ClosureSite { child: input.small()?, captures: input.items(2, Self::capture)? })
+            Ok(ClosureSite {
+                child: input.small()?,
+                captures: input.items(2, Self::capture)?,
+            })
         })?;
         let scope = self.items(6, Self::scope_variable)?;
         let debug = self.debug()?;
         let children = self.items(8, |input| {
             let step = input.step()?;
             let path = id.path.iter().cloned().chain([step]).collect();
-            input.function(FunctionId { chunk: Arc::clone(&id.chunk), path }, depth + 1)
+            input.function(
+                FunctionId {
+                    chunk: Arc::clone(&id.chunk),
+                    path,
+                },
+                depth + 1,
+            )
         })?;
         let mut prototype = Prototype {
             id,
@@ -490,7 +522,9 @@ impl Reader<'_> {
         }
         let mut line: i64 = 0;
         let lines = self.items(1, |input| {
-            line = line.checked_add(input.signed()?).ok_or(UndumpError::Corrupted)?;
+            line = line
+                .checked_add(input.signed()?)
+                .ok_or(UndumpError::Corrupted)?;
             u32::try_from(line).map_err(|_| UndumpError::Corrupted)
         })?;
         let columns = self.items(1, Self::small)?;
@@ -502,7 +536,11 @@ impl Reader<'_> {
                 end_pc: input.small()?,
             })
         })?;
-        Ok(DebugInfo { lines, columns, locals })
+        Ok(DebugInfo {
+            lines,
+            columns,
+            locals,
+        })
     }
 }
 

@@ -207,7 +207,10 @@ fn operands(
                 }
             }
             OperandKind::Constant => {
-                prototype.constants.get(usize::from(value)).ok_or(Fault::Constant)?;
+                prototype
+                    .constants
+                    .get(usize::from(value))
+                    .ok_or(Fault::Constant)?;
                 // The machine keeps the distance from here, in words, in 16 bits.
                 if prototype.code.len() - pc + 2 * usize::from(value) > usize::from(u16::MAX) {
                     return Err(Fault::Constant);

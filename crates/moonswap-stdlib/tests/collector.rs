@@ -7,7 +7,10 @@ fn count(program: &str) -> Vec<f64> {
     machine.with(|cx| {
         assert!(moonswap_stdlib::open_all(cx).is_ok());
         cx.set_height(0);
-        assert!(matches!(cx.load(program.as_bytes(), b"=program", "t", false), Ok(true)));
+        assert!(matches!(
+            cx.load(program.as_bytes(), b"=program", "t", false),
+            Ok(true)
+        ));
         assert!(cx.call(0, None).is_ok());
         (0..cx.height())
             .map(|i| match cx.at(i) {

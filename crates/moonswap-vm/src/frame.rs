@@ -169,14 +169,32 @@ impl Frame {
                     let pc = (*cont).payload as *const u64;
                     Some((Frame { base: below, pc }, op))
                 }
-                OpCode::FinishPcall | OpCode::FinishTail => Some((Frame { base: base.sub(2), pc: std::ptr::null() }, op)),
-                OpCode::FinishXpcall => Some((Frame { base: base.sub(3), pc: std::ptr::null() }, op)),
+                OpCode::FinishPcall | OpCode::FinishTail => Some((
+                    Frame {
+                        base: base.sub(2),
+                        pc: std::ptr::null(),
+                    },
+                    op,
+                )),
+                OpCode::FinishXpcall => Some((
+                    Frame {
+                        base: base.sub(3),
+                        pc: std::ptr::null(),
+                    },
+                    op,
+                )),
                 OpCode::FinishCoroutine => None,
                 _ => {
                     let call = ret.sub(1);
                     let a = usize::from(Instruction::from_bits(*call).a());
                     let below = base.sub(2).byte_sub(a);
-                    Some((Frame { base: below, pc: call }, op))
+                    Some((
+                        Frame {
+                            base: below,
+                            pc: call,
+                        },
+                        op,
+                    ))
                 }
             }
         }

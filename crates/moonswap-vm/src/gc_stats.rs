@@ -55,7 +55,10 @@ impl Default for GcStats {
 impl GcStats {
     /// No steps yet.
     pub(crate) fn new(clock: GcClock) -> Self {
-        Self { clock, ..Self::default() }
+        Self {
+            clock,
+            ..Self::default()
+        }
     }
 
     /// The same clock, no steps.
@@ -83,7 +86,9 @@ impl GcStats {
     /// The duration that `quantile` (0 to 1) of all steps do not exceed, to
     /// within an eighth.
     pub fn quantile(&self, quantile: f64) -> Duration {
-        let rank = (quantile.clamp(0.0, 1.0) * self.n_steps as f64).ceil().max(1.0) as u64;
+        let rank = (quantile.clamp(0.0, 1.0) * self.n_steps as f64)
+            .ceil()
+            .max(1.0) as u64;
         let mut seen = 0;
         for (i, &n) in self.buckets.iter().enumerate() {
             seen += u64::from(n);

@@ -49,7 +49,12 @@ pub(crate) struct Hook {
 
 impl Default for Hook {
     fn default() -> Self {
-        Self { function: Value::NIL, mask: 0, count: 0, left: 0 }
+        Self {
+            function: Value::NIL,
+            mask: 0,
+            count: 0,
+            left: 0,
+        }
     }
 }
 
@@ -70,7 +75,12 @@ pub(crate) unsafe fn set(vm: &mut Vm, co: *mut Coroutine, function: Value, mask:
     // SAFETY: live coroutine; barrier after the store.
     unsafe {
         let function = if mask == 0 { Value::NIL } else { function };
-        (*co).hook = Hook { function, mask, count, left: count };
+        (*co).hook = Hook {
+            function,
+            mask,
+            count,
+            left: count,
+        };
         vm.heap.barrier(co.cast(), function);
         if std::ptr::eq(co, vm.current) {
             refresh(vm);
@@ -114,7 +124,12 @@ unsafe fn apply(vm: &mut Vm) {
 
 /// Calls the hook from the topmost frame.
 #[cold]
-unsafe fn fire(vm: &mut Vm, event: &str, line: Option<u32>, transfer: (usize, usize)) -> Result<(), Raised> {
+unsafe fn fire(
+    vm: &mut Vm,
+    event: &str,
+    line: Option<u32>,
+    transfer: (usize, usize),
+) -> Result<(), Raised> {
     // SAFETY: VM3; the hook's function is reached through its coroutine.
     unsafe {
         let co = vm.current;
@@ -151,7 +166,13 @@ enum Came {
 }
 
 /// Updates the side stack for the step at hand.
-unsafe fn arrive(state: &mut HookState, at: usize, pc: *const u64, start: *const u64, op: OpCode) -> Came {
+unsafe fn arrive(
+    state: &mut HookState,
+    at: usize,
+    pc: *const u64,
+    start: *const u64,
+    op: OpCode,
+) -> Came {
     let last = state.last.replace(Step { frame: at, pc, op });
     let same = last.filter(|l| l.frame == at);
     if pc == start && !same.is_some_and(|l| is_back(l.op)) {
@@ -170,7 +191,11 @@ unsafe fn arrive(state: &mut HookState, at: usize, pc: *const u64, start: *const
     match state.below.last().copied().filter(|b| b.frame == at) {
         Some(step) => {
             state.below.pop();
-            if step.pc == pc && is_return(op) { Came::Again } else { Came::From(step.pc) }
+            if step.pc == pc && is_return(op) {
+                Came::Again
+            } else {
+                Came::From(step.pc)
+            }
         }
         // The frame began before the hook was set: it went on from a call.
         None => Came::From(pc.wrapping_sub(1)),
@@ -186,7 +211,9 @@ pub(crate) unsafe fn before(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Ne
     unsafe {
         let vm = &mut *vm;
         let here = Next { pc, base };
-        let Some(op) = Instruction::from_bits(*pc).opcode() else { return here };
+        let Some(op) = Instruction::from_bits(*pc).opcode() else {
+            return here;
+        };
         if !vm.hook.active || op.is_internal() {
             return here;
         }
@@ -208,7 +235,13 @@ unsafe fn events(vm: &mut Vm, op: OpCode) -> Result<(), Raised> {
         let start = (&(*version).code).as_ptr().cast::<u64>();
         let n_code = (*version).n_code;
         let came = arrive(&mut vm.hook, at, pc, start, op);
-        let mask = |vm: &Vm| if vm.hook.active { (*vm.current).hook.mask } else { 0 };
+        let mask = |vm: &Vm| {
+            if vm.hook.active {
+                (*vm.current).hook.mask
+            } else {
+                0
+            }
+        };
         if matches!(came, Came::Entered) && mask(vm) & CALL != 0 {
             let tail = Frame { base: vm.base, pc }.is_tail_call();
             let n = usize::from((&(*version).prototype).n_params);
@@ -240,7 +273,10 @@ unsafe fn events(vm: &mut Vm, op: OpCode) -> Result<(), Raised> {
             }
         }
         if is_return(op) && mask(vm) & RETURN != 0 {
-            let pending = (*vm.current).to_be_closed.last().is_some_and(|&p| p as usize >= at);
+            let pending = (*vm.current)
+                .to_be_closed
+                .last()
+                .is_some_and(|&p| p as usize >= at);
             let i = Instruction::from_bits(*pc);
             if !(pending && op == OpCode::Return && i.x() & 1 != 0) {
                 let first = usize::from(i.register_a());
@@ -265,7 +301,11 @@ unsafe fn events(vm: &mut Vm, op: OpCode) -> Result<(), Raised> {
 pub(crate) unsafe fn native_call(vm: &mut Vm, n: usize) -> Result<(), Raised> {
     // SAFETY: VM3: its frame is on top.
     unsafe {
-        if (*vm.current).hook.mask & CALL != 0 { fire(vm, "call", None, (1, n)) } else { Ok(()) }
+        if (*vm.current).hook.mask & CALL != 0 {
+            fire(vm, "call", None, (1, n))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -296,4 +336,3 @@ pub(crate) unsafe fn finish(vm: &mut Vm, base: *mut Value, n: usize) -> Result<*
         Ok(vm.base)
     }
 }
-

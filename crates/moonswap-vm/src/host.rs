@@ -45,12 +45,21 @@ pub(crate) unsafe fn call_one(vm: &mut Vm, at: usize, n: usize) -> Result<(), Ra
 }
 
 /// Calls until the function returns into `stub`; answers the slot of `vm.top`.
-unsafe fn call_until(vm: &mut Vm, at: usize, n: usize, stub: &'static [u64; 2]) -> Result<usize, Raised> {
+unsafe fn call_until(
+    vm: &mut Vm,
+    at: usize,
+    n: usize,
+    stub: &'static [u64; 2],
+) -> Result<usize, Raised> {
     // SAFETY: HO1.
     unsafe {
         if vm.host_depth + vm.resume_depth >= MAX_HOST_DEPTH {
             let extra = vm.host_depth + vm.resume_depth >= MAX_HOST_DEPTH + 20;
-            return Err(if extra { vm.raise_message("error in error handling") } else { vm.raise_located("C stack overflow") });
+            return Err(if extra {
+                vm.raise_message("error in error handling")
+            } else {
+                vm.raise_located("C stack overflow")
+            });
         }
         let f = vm.stack_base.add(at);
         let (base, pc) = (vm.index_of(vm.base), vm.pc);
@@ -98,11 +107,22 @@ unsafe fn run_to_halt(vm: &mut Vm, next: Next) {
 }
 
 /// Calls a value from above the live top; returns its first result.
-pub(crate) unsafe fn call_value(vm: &mut Vm, function: Value, args: &[Value]) -> Result<Value, Raised> {
+pub(crate) unsafe fn call_value(
+    vm: &mut Vm,
+    function: Value,
+    args: &[Value],
+) -> Result<Value, Raised> {
     // SAFETY: HO1.
     unsafe {
-        let frame = Frame { base: vm.base, pc: vm.pc };
-        let top = if frame.is_lua() { frame_top(vm.base).max(vm.top) } else { vm.top };
+        let frame = Frame {
+            base: vm.base,
+            pc: vm.pc,
+        };
+        let top = if frame.is_lua() {
+            frame_top(vm.base).max(vm.top)
+        } else {
+            vm.top
+        };
         let saved_top = vm.index_of(vm.top);
         let at = vm.index_of(top) + 1;
         vm.ensure_stack(top, args.len() + 16)?;
@@ -125,11 +145,21 @@ pub(crate) unsafe fn close_above(vm: &mut Vm, level: usize) {
     unsafe {
         // The frames above are gone: methods are called from the one below, so
         // that the distance to it is never negative.
-        if let Some((below, _)) = (Frame { base: vm.stack_base.add(level + 2), pc: std::ptr::null() }).caller() {
+        if let Some((below, _)) = (Frame {
+            base: vm.stack_base.add(level + 2),
+            pc: std::ptr::null(),
+        })
+        .caller()
+        {
             vm.base = below.base;
             vm.pc = below.pc;
         }
-        while let Some(pending) = (*vm.current).to_be_closed.last().copied().filter(|&p| p as usize >= level) {
+        while let Some(pending) = (*vm.current)
+            .to_be_closed
+            .last()
+            .copied()
+            .filter(|&p| p as usize >= level)
+        {
             (*vm.current).to_be_closed.pop();
             let place = vm.stack_base.add(pending as usize);
             coroutine::close_upvalues(vm, vm.current, place);
@@ -140,9 +170,8 @@ pub(crate) unsafe fn close_above(vm: &mut Vm, level: usize) {
             store(hold, error);
             vm.top = hold.add(1);
             let f = meta::of(vm, value, Event::Close);
-            match call_value_at(vm, f, &[value, error]) {
-                Ok(_) => vm.error = error,
-                Err(_) => {}
+            if call_value_at(vm, f, &[value, error]).is_ok() {
+                vm.error = error;
             }
         }
         let place = vm.stack_base.add(level);
@@ -161,7 +190,11 @@ pub(crate) unsafe fn close_coroutine(vm: &mut Vm, co: *mut Coroutine) -> Result<
     // SAFETY: HO1; the coroutine does not run. Its `__close` methods are called
     // from the current coroutine.
     unsafe {
-        let mut outcome = if (*co).failed { Some((*co).error) } else { None };
+        let mut outcome = if (*co).failed {
+            Some((*co).error)
+        } else {
+            None
+        };
         // Closing it again from one of its `__close` methods is refused.
         (*co).status = CoroutineStatus::Closing;
         while let Some(pending) = (*co).to_be_closed.pop() {
@@ -198,7 +231,11 @@ pub(crate) fn check_limits(vm: &mut Vm) -> Result<(), Raised> {
         vm.limits.uncatchable = true;
         return Err(vm.raise_located("interrupted!"));
     }
-    if vm.limits.deadline.is_some_and(|d| std::time::Instant::now() >= d) {
+    if vm
+        .limits
+        .deadline
+        .is_some_and(|d| std::time::Instant::now() >= d)
+    {
         vm.limits.deadline = None;
         vm.limits.uncatchable = true;
         return Err(vm.raise_located("deadline exceeded"));
@@ -217,7 +254,9 @@ pub(crate) unsafe fn run_finalizers(vm: &mut Vm, most: usize) {
             return;
         }
         for _ in 0..most {
-            let Some(object) = vm.heap.next_finalizer() else { return };
+            let Some(object) = vm.heap.next_finalizer() else {
+                return;
+            };
             finalize(vm, object);
         }
     }
@@ -259,8 +298,15 @@ unsafe fn finalize(vm: &mut Vm, object: Value) {
 pub(crate) unsafe fn sync_current(vm: &mut Vm) {
     // SAFETY: VM3.
     unsafe {
-        let frame = Frame { base: vm.base, pc: vm.pc };
-        let top = if frame.is_lua() { live_registers_end(vm) } else { vm.top };
+        let frame = Frame {
+            base: vm.base,
+            pc: vm.pc,
+        };
+        let top = if frame.is_lua() {
+            live_registers_end(vm)
+        } else {
+            vm.top
+        };
         let co = vm.current;
         (*co).base = vm.index_of(vm.base);
         (*co).pc = vm.pc.cast();
@@ -325,7 +371,10 @@ impl Machine {
     pub fn new() -> Machine {
         let mut vm = Vm::new();
         let pointer: *mut Vm = &raw mut *vm;
-        let machine = Machine(Rc::new(Shared { vm: RefCell::new(Some(vm)), pointer }));
+        let machine = Machine(Rc::new(Shared {
+            vm: RefCell::new(Some(vm)),
+            pointer,
+        }));
         // SAFETY: the box does not move.
         unsafe { (*pointer).machine = Rc::downgrade(&machine.0) as Weak<dyn std::any::Any> };
         machine
@@ -356,7 +405,10 @@ impl Machine {
         // SAFETY: as `with`.
         unsafe {
             let vm = &*self.0.pointer;
-            Interrupter { flag: Arc::clone(&vm.limits.interrupted), poll: Arc::clone(&vm.poll) }
+            Interrupter {
+                flag: Arc::clone(&vm.limits.interrupted),
+                poll: Arc::clone(&vm.poll),
+            }
         }
     }
 
@@ -402,7 +454,11 @@ impl Machine {
             vm.heap.stress = collect;
             vm.heap.stress_step = step;
             vm.heap.poison = collect || step;
-            vm.stress = crate::vm::Stress { move_stack: stack, verify_every, until_verify: 1 };
+            vm.stress = crate::vm::Stress {
+                move_stack: stack,
+                verify_every,
+                until_verify: 1,
+            };
             vm.poll.request();
         }
     }
@@ -418,6 +474,7 @@ impl Machine {
 
     /// Calls `hook` at every safe point from now on (`None`: no more). A hook
     /// that runs Lua code or applies patches does so as at any safe point.
+    #[allow(clippy::type_complexity)]
     pub fn set_safe_point_hook(&self, hook: Option<Box<dyn FnMut(&mut Context<'_>)>>) {
         // SAFETY: as `with`.
         unsafe {
@@ -532,7 +589,11 @@ impl Root {
         let roots = vm.registry;
         // SAFETY: live registry; the barrier only marks.
         unsafe { vm.heap.barrier(roots.cast(), value) };
-        Root(Rc::new(RootEntry { index, machine: vm.machine.clone(), vm }))
+        Root(Rc::new(RootEntry {
+            index,
+            machine: vm.machine.clone(),
+            vm,
+        }))
     }
 
     pub(crate) fn value(&self, vm: &Vm) -> Option<Value> {

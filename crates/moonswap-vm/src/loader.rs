@@ -16,7 +16,13 @@ use crate::value::{Value, tag};
 use crate::vm::Vm;
 
 const fn header(kind: Kind) -> Header {
-    Header { kind, mark: 0, flags: 0, extra: 0, word: 0 }
+    Header {
+        kind,
+        mark: 0,
+        flags: 0,
+        extra: 0,
+        word: 0,
+    }
 }
 
 /// An empty slot; [`install`] must give it a version before it is called.
@@ -47,7 +53,11 @@ pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep_all: bool) 
         source: None,
         registry: None,
         cells: vec![std::ptr::null_mut(); main.scope.len()],
-        cell_names: main.scope.iter().map(|v| (Arc::clone(&v.name), v.declaration)).collect(),
+        cell_names: main
+            .scope
+            .iter()
+            .map(|v| (Arc::clone(&v.name), v.declaration))
+            .collect(),
         environment: std::ptr::null_mut(),
         keep_all,
         n_runs: 0,
@@ -66,16 +76,31 @@ pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep_all: bool) 
 
 /// Loads a literal and its children into fresh slots. Depth is bounded by the
 /// parser's nesting limit.
-fn load_tree(vm: &mut Vm, prototype: &Arc<Prototype>, instance: *mut Instance) -> *mut PrototypeSlot {
+fn load_tree(
+    vm: &mut Vm,
+    prototype: &Arc<Prototype>,
+    instance: *mut Instance,
+) -> *mut PrototypeSlot {
     let slot = new_slot(vm, instance);
-    let children = prototype.children.iter().map(|child| load_tree(vm, child, instance)).collect();
+    let children = prototype
+        .children
+        .iter()
+        .map(|child| load_tree(vm, child, instance))
+        .collect();
     let version = new_version(vm, prototype, children, slot, instance, 1);
     install(vm, slot, version);
     slot
 }
 
 /// Makes a version: private code with constants behind it.
-pub(crate) fn new_version(vm: &mut Vm, prototype: &Arc<Prototype>, children: Box<[*mut PrototypeSlot]>, slot: *mut PrototypeSlot, instance: *mut Instance, number: u32) -> *mut Version {
+pub(crate) fn new_version(
+    vm: &mut Vm,
+    prototype: &Arc<Prototype>,
+    children: Box<[*mut PrototypeSlot]>,
+    slot: *mut PrototypeSlot,
+    instance: *mut Instance,
+    number: u32,
+) -> *mut Version {
     let n_code = prototype.code.len();
     let mut code: Vec<u64> = Vec::with_capacity(n_code + 2 * prototype.constants.len());
     for (i, instruction) in prototype.code.iter().enumerate() {
@@ -137,7 +162,9 @@ fn string_constant(vm: &mut Vm, s: &Arc<[u8]>) -> Value {
 
 /// Constant operands from indices to distances in words.
 fn relocate(instruction: Instruction, at: usize, n_code: usize) -> Instruction {
-    let Some(op) = instruction.opcode() else { return instruction };
+    let Some(op) = instruction.opcode() else {
+        return instruction;
+    };
     let [_, b, c] = op.operands();
     let distance = |index: usize| n_code + 2 * index - at;
     let mut result = instruction;
@@ -160,7 +187,11 @@ pub(crate) fn install(vm: &mut Vm, slot: *mut PrototypeSlot, version: *mut Versi
     unsafe {
         let prototype = &(*version).prototype;
         (*slot).frame_bytes = u32::from(prototype.frame_size) * 16;
-        (*slot).fast_args = if prototype.is_vararg { 0xFFFF } else { u16::from(prototype.n_params) };
+        (*slot).fast_args = if prototype.is_vararg {
+            0xFFFF
+        } else {
+            u16::from(prototype.n_params)
+        };
         (*slot).n_params = prototype.n_params;
         (*slot).is_vararg = prototype.is_vararg;
         (*slot).code = (&mut (*version).code).as_mut_ptr().cast();

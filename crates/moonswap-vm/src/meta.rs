@@ -58,7 +58,11 @@ pub(crate) fn of_equality(vm: &Vm, l: Value, r: Value) -> Value {
         return Value::NIL;
     }
     let f = fast(vm, vm.metatable(l), Event::Eq);
-    if f.is_nil() { fast(vm, vm.metatable(r), Event::Eq) } else { f }
+    if f.is_nil() {
+        fast(vm, vm.metatable(r), Event::Eq)
+    } else {
+        f
+    }
 }
 
 /// Integer value of a number for bit operations (strings do not convert).
@@ -72,7 +76,11 @@ pub(crate) fn to_integer_for_bits(v: Value) -> Option<i64> {
 
 /// Text of a number, as `tostring` gives it.
 pub(crate) fn number_text(v: Value, buffer: &mut number::NumberBuffer) -> &[u8] {
-    if v.tag == tag::INTEGER { buffer.format_int(v.as_i64()) } else { buffer.format_float(v.as_f64()) }
+    if v.tag == tag::INTEGER {
+        buffer.format_int(v.as_i64())
+    } else {
+        buffer.format_float(v.as_f64())
+    }
 }
 
 /// Number from a number or numeric string.
@@ -81,10 +89,12 @@ pub(crate) fn to_number(v: Value) -> Option<Value> {
         tag::INTEGER | tag::FLOAT => Some(v),
         tag::STRING => {
             // SAFETY: V1.
-            Some(match number::parse(unsafe { StringObject::bytes(v.as_string()) })? {
-                number::Number::Int(i) => Value::integer(i),
-                number::Number::Float(f) => Value::float(f),
-            })
+            Some(
+                match number::parse(unsafe { StringObject::bytes(v.as_string()) })? {
+                    number::Number::Int(i) => Value::integer(i),
+                    number::Number::Float(f) => Value::float(f),
+                },
+            )
         }
         _ => None,
     }
@@ -104,15 +114,28 @@ pub(crate) fn raw_order(event: Event, l: Value, r: Value) -> Option<bool> {
         }
         (tag::INTEGER, tag::FLOAT) => {
             let (l, r) = (l.as_i64(), r.as_f64());
-            if strict { number::int_lt_float(l, r) } else { number::int_le_float(l, r) }
+            if strict {
+                number::int_lt_float(l, r)
+            } else {
+                number::int_le_float(l, r)
+            }
         }
         (tag::FLOAT, tag::INTEGER) => {
             let (l, r) = (l.as_f64(), r.as_i64());
-            if strict { number::float_lt_int(l, r) } else { number::float_le_int(l, r) }
+            if strict {
+                number::float_lt_int(l, r)
+            } else {
+                number::float_le_int(l, r)
+            }
         }
         (tag::STRING, tag::STRING) => {
             // SAFETY: V1.
-            let (l, r) = unsafe { (StringObject::bytes(l.as_string()), StringObject::bytes(r.as_string())) };
+            let (l, r) = unsafe {
+                (
+                    StringObject::bytes(l.as_string()),
+                    StringObject::bytes(r.as_string()),
+                )
+            };
             if strict { l < r } else { l <= r }
         }
         _ => return None,
@@ -143,7 +166,17 @@ fn raise_parts(vm: &mut Vm, parts: &[&[u8]]) -> Raised {
 pub(crate) fn raise_type(vm: &mut Vm, v: Value, verb: &str) -> Raised {
     let info = names::of_value(vm, v);
     let kind = type_name(vm, v);
-    raise_parts(vm, &[b"attempt to ", verb.as_bytes(), b" a ", &kind, b" value", &info])
+    raise_parts(
+        vm,
+        &[
+            b"attempt to ",
+            verb.as_bytes(),
+            b" a ",
+            &kind,
+            b" value",
+            &info,
+        ],
+    )
 }
 
 /// Indexing something that cannot be indexed; names the key where the
@@ -167,16 +200,33 @@ pub(crate) fn raise_call(vm: &mut Vm, f: *mut Value) -> Raised {
 pub(crate) fn raise_arith(vm: &mut Vm, event: Event, l: Value, r: Value) -> Raised {
     let bits = matches!(
         event,
-        Event::BitAnd | Event::BitOr | Event::BitXor | Event::ShiftLeft | Event::ShiftRight | Event::BitNot
+        Event::BitAnd
+            | Event::BitOr
+            | Event::BitXor
+            | Event::ShiftLeft
+            | Event::ShiftRight
+            | Event::BitNot
     );
     let is_number = |v: Value| matches!(v.tag, tag::INTEGER | tag::FLOAT);
     if bits && is_number(l) && is_number(r) {
-        let culprit = if to_integer_for_bits(l).is_none() { l } else { r };
+        let culprit = if to_integer_for_bits(l).is_none() {
+            l
+        } else {
+            r
+        };
         let info = names::of_value(vm, culprit);
         return raise_parts(vm, &[b"number", &info, b" has no integer representation"]);
     }
     let culprit = if is_number(l) { r } else { l };
-    raise_type(vm, culprit, if bits { "perform bitwise operation on" } else { "perform arithmetic on" })
+    raise_type(
+        vm,
+        culprit,
+        if bits {
+            "perform bitwise operation on"
+        } else {
+            "perform arithmetic on"
+        },
+    )
 }
 
 /// Concatenation of wrong operands.
@@ -197,9 +247,22 @@ pub(crate) fn raise_compare(vm: &mut Vm, l: Value, r: Value) -> Raised {
 
 /// "bad 'for' limit (number expected, got nil)".
 pub(crate) fn raise_for(vm: &mut Vm, v: Value, what: &str) -> Raised {
-    let what = if what == "initial" { "initial value" } else { what };
+    let what = if what == "initial" {
+        "initial value"
+    } else {
+        what
+    };
     let kind = type_name(vm, v);
-    raise_parts(vm, &[b"bad 'for' ", what.as_bytes(), b" (number expected, got ", &kind, b")"])
+    raise_parts(
+        vm,
+        &[
+            b"bad 'for' ",
+            what.as_bytes(),
+            b" (number expected, got ",
+            &kind,
+            b")",
+        ],
+    )
 }
 
 /// Why a table refused a store.

@@ -6,6 +6,8 @@ macro_rules! events {
         /// `header.flags` of tables used as metatables (bit = number).
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u8)]
+        // Some are only met by name, in libraries.
+        #[allow(dead_code)]
         pub(crate) enum Event { $($name),* }
         impl Event {
             pub(crate) const NAMES: &'static [&'static str] = &[$($text),*];

@@ -248,7 +248,8 @@ pub(crate) struct Instance {
 }
 
 /// The slots of an instance by the ids of their literals.
-pub(crate) type SlotRegistry = std::collections::HashMap<moonswap_bytecode::FunctionId, *mut PrototypeSlot>;
+pub(crate) type SlotRegistry =
+    std::collections::HashMap<moonswap_bytecode::FunctionId, *mut PrototypeSlot>;
 
 /// Signature of a native function: arguments through the context, results
 /// pushed; returns how many.

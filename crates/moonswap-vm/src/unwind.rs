@@ -33,7 +33,10 @@ enum Catcher {
 unsafe fn find_catcher(vm: &Vm) -> Catcher {
     // SAFETY: F1, U2.
     unsafe {
-        let mut frame = Frame { base: vm.base, pc: vm.pc };
+        let mut frame = Frame {
+            base: vm.base,
+            pc: vm.pc,
+        };
         loop {
             match frame.return_op() {
                 Some(OpCode::FinishPcall | OpCode::FinishXpcall) => {
@@ -86,7 +89,9 @@ pub(crate) unsafe fn throw_call(vm: &mut Vm, ret: *const u64, at: usize) -> Next
     // SAFETY: U1–U3; `ret` points to an instruction (F1).
     unsafe {
         let catcher = match moonswap_bytecode::Instruction::from_bits(*ret).opcode() {
-            Some(OpCode::FinishPcall | OpCode::FinishXpcall | OpCode::FinishUnwind) if !vm.limits.uncatchable => {
+            Some(OpCode::FinishPcall | OpCode::FinishXpcall | OpCode::FinishUnwind)
+                if !vm.limits.uncatchable =>
+            {
                 Catcher::Protected(vm.base)
             }
             Some(OpCode::Halt) => Catcher::Host(vm.stack_base.add(at)),
@@ -113,7 +118,10 @@ unsafe fn deliver(vm: &mut Vm, catcher: Catcher) -> Next {
                 host::close_above(vm, at);
                 vm.top = vm.stack_base.add(at);
                 vm.host_failed = true;
-                Next { pc: return_into(&frame::STUB_HALT), base: vm.top }
+                Next {
+                    pc: return_into(&frame::STUB_HALT),
+                    base: vm.top,
+                }
             }
             Catcher::Coroutine => coroutine::fail(vm),
         }
@@ -160,8 +168,15 @@ unsafe fn call_message_handler(vm: &mut Vm, base: *mut Value) {
 unsafe fn live_top(vm: &Vm) -> usize {
     // SAFETY: VM3.
     unsafe {
-        let frame = Frame { base: vm.base, pc: vm.pc };
-        let top = if frame.is_lua() { frame_top(vm.base).max(vm.base) } else { vm.top.max(vm.base) };
+        let frame = Frame {
+            base: vm.base,
+            pc: vm.pc,
+        };
+        let top = if frame.is_lua() {
+            frame_top(vm.base).max(vm.base)
+        } else {
+            vm.top.max(vm.base)
+        };
         vm.index_of(top)
     }
 }
@@ -179,7 +194,12 @@ unsafe fn unwind_to(vm: &mut Vm, base: *mut Value) -> Next {
         let level = vm.index_of(base);
         // A method that cannot be called replaces the error; a loop, as there
         // may be as many of them as the stack has slots.
-        while let Some(pending) = (*vm.current).to_be_closed.last().copied().filter(|&p| p as usize >= level) {
+        while let Some(pending) = (*vm.current)
+            .to_be_closed
+            .last()
+            .copied()
+            .filter(|&p| p as usize >= level)
+        {
             (*vm.current).to_be_closed.pop();
             let at_index = pending as usize + 1;
             let place = vm.stack_base.add(pending as usize);
@@ -200,7 +220,16 @@ unsafe fn unwind_to(vm: &mut Vm, base: *mut Value) -> Next {
             let at = vm.stack_base.add(at_index);
             store(at, error);
             let base = vm.stack_base.add(level);
-            return crate::interp::call_continuation(vm, std::ptr::null(), base, at.add(1), 0, return_into(&frame::STUB_UNWIND), f, &[value, error]);
+            return crate::interp::call_continuation(
+                vm,
+                std::ptr::null(),
+                base,
+                at.add(1),
+                0,
+                return_into(&frame::STUB_UNWIND),
+                f,
+                &[value, error],
+            );
         }
         let base = vm.stack_base.add(level);
         coroutine::close_upvalues(vm, vm.current, base);

@@ -77,7 +77,11 @@ impl Value {
 
     #[inline(always)]
     pub(crate) const fn raw(payload: u64, tag: u8) -> Self {
-        Self { payload, tag, pad: [0; 7] }
+        Self {
+            payload,
+            tag,
+            pad: [0; 7],
+        }
     }
     #[inline(always)]
     pub(crate) const fn boolean(b: bool) -> Self {
@@ -182,7 +186,10 @@ impl Value {
             };
         }
         match (self.tag, other.tag) {
-            (tag::INTEGER, tag::FLOAT) => self.as_i64() as f64 == other.as_f64() && moonswap_number::float_to_int(other.as_f64()) == Some(self.as_i64()),
+            (tag::INTEGER, tag::FLOAT) => {
+                self.as_i64() as f64 == other.as_f64()
+                    && moonswap_number::float_to_int(other.as_f64()) == Some(self.as_i64())
+            }
             (tag::FLOAT, tag::INTEGER) => other.raw_equal(self),
             _ => false,
         }

@@ -129,9 +129,9 @@ impl Vm {
         let poll = Arc::new(PollHandle::default());
         poll.table.restore();
         let mut heap = Heap::new(Arc::clone(&poll));
-        // SAFETY: no collection can run before the VM is complete (VM4); both
-        // tables are reached from the VM's roots from then on.
-        let (registry, globals) = unsafe { (heap.new_table(0, 8), heap.new_table(0, 64)) };
+        // No collection can run before the VM is complete (VM4); both tables are
+        // reached from the VM's roots from then on.
+        let (registry, globals) = (heap.new_table(0, 8), heap.new_table(0, 64));
         let mut vm = Box::new(Vm {
             stack_limit: ptr::null_mut(),
             top: ptr::null_mut(),
@@ -192,7 +192,11 @@ impl Vm {
         unsafe {
             let stack = &mut (*self.current).stack;
             self.stack_base = stack.as_mut_ptr();
-            let max = if self.handling_overflow { MAX_STACK + ERROR_STACK } else { MAX_STACK };
+            let max = if self.handling_overflow {
+                MAX_STACK + ERROR_STACK
+            } else {
+                MAX_STACK
+            };
             self.stack_limit = self.stack_base.add((stack.len() - EXTRA_SLOTS).min(max));
         }
     }
@@ -204,7 +208,8 @@ impl Vm {
     /// # Safety
     /// `place` points into the current stack.
     pub(crate) unsafe fn leave_overflow(&mut self, place: *mut Value) {
-        if self.handling_overflow && self.message_handlers == 0 && self.index_of(place) < MAX_STACK {
+        if self.handling_overflow && self.message_handlers == 0 && self.index_of(place) < MAX_STACK
+        {
             self.handling_overflow = false;
             // SAFETY: VM1.
             unsafe { self.use_stack() };
@@ -233,8 +238,7 @@ impl Vm {
 
     /// Makes a string value.
     pub(crate) fn string_value(&mut self, bytes: &[u8]) -> Value {
-        // SAFETY: plain allocation; nothing is collected by it (H1).
-        Value::string(unsafe { self.heap.string(bytes) })
+        Value::string(self.heap.string(bytes))
     }
 
     /// Sets the pending error.
@@ -262,10 +266,15 @@ impl Vm {
     ///
     /// # Safety
     /// `from` points into the current stack.
-    pub(crate) unsafe fn ensure_stack(&mut self, from: *mut Value, slots: usize) -> Result<(), Raised> {
+    pub(crate) unsafe fn ensure_stack(
+        &mut self,
+        from: *mut Value,
+        slots: usize,
+    ) -> Result<(), Raised> {
         // SAFETY: VM1.
         let used = unsafe { from.offset_from(self.stack_base) } as usize;
         let wanted = used + slots;
+        // SAFETY: VM1.
         let size = unsafe { self.stack_limit.offset_from(self.stack_base) } as usize;
         if wanted <= size {
             if self.stress.move_stack {
@@ -274,7 +283,11 @@ impl Vm {
             }
             return Ok(());
         }
-        let max = if self.handling_overflow { MAX_STACK + ERROR_STACK } else { MAX_STACK };
+        let max = if self.handling_overflow {
+            MAX_STACK + ERROR_STACK
+        } else {
+            MAX_STACK
+        };
         if wanted > max {
             if self.handling_overflow {
                 return Err(self.raise_message("error in error handling"));

@@ -31,14 +31,24 @@ fn check(name: &str, old: &str, new: &str, add_old: i64, add_new: i64, collect: 
         "function step() step = function() end assert(patch('v2')) end"
     };
     world.run(script).expect("script");
-    world.load(CHUNK, old, true).unwrap_or_else(|e| panic!("{name}: {e}"));
+    world
+        .load(CHUNK, old, true)
+        .unwrap_or_else(|e| panic!("{name}: {e}"));
     let result = world.run(&format!(
         "local sum = f({N}, 'a', 'b') collectgarbage() return sum .. ' ' .. olds .. ' ' .. news .. ' ' .. f(10, 'a', 'b')"
     ));
     // Levels N … AT began before the patch, AT-1 … 1 after it; 0 adds nothing.
     let (olds, news) = (N - AT + 1, AT - 1);
-    let expected = format!("{} {olds} {news} {}", olds * add_old + news * add_new, 10 * add_new);
-    assert_eq!(result, Ok(expected), "{name}, collect = {collect}\n{old}\n{new}");
+    let expected = format!(
+        "{} {olds} {news} {}",
+        olds * add_old + news * add_new,
+        10 * add_new
+    );
+    assert_eq!(
+        result,
+        Ok(expected),
+        "{name}, collect = {collect}\n{old}\n{new}"
+    );
 }
 
 #[test]
@@ -46,12 +56,48 @@ fn patched_in_the_middle() {
     let plain = source("n)", "", "f(n - 1)", "3", "olds");
     let many = locals(150);
     let news = [
-        ("constants", source("n)", "", "f(n - 1)", "(7 + #'constants' - 9)", "news"), 7),
-        ("frame size", source("n)", &many, "f(n - 1)", "l100 + l149 - n * 0", "news"), 249),
-        ("arity", source("n, a, b, c)", "", "f(n - 1, 1, 2, 3)", "(a == nil and 1 or 5) + 0", "news"), 5),
-        ("vararg", source("n, ...)", "", "f(n - 1, n, ...)", "2", "news"), 2),
-        ("no parameter list", source("...) local n = ...", &many, "f(n - 1)", "(select('#', ...) + 10) * 0 + l7", "news"), 7),
-        ("float", source("n)", "", "f(n - 1)", "math.tointeger(2.5 * 4)", "news"), 10),
+        (
+            "constants",
+            source("n)", "", "f(n - 1)", "(7 + #'constants' - 9)", "news"),
+            7,
+        ),
+        (
+            "frame size",
+            source("n)", &many, "f(n - 1)", "l100 + l149 - n * 0", "news"),
+            249,
+        ),
+        (
+            "arity",
+            source(
+                "n, a, b, c)",
+                "",
+                "f(n - 1, 1, 2, 3)",
+                "(a == nil and 1 or 5) + 0",
+                "news",
+            ),
+            5,
+        ),
+        (
+            "vararg",
+            source("n, ...)", "", "f(n - 1, n, ...)", "2", "news"),
+            2,
+        ),
+        (
+            "no parameter list",
+            source(
+                "...) local n = ...",
+                &many,
+                "f(n - 1)",
+                "(select('#', ...) + 10) * 0 + l7",
+                "news",
+            ),
+            7,
+        ),
+        (
+            "float",
+            source("n)", "", "f(n - 1)", "math.tointeger(2.5 * 4)", "news"),
+            10,
+        ),
     ];
     for (name, new, add) in &news {
         for collect in [false, true] {
@@ -73,18 +119,40 @@ fn patched_in_the_middle() {
 fn arity_in_the_middle() {
     // The old one takes (n), the new one (n, a, b) and adds a + b if given.
     let fixed = source("n)", "", "f(n - 1, 1, 2)", "3", "olds");
-    let wide = source("n, a, b)", "", "f(n - 1, 1, 2)", "(a or 100) + (b or 200)", "news");
-    let vararg = source("n, ...)", "", "f(n - 1, 1, 2)", "select('#', ...) + (select(1, ...))", "news");
+    let wide = source(
+        "n, a, b)",
+        "",
+        "f(n - 1, 1, 2)",
+        "(a or 100) + (b or 200)",
+        "news",
+    );
+    let vararg = source(
+        "n, ...)",
+        "",
+        "f(n - 1, 1, 2)",
+        "select('#', ...) + (select(1, ...))",
+        "news",
+    );
     for (name, new, each) in [("wide", &wide, 3), ("vararg", &vararg, 3)] {
         for collect in [false, true] {
             let world = World::new();
             world.source("v2", new);
             let gc = if collect { "collectgarbage()" } else { "" };
-            world.run(&format!("function step() step = function() end assert(patch('v2')) {gc} end")).expect("script");
+            world
+                .run(&format!(
+                    "function step() step = function() end assert(patch('v2')) {gc} end"
+                ))
+                .expect("script");
             world.load(CHUNK, &fixed, true).expect("loads");
-            let result = world.run(&format!("local sum = f({N}) collectgarbage() return sum .. ' ' .. olds .. ' ' .. news"));
+            let result = world.run(&format!(
+                "local sum = f({N}) collectgarbage() return sum .. ' ' .. olds .. ' ' .. news"
+            ));
             let (olds, news) = (N - AT + 1, AT - 1);
-            assert_eq!(result, Ok(format!("{} {olds} {news}", olds * 3 + news * each)), "{name}, collect = {collect}");
+            assert_eq!(
+                result,
+                Ok(format!("{} {olds} {news}", olds * 3 + news * each)),
+                "{name}, collect = {collect}"
+            );
         }
     }
 }
@@ -93,16 +161,23 @@ fn arity_in_the_middle() {
 #[test]
 fn flipped_at_every_level() {
     let text = |own: &str, pad: &str| {
-        format!("function f(n)\n{pad}\n  flip(n)\n  if n == 0 then return '' end\n  local rest = f(n - 1)\n  return '{own}' .. rest\nend\n")
+        format!(
+            "function f(n)\n{pad}\n  flip(n)\n  if n == 0 then return '' end\n  local rest = f(n - 1)\n  return '{own}' .. rest\nend\n"
+        )
     };
     let (a, b) = (text("a", ""), text("b", &locals(40)));
     let world = World::new();
     world.source("a", &a);
     world.source("b", &b);
-    world.run("function flip(n) if n > 900 then assert(patch(n % 2 == 0 and 'b' or 'a')) end end").expect("script");
+    world
+        .run("function flip(n) if n > 900 then assert(patch(n % 2 == 0 and 'b' or 'a')) end end")
+        .expect("script");
     world.load(CHUNK, &a, true).expect("loads");
     // 1000 (a) patches to b; 999 (b) to a; … 901 to a; all below are a.
-    let expected: String = (1..=1000).rev().map(|n| if n >= 900 && n % 2 == 1 { 'b' } else { 'a' }).collect();
+    let expected: String = (1..=1000)
+        .rev()
+        .map(|n| if n >= 900 && n % 2 == 1 { 'b' } else { 'a' })
+        .collect();
     assert_eq!(world.run("return f(1000)"), Ok(expected));
     assert!(world.machine.with(|cx| cx.hot_history().len()) <= 16);
 }

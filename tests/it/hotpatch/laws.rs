@@ -44,7 +44,11 @@ fn hashes(world: &World, text: &str) -> String {
     // The plan of a text that runs already is empty; its listing names what
     // differs otherwise.
     let patch = Patch::compile(CHUNK, text.as_bytes()).expect("compiles");
-    world.machine.with(|cx| cx.hot_plan(&patch, &Policy::default()).expect("plan").to_string())
+    world.machine.with(|cx| {
+        cx.hot_plan(&patch, &Policy::default())
+            .expect("plan")
+            .to_string()
+    })
 }
 
 #[test]
@@ -70,14 +74,25 @@ fn there_and_back() {
         world.patch(CHUNK, B).expect("applied");
         let b = world.run(BEHAVIOUR).expect("runs");
         assert_ne!(b, behaviour_a);
-        assert!(hashes(&world, B).contains("nothing changed"), "{}", hashes(&world, B));
+        assert!(
+            hashes(&world, B).contains("nothing changed"),
+            "{}",
+            hashes(&world, B)
+        );
         if round % 2 == 0 {
             world.patch(CHUNK, A).expect("applied");
         } else {
-            world.machine.with(|cx| cx.hot_rollback(None)).expect("rolled back");
+            world
+                .machine
+                .with(|cx| cx.hot_rollback(None))
+                .expect("rolled back");
         }
         assert_eq!(world.run(BEHAVIOUR), Ok(behaviour_a.clone()));
-        assert!(hashes(&world, A).contains("nothing changed"), "{}", hashes(&world, A));
+        assert!(
+            hashes(&world, A).contains("nothing changed"),
+            "{}",
+            hashes(&world, A)
+        );
     }
 }
 
@@ -144,9 +159,15 @@ keep = M.f
         assert_eq!(before, world.fingerprint(), "fault at {fault}");
         world.run("collectgarbage()").expect("collects");
     }
-    assert_eq!(world.run("return M.f() .. ' ' .. tostring(M.g) .. tostring(added)"), Ok("2 nilnil".to_owned()));
+    assert_eq!(
+        world.run("return M.f() .. ' ' .. tostring(M.g) .. tostring(added)"),
+        Ok("2 nilnil".to_owned())
+    );
     world.patch(CHUNK, &text(None)).expect("applied");
-    assert_eq!(world.run("local a, b, c, d = M.f() return a .. b .. c .. d .. added()[1] .. M.h()"), Ok("120352".to_owned() + "3"));
+    assert_eq!(
+        world.run("local a, b, c, d = M.f() return a .. b .. c .. d .. added()[1] .. M.h()"),
+        Ok("120352".to_owned() + "3")
+    );
 }
 
 #[test]
@@ -174,7 +195,9 @@ fn refused_patches_change_nothing() {
 fn two_thousand_patches_leave_memory_flat() {
     let world = World::new();
     world.load(CHUNK, A, true).expect("loads");
-    world.run("closures = {} for i = 1, 100 do closures[i] = mod.make(i) end").expect("runs");
+    world
+        .run("closures = {} for i = 1, 100 do closures[i] = mod.make(i) end")
+        .expect("runs");
     let bytes = |world: &World| {
         world.machine.with(|cx| {
             let _ = cx.gc_collect();
@@ -183,21 +206,31 @@ fn two_thousand_patches_leave_memory_flat() {
         })
     };
     let with_new = format!("{B}\nlocal extra = {{}}\nfunction mod2() return extra end\n");
-    let patches: Vec<Patch> =
-        [B, A, &with_new, A].iter().map(|text| Patch::compile(CHUNK, text.as_bytes()).expect("compiles")).collect();
+    let patches: Vec<Patch> = [B, A, &with_new, A]
+        .iter()
+        .map(|text| Patch::compile(CHUNK, text.as_bytes()).expect("compiles"))
+        .collect();
     let mut first = 0;
     for round in 0..2_000 {
         let patch = &patches[round % patches.len()];
-        world.machine.with(|cx| cx.hot_apply(patch, &Policy::default())).expect("applied");
+        world
+            .machine
+            .with(|cx| cx.hot_apply(patch, &Policy::default()))
+            .expect("applied");
         if round % 50 == 0 {
-            world.run("for i = 1, 100 do closures[i](1) end").expect("runs");
+            world
+                .run("for i = 1, 100 do closures[i](1) end")
+                .expect("runs");
         }
         if round == 100 {
             first = bytes(&world);
         }
     }
     let last = bytes(&world);
-    assert!(last < first + 1_000_000, "{first} bytes after 100 patches, {last} after 2,000");
+    assert!(
+        last < first + 1_000_000,
+        "{first} bytes after 100 patches, {last} after 2,000"
+    );
     assert!(world.machine.with(|cx| cx.hot_history().len()) <= 16);
     assert_eq!(world.run("return mod.pure(2, 3)"), Ok("10".to_owned()));
 }

@@ -57,7 +57,8 @@ struct Run {
 /// Runs A and patches it to B at its `k`-th safe point.
 fn run(template: &str, mode: Mode, k: usize) -> Result<Run, String> {
     let world = World::new();
-    let patches = ["B", "A"].map(|v| Patch::compile(CHUNK, version(template, v).as_bytes()).map_err(|e| e.to_string()));
+    let patches = ["B", "A"]
+        .map(|v| Patch::compile(CHUNK, version(template, v).as_bytes()).map_err(|e| e.to_string()));
     let [to_b, to_a] = patches;
     let (to_b, to_a) = (to_b?, to_a?);
     let n = Rc::new(Cell::new(0));
@@ -97,7 +98,11 @@ fn run(template: &str, mode: Mode, k: usize) -> Result<Run, String> {
     if let Some(failure) = failure.borrow_mut().take() {
         return Err(format!("refused: {failure}"));
     }
-    Ok(Run { printed: world.printed(), n: n.get(), began: began.get() })
+    Ok(Run {
+        printed: world.printed(),
+        n: n.get(),
+        began: began.get(),
+    })
 }
 
 /// The output without versions and, by activation, the version it shows.
@@ -106,13 +111,18 @@ fn split(printed: &str) -> Result<(String, HashMap<i64, String>), String> {
     let mut versions: HashMap<i64, String> = HashMap::new();
     for line in printed.lines() {
         let mut words = line.splitn(3, '\t');
-        let (Some(number), Some(version), Some(what)) = (words.next(), words.next(), words.next()) else {
+        let (Some(number), Some(version), Some(what)) = (words.next(), words.next(), words.next())
+        else {
             return Err(format!("odd line {line:?}"));
         };
-        let id: i64 = number.parse().map_err(|_| format!("odd number in {line:?}"))?;
+        let id: i64 = number
+            .parse()
+            .map_err(|_| format!("odd number in {line:?}"))?;
         let known = versions.entry(id).or_insert_with(|| version.to_owned());
         if known != version {
-            return Err(format!("activation {id} is a mixture: {line:?} after version {known}\n{printed}"));
+            return Err(format!(
+                "activation {id} is a mixture: {line:?} after version {known}\n{printed}"
+            ));
         }
         plain.push_str(&format!("{number} {what}\n"));
     }
@@ -123,15 +133,24 @@ fn check(template: &str, mode: Mode, k: usize, expected: &str) -> Result<usize, 
     let done = run(template, mode, k)?;
     let (plain, versions) = split(&done.printed)?;
     if plain != expected {
-        let at = plain.lines().zip(expected.lines()).find(|(got, want)| got != want);
-        return Err(format!("another result than undisturbed: (got, wanted) {at:?}\n{}", done.printed));
+        let at = plain
+            .lines()
+            .zip(expected.lines())
+            .find(|(got, want)| got != want);
+        return Err(format!(
+            "another result than undisturbed: (got, wanted) {at:?}\n{}",
+            done.printed
+        ));
     }
     if matches!(mode, Mode::Patch | Mode::Collect) {
         for (id, version) in &versions {
             // The one that is about to take its number began before.
             let wanted = if *id <= done.began { "A" } else { "B" };
             if version != wanted && *id != done.began.saturating_add(1) {
-                return Err(format!("activation {id} is {version}; patched when {} had begun\n{}", done.began, done.printed));
+                return Err(format!(
+                    "activation {id} is {version}; patched when {} had begun\n{}",
+                    done.began, done.printed
+                ));
             }
         }
     }
@@ -139,9 +158,14 @@ fn check(template: &str, mode: Mode, k: usize, expected: &str) -> Result<usize, 
 }
 
 fn every(path: &PathBuf) -> Result<usize, String> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let template = std::fs::read_to_string(path).expect("readable");
-    let undisturbed = run(&template, Mode::Patch, usize::MAX).map_err(|e| format!("{name}: {e}"))?;
+    let undisturbed =
+        run(&template, Mode::Patch, usize::MAX).map_err(|e| format!("{name}: {e}"))?;
     let (expected, _) = split(&undisturbed.printed).map_err(|e| format!("{name}: {e}"))?;
     let n = undisturbed.n;
     if n < 20 || expected.lines().count() < 10 {
@@ -149,7 +173,8 @@ fn every(path: &PathBuf) -> Result<usize, String> {
     }
     for k in 0..n {
         for mode in [Mode::Patch, Mode::Collect] {
-            check(&template, mode, k, &expected).map_err(|e| format!("{name}: {mode:?} at {k} of {n}: {e}"))?;
+            check(&template, mode, k, &expected)
+                .map_err(|e| format!("{name}: {mode:?} at {k} of {n}: {e}"))?;
         }
     }
     for mode in [Mode::Flip, Mode::FlipCollect] {
@@ -165,7 +190,10 @@ fn at_every_safe_point() {
     assert!(paths.len() >= 10, "only {} scripts", paths.len());
     paths.retain(|path| path.to_string_lossy().contains(&only));
     let results = in_parallel(&paths, every);
-    let failures: Vec<String> = results.iter().filter_map(|r| r.as_ref().err().cloned()).collect();
+    let failures: Vec<String> = results
+        .iter()
+        .filter_map(|r| r.as_ref().err().cloned())
+        .collect();
     let total: usize = results.iter().filter_map(|r| r.as_ref().ok()).sum();
     println!("{} scripts, {total} safe points", paths.len());
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));

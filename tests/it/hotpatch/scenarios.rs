@@ -35,7 +35,12 @@ fn sections(text: &str) -> Vec<Section> {
     for (i, line) in text.lines().enumerate() {
         if let Some(head) = line.strip_prefix("--- ") {
             let (kind, argument) = head.trim().split_once(' ').unwrap_or((head.trim(), ""));
-            found.push(Section { line: i + 1, kind: kind.to_owned(), argument: argument.to_owned(), body: String::new() });
+            found.push(Section {
+                line: i + 1,
+                kind: kind.to_owned(),
+                argument: argument.to_owned(),
+                body: String::new(),
+            });
         } else if let Some(section) = found.last_mut() {
             section.body.push_str(line);
             section.body.push('\n');
@@ -69,11 +74,22 @@ fn policy(body: &str) -> Policy {
 }
 
 fn chunk(argument: &str) -> String {
-    format!("@{}", if argument.is_empty() { "m.lua" } else { argument })
+    format!(
+        "@{}",
+        if argument.is_empty() {
+            "m.lua"
+        } else {
+            argument
+        }
+    )
 }
 
 fn contains_all(what: &str, text: &str, wanted: &str) -> Result<(), String> {
-    match wanted.lines().map(str::trim).find(|line| !text.contains(line)) {
+    match wanted
+        .lines()
+        .map(str::trim)
+        .find(|line| !text.contains(line))
+    {
         None => Ok(()),
         Some(line) => Err(format!("{what} lacks {line:?}:\n{text}")),
     }
@@ -111,10 +127,10 @@ fn carry_out(text: &str) -> Result<(), String> {
                 let chunk = chunk(&section.argument);
                 let refused = followed_by("refuse");
                 report.clear();
-                if let Ok(patch) = Patch::compile(&chunk, section.body.as_bytes()) {
-                    if let Ok(plan) = world.machine.with(|cx| cx.hot_plan(&patch, &policy_now)) {
-                        report = plan.to_string();
-                    }
+                if let Ok(patch) = Patch::compile(&chunk, section.body.as_bytes())
+                    && let Ok(plan) = world.machine.with(|cx| cx.hot_plan(&patch, &policy_now))
+                {
+                    report = plan.to_string();
                 }
                 // The first one makes what is made on first use.
                 world.fingerprint();
@@ -132,9 +148,15 @@ fn carry_out(text: &str) -> Result<(), String> {
                         contains_all("the refusal", &format!("{}: {e}", e.kind()), &wanted.body)?;
                         let after = world.fingerprint();
                         if before != after {
-                            let lost: Vec<&str> = before.lines().filter(|l| !after.contains(l)).collect();
-                            let come: Vec<&str> = after.lines().filter(|l| !before.contains(l)).collect();
-                            return fail(format!("something changed:\n- {}\n+ {}", lost.join("\n- "), come.join("\n+ ")));
+                            let lost: Vec<&str> =
+                                before.lines().filter(|l| !after.contains(l)).collect();
+                            let come: Vec<&str> =
+                                after.lines().filter(|l| !before.contains(l)).collect();
+                            return fail(format!(
+                                "something changed:\n- {}\n+ {}",
+                                lost.join("\n- "),
+                                come.join("\n+ ")
+                            ));
                         }
                         n_checks += 1;
                     }
@@ -161,7 +183,11 @@ fn carry_out(text: &str) -> Result<(), String> {
             other => return fail(format!("no section {other}")),
         }
     }
-    if n_checks == 0 { Err("checks nothing".to_owned()) } else { Ok(()) }
+    if n_checks == 0 {
+        Err("checks nothing".to_owned())
+    } else {
+        Ok(())
+    }
 }
 
 #[test]
@@ -170,7 +196,12 @@ fn scenarios() {
     let only = std::env::var("SCENARIO").unwrap_or_default();
     let files = crate::support::files(&folder, "scn");
     assert!(files.len() >= 45, "only {} scenarios", files.len());
-    let name = |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let name = |path: &Path| {
+        path.file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    };
     let mut failures = Vec::new();
     for path in files.iter().filter(|path| name(path).contains(&only)) {
         let text = std::fs::read_to_string(path).expect("readable");
@@ -178,5 +209,11 @@ fn scenarios() {
             failures.push(format!("{}: {why}", name(path)));
         }
     }
-    assert!(failures.is_empty(), "{} of {} scenarios fail:\n\n{}", failures.len(), files.len(), failures.join("\n\n"));
+    assert!(
+        failures.is_empty(),
+        "{} of {} scenarios fail:\n\n{}",
+        failures.len(),
+        files.len(),
+        failures.join("\n\n")
+    );
 }

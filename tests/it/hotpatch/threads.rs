@@ -17,12 +17,19 @@ fn compile(text: &str) -> Patch {
 }
 
 /// Submits `n` alternating patches and then raises the flag.
-fn submitter(patcher: Patcher, texts: [String; 2], n: usize, done: Arc<AtomicBool>) -> std::thread::JoinHandle<usize> {
+fn submitter(
+    patcher: Patcher,
+    texts: [String; 2],
+    n: usize,
+    done: Arc<AtomicBool>,
+) -> std::thread::JoinHandle<usize> {
     std::thread::spawn(move || {
         let patches = [compile(&texts[0]), compile(&texts[1])];
         let mut applied = 0;
         for i in 0..n {
-            let outcome = patcher.submit(patches[i % 2].clone(), Policy::default()).wait(Some(PATIENCE));
+            let outcome = patcher
+                .submit(patches[i % 2].clone(), Policy::default())
+                .wait(Some(PATIENCE));
             match outcome {
                 Ok(_) => applied += 1,
                 Err(e) => eprintln!("patch {i}: {e}"),
@@ -39,7 +46,10 @@ fn world_with(done: &Arc<AtomicBool>) -> World {
     let flag = Arc::clone(done);
     world.machine.with(|cx| {
         cx.push_globals();
-        cx.push_boxed("done", Box::new(move |cx| cx.ret_bool(flag.load(Ordering::Acquire))));
+        cx.push_boxed(
+            "done",
+            Box::new(move |cx| cx.ret_bool(flag.load(Ordering::Acquire))),
+        );
         assert!(cx.raw_set_field(cx.height() - 2, "done").is_ok());
     });
     world
@@ -66,9 +76,14 @@ fn busy(texts: [&str; 2], script: &str) -> String {
 #[test]
 fn busy_with_calls() {
     let text = |v: &str, pad: &str| {
-        format!("function f(i) {pad} local first = '{v}' local g = inner(i) return first == '{v}' and g end\nfunction inner(i) return i end\n")
+        format!(
+            "function f(i) {pad} local first = '{v}' local g = inner(i) return first == '{v}' and g end\nfunction inner(i) return i end\n"
+        )
     };
-    let (a, b) = (text("A", ""), text("B", "local a, b, c, d, e = 1, 2, 3, 4, 5"));
+    let (a, b) = (
+        text("A", ""),
+        text("B", "local a, b, c, d, e = 1, 2, 3, 4, 5"),
+    );
     let script = "local n = 0 repeat n = n + 1 assert(f(n) == n) until done() return n > 0";
     assert_eq!(busy([&a, &b], script), "true");
 }
@@ -95,7 +110,9 @@ return which()";
 fn a_pure_loop_lets_commits_in() {
     // Nothing but `x = x + 1` and a test: commits come at its backward jump.
     let world = World::new();
-    world.load(CHUNK, "function f() return 1 end", true).expect("loads");
+    world
+        .load(CHUNK, "function f() return 1 end", true)
+        .expect("loads");
     let (sender, receiver) = mpsc::channel();
     let patcher = world.machine.patcher();
     let interrupter = world.machine.interrupter();
@@ -103,15 +120,27 @@ fn a_pure_loop_lets_commits_in() {
         let mut outcomes = Vec::new();
         for i in 2..12 {
             let patch = compile(&format!("function f() return {i} end"));
-            outcomes.push(patcher.submit(patch, Policy::default()).wait(Some(PATIENCE)).map(|r| r.generation));
+            outcomes.push(
+                patcher
+                    .submit(patch, Policy::default())
+                    .wait(Some(PATIENCE))
+                    .map(|r| r.generation),
+            );
         }
         interrupter.interrupt();
         sender.send(outcomes).expect("receiver");
     });
-    assert!(world.run("local x = 0 while true do x = x + 1 end").is_err());
+    assert!(
+        world
+            .run("local x = 0 while true do x = x + 1 end")
+            .is_err()
+    );
     let outcomes = receiver.recv_timeout(PATIENCE).expect("outcomes");
     for (i, outcome) in outcomes.iter().enumerate() {
-        assert!(matches!(outcome, Ok(g) if *g == i as u64 + 2), "{outcomes:?}");
+        assert!(
+            matches!(outcome, Ok(g) if *g == i as u64 + 2),
+            "{outcomes:?}"
+        );
     }
     thread.join().expect("thread");
     assert_eq!(world.run("return f()"), Ok("11".to_owned()));
@@ -120,23 +149,41 @@ fn a_pure_loop_lets_commits_in() {
 #[test]
 fn busy_with_tail_calls_only() {
     let world = World::new();
-    world.load(CHUNK, "function f() return 1 end", true).expect("loads");
+    world
+        .load(CHUNK, "function f() return 1 end", true)
+        .expect("loads");
     let patcher = world.machine.patcher();
     let interrupter = world.machine.interrupter();
     let thread = std::thread::spawn(move || {
-        let outcome = patcher.submit(compile("function f() return 2 end"), Policy::default()).wait(Some(PATIENCE));
+        let outcome = patcher
+            .submit(compile("function f() return 2 end"), Policy::default())
+            .wait(Some(PATIENCE));
         interrupter.interrupt();
         outcome.map(|r| r.generation)
     });
-    assert!(world.run("local function loop(...) return loop(...) end loop(1, 2)").is_err());
+    assert!(
+        world
+            .run("local function loop(...) return loop(...) end loop(1, 2)")
+            .is_err()
+    );
     assert!(matches!(thread.join().expect("thread"), Ok(2)));
     assert_eq!(world.run("return f()"), Ok("2".to_owned()));
 }
 
 #[test]
 fn busy_with_deep_recursion() {
-    let text = |k: &str, pad: &str| format!("function f(n) {pad} if n == 0 then return 0 end local r = f(n - 1) return r + 1 + {k} - {k} end\n");
-    let (a, b) = (text("5", ""), text("(700.0 // 1 | 0)", "local a, b, c, d, e, g, h = n, n, n, n, n, n, n"));
+    let text = |k: &str, pad: &str| {
+        format!(
+            "function f(n) {pad} if n == 0 then return 0 end local r = f(n - 1) return r + 1 + {k} - {k} end\n"
+        )
+    };
+    let (a, b) = (
+        text("5", ""),
+        text(
+            "(700.0 // 1 | 0)",
+            "local a, b, c, d, e, g, h = n, n, n, n, n, n, n",
+        ),
+    );
     let script = "repeat local r = f(3000) if r ~= 3000 then error('got ' .. tostring(r)) end until done() return f(10)";
     assert_eq!(busy([&a, &b], script), "10");
 }
@@ -144,7 +191,9 @@ fn busy_with_deep_recursion() {
 #[test]
 fn busy_in_coroutines_and_sorts() {
     let text = |pad: &str| {
-        format!("function less(a, b) {pad} return a < b end\nfunction gen(n) {pad} for i = 1, n do coroutine.yield(n - i) end end\n")
+        format!(
+            "function less(a, b) {pad} return a < b end\nfunction gen(n) {pad} for i = 1, n do coroutine.yield(n - i) end end\n"
+        )
     };
     let script = "
 repeat
@@ -154,26 +203,43 @@ repeat
   for i = 1, 20 do assert(t[i] == i - 1) end
 until done()
 return 'sorted'";
-    assert_eq!(busy([&text(""), &text("local x, y, z = 1, 2, 3")], script), "sorted");
+    assert_eq!(
+        busy([&text(""), &text("local x, y, z = 1, 2, 3")], script),
+        "sorted"
+    );
 }
 
 #[test]
 fn a_ticket_that_runs_out_is_withdrawn() {
     let world = World::new();
-    world.load(CHUNK, "function f() return 1 end", true).expect("loads");
+    world
+        .load(CHUNK, "function f() return 1 end", true)
+        .expect("loads");
     // No safe point comes: the wait ends in time, and later nothing happens.
-    let ticket = world.machine.patcher().submit(compile("function f() return 2 end"), Policy::default());
+    let ticket = world
+        .machine
+        .patcher()
+        .submit(compile("function f() return 2 end"), Policy::default());
     let start = Instant::now();
-    assert!(matches!(ticket.wait(Some(Duration::from_millis(100))), Err(HotError::TimedOut)));
+    assert!(matches!(
+        ticket.wait(Some(Duration::from_millis(100))),
+        Err(HotError::TimedOut)
+    ));
     assert!(start.elapsed() < Duration::from_secs(5));
     for _ in 0..50 {
         world.machine.poll();
         std::thread::sleep(Duration::from_millis(5));
     }
-    assert_eq!(world.run("for i = 1, 100 do f() end return f()"), Ok("1".to_owned()));
+    assert_eq!(
+        world.run("for i = 1, 100 do f() end return f()"),
+        Ok("1".to_owned())
+    );
     assert_eq!(world.machine.with(|cx| cx.hot_generation()), 1);
     // The next one is applied.
-    let ticket = world.machine.patcher().submit(compile("function f() return 3 end"), Policy::default());
+    let ticket = world
+        .machine
+        .patcher()
+        .submit(compile("function f() return 3 end"), Policy::default());
     let start = Instant::now();
     let outcome = loop {
         world.machine.poll();
@@ -189,13 +255,26 @@ fn a_ticket_that_runs_out_is_withdrawn() {
 #[test]
 fn errors_reach_the_submitter() {
     let world = World::new();
-    world.load(CHUNK, "function f(x) return function() return 1 end end k = f(1)", true).expect("loads");
+    world
+        .load(
+            CHUNK,
+            "function f(x) return function() return 1 end end k = f(1)",
+            true,
+        )
+        .expect("loads");
     let patcher = world.machine.patcher();
     let thread = std::thread::spawn(move || {
         let refused = compile("function f(x) return function() return x end end k = f(1)");
-        let failing = compile("local y = error('no') function f(x) return function() return y end end k = f(1)");
+        let failing = compile(
+            "local y = error('no') function f(x) return function() return y end end k = f(1)",
+        );
         let elsewhere = Patch::compile("@other.lua", b"return 1").expect("compiles");
-        [refused, failing, elsewhere].map(|p| patcher.submit(p, Policy::default()).wait(Some(PATIENCE)).map_err(|e| e.kind()))
+        [refused, failing, elsewhere].map(|p| {
+            patcher
+                .submit(p, Policy::default())
+                .wait(Some(PATIENCE))
+                .map_err(|e| e.kind())
+        })
     });
     while !thread.is_finished() {
         world.run("for i = 1, 100 do k() end").expect("runs");
@@ -208,7 +287,9 @@ fn errors_reach_the_submitter() {
 #[test]
 fn a_machine_that_ends_answers() {
     let world = World::new();
-    world.load(CHUNK, "function f() return 1 end", true).expect("loads");
+    world
+        .load(CHUNK, "function f() return 1 end", true)
+        .expect("loads");
     let patcher = world.machine.patcher();
     let ticket = patcher.submit(compile("function f() return 2 end"), Policy::default());
     drop(world);

@@ -60,7 +60,12 @@ fn take_text(cx: &mut Context<'_>) -> String {
 }
 
 /// Runs source text; the first result as text, or the error.
-pub(crate) fn run_in(cx: &mut Context<'_>, source: &str, name: &str, module: bool) -> Result<String, String> {
+pub(crate) fn run_in(
+    cx: &mut Context<'_>,
+    source: &str,
+    name: &str,
+    module: bool,
+) -> Result<String, String> {
     let height = cx.height();
     let loaded = cx.load(source.as_bytes(), name.as_bytes(), "t", module);
     if !matches!(loaded, Ok(true)) {
@@ -78,14 +83,22 @@ pub(crate) fn run_in(cx: &mut Context<'_>, source: &str, name: &str, module: boo
 }
 
 /// Applies new text to a chunk.
-pub(crate) fn patch_in(cx: &mut Context<'_>, chunk: &str, source: &str, policy: &Policy) -> Result<Report, HotError> {
+pub(crate) fn patch_in(
+    cx: &mut Context<'_>,
+    chunk: &str,
+    source: &str,
+    policy: &Policy,
+) -> Result<Report, HotError> {
     let patch = Patch::compile(chunk, source.as_bytes())?;
     cx.hot_apply(&patch, policy)
 }
 
 impl World {
     pub(crate) fn new() -> World {
-        let world = World { machine: Machine::new(), shared: Rc::default() };
+        let world = World {
+            machine: Machine::new(),
+            shared: Rc::default(),
+        };
         world.machine.with(|cx| {
             assert!(moonswap_stdlib::open_all(cx).is_ok(), "libraries");
             world.natives(cx);
@@ -95,7 +108,12 @@ impl World {
         world
     }
 
-    fn native(&self, cx: &mut Context<'_>, name: &'static str, f: impl Fn(&Shared, &mut Context<'_>) -> Outcome<usize> + 'static) {
+    fn native(
+        &self,
+        cx: &mut Context<'_>,
+        name: &'static str,
+        f: impl Fn(&Shared, &mut Context<'_>) -> Outcome<usize> + 'static,
+    ) {
         let shared = Rc::clone(&self.shared);
         cx.push_globals();
         cx.push_boxed(name, Box::new(move |cx| f(&shared, cx)));
@@ -161,7 +179,9 @@ impl World {
         });
         self.native(cx, "held", |shared, cx| {
             let held = shared.held.borrow().clone();
-            let Some(held) = held else { return Err(cx.error("nothing is held")) };
+            let Some(held) = held else {
+                return Err(cx.error("nothing is held"));
+            };
             let n = cx.height();
             cx.push_root(&held);
             cx.insert(0);
@@ -171,7 +191,10 @@ impl World {
 
     /// Adds to the texts that `patch(name)` finds.
     pub(crate) fn source(&self, name: &str, text: &str) {
-        self.shared.sources.borrow_mut().insert(name.to_owned(), text.to_owned());
+        self.shared
+            .sources
+            .borrow_mut()
+            .insert(name.to_owned(), text.to_owned());
     }
 
     /// The policy of patches from now on.
@@ -217,7 +240,8 @@ impl World {
 
     /// What was printed since the last call.
     pub(crate) fn printed(&self) -> String {
-        String::from_utf8_lossy(&std::mem::take(&mut *self.shared.printed.borrow_mut())).into_owned()
+        String::from_utf8_lossy(&std::mem::take(&mut *self.shared.printed.borrow_mut()))
+            .into_owned()
     }
 }
 
@@ -243,10 +267,21 @@ fn stale_text(cx: &mut Context<'_>) -> String {
         .hot_frames(Some("m.lua"))
         .into_iter()
         .map(|f| {
-            let path = f.id.split_once(" / ").map_or(f.id.as_str(), |(_, path)| path);
-            let line = f.line.map_or_else(|| "?".to_owned(), |line| line.to_string());
-            let thread = if f.thread == "main" { "main" } else { "coroutine" };
-            format!("{path} v{} < v{} at {line} in {thread}", f.version, f.current)
+            let path =
+                f.id.split_once(" / ")
+                    .map_or(f.id.as_str(), |(_, path)| path);
+            let line = f
+                .line
+                .map_or_else(|| "?".to_owned(), |line| line.to_string());
+            let thread = if f.thread == "main" {
+                "main"
+            } else {
+                "coroutine"
+            };
+            format!(
+                "{path} v{} < v{} at {line} in {thread}",
+                f.version, f.current
+            )
         })
         .collect();
     lines.sort();

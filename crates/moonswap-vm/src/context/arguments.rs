@@ -56,12 +56,16 @@ impl Context<'_> {
         if v.tag == tag::FLOAT {
             return Ok(v.as_f64());
         }
-        View::of(v).to_number().ok_or_else(|| self.type_error(i, "number"))
+        View::of(v)
+            .to_number()
+            .ok_or_else(|| self.type_error(i, "number"))
     }
 
     /// A number argument with its subtype.
     pub fn check_number(&self, i: usize) -> Outcome<View<'_>> {
-        meta::to_number(self.value(i)).map(View::of).ok_or_else(|| self.type_error(i, "number"))
+        meta::to_number(self.value(i))
+            .map(View::of)
+            .ok_or_else(|| self.type_error(i, "number"))
     }
 
     /// A string argument; a number is converted in place.
@@ -97,7 +101,11 @@ impl Context<'_> {
 
     /// Any argument, nil included: "value expected".
     pub fn check_any(&self, i: usize) -> Outcome<()> {
-        if self.has(i) { Ok(()) } else { Err(self.arg_error(i, "value expected")) }
+        if self.has(i) {
+            Ok(())
+        } else {
+            Err(self.arg_error(i, "value expected"))
+        }
     }
 
     /// A function argument.
@@ -110,21 +118,38 @@ impl Context<'_> {
 
     /// An integer, `default` for none or nil.
     pub fn opt_int(&self, i: usize, default: i64) -> Outcome<i64> {
-        if self.value(i).is_nil() { Ok(default) } else { self.check_int(i) }
+        if self.value(i).is_nil() {
+            Ok(default)
+        } else {
+            self.check_int(i)
+        }
     }
 
     /// A float, `default` for none or nil.
     pub fn opt_num(&self, i: usize, default: f64) -> Outcome<f64> {
-        if self.value(i).is_nil() { Ok(default) } else { self.check_num(i) }
+        if self.value(i).is_nil() {
+            Ok(default)
+        } else {
+            self.check_num(i)
+        }
     }
 
     /// A string, if not none or nil.
     pub fn opt_str(&self, i: usize) -> Outcome<Option<Str<'_>>> {
-        if self.value(i).is_nil() { Ok(None) } else { self.check_str(i).map(Some) }
+        if self.value(i).is_nil() {
+            Ok(None)
+        } else {
+            self.check_str(i).map(Some)
+        }
     }
 
     /// Index of the argument among `options`: "invalid option 'x'".
-    pub fn check_option(&self, i: usize, default: Option<&str>, options: &[&str]) -> Outcome<usize> {
+    pub fn check_option(
+        &self,
+        i: usize,
+        default: Option<&str>,
+        options: &[&str],
+    ) -> Outcome<usize> {
         let given: Vec<u8> = match default {
             Some(text) if self.value(i).is_nil() => text.as_bytes().to_vec(),
             _ => self.check_str(i)?.as_bytes().to_vec(),
@@ -137,10 +162,10 @@ impl Context<'_> {
 
     /// A userdata argument with host data of type `T`; `name` is for the message.
     pub fn check_userdata<T: Any>(&self, i: usize, name: &str) -> Outcome<&T> {
-        if let View::UserData(u) = self.at(i) {
-            if let Some(data) = u.downcast::<T>() {
-                return Ok(data);
-            }
+        if let View::UserData(u) = self.at(i)
+            && let Some(data) = u.downcast::<T>()
+        {
+            return Ok(data);
         }
         Err(self.type_error(i, name))
     }
@@ -164,16 +189,24 @@ impl Context<'_> {
 
     /// Raises the value on top of the stack.
     pub fn raise_top(&self) -> Raised {
-        let value = if self.height() == 0 { Value::NIL } else { self.value(self.height() - 1) };
+        let value = if self.height() == 0 {
+            Value::NIL
+        } else {
+            self.value(self.height() - 1)
+        };
         self.vm().raise(value)
     }
 
     /// "bad argument #1 to 'name' (message)"; knows methods.
     pub fn arg_error(&self, i: usize, message: impl AsRef<[u8]>) -> Raised {
         let vm = self.vm();
-        let frame = Frame { base: vm.base, pc: vm.pc };
+        let frame = Frame {
+            base: vm.base,
+            pc: vm.pc,
+        };
         // SAFETY: CX1: the native's frame is the topmost one.
-        let (kind, name) = unsafe { debug::names::function_name(vm, frame) }.unwrap_or(("", b"?".to_vec()));
+        let (kind, name) =
+            unsafe { debug::names::function_name(vm, frame) }.unwrap_or(("", b"?".to_vec()));
         let name = if name == b"?" || kind.is_empty() {
             // SAFETY: as above.
             let global = unsafe { debug::traceback::global_name(vm, frame.function()) };
@@ -204,8 +237,15 @@ impl Context<'_> {
 
     /// "… (expected expected, got actual)".
     pub fn type_error(&self, i: usize, expected: &str) -> Raised {
-        let actual = if self.has(i) { meta::type_name(self.vm(), self.value(i)) } else { b"no value".to_vec() };
-        self.arg_error(i, [expected.as_bytes(), b" expected, got ", &actual].concat())
+        let actual = if self.has(i) {
+            meta::type_name(self.vm(), self.value(i))
+        } else {
+            b"no value".to_vec()
+        };
+        self.arg_error(
+            i,
+            [expected.as_bytes(), b" expected, got ", &actual].concat(),
+        )
     }
 
     /// "chunk:line: " of the function at `level` (1 = the caller), or "".
@@ -223,7 +263,11 @@ impl Context<'_> {
     /// Bytes of a string value on the stack, if it is one.
     pub fn bytes_at(&self, i: usize) -> Option<&[u8]> {
         let v = self.value(i);
-        // SAFETY: CX2.
-        if v.tag == tag::STRING { Some(unsafe { StringObject::bytes(v.as_string()) }) } else { None }
+        if v.tag == tag::STRING {
+            // SAFETY: CX2.
+            Some(unsafe { StringObject::bytes(v.as_string()) })
+        } else {
+            None
+        }
     }
 }

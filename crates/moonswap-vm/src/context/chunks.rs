@@ -16,11 +16,19 @@ impl Context<'_> {
     /// pushes the error message and answers false. `mode`: "t", "b" or "bt".
     /// `module`: keep the scope record of all top-level locals (`require`,
     /// main scripts, named chunks of the host).
-    pub fn load(&mut self, source: &[u8], chunk_name: &[u8], mode: &str, module: bool) -> Outcome<bool> {
+    pub fn load(
+        &mut self,
+        source: &[u8],
+        chunk_name: &[u8],
+        mode: &str,
+        module: bool,
+    ) -> Outcome<bool> {
         let binary = source.first() == Some(&dump::SIGNATURE);
         if !mode.contains(if binary { 'b' } else { 't' }) {
             let kind = if binary { "binary" } else { "text" };
-            self.push_bytes(format!("attempt to load a {kind} chunk (mode is '{mode}')").as_bytes());
+            self.push_bytes(
+                format!("attempt to load a {kind} chunk (mode is '{mode}')").as_bytes(),
+            );
             return Ok(false);
         }
         if binary {
@@ -72,7 +80,12 @@ impl Context<'_> {
 
     /// Loads a verified main prototype as a new chunk instance; pushes its
     /// closure.
-    pub(crate) fn push_chunk(&self, prototype: &Arc<moonswap_bytecode::Prototype>, module: bool, source: Option<&[u8]>) {
+    pub(crate) fn push_chunk(
+        &self,
+        prototype: &Arc<moonswap_bytecode::Prototype>,
+        module: bool,
+        source: Option<&[u8]>,
+    ) {
         let vm = self.vm();
         let instance = loader::load_instance(vm, prototype, module);
         // SAFETY: CX2: nothing is collected before the closure is pushed.
@@ -84,10 +97,15 @@ impl Context<'_> {
             let environment = vm.heap.new_closed_upvalue(Value::table(vm.globals));
             (*instance).environment = environment;
             vm.heap.barrier_object(instance.cast(), environment.cast());
-            let closure = vm.heap.new_closure((*instance).main, prototype.upvalues.len());
+            let closure = vm
+                .heap
+                .new_closure((*instance).main, prototype.upvalues.len());
             for i in 0..prototype.upvalues.len() {
-                *Closure::upvalue_at(closure, i) =
-                    if i == 0 { environment } else { vm.heap.new_closed_upvalue(Value::NIL) };
+                *Closure::upvalue_at(closure, i) = if i == 0 {
+                    environment
+                } else {
+                    vm.heap.new_closed_upvalue(Value::NIL)
+                };
             }
             self.push_value(Value::closure(closure));
         }

@@ -6,7 +6,9 @@
 use moonswap_hotpatch::{Patch, Plan, Policy, Report};
 
 use super::{Context, View};
-use crate::hotpatch::{HistoryEntry, HotError, StaleFrame, Ticket, VersionInfo, commit, history, inspect, mailbox};
+use crate::hotpatch::{
+    HistoryEntry, HotError, StaleFrame, Ticket, VersionInfo, commit, history, inspect, mailbox,
+};
 use crate::value::tag;
 
 impl Context<'_> {
@@ -15,7 +17,11 @@ impl Context<'_> {
     pub fn hot_plan(&mut self, patch: &Patch, policy: &Policy) -> Result<Plan, HotError> {
         // SAFETY: HP2.
         let planned = unsafe { commit::plan_all(self.vm(), patch, policy)? };
-        planned.into_iter().next_back().map(|(_, plan)| plan).ok_or_else(|| HotError::NotLoaded(patch.chunk().to_string()))
+        planned
+            .into_iter()
+            .next_back()
+            .map(|(_, plan)| plan)
+            .ok_or_else(|| HotError::NotLoaded(patch.chunk().to_string()))
     }
 
     /// Plans and applies a patch to all live instances of its chunk, or does
@@ -72,8 +78,14 @@ impl Context<'_> {
     /// Names of all chunks with live instances, as given to `load`.
     pub fn hot_chunks(&self) -> Vec<String> {
         // SAFETY: instances are live.
-        let mut names: Vec<String> =
-            self.vm().hot.instances.borrow().iter().map(|&i| unsafe { (*i).chunk.to_string() }).collect();
+        let mut names: Vec<String> = self
+            .vm()
+            .hot
+            .instances
+            .borrow()
+            .iter()
+            .map(|&i| unsafe { (*i).chunk.to_string() })
+            .collect();
         names.sort();
         names.dedup();
         names
@@ -92,11 +104,11 @@ impl Context<'_> {
     /// Lets commits happen while the native function on top of the stack calls
     /// back into Lua (for `require` and the like; not for `sort`).
     pub fn mark_transparent(&self) {
-        if let View::Function(f) = self.at(self.height().saturating_sub(1)) {
-            if f.0.tag == tag::NATIVE {
-                // SAFETY: CX2.
-                unsafe { (*f.0.as_native()).header.flags |= crate::object::Native::TRANSPARENT };
-            }
+        if let View::Function(f) = self.at(self.height().saturating_sub(1))
+            && f.0.tag == tag::NATIVE
+        {
+            // SAFETY: CX2.
+            unsafe { (*f.0.as_native()).header.flags |= crate::object::Native::TRANSPARENT };
         }
     }
 }

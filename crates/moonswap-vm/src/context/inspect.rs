@@ -13,16 +13,30 @@ const HOOK_LETTERS: [(u8, u8); 3] = [(b'c', hook::CALL), (b'r', hook::RETURN), (
 impl Context<'_> {
     /// Traceback in the reference's format of the running coroutine (`None`) or
     /// of another one.
-    pub fn traceback(&self, of: Option<CoroutineRef<'_>>, message: Option<&[u8]>, level: usize) -> Vec<u8> {
+    pub fn traceback(
+        &self,
+        of: Option<CoroutineRef<'_>>,
+        message: Option<&[u8]>,
+        level: usize,
+    ) -> Vec<u8> {
         traceback::traceback(self.vm(), of.map(|c| c.0), message, level)
     }
 
     /// `debug.getinfo(level)`: pushes a table; false (nothing pushed) if there
     /// is no such level.
-    pub fn push_info_level(&self, of: Option<CoroutineRef<'_>>, level: i64, what: &[u8]) -> Outcome<bool> {
+    pub fn push_info_level(
+        &self,
+        of: Option<CoroutineRef<'_>>,
+        level: i64,
+        what: &[u8],
+    ) -> Outcome<bool> {
         let vm = self.vm();
-        let Ok(level) = usize::try_from(level) else { return Ok(false) };
-        let Some(frame) = info::frame_at_level(vm, of.map(|c| c.0), level) else { return Ok(false) };
+        let Ok(level) = usize::try_from(level) else {
+            return Ok(false);
+        };
+        let Some(frame) = info::frame_at_level(vm, of.map(|c| c.0), level) else {
+            return Ok(false);
+        };
         let description = info::describe(vm, info::Target::Frame(frame), what);
         let t = info::info_table(vm, &description, what);
         self.push_value(Value::table(t));
@@ -40,11 +54,20 @@ impl Context<'_> {
 
     /// Pushes local `n` of a level and answers its name. Error: level out of
     /// range.
-    pub fn push_local(&self, of: Option<CoroutineRef<'_>>, level: i64, n: i64) -> Outcome<Option<Vec<u8>>> {
+    pub fn push_local(
+        &self,
+        of: Option<CoroutineRef<'_>>,
+        level: i64,
+        n: i64,
+    ) -> Outcome<Option<Vec<u8>>> {
         let vm = self.vm();
         let co = of.map(|c| c.0);
-        let found = usize::try_from(level).ok().filter(|&l| info::frame_at_level(vm, co, l).is_some());
-        let Some(level) = found else { return Err(self.arg_error(usize::from(of.is_some()), "level out of range")) };
+        let found = usize::try_from(level)
+            .ok()
+            .filter(|&l| info::frame_at_level(vm, co, l).is_some());
+        let Some(level) = found else {
+            return Err(self.arg_error(usize::from(of.is_some()), "level out of range"));
+        };
         match info::local(vm, co, level, n) {
             Some((name, value)) => {
                 self.push_value(value);
@@ -55,11 +78,20 @@ impl Context<'_> {
     }
 
     /// Pops a value into local `n` of a level and answers its name.
-    pub fn set_local(&self, of: Option<CoroutineRef<'_>>, level: i64, n: i64) -> Outcome<Option<Vec<u8>>> {
+    pub fn set_local(
+        &self,
+        of: Option<CoroutineRef<'_>>,
+        level: i64,
+        n: i64,
+    ) -> Outcome<Option<Vec<u8>>> {
         let vm = self.vm();
         let co = of.map(|c| c.0);
-        let found = usize::try_from(level).ok().filter(|&l| info::frame_at_level(vm, co, l).is_some());
-        let Some(level) = found else { return Err(self.arg_error(usize::from(of.is_some()), "level out of range")) };
+        let found = usize::try_from(level)
+            .ok()
+            .filter(|&l| info::frame_at_level(vm, co, l).is_some());
+        let Some(level) = found else {
+            return Err(self.arg_error(usize::from(of.is_some()), "level out of range"));
+        };
         let value = self.pop_value();
         Ok(info::set_local(vm, co, level, n, value))
     }
@@ -80,7 +112,11 @@ impl Context<'_> {
         if count > 0 {
             bits |= hook::COUNT;
         }
-        let bits = if matches!(function.tag, tag::CLOSURE | tag::NATIVE) { bits } else { 0 };
+        let bits = if matches!(function.tag, tag::CLOSURE | tag::NATIVE) {
+            bits
+        } else {
+            0
+        };
         // SAFETY: CX2: a live coroutine.
         unsafe { hook::set(vm, co, function, bits, count) };
     }
@@ -95,7 +131,10 @@ impl Context<'_> {
             return None;
         }
         self.push_value(hook.function);
-        let letters = HOOK_LETTERS.into_iter().filter(|(_, bit)| hook.mask & bit != 0).map(|(letter, _)| letter);
+        let letters = HOOK_LETTERS
+            .into_iter()
+            .filter(|(_, bit)| hook.mask & bit != 0)
+            .map(|(letter, _)| letter);
         Some((letters.collect(), hook.count))
     }
 

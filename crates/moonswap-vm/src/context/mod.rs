@@ -41,14 +41,20 @@ pub struct Context<'vm> {
 
 impl std::fmt::Debug for Context<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Context").field("height", &self.height()).finish()
+        f.debug_struct("Context")
+            .field("height", &self.height())
+            .finish()
     }
 }
 
 impl Context<'_> {
     /// A context over the frame whose arguments start at slot `base`.
     pub(crate) fn of_frame(vm: &mut Vm, base: usize, _n: usize) -> Self {
-        Self { vm, base, _vm: PhantomData }
+        Self {
+            vm,
+            base,
+            _vm: PhantomData,
+        }
     }
 
     #[allow(clippy::mut_from_ref)]

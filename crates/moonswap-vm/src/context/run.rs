@@ -119,7 +119,9 @@ impl Context<'_> {
         let value = match interp::lookup(vm, object, key)? {
             Lookup::Found(v) => v,
             // SAFETY: CX1.
-            Lookup::Call { function, receiver } => unsafe { host::call_value(vm, function, &[receiver, key])? },
+            Lookup::Call { function, receiver } => unsafe {
+                host::call_value(vm, function, &[receiver, key])?
+            },
         };
         self.push_value(value);
         Ok(())
@@ -195,7 +197,10 @@ impl Context<'_> {
                 return Err(meta::raise_type(vm, v, "get length of"));
             }
             let result = host::call_value(vm, f, &[v, v])?;
-            View::of(result).to_integer().filter(|_| result.tag != tag::STRING).ok_or_else(|| self.error("object length is not an integer"))
+            View::of(result)
+                .to_integer()
+                .filter(|_| result.tag != tag::STRING)
+                .ok_or_else(|| self.error("object length is not an integer"))
         }
     }
 
@@ -291,12 +296,26 @@ impl Context<'_> {
         let r = self.value(h - 1);
         let l = if unary { r } else { self.value(h - 2) };
         let event = [
-            Event::Add, Event::Sub, Event::Mul, Event::Mod, Event::Pow, Event::Div, Event::IntDiv, Event::BitAnd,
-            Event::BitOr, Event::BitXor, Event::ShiftLeft, Event::ShiftRight, Event::Negate, Event::BitNot,
+            Event::Add,
+            Event::Sub,
+            Event::Mul,
+            Event::Mod,
+            Event::Pow,
+            Event::Div,
+            Event::IntDiv,
+            Event::BitAnd,
+            Event::BitOr,
+            Event::BitXor,
+            Event::ShiftLeft,
+            Event::ShiftRight,
+            Event::Negate,
+            Event::BitNot,
         ]
         .into_iter()
         .find(|e| Event::NAMES[*e as usize] == event);
-        let Some(event) = event else { return Err(self.error("unknown arithmetic event")) };
+        let Some(event) = event else {
+            return Err(self.error("unknown arithmetic event"));
+        };
         let vm = self.vm();
         let value = match raw_arith(vm, event, l, r) {
             Some(result) => result?,
@@ -362,7 +381,9 @@ impl Context<'_> {
                 CoroutineStatus::Running | CoroutineStatus::Closing => {
                     return Err(self.error("cannot close a running coroutine"));
                 }
-                CoroutineStatus::Normal => return Err(self.error("cannot close a normal coroutine")),
+                CoroutineStatus::Normal => {
+                    return Err(self.error("cannot close a normal coroutine"));
+                }
                 CoroutineStatus::Suspended | CoroutineStatus::Dead => {}
             }
             match host::close_coroutine(self.vm(), co) {
@@ -430,14 +451,20 @@ impl Context<'_> {
 
     /// Sets the step multiplier in percent; answers the previous one.
     pub fn gc_set_step_multiplier(&self, percent: i64) -> i64 {
-        self.vm().heap.set_step_multiplier(percent.clamp(0, 1000) as usize) as i64
+        self.vm()
+            .heap
+            .set_step_multiplier(percent.clamp(0, 1000) as usize) as i64
     }
 
     /// "incremental" or "generational"; answers the previous mode's name.
     pub fn gc_set_mode(&self, mode: &str) -> &'static str {
         {
             use crate::heap::Mode;
-            let mode = if mode == "generational" { Mode::Generational } else { Mode::Incremental };
+            let mode = if mode == "generational" {
+                Mode::Generational
+            } else {
+                Mode::Incremental
+            };
             match self.vm().heap.set_mode(mode) {
                 Mode::Generational => "generational",
                 Mode::Incremental => "incremental",
@@ -459,12 +486,25 @@ impl Context<'_> {
     /// thousand steps.
     pub fn charge(&self, _steps: usize) -> Outcome<()> {
         let vm = self.vm();
-        if vm.limits.deadline.is_some() || vm.limits.interrupted.load(std::sync::atomic::Ordering::Relaxed) {
-            if vm.limits.interrupted.swap(false, std::sync::atomic::Ordering::AcqRel) {
+        if vm.limits.deadline.is_some()
+            || vm
+                .limits
+                .interrupted
+                .load(std::sync::atomic::Ordering::Relaxed)
+        {
+            if vm
+                .limits
+                .interrupted
+                .swap(false, std::sync::atomic::Ordering::AcqRel)
+            {
                 vm.limits.uncatchable = true;
                 return Err(self.error("interrupted!"));
             }
-            if vm.limits.deadline.is_some_and(|d| std::time::Instant::now() >= d) {
+            if vm
+                .limits
+                .deadline
+                .is_some_and(|d| std::time::Instant::now() >= d)
+            {
                 vm.limits.deadline = None;
                 vm.limits.uncatchable = true;
                 return Err(self.error("deadline exceeded"));

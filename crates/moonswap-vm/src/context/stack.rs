@@ -10,7 +10,13 @@ use crate::object::{Header, Kind, Native, NativeCode, NativeFn, NativeKind, User
 use crate::value::{Value, copy, store};
 
 const fn header(kind: Kind) -> Header {
-    Header { kind, mark: 0, flags: 0, extra: 0, word: 0 }
+    Header {
+        kind,
+        mark: 0,
+        flags: 0,
+        extra: 0,
+        word: 0,
+    }
 }
 
 impl Context<'_> {
@@ -91,7 +97,12 @@ impl Context<'_> {
     }
 
     /// Pushes a Rust closure as a function.
-    pub fn push_boxed(&self, name: &'static str, f: Box<dyn Fn(&mut Context<'_>) -> Outcome<usize>>) {
+    #[allow(clippy::type_complexity)]
+    pub fn push_boxed(
+        &self,
+        name: &'static str,
+        f: Box<dyn Fn(&mut Context<'_>) -> Outcome<usize>>,
+    ) {
         self.make_native(name, NativeKind::Plain, NativeCode::Boxed(f), 0);
     }
 
@@ -100,7 +111,13 @@ impl Context<'_> {
         let first = self.height() - n_up;
         let upvalues = (first..first + n_up).map(|i| self.value(i)).collect();
         self.pop(n_up);
-        let f = self.vm().heap.adopt(Box::new(Native { header: header(Kind::Native), kind, code, upvalues, name }));
+        let f = self.vm().heap.adopt(Box::new(Native {
+            header: header(Kind::Native),
+            kind,
+            code,
+            upvalues,
+            name,
+        }));
         self.push_value(Value::native(f));
     }
 
@@ -135,7 +152,12 @@ impl Context<'_> {
     pub fn upvalue(&self, i: usize) -> View<'_> {
         match self.running_native() {
             // SAFETY: the running function is on the stack, hence live.
-            Some(f) => View::of(unsafe { &(*f).upvalues }.get(i).copied().unwrap_or(Value::NIL)),
+            Some(f) => View::of(
+                unsafe { &(*f).upvalues }
+                    .get(i)
+                    .copied()
+                    .unwrap_or(Value::NIL),
+            ),
             None => View::Nil,
         }
     }
@@ -227,7 +249,12 @@ impl Context<'_> {
         let vm = self.vm();
         let used = vm.index_of(vm.top);
         // A message handler may run in the zone above the limit.
-        let most = crate::vm::MAX_STACK + if vm.handling_overflow { crate::vm::ERROR_STACK } else { 0 };
+        let most = crate::vm::MAX_STACK
+            + if vm.handling_overflow {
+                crate::vm::ERROR_STACK
+            } else {
+                0
+            };
         if n > most || used + n > most {
             return Err(self.error(format!("stack overflow ({message})")));
         }

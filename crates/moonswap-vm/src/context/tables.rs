@@ -19,7 +19,9 @@ impl Context<'_> {
     }
 
     fn raw_store(&self, i: usize, key: Value, value: Value) -> Outcome<()> {
-        let Some(t) = self.table_at(i) else { return Err(self.type_error(i, "table")) };
+        let Some(t) = self.table_at(i) else {
+            return Err(self.type_error(i, "table"));
+        };
         // SAFETY: CX2.
         match unsafe { table::set(&mut self.vm().heap, t, key, value) } {
             Ok(()) => Ok(()),
@@ -62,7 +64,9 @@ impl Context<'_> {
     /// answers false. Errors: "invalid key to 'next'".
     pub fn next(&self, table: usize) -> Outcome<bool> {
         let key = self.pop_value();
-        let Some(t) = self.table_at(table) else { return Err(self.type_error(table, "table")) };
+        let Some(t) = self.table_at(table) else {
+            return Err(self.type_error(table, "table"));
+        };
         // SAFETY: CX2.
         match unsafe { table::next(t, key) } {
             Ok(Some((k, v))) => {
@@ -106,7 +110,9 @@ impl Context<'_> {
     /// Inserts the top value at `pos` of a plain array and pops it; false (and
     /// nothing done) if the table has a metatable or is no plain array there.
     pub fn array_insert(&self, table: usize, pos: i64) -> bool {
-        let Some(t) = self.plain_array(table) else { return false };
+        let Some(t) = self.plain_array(table) else {
+            return false;
+        };
         // SAFETY: CX2; array entries are moved within 1..=n, n grown by one.
         unsafe {
             let n = i64::from((*t).array_len);
@@ -117,7 +123,9 @@ impl Context<'_> {
             if v.is_nil() {
                 return false;
             }
-            if table::set_int(&mut self.vm().heap, t, n + 1, v).is_err() || i64::from((*t).array_len) <= n {
+            if table::set_int(&mut self.vm().heap, t, n + 1, v).is_err()
+                || i64::from((*t).array_len) <= n
+            {
                 // It went to the hash part: still right for an append only.
                 if pos != n + 1 {
                     let _ = table::set_int(&mut self.vm().heap, t, n + 1, Value::NIL);
@@ -145,7 +153,9 @@ impl Context<'_> {
     /// Removes entry `pos` of a plain array and pushes it; false if not
     /// applicable.
     pub fn array_remove(&self, table: usize, pos: i64) -> bool {
-        let Some(t) = self.plain_array(table) else { return false };
+        let Some(t) = self.plain_array(table) else {
+            return false;
+        };
         // SAFETY: as array_insert.
         unsafe {
             let n = i64::from((*t).array_len);
@@ -167,7 +177,9 @@ impl Context<'_> {
     /// Sorts entries 1..=n of a plain array if all are numbers or all strings;
     /// false if not applicable. NaNs are not applicable.
     pub fn array_sort_plain(&self, table: usize, n: i64) -> bool {
-        let Some(t) = self.table_at(table) else { return false };
+        let Some(t) = self.table_at(table) else {
+            return false;
+        };
         // SAFETY: CX2; only a permutation of the same values is written back.
         unsafe {
             if !(*t).metatable.is_null() || n < 1 || n > i64::from((*t).array_len) {
@@ -176,9 +188,13 @@ impl Context<'_> {
             let n = n as usize;
             let values = (*t).array;
             let tags = values.add((*t).array_cap as usize).cast::<u8>();
-            let items: Vec<Value> = (0..n).map(|i| Value::raw(*values.add(i), *tags.add(i))).collect();
+            let items: Vec<Value> = (0..n)
+                .map(|i| Value::raw(*values.add(i), *tags.add(i)))
+                .collect();
             let ints = items.iter().all(|v| v.tag == tag::INTEGER);
-            let floats = items.iter().all(|v| v.tag == tag::FLOAT && !v.as_f64().is_nan());
+            let floats = items
+                .iter()
+                .all(|v| v.tag == tag::FLOAT && !v.as_f64().is_nan());
             let strings = items.iter().all(|v| v.tag == tag::STRING);
             let mut items = items;
             if ints {
@@ -187,7 +203,8 @@ impl Context<'_> {
                 items.sort_unstable_by(|a, b| a.as_f64().total_cmp(&b.as_f64()));
             } else if strings {
                 items.sort_unstable_by(|a, b| {
-                    crate::object::StringObject::bytes(a.as_string()).cmp(crate::object::StringObject::bytes(b.as_string()))
+                    crate::object::StringObject::bytes(a.as_string())
+                        .cmp(crate::object::StringObject::bytes(b.as_string()))
                 });
             } else {
                 return false;
@@ -216,7 +233,11 @@ impl Context<'_> {
     /// finalizers; for basic types sets the type's metatable.
     pub fn set_metatable(&self, i: usize) {
         let mt = self.pop_value();
-        let pointer = if mt.tag == tag::TABLE { mt.as_table() } else { std::ptr::null_mut() };
+        let pointer = if mt.tag == tag::TABLE {
+            mt.as_table()
+        } else {
+            std::ptr::null_mut()
+        };
         let v = self.value(i);
         let vm = self.vm();
         // SAFETY: CX2; barriers after the stores.
@@ -236,7 +257,9 @@ impl Context<'_> {
                 tag::CLOSURE | tag::NATIVE => vm.type_metatables[tag::CLOSURE as usize] = pointer,
                 t => vm.type_metatables[(t & 15) as usize] = pointer,
             }
-            if matches!(v.tag, tag::TABLE | tag::USERDATA) && !meta::fast(vm, pointer, Event::Gc).is_nil() {
+            if matches!(v.tag, tag::TABLE | tag::USERDATA)
+                && !meta::fast(vm, pointer, Event::Gc).is_nil()
+            {
                 vm.heap.register_finalizer(v.header());
             }
         }
@@ -277,7 +300,9 @@ impl Context<'_> {
     pub fn host_state<T: Any + Default>(&self) -> &RefCell<T> {
         let state: *const RefCell<T> = {
             let mut all = self.vm().host_state.borrow_mut();
-            let entry = all.entry(TypeId::of::<T>()).or_insert_with(|| Box::new(RefCell::new(T::default())));
+            let entry = all
+                .entry(TypeId::of::<T>())
+                .or_insert_with(|| Box::new(RefCell::new(T::default())));
             let entry: &Box<dyn Any> = entry;
             // The map is keyed by the type, so the entry is a RefCell<T>.
             std::ptr::from_ref::<dyn Any>(entry.as_ref()).cast()

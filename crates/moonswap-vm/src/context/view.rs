@@ -107,7 +107,11 @@ impl<'a> TableRef<'a> {
     pub fn metatable(self) -> Option<TableRef<'a>> {
         // SAFETY: CX2.
         let mt = unsafe { (*self.0).metatable };
-        if mt.is_null() { None } else { Some(Self(mt, PhantomData)) }
+        if mt.is_null() {
+            None
+        } else {
+            Some(Self(mt, PhantomData))
+        }
     }
 }
 
@@ -163,19 +167,31 @@ impl<'a> View<'a> {
     /// Integer value of an integer, integral float or convertible string.
     pub fn to_integer(self) -> Option<i64> {
         let n = meta::to_number(self.raw())?;
-        if n.tag == tag::INTEGER { Some(n.as_i64()) } else { number::float_to_int(n.as_f64()) }
+        if n.tag == tag::INTEGER {
+            Some(n.as_i64())
+        } else {
+            number::float_to_int(n.as_f64())
+        }
     }
 
     /// Float value of a number or convertible string.
     pub fn to_number(self) -> Option<f64> {
         let n = meta::to_number(self.raw())?;
-        Some(if n.tag == tag::INTEGER { n.as_i64() as f64 } else { n.as_f64() })
+        Some(if n.tag == tag::INTEGER {
+            n.as_i64() as f64
+        } else {
+            n.as_f64()
+        })
     }
 
     /// Identity of heap objects for `%p` and `tostring`; 0 for others.
     pub fn address(self) -> usize {
         let v = self.raw();
-        if v.is_collectable() || v.tag == tag::LIGHT { v.payload as usize } else { 0 }
+        if v.is_collectable() || v.tag == tag::LIGHT {
+            v.payload as usize
+        } else {
+            0
+        }
     }
 
     /// Primitive equality (no metamethods).

@@ -36,11 +36,21 @@ pub(crate) fn new(vm: &mut Vm, slots: usize) -> *mut Coroutine {
     let mut stack = vm.heap.new_stack(slots + EXTRA_SLOTS);
     // SAFETY: slot 1 exists.
     unsafe {
-        set_word(&raw mut stack[1], return_into(&frame::STUB_COROUTINE) as u64, u64::from(tag::LINK));
+        set_word(
+            &raw mut stack[1],
+            return_into(&frame::STUB_COROUTINE) as u64,
+            u64::from(tag::LINK),
+        );
     }
     vm.heap.charge(stack.len() * size_of::<Value>());
     vm.heap.adopt(Box::new(Coroutine {
-        header: Header { kind: Kind::Coroutine, mark: 0, flags: 0, extra: 0, word: 0 },
+        header: Header {
+            kind: Kind::Coroutine,
+            mark: 0,
+            flags: 0,
+            extra: 0,
+            word: 0,
+        },
         status: CoroutineStatus::Suspended,
         failed: false,
         stack,
@@ -80,7 +90,11 @@ pub(crate) unsafe fn find_upvalue(vm: &mut Vm, place: *mut Value) -> *mut Upvalu
 }
 
 /// The same for any coroutine.
-pub(crate) unsafe fn find_upvalue_of(vm: &mut Vm, co: *mut Coroutine, place: *mut Value) -> *mut Upvalue {
+pub(crate) unsafe fn find_upvalue_of(
+    vm: &mut Vm,
+    co: *mut Coroutine,
+    place: *mut Value,
+) -> *mut Upvalue {
     // SAFETY: C3.
     unsafe {
         let mut link = &raw mut (*co).open_upvalues;
@@ -145,7 +159,9 @@ pub(crate) unsafe fn enter_resume(vm: &mut Vm, n: usize, wrap: bool) -> Next {
         let refusal = match (*co).status {
             CoroutineStatus::Suspended => None,
             CoroutineStatus::Dead => Some("cannot resume dead coroutine"),
-            CoroutineStatus::Running | CoroutineStatus::Normal | CoroutineStatus::Closing => Some("cannot resume non-suspended coroutine"),
+            CoroutineStatus::Running | CoroutineStatus::Normal | CoroutineStatus::Closing => {
+                Some("cannot resume non-suspended coroutine")
+            }
         };
         if let Some(text) = refusal {
             return refuse(vm, text, wrap);

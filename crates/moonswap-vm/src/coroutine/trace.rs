@@ -33,9 +33,16 @@ pub(crate) unsafe fn mark_stack(co: *mut Coroutine, marker: &mut Marker, atomic:
         let stands = (*co).failed || (*co).status != CoroutineStatus::Dead;
         // The main coroutine is never resumed: it is not `started`, but has
         // frames, also while it waits for one that it resumed.
-        let begun = (*co).started || matches!((*co).status, CoroutineStatus::Running | CoroutineStatus::Normal);
+        let begun = (*co).started
+            || matches!(
+                (*co).status,
+                CoroutineStatus::Running | CoroutineStatus::Normal
+            );
         if stands && begun {
-            let mut frame = Frame { base: stack.add(base), pc: pc.cast() };
+            let mut frame = Frame {
+                base: stack.add(base),
+                pc: pc.cast(),
+            };
             loop {
                 let version = frame.version();
                 if !version.is_null() {
@@ -57,7 +64,10 @@ pub(crate) unsafe fn mark_stack(co: *mut Coroutine, marker: &mut Marker, atomic:
         }
         // One that does not run may not be looked at again before it is resumed
         // and covers these slots with frames (C5).
-        let rests = matches!((*co).status, CoroutineStatus::Suspended | CoroutineStatus::Dead);
+        let rests = matches!(
+            (*co).status,
+            CoroutineStatus::Suspended | CoroutineStatus::Dead
+        );
         if (atomic || rests) && !(*co).failed {
             for i in top..size {
                 let v = stack.add(i);

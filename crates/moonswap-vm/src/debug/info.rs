@@ -87,11 +87,11 @@ pub(crate) fn describe(vm: &Vm, target: Target, what: &[u8]) -> Info {
             }
             info.is_tail_call = frame.is_tail_call();
             info.current_line = walk::line_of(frame).map_or(-1, i64::from);
-            if what.contains(&b'n') {
-                if let Some((kind, name)) = names::function_name(vm, frame) {
-                    info.name_what = kind;
-                    info.name = Some(name);
-                }
+            if what.contains(&b'n')
+                && let Some((kind, name)) = names::function_name(vm, frame)
+            {
+                info.name_what = kind;
+                info.name = Some(name);
             }
         }
         if what.contains(&b'L') {
@@ -159,7 +159,12 @@ pub(crate) fn info_table(vm: &mut Vm, info: &Info, what: &[u8]) -> *mut Table {
         put_text(vm, t, "short_src", &info.short_source);
         put_text(vm, t, "what", info.what.as_bytes());
         put(vm, t, "linedefined", Value::integer(info.line_defined));
-        put(vm, t, "lastlinedefined", Value::integer(info.last_line_defined));
+        put(
+            vm,
+            t,
+            "lastlinedefined",
+            Value::integer(info.last_line_defined),
+        );
     }
     if asked(b'l') {
         put(vm, t, "currentline", Value::integer(info.current_line));
@@ -188,7 +193,14 @@ pub(crate) fn info_table(vm: &mut Vm, info: &Info, what: &[u8]) -> *mut Table {
         let set = vm.heap.new_table(0, lines.len());
         for &line in lines {
             // SAFETY: a table just made.
-            let _ = unsafe { table::set(&mut vm.heap, set, Value::integer(i64::from(line)), Value::boolean(true)) };
+            let _ = unsafe {
+                table::set(
+                    &mut vm.heap,
+                    set,
+                    Value::integer(i64::from(line)),
+                    Value::boolean(true),
+                )
+            };
         }
         put(vm, t, "activelines", Value::table(set));
     }

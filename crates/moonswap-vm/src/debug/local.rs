@@ -47,7 +47,11 @@ fn find(vm: &Vm, co: Option<*mut Coroutine>, level: usize, n: i64) -> Option<Pla
         let prototype = walk::prototype(frame);
         if let Some(prototype) = prototype {
             let pc = walk::pc_of(frame);
-            let mut alive = prototype.debug.locals.iter().filter(|v| v.start_pc as usize <= pc && pc < v.end_pc as usize);
+            let mut alive = prototype
+                .debug
+                .locals
+                .iter()
+                .filter(|v| v.start_pc as usize <= pc && pc < v.end_pc as usize);
             if let Some(v) = alive.nth(n) {
                 return Some(Place {
                     slot: frame.base.add(usize::from(v.register)),
@@ -64,8 +68,16 @@ fn find(vm: &Vm, co: Option<*mut Coroutine>, level: usize, n: i64) -> Option<Pla
         if n >= extent {
             return None;
         }
-        let name: &[u8] = if prototype.is_some() { b"(temporary)" } else { b"(C temporary)" };
-        Some(Place { slot: frame.base.add(n), name: name.to_vec(), is_variable: false })
+        let name: &[u8] = if prototype.is_some() {
+            b"(temporary)"
+        } else {
+            b"(C temporary)"
+        };
+        Some(Place {
+            slot: frame.base.add(n),
+            name: name.to_vec(),
+            is_variable: false,
+        })
     }
 }
 
@@ -83,22 +95,41 @@ unsafe fn vararg(frame: Frame, n: i64) -> Option<Place> {
             return None;
         }
         let slot = start.add(usize::from(prototype.n_params) + index);
-        Some(Place { slot, name: b"(vararg)".to_vec(), is_variable: true })
+        Some(Place {
+            slot,
+            name: b"(vararg)".to_vec(),
+            is_variable: true,
+        })
     }
 }
 
 /// Name and value of local `n` of a level of a coroutine (`None`: running).
-pub(crate) fn local(vm: &Vm, co: Option<*mut Coroutine>, level: usize, n: i64) -> Option<(Vec<u8>, Value)> {
+pub(crate) fn local(
+    vm: &Vm,
+    co: Option<*mut Coroutine>,
+    level: usize,
+    n: i64,
+) -> Option<(Vec<u8>, Value)> {
     let place = find(vm, co, level, n)?;
     // SAFETY: a slot of the frame (VM4).
     let value = unsafe { *place.slot };
     // Links of calls that are over may stand in unnamed slots.
-    let value = if value.tag > tag::COROUTINE { Value::NIL } else { Value::raw(value.payload, value.tag) };
+    let value = if value.tag > tag::COROUTINE {
+        Value::NIL
+    } else {
+        Value::raw(value.payload, value.tag)
+    };
     Some((place.name, value))
 }
 
 /// Stores into local `n` of a level; answers its name.
-pub(crate) fn set_local(vm: &mut Vm, co: Option<*mut Coroutine>, level: usize, n: i64, value: Value) -> Option<Vec<u8>> {
+pub(crate) fn set_local(
+    vm: &mut Vm,
+    co: Option<*mut Coroutine>,
+    level: usize,
+    n: i64,
+    value: Value,
+) -> Option<Vec<u8>> {
     let place = find(vm, co, level, n)?;
     // SAFETY: a slot of the frame; D2.
     unsafe {
@@ -124,5 +155,11 @@ pub(crate) fn parameter_name(vm: &Vm, f: Value, n: i64) -> Option<Vec<u8>> {
     if n >= usize::from(prototype.n_params) {
         return None;
     }
-    prototype.debug.locals.iter().filter(|v| v.start_pc == 0).nth(n).map(|v| v.name.as_bytes().to_vec())
+    prototype
+        .debug
+        .locals
+        .iter()
+        .filter(|v| v.start_pc == 0)
+        .nth(n)
+        .map(|v| v.name.as_bytes().to_vec())
 }

@@ -22,7 +22,11 @@ unsafe fn code<'a>(frame: Frame) -> Option<Code<'a>> {
         let prototype = walk::prototype(frame)?;
         let slot = (*frame.version()).slot;
         let instance = (*slot).instance;
-        let cells = if instance.is_null() { &[][..] } else { (&raw const (*instance).cell_names).as_ref()?.as_slice() };
+        let cells = if instance.is_null() {
+            &[][..]
+        } else {
+            (&raw const (*instance).cell_names).as_ref()?.as_slice()
+        };
         Some(Code { prototype, cells })
     }
 }
@@ -34,7 +38,10 @@ unsafe fn topmost<'a>(vm: &Vm) -> Option<(Frame, Code<'a>, usize)> {
         if vm.pc.is_null() {
             return None;
         }
-        let frame = Frame { base: vm.base, pc: vm.pc };
+        let frame = Frame {
+            base: vm.base,
+            pc: vm.pc,
+        };
         let code = code(frame)?;
         Some((frame, code, walk::pc_of(frame)))
     }
@@ -57,14 +64,22 @@ fn operands(i: Instruction, op: OpCode) -> Vec<u16> {
     if op == OpCode::Concat {
         // From the right, of each pair the left one first.
         let (first, n) = (i.register_b(), i.c());
-        return (1..n).rev().flat_map(|k| [first + k - 1, first + k]).collect();
+        return (1..n)
+            .rev()
+            .flat_map(|k| [first + k - 1, first + k])
+            .collect();
     }
     if matches!(op, OpCode::Call | OpCode::CallMulti | OpCode::TailCall) {
         return vec![i.register_a()];
     }
     let kinds = op.operands();
     let registers = [i.register_a(), i.register_b(), i.register_c()];
-    kinds.into_iter().zip(registers).filter(|(kind, _)| *kind == OperandKind::Register).map(|(_, r)| r).collect()
+    kinds
+        .into_iter()
+        .zip(registers)
+        .filter(|(kind, _)| *kind == OperandKind::Register)
+        .map(|(_, r)| r)
+        .collect()
 }
 
 unsafe fn register(frame: Frame, register: u16) -> Value {
@@ -77,9 +92,15 @@ unsafe fn register(frame: Frame, register: u16) -> Value {
 pub(crate) fn of_value(vm: &Vm, v: Value) -> Vec<u8> {
     // SAFETY: VM3.
     unsafe {
-        let Some((frame, code, pc)) = topmost(vm) else { return Vec::new() };
-        let Some((i, op)) = code.at(pc) else { return Vec::new() };
-        let holder = operands(i, op).into_iter().find(|&r| same(register(frame, r), v));
+        let Some((frame, code, pc)) = topmost(vm) else {
+            return Vec::new();
+        };
+        let Some((i, op)) = code.at(pc) else {
+            return Vec::new();
+        };
+        let holder = operands(i, op)
+            .into_iter()
+            .find(|&r| same(register(frame, r), v));
         display(holder.and_then(|r| code.register_name(pc, r)))
     }
 }
@@ -89,15 +110,23 @@ pub(crate) fn of_indexed(vm: &Vm, object: Value, key: Value) -> Vec<u8> {
     let _ = key;
     // SAFETY: VM3; captured variables as verified.
     unsafe {
-        let Some((frame, code, pc)) = topmost(vm) else { return Vec::new() };
-        let Some((i, op)) = code.at(pc) else { return Vec::new() };
+        let Some((frame, code, pc)) = topmost(vm) else {
+            return Vec::new();
+        };
+        let Some((i, op)) = code.at(pc) else {
+            return Vec::new();
+        };
         if matches!(op, OpCode::GetTabUp | OpCode::SetTabUp) {
             let index = usize::from(i.b());
             let up = *Closure::upvalue_at(frame.closure(), index);
-            let name = same(*(*up).value, object).then(|| ("upvalue", code.upvalue_name(index).to_vec()));
+            let name =
+                same(*(*up).value, object).then(|| ("upvalue", code.upvalue_name(index).to_vec()));
             return display(name);
         }
-        let holder = if matches!(op, OpCode::GetTable | OpCode::GetIndex | OpCode::GetField | OpCode::SelfField) {
+        let holder = if matches!(
+            op,
+            OpCode::GetTable | OpCode::GetIndex | OpCode::GetField | OpCode::SelfField
+        ) {
             i.register_b()
         } else if matches!(op, OpCode::SetTable | OpCode::SetIndex | OpCode::SetField) {
             i.register_a()
@@ -117,7 +146,9 @@ pub(crate) fn of_indexed(vm: &Vm, object: Value, key: Value) -> Vec<u8> {
 pub(crate) fn of_called(vm: &Vm, v: Value) -> Vec<u8> {
     // SAFETY: VM3.
     unsafe {
-        let Some((_, code, pc)) = topmost(vm) else { return Vec::new() };
+        let Some((_, code, pc)) = topmost(vm) else {
+            return Vec::new();
+        };
         match code.callee_name(pc) {
             Some(name) => display(Some(name)),
             None => of_value(vm, v),
@@ -133,7 +164,8 @@ pub(crate) fn of_slot(vm: &Vm, slot: usize) -> Vec<u8> {
         let name = topmost(vm).and_then(|(frame, code, pc)| {
             let register = u16::try_from(slot.checked_sub(vm.index_of(frame.base))?).ok()?;
             // A variable that is just being declared lives from the next one on.
-            code.local_name(register, pc).or_else(|| code.local_name(register, pc + 1))
+            code.local_name(register, pc)
+                .or_else(|| code.local_name(register, pc + 1))
         });
         name.unwrap_or(b"?").to_vec()
     }
@@ -152,9 +184,15 @@ pub(crate) unsafe fn function_name(vm: &Vm, frame: Frame) -> Option<Name> {
         }
         let (caller, op) = frame.caller()?;
         match op {
-            OpCode::FinishPcall | OpCode::FinishXpcall | OpCode::FinishCoroutine | OpCode::FinishUnwind | OpCode::FinishTail => None,
+            OpCode::FinishPcall
+            | OpCode::FinishXpcall
+            | OpCode::FinishCoroutine
+            | OpCode::FinishUnwind
+            | OpCode::FinishTail => None,
             OpCode::FinishClose => Some(("metamethod", b"close".to_vec())),
-            OpCode::Halt if vm.hook.interrupted == Some(vm.index_of(caller.base)) => Some(("hook", b"?".to_vec())),
+            OpCode::Halt if vm.hook.interrupted == Some(vm.index_of(caller.base)) => {
+                Some(("hook", b"?".to_vec()))
+            }
             OpCode::Halt => {
                 let finalizes = vm.in_finalizer && (caller.is_lua() || is_collector(caller));
                 finalizes.then(|| ("metamethod", b"__gc".to_vec()))

@@ -11,7 +11,11 @@ use crate::vm::Vm;
 
 /// Chunk name for `source`; stripped code has none.
 pub(super) fn source(prototype: &Prototype) -> &[u8] {
-    if prototype.is_stripped() { b"=?" } else { prototype.id.chunk.as_bytes() }
+    if prototype.is_stripped() {
+        b"=?"
+    } else {
+        prototype.id.chunk.as_bytes()
+    }
 }
 
 fn text(prototype: &Prototype, line: Option<u32>) -> Vec<u8> {
@@ -28,7 +32,10 @@ fn text(prototype: &Prototype, line: Option<u32>) -> Vec<u8> {
 pub(crate) unsafe fn of_topmost(vm: &Vm) -> Vec<u8> {
     // SAFETY: by the caller.
     unsafe {
-        let frame = Frame { base: vm.base, pc: vm.pc };
+        let frame = Frame {
+            base: vm.base,
+            pc: vm.pc,
+        };
         match walk::prototype(frame) {
             Some(prototype) => text(prototype, walk::line_of(frame)),
             None => Vec::new(),
@@ -44,7 +51,9 @@ pub(crate) unsafe fn of_topmost(vm: &Vm) -> Vec<u8> {
 pub(crate) unsafe fn at_level(vm: &Vm, level: usize) -> Vec<u8> {
     // SAFETY: by the caller.
     unsafe {
-        let Some((frame, _)) = walk::levels(vm, None).nth(level) else { return Vec::new() };
+        let Some((frame, _)) = walk::levels(vm, None).nth(level) else {
+            return Vec::new();
+        };
         match (walk::prototype(frame), walk::line_of(frame)) {
             (Some(prototype), Some(line)) => text(prototype, Some(line)),
             _ => Vec::new(),

@@ -44,18 +44,28 @@ impl<'a> Code<'a> {
         let alive = |v: &&moonswap_bytecode::LocalVariable| {
             v.register == register && v.start_pc as usize <= pc && pc < v.end_pc as usize
         };
-        self.prototype.debug.locals.iter().rfind(alive).map(|v| v.name.as_bytes())
+        self.prototype
+            .debug
+            .locals
+            .iter()
+            .rfind(alive)
+            .map(|v| v.name.as_bytes())
     }
 
     fn text_constant(self, index: usize) -> Option<Vec<u8>> {
         match self.prototype.constants.get(index)? {
             Constant::String(s) => Some(s.to_vec()),
-            Constant::Nil | Constant::Boolean(_) | Constant::Integer(_) | Constant::Float(_) | Constant::Cell(_) => None,
+            Constant::Nil
+            | Constant::Boolean(_)
+            | Constant::Integer(_)
+            | Constant::Float(_)
+            | Constant::Cell(_) => None,
         }
     }
 
     fn key_constant(self, index: u16) -> Vec<u8> {
-        self.text_constant(usize::from(index)).unwrap_or_else(|| b"?".to_vec())
+        self.text_constant(usize::from(index))
+            .unwrap_or_else(|| b"?".to_vec())
     }
 
     /// Whether a captured variable is the environment.
@@ -85,10 +95,18 @@ impl<'a> Code<'a> {
         let (i, op) = self.at(pc)?;
         if op == OpCode::Move {
             // A move upward is a variable put into an expression.
-            return if i.register_b() < i.register_a() { self.object_name(pc, i.register_b(), budget) } else { None };
+            return if i.register_b() < i.register_a() {
+                self.object_name(pc, i.register_b(), budget)
+            } else {
+                None
+            };
         }
         if op == OpCode::GetTabUp {
-            let kind = if self.is_environment(i.b()) { "global" } else { "field" };
+            let kind = if self.is_environment(i.b()) {
+                "global"
+            } else {
+                "field"
+            };
             return Some((kind, self.key_constant(i.c())));
         }
         if op == OpCode::GetTable {
@@ -102,13 +120,22 @@ impl<'a> Code<'a> {
             return Some(("field", b"integer index".to_vec()));
         }
         if op == OpCode::GetField {
-            return Some((self.kind_of_table(pc, i.register_b(), budget), self.key_constant(i.c())));
+            return Some((
+                self.kind_of_table(pc, i.register_b(), budget),
+                self.key_constant(i.c()),
+            ));
         }
         if op == OpCode::GetUpvalue {
             return Some(("upvalue", self.upvalue_name(usize::from(i.b())).to_vec()));
         }
         if op == OpCode::GetCell {
-            let Constant::Cell(cell) = self.prototype.constants.get(usize::try_from(i.bc()).ok()?)? else { return None };
+            let Constant::Cell(cell) = self
+                .prototype
+                .constants
+                .get(usize::try_from(i.bc()).ok()?)?
+            else {
+                return None;
+            };
             let (name, _) = self.cells.get(*cell as usize)?;
             return Some(("upvalue", name.as_bytes().to_vec()));
         }
@@ -162,27 +189,103 @@ impl<'a> Code<'a> {
 fn forward_jump(i: Instruction, op: OpCode) -> Option<usize> {
     match op {
         OpCode::Jump | OpCode::JumpIf | OpCode::JumpIfNot => usize::try_from(i.bc()).ok(),
-        OpCode::JumpEq | OpCode::JumpNotEq | OpCode::JumpLt | OpCode::JumpNotLt | OpCode::JumpLe
-        | OpCode::JumpNotLe | OpCode::JumpEqConst | OpCode::JumpNotEqConst | OpCode::JumpLtImm
-        | OpCode::JumpNotLtImm | OpCode::JumpLeImm | OpCode::JumpNotLeImm | OpCode::JumpGtImm
-        | OpCode::JumpNotGtImm | OpCode::JumpGeImm | OpCode::JumpNotGeImm | OpCode::JumpIfSet
+        OpCode::JumpEq
+        | OpCode::JumpNotEq
+        | OpCode::JumpLt
+        | OpCode::JumpNotLt
+        | OpCode::JumpLe
+        | OpCode::JumpNotLe
+        | OpCode::JumpEqConst
+        | OpCode::JumpNotEqConst
+        | OpCode::JumpLtImm
+        | OpCode::JumpNotLtImm
+        | OpCode::JumpLeImm
+        | OpCode::JumpNotLeImm
+        | OpCode::JumpGtImm
+        | OpCode::JumpNotGtImm
+        | OpCode::JumpGeImm
+        | OpCode::JumpNotGeImm
+        | OpCode::JumpIfSet
         | OpCode::JumpIfNotSet => Some(usize::from(i.c())),
-        OpCode::Move | OpCode::LoadInt | OpCode::LoadFloat | OpCode::LoadConst | OpCode::LoadNil
-        | OpCode::LoadFalse | OpCode::LoadTrue | OpCode::LoadFalseSkip | OpCode::GetUpvalue
-        | OpCode::SetUpvalue | OpCode::GetCell | OpCode::SetCell | OpCode::GetTabUp | OpCode::SetTabUp
-        | OpCode::GetTable | OpCode::GetIndex | OpCode::GetField | OpCode::SetTable | OpCode::SetIndex
-        | OpCode::SetField | OpCode::SelfField | OpCode::NewTable | OpCode::SetList | OpCode::Add
-        | OpCode::Sub | OpCode::Mul | OpCode::Mod | OpCode::Pow | OpCode::Div | OpCode::IntDiv
-        | OpCode::BitAnd | OpCode::BitOr | OpCode::BitXor | OpCode::ShiftLeft | OpCode::ShiftRight
-        | OpCode::AddImm | OpCode::SubImm | OpCode::ShiftLeftImm | OpCode::ShiftRightImm | OpCode::AddConst
-        | OpCode::SubConst | OpCode::MulConst | OpCode::ModConst | OpCode::PowConst | OpCode::DivConst
-        | OpCode::IntDivConst | OpCode::BitAndConst | OpCode::BitOrConst | OpCode::BitXorConst
-        | OpCode::Negate | OpCode::BitNot | OpCode::Not | OpCode::Length | OpCode::Concat
-        | OpCode::JumpBack | OpCode::Call | OpCode::CallMulti | OpCode::TailCall | OpCode::Return
-        | OpCode::Return0 | OpCode::Return1 | OpCode::Vararg | OpCode::Closure | OpCode::Close
-        | OpCode::ToBeClosed | OpCode::KeepScope | OpCode::ForPrep | OpCode::ForLoop | OpCode::TForPrep
-        | OpCode::TForCall | OpCode::TForLoop | OpCode::Halt | OpCode::FinishMeta | OpCode::FinishPcall
-        | OpCode::FinishXpcall | OpCode::FinishCoroutine | OpCode::FinishClose | OpCode::FinishUnwind | OpCode::FinishTail => None,
+        OpCode::Move
+        | OpCode::LoadInt
+        | OpCode::LoadFloat
+        | OpCode::LoadConst
+        | OpCode::LoadNil
+        | OpCode::LoadFalse
+        | OpCode::LoadTrue
+        | OpCode::LoadFalseSkip
+        | OpCode::GetUpvalue
+        | OpCode::SetUpvalue
+        | OpCode::GetCell
+        | OpCode::SetCell
+        | OpCode::GetTabUp
+        | OpCode::SetTabUp
+        | OpCode::GetTable
+        | OpCode::GetIndex
+        | OpCode::GetField
+        | OpCode::SetTable
+        | OpCode::SetIndex
+        | OpCode::SetField
+        | OpCode::SelfField
+        | OpCode::NewTable
+        | OpCode::SetList
+        | OpCode::Add
+        | OpCode::Sub
+        | OpCode::Mul
+        | OpCode::Mod
+        | OpCode::Pow
+        | OpCode::Div
+        | OpCode::IntDiv
+        | OpCode::BitAnd
+        | OpCode::BitOr
+        | OpCode::BitXor
+        | OpCode::ShiftLeft
+        | OpCode::ShiftRight
+        | OpCode::AddImm
+        | OpCode::SubImm
+        | OpCode::ShiftLeftImm
+        | OpCode::ShiftRightImm
+        | OpCode::AddConst
+        | OpCode::SubConst
+        | OpCode::MulConst
+        | OpCode::ModConst
+        | OpCode::PowConst
+        | OpCode::DivConst
+        | OpCode::IntDivConst
+        | OpCode::BitAndConst
+        | OpCode::BitOrConst
+        | OpCode::BitXorConst
+        | OpCode::Negate
+        | OpCode::BitNot
+        | OpCode::Not
+        | OpCode::Length
+        | OpCode::Concat
+        | OpCode::JumpBack
+        | OpCode::Call
+        | OpCode::CallMulti
+        | OpCode::TailCall
+        | OpCode::Return
+        | OpCode::Return0
+        | OpCode::Return1
+        | OpCode::Vararg
+        | OpCode::Closure
+        | OpCode::Close
+        | OpCode::ToBeClosed
+        | OpCode::KeepScope
+        | OpCode::ForPrep
+        | OpCode::ForLoop
+        | OpCode::TForPrep
+        | OpCode::TForCall
+        | OpCode::TForLoop
+        | OpCode::Halt
+        | OpCode::FinishMeta
+        | OpCode::FinishPcall
+        | OpCode::FinishXpcall
+        | OpCode::FinishCoroutine
+        | OpCode::FinishClose
+        | OpCode::FinishUnwind
+        | OpCode::FinishTail => None,
     }
 }
 
@@ -197,32 +300,107 @@ fn writes(i: Instruction, op: OpCode, register: u16) -> bool {
         OpCode::Call | OpCode::CallMulti | OpCode::TailCall | OpCode::TForCall => register >= a,
         OpCode::ForPrep | OpCode::ForLoop => a <= register && register <= a + 3,
         OpCode::TForLoop => register + 2 == a,
-        OpCode::Move | OpCode::LoadInt | OpCode::LoadFloat | OpCode::LoadConst | OpCode::LoadFalse
-        | OpCode::LoadTrue | OpCode::LoadFalseSkip | OpCode::GetUpvalue | OpCode::GetCell | OpCode::GetTabUp
-        | OpCode::GetTable | OpCode::GetIndex | OpCode::GetField | OpCode::NewTable | OpCode::Add
-        | OpCode::Sub | OpCode::Mul | OpCode::Mod | OpCode::Pow | OpCode::Div | OpCode::IntDiv
-        | OpCode::BitAnd | OpCode::BitOr | OpCode::BitXor | OpCode::ShiftLeft | OpCode::ShiftRight
-        | OpCode::AddImm | OpCode::SubImm | OpCode::ShiftLeftImm | OpCode::ShiftRightImm | OpCode::AddConst
-        | OpCode::SubConst | OpCode::MulConst | OpCode::ModConst | OpCode::PowConst | OpCode::DivConst
-        | OpCode::IntDivConst | OpCode::BitAndConst | OpCode::BitOrConst | OpCode::BitXorConst
-        | OpCode::Negate | OpCode::BitNot | OpCode::Not | OpCode::Length | OpCode::Concat
-        | OpCode::JumpIfSet | OpCode::JumpIfNotSet | OpCode::Closure => register == a,
-        OpCode::SetUpvalue | OpCode::SetCell | OpCode::SetTabUp | OpCode::SetTable | OpCode::SetIndex
-        | OpCode::SetField | OpCode::SetList | OpCode::Jump | OpCode::JumpBack | OpCode::JumpEq
-        | OpCode::JumpNotEq | OpCode::JumpLt | OpCode::JumpNotLt | OpCode::JumpLe | OpCode::JumpNotLe
-        | OpCode::JumpEqConst | OpCode::JumpNotEqConst | OpCode::JumpLtImm | OpCode::JumpNotLtImm
-        | OpCode::JumpLeImm | OpCode::JumpNotLeImm | OpCode::JumpGtImm | OpCode::JumpNotGtImm
-        | OpCode::JumpGeImm | OpCode::JumpNotGeImm | OpCode::JumpIf | OpCode::JumpIfNot | OpCode::Return
-        | OpCode::Return0 | OpCode::Return1 | OpCode::Close | OpCode::ToBeClosed | OpCode::KeepScope
-        | OpCode::TForPrep | OpCode::Halt | OpCode::FinishMeta | OpCode::FinishPcall | OpCode::FinishXpcall
-        | OpCode::FinishCoroutine | OpCode::FinishClose | OpCode::FinishUnwind | OpCode::FinishTail => false,
+        OpCode::Move
+        | OpCode::LoadInt
+        | OpCode::LoadFloat
+        | OpCode::LoadConst
+        | OpCode::LoadFalse
+        | OpCode::LoadTrue
+        | OpCode::LoadFalseSkip
+        | OpCode::GetUpvalue
+        | OpCode::GetCell
+        | OpCode::GetTabUp
+        | OpCode::GetTable
+        | OpCode::GetIndex
+        | OpCode::GetField
+        | OpCode::NewTable
+        | OpCode::Add
+        | OpCode::Sub
+        | OpCode::Mul
+        | OpCode::Mod
+        | OpCode::Pow
+        | OpCode::Div
+        | OpCode::IntDiv
+        | OpCode::BitAnd
+        | OpCode::BitOr
+        | OpCode::BitXor
+        | OpCode::ShiftLeft
+        | OpCode::ShiftRight
+        | OpCode::AddImm
+        | OpCode::SubImm
+        | OpCode::ShiftLeftImm
+        | OpCode::ShiftRightImm
+        | OpCode::AddConst
+        | OpCode::SubConst
+        | OpCode::MulConst
+        | OpCode::ModConst
+        | OpCode::PowConst
+        | OpCode::DivConst
+        | OpCode::IntDivConst
+        | OpCode::BitAndConst
+        | OpCode::BitOrConst
+        | OpCode::BitXorConst
+        | OpCode::Negate
+        | OpCode::BitNot
+        | OpCode::Not
+        | OpCode::Length
+        | OpCode::Concat
+        | OpCode::JumpIfSet
+        | OpCode::JumpIfNotSet
+        | OpCode::Closure => register == a,
+        OpCode::SetUpvalue
+        | OpCode::SetCell
+        | OpCode::SetTabUp
+        | OpCode::SetTable
+        | OpCode::SetIndex
+        | OpCode::SetField
+        | OpCode::SetList
+        | OpCode::Jump
+        | OpCode::JumpBack
+        | OpCode::JumpEq
+        | OpCode::JumpNotEq
+        | OpCode::JumpLt
+        | OpCode::JumpNotLt
+        | OpCode::JumpLe
+        | OpCode::JumpNotLe
+        | OpCode::JumpEqConst
+        | OpCode::JumpNotEqConst
+        | OpCode::JumpLtImm
+        | OpCode::JumpNotLtImm
+        | OpCode::JumpLeImm
+        | OpCode::JumpNotLeImm
+        | OpCode::JumpGtImm
+        | OpCode::JumpNotGtImm
+        | OpCode::JumpGeImm
+        | OpCode::JumpNotGeImm
+        | OpCode::JumpIf
+        | OpCode::JumpIfNot
+        | OpCode::Return
+        | OpCode::Return0
+        | OpCode::Return1
+        | OpCode::Close
+        | OpCode::ToBeClosed
+        | OpCode::KeepScope
+        | OpCode::TForPrep
+        | OpCode::Halt
+        | OpCode::FinishMeta
+        | OpCode::FinishPcall
+        | OpCode::FinishXpcall
+        | OpCode::FinishCoroutine
+        | OpCode::FinishClose
+        | OpCode::FinishUnwind
+        | OpCode::FinishTail => false,
     }
 }
 
 /// Event whose metamethod an operation calls, without the underscores.
 fn event_of(op: OpCode) -> Option<&'static str> {
     Some(match op {
-        OpCode::GetTabUp | OpCode::GetTable | OpCode::GetIndex | OpCode::GetField | OpCode::SelfField => "index",
+        OpCode::GetTabUp
+        | OpCode::GetTable
+        | OpCode::GetIndex
+        | OpCode::GetField
+        | OpCode::SelfField => "index",
         OpCode::SetTabUp | OpCode::SetTable | OpCode::SetIndex | OpCode::SetField => "newindex",
         OpCode::Add | OpCode::AddImm | OpCode::AddConst => "add",
         OpCode::Sub | OpCode::SubImm | OpCode::SubConst => "sub",
@@ -241,20 +419,63 @@ fn event_of(op: OpCode) -> Option<&'static str> {
         OpCode::Length => "len",
         OpCode::Concat => "concat",
         OpCode::JumpEq | OpCode::JumpNotEq => "eq",
-        OpCode::JumpLt | OpCode::JumpNotLt | OpCode::JumpLtImm | OpCode::JumpNotLtImm | OpCode::JumpGtImm
+        OpCode::JumpLt
+        | OpCode::JumpNotLt
+        | OpCode::JumpLtImm
+        | OpCode::JumpNotLtImm
+        | OpCode::JumpGtImm
         | OpCode::JumpNotGtImm => "lt",
-        OpCode::JumpLe | OpCode::JumpNotLe | OpCode::JumpLeImm | OpCode::JumpNotLeImm | OpCode::JumpGeImm
+        OpCode::JumpLe
+        | OpCode::JumpNotLe
+        | OpCode::JumpLeImm
+        | OpCode::JumpNotLeImm
+        | OpCode::JumpGeImm
         | OpCode::JumpNotGeImm => "le",
         OpCode::Close | OpCode::Return => "close",
-        OpCode::Move | OpCode::LoadInt | OpCode::LoadFloat | OpCode::LoadConst | OpCode::LoadNil
-        | OpCode::LoadFalse | OpCode::LoadTrue | OpCode::LoadFalseSkip | OpCode::GetUpvalue
-        | OpCode::SetUpvalue | OpCode::GetCell | OpCode::SetCell | OpCode::NewTable | OpCode::SetList
-        | OpCode::Not | OpCode::Jump | OpCode::JumpBack | OpCode::JumpEqConst | OpCode::JumpNotEqConst
-        | OpCode::JumpIf | OpCode::JumpIfNot | OpCode::JumpIfSet | OpCode::JumpIfNotSet | OpCode::Call
-        | OpCode::CallMulti | OpCode::TailCall | OpCode::Return0 | OpCode::Return1 | OpCode::Vararg
-        | OpCode::Closure | OpCode::ToBeClosed | OpCode::KeepScope | OpCode::ForPrep | OpCode::ForLoop
-        | OpCode::TForPrep | OpCode::TForCall | OpCode::TForLoop | OpCode::Halt | OpCode::FinishMeta
-        | OpCode::FinishPcall | OpCode::FinishXpcall | OpCode::FinishCoroutine | OpCode::FinishClose
-        | OpCode::FinishUnwind | OpCode::FinishTail => return None,
+        OpCode::Move
+        | OpCode::LoadInt
+        | OpCode::LoadFloat
+        | OpCode::LoadConst
+        | OpCode::LoadNil
+        | OpCode::LoadFalse
+        | OpCode::LoadTrue
+        | OpCode::LoadFalseSkip
+        | OpCode::GetUpvalue
+        | OpCode::SetUpvalue
+        | OpCode::GetCell
+        | OpCode::SetCell
+        | OpCode::NewTable
+        | OpCode::SetList
+        | OpCode::Not
+        | OpCode::Jump
+        | OpCode::JumpBack
+        | OpCode::JumpEqConst
+        | OpCode::JumpNotEqConst
+        | OpCode::JumpIf
+        | OpCode::JumpIfNot
+        | OpCode::JumpIfSet
+        | OpCode::JumpIfNotSet
+        | OpCode::Call
+        | OpCode::CallMulti
+        | OpCode::TailCall
+        | OpCode::Return0
+        | OpCode::Return1
+        | OpCode::Vararg
+        | OpCode::Closure
+        | OpCode::ToBeClosed
+        | OpCode::KeepScope
+        | OpCode::ForPrep
+        | OpCode::ForLoop
+        | OpCode::TForPrep
+        | OpCode::TForCall
+        | OpCode::TForLoop
+        | OpCode::Halt
+        | OpCode::FinishMeta
+        | OpCode::FinishPcall
+        | OpCode::FinishXpcall
+        | OpCode::FinishCoroutine
+        | OpCode::FinishClose
+        | OpCode::FinishUnwind
+        | OpCode::FinishTail => return None,
     })
 }

@@ -40,7 +40,11 @@ unsafe fn fields(t: *const Table) -> impl Iterator<Item = (&'static [u8], Value)
 /// The field of a table, by text.
 unsafe fn field(t: *const Table, name: &[u8]) -> Option<Value> {
     // SAFETY: V1.
-    unsafe { fields(t).find(|(key, _)| *key == name).map(|(_, value)| value) }
+    unsafe {
+        fields(t)
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| value)
+    }
 }
 
 /// Name of a function found in `package.loaded` ("string.format", "print").
@@ -54,7 +58,9 @@ pub(crate) unsafe fn global_name(vm: &Vm, function: Value) -> Option<Vec<u8>> {
             return None;
         }
         let is_it = |v: Value| v.tag == function.tag && v.payload == function.payload;
-        let loaded = field(vm.registry, LOADED).filter(|v| v.tag == tag::TABLE)?.as_table();
+        let loaded = field(vm.registry, LOADED)
+            .filter(|v| v.tag == tag::TABLE)?
+            .as_table();
         let mut found: Option<Vec<u8>> = None;
         for (module, value) in fields(loaded) {
             if is_it(value) {
@@ -63,7 +69,9 @@ pub(crate) unsafe fn global_name(vm: &Vm, function: Value) -> Option<Vec<u8>> {
             if value.tag != tag::TABLE {
                 continue;
             }
-            let Some((name, _)) = fields(value.as_table()).find(|(_, v)| is_it(*v)) else { continue };
+            let Some((name, _)) = fields(value.as_table()).find(|(_, v)| is_it(*v)) else {
+                continue;
+            };
             if module == &GLOBALS[..GLOBALS.len() - 1] {
                 return Some(name.to_vec());
             }
@@ -105,7 +113,12 @@ unsafe fn write_function(out: &mut Vec<u8>, vm: &Vm, frame: Frame, about: &info:
 
 /// Traceback of the running coroutine (`None`) or of another one, from `level`
 /// on, below `message`.
-pub(crate) fn traceback(vm: &Vm, co: Option<*mut Coroutine>, message: Option<&[u8]>, level: usize) -> Vec<u8> {
+pub(crate) fn traceback(
+    vm: &Vm,
+    co: Option<*mut Coroutine>,
+    message: Option<&[u8]>,
+    level: usize,
+) -> Vec<u8> {
     let mut out = Vec::new();
     if let Some(message) = message {
         out.extend_from_slice(message);
@@ -114,11 +127,17 @@ pub(crate) fn traceback(vm: &Vm, co: Option<*mut Coroutine>, message: Option<&[u
     out.extend_from_slice(b"stack traceback:");
     let shown = walk::levels(vm, co).count().saturating_sub(level);
     // The reference counts the line that says so as one of the levels it skips.
-    let skipped = if shown > FIRST + LAST + 1 { shown - FIRST - LAST } else { 0 };
+    let skipped = if shown > FIRST + LAST + 1 {
+        shown - FIRST - LAST
+    } else {
+        0
+    };
     for (k, (frame, _)) in walk::levels(vm, co).skip(level).enumerate() {
         if skipped > 0 && k >= FIRST && k < FIRST + skipped {
             if k == FIRST {
-                out.extend_from_slice(format!("\n\t...\t(skipping {} levels)", skipped - 1).as_bytes());
+                out.extend_from_slice(
+                    format!("\n\t...\t(skipping {} levels)", skipped - 1).as_bytes(),
+                );
             }
             continue;
         }

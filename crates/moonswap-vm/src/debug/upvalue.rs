@@ -27,7 +27,9 @@ fn find(f: Value, n: i64) -> Option<Place> {
                 let up = *Closure::upvalue_at(c, index);
                 (!up.is_null()).then_some(Place::Lua(up))
             }
-            tag::NATIVE => (index < (&(*f.as_native()).upvalues).len()).then_some(Place::Native(index)),
+            tag::NATIVE => {
+                (index < (&(*f.as_native()).upvalues).len()).then_some(Place::Native(index))
+            }
             _ => None,
         }
     }
@@ -36,7 +38,9 @@ fn find(f: Value, n: i64) -> Option<Place> {
 /// Natives' variables have no names, stripped ones "(no name)".
 fn name(f: Value, n: i64) -> Vec<u8> {
     // SAFETY: V1.
-    let Some(prototype) = (unsafe { info::current_prototype(f) }) else { return Vec::new() };
+    let Some(prototype) = (unsafe { info::current_prototype(f) }) else {
+        return Vec::new();
+    };
     match prototype.upvalues.get(n as usize - 1) {
         Some(u) if !prototype.is_stripped() => u.name.as_bytes().to_vec(),
         _ => b"(no name)".to_vec(),
@@ -89,7 +93,9 @@ pub(crate) fn upvalue_id(vm: &Vm, f: Value, n: i64) -> Option<usize> {
 /// Makes variable `n1` of `f1` the same as `n2` of `f2`; false unless both are
 /// variables of Lua functions.
 pub(crate) fn upvalue_join(vm: &mut Vm, f1: Value, n1: i64, f2: Value, n2: i64) -> bool {
-    let (Some(Place::Lua(_)), Some(Place::Lua(up))) = (find(f1, n1), find(f2, n2)) else { return false };
+    let (Some(Place::Lua(_)), Some(Place::Lua(up))) = (find(f1, n1), find(f2, n2)) else {
+        return false;
+    };
     // SAFETY: V1; the index was tested; barrier right after the store.
     unsafe {
         *Closure::upvalue_at(f1.as_closure(), n1 as usize - 1) = up;

@@ -59,7 +59,10 @@ pub(crate) fn levels(vm: &Vm, co: Option<*mut Coroutine>) -> Levels {
         let is_main = std::ptr::eq(of.unwrap_or(vm.current), vm.main);
         let bottom = stack.add(BOTTOM);
         let top = match of {
-            None => Some(Frame { base: vm.base, pc: vm.pc }),
+            None => Some(Frame {
+                base: vm.base,
+                pc: vm.pc,
+            }),
             Some(co) => {
                 let (stands, pc) = match (*co).status {
                     CoroutineStatus::Closing => (false, std::ptr::null()),
@@ -67,10 +70,18 @@ pub(crate) fn levels(vm: &Vm, co: Option<*mut Coroutine>) -> Levels {
                     CoroutineStatus::Normal | CoroutineStatus::Running => (true, std::ptr::null()),
                     CoroutineStatus::Dead => ((*co).failed, (*co).pc.cast()),
                 };
-                stands.then(|| Frame { base: stack.add((*co).base + 2).cast_mut(), pc })
+                stands.then(|| Frame {
+                    base: stack.add((*co).base + 2).cast_mut(),
+                    pc,
+                })
             }
         };
-        Levels { next: visible(top, bottom, is_main), callee: None, bottom, is_main }
+        Levels {
+            next: visible(top, bottom, is_main),
+            callee: None,
+            bottom,
+            is_main,
+        }
     }
 }
 
@@ -109,7 +120,11 @@ pub(crate) unsafe fn prototype<'a>(frame: Frame) -> Option<&'a Prototype> {
     // SAFETY: F2.
     unsafe {
         let version = frame.version();
-        if version.is_null() { None } else { Some((&(*version).prototype).as_ref()) }
+        if version.is_null() {
+            None
+        } else {
+            Some((&(*version).prototype).as_ref())
+        }
     }
 }
 
@@ -117,7 +132,13 @@ pub(crate) unsafe fn prototype<'a>(frame: Frame) -> Option<&'a Prototype> {
 /// begun).
 pub(crate) unsafe fn pc_of(frame: Frame) -> usize {
     // SAFETY: F2.
-    unsafe { if frame.pc.is_null() { 0 } else { frame.pc_index() } }
+    unsafe {
+        if frame.pc.is_null() {
+            0
+        } else {
+            frame.pc_index()
+        }
+    }
 }
 
 /// Line a Lua frame is at; `None` if unknown or for a native.

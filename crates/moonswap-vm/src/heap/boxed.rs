@@ -137,7 +137,11 @@ impl Heap {
     pub(crate) fn boxed_of(&mut self, kind: Kind) -> Vec<*mut Header> {
         self.finish_sweep();
         // SAFETY: X1; after the sweep every object in the list is intact.
-        self.boxed.iter().copied().filter(|&h| unsafe { (*h).kind } == kind).collect()
+        self.boxed
+            .iter()
+            .copied()
+            .filter(|&h| unsafe { (*h).kind } == kind)
+            .collect()
     }
 
     /// Drops everything.

@@ -481,7 +481,10 @@ impl Marker {
         unsafe {
             let key = Value::raw((*n).key, (*n).key_tag);
             if key.is_collectable() {
-                if key.tag == tag::STRING && n_nodes <= KEEP_KEYS && StringObject::is_short(key.as_string()) {
+                if key.tag == tag::STRING
+                    && n_nodes <= KEEP_KEYS
+                    && StringObject::is_short(key.as_string())
+                {
                     self.mark_object(key.header());
                 } else if self.is_white(key) {
                     (*n).key_tag = tag::DEAD_KEY;

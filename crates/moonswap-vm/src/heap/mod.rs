@@ -233,6 +233,7 @@ impl Heap {
     }
 
     /// Bytes of blocks held (for tests and statistics).
+    #[cfg_attr(not(test), allow(dead_code))]
     pub(crate) fn bytes_reserved(&self) -> usize {
         self.pool.reserved()
     }

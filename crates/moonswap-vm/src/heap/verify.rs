@@ -159,6 +159,7 @@ impl Heap {
     }
 
     /// Allocated objects of a kind (dead ones not yet swept included).
+    #[cfg_attr(not(test), allow(dead_code))]
     pub(crate) fn count_kind(&self, kind: Kind) -> usize {
         let mut n = 0;
         // SAFETY: allocated objects.

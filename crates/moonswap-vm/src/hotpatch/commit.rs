@@ -19,7 +19,11 @@ use crate::vm::Vm;
 pub(crate) type Planned = (u64, Plan);
 
 /// Plans a patch for every live instance of its chunk.
-pub(crate) unsafe fn plan_all(vm: &mut Vm, patch: &Patch, policy: &Policy) -> Result<Vec<Planned>, HotError> {
+pub(crate) unsafe fn plan_all(
+    vm: &mut Vm,
+    patch: &Patch,
+    policy: &Policy,
+) -> Result<Vec<Planned>, HotError> {
     // SAFETY: HP2; instances are live.
     unsafe {
         let instances = vm.hot.instances_of(patch.chunk());
@@ -45,22 +49,38 @@ pub(crate) fn refusals(planned: &[Planned]) -> Option<Refused> {
             }
         }
     }
-    if all.is_empty() { None } else { Some(Refused { refusals: all }) }
+    if all.is_empty() {
+        None
+    } else {
+        Some(Refused { refusals: all })
+    }
 }
 
 /// Plans and applies on the VM's thread.
-pub(crate) unsafe fn apply(vm: &mut Vm, patch: &Patch, policy: &Policy) -> Result<Report, HotError> {
+pub(crate) unsafe fn apply(
+    vm: &mut Vm,
+    patch: &Patch,
+    policy: &Policy,
+) -> Result<Report, HotError> {
     // SAFETY: HP2.
     unsafe {
         let start = Instant::now();
         let planned = plan_all(vm, patch, policy)?;
-        let times = Times { prepare: start.elapsed(), ..Times::default() };
+        let times = Times {
+            prepare: start.elapsed(),
+            ..Times::default()
+        };
         apply_planned(vm, planned, policy, times)
     }
 }
 
 /// Applies plans made for exactly the live instances and this generation.
-pub(crate) unsafe fn apply_planned(vm: &mut Vm, planned: Vec<Planned>, policy: &Policy, mut times: Times) -> Result<Report, HotError> {
+pub(crate) unsafe fn apply_planned(
+    vm: &mut Vm,
+    planned: Vec<Planned>,
+    policy: &Policy,
+    mut times: Times,
+) -> Result<Report, HotError> {
     // SAFETY: HP2.
     unsafe {
         if let Some(refused) = refusals(&planned) {
@@ -97,7 +117,9 @@ unsafe fn prepare_all(vm: &mut Vm, planned: Vec<Planned>) -> Result<Vec<Prepared
         let mut done: Vec<Prepared> = Vec::with_capacity(planned.len());
         let mut failure = None;
         for (serial, plan) in planned {
-            let Some(instance) = find(vm, serial) else { continue };
+            let Some(instance) = find(vm, serial) else {
+                continue;
+            };
             match Prepared::new(vm, instance, plan) {
                 Ok(prepared) => done.push(prepared),
                 Err(e) => {
@@ -122,11 +144,22 @@ unsafe fn prepare_all(vm: &mut Vm, planned: Vec<Planned>) -> Result<Vec<Prepared
 
 unsafe fn find(vm: &Vm, serial: u64) -> Option<*mut Instance> {
     // SAFETY: entries are live.
-    vm.hot.instances.borrow().iter().copied().find(|&i| unsafe { (*i).serial } == serial)
+    vm.hot
+        .instances
+        .borrow()
+        .iter()
+        .copied()
+        .find(|&i| unsafe { (*i).serial } == serial)
 }
 
 /// The stores. Nothing here can fail; allocation is only bookkeeping.
-unsafe fn commit(vm: &mut Vm, prepared: Vec<Prepared>, policy: &Policy, mut times: Times, start: Instant) -> Report {
+unsafe fn commit(
+    vm: &mut Vm,
+    prepared: Vec<Prepared>,
+    policy: &Policy,
+    mut times: Times,
+    start: Instant,
+) -> Report {
     // SAFETY: HP1, HP2.
     unsafe {
         for p in &prepared {
@@ -143,7 +176,7 @@ unsafe fn commit(vm: &mut Vm, prepared: Vec<Prepared>, policy: &Policy, mut time
             let instance = p.instance;
             let before = std::mem::replace(&mut (*instance).prototype, Arc::clone(&p.plan.main));
             let source = (*instance).source.replace(Arc::clone(&p.plan.source));
-            let registry = std::mem::replace(&mut (*instance).registry, Some(p.registry));
+            let registry = (*instance).registry.replace(p.registry);
             for &slot in (*instance).registry.iter().flat_map(|r| r.values()) {
                 vm.heap.barrier_object(instance.cast(), slot.cast());
             }
@@ -190,7 +223,11 @@ fn report_of(vm: &Vm, planned: &[Planned], times: Times, overridden: &[String]) 
         if i > 0 {
             continue;
         }
-        chunk = plan.chunk.strip_prefix(['@', '=']).unwrap_or(&plan.chunk).into();
+        chunk = plan
+            .chunk
+            .strip_prefix(['@', '='])
+            .unwrap_or(&plan.chunk)
+            .into();
         unchanged = plan.n_unchanged;
         not_run.clone_from(&plan.not_run);
         functions.extend(plan.touched().map(|c| ReportedFunction {
@@ -201,10 +238,22 @@ fn report_of(vm: &Vm, planned: &[Planned], times: Times, overridden: &[String]) 
         }));
     }
     if planned.len() > 1 {
-        warnings.push(format!("{} live instances of the chunk were patched", planned.len()));
+        warnings.push(format!(
+            "{} live instances of the chunk were patched",
+            planned.len()
+        ));
     }
     for field in overridden {
         warnings.push(format!("{field} was overridden at run time and left alone"));
     }
-    Report { id: vm.hot.last_patch, generation: vm.hot.generation(), chunk, functions, unchanged, warnings, not_run, times }
+    Report {
+        id: vm.hot.last_patch,
+        generation: vm.hot.generation(),
+        chunk,
+        functions,
+        unchanged,
+        warnings,
+        not_run,
+        times,
+    }
 }

@@ -130,7 +130,13 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
         }
         let id = match id {
             Some(id) => id,
-            None => vm.hot.history.entries.back().map(|e| e.id).ok_or(HotError::UnknownPatch(0))?,
+            None => vm
+                .hot
+                .history
+                .entries
+                .back()
+                .map(|e| e.id)
+                .ok_or(HotError::UnknownPatch(0))?,
         };
         if !vm.hot.history.entries.iter().any(|e| e.id == id) {
             return Err(HotError::UnknownPatch(id));
@@ -149,7 +155,10 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
         }
         vm.hot.n_commits += 1;
         vm.hot.last_patch += 1;
-        let times = Times { pause: start.elapsed(), ..Times::default() };
+        let times = Times {
+            pause: start.elapsed(),
+            ..Times::default()
+        };
         Ok(Report {
             id: vm.hot.last_patch,
             generation: vm.hot.generation(),
@@ -183,14 +192,20 @@ unsafe fn undo(vm: &mut Vm, change: InstanceChange, functions: &mut Vec<Reported
         }
         for c in change.cells {
             let value = *(*c.cell).value;
-            if value.tag == c.after.tag && (value.payload == c.after.payload || value.raw_equal(c.after)) {
+            if value.tag == c.after.tag
+                && (value.payload == c.after.payload || value.raw_equal(c.after))
+            {
                 store((*c.cell).value, c.before);
                 vm.heap.barrier(c.cell.cast(), c.before);
             }
         }
         (*instance).prototype = change.prototype;
         (*instance).source = change.source;
-        (*instance).registry = if change.registry.is_empty() { None } else { Some(change.registry) };
+        (*instance).registry = if change.registry.is_empty() {
+            None
+        } else {
+            Some(change.registry)
+        };
         for &slot in (*instance).registry.iter().flat_map(|r| r.values()) {
             vm.heap.barrier_object(instance.cast(), slot.cast());
         }

@@ -42,7 +42,10 @@ unsafe fn top_frame(vm: &Vm, co: *mut Coroutine) -> Option<Frame> {
     // SAFETY: C1, C2, VM3.
     unsafe {
         if std::ptr::eq(co, vm.current) {
-            return Some(Frame { base: vm.base, pc: vm.pc });
+            return Some(Frame {
+                base: vm.base,
+                pc: vm.pc,
+            });
         }
         let live = match (*co).status {
             CoroutineStatus::Suspended => (*co).started,
@@ -53,7 +56,10 @@ unsafe fn top_frame(vm: &Vm, co: *mut Coroutine) -> Option<Frame> {
             return None;
         }
         let base = (&mut (*co).stack).as_mut_ptr().add((*co).base + 2);
-        Some(Frame { base, pc: std::ptr::null() })
+        Some(Frame {
+            base,
+            pc: std::ptr::null(),
+        })
     }
 }
 
@@ -90,12 +96,19 @@ pub(crate) unsafe fn versions(vm: &mut Vm, chunk: Option<&str>) -> Vec<VersionIn
         let mut found = Vec::new();
         let instances = vm.hot.instances.borrow().clone();
         for instance in instances {
-            if chunk.is_some_and(|c| c != &*(*instance).chunk && Some(c) != (*instance).chunk.strip_prefix(['@', '='])) {
+            if chunk.is_some_and(|c| {
+                c != &*(*instance).chunk && Some(c) != (*instance).chunk.strip_prefix(['@', '='])
+            }) {
                 continue;
             }
             for (id, &slot) in registry(instance).iter() {
                 let (frames, stale) = counts.get(&slot).copied().unwrap_or_default();
-                found.push(VersionInfo { id: id.to_string(), version: (*slot).version_number, frames, stale });
+                found.push(VersionInfo {
+                    id: id.to_string(),
+                    version: (*slot).version_number,
+                    frames,
+                    stale,
+                });
             }
         }
         found.sort_by(|a, b| a.id.cmp(&b.id));
@@ -114,19 +127,36 @@ pub(crate) unsafe fn stale_frames(vm: &mut Vm, chunk: Option<&str>) -> Vec<Stale
                 return;
             }
             let prototype = &(*version).prototype;
-            if chunk.is_some_and(|c| c != &*prototype.id.chunk && Some(c) != prototype.id.chunk.strip_prefix(['@', '='])) {
+            if chunk.is_some_and(|c| {
+                c != &*prototype.id.chunk && Some(c) != prototype.id.chunk.strip_prefix(['@', '='])
+            }) {
                 return;
             }
-            let line = if frame.pc.is_null() { None } else { prototype.line_at(frame.pc_index()) };
+            let line = if frame.pc.is_null() {
+                None
+            } else {
+                prototype.line_at(frame.pc_index())
+            };
             let main = std::ptr::eq(co, vm.main);
-            let of = if std::ptr::eq(co, vm.current) { None } else { Some(co) };
+            let of = if std::ptr::eq(co, vm.current) {
+                None
+            } else {
+                Some(co)
+            };
             found.push(StaleFrame {
                 id: prototype.id.to_string(),
                 version: (*version).number,
                 current: (*slot).version_number,
                 line,
-                thread: if main { "main".to_owned() } else { format!("thread: {co:p}") },
-                stack: String::from_utf8_lossy(&crate::debug::traceback::traceback(vm, of, None, 0)).into_owned(),
+                thread: if main {
+                    "main".to_owned()
+                } else {
+                    format!("thread: {co:p}")
+                },
+                stack: String::from_utf8_lossy(&crate::debug::traceback::traceback(
+                    vm, of, None, 0,
+                ))
+                .into_owned(),
             });
         });
         found

@@ -26,7 +26,10 @@ struct Answer<T> {
 
 impl<T> Default for Answer<T> {
     fn default() -> Self {
-        Self { value: Mutex::new(None), ready: Condvar::new() }
+        Self {
+            value: Mutex::new(None),
+            ready: Condvar::new(),
+        }
     }
 }
 
@@ -47,13 +50,19 @@ impl<T> Answer<T> {
                 return Some(value);
             }
             guard = match until {
-                None => self.ready.wait(guard).unwrap_or_else(PoisonError::into_inner),
+                None => self
+                    .ready
+                    .wait(guard)
+                    .unwrap_or_else(PoisonError::into_inner),
                 Some(until) => {
                     let left = until.saturating_duration_since(Instant::now());
                     if left.is_zero() {
                         return None;
                     }
-                    self.ready.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0
+                    self.ready
+                        .wait_timeout(guard, left)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0
                 }
             };
         }
@@ -63,7 +72,10 @@ impl<T> Answer<T> {
 type Manifests = Result<Vec<(u64, ChunkManifest)>, HotError>;
 
 enum Request {
-    Manifests { chunk: Arc<str>, answer: Arc<Answer<Manifests>> },
+    Manifests {
+        chunk: Arc<str>,
+        answer: Arc<Answer<Manifests>>,
+    },
     Commit(Box<CommitRequest>),
 }
 
@@ -92,7 +104,9 @@ struct TicketState {
 
 impl TicketState {
     fn advance(&self, to: u8) -> bool {
-        self.stage.compare_exchange(PENDING, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.stage
+            .compare_exchange(PENDING, to, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
     }
 
     fn is_withdrawn(&self) -> bool {
@@ -109,7 +123,9 @@ pub(crate) struct Mailbox {
 
 impl std::fmt::Debug for Mailbox {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Mailbox").field("closed", &self.closed).finish_non_exhaustive()
+        f.debug_struct("Mailbox")
+            .field("closed", &self.closed)
+            .finish_non_exhaustive()
     }
 }
 
@@ -165,13 +181,33 @@ impl Patcher {
         let ticket = Arc::new(TicketState::default());
         let submitted = Instant::now();
         let answer = Arc::new(Answer::default());
-        self.mailbox.post(Request::Manifests { chunk: patch.chunk().clone(), answer: answer.clone() }, &self.poll);
-        let job = Job { patcher: self.clone(), patch, policy, submitted, ticket: ticket.clone(), answer };
+        self.mailbox.post(
+            Request::Manifests {
+                chunk: patch.chunk().clone(),
+                answer: answer.clone(),
+            },
+            &self.poll,
+        );
+        let job = Job {
+            patcher: self.clone(),
+            patch,
+            policy,
+            submitted,
+            ticket: ticket.clone(),
+            answer,
+        };
         let fallback = job.clone();
-        if std::thread::Builder::new().name("moonswap-plan".to_owned()).spawn(move || job.run()).is_err() {
+        if std::thread::Builder::new()
+            .name("moonswap-plan".to_owned())
+            .spawn(move || job.run())
+            .is_err()
+        {
             fallback.commit(None, Duration::ZERO);
         }
-        Ticket { state: ticket, submitted }
+        Ticket {
+            state: ticket,
+            submitted,
+        }
     }
 }
 
@@ -192,7 +228,10 @@ impl Job {
             if self.ticket.is_withdrawn() {
                 return;
             }
-            if let Some(answer) = self.answer.wait(Some(Instant::now() + Duration::from_millis(100))) {
+            if let Some(answer) = self
+                .answer
+                .wait(Some(Instant::now() + Duration::from_millis(100)))
+            {
                 break answer;
             }
         };
@@ -202,8 +241,10 @@ impl Job {
         };
         let start = Instant::now();
         let generation = manifests.first().map_or(0, |(_, m)| m.generation);
-        let planned: Vec<Planned> =
-            manifests.iter().map(|(serial, m)| (*serial, plan(m, &self.patch, &self.policy))).collect();
+        let planned: Vec<Planned> = manifests
+            .iter()
+            .map(|(serial, m)| (*serial, plan(m, &self.patch, &self.policy)))
+            .collect();
         if let Some(refused) = commit::refusals(&planned) {
             return self.ticket.answer.put(Err(refused.into()));
         }
@@ -219,7 +260,9 @@ impl Job {
             submitted: self.submitted,
             ticket: self.ticket,
         };
-        self.patcher.mailbox.post(Request::Commit(Box::new(request)), &self.patcher.poll);
+        self.patcher
+            .mailbox
+            .post(Request::Commit(Box::new(request)), &self.patcher.poll);
     }
 }
 
@@ -243,7 +286,10 @@ impl Ticket {
                     return self.try_take().unwrap_or(Err(HotError::TimedOut));
                 }
                 // It is being committed: the answer is a matter of moments.
-                self.state.answer.wait(None).unwrap_or(Err(HotError::TimedOut))
+                self.state
+                    .answer
+                    .wait(None)
+                    .unwrap_or(Err(HotError::TimedOut))
             }
         }
     }
@@ -266,8 +312,13 @@ pub(crate) fn submit_here(vm: &mut Vm, patch: Patch, policy: Policy) -> Ticket {
         submitted,
         ticket: Arc::clone(&ticket),
     };
-    vm.hot.mailbox.post(Request::Commit(Box::new(request)), &vm.poll);
-    Ticket { state: ticket, submitted }
+    vm.hot
+        .mailbox
+        .post(Request::Commit(Box::new(request)), &vm.poll);
+    Ticket {
+        state: ticket,
+        submitted,
+    }
 }
 
 /// Works off the mailbox at a safe point. Commits wait while a native that must
@@ -280,14 +331,18 @@ pub(crate) fn drain(vm: &mut Vm, explicit: bool) {
     }
     let mut waiting = VecDeque::new();
     loop {
-        let Some(request) = lock(&mailbox.queue).pop_front() else { break };
+        let Some(request) = lock(&mailbox.queue).pop_front() else {
+            break;
+        };
         match request {
             Request::Manifests { chunk, answer } => answer.put(manifests(vm, &chunk)),
             Request::Commit(request) => {
                 if request.ticket.is_withdrawn() {
                     continue;
                 }
-                let held = vm.hot.n_blocking > 0 && !explicit && request.policy.timing != Timing::Immediate;
+                let held = vm.hot.n_blocking > 0
+                    && !explicit
+                    && request.policy.timing != Timing::Immediate;
                 if held {
                     waiting.push_back(Request::Commit(request));
                 } else if request.ticket.advance(TAKEN) {
@@ -314,15 +369,25 @@ fn manifests(vm: &mut Vm, chunk: &str) -> Manifests {
         return Err(HotError::NotLoaded(chunk.to_owned()));
     }
     // SAFETY: at a safe point of the VM's thread (HP2); instances are live.
-    unsafe { Ok(instances.into_iter().map(|i| ((*i).serial, manifest::of(vm, i))).collect()) }
+    unsafe {
+        Ok(instances
+            .into_iter()
+            .map(|i| ((*i).serial, manifest::of(vm, i)))
+            .collect())
+    }
 }
 
 fn commit_request(vm: &mut Vm, request: CommitRequest) -> Result<Report, HotError> {
-    let mut times = Times { prepare: request.prepare, ..Times::default() };
+    let mut times = Times {
+        prepare: request.prepare,
+        ..Times::default()
+    };
     // SAFETY: HP2.
     unsafe {
         let planned = match request.planned {
-            Some((generation, planned)) if is_current(vm, &request.patch, generation, &planned) => planned,
+            Some((generation, planned)) if is_current(vm, &request.patch, generation, &planned) => {
+                planned
+            }
             Some(_) | None => {
                 let start = Instant::now();
                 let planned = commit::plan_all(vm, &request.patch, &request.policy)?;
@@ -343,7 +408,8 @@ unsafe fn is_current(vm: &mut Vm, patch: &Patch, generation: u64, planned: &[Pla
         generation == vm.hot.generation()
             && instances.len() == planned.len()
             && instances.iter().zip(planned).all(|(&i, (serial, plan))| {
-                (*i).serial == *serial && (*i).cells.len() + plan.new_cells.len() == plan.cell_labels.len()
+                (*i).serial == *serial
+                    && (*i).cells.len() + plan.new_cells.len() == plan.cell_labels.len()
             })
     }
 }

@@ -78,13 +78,21 @@ impl HotState {
     pub(crate) unsafe fn keep_module(&mut self, instance: *mut Instance) {
         // SAFETY: live instance; it is reached from the caller's stack until
         // the next safe point, and from here afterwards.
-        unsafe { self.modules.insert(Arc::clone(&(*instance).chunk), instance) };
+        unsafe {
+            self.modules
+                .insert(Arc::clone(&(*instance).chunk), instance)
+        };
     }
 
     /// Live instances of a chunk, oldest first.
     pub(crate) fn instances_of(&self, chunk: &str) -> Vec<*mut Instance> {
         // SAFETY: entries are live (dead ones are dropped when found dead).
-        self.instances.borrow().iter().copied().filter(|&i| unsafe { &*(*i).chunk == chunk }).collect()
+        self.instances
+            .borrow()
+            .iter()
+            .copied()
+            .filter(|&i| unsafe { &*(*i).chunk == chunk })
+            .collect()
     }
 
     pub(crate) unsafe fn mark(&self, marker: &mut Marker) {

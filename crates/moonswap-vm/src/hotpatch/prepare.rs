@@ -14,7 +14,9 @@ use super::HotError;
 use super::manifest::registry;
 use crate::host;
 use crate::loader;
-use crate::object::{Closure, Instance, PrototypeSlot, SlotRegistry, StringObject, Upvalue, Version};
+use crate::object::{
+    Closure, Instance, PrototypeSlot, SlotRegistry, StringObject, Upvalue, Version,
+};
 use crate::value::{Value, store, tag};
 use crate::vm::Vm;
 
@@ -60,7 +62,11 @@ pub(crate) struct Prepared {
 impl Prepared {
     /// Loads what the plan needs and runs its delta chunks. On an error the
     /// scope record and all cells are as before.
-    pub(crate) unsafe fn new(vm: &mut Vm, instance: *mut Instance, plan: Plan) -> Result<Prepared, HotError> {
+    pub(crate) unsafe fn new(
+        vm: &mut Vm,
+        instance: *mut Instance,
+        plan: Plan,
+    ) -> Result<Prepared, HotError> {
         // SAFETY: HP2; the instance is live (kept by the caller).
         unsafe {
             let old_names = (*instance).cell_names.clone();
@@ -92,8 +98,14 @@ impl Prepared {
             }
             for (cell, before) in snapshot {
                 let after = *(*cell).value;
-                if before.tag != after.tag || (before.payload != after.payload && after.tag > tag::TRUE) {
-                    prepared.cells.push(CellChange { cell, before, after });
+                if before.tag != after.tag
+                    || (before.payload != after.payload && after.tag > tag::TRUE)
+                {
+                    prepared.cells.push(CellChange {
+                        cell,
+                        before,
+                        after,
+                    });
                 }
             }
             Ok(prepared)
@@ -116,7 +128,12 @@ impl Prepared {
         // the journal was begun.
         unsafe {
             for change in self.fields.iter().rev() {
-                let restored = crate::table::set(&mut vm.heap, change.table.as_table(), change.key, change.before);
+                let restored = crate::table::set(
+                    &mut vm.heap,
+                    change.table.as_table(),
+                    change.key,
+                    change.before,
+                );
                 debug_assert!(restored.is_ok(), "the key was set before");
             }
         }
@@ -140,7 +157,11 @@ impl Prepared {
             let mut fresh = Vec::new();
             for change in &self.plan.changes {
                 let Some(id) = &change.new else { continue };
-                let known = change.old.as_ref().and_then(|old_id| old.get(old_id)).copied();
+                let known = change
+                    .old
+                    .as_ref()
+                    .and_then(|old_id| old.get(old_id))
+                    .copied();
                 let slot = known.unwrap_or_else(|| {
                     let slot = loader::new_slot(vm, self.instance);
                     fresh.push(slot);
@@ -149,25 +170,45 @@ impl Prepared {
                 self.registry.insert(id.clone(), slot);
             }
             for change in &self.plan.changes {
-                if matches!(change.class, ChangeClass::Unchanged | ChangeClass::Removed | ChangeClass::Refused) {
+                if matches!(
+                    change.class,
+                    ChangeClass::Unchanged | ChangeClass::Removed | ChangeClass::Refused
+                ) {
                     continue;
                 }
-                let (Some(id), Some(prototype)) = (&change.new, &change.new_prototype) else { continue };
-                let Some(&slot) = self.registry.get(id) else { continue };
+                let (Some(id), Some(prototype)) = (&change.new, &change.new_prototype) else {
+                    continue;
+                };
+                let Some(&slot) = self.registry.get(id) else {
+                    continue;
+                };
                 let children = self.children_of(vm, prototype);
                 let number = change.new_version().unwrap_or(1);
-                let version = loader::new_version(vm, prototype, children, slot, self.instance, number);
+                let version =
+                    loader::new_version(vm, prototype, children, slot, self.instance, number);
                 if fresh.contains(&slot) {
                     loader::install(vm, slot, version);
                 } else {
-                    self.slots.push(SlotChange { slot, before: (*slot).version, after: version });
+                    self.slots.push(SlotChange {
+                        slot,
+                        before: (*slot).version,
+                        after: version,
+                    });
                 }
             }
         }
     }
 
-    unsafe fn children_of(&self, vm: &mut Vm, prototype: &Arc<Prototype>) -> Box<[*mut PrototypeSlot]> {
-        prototype.children.iter().map(|child| self.slot_of(vm, &child.id)).collect()
+    unsafe fn children_of(
+        &self,
+        vm: &mut Vm,
+        prototype: &Arc<Prototype>,
+    ) -> Box<[*mut PrototypeSlot]> {
+        prototype
+            .children
+            .iter()
+            .map(|child| self.slot_of(vm, &child.id))
+            .collect()
     }
 
     fn slot_of(&self, vm: &mut Vm, id: &FunctionId) -> *mut PrototypeSlot {
@@ -193,7 +234,10 @@ impl Prepared {
                     let mut key = Value::NIL;
                     while let Ok(Some((k, _))) = crate::table::next(skipped.as_table(), key) {
                         if k.tag == tag::STRING {
-                            self.overridden.push(String::from_utf8_lossy(StringObject::bytes(k.as_string())).into_owned());
+                            self.overridden.push(
+                                String::from_utf8_lossy(StringObject::bytes(k.as_string()))
+                                    .into_owned(),
+                            );
                         }
                         key = k;
                     }
@@ -205,7 +249,12 @@ impl Prepared {
     }
 
     /// Runs a delta chunk with the collector paused.
-    unsafe fn run_chunk(&self, vm: &mut Vm, prototype: &Arc<Prototype>, args: &[Value]) -> Result<Value, HotError> {
+    unsafe fn run_chunk(
+        &self,
+        vm: &mut Vm,
+        prototype: &Arc<Prototype>,
+        args: &[Value],
+    ) -> Result<Value, HotError> {
         // SAFETY: as run_delta.
         unsafe {
             let busy = vm.heap.set_busy(true);
@@ -261,13 +310,26 @@ unsafe fn extend_scope(vm: &mut Vm, instance: *mut Instance, plan: &Plan) {
 /// Values of the first `n` cells before the initialisers run.
 unsafe fn snapshot(instance: *mut Instance, n: usize) -> Vec<(*mut Upvalue, Value)> {
     // SAFETY: live instance and cells.
-    unsafe { (&(*instance).cells).iter().take(n).filter(|c| !c.is_null()).map(|&c| (c, *(*c).value)).collect() }
+    unsafe {
+        (&(*instance).cells)
+            .iter()
+            .take(n)
+            .filter(|c| !c.is_null())
+            .map(|&c| (c, *(*c).value))
+            .collect()
+    }
 }
 
 fn raw_native(vm: &mut Vm, name: &'static str, f: crate::object::NativeFn) -> Value {
     use crate::object::{Header, Kind, Native, NativeCode, NativeKind};
     Value::native(vm.heap.adopt(Box::new(Native {
-        header: Header { kind: Kind::Native, mark: 0, flags: 0, extra: 0, word: 0 },
+        header: Header {
+            kind: Kind::Native,
+            mark: 0,
+            flags: 0,
+            extra: 0,
+            word: 0,
+        },
         kind: NativeKind::Plain,
         code: NativeCode::Function(f),
         upvalues: Box::default(),
@@ -285,7 +347,11 @@ fn raw_set(cx: &mut crate::Context<'_>) -> crate::Outcome<usize> {
     cx.check_table(0)?;
     // SAFETY: just checked; nothing is collected in between.
     let before = unsafe { crate::table::get(cx.value(0).as_table(), cx.value(1)) };
-    let change = FieldChange { table: cx.value(0), key: cx.value(1), before };
+    let change = FieldChange {
+        table: cx.value(0),
+        key: cx.value(1),
+        before,
+    };
     cx.set_height(3);
     cx.raw_set(0)?;
     cx.vm().hot.field_changes.push(change);

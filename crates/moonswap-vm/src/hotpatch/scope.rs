@@ -12,11 +12,18 @@ use crate::value::Value;
 use crate::vm::Vm;
 
 /// Finds or makes the cell entry of a variable; answers its index.
-pub(crate) unsafe fn cell_index(instance: *mut Instance, name: &Arc<str>, declaration: u32) -> usize {
+pub(crate) unsafe fn cell_index(
+    instance: *mut Instance,
+    name: &Arc<str>,
+    declaration: u32,
+) -> usize {
     // SAFETY: live instance.
     unsafe {
         let names = &mut (*instance).cell_names;
-        if let Some(i) = names.iter().position(|(n, d)| n == name && *d == declaration) {
+        if let Some(i) = names
+            .iter()
+            .position(|(n, d)| n == name && *d == declaration)
+        {
             return i;
         }
         names.push((Arc::clone(name), declaration));
@@ -44,14 +51,23 @@ pub(crate) unsafe fn record(vm: &mut Vm, base: *mut Value, pc: *const u64) {
 }
 
 /// The same for a frame on any coroutine's stack.
-pub(crate) unsafe fn record_frame(vm: &mut Vm, co: *mut Coroutine, instance: *mut Instance, base: *mut Value, pc: *const u64, all: bool) {
+pub(crate) unsafe fn record_frame(
+    vm: &mut Vm,
+    co: *mut Coroutine,
+    instance: *mut Instance,
+    base: *mut Value,
+    pc: *const u64,
+    all: bool,
+) {
     // SAFETY: as `record`.
     unsafe {
         let version = frame::version_of(base);
         let prototype = Arc::clone(&(*version).prototype);
         let at = pc.offset_from((*version).code.as_ptr()) as u32;
         for variable in &prototype.scope {
-            let Some(register) = variable.register else { continue };
+            let Some(register) = variable.register else {
+                continue;
+            };
             if at < variable.start_pc || at >= variable.end_pc {
                 continue;
             }
@@ -78,11 +94,17 @@ pub(crate) unsafe fn open_running(vm: &mut Vm, instance: *mut Instance) -> bool 
     unsafe {
         let mut found = false;
         let mut co = vm.current;
-        let mut frame = Some(Frame { base: vm.base, pc: vm.pc });
+        let mut frame = Some(Frame {
+            base: vm.base,
+            pc: vm.pc,
+        });
         loop {
             while let Some(here) = frame {
                 let version = here.version();
-                if !version.is_null() && !here.pc.is_null() && std::ptr::eq((*version).slot, (*instance).main) {
+                if !version.is_null()
+                    && !here.pc.is_null()
+                    && std::ptr::eq((*version).slot, (*instance).main)
+                {
                     found = true;
                     record_frame(vm, co, instance, here.base, here.pc, true);
                 }
@@ -93,7 +115,10 @@ pub(crate) unsafe fn open_running(vm: &mut Vm, instance: *mut Instance) -> bool 
                 return found;
             }
             let base = (&mut (*co).stack).as_mut_ptr().add((*co).base + 2);
-            frame = Some(Frame { base, pc: std::ptr::null() });
+            frame = Some(Frame {
+                base,
+                pc: std::ptr::null(),
+            });
         }
     }
 }
@@ -105,6 +130,10 @@ unsafe fn existing(co: *mut Coroutine, place: *mut Value) -> *mut Upvalue {
         while !up.is_null() && (*up).value > place {
             up = (*up).next_open;
         }
-        if !up.is_null() && (*up).value == place { up } else { std::ptr::null_mut() }
+        if !up.is_null() && (*up).value == place {
+            up
+        } else {
+            std::ptr::null_mut()
+        }
     }
 }

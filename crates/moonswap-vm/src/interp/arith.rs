@@ -104,7 +104,14 @@ unsafe fn as_float(v: *const Value) -> Option<f64> {
 }
 
 #[inline(always)]
-pub(super) unsafe fn div<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm, l: *const Value, r: *const Value) -> D::Out {
+pub(super) unsafe fn div<D: Driver>(
+    d: D,
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+    l: *const Value,
+    r: *const Value,
+) -> D::Out {
     // SAFETY: I1.
     unsafe {
         if let (Some(l), Some(r)) = (as_float(l), as_float(r)) {
@@ -116,7 +123,14 @@ pub(super) unsafe fn div<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: 
 }
 
 #[inline(always)]
-pub(super) unsafe fn int_div<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm, l: *const Value, r: *const Value) -> D::Out {
+pub(super) unsafe fn int_div<D: Driver>(
+    d: D,
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+    l: *const Value,
+    r: *const Value,
+) -> D::Out {
     // SAFETY: I1.
     unsafe {
         if (*l).tag == tag::INTEGER && (*r).tag == tag::INTEGER {
@@ -134,7 +148,14 @@ pub(super) unsafe fn int_div<D: Driver>(d: D, pc: *const u64, base: *mut Value, 
 }
 
 #[inline(always)]
-pub(super) unsafe fn modulo<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm, l: *const Value, r: *const Value) -> D::Out {
+pub(super) unsafe fn modulo<D: Driver>(
+    d: D,
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+    l: *const Value,
+    r: *const Value,
+) -> D::Out {
     // SAFETY: I1.
     unsafe {
         if (*l).tag == tag::INTEGER && (*r).tag == tag::INTEGER {
@@ -151,7 +172,14 @@ pub(super) unsafe fn modulo<D: Driver>(d: D, pc: *const u64, base: *mut Value, v
 }
 
 #[inline(always)]
-pub(super) unsafe fn pow<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm, l: *const Value, r: *const Value) -> D::Out {
+pub(super) unsafe fn pow<D: Driver>(
+    d: D,
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+    l: *const Value,
+    r: *const Value,
+) -> D::Out {
     // SAFETY: I1.
     unsafe {
         if let (Some(l), Some(r)) = (as_float(l), as_float(r)) {
@@ -185,13 +213,22 @@ bitwise!(bit_or, |);
 bitwise!(bit_xor, ^);
 
 #[inline(always)]
-pub(super) unsafe fn shift<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm, left: bool) -> D::Out {
+pub(super) unsafe fn shift<D: Driver>(
+    d: D,
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+    left: bool,
+) -> D::Out {
     // SAFETY: I1.
     unsafe {
         let (l, r) = (rb(pc, base), rc(pc, base));
         if (*l).tag == tag::INTEGER && (*r).tag == tag::INTEGER {
             let by = (*r).as_i64();
-            put_int(ra(pc, base), number::shift_left((*l).as_i64(), if left { by } else { by.wrapping_neg() }));
+            put_int(
+                ra(pc, base),
+                number::shift_left((*l).as_i64(), if left { by } else { by.wrapping_neg() }),
+            );
             return d.go(advance(pc, base));
         }
         d.slow(pc, base, vm, |pc, base, vm| slow(pc, base, vm))
@@ -199,14 +236,23 @@ pub(super) unsafe fn shift<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm
 }
 
 #[inline(always)]
-pub(super) unsafe fn shift_imm<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm, left: bool) -> D::Out {
+pub(super) unsafe fn shift_imm<D: Driver>(
+    d: D,
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+    left: bool,
+) -> D::Out {
     // SAFETY: I1; 0 <= C < 64 is verified.
     unsafe {
         let l = rb(pc, base);
         if (*l).tag == tag::INTEGER {
             let by = c_signed(pc) as u32 & 63;
             let bits = (*l).payload;
-            put_int(ra(pc, base), (if left { bits << by } else { bits >> by }) as i64);
+            put_int(
+                ra(pc, base),
+                (if left { bits << by } else { bits >> by }) as i64,
+            );
             return d.go(advance(pc, base));
         }
         d.slow(pc, base, vm, |pc, base, vm| slow(pc, base, vm))
@@ -214,7 +260,12 @@ pub(super) unsafe fn shift_imm<D: Driver>(d: D, pc: *const u64, base: *mut Value
 }
 
 #[inline(always)]
-pub(super) unsafe fn negate<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
+pub(super) unsafe fn negate<D: Driver>(
+    d: D,
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+) -> D::Out {
     // SAFETY: I1.
     unsafe {
         let v = rb(pc, base);
@@ -231,7 +282,12 @@ pub(super) unsafe fn negate<D: Driver>(d: D, pc: *const u64, base: *mut Value, v
 }
 
 #[inline(always)]
-pub(super) unsafe fn bit_not<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
+pub(super) unsafe fn bit_not<D: Driver>(
+    d: D,
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+) -> D::Out {
     // SAFETY: I1.
     unsafe {
         let v = rb(pc, base);
@@ -267,7 +323,12 @@ pub(crate) fn event_of(op: OpCode) -> Option<Event> {
 
 /// Arithmetic without metamethods: `None` if the operands do not allow it,
 /// `Err` for division by zero.
-pub(crate) fn raw_arith(vm: &mut Vm, event: Event, l: Value, r: Value) -> Option<Result<Value, crate::Raised>> {
+pub(crate) fn raw_arith(
+    vm: &mut Vm,
+    event: Event,
+    l: Value,
+    r: Value,
+) -> Option<Result<Value, crate::Raised>> {
     use Event as E;
     let ints = l.tag == tag::INTEGER && r.tag == tag::INTEGER;
     let (m, n) = (l.as_i64(), r.as_i64());
@@ -309,7 +370,13 @@ pub(crate) fn raw_arith(vm: &mut Vm, event: Event, l: Value, r: Value) -> Option
         E::Sub => x - y,
         E::Mul => x * y,
         E::Div => x / y,
-        E::Pow => if y == 2.0 { x * x } else { x.powf(y) },
+        E::Pow => {
+            if y == 2.0 {
+                x * x
+            } else {
+                x.powf(y)
+            }
+        }
         E::IntDiv => (x / y).floor(),
         E::Mod => number::float_mod(x, y),
         E::Negate => -x,
@@ -324,9 +391,18 @@ pub(crate) unsafe fn operands(pc: *const u64, base: *mut Value) -> (OpCode, Valu
         let op = Instruction::from_bits(*pc).opcode().unwrap_unchecked();
         let l = *rb(pc, base);
         let r = match op {
-            OpCode::AddImm | OpCode::SubImm | OpCode::ShiftLeftImm | OpCode::ShiftRightImm => Value::integer(c_signed(pc)),
-            OpCode::AddConst | OpCode::SubConst | OpCode::MulConst | OpCode::ModConst | OpCode::PowConst
-            | OpCode::DivConst | OpCode::IntDivConst | OpCode::BitAndConst | OpCode::BitOrConst
+            OpCode::AddImm | OpCode::SubImm | OpCode::ShiftLeftImm | OpCode::ShiftRightImm => {
+                Value::integer(c_signed(pc))
+            }
+            OpCode::AddConst
+            | OpCode::SubConst
+            | OpCode::MulConst
+            | OpCode::ModConst
+            | OpCode::PowConst
+            | OpCode::DivConst
+            | OpCode::IntDivConst
+            | OpCode::BitAndConst
+            | OpCode::BitOrConst
             | OpCode::BitXorConst => *kc(pc),
             OpCode::Negate | OpCode::BitNot => l,
             _ => *rc(pc, base),
@@ -345,7 +421,9 @@ pub(super) unsafe fn slow(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next
         vm.pc = pc;
         vm.base = base;
         let (op, l, r) = operands(pc, base);
-        let Some(event) = event_of(op) else { return advance(pc, base) };
+        let Some(event) = event_of(op) else {
+            return advance(pc, base);
+        };
         match raw_arith(vm, event, l, r) {
             Some(Ok(value)) => {
                 store(base.byte_add(a(pc)), value);

@@ -4,24 +4,32 @@
 //! number for "enough arguments and no varargs" and one address for stack room;
 //! the fast return tests one result count. All else is out of line.
 
-use moonswap_bytecode::MULTI;
+use moonswap_bytecode::{Instruction, MULTI};
 
 use super::drive::Driver;
-use super::native::enter_native;
 use super::operand::{a, b, c, ra, x};
 use super::{Next, advance};
+use crate::context::Context;
 use crate::coroutine;
+use crate::error::Raised;
 use crate::frame::{self, continuation_word, frame_top, return_into, set_word};
+use crate::hook;
 use crate::meta;
 use crate::meta_event::Event;
+use crate::object::{NativeCode, NativeKind};
 use crate::unwind::{throw, throw_call};
 use crate::value::{Value, copy, store, tag};
-use crate::vm::Vm;
+use crate::vm::{MAX_PCALLS, NativeTail, Vm};
 
 const ANY: usize = MULTI as usize;
 
 #[inline(always)]
-pub(super) unsafe fn call<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
+pub(super) unsafe fn call<D: Driver>(
+    d: D,
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+) -> D::Out {
     // SAFETY: I1, VM1.
     unsafe {
         let f = ra(pc, base);
@@ -32,7 +40,10 @@ pub(super) unsafe fn call<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm:
                 && callee.byte_add((*slot).frame_bytes as usize) <= (*vm).stack_limit
             {
                 set_word(f.add(1), pc.add(1) as u64, (*slot).link_word);
-                return d.go(Next { pc: (*slot).code.cast(), base: callee });
+                return d.go(Next {
+                    pc: (*slot).code.cast(),
+                    base: callee,
+                });
             }
         }
         d.slow(pc, base, vm, |pc, base, vm| call_slow(pc, base, vm))
@@ -51,7 +62,12 @@ unsafe fn call_slow(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
 }
 
 #[inline(always)]
-pub(super) unsafe fn call_multi<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
+pub(super) unsafe fn call_multi<D: Driver>(
+    d: D,
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+) -> D::Out {
     // SAFETY: I1, VM1: `top` was set by the instruction before.
     unsafe {
         let f = ra(pc, base);
@@ -60,9 +76,15 @@ pub(super) unsafe fn call_multi<D: Driver>(d: D, pc: *const u64, base: *mut Valu
             let callee = f.add(2);
             // With 0xFFFF for varargs: more arguments than that go the slow way.
             let n = (*vm).top.offset_from(callee) as usize;
-            if n >= usize::from((*slot).fast_args) && n < 256 && callee.byte_add((*slot).frame_bytes as usize) <= (*vm).stack_limit {
+            if n >= usize::from((*slot).fast_args)
+                && n < 256
+                && callee.byte_add((*slot).frame_bytes as usize) <= (*vm).stack_limit
+            {
                 set_word(f.add(1), pc.add(1) as u64, (*slot).link_word);
-                return d.go(Next { pc: (*slot).code.cast(), base: callee });
+                return d.go(Next {
+                    pc: (*slot).code.cast(),
+                    base: callee,
+                });
             }
         }
         d.slow(pc, base, vm, |pc, base, vm| call_multi_slow(pc, base, vm))
@@ -139,13 +161,19 @@ unsafe fn call_object(vm: &mut Vm, ret: *const u64, f: *mut Value, n: usize) -> 
 }
 
 /// Enters a Lua function the general way: room, missing arguments, varargs.
-unsafe fn enter_lua(vm: &mut Vm, ret: u64, flags: u64, f: *mut Value, n: usize) -> Next {
+pub(super) unsafe fn enter_lua(vm: &mut Vm, ret: u64, flags: u64, f: *mut Value, n: usize) -> Next {
     // SAFETY: as precall.
     unsafe {
         let slot = (*(*f).as_closure()).slot;
-        if n >= usize::from((*slot).fast_args) && n < 256 && f.add(2).byte_add((*slot).frame_bytes as usize) <= vm.stack_limit {
+        if n >= usize::from((*slot).fast_args)
+            && n < 256
+            && f.add(2).byte_add((*slot).frame_bytes as usize) <= vm.stack_limit
+        {
             set_word(f.add(1), ret, (*slot).link_word | flags);
-            return Next { pc: (*slot).code.cast(), base: f.add(2) };
+            return Next {
+                pc: (*slot).code.cast(),
+                base: f.add(2),
+            };
         }
         let np = usize::from((*slot).n_params);
         let frame = (*slot).frame_bytes as usize / size_of::<Value>();
@@ -160,24 +188,180 @@ unsafe fn enter_lua(vm: &mut Vm, ret: u64, flags: u64, f: *mut Value, n: usize) 
         }
         set_word(f.add(1), ret, (*slot).link_word | flags);
         if !(*slot).is_vararg {
-            return Next { pc: (*slot).code.cast(), base: args };
+            return Next {
+                pc: (*slot).code.cast(),
+                base: args,
+            };
         }
         let kept = n.max(np);
         let base = args.add(kept + 2);
         copy(base.sub(2), f);
         let distance = base.offset_from(args) as usize * size_of::<Value>();
-        set_word(base.sub(1), distance as u64, (*slot).link_word ^ u64::from(tag::LINK ^ tag::VARARG_LINK));
+        set_word(
+            base.sub(1),
+            distance as u64,
+            (*slot).link_word ^ u64::from(tag::LINK ^ tag::VARARG_LINK),
+        );
         for i in 0..np {
             copy(base.add(i), args.add(i));
             (*args.add(i)).tag = tag::NIL;
         }
-        Next { pc: (*slot).code.cast(), base }
+        Next {
+            pc: (*slot).code.cast(),
+            base,
+        }
+    }
+}
+
+/// Runs a native function; the few that change frames go their own way.
+pub(super) unsafe fn enter_native(vm: &mut Vm, ret: u64, f: *mut Value, n: usize) -> Next {
+    // SAFETY: as precall.
+    unsafe {
+        let at = vm.index_of(f);
+        if vm.ensure_stack(f.add(2), n + 40).is_err() {
+            return throw_call(vm, ret as *const u64, at);
+        }
+        let f = vm.stack_base.add(at);
+        set_word(f.add(1), ret, u64::from(tag::LINK));
+        let base = f.add(2);
+        vm.top = base.add(n);
+        vm.base = base;
+        vm.pc = std::ptr::null();
+        if vm.hook.active && hook::native_call(vm, n).is_err() {
+            return throw(vm);
+        }
+        let native = (*vm.base.sub(2)).as_native();
+        match (*native).kind {
+            NativeKind::Plain | NativeKind::Next | NativeKind::IpairsStep => {
+                match run_native(vm, native, n) {
+                    Ok(results) => match vm.native_tail.take() {
+                        None => {
+                            if vm.hook.active && hook::native_return(vm, results).is_err() {
+                                return throw(vm);
+                            }
+                            finish_native(vm, vm.stack_base.add(at), results)
+                        }
+                        Some(tail) => call_tail(vm, at, tail),
+                    },
+                    Err(_) => {
+                        vm.native_tail = None;
+                        throw(vm)
+                    }
+                }
+            }
+            NativeKind::Pcall => enter_pcall(vm, n),
+            NativeKind::Xpcall => enter_xpcall(vm, n),
+            NativeKind::Resume => coroutine::enter_resume(vm, n, false),
+            NativeKind::Wrap => coroutine::enter_resume(vm, n, true),
+            NativeKind::Yield => coroutine::enter_yield(vm, n),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn run_native(
+    vm: &mut Vm,
+    native: *mut crate::object::Native,
+    n: usize,
+) -> Result<usize, Raised> {
+    // SAFETY: VM3: the native's frame is the topmost one.
+    unsafe {
+        let base = vm.index_of(vm.base);
+        let mut cx = Context::of_frame(vm, base, n);
+        match &(*native).code {
+            NativeCode::Function(function) => function(&mut cx),
+            NativeCode::Boxed(function) => function(&mut cx),
+        }
+    }
+}
+
+/// The native at slot `at` left a function and arguments on top: calls it with
+/// the native's frame below, which hands the results on.
+#[cold]
+#[inline(never)]
+unsafe fn call_tail(vm: &mut Vm, at: usize, tail: NativeTail) -> Next {
+    // SAFETY: VM3: the native's frame is the topmost one; EXTRA_SLOTS (VM2)
+    // cover the link.
+    unsafe {
+        let base = vm.stack_base.add(at + 2);
+        let from = vm.top.sub(tail.n_args + 1);
+        copy(base, from);
+        let direction = from.offset_from(base);
+        if direction == 0 {
+            for i in (0..tail.n_args).rev() {
+                copy(base.add(2 + i), from.add(1 + i));
+            }
+        } else {
+            for i in 0..tail.n_args {
+                copy(base.add(2 + i), from.add(1 + i));
+            }
+        }
+        vm.top = base.add(2 + tail.n_args);
+        let stub = if tail.three {
+            &frame::STUB_NATIVE_3
+        } else {
+            &frame::STUB_NATIVE
+        };
+        precall(vm, return_into(stub), base, tail.n_args)
+    }
+}
+
+/// What a native ended by calling has returned: its results are in `base[0..]`.
+#[inline(never)]
+pub(super) unsafe fn finish_native_tail(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+    // SAFETY: layout of FINTAIL; `base` is the native's frame.
+    unsafe {
+        let vm = &mut *vm;
+        let wanted = c(pc.sub(1));
+        if wanted != ANY {
+            vm.top = base.add(wanted);
+        }
+        let n = vm.top.offset_from(base) as usize;
+        let mut base = base;
+        if vm.hook.active {
+            match hook::finish(vm, base, n) {
+                Ok(moved) => base = moved,
+                Err(_) => return throw(vm),
+            }
+        }
+        finish_native(vm, base.sub(2), n)
+    }
+}
+
+/// Hands the `n` values below `vm.top` to the caller of the native whose
+/// function slot is `f`.
+pub(crate) unsafe fn finish_native(vm: &mut Vm, f: *mut Value, n: usize) -> Next {
+    // SAFETY: F1.
+    unsafe {
+        let ret = (*f.add(1)).payload as *const u64;
+        let call = Instruction::from_bits(*ret.sub(1));
+        let wanted = usize::from(call.c());
+        let from = vm.top.sub(n);
+        if wanted == 1 {
+            if n == 0 {
+                (*f).tag = tag::NIL;
+            } else {
+                copy(f, from);
+            }
+        } else {
+            place_results(vm, f, from, n, wanted);
+        }
+        Next {
+            pc: ret,
+            base: f.byte_sub(usize::from(call.a())),
+        }
     }
 }
 
 /// Moves `n` results down to `dst`, padded or cut to `wanted`.
 #[inline(never)]
-pub(crate) unsafe fn place_results(vm: &mut Vm, dst: *mut Value, from: *mut Value, n: usize, wanted: usize) {
+pub(crate) unsafe fn place_results(
+    vm: &mut Vm,
+    dst: *mut Value,
+    from: *mut Value,
+    n: usize,
+    wanted: usize,
+) {
     // SAFETY: dst <= from, both on the current stack.
     unsafe {
         if wanted == ANY {
@@ -197,20 +381,145 @@ pub(crate) unsafe fn place_results(vm: &mut Vm, dst: *mut Value, from: *mut Valu
     }
 }
 
+unsafe fn enter_pcall(vm: &mut Vm, n: usize) -> Next {
+    // SAFETY: VM3: the native frame of pcall is the topmost one.
+    unsafe {
+        let base = vm.base;
+        if n == 0 {
+            let at = vm.index_of(base);
+            let cx = Context::of_frame(vm, at, n);
+            let _ = cx.arg_error(0, "value expected");
+            return throw(vm);
+        }
+        if !count_pcall(vm) {
+            return throw(vm);
+        }
+        // function stays in base[0], a gap for the link, then the arguments
+        for i in (1..n).rev() {
+            copy(base.add(i + 1), base.add(i));
+        }
+        vm.top = base.add(n + 1);
+        precall(vm, return_into(&frame::STUB_PCALL), base, n - 1)
+    }
+}
+
+unsafe fn enter_xpcall(vm: &mut Vm, n: usize) -> Next {
+    // SAFETY: as enter_pcall.
+    unsafe {
+        let base = vm.base;
+        if n < 2 || !matches!((*base.add(1)).tag, tag::CLOSURE | tag::NATIVE) {
+            let at = vm.index_of(base);
+            let cx = Context::of_frame(vm, at, n);
+            let _ = cx.type_error(1, "function");
+            return throw(vm);
+        }
+        if !count_pcall(vm) {
+            return throw(vm);
+        }
+        // handler in base[0], function in base[1], gap, arguments
+        let f = *base;
+        copy(base, base.add(1));
+        store(base.add(1), f);
+        for i in (2..n).rev() {
+            copy(base.add(i + 1), base.add(i));
+        }
+        vm.top = base.add(n + 1);
+        precall(vm, return_into(&frame::STUB_XPCALL), base.add(1), n - 2)
+    }
+}
+
+/// Counts a protected call; false and an error if they nest too deep. The
+/// interpreter has no need of the limit, but programs that recurse through
+/// `pcall` do: each level may add to the message.
+unsafe fn count_pcall(vm: &mut Vm) -> bool {
+    // SAFETY: `current` is live.
+    unsafe {
+        if (*vm.current).n_pcalls >= MAX_PCALLS {
+            let _ = vm.raise_message("C stack overflow");
+            return false;
+        }
+        (*vm.current).n_pcalls += 1;
+        true
+    }
+}
+
+/// The function called by pcall returned: its results are in `base[first..]`
+/// up to top.
+#[inline(never)]
+pub(super) unsafe fn finish_pcall(base: *mut Value, vm: *mut Vm, first: usize) -> Next {
+    // SAFETY: layout of FINPCALL/FINXPCALL; `base` is pcall's native frame.
+    unsafe {
+        let vm = &mut *vm;
+        (*vm.current).n_pcalls = (*vm.current).n_pcalls.saturating_sub(1);
+        let f = base.sub(2);
+        let results = base.add(first);
+        let n = vm.top.offset_from(results) as usize;
+        // Room for `true` right below the results.
+        let from = if first == 0 {
+            for i in (0..n).rev() {
+                copy(base.add(i + 1), base.add(i));
+            }
+            vm.top = vm.top.add(1);
+            base
+        } else {
+            results.sub(1)
+        };
+        store(from, Value::boolean(true));
+        let mut f = f;
+        if vm.hook.active {
+            match hook::finish(vm, base, n + 1) {
+                Ok(moved) => f = moved.sub(2),
+                Err(_) => return throw(vm),
+            }
+        }
+        finish_native(vm, f, n + 1)
+    }
+}
+
 /// Calls a metamethod on behalf of the instruction at `pc`; its result reaches
 /// the instruction through FINMETA.
-pub(crate) unsafe fn call_metamethod(vm: &mut Vm, pc: *const u64, base: *mut Value, function: Value, args: &[Value]) -> Next {
+pub(crate) unsafe fn call_metamethod(
+    vm: &mut Vm,
+    pc: *const u64,
+    base: *mut Value,
+    function: Value,
+    args: &[Value],
+) -> Next {
     // SAFETY: I1, VM2: continuation, function, link and three arguments fit.
-    unsafe { call_continuation(vm, pc, base, frame_top(base), 0, return_into(&frame::STUB_META), function, args) }
+    unsafe {
+        call_continuation(
+            vm,
+            pc,
+            base,
+            frame_top(base),
+            0,
+            return_into(&frame::STUB_META),
+            function,
+            args,
+        )
+    }
 }
 
 /// Calls `function` above `at` with a continuation back to (pc, base).
 #[allow(clippy::too_many_arguments)]
-pub(crate) unsafe fn call_continuation(vm: &mut Vm, pc: *const u64, base: *mut Value, at: *mut Value, aux: u32, ret: *const u64, function: Value, args: &[Value]) -> Next {
+pub(crate) unsafe fn call_continuation(
+    vm: &mut Vm,
+    pc: *const u64,
+    base: *mut Value,
+    at: *mut Value,
+    aux: u32,
+    ret: *const u64,
+    function: Value,
+    args: &[Value],
+) -> Next {
     // SAFETY: as call_metamethod.
     unsafe {
         let f = at.add(1);
-        set_word(at, pc as u64, continuation_word(f.offset_from(base) as usize, aux));
+        set_word(
+            at,
+            pc as u64,
+            continuation_word(f.offset_from(base) as usize, aux),
+        );
         store(f, function);
         for (i, &arg) in args.iter().enumerate() {
             store(f.add(2 + i), arg);
@@ -223,7 +532,12 @@ pub(crate) unsafe fn call_continuation(vm: &mut Vm, pc: *const u64, base: *mut V
 }
 
 #[inline(always)]
-pub(super) unsafe fn return1<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
+pub(super) unsafe fn return1<D: Driver>(
+    d: D,
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+) -> D::Out {
     // SAFETY: F1; the function slot receives the result.
     unsafe {
         let ret = (*base.sub(1)).payload as *const u64;
@@ -231,25 +545,39 @@ pub(super) unsafe fn return1<D: Driver>(d: D, pc: *const u64, base: *mut Value, 
         copy(dst, ra(pc, base));
         let call = ret.sub(1);
         if c(call) <= 1 {
-            return d.go(Next { pc: ret, base: dst.byte_sub(a(call)) });
+            return d.go(Next {
+                pc: ret,
+                base: dst.byte_sub(a(call)),
+            });
         }
         if c(call) == ANY {
             (*vm).top = dst.add(1);
-            return d.go_apart::<1>(Next { pc: ret, base: dst.byte_sub(a(call)) });
+            return d.go_apart::<1>(Next {
+                pc: ret,
+                base: dst.byte_sub(a(call)),
+            });
         }
         d.slow(pc, base, vm, |_, base, vm| return_more(vm, base, 1))
     }
 }
 
 #[inline(always)]
-pub(super) unsafe fn return0<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
+pub(super) unsafe fn return0<D: Driver>(
+    d: D,
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+) -> D::Out {
     // SAFETY: F1.
     unsafe {
         let ret = (*base.sub(1)).payload as *const u64;
         let dst = base.sub(2);
         let call = ret.sub(1);
         if c(call) == 0 {
-            return d.go(Next { pc: ret, base: dst.byte_sub(a(call)) });
+            return d.go(Next {
+                pc: ret,
+                base: dst.byte_sub(a(call)),
+            });
         }
         d.slow(pc, base, vm, |_, base, vm| return_more(vm, base, 0))
     }
@@ -264,7 +592,10 @@ unsafe fn return_more(vm: *mut Vm, base: *mut Value, n: usize) -> Next {
         let dst = base.sub(2);
         let call = ret.sub(1);
         place_results(&mut *vm, dst, dst, n, c(call));
-        Next { pc: ret, base: dst.byte_sub(a(call)) }
+        Next {
+            pc: ret,
+            base: dst.byte_sub(a(call)),
+        }
     }
 }
 
@@ -274,7 +605,11 @@ pub(super) unsafe fn return_general(pc: *const u64, base: *mut Value, vm: *mut V
     unsafe {
         let vm = &mut *vm;
         let results = ra(pc, base);
-        let n = if b(pc) == ANY { vm.top.offset_from(results) as usize } else { b(pc) };
+        let n = if b(pc) == ANY {
+            vm.top.offset_from(results) as usize
+        } else {
+            b(pc)
+        };
         if x(pc) & 1 != 0 {
             if let Some(next) = super::closure::close_pending(vm, pc, base, base, results.add(n)) {
                 return next;
@@ -282,161 +617,19 @@ pub(super) unsafe fn return_general(pc: *const u64, base: *mut Value, vm: *mut V
             coroutine::close_upvalues(vm, vm.current, base);
         }
         let link = base.sub(1);
-        let original = if (*link).tag == tag::VARARG_LINK { base.byte_sub((*link).payload as usize) } else { base };
+        let original = if (*link).tag == tag::VARARG_LINK {
+            base.byte_sub((*link).payload as usize)
+        } else {
+            base
+        };
         let ret = (*original.sub(1)).payload as *const u64;
         let dst = original.sub(2);
         let call = ret.sub(1);
         place_results(vm, dst, results, n, c(call));
-        Next { pc: ret, base: dst.byte_sub(a(call)) }
-    }
-}
-
-/// The usual tail call: a Lua function with enough arguments, from a frame with
-/// nothing to close and no varargs under it.
-#[inline(always)]
-pub(super) unsafe fn tail_call<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
-    // SAFETY: I1, F1: the callee takes over the frame's place and link.
-    unsafe {
-        let f = ra(pc, base);
-        if (*f).tag == tag::CLOSURE && x(pc) & 1 == 0 && (*base.sub(1)).tag == tag::LINK {
-            let slot = (*(*f).as_closure()).slot;
-            let n = if b(pc) == ANY { (*vm).top.offset_from(f) as usize - 2 } else { b(pc) };
-            if n >= usize::from((*slot).fast_args) && n < 256 && base.byte_add((*slot).frame_bytes as usize) <= (*vm).stack_limit {
-                let ret = (*base.sub(1)).payload;
-                copy(base.sub(2), f);
-                let mut i = 0;
-                while i < n {
-                    copy(base.add(i), f.add(2 + i));
-                    i += 1;
-                }
-                set_word(base.sub(1), ret, (*slot).link_word | frame::TAIL_CALL);
-                return d.go(Next { pc: (*slot).code.cast(), base });
-            }
+        Next {
+            pc: ret,
+            base: dst.byte_sub(a(call)),
         }
-        d.slow(pc, base, vm, |pc, base, vm| tail_call_slow(pc, base, vm))
-    }
-}
-
-#[inline(never)]
-pub(super) unsafe fn tail_call_slow(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
-    // SAFETY: I1, F1: the callee takes over the frame's place and link.
-    unsafe {
-        let vm = &mut *vm;
-        vm.pc = pc;
-        vm.base = base;
-        let f = ra(pc, base);
-        let n = if b(pc) == ANY { vm.top.offset_from(f) as usize - 2 } else { b(pc) };
-        if x(pc) & 1 != 0 {
-            coroutine::close_upvalues(vm, vm.current, base);
-        }
-        if (*f).tag != tag::CLOSURE {
-            // Natives and objects are called from this frame; the results are
-            // returned as they come (see `resume_tail`).
-            return tail_other(vm, pc, base, f, n);
-        }
-        let link = base.sub(1);
-        let original = if (*link).tag == tag::VARARG_LINK { base.byte_sub((*link).payload as usize) } else { base };
-        let ret = (*original.sub(1)).payload;
-        let dst = original.sub(2);
-        copy(dst, f);
-        for i in 0..n {
-            copy(original.add(i), f.add(2 + i));
-        }
-        // Fast entry: enough room and arguments.
-        enter_tail(vm, ret, dst, n, original)
-    }
-}
-
-unsafe fn enter_tail(vm: &mut Vm, ret: u64, dst: *mut Value, n: usize, original: *mut Value) -> Next {
-    // SAFETY: as enter_lua. Should the stack overflow here, the frame that is
-    // reported is the callee's: its link stands already.
-    unsafe {
-        let slot = (*(*dst).as_closure()).slot;
-        set_word(dst.add(1), ret, (*slot).link_word | frame::TAIL_CALL);
-        vm.base = original;
-        vm.pc = (*slot).code.cast();
-        let next = enter_lua(vm, ret, frame::TAIL_CALL, dst, n);
-        // A loop of tail calls meets no other safe point. Not if it was refused.
-        if vm.poll.requested.load(std::sync::atomic::Ordering::Relaxed) && std::ptr::eq(next.pc, (*slot).code.cast()) {
-            return super::poll::poll(next.pc, next.base, vm);
-        }
-        next
-    }
-}
-
-/// Tail call of something that is no Lua function: resolve `__call`, then call
-/// natives above the frame.
-#[inline(never)]
-unsafe fn tail_other(vm: &mut Vm, pc: *const u64, base: *mut Value, f: *mut Value, n: usize) -> Next {
-    // SAFETY: as tail_call.
-    unsafe {
-        let mut f = f;
-        let mut n = n;
-        for _ in 0..200 {
-            if matches!((*f).tag, tag::CLOSURE | tag::NATIVE) {
-                break;
-            }
-            let handler = meta::of(vm, *f, Event::Call);
-            if handler.is_nil() {
-                let _ = meta::raise_call(vm, f);
-                return throw(vm);
-            }
-            let (at, base_at) = (vm.index_of(f), vm.index_of(base));
-            if vm.ensure_stack(f.add(2), n + 8).is_err() {
-                return throw(vm);
-            }
-            f = vm.stack_base.add(at);
-            debug_assert_eq!(vm.base, vm.stack_base.add(base_at));
-            for i in (0..n).rev() {
-                copy(f.add(3 + i), f.add(2 + i));
-            }
-            copy(f.add(2), f);
-            store(f, handler);
-            n += 1;
-        }
-        let base = vm.base;
-        let link = base.sub(1);
-        let original = if (*link).tag == tag::VARARG_LINK { base.byte_sub((*link).payload as usize) } else { base };
-        let ret = (*original.sub(1)).payload;
-        if (*f).tag == tag::NATIVE {
-            // It is called above this frame, which messages name and point
-            // to; FINMETA then returns its results.
-            let at = vm.index_of(f);
-            if vm.ensure_stack(f.add(3), n + 8).is_err() {
-                return throw(vm);
-            }
-            let f = vm.stack_base.add(at);
-            for i in (0..n).rev() {
-                copy(f.add(3 + i), f.add(2 + i));
-            }
-            copy(f.add(1), f);
-            set_word(f, pc as u64, continuation_word(f.add(1).offset_from(vm.base) as usize, 0));
-            vm.top = f.add(3 + n);
-            return enter_native(vm, return_into(&frame::STUB_TAIL) as u64, f.add(1), n);
-        }
-        let dst = original.sub(2);
-        copy(dst, f);
-        for i in 0..n {
-            copy(original.add(i), f.add(2 + i));
-        }
-        enter_tail(vm, ret, dst, n, original)
-    }
-}
-
-/// A native in tail position returned (results from `f` to top): return them
-/// from the frame at `base`.
-pub(super) unsafe fn finish_tail(base: *mut Value, vm: *mut Vm, f: *mut Value) -> Next {
-    // SAFETY: layout of FINMETA; F1.
-    unsafe {
-        let vm = &mut *vm;
-        let n = vm.top.offset_from(f) as usize;
-        let link = base.sub(1);
-        let original = if (*link).tag == tag::VARARG_LINK { base.byte_sub((*link).payload as usize) } else { base };
-        let ret = (*original.sub(1)).payload as *const u64;
-        let dst = original.sub(2);
-        let call = ret.sub(1);
-        place_results(vm, dst, f, n, c(call));
-        Next { pc: ret, base: dst.byte_sub(a(call)) }
     }
 }
 

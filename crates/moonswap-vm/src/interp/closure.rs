@@ -8,7 +8,9 @@ use super::operand::{bc, ra};
 use super::{Next, advance, call::call_continuation};
 use crate::coroutine;
 use crate::error::Raised;
-use crate::frame::{self, continuation_aux, continuation_distance, frame_top, meta_word, return_into};
+use crate::frame::{
+    self, continuation_aux, continuation_distance, frame_top, meta_word, return_into,
+};
 use crate::meta;
 use crate::meta_event::Event;
 use crate::object::Closure;
@@ -30,10 +32,19 @@ pub(super) unsafe fn make(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next
         for (i, capture) in site.captures.iter().enumerate() {
             let up = match *capture {
                 Capture::Register(r) => coroutine::find_upvalue(vm, base.add(usize::from(r))),
-                Capture::Upvalue(u) => *Closure::upvalue_at(super::moves::running_closure(base), usize::from(u)),
+                Capture::Upvalue(u) => {
+                    *Closure::upvalue_at(super::moves::running_closure(base), usize::from(u))
+                }
                 Capture::Cell(cell) => {
-                    let up = (&(*(*slot).instance).cells).get(cell as usize).copied().unwrap_or(std::ptr::null_mut());
-                    if up.is_null() { vm.heap.new_closed_upvalue(Value::NIL) } else { up }
+                    let up = (&(*(*slot).instance).cells)
+                        .get(cell as usize)
+                        .copied()
+                        .unwrap_or(std::ptr::null_mut());
+                    if up.is_null() {
+                        vm.heap.new_closed_upvalue(Value::NIL)
+                    } else {
+                        up
+                    }
                 }
                 Capture::Vacant => vm.heap.new_closed_upvalue(Value::NIL),
             };
@@ -47,7 +58,13 @@ pub(super) unsafe fn make(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next
 /// If a to-be-closed variable at or above `level` is pending, calls its
 /// `__close`, after which the instruction at `pc` runs again. Values up to
 /// `live` are kept.
-pub(super) unsafe fn close_pending(vm: &mut Vm, pc: *const u64, base: *mut Value, level: *mut Value, live: *mut Value) -> Option<Next> {
+pub(super) unsafe fn close_pending(
+    vm: &mut Vm,
+    pc: *const u64,
+    base: *mut Value,
+    level: *mut Value,
+    live: *mut Value,
+) -> Option<Next> {
     // SAFETY: I1, VM2/VM3.
     unsafe {
         let level = vm.index_of(level);
@@ -73,7 +90,16 @@ pub(super) unsafe fn close_pending(vm: &mut Vm, pc: *const u64, base: *mut Value
             let _ = meta::raise_close(vm, value, pending as usize);
             return Some(throw(vm));
         }
-        Some(call_continuation(vm, pc, base, at, kept as u32, return_into(&frame::STUB_CLOSE), f, &[value, Value::NIL]))
+        Some(call_continuation(
+            vm,
+            pc,
+            base,
+            at,
+            kept as u32,
+            return_into(&frame::STUB_CLOSE),
+            f,
+            &[value, Value::NIL],
+        ))
     }
 }
 
@@ -85,7 +111,10 @@ pub(super) unsafe fn finish_close(f: *mut Value, vm: *mut Vm) -> Next {
         let word = meta_word(cont);
         let base = f.sub(continuation_distance(word));
         (*vm).top = base.add(continuation_aux(word) as usize);
-        Next { pc: (*cont).payload as *const u64, base }
+        Next {
+            pc: (*cont).payload as *const u64,
+            base,
+        }
     }
 }
 
@@ -144,4 +173,3 @@ pub(super) unsafe fn keep_scope(pc: *const u64, base: *mut Value, vm: *mut Vm) -
         advance(pc, base)
     }
 }
-

@@ -17,7 +17,13 @@ use crate::vm::Vm;
 #[inline(always)]
 unsafe fn branch(pc: *const u64, base: *mut Value, taken: bool) -> Next {
     // SAFETY: I1.
-    unsafe { if taken { jump(pc, base, c(pc) as isize) } else { advance(pc, base) } }
+    unsafe {
+        if taken {
+            jump(pc, base, c(pc) as isize)
+        } else {
+            advance(pc, base)
+        }
+    }
 }
 
 /// [`branch`] with both ways apart from each other and from those of other FROMs.
@@ -32,7 +38,12 @@ macro_rules! split {
 }
 
 #[inline(always)]
-pub(super) unsafe fn equal<D: Driver, const WANTED: bool>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
+pub(super) unsafe fn equal<D: Driver, const WANTED: bool>(
+    d: D,
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+) -> D::Out {
     // SAFETY: I1.
     unsafe {
         let (l, r) = (ra(pc, base), rb(pc, base));
@@ -49,7 +60,9 @@ pub(super) unsafe fn equal<D: Driver, const WANTED: bool>(d: D, pc: *const u64, 
                 return split!(d, pc, base, !WANTED, 2);
             }
         }
-        d.slow(pc, base, vm, |pc, base, vm| equal_slow(pc, base, vm, WANTED))
+        d.slow(pc, base, vm, |pc, base, vm| {
+            equal_slow(pc, base, vm, WANTED)
+        })
     }
 }
 
@@ -73,7 +86,12 @@ unsafe fn equal_slow(pc: *const u64, base: *mut Value, vm: *mut Vm, wanted: bool
 }
 
 #[inline(always)]
-pub(super) unsafe fn equal_const<D: Driver, const WANTED: bool>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
+pub(super) unsafe fn equal_const<D: Driver, const WANTED: bool>(
+    d: D,
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+) -> D::Out {
     // SAFETY: I1.
     unsafe {
         let (l, r) = (ra(pc, base), kb(pc));
@@ -81,14 +99,18 @@ pub(super) unsafe fn equal_const<D: Driver, const WANTED: bool>(d: D, pc: *const
             if (*l).payload == (*r).payload {
                 return split!(d, pc, base, WANTED, 0);
             }
-            if (*l).tag == tag::INTEGER || ((*l).tag == tag::STRING && StringObject::is_short((*l).as_string())) {
+            if (*l).tag == tag::INTEGER
+                || ((*l).tag == tag::STRING && StringObject::is_short((*l).as_string()))
+            {
                 return split!(d, pc, base, !WANTED, 1);
             }
         }
         if (*l).tag != (*r).tag && (*l).tag != tag::INTEGER && (*l).tag != tag::FLOAT {
             return split!(d, pc, base, !WANTED, 2);
         }
-        d.slow(pc, base, vm, |pc, base, _| equal_const_slow(pc, base, WANTED))
+        d.slow(pc, base, vm, |pc, base, _| {
+            equal_const_slow(pc, base, WANTED)
+        })
     }
 }
 
@@ -149,7 +171,11 @@ unsafe fn order_operands(pc: *const u64, base: *mut Value) -> (Event, Value, Val
         let op = Instruction::from_bits(*pc).opcode().unwrap_unchecked();
         let l = *ra(pc, base);
         let immediate = || {
-            if x(pc) & 1 != 0 { Value::float(b_signed(pc) as f64) } else { Value::integer(b_signed(pc)) }
+            if x(pc) & 1 != 0 {
+                Value::float(b_signed(pc) as f64)
+            } else {
+                Value::integer(b_signed(pc))
+            }
         };
         match op {
             OpCode::JumpLt => (Event::Lt, l, *rb(pc, base), true),
@@ -190,20 +216,34 @@ unsafe fn order_slow(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
 }
 
 /// A metamethod called by the instruction at `pc` returned `result`.
-pub(super) unsafe fn finish_comparison(pc: *const u64, base: *mut Value, op: OpCode, result: bool) -> Next {
+pub(super) unsafe fn finish_comparison(
+    pc: *const u64,
+    base: *mut Value,
+    op: OpCode,
+    result: bool,
+) -> Next {
     // SAFETY: I1, I2.
     unsafe {
         let wanted = matches!(
             op,
-            OpCode::JumpEq | OpCode::JumpLt | OpCode::JumpLe | OpCode::JumpLtImm | OpCode::JumpLeImm
-                | OpCode::JumpGtImm | OpCode::JumpGeImm
+            OpCode::JumpEq
+                | OpCode::JumpLt
+                | OpCode::JumpLe
+                | OpCode::JumpLtImm
+                | OpCode::JumpLeImm
+                | OpCode::JumpGtImm
+                | OpCode::JumpGeImm
         );
         branch(pc, base, result == wanted)
     }
 }
 
 #[inline(always)]
-pub(super) unsafe fn jump_if<D: Driver, const WANTED: bool>(d: D, pc: *const u64, base: *mut Value) -> D::Out {
+pub(super) unsafe fn jump_if<D: Driver, const WANTED: bool>(
+    d: D,
+    pc: *const u64,
+    base: *mut Value,
+) -> D::Out {
     // SAFETY: I1.
     unsafe {
         if (*ra(pc, base)).is_falsy() == WANTED {
@@ -214,7 +254,11 @@ pub(super) unsafe fn jump_if<D: Driver, const WANTED: bool>(d: D, pc: *const u64
 }
 
 #[inline(always)]
-pub(super) unsafe fn jump_if_set<D: Driver, const WANTED: bool>(d: D, pc: *const u64, base: *mut Value) -> D::Out {
+pub(super) unsafe fn jump_if_set<D: Driver, const WANTED: bool>(
+    d: D,
+    pc: *const u64,
+    base: *mut Value,
+) -> D::Out {
     // SAFETY: I1.
     unsafe {
         let r = rb(pc, base);
@@ -230,19 +274,30 @@ pub(super) unsafe fn jump_if_set<D: Driver, const WANTED: bool>(d: D, pc: *const
 pub(super) unsafe fn not(pc: *const u64, base: *mut Value) -> Next {
     // SAFETY: I1.
     unsafe {
-        (*ra(pc, base)).tag = if (*rb(pc, base)).is_falsy() { tag::TRUE } else { tag::FALSE };
+        (*ra(pc, base)).tag = if (*rb(pc, base)).is_falsy() {
+            tag::TRUE
+        } else {
+            tag::FALSE
+        };
         advance(pc, base)
     }
 }
 
 #[inline(always)]
-pub(super) unsafe fn length<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
+pub(super) unsafe fn length<D: Driver>(
+    d: D,
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+) -> D::Out {
     // SAFETY: I1; a TABLE value points to a live table.
     unsafe {
         let v = rb(pc, base);
         if (*v).tag == tag::TABLE {
             let t = (*v).as_table();
-            if (*t).metatable.is_null() && let Some(n) = crate::table::len_fast(t) {
+            if (*t).metatable.is_null()
+                && let Some(n) = crate::table::len_fast(t)
+            {
                 let r = ra(pc, base);
                 (*r).payload = n as u64;
                 (*r).tag = tag::INTEGER;

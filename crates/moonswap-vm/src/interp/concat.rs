@@ -48,7 +48,16 @@ unsafe fn go_on(pc: *const u64, base: *mut Value, vm: &mut Vm, n: usize) -> Next
                     let _ = meta::raise_concat(vm, l, r);
                     return throw(vm);
                 }
-                return super::call::call_continuation(vm, pc, base, frame_top(base), n as u32, return_into(&frame::STUB_META), f, &[l, r]);
+                return super::call::call_continuation(
+                    vm,
+                    pc,
+                    base,
+                    frame_top(base),
+                    n as u32,
+                    return_into(&frame::STUB_META),
+                    f,
+                    &[l, r],
+                );
             }
             let first = window.add(n - run);
             match join(vm, std::slice::from_raw_parts(first, run)) {
@@ -79,7 +88,8 @@ pub(crate) unsafe fn join(vm: &mut Vm, parts: &[Value]) -> Option<Value> {
             let text: &[u8] = if v.tag == tag::STRING {
                 StringObject::bytes(v.as_string())
             } else {
-                free.next().map_or(&[], |buffer| crate::meta::number_text(*v, buffer))
+                free.next()
+                    .map_or(&[], |buffer| crate::meta::number_text(*v, buffer))
             };
             total = total.checked_add(text.len())?;
             texts.push(text);

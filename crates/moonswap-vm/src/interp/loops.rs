@@ -75,7 +75,15 @@ fn integer_limit(limit: Value, start: i64, step: i64) -> Option<Option<i64>> {
         }
         _ => return None,
     };
-    if if step > 0 { start > bound } else { start < bound } { Some(None) } else { Some(Some(bound)) }
+    if if step > 0 {
+        start > bound
+    } else {
+        start < bound
+    } {
+        Some(None)
+    } else {
+        Some(Some(bound))
+    }
 }
 
 #[inline(never)]
@@ -88,7 +96,11 @@ pub(super) unsafe fn for_prep(pc: *const u64, base: *mut Value, vm: *mut Vm) -> 
         vm.pc = pc;
         vm.base = base;
         // Numeric strings convert, the reference does it too.
-        let limit = if limit.tag == tag::STRING { meta::to_number(limit).unwrap_or(limit) } else { limit };
+        let limit = if limit.tag == tag::STRING {
+            meta::to_number(limit).unwrap_or(limit)
+        } else {
+            limit
+        };
         if start.tag == tag::INTEGER && step.tag == tag::INTEGER {
             let (first, by) = (start.as_i64(), step.as_i64());
             if by == 0 {
@@ -99,11 +111,14 @@ pub(super) unsafe fn for_prep(pc: *const u64, base: *mut Value, vm: *mut Vm) -> 
                 let _ = meta::raise_for(vm, *r.add(1), "limit");
                 return throw(vm);
             };
-            let Some(bound) = bound else { return jump(pc, base, bc(pc)) };
+            let Some(bound) = bound else {
+                return jump(pc, base, bc(pc));
+            };
             let count = if by > 0 {
                 (bound as u64).wrapping_sub(first as u64) / by as u64
             } else {
-                (first as u64).wrapping_sub(bound as u64) / ((by.wrapping_add(1).wrapping_neg() as u64).wrapping_add(1))
+                (first as u64).wrapping_sub(bound as u64)
+                    / ((by.wrapping_add(1).wrapping_neg() as u64).wrapping_add(1))
             };
             (*r.add(1)).payload = count;
             (*r.add(1)).tag = tag::INTEGER;
@@ -112,7 +127,11 @@ pub(super) unsafe fn for_prep(pc: *const u64, base: *mut Value, vm: *mut Vm) -> 
         }
         let float = |v: Value| {
             let v = meta::to_number(v)?;
-            Some(if v.tag == tag::INTEGER { v.as_i64() as f64 } else { v.as_f64() })
+            Some(if v.tag == tag::INTEGER {
+                v.as_i64() as f64
+            } else {
+                v.as_f64()
+            })
         };
         let Some(flimit) = float(limit) else {
             let _ = meta::raise_for(vm, limit, "limit");
@@ -130,7 +149,14 @@ pub(super) unsafe fn for_prep(pc: *const u64, base: *mut Value, vm: *mut Vm) -> 
             let _ = vm.raise_located("'for' step is zero");
             return throw(vm);
         }
-        if if fstep > 0.0 { flimit < fstart } else { fstart < flimit } || flimit.is_nan() || fstart.is_nan() || fstep.is_nan() {
+        if if fstep > 0.0 {
+            flimit < fstart
+        } else {
+            fstart < flimit
+        } || flimit.is_nan()
+            || fstart.is_nan()
+            || fstep.is_nan()
+        {
             return jump(pc, base, bc(pc));
         }
         store(r, Value::float(fstart));
@@ -145,7 +171,12 @@ pub(super) unsafe fn for_prep(pc: *const u64, base: *mut Value, vm: *mut Vm) -> 
 /// a cursor, so the key's node index is looked up from the key; array parts go
 /// by index.
 #[inline(always)]
-pub(super) unsafe fn t_for_call<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
+pub(super) unsafe fn t_for_call<D: Driver>(
+    d: D,
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+) -> D::Out {
     // SAFETY: I1.
     unsafe {
         let r = ra(pc, base);
@@ -155,7 +186,10 @@ pub(super) unsafe fn t_for_call<D: Driver>(d: D, pc: *const u64, base: *mut Valu
             if kind == NativeKind::Next && (*r.sub(3)).tag == tag::TABLE {
                 return d.slow(pc, base, vm, |pc, base, vm| next_pair(pc, base, vm));
             }
-            if kind == NativeKind::IpairsStep && (*r.sub(3)).tag == tag::TABLE && (*r.sub(2)).tag == tag::INTEGER {
+            if kind == NativeKind::IpairsStep
+                && (*r.sub(3)).tag == tag::TABLE
+                && (*r.sub(2)).tag == tag::INTEGER
+            {
                 return d.slow(pc, base, vm, |pc, base, vm| ipairs_step(pc, base, vm));
             }
         }
@@ -200,7 +234,9 @@ unsafe fn next_pair(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
         let closing = r.sub(1);
         let cursor = if control.is_nil() {
             Some(0)
-        } else if (*closing).tag == tag::NIL && table::cursor_is_after(t, (*closing).payload as u32, control) {
+        } else if (*closing).tag == tag::NIL
+            && table::cursor_is_after(t, (*closing).payload as u32, control)
+        {
             Some((*closing).payload as u32)
         } else {
             table::cursor_of(t, control).ok()
@@ -255,12 +291,19 @@ pub(super) unsafe fn t_for_loop<D: Driver>(d: D, pc: *const u64, base: *mut Valu
 }
 
 #[inline(always)]
-pub(super) unsafe fn t_for_prep<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
+pub(super) unsafe fn t_for_prep<D: Driver>(
+    d: D,
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+) -> D::Out {
     // SAFETY: I1.
     unsafe {
         let closing = ra(pc, base).add(3);
         if (*closing).tag != tag::NIL {
-            return d.slow(pc, base, vm, |pc, base, vm| t_for_prep_closing(pc, base, vm));
+            return d.slow(pc, base, vm, |pc, base, vm| {
+                t_for_prep_closing(pc, base, vm)
+            });
         }
         d.go(jump(pc, base, bc(pc)))
     }

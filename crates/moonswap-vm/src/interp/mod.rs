@@ -18,6 +18,7 @@
 //! into a stub; I3 nothing collects between two instructions except a poll.
 
 mod arith;
+mod assign;
 mod call;
 mod closure;
 mod compare;
@@ -26,9 +27,9 @@ mod drive;
 mod index;
 mod loops;
 mod moves;
-mod native;
 mod ops;
 mod poll;
+mod tail_call;
 
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
@@ -37,11 +38,11 @@ use moonswap_bytecode::OpCode;
 use crate::value::Value;
 use crate::vm::Vm;
 
-pub(crate) use call::{call_continuation, call_metamethod, precall};
-pub(crate) use native::finish_native;
 pub(crate) use arith::raw_arith;
+pub(crate) use assign::{Store, store_lookup};
+pub(crate) use call::{call_continuation, call_metamethod, finish_native, precall};
+pub(crate) use index::{Lookup, lookup};
 pub(crate) use poll::collect_if_due;
-pub(crate) use index::{Lookup, Store, lookup, store_lookup};
 
 /// Where to go on.
 #[derive(Clone, Copy, Debug)]
@@ -130,20 +131,32 @@ pub(super) mod operand {
 /// The next instruction.
 #[inline(always)]
 pub(super) unsafe fn advance(pc: *const u64, base: *mut Value) -> Next {
-    // SAFETY: I1: code does not run off its end.
-    Next { pc: unsafe { pc.add(1) }, base }
+    Next {
+        // SAFETY: I1: code does not run off its end.
+        pc: unsafe { pc.add(1) },
+        base,
+    }
 }
 
 /// The instruction `distance` after the next one.
 #[inline(always)]
 pub(super) unsafe fn jump(pc: *const u64, base: *mut Value, distance: isize) -> Next {
-    // SAFETY: I1: jump targets are verified.
-    Next { pc: unsafe { pc.offset(distance + 1) }, base }
+    Next {
+        // SAFETY: I1: jump targets are verified.
+        pc: unsafe { pc.offset(distance + 1) },
+        base,
+    }
 }
 
 /// Operations at which a request is looked at. Tail calls are among them, for
 /// a loop may consist of nothing else.
-const SAFE_POINTS: [OpCode; 5] = [OpCode::Call, OpCode::TailCall, OpCode::JumpBack, OpCode::ForLoop, OpCode::TForLoop];
+const SAFE_POINTS: [OpCode; 5] = [
+    OpCode::Call,
+    OpCode::TailCall,
+    OpCode::JumpBack,
+    OpCode::ForLoop,
+    OpCode::TForLoop,
+];
 
 #[cfg(moonswap_tail)]
 mod backend {
@@ -235,7 +248,11 @@ mod backend {
     }
 
     fn real(op: OpCode) -> *mut () {
-        let handler: Handler = if op == OpCode::Halt { halt_handler } else { HANDLERS[op as usize] };
+        let handler: Handler = if op == OpCode::Halt {
+            halt_handler
+        } else {
+            HANDLERS[op as usize]
+        };
         handler as *mut ()
     }
 
@@ -348,7 +365,10 @@ pub(crate) struct DispatchTable {
 
 impl Default for DispatchTable {
     fn default() -> Self {
-        Self { entries: Box::new([const { AtomicPtr::new(std::ptr::null_mut()) }; 256]), hooked: AtomicBool::new(false) }
+        Self {
+            entries: Box::new([const { AtomicPtr::new(std::ptr::null_mut()) }; 256]),
+            hooked: AtomicBool::new(false),
+        }
     }
 }
 
@@ -389,4 +409,3 @@ pub(crate) unsafe fn run(vm: *mut Vm, next: Next) {
     // SAFETY: by the caller.
     unsafe { backend::run(vm, next) }
 }
-

@@ -95,7 +95,12 @@ pub(super) unsafe fn get_upvalue(pc: *const u64, base: *mut Value) -> Next {
 }
 
 #[inline(always)]
-pub(super) unsafe fn set_upvalue<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
+pub(super) unsafe fn set_upvalue<D: Driver>(
+    d: D,
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+) -> D::Out {
     // SAFETY: as get_upvalue; barrier before the object can be missed.
     unsafe {
         let up = upvalue(base, b(pc));
@@ -103,7 +108,9 @@ pub(super) unsafe fn set_upvalue<D: Driver>(d: D, pc: *const u64, base: *mut Val
         copy((*up).value, r);
         if (*vm).heap.needs_barrier(up.cast(), *r) {
             return d.slow(pc, base, vm, |pc, base, vm| {
-                (*vm).heap.barrier(upvalue(base, b(pc)).cast(), *ra(pc, base));
+                (*vm)
+                    .heap
+                    .barrier(upvalue(base, b(pc)).cast(), *ra(pc, base));
                 advance(pc, base)
             });
         }
@@ -122,7 +129,12 @@ pub(super) unsafe fn get_cell(pc: *const u64, base: *mut Value) -> Next {
 }
 
 #[inline(always)]
-pub(super) unsafe fn set_cell<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
+pub(super) unsafe fn set_cell<D: Driver>(
+    d: D,
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+) -> D::Out {
     // SAFETY: as get_cell and set_upvalue.
     unsafe {
         let up = (*k_wide(pc)).payload as *mut Upvalue;

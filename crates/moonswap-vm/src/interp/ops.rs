@@ -4,8 +4,8 @@
 #![allow(non_snake_case, unused_variables)]
 
 use super::drive::Driver;
-use super::{Next, arith, call, native, closure, compare, concat, index, loops, moves};
 use super::operand::{a, bc, kc, ra, rb, rc};
+use super::{Next, arith, assign, call, closure, compare, concat, index, loops, moves, tail_call};
 use super::{advance, jump};
 use crate::frame::{continuation_distance, meta_word};
 use crate::unwind;
@@ -49,16 +49,16 @@ ops! {
     SetCell[d](pc, base, vm) moves::set_cell(d, pc, base, vm);
 
     GetTabUp[d](pc, base, vm) index::get_tab_up(d, pc, base, vm);
-    SetTabUp[d](pc, base, vm) index::set_tab_up(d, pc, base, vm);
+    SetTabUp[d](pc, base, vm) assign::set_tab_up(d, pc, base, vm);
     GetTable[d](pc, base, vm) index::get_table(d, pc, base, vm);
     GetIndex[d](pc, base, vm) index::get_index(d, pc, base, vm);
     GetField[d](pc, base, vm) index::get_field_of(d, pc, base, vm, |pc, base| rb(pc, base));
-    SetTable[d](pc, base, vm) index::set_table(d, pc, base, vm);
-    SetIndex[d](pc, base, vm) index::set_index(d, pc, base, vm);
-    SetField[d](pc, base, vm) index::set_field(d, pc, base, vm);
+    SetTable[d](pc, base, vm) assign::set_table(d, pc, base, vm);
+    SetIndex[d](pc, base, vm) assign::set_index(d, pc, base, vm);
+    SetField[d](pc, base, vm) assign::set_field(d, pc, base, vm);
     SelfField[d](pc, base, vm) index::self_field(d, pc, base, vm);
-    NewTable(pc, base, vm) index::new_table(pc, base, vm);
-    SetList(pc, base, vm) index::set_list(pc, base, vm);
+    NewTable(pc, base, vm) assign::new_table(pc, base, vm);
+    SetList(pc, base, vm) assign::set_list(pc, base, vm);
 
     Add[d](pc, base, vm) arith::add(d, pc, base, vm, rb(pc, base), rc(pc, base));
     Sub[d](pc, base, vm) arith::sub(d, pc, base, vm, rb(pc, base), rc(pc, base));
@@ -117,7 +117,7 @@ ops! {
 
     Call[d](pc, base, vm) call::call(d, pc, base, vm);
     CallMulti[d](pc, base, vm) call::call_multi(d, pc, base, vm);
-    TailCall[d](pc, base, vm) call::tail_call(d, pc, base, vm);
+    TailCall[d](pc, base, vm) tail_call::tail_call(d, pc, base, vm);
     Return(pc, base, vm) call::return_general(pc, base, vm);
     Return0[d](pc, base, vm) call::return0(d, pc, base, vm);
     Return1[d](pc, base, vm) call::return1(d, pc, base, vm);
@@ -135,12 +135,12 @@ ops! {
 
     Halt(pc, base, vm) advance(pc, base);
     FinishMeta(pc, base, vm) finish_meta(base, vm);
-    FinishPcall(pc, base, vm) native::finish_pcall(base, vm, 0);
-    FinishXpcall(pc, base, vm) native::finish_pcall(base, vm, 1);
+    FinishPcall(pc, base, vm) call::finish_pcall(base, vm, 0);
+    FinishXpcall(pc, base, vm) call::finish_pcall(base, vm, 1);
     FinishCoroutine(pc, base, vm) crate::coroutine::finish(base, vm);
     FinishClose(pc, base, vm) closure::finish_close(base, vm);
     FinishUnwind(pc, base, vm) unwind::finish_close(base, vm);
-    FinishTail(pc, base, vm) native::finish_native_tail(pc, base, vm);
+    FinishTail(pc, base, vm) call::finish_native_tail(pc, base, vm);
 }
 
 /// A metamethod called by an instruction returned (result in `f`): do what the
@@ -154,34 +154,107 @@ unsafe fn finish_meta(f: *mut Value, vm: *mut Vm) -> Next {
         let pc = (*cont).payload as *const u64;
         let op = Instruction::from_bits(*pc).opcode().unwrap_unchecked();
         match op {
-            OpCode::JumpEq | OpCode::JumpNotEq | OpCode::JumpLt | OpCode::JumpNotLt | OpCode::JumpLe
-            | OpCode::JumpNotLe | OpCode::JumpLtImm | OpCode::JumpNotLtImm | OpCode::JumpLeImm
-            | OpCode::JumpNotLeImm | OpCode::JumpGtImm | OpCode::JumpNotGtImm | OpCode::JumpGeImm
-            | OpCode::JumpNotGeImm | OpCode::JumpEqConst | OpCode::JumpNotEqConst => {
-                compare::finish_comparison(pc, base, op, !(*f).is_falsy())
+            OpCode::JumpEq
+            | OpCode::JumpNotEq
+            | OpCode::JumpLt
+            | OpCode::JumpNotLt
+            | OpCode::JumpLe
+            | OpCode::JumpNotLe
+            | OpCode::JumpLtImm
+            | OpCode::JumpNotLtImm
+            | OpCode::JumpLeImm
+            | OpCode::JumpNotLeImm
+            | OpCode::JumpGtImm
+            | OpCode::JumpNotGtImm
+            | OpCode::JumpGeImm
+            | OpCode::JumpNotGeImm
+            | OpCode::JumpEqConst
+            | OpCode::JumpNotEqConst => compare::finish_comparison(pc, base, op, !(*f).is_falsy()),
+            OpCode::SetTabUp | OpCode::SetTable | OpCode::SetIndex | OpCode::SetField => {
+                advance(pc, base)
             }
-            OpCode::SetTabUp | OpCode::SetTable | OpCode::SetIndex | OpCode::SetField => advance(pc, base),
             OpCode::Concat => concat::finish(pc, base, vm, f),
-            OpCode::TailCall => call::finish_tail(base, vm, f),
-            OpCode::GetTabUp | OpCode::GetTable | OpCode::GetIndex | OpCode::GetField | OpCode::SelfField
-            | OpCode::Add | OpCode::Sub | OpCode::Mul | OpCode::Mod | OpCode::Pow | OpCode::Div | OpCode::IntDiv
-            | OpCode::BitAnd | OpCode::BitOr | OpCode::BitXor | OpCode::ShiftLeft | OpCode::ShiftRight
-            | OpCode::AddImm | OpCode::SubImm | OpCode::ShiftLeftImm | OpCode::ShiftRightImm | OpCode::AddConst
-            | OpCode::SubConst | OpCode::MulConst | OpCode::ModConst | OpCode::PowConst | OpCode::DivConst
-            | OpCode::IntDivConst | OpCode::BitAndConst | OpCode::BitOrConst | OpCode::BitXorConst
-            | OpCode::Negate | OpCode::BitNot | OpCode::Length => {
+            OpCode::TailCall => tail_call::finish_tail(base, vm, f),
+            OpCode::GetTabUp
+            | OpCode::GetTable
+            | OpCode::GetIndex
+            | OpCode::GetField
+            | OpCode::SelfField
+            | OpCode::Add
+            | OpCode::Sub
+            | OpCode::Mul
+            | OpCode::Mod
+            | OpCode::Pow
+            | OpCode::Div
+            | OpCode::IntDiv
+            | OpCode::BitAnd
+            | OpCode::BitOr
+            | OpCode::BitXor
+            | OpCode::ShiftLeft
+            | OpCode::ShiftRight
+            | OpCode::AddImm
+            | OpCode::SubImm
+            | OpCode::ShiftLeftImm
+            | OpCode::ShiftRightImm
+            | OpCode::AddConst
+            | OpCode::SubConst
+            | OpCode::MulConst
+            | OpCode::ModConst
+            | OpCode::PowConst
+            | OpCode::DivConst
+            | OpCode::IntDivConst
+            | OpCode::BitAndConst
+            | OpCode::BitOrConst
+            | OpCode::BitXorConst
+            | OpCode::Negate
+            | OpCode::BitNot
+            | OpCode::Length => {
                 copy(base.byte_add(a(pc)), f);
                 advance(pc, base)
             }
-            OpCode::Move | OpCode::LoadInt | OpCode::LoadFloat | OpCode::LoadConst | OpCode::LoadNil
-            | OpCode::LoadFalse | OpCode::LoadTrue | OpCode::LoadFalseSkip | OpCode::GetUpvalue | OpCode::SetUpvalue
-            | OpCode::GetCell | OpCode::SetCell | OpCode::NewTable | OpCode::SetList | OpCode::Not | OpCode::Jump
-            | OpCode::JumpBack | OpCode::JumpIf | OpCode::JumpIfNot | OpCode::JumpIfSet | OpCode::JumpIfNotSet
-            | OpCode::Call | OpCode::CallMulti | OpCode::Return | OpCode::Return0
-            | OpCode::Return1 | OpCode::Vararg | OpCode::Closure | OpCode::Close | OpCode::ToBeClosed
-            | OpCode::KeepScope | OpCode::ForPrep | OpCode::ForLoop | OpCode::TForPrep | OpCode::TForCall
-            | OpCode::TForLoop | OpCode::Halt | OpCode::FinishMeta | OpCode::FinishPcall | OpCode::FinishXpcall
-            | OpCode::FinishCoroutine | OpCode::FinishClose | OpCode::FinishUnwind
+            OpCode::Move
+            | OpCode::LoadInt
+            | OpCode::LoadFloat
+            | OpCode::LoadConst
+            | OpCode::LoadNil
+            | OpCode::LoadFalse
+            | OpCode::LoadTrue
+            | OpCode::LoadFalseSkip
+            | OpCode::GetUpvalue
+            | OpCode::SetUpvalue
+            | OpCode::GetCell
+            | OpCode::SetCell
+            | OpCode::NewTable
+            | OpCode::SetList
+            | OpCode::Not
+            | OpCode::Jump
+            | OpCode::JumpBack
+            | OpCode::JumpIf
+            | OpCode::JumpIfNot
+            | OpCode::JumpIfSet
+            | OpCode::JumpIfNotSet
+            | OpCode::Call
+            | OpCode::CallMulti
+            | OpCode::Return
+            | OpCode::Return0
+            | OpCode::Return1
+            | OpCode::Vararg
+            | OpCode::Closure
+            | OpCode::Close
+            | OpCode::ToBeClosed
+            | OpCode::KeepScope
+            | OpCode::ForPrep
+            | OpCode::ForLoop
+            | OpCode::TForPrep
+            | OpCode::TForCall
+            | OpCode::TForLoop
+            | OpCode::Halt
+            | OpCode::FinishMeta
+            | OpCode::FinishPcall
+            | OpCode::FinishXpcall
+            | OpCode::FinishCoroutine
+            | OpCode::FinishClose
+            | OpCode::FinishUnwind
             | OpCode::FinishTail => advance(pc, base),
         }
     }

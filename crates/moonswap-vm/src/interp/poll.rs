@@ -21,9 +21,16 @@ pub(super) unsafe fn poll(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next
     unsafe {
         let vm = &mut *vm;
         // A tail call with a variable number of arguments has them above the
-        // frame (against P1): it is made first, the callee's entry polls.
+        // frame (against P1): limits and patches now (what they call begins
+        // above `top`), the rest at the callee's entry.
         if *pc.cast::<u8>() == OpCode::TailCall as u8 && operand::b(pc) == usize::from(MULTI) {
-            return super::call::tail_call_slow(pc, base, vm);
+            vm.pc = pc;
+            vm.base = base;
+            if crate::host::check_limits(vm).is_err() {
+                return throw(vm);
+            }
+            crate::hotpatch::mailbox::drain(vm, false);
+            return super::tail_call::tail_call_slow(pc, vm.base, vm);
         }
         // Entries first, then the work: a request in between arms them again.
         vm.poll.table.disarm();
@@ -75,7 +82,8 @@ pub(crate) unsafe fn collect_if_due(vm: &mut Vm) {
             let was_sweeping = vm.heap.is_sweeping();
             let start = vm.gc_stats.now();
             (*std::ptr::addr_of_mut!(vm.heap)).step(&*roots);
-            vm.gc_stats.note(start, !was_sweeping && vm.heap.is_sweeping());
+            vm.gc_stats
+                .note(start, !was_sweeping && vm.heap.is_sweeping());
         } else {
             vm.heap.forget_request();
         }
@@ -88,7 +96,9 @@ pub(crate) unsafe fn collect_if_due(vm: &mut Vm) {
 unsafe fn run_hook(vm: &mut Vm) {
     // SAFETY: P1: above the frame's registers nothing is alive.
     unsafe {
-        let Some(mut hook) = vm.safe_point_hook.take() else { return };
+        let Some(mut hook) = vm.safe_point_hook.take() else {
+            return;
+        };
         let saved = vm.index_of(vm.top);
         vm.top = crate::frame::frame_top(vm.base);
         let at = vm.index_of(vm.top);

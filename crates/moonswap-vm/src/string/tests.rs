@@ -132,13 +132,22 @@ fn the_intern_table_is_complete_while_its_size_changes() {
     let mut heap = heap();
     let mut table = intern::Interner::new();
     let mut strings = Vec::new();
-    let check = |table: &intern::Interner, strings: &[(Vec<u8>, u32, *mut StringObject)], from: usize| {
-        for (i, (bytes, h, s)) in strings.iter().enumerate() {
-            let found = table.find(*h, bytes);
-            assert!(if i < from { found.is_null() } else { found == *s }, "{i} of {}", strings.len());
-        }
-        assert_eq!(table.len(), strings.len() - from);
-    };
+    let check =
+        |table: &intern::Interner, strings: &[(Vec<u8>, u32, *mut StringObject)], from: usize| {
+            for (i, (bytes, h, s)) in strings.iter().enumerate() {
+                let found = table.find(*h, bytes);
+                assert!(
+                    if i < from {
+                        found.is_null()
+                    } else {
+                        found == *s
+                    },
+                    "{i} of {}",
+                    strings.len()
+                );
+            }
+            assert_eq!(table.len(), strings.len() - from);
+        };
     // Past the size from which on entries move one by one; old ones die
     // meanwhile, moved or not.
     let mut dead = 0;

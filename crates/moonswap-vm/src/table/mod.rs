@@ -72,6 +72,7 @@ pub(crate) unsafe fn tag_at(t: *const Table, i: usize) -> *mut u8 {
 /// # Safety
 /// `t` points to a live table.
 #[inline(always)]
+#[cfg_attr(not(test), allow(dead_code))]
 pub(crate) unsafe fn array_get(t: *const Table, i: i64) -> (*mut u64, *mut u8) {
     // SAFETY: T4.
     unsafe {
@@ -422,7 +423,9 @@ pub(crate) unsafe fn cursor_is_after(t: *const Table, cursor: u32, key: Value) -
     // SAFETY: T1, T4: the guess is checked against the parts' sizes.
     unsafe {
         if cursor & NODE_CURSOR == 0 {
-            return key.tag == tag::INTEGER && key.payload == u64::from(cursor) && cursor <= (*t).array_len;
+            return key.tag == tag::INTEGER
+                && key.payload == u64::from(cursor)
+                && cursor <= (*t).array_len;
         }
         let j = cursor & !NODE_CURSOR;
         if j == 0 || j - 1 > (*t).header.word {

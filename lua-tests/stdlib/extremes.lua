@@ -1,0 +1,42 @@
+-- Library functions at the ends of their ranges; deep recursion through them.
+local function T(name, f, ...) local r = table.pack(pcall(f, ...)); local s={} for i=1,math.min(r.n,4) do local v=tostring(r[i]) if type(r[i])=="table" or type(r[i])=="thread" then v=type(r[i]) end s[#s+1]=v:sub(1,150) end print(name, table.concat(s," ")) end
+local function deep(n) if n==0 then return 0 end return 1+deep(n-1) end
+T("deep1e5", deep, 1e5) T("deep190k", deep, 150000)
+T("deep1e6", deep, 1e6)
+local mt={} mt.__index=function(t,k) if k==0 then return 0 end return t[k-1] end
+T("idx", function() return setmetatable({},mt)[150] end)
+local t={} for i=1,3000 do t=setmetatable({},{__index=t}) end T("chain", function() return t.x end)
+local c={} setmetatable(c,{__index=c}) T("cyc", function() return c.x end)
+local c={} setmetatable(c,{__newindex=c}) T("cycn", function() c.x=1 end)
+local function so(n) local t={1,2,3} table.sort(t,function(a,b) if n>0 then so(n-1) end return a<b end) end T("sort",so,1000)
+local function gs(n) return (string.gsub("a","a",function() return gs(n+1) end)) end T("gsub",gs,1)
+local ts=setmetatable({},{}) getmetatable(ts).__tostring=function(s) return tostring(s) end T("tostr", tostring, ts)
+T("close", function() local x <close> = setmetatable({},{__close=function() deep(1e6) end}) deep(1e6) end)
+T("char", function() return #string.char(table.unpack((function() local t={} for i=1,2e5 do t[i]=65 end return t end)())) end)
+T("select", select, math.mininteger) T("select", select, -1) T("sel", select, math.maxinteger, 1)
+T("selhuge", function() return select('#', table.unpack({},1,999000)) end)
+T("unp", table.unpack, {}, math.mininteger, math.maxinteger) T("unp", table.unpack, {}, 0, math.maxinteger) T("unp", table.unpack, {}, math.maxinteger, math.maxinteger) T("unp", table.unpack, {}, math.mininteger, math.mininteger+1)
+T("unp", table.unpack, {}, math.maxinteger, math.mininteger)
+T("move", table.move, {}, math.mininteger, math.maxinteger, 1) T("move", table.move, {1}, 1, math.maxinteger, 2)  T("move", table.move, {1,2,3}, math.maxinteger-1, math.maxinteger, math.mininteger) 
+T("move",table.move,{1,2,3},2,3,math.maxinteger)  T("move",table.move,{1,2,3},1,0,math.mininteger)
+T("conc", table.concat, {}, "x", math.maxinteger-1, math.maxinteger) T("conc", table.concat, {}, "x", math.mininteger, math.mininteger) T("conc", table.concat, setmetatable({},{__index=function() return "" end}), "", math.maxinteger-3, math.maxinteger)
+T("ins", table.insert, {}, math.mininteger, 1) T("ins", table.insert, {}, 2, 1) T("ins", table.insert, setmetatable({},{__len=function() return math.maxinteger end}), 1)
+T("ins", table.insert, setmetatable({},{__len=function() return math.maxinteger end}), 1, 2)   T("rem", table.remove, setmetatable({},{__len=function() return math.mininteger end}))
+T("sortlen", table.sort, setmetatable({},{__len=function() return math.maxinteger end})) T("sortneg", table.sort, setmetatable({},{__len=function() return -5 end}))
+T("rep", string.rep, "abc", 1<<60) T("rep", string.rep, "x", 1<<31, "y")  T("rep", string.rep,"x",-1) 
+T("sub", string.sub, "hello", math.mininteger, math.maxinteger) T("sub", string.sub, "hello", math.maxinteger, math.mininteger) T("byte", string.byte, "hello", math.mininteger, math.maxinteger) T("byte",string.byte,("x"):rep(1e6),1,-1)
+T("find", string.find, "hello", "l", math.mininteger) T("find", string.find, "hello","l",math.maxinteger) T("find",string.find,"a","",math.maxinteger)
+T("fmt", string.format, "%99.99f", 1e308) T("fmt", string.format, "%.100f", 1) T("fmt", string.format, "%100d", 1) T("fmt", string.format, "%") T("fmt", string.format, "%y", 1) T("fmt",string.format,"%-+ #0d",1) T("fmt",string.format,"%.3q","x") T("fmt",string.format,"%q",{}) T("fmt",string.format,"%c%c",-1,300) T("fmt",string.format,"%i",1.5) T("fmt",string.format,"%p",1) T("fmt",string.format,"%5s|%.2s","a","abc") T("fmt",string.format,"%a",1/0) T("fmt",string.format,"%d","1e1")
+ 
+T("pat", string.find, ("a"):rep(300000), ("(a"):rep(40)) T("pat", string.match, "x", "%1") T("pat", string.match,"x","[") T("pat",string.match,"x","[%") T("pat",string.match,"x","%b") T("pat",string.match,"x","%f") T("pat",string.gsub,"x","x","%2") T("pat",string.gsub,"x","x","%") T("pat",string.match,"x","(()") T("pat",string.match,"x",")") T("pat", string.find, ("("):rep(100000), ("%b()"):rep(10)) T("pat",string.match,("x"):rep(400000),("x?"):rep(400000)) T("pat", string.match, ("x"):rep(300), ("(x)"):rep(33)) T("pat",string.gsub,"abc","%w","%0%1") T("pat",string.gsub,"abc","","-",math.mininteger) T("pat",string.match,"a]","[]]") T("pat",string.match,"a-","[a-]+") T("pat",string.match,"a","[a-%z]")
+T("pack", string.pack, "i17", 1) T("pack", string.pack, "!17i", 1) T("pack", string.pack, "s1", ("x"):rep(300)) T("pack",string.pack,"c0","a") T("pack",string.unpack,"i16",("\xff"):rep(16)) T("pack",string.unpack,"i16",("\x7f"):rep(16)) T("pack", string.unpack,"z","abc") T("pack",string.unpack,"s8",("\xff"):rep(8)) T("pack",string.unpack,"<i4","abcd",math.maxinteger) T("pack",string.unpack,"b","abcd",math.mininteger) T("pack",string.packsize,"c2147483647c2147483647") T("pack",string.packsize,("i16"):rep(1000)) T("pack",string.pack,"c99999999999999999999","x") T("pack",string.pack,"Xi17",1) T("pack",string.pack,"X",1) T("pack",string.unpack,"c2147483647","x") T("pack",string.unpack,"!16 i1 !8 Xi8 i1","abcdefghijklmnop")
+T("utf", utf8.char, math.maxinteger) T("utf", utf8.char, -1) T("utf",utf8.char,0x7fffffff) T("utf",utf8.codepoint,"abc",math.mininteger) T("utf",utf8.codepoint,"abc",1,math.maxinteger) T("utf",utf8.offset,"abc",math.mininteger) T("utf",utf8.offset,"abc",math.maxinteger,1) T("utf",utf8.offset,"abc",1,math.mininteger) T("utf",utf8.len,"abc",math.mininteger) T("utf",utf8.len,"abc",5) T("utf",utf8.len,"abc",4,math.maxinteger) T("utf",utf8.len,"\xff")
+  T("mth",math.random,2,1) T("mth", math.fmod, math.mininteger, -1) T("mth",math.fmod,1,0) T("mth",function() return math.mininteger // -1, math.mininteger % -1 end) T("mth",function() return 1//0 end) T("mth",math.abs,math.mininteger) T("mth",math.tointeger,"8") T("mth", math.ult,-1,1) T("mth",function() return 1<<64, 1<<-1, 1>>math.mininteger, 1<<math.mininteger end) T("mth",tonumber,"1e",36) T("mth",tonumber,"zz",36) T("mth",tonumber,"7",math.maxinteger) T("mth",tonumber,"0x") T("mth",tonumber,("9"):rep(400)) T("mth",tonumber,"0x"..("f"):rep(400)) T("mth",tonumber,"1e"..("9"):rep(100)) T("mth",tonumber,"0x1p"..("9"):rep(100)) T("mth",tonumber,"0x."..("0"):rep(500).."1p2000")
+T("for", function() local n=0 for i=math.maxinteger-1,math.maxinteger do n=n+1 end for i=math.mininteger+1,math.mininteger,-1 do n=n+1 end return n end) T("for", function() for i=1,10,0 do end end) T("for",function() local n=0 for i=1,math.huge do n=n+1 if n>10 then break end end return n end) T("for",function() local n=0 for i=1,-math.huge,-1 do n=n+1 if n>10 then break end end return n end) T("for",function() local n=0 for i=math.mininteger,math.maxinteger,math.maxinteger do n=n+1 end return n end) T("for",function() local n=0 for i=math.maxinteger,math.mininteger,math.mininteger do n=n+1 end return n end)
+T("date", os.date, "%Y", math.maxinteger) T("date",os.date,"%Ez",0) T("date",os.date,"%",0) T("date",os.time,{year=math.maxinteger,month=1,day=1}) T("date",os.time,{year=2000,month=math.maxinteger,day=1}) T("date",os.time,{year=1e300,month=1,day=1}) T("date",os.date,("%c"):rep(0)) T("date",os.date,"*t",-1e15) T("date",os.date,"!%c",253402300800) T("date",os.time,{year=2000}) 
+
+local function f() return error("msg") end print(pcall(f))
+local function f() return (nil)() end print(pcall(f))
+local function f() return ("x").y.z() end print(pcall(f))
+local function f() return string.rep() end print(pcall(f))
+
