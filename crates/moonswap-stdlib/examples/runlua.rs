@@ -1,4 +1,5 @@
-//! dev runner
+//! Runs one Lua file on the bare VM with all libraries, for stress runs of the VM
+//! itself: `MOONSWAP_STRESS=gc,stack,64 cargo run --example runlua -- FILE [args]`.
 use moonswap_vm::{Machine, View};
 fn main() {
     let m = Machine::new();
