@@ -499,34 +499,41 @@ impl Machine {
         unsafe { (*self.0.pointer).heap.set_memory_limit(bytes) };
     }
 
-    /// Calls all finalizers, as closing a state does. The VM stays usable.
+    /// Calls all finalizers, as closing a state does; those of objects made
+    /// meanwhile are not called. Inside one of them (`os.exit` with its second
+    /// argument) the others are called, none twice. The VM stays usable.
     pub fn close(&self) {
         // SAFETY: as `poll`.
         unsafe {
             let vm = &mut *self.0.pointer;
             if vm.is_closing {
+                run_closing(vm);
                 return;
             }
             vm.is_closing = true;
-            for _ in 0..10 {
-                let pending = vm.heap.take_all_finalizers();
-                if pending.is_empty() {
-                    break;
-                }
-                // They live on the stack while their finalizers run.
-                let saved = vm.index_of(vm.top);
-                if vm.ensure_stack(vm.top, pending.len() + 16).is_err() {
-                    break;
-                }
-                for &object in &pending {
-                    store(vm.top, object);
-                    vm.top = vm.top.add(1);
-                }
-                for &object in &pending {
-                    finalize(vm, object);
-                }
-                vm.top = vm.stack_base.add(saved);
+            let pending = vm.heap.take_all_finalizers();
+            // They live on the stack while their finalizers run.
+            let saved = vm.index_of(vm.top);
+            if vm.ensure_stack(vm.top, pending.len() + 16).is_err() {
+                return;
             }
+            for &object in &pending {
+                store(vm.top, object);
+                vm.top = vm.top.add(1);
+            }
+            vm.closing = pending.into();
+            run_closing(vm);
+            vm.top = vm.stack_base.add(saved);
+        }
+    }
+}
+
+/// Calls the finalizers of a VM that is being closed.
+unsafe fn run_closing(vm: &mut Vm) {
+    // SAFETY: HO1; the objects are on the stack of `Machine::close`.
+    unsafe {
+        while let Some(object) = vm.closing.pop_front() {
+            finalize(vm, object);
         }
     }
 }

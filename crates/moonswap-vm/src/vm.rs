@@ -84,6 +84,8 @@ pub(crate) struct Vm {
     pub(crate) free_roots: Vec<u32>,
     /// Stand-alone frame continuations (see `frame.rs`).
     pub(crate) is_closing: bool,
+    /// Objects whose finalizers closing still has to call.
+    pub(crate) closing: std::collections::VecDeque<Value>,
     /// Called at every safe point (tests, profilers).
     pub(crate) safe_point_hook: Option<SafePointHook>,
     /// The owner, for handles made inside natives.
@@ -164,6 +166,7 @@ impl Vm {
             roots: Vec::new(),
             free_roots: Vec::new(),
             is_closing: false,
+            closing: Default::default(),
             safe_point_hook: None,
             machine: std::rc::Weak::<()>::new(),
         });
