@@ -52,7 +52,7 @@ fn read_pieces(cx: &mut Context<'_>) -> Outcome<Option<Vec<u8>>> {
                 if piece.is_empty() {
                     break;
                 }
-                cx.check_size(source.len().saturating_add(piece.len()))?;
+                cx.check_size((2 * source.len()).saturating_add(piece.len()))?;
                 source.extend_from_slice(piece);
             }
             View::Integer(_) | View::Float(_) => {

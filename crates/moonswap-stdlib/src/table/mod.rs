@@ -201,7 +201,12 @@ fn concat(cx: &mut Context<'_>) -> Outcome<usize> {
 
 fn append(cx: &Context<'_>, out: &mut Vec<u8>, value: View<'_>, i: i64) -> Outcome<()> {
     match value {
-        View::String(s) => out.extend_from_slice(s.as_bytes()),
+        View::String(s) => {
+            if s.as_bytes().len() > 1 << 16 {
+                cx.check_size(2 * out.len() + s.as_bytes().len())?;
+            }
+            out.extend_from_slice(s.as_bytes());
+        }
         View::Integer(n) => write_number(Number::Int(n), out),
         View::Float(n) => write_number(Number::Float(n), out),
         other => {

@@ -31,6 +31,8 @@ impl Context<'_> {
             );
             return Ok(false);
         }
+        // What a compiler makes of a source takes several times its size.
+        self.check_size(source.len().saturating_mul(4))?;
         if binary {
             return Ok(match dump::undump(source) {
                 Ok(prototype) => {

@@ -276,12 +276,16 @@ impl Context<'_> {
                 let name = meta::of(vm, v, Event::Name);
                 let kind = if name.tag == tag::STRING {
                     // SAFETY: V1.
-                    unsafe { StringObject::bytes(name.as_string()) }.to_vec()
+                    let name = unsafe { StringObject::bytes(name.as_string()) };
+                    self.check_size(name.len().saturating_add(64))?;
+                    name.to_vec()
                 } else {
                     v.type_name().as_bytes().to_vec()
                 };
                 let mut text = kind;
-                text.extend_from_slice(format!(": {:#014x}", v.payload).as_bytes());
+                let address = format!(": {:#014x}", v.payload);
+                text.reserve_exact(address.len());
+                text.extend_from_slice(address.as_bytes());
                 self.push_bytes(&text);
             }
         }

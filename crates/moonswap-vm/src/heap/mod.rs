@@ -59,6 +59,9 @@ use crate::value::Value;
 #[error("not enough memory")]
 pub(crate) struct OutOfMemory;
 
+/// Allocations from this size on are tried before they are made.
+const PROBE_FROM: usize = 1 << 20;
+
 /// Where the collector stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -219,10 +222,20 @@ impl Heap {
         (self.live as isize + self.charged).max(0) as usize
     }
 
-    /// Would so many more bytes pass the memory limit?
+    /// Would so many more bytes pass the memory limit, or what the system has?
+    /// The latter is found out by asking for twice as many (a buffer and the
+    /// string copied from it) and giving them back untouched, because a vector
+    /// that cannot grow ends the process.
     pub(crate) fn check_large(&self, bytes: usize) -> Result<(), OutOfMemory> {
         match self.memory_limit {
             Some(limit) if self.bytes_in_use().saturating_add(bytes) > limit => Err(OutOfMemory),
+            _ if bytes >= PROBE_FROM => {
+                let mut probe: Vec<u8> = Vec::new();
+                let asked = probe.try_reserve_exact(bytes.saturating_mul(2));
+                // Else the optimiser may leave out the allocation.
+                std::hint::black_box(&mut probe);
+                asked.map_err(|_| OutOfMemory)
+            }
             _ => Ok(()),
         }
     }
