@@ -44,6 +44,9 @@ impl Lines {
                         if line.last() == Some(&b'\n') {
                             line.pop();
                         }
+                        // No terminal shows what was typed: as line editors do,
+                        // so that a transcript reads like a session.
+                        say(&[&line[..], b"\n"].concat());
                         Some(Line::Text(line))
                     }
                 }

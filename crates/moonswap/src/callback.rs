@@ -130,8 +130,19 @@ fn unreachable_native(cx: &mut Context<'_>) -> Outcome<usize> {
     Err(cx.error_plain("not callable"))
 }
 
-/// Keeps the traceback and hands the error value on unchanged.
+/// Keeps the traceback and hands the error value on unchanged, except one that
+/// knows its own text: that is asked for here, where `debug` still shows the
+/// place of the error, and needs no traceback.
 fn message_handler(cx: &mut Context<'_>) -> Outcome<usize> {
+    if matches!(cx.at(0), View::Table(_)) && !cx.metafield(0, "__tostring").is_nil() {
+        cx.push(cx.metafield(0, "__tostring"));
+        cx.push_at(0);
+        if cx.pcall(1, Some(1))?.is_ok() && matches!(cx.at(cx.height() - 1), View::String(_)) {
+            cx.host_state::<LastTrace>().borrow_mut().0 = None;
+            return Ok(1);
+        }
+        cx.set_height(1);
+    }
     let known = match cx.at(0) {
         View::UserData(data) => data
             .downcast::<Error>()
