@@ -46,7 +46,7 @@ impl Lines {
                         }
                         // No terminal shows what was typed: as line editors do,
                         // so that a transcript reads like a session.
-                        say(&[&line[..], b"\n"].concat());
+                        say([&line[..], b"\n"].concat());
                         Some(Line::Text(line))
                     }
                 }

@@ -123,7 +123,8 @@ pub(crate) struct Node {
 /// Array entry i (1-based i <= array_len) is `array[i-1]` with tag byte at
 /// `(array + array_cap) as *u8 [i-1]`. Slots in `array_len..array_cap` are
 /// uninitialised. `array_len` counts used slots (some may be nil).
-#[repr(C)]
+// Inline parts behind it hold 64-bit words, on 32-bit machines as well.
+#[repr(C, align(8))]
 pub(crate) struct Table {
     pub(crate) header: Header,
     pub(crate) metatable: *mut Table,

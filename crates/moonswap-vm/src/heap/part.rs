@@ -39,5 +39,8 @@ pub(crate) const fn fit_array(cap: usize) -> usize {
     }
 }
 
-const _: () =
-    assert!(size_of::<Node>() == 24 && size_of::<Table>() == 48 && is_small(array_bytes(64)));
+const _: () = assert!(
+    size_of::<Node>() == 24 && size_of::<Table>().is_multiple_of(8) && is_small(array_bytes(64))
+);
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Table>() == 48);
