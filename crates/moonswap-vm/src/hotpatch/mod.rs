@@ -84,14 +84,16 @@ impl HotState {
         };
     }
 
-    /// Live instances of a chunk, oldest first.
+    /// Live instances of a chunk, oldest first. Functions that were dumped and
+    /// loaded again by themselves are no instances of it: they have no module
+    /// around them that a patch could be compared with.
     pub(crate) fn instances_of(&self, chunk: &str) -> Vec<*mut Instance> {
-        // SAFETY: entries are live (dead ones are dropped when found dead).
         self.instances
             .borrow()
             .iter()
             .copied()
-            .filter(|&i| unsafe { &*(*i).chunk == chunk })
+            // SAFETY: entries are live (dead ones are dropped when found dead).
+            .filter(|&i| unsafe { &*(*i).chunk == chunk && (&(*i).prototype).is_main() })
             .collect()
     }
 
