@@ -675,12 +675,3 @@ fn steps_are_short() {
     // 0.2 ms measured in release; debug builds and busy machines are slower.
     assert!(p99 < 20.0, "{p99} ms");
 }
-
-/// `cargo test --release -- --ignored --nocapture churn_timings`
-#[test]
-#[ignore = "timings"]
-fn churn_timings() {
-    churn(1_000, 10_000_000);
-    churn(100_000, 10_000_000);
-    churn(1_000_000, 10_000_000);
-}
