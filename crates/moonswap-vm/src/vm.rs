@@ -82,7 +82,7 @@ pub(crate) struct Vm {
     /// Values the embedder holds: (value, reference count); free entries nil/0.
     pub(crate) roots: Vec<(Value, u32)>,
     pub(crate) free_roots: Vec<u32>,
-    /// Stand-alone frame continuations (see `frame.rs`).
+    /// The last finalizers run: nothing new is closed.
     pub(crate) is_closing: bool,
     /// Objects whose finalizers closing still has to call.
     pub(crate) closing: std::collections::VecDeque<Value>,

@@ -78,7 +78,7 @@ pub(super) unsafe fn tail_call_slow(pc: *const u64, base: *mut Value, vm: *mut V
         }
         if (*f).tag != tag::CLOSURE {
             // Natives and objects are called from this frame; the results are
-            // returned as they come (see `resume_tail`).
+            // returned as they come (see `finish_tail`).
             return tail_other(vm, pc, f, n);
         }
         let link = base.sub(1);
