@@ -9,7 +9,8 @@ use moonswap::Lua;
 use moonswap_hotpatch::{ChunkManifest, Patch, Policy};
 
 use crate::output::{complain, report, say};
-use crate::{LUA_ERROR, REFUSED, check, lua_style, prompt, script, watch};
+use crate::session::Session;
+use crate::{LUA_ERROR, REFUSED, check, lua_style, prompt, watch};
 
 const VERBS: &[&str] = &[
     "run",
@@ -19,7 +20,6 @@ const VERBS: &[&str] = &[
     "plan",
     "help",
     "--help",
-    "-h",
     "--version",
 ];
 
@@ -108,10 +108,10 @@ pub(crate) fn main(arguments: Vec<OsString>) -> u8 {
         } => run(watch, mem, timeout, &file, &arguments),
         Verb::Repl => {
             say(lua_style::VERSION);
-            let lua = Lua::new();
-            prompt::run(&lua, None);
-            lua.close();
-            0
+            started(Lua::new(), |session| {
+                prompt::run(session);
+                Ok(())
+            })
         }
         Verb::Check { json, files } => check::check(json, &files),
         Verb::List { long, file } => list(long, &file),
@@ -136,32 +136,38 @@ fn run(
             interrupter.interrupt();
         });
     }
-    let outcome = (|| {
+    started(lua, |session| {
         let mut all = vec![file.as_os_str().to_owned()];
         all.extend_from_slice(arguments);
-        script::set_arg(&lua, &all, 0)?;
+        session.set_arg(&all, 0)?;
         // `-` is standard input: nothing that could be watched.
         let path = (file != Path::new("-")).then_some(file);
         if let (true, Some(path)) = (watched, path) {
-            watch::start(&lua, path)?;
+            watch::start(&session.lua, path)?;
         }
-        let main = script::load_file(&lua, path)?;
-        main.call::<()>(script::arguments(&lua)?)
-    })();
-    let code = match outcome {
-        Ok(()) => 0,
-        Err(error) => {
-            lua.flush();
-            if error.compile_error().is_some() {
-                complain(error.render_as(crate::output::style()));
-            } else {
-                report(Some("moonswap"), &error);
-            }
-            LUA_ERROR
+        session.run_script(path)
+    })
+}
+
+/// Does `work` in a session; syntax errors are shown with their source line.
+fn started(lua: Lua, work: impl FnOnce(&Session) -> moonswap::Result<()>) -> u8 {
+    let tell = |error: &moonswap::Error| {
+        if error.compile_error().is_some() {
+            complain(error.render_as(crate::output::style()));
+        } else {
+            report(Some("moonswap"), error);
         }
     };
-    lua.close();
-    code
+    match Session::new(lua) {
+        Ok(session) => {
+            let outcome = work(&session);
+            session.finish(outcome, tell)
+        }
+        Err(error) => {
+            tell(&error);
+            LUA_ERROR
+        }
+    }
 }
 
 fn list(long: bool, file: &Path) -> u8 {

@@ -197,6 +197,40 @@ pub(crate) unsafe fn close_coroutine(vm: &mut Vm, co: *mut Coroutine) -> Result<
         };
         // Closing it again from one of its `__close` methods is refused.
         (*co).status = CoroutineStatus::Closing;
+        outcome = close_variables(vm, co, outcome);
+        (*co).status = CoroutineStatus::Dead;
+        (*co).failed = false;
+        (*co).error = Value::NIL;
+        (*co).top = 2;
+        (*co).base = 0;
+        match outcome {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The error of [`Interrupter::break_in`], at the place where the reference's
+/// hook raises it: the caller of the running function.
+#[cold]
+pub(crate) fn raise_break(vm: &mut Vm) -> Raised {
+    vm.limits.broken_in.store(false, Ordering::Release);
+    // SAFETY: VM3 at every safe point and in natives.
+    let mut text = unsafe { crate::debug::position::at_level(vm, 1) };
+    text.extend_from_slice(b"interrupted!");
+    vm.raise_message(text)
+}
+
+/// Calls the `__close` methods of all pending variables of `co`, from the topmost
+/// native frame of the current coroutine, and closes its upvalues. Answers the
+/// error that is on its way afterwards.
+unsafe fn close_variables(
+    vm: &mut Vm,
+    co: *mut Coroutine,
+    mut outcome: Option<Value>,
+) -> Option<Value> {
+    // SAFETY: HO1; every turn pops one entry.
+    unsafe {
         while let Some(pending) = (*co).to_be_closed.pop() {
             let place = (&mut (*co).stack).as_mut_ptr().add(pending as usize);
             coroutine::close_upvalues(vm, co, place);
@@ -213,20 +247,15 @@ pub(crate) unsafe fn close_coroutine(vm: &mut Vm, co: *mut Coroutine) -> Result<
         }
         let bottom = (&mut (*co).stack).as_mut_ptr();
         coroutine::close_upvalues(vm, co, bottom);
-        (*co).status = CoroutineStatus::Dead;
-        (*co).failed = false;
-        (*co).error = Value::NIL;
-        (*co).top = 2;
-        (*co).base = 0;
-        match outcome {
-            Some(error) => Err(error),
-            None => Ok(()),
-        }
+        outcome
     }
 }
 
 /// Raises when a limit was reached.
 pub(crate) fn check_limits(vm: &mut Vm) -> Result<(), Raised> {
+    if vm.limits.broken_in.load(Ordering::Relaxed) {
+        return Err(raise_break(vm));
+    }
     if vm.limits.interrupted.swap(false, Ordering::AcqRel) {
         vm.limits.uncatchable = true;
         return Err(vm.raise_located("interrupted!"));
@@ -407,6 +436,7 @@ impl Machine {
             let vm = &*self.0.pointer;
             Interrupter {
                 flag: Arc::clone(&vm.limits.interrupted),
+                broken_in: Arc::clone(&vm.limits.broken_in),
                 poll: Arc::clone(&vm.poll),
             }
         }
@@ -499,6 +529,21 @@ impl Machine {
         unsafe { (*self.0.pointer).heap.set_memory_limit(bytes) };
     }
 
+    /// Ends the program from inside, as the reference closes a state: calls
+    /// `__close` of all variables of the main coroutine that still wait for it,
+    /// then [`Machine::close`]. The Lua functions that these variables belong to
+    /// must not be returned to.
+    pub fn close_all(&self) {
+        // SAFETY: as `poll`; the VM owns its main coroutine.
+        unsafe {
+            let vm = &mut *self.0.pointer;
+            let main = vm.main;
+            // The last one's error has no one left to go to.
+            let _ = close_variables(vm, main, None);
+        }
+        self.close();
+    }
+
     /// Calls all finalizers, as closing a state does; those of objects made
     /// meanwhile are not called. Inside one of them (`os.exit` with its second
     /// argument) the others are called, none twice. The VM stays usable.
@@ -547,17 +592,26 @@ impl Drop for Shared {
     }
 }
 
-/// Stops Lua from another thread with an error that cannot be caught.
+/// Stops Lua from another thread.
 #[derive(Clone, Debug)]
 pub struct Interrupter {
     flag: Arc<std::sync::atomic::AtomicBool>,
+    broken_in: Arc<std::sync::atomic::AtomicBool>,
     poll: Arc<crate::safepoint::PollHandle>,
 }
 
 impl Interrupter {
-    /// Raises "interrupted!" at the next safe point.
+    /// Raises "interrupted!" at the next safe point; `pcall` cannot catch it.
     pub fn interrupt(&self) {
         self.flag.store(true, Ordering::Release);
+        self.poll.request();
+    }
+
+    /// Raises "interrupted!" at the next safe point as an error like any other:
+    /// `pcall` catches it and Lua goes on, as after Ctrl-C in the reference's
+    /// stand-alone interpreter.
+    pub fn break_in(&self) {
+        self.broken_in.store(true, Ordering::Release);
         self.poll.request();
     }
 }

@@ -490,6 +490,13 @@ impl Context<'_> {
     /// thousand steps.
     pub fn charge(&self, _steps: usize) -> Outcome<()> {
         let vm = self.vm();
+        if vm
+            .limits
+            .broken_in
+            .load(std::sync::atomic::Ordering::Relaxed)
+        {
+            return Err(host::raise_break(vm));
+        }
         if vm.limits.deadline.is_some()
             || vm
                 .limits
