@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 
-from compare import HERE, ROOT, TARGET, run
+from compare import HERE, TARGET, run
 
 MEMORY_BAR = 140    # MiB
 TIME_BAR = 1.0

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, stdin};
 use std::path::Path;
 
-use moonswap::{Error, Lua, Result, Table, Value};
+use moonswap::{Lua, Result, Table, Value};
 
 use crate::output::{complain, report, say};
 use crate::session::{self, Session};
@@ -26,7 +26,9 @@ const OPTIONS: &str = "Available options are:
   -E        ignore environment variables
   -W        turn warnings on
   --        stop handling options
-  -         stop handling options and execute stdin";
+  -         stop handling options and execute stdin
+  --compat  add what Lua 5.1 to 5.3 had and 5.4 has not (moonswap only)
+'moonswap --help' shows what else the program can do";
 
 #[derive(Default)]
 struct Options {
@@ -34,6 +36,7 @@ struct Options {
     version: bool,
     execute: bool,
     no_environment: bool,
+    compat: bool,
     /// Index of the script among the arguments.
     script: Option<usize>,
 }
@@ -58,6 +61,7 @@ fn collect(arguments: &[Vec<u8>]) -> std::result::Result<Options, usize> {
                 options.script = (i + 1 < arguments.len()).then_some(i + 1);
                 return Ok(options);
             }
+            Some(b'-') if argument == b"--compat" => options.compat = true,
             Some(b'E') if alone => options.no_environment = true,
             Some(b'W') if alone => {}
             Some(b'v') if alone => options.version = true,
@@ -104,14 +108,14 @@ pub(crate) fn main(arguments: &[OsString]) -> u8 {
     if options.version {
         say(VERSION);
     }
-    let session = match Session::new(Lua::new()) {
+    let session = match Session::new(Lua::builder().compat(options.compat).build()) {
         Ok(session) => session,
         Err(error) => {
             report(Some(&program), &error);
             return LUA_ERROR;
         }
     };
-    let outcome = run(&session, arguments, &texts, &options);
+    let outcome = run(&session, &program, arguments, &texts, &options);
     session.finish(outcome, |error| report(Some(&program), error))
 }
 
@@ -128,6 +132,7 @@ fn usage(program: &str, option: &[u8]) {
 
 fn run(
     session: &Session,
+    program: &str,
     arguments: &[OsString],
     texts: &[Vec<u8>],
     options: &Options,
@@ -151,7 +156,14 @@ fn run(
             say(VERSION);
             prompt::run(session);
         } else {
-            session.call::<()>(&session.load_file(None)?, ())?;
+            // As in the reference, an error here is told and the exit code is 0.
+            let outcome = session
+                .load_file(None)
+                .and_then(|main| session.call::<()>(&main, ()));
+            if let Err(error) = outcome {
+                session.lua.flush();
+                report(Some(program), &error);
+            }
         }
     }
     Ok(())
@@ -226,15 +238,7 @@ fn require(session: &Session, text: &[u8]) -> Result<()> {
         None => (text.split(|&b| b == b'-').next().unwrap_or(text), text),
     };
     let lua = &session.lua;
-    let require = match lua.globals().get("require")? {
-        Value::Function(require) => require,
-        other => {
-            let kind = other.type_name();
-            return Err(Error::runtime(format_args!(
-                "attempt to call a {kind} value"
-            )));
-        }
-    };
+    let require = session.global_function("require")?;
     let value: Value = session.call::<Value>(&require, lua.create_string(module)?)?;
     lua.globals().set(lua.create_string(global)?, value)
 }

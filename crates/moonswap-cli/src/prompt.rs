@@ -151,9 +151,7 @@ fn print(session: &Session, results: MultiValue) {
         return;
     }
     let printed = session
-        .lua
-        .globals()
-        .get::<Function>("print")
+        .global_function("print")
         .and_then(|print| session.call::<()>(&print, results));
     if let Err(error) = printed {
         let text = String::from_utf8_lossy(error.message_bytes()).into_owned();

@@ -44,6 +44,19 @@ impl Session {
         self.ctrl_c.during(|| function.call(arguments))
     }
 
+    /// The function in a global. Errors: as a call of it, if it is none.
+    pub(crate) fn global_function(&self, name: &str) -> Result<Function> {
+        match self.lua.globals().get::<Value>(name)? {
+            Value::Function(function) => Ok(function),
+            other => {
+                let kind = other.type_name();
+                Err(Error::runtime(format_args!(
+                    "attempt to call a {kind} value"
+                )))
+            }
+        }
+    }
+
     /// Reads from standard input as `io.read` does; `None` at its end. Errors:
     /// the system's message.
     pub(crate) fn read(&self, format: &str) -> Result<Option<Vec<u8>>, String> {

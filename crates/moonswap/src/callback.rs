@@ -134,7 +134,12 @@ fn unreachable_native(cx: &mut Context<'_>) -> Outcome<usize> {
 /// knows its own text: that is asked for here, where `debug` still shows the
 /// place of the error, and needs no traceback.
 fn message_handler(cx: &mut Context<'_>) -> Outcome<usize> {
-    if matches!(cx.at(0), View::Table(_)) && !cx.metafield(0, "__tostring").is_nil() {
+    let speaks = match cx.at(0) {
+        View::String(_) | View::Integer(_) | View::Float(_) => false,
+        View::UserData(data) => data.downcast::<Error>().is_none(),
+        _ => true,
+    };
+    if speaks && !cx.metafield(0, "__tostring").is_nil() {
         cx.push(cx.metafield(0, "__tostring"));
         cx.push_at(0);
         if cx.pcall(1, Some(1))?.is_ok() && matches!(cx.at(cx.height() - 1), View::String(_)) {
@@ -239,6 +244,12 @@ pub(crate) fn raise(cx: &Context<'_>, error: &Error) -> Raised {
     }
 }
 
+/// Where a call of a Rust closure failed.
+enum Failure {
+    Argument(Error),
+    Function(Error),
+}
+
 /// Pushes a Rust closure as a Lua function.
 pub(crate) fn push_closure<A, R, F>(cx: &Context<'_>, function: F)
 where
@@ -253,9 +264,20 @@ where
                 return Err(cx.error_plain("the VM is being closed"));
             };
             let arguments = take_values(&lua, cx, 0);
-            let arguments = match A::from_lua_multi(arguments, &lua) {
-                Ok(arguments) => arguments,
-                Err(error) => {
+            // Everything here may be the host's code, which comes back into the
+            // VM through its handles.
+            let run = || {
+                let arguments = A::from_lua_multi(arguments, &lua).map_err(Failure::Argument)?;
+                function(&lua, arguments)
+                    .and_then(|results| results.into_lua_multi(&lua))
+                    .map_err(Failure::Function)
+            };
+            // A panic must not unwind through the interpreter: the server
+            // lives on and the script sees an error.
+            let results = match cx.suspended(|| catch_unwind(AssertUnwindSafe(run))) {
+                Ok(Ok(results)) => results,
+                Ok(Err(Failure::Function(error))) => return Err(raise(cx, &error)),
+                Ok(Err(Failure::Argument(error))) => {
                     return Err(match error.kind() {
                         ErrorKind::Conversion {
                             position: Some(at), ..
@@ -263,13 +285,6 @@ where
                         _ => raise(cx, &error),
                     });
                 }
-            };
-            // A panic must not unwind through the interpreter: the server
-            // lives on and the script sees an error.
-            let run = || function(&lua, arguments).and_then(|results| results.into_lua_multi(&lua));
-            let results = match catch_unwind(AssertUnwindSafe(run)) {
-                Ok(Ok(results)) => results,
-                Ok(Err(error)) => return Err(raise(cx, &error)),
                 Err(payload) => {
                     let text = payload
                         .downcast_ref::<&str>()

@@ -73,7 +73,8 @@ fn exit(cx: &mut Context<'_>) -> Outcome<usize> {
     if cx.at(1).truthy() {
         // variables are closed and all finalizers run, as when a state is closed
         if let Some(machine) = cx.machine() {
-            machine.close_all();
+            cx.close_pending();
+            cx.suspended(|| machine.close());
         }
     }
     crate::flush_all(cx);
