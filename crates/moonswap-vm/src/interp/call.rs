@@ -259,10 +259,7 @@ pub(super) unsafe fn enter_native(vm: &mut Vm, ret: u64, f: *mut Value, n: usize
 }
 
 #[inline(always)]
-unsafe fn run_native(
-    vm: &mut Vm,
-    native: *mut crate::object::Native,
-) -> Result<usize, Raised> {
+unsafe fn run_native(vm: &mut Vm, native: *mut crate::object::Native) -> Result<usize, Raised> {
     // SAFETY: VM3: the native's frame is the topmost one.
     unsafe {
         let base = vm.index_of(vm.base);
