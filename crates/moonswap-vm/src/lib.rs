@@ -27,6 +27,8 @@ mod object;
 mod safepoint;
 mod string;
 mod table;
+#[cfg(test)]
+mod tests;
 mod unwind;
 mod value;
 mod vm;

@@ -34,7 +34,7 @@ pub(super) unsafe fn poll(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next
         }
         // Entries first, then the work: a request in between arms them again.
         vm.poll.table.disarm();
-        vm.poll.requested.store(false, Ordering::Release);
+        vm.poll.requested.swap(false, Ordering::AcqRel);
         vm.pc = pc;
         vm.base = base;
         if crate::host::check_limits(vm).is_err() {
