@@ -94,7 +94,16 @@ pub(crate) unsafe fn throw_call(vm: &mut Vm, ret: *const u64, at: usize) -> Next
             {
                 Catcher::Protected(vm.base)
             }
-            Some(OpCode::Halt) => Catcher::Host(vm.stack_base.add(at)),
+            Some(OpCode::Halt) => {
+                // The host's own frame is the topmost one: above it nothing is
+                // open, and the slots of the call hold no link to read.
+                vm.top = vm.stack_base.add(at);
+                vm.host_failed = true;
+                return Next {
+                    pc: return_into(&frame::STUB_HALT),
+                    base: vm.top,
+                };
+            }
             Some(OpCode::FinishCoroutine) => Catcher::Coroutine,
             _ => find_catcher(vm),
         };
