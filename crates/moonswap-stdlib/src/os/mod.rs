@@ -71,7 +71,8 @@ fn exit(cx: &mut Context<'_>) -> Outcome<usize> {
         _ => cx.opt_int(0, 0)? as i32,
     };
     if cx.at(1).truthy() {
-        // all finalizers run, as when a state is closed
+        // what is to be closed is, and all finalizers run, as when a state is closed
+        cx.close_pending()?;
         if let Some(machine) = cx.machine() {
             cx.suspended(|| machine.close());
         }

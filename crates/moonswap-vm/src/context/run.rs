@@ -106,6 +106,42 @@ impl Context<'_> {
         }
     }
 
+    /// Calls the `__close` methods of what the main coroutine still has pending, last
+    /// first, as when a state is closed (§4.6 `lua_close`); each gets the error of the
+    /// one before. For a process that is about to end: the frames themselves stay.
+    pub fn close_pending(&mut self) -> Outcome<()> {
+        let error = self.height();
+        self.push_nil();
+        loop {
+            // SAFETY: CX1; pending places lie in the stack of the main coroutine, which
+            // is looked up anew after each call.
+            let value = unsafe {
+                let (main, current, stack) = {
+                    let vm = self.vm();
+                    (vm.main, vm.current, vm.stack_base)
+                };
+                let Some(place) = (&mut (*main).to_be_closed).pop() else {
+                    break;
+                };
+                let stack = if std::ptr::eq(main, current) {
+                    stack
+                } else {
+                    (&mut (*main).stack).as_mut_ptr()
+                };
+                *stack.add(place as usize)
+            };
+            let method = meta::of(&self.vm(), value, Event::Close);
+            self.push_value(method);
+            self.push_value(value);
+            self.push_at(error);
+            if self.pcall(2, Some(0))?.is_err() {
+                self.remove(error);
+            }
+        }
+        self.set_height(error);
+        Ok(())
+    }
+
     /// For hosts: lets errors of limits be caught again, after a run ended.
     pub fn clear_limits(&self) {
         self.vm().limits.uncatchable = false;
@@ -390,7 +426,7 @@ impl Context<'_> {
     pub fn close_coroutine(&mut self, i: usize) -> Outcome<usize> {
         let v = self.value(i);
         if v.tag != tag::COROUTINE {
-            return Err(self.type_error(i, "coroutine"));
+            return Err(self.type_error(i, "thread"));
         }
         let co = v.as_coroutine();
         // SAFETY: CX1.
@@ -464,14 +500,12 @@ impl Context<'_> {
 
     /// Sets the pause in percent; answers the previous one.
     pub fn gc_set_pause(&self, percent: i64) -> i64 {
-        self.vm().heap.set_pause(percent.clamp(0, 1000) as usize) as i64
+        self.vm().heap.set_pause(gc_parameter(percent)) as i64
     }
 
     /// Sets the step multiplier in percent; answers the previous one.
     pub fn gc_set_step_multiplier(&self, percent: i64) -> i64 {
-        self.vm()
-            .heap
-            .set_step_multiplier(percent.clamp(0, 1000) as usize) as i64
+        self.vm().heap.set_step_multiplier(gc_parameter(percent)) as i64
     }
 
     /// "incremental" or "generational"; answers the previous mode's name.
@@ -534,4 +568,10 @@ impl Context<'_> {
 
 fn number_text(v: Value) -> Vec<u8> {
     meta::number_text(v, &mut moonswap_number::NumberBuffer::new()).to_vec()
+}
+
+/// What is kept of a parameter of the collector: as in the reference a quarter of
+/// it, in a byte, which is what scripts read back.
+fn gc_parameter(percent: i64) -> usize {
+    usize::from((percent as i32 / 4) as u8) * 4
 }
