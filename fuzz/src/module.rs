@@ -41,7 +41,7 @@ pub(crate) struct Module(Vec<Item>);
 
 impl Module {
     pub(crate) fn draw(data: &mut Data<'_>) -> Self {
-        let n = 2 + data.below(9);
+        let n = 2 + data.below(6);
         Self((0..n).map(|_| Item::draw(data)).collect())
     }
 

@@ -30,7 +30,7 @@ const DRIVER: &str = "
     function keep(...)
         for i = 1, select('#', ...) do
             local f = select(i, ...)
-            if type(f) == 'function' and #kept < 24 then kept[#kept + 1] = f end
+            if type(f) == 'function' and #kept < 12 then kept[#kept + 1] = f end
         end
     end
     local function names(t)
@@ -47,7 +47,7 @@ const DRIVER: &str = "
             local f = _G[k]
             if not known[k] then
                 if type(f) == 'function' then
-                    if k:find '^gen' and #threads < 8 then threads[#threads + 1] = coroutine.create(f) end
+                    if k:find '^gen' and #threads < 4 then threads[#threads + 1] = coroutine.create(f) end
                     if not k:find '^gen' then keep(select(2, pcall(f, n, 2, 3))) end
                 elseif type(f) == 'table' and k ~= 'REG' then
                     for _, name in ipairs(names(f)) do
@@ -77,10 +77,14 @@ const DRIVER: &str = "
 /// What is going to be applied, also from inside the program.
 struct Plan {
     variants: Vec<String>,
+    patches: Vec<Patch>,
     /// Which variant, under which policy, whenever the program ticks.
     ticks: RefCell<Vec<(usize, Policy)>>,
     inside: Cell<u32>,
 }
+
+/// Safe points of one run.
+const FUEL: u32 = 250;
 
 /// One execution.
 ///
@@ -90,7 +94,7 @@ pub fn run(bytes: &[u8]) {
     let mut data = Data::new(bytes);
     let stress = Stress::draw(&mut data);
     let plan = Rc::new(draw(&mut data));
-    let sandbox = Sandbox::new(stress);
+    let sandbox = Sandbox::new(stress, FUEL);
     let lua = sandbox.lua();
     let in_tick = Rc::clone(&plan);
     let tick = lua.create_function(move |lua: &Lua, _: moonswap::MultiValue| {
@@ -100,7 +104,7 @@ pub fn run(bytes: &[u8]) {
         let next = in_tick.ticks.borrow_mut().pop();
         if let Some((variant, policy)) = next {
             in_tick.inside.set(in_tick.inside.get() + 1);
-            apply(lua, &in_tick.variants[variant], &policy, true);
+            apply(lua, &in_tick.patches[variant], &policy, true);
             in_tick.inside.set(in_tick.inside.get() - 1);
         }
         Ok(())
@@ -116,14 +120,14 @@ pub fn run(bytes: &[u8]) {
     for _ in 0..instances {
         let _ = sandbox.run(CHUNK, plan.variants[0].as_bytes(), true);
     }
-    let n = 1 + data.below(5);
+    let n = 1 + data.below(4);
     for round in 0..n {
         sandbox.refill();
         match data.below(8) {
             0..=3 => {
                 let variant = data.below(plan.variants.len());
                 let policy = policy(&mut data, lua);
-                apply(lua, &plan.variants[variant], &policy, false);
+                apply(lua, &plan.patches[variant], &policy, false);
             }
             4 => {
                 let before = code(lua);
@@ -175,7 +179,10 @@ fn draw(data: &mut Data<'_>) -> Plan {
             (variant, policy)
         })
         .collect();
+    let compiled =
+        |source: &String| Patch::compile(CHUNK, source.as_bytes()).expect("a module compiles");
     Plan {
+        patches: variants.iter().map(compiled).collect(),
         variants,
         ticks: RefCell::new(ticks),
         inside: Cell::new(0),
@@ -232,10 +239,9 @@ fn globals(lua: &Lua) -> Option<String> {
     digest.call::<String>(()).ok()
 }
 
-fn apply(lua: &Lua, source: &str, policy: &Policy, inside: bool) {
-    let patch = Patch::compile(CHUNK, source.as_bytes()).expect("a module compiles");
-    let before = (code(lua), globals(lua));
-    let result: Result<Report, Error> = lua.hot().apply_with(&patch, policy);
+fn apply(lua: &Lua, patch: &Patch, policy: &Policy, inside: bool) {
+    let before = (!inside).then(|| (code(lua), globals(lua)));
+    let result: Result<Report, Error> = lua.hot().apply_with(patch, policy);
     match result {
         Ok(report) => {
             COMMITTED.fetch_add(1, Ordering::Relaxed);
@@ -244,7 +250,8 @@ fn apply(lua: &Lua, source: &str, policy: &Policy, inside: bool) {
         Err(error) => {
             REFUSED.fetch_add(1, Ordering::Relaxed);
             // The definitions of a patch may have patched the program themselves.
-            if inside || matches!(error.kind(), ErrorKind::Hot) {
+            let Some(before) = before else { return };
+            if matches!(error.kind(), ErrorKind::Hot) {
                 return;
             }
             let after = code(lua);

@@ -4,6 +4,9 @@ use crate::data::Data;
 use crate::program;
 use crate::sandbox::{Sandbox, Stress};
 
+/// Safe points of one run.
+const FUEL: u32 = 800;
+
 /// One execution.
 ///
 /// # Panics
@@ -12,7 +15,7 @@ pub fn run(bytes: &[u8]) {
     let mut data = Data::new(bytes);
     let stress = Stress::draw(&mut data);
     let source = program::program(&mut data);
-    let sandbox = Sandbox::new(stress);
+    let sandbox = Sandbox::new(stress, FUEL);
     let _ = sandbox.run("@fuzz.lua", source.as_bytes(), true);
     sandbox.end();
 }

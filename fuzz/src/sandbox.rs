@@ -11,8 +11,6 @@ use moonswap::{Function, Lua, MultiValue, Value};
 
 use crate::data::Data;
 
-/// Safe points of one run.
-const FUEL: u32 = 800;
 /// Memory of one execution, bytes.
 const MEMORY: usize = 8 << 20;
 /// Time of one execution, for loops inside natives.
@@ -94,11 +92,11 @@ pub(crate) struct Sandbox {
 }
 
 impl Sandbox {
-    /// A fresh one.
+    /// A fresh one; `fuel` is in safe points, of each run.
     ///
     /// # Panics
     /// If what takes the dangerous functions away fails.
-    pub(crate) fn new(stress: Stress) -> Self {
+    pub(crate) fn new(stress: Stress, fuel: u32) -> Self {
         let lua = Lua::new();
         lua.load(TAKEN_AWAY)
             .set_name("=sandbox")
@@ -110,7 +108,7 @@ impl Sandbox {
         machine.set_memory_limit(Some(MEMORY));
         machine.set_deadline(Some(Instant::now() + TIME));
         machine.set_stress(stress.collect, stress.step, stress.stack, stress.verify);
-        let fuel = if stress.is_slow() { FUEL / 8 } else { FUEL };
+        let fuel = if stress.is_slow() { fuel / 8 } else { fuel };
         let (interrupter, count) = (machine.interrupter(), Rc::clone(&used));
         machine.set_safe_point_hook(Some(Box::new(move |_| {
             count.set(count.get() + 1);

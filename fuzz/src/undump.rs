@@ -111,6 +111,9 @@ fn pool() -> &'static [Arc<Prototype>] {
     })
 }
 
+/// Safe points of one run.
+const FUEL: u32 = 400;
+
 /// One execution.
 ///
 /// # Panics
@@ -132,7 +135,7 @@ pub fn run(bytes: &[u8]) {
     let again = dump::undump(&dump::dump(&prototype, false));
     let again = again.expect("what was read can be written and read");
     assert_eq!(again.deep_hash, prototype.deep_hash);
-    let sandbox = Sandbox::new(stress);
+    let sandbox = Sandbox::new(stress, FUEL);
     let lua = sandbox.lua();
     let Ok(function) = lua.load(&chunk).set_name("=chunk").into_function() else {
         // For want of memory.

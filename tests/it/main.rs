@@ -5,6 +5,8 @@
 
 mod badinput;
 mod cli;
+mod cli_reference;
+mod ctrl_c;
 mod hotpatch;
 mod language;
 mod live;

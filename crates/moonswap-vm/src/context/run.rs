@@ -106,42 +106,6 @@ impl Context<'_> {
         }
     }
 
-    /// Calls the `__close` methods of what the main coroutine still has pending, last
-    /// first, as when a state is closed (§4.6 `lua_close`); each gets the error of the
-    /// one before. For a process that is about to end: the frames themselves stay.
-    pub fn close_pending(&mut self) -> Outcome<()> {
-        let error = self.height();
-        self.push_nil();
-        loop {
-            // SAFETY: CX1; pending places lie in the stack of the main coroutine, which
-            // is looked up anew after each call.
-            let value = unsafe {
-                let (main, current, stack) = {
-                    let vm = self.vm();
-                    (vm.main, vm.current, vm.stack_base)
-                };
-                let Some(place) = (&mut (*main).to_be_closed).pop() else {
-                    break;
-                };
-                let stack = if std::ptr::eq(main, current) {
-                    stack
-                } else {
-                    (&mut (*main).stack).as_mut_ptr()
-                };
-                *stack.add(place as usize)
-            };
-            let method = meta::of(&self.vm(), value, Event::Close);
-            self.push_value(method);
-            self.push_value(value);
-            self.push_at(error);
-            if self.pcall(2, Some(0))?.is_err() {
-                self.remove(error);
-            }
-        }
-        self.set_height(error);
-        Ok(())
-    }
-
     /// For hosts: lets errors of limits be caught again, after a run ended.
     pub fn clear_limits(&self) {
         self.vm().limits.uncatchable = false;
@@ -454,6 +418,15 @@ impl Context<'_> {
         }
     }
 
+    /// For the end of the program from inside: calls `__close` of all variables
+    /// of the main coroutine that still wait for it, as the reference does when
+    /// it closes a state. The Lua functions they belong to must not be returned
+    /// to.
+    pub fn close_pending(&mut self) {
+        // SAFETY: CX1: a native's frame is on top; the VM owns its main coroutine.
+        unsafe { host::close_main(&mut self.vm()) };
+    }
+
     /// A full collection with the finalizers it finds.
     pub fn gc_collect(&mut self) -> Outcome<()> {
         // SAFETY: CX1: everything live is on the stack.
@@ -538,6 +511,13 @@ impl Context<'_> {
     /// thousand steps.
     pub fn charge(&self, _steps: usize) -> Outcome<()> {
         let mut vm = self.vm();
+        if vm
+            .limits
+            .broken_in
+            .load(std::sync::atomic::Ordering::Relaxed)
+        {
+            return Err(host::raise_break(&mut vm));
+        }
         if vm.limits.deadline.is_some()
             || vm
                 .limits
