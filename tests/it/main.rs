@@ -5,9 +5,11 @@
 
 mod badinput;
 mod cli;
+mod cli_reference;
 mod hotpatch;
 mod language;
 mod live;
 mod official;
+mod packages;
 mod support;
 mod tidy;

@@ -122,6 +122,8 @@ pub(crate) struct Stress {
 pub(crate) struct Limits {
     pub(crate) deadline: Option<std::time::Instant>,
     pub(crate) interrupted: Arc<std::sync::atomic::AtomicBool>,
+    /// As `interrupted`, with an error that can be caught.
+    pub(crate) broken_in: Arc<std::sync::atomic::AtomicBool>,
     /// The error on its way passes every pcall.
     pub(crate) uncatchable: bool,
 }

@@ -3,7 +3,7 @@
 //! Invariants: CX1–CX3; HP2: a native's call is a safe point, for all its
 //! values are on the stack.
 
-use moonswap_hotpatch::{Patch, Plan, Policy, Report};
+use moonswap_hotpatch::{ChunkPlan, Patch, Plan, Policy, Report};
 
 use super::{Context, View};
 use crate::hotpatch::{
@@ -12,19 +12,22 @@ use crate::hotpatch::{
 use crate::value::tag;
 
 impl Context<'_> {
-    /// Plans a patch against the newest live instance of its chunk; changes
-    /// nothing.
+    /// Plans a patch against the newest live instance of each of its chunks;
+    /// changes nothing.
     pub fn hot_plan(&mut self, patch: &Patch, policy: &Policy) -> Result<Plan, HotError> {
         // SAFETY: HP2.
         let planned = unsafe { commit::plan_all(&mut self.vm(), patch, policy)? };
-        planned
-            .into_iter()
-            .next_back()
-            .map(|(_, plan)| plan)
-            .ok_or_else(|| HotError::NotLoaded(patch.chunk().to_string()))
+        let mut chunks: Vec<ChunkPlan> = Vec::with_capacity(patch.chunks().len());
+        for (_, plan) in planned {
+            match chunks.last_mut() {
+                Some(last) if last.chunk == plan.chunk => *last = plan,
+                _ => chunks.push(plan),
+            }
+        }
+        Ok(Plan::of(chunks))
     }
 
-    /// Plans and applies a patch to all live instances of its chunk, or does
+    /// Plans and applies a patch to all live instances of its chunks, or does
     /// nothing and says why. At once, whatever is running: see
     /// [`Self::hot_submit`] for patches that wait for a good moment.
     pub fn hot_apply(&mut self, patch: &Patch, policy: &Policy) -> Result<Report, HotError> {
