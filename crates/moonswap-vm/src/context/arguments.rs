@@ -234,7 +234,8 @@ impl Context<'_> {
     /// "… (expected expected, got actual)".
     pub fn type_error(&self, i: usize, expected: &str) -> Raised {
         let actual = if self.has(i) {
-            meta::type_name(&self.vm(), self.value(i))
+            let value = self.value(i);
+            meta::type_name(&mut self.vm(), value)
         } else {
             b"no value".to_vec()
         };

@@ -46,7 +46,8 @@ impl Context<'_> {
     /// `debug.getinfo(f)` of the function at index `i`: pushes a table.
     pub fn push_info_function(&self, i: usize, what: &[u8]) -> Outcome<()> {
         let mut vm = self.vm();
-        let description = info::describe(&vm, info::Target::Function(self.value(i)), what);
+        let target = info::Target::Function(self.value(i));
+        let description = info::describe(&mut vm, target, what);
         let t = info::info_table(&mut vm, &description, what);
         self.push_value(Value::table(t));
         Ok(())
@@ -140,13 +141,15 @@ impl Context<'_> {
 
     /// Name of parameter `n` of the function at index `i`.
     pub fn parameter_name(&self, i: usize, n: i64) -> Option<Vec<u8>> {
-        info::parameter_name(&self.vm(), self.value(i), n)
+        let function = self.value(i);
+        info::parameter_name(&mut self.vm(), function, n)
     }
 
     /// Pushes captured variable `n` of the function at `function`, answers its
     /// name.
     pub fn push_upvalue_of(&self, function: usize, n: i64) -> Option<Vec<u8>> {
-        let (name, value) = info::upvalue(&self.vm(), self.value(function), n)?;
+        let function = self.value(function);
+        let (name, value) = info::upvalue(&mut self.vm(), function, n)?;
         self.push_value(value);
         Some(name)
     }
@@ -154,12 +157,14 @@ impl Context<'_> {
     /// Pops a value into captured variable `n`, answers its name.
     pub fn set_upvalue_of(&self, function: usize, n: i64) -> Option<Vec<u8>> {
         let value = self.pop_value();
-        info::set_upvalue(&mut self.vm(), self.value(function), n, value)
+        let function = self.value(function);
+        info::set_upvalue(&mut self.vm(), function, n, value)
     }
 
     /// Identity of captured variable `n`.
     pub fn upvalue_id(&self, function: usize, n: i64) -> Option<usize> {
-        info::upvalue_id(&self.vm(), self.value(function), n)
+        let function = self.value(function);
+        info::upvalue_id(&mut self.vm(), function, n)
     }
 
     /// Makes variable `n1` of one Lua function refer to `n2` of another.
