@@ -9,5 +9,6 @@ mod hotpatch;
 mod language;
 mod live;
 mod official;
+mod stress;
 mod support;
 mod tidy;

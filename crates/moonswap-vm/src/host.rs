@@ -22,6 +22,7 @@ use crate::interp::{self, Next};
 use crate::meta;
 use crate::meta_event::Event;
 use crate::object::{Coroutine, CoroutineStatus};
+use crate::stress::Stress;
 use crate::value::{Value, store, tag};
 use crate::vm::{MAX_HOST_DEPTH, Vm};
 
@@ -370,6 +371,9 @@ impl Machine {
     /// A VM with empty globals and no libraries.
     pub fn new() -> Machine {
         let mut vm = Vm::new();
+        if let Some(stress) = Stress::of_environment() {
+            vm.set_stress(stress);
+        }
         let pointer: *mut Vm = &raw mut *vm;
         let machine = Machine(Rc::new(Shared {
             vm: RefCell::new(Some(vm)),
@@ -442,25 +446,11 @@ impl Machine {
         unsafe { (*self.0.pointer).gc_stats = crate::gc_stats::GcStats::new(clock) };
     }
 
-    /// For tests of the VM itself. `collect`: a full collection at every safe
-    /// point; `step`: a small step of one; freed memory is spoilt. `stack`: the
-    /// stack moves whenever it may. `verify_every`: safe points between checks
-    /// of the heap, which panic.
+    /// For tests of the VM itself: see [`Stress`].
     #[doc(hidden)]
-    pub fn set_stress(&self, collect: bool, step: bool, stack: bool, verify_every: u32) {
+    pub fn set_stress(&self, stress: Stress) {
         // SAFETY: as `with`.
-        unsafe {
-            let vm = &mut *self.0.pointer;
-            vm.heap.stress = collect;
-            vm.heap.stress_step = step;
-            vm.heap.poison = collect || step;
-            vm.stress = crate::vm::Stress {
-                move_stack: stack,
-                verify_every,
-                until_verify: 1,
-            };
-            vm.poll.request();
-        }
+        unsafe { (*self.0.pointer).set_stress(stress) };
     }
 
     /// A handle other threads use to submit patches.
