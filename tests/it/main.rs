@@ -9,6 +9,7 @@ mod hotpatch;
 mod language;
 mod live;
 mod official;
+mod packages;
 mod stress;
 mod support;
 mod tidy;

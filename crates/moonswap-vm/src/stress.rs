@@ -68,6 +68,25 @@ pub struct Stress {
 }
 
 impl Stress {
+    /// The wanted modes at every safe point; the heap is checked at one of
+    /// `verify_every` (0: never).
+    pub fn always(collect: bool, step: bool, stack: bool, verify_every: u32) -> Stress {
+        let at_each = |wanted: bool| Every {
+            period: u32::from(wanted),
+            left: 0,
+        };
+        Stress {
+            collect: at_each(collect),
+            step: at_each(step),
+            stack: at_each(stack),
+            verify: Every {
+                period: verify_every,
+                left: 0,
+            },
+            ..Stress::default()
+        }
+    }
+
     /// Whether anything is to be done at safe points.
     pub(crate) fn wants_polls(&self) -> bool {
         self.collect.is_on() || self.step.is_on() || self.stack.is_on() || self.verify.is_on()
