@@ -51,3 +51,21 @@ miri which="quick":
 # The core crates for the web.
 wasm:
     cargo build --target wasm32-unknown-unknown -p moonswap-vm
+
+# Every script and the official suite in every stress mode (an hour); pick by STRESS_SCRIPT=, STRESS_MODE=.
+stress:
+    MOONSWAP_STRESS_ALL=1 cargo test -p moonswap-tests --test it everything_holds_under_stress -- --nocapture
+
+# Random programs under stress against the reference.
+stress-random count="2000":
+    cargo build -p moonswap-cli
+    MOONSWAP_STRESS=gc,cells tests/random/compare.py --count {{count}} --timeout 60 --moonswap target/debug/moonswap
+    MOONSWAP_STRESS=stack,step,keep tests/random/compare.py --count {{count}} --timeout 60 --moonswap target/debug/moonswap
+
+# All tests of scripts and patches under AddressSanitizer, which sees freed cells too, then under stress (nightly).
+asan target="x86_64-unknown-linux-gnu":
+    tests/sanitize.sh address {{target}}
+
+# The tests with threads under ThreadSanitizer (nightly with rust-src).
+tsan target="x86_64-unknown-linux-gnu":
+    tests/sanitize.sh thread {{target}}

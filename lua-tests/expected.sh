@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the expected outputs in language/ and stdlib/ with the reference
+# Makes the expected outputs in language/, stdlib/ and stress/ with the reference
 # interpreter. With --check nothing is written: it fails when one differs.
 # LUA names another reference than lua5.4.
 set -euo pipefail
@@ -9,7 +9,7 @@ lua=${LUA:-lua5.4}
 export LC_ALL=C TZ=UTC
 command -v "$lua" >/dev/null || { echo "SKIPPED: no $lua"; exit 0; }
 bad=0
-for script in language/*.lua stdlib/*.lua; do
+for script in language/*.lua stdlib/*.lua stress/*.lua; do
   out=$PWD/${script%.lua}.out
   if [ "${1:-}" = --check ]; then
     (cd "$(dirname "$script")" && "$lua" "$(basename "$script")" </dev/null) | cmp -s - "$out" \

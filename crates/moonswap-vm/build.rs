@@ -1,10 +1,10 @@
 //! Picks the dispatch backend: tail-threaded handlers where the optimiser turns
-//! sibling calls into jumps, else one match loop.
+//! sibling calls into jumps, else one match loop. Tells the heap of sanitizers.
 
 use std::env;
 
 fn main() {
-    println!("cargo::rustc-check-cfg=cfg(moonswap_tail)");
+    println!("cargo::rustc-check-cfg=cfg(moonswap_tail, moonswap_asan)");
     println!("cargo::rerun-if-env-changed=MOONSWAP_DISPATCH");
     println!("cargo::rerun-if-changed=build.rs");
     let arch = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
@@ -12,6 +12,10 @@ fn main() {
     let optimised = matches!(level.as_str(), "2" | "3" | "s");
     let supported = matches!(arch.as_str(), "x86_64" | "aarch64");
     let wanted = env::var("MOONSWAP_DISPATCH").map_or(true, |v| v != "match");
+    // Only nightly compilers say so, and only they can sanitize.
+    if env::var("CARGO_CFG_SANITIZE").is_ok_and(|on| on.split(',').any(|s| s == "address")) {
+        println!("cargo::rustc-cfg=moonswap_asan");
+    }
     // An interpreter of Rust makes no jumps of sibling calls, whatever the level.
     let interpreted = env::var_os("CARGO_CFG_MIRI").is_some();
     if optimised && supported && wanted && !interpreted {

@@ -107,7 +107,12 @@ impl Sandbox {
         let machine = lua.machine();
         machine.set_memory_limit(Some(MEMORY));
         machine.set_deadline(Some(Instant::now() + TIME));
-        machine.set_stress(stress.collect, stress.step, stress.stack, stress.verify);
+        machine.set_stress(moonswap_vm::Stress::always(
+            stress.collect,
+            stress.step,
+            stress.stack,
+            stress.verify,
+        ));
         let fuel = if stress.is_slow() { fuel / 8 } else { fuel };
         let (interrupter, count) = (machine.interrupter(), Rc::clone(&used));
         machine.set_safe_point_hook(Some(Box::new(move |_| {

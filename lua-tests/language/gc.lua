@@ -25,7 +25,9 @@ local n = 0
 for _ in pairs(weak) do n = n + 1 end
 print(n, kept and kept[1], weak[50] == kept)
 local order = {}
-for i = 1, 5 do setmetatable({}, { __gc = function() order[#order + 1] = i end }) end
+local together = {}
+for i = 1, 5 do together[i] = setmetatable({}, { __gc = function() order[#order + 1] = i end }) end
+together = nil
 settle()
 print(table.concat(order, " "))
 local obj = setmetatable({}, { __gc = function(o) o.again = true saved = o end })

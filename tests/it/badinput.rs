@@ -4,7 +4,12 @@
 //! `lua-tests/badinput/`, each with the expected part of the message in its
 //! first line: `-- expect: TEXT`.
 
-use crate::support::{Outcome, TempFolder, files, in_parallel, root, run_moonswap};
+use std::path::Path;
+use std::time::Duration;
+
+use crate::support::{
+    Outcome, SCRIPT_LIMIT, TempFolder, files, in_parallel, root, run_moonswap, run_stressed,
+};
 
 fn complaint(name: &str, outcome: &Outcome, expected: &str) -> Option<String> {
     let err = outcome.err();
@@ -42,15 +47,22 @@ fn scripts() {
     let scripts = files(&folder, "lua");
     assert!(scripts.len() >= 20, "too few scripts");
     no_complaints(in_parallel(&scripts, |script| {
-        let name = script.file_name()?.to_str()?;
-        let source = std::fs::read_to_string(script).expect("readable");
-        let expected = source
-            .lines()
-            .next()
-            .and_then(|line| line.strip_prefix("-- expect: "))
-            .unwrap_or_else(|| panic!("{name}: no expectation"));
-        complaint(name, &run_moonswap(&folder, &[name], b""), expected)
+        check(script, None, SCRIPT_LIMIT)
     }));
+}
+
+/// Runs a script that must fail, under stress if wanted; what went wrong, if
+/// anything.
+pub(crate) fn check(script: &Path, stress: Option<&str>, limit: Duration) -> Option<String> {
+    let name = script.file_name()?.to_str()?;
+    let source = std::fs::read_to_string(script).expect("readable");
+    let expected = source
+        .lines()
+        .next()
+        .and_then(|line| line.strip_prefix("-- expect: "))
+        .unwrap_or_else(|| panic!("{name}: no expectation"));
+    let outcome = run_stressed(script.parent()?, &[name], b"", stress, limit);
+    complaint(name, &outcome, expected)
 }
 
 #[test]

@@ -1,21 +1,26 @@
-//! Script → output: every `lua-tests/{language,stdlib}/NAME.lua` must print
+//! Script → output: every `lua-tests/{language,stdlib,stress}/NAME.lua` must print
 //! what `NAME.out` beside it says, and end with exit code 0.
 //!
 //! The expected outputs come from the reference interpreter; see
 //! `lua-tests/README.md` for how to make them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use crate::support::{files, in_parallel, root, run_moonswap};
+use crate::support::{SCRIPT_LIMIT, files, in_parallel, root, run_stressed};
+
+/// The scripts of a folder of `lua-tests`.
+pub(crate) fn scripts(name: &str) -> Vec<PathBuf> {
+    let folder = root().join("lua-tests").join(name);
+    let mut scripts = files(&folder, "lua");
+    scripts.retain(|script| script.parent() == Some(&*folder));
+    assert!(scripts.len() >= 10, "too few scripts in {name}");
+    scripts
+}
 
 fn check_folder(name: &str) {
-    let folder = root().join("lua-tests").join(name);
-    let scripts: Vec<_> = files(&folder, "lua")
-        .into_iter()
-        .filter(|script| script.parent() == Some(&*folder))
-        .collect();
-    assert!(scripts.len() >= 10, "too few scripts in {name}");
-    let failures: Vec<String> = in_parallel(&scripts, |script| check(script))
+    let scripts = scripts(name);
+    let failures: Vec<String> = in_parallel(&scripts, |script| check(script, None, SCRIPT_LIMIT))
         .into_iter()
         .flatten()
         .collect();
@@ -28,15 +33,19 @@ fn check_folder(name: &str) {
     );
 }
 
-fn check(script: &Path) -> Option<String> {
+/// Runs a script, under stress if wanted; what went wrong, if anything.
+pub(crate) fn check(script: &Path, stress: Option<&str>, limit: Duration) -> Option<String> {
     let name = script.file_name()?.to_str()?;
     let expected = match std::fs::read(script.with_extension("out")) {
         Ok(expected) => expected,
         Err(error) => return Some(format!("{name}: no expected output: {error}")),
     };
-    let outcome = run_moonswap(script.parent()?, &[name], b"");
+    let outcome = run_stressed(script.parent()?, &[name], b"", stress, limit);
     if outcome.code == Some(0) && outcome.stdout == expected {
         return None;
+    }
+    if outcome.timed_out {
+        return Some(format!("{name}: time ran out"));
     }
     let expected = String::from_utf8_lossy(&expected).into_owned();
     let printed = outcome.out();
@@ -75,4 +84,9 @@ fn language() {
 #[test]
 fn stdlib() {
     check_folder("stdlib");
+}
+
+#[test]
+fn stress() {
+    check_folder("stress");
 }

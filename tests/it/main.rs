@@ -12,5 +12,6 @@ mod language;
 mod live;
 mod official;
 mod packages;
+mod stress;
 mod support;
 mod tidy;

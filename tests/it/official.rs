@@ -8,7 +8,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::support::{
-    TempFolder, clean_environment, files, in_parallel, moonswap, root, run_group,
+    STRESS, Section, TempFolder, clean_environment, files, in_parallel, moonswap, root, run_group,
+    sections,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,66 +41,67 @@ struct Entry {
     weighty: bool,
 }
 
-/// Reads the few forms that `official.toml` uses: sections, `key = "text"`,
-/// `key = number`, `key = true`.
+/// What `official.toml` says.
 fn entries() -> Vec<Entry> {
-    let path = root().join("lua-tests/official.toml");
-    let text = std::fs::read_to_string(path).expect("official.toml");
-    let mut list: Vec<Entry> = Vec::new();
-    for (number, line) in text.lines().enumerate() {
-        let line = line.trim();
-        let at = format!("official.toml:{}", number + 1);
-        if line.is_empty() || line.starts_with('#') {
-            continue;
+    let read = |section: Section| {
+        let mut entry = Entry {
+            file: format!("{}.lua", section.name),
+            name: section.name,
+            status: None,
+            mode: Mode::File,
+            reason: String::new(),
+            run: true,
+            timeout: 120,
+            attempts: 1,
+            limit: String::new(),
+            weighty: true,
+        };
+        for (key, value, at) in section.entries {
+            match (key.as_str(), value.as_str()) {
+                ("status", "pass") => entry.status = Some(Status::Pass),
+                ("status", "skip") => entry.status = Some(Status::Skip),
+                ("mode", "file") => entry.mode = Mode::File,
+                ("mode", "user") => entry.mode = Mode::User,
+                ("mode", "full") => entry.mode = Mode::Full,
+                ("mode", "coroutine") => entry.mode = Mode::Coroutine,
+                ("mode", "memory") => entry.mode = Mode::Memory,
+                ("limit", _) => entry.limit = value,
+                ("attempts", number) => entry.attempts = number.parse().expect("a number"),
+                ("weighty", flag) => entry.weighty = flag == "true",
+                ("file", _) => entry.file = value,
+                ("reason", _) => entry.reason = value,
+                ("run", flag) => entry.run = flag == "true",
+                ("timeout", seconds) => entry.timeout = seconds.parse().expect("seconds"),
+                _ => panic!("{at}"),
+            }
         }
-        if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
-            list.push(Entry {
-                name: name.to_owned(),
-                file: format!("{name}.lua"),
-                status: None,
-                mode: Mode::File,
-                reason: String::new(),
-                run: true,
-                timeout: 120,
-                attempts: 1,
-                limit: String::new(),
-                weighty: true,
-            });
-            continue;
-        }
-        let (key, value) = line
-            .split_once('=')
-            .unwrap_or_else(|| panic!("{at}: {line}"));
-        let value = value.trim().trim_matches('"');
-        let entry = list
-            .last_mut()
-            .unwrap_or_else(|| panic!("{at}: no section"));
-        match (key.trim(), value) {
-            ("status", "pass") => entry.status = Some(Status::Pass),
-            ("status", "skip") => entry.status = Some(Status::Skip),
-            ("mode", "file") => entry.mode = Mode::File,
-            ("mode", "user") => entry.mode = Mode::User,
-            ("mode", "full") => entry.mode = Mode::Full,
-            ("mode", "coroutine") => entry.mode = Mode::Coroutine,
-            ("mode", "memory") => entry.mode = Mode::Memory,
-            ("limit", size) => entry.limit = size.to_owned(),
-            ("attempts", number) => entry.attempts = number.parse().expect("a number"),
-            ("weighty", flag) => entry.weighty = flag == "true",
-            ("file", file) => entry.file = file.to_owned(),
-            ("reason", reason) => entry.reason = reason.to_owned(),
-            ("run", flag) => entry.run = flag == "true",
-            ("timeout", seconds) => entry.timeout = seconds.parse().expect("seconds"),
-            _ => panic!("{at}: {line}"),
-        }
-    }
-    list
+        entry
+    };
+    sections("lua-tests/official.toml")
+        .into_iter()
+        .map(read)
+        .collect()
+}
+
+/// The suite has been fetched.
+pub(crate) fn is_there() -> bool {
+    root().join("lua-tests/official/all.lua").exists()
+}
+
+/// Runs a file that should pass, under stress.
+pub(crate) fn attempt_stressed(name: &str, stress: &str, limit: Duration) -> Result<(), String> {
+    let entry = entries()
+        .into_iter()
+        .find(|entry| entry.name == name && entry.status == Some(Status::Pass))
+        .unwrap_or_else(|| panic!("{name} is not to pass in official.toml"));
+    attempt(&entry, Some(stress), limit)
 }
 
 /// Runs one entry as often as it may take; `Err` says how it went wrong.
 fn passes(entry: &Entry, limit: Duration) -> Result<(), String> {
     let mut outcome = Ok(());
     for _ in 0..entry.attempts {
-        outcome = attempt(entry, limit);
+        outcome = attempt(entry, None, limit);
         if outcome.is_ok() {
             break;
         }
@@ -108,7 +110,7 @@ fn passes(entry: &Entry, limit: Duration) -> Result<(), String> {
 }
 
 /// Runs one entry; `Err` says how it went wrong.
-fn attempt(entry: &Entry, limit: Duration) -> Result<(), String> {
+fn attempt(entry: &Entry, stress: Option<&str>, limit: Duration) -> Result<(), String> {
     let suite = root().join("lua-tests/official");
     let folder = TempFolder::copy_of(&entry.name, &suite);
     let program = moonswap();
@@ -151,6 +153,9 @@ fn attempt(entry: &Entry, limit: Duration) -> Result<(), String> {
     };
     command.current_dir(folder.path());
     clean_environment(&mut command);
+    if let Some(stress) = stress {
+        command.env(STRESS, stress);
+    }
     // What the file leaves running in the background ends with it.
     let outcome = run_group(&mut command, b"", limit);
     if outcome.code != Some(0) {
@@ -167,7 +172,7 @@ fn attempt(entry: &Entry, limit: Duration) -> Result<(), String> {
 
 #[test]
 fn official_suite() {
-    if !root().join("lua-tests/official/all.lua").exists() {
+    if !is_there() {
         println!("SKIPPED: no official suite; fetch it with lua-tests/fetch-official.sh");
         return;
     }
@@ -178,7 +183,7 @@ fn official_suite() {
             .map(|why| format!("{} should pass: {why}", entry.name)),
         Some(Status::Skip) if entry.run => {
             // Long enough to notice that a file has begun to pass, not longer.
-            attempt(entry, Duration::from_secs(entry.timeout.min(30)))
+            attempt(entry, None, Duration::from_secs(entry.timeout.min(30)))
                 .ok()
                 .map(|()| format!("{} passes now: say so in official.toml", entry.name))
         }

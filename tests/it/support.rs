@@ -152,12 +152,69 @@ fn run_then(
     }
 }
 
+/// How long a script may take when nothing is said.
+pub(crate) const SCRIPT_LIMIT: Duration = Duration::from_secs(60);
+
+/// The variable that turns stress on in test builds of the program; it passes
+/// from the tests' own environment to all that they run.
+pub(crate) const STRESS: &str = "MOONSWAP_STRESS";
+
 /// Runs `moonswap ARGS` in a folder.
 pub(crate) fn run_moonswap<A: AsRef<OsStr>>(folder: &Path, args: &[A], stdin: &[u8]) -> Outcome {
+    run_stressed(folder, args, stdin, None, SCRIPT_LIMIT)
+}
+
+/// [`run_moonswap`], under stress if wanted.
+pub(crate) fn run_stressed<A: AsRef<OsStr>>(
+    folder: &Path,
+    args: &[A],
+    stdin: &[u8],
+    stress: Option<&str>,
+    limit: Duration,
+) -> Outcome {
     let mut command = Command::new(moonswap());
     command.current_dir(folder).args(args);
     clean_environment(&mut command);
-    run(&mut command, stdin, Duration::from_secs(60))
+    if let Some(stress) = stress {
+        command.env(STRESS, stress);
+    }
+    run(&mut command, stdin, limit)
+}
+
+/// A section of a data file: its name, and its keys with their values and the
+/// place where they stand.
+#[derive(Debug)]
+pub(crate) struct Section {
+    pub(crate) name: String,
+    pub(crate) entries: Vec<(String, String, String)>,
+}
+
+/// Reads the few forms of TOML that the data files use: sections,
+/// `key = "text"`, `key = number`, `key = true`.
+pub(crate) fn sections(file: &str) -> Vec<Section> {
+    let text = std::fs::read_to_string(root().join(file)).expect(file);
+    let mut list: Vec<Section> = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        let at = format!("{file}:{}: {line}", number + 1);
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
+            list.push(Section {
+                name: name.to_owned(),
+                entries: Vec::new(),
+            });
+            continue;
+        }
+        let (key, value) = line.split_once('=').unwrap_or_else(|| panic!("{at}"));
+        let section = list
+            .last_mut()
+            .unwrap_or_else(|| panic!("{at}: no section"));
+        let value = value.trim().trim_matches('"').to_owned();
+        section.entries.push((key.trim().to_owned(), value, at));
+    }
+    list
 }
 
 /// Takes out what changes the program's behaviour from outside.

@@ -1,20 +1,10 @@
 //! Runs one Lua file on the bare VM with all libraries, for stress runs of the VM
-//! itself: `MOONSWAP_STRESS=gc,stack,64 cargo run --example runlua -- FILE [args]`.
+//! itself: `MOONSWAP_STRESS=gc,stack,verify/64 cargo run --example runlua -- FILE [args]`.
 use moonswap_vm::{Machine, View};
 fn main() {
     let m = Machine::new();
     let args: Vec<String> = std::env::args().collect();
     let src = std::fs::read(&args[1]).unwrap();
-    // MOONSWAP_STRESS: any of gc, step, stack, and a number (heap check every n safe points)
-    if let Ok(s) = std::env::var("MOONSWAP_STRESS") {
-        let has = |w| s.split(',').any(|p| p == w);
-        m.set_stress(
-            has("gc"),
-            has("step"),
-            has("stack"),
-            s.split(',').find_map(|p| p.parse().ok()).unwrap_or(0),
-        );
-    }
     let ok = m.with(|cx| {
         moonswap_stdlib::open_all(cx).map_err(|_| "open").unwrap();
         cx.push_globals();

@@ -77,11 +77,8 @@ fn print(cx: &mut Context<'_>) -> Outcome<usize> {
         if i > 0 {
             crate::io::print(cx, b"\t");
         }
-        // `__tostring` may run Lua code, which may itself print
-        if let View::String(s) = cx.at(i) {
-            crate::io::print(cx, s.as_bytes());
-            continue;
-        }
+        // `__tostring`, which strings may have too, may run Lua code, which may
+        // itself print
         cx.push_tostring(i)?;
         if let View::String(s) = cx.at(base) {
             crate::io::print(cx, s.as_bytes());

@@ -25,6 +25,7 @@ mod meta;
 mod meta_event;
 mod object;
 mod safepoint;
+mod stress;
 mod string;
 mod table;
 #[cfg(test)]
@@ -40,3 +41,4 @@ pub use hotpatch::{HistoryEntry, HotError, Patcher, StaleFrame, Ticket, VersionI
 pub use machine::{Interrupter, Machine, Root};
 pub use moonswap_hotpatch as planning;
 pub use object::{NativeFn, NativeKind};
+pub use stress::Stress;

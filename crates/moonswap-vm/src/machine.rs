@@ -26,6 +26,7 @@ use crate::host;
 use crate::hotpatch::{Patcher, mailbox::Mailbox};
 use crate::object::Coroutine;
 use crate::safepoint::PollHandle;
+use crate::stress::Stress;
 use crate::value::{Value, store};
 use crate::vm::Vm;
 
@@ -159,7 +160,12 @@ impl Machine {
             poll,
             mailbox,
         }));
-        machine.enter().vm().machine = Rc::downgrade(&machine.0) as Weak<dyn Any>;
+        let mut visit = machine.enter();
+        visit.vm().machine = Rc::downgrade(&machine.0) as Weak<dyn Any>;
+        if let Some(stress) = Stress::of_environment() {
+            visit.vm().set_stress(stress);
+        }
+        drop(visit);
         machine
     }
 
@@ -260,23 +266,10 @@ impl Machine {
         self.enter().vm().gc_stats = crate::gc_stats::GcStats::new(clock);
     }
 
-    /// For tests of the VM itself. `collect`: a full collection at every safe
-    /// point; `step`: a small step of one; freed memory is spoilt. `stack`: the
-    /// stack moves whenever it may. `verify_every`: safe points between checks
-    /// of the heap, which panic.
+    /// For tests of the VM itself: see [`Stress`].
     #[doc(hidden)]
-    pub fn set_stress(&self, collect: bool, step: bool, stack: bool, verify_every: u32) {
-        let mut visit = self.enter();
-        let vm = visit.vm();
-        vm.heap.stress = collect;
-        vm.heap.stress_step = step;
-        vm.heap.poison = collect || step;
-        vm.stress = crate::vm::Stress {
-            move_stack: stack,
-            verify_every,
-            until_verify: 1,
-        };
-        vm.poll.request();
+    pub fn set_stress(&self, stress: Stress) {
+        self.enter().vm().set_stress(stress);
     }
 
     /// Calls `hook` at every safe point from now on (`None`: no more). A hook

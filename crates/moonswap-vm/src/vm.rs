@@ -27,6 +27,7 @@ use crate::machine::{Door, Released};
 use crate::meta_event::Event;
 use crate::object::{Coroutine, StringObject, Table};
 use crate::safepoint::PollHandle;
+use crate::stress::Stress;
 use crate::value::{Value, tag};
 
 /// Slots above the limit of every stack.
@@ -42,6 +43,11 @@ const MAIN_STACK: usize = if cfg!(miri) { 64 } else { 1024 };
 pub(crate) const MAX_PCALLS: u32 = 197;
 /// Nested host activations (the reference's LUAI_MAXCCALLS).
 pub(crate) const MAX_HOST_DEPTH: u32 = 200;
+
+/// Slots of a stack that the modes for tests handle at every opportunity.
+pub(crate) const STRESS_SLOTS: usize = 1024;
+/// Bytes of a heap likewise.
+pub(crate) const STRESS_BYTES: usize = 256 * 1024;
 
 /// One virtual machine.
 #[repr(C)]
@@ -106,16 +112,6 @@ pub(crate) struct Vm {
 
 /// A host function called at every safe point.
 pub(crate) type SafePointHook = Box<dyn FnMut(&mut crate::context::Context<'_>)>;
-
-/// Test modes that make rare events common.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Stress {
-    /// The stack gets a new address whenever it might.
-    pub(crate) move_stack: bool,
-    /// Safe points between two checks of the whole heap; 0 = never.
-    pub(crate) verify_every: u32,
-    pub(crate) until_verify: u32,
-}
 
 /// What a run may use up. `None` = unlimited.
 #[derive(Debug, Default)]
@@ -197,6 +193,13 @@ impl Vm {
             vm.top = vm.base;
         }
         vm
+    }
+
+    /// Turns modes for tests on and off.
+    pub(crate) fn set_stress(&mut self, stress: Stress) {
+        self.stress = stress;
+        self.heap.set_stress(&stress);
+        self.poll.request();
     }
 
     /// The heap, and what it must keep alive.
@@ -311,7 +314,7 @@ impl Vm {
         // SAFETY: VM1.
         let size = unsafe { self.stack_limit.offset_from(self.stack_base) } as usize;
         if wanted <= size {
-            if self.stress.move_stack {
+            if self.stress.stack.is_on() && self.stress.stack.due(size / STRESS_SLOTS) {
                 // SAFETY: as below.
                 unsafe { self.move_stack() };
             }

@@ -121,6 +121,7 @@ fn add_item(
             View::Boolean(value) => out.extend_from_slice(if value { b"true" } else { b"false" }),
             _ => return Err(cx.arg_error(arg, "value has no literal form")),
         },
+        Kind::Str if cx.has_tostring(arg) => return Ok(false),
         Kind::Str => match cx.at(arg) {
             View::String(text) => add_str(cx, out, directive, arg, text.as_bytes())?,
             View::Integer(value) if simple => {

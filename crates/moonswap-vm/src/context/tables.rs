@@ -265,6 +265,13 @@ impl Context<'_> {
         }
     }
 
+    /// Whether a metamethod makes the text of argument `i` (strings and numbers
+    /// may have one too).
+    #[inline]
+    pub fn has_tostring(&self, i: usize) -> bool {
+        !meta::of(&self.vm(), self.value(i), Event::ToString).is_nil()
+    }
+
     /// Metafield by name, nil if absent.
     pub fn metafield(&self, i: usize, name: &str) -> View<'_> {
         let mt = self.vm().metatable(self.value(i));

@@ -17,6 +17,7 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr;
 
 use super::class::{LEAF, N_CLASSES, class_size};
+use super::sanitize;
 use super::{Heap, Phase};
 use crate::object::{Header, Kind, StringObject};
 use crate::string::intern::Interner;
@@ -36,6 +37,10 @@ const SWEEP_PER_REFILL: usize = 8;
 const POOL_SLACK: usize = 32;
 /// Cache line alignment, so that 64-byte cells do not straddle lines.
 const ALIGN: usize = 64;
+
+/// In the mode for tests that keeps freed cells, they are used again in one of
+/// so many cycles.
+const KEEP_CYCLES: u8 = 16;
 
 /// A free cell.
 #[repr(C)]
@@ -105,7 +110,8 @@ impl Pool {
 
     fn take(&mut self) -> *mut u8 {
         self.n_blocks += 1;
-        self.empty.pop().unwrap_or_else(Self::system)
+        let block = self.empty.pop().unwrap_or_else(Self::system);
+        sanitize::show(block, BLOCK)
     }
 
     fn take_first(&mut self) -> *mut u8 {
@@ -161,6 +167,15 @@ impl Class {
     }
 }
 
+/// What a sweep does for tests.
+#[derive(Clone, Copy)]
+struct SweepMode {
+    /// Freed cells are overwritten.
+    poison: bool,
+    /// Freed cells are not handed out in this cycle.
+    keep: bool,
+}
+
 impl Block {
     /// Rebuilds the free list; returns the number of live cells.
     ///
@@ -171,7 +186,7 @@ impl Block {
         cell: usize,
         epoch: u8,
         strings: Option<&mut Interner>,
-        poison: bool,
+        how: SweepMode,
     ) -> usize {
         // SAFETY: B1: every cell below bump has a header; B3: unmarked is dead.
         unsafe {
@@ -190,8 +205,11 @@ impl Block {
                     {
                         drop_string(h.cast(), strings);
                     }
-                    if poison && (*h).kind != Kind::Free {
-                        ptr::write_bytes(p, 0xDB, cell);
+                    if (*h).kind != Kind::Free {
+                        if how.poison {
+                            ptr::write_bytes(p, 0xDB, cell);
+                        }
+                        sanitize::hide(p, cell);
                     }
                     h.cast::<u64>().write(0);
                     let free = p.cast::<Cell>();
@@ -204,7 +222,7 @@ impl Block {
             *link = ptr::null_mut();
             self.parked = head;
             self.n_parked = n_free as u32;
-            if n_free == total {
+            if n_free == total && !how.keep {
                 // Nothing survived: as good as fresh.
                 self.bump = 0;
                 self.parked = ptr::null_mut();
@@ -245,10 +263,10 @@ impl Heap {
             let head = self.free.get_unchecked_mut(class);
             let cell = *head;
             if cell.is_null() {
-                return self.refill(class);
+                return sanitize::show(self.refill(class), class_size(class));
             }
             *head = (*cell).next;
-            cell.cast()
+            sanitize::show(cell.cast(), class_size(class))
         }
     }
 
@@ -262,7 +280,12 @@ impl Heap {
             if self.poison {
                 ptr::write_bytes(cell, 0xDB, class_size(class));
             }
+            sanitize::hide(cell, class_size(class));
             cell.cast::<u64>().write(0);
+            if self.keep_freed {
+                // The next sweep finds it.
+                return;
+            }
             let cell = cell.cast::<Cell>();
             (*cell).next = self.free[class];
             self.free[class] = cell;
@@ -275,6 +298,7 @@ impl Heap {
     fn refill(&mut self, class: usize) -> *mut u8 {
         let cell = class_size(class);
         let mut sweeps = SWEEP_PER_REFILL;
+        let how = self.sweep_mode();
         loop {
             let c = &mut self.classes[class];
             if c.carving != usize::MAX {
@@ -284,7 +308,8 @@ impl Heap {
                     c.carving = usize::MAX;
                     continue;
                 }
-                let n = (CARVE / cell).clamp(1, left / cell);
+                let piece = if self.single_cells { cell } else { CARVE };
+                let n = (piece / cell).clamp(1, left / cell);
                 // SAFETY: the n cells lie above bump inside the block and were
                 // not handed out; afterwards B1 holds for them.
                 let first = unsafe {
@@ -315,6 +340,18 @@ impl Heap {
                 if block.bump < block.size {
                     c.carving = i;
                 }
+                if how.keep {
+                    continue;
+                }
+                if self.single_cells && block.n_parked > 1 {
+                    let first = block.parked;
+                    // SAFETY: as below.
+                    block.parked = unsafe { (*first).next };
+                    block.n_parked -= 1;
+                    c.adopt = i;
+                    self.charge(cell);
+                    return first.cast();
+                }
                 if block.n_parked != 0 {
                     // SAFETY: parked lists hold free cells of this class (B2).
                     let first = unsafe {
@@ -336,7 +373,7 @@ impl Heap {
                 c.sweep += 1;
                 let strings = (class >= LEAF).then_some(&mut self.strings);
                 // SAFETY: B3: the block was not allocated from since marking.
-                unsafe { c.blocks[i].sweep(cell, self.marker.epoch, strings, self.poison) };
+                unsafe { c.blocks[i].sweep(cell, self.marker.epoch, strings, how) };
                 continue;
             }
             let (start, size, whole) = if c.blocks.is_empty() && cell <= SMALL_FIRST {
@@ -361,6 +398,7 @@ impl Heap {
     /// would make the next cycle late). Returns bytes looked at, 0 = all done.
     pub(super) fn sweep_one(&mut self) -> usize {
         debug_assert!(self.phase == Phase::Sweep);
+        let how = self.sweep_mode();
         while self.sweep_class < N_CLASSES {
             let class = self.sweep_class;
             let c = &mut self.classes[class];
@@ -371,10 +409,9 @@ impl Heap {
                 let block = &mut c.blocks[i];
                 let bytes = block.bump as usize;
                 // SAFETY: B3.
-                let live = unsafe {
-                    block.sweep(class_size(class), self.marker.epoch, strings, self.poison)
-                };
-                if live == 0 && block.whole {
+                let live =
+                    unsafe { block.sweep(class_size(class), self.marker.epoch, strings, how) };
+                if live == 0 && block.whole && !how.keep {
                     // SAFETY: B4: no live cell; the block is not being carved
                     // (begin_sweep) and its descriptor is cleared.
                     unsafe { self.pool.give(block.start) };
@@ -385,6 +422,13 @@ impl Heap {
             self.sweep_class += 1;
         }
         0
+    }
+
+    fn sweep_mode(&self) -> SweepMode {
+        SweepMode {
+            poison: self.poison,
+            keep: self.keep_freed && !self.marker.epoch.is_multiple_of(KEEP_CYCLES),
+        }
     }
 
     /// Forgets the free lists: all blocks are about to be swept.

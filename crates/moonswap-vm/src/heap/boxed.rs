@@ -120,7 +120,11 @@ impl Heap {
             unsafe {
                 if (*h).mark != self.marker.epoch {
                     self.boxed.swap_remove(i);
-                    if (*h).kind == Kind::Coroutine && self.spare_stacks.len() < MAX_SPARE_STACKS {
+                    if (*h).kind == Kind::Coroutine
+                        && self.spare_stacks.len() < MAX_SPARE_STACKS
+                        // A stack in use after its end is to be noticed.
+                        && !self.poison
+                    {
                         let stack = std::mem::take(&mut (*h.cast::<Coroutine>()).stack);
                         if stack.len() == FIRST_STACK + EXTRA_SLOTS {
                             self.spare_stacks.push(stack);

@@ -8,6 +8,7 @@
 
 use super::{Heap, NO_BLACK, Phase};
 use crate::object::{Coroutine, Header, Upvalue};
+use crate::stress::Stress;
 use crate::value;
 
 use super::marker::Marker;
@@ -46,6 +47,15 @@ pub(crate) enum Mode {
     Generational,
 }
 
+/// What a test wants done at a safe point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Forced {
+    /// The smallest step.
+    Step,
+    /// A full collection.
+    Collection,
+}
+
 /// What the VM keeps alive.
 pub(crate) trait Roots {
     /// Marks registry, globals, metatables of types, main coroutine and so on.
@@ -66,10 +76,25 @@ impl Heap {
     #[inline(always)]
     pub(crate) fn is_due(&self) -> bool {
         !self.busy
-            && (self.stress
-                || self.stress_step
+            && (self.forced.is_some()
                 || self.limit_exceeded
                 || (self.running && self.charged >= self.trigger))
+    }
+
+    /// For tests: the safe point that is under way collects, unless the program
+    /// has stopped the collector.
+    pub(crate) fn force(&mut self, what: Forced) {
+        if self.running && !self.busy {
+            self.forced = Some(what);
+        }
+    }
+
+    /// Takes over the modes for tests that concern the heap.
+    pub(crate) fn set_stress(&mut self, stress: &Stress) {
+        self.poison = *stress != Stress::default();
+        self.single_cells = stress.cells;
+        self.keep_freed = stress.keep;
+        self.forced = None;
     }
 
     /// A poll found nothing due, because memory was given back since the
@@ -89,19 +114,16 @@ impl Heap {
         if self.busy {
             return;
         }
-        if self.stress_step && !self.limit_exceeded {
+        let forced = self.forced.take();
+        if forced == Some(Forced::Step) && !self.limit_exceeded {
             // SAFETY: by the caller.
             unsafe { self.advance(roots, 256) };
             self.charged_at_step = self.charged;
-            self.poll.request();
             return;
         }
-        if self.stress || self.limit_exceeded {
+        if forced.is_some() || self.limit_exceeded {
             // SAFETY: by the caller.
             unsafe { self.collect_full(roots) };
-            if self.stress {
-                self.poll.request();
-            }
             return;
         }
         if !self.running || self.charged < self.trigger {

@@ -25,6 +25,7 @@ mod finalizer;
 pub(crate) mod large;
 mod marker;
 pub(crate) mod part;
+mod sanitize;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -36,7 +37,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::ptr;
 use std::sync::Arc;
 
-pub(crate) use self::cycle::{Mode, Roots};
+pub(crate) use self::cycle::{Forced, Mode, Roots};
 pub(crate) use self::marker::Marker;
 
 use self::block::{Cell, Class, Pool};
@@ -85,10 +86,12 @@ pub(crate) struct Heap {
     phase: Phase,
     /// Swept cells are overwritten (tests).
     pub(crate) poison: bool,
-    /// A full collection at every safe point (tests).
-    pub(crate) stress: bool,
-    /// A small step at every safe point (for tests).
-    pub(crate) stress_step: bool,
+    /// Free lists are one cell long (tests).
+    single_cells: bool,
+    /// Freed cells are not used again for a while (tests).
+    keep_freed: bool,
+    /// To be done at this safe point, whatever the debt (tests).
+    forced: Option<Forced>,
     running: bool,
     /// A step or finalizer is under way: no other begins.
     busy: bool,
@@ -147,8 +150,9 @@ impl Heap {
             black: NO_BLACK,
             phase: Phase::Pause,
             poison: false,
-            stress: false,
-            stress_step: false,
+            single_cells: false,
+            keep_freed: false,
+            forced: None,
             running: true,
             busy: false,
             requested: false,
@@ -243,6 +247,11 @@ impl Heap {
     /// Live bytes of the last marking plus allocation since.
     pub(crate) fn bytes_in_use(&self) -> usize {
         self.reserved_estimate().saturating_sub(self.free_bytes())
+    }
+
+    /// Live bytes of the last marking.
+    pub(crate) fn bytes_live(&self) -> usize {
+        self.live
     }
 
     /// Bytes of blocks held (for tests and statistics).

@@ -168,7 +168,6 @@ fn random_graph(seed: u64, stress: bool, steps: usize) {
     unsafe {
         let mut r = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
         let mut heap = heap();
-        heap.stress = stress;
         let drops = Rc::new(StdCell::new(0));
         let mut n_userdata = 0;
         let mut objects: Vec<ModelObject> = Vec::new();
@@ -235,6 +234,7 @@ fn random_graph(seed: u64, stress: bool, steps: usize) {
                 running: None,
             };
             if stress {
+                heap.force(cycle::Forced::Collection);
                 heap.step(&test_roots);
             } else if r.below(4) == 0 {
                 // Small steps, so that every phase meets every operation.

@@ -9,9 +9,10 @@ use std::sync::atomic::Ordering;
 use moonswap_bytecode::{MULTI, OpCode};
 
 use super::{Next, operand};
+use crate::heap::Forced;
 use crate::unwind::throw;
 use crate::value::Value;
-use crate::vm::Vm;
+use crate::vm::{STRESS_BYTES, STRESS_SLOTS, Vm};
 
 /// Runs what was requested. On an error of a limit, goes on where it is caught.
 #[cold]
@@ -41,7 +42,7 @@ pub(super) unsafe fn poll(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next
             return throw(vm);
         }
         crate::hotpatch::mailbox::drain(vm, false);
-        if vm.stress.move_stack || vm.stress.verify_every > 0 {
+        if vm.stress.wants_polls() {
             stress(vm);
         }
         collect_if_due(vm);
@@ -52,23 +53,26 @@ pub(super) unsafe fn poll(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next
     }
 }
 
-/// For tests: moves the stack, checks the heap.
+/// For tests: moves the stack, checks the heap, forces the collector.
 #[cold]
 unsafe fn stress(vm: &mut Vm) {
     // SAFETY: at a safe point.
     unsafe {
-        if vm.stress.move_stack {
+        let deep = (&(*vm.current).stack).len() / STRESS_SLOTS;
+        let big = deep.max(vm.heap.bytes_live() / STRESS_BYTES);
+        if vm.stress.stack.due(deep) {
             vm.move_stack();
-            vm.poll.request();
         }
-        if vm.stress.verify_every > 0 {
-            vm.stress.until_verify = vm.stress.until_verify.saturating_sub(1);
-            if vm.stress.until_verify == 0 {
-                vm.stress.until_verify = vm.stress.verify_every;
-                vm.heap.verify();
-            }
-            vm.poll.request();
+        if vm.stress.verify.due(big) {
+            vm.heap.verify();
         }
+        if vm.stress.step.due(deep) {
+            vm.heap.force(Forced::Step);
+        }
+        if vm.stress.collect.due(big) {
+            vm.heap.force(Forced::Collection);
+        }
+        vm.poll.request();
     }
 }
 

@@ -31,7 +31,7 @@ fn weak_tables_and_finalizers() {
 #[test]
 fn a_cycle_in_steps_while_the_program_runs() {
     let machine = machine();
-    machine.set_stress(false, false, false, 1);
+    machine.set_stress(crate::stress::Stress::always(false, false, false, 1));
     let n = sized(2000, 40);
     let text = run(
         &machine,

@@ -41,7 +41,7 @@ fn a_suspended_native_lets_the_host_in() {
         cx.ret_bytes(format!("{n}{text}").as_bytes())
     });
     assert_eq!(run(&machine, "return enter(4)"), "43210end");
-    machine.set_stress(true, false, true, 1);
+    machine.set_stress(crate::stress::Stress::always(true, false, true, 1));
     assert_eq!(run(&machine, "return enter(1)"), "10end");
     // The natives hold the machine, and the machine them.
     assert_eq!(run(&machine, "enter = nil collect()"), "");

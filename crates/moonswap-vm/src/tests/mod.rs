@@ -161,7 +161,12 @@ fn run_hard(source: &str, expected: &str) {
     for &(collect, step, stack) in &WAYS[..sized(WAYS.len(), 1)] {
         let machine = machine();
         let verify = !cfg!(miri) && (collect || step);
-        machine.set_stress(collect, step, stack, u32::from(verify));
+        machine.set_stress(crate::stress::Stress::always(
+            collect,
+            step,
+            stack,
+            u32::from(verify),
+        ));
         assert_eq!(
             run(&machine, source),
             expected,

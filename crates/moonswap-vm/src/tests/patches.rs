@@ -43,7 +43,7 @@ fn apply(machine: &Machine, source: &str) -> Result<(), HotError> {
 fn commit_and_rollback_under_running_code() {
     for (step, stack) in [(false, false), (true, true)] {
         let machine = machine();
-        machine.set_stress(false, step, stack, 0);
+        machine.set_stress(crate::stress::Stress::always(false, step, stack, 0));
         assert_eq!(run_as(&machine, "=world", OLD), "loaded");
         assert_eq!(run(&machine, "co = loop() return work(1), co()"), "4 5");
         assert!(apply(&machine, NEW).is_ok());
