@@ -7,6 +7,7 @@ mod badinput;
 mod cli;
 mod hotpatch;
 mod language;
+mod limits_time;
 mod live;
 mod official;
 mod support;

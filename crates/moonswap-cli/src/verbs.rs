@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
 use moonswap::Lua;
@@ -54,6 +54,9 @@ enum Verb {
         /// Time limit, e.g. 2s or 500ms
         #[arg(long, value_parser = parse_duration)]
         timeout: Option<Duration>,
+        /// How many calls and turns of loops the script may make
+        #[arg(long)]
+        fuel: Option<u64>,
         /// The script
         file: PathBuf,
         /// Its arguments
@@ -103,9 +106,10 @@ pub(crate) fn main(arguments: Vec<OsString>) -> u8 {
             watch,
             mem,
             timeout,
+            fuel,
             file,
             arguments,
-        } => run(watch, mem, timeout, &file, &arguments),
+        } => run(watch, (mem, timeout, fuel), &file, &arguments),
         Verb::Repl => {
             say(lua_style::VERSION);
             let lua = Lua::new();
@@ -121,21 +125,14 @@ pub(crate) fn main(arguments: Vec<OsString>) -> u8 {
 
 fn run(
     watched: bool,
-    mem: Option<usize>,
-    timeout: Option<Duration>,
+    (mem, timeout, fuel): (Option<usize>, Option<Duration>, Option<u64>),
     file: &Path,
     arguments: &[OsString],
 ) -> u8 {
     let lua = Lua::new();
     lua.set_memory_limit(mem);
-    if let Some(timeout) = timeout {
-        // The script may be in a loop that never looks at a clock.
-        let interrupter = lua.interrupter();
-        std::thread::spawn(move || {
-            std::thread::sleep(timeout);
-            interrupter.interrupt();
-        });
-    }
+    lua.set_fuel(fuel);
+    lua.set_deadline(timeout.and_then(|timeout| Instant::now().checked_add(timeout)));
     let outcome = (|| {
         let mut all = vec![file.as_os_str().to_owned()];
         all.extend_from_slice(arguments);

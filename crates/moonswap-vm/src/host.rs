@@ -10,7 +10,6 @@
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use moonswap_bytecode::{Instruction, OpCode};
 
@@ -19,6 +18,7 @@ use crate::coroutine;
 use crate::error::Raised;
 use crate::frame::{self, Frame, continuation_word, frame_top, return_into, set_word};
 use crate::interp::{self, Next};
+use crate::limits::{self, Interrupter};
 use crate::meta;
 use crate::meta_event::Event;
 use crate::object::{Coroutine, CoroutineStatus};
@@ -53,6 +53,7 @@ unsafe fn call_until(
 ) -> Result<usize, Raised> {
     // SAFETY: HO1.
     unsafe {
+        limits::enter(vm)?;
         if vm.host_depth + vm.resume_depth >= MAX_HOST_DEPTH {
             let extra = vm.host_depth + vm.resume_depth >= MAX_HOST_DEPTH + 20;
             return Err(if extra {
@@ -69,6 +70,7 @@ unsafe fn call_until(
         vm.hot.n_blocking += u32::from(blocks);
         vm.host_depth += 1;
         (*co).n_host_calls += 1;
+        let n_pcalls = (*co).n_pcalls;
         vm.host_failed = false;
         let next = interp::precall(vm, return_into(stub), f, n);
         run_to_halt(vm, next);
@@ -84,6 +86,9 @@ unsafe fn call_until(
         vm.base = vm.stack_base.add(base);
         vm.pc = pc;
         if failed {
+            // The error of a limit has passed protected calls unnoticed.
+            (*co).n_pcalls = n_pcalls;
+            limits::leave(vm);
             vm.top = vm.stack_base.add(at);
             return Err(Raised(()));
         }
@@ -227,19 +232,7 @@ pub(crate) unsafe fn close_coroutine(vm: &mut Vm, co: *mut Coroutine) -> Result<
 
 /// Raises when a limit was reached.
 pub(crate) fn check_limits(vm: &mut Vm) -> Result<(), Raised> {
-    if vm.limits.interrupted.swap(false, Ordering::AcqRel) {
-        vm.limits.uncatchable = true;
-        return Err(vm.raise_located("interrupted!"));
-    }
-    if vm
-        .limits
-        .deadline
-        .is_some_and(|d| std::time::Instant::now() >= d)
-    {
-        vm.limits.deadline = None;
-        vm.limits.uncatchable = true;
-        return Err(vm.raise_located("deadline exceeded"));
-    }
+    limits::check(vm)?;
     if std::mem::take(&mut vm.heap.limit_exceeded) {
         return Err(vm.raise_message("not enough memory"));
     }
@@ -254,6 +247,10 @@ pub(crate) unsafe fn run_finalizers(vm: &mut Vm, most: usize) {
             return;
         }
         for _ in 0..most {
+            // They stay pending: called now they would end at once.
+            if vm.limits.is_spent() {
+                return;
+            }
             let Some(object) = vm.heap.next_finalizer() else {
                 return;
             };
@@ -280,7 +277,8 @@ unsafe fn finalize(vm: &mut Vm, object: Value) {
         }
         vm.in_finalizer = was_in_finalizer;
         vm.heap.set_busy(busy);
-        if result.is_err() {
+        let is_limit = vm.limits.is_struck() || vm.limits.has_ended();
+        if result.is_err() && !is_limit {
             let error = vm.error;
             let text: &[u8] = if error.tag == tag::STRING {
                 crate::object::StringObject::bytes(error.as_string())
@@ -403,13 +401,7 @@ impl Machine {
     /// A handle other threads use to stop what Lua does.
     pub fn interrupter(&self) -> Interrupter {
         // SAFETY: as `with`.
-        unsafe {
-            let vm = &*self.0.pointer;
-            Interrupter {
-                flag: Arc::clone(&vm.limits.interrupted),
-                poll: Arc::clone(&vm.poll),
-            }
-        }
+        limits::interrupter(unsafe { &*self.0.pointer })
     }
 
     /// Commits queued patches and does due collector work. For hosts that run
@@ -486,11 +478,28 @@ impl Machine {
         }
     }
 
-    /// Ends each run of Lua at `deadline` with an error that cannot be caught;
-    /// `None` lifts it.
+    /// From `deadline` on Lua does not run: what runs then is ended with an
+    /// error that cannot be caught, within milliseconds and without the caller's
+    /// doing anything, and later calls end at once, until another deadline is
+    /// set. `None` lifts it. Natives that wait for the system are not woken.
     pub fn set_deadline(&self, deadline: Option<std::time::Instant>) {
         // SAFETY: as `with`.
-        unsafe { (*self.0.pointer).limits.deadline = deadline };
+        limits::set_deadline(unsafe { &mut *self.0.pointer }, deadline);
+    }
+
+    /// Lets Lua run for `units` more: one per call and per turn of a loop, and
+    /// one per 16 elements or bytes that a library function handles. Then it
+    /// is ended as by a deadline, until it gets more. `None` lifts it. Code that
+    /// counts is a little slower. The same program takes the same amount.
+    pub fn set_fuel(&self, units: Option<u64>) {
+        // SAFETY: as `with`.
+        limits::set_fuel(unsafe { &mut *self.0.pointer }, units);
+    }
+
+    /// What is left of the fuel; `None` if it is not limited.
+    pub fn fuel(&self) -> Option<u64> {
+        // SAFETY: as `with`.
+        limits::fuel(unsafe { &*self.0.pointer })
     }
 
     /// Limits the heap to `bytes`; `None` lifts it.
@@ -532,33 +541,26 @@ impl Machine {
 unsafe fn run_closing(vm: &mut Vm) {
     // SAFETY: HO1; the objects are on the stack of `Machine::close`.
     unsafe {
-        while let Some(object) = vm.closing.pop_front() {
+        while !vm.limits.is_spent()
+            && let Some(object) = vm.closing.pop_front()
+        {
             finalize(vm, object);
+            // An interrupt ends the whole closing.
+            if vm.limits.has_ended() {
+                break;
+            }
         }
+        vm.closing.clear();
     }
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        if let Some(vm) = self.vm.get_mut().take() {
+        if let Some(mut vm) = self.vm.get_mut().take() {
             vm.hot.mailbox.close();
+            limits::forget(&mut vm);
             drop(vm);
         }
-    }
-}
-
-/// Stops Lua from another thread with an error that cannot be caught.
-#[derive(Clone, Debug)]
-pub struct Interrupter {
-    flag: Arc<std::sync::atomic::AtomicBool>,
-    poll: Arc<crate::safepoint::PollHandle>,
-}
-
-impl Interrupter {
-    /// Raises "interrupted!" at the next safe point.
-    pub fn interrupt(&self) {
-        self.flag.store(true, Ordering::Release);
-        self.poll.request();
     }
 }
 

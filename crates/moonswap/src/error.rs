@@ -22,8 +22,12 @@ pub enum ErrorKind {
     Runtime,
     /// The memory limit was reached.
     Memory,
-    /// The host interrupted the run.
+    /// The host interrupted the run ([`crate::Interrupter`]).
     Interrupted,
+    /// The deadline passed ([`crate::Lua::set_deadline`]).
+    Deadline,
+    /// The fuel was used up ([`crate::Lua::set_fuel`]).
+    OutOfFuel,
     /// A value has not the type that was asked for.
     Conversion {
         /// Index of the argument or result, from 0, when it is one of several.

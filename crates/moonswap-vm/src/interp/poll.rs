@@ -13,10 +13,23 @@ use crate::unwind::throw;
 use crate::value::Value;
 use crate::vm::Vm;
 
-/// Runs what was requested. On an error of a limit, goes on where it is caught.
+/// Runs what was requested at a safe point, which costs fuel.
 #[cold]
 #[inline(never)]
 pub(super) unsafe fn poll(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+    // SAFETY: by the caller.
+    unsafe {
+        if (*vm).limits.metered {
+            (*vm).limits.spend(1);
+        }
+        attend(pc, base, vm)
+    }
+}
+
+/// Runs what was requested. On an error of a limit, goes on where it is caught.
+#[cold]
+#[inline(never)]
+pub(super) unsafe fn attend(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1–I3, P1, VM3.
     unsafe {
         let vm = &mut *vm;
@@ -47,6 +60,10 @@ pub(super) unsafe fn poll(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next
         collect_if_due(vm);
         if vm.safe_point_hook.is_some() {
             run_hook(vm);
+        }
+        // What was called meanwhile may have used up the time.
+        if vm.limits.is_struck() && crate::host::check_limits(vm).is_err() {
+            return throw(vm);
         }
         Next { pc, base: vm.base }
     }
