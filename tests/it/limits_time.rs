@@ -61,7 +61,10 @@ fn overrun(name: &str, text: &str) -> Duration {
     // Until it is lifted, every call ends by it, at once.
     let again = lua.load("while true do end").exec();
     let again = again.map_err(|e| e.kind().clone());
-    assert!(matches!(again, Err(ErrorKind::Deadline)), "{name}: {again:?}");
+    assert!(
+        matches!(again, Err(ErrorKind::Deadline)),
+        "{name}: {again:?}"
+    );
     is_ok_afterwards(&lua, name);
     took.saturating_sub(TIME)
 }

@@ -7,7 +7,7 @@ use moonswap_bytecode::Prototype;
 use crate::codegen::{self, CompileOptions};
 use crate::error::CompileError;
 use crate::syntax::ast::Ast;
-use crate::syntax::{ParseLimits, parse};
+use crate::syntax::{ParseLimits, parse_watched};
 
 /// Compiles a chunk. `chunk_name` is the name as given to `load`, with its
 /// `@` or `=`; messages show its display form.
@@ -22,7 +22,8 @@ pub fn compile_with(
     source: &[u8],
     options: CompileOptions<'_>,
 ) -> Result<Arc<Prototype>, CompileError> {
-    let ast = parse(chunk_name, source, ParseLimits::default())?;
+    let limits = ParseLimits::default();
+    let ast = parse_watched(chunk_name, source, limits, options.watch)?;
     codegen::generate(chunk_name, source, &ast, options).map_err(|error| *error)
 }
 

@@ -121,7 +121,9 @@ impl Limits {
     /// Takes `units` off the fuel; what is not there is not owed.
     pub(crate) fn spend(&mut self, units: u64) {
         if let Some(rest) = units.checked_sub(self.meter) {
-            let more = rest.saturating_add(SLICE).min(self.fuel.unwrap_or(u64::MAX));
+            let more = rest
+                .saturating_add(SLICE)
+                .min(self.fuel.unwrap_or(u64::MAX));
             if let Some(fuel) = &mut self.fuel {
                 *fuel -= more;
             }
@@ -153,7 +155,11 @@ pub(crate) fn check(vm: &mut Vm) -> Result<(), Raised> {
     }
     // Whoever swallows the error meets it again.
     vm.poll.request();
-    let limit = vm.limits.struck.as_ref().map_or(Limit::Interrupt, |s| s.limit);
+    let limit = vm
+        .limits
+        .struck
+        .as_ref()
+        .map_or(Limit::Interrupt, |s| s.limit);
     Err(vm.raise_located(limit.message()))
 }
 

@@ -200,10 +200,7 @@ fn capture(cx: &Context<'_>) -> Traceback {
             version,
         });
     }
-    Traceback {
-        text,
-        frames,
-    }
+    Traceback { text, frames }
 }
 
 /// The protected call that this module puts around every call from Rust is a

@@ -4,4 +4,5 @@ mod expr;
 mod parser;
 mod stmt;
 
+pub(crate) use parser::parse_watched;
 pub use parser::{ParseLimits, parse};

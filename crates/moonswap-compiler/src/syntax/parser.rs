@@ -10,6 +10,7 @@ use super::ast::{Ast, Block, Expr, ExprId, Function, FunctionIndex, Symbol};
 use crate::error::{CompileError, Span};
 use crate::lexer::{Lexer, Parse, Payload, Token, TokenKind};
 use crate::resolve::scope::MAX_LOCALS;
+use crate::watch::Watch;
 
 /// What the parser takes at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,11 +44,26 @@ pub fn parse(
     source: &[u8],
     limits: ParseLimits,
 ) -> Result<Ast, CompileError> {
-    parse_chunk(chunk_name.as_ref(), source, limits).map_err(|error| *error)
+    parse_watched(chunk_name, source, limits, None)
 }
 
-fn parse_chunk(name: &[u8], source: &[u8], limits: ParseLimits) -> Parse<Ast> {
-    let lexer = Lexer::new(name, source);
+/// [`parse`] that `watch` may stop.
+pub(crate) fn parse_watched(
+    chunk_name: impl AsRef<[u8]>,
+    source: &[u8],
+    limits: ParseLimits,
+    watch: Option<&Watch<'_>>,
+) -> Result<Ast, CompileError> {
+    parse_chunk(chunk_name.as_ref(), source, limits, watch).map_err(|error| *error)
+}
+
+fn parse_chunk(
+    name: &[u8],
+    source: &[u8],
+    limits: ParseLimits,
+    watch: Option<&Watch<'_>>,
+) -> Parse<Ast> {
+    let lexer = Lexer::new(name, source, watch);
     if u32::try_from(source.len()).is_err() {
         return Err(lexer.error_at(b"chunk is too large", &Token::START));
     }
