@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use crate::context::{Context, View};
 use crate::error::Raised;
 use crate::safepoint::PollHandle;
 use crate::timer;
@@ -44,12 +45,11 @@ pub enum Limit {
 }
 
 impl Limit {
-    /// The message of the error, which a position precedes.
-    pub fn message(self) -> &'static str {
+    fn text(self) -> &'static [u8] {
         match self {
-            Limit::Interrupt => "interrupted!",
-            Limit::Deadline => "deadline exceeded",
-            Limit::Fuel => "out of fuel",
+            Limit::Interrupt => b"interrupted!",
+            Limit::Deadline => b"deadline exceeded",
+            Limit::Fuel => b"out of fuel",
         }
     }
 }
@@ -59,6 +59,8 @@ impl Limit {
 pub struct Ended {
     /// Which limit.
     pub limit: Limit,
+    /// The message of the error, with its position if that is known.
+    pub message: Vec<u8>,
     /// Where the program was, as `debug.traceback` shows it.
     pub traceback: Vec<u8>,
 }
@@ -143,24 +145,30 @@ impl Limits {
 
 /// Raises if a limit was reached.
 pub(crate) fn check(vm: &mut Vm) -> Result<(), Raised> {
-    if !vm.limits.is_struck() {
-        let Some(limit) = vm.limits.reached() else {
-            return Ok(());
-        };
-        vm.limits.interrupted.store(false, Ordering::Release);
-        let at = vm.index_of(vm.top);
-        let traceback = crate::context::Context::of_frame(vm, at, 0).traceback(None, None, 0);
-        vm.limits.struck = Some(Ended { limit, traceback });
-        vm.limits.armed = true;
-    }
     // Whoever swallows the error meets it again.
+    if let Some(ended) = &vm.limits.struck {
+        let message = ended.message.clone();
+        vm.poll.request();
+        return Err(vm.raise_message(message));
+    }
+    let Some(limit) = vm.limits.reached() else {
+        return Ok(());
+    };
+    vm.limits.interrupted.store(false, Ordering::Release);
+    let raised = vm.raise_located(limit.text());
+    let message = match View::of(vm.error) {
+        View::String(text) => text.as_bytes().to_vec(),
+        _ => limit.text().to_vec(),
+    };
+    let at = vm.index_of(vm.top);
+    vm.limits.struck = Some(Ended {
+        limit,
+        message,
+        traceback: Context::of_frame(vm, at, 0).traceback(None, None, 0),
+    });
+    vm.limits.armed = true;
     vm.poll.request();
-    let limit = vm
-        .limits
-        .struck
-        .as_ref()
-        .map_or(Limit::Interrupt, |s| s.limit);
-    Err(vm.raise_located(limit.message()))
+    Err(raised)
 }
 
 /// A call from a native or the host is about to enter Lua.

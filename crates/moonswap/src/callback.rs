@@ -76,12 +76,8 @@ pub(crate) fn take_error(cx: &mut Context<'_>, traceback: Option<Traceback>) -> 
             Limit::Fuel => ErrorKind::OutOfFuel,
             _ => ErrorKind::Interrupted,
         };
-        let text = match cx.at(at) {
-            View::String(text) => text.as_bytes().to_vec(),
-            _ => ended.limit.message().as_bytes().to_vec(),
-        };
         cx.set_height(at);
-        return Error::new(kind, text).with_traceback(Some(Traceback {
+        return Error::new(kind, ended.message).with_traceback(Some(Traceback {
             text: trace_text(ended.traceback),
             frames: Vec::new(),
         }));

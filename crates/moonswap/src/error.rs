@@ -110,6 +110,14 @@ impl Error {
         }))
     }
 
+    /// Whether a limit of time ended the run.
+    pub(crate) fn is_limit(&self) -> bool {
+        matches!(
+            self.kind(),
+            ErrorKind::Interrupted | ErrorKind::Deadline | ErrorKind::OutOfFuel
+        )
+    }
+
     pub(crate) fn with_traceback(self, traceback: Option<Traceback>) -> Self {
         let old = &self.0;
         let traceback = old.traceback.clone().or(traceback);
