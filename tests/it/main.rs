@@ -10,5 +10,6 @@ mod language;
 mod limits_time;
 mod live;
 mod official;
+mod packages;
 mod support;
 mod tidy;

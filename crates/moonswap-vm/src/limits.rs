@@ -164,7 +164,7 @@ pub(crate) fn check(vm: &mut Vm) -> Result<(), Raised> {
     vm.limits.struck = Some(Ended {
         limit,
         message,
-        traceback: Context::of_frame(vm, at, 0).traceback(None, None, 0),
+        traceback: Context::of_frame(vm, at).traceback(None, None, 0),
     });
     vm.limits.armed = true;
     vm.poll.request();

@@ -5,7 +5,7 @@
 use std::any::Any;
 
 use super::{Context, Outcome, View};
-use crate::host::{Machine, Root};
+use crate::machine::{Machine, Root};
 use crate::object::{Header, Kind, Native, NativeCode, NativeFn, NativeKind, UserData};
 use crate::value::{Value, copy, store};
 
@@ -22,12 +22,12 @@ const fn header(kind: Kind) -> Header {
 impl Context<'_> {
     #[inline]
     pub(crate) fn push_value(&self, v: Value) {
-        let vm = self.vm();
+        let mut vm = self.vm();
         if vm.top >= vm.stack_limit {
             // A native that pushes without asking: grow; beyond the largest
             // stack the value is dropped and the error stands pending.
             // SAFETY: CX3.
-            if unsafe { vm.ensure_stack(vm.top, 64) }.is_err() {
+            if unsafe { vm.ensure_top(64) }.is_err() {
                 return;
             }
         }
@@ -246,7 +246,7 @@ impl Context<'_> {
 
     /// Makes room for `n` more values: "stack overflow (message)".
     pub fn ensure_stack(&self, n: usize, message: &str) -> Outcome<()> {
-        let vm = self.vm();
+        let mut vm = self.vm();
         let used = vm.index_of(vm.top);
         // A message handler may run in the zone above the limit.
         let most = crate::vm::MAX_STACK
@@ -259,7 +259,7 @@ impl Context<'_> {
             return Err(self.error(format!("stack overflow ({message})")));
         }
         // SAFETY: CX1.
-        unsafe { vm.ensure_stack(vm.top, n + 16) }
+        unsafe { vm.ensure_top(n + 16) }
     }
 
     /// Pushes one value and returns `Ok(1)`.
@@ -318,12 +318,12 @@ impl Context<'_> {
     /// Pops the top value into a root.
     pub fn root_top(&self) -> Root {
         let v = self.pop_value();
-        Root::new(self.vm(), v)
+        Root::new(&mut self.vm(), v)
     }
 
     /// Pushes a root's value; nil if it belongs to another VM.
     pub fn push_root(&self, r: &Root) {
-        let v = r.value(self.vm()).unwrap_or(Value::NIL);
+        let v = r.value(&mut self.vm()).unwrap_or(Value::NIL);
         self.push_value(v);
     }
 
@@ -332,6 +332,6 @@ impl Context<'_> {
     /// The handle keeps the VM alive; inside natives of a VM that is being
     /// dropped there is none, which cannot happen while Lua runs.
     pub fn machine(&self) -> Option<Machine> {
-        Machine::of(self.vm())
+        Machine::of(&mut self.vm())
     }
 }
