@@ -394,6 +394,27 @@ fn many_vms_share_the_timer() {
 }
 
 #[test]
+fn the_command_line_has_both() {
+    let folder = crate::support::TempFolder::new("limits");
+    folder.write(
+        "x.lua",
+        "for i = 1, 100 do
+           keep = setmetatable({ keep }, { __gc = function() while true do end end })
+         end
+         while true do pcall(error) end",
+    );
+    for (option, value, message) in [
+        ("--timeout", "50ms", "x.lua:4: deadline exceeded"),
+        ("--fuel", "1000", "x.lua:4: out of fuel"),
+    ] {
+        let arguments = ["run", option, value, "x.lua"];
+        let outcome = crate::support::run_moonswap(folder.path(), &arguments, b"");
+        assert_eq!(outcome.code, Some(1), "{option}: {}", outcome.tail());
+        assert!(outcome.err().contains(message), "{}", outcome.tail());
+    }
+}
+
+#[test]
 fn values_survive() {
     let lua = Lua::new();
     let table: Table = lua

@@ -186,6 +186,7 @@ fn enter_limited(vm: &mut Vm) -> Result<(), Raised> {
     if vm.host_depth == 0 {
         vm.limits.struck = None;
         vm.limits.ended = None;
+        vm.limits.refresh_armed();
     } else if vm.limits.is_struck() {
         return check(vm);
     }
