@@ -425,15 +425,15 @@ fn values_survive() {
         .load("return function() while true do shared.n = shared.n + 1 end end")
         .eval()
         .expect("function");
-    for _ in 0..20 {
-        lua.set_deadline(Some(Instant::now() + Duration::from_millis(3)));
+    for _ in 0..5 {
+        lua.set_deadline(Some(Instant::now() + Duration::from_millis(20)));
         assert!(matches!(kind(run.call::<()>(())), ErrorKind::Deadline));
     }
     lua.set_deadline(None);
-    assert!(table.get::<i64>("n").expect("n") > 20);
+    assert!(table.get::<i64>("n").expect("n") > 0);
     let thread = lua.create_thread(run).expect("thread");
     lua.globals().set("thread", thread).expect("set");
-    lua.set_deadline(Some(Instant::now() + Duration::from_millis(3)));
+    lua.set_deadline(Some(Instant::now() + Duration::from_millis(20)));
     assert!(matches!(
         kind(lua.load("coroutine.resume(thread)").exec()),
         ErrorKind::Deadline

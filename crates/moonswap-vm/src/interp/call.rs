@@ -531,32 +531,10 @@ pub(crate) unsafe fn call_continuation(
         vm.pc = pc;
         vm.base = base;
         vm.top = f.add(2 + args.len());
-        let next = precall(vm, ret, f, args.len());
-        if function.tag == tag::CLOSURE {
-            return after_entry(vm, next, (*(*function.as_closure()).slot).code.cast());
+        if vm.limits.metered || vm.poll.requested.load(std::sync::atomic::Ordering::Relaxed) {
+            return super::poll::precall_watched(vm, ret, f, args.len(), function);
         }
-        next
-    }
-}
-
-/// A metamethod was entered, or refused: functions that call each other by
-/// metamethods only pass no other safe point.
-#[inline(always)]
-unsafe fn after_entry(vm: &mut Vm, next: Next, start: *const u64) -> Next {
-    // SAFETY: P1: at its first instruction a frame is complete.
-    unsafe {
-        if vm.limits.metered {
-            vm.limits.spend(1);
-            if vm.limits.is_overdrawn() {
-                vm.poll.request();
-            }
-        }
-        if vm.poll.requested.load(std::sync::atomic::Ordering::Relaxed)
-            && std::ptr::eq(next.pc, start)
-        {
-            return super::poll::attend(next.pc, next.base, vm);
-        }
-        next
+        precall(vm, ret, f, args.len())
     }
 }
 
