@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
 use moonswap::Lua;
@@ -57,6 +57,9 @@ enum Verb {
         /// Add what Lua 5.1 to 5.3 had and 5.4 has not
         #[arg(long)]
         compat: bool,
+        /// How many calls and turns of loops the script may make
+        #[arg(long)]
+        fuel: Option<u64>,
         /// The script
         file: PathBuf,
         /// Its arguments
@@ -111,11 +114,12 @@ pub(crate) fn main(arguments: Vec<OsString>) -> u8 {
             mem,
             timeout,
             compat,
+            fuel,
             file,
             arguments,
         } => {
             let lua = Lua::builder().compat(compat).build();
-            run(lua, watch, mem, timeout, &file, &arguments)
+            run(lua, watch, (mem, timeout, fuel), &file, &arguments)
         }
         Verb::Repl { compat } => {
             say(lua_style::VERSION);
@@ -133,20 +137,13 @@ pub(crate) fn main(arguments: Vec<OsString>) -> u8 {
 fn run(
     lua: Lua,
     watched: bool,
-    mem: Option<usize>,
-    timeout: Option<Duration>,
+    (mem, timeout, fuel): (Option<usize>, Option<Duration>, Option<u64>),
     file: &Path,
     arguments: &[OsString],
 ) -> u8 {
     lua.set_memory_limit(mem);
-    if let Some(timeout) = timeout {
-        // The script may be in a loop that never looks at a clock.
-        let interrupter = lua.interrupter();
-        std::thread::spawn(move || {
-            std::thread::sleep(timeout);
-            interrupter.interrupt();
-        });
-    }
+    lua.set_fuel(fuel);
+    lua.set_deadline(timeout.and_then(|timeout| Instant::now().checked_add(timeout)));
     started(lua, |session| {
         let mut all = vec![file.as_os_str().to_owned()];
         all.extend_from_slice(arguments);

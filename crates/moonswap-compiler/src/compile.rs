@@ -22,7 +22,12 @@ pub fn compile_with(
     source: &[u8],
     options: CompileOptions<'_>,
 ) -> Result<Arc<Prototype>, CompileError> {
-    match parse_or_part(chunk_name.as_bytes(), source, ParseLimits::default()) {
+    match parse_or_part(
+        chunk_name.as_bytes(),
+        source,
+        ParseLimits::default(),
+        options.watch,
+    ) {
         Ok(ast) => codegen::generate(chunk_name, source, &ast, options).map_err(|error| *error),
         Err(part) => Err(first_error(chunk_name, source, *part, options)),
     }

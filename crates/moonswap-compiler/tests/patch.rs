@@ -125,6 +125,7 @@ fn a_delta_chunk_keeps_what_is_selected() {
         cells: Some(&cells),
         delta: true,
         statements: Some(&[false, true, false, false, true]),
+        watch: None,
     };
     let delta = compile_with("@p", source.as_bytes(), options).expect("compiles");
     moonswap_bytecode::verify(&delta).expect("verifies");

@@ -52,6 +52,20 @@ pub fn flush_all(cx: &Context<'_>) {
     io::flush_all(cx);
 }
 
+/// Turns of a loop, or bytes / 4, between two charges.
+pub(crate) const CHARGE_EVERY: usize = 4096;
+
+/// Counts a turn of a loop that Lua code can make long, and charges it to the
+/// limits now and then.
+#[inline(always)]
+pub(crate) fn tick(cx: &Context<'_>, turns: &mut usize) -> Outcome<()> {
+    *turns += 1;
+    if turns.is_multiple_of(CHARGE_EVERY) {
+        cx.charge(CHARGE_EVERY)?;
+    }
+    Ok(())
+}
+
 /// Creates a library table with `functions`, makes it the global `name` and
 /// `package.loaded[name]`, and leaves it on top of the stack for further
 /// fields.

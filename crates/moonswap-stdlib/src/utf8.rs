@@ -5,6 +5,7 @@ use moonswap_vm::context::{Context, NativeFn, Outcome};
 
 use crate::string::codepoint::{MAX_CODE, continues_at, decode, encode};
 use crate::string::{buffer, grow, push_buffer};
+use crate::tick;
 
 const INVALID: &str = "invalid UTF-8 code";
 
@@ -50,7 +51,7 @@ fn len(cx: &mut Context<'_>) -> Outcome<usize> {
         return Err(cx.arg_error(2, "final position out of bounds"));
     }
     let mut at = start as usize;
-    let mut count = 0;
+    let mut count: usize = 0;
     while at as i64 <= last {
         match decode(text.get(at..).unwrap_or_default(), strict) {
             Some((_, len)) => at += len,
@@ -60,9 +61,9 @@ fn len(cx: &mut Context<'_>) -> Outcome<usize> {
                 return Ok(2);
             }
         }
-        count += 1;
+        tick(cx, &mut count)?;
     }
-    cx.ret_int(count)
+    cx.ret_int(count as i64)
 }
 
 fn codepoint(cx: &mut Context<'_>) -> Outcome<usize> {
@@ -120,10 +121,12 @@ fn offset(cx: &mut Context<'_>) -> Outcome<usize> {
     }
     let mut at = start as usize;
     let continues = |at| continues_at(text, at);
+    let mut turns = 0;
     if n == 0 {
         // Back to the start of the sequence that `at` is in.
         while at > 0 && continues(at) {
             at -= 1;
+            tick(cx, &mut turns)?;
         }
         return cx.ret_int(at as i64 + 1);
     }
@@ -135,8 +138,10 @@ fn offset(cx: &mut Context<'_>) -> Outcome<usize> {
             at -= 1;
             while at > 0 && continues(at) {
                 at -= 1;
+                tick(cx, &mut turns)?;
             }
             n += 1;
+            tick(cx, &mut turns)?;
         }
     } else {
         n -= 1;
@@ -144,8 +149,10 @@ fn offset(cx: &mut Context<'_>) -> Outcome<usize> {
             at += 1;
             while continues(at) {
                 at += 1;
+                tick(cx, &mut turns)?;
             }
             n -= 1;
+            tick(cx, &mut turns)?;
         }
     }
     if n == 0 {
@@ -182,8 +189,10 @@ fn next(cx: &Context<'_>, strict: bool) -> Outcome<usize> {
     // first; a negative one is beyond any end.
     let previous = cx.at(1).to_integer().unwrap_or(0);
     let mut at = usize::try_from(previous).unwrap_or(usize::MAX);
+    let mut turns = 0;
     while continues_at(text, at) {
         at += 1;
+        tick(cx, &mut turns)?;
     }
     if at >= text.len() {
         return Ok(0);

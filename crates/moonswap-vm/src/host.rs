@@ -8,14 +8,13 @@
 //! Invariants: HO1 VM3 holds at every call; HO2 after a failed call the stack is
 //! cut to where the function stood and nothing above is open or to be closed.
 
-use std::sync::atomic::Ordering;
-
 use moonswap_bytecode::{Instruction, OpCode};
 
 use crate::coroutine;
 use crate::error::Raised;
 use crate::frame::{self, Frame, continuation_word, frame_top, return_into, set_word};
 use crate::interp::{self, Next};
+use crate::limits;
 use crate::meta;
 use crate::meta_event::Event;
 use crate::object::{Coroutine, CoroutineStatus};
@@ -50,6 +49,7 @@ unsafe fn call_until(
 ) -> Result<usize, Raised> {
     // SAFETY: HO1.
     unsafe {
+        limits::enter(vm)?;
         if vm.host_depth + vm.resume_depth >= MAX_HOST_DEPTH {
             let extra = vm.host_depth + vm.resume_depth >= MAX_HOST_DEPTH + 20;
             return Err(if extra {
@@ -66,6 +66,7 @@ unsafe fn call_until(
         vm.hot.n_blocking += u32::from(blocks);
         vm.host_depth += 1;
         (*co).n_host_calls += 1;
+        let n_pcalls = (*co).n_pcalls;
         vm.host_failed = false;
         let next = interp::precall(vm, return_into(stub), f, n);
         run_to_halt(vm, next);
@@ -82,6 +83,12 @@ unsafe fn call_until(
         vm.pc = pc;
         if failed {
             vm.top = vm.stack_base.add(at);
+            // The error of a limit has passed protected calls unnoticed.
+            (*co).n_pcalls = n_pcalls;
+            if vm.limits.is_struck() {
+                vm.leave_overflow_at_top();
+                limits::leave(vm);
+            }
             return Err(Raised(()));
         }
         Ok(vm.index_of(vm.top))
@@ -221,7 +228,9 @@ pub(crate) unsafe fn close_main(vm: &mut Vm) {
 /// hook raises it: the caller of the running function.
 #[cold]
 pub(crate) fn raise_break(vm: &mut Vm) -> Raised {
-    vm.limits.broken_in.store(false, Ordering::Release);
+    vm.limits
+        .broken_in
+        .store(false, std::sync::atomic::Ordering::Release);
     // SAFETY: VM3 at every safe point and in natives.
     let mut text = unsafe { crate::debug::position::at_level(vm, 1) };
     text.extend_from_slice(b"interrupted!");
@@ -260,22 +269,7 @@ unsafe fn close_variables(
 
 /// Raises when a limit was reached.
 pub(crate) fn check_limits(vm: &mut Vm) -> Result<(), Raised> {
-    if vm.limits.broken_in.load(Ordering::Relaxed) {
-        return Err(raise_break(vm));
-    }
-    if vm.limits.interrupted.swap(false, Ordering::AcqRel) {
-        vm.limits.uncatchable = true;
-        return Err(vm.raise_located("interrupted!"));
-    }
-    if vm
-        .limits
-        .deadline
-        .is_some_and(|d| std::time::Instant::now() >= d)
-    {
-        vm.limits.deadline = None;
-        vm.limits.uncatchable = true;
-        return Err(vm.raise_located("deadline exceeded"));
-    }
+    limits::check(vm)?;
     if std::mem::take(&mut vm.heap.limit_exceeded) {
         return Err(vm.raise_message("not enough memory"));
     }
@@ -290,6 +284,10 @@ pub(crate) unsafe fn run_finalizers(vm: &mut Vm, most: usize) {
             return;
         }
         for _ in 0..most {
+            // They stay pending: called now they would end at once.
+            if vm.limits.is_spent() {
+                return;
+            }
             let Some(object) = vm.heap.next_finalizer() else {
                 return;
             };
@@ -316,7 +314,8 @@ unsafe fn finalize(vm: &mut Vm, object: Value) {
         }
         vm.in_finalizer = was_in_finalizer;
         vm.heap.set_busy(busy);
-        if result.is_err() {
+        let is_limit = vm.limits.is_struck() || vm.limits.has_ended();
+        if result.is_err() && !is_limit {
             let error = vm.error;
             let text: &[u8] = if error.tag == tag::STRING {
                 crate::object::StringObject::bytes(error.as_string())
@@ -385,8 +384,15 @@ pub(crate) unsafe fn full_collect(vm: &mut Vm) {
 pub(crate) unsafe fn run_closing(vm: &mut Vm) {
     // SAFETY: HO1; the objects are on the stack of `Machine::close`.
     unsafe {
-        while let Some(object) = vm.closing.pop_front() {
+        while !vm.limits.is_spent()
+            && let Some(object) = vm.closing.pop_front()
+        {
             finalize(vm, object);
+            // An interrupt ends the whole closing.
+            if vm.limits.has_ended() {
+                break;
+            }
         }
+        vm.closing.clear();
     }
 }

@@ -19,6 +19,7 @@ mod hook;
 mod host;
 pub mod hotpatch;
 mod interp;
+mod limits;
 mod loader;
 mod machine;
 mod meta;
@@ -30,6 +31,7 @@ mod string;
 mod table;
 #[cfg(test)]
 mod tests;
+mod timer;
 mod unwind;
 mod value;
 mod vm;
@@ -38,7 +40,8 @@ pub use context::{Context, CoroutineRef, FunctionRef, Outcome, Str, TableRef, Us
 pub use error::Raised;
 pub use gc_stats::{GcClock, GcStats};
 pub use hotpatch::{HistoryEntry, HotError, Patcher, StaleFrame, Ticket, VersionInfo};
-pub use machine::{Interrupter, Machine, Root};
+pub use limits::{Ended, Interrupter, Limit};
+pub use machine::{Machine, Root};
 pub use moonswap_hotpatch as planning;
 pub use object::{NativeFn, NativeKind};
 pub use stress::Stress;

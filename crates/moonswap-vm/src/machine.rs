@@ -19,11 +19,11 @@ use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::context::Context;
 use crate::host;
 use crate::hotpatch::{Patcher, mailbox::Mailbox};
+use crate::limits::{self, Interrupter};
 use crate::object::Coroutine;
 use crate::safepoint::PollHandle;
 use crate::stress::Stress;
@@ -77,8 +77,7 @@ struct Shared {
     /// The VM, owned; from `Box::into_raw`.
     vm: NonNull<Vm>,
     door: Rc<Door>,
-    interrupted: Arc<AtomicBool>,
-    broken_in: Arc<AtomicBool>,
+    interrupter: Interrupter,
     poll: Arc<PollHandle>,
     mailbox: Arc<Mailbox>,
 }
@@ -146,8 +145,7 @@ impl Machine {
     pub fn new() -> Machine {
         let vm = Vm::new();
         let door = Rc::clone(&vm.door);
-        let interrupted = Arc::clone(&vm.limits.interrupted);
-        let broken_in = Arc::clone(&vm.limits.broken_in);
+        let interrupter = limits::interrupter(&vm);
         let poll = Arc::clone(&vm.poll);
         let mailbox = Arc::clone(&vm.hot.mailbox);
         let vm = NonNull::from(Box::leak(vm));
@@ -155,8 +153,7 @@ impl Machine {
         let machine = Machine(Rc::new(Shared {
             vm,
             door,
-            interrupted,
-            broken_in,
+            interrupter,
             poll,
             mailbox,
         }));
@@ -217,11 +214,7 @@ impl Machine {
 
     /// A handle other threads use to stop what Lua does.
     pub fn interrupter(&self) -> Interrupter {
-        Interrupter {
-            flag: Arc::clone(&self.0.interrupted),
-            broken_in: Arc::clone(&self.0.broken_in),
-            poll: Arc::clone(&self.0.poll),
-        }
+        self.0.interrupter.clone()
     }
 
     /// A handle other threads use to submit patches.
@@ -287,13 +280,34 @@ impl Machine {
         }
     }
 
-    /// Ends each run of Lua at `deadline` with an error that cannot be caught;
-    /// `None` lifts it.
+    /// From `deadline` on Lua does not run: what runs then is ended with an
+    /// error that cannot be caught, within milliseconds and without the caller's
+    /// doing anything, and later calls end at once, until another deadline is
+    /// set. `None` lifts it. Natives that wait for the system are not woken.
     ///
     /// # Panics
     /// If the VM is in use (see [`Machine`]).
     pub fn set_deadline(&self, deadline: Option<std::time::Instant>) {
-        self.enter().vm().limits.deadline = deadline;
+        limits::set_deadline(self.enter().vm(), deadline);
+    }
+
+    /// Lets Lua run for `units` more: one per call and per turn of a loop, and
+    /// one per 16 elements or bytes that a library function handles. Then it
+    /// is ended as by a deadline, until it gets more. `None` lifts it. Code that
+    /// counts is a little slower. The same program takes the same amount.
+    ///
+    /// # Panics
+    /// If the VM is in use (see [`Machine`]).
+    pub fn set_fuel(&self, units: Option<u64>) {
+        limits::set_fuel(self.enter().vm(), units);
+    }
+
+    /// What is left of the fuel; `None` if it is not limited.
+    ///
+    /// # Panics
+    /// If the VM is in use (see [`Machine`]).
+    pub fn fuel(&self) -> Option<u64> {
+        limits::fuel(self.enter().vm())
     }
 
     /// Limits the heap to `bytes`; `None` lifts it.
@@ -340,34 +354,10 @@ impl Drop for Shared {
         self.mailbox.close();
         // SAFETY: from `Box::into_raw`, dropped once. Nobody is inside: who is
         // holds a machine.
-        drop(unsafe { Box::from_raw(self.vm.as_ptr()) });
+        let mut vm = unsafe { Box::from_raw(self.vm.as_ptr()) };
+        limits::forget(&mut vm);
     }
 }
-
-/// Stops Lua from another thread with an error that cannot be caught.
-#[derive(Clone, Debug)]
-pub struct Interrupter {
-    flag: Arc<AtomicBool>,
-    broken_in: Arc<AtomicBool>,
-    poll: Arc<PollHandle>,
-}
-
-impl Interrupter {
-    /// Raises "interrupted!" at the next safe point; `pcall` cannot catch it.
-    pub fn interrupt(&self) {
-        self.flag.store(true, Ordering::Release);
-        self.poll.request();
-    }
-
-    /// Raises "interrupted!" at the next safe point as an error like any other:
-    /// `pcall` catches it and Lua goes on, as after Ctrl-C in the reference's
-    /// stand-alone interpreter.
-    pub fn break_in(&self) {
-        self.broken_in.store(true, Ordering::Release);
-        self.poll.request();
-    }
-}
-
 /// A value the host keeps alive. Cloning shares it; it may be dropped anywhere.
 #[derive(Clone, Debug)]
 pub struct Root(Rc<RootEntry>);

@@ -41,7 +41,7 @@ unsafe fn find_catcher(vm: &Vm) -> Catcher {
             match frame.return_op() {
                 Some(OpCode::FinishPcall | OpCode::FinishXpcall) => {
                     if let Some((below, _)) = frame.caller() {
-                        if !vm.limits.uncatchable {
+                        if !vm.limits.is_struck() {
                             return Catcher::Protected(below.base);
                         }
                         frame = below;
@@ -51,7 +51,7 @@ unsafe fn find_catcher(vm: &Vm) -> Catcher {
                 }
                 Some(OpCode::FinishUnwind) => {
                     if let Some((below, _)) = frame.caller() {
-                        if !vm.limits.uncatchable {
+                        if !vm.limits.is_struck() {
                             return Catcher::Protected(below.base);
                         }
                         frame = below;
@@ -90,7 +90,7 @@ pub(crate) unsafe fn throw_call(vm: &mut Vm, ret: *const u64, at: usize) -> Next
     unsafe {
         let catcher = match moonswap_bytecode::Instruction::from_bits(*ret).opcode() {
             Some(OpCode::FinishPcall | OpCode::FinishXpcall | OpCode::FinishUnwind)
-                if !vm.limits.uncatchable =>
+                if !vm.limits.is_struck() =>
             {
                 Catcher::Protected(vm.base)
             }
@@ -165,7 +165,7 @@ unsafe fn call_message_handler(vm: &mut Vm, base: *mut Value) {
                     return;
                 }
                 Err(_) => {
-                    if vm.limits.uncatchable {
+                    if vm.limits.is_struck() {
                         return;
                     }
                 }

@@ -88,7 +88,7 @@ pub(crate) struct Vm {
     pub(crate) poll: Arc<PollHandle>,
     pub(crate) hot: HotState,
     pub(crate) gc_stats: crate::gc_stats::GcStats,
-    pub(crate) limits: Limits,
+    pub(crate) limits: crate::limits::Limits,
     pub(crate) warn_on: bool,
     pub(crate) warn_continues: bool,
     pub(crate) buffer: Vec<u8>,
@@ -112,17 +112,6 @@ pub(crate) struct Vm {
 
 /// A host function called at every safe point.
 pub(crate) type SafePointHook = Box<dyn FnMut(&mut crate::context::Context<'_>)>;
-
-/// What a run may use up. `None` = unlimited.
-#[derive(Debug, Default)]
-pub(crate) struct Limits {
-    pub(crate) deadline: Option<std::time::Instant>,
-    pub(crate) interrupted: Arc<std::sync::atomic::AtomicBool>,
-    /// As `interrupted`, with an error that can be caught.
-    pub(crate) broken_in: Arc<std::sync::atomic::AtomicBool>,
-    /// The error on its way passes every pcall.
-    pub(crate) uncatchable: bool,
-}
 
 /// A call a native function ends with: made after it returned, so that the
 /// called function may yield.
@@ -168,7 +157,7 @@ impl Vm {
             poll,
             hot: HotState::default(),
             gc_stats: crate::gc_stats::GcStats::default(),
-            limits: Limits::default(),
+            limits: Default::default(),
             warn_on: false,
             warn_continues: false,
             buffer: Vec::new(),

@@ -3,7 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use moonswap_vm::{Context, NativeKind, Outcome, Raised, View};
+use moonswap_vm::{Context, Limit, NativeKind, Outcome, Raised, View};
 
 use crate::value::Handle;
 use crate::{
@@ -70,14 +70,23 @@ pub(crate) fn caught(cx: &mut Context<'_>, raised: Raised) -> Error {
 /// Pops an error value.
 pub(crate) fn take_error(cx: &mut Context<'_>, traceback: Option<Traceback>) -> Error {
     let at = cx.height() - 1;
+    if let Some(ended) = cx.take_limit() {
+        let kind = match ended.limit {
+            Limit::Deadline => ErrorKind::Deadline,
+            Limit::Fuel => ErrorKind::OutOfFuel,
+            _ => ErrorKind::Interrupted,
+        };
+        cx.set_height(at);
+        return Error::new(kind, ended.message).with_traceback(Some(Traceback {
+            text: trace_text(ended.traceback),
+            frames: Vec::new(),
+        }));
+    }
     let error = match cx.at(at) {
         View::String(text) => {
             let message = text.as_bytes().to_vec();
             let kind = match &message[..] {
                 b"not enough memory" => ErrorKind::Memory,
-                text if text.ends_with(b"interrupted!") || text.ends_with(b"deadline exceeded") => {
-                    ErrorKind::Interrupted
-                }
                 _ => ErrorKind::Runtime,
             };
             Error::new(kind, message).with_traceback(traceback)
@@ -163,13 +172,7 @@ fn message_handler(cx: &mut Context<'_>) -> Outcome<usize> {
 }
 
 fn capture(cx: &Context<'_>) -> Traceback {
-    let mut text = cx.traceback(None, None, 1);
-    // The protected call that this module puts around every call from Rust is
-    // a line of its own; people know of the host's line only.
-    const HOST: &[u8] = b"\n\t[C]: in ?";
-    if text.ends_with(&[HOST, HOST].concat()) {
-        text.truncate(text.len() - HOST.len());
-    }
+    let text = trace_text(cx.traceback(None, None, 1));
     let mut frames = Vec::new();
     for level in 1..=MAX_TRACE {
         let base = cx.height();
@@ -198,10 +201,17 @@ fn capture(cx: &Context<'_>) -> Traceback {
             version,
         });
     }
-    Traceback {
-        text: String::from_utf8_lossy(&text).into_owned(),
-        frames,
+    Traceback { text, frames }
+}
+
+/// The protected call that this module puts around every call from Rust is a
+/// line of its own; people know of the host's line only.
+fn trace_text(mut text: Vec<u8>) -> String {
+    const HOST: &[u8] = b"\n\t[C]: in ?";
+    if text.ends_with(&[HOST, HOST].concat()) {
+        text.truncate(text.len() - HOST.len());
     }
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// Pushes a Rust error as a Lua object with a text.
@@ -231,7 +241,12 @@ pub(crate) fn push_error_object(cx: &Context<'_>, error: &Error) {
 pub(crate) fn raise(cx: &Context<'_>, error: &Error) -> Raised {
     match error.kind() {
         // A message that came out of Lua has its position already.
-        ErrorKind::Runtime | ErrorKind::Syntax | ErrorKind::Memory | ErrorKind::Interrupted
+        ErrorKind::Runtime
+        | ErrorKind::Syntax
+        | ErrorKind::Memory
+        | ErrorKind::Interrupted
+        | ErrorKind::Deadline
+        | ErrorKind::OutOfFuel
             if error.traceback().is_some() || error.compile_error().is_some() =>
         {
             cx.raise_bytes(error.message_bytes())

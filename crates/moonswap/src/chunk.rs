@@ -85,6 +85,7 @@ impl Chunk {
         let as_expression = [b"return ", &self.source[..]].concat();
         let function = match self.load(&lua, &as_expression, false) {
             Ok(function) => function,
+            Err(error) if error.is_limit() => return Err(error),
             Err(_) => self.load(&lua, &self.source, self.is_module)?,
         };
         function.call(())

@@ -22,8 +22,12 @@ pub enum ErrorKind {
     Runtime,
     /// The memory limit was reached.
     Memory,
-    /// The host interrupted the run.
+    /// The host interrupted the run ([`crate::Interrupter`]).
     Interrupted,
+    /// The deadline passed ([`crate::Lua::set_deadline`]).
+    Deadline,
+    /// The fuel was used up ([`crate::Lua::set_fuel`]).
+    OutOfFuel,
     /// A value has not the type that was asked for.
     Conversion {
         /// Index of the argument or result, from 0, when it is one of several.
@@ -104,6 +108,14 @@ impl Error {
             traceback: None,
             compile: None,
         }))
+    }
+
+    /// Whether a limit of time ended the run.
+    pub(crate) fn is_limit(&self) -> bool {
+        matches!(
+            self.kind(),
+            ErrorKind::Interrupted | ErrorKind::Deadline | ErrorKind::OutOfFuel
+        )
     }
 
     pub(crate) fn with_traceback(self, traceback: Option<Traceback>) -> Self {

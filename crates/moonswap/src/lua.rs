@@ -203,7 +203,9 @@ impl Lua {
         Hot::new(self)
     }
 
-    /// Stops a running script, from any thread.
+    /// A handle that stops what Lua does from any thread: an error of kind
+    /// [`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted), which passes
+    /// everything as that of [`Lua::set_deadline`] does, once per request.
     pub fn interrupter(&self) -> Interrupter {
         self.machine().interrupter()
     }
@@ -223,6 +225,47 @@ impl Lua {
     /// Limits the memory of Lua objects, in bytes; `None` lifts it.
     pub fn set_memory_limit(&self, bytes: Option<usize>) {
         self.machine().set_memory_limit(bytes);
+    }
+
+    /// From `deadline` on no Lua runs. What runs then ends with an error of
+    /// kind [`ErrorKind::Deadline`](crate::ErrorKind::Deadline), usually within
+    /// milliseconds; nobody has to watch the clock. Later calls end the same way
+    /// at once, until another deadline is set; `None` lifts it.
+    ///
+    /// The error cannot be caught: `pcall`, message handlers, `__close` and `__gc`
+    /// are passed by, coroutines on the way are dead. Variables that were to be
+    /// closed are not. The VM itself stays usable. A library function that waits
+    /// for the system (`os.execute`, reading from a terminal) ends first.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// # use moonswap::{ErrorKind, Lua};
+    /// let lua = Lua::new();
+    /// lua.set_deadline(Some(Instant::now() + Duration::from_millis(20)));
+    /// let error = lua.load("while true do pcall(error) end").exec().unwrap_err();
+    /// assert!(matches!(error.kind(), ErrorKind::Deadline));
+    /// lua.set_deadline(None);
+    /// assert_eq!(lua.load("return 1 + 1").eval::<i64>()?, 2);
+    /// # Ok::<(), moonswap::Error>(())
+    /// ```
+    pub fn set_deadline(&self, deadline: Option<std::time::Instant>) {
+        self.machine().set_deadline(deadline);
+    }
+
+    /// Lets Lua run for `units` more, then ends it as a deadline does, with
+    /// [`ErrorKind::OutOfFuel`](crate::ErrorKind::OutOfFuel), and every later
+    /// call at once, until it gets more; `None` lifts it.
+    ///
+    /// One unit is a call of a function or a turn of a loop; library functions
+    /// take one for each 16 elements or bytes they go through. The same program
+    /// with the same input takes the same amount on every machine.
+    pub fn set_fuel(&self, units: Option<u64>) {
+        self.machine().set_fuel(units);
+    }
+
+    /// What is left of the fuel; `None` if it is not limited.
+    pub fn fuel(&self) -> Option<u64> {
+        self.machine().fuel()
     }
 
     /// Calls all finalizers and writes out files, as the end of a program does.

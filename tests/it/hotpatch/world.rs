@@ -75,7 +75,7 @@ pub(crate) fn run_in(
         Ok(Ok(_)) => Ok(take_text(cx)),
         Ok(Err(())) => Err(take_text(cx)),
         Err(_) => {
-            cx.clear_limits();
+            let _ = cx.take_limit();
             cx.set_height(height);
             Err("(limit)".to_owned())
         }

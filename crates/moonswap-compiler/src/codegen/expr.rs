@@ -36,6 +36,7 @@ impl<'a> Generator<'a> {
 
     /// Any expression.
     pub(crate) fn expr(&mut self, id: ExprId) -> Result<Operand> {
+        self.tick()?;
         self.check_limits()?;
         // Most expressions are leaves: no list is made for them.
         if self.left_of(id).is_none() {
@@ -83,6 +84,7 @@ impl<'a> Generator<'a> {
 
     /// A node whose left child is done.
     fn spine_node(&mut self, id: ExprId, mut left: Operand) -> Result<Operand> {
+        self.tick()?;
         let span = self.span(id);
         match self.node(id) {
             Expr::Binary { op, rhs, .. } => {

@@ -44,6 +44,7 @@ use crate::error::{CompileError, Span};
 use crate::resolve::identity::symbol_text;
 use crate::resolve::upvalue::{CaptureLayout, CellMap, MAX_UPVALUES};
 use crate::syntax::ast::{Ast, FunctionIndex, Symbol};
+use crate::watch::Watch;
 
 /// Results of code generation; the error is boxed to keep them small.
 pub(crate) type Result<T> = std::result::Result<T, Box<CompileError>>;
@@ -62,6 +63,8 @@ pub struct CompileOptions<'a> {
     /// The others are compiled for their declarations and identities, and
     /// their code is dropped.
     pub statements: Option<&'a [bool]>,
+    /// May stop it.
+    pub watch: Option<&'a Watch<'a>>,
 }
 
 /// Generates the code of a chunk.
@@ -172,6 +175,14 @@ impl<'a> Generator<'a> {
             place,
             format!("too many {what} (limit is {limit}) in {whose} near {near}"),
         )
+    }
+
+    /// Counts a node for whoever watches.
+    pub(crate) fn tick(&self) -> Result<()> {
+        if self.options.watch.is_some_and(Watch::says_stop) {
+            return Err(self.error(Span::default(), "compilation stopped".to_owned()));
+        }
+        Ok(())
     }
 
     /// Reports a limit that was exceeded since the last check.

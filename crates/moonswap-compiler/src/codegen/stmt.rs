@@ -16,6 +16,7 @@ use crate::syntax::ast::{Block, Expr, ExprId, FunctionIndex, StatementKind, Symb
 impl<'a> Generator<'a> {
     /// The statement at position `i` of a block.
     pub(crate) fn statement(&mut self, block: &'a Block, i: usize, in_repeat: bool) -> Result<()> {
+        self.tick()?;
         let statement = &block.statements[i];
         let span = statement.span;
         self.f.here = span;

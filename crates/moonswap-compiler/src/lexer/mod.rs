@@ -17,6 +17,7 @@ use logos::Logos;
 use crate::chunk_name::chunk_display;
 use crate::error::{CompileError, Span};
 use crate::syntax::ast::Symbol;
+use crate::watch::Watch;
 pub(crate) use token::TokenKind;
 
 /// A result whose error is boxed, so that the parser's many frames stay small.
@@ -76,10 +77,11 @@ pub(crate) struct Lexer<'s> {
     buffer: Vec<u8>,
     /// The name of the last `--@id name` comment and its line.
     annotation: Option<(Symbol, u32)>,
+    watch: Option<&'s Watch<'s>>,
 }
 
 impl<'s> Lexer<'s> {
-    pub(crate) fn new(chunk_name: &[u8], source: &'s [u8]) -> Self {
+    pub(crate) fn new(chunk_name: &[u8], source: &'s [u8], watch: Option<&'s Watch<'s>>) -> Self {
         Lexer {
             inner: TokenKind::lexer(source),
             source,
@@ -90,6 +92,7 @@ impl<'s> Lexer<'s> {
             symbol_index: HashMap::new(),
             buffer: Vec::new(),
             annotation: None,
+            watch,
         }
     }
 
@@ -111,6 +114,9 @@ impl<'s> Lexer<'s> {
     /// Reads the next token.
     pub(crate) fn next_token(&mut self) -> Parse<Token> {
         loop {
+            if self.watch.is_some_and(Watch::says_stop) {
+                return Err(self.error_at(b"compilation stopped", &Token::START));
+            }
             let Some(kind) = self.inner.next() else {
                 let end = self.source.len();
                 let span = self.span_at(end, end);

@@ -10,6 +10,7 @@ use super::ast::{Ast, Block, Expr, ExprId, Function, FunctionIndex, Symbol};
 use crate::error::{CompileError, Span};
 use crate::lexer::{Lexer, Parse, Payload, Token, TokenKind};
 use crate::resolve::scope::MAX_LOCALS;
+use crate::watch::Watch;
 
 /// What the parser takes at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +44,7 @@ pub fn parse(
     source: &[u8],
     limits: ParseLimits,
 ) -> Result<Ast, CompileError> {
-    parse_or_part(chunk_name.as_ref(), source, limits).map_err(|part| *part.error)
+    parse_or_part(chunk_name.as_ref(), source, limits, None).map_err(|part| *part.error)
 }
 
 /// What there is of a text that has a syntax error.
@@ -56,13 +57,15 @@ pub(crate) struct Part {
     pub(crate) failed_at: u32,
 }
 
-/// As [`parse`]; a text that fails is given as far as it goes.
+/// As [`parse`], and `watch` may stop it; a text that fails is given as far as
+/// it goes.
 pub(crate) fn parse_or_part(
     name: &[u8],
     source: &[u8],
     limits: ParseLimits,
+    watch: Option<&Watch<'_>>,
 ) -> Result<Ast, Box<Part>> {
-    let lexer = Lexer::new(name, source);
+    let lexer = Lexer::new(name, source, watch);
     if u32::try_from(source.len()).is_err() {
         return Err(Box::new(Part {
             error: lexer.error_at(b"chunk is too large", &Token::START),

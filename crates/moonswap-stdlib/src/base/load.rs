@@ -73,6 +73,9 @@ fn read_pieces(cx: &mut Context<'_>) -> Outcome<Option<Vec<u8>>> {
     Ok(Some(source))
 }
 
+/// Bytes of a file that are read between two looks at the limits.
+const READ_PIECE: u64 = 1 << 20;
+
 /// `loadfile ([filename [, mode [, env]]])`
 pub(super) fn loadfile(cx: &mut Context<'_>) -> Outcome<usize> {
     let name = name_argument(cx)?;
@@ -133,7 +136,7 @@ pub(crate) fn load_file(
             let mut source = Vec::new();
             let problem = match File::open(failure::path(name)) {
                 Err(error) => Some(("open", error)),
-                Ok(mut file) => file.read_to_end(&mut source).err().map(|e| ("read", e)),
+                Ok(mut file) => read_all(cx, &mut file, &mut source)?.map(|e| ("read", e)),
             };
             if let Some((what, error)) = problem {
                 let mut message = format!("cannot {what} ").into_bytes();
@@ -152,4 +155,20 @@ pub(crate) fn load_file(
         mode,
         module,
     )
+}
+
+/// Reads a file to its end, within the limits; answers what went wrong.
+fn read_all(
+    cx: &Context<'_>,
+    file: &mut File,
+    out: &mut Vec<u8>,
+) -> Outcome<Option<std::io::Error>> {
+    let mut checked = 1 << 16;
+    loop {
+        match file.by_ref().take(READ_PIECE).read_to_end(out) {
+            Ok(0) => return Ok(None),
+            Ok(got) => crate::io::grow(cx, out, got, &mut checked)?,
+            Err(error) => return Ok(Some(error)),
+        }
+    }
 }

@@ -14,6 +14,7 @@ use moonswap_vm::context::{Context, NativeFn, Outcome, View};
 
 use crate::failure;
 use file::LuaFile;
+pub(crate) use read::grow;
 use stream::{Access, Device, Stream};
 
 /// Names in the registry of the default files; messages use what follows the

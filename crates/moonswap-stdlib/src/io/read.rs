@@ -114,14 +114,13 @@ fn sequence(
 }
 
 /// Grows with what is really there, so that a huge count costs nothing, and
-/// asks the memory limit before it doubles.
-fn grow(cx: &Context<'_>, out: &[u8], checked: &mut usize) -> Outcome<()> {
+/// asks the memory limit before it doubles. Charges the `got` bytes just read.
+pub(crate) fn grow(cx: &Context<'_>, out: &[u8], got: usize, checked: &mut usize) -> Outcome<()> {
     if out.len() >= *checked {
         *checked = out.len().saturating_mul(2);
         cx.check_size(*checked)?;
-        cx.charge(out.len() / 256)?;
     }
-    Ok(())
+    cx.charge(got)
 }
 
 fn bytes(cx: &Context<'_>, stream: &mut Stream, count: u64) -> Result<bool, Stop> {
@@ -141,7 +140,7 @@ fn bytes(cx: &Context<'_>, stream: &mut Stream, count: u64) -> Result<bool, Stop
             break;
         }
         left -= got as u64;
-        grow(cx, &out, &mut checked)?;
+        grow(cx, &out, got, &mut checked)?;
     }
     Ok(push(cx, out))
 }
@@ -163,6 +162,7 @@ fn line(cx: &Context<'_>, stream: &mut Stream, keep_end: bool) -> Result<bool, S
     out.clear();
     let mut checked = 1 << 16;
     loop {
+        let mut got = 0;
         // None: end of the stream; true: end of the line
         let ended = stream.with_available(|available| {
             if available.is_empty() {
@@ -175,7 +175,8 @@ fn line(cx: &Context<'_>, stream: &mut Stream, keep_end: bool) -> Result<bool, S
                 }
                 None => {
                     out.extend_from_slice(available);
-                    (available.len(), Some(false))
+                    got = available.len();
+                    (got, Some(false))
                 }
             }
         })?;
@@ -184,7 +185,7 @@ fn line(cx: &Context<'_>, stream: &mut Stream, keep_end: bool) -> Result<bool, S
                 push(cx, out);
                 return Ok(true);
             }
-            Some(false) => grow(cx, &out, &mut checked)?,
+            Some(false) => grow(cx, &out, got, &mut checked)?,
             None => return Ok(push(cx, out)),
         }
     }
@@ -230,8 +231,10 @@ impl Numeral<'_> {
 }
 
 fn numeral(cx: &Context<'_>, stream: &mut Stream) -> Result<bool, Stop> {
+    let mut turns = 0;
     while stream.peek()?.is_some_and(is_space) {
         stream.advance()?;
+        crate::tick(cx, &mut turns)?;
     }
     let mut n = Numeral {
         stream,
@@ -279,7 +282,7 @@ pub(super) fn read_rest(cx: &Context<'_>, stream: &mut Stream) -> Outcome<Vec<u8
         });
         match got {
             Ok(0) => return Ok(out),
-            Ok(_) => grow(cx, &out, &mut checked)?,
+            Ok(got) => grow(cx, &out, got, &mut checked)?,
             Err(error) => {
                 return Err(cx.error(format!("cannot read stdin: {}", failure::text(&error))));
             }

@@ -69,7 +69,9 @@ pub(super) fn date(cx: &mut Context<'_>) -> Outcome<usize> {
     }
     let mut out = Vec::new();
     let mut rest = format;
+    let mut turns = 0;
     while let Some((&c, after)) = rest.split_first() {
+        crate::tick(cx, &mut turns)?;
         if c != b'%' {
             out.push(c);
             rest = after;

@@ -208,17 +208,17 @@ pub fn write_pointer(out: &mut Vec<u8>, spec: &FormatSpec, address: Option<usize
     }
 }
 
-/// Appends a string as a literal that reads back as the same bytes.
-pub fn write_quoted(out: &mut Vec<u8>, text: &[u8]) {
-    out.reserve(text.len() + 2);
-    out.push(b'"');
-    for (at, &c) in text.iter().enumerate() {
+/// Appends the inside of a literal that reads back as the same bytes.
+/// `next` is the byte that follows `text`.
+pub fn write_quoted(out: &mut Vec<u8>, text: &[u8], next: Option<u8>) {
+    let following = text.iter().copied().skip(1).map(Some).chain([next]);
+    for (&c, following) in text.iter().zip(following) {
         match c {
             b'"' | b'\\' | b'\n' => out.extend_from_slice(&[b'\\', c]),
             0..=31 | 127 => {
                 out.push(b'\\');
                 // A digit that follows must not join the escape.
-                if text.get(at + 1).is_some_and(u8::is_ascii_digit) {
+                if following.is_some_and(|c| c.is_ascii_digit()) {
                     out.extend_from_slice(&[b'0' + c / 100, b'0' + c / 10 % 10, b'0' + c % 10]);
                 } else {
                     number::write_int(i64::from(c), out);
@@ -227,7 +227,6 @@ pub fn write_quoted(out: &mut Vec<u8>, text: &[u8]) {
             _ => out.push(c),
         }
     }
-    out.push(b'"');
 }
 
 /// Appends an integer as a literal.
@@ -322,8 +321,11 @@ mod tests {
     #[test]
     fn literals() {
         let mut out = Vec::new();
-        write_quoted(&mut out, b"a\"\\\n\0\x011\xff\r\x7f");
-        assert_eq!(out, b"\"a\\\"\\\\\\\n\\0\\0011\xff\\13\\127\"");
+        write_quoted(&mut out, b"a\"\\\n\0\x011\xff\r\x7f", None);
+        assert_eq!(out, b"a\\\"\\\\\\\n\\0\\0011\xff\\13\\127");
+        out.clear();
+        write_quoted(&mut out, b"\x01", Some(b'1'));
+        assert_eq!(out, b"\\001");
         out.clear();
         write_quoted_int(&mut out, i64::MIN);
         write_quoted_float(&mut out, f64::NEG_INFINITY);

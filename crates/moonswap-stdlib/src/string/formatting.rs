@@ -3,8 +3,10 @@
 use moonswap_number::{format_float, format_int, write_float, write_int};
 use moonswap_vm::context::{Context, Outcome, Raised, View};
 
+use crate::tick;
+
 use super::format::{self, Directive, FormatError, Kind};
-use super::{append, buffer, bytes, grow, push_buffer};
+use super::{PIECE, append, buffer, bytes, grow, push_buffer};
 
 /// Room for any number: width and precision have two digits, and the largest
 /// float has 309 before the point.
@@ -16,7 +18,9 @@ pub(super) fn format(cx: &mut Context<'_>) -> Outcome<usize> {
     let mut out = buffer(cx);
     let mut at = 0;
     let mut arg = 0;
+    let mut turns = 0;
     loop {
+        tick(cx, &mut turns)?;
         // Borrowed anew each time, for an argument may be converted by Lua
         // code; the format itself stays where it is.
         let text = bytes(cx, 0).get(at..).unwrap_or_default();
@@ -113,7 +117,15 @@ fn add_item(
                 let text = text.as_bytes();
                 // At worst each byte becomes an escape of four.
                 grow(cx, out, text.len().saturating_mul(4).saturating_add(2))?;
-                format::write_quoted(out, text);
+                out.push(b'"');
+                let mut rest = text;
+                while !rest.is_empty() {
+                    let (piece, after) = rest.split_at(rest.len().min(PIECE));
+                    format::write_quoted(out, piece, after.first().copied());
+                    cx.charge(piece.len())?;
+                    rest = after;
+                }
+                out.push(b'"');
             }
             View::Integer(value) => format::write_quoted_int(out, value),
             View::Float(value) => format::write_quoted_float(out, value),

@@ -64,6 +64,9 @@ pub fn open(cx: &mut Context<'_>) -> Outcome<()> {
 /// copying it and keeping the buffer is cheaper.
 const GIVE_AWAY: usize = 8 << 10;
 
+/// Bytes that are handled between two looks at the limits.
+const PIECE: usize = 64 << 10;
+
 /// Makes room in a buffer for more bytes, within the memory limit.
 #[inline]
 pub(crate) fn grow(cx: &Context<'_>, out: &mut Vec<u8>, more: usize) -> Outcome<()> {
@@ -210,7 +213,11 @@ fn reverse(cx: &mut Context<'_>) -> Outcome<usize> {
 fn mapped(cx: &Context<'_>, change: fn(&mut [u8])) -> Outcome<usize> {
     let text = cx.check_str(0)?.as_bytes();
     let mut out = buffer(cx);
-    append(cx, &mut out, text)?;
+    grow(cx, &mut out, text.len())?;
+    for piece in text.chunks(PIECE) {
+        out.extend_from_slice(piece);
+        cx.charge(piece.len())?;
+    }
     change(&mut out);
     push_buffer(cx, out);
     Ok(1)

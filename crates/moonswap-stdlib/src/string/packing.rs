@@ -2,6 +2,8 @@
 
 use moonswap_vm::context::{Context, Outcome, Raised};
 
+use crate::tick;
+
 use super::pack::{self, Format, Kind, MAX_SIZE, PackError};
 use super::{append, buffer, grow, push_buffer, start_position};
 
@@ -20,7 +22,9 @@ pub(super) fn pack(cx: &mut Context<'_>) -> Outcome<usize> {
     let mut out = buffer(cx);
     let n_args = cx.n_args();
     let mut arg = 0;
+    let mut turns = 0;
     while let Some(item) = format.next(out.len()).map_err(|error| raise(cx, error))? {
+        tick(cx, &mut turns)?;
         let size = item.size;
         grow(cx, &mut out, item.padding.saturating_add(size))?;
         out.resize(out.len() + item.padding, 0);
@@ -90,7 +94,9 @@ pub(super) fn pack(cx: &mut Context<'_>) -> Outcome<usize> {
 pub(super) fn packsize(cx: &mut Context<'_>) -> Outcome<usize> {
     let mut format = Format::new(cx.check_str(0)?.as_bytes());
     let mut total: usize = 0;
+    let mut turns = 0;
     while let Some(item) = format.next(total).map_err(|error| raise(cx, error))? {
+        tick(cx, &mut turns)?;
         if matches!(item.kind, Kind::Str | Kind::Zstr) {
             return Err(cx.arg_error(0, "variable-length format"));
         }
@@ -112,7 +118,9 @@ pub(super) fn unpack(cx: &mut Context<'_>) -> Outcome<usize> {
     }
     let too_short = || cx.arg_error(1, "data string too short");
     let mut count = 0;
+    let mut turns = 0;
     while let Some(item) = format.next(at).map_err(|error| raise(cx, error))? {
+        tick(cx, &mut turns)?;
         let rest = data
             .get(at..)
             .and_then(|rest| rest.get(item.padding..))

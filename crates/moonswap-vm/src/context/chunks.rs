@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use moonswap_bytecode::dump;
+use moonswap_compiler::{CompileOptions, Watch};
 
 use super::{Context, Outcome};
 use crate::loader;
@@ -33,6 +34,7 @@ impl Context<'_> {
         }
         // What a compiler makes of a source takes several times its size.
         self.check_size(source.len().saturating_mul(4))?;
+        self.charge(source.len())?;
         if binary {
             return Ok(match dump::undump(source) {
                 Ok(prototype) => {
@@ -51,7 +53,15 @@ impl Context<'_> {
             });
         }
         let name = String::from_utf8_lossy(chunk_name);
-        match moonswap_compiler::compile(&name, source) {
+        let is_over = || self.vm().limits.is_spent();
+        let watch = Watch::new(&is_over);
+        let options = CompileOptions {
+            watch: Some(&watch),
+            ..CompileOptions::default()
+        };
+        let compiled = moonswap_compiler::compile_with(&name, source, options);
+        self.charge(0)?;
+        match compiled {
             Ok(prototype) => {
                 if let Err(e) = moonswap_bytecode::verify::verify(&prototype) {
                     self.push_bytes(format!("internal compiler error: {e}").as_bytes());

@@ -92,7 +92,7 @@ impl Context<'_> {
         match self.call(n_args, n_results) {
             Ok(n) => Ok(Ok(n)),
             Err(e) => {
-                if self.vm().limits.uncatchable {
+                if self.vm().limits.is_struck() || self.vm().limits.has_ended() {
                     return Err(e);
                 }
                 // SAFETY: CX1: the stack is cut to where the function stood.
@@ -106,16 +106,9 @@ impl Context<'_> {
         }
     }
 
-    /// For hosts: lets errors of limits be caught again, after a run ended.
-    pub fn clear_limits(&self) {
-        self.vm().limits.uncatchable = false;
-        // SAFETY: as in `pcall`. The error passed protected calls without their
-        // noticing.
-        unsafe {
-            let mut vm = self.vm();
-            (*vm.current).n_pcalls = 0;
-            vm.leave_overflow_at_top();
-        }
+    /// Which limit ended the call that has just failed, if one did.
+    pub fn take_limit(&self) -> Option<crate::limits::Ended> {
+        self.vm().limits.take_ended()
     }
 
     /// Runs host code that may come into this VM by way of a
@@ -404,7 +397,9 @@ impl Context<'_> {
                 }
                 CoroutineStatus::Suspended | CoroutineStatus::Dead => {}
             }
-            match host::close_coroutine(&mut self.vm(), co) {
+            let closed = host::close_coroutine(&mut self.vm(), co);
+            self.charge(0)?;
+            match closed {
                 Ok(()) => {
                     self.push_bool(true);
                     Ok(1)
@@ -435,7 +430,7 @@ impl Context<'_> {
             host::full_collect(&mut vm);
             host::run_finalizers(&mut vm, usize::MAX);
         }
-        Ok(())
+        self.charge(0)
     }
 
     /// A step of `kib` KiB; true if it finished a cycle.
@@ -447,6 +442,7 @@ impl Context<'_> {
             let (heap, roots) = vm.heap_and_roots();
             let done = heap.step_kib(&roots, kib);
             host::run_finalizers(vm, usize::MAX);
+            self.charge(0)?;
             Ok(done)
         }
     }
@@ -507,42 +503,10 @@ impl Context<'_> {
         self.vm().warning(message, to_be_continued);
     }
 
-    /// Looks at limits from within long native loops; call it every few
-    /// thousand steps.
-    pub fn charge(&self, _steps: usize) -> Outcome<()> {
-        let mut vm = self.vm();
-        if vm
-            .limits
-            .broken_in
-            .load(std::sync::atomic::Ordering::Relaxed)
-        {
-            return Err(host::raise_break(&mut vm));
-        }
-        if vm.limits.deadline.is_some()
-            || vm
-                .limits
-                .interrupted
-                .load(std::sync::atomic::Ordering::Relaxed)
-        {
-            if vm
-                .limits
-                .interrupted
-                .swap(false, std::sync::atomic::Ordering::AcqRel)
-            {
-                vm.limits.uncatchable = true;
-                return Err(self.error("interrupted!"));
-            }
-            if vm
-                .limits
-                .deadline
-                .is_some_and(|d| std::time::Instant::now() >= d)
-            {
-                vm.limits.deadline = None;
-                vm.limits.uncatchable = true;
-                return Err(self.error("deadline exceeded"));
-            }
-        }
-        Ok(())
+    /// Tells the limits that a native's loop has handled `steps` elements or
+    /// bytes; call it every few thousand of them. Its error ends the run.
+    pub fn charge(&self, steps: usize) -> Outcome<()> {
+        crate::limits::charge(&mut self.vm(), steps)
     }
 }
 

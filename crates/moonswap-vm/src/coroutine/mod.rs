@@ -347,13 +347,13 @@ pub(crate) unsafe fn fail(vm: &mut Vm) -> Next {
         vm.heap.barrier(co.cast(), error);
         switch_back(vm, to);
         vm.leave_overflow(vm.base);
-        if (*co).is_wrap || vm.limits.uncatchable {
+        if (*co).is_wrap || vm.limits.is_struck() {
             // A wrap function closes the coroutine and passes the error on.
             vm.top = vm.base.add(1);
             store(vm.base, error);
             let error = host::close_coroutine(vm, co).err().unwrap_or(error);
             vm.error = error;
-            if error.tag == tag::STRING && !vm.limits.uncatchable {
+            if error.tag == tag::STRING && !vm.limits.is_struck() {
                 let mut text = crate::debug::position::at_level(vm, 1);
                 text.extend_from_slice(crate::object::StringObject::bytes(error.as_string()));
                 vm.error = vm.string_value(&text);

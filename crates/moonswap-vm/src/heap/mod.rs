@@ -143,6 +143,7 @@ impl Heap {
     /// An empty heap with a given hash seed (reproducible `pairs` order of
     /// string keys).
     pub(crate) fn with_seed(poll: Arc<PollHandle>, seed: u64) -> Self {
+        crate::table::choose_mixer();
         // Long strings keep half of the seed until they are hashed; spreading
         // it keeps the full width for the short ones.
         let mut heap = Self {

@@ -531,6 +531,9 @@ pub(crate) unsafe fn call_continuation(
         vm.pc = pc;
         vm.base = base;
         vm.top = f.add(2 + args.len());
+        if vm.limits.metered || vm.poll.requested.load(std::sync::atomic::Ordering::Relaxed) {
+            return super::poll::precall_watched(vm, ret, f, args.len(), function);
+        }
         precall(vm, ret, f, args.len())
     }
 }

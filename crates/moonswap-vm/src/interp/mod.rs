@@ -218,6 +218,21 @@ mod backend {
         }
     });
 
+    // A safe point of a VM that counts them.
+    abi_fn!(metered_handler, pc, base, vm, table, {
+        // SAFETY: as in `dispatch`.
+        unsafe {
+            if (*vm).limits.meter == 0 {
+                return poll_handler(pc, base, vm, table);
+            }
+            (*vm).limits.meter -= 1;
+            if (*vm).hook.active {
+                return hook_handler(pc, base, vm, table);
+            }
+            HANDLERS[*pc.cast::<u8>() as usize](pc, base, vm, table)
+        }
+    });
+
     abi_fn!(halt_handler, pc, base, vm, _table, {
         // SAFETY: VM3.
         unsafe {
@@ -239,8 +254,12 @@ mod backend {
         }
     });
 
-    fn usual(op: OpCode, hooked: bool) -> *mut () {
-        if hooked && !op.is_internal() {
+    fn usual(op: OpCode, table: &DispatchTable) -> *mut () {
+        if table.is_metered() && super::SAFE_POINTS.contains(&op) {
+            let handler: Handler = metered_handler;
+            return handler as *mut ();
+        }
+        if table.is_hooked() && !op.is_internal() {
             let handler: Handler = hook_handler;
             return handler as *mut ();
         }
@@ -258,13 +277,13 @@ mod backend {
 
     pub(super) fn restore(table: &DispatchTable) {
         for &op in OpCode::ALL {
-            table.entries[op as usize].store(usual(op, table.is_hooked()), Ordering::Relaxed);
+            table.entries[op as usize].store(usual(op, table), Ordering::Relaxed);
         }
     }
 
     pub(super) fn disarm(table: &DispatchTable) {
         for op in super::SAFE_POINTS {
-            table.entries[op as usize].store(usual(op, table.is_hooked()), Ordering::Relaxed);
+            table.entries[op as usize].store(usual(op, table), Ordering::Relaxed);
         }
     }
 
@@ -287,7 +306,7 @@ mod backend {
 #[cfg(not(moonswap_tail))]
 mod backend {
     use super::drive::returning::Returning;
-    use super::{DispatchTable, Next, OpCode, Ordering, Vm, ops, poll};
+    use super::{DispatchTable, Next, OpCode, Vm, ops, poll};
 
     pub(super) fn restore(_: &DispatchTable) {}
     pub(super) fn disarm(_: &DispatchTable) {}
@@ -312,7 +331,7 @@ mod backend {
                         if super::is_safe_point(OpCode::$name) {
                             // SAFETY: as above.
                             unsafe {
-                                if !polled && (&(*vm).poll).requested.load(Ordering::Relaxed) {
+                                if !polled && super::is_poll_due(&mut *vm) {
                                     // An error may go on at another operation.
                                     next = poll::poll(next.pc, next.base, vm);
                                     polled = true;
@@ -342,6 +361,21 @@ mod backend {
     }
 }
 
+/// Whether something was requested, or the meter has run out; counts.
+#[cfg(not(moonswap_tail))]
+#[inline(always)]
+fn is_poll_due(vm: &mut Vm) -> bool {
+    if vm.poll.requested.load(Ordering::Relaxed) {
+        return true;
+    }
+    if !vm.limits.metered {
+        return false;
+    }
+    let is_out = vm.limits.meter == 0;
+    vm.limits.meter = vm.limits.meter.saturating_sub(1);
+    is_out
+}
+
 #[cfg(not(moonswap_tail))]
 const fn is_safe_point(op: OpCode) -> bool {
     let mut i = 0;
@@ -361,6 +395,8 @@ pub(crate) struct DispatchTable {
     entries: Box<[AtomicPtr<()>; 256]>,
     /// Instructions go to the debug hook first.
     hooked: AtomicBool,
+    /// Safe points count down.
+    metered: AtomicBool,
 }
 
 impl Default for DispatchTable {
@@ -368,6 +404,7 @@ impl Default for DispatchTable {
         Self {
             entries: Box::new([const { AtomicPtr::new(std::ptr::null_mut()) }; 256]),
             hooked: AtomicBool::new(false),
+            metered: AtomicBool::new(false),
         }
     }
 }
@@ -381,6 +418,18 @@ impl DispatchTable {
     /// Turns that on or off; the VM's own thread only.
     pub(crate) fn set_hooked(&self, on: bool) {
         self.hooked.store(on, Ordering::Relaxed);
+        backend::restore(self);
+    }
+
+    #[cfg_attr(not(moonswap_tail), allow(dead_code))]
+    fn is_metered(&self) -> bool {
+        self.metered.load(Ordering::Relaxed)
+    }
+
+    /// Turns the counting of safe points on or off; the VM's own thread only,
+    /// which requests a poll afterwards.
+    pub(crate) fn set_metered(&self, on: bool) {
+        self.metered.store(on, Ordering::Relaxed);
         backend::restore(self);
     }
 

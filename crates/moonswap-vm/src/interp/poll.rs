@@ -11,13 +11,26 @@ use moonswap_bytecode::{MULTI, OpCode};
 use super::{Next, operand};
 use crate::heap::Forced;
 use crate::unwind::throw;
-use crate::value::Value;
+use crate::value::{Value, tag};
 use crate::vm::{STRESS_BYTES, STRESS_SLOTS, Vm};
+
+/// Runs what was requested at a safe point, which costs fuel.
+#[cold]
+#[inline(never)]
+pub(super) unsafe fn poll(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+    // SAFETY: by the caller.
+    unsafe {
+        if (*vm).limits.metered {
+            (*vm).limits.spend(1);
+        }
+        attend(pc, base, vm)
+    }
+}
 
 /// Runs what was requested. On an error of a limit, goes on where it is caught.
 #[cold]
 #[inline(never)]
-pub(super) unsafe fn poll(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+pub(super) unsafe fn attend(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1–I3, P1, VM3.
     unsafe {
         let vm = &mut *vm;
@@ -49,7 +62,51 @@ pub(super) unsafe fn poll(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next
         if vm.safe_point_hook.is_some() {
             run_hook(vm);
         }
+        // What was called meanwhile may have used up the time.
+        if vm.limits.is_struck() && crate::host::check_limits(vm).is_err() {
+            return throw(vm);
+        }
         Next { pc, base: vm.base }
+    }
+}
+
+/// `precall` of a metamethod when a limit or the host wants to know.
+#[cold]
+#[inline(never)]
+pub(super) unsafe fn precall_watched(
+    vm: &mut Vm,
+    ret: *const u64,
+    f: *mut Value,
+    n: usize,
+    function: Value,
+) -> Next {
+    // SAFETY: as precall.
+    unsafe {
+        let next = super::precall(vm, ret, f, n);
+        if function.tag == tag::CLOSURE {
+            return after_entry(vm, next, (*(*function.as_closure()).slot).code.cast());
+        }
+        next
+    }
+}
+
+/// A metamethod was entered, or refused: functions that call each other by
+/// metamethods only pass no other safe point.
+unsafe fn after_entry(vm: &mut Vm, next: Next, start: *const u64) -> Next {
+    // SAFETY: P1: at its first instruction a frame is complete.
+    unsafe {
+        if vm.limits.metered {
+            vm.limits.spend(1);
+            if vm.limits.is_overdrawn() {
+                vm.poll.request();
+            }
+        }
+        if vm.poll.requested.load(std::sync::atomic::Ordering::Relaxed)
+            && std::ptr::eq(next.pc, start)
+        {
+            return attend(next.pc, next.base, vm);
+        }
+        next
     }
 }
 

@@ -117,7 +117,7 @@ unsafe fn enter_tail(
         if vm.poll.requested.load(std::sync::atomic::Ordering::Relaxed)
             && std::ptr::eq(next.pc, (*slot).code.cast())
         {
-            return super::poll::poll(next.pc, next.base, vm);
+            return super::poll::attend(next.pc, next.base, vm);
         }
         next
     }

@@ -21,6 +21,11 @@ pub(crate) mod write;
 
 pub(crate) use write::{TableError, reserve, set, set_int, set_short};
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Once;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::object::{Node, StringObject, Table};
 use crate::string::{equal_long, fold, hash_of};
 use crate::value::{Value, tag};
@@ -85,10 +90,35 @@ pub(crate) unsafe fn array_get(t: *const Table, i: i64) -> (*mut u64, *mut u8) {
     }
 }
 
+/// What [`mix`] adds and multiplies with: random, or else somebody could choose
+/// keys that collide. One pair for the process, because a fixed address costs no
+/// more than a constant; set by the first VM, before there is a table.
+static MIXER: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(1)];
+
+/// Chooses [`MIXER`]; every heap calls it before it makes a table.
+pub(crate) fn choose_mixer() {
+    static CHOSEN: Once = Once::new();
+    CHOSEN.call_once(|| {
+        let random = || RandomState::new().build_hasher().finish();
+        MIXER[0].store(random(), Ordering::Relaxed);
+        // Odd and with its highest bit: no part of a key is lost.
+        MIXER[1].store(random() | 1 << 63 | 1, Ordering::Relaxed);
+    });
+}
+
 /// Mixes integers and addresses: multiples of 65536 must not collide.
 #[inline(always)]
 fn mix(x: u64) -> u32 {
-    let h = fold(x ^ 0x2545_F491_4F6C_DD1D, 0x9E37_79B9_7F4A_7C15);
+    mix_with(
+        x,
+        MIXER[0].load(Ordering::Relaxed),
+        MIXER[1].load(Ordering::Relaxed),
+    )
+}
+
+#[inline(always)]
+fn mix_with(x: u64, a: u64, b: u64) -> u32 {
+    let h = fold(x ^ a, b);
     (h ^ (h >> 32)) as u32
 }
 

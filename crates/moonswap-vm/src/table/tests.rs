@@ -254,3 +254,69 @@ fn presized_objects_are_one_cell() {
         }
     }
 }
+
+/// Nodes a lookup of each key passes, on average, when there are as many nodes
+/// as keys: the length of its chain by main positions.
+fn mean_chain(keys: &[u64], hash: impl Fn(u64) -> u32) -> f64 {
+    let n = keys.len().next_power_of_two();
+    let mut chains = vec![0u64; n];
+    for &key in keys {
+        chains[hash(key) as usize & (n - 1)] += 1;
+    }
+    chains.iter().map(|c| c * c).sum::<u64>() as f64 / keys.len() as f64
+}
+
+#[test]
+fn keys_that_somebody_chose_do_not_collide() {
+    const N: u64 = 50_000;
+    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    let mut sets: Vec<(String, Vec<u64>)> = vec![
+        ("random".into(), (0..N).map(|_| random.next()).collect()),
+        ("sequence".into(), (0..N).collect()),
+        (
+            "negative".into(),
+            (0..N).map(|i| (i as i64).wrapping_neg() as u64).collect(),
+        ),
+        (
+            "multiples of 65535".into(),
+            (0..N).map(|i| i * 65_535).collect(),
+        ),
+        (
+            "floats".into(),
+            (0..N).map(|i| (i as f64 + 0.5).to_bits()).collect(),
+        ),
+        (
+            "float powers".into(),
+            (0..N)
+                .map(|i| (i as f64 * 2f64.powi(-40)).to_bits())
+                .collect(),
+        ),
+        (
+            "addresses".into(),
+            (0..N).map(|i| 0x7F00_0000_0000 + i * 48).collect(),
+        ),
+    ];
+    for shift in [8, 16, 24, 32, 40, 44, 48] {
+        let keys = (0..N).map(|i| i << shift).collect();
+        sets.push((format!("multiples of 2^{shift}"), keys));
+    }
+    // All that collide modulo 512 under one mixer are as good as random under
+    // another.
+    let (a, b) = (0x2545_F491_4F6C_DD1D, 0x9E37_79B9_7F4A_7C15);
+    let crafted: Vec<u64> = (0u64..)
+        .filter(|&key| mix_with(key, a, b) & 0x1FF == 7)
+        .take(N as usize)
+        .collect();
+    assert!(mean_chain(&crafted, |key| mix_with(key, a, b)) > 200.0);
+    sets.push(("crafted".into(), crafted));
+    choose_mixer();
+    for (name, keys) in &sets {
+        let mean = mean_chain(keys, mix);
+        assert!(mean < 4.0, "{name}: {mean}");
+        for _ in 0..20 {
+            let (a, b) = (random.next(), random.next() | 1 << 63 | 1);
+            let mean = mean_chain(keys, |key| mix_with(key, a, b));
+            assert!(mean < 4.0, "{name} with {a:#x}, {b:#x}: {mean}");
+        }
+    }
+}

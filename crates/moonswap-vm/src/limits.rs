@@ -1,0 +1,311 @@
+//! Limits of time: deadline, fuel, and interrupts from other threads.
+//!
+//! A limit that is reached *strikes*. From then until the outermost call from
+//! the host has ended, nothing of the program runs any more: protected calls
+//! and message handlers are passed by, `__close` methods and finalizers are not
+//! called, every new call into Lua fails at once, and should a native have
+//! swallowed the error, the next safe point raises it again. That outermost call
+//! fails, and [`Limits::take_ended`] says by which limit.
+//!
+//! Who looks: the poll (`interp/poll.rs`), entries into Lua from natives and
+//! metamethods, and natives that loop ([`charge`]). Deadlines need no one to
+//! look at the clock meanwhile: the timer (`timer.rs`) asks for a poll when the
+//! time has come. Where there are no threads, and for fuel, the VM is *metered*:
+//! safe points count down, by dispatch entries of their own, so code without
+//! such limits pays nothing.
+//!
+//! Not here: the memory limit (`heap`).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use crate::context::{Context, View};
+use crate::error::Raised;
+use crate::safepoint::PollHandle;
+use crate::timer;
+use crate::vm::Vm;
+
+/// Safe points between two looks at a clock without a timer thread, and the
+/// portion in which fuel is handed to the meter.
+const SLICE: u64 = 10_000;
+/// Steps of a library function (elements, bytes) that cost one unit of fuel.
+const STEPS_PER_UNIT: usize = 16;
+
+/// What ended a run before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Limit {
+    /// [`Interrupter::interrupt`] was called.
+    Interrupt,
+    /// The deadline has passed.
+    Deadline,
+    /// The fuel is used up.
+    Fuel,
+}
+
+impl Limit {
+    fn text(self) -> &'static [u8] {
+        match self {
+            Limit::Interrupt => b"interrupted!",
+            Limit::Deadline => b"deadline exceeded",
+            Limit::Fuel => b"out of fuel",
+        }
+    }
+}
+
+/// A run that a limit ended.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// Which limit.
+    pub limit: Limit,
+    /// The message of the error, with its position if that is known.
+    pub message: Vec<u8>,
+    /// Where the program was, as `debug.traceback` shows it.
+    pub traceback: Vec<u8>,
+}
+
+/// What a run may use up, and what has become of it.
+#[derive(Debug, Default)]
+pub(crate) struct Limits {
+    deadline: Option<Instant>,
+    /// What is not handed to the meter yet; `None` = unlimited.
+    fuel: Option<u64>,
+    /// Units the metered safe points may still pass.
+    pub(crate) meter: u64,
+    /// More was wanted than there was.
+    overdrawn: bool,
+    /// Safe points count down.
+    pub(crate) metered: bool,
+    /// Entries into Lua have to look.
+    armed: bool,
+    interrupted: Arc<AtomicBool>,
+    /// As `interrupted`, with an error that can be caught.
+    pub(crate) broken_in: Arc<AtomicBool>,
+    /// The limit that was reached, until the outermost call has ended.
+    struck: Option<Ended>,
+    /// What ended the last outermost call.
+    ended: Option<Ended>,
+}
+
+impl Limits {
+    /// Whether a limit was reached and its error is on its way.
+    #[inline(always)]
+    pub(crate) fn is_struck(&self) -> bool {
+        self.struck.is_some()
+    }
+
+    /// Whether a call into Lua would end at once.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.is_struck() || self.reached().is_some()
+    }
+
+    /// Whether a limit ended the last call from the host.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.is_some()
+    }
+
+    fn reached(&self) -> Option<Limit> {
+        if self.interrupted.load(Ordering::Acquire) {
+            Some(Limit::Interrupt)
+        } else if self.overdrawn {
+            Some(Limit::Fuel)
+        } else if self.deadline.is_some_and(|at| Instant::now() >= at) {
+            Some(Limit::Deadline)
+        } else {
+            None
+        }
+    }
+
+    /// Whether the fuel did not suffice.
+    pub(crate) fn is_overdrawn(&self) -> bool {
+        self.overdrawn
+    }
+
+    /// Takes `units` off the fuel; what is not there is not owed.
+    pub(crate) fn spend(&mut self, units: u64) {
+        if let Some(rest) = units.checked_sub(self.meter) {
+            let more = rest
+                .saturating_add(SLICE)
+                .min(self.fuel.unwrap_or(u64::MAX));
+            if let Some(fuel) = &mut self.fuel {
+                *fuel -= more;
+            }
+            self.overdrawn = more < rest;
+            self.meter = more.saturating_sub(rest);
+        } else {
+            self.meter -= units;
+        }
+    }
+
+    /// What ended the last call from the host, if a limit did; the limit whose
+    /// error is on its way, inside a native.
+    pub(crate) fn take_ended(&mut self) -> Option<Ended> {
+        self.struck.clone().or_else(|| self.ended.take())
+    }
+}
+
+/// Raises if a limit was reached.
+pub(crate) fn check(vm: &mut Vm) -> Result<(), Raised> {
+    // Whoever swallows the error meets it again.
+    if let Some(ended) = &vm.limits.struck {
+        let message = ended.message.clone();
+        vm.poll.request();
+        return Err(vm.raise_message(message));
+    }
+    let Some(limit) = vm.limits.reached() else {
+        if vm.limits.broken_in.load(Ordering::Relaxed) {
+            return Err(crate::host::raise_break(vm));
+        }
+        return Ok(());
+    };
+    vm.limits.interrupted.store(false, Ordering::Release);
+    let raised = vm.raise_located(limit.text());
+    let message = match View::of(vm.error) {
+        View::String(text) => text.as_bytes().to_vec(),
+        _ => limit.text().to_vec(),
+    };
+    let at = vm.index_of(vm.top);
+    vm.limits.struck = Some(Ended {
+        limit,
+        message,
+        traceback: Context::of_frame(vm, at).traceback(None, None, 0),
+    });
+    vm.limits.armed = true;
+    vm.poll.request();
+    Err(raised)
+}
+
+/// A call from a native or the host is about to enter Lua.
+#[inline(always)]
+pub(crate) fn enter(vm: &mut Vm) -> Result<(), Raised> {
+    if vm.limits.armed || vm.poll.requested.load(Ordering::Relaxed) {
+        return enter_limited(vm);
+    }
+    Ok(())
+}
+
+#[cold]
+#[inline(never)]
+fn enter_limited(vm: &mut Vm) -> Result<(), Raised> {
+    if vm.host_depth == 0 {
+        vm.limits.struck = None;
+        vm.limits.ended = None;
+        vm.limits.refresh_armed();
+    } else if vm.limits.is_struck() {
+        return check(vm);
+    }
+    if vm.limits.metered {
+        vm.limits.spend(1);
+    }
+    let look = vm.host_depth == 0 || vm.poll.requested.load(Ordering::Relaxed);
+    if look || vm.limits.overdrawn {
+        return check(vm);
+    }
+    Ok(())
+}
+
+/// A call from the host has failed; it was the outermost one if `host_depth`
+/// is 0 again.
+pub(crate) fn leave(vm: &mut Vm) {
+    if vm.limits.is_struck() {
+        if vm.host_depth == 0 {
+            vm.limits.ended = vm.limits.struck.take();
+            vm.limits.refresh_armed();
+        } else {
+            vm.poll.request();
+        }
+    }
+}
+
+/// From within long loops of natives: `steps` elements or bytes were handled.
+#[inline]
+pub(crate) fn charge(vm: &mut Vm, steps: usize) -> Result<(), Raised> {
+    let asked = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
+    if !vm.limits.armed && !asked(&vm.limits.interrupted) && !asked(&vm.limits.broken_in) {
+        return Ok(());
+    }
+    if vm.limits.metered {
+        vm.limits.spend(steps.div_ceil(STEPS_PER_UNIT) as u64);
+    }
+    let result = check(vm);
+    if vm.host_depth == 0 {
+        // No call would end by it.
+        vm.limits.ended = vm.limits.struck.take();
+        vm.limits.refresh_armed();
+    }
+    result
+}
+
+impl Limits {
+    fn refresh_armed(&mut self) {
+        self.armed = self.deadline.is_some()
+            || self.fuel.is_some()
+            || self.struck.is_some()
+            || self.ended.is_some();
+    }
+}
+
+fn refresh(vm: &mut Vm, without_timer: bool) {
+    vm.limits.refresh_armed();
+    vm.limits.metered = without_timer || vm.limits.fuel.is_some();
+    vm.poll.table.set_metered(vm.limits.metered);
+    vm.poll.request();
+}
+
+pub(crate) fn set_deadline(vm: &mut Vm, deadline: Option<Instant>) {
+    let rings = timer::set(&vm.poll, vm.limits.deadline, deadline);
+    vm.limits.deadline = deadline;
+    refresh(vm, deadline.is_some() && !rings);
+}
+
+pub(crate) fn set_fuel(vm: &mut Vm, fuel: Option<u64>) {
+    let without_timer = vm.limits.metered && vm.limits.fuel.is_none();
+    vm.limits.fuel = fuel;
+    vm.limits.meter = 0;
+    vm.limits.spend(0);
+    refresh(vm, without_timer);
+}
+
+/// The VM goes away.
+pub(crate) fn forget(vm: &mut Vm) {
+    timer::set(&vm.poll, vm.limits.deadline.take(), None);
+}
+
+/// What is left of the fuel.
+pub(crate) fn fuel(vm: &Vm) -> Option<u64> {
+    vm.limits.fuel.map(|rest| rest + vm.limits.meter)
+}
+
+pub(crate) fn interrupter(vm: &Vm) -> Interrupter {
+    Interrupter {
+        flag: Arc::clone(&vm.limits.interrupted),
+        broken_in: Arc::clone(&vm.limits.broken_in),
+        poll: Arc::clone(&vm.poll),
+    }
+}
+
+/// Stops Lua from another thread with an error that cannot be caught.
+#[derive(Clone, Debug)]
+pub struct Interrupter {
+    flag: Arc<AtomicBool>,
+    broken_in: Arc<AtomicBool>,
+    poll: Arc<PollHandle>,
+}
+
+impl Interrupter {
+    /// Ends what runs with "interrupted!" at the next safe point; if nothing
+    /// runs, the next call into Lua.
+    pub fn interrupt(&self) {
+        self.flag.store(true, Ordering::Release);
+        self.poll.request();
+    }
+
+    /// Raises "interrupted!" at the next safe point as an error like any other:
+    /// `pcall` catches it and Lua goes on, as after Ctrl-C in the reference's
+    /// stand-alone interpreter.
+    pub fn break_in(&self) {
+        self.broken_in.store(true, Ordering::Release);
+        self.poll.request();
+    }
+}

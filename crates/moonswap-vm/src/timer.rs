@@ -1,0 +1,119 @@
+//! One thread for the deadlines of all VMs of the process: it sleeps until the
+//! next of them and asks that VM for a poll.
+//!
+//! It starts with the first deadline and stays. It only wakes: whether a
+//! deadline has passed is for the VM to see (`limits.rs`). Where no thread can
+//! be started, [`set`] says so and the VM counts safe points instead.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
+
+use crate::safepoint::PollHandle;
+
+/// When, and the address of the handle: a VM has one deadline at a time.
+type Key = (Instant, usize);
+
+#[derive(Default)]
+struct Timer {
+    queue: BTreeMap<Key, Weak<PollHandle>>,
+    is_running: bool,
+}
+
+static TIMER: Mutex<Timer> = Mutex::new(Timer {
+    queue: BTreeMap::new(),
+    is_running: false,
+});
+static CHANGED: Condvar = Condvar::new();
+
+fn lock() -> MutexGuard<'static, Timer> {
+    TIMER.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Replaces a VM's deadline; false if nothing will ring.
+pub(crate) fn set(poll: &Arc<PollHandle>, old: Option<Instant>, new: Option<Instant>) -> bool {
+    if old.is_none() && new.is_none() {
+        return true;
+    }
+    let key = |at| (at, Arc::as_ptr(poll) as usize);
+    let mut timer = lock();
+    if let Some(at) = old {
+        timer.queue.remove(&key(at));
+    }
+    let Some(at) = new else {
+        return true;
+    };
+    timer.queue.insert(key(at), Arc::downgrade(poll));
+    if !timer.is_running {
+        let thread = std::thread::Builder::new().name("moonswap-timer".to_owned());
+        timer.is_running = thread.spawn(run).is_ok();
+        if !timer.is_running {
+            timer.queue.clear();
+            return false;
+        }
+    } else if timer.queue.keys().next() == Some(&key(at)) {
+        CHANGED.notify_one();
+    }
+    true
+}
+
+fn run() {
+    let mut timer = lock();
+    loop {
+        let Some((&(at, id), _)) = timer.queue.first_key_value() else {
+            timer = CHANGED.wait(timer).unwrap_or_else(PoisonError::into_inner);
+            continue;
+        };
+        let now = Instant::now();
+        if now < at {
+            let waited = CHANGED.wait_timeout(timer, at - now);
+            timer = waited.unwrap_or_else(PoisonError::into_inner).0;
+            continue;
+        }
+        if let Some(poll) = timer.queue.remove(&(at, id)).and_then(|p| p.upgrade()) {
+            poll.request();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn rings(poll: &PollHandle) -> bool {
+        for _ in 0..400 {
+            if poll.requested.load(Ordering::Acquire) {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        false
+    }
+
+    #[test]
+    fn an_earlier_deadline_overtakes_a_later_one() {
+        let (late, early) = (Arc::<PollHandle>::default(), Arc::<PollHandle>::default());
+        let now = Instant::now();
+        assert!(set(&late, None, Some(now + Duration::from_secs(3600))));
+        assert!(set(&early, None, Some(now + Duration::from_millis(20))));
+        assert!(rings(&early));
+        assert!(!late.requested.load(Ordering::Acquire));
+        assert!(set(&late, Some(now + Duration::from_secs(3600)), Some(now)));
+        assert!(rings(&late));
+    }
+
+    #[test]
+    fn a_lifted_deadline_does_not_ring() {
+        let (lifted, other) = (Arc::<PollHandle>::default(), Arc::<PollHandle>::default());
+        let now = Instant::now();
+        let soon = now + Duration::from_millis(20);
+        assert!(set(&lifted, None, Some(soon)));
+        assert!(set(&lifted, Some(soon), None));
+        assert!(set(&other, None, Some(soon + Duration::from_millis(20))));
+        assert!(rings(&other));
+        assert!(!lifted.requested.load(Ordering::Acquire));
+    }
+}
