@@ -1,7 +1,8 @@
 #!/bin/sh
 # Checks that the handlers of the interpreter's dispatch table are tail-threaded.
 #
-#     benches/check-tail-calls.sh [BINARY]       default: target/release/moonswap
+#     benches/check-tail-calls.sh [BINARY]       default: TARGET/release/moonswap,
+#     where TARGET is CARGO_TARGET_DIR or target
 #
 # Disassembles an optimised binary (with symbols) and fails if a handler, or the
 # out-of-line slow path of one, makes an indirect call or does not leave by a
@@ -9,7 +10,7 @@
 # there are fewer handlers than expected.
 # Needs objdump. Exit code: 0 all as it should be, 1 not, 2 could not look.
 set -u
-binary=${1:-$(dirname "$0")/../target/release/moonswap}
+binary=${1:-${CARGO_TARGET_DIR:-$(dirname "$0")/../target}/release/moonswap}
 command -v objdump >/dev/null || { echo "check-tail-calls: objdump is missing" >&2; exit 2; }
 [ -r "$binary" ] || { echo "check-tail-calls: cannot read $binary" >&2; exit 2; }
 

@@ -30,6 +30,7 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
+TARGET = os.environ.get("CARGO_TARGET_DIR") or os.path.join(ROOT, "target")
 
 
 def read_manifest(path, only):
@@ -75,7 +76,7 @@ def show(value):
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--moonswap", default=os.path.join(ROOT, "target", "release", "moonswap"))
+    ap.add_argument("--moonswap", default=os.path.join(TARGET, "release", "moonswap"))
     ap.add_argument("--reference", default="lua5.4")
     ap.add_argument("--luajit", action="store_true", help="time luajit as well, when it is installed")
     ap.add_argument("--scripts", default=os.path.join(HERE, "scripts"))

@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 
-from compare import HERE, ROOT, run
+from compare import HERE, TARGET, run
 
 MEMORY_BAR = 140    # MiB
 TIME_BAR = 1.0
@@ -20,7 +20,7 @@ TIME_BAR = 1.0
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--moonswap", default=os.path.join(ROOT, "target", "release", "moonswap"))
+    ap.add_argument("--moonswap", default=os.path.join(TARGET, "release", "moonswap"))
     ap.add_argument("--reference", default="lua5.4")
     ap.add_argument("--rounds", type=int, default=3)
     options = ap.parse_args()

@@ -183,3 +183,31 @@ fn plan_names_the_class_of_every_function() {
     let text = refused.out() + &refused.err();
     assert!(text.contains("refused") && text.contains('b'), "{text}");
 }
+
+/// What `--compat` adds, and that it is not there without.
+#[test]
+fn older_names_on_demand() {
+    let folder = TempFolder::new("compat");
+    folder.write("compat.lua", include_str!("compat.lua.txt"));
+    folder.write(
+        "plain.lua",
+        "for _, name in ipairs {'loadstring', 'unpack', 'setfenv', 'getfenv'} do assert(_G[name] == nil) end\n\
+         assert(not table.getn and not table.maxn and not math.pow and not math.ldexp)\n\
+         print 'plain'\n",
+    );
+    for args in [
+        &["--compat", "compat.lua"][..],
+        &["-E", "--compat", "-W", "compat.lua"],
+        &["run", "--compat", "compat.lua"],
+    ] {
+        let outcome = moonswap(folder.path(), args);
+        assert_eq!(outcome.code, Some(0), "{args:?}: {}", outcome.tail());
+        assert_eq!(outcome.out(), "compat\n", "{args:?}");
+    }
+    let prompt = run_moonswap(folder.path(), &["repl", "--compat"], b"unpack {7, 8}\n");
+    assert!(prompt.out().contains("7\t8"), "{}", prompt.tail());
+    for args in [&["plain.lua"][..], &["run", "plain.lua"]] {
+        let outcome = moonswap(folder.path(), args);
+        assert_eq!(outcome.out(), "plain\n", "{args:?}: {}", outcome.tail());
+    }
+}

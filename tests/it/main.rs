@@ -5,6 +5,7 @@
 
 mod badinput;
 mod cli;
+mod cli_reference;
 mod hotpatch;
 mod language;
 mod live;

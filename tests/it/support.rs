@@ -96,6 +96,29 @@ impl Outcome {
 
 /// Runs a command to its end, at most `limit` long.
 pub(crate) fn run(command: &mut Command, stdin: &[u8], limit: Duration) -> Outcome {
+    run_then(command, stdin, limit, |_| ())
+}
+
+/// The same in a process group of its own; what is left of the group at the end
+/// is killed.
+pub(crate) fn run_group(command: &mut Command, stdin: &[u8], limit: Duration) -> Outcome {
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(command, 0);
+    run_then(command, stdin, limit, |group| {
+        // There may be nobody left, which is what the message would say.
+        let _ = Command::new("sh")
+            .args(["-c", "kill -KILL -- \"-$0\" 2>/dev/null"])
+            .arg(group.to_string())
+            .status();
+    })
+}
+
+fn run_then(
+    command: &mut Command,
+    stdin: &[u8],
+    limit: Duration,
+    at_end: impl FnOnce(u32),
+) -> Outcome {
     let _turn = shared();
     let mut child = command
         .stdin(Stdio::piped())
@@ -110,6 +133,7 @@ pub(crate) fn run(command: &mut Command, stdin: &[u8], limit: Duration) -> Outco
     let out = drain(child.stdout.take().expect("piped"));
     let err = drain(child.stderr.take().expect("piped"));
     let (status, timed_out) = wait(&mut child, limit);
+    at_end(child.id());
     let _ = writer.join();
     if timed_out {
         // A grandchild may still hold the pipes; do not wait for it.

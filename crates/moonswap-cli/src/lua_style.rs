@@ -4,10 +4,11 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, stdin};
 use std::path::Path;
 
-use moonswap::{Error, Function, Lua, Result, Value};
+use moonswap::{Lua, Result, Table, Value};
 
 use crate::output::{complain, report, say};
-use crate::{LUA_ERROR, prompt, script};
+use crate::session::{self, Session};
+use crate::{LUA_ERROR, prompt};
 
 /// What `-v` and the prompt show.
 pub(crate) const VERSION: &str = concat!(
@@ -25,7 +26,9 @@ const OPTIONS: &str = "Available options are:
   -E        ignore environment variables
   -W        turn warnings on
   --        stop handling options
-  -         stop handling options and execute stdin";
+  -         stop handling options and execute stdin
+  --compat  add what Lua 5.1 to 5.3 had and 5.4 has not (moonswap only)
+'moonswap --help' shows what else the program can do";
 
 #[derive(Default)]
 struct Options {
@@ -33,6 +36,7 @@ struct Options {
     version: bool,
     execute: bool,
     no_environment: bool,
+    compat: bool,
     /// Index of the script among the arguments.
     script: Option<usize>,
 }
@@ -57,6 +61,7 @@ fn collect(arguments: &[Vec<u8>]) -> std::result::Result<Options, usize> {
                 options.script = (i + 1 < arguments.len()).then_some(i + 1);
                 return Ok(options);
             }
+            Some(b'-') if argument == b"--compat" => options.compat = true,
             Some(b'E') if alone => options.no_environment = true,
             Some(b'W') if alone => {}
             Some(b'v') if alone => options.version = true,
@@ -91,7 +96,7 @@ pub(crate) fn main(arguments: &[OsString]) -> u8 {
     };
     let texts: Vec<Vec<u8>> = arguments
         .iter()
-        .map(|argument| script::bytes(argument))
+        .map(|argument| session::bytes(argument))
         .collect();
     let options = match collect(&texts) {
         Ok(options) => options,
@@ -103,18 +108,15 @@ pub(crate) fn main(arguments: &[OsString]) -> u8 {
     if options.version {
         say(VERSION);
     }
-    let lua = Lua::new();
-    let outcome = run(&lua, &program, arguments, &texts, &options);
-    let code = match outcome {
-        Ok(()) => 0,
+    let session = match Session::new(Lua::builder().compat(options.compat).build()) {
+        Ok(session) => session,
         Err(error) => {
-            lua.flush();
             report(Some(&program), &error);
-            LUA_ERROR
+            return LUA_ERROR;
         }
     };
-    lua.close();
-    code
+    let outcome = run(&session, &program, arguments, &texts, &options);
+    session.finish(outcome, |error| report(Some(&program), error))
 }
 
 fn usage(program: &str, option: &[u8]) {
@@ -129,34 +131,39 @@ fn usage(program: &str, option: &[u8]) {
 }
 
 fn run(
-    lua: &Lua,
+    session: &Session,
     program: &str,
     arguments: &[OsString],
     texts: &[Vec<u8>],
     options: &Options,
 ) -> Result<()> {
-    script::set_arg(lua, arguments, options.script.unwrap_or(0))?;
+    session.set_arg(arguments, options.script.unwrap_or(0))?;
     if options.no_environment {
-        ignore_environment(lua)?;
+        ignore_environment(&session.lua)?;
     } else {
-        run_init(lua)?;
+        run_init(session)?;
     }
-    run_options(lua, texts, options.script.unwrap_or(texts.len()))?;
+    run_options(session, texts, options.script.unwrap_or(texts.len()))?;
     if let Some(at) = options.script {
         // `--` makes a file of what follows, even of `-`.
         let is_stdin = texts[at] == b"-" && texts[at - 1] != b"--";
-        let path = (!is_stdin).then(|| Path::new(&arguments[at]));
-        let main = script::load_file(lua, path)?;
-        main.call::<()>(script::arguments(lua)?)?;
+        session.run_script((!is_stdin).then(|| Path::new(&arguments[at])))?;
     }
     if options.interactive {
-        prompt::run(lua, Some(program));
+        prompt::run(session);
     } else if options.script.is_none() && !options.execute && !options.version {
         if stdin().is_terminal() {
             say(VERSION);
-            prompt::run(lua, Some(program));
+            prompt::run(session);
         } else {
-            script::load_file(lua, None)?.call::<()>(())?;
+            // As in the reference, an error here is told and the exit code is 0.
+            let outcome = session
+                .load_file(None)
+                .and_then(|main| session.call::<()>(&main, ()));
+            if let Err(error) = outcome {
+                session.lua.flush();
+                report(Some(program), &error);
+            }
         }
     }
     Ok(())
@@ -167,40 +174,39 @@ fn ignore_environment(lua: &Lua) -> Result<()> {
     let given = |name: &str| std::env::var_os(name).is_some();
     if given("LUA_PATH_5_4") || given("LUA_PATH") {
         lua.globals()
-            .get::<moonswap::Table>("package")?
+            .get::<Table>("package")?
             .set("path", moonswap_stdlib::package::DEFAULT_PATH)?;
     }
     if given("LUA_CPATH_5_4") || given("LUA_CPATH") {
         lua.globals()
-            .get::<moonswap::Table>("package")?
+            .get::<Table>("package")?
             .set("cpath", moonswap_stdlib::package::DEFAULT_CPATH)?;
     }
     Ok(())
 }
 
 /// `LUA_INIT`
-fn run_init(lua: &Lua) -> Result<()> {
+fn run_init(session: &Session) -> Result<()> {
     for name in ["LUA_INIT_5_4", "LUA_INIT"] {
         if let Some(text) = std::env::var_os(name) {
-            let text = script::bytes(&text);
-            return match text.strip_prefix(b"@") {
-                Some(path) => {
-                    let path = String::from_utf8_lossy(path).into_owned();
-                    script::load_file(lua, Some(Path::new(&path)))?.call(())
-                }
-                None => lua
+            let text = session::bytes(&text);
+            let function = match text.strip_prefix(b"@") {
+                Some(path) => session.load_file(Some(&session::path(path)))?,
+                None => session
+                    .lua
                     .load(text)
                     .set_name(format!("={name}"))
                     .transient()
-                    .exec(),
+                    .into_function()?,
             };
+            return session.call(&function, ());
         }
     }
     Ok(())
 }
 
 /// `-e`, `-l`, `-W` in the order they stand in.
-fn run_options(lua: &Lua, texts: &[Vec<u8>], end: usize) -> Result<()> {
+fn run_options(session: &Session, texts: &[Vec<u8>], end: usize) -> Result<()> {
     let mut i = 1;
     while i < end {
         match texts[i].get(1) {
@@ -211,15 +217,13 @@ fn run_options(lua: &Lua, texts: &[Vec<u8>], end: usize) -> Result<()> {
                     value = texts.get(i).map_or(b"", |text| &text[..]);
                 }
                 if *letter == b'e' {
-                    lua.load(value)
-                        .set_name("=(command line)")
-                        .transient()
-                        .exec()?;
+                    let chunk = session.lua.load(value).set_name("=(command line)");
+                    session.call::<()>(&chunk.transient().into_function()?, ())?;
                 } else {
-                    require(lua, value)?;
+                    require(session, value)?;
                 }
             }
-            Some(b'W') => lua.set_warnings(true),
+            Some(b'W') => session.lua.set_warnings(true),
             _ => {}
         }
         i += 1;
@@ -228,15 +232,13 @@ fn run_options(lua: &Lua, texts: &[Vec<u8>], end: usize) -> Result<()> {
 }
 
 /// `-l mod`, `-l global=mod`; a version suffix `-v2` is no part of the global.
-fn require(lua: &Lua, text: &[u8]) -> Result<()> {
+fn require(session: &Session, text: &[u8]) -> Result<()> {
     let (global, module) = match text.iter().position(|&b| b == b'=') {
         Some(at) => (&text[..at], &text[at + 1..]),
         None => (text.split(|&b| b == b'-').next().unwrap_or(text), text),
     };
-    let require: Function = match lua.globals().get("require")? {
-        Value::Function(require) => require,
-        _ => return Err(Error::runtime("'require' is not a function")),
-    };
-    let value: Value = require.call(lua.create_string(module)?)?;
+    let lua = &session.lua;
+    let require = session.global_function("require")?;
+    let value: Value = session.call::<Value>(&require, lua.create_string(module)?)?;
     lua.globals().set(lua.create_string(global)?, value)
 }

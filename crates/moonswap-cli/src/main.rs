@@ -3,10 +3,11 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod interrupt;
 mod lua_style;
 mod output;
 mod prompt;
-mod script;
+mod session;
 mod verbs;
 mod watch;
 

@@ -1,12 +1,13 @@
 //! The prompt: expressions are echoed, incomplete statements continue.
 
-use std::io::{BufRead, IsTerminal, stdin, stdout};
+use std::io::{IsTerminal, stdin, stdout};
 
 use moonswap::{Error, Function, Lua, MultiValue, Value};
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
 
 use crate::output::{complain, report, say};
+use crate::session::Session;
 
 /// Where lines come from.
 enum Lines {
@@ -28,7 +29,7 @@ impl Lines {
     }
 
     /// The next line without its newline; `None` at the end of input.
-    fn next(&mut self, prompt: &[u8]) -> Option<Line> {
+    fn next(&mut self, session: &Session, prompt: &[u8]) -> Option<Line> {
         match self {
             Self::Editor(editor) => match editor.readline(&*String::from_utf8_lossy(prompt)) {
                 Ok(line) => Some(Line::Text(line.into_bytes())),
@@ -37,19 +38,14 @@ impl Lines {
             },
             Self::Plain => {
                 say(prompt);
-                let mut line = Vec::new();
-                match stdin().lock().read_until(b'\n', &mut line) {
-                    Ok(0) | Err(_) => None,
-                    Ok(_) => {
-                        if line.last() == Some(&b'\n') {
-                            line.pop();
-                        }
-                        // No terminal shows what was typed: as line editors do,
-                        // so that a transcript reads like a session.
-                        say([&line[..], b"\n"].concat());
-                        Some(Line::Text(line))
-                    }
+                let mut line = session.read("L").ok().flatten()?;
+                if line.last() == Some(&b'\n') {
+                    line.pop();
                 }
+                // No terminal shows what was typed: as line editors do, so that
+                // a transcript reads like a session.
+                say([&line[..], b"\n"].concat());
+                Some(Line::Text(line))
             }
         }
     }
@@ -68,19 +64,21 @@ enum Line {
     Cancelled,
 }
 
-/// Runs the prompt until the end of input.
-pub(crate) fn run(lua: &Lua, program: Option<&str>) {
+/// Runs the prompt until the end of input. Ctrl-C breaks off what runs, not the
+/// prompt; messages have no program's name before them.
+pub(crate) fn run(session: &Session) {
+    let lua = &session.lua;
     let mut lines = Lines::open();
     loop {
         lua.poll();
         lua.flush();
-        let Some(line) = lines.next(&prompt_text(lua, "_PROMPT", b"> ")) else {
+        let Some(line) = lines.next(session, &prompt_text(lua, "_PROMPT", b"> ")) else {
             break;
         };
         let Line::Text(line) = line else { continue };
-        match read_statement(lua, &mut lines, line) {
-            Ok(Some(function)) => match function.call::<MultiValue>(()) {
-                Ok(results) => print(lua, program, results),
+        match read_statement(session, &mut lines, line) {
+            Ok(Some(function)) => match session.call::<MultiValue>(&function, ()) {
+                Ok(results) => print(session, results),
                 Err(error) => {
                     lua.flush();
                     report(None, &error);
@@ -104,7 +102,12 @@ fn prompt_text(lua: &Lua, name: &str, default: &[u8]) -> Vec<u8> {
 
 /// A line as an expression, or as a statement with as many further lines as it
 /// takes. `None` when the user gave it up.
-fn read_statement(lua: &Lua, lines: &mut Lines, first: Vec<u8>) -> Result<Option<Function>, Error> {
+fn read_statement(
+    session: &Session,
+    lines: &mut Lines,
+    first: Vec<u8>,
+) -> Result<Option<Function>, Error> {
+    let lua = &session.lua;
     let compile = |text: &[u8]| {
         lua.load(text)
             .set_name("=stdin")
@@ -125,7 +128,7 @@ fn read_statement(lua: &Lua, lines: &mut Lines, first: Vec<u8>) -> Result<Option
     loop {
         match compile(&text) {
             Err(error) if error.is_incomplete() => {
-                match lines.next(&prompt_text(lua, "_PROMPT2", b">> ")) {
+                match lines.next(session, &prompt_text(lua, "_PROMPT2", b">> ")) {
                     Some(Line::Text(line)) => {
                         text.push(b'\n');
                         text.extend_from_slice(&line);
@@ -143,19 +146,15 @@ fn read_statement(lua: &Lua, lines: &mut Lines, first: Vec<u8>) -> Result<Option
     }
 }
 
-fn print(lua: &Lua, program: Option<&str>, results: MultiValue) {
+fn print(session: &Session, results: MultiValue) {
     if results.is_empty() {
         return;
     }
-    let printed = lua
-        .globals()
-        .get::<Function>("print")
-        .and_then(|print| print.call::<()>(results));
+    let printed = session
+        .global_function("print")
+        .and_then(|print| session.call::<()>(&print, results));
     if let Err(error) = printed {
         let text = String::from_utf8_lossy(error.message_bytes()).into_owned();
-        let prefix = program
-            .map(|program| format!("{program}: "))
-            .unwrap_or_default();
-        complain(format!("{prefix}error calling 'print' ({text})"));
+        complain(format!("error calling 'print' ({text})"));
     }
 }

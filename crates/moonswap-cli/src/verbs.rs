@@ -9,7 +9,8 @@ use moonswap::Lua;
 use moonswap_hotpatch::{ChunkManifest, ChunkPatch, Plan, Policy, plan_chunk};
 
 use crate::output::{complain, report, say};
-use crate::{LUA_ERROR, REFUSED, check, lua_style, prompt, script, watch};
+use crate::session::Session;
+use crate::{LUA_ERROR, REFUSED, check, lua_style, prompt, watch};
 
 const VERBS: &[&str] = &[
     "run",
@@ -19,7 +20,6 @@ const VERBS: &[&str] = &[
     "plan",
     "help",
     "--help",
-    "-h",
     "--version",
 ];
 
@@ -33,7 +33,7 @@ pub(crate) fn is_verb(first: &str) -> bool {
     name = "moonswap",
     version,
     about = "Lua 5.4 whose functions are swapped while it runs",
-    after_help = "Without a verb it takes the arguments of `lua`: moonswap [-e stat] [-l mod] [-i] [-v] [-E] [-W] [script [args]]\n\
+    after_help = "Without a verb it takes the arguments of `lua`: moonswap [-e stat] [-l mod] [-i] [-v] [-E] [-W] [--compat] [script [args]]\n\
                   Exit codes: 0 success, 1 Lua error, 2 usage, 3 refused."
 )]
 struct Command {
@@ -54,6 +54,9 @@ enum Verb {
         /// Time limit, e.g. 2s or 500ms
         #[arg(long, value_parser = parse_duration)]
         timeout: Option<Duration>,
+        /// Add what Lua 5.1 to 5.3 had and 5.4 has not
+        #[arg(long)]
+        compat: bool,
         /// The script
         file: PathBuf,
         /// Its arguments
@@ -61,7 +64,11 @@ enum Verb {
         arguments: Vec<OsString>,
     },
     /// Interactive prompt
-    Repl,
+    Repl {
+        /// Add what Lua 5.1 to 5.3 had and 5.4 has not
+        #[arg(long)]
+        compat: bool,
+    },
     /// Compile files and show what is wrong with them
     Check {
         /// One JSON object per problem
@@ -103,15 +110,19 @@ pub(crate) fn main(arguments: Vec<OsString>) -> u8 {
             watch,
             mem,
             timeout,
+            compat,
             file,
             arguments,
-        } => run(watch, mem, timeout, &file, &arguments),
-        Verb::Repl => {
+        } => {
+            let lua = Lua::builder().compat(compat).build();
+            run(lua, watch, mem, timeout, &file, &arguments)
+        }
+        Verb::Repl { compat } => {
             say(lua_style::VERSION);
-            let lua = Lua::new();
-            prompt::run(&lua, None);
-            lua.close();
-            0
+            started(Lua::builder().compat(compat).build(), |session| {
+                prompt::run(session);
+                Ok(())
+            })
         }
         Verb::Check { json, files } => check::check(json, &files),
         Verb::List { long, file } => list(long, &file),
@@ -120,13 +131,13 @@ pub(crate) fn main(arguments: Vec<OsString>) -> u8 {
 }
 
 fn run(
+    lua: Lua,
     watched: bool,
     mem: Option<usize>,
     timeout: Option<Duration>,
     file: &Path,
     arguments: &[OsString],
 ) -> u8 {
-    let lua = Lua::new();
     lua.set_memory_limit(mem);
     if let Some(timeout) = timeout {
         // The script may be in a loop that never looks at a clock.
@@ -136,32 +147,38 @@ fn run(
             interrupter.interrupt();
         });
     }
-    let outcome = (|| {
+    started(lua, |session| {
         let mut all = vec![file.as_os_str().to_owned()];
         all.extend_from_slice(arguments);
-        script::set_arg(&lua, &all, 0)?;
+        session.set_arg(&all, 0)?;
         // `-` is standard input: nothing that could be watched.
         let path = (file != Path::new("-")).then_some(file);
         if let (true, Some(path)) = (watched, path) {
-            watch::start(&lua, path)?;
+            watch::start(&session.lua, path)?;
         }
-        let main = script::load_file(&lua, path)?;
-        main.call::<()>(script::arguments(&lua)?)
-    })();
-    let code = match outcome {
-        Ok(()) => 0,
-        Err(error) => {
-            lua.flush();
-            if error.compile_error().is_some() {
-                complain(error.render_as(crate::output::style()));
-            } else {
-                report(Some("moonswap"), &error);
-            }
-            LUA_ERROR
+        session.run_script(path)
+    })
+}
+
+/// Does `work` in a session; syntax errors are shown with their source line.
+fn started(lua: Lua, work: impl FnOnce(&Session) -> moonswap::Result<()>) -> u8 {
+    let tell = |error: &moonswap::Error| {
+        if error.compile_error().is_some() {
+            complain(error.render_as(crate::output::style()));
+        } else {
+            report(Some("moonswap"), error);
         }
     };
-    lua.close();
-    code
+    match Session::new(lua) {
+        Ok(session) => {
+            let outcome = work(&session);
+            session.finish(outcome, tell)
+        }
+        Err(error) => {
+            tell(&error);
+            LUA_ERROR
+        }
+    }
 }
 
 fn list(long: bool, file: &Path) -> u8 {

@@ -52,14 +52,16 @@ pub fn chunk_display(name: &[u8]) -> Vec<u8> {
 }
 
 /// The text of a *file* without what `loadfile` skips: a UTF-8 byte-order mark
-/// and a first line that starts with `#`. The newline of that line stays, so
-/// that lines keep their numbers.
+/// and a first line that starts with `#` (for scripts that name their
+/// interpreter). The newline of that line stays, so that lines keep their
+/// numbers; before a binary chunk it has to go.
 pub fn skip_shebang(source: &[u8]) -> &[u8] {
     let source = source.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(source);
     if source.first() != Some(&b'#') {
         return source;
     }
     match memchr::memchr(b'\n', source) {
+        Some(newline) if source.get(newline + 1) == Some(&0x1B) => &source[newline + 1..],
         Some(newline) => &source[newline..],
         None => &[],
     }

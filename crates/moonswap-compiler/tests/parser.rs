@@ -459,6 +459,7 @@ fn shebang() {
     assert_eq!(skip_shebang(b"\xEF\xBB\xBF# x\r\ny"), b"\ny");
     assert_eq!(skip_shebang(b"\xEF\xBB\xBFx"), b"x");
     assert_eq!(skip_shebang(b"#"), b"");
+    assert_eq!(skip_shebang(b"# x\n\x1BLua"), b"\x1BLua");
     assert_eq!(skip_shebang(b"x # y"), b"x # y");
 }
 

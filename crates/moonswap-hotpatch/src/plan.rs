@@ -613,9 +613,18 @@ fn build(
         delta.compile(Stage::Initialise),
         delta.compile(Stage::Define),
     );
+    let cannot_run = |e: moonswap_compiler::CompileError| {
+        refuse(
+            Code::DeltaFailed,
+            e.span.line,
+            e.span.column,
+            e.message,
+            "write what runs without it, or make the statement run as well",
+        )
+    };
     Ok(Built {
-        delta: initialise.map_err(failed)?,
-        define: define.map_err(failed)?,
+        delta: initialise.map_err(cannot_run)?,
+        define: define.map_err(cannot_run)?,
         main,
     })
 }

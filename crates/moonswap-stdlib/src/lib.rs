@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 pub mod base;
+pub mod compat;
 pub mod coroutine;
 pub mod debug;
 pub mod io;

@@ -52,7 +52,9 @@ pub(crate) static STUB_COROUTINE: [u64; 2] = stub(0, MULTI, OpCode::FinishCorout
 /// Address a callee of this stub returns to.
 #[inline(always)]
 pub(crate) fn return_into(stub: &'static [u64; 2]) -> *const u64 {
-    &raw const stub[1]
+    // A pointer to the whole stub: the CALL before the address is read as well.
+    // SAFETY: a stub has two words.
+    unsafe { (&raw const *stub).cast::<u64>().add(1) }
 }
 
 /// Set in a link's version bits by a tail call.

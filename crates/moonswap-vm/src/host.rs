@@ -194,6 +194,50 @@ pub(crate) unsafe fn close_coroutine(vm: &mut Vm, co: *mut Coroutine) -> Result<
         };
         // Closing it again from one of its `__close` methods is refused.
         (*co).status = CoroutineStatus::Closing;
+        outcome = close_variables(vm, co, outcome);
+        (*co).status = CoroutineStatus::Dead;
+        (*co).failed = false;
+        (*co).error = Value::NIL;
+        (*co).top = 2;
+        (*co).base = 0;
+        match outcome {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Calls the `__close` methods of the main coroutine's pending variables; the
+/// last one's error has no one left to go to.
+pub(crate) unsafe fn close_main(vm: &mut Vm) {
+    // SAFETY: HO1 by the caller.
+    unsafe {
+        let main = vm.main;
+        let _ = close_variables(vm, main, None);
+    }
+}
+
+/// The error of [`Interrupter::break_in`], at the place where the reference's
+/// hook raises it: the caller of the running function.
+#[cold]
+pub(crate) fn raise_break(vm: &mut Vm) -> Raised {
+    vm.limits.broken_in.store(false, Ordering::Release);
+    // SAFETY: VM3 at every safe point and in natives.
+    let mut text = unsafe { crate::debug::position::at_level(vm, 1) };
+    text.extend_from_slice(b"interrupted!");
+    vm.raise_message(text)
+}
+
+/// Calls the `__close` methods of all pending variables of `co`, from the topmost
+/// native frame of the current coroutine, and closes its upvalues. Answers the
+/// error that is on its way afterwards.
+unsafe fn close_variables(
+    vm: &mut Vm,
+    co: *mut Coroutine,
+    mut outcome: Option<Value>,
+) -> Option<Value> {
+    // SAFETY: HO1; every turn pops one entry.
+    unsafe {
         while let Some(pending) = (*co).to_be_closed.pop() {
             let place = (&mut (*co).stack).as_mut_ptr().add(pending as usize);
             coroutine::close_upvalues(vm, co, place);
@@ -210,20 +254,15 @@ pub(crate) unsafe fn close_coroutine(vm: &mut Vm, co: *mut Coroutine) -> Result<
         }
         let bottom = (&mut (*co).stack).as_mut_ptr();
         coroutine::close_upvalues(vm, co, bottom);
-        (*co).status = CoroutineStatus::Dead;
-        (*co).failed = false;
-        (*co).error = Value::NIL;
-        (*co).top = 2;
-        (*co).base = 0;
-        match outcome {
-            Some(error) => Err(error),
-            None => Ok(()),
-        }
+        outcome
     }
 }
 
 /// Raises when a limit was reached.
 pub(crate) fn check_limits(vm: &mut Vm) -> Result<(), Raised> {
+    if vm.limits.broken_in.load(Ordering::Relaxed) {
+        return Err(raise_break(vm));
+    }
     if vm.limits.interrupted.swap(false, Ordering::AcqRel) {
         vm.limits.uncatchable = true;
         return Err(vm.raise_located("interrupted!"));

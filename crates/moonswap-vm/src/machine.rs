@@ -77,6 +77,7 @@ struct Shared {
     vm: NonNull<Vm>,
     door: Rc<Door>,
     interrupted: Arc<AtomicBool>,
+    broken_in: Arc<AtomicBool>,
     poll: Arc<PollHandle>,
     mailbox: Arc<Mailbox>,
 }
@@ -145,6 +146,7 @@ impl Machine {
         let vm = Vm::new();
         let door = Rc::clone(&vm.door);
         let interrupted = Arc::clone(&vm.limits.interrupted);
+        let broken_in = Arc::clone(&vm.limits.broken_in);
         let poll = Arc::clone(&vm.poll);
         let mailbox = Arc::clone(&vm.hot.mailbox);
         let vm = NonNull::from(Box::leak(vm));
@@ -153,6 +155,7 @@ impl Machine {
             vm,
             door,
             interrupted,
+            broken_in,
             poll,
             mailbox,
         }));
@@ -210,6 +213,7 @@ impl Machine {
     pub fn interrupter(&self) -> Interrupter {
         Interrupter {
             flag: Arc::clone(&self.0.interrupted),
+            broken_in: Arc::clone(&self.0.broken_in),
             poll: Arc::clone(&self.0.poll),
         }
     }
@@ -351,13 +355,22 @@ impl Drop for Shared {
 #[derive(Clone, Debug)]
 pub struct Interrupter {
     flag: Arc<AtomicBool>,
+    broken_in: Arc<AtomicBool>,
     poll: Arc<PollHandle>,
 }
 
 impl Interrupter {
-    /// Raises "interrupted!" at the next safe point.
+    /// Raises "interrupted!" at the next safe point; `pcall` cannot catch it.
     pub fn interrupt(&self) {
         self.flag.store(true, Ordering::Release);
+        self.poll.request();
+    }
+
+    /// Raises "interrupted!" at the next safe point as an error like any other:
+    /// `pcall` catches it and Lua goes on, as after Ctrl-C in the reference's
+    /// stand-alone interpreter.
+    pub fn break_in(&self) {
+        self.broken_in.store(true, Ordering::Release);
         self.poll.request();
     }
 }

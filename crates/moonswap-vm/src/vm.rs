@@ -35,6 +35,9 @@ pub(crate) const EXTRA_SLOTS: usize = 64;
 pub(crate) const MAX_STACK: usize = 1_000_000;
 /// Room for message handlers after a stack overflow, slots.
 pub(crate) const ERROR_STACK: usize = 4_000;
+/// Slots of a fresh main coroutine's stack; few for Miri, where stacks that move
+/// and are cleared take their time.
+const MAIN_STACK: usize = if cfg!(miri) { 64 } else { 1024 };
 /// Nested protected calls of one coroutine (what the reference allows).
 pub(crate) const MAX_PCALLS: u32 = 197;
 /// Nested host activations (the reference's LUAI_MAXCCALLS).
@@ -119,6 +122,8 @@ pub(crate) struct Stress {
 pub(crate) struct Limits {
     pub(crate) deadline: Option<std::time::Instant>,
     pub(crate) interrupted: Arc<std::sync::atomic::AtomicBool>,
+    /// As `interrupted`, with an error that can be caught.
+    pub(crate) broken_in: Arc<std::sync::atomic::AtomicBool>,
     /// The error on its way passes every pcall.
     pub(crate) uncatchable: bool,
 }
@@ -181,7 +186,7 @@ impl Vm {
             safe_point_hook: None,
             machine: std::rc::Weak::<()>::new(),
         });
-        let main = crate::coroutine::new(&mut vm, 1024);
+        let main = crate::coroutine::new(&mut vm, MAIN_STACK);
         vm.main = main;
         vm.current = main;
         // SAFETY: `main` was just made and has a bottom frame.

@@ -134,7 +134,12 @@ fn unreachable_native(cx: &mut Context<'_>) -> Outcome<usize> {
 /// knows its own text: that is asked for here, where `debug` still shows the
 /// place of the error, and needs no traceback.
 fn message_handler(cx: &mut Context<'_>) -> Outcome<usize> {
-    if matches!(cx.at(0), View::Table(_)) && !cx.metafield(0, "__tostring").is_nil() {
+    let speaks = match cx.at(0) {
+        View::String(_) | View::Integer(_) | View::Float(_) => false,
+        View::UserData(data) => data.downcast::<Error>().is_none(),
+        _ => true,
+    };
+    if speaks && !cx.metafield(0, "__tostring").is_nil() {
         cx.push(cx.metafield(0, "__tostring"));
         cx.push_at(0);
         if cx.pcall(1, Some(1))?.is_ok() && matches!(cx.at(cx.height() - 1), View::String(_)) {

@@ -24,6 +24,7 @@
 //! two would keep each other for ever. It gets a `&Lua` to work with instead.
 #![forbid(unsafe_code)]
 
+mod builder;
 mod callback;
 mod chunk;
 mod convert;
@@ -38,6 +39,7 @@ mod string;
 mod table;
 mod value;
 
+pub use builder::LuaBuilder;
 pub use chunk::Chunk;
 pub use convert::{FromLua, IntoLua};
 pub use error::{Error, ErrorKind, Result, TraceFrame, Traceback};

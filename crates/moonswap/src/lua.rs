@@ -6,13 +6,13 @@ use std::collections::HashMap;
 use std::fmt;
 use std::rc::{Rc, Weak};
 
-use moonswap_vm::{Context, Machine, Outcome};
+use moonswap_vm::{Context, Machine, Outcome, View};
 
 use crate::callback::{self, caught};
 use crate::value::Handle;
 use crate::{
-    Chunk, Error, FromLuaMulti, Function, Hot, Interrupter, IntoLua, IntoLuaMulti, LuaString,
-    Result, Table, Value,
+    Chunk, Error, FromLuaMulti, Function, Hot, Interrupter, IntoLua, IntoLuaMulti, LuaBuilder,
+    LuaString, Result, Table, Value,
 };
 
 /// One VM. Clones share it. It stays on its thread; from other threads use
@@ -44,13 +44,22 @@ impl Default for Lua {
 impl Lua {
     /// A VM with all standard libraries and the `moonswap` module.
     pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// Options for a VM that is not the plain one.
+    pub fn builder() -> LuaBuilder {
+        LuaBuilder::default()
+    }
+
+    pub(crate) fn with_libraries(compat: bool) -> Self {
         let lua = Self(Rc::new(Inner {
             machine: Machine::new(),
             app_data: RefCell::default(),
         }));
         let opened = lua.with(|cx| {
             cx.host_state::<Back>().borrow_mut().0 = Rc::downgrade(&lua.0);
-            open(cx).map_err(|raised| caught(cx, raised))
+            open(cx, compat).map_err(|raised| caught(cx, raised))
         });
         // Filling the tables of a new VM runs no foreign code and has no limits.
         debug_assert!(opened.is_ok(), "{opened:?}");
@@ -258,16 +267,19 @@ impl Lua {
             if let Err(raised) = cx.push_tostring(at) {
                 return Err(caught(cx, raised));
             }
-            match Value::pop(self, cx) {
-                Value::String(text) => Ok(text.to_bytes()),
-                _ => Ok(Vec::new()),
-            }
+            Ok(match cx.at(cx.height() - 1) {
+                View::String(text) => text.as_bytes().to_vec(),
+                _ => Vec::new(),
+            })
         })
     }
 }
 
-fn open(cx: &mut Context<'_>) -> Outcome<()> {
+fn open(cx: &mut Context<'_>, compat: bool) -> Outcome<()> {
     moonswap_stdlib::open_all(cx)?;
+    if compat {
+        moonswap_stdlib::compat::open(cx)?;
+    }
     // The stand-alone reference interpreter starts in this mode.
     cx.gc_set_mode("generational");
     crate::hot_module::open(cx)

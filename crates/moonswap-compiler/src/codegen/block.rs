@@ -213,8 +213,11 @@ impl<'a> Generator<'a> {
             let (n_children, n_sites) = (self.f.children.len(), self.f.sites.len());
             let n_pending = self.f.labels.pending.len();
             let (n_locals, n_scope) = (self.f.locals.len(), self.f.scope_variables.len());
+            let keep = selected.get(i).copied().unwrap_or(false);
+            self.dropping = !keep;
             self.statement(block, i, false)?;
-            if selected.get(i).copied().unwrap_or(false) {
+            self.dropping = false;
+            if keep {
                 continue;
             }
             self.f.truncate(start);
@@ -242,6 +245,11 @@ impl<'a> Generator<'a> {
                     local.end_pc = local.end_pc.min(start as u32);
                 }
             }
+        }
+        if let Some((span, name)) = self.uses_absent {
+            let name = self.name_text(name);
+            let message = format!("local '{name}' is declared by a statement that does not run");
+            return Err(self.error(span, message));
         }
         Ok(())
     }

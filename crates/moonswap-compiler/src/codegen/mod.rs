@@ -78,6 +78,10 @@ pub(crate) struct Generator<'a> {
     pub(crate) env: Symbol,
     /// Functions known to need their big form.
     pub(crate) big: HashSet<FunctionIndex>,
+    /// The code of this statement is dropped.
+    pub(crate) dropping: bool,
+    /// A statement that is kept uses a variable that has no value.
+    pub(crate) uses_absent: Option<(Span, Symbol)>,
     names: Vec<Option<Arc<str>>>,
     pub(crate) for_state: Arc<str>,
 }
@@ -108,6 +112,8 @@ pub(crate) fn generate(
         outer: Vec::new(),
         env: Symbol(env),
         big: HashSet::new(),
+        dropping: false,
+        uses_absent: None,
         names: vec![None; ast.symbols.len()],
         for_state: Arc::from("(for state)"),
     };

@@ -57,6 +57,9 @@ impl<'a> Generator<'a> {
     pub(crate) fn find(&mut self, name: Symbol) -> Option<Found> {
         if let Some(index) = self.f.scope.find(name) {
             let variable = self.f.scope.active[index];
+            if variable.absent && !self.dropping {
+                self.uses_absent.get_or_insert((self.f.here, name));
+            }
             let operand = match variable.place {
                 Place::Register(register) => Operand::new(Kind::Local(register)),
                 Place::Cell(cell) => Operand::new(Kind::Cell(cell)),
@@ -164,7 +167,8 @@ impl<'a> Generator<'a> {
             && at == level
         {
             let function = self.function_at(level);
-            return match function.scope.active.get(index).map(|v| v.place) {
+            let variable = function.scope.active.get(index);
+            return match variable.filter(|v| !v.absent).map(|v| v.place) {
                 Some(Place::Register(register)) => {
                     function.scope.mark_captured(index);
                     function.needs_close = true;
@@ -279,6 +283,7 @@ impl<'a> Generator<'a> {
             self.f.scope_variables.len() as u32 - 1
         });
         let in_loop = self.f.scope.blocks.last().is_some_and(|b| b.in_loop);
+        let absent = self.dropping && top_level && register.is_some();
         let name = Some(name);
         self.f.scope.active.push(Variable {
             name,
@@ -289,6 +294,7 @@ impl<'a> Generator<'a> {
             in_loop,
             debug,
             scope,
+            absent,
         });
         Ok(())
     }
@@ -314,6 +320,7 @@ impl<'a> Generator<'a> {
             in_loop: true,
             debug,
             scope: None,
+            absent: false,
         });
         Ok(())
     }

@@ -60,6 +60,8 @@ pub(crate) struct Variable {
     pub(crate) debug: Option<u32>,
     /// Its entry in the main chunk's scope record.
     pub(crate) scope: Option<u32>,
+    /// Its statement is dropped and there is no cell: it has no value.
+    pub(crate) absent: bool,
 }
 
 /// A block that is open.

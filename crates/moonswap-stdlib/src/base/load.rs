@@ -146,21 +146,10 @@ pub(crate) fn load_file(
             (source, [b"@", name].concat())
         }
     };
-    cx.load(without_first_comment(&source), &chunk_name, mode, module)
-}
-
-/// The text after a byte order mark and a first line that starts with `#` (for
-/// scripts that name their interpreter). The line's end stays, so that line
-/// numbers are right; before a binary chunk it has to go.
-fn without_first_comment(source: &[u8]) -> &[u8] {
-    let text = source.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(source);
-    if text.first() != Some(&b'#') {
-        return text;
-    }
-    let end = memchr::memchr(b'\n', text).unwrap_or(text.len());
-    let rest = &text[end..];
-    match rest {
-        [b'\n', binary @ ..] if binary.first() == Some(&0x1B) => binary,
-        _ => rest,
-    }
+    cx.load(
+        moonswap_compiler::skip_shebang(&source),
+        &chunk_name,
+        mode,
+        module,
+    )
 }

@@ -64,9 +64,11 @@ pub(crate) fn print(cx: &Context<'_>, bytes: &[u8]) {
     }
 }
 
-/// Ends a line of `print`.
+/// Ends a line of `print`, which whoever reads from us sees at once.
 pub(crate) fn print_line(cx: &Context<'_>) {
-    print(cx, b"\n");
+    if let Some(stream) = file::stdout(cx).stream.borrow_mut().as_mut() {
+        let _ = stream.write(b"\n").and_then(|_| stream.flush());
+    }
 }
 
 /// Flushes every open file.

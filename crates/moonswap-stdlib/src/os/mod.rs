@@ -71,8 +71,9 @@ fn exit(cx: &mut Context<'_>) -> Outcome<usize> {
         _ => cx.opt_int(0, 0)? as i32,
     };
     if cx.at(1).truthy() {
-        // all finalizers run, as when a state is closed
+        // variables are closed and all finalizers run, as when a state is closed
         if let Some(machine) = cx.machine() {
+            cx.close_pending();
             cx.suspended(|| machine.close());
         }
     }

@@ -418,6 +418,15 @@ impl Context<'_> {
         }
     }
 
+    /// For the end of the program from inside: calls `__close` of all variables
+    /// of the main coroutine that still wait for it, as the reference does when
+    /// it closes a state. The Lua functions they belong to must not be returned
+    /// to.
+    pub fn close_pending(&mut self) {
+        // SAFETY: CX1: a native's frame is on top; the VM owns its main coroutine.
+        unsafe { host::close_main(&mut self.vm()) };
+    }
+
     /// A full collection with the finalizers it finds.
     pub fn gc_collect(&mut self) -> Outcome<()> {
         // SAFETY: CX1: everything live is on the stack.
@@ -504,6 +513,13 @@ impl Context<'_> {
     /// thousand steps.
     pub fn charge(&self, _steps: usize) -> Outcome<()> {
         let mut vm = self.vm();
+        if vm
+            .limits
+            .broken_in
+            .load(std::sync::atomic::Ordering::Relaxed)
+        {
+            return Err(host::raise_break(&mut vm));
+        }
         if vm.limits.deadline.is_some()
             || vm
                 .limits

@@ -150,15 +150,18 @@ fn run_in(cx: &mut Context<'_>, chunk: &str, source: &str) -> String {
 
 /// Runs the same program undisturbed, with a stack that moves at every chance,
 /// with a step of the collector and with a full collection at every safe point.
+/// Miri does the second and third in one.
 fn run_hard(source: &str, expected: &str) {
-    for (collect, step, stack) in [
+    const WAYS: [(bool, bool, bool); 4] = [
+        (false, true, true),
         (false, false, false),
         (false, false, true),
-        (false, true, true),
         (true, false, false),
-    ] {
+    ];
+    for &(collect, step, stack) in &WAYS[..sized(WAYS.len(), 1)] {
         let machine = machine();
-        machine.set_stress(collect, step, stack, u32::from(collect || step));
+        let verify = !cfg!(miri) && (collect || step);
+        machine.set_stress(collect, step, stack, u32::from(verify));
         assert_eq!(
             run(&machine, source),
             expected,
