@@ -43,9 +43,10 @@ gate:
 bench *args:
     cargo bench {{args}}
 
-# Library tests of the VM under Miri (needs a nightly toolchain with the miri component).
-miri:
-    cargo +nightly miri test -p moonswap-vm --lib
+# Library tests of the VM under Miri (needs a nightly toolchain with the miri
+# component): `quick` (minutes), `all` (long) or `seeds` (threads, several schedules).
+miri which="quick":
+    bash .ci/miri {{which}}
 
 # The core crates for the web.
 wasm:

@@ -6,6 +6,7 @@
 mod badinput;
 mod cli;
 mod cli_reference;
+mod ctrl_c;
 mod hotpatch;
 mod language;
 mod live;

@@ -22,14 +22,15 @@ def clean(output):
 
 
 def known_differences(reference):
-    """The rules of known_differences.toml for the version that `reference` is: (what, pattern, replacement)."""
+    """The rules of known_differences.toml for the version that `reference` is: (what, pattern, replacement, other)."""
     import tomllib
     version = subprocess.run([reference, "-v"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False).stdout.decode()
     version = re.search(r"Lua (\d+\.\d+\.\d+)", version)
     release = tuple(map(int, version.group(1).split("."))) if version else (0,)
     with open(os.path.join(HERE, "known_differences.toml"), "rb") as file:
         rules = tomllib.load(file)["difference"]
-    return [(r["what"], re.compile(r["pattern"].encode()), r["becomes"].encode())
+    return [(r["what"], re.compile(r["pattern"].encode()), r["becomes"].encode() if "becomes" in r else None,
+             re.compile(r["moonswap"].encode()) if "moonswap" in r else None)
             for r in rules if release < tuple(map(int, r["changed_in"].split(".")))]
 
 
@@ -42,21 +43,21 @@ def equal(left, right, rules, explained):
     if left == right:
         return True
     used, changed = [], left
-    for what, pattern, becomes in rules:
+    for what, pattern, becomes, other in rules:
+        if other is not None:
+            if pattern.search(left) and other.search(right):
+                explained[what] = explained.get(what, 0) + 1
+                return True
+            continue
         new = pattern.sub(becomes, changed)
         if new != changed:
             used.append(what)
             changed = new
-            if changed == right:
-                for w in used:
-                    explained[w] = explained.get(w, 0) + 1
-                return True
-    # a rule may not apply although another does
-    for what, pattern, becomes in rules:
-        if pattern.sub(becomes, left) == right:
-            explained[what] = explained.get(what, 0) + 1
-            return True
-    return False
+    if not used or changed != right:
+        return False
+    for what in used:
+        explained[what] = explained.get(what, 0) + 1
+    return True
 
 
 def differing_lines(first, second, rules):

@@ -7,7 +7,7 @@ use moonswap_bytecode::Prototype;
 use crate::codegen::{self, CompileOptions};
 use crate::error::CompileError;
 use crate::syntax::ast::Ast;
-use crate::syntax::{ParseLimits, parse};
+use crate::syntax::{ParseLimits, Part, parse_or_part};
 
 /// Compiles a chunk. `chunk_name` is the name as given to `load`, with its
 /// `@` or `=`; messages show its display form.
@@ -22,8 +22,26 @@ pub fn compile_with(
     source: &[u8],
     options: CompileOptions<'_>,
 ) -> Result<Arc<Prototype>, CompileError> {
-    let ast = parse(chunk_name, source, ParseLimits::default())?;
-    codegen::generate(chunk_name, source, &ast, options).map_err(|error| *error)
+    match parse_or_part(chunk_name.as_bytes(), source, ParseLimits::default()) {
+        Ok(ast) => codegen::generate(chunk_name, source, &ast, options).map_err(|error| *error),
+        Err(part) => Err(first_error(chunk_name, source, *part, options)),
+    }
+}
+
+/// The first of a text's errors: what its grammar has nothing to say about
+/// (constants, labels, limits) may be wrong in front of a syntax error.
+#[cold]
+fn first_error(
+    chunk_name: &str,
+    source: &[u8],
+    part: Part,
+    options: CompileOptions<'_>,
+) -> CompileError {
+    let noticed = codegen::generate_until(chunk_name, source, &part.ast, options, part.failed_at);
+    match noticed {
+        Err(error) if error.span.start <= part.failed_at => *error,
+        _ => *part.error,
+    }
 }
 
 /// Compiles a syntax tree, which may have been changed since it was parsed

@@ -88,7 +88,10 @@ fn fmod(cx: &mut Context<'_>) -> Outcome<usize> {
         }
         return cx.ret_int(a.wrapping_rem(b));
     }
-    cx.ret_num(cx.check_num(0)? % cx.check_num(1)?)
+    // The reference leaves the order to the C compiler; its builds check the
+    // second argument first.
+    let b = cx.check_num(1)?;
+    cx.ret_num(cx.check_num(0)? % b)
 }
 
 fn modf(cx: &mut Context<'_>) -> Outcome<usize> {

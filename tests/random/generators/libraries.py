@@ -14,6 +14,9 @@ def tables(d):
     for _ in range(d.randint(10, 18)):
         r = d.random()
         t = table()
+        if r < 0.3 and "maxinteger" in t:
+            # to shift that many elements takes too long
+            t = "{1, 2, 3}"
         if r < 0.15:
             args = d.one([f"{d.value()}", f"{at()}, {d.value()}", "", f"{at()}, 1, 2"])
             out.append(f"do local t = {t} E(function() return table.insert(t{', ' if args else ''}{args}) end) if type(t) == 'table' then T(t) end end")
@@ -43,11 +46,10 @@ def tables(d):
             k = d.value()
             out.append(f"E(function() local t = {{}} t[{k}] = 1 return t[{k}], next(t), rawlen(t) end)")
     for _ in range(3):
+        # integers that are no keys are left out: an array accepts those up to its size
         # the border of a sequence without holes is determined
         out.append(f"E(function() local t = {{{', '.join(str(i) for i in range(d.randint(0, 6)))}}} for i = 1, {d.randint(0, 20)} do t[#t + 1] = i end for i = 1, {d.randint(0, 5)} do t[#t] = nil end return #t, next(t, #t > 0 and #t or nil) end)")
-        out.append(f"E(next, {d.one(['{}', '{1, 2, 3}', '{x = 1}', '{1}'])}, {d.one(['nil', '1', '2', '3', '4', '5', '0', '-1', chr(34) + 'x' + chr(34), chr(34) + 'y' + chr(34), '1.0', '2.5', 'true', '{}', '(0/0)', '100'])})")
-        n = d.randint(0, 9)
-        out.append(f"E(function() local t = {{}} for i = 1, {n} do t[i] = i end local function f() end return next(t, {d.randint(1, 20)}) end)")
+        out.append(f"E(next, {d.one(['{}', '{1, 2, 3}', '{x = 1}', '{1}'])}, {d.one(['nil', '0', '-1', chr(34) + 'x' + chr(34), chr(34) + 'y' + chr(34), '1.0', '2.5', 'true', '{}', '(0/0)', '2^53'])})")
     return "\n".join(out)
 
 

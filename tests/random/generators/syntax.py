@@ -86,7 +86,8 @@ def mutations(d):
 
 
 def limits(d):
-    """Too many of something, or nearly."""
+    """Too many of something, or nearly. How deep a text may nest depends on how deep
+    the call of `load` is, so of that only what is well below or above is tried."""
     out = []
     n = lambda *around: d.one([a + k for a in around for k in (-2, -1, 0, 1, 2)])
     for _ in range(d.randint(3, 5)):
@@ -96,20 +97,20 @@ def limits(d):
             f"do local t = {{}} for i = 1, {n(200)} do t[i] = 'a' .. i end C('local function f(' .. table.concat(t, ',') .. ') end') end",
             f"do local t = {{}} for i = 1, {n(197)} do t[i] = 'local a' .. i end C('function f()\\n' .. table.concat(t, '\\n') .. '\\nfor i = 1, 2 do end end') end",
             f"do local t = {{}} for i = 1, {n(197)} do t[i] = 'local a' .. i end C('local function g()\\n' .. table.concat(t, ' ') .. ' for k, v in pairs{{}} do end end') end",
-            f"C(('('):rep({n(190, 200)}) .. '1' .. (')'):rep(200))".replace("C(('('", "C('return ' .. ('('"),
-            f"C('return ' .. ('{{'):rep({n(190, 200)}) .. ('}}'):rep({n(200)}))",
-            f"C(('do '):rep({n(190, 200)}) .. ('end '):rep({n(200)}))",
-            f"C('return ' .. ('-'):rep({n(190, 200)}) .. '1')".replace("('-')", "('- ')"),
-            f"C('return ' .. ('not '):rep({n(190, 200)}) .. '1')",
-            f"C('return ' .. ('1 .. '):rep({n(190, 200)}) .. '1')",
-            f"C('return ' .. ('2 ^ '):rep({n(190, 200)}) .. '1')",
+            f"C(('('):rep({n(150, 215)}) .. '1' .. (')'):rep(200))".replace("C(('('", "C('return ' .. ('('"),
+            f"C('return ' .. ('{{'):rep({n(150, 215)}) .. ('}}'):rep({n(150, 215)}))",
+            f"C(('do '):rep({n(150, 215)}) .. ('end '):rep({n(200)}))",
+            f"C('return ' .. ('-'):rep({n(150, 215)}) .. '1')".replace("('-')", "('- ')"),
+            f"C('return ' .. ('not '):rep({n(150, 215)}) .. '1')",
+            f"C('return ' .. ('1 .. '):rep({n(150, 215)}) .. '1')",
+            f"C('return ' .. ('2 ^ '):rep({n(150, 215)}) .. '1')",
             f"C('x = ' .. ('a.'):rep({n(300)}) .. 'b')",
-            f"C('x = ' .. ('f('):rep({n(190, 200)}) .. (')'):rep({n(200)}))",
-            f"C(('function f() '):rep({n(190, 200)}) .. ('end '):rep({n(200)}))",
-            f"C(('a,'):rep({n(190, 200)}) .. 'a = 1')",
-            f"C(('if x then '):rep({n(190, 200)}) .. ('end '):rep({n(200)}))",
-            f"C(('while x do '):rep({n(190, 200)}) .. ('break end '):rep({n(200)}))",
-            f"C('x = ' .. ('function() return '):rep({n(95, 100, 195)}) .. '1 ' .. ('end '):rep({n(100, 195)}))",
+            f"C('x = ' .. ('f('):rep({n(150, 215)}) .. (')'):rep({n(200)}))",
+            f"C(('function f() '):rep({n(150, 215)}) .. ('end '):rep({n(200)}))",
+            f"C(('a,'):rep({n(150, 215)}) .. 'a = 1')",
+            f"C(('if x then '):rep({n(150, 215)}) .. ('end '):rep({n(200)}))",
+            f"C(('while x do '):rep({n(150, 215)}) .. ('break end '):rep({n(200)}))",
+            f"C('x = ' .. ('function() return '):rep({n(60, 120)}) .. '1 ' .. ('end '):rep({n(60, 120)}))",
             f"do local t, u = {{}}, {{}} for i = 1, {n(255)} do t[i] = 'local a' .. i % 128 .. ' = 1' u[i] = 'a' .. i end C('local function f() return ' .. table.concat(u, ' + ') .. ' end') end",
             f"do local a, b, u = {{}}, {{}}, {{}} for i = 1, 128 do a[i] = 'a' .. i b[i] = 'b' .. i end for i = 1, {n(127)} do u[#u + 1] = a[i] u[#u + 1] = b[i] end C('local ' .. table.concat(a, ',') .. '\\nlocal function g()\\nlocal ' .. table.concat(b, ',') .. '\\nreturn function() return ' .. table.concat(u, '\\n+') .. ' end end') end",
             f"C('return f(' .. ('1,'):rep({n(250, 255)}) .. '1)')",

@@ -176,6 +176,9 @@ impl<'a> Generator<'a> {
         let Some(jump) = self.f.labels.pending.first().copied() else {
             return Ok(());
         };
+        if function.end.start >= self.failed_at {
+            return Ok(());
+        }
         let line = jump.span.line;
         let message = match jump.name {
             None => format!("break outside loop at line {line}"),

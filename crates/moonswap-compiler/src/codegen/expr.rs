@@ -9,6 +9,7 @@ use std::sync::Arc;
 use moonswap_bytecode::{OpCode, PathStep};
 
 use crate::codegen::function::FunctionState;
+use crate::codegen::near::count_lines;
 use crate::codegen::operand::{Kind, Operand};
 use crate::codegen::{Generator, Result};
 use crate::error::Span;
@@ -143,6 +144,9 @@ impl<'a> Generator<'a> {
             }
             Expr::Paren(inner) => {
                 let mut value = self.expr(*inner)?;
+                // What is still to be fetched is fetched behind the `)`.
+                let text = self.source.get(span.start as usize..span.end as usize);
+                self.f.here.line = span.line + count_lines(text.unwrap_or_default());
                 self.f.discharge(&mut value);
                 return Ok(value);
             }

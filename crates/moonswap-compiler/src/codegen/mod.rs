@@ -84,6 +84,8 @@ pub(crate) struct Generator<'a> {
     pub(crate) uses_absent: Option<(Span, Symbol)>,
     names: Vec<Option<Arc<str>>>,
     pub(crate) for_state: Arc<str>,
+    /// Where a syntax error is, if there is one.
+    pub(crate) failed_at: u32,
 }
 
 /// Generates the code of a parsed chunk.
@@ -92,6 +94,18 @@ pub(crate) fn generate(
     source: &[u8],
     ast: &Ast,
     options: CompileOptions<'_>,
+) -> Result<Arc<Prototype>> {
+    generate_until(chunk, source, ast, options, u32::MAX)
+}
+
+/// The same of a text that has a syntax error at byte `failed_at`: what is
+/// noticed at the end of a function counts only where that end is in front.
+pub(crate) fn generate_until(
+    chunk: &str,
+    source: &[u8],
+    ast: &Ast,
+    options: CompileOptions<'_>,
+    failed_at: u32,
 ) -> Result<Arc<Prototype>> {
     let env = ast
         .symbols
@@ -116,6 +130,7 @@ pub(crate) fn generate(
         uses_absent: None,
         names: vec![None; ast.symbols.len()],
         for_state: Arc::from("(for state)"),
+        failed_at,
     };
     generator.main_chunk()
 }

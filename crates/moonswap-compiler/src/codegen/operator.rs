@@ -276,6 +276,11 @@ impl FunctionState<'_> {
     }
 
     fn finish_comparison(&mut self, pc: u32, span: Span) -> Operand {
+        // The reference blames the line where the right operand ends.
+        let span = Span {
+            line: self.here.line,
+            ..span
+        };
         self.set_place(pc, span);
         if self.big {
             self.set_place(pc.wrapping_sub(1), span);

@@ -5,3 +5,4 @@ mod parser;
 mod stmt;
 
 pub use parser::{ParseLimits, parse};
+pub(crate) use parser::{Part, parse_or_part};

@@ -43,13 +43,32 @@ pub fn parse(
     source: &[u8],
     limits: ParseLimits,
 ) -> Result<Ast, CompileError> {
-    parse_chunk(chunk_name.as_ref(), source, limits).map_err(|error| *error)
+    parse_or_part(chunk_name.as_ref(), source, limits).map_err(|part| *part.error)
 }
 
-fn parse_chunk(name: &[u8], source: &[u8], limits: ParseLimits) -> Parse<Ast> {
+/// What there is of a text that has a syntax error.
+pub(crate) struct Part {
+    /// The error.
+    pub(crate) error: Box<CompileError>,
+    /// The statements in front of it; blocks that it leaves open end there.
+    pub(crate) ast: Ast,
+    /// Byte offset of the token at which it was noticed.
+    pub(crate) failed_at: u32,
+}
+
+/// As [`parse`]; a text that fails is given as far as it goes.
+pub(crate) fn parse_or_part(
+    name: &[u8],
+    source: &[u8],
+    limits: ParseLimits,
+) -> Result<Ast, Box<Part>> {
     let lexer = Lexer::new(name, source);
     if u32::try_from(source.len()).is_err() {
-        return Err(lexer.error_at(b"chunk is too large", &Token::START));
+        return Err(Box::new(Part {
+            error: lexer.error_at(b"chunk is too large", &Token::START),
+            ast: Ast::default(),
+            failed_at: 0,
+        }));
     }
     let mut parser = Parser {
         lexer,
@@ -62,12 +81,16 @@ fn parse_chunk(name: &[u8], source: &[u8], limits: ParseLimits) -> Parse<Ast> {
         in_vararg: true,
         locals: 0,
         function_line: 0,
+        failed: None,
         ast: Ast::default(),
     };
-    parser.advance()?;
-    let body = parser.block()?;
+    if let Err(error) = parser.advance() {
+        parser.give_up(error);
+    }
+    let body = parser.block();
     if parser.token.kind != TokenKind::Eof {
-        return Err(parser.expected(TokenKind::Eof));
+        let error = parser.expected(TokenKind::Eof);
+        parser.give_up(error);
     }
     let mut ast = parser.ast;
     ast.functions.push(Function {
@@ -80,7 +103,14 @@ fn parse_chunk(name: &[u8], source: &[u8], limits: ParseLimits) -> Parse<Ast> {
         stable_id: None,
     });
     ast.symbols = parser.lexer.into_symbols();
-    Ok(ast)
+    match parser.failed {
+        None => Ok(ast),
+        Some(error) => Err(Box::new(Part {
+            error,
+            ast,
+            failed_at: parser.token.span.start,
+        })),
+    }
 }
 
 pub(super) struct Parser<'s> {
@@ -101,12 +131,35 @@ pub(super) struct Parser<'s> {
     locals: usize,
     /// Line of the function being parsed; 0 for the main chunk.
     function_line: u32,
+    /// The first error; from then on the text seems to be at its end and all
+    /// that is open seems to be closed.
+    failed: Option<Box<CompileError>>,
     ast: Ast,
 }
 
 impl Parser<'_> {
+    /// Keeps the first error and parses no further, so that what was parsed
+    /// can be looked through for errors in front of it.
+    #[cold]
+    pub(super) fn give_up(&mut self, error: Box<CompileError>) {
+        if self.failed.is_none() {
+            self.failed = Some(error);
+        }
+        self.token.kind = TokenKind::Eof;
+        self.token.payload = Payload::None;
+        self.ahead = None;
+    }
+
+    /// Whether there was an error.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.is_some()
+    }
+
     /// Goes to the next token.
     pub(super) fn advance(&mut self) -> Parse<()> {
+        if self.failed.is_some() {
+            return Ok(());
+        }
         self.previous_end = self.token.span.end;
         self.previous = self.token.span;
         self.token = match self.ahead.take() {
@@ -141,7 +194,7 @@ impl Parser<'_> {
 
     /// Goes over a token that must be of this kind.
     pub(super) fn expect(&mut self, kind: TokenKind) -> Parse<()> {
-        if !self.at(kind) {
+        if !self.at(kind) && !self.has_failed() {
             return Err(self.expected(kind));
         }
         self.advance()
@@ -155,7 +208,7 @@ impl Parser<'_> {
         opening: TokenKind,
         line: u32,
     ) -> Parse<Span> {
-        if !self.at(kind) {
+        if !self.at(kind) && !self.has_failed() {
             return Err(self.not_closed(kind, opening, line));
         }
         let span = self.token.span;
@@ -238,7 +291,7 @@ impl Parser<'_> {
     }
 
     /// `block ::= {stat} [retstat]`, up to a token that ends a block.
-    pub(super) fn block(&mut self) -> Parse<Block> {
+    pub(super) fn block(&mut self) -> Block {
         let start = self.previous;
         let outer_locals = self.locals;
         let mut statements = Vec::new();
@@ -249,20 +302,29 @@ impl Parser<'_> {
                 | TokenKind::End
                 | TokenKind::Eof
                 | TokenKind::Until => break,
-                TokenKind::Semicolon => self.advance()?,
-                TokenKind::Return => {
-                    statements.push(self.statement()?);
-                    break;
+                TokenKind::Semicolon => {
+                    if let Err(error) = self.advance() {
+                        self.give_up(error);
+                    }
+                    continue;
                 }
-                _ => statements.push(self.statement()?),
+                _ => {}
+            }
+            let is_last = self.at(TokenKind::Return);
+            match self.statement() {
+                Ok(statement) => statements.push(statement),
+                Err(error) => self.give_up(error),
+            }
+            if is_last {
+                break;
             }
         }
         self.locals = outer_locals;
-        Ok(Block {
+        Block {
             statements,
             start,
             end: self.token.span,
-        })
+        }
     }
 
     /// Counts a variable of a `local` statement. All limits are checked when
@@ -301,7 +363,7 @@ impl Parser<'_> {
         let outer_vararg = std::mem::replace(&mut self.in_vararg, is_vararg);
         let outer_locals = std::mem::replace(&mut self.locals, 0);
         let outer_line = std::mem::replace(&mut self.function_line, line);
-        let body = self.block()?;
+        let body = self.block();
         self.function_line = outer_line;
         self.locals = outer_locals;
         self.in_vararg = outer_vararg;

@@ -44,10 +44,10 @@ impl Parser<'_> {
             self.advance()?;
             let condition = self.expression()?;
             self.expect(TokenKind::Then)?;
-            arms.push((condition, self.block()?));
+            arms.push((condition, self.block()));
         }
         let otherwise = if self.accept(TokenKind::Else)? {
-            Some(self.block()?)
+            Some(self.block())
         } else {
             None
         };
@@ -60,7 +60,7 @@ impl Parser<'_> {
         self.advance()?;
         let condition = self.expression()?;
         self.expect(TokenKind::Do)?;
-        let body = self.block()?;
+        let body = self.block();
         self.expect_closing(TokenKind::End, TokenKind::While, line)?;
         Ok(StatementKind::While { condition, body })
     }
@@ -68,7 +68,7 @@ impl Parser<'_> {
     fn do_statement(&mut self) -> Parse<StatementKind> {
         let line = self.token.end_line;
         self.advance()?;
-        let body = self.block()?;
+        let body = self.block();
         self.expect_closing(TokenKind::End, TokenKind::Do, line)?;
         Ok(StatementKind::Do(body))
     }
@@ -76,9 +76,13 @@ impl Parser<'_> {
     fn repeat_statement(&mut self) -> Parse<StatementKind> {
         let line = self.token.end_line;
         self.advance()?;
-        let body = self.block()?;
+        let body = self.block();
         self.expect_closing(TokenKind::Until, TokenKind::Repeat, line)?;
-        let condition = self.expression()?;
+        let condition = if self.has_failed() {
+            self.push(Expr::True, self.token.span)
+        } else {
+            self.expression()?
+        };
         Ok(StatementKind::Repeat { body, condition })
     }
 
@@ -127,7 +131,7 @@ impl Parser<'_> {
 
     fn for_body(&mut self, line: u32) -> Parse<Block> {
         self.expect(TokenKind::Do)?;
-        let body = self.block()?;
+        let body = self.block();
         self.expect_closing(TokenKind::End, TokenKind::For, line)?;
         Ok(body)
     }
@@ -251,6 +255,19 @@ impl Parser<'_> {
     fn assignment(&mut self, first: ExprId) -> Parse<StatementKind> {
         self.check_target(first)?;
         let mut targets = vec![first];
+        let values = match self.assigned(&mut targets) {
+            Ok(values) => values,
+            // Whether the targets can be assigned to is known already.
+            Err(error) => {
+                self.give_up(error);
+                Vec::new()
+            }
+        };
+        Ok(StatementKind::Assign { targets, values })
+    }
+
+    /// The rest of an assignment behind its first target.
+    fn assigned(&mut self, targets: &mut Vec<ExprId>) -> Parse<Vec<ExprId>> {
         // A loop here, but each target is a level to the reference, which
         // therefore refuses a list of 200.
         let mut n_levels = 0;
@@ -264,7 +281,7 @@ impl Parser<'_> {
         self.expect(TokenKind::Assign)?;
         let values = self.expression_list()?;
         self.leave_levels(n_levels);
-        Ok(StatementKind::Assign { targets, values })
+        Ok(values)
     }
 
     fn check_target(&self, target: ExprId) -> Parse<()> {

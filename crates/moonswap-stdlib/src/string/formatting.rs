@@ -1,9 +1,9 @@
 //! `string.format`: takes the arguments that the directives ask for.
 
 use moonswap_number::{format_float, format_int, write_float, write_int};
-use moonswap_vm::context::{Context, Outcome, View};
+use moonswap_vm::context::{Context, Outcome, Raised, View};
 
-use super::format::{self, Directive, Kind};
+use super::format::{self, Directive, FormatError, Kind};
 use super::{append, buffer, bytes, grow, push_buffer};
 
 /// Room for any number: width and precision have two digits, and the largest
@@ -35,7 +35,10 @@ pub(super) fn format(cx: &mut Context<'_>) -> Outcome<usize> {
         if arg >= n_args {
             return Err(cx.arg_error(arg, "no value"));
         }
-        let directive = format::parse(rest).map_err(|error| cx.error(error.message()))?;
+        let directive = match format::parse(rest) {
+            Ok(directive) => directive,
+            Err(error) => return Err(refuse(cx, &error, arg)),
+        };
         at += skip + 1 + directive.len;
         if !add_item(cx, &mut out, &directive, arg)? {
             add_converted(cx, &mut out, &directive, arg)?;
@@ -43,6 +46,35 @@ pub(super) fn format(cx: &mut Context<'_>) -> Outcome<usize> {
     }
     push_buffer(cx, out);
     Ok(1)
+}
+
+/// The error for a directive that is none. Most conversions look at their
+/// argument before they look at flags and digits, as in the reference.
+#[cold]
+fn refuse(cx: &mut Context<'_>, error: &FormatError, arg: usize) -> Raised {
+    if let FormatError::InvalidSpecification(form) = error {
+        let checked = match form.last() {
+            Some(b'd' | b'i' | b'u' | b'o' | b'x' | b'X') => cx.check_int(arg).map(drop),
+            Some(b'e' | b'E' | b'f' | b'g' | b'G') => cx.check_num(arg).map(drop),
+            Some(b's') => check_text(cx, arg),
+            _ => Ok(()),
+        };
+        if let Err(raised) = checked {
+            return raised;
+        }
+    }
+    cx.error(error.message())
+}
+
+fn check_text(cx: &mut Context<'_>, arg: usize) -> Outcome<()> {
+    let top = cx.height();
+    cx.push_tostring(arg)?;
+    let has_zeros = memchr::memchr(0, bytes(cx, top)).is_some();
+    cx.set_height(top);
+    if has_zeros {
+        return Err(cx.arg_error(arg, "string contains zeros"));
+    }
+    Ok(())
 }
 
 /// Appends an argument; false if Lua code may have to convert it first.

@@ -18,6 +18,7 @@ pub(super) fn pack(cx: &mut Context<'_>) -> Outcome<usize> {
     let cx = &*cx;
     let mut format = Format::new(cx.check_str(0)?.as_bytes());
     let mut out = buffer(cx);
+    let n_args = cx.n_args();
     let mut arg = 0;
     while let Some(item) = format.next(out.len()).map_err(|error| raise(cx, error))? {
         let size = item.size;
@@ -25,6 +26,14 @@ pub(super) fn pack(cx: &mut Context<'_>) -> Outcome<usize> {
         out.resize(out.len() + item.padding, 0);
         if !matches!(item.kind, Kind::Padding | Kind::Align | Kind::Nop) {
             arg += 1;
+            if arg >= n_args {
+                let wanted = match item.kind {
+                    Kind::Char | Kind::Str | Kind::Zstr => "string",
+                    _ => "number",
+                };
+                // What the reference finds behind its arguments is a nil.
+                return Err(cx.arg_error(arg, format!("{wanted} expected, got nil")));
+            }
         }
         match item.kind {
             Kind::Int => {

@@ -212,6 +212,7 @@ const GSUB_HEIGHT: usize = 3;
 pub(super) fn gsub(cx: &mut Context<'_>) -> Outcome<usize> {
     let len = cx.check_str(0)?.as_bytes().len();
     cx.check_str(1)?;
+    let limit = cx.opt_int(3, len as i64 + 1)?;
     let replacement = match cx.at(2) {
         View::Integer(_) | View::Float(_) | View::String(_) => {
             let text = cx.check_str(2)?.as_bytes();
@@ -225,7 +226,6 @@ pub(super) fn gsub(cx: &mut Context<'_>) -> Outcome<usize> {
         View::Function(_) => Replacement::Function,
         _ => return Err(cx.type_error(2, "string/function/table")),
     };
-    let limit = cx.opt_int(3, len as i64 + 1)?;
     cx.set_height(GSUB_HEIGHT);
     let mut out = buffer(cx);
     let mut state = State::new();

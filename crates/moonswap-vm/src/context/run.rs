@@ -390,7 +390,7 @@ impl Context<'_> {
     pub fn close_coroutine(&mut self, i: usize) -> Outcome<usize> {
         let v = self.value(i);
         if v.tag != tag::COROUTINE {
-            return Err(self.type_error(i, "coroutine"));
+            return Err(self.type_error(i, "thread"));
         }
         let co = v.as_coroutine();
         // SAFETY: CX1.

@@ -49,7 +49,11 @@ unsafe fn topmost<'a>(vm: &Vm) -> Option<(Frame, Code<'a>, usize)> {
 
 fn display(name: Option<Name>) -> Vec<u8> {
     match name {
-        Some((kind, name)) => [b" (", kind.as_bytes(), b" '", &name, b"')"].concat(),
+        Some((kind, name)) => {
+            // Names are C strings in the reference's messages: a zero ends them.
+            let shown = name.split(|&c| c == 0).next().unwrap_or_default();
+            [b" (", kind.as_bytes(), b" '", shown, b"')"].concat()
+        }
         None => Vec::new(),
     }
 }

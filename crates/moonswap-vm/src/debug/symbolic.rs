@@ -14,6 +14,9 @@ pub(crate) type Name = (&'static str, Vec<u8>);
 /// Longest chain of moves that is followed.
 const MAX_MOVES: usize = 64;
 
+/// Largest integer key of an access that is called an "integer index".
+const MAX_NAMED_INDEX: u16 = 255;
+
 /// The name of the environment variable.
 const ENVIRONMENT: &[u8] = b"_ENV";
 
@@ -117,7 +120,13 @@ impl<'a> Code<'a> {
             return Some((self.kind_of_table(pc, i.register_b(), budget), key));
         }
         if op == OpCode::GetIndex {
-            return Some(("field", b"integer index".to_vec()));
+            // The reference has the index in its instruction only while it fits.
+            let name: &[u8] = if i.c() <= MAX_NAMED_INDEX {
+                b"integer index"
+            } else {
+                b"?"
+            };
+            return Some(("field", name.to_vec()));
         }
         if op == OpCode::GetField {
             return Some((

@@ -149,14 +149,12 @@ pub(super) unsafe fn for_prep(pc: *const u64, base: *mut Value, vm: *mut Vm) -> 
             let _ = vm.raise_located("'for' step is zero");
             return throw(vm);
         }
+        // Not a number is neither below nor above: such a loop runs once.
         if if fstep > 0.0 {
             flimit < fstart
         } else {
             fstart < flimit
-        } || flimit.is_nan()
-            || fstart.is_nan()
-            || fstep.is_nan()
-        {
+        } {
             return jump(pc, base, bc(pc));
         }
         store(r, Value::float(fstart));

@@ -1,0 +1,138 @@
+//! Ctrl-C: breaks off what runs, in Lua code and inside the library's long
+//! functions; the prompt goes on; a second one ends the process.
+#![cfg(unix)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::{clean_environment, moonswap};
+
+/// A program that has said it is ready, and what it writes from then on.
+struct Running {
+    child: Child,
+    out: BufReader<std::process::ChildStdout>,
+}
+
+impl Running {
+    /// Starts `moonswap ARGS`, writes `input`, waits for a line that ends in
+    /// "ready".
+    fn start(args: &[&str], input: &str) -> Self {
+        let mut command = Command::new(moonswap());
+        clean_environment(&mut command);
+        let mut child = command
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("starts");
+        let stdin = child.stdin.as_mut().expect("piped");
+        stdin.write_all(input.as_bytes()).expect("written");
+        let mut out = BufReader::new(child.stdout.take().expect("piped"));
+        let mut line = String::new();
+        while line.trim_end() != "ready" {
+            line.clear();
+            let n = out.read_line(&mut line).expect("text");
+            assert!(n > 0, "ended before it was ready");
+        }
+        // From the line to the loop behind it.
+        std::thread::sleep(Duration::from_millis(100));
+        Self { child, out }
+    }
+
+    fn press(&self) {
+        let id = self.child.id().to_string();
+        let status = Command::new("kill").args(["-INT", &id]).status();
+        assert!(status.expect("kill").success());
+    }
+
+    /// Waits for the end; what it wrote to both streams.
+    fn end(mut self) -> (ExitStatus, String, String) {
+        drop(self.child.stdin.take());
+        let start = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("wait") {
+                break status;
+            }
+            if start.elapsed() > Duration::from_secs(20) {
+                self.child.kill().expect("kill");
+                panic!("Ctrl-C did not end it");
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let (mut out, mut err) = (String::new(), String::new());
+        self.out.read_to_string(&mut out).expect("text");
+        let stream = self.child.stderr.as_mut().expect("piped");
+        stream.read_to_string(&mut err).expect("text");
+        (status, out, err)
+    }
+}
+
+#[test]
+fn breaks_off_with_an_error() {
+    for (code, place) in [
+        ("while true do end", "in main chunk"),
+        (
+            "local function f() while true do end end f()",
+            "in local 'f'",
+        ),
+        (
+            "string.find(string.rep('a', 300000), '.*b')",
+            "in function 'string.find'",
+        ),
+        (
+            "string.gsub(string.rep('a', 300000), '.-b', '')",
+            "in function 'string.gsub'",
+        ),
+        (
+            "table.sort({3, 1, 2}, function() while true do end end)",
+            "in function 'table.sort'",
+        ),
+        (
+            "coroutine.wrap(function() while true do end end)()",
+            "in main chunk",
+        ),
+    ] {
+        let running = Running::start(&["-e", &format!("print 'ready' {code}")], "");
+        running.press();
+        let (status, out, err) = running.end();
+        assert_eq!(status.code(), Some(1), "{code}: {out}{err}");
+        assert!(err.contains("interrupted!\n"), "{code}: {err}");
+        assert!(err.contains("stack traceback:"), "{code}: {err}");
+        assert!(err.contains(place), "{code}: {err}");
+    }
+}
+
+#[test]
+fn is_an_error_that_can_be_caught() {
+    let code = "print 'ready' print(pcall(function() while true do end end)) print 'on'";
+    let running = Running::start(&["-e", code], "");
+    running.press();
+    let (status, out, err) = running.end();
+    assert_eq!(status.code(), Some(0), "{err}");
+    assert!(out.ends_with("interrupted!\non\n"), "{out}");
+}
+
+#[test]
+fn the_second_one_ends_the_process() {
+    let code = "print 'ready' while true do pcall(function() while true do end end) end";
+    let running = Running::start(&["-e", code], "");
+    running.press();
+    std::thread::sleep(Duration::from_millis(200));
+    running.press();
+    let (status, ..) = running.end();
+    assert_eq!(status.signal(), Some(2));
+}
+
+#[test]
+fn the_prompt_goes_on() {
+    let input = "print 'ready' while true do end\n'still ' .. 'here'\n";
+    let running = Running::start(&["-i"], input);
+    running.press();
+    let (status, out, err) = running.end();
+    assert_eq!(status.code(), Some(0), "{err}");
+    assert!(out.contains("still here"), "{out}");
+    assert!(err.contains("interrupted!"), "{err}");
+}
