@@ -506,8 +506,17 @@ impl Reader<'_> {
         })
     }
 
-    fn upvalue(&mut self) -> Read<UpvalueDescription> {
+    /// The name of a variable, of which a stripped chunk has none.
+    fn variable_name(&mut self) -> Read<Arc<str>> {
         let name = self.text()?;
+        if self.strip && !name.is_empty() {
+            return Err(UndumpError::Corrupted);
+        }
+        Ok(name)
+    }
+
+    fn upvalue(&mut self) -> Read<UpvalueDescription> {
+        let name = self.variable_name()?;
         let bits = self.byte()?;
         if bits > 15 {
             return Err(UndumpError::Corrupted);
@@ -523,7 +532,7 @@ impl Reader<'_> {
     }
 
     fn scope_variable(&mut self) -> Read<ScopeVariable> {
-        let name = self.text()?;
+        let name = self.variable_name()?;
         let kind = kind(self.byte()?)?;
         let declaration = self.small()?;
         let register: u16 = self.small()?;

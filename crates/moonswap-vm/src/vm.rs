@@ -38,6 +38,8 @@ pub(crate) const ERROR_STACK: usize = 4_000;
 /// Slots of a fresh main coroutine's stack; few for Miri, where stacks that move
 /// and are cleared take their time.
 const MAIN_STACK: usize = if cfg!(miri) { 64 } else { 1024 };
+/// Largest stack that the stress mode moves at every call, slots.
+const MAX_STRESSED: usize = 1 << 14;
 /// Nested protected calls of one coroutine (what the reference allows).
 pub(crate) const MAX_PCALLS: u32 = 197;
 /// Nested host activations (the reference's LUAI_MAXCCALLS).
@@ -311,7 +313,8 @@ impl Vm {
         // SAFETY: VM1.
         let size = unsafe { self.stack_limit.offset_from(self.stack_base) } as usize;
         if wanted <= size {
-            if self.stress.move_stack {
+            // A deep recursion would copy ever more at each of its steps.
+            if self.stress.move_stack && size <= MAX_STRESSED {
                 // SAFETY: as below.
                 unsafe { self.move_stack() };
             }
