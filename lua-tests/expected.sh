@@ -5,6 +5,8 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 lua=${LUA:-lua5.4}
+# as the tests have it
+export LC_ALL=C TZ=UTC
 command -v "$lua" >/dev/null || { echo "SKIPPED: no $lua"; exit 0; }
 bad=0
 for script in language/*.lua stdlib/*.lua; do

@@ -46,8 +46,6 @@ fn run_script(program: &Path, arguments: &[&str], log: Option<&Path>) -> Outcome
         .env("LUA_PATH", path)
         // what needs C is left out on both sides
         .env("LUA_CPATH", "")
-        .env("LC_ALL", "C")
-        .env("TZ", "UTC")
         .args(arguments);
     if let Some(log) = log {
         command.env("PATCHED_LOG", log).env("PATCHED_EVERY", "200");

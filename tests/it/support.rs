@@ -173,7 +173,10 @@ pub(crate) fn clean_environment(command: &mut Command) {
     ] {
         command.env_remove(name);
     }
-    command.env("NO_COLOR", "1");
+    command
+        .env("NO_COLOR", "1")
+        .env("LC_ALL", "C")
+        .env("TZ", "UTC");
 }
 
 fn drain<R: Read + Send + 'static>(mut stream: R) -> std::thread::JoinHandle<Vec<u8>> {

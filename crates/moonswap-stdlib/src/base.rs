@@ -60,6 +60,12 @@ pub fn open(cx: &mut Context<'_>) -> Outcome<()> {
     let loaded = cx.height() - 1;
     cx.push_at(globals);
     cx.raw_set_field(loaded, "_G")?;
+    // §4.3: the registry holds the main thread and the globals by number
+    cx.push_registry();
+    cx.push_running();
+    cx.raw_set_int(loaded + 1, 1)?;
+    cx.push_at(globals);
+    cx.raw_set_int(loaded + 1, 2)?;
     cx.set_height(globals);
     Ok(())
 }

@@ -277,7 +277,8 @@ pub(super) fn write_arguments(
             View::Float(n) => {
                 digits.clear();
                 write_number(Number::Float(n), &mut digits);
-                &digits
+                // as `%.14g` has it: here a float may look like an integer
+                digits.strip_suffix(b".0").unwrap_or(&digits)
             }
             _ => cx.check_str(i)?.as_bytes(),
         };

@@ -82,7 +82,11 @@ fn sequence(
                     cx.push_bytes(b"");
                     more
                 } else {
-                    // a negative count is a huge one, as a C size
+                    // a negative count is a huge one, as a C size; what no
+                    // string can hold is refused before anything is read
+                    if count as u64 > 1 << 16 {
+                        cx.check_size(usize::try_from(count).unwrap_or(usize::MAX))?;
+                    }
                     bytes(cx, stream, count as u64)?
                 }
             }

@@ -163,8 +163,11 @@ pub(super) fn from_local(fields: Fields) -> Option<(i64, Civil)> {
     {
         // the caller's clock ran on the other time of the year
         const QUARTER: i64 = 91 * DAY;
+        // where the zone never has that time, C takes it to be an hour away
+        let (standard, away) = (offset, if wanted { 3600 } else { -3600 });
+        offset = standard + away;
         for step in [1, -1, 2, -2, 3, -3] {
-            let (other, other_dst, _) = zone_at(&zone, wall - offset + step * QUARTER);
+            let (other, other_dst, _) = zone_at(&zone, wall - standard + step * QUARTER);
             if other_dst == wanted {
                 offset = other;
                 break;

@@ -75,7 +75,7 @@ impl Context<'_> {
 
     /// Patches that can be rolled back, oldest first.
     pub fn hot_history(&self) -> Vec<HistoryEntry> {
-        history::list(&mut self.vm())
+        history::list(&self.vm())
     }
 
     /// Names of all chunks with live instances, as given to `load`.

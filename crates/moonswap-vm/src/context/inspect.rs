@@ -19,7 +19,7 @@ impl Context<'_> {
         message: Option<&[u8]>,
         level: usize,
     ) -> Vec<u8> {
-        traceback::traceback(&mut self.vm(), of.map(|c| c.0), message, level)
+        traceback::traceback(&self.vm(), of.map(|c| c.0), message, level)
     }
 
     /// `debug.getinfo(level)`: pushes a table; false (nothing pushed) if there
@@ -34,10 +34,10 @@ impl Context<'_> {
         let Ok(level) = usize::try_from(level) else {
             return Ok(false);
         };
-        let Some(frame) = info::frame_at_level(&mut vm, of.map(|c| c.0), level) else {
+        let Some(frame) = info::frame_at_level(&vm, of.map(|c| c.0), level) else {
             return Ok(false);
         };
-        let description = info::describe(&mut vm, info::Target::Frame(frame), what);
+        let description = info::describe(&vm, info::Target::Frame(frame), what);
         let t = info::info_table(&mut vm, &description, what);
         self.push_value(Value::table(t));
         Ok(true)
@@ -46,7 +46,8 @@ impl Context<'_> {
     /// `debug.getinfo(f)` of the function at index `i`: pushes a table.
     pub fn push_info_function(&self, i: usize, what: &[u8]) -> Outcome<()> {
         let mut vm = self.vm();
-        let description = info::describe(&mut vm, info::Target::Function(self.value(i)), what);
+        let target = info::Target::Function(self.value(i));
+        let description = info::describe(&mut vm, target, what);
         let t = info::info_table(&mut vm, &description, what);
         self.push_value(Value::table(t));
         Ok(())
@@ -60,15 +61,15 @@ impl Context<'_> {
         level: i64,
         n: i64,
     ) -> Outcome<Option<Vec<u8>>> {
-        let mut vm = self.vm();
+        let vm = self.vm();
         let co = of.map(|c| c.0);
         let found = usize::try_from(level)
             .ok()
-            .filter(|&l| info::frame_at_level(&mut vm, co, l).is_some());
+            .filter(|&l| info::frame_at_level(&vm, co, l).is_some());
         let Some(level) = found else {
             return Err(self.arg_error(usize::from(of.is_some()), "level out of range"));
         };
-        match info::local(&mut vm, co, level, n) {
+        match info::local(&vm, co, level, n) {
             Some((name, value)) => {
                 self.push_value(value);
                 Ok(Some(name))
@@ -88,7 +89,7 @@ impl Context<'_> {
         let co = of.map(|c| c.0);
         let found = usize::try_from(level)
             .ok()
-            .filter(|&l| info::frame_at_level(&mut vm, co, l).is_some());
+            .filter(|&l| info::frame_at_level(&vm, co, l).is_some());
         let Some(level) = found else {
             return Err(self.arg_error(usize::from(of.is_some()), "level out of range"));
         };
@@ -140,13 +141,15 @@ impl Context<'_> {
 
     /// Name of parameter `n` of the function at index `i`.
     pub fn parameter_name(&self, i: usize, n: i64) -> Option<Vec<u8>> {
-        info::parameter_name(&mut self.vm(), self.value(i), n)
+        let function = self.value(i);
+        info::parameter_name(&mut self.vm(), function, n)
     }
 
     /// Pushes captured variable `n` of the function at `function`, answers its
     /// name.
     pub fn push_upvalue_of(&self, function: usize, n: i64) -> Option<Vec<u8>> {
-        let (name, value) = info::upvalue(&mut self.vm(), self.value(function), n)?;
+        let function = self.value(function);
+        let (name, value) = info::upvalue(&mut self.vm(), function, n)?;
         self.push_value(value);
         Some(name)
     }
@@ -154,12 +157,14 @@ impl Context<'_> {
     /// Pops a value into captured variable `n`, answers its name.
     pub fn set_upvalue_of(&self, function: usize, n: i64) -> Option<Vec<u8>> {
         let value = self.pop_value();
-        info::set_upvalue(&mut self.vm(), self.value(function), n, value)
+        let function = self.value(function);
+        info::set_upvalue(&mut self.vm(), function, n, value)
     }
 
     /// Identity of captured variable `n`.
     pub fn upvalue_id(&self, function: usize, n: i64) -> Option<usize> {
-        info::upvalue_id(&mut self.vm(), self.value(function), n)
+        let function = self.value(function);
+        info::upvalue_id(&mut self.vm(), function, n)
     }
 
     /// Makes variable `n1` of one Lua function refer to `n2` of another.

@@ -117,7 +117,7 @@ impl Context<'_> {
     }
 
     /// The `k`-th value from the top (1 is the topmost), nil below the bottom.
-    pub(crate) fn from_top(&self, k: usize) -> Value {
+    pub(crate) fn below_top(&self, k: usize) -> Value {
         match self.height().checked_sub(k) {
             Some(i) => self.value(i),
             None => Value::NIL,

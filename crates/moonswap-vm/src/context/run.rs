@@ -172,7 +172,7 @@ impl Context<'_> {
 
     /// `object[key] = top` with metamethods; pops.
     pub fn set_index_int(&mut self, object: usize, key: i64) -> Outcome<()> {
-        let v = self.from_top(1);
+        let v = self.below_top(1);
         let result = self.store_value(self.value(object), Value::integer(key), v);
         self.pop(1);
         result
@@ -181,7 +181,7 @@ impl Context<'_> {
     /// `object.key = top` with metamethods; pops.
     pub fn set_index_field(&mut self, object: usize, key: &str) -> Outcome<()> {
         let key = self.vm().string_value(key.as_bytes());
-        let v = self.from_top(1);
+        let v = self.below_top(1);
         let result = self.store_value(self.value(object), key, v);
         self.pop(1);
         result
@@ -189,7 +189,7 @@ impl Context<'_> {
 
     /// `object[key] = value`, value on top and key below it; pops both.
     pub fn set_index(&mut self, object: usize) -> Outcome<()> {
-        let (key, value) = (self.from_top(2), self.from_top(1));
+        let (key, value) = (self.below_top(2), self.below_top(1));
         let result = self.store_value(self.value(object), key, value);
         self.pop(2);
         result
@@ -204,7 +204,7 @@ impl Context<'_> {
             if v.tag == tag::STRING {
                 return Ok((*v.as_string()).len as i64);
             }
-            let f = meta::of(&mut vm, v, Event::Len);
+            let f = meta::of(&vm, v, Event::Len);
             if f.is_nil() {
                 if v.tag == tag::TABLE {
                     return Ok(table::len(v.as_table()));
@@ -235,7 +235,7 @@ impl Context<'_> {
             return Ok(answer);
         }
         let mut vm = self.vm();
-        let f = meta::of_binary(&mut vm, l, r, event);
+        let f = meta::of_binary(&vm, l, r, event);
         if f.is_nil() {
             return Err(meta::raise_compare(&mut vm, l, r));
         }
@@ -250,7 +250,7 @@ impl Context<'_> {
             return Ok(true);
         }
         let mut vm = self.vm();
-        let f = meta::of_equality(&mut vm, l, r);
+        let f = meta::of_equality(&vm, l, r);
         if f.is_nil() {
             return Ok(false);
         }
@@ -263,7 +263,7 @@ impl Context<'_> {
     pub fn push_tostring(&mut self, i: usize) -> Outcome<()> {
         let v = self.value(i);
         let mut vm = self.vm();
-        let f = meta::of(&mut vm, v, Event::ToString);
+        let f = meta::of(&vm, v, Event::ToString);
         if !f.is_nil() {
             // SAFETY: CX1.
             let result = unsafe { host::call_value(&mut vm, f, &[v])? };
@@ -288,7 +288,7 @@ impl Context<'_> {
                 self.push_bytes(&text);
             }
             _ => {
-                let name = meta::of(&mut vm, v, Event::Name);
+                let name = meta::of(&vm, v, Event::Name);
                 let kind = if name.tag == tag::STRING {
                     // SAFETY: V1.
                     let name = unsafe { StringObject::bytes(name.as_string()) };
@@ -311,8 +311,8 @@ impl Context<'_> {
     /// pushes the result in their place.
     pub fn arith(&mut self, event: &str) -> Outcome<()> {
         let unary = matches!(event, "__unm" | "__bnot");
-        let r = self.from_top(1);
-        let l = if unary { r } else { self.from_top(2) };
+        let r = self.below_top(1);
+        let l = if unary { r } else { self.below_top(2) };
         let event = [
             Event::Add,
             Event::Sub,
@@ -338,7 +338,7 @@ impl Context<'_> {
         let value = match raw_arith(&mut vm, event, l, r) {
             Some(result) => result?,
             None => {
-                let f = meta::of_binary(&mut vm, l, r, event);
+                let f = meta::of_binary(&vm, l, r, event);
                 if f.is_nil() {
                     return Err(meta::raise_arith(&mut vm, event, l, r));
                 }
@@ -473,14 +473,12 @@ impl Context<'_> {
 
     /// Sets the pause in percent; answers the previous one.
     pub fn gc_set_pause(&self, percent: i64) -> i64 {
-        self.vm().heap.set_pause(percent.clamp(0, 1000) as usize) as i64
+        self.vm().heap.set_pause(gc_parameter(percent)) as i64
     }
 
     /// Sets the step multiplier in percent; answers the previous one.
     pub fn gc_set_step_multiplier(&self, percent: i64) -> i64 {
-        self.vm()
-            .heap
-            .set_step_multiplier(percent.clamp(0, 1000) as usize) as i64
+        self.vm().heap.set_step_multiplier(gc_parameter(percent)) as i64
     }
 
     /// "incremental" or "generational"; answers the previous mode's name.
@@ -550,4 +548,10 @@ impl Context<'_> {
 
 fn number_text(v: Value) -> Vec<u8> {
     meta::number_text(v, &mut moonswap_number::NumberBuffer::new()).to_vec()
+}
+
+/// What is kept of a parameter of the collector: as in the reference a quarter of
+/// it, in a byte, which is what scripts read back.
+fn gc_parameter(percent: i64) -> usize {
+    usize::from((percent as i32 / 4) as u8) * 4
 }

@@ -323,7 +323,7 @@ impl Context<'_> {
 
     /// Pushes a root's value; nil if it belongs to another VM.
     pub fn push_root(&self, r: &Root) {
-        let v = r.value(&mut self.vm()).unwrap_or(Value::NIL);
+        let v = r.value(&self.vm()).unwrap_or(Value::NIL);
         self.push_value(v);
     }
 
@@ -332,6 +332,6 @@ impl Context<'_> {
     /// The handle keeps the VM alive; inside natives of a VM that is being
     /// dropped there is none, which cannot happen while Lua runs.
     pub fn machine(&self) -> Option<Machine> {
-        Machine::of(&mut self.vm())
+        Machine::of(&self.vm())
     }
 }

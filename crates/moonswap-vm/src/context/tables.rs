@@ -119,7 +119,7 @@ impl Context<'_> {
             if pos < 1 || pos > n + 1 {
                 return false;
             }
-            let v = self.from_top(1);
+            let v = self.below_top(1);
             if v.is_nil() {
                 return false;
             }
@@ -258,7 +258,7 @@ impl Context<'_> {
                 t => vm.type_metatables[(t & 15) as usize] = pointer,
             }
             if matches!(v.tag, tag::TABLE | tag::USERDATA)
-                && !meta::fast(&mut vm, pointer, Event::Gc).is_nil()
+                && !meta::fast(&vm, pointer, Event::Gc).is_nil()
             {
                 vm.heap.register_finalizer(v.header());
             }

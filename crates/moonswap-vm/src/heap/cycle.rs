@@ -110,7 +110,8 @@ impl Heap {
         self.strings.move_some(MOVED_STRINGS);
         let since = self.charged - self.charged_at_step;
         let paid = since.clamp(STEP, MAX_PAID);
-        let mut work = (paid as usize * MARK_PER_BYTE / 100).saturating_mul(self.step_multiplier);
+        let mut work =
+            (paid as usize * MARK_PER_BYTE / 100).saturating_mul(self.step_multiplier.max(1));
         // Pace: a heap that has doubled since the cycle began must not outrun it.
         if self.phase == Phase::Mark && self.charged > 2 * (self.live as isize).max(FLOOR) {
             work *= 2;
@@ -483,7 +484,7 @@ impl Heap {
 
     /// Sets the step multiplier in percent; returns the old one.
     pub(crate) fn set_step_multiplier(&mut self, multiplier: usize) -> usize {
-        std::mem::replace(&mut self.step_multiplier, multiplier.max(1))
+        std::mem::replace(&mut self.step_multiplier, multiplier)
     }
 
     /// Sets the memory limit; returns the old one.

@@ -443,14 +443,10 @@ pub(crate) unsafe fn cursor_is_after(t: *const Table, cursor: u32, key: Value) -
 pub(crate) unsafe fn cursor_of(t: *const Table, key: Value) -> Result<u32, InvalidKey> {
     // SAFETY: by the caller.
     unsafe {
-        let mut key = key;
         match key.tag {
             tag::NIL => return Ok(0),
-            tag::FLOAT => {
-                if let Some(i) = integer_key(key.as_f64()) {
-                    key = Value::integer(i);
-                }
-            }
+            // stored as an integer, so `next` never gave it: as the reference, refused
+            tag::FLOAT if integer_key(key.as_f64()).is_some() => return Err(InvalidKey),
             _ => {}
         }
         if key.tag == tag::INTEGER && (key.payload.wrapping_sub(1)) < u64::from((*t).array_cap) {
