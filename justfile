@@ -69,3 +69,11 @@ asan target="x86_64-unknown-linux-gnu":
 # The tests with threads under ThreadSanitizer (nightly with rust-src).
 tsan target="x86_64-unknown-linux-gnu":
     tests/sanitize.sh thread {{target}}
+
+# A fuzz target from a seed: just fuzz run 1000000 7 (targets: compile, undump, run, patch).
+fuzz target="run" execs="100000" seed="1":
+    cargo run --release -p moonswap-fuzz -- {{target}} --execs {{execs}} --seed {{seed}} --state target/fuzz-{{target}}
+
+# The same under AddressSanitizer (needs a nightly toolchain).
+fuzz-asan target="run" execs="100000" seed="1":
+    RUSTFLAGS=-Zsanitizer=address ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 cargo +nightly run -p moonswap-fuzz --target x86_64-unknown-linux-gnu -- {{target}} --execs {{execs}} --seed {{seed}} --state target/fuzz-asan-{{target}}

@@ -33,28 +33,28 @@ const DRIVER: &str = "
             if type(f) == 'function' and #kept < 12 then kept[#kept + 1] = f end
         end
     end
+    local known = {drive = true, digest = true}
+    for k in pairs(_G) do known[k] = true end
+    local sort, type, next, tostring = table.sort, type, next, tostring
     local function names(t)
         local found = {}
-        for k in pairs(t) do if type(k) == 'string' then found[#found + 1] = k end end
-        table.sort(found)
+        for k in next, t do
+            if type(k) == 'string' and not (t == _G and known[k]) then found[#found + 1] = k end
+        end
+        sort(found)
         return found
     end
-    local known = {}
-    for _, k in ipairs(names(_G)) do known[k] = true end
-    known.keep, known.drive, known.digest, known.tick = true, true, true, true
     function drive(n)
         for _, k in ipairs(names(_G)) do
             local f = _G[k]
-            if not known[k] then
-                if type(f) == 'function' then
-                    if k:find '^gen' and #threads < 4 then threads[#threads + 1] = coroutine.create(f) end
-                    if not k:find '^gen' then keep(select(2, pcall(f, n, 2, 3))) end
-                elseif type(f) == 'table' and k ~= 'REG' then
-                    for _, name in ipairs(names(f)) do
-                        if type(f[name]) == 'function' then keep(select(2, pcall(f[name], f, n))) end
-                    end
-                    if type(f[1]) == 'function' then pcall(f[1], n) end
+            if type(f) == 'function' then
+                if k:find '^gen' and #threads < 4 then threads[#threads + 1] = coroutine.create(f) end
+                if not k:find '^gen' then keep(select(2, pcall(f, n, 2, 3))) end
+            elseif type(f) == 'table' and k ~= 'REG' then
+                for _, name in ipairs(names(f)) do
+                    if type(f[name]) == 'function' then keep(select(2, pcall(f[name], f, n))) end
                 end
+                if type(f[1]) == 'function' then pcall(f[1], n) end
             end
         end
         for i = 1, #kept do pcall(kept[i], n) end
@@ -66,7 +66,7 @@ const DRIVER: &str = "
         for _, k in ipairs(names(_G)) do
             local v = _G[k]
             out[#out + 1] = k .. '=' .. tostring(v)
-            if type(v) == 'table' and not known[k] then
+            if type(v) == 'table' then
                 for _, name in ipairs(names(v)) do out[#out + 1] = name .. ':' .. tostring(v[name]) end
             end
         end

@@ -34,6 +34,13 @@ const NO_SOURCE: &str = "=?";
 /// Deepest nesting of functions in a chunk (the compiler's limit is lower).
 const MAX_DEPTH: usize = 220;
 
+/// Longest path of a chunk's outermost function.
+const MAX_PATH: usize = MAX_DEPTH;
+
+/// Steps in the paths of all functions of a chunk, for each of its bytes: a path
+/// is written as one step and held in full. A function takes more than 20 bytes.
+const STEPS_PER_BYTE: usize = MAX_DEPTH / 20;
+
 /// Largest index of a scope-record cell; each one costs memory when loaded.
 const MAX_CELL: u64 = 0xFFFF;
 
@@ -240,6 +247,7 @@ pub fn undump(bytes: &[u8]) -> Result<Arc<Prototype>, UndumpError> {
     let mut input = Reader {
         bytes,
         strip: false,
+        steps: MAX_DEPTH * MAX_DEPTH + bytes.len() * STEPS_PER_BYTE,
     };
     input.header()?;
     let n_upvalues = input.byte()?;
@@ -250,6 +258,9 @@ pub fn undump(bytes: &[u8]) -> Result<Arc<Prototype>, UndumpError> {
     };
     let chunk = input.text()?;
     let n_steps = input.count(4)?;
+    if n_steps > MAX_PATH {
+        return Err(UndumpError::Corrupted);
+    }
     let mut path = Vec::with_capacity(n_steps);
     for _ in 0..n_steps {
         path.push(input.step()?);
@@ -269,6 +280,8 @@ pub fn undump(bytes: &[u8]) -> Result<Arc<Prototype>, UndumpError> {
 struct Reader<'a> {
     bytes: &'a [u8],
     strip: bool,
+    /// Path steps that may still be made.
+    steps: usize,
 }
 
 type Read<T> = Result<T, UndumpError>;
@@ -422,8 +435,16 @@ impl Reader<'_> {
         })?;
         let scope = self.items(6, Self::scope_variable)?;
         let debug = self.debug()?;
+        // A chunk is stripped as a whole or not at all.
+        if !self.strip && (debug.lines.len() != code.len() || debug.columns.len() != code.len()) {
+            return Err(UndumpError::Corrupted);
+        }
         let children = self.items(8, |input| {
             let step = input.step()?;
+            input.steps = input
+                .steps
+                .checked_sub(id.path.len() + 1)
+                .ok_or(UndumpError::Corrupted)?;
             let path = id.path.iter().cloned().chain([step]).collect();
             input.function(
                 FunctionId {
@@ -485,8 +506,17 @@ impl Reader<'_> {
         })
     }
 
-    fn upvalue(&mut self) -> Read<UpvalueDescription> {
+    /// The name of a variable, of which a stripped chunk has none.
+    fn variable_name(&mut self) -> Read<Arc<str>> {
         let name = self.text()?;
+        if self.strip && !name.is_empty() {
+            return Err(UndumpError::Corrupted);
+        }
+        Ok(name)
+    }
+
+    fn upvalue(&mut self) -> Read<UpvalueDescription> {
+        let name = self.variable_name()?;
         let bits = self.byte()?;
         if bits > 15 {
             return Err(UndumpError::Corrupted);
@@ -502,7 +532,7 @@ impl Reader<'_> {
     }
 
     fn scope_variable(&mut self) -> Read<ScopeVariable> {
-        let name = self.text()?;
+        let name = self.variable_name()?;
         let kind = kind(self.byte()?)?;
         let declaration = self.small()?;
         let register: u16 = self.small()?;

@@ -235,7 +235,7 @@ impl Context<'_> {
     pub fn type_error(&self, i: usize, expected: &str) -> Raised {
         let actual = if self.has(i) {
             let value = self.value(i);
-            meta::type_name(&mut self.vm(), value)
+            meta::type_name(&self.vm(), value)
         } else {
             b"no value".to_vec()
         };

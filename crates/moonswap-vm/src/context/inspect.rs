@@ -47,7 +47,7 @@ impl Context<'_> {
     pub fn push_info_function(&self, i: usize, what: &[u8]) -> Outcome<()> {
         let mut vm = self.vm();
         let target = info::Target::Function(self.value(i));
-        let description = info::describe(&mut vm, target, what);
+        let description = info::describe(&vm, target, what);
         let t = info::info_table(&mut vm, &description, what);
         self.push_value(Value::table(t));
         Ok(())
@@ -142,14 +142,14 @@ impl Context<'_> {
     /// Name of parameter `n` of the function at index `i`.
     pub fn parameter_name(&self, i: usize, n: i64) -> Option<Vec<u8>> {
         let function = self.value(i);
-        info::parameter_name(&mut self.vm(), function, n)
+        info::parameter_name(&self.vm(), function, n)
     }
 
     /// Pushes captured variable `n` of the function at `function`, answers its
     /// name.
     pub fn push_upvalue_of(&self, function: usize, n: i64) -> Option<Vec<u8>> {
         let function = self.value(function);
-        let (name, value) = info::upvalue(&mut self.vm(), function, n)?;
+        let (name, value) = info::upvalue(&self.vm(), function, n)?;
         self.push_value(value);
         Some(name)
     }
@@ -164,7 +164,7 @@ impl Context<'_> {
     /// Identity of captured variable `n`.
     pub fn upvalue_id(&self, function: usize, n: i64) -> Option<usize> {
         let function = self.value(function);
-        info::upvalue_id(&mut self.vm(), function, n)
+        info::upvalue_id(&self.vm(), function, n)
     }
 
     /// Makes variable `n1` of one Lua function refer to `n2` of another.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::coroutine;
 use crate::frame::{self, Frame};
 use crate::object::{Coroutine, Instance, Upvalue};
-use crate::value::Value;
+use crate::value::{Value, store, tag};
 use crate::vm::Vm;
 
 /// Finds or makes the cell entry of a variable; answers its index.
@@ -72,6 +72,10 @@ pub(crate) unsafe fn record_frame(
                 continue;
             }
             let place = base.add(usize::from(register));
+            // `local function f` is in sight one instruction before it is made.
+            if (*place).tag > tag::COROUTINE {
+                store(place, Value::NIL);
+            }
             let cell: *mut Upvalue = if all {
                 coroutine::find_upvalue_of(vm, co, place)
             } else {

@@ -1,0 +1,71 @@
+//! Binary chunks: what is written is read back, what could only harm is refused.
+
+use std::sync::Arc;
+
+use moonswap_bytecode::dump::{UndumpError, dump, undump};
+use moonswap_bytecode::{PathStep, Prototype};
+
+fn compiled(source: &str) -> Prototype {
+    let prototype = moonswap_compiler::compile("@d", source.as_bytes()).expect("it compiles");
+    Prototype::clone(&prototype)
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    let source = "local a <const>, b = 1, 2.5 return function(...) b = b + a return ..., 'x' end";
+    let prototype = compiled(source);
+    for strip in [false, true] {
+        let bytes = dump(&prototype, strip);
+        let back = undump(&bytes).expect("a dump is readable");
+        assert_eq!(dump(&back, strip), bytes);
+        assert_eq!(back.is_stripped(), strip);
+        for end in 0..bytes.len() {
+            assert!(undump(&bytes[..end]).is_err(), "cut at {end}");
+        }
+    }
+}
+
+#[test]
+fn every_function_of_deep_and_wide_code_is_readable() {
+    let source = format!(
+        "{} {} {}",
+        "local function f() ".repeat(90),
+        "f = function() end ".repeat(3000),
+        "end ".repeat(90)
+    );
+    let prototype = compiled(&source);
+    for strip in [false, true] {
+        let back = undump(&dump(&prototype, strip)).expect("a dump is readable");
+        assert_eq!(back.children.len(), prototype.children.len());
+    }
+}
+
+#[test]
+fn paths_take_no_more_memory_than_the_chunk_pays_for() {
+    // A path is written as one step and held in full: few bytes, much memory.
+    let mut prototype = compiled("f = function() end");
+    let step = (PathStep::Anonymous, 0);
+    prototype.id.path = vec![step; 1000].into();
+    prototype.scope = Box::new([]);
+    assert_eq!(
+        undump(&dump(&prototype, true)).err(),
+        Some(UndumpError::Corrupted)
+    );
+}
+
+#[test]
+fn debug_information_is_whole_or_absent() {
+    let mut prototype = compiled("local a = 1 return a");
+    prototype.debug.columns = Box::new([]);
+    assert_eq!(
+        undump(&dump(&prototype, false)).err(),
+        Some(UndumpError::Corrupted)
+    );
+    let child = |p: &mut Prototype| Arc::make_mut(&mut p.children[0]).debug.lines = Box::new([]);
+    let mut prototype = compiled("return function() return 1 end");
+    child(&mut prototype);
+    assert_eq!(
+        undump(&dump(&prototype, false)).err(),
+        Some(UndumpError::Corrupted)
+    );
+}
