@@ -54,6 +54,7 @@ def tables(d):
 
 
 def dates(d):
+    # isdst = true where there is no such time is left out: C libraries differ
     out = []
     def field(low, high):
         return d.one([str(d.randint(low, high)), str(d.randint(low, high)), str(d.randint(low - 50, high + 50)), '"5"', "1.0", "1.5", '"x"', "nil", "{}", "2^40", "math.maxinteger", "math.mininteger", "2147483647", "-2147483648"]
@@ -63,7 +64,7 @@ def dates(d):
         for name, low, high in (("hour", 0, 23), ("min", 0, 59), ("sec", 0, 60)):
             if d.often(0.5):
                 t += f", {name} = {field(low, high)}"
-        t += d.one(["", ", isdst = false", ", isdst = true", ", isdst = 1"]) + "}"
+        t += d.one(["", ", isdst = false"]) + "}"
         r = d.random()
         if r < 0.45:
             out.append(f"E(function() local t = {t} local n = os.time(t) T(t) return n, os.date('!%Y-%m-%d %H:%M:%S', n) end)")
