@@ -7,6 +7,7 @@ mod badinput;
 mod cli;
 mod hotpatch;
 mod language;
+mod limits_memory;
 mod live;
 mod official;
 mod support;

@@ -240,9 +240,6 @@ pub(crate) fn check_limits(vm: &mut Vm) -> Result<(), Raised> {
         vm.limits.uncatchable = true;
         return Err(vm.raise_located("deadline exceeded"));
     }
-    if std::mem::take(&mut vm.heap.limit_exceeded) {
-        return Err(vm.raise_message("not enough memory"));
-    }
     Ok(())
 }
 
@@ -270,7 +267,7 @@ unsafe fn finalize(vm: &mut Vm, object: Value) {
         if !matches!(f.tag, tag::CLOSURE | tag::NATIVE) {
             return;
         }
-        let busy = vm.heap.set_busy(true);
+        let finalizing = vm.heap.set_finalizing(true);
         let was_in_finalizer = std::mem::replace(&mut vm.in_finalizer, true);
         let saved = vm.error;
         let overflow = vm.handling_overflow;
@@ -279,7 +276,7 @@ unsafe fn finalize(vm: &mut Vm, object: Value) {
             vm.leave_overflow(vm.base);
         }
         vm.in_finalizer = was_in_finalizer;
-        vm.heap.set_busy(busy);
+        vm.heap.set_finalizing(finalizing);
         if result.is_err() {
             let error = vm.error;
             let text: &[u8] = if error.tag == tag::STRING {
@@ -342,6 +339,69 @@ pub(crate) unsafe fn full_collect(vm: &mut Vm) {
         sync_current(vm);
         let roots: *const Vm = vm;
         (*std::ptr::addr_of_mut!(vm.heap)).collect_full(&*roots);
+    }
+}
+
+/// Memory ran short at this safe point: collects everything and raises if that
+/// does not help.
+#[cold]
+pub(crate) unsafe fn relieve(vm: &mut Vm) -> Result<(), Raised> {
+    // SAFETY: at a safe point.
+    unsafe {
+        sync_current(vm);
+        let roots: *const Vm = vm;
+        (*std::ptr::addr_of_mut!(vm.heap)).collect_emergency(&*roots);
+        if vm.heap.is_relieved() {
+            return Ok(());
+        }
+        if !vm.in_finalizer && vm.heap.has_pending_finalizers() {
+            // What waits for its finalizer is garbage after that.
+            run_finalizers(vm, usize::MAX);
+            sync_current(vm);
+            let roots: *const Vm = vm;
+            (*std::ptr::addr_of_mut!(vm.heap)).collect_emergency(&*roots);
+            if vm.heap.is_relieved() {
+                return Ok(());
+            }
+        }
+        Err(vm.raise_memory())
+    }
+}
+
+/// Room for `bytes` more, by a collection if need be: what a native does before
+/// it makes something large, with everything it needs on the stack.
+pub(crate) unsafe fn make_room(vm: &mut Vm, bytes: usize) -> Result<(), Raised> {
+    // SAFETY: as `collect_for`.
+    unsafe {
+        if vm.heap.permit(bytes).is_err()
+            && !(collect_for(vm, vm.top) && vm.heap.permit(bytes).is_ok())
+        {
+            return Err(vm.raise_memory());
+        }
+        Ok(())
+    }
+}
+
+/// An allocation of what runs now was refused: collects. False if there is no
+/// sense in trying again.
+///
+/// # Safety
+/// VM3; all that is in use is reachable from the roots and the stack below
+/// `top`.
+#[cold]
+pub(crate) unsafe fn collect_for(vm: &mut Vm, top: *mut Value) -> bool {
+    // SAFETY: by the caller.
+    unsafe {
+        if vm.heap.failed_on_purpose() {
+            return false;
+        }
+        sync_current(vm);
+        let co = vm.current;
+        (*co).top = (*co).top.max(vm.index_of(top));
+        let roots: *const Vm = vm;
+        let collected = (*std::ptr::addr_of_mut!(vm.heap)).collect_emergency(&*roots);
+        vm.heap.is_relieved();
+        collected
     }
 }
 
@@ -463,6 +523,37 @@ impl Machine {
         }
     }
 
+    /// For tests: lets the `n`-th allocation of the VM from now on fail (0: none).
+    #[doc(hidden)]
+    pub fn set_failing_allocation(&self, n: u64) {
+        // SAFETY: as `with`.
+        unsafe { (*self.0.pointer).heap.fail_nth(n) };
+    }
+
+    /// For tests: whether the allocation that is to fail is still to come.
+    #[doc(hidden)]
+    pub fn is_failure_pending(&self) -> bool {
+        // SAFETY: as `with`.
+        unsafe { (*self.0.pointer).heap.is_failing() }
+    }
+
+    /// For tests: checks the whole heap; panics if it finds something wrong.
+    #[doc(hidden)]
+    pub fn verify_heap(&self) {
+        // SAFETY: the host's frame is on top: nothing runs.
+        unsafe {
+            let vm = &mut *self.0.pointer;
+            sync_current(vm);
+            vm.heap.verify();
+        }
+    }
+
+    /// Bytes the VM has taken from the system: what the memory limit limits.
+    pub fn system_memory(&self) -> usize {
+        // SAFETY: as `with`.
+        unsafe { (*self.0.pointer).heap.system_bytes() }
+    }
+
     /// A handle other threads use to submit patches.
     pub fn patcher(&self) -> crate::hotpatch::Patcher {
         // SAFETY: as `with`.
@@ -493,7 +584,8 @@ impl Machine {
         unsafe { (*self.0.pointer).limits.deadline = deadline };
     }
 
-    /// Limits the heap to `bytes`; `None` lifts it.
+    /// Limits what the VM takes from the system to `bytes`; `None` lifts it. Beyond
+    /// it Lua code gets the error "not enough memory", which it can catch.
     pub fn set_memory_limit(&self, bytes: Option<usize>) {
         // SAFETY: as `with`.
         unsafe { (*self.0.pointer).heap.set_memory_limit(bytes) };

@@ -30,7 +30,7 @@ mod unwind;
 mod value;
 mod vm;
 
-pub use context::{Context, CoroutineRef, FunctionRef, Outcome, Str, TableRef, UserDataRef, View};
+pub use context::{Buffer, Context, CoroutineRef, FunctionRef, Outcome, Str, TableRef, UserDataRef, View};
 pub use error::Raised;
 pub use gc_stats::{GcClock, GcStats};
 pub use host::{Interrupter, Machine, Root};

@@ -27,7 +27,7 @@ const fn header(kind: Kind) -> Header {
 
 /// An empty slot; [`install`] must give it a version before it is called.
 pub(crate) fn new_slot(vm: &mut Vm, instance: *mut Instance) -> *mut PrototypeSlot {
-    vm.heap.adopt(Box::new(PrototypeSlot {
+    vm.heap.adopt(PrototypeSlot {
         header: header(Kind::Slot),
         code: std::ptr::null_mut(),
         frame_bytes: 0,
@@ -38,13 +38,13 @@ pub(crate) fn new_slot(vm: &mut Vm, instance: *mut Instance) -> *mut PrototypeSl
         version: std::ptr::null_mut(),
         version_number: 0,
         instance,
-    }))
+    })
 }
 
 /// Loads a chunk as a new instance.
 pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep_all: bool) -> *mut Instance {
     vm.hot.last_serial += 1;
-    let instance = vm.heap.adopt(Box::new(Instance {
+    let instance = vm.heap.adopt(Instance {
         header: header(Kind::Instance),
         serial: vm.hot.last_serial,
         chunk: Arc::clone(&main.id.chunk),
@@ -61,7 +61,7 @@ pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep_all: bool) 
         environment: std::ptr::null_mut(),
         keep_all,
         n_runs: 0,
-    }));
+    });
     vm.chunk_strings = Some(HashMap::new());
     let slot = load_tree(vm, main, instance);
     vm.chunk_strings = None;
@@ -133,7 +133,7 @@ pub(crate) fn new_version(
         code.push(u64::from(value.tag));
     }
     vm.heap.charge(code.len() * 8);
-    vm.heap.adopt(Box::new(Version {
+    vm.heap.adopt(Version {
         header: header(Kind::Version),
         prototype: Arc::clone(prototype),
         code: code.into_boxed_slice(),
@@ -141,7 +141,7 @@ pub(crate) fn new_version(
         children,
         slot,
         number,
-    }))
+    })
 }
 
 /// A string constant. Equal long ones of one chunk are one object, as in the

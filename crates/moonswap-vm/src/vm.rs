@@ -67,6 +67,8 @@ pub(crate) struct Vm {
     pub(crate) hook: crate::hook::HookState,
     /// In the zone above MAX_STACK while a stack overflow is handled.
     pub(crate) handling_overflow: bool,
+    /// A native pushed more than the largest stack holds (`heap.deferred` is set).
+    pub(crate) stack_overflowed: bool,
     /// Message handlers that run now.
     pub(crate) message_handlers: u32,
     pub(crate) in_finalizer: bool,
@@ -152,6 +154,7 @@ impl Vm {
             native_tail: None,
             hook: Default::default(),
             handling_overflow: false,
+            stack_overflowed: false,
             message_handlers: 0,
             in_finalizer: false,
             stress: Stress::default(),
@@ -253,6 +256,28 @@ impl Vm {
         self.raise(value)
     }
 
+    /// Raises "not enough memory", for which none is needed.
+    #[cold]
+    pub(crate) fn raise_memory(&mut self) -> Raised {
+        self.heap.failure_raised();
+        self.raise(Value::string(self.heap.memory_message))
+    }
+
+    /// The error just raised is that of memory.
+    pub(crate) fn is_memory_error(&self) -> bool {
+        self.error.tag == tag::STRING && self.error.as_string() == self.heap.memory_message
+    }
+
+    /// Raises what natives that cannot fail left to be raised.
+    #[cold]
+    pub(crate) fn raise_deferred(&mut self) -> Raised {
+        if std::mem::take(&mut self.stack_overflowed) {
+            self.heap.deferred = false;
+            return self.raise_located("stack overflow");
+        }
+        self.raise_memory()
+    }
+
     /// Raises a message with the position of the topmost frame, if it is Lua.
     pub(crate) fn raise_located(&mut self, message: impl AsRef<[u8]>) -> Raised {
         // SAFETY: VM3.
@@ -296,30 +321,46 @@ impl Vm {
             // Grow into the error zone so that the message handler has room.
             // SAFETY: as below.
             unsafe {
-                self.grow_stack((used + ERROR_STACK / 2).min(MAX_STACK + ERROR_STACK));
+                let room = (used + ERROR_STACK / 2).min(MAX_STACK + ERROR_STACK);
+                if let Err(error) = self.grow_stack(room) {
+                    self.handling_overflow = false;
+                    return Err(error);
+                }
                 self.use_stack();
             }
             return Err(self.raise_located("stack overflow"));
         }
         // SAFETY: the new size is larger than the old one.
-        unsafe { self.grow_stack(wanted.max((size * 2).min(max))) };
-        Ok(())
+        unsafe { self.grow_stack(wanted.max((size * 2).min(max))) }
     }
 
-    unsafe fn grow_stack(&mut self, slots: usize) {
+    unsafe fn grow_stack(&mut self, slots: usize) -> Result<(), Raised> {
         // SAFETY: VM1; open upvalues are re-pointed, `base` and `top` rebased.
         unsafe {
             let co = self.current;
             let total = slots + EXTRA_SLOTS;
             if total <= (*co).stack.len() {
                 self.use_stack();
-                return;
+                return Ok(());
             }
             let before = (*co).stack.len();
             let old = self.stack_base;
-            (*co).stack.resize(total, Value::NIL);
-            self.heap.charge((total - before) * size_of::<Value>());
+            let bytes = (total - before) * size_of::<Value>();
+            let stack = &mut (*co).stack;
+            let capacity = stack.capacity();
+            if self.heap.permit(bytes).is_err() {
+                return Err(self.raise_memory());
+            }
+            if stack.try_reserve_exact(total - before).is_err() {
+                self.heap.refuse();
+                return Err(self.raise_memory());
+            }
+            stack.resize(total, Value::NIL);
+            let size = size_of::<Value>();
+            self.heap.resized(capacity * size, stack.capacity() * size);
+            self.heap.charge(bytes);
             self.rebase(old);
+            Ok(())
         }
     }
 

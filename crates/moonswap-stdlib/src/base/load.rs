@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 
-use moonswap_vm::context::{Context, Outcome, View};
+use moonswap_vm::context::{Buffer, Context, Outcome, View};
 
 use crate::failure;
 
@@ -13,7 +13,9 @@ pub(super) fn load(cx: &mut Context<'_>) -> Outcome<usize> {
     let has_env = cx.has(3);
     let ok = match cx.at(0) {
         View::String(_) | View::Integer(_) | View::Float(_) => {
-            let source = cx.check_str(0)?.as_bytes().to_vec();
+            let text = cx.check_str(0)?.as_bytes();
+            let mut source = cx.new_buffer(text.len())?;
+            source.extend_from_slice(text);
             let name = match cx.opt_str(1)? {
                 Some(name) => name.as_bytes().to_vec(),
                 None => source.clone(),
@@ -37,9 +39,9 @@ pub(super) fn load(cx: &mut Context<'_>) -> Outcome<usize> {
 
 /// Joins what the reader function returns. On failure the error value is on top
 /// of the stack.
-fn read_pieces(cx: &mut Context<'_>) -> Outcome<Option<Vec<u8>>> {
+fn read_pieces(cx: &mut Context<'_>) -> Outcome<Option<Buffer>> {
     let base = cx.height();
-    let mut source = Vec::new();
+    let mut source = cx.new_buffer(0)?;
     loop {
         cx.push_at(0);
         if cx.pcall(0, Some(1))?.is_err() {
@@ -52,8 +54,11 @@ fn read_pieces(cx: &mut Context<'_>) -> Outcome<Option<Vec<u8>>> {
                 if piece.is_empty() {
                     break;
                 }
-                cx.check_size((2 * source.len()).saturating_add(piece.len()))?;
-                source.extend_from_slice(piece);
+                let more = piece.len();
+                cx.grow_buffer_collecting(&mut source, more)?;
+                if let View::String(s) = cx.at(base) {
+                    source.extend_from_slice(s.as_bytes());
+                }
             }
             View::Integer(_) | View::Float(_) => {
                 cx.push_tostring(base)?;
@@ -130,10 +135,10 @@ pub(crate) fn load_file(
     let (source, chunk_name) = match name {
         None => (crate::io::read_stdin(cx)?, b"=stdin".to_vec()),
         Some(name) => {
-            let mut source = Vec::new();
+            let mut source = cx.new_buffer(0)?;
             let problem = match File::open(failure::path(name)) {
                 Err(error) => Some(("open", error)),
-                Ok(mut file) => file.read_to_end(&mut source).err().map(|e| ("read", e)),
+                Ok(mut file) => read_all(cx, &mut file, &mut source)?.map(|e| ("read", e)),
             };
             if let Some((what, error)) = problem {
                 let mut message = format!("cannot {what} ").into_bytes();
@@ -147,6 +152,30 @@ pub(crate) fn load_file(
         }
     };
     cx.load(without_first_comment(&source), &chunk_name, mode, module)
+}
+
+/// Reads a file to its end; answers why that was not possible.
+fn read_all(
+    cx: &mut Context<'_>,
+    file: &mut File,
+    source: &mut Buffer,
+) -> Outcome<Option<std::io::Error>> {
+    // Its size spares growing; one of unknown or huge size is read all the same.
+    let size = file.metadata().map_or(0, |m| m.len()).min(1 << 20);
+    cx.grow_buffer_collecting(source, size as usize + 1)?;
+    let mut piece = [0; 8192];
+    loop {
+        match file.read(&mut piece) {
+            Ok(0) => return Ok(None),
+            Ok(n) => {
+                cx.grow_buffer_collecting(source, n)?;
+                source.extend_from_slice(&piece[..n]);
+                cx.charge(n / 256)?;
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Ok(Some(e)),
+        }
+    }
 }
 
 /// The text after a byte order mark and a first line that starts with `#` (for

@@ -67,10 +67,11 @@ pub(super) fn date(cx: &mut Context<'_>) -> Outcome<usize> {
         set_fields(cx, table, &civil)?;
         return Ok(1);
     }
-    let mut out = Vec::new();
+    let mut out = cx.take_buffer();
     let mut rest = format;
     while let Some((&c, after)) = rest.split_first() {
         if c != b'%' {
+            cx.grow_buffer(&mut out, 1)?;
             out.push(c);
             rest = after;
             continue;
@@ -87,13 +88,16 @@ pub(super) fn date(cx: &mut Context<'_>) -> Outcome<usize> {
                 return Err(cx.arg_error(0, message));
             }
         };
-        cx.check_size(out.len())?;
+        cx.grow_buffer(&mut out, LONGEST)?;
         convert(&mut out, letter, &civil);
         rest = &after[length..];
     }
-    cx.push_vec(out);
+    cx.push_buffer(out);
     Ok(1)
 }
+
+/// Bytes of a conversion at most.
+const LONGEST: usize = 128;
 
 /// Appends one conversion, as C's `strftime` in the C locale.
 fn convert(out: &mut Vec<u8>, letter: u8, t: &Civil) {

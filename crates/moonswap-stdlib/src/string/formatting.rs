@@ -1,7 +1,7 @@
 //! `string.format`: takes the arguments that the directives ask for.
 
 use moonswap_number::{format_float, format_int, write_float, write_int};
-use moonswap_vm::context::{Context, Outcome, View};
+use moonswap_vm::context::{Buffer, Context, Outcome, View};
 
 use super::format::{self, Directive, Kind};
 use super::{append, buffer, bytes, grow, push_buffer};
@@ -49,7 +49,7 @@ pub(super) fn format(cx: &mut Context<'_>) -> Outcome<usize> {
 #[inline]
 fn add_item(
     cx: &Context<'_>,
-    out: &mut Vec<u8>,
+    out: &mut Buffer,
     directive: &Directive,
     arg: usize,
 ) -> Outcome<bool> {
@@ -107,7 +107,7 @@ fn add_item(
 
 fn add_str(
     cx: &Context<'_>,
-    out: &mut Vec<u8>,
+    out: &mut Buffer,
     directive: &Directive,
     arg: usize,
     text: &[u8],
@@ -126,7 +126,7 @@ fn add_str(
 /// Appends an argument for `%s` that is converted as `tostring` does.
 fn add_converted(
     cx: &mut Context<'_>,
-    out: &mut Vec<u8>,
+    out: &mut Buffer,
     directive: &Directive,
     arg: usize,
 ) -> Outcome<()> {

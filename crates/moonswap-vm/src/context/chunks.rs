@@ -58,6 +58,10 @@ impl Context<'_> {
                     return Ok(false);
                 }
                 self.push_chunk(&prototype, module, Some(source));
+                if self.vm().heap.deferred {
+                    // A constant could not be made.
+                    return Err(self.vm().raise_memory());
+                }
                 Ok(true)
             }
             Err(e) => {

@@ -11,6 +11,7 @@
 //! methods never collect; CX3 every push reserves its slot first.
 
 mod arguments;
+mod buffer;
 mod chunks;
 mod hot;
 mod inspect;
@@ -21,6 +22,7 @@ mod view;
 
 use std::marker::PhantomData;
 
+pub use buffer::Buffer;
 pub use view::{CoroutineRef, FunctionRef, Str, TableRef, UserDataRef, View};
 
 pub use crate::error::Raised;

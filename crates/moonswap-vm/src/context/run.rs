@@ -145,7 +145,18 @@ impl Context<'_> {
 
     fn store_value(&mut self, object: Value, key: Value, value: Value) -> Outcome<()> {
         let vm = self.vm();
-        match interp::store_lookup(vm, object, key, value)? {
+        let mut stored = interp::store_lookup(vm, object, key, value);
+        if stored.is_err() && vm.is_memory_error() {
+            // Object and value are on the stack; the key may not be.
+            self.push_value(key);
+            // SAFETY: CX1.
+            let retry = unsafe { host::collect_for(vm, vm.top) };
+            self.pop(1);
+            if retry {
+                stored = interp::store_lookup(vm, object, key, value);
+            }
+        }
+        match stored? {
             Store::Done => Ok(()),
             // SAFETY: CX1.
             Store::Call { function, receiver } => unsafe {

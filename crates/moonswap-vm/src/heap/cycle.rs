@@ -65,17 +65,16 @@ impl Heap {
     /// A step should be taken at this safe point.
     #[inline(always)]
     pub(crate) fn is_due(&self) -> bool {
-        !self.busy
+        !self.is_blocked()
             && (self.stress
                 || self.stress_step
-                || self.limit_exceeded
                 || (self.running && self.charged >= self.trigger))
     }
 
     /// A poll found nothing due, because memory was given back since the
     /// request: the next allocation above the trigger asks again.
     pub(crate) fn forget_request(&mut self) {
-        if !self.busy {
+        if !self.is_blocked() {
             self.requested = false;
         }
     }
@@ -86,22 +85,20 @@ impl Heap {
     /// At a safe point; `roots` covers everything that is in use.
     pub(crate) unsafe fn step(&mut self, roots: &dyn Roots) {
         self.requested = false;
-        if self.busy {
+        if self.is_blocked() {
             return;
         }
-        if self.stress_step && !self.limit_exceeded {
+        if self.stress_step {
             // SAFETY: by the caller.
             unsafe { self.advance(roots, 256) };
             self.charged_at_step = self.charged;
             self.poll.request();
             return;
         }
-        if self.stress || self.limit_exceeded {
+        if self.stress {
             // SAFETY: by the caller.
             unsafe { self.collect_full(roots) };
-            if self.stress {
-                self.poll.request();
-            }
+            self.poll.request();
             return;
         }
         if !self.running || self.charged < self.trigger {
@@ -205,7 +202,7 @@ impl Heap {
     fn pause_trigger(&self) -> isize {
         let pause = (self.live / 100).saturating_mul(self.pause.saturating_sub(100));
         let pause = (pause.min(isize::MAX as usize) as isize).max(FLOOR);
-        match self.memory_limit {
+        match self.budget.limit() {
             Some(limit) => pause.min(limit.saturating_sub(self.live).max(STEP as usize) as isize),
             None => pause,
         }
@@ -228,6 +225,7 @@ impl Heap {
             for i in 0..self.event_names.len() {
                 self.marker.mark_object(self.event_names[i].cast());
             }
+            self.marker.mark_object(self.memory_message.cast());
             self.mark_pending();
             roots.mark(&mut self.marker);
             // What runs now goes on after having been marked.
@@ -316,7 +314,6 @@ impl Heap {
             self.live = self.marker.live;
             self.charged = 0;
             self.charged_at_step = 0;
-            self.limit_exceeded = self.memory_limit.is_some_and(|limit| self.live > limit);
             self.phase = Phase::Sweep;
             self.large_sweep = self.large.len();
             self.boxed_sweep = self.boxed.len();
@@ -367,9 +364,26 @@ impl Heap {
     /// # Safety
     /// As [`Heap::step`].
     pub(crate) unsafe fn collect_full(&mut self, roots: &dyn Roots) {
-        if self.busy {
-            return;
+        if !self.is_blocked() {
+            // SAFETY: by the caller.
+            unsafe { self.collect_now(roots) };
         }
+    }
+
+    /// A complete collection because memory is short: also while a finalizer
+    /// runs. False if none may be made now.
+    ///
+    /// # Safety
+    /// As [`Heap::step`].
+    pub(crate) unsafe fn collect_emergency(&mut self, roots: &dyn Roots) -> bool {
+        if !self.busy {
+            // SAFETY: by the caller.
+            unsafe { self.collect_now(roots) };
+        }
+        !self.busy
+    }
+
+    unsafe fn collect_now(&mut self, roots: &dyn Roots) {
         self.requested = false;
         // SAFETY: by the caller.
         unsafe {
@@ -390,7 +404,7 @@ impl Heap {
     /// # Safety
     /// As [`Heap::step`].
     pub(crate) unsafe fn step_kib(&mut self, roots: &dyn Roots, kib: usize) -> bool {
-        if self.busy {
+        if self.is_blocked() {
             return false;
         }
         self.requested = false;
@@ -461,8 +475,23 @@ impl Heap {
         self.running
     }
 
-    /// While a finalizer runs (or the VM closes) nothing is collected; returns
-    /// the previous state.
+    fn is_blocked(&self) -> bool {
+        self.busy || self.finalizing
+    }
+
+    /// While a finalizer runs nothing is collected, unless memory is short;
+    /// returns the previous state.
+    pub(crate) fn set_finalizing(&mut self, finalizing: bool) -> bool {
+        let old = std::mem::replace(&mut self.finalizing, finalizing);
+        if old && !finalizing {
+            self.requested = false;
+            self.charge(0);
+        }
+        old
+    }
+
+    /// While this is set nothing is collected at all; returns the previous
+    /// state.
     pub(crate) fn set_busy(&mut self, busy: bool) -> bool {
         let old = std::mem::replace(&mut self.busy, busy);
         if old && !busy {
@@ -486,15 +515,12 @@ impl Heap {
         std::mem::replace(&mut self.step_multiplier, multiplier.max(1))
     }
 
-    /// Sets the memory limit; returns the old one.
-    pub(crate) fn set_memory_limit(&mut self, limit: Option<usize>) -> Option<usize> {
-        let old = std::mem::replace(&mut self.memory_limit, limit);
-        self.limit_exceeded = false;
+    /// The memory limit is another one: cycles begin at another time.
+    pub(super) fn limit_changed(&mut self) {
         if self.phase == Phase::Pause {
             self.trigger = self.pause_trigger();
             self.charge(0);
         }
-        old
     }
 
     /// Sets the mode; returns the old one.

@@ -71,7 +71,6 @@ impl Heap {
 
     /// Finalizers wait to be called.
     #[inline(always)]
-    #[cfg_attr(not(test), allow(dead_code))]
     pub(crate) fn has_pending_finalizers(&self) -> bool {
         !self.pending.is_empty()
     }

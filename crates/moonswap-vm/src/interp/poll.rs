@@ -40,6 +40,9 @@ pub(super) unsafe fn poll(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next
         if crate::host::check_limits(vm).is_err() {
             return throw(vm);
         }
+        if vm.heap.limit_exceeded && crate::host::relieve(vm).is_err() {
+            return throw(vm);
+        }
         crate::hotpatch::mailbox::drain(vm, false);
         if vm.stress.move_stack || vm.stress.verify_every > 0 {
             stress(vm);
