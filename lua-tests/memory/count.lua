@@ -13,26 +13,6 @@ local function measure(name, make)
   print("count " .. name, collectgarbage("count") - count, resident() - real)
   collectgarbage()
 end
-measure("tables", function()
-  local t = {}
-  for i = 1, 300000 do t[i] = { x = i, y = i } end
-  return t
-end)
-measure("array", function()
-  local t = {}
-  for i = 1, 3000000 do t[i] = i end
-  return t
-end)
-measure("strings", function()
-  local t = {}
-  for i = 1, 300000 do t[i] = "string number " .. i end
-  return t
-end)
-measure("long-strings", function()
-  local t = {}
-  for i = 1, 300 do t[i] = ("x"):rep(100000) .. i end
-  return t
-end)
 measure("coroutines", function()
   local t = {}
   for i = 1, 10000 do
@@ -45,6 +25,26 @@ end)
 measure("closures", function()
   local t = {}
   for i = 1, 400000 do t[i] = function() return i end end
+  return t
+end)
+measure("strings", function()
+  local t = {}
+  for i = 1, 300000 do t[i] = "string number " .. i end
+  return t
+end)
+measure("tables", function()
+  local t = {}
+  for i = 1, 300000 do t[i] = { x = i, y = i } end
+  return t
+end)
+measure("array", function()
+  local t = {}
+  for i = 1, 4000000 do t[i] = i end
+  return t
+end)
+measure("long-strings", function()
+  local t = {}
+  for i = 1, 300 do t[i] = ("x"):rep(100000) .. i end
   return t
 end)
 return nil

@@ -1,9 +1,9 @@
 -- strings made in one call, without a safe point
 local s = {}
-for i = 1, 400000 do s[i] = ("%07d"):format(i) end
+for i = 1, 60000 do s[i] = ("%07d"):format(i) end
 s = table.concat(s)
-local keep = {}
 return function()
+  local keep = {}
   local n = 0
   while true do
     n = n + 1

@@ -2,7 +2,7 @@
 return function()
   local done
   setmetatable({}, { __gc = function()
-    for i = 1, 20 do
+    for i = 1, 4 do
       local ok, message = pcall(function()
         local t = {}
         while true do t[#t + 1] = {} end

@@ -343,18 +343,19 @@ pub(crate) unsafe fn full_collect(vm: &mut Vm) {
 }
 
 /// Memory ran short at this safe point: collects everything and raises if that
-/// does not help.
+/// does not help. With `finalize`, finalizers may be called.
 #[cold]
-pub(crate) unsafe fn relieve(vm: &mut Vm) -> Result<(), Raised> {
+pub(crate) unsafe fn relieve(vm: &mut Vm, finalize: bool) -> Result<(), Raised> {
     // SAFETY: at a safe point.
     unsafe {
         sync_current(vm);
         let roots: *const Vm = vm;
         (*std::ptr::addr_of_mut!(vm.heap)).collect_emergency(&*roots);
+        vm.shrink_stack();
         if vm.heap.is_relieved() {
             return Ok(());
         }
-        if !vm.in_finalizer && vm.heap.has_pending_finalizers() {
+        if finalize && !vm.in_finalizer && vm.heap.has_pending_finalizers() {
             // What waits for its finalizer is garbage after that.
             run_finalizers(vm, usize::MAX);
             sync_current(vm);

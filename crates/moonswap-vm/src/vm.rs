@@ -364,6 +364,39 @@ impl Vm {
         }
     }
 
+    /// Gives memory of the current stack back if most of it is unused, at a safe
+    /// point; what deep recursion left would stay for ever. Pointers into the
+    /// stack become stale as when it grows.
+    ///
+    /// # Safety
+    /// VM3, and the collector has just looked at the stack.
+    pub(crate) unsafe fn shrink_stack(&mut self) {
+        // SAFETY: VM1; all frames end below the new size, which leaves twice what
+        // is used: no frame reaches further above the topmost one than `MARGIN`.
+        unsafe {
+            const MARGIN: usize = 1024;
+            let co = self.current;
+            let old = (*co).stack.len();
+            let used = self.index_of(self.top.max(self.base)).max((*co).top);
+            let size = 2 * used + MARGIN + EXTRA_SLOTS;
+            if old < 4 * size || self.handling_overflow {
+                return;
+            }
+            let mut stack: Vec<Value> = Vec::new();
+            if stack.try_reserve_exact(size).is_err() {
+                return;
+            }
+            stack.extend_from_slice(&(&(*co).stack)[..size]);
+            let bytes = (*co).stack.capacity() * size_of::<Value>();
+            self.heap
+                .resized(bytes, stack.capacity() * size_of::<Value>());
+            let mut before = std::mem::replace(&mut (*co).stack, stack);
+            let address = before.as_mut_ptr();
+            drop(before);
+            self.rebase(address);
+        }
+    }
+
     /// The current stack moved here from `old`: corrects what points into it.
     unsafe fn rebase(&mut self, old: *mut Value) {
         // SAFETY: VM1; distances are taken from addresses, as `old` may be freed.

@@ -153,8 +153,7 @@ fn push(cx: &Context<'_>, out: Buffer) -> bool {
 fn line(cx: &Context<'_>, stream: &mut Stream, keep_end: bool) -> Result<bool, Stop> {
     let mut out = cx.take_buffer();
     loop {
-        let (at_hand, end) =
-            stream.with_available(|a| (0, (a.len(), memchr::memchr(b'\n', a))))?;
+        let (at_hand, end) = stream.with_available(|a| (0, (a.len(), memchr::memchr(b'\n', a))))?;
         if at_hand == 0 {
             return Ok(push(cx, out));
         }

@@ -259,8 +259,15 @@ fn unpack(cx: &mut Context<'_>) -> Outcome<usize> {
         return Ok(0);
     }
     let n = (last as u64).wrapping_sub(first as u64);
-    if n >= i32::MAX as u64 || cx.ensure_stack(n as usize + 1, "unpack").is_err() {
+    if n >= i32::MAX as u64 {
         return Err(cx.error("too many results to unpack"));
+    }
+    if let Err(error) = cx.ensure_stack(n as usize + 1, "unpack") {
+        return Err(if cx.is_memory_error(&error) {
+            error
+        } else {
+            cx.error("too many results to unpack")
+        });
     }
     let n = n as usize + 1;
     if let View::Table(t) = cx.at(0)

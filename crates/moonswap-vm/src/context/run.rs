@@ -421,6 +421,7 @@ impl Context<'_> {
         unsafe {
             let vm = self.vm();
             host::full_collect(vm);
+            vm.shrink_stack();
             host::run_finalizers(vm, usize::MAX);
         }
         Ok(())

@@ -404,6 +404,11 @@ impl Context<'_> {
         Ok(())
     }
 
+    /// Whether an error just raised is that of memory.
+    pub fn is_memory_error(&self, _: &super::Raised) -> bool {
+        self.vm().is_memory_error()
+    }
+
     /// Makes sure that so many bytes may be taken, by a collection if need be:
     /// "not enough memory". For natives that know what they are going to need.
     pub fn make_room(&mut self, bytes: usize) -> Outcome<()> {

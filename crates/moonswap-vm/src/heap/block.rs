@@ -462,13 +462,18 @@ impl Heap {
 
     /// Forgets the free lists: all blocks are about to be swept.
     pub(super) fn begin_block_sweep(&mut self) {
-        self.free = [ptr::null_mut(); N_CLASSES];
+        self.forget_free_cells();
         self.sweep_class = 0;
         for c in &mut self.classes {
             if !c.blocks.is_empty() {
                 c.begin_sweep();
             }
         }
+    }
+
+    /// Empties the free lists; their cells come back with the next sweep.
+    pub(super) fn forget_free_cells(&mut self) {
+        self.free = [ptr::null_mut(); N_CLASSES];
     }
 
     /// Bytes on the current free lists (charged, not allocated yet).

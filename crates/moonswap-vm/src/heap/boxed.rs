@@ -52,7 +52,7 @@ pub(super) unsafe fn boxed_size(h: *mut Header) -> usize {
             Kind::Slot => size_of::<PrototypeSlot>(),
             Kind::Version => {
                 let v = &*h.cast::<Version>();
-                size_of::<Version>() + v.code.len() * 8 + v.children.len() * 8
+                size_of::<Version>() + v.code.len() * 8 + v.children.len() * 8 + v.prototype_bytes
             }
             Kind::Instance => size_of::<Instance>() + object::<Instance>(h).cells.capacity() * 32,
             _ => 0,
@@ -115,11 +115,7 @@ impl Heap {
             return stack;
         }
         let mut stack = Vec::new();
-        if stack.try_reserve_exact(slots).is_err() {
-            self.refuse();
-            self.budget.reserve.release();
-            stack.reserve_exact(slots);
-        }
+        self.reserve_small(&mut stack, slots);
         stack.resize(slots, Value::NIL);
         stack
     }

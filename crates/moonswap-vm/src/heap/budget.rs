@@ -253,6 +253,11 @@ impl Heap {
         }
     }
 
+    /// Counts so many bytes that the compiler took and gave back.
+    pub(crate) fn note_freed(&mut self, bytes: usize) {
+        self.budget.freed += bytes;
+    }
+
     /// For tests: counts an allocation that cannot fail in place.
     #[inline]
     pub(super) fn count_small(&mut self) {
@@ -270,11 +275,21 @@ impl Heap {
         p
     }
 
+    /// Room in a list whose owner counts it; from the reserve if need be.
+    pub(crate) fn reserve_small<T>(&mut self, list: &mut Vec<T>, more: usize) {
+        if list.try_reserve_exact(more).is_err() {
+            self.refuse();
+            self.budget.reserve.release();
+            list.reserve_exact(more);
+        }
+    }
+
     /// Relief at the next safe point.
     #[cold]
     pub(crate) fn ask_relief(&mut self) {
         self.limit_exceeded = true;
         self.poll.request();
+        self.poll.table.arm_memory();
     }
 
     /// The system refused a large allocation.
@@ -331,6 +346,10 @@ impl Heap {
     /// For tests: the `n`-th allocation from now on fails (0: none).
     pub(crate) fn fail_nth(&mut self, n: u64) {
         self.budget.fail_in = n;
+        if n != 0 {
+            // Every allocation is to be seen; the next sweep finds these cells.
+            self.forget_free_cells();
+        }
         self.budget.failed = false;
     }
 

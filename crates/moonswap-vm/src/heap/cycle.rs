@@ -66,9 +66,7 @@ impl Heap {
     #[inline(always)]
     pub(crate) fn is_due(&self) -> bool {
         !self.is_blocked()
-            && (self.stress
-                || self.stress_step
-                || (self.running && self.charged >= self.trigger))
+            && (self.stress || self.stress_step || (self.running && self.charged >= self.trigger))
     }
 
     /// A poll found nothing due, because memory was given back since the

@@ -109,7 +109,9 @@ impl Heap {
                     word: 0,
                 },
             });
-            self.budget.reserve.push(&mut self.large, Large { start, size });
+            self.budget
+                .reserve
+                .push(&mut self.large, Large { start, size });
             self.charge(size);
             start.add(1).cast()
         }

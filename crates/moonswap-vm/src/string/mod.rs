@@ -13,8 +13,8 @@ pub(crate) mod intern;
 #[cfg(test)]
 mod tests;
 
-use crate::heap::{Heap, OutOfMemory};
 use crate::heap::class::{LEAF, MAX_CELL, class_of};
+use crate::heap::{Heap, OutOfMemory};
 use crate::object::{Header, Kind, MAX_SHORT, StringObject};
 
 const K0: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -104,10 +104,7 @@ pub(crate) unsafe fn equal_long(a: *const StringObject, b: *const StringObject) 
 }
 
 /// A string made of several pieces.
-pub(crate) fn concat(
-    heap: &mut Heap,
-    parts: &[&[u8]],
-) -> Result<*mut StringObject, OutOfMemory> {
+pub(crate) fn concat(heap: &mut Heap, parts: &[&[u8]]) -> Result<*mut StringObject, OutOfMemory> {
     let n: usize = parts.iter().map(|p| p.len()).sum();
     if n <= MAX_SHORT {
         let mut buffer = [0u8; MAX_SHORT];

@@ -64,7 +64,10 @@ fn short_strings_are_unique() {
                 let s = heap.string(text.as_bytes());
                 assert_eq!(StringObject::bytes(s), text.as_bytes());
                 assert_eq!(pointers.insert(s), round == 0);
-                assert_eq!(concat(&mut heap, &[b"id", &text.as_bytes()[2..]]).unwrap(), s);
+                assert_eq!(
+                    concat(&mut heap, &[b"id", &text.as_bytes()[2..]]).unwrap(),
+                    s
+                );
             }
         }
         for b in 0..=255u8 {
