@@ -183,3 +183,77 @@ fn scripts_of_the_tests() {
         }
     }
 }
+
+const OLD: &str = "local n = 0
+local kept = {}
+function count() n = n + 1 return n end
+function make() return function() return 'old' .. n end end
+M = { f = function() return 'old' end, limit = 1 }
+made = made or make()
+";
+
+/// The same chunk with other code, a new local, a new function and a long
+/// constant.
+fn new_text() -> String {
+    format!(
+        "local n = 0
+local kept = {{}}
+local extra = {{ 1, 2, 3, {{ 4 }} }}
+function count() n = n + 10 return n, #extra end
+function make() return function() return 'new' .. n end end
+function added() return #extra + #'{}' end
+M = {{ f = function() return 'new' end, limit = 1 }}
+made = made or make()
+",
+        "k".repeat(9000)
+    )
+}
+
+/// All of a patch or nothing, whichever allocation of planning, loading, running
+/// its new initialisers, committing and rolling back fails.
+#[test]
+fn patches() {
+    use moonswap_vm::planning::{Patch, Policy};
+    let new = new_text();
+    let mut n = 1;
+    loop {
+        let m = Machine::new();
+        m.with(|cx| moonswap_stdlib::open_all(cx)).expect("libraries");
+        run(&m, OLD, "@chunk.lua").expect("old");
+        let patch = Patch::compile("@chunk.lua", new.as_bytes()).expect("patch");
+        m.set_failing_allocation(n);
+        let applied = m.with(|cx| cx.hot_apply(&patch, &Policy::default()).is_ok());
+        let rolled_back = applied && m.with(|cx| cx.hot_rollback(None).is_ok());
+        let came = !m.is_failure_pending();
+        m.set_failing_allocation(0);
+        m.verify_heap();
+        let is_new = applied && !rolled_back;
+        let check = format!(
+            "local is_new = {is_new}
+            assert(M.f() == (is_new and 'new' or 'old'), M.f())
+            local before = count()
+            assert(count() - before == (is_new and 10 or 1))
+            assert(made():find(is_new and '^new' or '^old'))
+            if is_new then assert(added() == 9004) end"
+        );
+        if run(&m, &check, "=check").is_err() {
+            // What a safe point raised after the commit.
+            run(&m, &check, "=check").unwrap_or_else(|e| panic!("allocation {n}: {e}"));
+        }
+        // The patch can still be applied.
+        if !is_new {
+            m.with(|cx| cx.hot_apply(&patch, &Policy::default()).map(|_| ()))
+                .unwrap_or_else(|e| panic!("allocation {n}: {e}"));
+        }
+        run(&m, "assert(M.f() == 'new' and added() == 9004)", "=applied")
+            .unwrap_or_else(|e| panic!("allocation {n}: {e}"));
+        m.with(|cx| cx.gc_collect().is_ok());
+        m.verify_heap();
+        if !came {
+            break;
+        }
+        n += 1;
+    }
+    println!("patches: {n} allocations");
+    assert!(n > 20);
+}
