@@ -10,5 +10,6 @@ mod language;
 mod limits_memory;
 mod live;
 mod official;
+mod packages;
 mod support;
 mod tidy;

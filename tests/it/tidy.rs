@@ -24,6 +24,7 @@ const RANKS: &[(&str, u8)] = &[
     ("moonswap-cli", 7),
     ("moonswap-tests", 8),
     ("moonswap-benches", 8),
+    ("moonswap-fuzz", 8),
 ];
 
 fn sources() -> Vec<PathBuf> {

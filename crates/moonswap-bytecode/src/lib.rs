@@ -10,7 +10,9 @@ pub mod instruction;
 pub mod listing;
 pub mod opcode;
 pub mod prototype;
+mod registers;
 pub mod verify;
+mod verify_flow;
 mod verify_loops;
 
 pub use instruction::{Instruction, MULTI};

@@ -3,9 +3,10 @@
 //! A machine runs only prototypes that passed. Checked are operations and
 //! operands, windows of registers, kinds of constants, targets of jumps, that
 //! code cannot run off its end, that instructions which pass an open list of
-//! values stand in pairs, and that nothing interferes with the hidden registers
-//! of numeric loops. Types of values are not checked: the machine looks at
-//! those itself.
+//! values stand in pairs (this file), that loops are entered at their heads
+//! (`verify_loops`), and what registers hold along every path (`verify_flow`,
+//! which lists what it proves). Types of values are checked where the machine
+//! takes them for granted; elsewhere it looks at them itself.
 
 use crate::instruction::{Instruction, MULTI, REGISTER_BYTES};
 use crate::opcode::{OpCode, OperandKind};
@@ -78,6 +79,19 @@ pub enum Fault {
     /// A form of return that this function must not have.
     #[error("wrong form of return")]
     Return,
+    /// A register is read that need not hold a value.
+    #[error("register is read before it is written")]
+    Undefined,
+    /// A call's window lies over variables that others can reach.
+    #[error("call over captured or named variables")]
+    Captured,
+    /// Variables captured or to be closed outlive the frame, or are marked in
+    /// the wrong order.
+    #[error("variables are left open")]
+    Close,
+    /// Items for what is not the table under construction.
+    #[error("items without a table")]
+    Table,
     /// Numbers of the function that contradict each other.
     #[error("bad header")]
     Header,
@@ -112,7 +126,8 @@ fn one(prototype: &Prototype) -> Result<(), VerifyError> {
         returns(prototype, pc, *instruction, op).map_err(|fault| error(pc, fault))?;
     }
     open_lists(prototype).map_err(|(pc, fault)| error(pc, fault))?;
-    crate::verify_loops::check(prototype).map_err(|(pc, fault)| error(pc, fault))
+    crate::verify_loops::check(prototype).map_err(|(pc, fault)| error(pc, fault))?;
+    crate::verify_flow::check(prototype).map_err(|(pc, fault)| error(pc, fault))
 }
 
 fn header(prototype: &Prototype) -> Result<(), Fault> {

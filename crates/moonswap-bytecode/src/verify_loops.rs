@@ -1,12 +1,11 @@
 //! Part of the verifier: loops of `for`.
 //!
-//! The machine writes only the payloads of a numeric loop's hidden registers
-//! when it goes on, trusting that `FORPREP` made them integers or floats. So
-//! the pairs must fit, no jump may enter a loop past its preparation, and
-//! nothing inside may write those registers.
+//! Their instructions come in pairs that fit, loops nest, and no jump enters one
+//! past its preparation. That nothing inside touches the hidden registers of a
+//! numeric loop is for `verify_flow`.
 
-use crate::instruction::{Instruction, MULTI};
-use crate::opcode::{OpCode, OperandKind};
+use crate::instruction::Instruction;
+use crate::opcode::OpCode;
 use crate::prototype::Prototype;
 use crate::verify::{Fault, jump_target};
 
@@ -14,8 +13,6 @@ use crate::verify::{Fault, jump_target};
 struct Loop {
     first: usize,
     last: usize,
-    /// First of the three hidden registers of a numeric loop.
-    hidden: Option<u16>,
     outer: Option<usize>,
 }
 
@@ -37,11 +34,9 @@ pub(crate) fn check(prototype: &Prototype) -> Check<()> {
             if current.is_some_and(|outer| last >= loops[outer].last) {
                 return Err((pc, Fault::Loop));
             }
-            let hidden = (op == OpCode::ForPrep).then(|| i.register_a());
             loops.push(Loop {
                 first: pc + 1,
                 last,
-                hidden,
                 outer: current,
             });
             current = Some(loops.len() - 1);
@@ -69,9 +64,6 @@ pub(crate) fn check(prototype: &Prototype) -> Check<()> {
                 return Err((pc, Fault::Loop));
             }
         }
-        if op != OpCode::ForLoop {
-            hidden_registers(&loops, inside[pc], *i, op).map_err(|fault| (pc, fault))?;
-        }
     }
     Ok(())
 }
@@ -97,68 +89,4 @@ fn end_of(prototype: &Prototype, pc: usize, i: Instruction, op: OpCode) -> Optio
         && call.register_a() == i.register_a() + 4
         && last.a() == call.a();
     fits.then_some(target + 1)
-}
-
-/// Nothing in a numeric loop may write its hidden registers.
-fn hidden_registers(
-    loops: &[Loop],
-    innermost: Option<usize>,
-    i: Instruction,
-    op: OpCode,
-) -> Result<(), Fault> {
-    let Some((first, last)) = written(i, op) else {
-        return Ok(());
-    };
-    let mut at = innermost;
-    while let Some(index) = at {
-        if let Some(hidden) = loops[index].hidden
-            && first <= hidden + 2
-            && last >= hidden
-        {
-            return Err(Fault::Loop);
-        }
-        at = loops[index].outer;
-    }
-    Ok(())
-}
-
-/// The registers an instruction writes, first to last.
-fn written(i: Instruction, op: OpCode) -> Option<(u16, u16)> {
-    let a = i.register_a();
-    match op.operands()[0] {
-        OperandKind::Target => return Some((a, a)),
-        OperandKind::Window => {}
-        OperandKind::Unused
-        | OperandKind::Register
-        | OperandKind::Constant
-        | OperandKind::WideConstant
-        | OperandKind::Upvalue
-        | OperandKind::Immediate
-        | OperandKind::WideImmediate
-        | OperandKind::Count
-        | OperandKind::Jump
-        | OperandKind::WideJump
-        | OperandKind::Site => return None,
-    }
-    let counted = |n: u16| {
-        if n == MULTI {
-            u16::MAX
-        } else {
-            a.saturating_add(n).saturating_sub(1)
-        }
-    };
-    if op == OpCode::LoadNil || op == OpCode::Vararg {
-        return (i.b() > 0).then(|| (a, counted(i.b())));
-    }
-    if op == OpCode::Return || op == OpCode::Close || op == OpCode::SetList {
-        return None;
-    }
-    if op == OpCode::TForLoop {
-        return Some((a.saturating_sub(2), a));
-    }
-    if op == OpCode::ForPrep || op == OpCode::ForLoop {
-        return Some((a, a.saturating_add(3)));
-    }
-    // Calls and `SELF`: the window may be used from its first register on.
-    Some((a, u16::MAX))
 }

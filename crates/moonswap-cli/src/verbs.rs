@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use moonswap::Lua;
-use moonswap_hotpatch::{ChunkManifest, Patch, Policy};
+use moonswap_hotpatch::{ChunkManifest, ChunkPatch, Plan, Policy, plan_chunk};
 
 use crate::output::{complain, report, say};
 use crate::{LUA_ERROR, REFUSED, check, lua_style, prompt, script, watch};
@@ -207,7 +207,7 @@ fn plan(old: &Path, new: &Path) -> u8 {
         check::show(false, &error, &new_source);
         return LUA_ERROR;
     }
-    let patch = match Patch::compile(&name, &new_source) {
+    let patch = match ChunkPatch::compile(&name, &new_source) {
         Ok(patch) => patch,
         Err(error) => {
             check::show(false, &error, &new_source);
@@ -215,7 +215,8 @@ fn plan(old: &Path, new: &Path) -> u8 {
         }
     };
     let manifest = ChunkManifest::fresh(main, Some(old_source.into()));
-    let plan = moonswap_hotpatch::plan(&manifest, &patch, &Policy::default());
+    let planned = plan_chunk(&manifest, &patch, &Policy::default());
+    let plan = Plan::of(vec![planned]);
     say(plan.to_string().trim_end());
     say("\n");
     if plan.refusals.is_empty() { 0 } else { REFUSED }

@@ -173,8 +173,9 @@ fn loops_are_closed_to_the_outside() {
             .with_bc((body - jump - 1) as i32)),
         bad
     );
-    // `local y = x` aimed at the loop's counter.
-    assert_eq!(fault(source, OpCode::Move, |i| i.with_a(2 * 16)), bad);
+    // `y = x` aimed at the loop's counter.
+    let copies = "local x, y = ... for i = 1, 2 do y = x end";
+    assert_eq!(fault(copies, OpCode::Move, |i| i.with_a(2 * 16)), bad);
     let generic = "for k in f do end";
     assert_eq!(
         fault(generic, OpCode::TForCall, |i| i.with_b(3)),
@@ -212,6 +213,162 @@ fn sites_fit_their_children() {
     assert_eq!(
         verify(&prototype).err().map(|e| e.fault),
         Some(Fault::Upvalue)
+    );
+}
+
+/// The fault found in the only child after `change`.
+fn child_fault(source: &str, change: impl FnOnce(&mut Prototype)) -> Option<Fault> {
+    let mut prototype = compiled(source);
+    let mut child = (*prototype.children[0]).clone();
+    change(&mut child);
+    prototype.children[0] = child.into();
+    verify(&prototype).err().map(|e| e.fault)
+}
+
+fn replace(prototype: &mut Prototype, op: OpCode, with: Instruction) {
+    let pc = find(prototype, op);
+    prototype.code[pc] = with;
+}
+
+#[test]
+fn registers_are_written_before_they_are_read() {
+    let undefined = Some(Fault::Undefined);
+    let nop = Instruction::from_raw(OpCode::Jump, 0, 0, 0, 0);
+    let drop_load = |p: &mut Prototype| replace(p, OpCode::LoadInt, nop);
+    assert_eq!(
+        child_fault("function f() local a = 1 return -a end", drop_load),
+        undefined
+    );
+    // One of two paths does not write.
+    assert_eq!(
+        child_fault(
+            "function f(b) local a if b then a = 1 end return -a end",
+            |p| replace(p, OpCode::LoadNil, nop)
+        ),
+        undefined
+    );
+    // The callee's link is no value.
+    assert_eq!(
+        fault("local a, b, c = f(1)", OpCode::Call, |i| i.with_c(1)),
+        None
+    );
+    assert_eq!(
+        fault("local a, b, c = f() g(c)", OpCode::Call, |i| i.with_c(1)),
+        undefined
+    );
+    // What is above the live registers of a loop is cleared.
+    assert_eq!(
+        fault(
+            "local a = 1 while b do a = a + 1 end",
+            OpCode::JumpBack,
+            |i| i.with_a(0)
+        ),
+        undefined
+    );
+    // An open list begins behind what takes it.
+    assert_eq!(
+        fault("return 1, f(1, 2, 3)", OpCode::Return, |i| i.with_a(3 * 16)),
+        Some(Fault::Open)
+    );
+}
+
+#[test]
+fn lists_fill_the_table_under_construction() {
+    let table = Some(Fault::Table);
+    assert_eq!(
+        fault("local x <const>, t = 1.5, {a, b}", OpCode::SetList, |i| i
+            .with_c(40)),
+        Some(Fault::Count)
+    );
+    let nil = |i: Instruction| Instruction::from_raw(OpCode::LoadNil, 0, i.a(), 1, 0);
+    assert_eq!(fault("t = {a, b}", OpCode::NewTable, nil), table);
+    // A named variable may be changed by the debug library.
+    let mut prototype = compiled("local t = {f()}");
+    prototype.debug.locals[0].start_pc = 1;
+    assert_eq!(verify(&prototype).err().map(|e| e.fault), table);
+    // And a captured one by its closure.
+    let mut prototype = compiled("local a t = {function() a = a end, f()}");
+    prototype.sites[0].captures = Box::new([Capture::Register(1)]);
+    let refused = verify(&prototype).err().map(|e| e.fault);
+    assert!(
+        matches!(refused, Some(Fault::Table | Fault::Captured)),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn varargs_belong_to_vararg_functions() {
+    assert_eq!(
+        child_fault("function f() local a = nil return a end", |p| replace(
+            p,
+            OpCode::LoadNil,
+            Instruction::from_raw(OpCode::Vararg, 0, 0, 1, 0)
+        )),
+        Some(Fault::Return)
+    );
+}
+
+#[test]
+fn nothing_captured_outlives_its_frame() {
+    let left_open = Some(Fault::Close);
+    let forget = |p: &mut Prototype| {
+        for i in &mut p.code {
+            if i.opcode() == Some(OpCode::Return) {
+                *i = i.with_x(i.x() & !1);
+            }
+        }
+    };
+    assert_eq!(
+        child_fault("function f(a) return function() return a end end", forget),
+        left_open
+    );
+    assert_eq!(
+        child_fault("function f(a) local b <close> = a end", forget),
+        left_open
+    );
+    assert_eq!(
+        child_fault(
+            "function f(t) for k in pairs(t) do return k end end",
+            forget
+        ),
+        left_open
+    );
+    // A main chunk's top-level locals may be opened by a patch.
+    let mut prototype = compiled("local a = 1");
+    forget(&mut prototype);
+    assert_eq!(verify(&prototype).err().map(|e| e.fault), left_open);
+    // Closed before the register becomes a call's link.
+    let nop = Instruction::from_raw(OpCode::Jump, 0, 0, 0, 0);
+    assert_eq!(
+        child_fault(
+            "function f(g) do local x, y = 1, 2 g = function() return x + y end end g(1, 2, 3) end",
+            |p| replace(p, OpCode::Close, nop)
+        ),
+        Some(Fault::Captured)
+    );
+    // Two variables to be closed in the wrong order.
+    assert_eq!(
+        child_fault(
+            "function f(a, b) local c <close> = a local d <close> = b end",
+            |p| {
+                let at: Vec<usize> = (0..p.code.len())
+                    .filter(|&pc| p.code[pc].opcode() == Some(OpCode::ToBeClosed))
+                    .collect();
+                p.code[at[1]] = p.code[at[1]].with_a(0);
+            }
+        ),
+        left_open
+    );
+}
+
+#[test]
+fn names_do_not_reach_into_calls() {
+    let mut prototype = compiled("local a = f(1, 2)");
+    prototype.debug.locals[0].register = 1;
+    prototype.debug.locals[0].start_pc = 0;
+    assert_eq!(
+        verify(&prototype).err().map(|e| e.fault),
+        Some(Fault::Captured)
     );
 }
 

@@ -11,7 +11,7 @@ use moonswap_bytecode::PathStep;
 
 use crate::outline::{LiteralIndex, Outline};
 use crate::policy::Policy;
-use crate::refusal::{Code, Refusal};
+use crate::refusal::{Code, Refusal, Unfit};
 
 /// The result of matching two outlines.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub(crate) struct Matching {
     /// New literals whose match could not be decided.
     pub(crate) refused: Vec<bool>,
     pub(crate) refusals: Vec<Refusal>,
+    /// Names in `rename` that occur nowhere here.
+    pub(crate) unfit: Vec<Unfit>,
 }
 
 struct Matcher<'a> {
@@ -48,6 +50,7 @@ pub(crate) fn match_literals(
         moved: vec![false; n_new],
         refused: vec![false; n_new],
         refusals: Vec::new(),
+        unfit: Vec::new(),
     };
     let mut matcher = Matcher {
         chunk: chunk.clone(),
@@ -140,13 +143,22 @@ impl Matcher<'_> {
                         olds.len(),
                         news.len()
                     );
+                    let refused = self.result.refused[0];
                     self.refuse(
                         Code::RenameNotFound,
                         0,
                         reason,
                         "name one literal or top-level local each, by its full path",
                     );
-                    self.result.refused[0] = false;
+                    self.result.refused[0] = refused;
+                    let nowhere = olds.is_empty()
+                        && news.is_empty()
+                        && !top_local(self.old, from)
+                        && !top_local(self.new, to);
+                    if nowhere && let Some(refusal) = self.result.refusals.pop() {
+                        let name = format!("rename {from}");
+                        self.result.unfit.push(Unfit { name, refusal });
+                    }
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! What changes, may it, what will happen: the planning half of hot patching
 //! as plain `Send + Sync` values.
 //!
-//! The life of a change: [`Patch::compile`] (no VM needed) → [`plan`] of the
+//! The life of a change: [`Patch::compile`] (no VM needed) → [`plan_chunk`] of the
 //! patch against a [`ChunkManifest`] (what one VM knows about one loaded chunk)
 //! → a [`Plan`] that prints, refuses, or tells the VM exactly what to store →
 //! a [`Report`]. Nothing here reads a file, knows a VM type or keeps state.
@@ -24,10 +24,10 @@ mod statements;
 mod toplevel;
 
 pub use manifest::{CellInfo, ChunkManifest, ENVIRONMENT_CELL, SlotInfo};
-pub use patch::Patch;
-pub use plan::{ChangeClass, LiteralChange, NotRun, Plan, plan};
+pub use patch::{ChunkPatch, Patch};
+pub use plan::{ChangeClass, ChunkPlan, LiteralChange, NotRun, Plan, plan_chunk, refusals};
 pub use policy::{
     CapturePolicy, Captures, Guard, Policy, RunSelector, StalePolicy, SuspendedPolicy, Timing,
 };
-pub use refusal::{Code, Refusal, Refused};
+pub use refusal::{Code, Refusal, Refused, Unfit};
 pub use report::{Report, ReportedFunction, Times};

@@ -1,4 +1,5 @@
-//! `Patch`: the new text of one chunk, parsed and compiled without a VM.
+//! `Patch`: the new text of one or more chunks, parsed and compiled without a
+//! VM.
 
 use std::sync::Arc;
 
@@ -7,17 +8,68 @@ use moonswap_compiler::CompileError;
 use moonswap_compiler::syntax::ast::Ast;
 use moonswap_compiler::{CompileOptions, ParseLimits, compile_ast, parse};
 
-/// A compiled new version of one chunk: plain data, cheap to clone, usable
-/// from any thread and for any number of VMs.
+use crate::refusal::{Code, Refusal, Refused};
+
+/// Compiled new versions of one or more chunks, to be committed together:
+/// plain data, cheap to clone, usable from any thread and for any number of
+/// VMs.
 #[derive(Clone, Debug)]
 pub struct Patch {
+    chunks: Arc<[ChunkPatch]>,
+}
+
+impl Patch {
+    /// Parses and compiles the new text of one chunk. `name` is the chunk name
+    /// as given to `load`, e.g. `@shop.lua`.
+    pub fn compile(name: &str, source: &[u8]) -> Result<Self, CompileError> {
+        Ok(Self {
+            chunks: [ChunkPatch::compile(name, source)?].into(),
+        })
+    }
+
+    /// One patch of the chunks of several: all are committed or none. Two texts
+    /// of one chunk are refused.
+    pub fn transaction(patches: impl IntoIterator<Item = Patch>) -> Result<Self, Refused> {
+        let mut chunks: Vec<ChunkPatch> = Vec::new();
+        let mut refusals = Vec::new();
+        for chunk in patches.into_iter().flat_map(|p| p.chunks.to_vec()) {
+            if chunks.iter().any(|c| c.chunk == chunk.chunk) {
+                refusals.push(Refusal {
+                    code: Code::DuplicateChunk,
+                    chunk: shown(&chunk.chunk),
+                    line: 1,
+                    column: 1,
+                    function: "patch".to_owned(),
+                    reason: "the patch has two texts for this chunk".to_owned(),
+                    remedy: "leave one of them out".to_owned(),
+                });
+            }
+            chunks.push(chunk);
+        }
+        if refusals.is_empty() {
+            let chunks = chunks.into();
+            Ok(Self { chunks })
+        } else {
+            Err(Refused { refusals })
+        }
+    }
+
+    /// The chunks, in the order in which their initialisers run.
+    pub fn chunks(&self) -> &[ChunkPatch] {
+        &self.chunks
+    }
+}
+
+/// The compiled new text of one chunk of a [`Patch`].
+#[derive(Clone, Debug)]
+pub struct ChunkPatch {
     chunk: Arc<str>,
     source: Arc<[u8]>,
     ast: Arc<Ast>,
     main: Arc<Prototype>,
 }
 
-impl Patch {
+impl ChunkPatch {
     /// Parses and compiles the text. `name` is the chunk name as given to
     /// `load`, e.g. `@shop.lua`.
     pub fn compile(name: &str, source: &[u8]) -> Result<Self, CompileError> {

@@ -13,9 +13,9 @@ use crate::delta::{Delta, Stage};
 use crate::diff::{Matching, match_literals};
 use crate::manifest::{ChunkManifest, ENVIRONMENT_CELL};
 use crate::outline::{LiteralIndex, Outline, path_name};
-use crate::patch::{Patch, shown};
+use crate::patch::{ChunkPatch, shown};
 use crate::policy::Policy;
-use crate::refusal::{Code, Refusal};
+use crate::refusal::{Code, Refusal, Unfit};
 use crate::relayout::{TooLarge, rebuild, upvalues_to_cell};
 use crate::toplevel::{Comparison, TopLevel};
 
@@ -103,7 +103,7 @@ pub struct NotRun {
 
 /// What applying a patch to one chunk instance would do.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct ChunkPlan {
     /// Chunk name as given to `load`.
     pub chunk: Arc<str>,
     /// The new text.
@@ -134,13 +134,19 @@ pub struct Plan {
     pub not_run: Vec<NotRun>,
     /// Why it may not be applied; all reasons.
     pub refusals: Vec<Refusal>,
+    /// Names in the policy that fit nothing in this chunk: refused unless they
+    /// fit in another chunk of the same patch.
+    pub unfit: Vec<Unfit>,
     /// Number of literals that stay as they are.
     pub n_unchanged: usize,
-    /// Planned only.
-    pub dry: bool,
 }
 
-impl Plan {
+impl ChunkPlan {
+    /// Chunk name as shown to people.
+    pub fn shown_chunk(&self) -> &str {
+        self.chunk.strip_prefix(['@', '=']).unwrap_or(&self.chunk)
+    }
+
     /// Whether it may not be applied.
     pub fn is_refused(&self) -> bool {
         !self.refusals.is_empty()
@@ -166,8 +172,85 @@ impl Plan {
     }
 }
 
-/// Plans a patch against one chunk instance.
-pub fn plan(manifest: &ChunkManifest, patch: &Patch, policy: &Policy) -> Plan {
+/// What applying a patch to one VM would do, chunk by chunk.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// One for each chunk, in the order of the patch.
+    pub chunks: Vec<ChunkPlan>,
+    /// Why it may not be applied; all reasons of all chunks.
+    pub refusals: Vec<Refusal>,
+}
+
+impl Plan {
+    /// Puts the plans of a patch's chunks together.
+    pub fn of(chunks: Vec<ChunkPlan>) -> Self {
+        let refusals = refusals(chunks.iter());
+        Self { chunks, refusals }
+    }
+
+    /// Whether it may not be applied.
+    pub fn is_refused(&self) -> bool {
+        !self.refusals.is_empty()
+    }
+
+    /// Whether applying it would change nothing.
+    pub fn is_empty(&self) -> bool {
+        !self.is_refused() && self.chunks.iter().all(ChunkPlan::is_empty)
+    }
+
+    /// The literals that a commit touches, with their chunks.
+    pub fn touched(&self) -> impl Iterator<Item = (&ChunkPlan, &LiteralChange)> {
+        self.chunks
+            .iter()
+            .flat_map(|chunk| chunk.touched().map(move |change| (chunk, change)))
+    }
+
+    /// What people should know.
+    pub fn warnings(&self) -> Vec<String> {
+        let all = self.chunks.iter().flat_map(|c| &c.warnings);
+        all.cloned().collect()
+    }
+
+    /// Top-level statements that changed and do not run.
+    pub fn not_run(&self) -> Vec<NotRun> {
+        let all = self.chunks.iter().flat_map(|c| &c.not_run);
+        all.cloned().collect()
+    }
+
+    /// Number of literals that stay as they are.
+    pub fn n_unchanged(&self) -> usize {
+        self.chunks.iter().map(|c| c.n_unchanged).sum()
+    }
+}
+
+/// Everything that refuses a patch of these chunks, without repetitions
+/// (several instances of a chunk have a plan each).
+pub fn refusals<'a>(plans: impl Iterator<Item = &'a ChunkPlan> + Clone) -> Vec<Refusal> {
+    let mut all: Vec<Refusal> = Vec::new();
+    let mut add = |refusal: &Refusal| {
+        if !all.contains(refusal) {
+            all.push(refusal.clone());
+        }
+    };
+    for plan in plans.clone() {
+        plan.refusals.iter().for_each(&mut add);
+    }
+    for unfit in plans.clone().flat_map(|p| &p.unfit) {
+        let nowhere = plans
+            .clone()
+            .all(|p| p.unfit.iter().any(|u| u.name == unfit.name));
+        if nowhere {
+            add(&unfit.refusal);
+        }
+    }
+    all.sort_by(|a, b| {
+        (&a.chunk, a.line, a.column, a.code).cmp(&(&b.chunk, b.line, b.column, b.code))
+    });
+    all
+}
+
+/// Plans the new text of one chunk against one instance of it.
+pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy) -> ChunkPlan {
     let chunk = shown(&manifest.chunk);
     let mut refusals = policy.unsupported(&chunk);
     refusals.extend(addressee(&chunk, manifest, patch, policy));
@@ -175,9 +258,9 @@ pub fn plan(manifest: &ChunkManifest, patch: &Patch, policy: &Policy) -> Plan {
     let old_text = manifest
         .source
         .as_ref()
-        .and_then(|source| Patch::compile(&manifest.chunk, source).ok());
-    let old_main = old_text.as_ref().map_or(&manifest.main, Patch::main);
-    let old = Outline::new(old_main, old_text.as_ref().map(Patch::ast));
+        .and_then(|source| ChunkPatch::compile(&manifest.chunk, source).ok());
+    let old_main = old_text.as_ref().map_or(&manifest.main, ChunkPatch::main);
+    let old = Outline::new(old_main, old_text.as_ref().map(ChunkPatch::ast));
     let new = Outline::new(patch.main(), Some(patch.ast()));
     let mut matching = match_literals(&chunk, &old, &new, policy);
     refusals.append(&mut matching.refusals);
@@ -186,13 +269,15 @@ pub fn plan(manifest: &ChunkManifest, patch: &Patch, policy: &Policy) -> Plan {
         chunk: chunk.clone(),
         manifest,
         policy,
-        old: old_text.as_ref().map(Patch::ast),
+        old: old_text.as_ref().map(ChunkPatch::ast),
         new: patch.ast(),
         source: patch.source(),
         old_source: manifest.source.as_deref().unwrap_or_default(),
     };
     let mut top = comparison.run();
     refusals.append(&mut top.refusals);
+    let mut unfit = std::mem::take(&mut matching.unfit);
+    unfit.append(&mut top.unfit);
     if old_text.is_none() {
         top.warnings
             .push("the old text is not known: top-level statements were not compared".to_owned());
@@ -238,7 +323,7 @@ pub fn plan(manifest: &ChunkManifest, patch: &Patch, policy: &Policy) -> Plan {
     }
     let new_cells = cell_labels[top.n_old_cells..].to_vec();
     refusals.sort_by_key(|r| (r.line, r.column, r.code));
-    Plan {
+    ChunkPlan {
         chunk: manifest.chunk.clone(),
         source: patch.source().clone(),
         main: built.main,
@@ -255,7 +340,7 @@ pub fn plan(manifest: &ChunkManifest, patch: &Patch, policy: &Policy) -> Plan {
         runs: top.runs,
         not_run,
         refusals,
-        dry: policy.dry,
+        unfit,
     }
 }
 
@@ -263,7 +348,7 @@ pub fn plan(manifest: &ChunkManifest, patch: &Patch, policy: &Policy) -> Plan {
 fn addressee(
     chunk: &Arc<str>,
     manifest: &ChunkManifest,
-    patch: &Patch,
+    patch: &ChunkPatch,
     policy: &Policy,
 ) -> Vec<Refusal> {
     let refuse = |code, reason, remedy: &str| Refusal {
@@ -432,7 +517,7 @@ fn environment_cell(manifest: &ChunkManifest, labels: &mut Vec<(Arc<str>, u32)>)
 /// Compiles what the commit installs.
 fn build(
     manifest: &ChunkManifest,
-    patch: &Patch,
+    patch: &ChunkPatch,
     layout: &CaptureLayout,
     top: &TopLevel,
     cell_labels: &mut Vec<(Arc<str>, u32)>,

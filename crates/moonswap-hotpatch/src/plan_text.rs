@@ -3,22 +3,52 @@
 use std::fmt;
 
 use crate::patch::shown;
-use crate::plan::{ChangeClass, Plan};
+use crate::plan::{ChangeClass, ChunkPlan, Plan};
 use crate::refusal::Refused;
 use crate::report::{Mention, write_line};
 
 impl Plan {
-    /// `shop.lua: price v1 → v2, 1 function`
+    /// `shop.lua: price v1 → v2, 1 function`; several chunks one after the
+    /// other.
     pub fn summary(&self) -> String {
-        let mut out = format!("{}: ", shown(&self.chunk));
-        if self.is_refused() {
-            let n = self.refusals.len();
-            out.push_str(&format!(
-                "refused, {n} reason{}",
-                if n == 1 { "" } else { "s" }
-            ));
-            return out;
+        let parts: Vec<String> = self.chunks.iter().map(|c| self.headline(c)).collect();
+        parts.join("; ")
+    }
+
+    fn headline(&self, chunk: &ChunkPlan) -> String {
+        let name = shown(&chunk.chunk);
+        match self.refusals.iter().filter(|r| r.chunk == name).count() {
+            0 => chunk.summary(),
+            1 => format!("{name}: refused, 1 reason"),
+            n => format!("{name}: refused, {n} reasons"),
         }
+    }
+
+    /// The refusals as an error, if there are any.
+    pub fn refused(&self) -> Option<Refused> {
+        self.is_refused().then(|| Refused {
+            refusals: self.refusals.clone(),
+        })
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, chunk) in self.chunks.iter().enumerate() {
+            let line_end = if i > 0 { "\n" } else { "" };
+            write!(f, "{line_end}{}", self.headline(chunk))?;
+            chunk.write_details(f)?;
+        }
+        for refusal in &self.refusals {
+            write!(f, "\n  refusal: {refusal}")?;
+        }
+        Ok(())
+    }
+}
+
+impl ChunkPlan {
+    fn summary(&self) -> String {
+        let mut out = format!("{}: ", shown(&self.chunk));
         let mentions: Vec<Mention<'_>> = self
             .touched()
             .map(|c| Mention {
@@ -33,17 +63,7 @@ impl Plan {
         out
     }
 
-    /// The refusals as an error, if there are any.
-    pub fn refused(&self) -> Option<Refused> {
-        self.is_refused().then(|| Refused {
-            refusals: self.refusals.clone(),
-        })
-    }
-}
-
-impl fmt::Display for Plan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.summary())?;
+    fn write_details(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for change in self.touched() {
             write!(f, "\n  {:10} {}", change.class, change.name)?;
             match (change.class, change.old_version, change.new_version()) {
@@ -82,9 +102,6 @@ impl fmt::Display for Plan {
         }
         for warning in &self.warnings {
             write!(f, "\n  warning: {warning}")?;
-        }
-        for refusal in &self.refusals {
-            write!(f, "\n  refusal: {refusal}")?;
         }
         Ok(())
     }

@@ -63,6 +63,8 @@ codes! {
     TooLarge = "P017";
     /// two literals have the same `--@id`
     DuplicateStableId = "P018";
+    /// the patch has two texts for one chunk
+    DuplicateChunk = "P019";
 }
 
 impl fmt::Display for Code {
@@ -101,6 +103,15 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
+
+/// A name in the policy that fits nothing in one chunk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfit {
+    /// Setting and name, e.g. `reset cache`.
+    pub name: String,
+    /// What to say if it fits nowhere else either.
+    pub refusal: Refusal,
+}
 
 /// A refused patch, with every reason.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::plan::{ChangeClass, NotRun};
+use crate::plan::{ChangeClass, ChunkPlan, LiteralChange, NotRun};
 
 /// How long a patch took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct Times {
 /// One function of a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportedFunction {
+    /// Chunk as shown to people.
+    pub chunk: Arc<str>,
     /// Its path without the chunk, e.g. `M.damage / local roll`.
     pub id: String,
     /// What happened to it.
@@ -31,6 +33,19 @@ pub struct ReportedFunction {
     pub new: Option<u32>,
 }
 
+impl ReportedFunction {
+    /// What a plan says of one literal.
+    pub fn of(chunk: &ChunkPlan, change: &LiteralChange) -> Self {
+        Self {
+            chunk: chunk.shown_chunk().into(),
+            id: change.name.clone(),
+            class: change.class,
+            old: change.old_version,
+            new: change.new_version(),
+        }
+    }
+}
+
 /// What was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
@@ -38,8 +53,8 @@ pub struct Report {
     pub id: u64,
     /// The VM's generation after it.
     pub generation: u64,
-    /// Chunk as shown to people.
-    pub chunk: Arc<str>,
+    /// Chunks as shown to people, in the order of the patch.
+    pub chunks: Vec<Arc<str>>,
     /// All functions that are not unchanged.
     pub functions: Vec<ReportedFunction>,
     /// How many functions are unchanged.
@@ -63,13 +78,20 @@ impl Report {
         let mut out = String::new();
         let _ = write!(
             out,
-            "{{\"id\":{},\"generation\":{},\"chunk\":",
+            "{{\"id\":{},\"generation\":{},\"chunks\":[",
             self.id, self.generation
         );
-        json_string(&mut out, &self.chunk);
-        out.push_str(",\"functions\":[");
+        for (i, chunk) in self.chunks.iter().enumerate() {
+            if i > 0 {
+                out.push(',');
+            }
+            json_string(&mut out, chunk);
+        }
+        out.push_str("],\"functions\":[");
         for (i, function) in self.functions.iter().enumerate() {
-            out.push_str(if i > 0 { ",{\"id\":" } else { "{\"id\":" });
+            out.push_str(if i > 0 { ",{\"chunk\":" } else { "{\"chunk\":" });
+            json_string(&mut out, &function.chunk);
+            out.push_str(",\"id\":");
             json_string(&mut out, &function.id);
             let _ = write!(out, ",\"class\":\"{}\"", function.class);
             for (key, version) in [("old", function.old), ("new", function.new)] {
@@ -118,18 +140,21 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown: Vec<Mention<'_>> = self
-            .functions
-            .iter()
-            .map(|function| Mention {
-                id: &function.id,
-                class: function.class,
-                old: function.old,
-                new: function.new,
-            })
-            .collect();
-        write!(f, "{}: ", self.chunk)?;
-        write_line(f, &shown)?;
+        for (i, chunk) in self.chunks.iter().enumerate() {
+            let mentions: Vec<Mention<'_>> = self
+                .functions
+                .iter()
+                .filter(|function| function.chunk == *chunk)
+                .map(|function| Mention {
+                    id: &function.id,
+                    class: function.class,
+                    old: function.old,
+                    new: function.new,
+                })
+                .collect();
+            write!(f, "{}{chunk}: ", if i > 0 { "; " } else { "" })?;
+            write_line(f, &mentions)?;
+        }
         let nanos = self.times.pause.as_nanos();
         match nanos {
             0..1_000 => write!(f, ", {nanos} ns"),
@@ -214,8 +239,9 @@ mod tests {
         let report = Report {
             id: 3,
             generation: 4,
-            chunk: "shop.lua".into(),
+            chunks: vec!["shop.lua".into()],
             functions: vec![ReportedFunction {
+                chunk: "shop.lua".into(),
                 id: "price".into(),
                 class: ChangeClass::Swapped,
                 old: Some(1),
@@ -235,7 +261,7 @@ mod tests {
         );
         assert_eq!(
             report.to_json(),
-            "{\"id\":3,\"generation\":4,\"chunk\":\"shop.lua\",\"functions\":[{\"id\":\"price\",\"class\":\"swapped\",\
+            "{\"id\":3,\"generation\":4,\"chunks\":[\"shop.lua\"],\"functions\":[{\"chunk\":\"shop.lua\",\"id\":\"price\",\"class\":\"swapped\",\
              \"old\":1,\"new\":2}],\"unchanged\":1,\"warnings\":[\"a \\\"b\\\"\\n\"],\"not_run\":[],\
              \"times\":{\"prepare\":0.000000000,\"wait\":0.000000000,\"pause\":0.000038000}}"
         );

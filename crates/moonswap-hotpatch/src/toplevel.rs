@@ -11,7 +11,7 @@ use crate::manifest::ChunkManifest;
 use crate::outline::symbol_text;
 use crate::plan::NotRun;
 use crate::policy::{Policy, RunSelector};
-use crate::refusal::{Code, Refusal};
+use crate::refusal::{Code, Refusal, Unfit};
 use crate::shape;
 use crate::statements::{assigned, definition, is_constant, statements, target_text, unmatched};
 
@@ -82,6 +82,8 @@ pub(crate) struct TopLevel {
     /// What the delta chunks run.
     pub(crate) runs: Vec<NotRun>,
     pub(crate) refusals: Vec<Refusal>,
+    /// Names in `run` and `reset` that occur nowhere here.
+    pub(crate) unfit: Vec<Unfit>,
 }
 
 impl TopLevel {
@@ -527,6 +529,9 @@ impl Comparison<'_> {
                         reason,
                         "name one statement that is no declaration, label or return",
                     );
+                    if found.is_empty() {
+                        Self::unfit(top, format!("run {what}"));
+                    }
                 }
             }
         }
@@ -544,7 +549,15 @@ impl Comparison<'_> {
                     reason,
                     "name a top-level local of the new source",
                 );
+                Self::unfit(top, format!("reset {name}"));
             }
+        }
+    }
+
+    /// The last refusal holds only if the name fits in no other chunk either.
+    fn unfit(top: &mut TopLevel, name: String) {
+        if let Some(refusal) = top.refusals.pop() {
+            top.unfit.push(Unfit { name, refusal });
         }
     }
 

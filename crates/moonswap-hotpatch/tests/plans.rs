@@ -50,8 +50,8 @@ fn parse(text: &str) -> Case {
     case
 }
 
-fn compile(source: &str) -> Patch {
-    Patch::compile(CHUNK, source.as_bytes()).expect("compiles")
+fn compile(source: &str) -> ChunkPatch {
+    ChunkPatch::compile(CHUNK, source.as_bytes()).expect("compiles")
 }
 
 fn manifest(source: &str) -> ChunkManifest {
@@ -59,9 +59,14 @@ fn manifest(source: &str) -> ChunkManifest {
     ChunkManifest::fresh(patch.main().clone(), Some(patch.source().clone()))
 }
 
+fn plan(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy) -> Plan {
+    Plan::of(vec![plan_chunk(manifest, patch, policy)])
+}
+
 /// What a VM does with a plan, as far as the manifest shows it.
 fn commit(manifest: &mut ChunkManifest, plan: &Plan) {
     assert!(!plan.is_refused(), "{plan}");
+    let plan = &plan.chunks[0];
     let mut slots = std::collections::HashMap::new();
     for change in &plan.changes {
         let Some(id) = change.new.clone() else {
@@ -197,6 +202,8 @@ fn plans_are_as_expected() {
 
 /// What every plan must satisfy for the VM to be able to trust it.
 fn check(manifest: &ChunkManifest, plan: &Plan, what: &str) {
+    let is_refused = plan.is_refused();
+    let plan = &plan.chunks[0];
     let n_new = plan.changes.iter().filter(|c| c.new.is_some()).count();
     let n_old = plan.changes.iter().filter(|c| c.old.is_some()).count();
     assert_eq!(n_new, count(&plan.main), "{what}: each new literal once");
@@ -205,7 +212,7 @@ fn check(manifest: &ChunkManifest, plan: &Plan, what: &str) {
         count(&manifest.main),
         "{what}: each old literal once"
     );
-    if plan.is_refused() {
+    if is_refused {
         return;
     }
     for change in &plan.changes {
@@ -297,7 +304,7 @@ fn a_patch_with_itself_changes_nothing() {
             }
             assert!(plan.is_empty(), "{}: {plan}", path.display());
             assert!(
-                plan.warnings.is_empty() && plan.not_run.is_empty(),
+                plan.warnings().is_empty() && plan.not_run().is_empty(),
                 "{}: {plan}",
                 path.display()
             );
@@ -372,7 +379,7 @@ fn random_edits_never_panic() {
                     _ => text.insert(at, lines[random(lines.len())]),
                 }
             }
-            let Ok(patch) = Patch::compile(CHUNK, (text.join("\n") + "\n").as_bytes()) else {
+            let Ok(patch) = ChunkPatch::compile(CHUNK, (text.join("\n") + "\n").as_bytes()) else {
                 break;
             };
             let plan = plan(&m, &patch, &Policy::default());
@@ -409,7 +416,10 @@ fn delta_chunks() {
     let plan = plan(&manifest(old), &compile(new), &Policy::default());
     assert!(!plan.is_refused(), "{plan}");
     let mut text = String::new();
-    for (name, chunk) in [("delta", &plan.delta), ("define", &plan.define)] {
+    for (name, chunk) in [
+        ("delta", &plan.chunks[0].delta),
+        ("define", &plan.chunks[0].define),
+    ] {
         let chunk = chunk.as_ref().expect("both stages");
         text += &format!("--- {name}\n{}", moonswap_bytecode::listing::listing(chunk));
     }

@@ -218,7 +218,8 @@ fn patches() {
     let mut n = 1;
     loop {
         let m = Machine::new();
-        m.with(|cx| moonswap_stdlib::open_all(cx)).expect("libraries");
+        m.with(|cx| moonswap_stdlib::open_all(cx))
+            .expect("libraries");
         run(&m, OLD, "@chunk.lua").expect("old");
         let patch = Patch::compile("@chunk.lua", new.as_bytes()).expect("patch");
         m.set_failing_allocation(n);

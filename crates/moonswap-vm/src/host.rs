@@ -1,4 +1,5 @@
 //! The host's side: calls into Lua, protected or not, finalizers, limits.
+//! What the host holds (`Machine`, `Root`) is in `machine.rs`.
 //!
 //! A host call pushes a continuation to the frame it was made from and runs the
 //! interpreter until the HALT stub. Its result or error is left at the place of
@@ -7,14 +8,10 @@
 //! Invariants: HO1 VM3 holds at every call; HO2 after a failed call the stack is
 //! cut to where the function stood and nothing above is open or to be closed.
 
-use std::cell::RefCell;
-use std::rc::{Rc, Weak};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use moonswap_bytecode::{Instruction, OpCode};
 
-use crate::context::Context;
 use crate::coroutine;
 use crate::error::Raised;
 use crate::frame::{self, Frame, continuation_word, frame_top, return_into, set_word};
@@ -337,8 +334,8 @@ pub(crate) unsafe fn full_collect(vm: &mut Vm) {
     // SAFETY: at a safe point or in a native with everything on the stack.
     unsafe {
         sync_current(vm);
-        let roots: *const Vm = vm;
-        (*std::ptr::addr_of_mut!(vm.heap)).collect_full(&*roots);
+        let (heap, roots) = vm.heap_and_roots();
+        heap.collect_full(&roots);
     }
 }
 
@@ -349,8 +346,8 @@ pub(crate) unsafe fn relieve(vm: &mut Vm, finalize: bool) -> Result<(), Raised> 
     // SAFETY: at a safe point.
     unsafe {
         sync_current(vm);
-        let roots: *const Vm = vm;
-        (*std::ptr::addr_of_mut!(vm.heap)).collect_emergency(&*roots);
+        let (heap, roots) = vm.heap_and_roots();
+        heap.collect_emergency(&roots);
         vm.shrink_stack();
         if vm.heap.is_relieved() {
             return Ok(());
@@ -359,8 +356,8 @@ pub(crate) unsafe fn relieve(vm: &mut Vm, finalize: bool) -> Result<(), Raised> 
             // What waits for its finalizer is garbage after that.
             run_finalizers(vm, usize::MAX);
             sync_current(vm);
-            let roots: *const Vm = vm;
-            (*std::ptr::addr_of_mut!(vm.heap)).collect_emergency(&*roots);
+            let (heap, roots) = vm.heap_and_roots();
+            heap.collect_emergency(&roots);
             if vm.heap.is_relieved() {
                 return Ok(());
             }
@@ -375,7 +372,10 @@ pub(crate) unsafe fn make_room(vm: &mut Vm, bytes: usize) -> Result<(), Raised> 
     // SAFETY: as `collect_for`.
     unsafe {
         if vm.heap.permit(bytes).is_err()
-            && !(collect_for(vm, vm.top) && vm.heap.permit(bytes).is_ok())
+            && !({
+                let top = vm.top;
+                collect_for(vm, top)
+            } && vm.heap.permit(bytes).is_ok())
         {
             return Err(vm.raise_memory());
         }
@@ -399,313 +399,19 @@ pub(crate) unsafe fn collect_for(vm: &mut Vm, top: *mut Value) -> bool {
         sync_current(vm);
         let co = vm.current;
         (*co).top = (*co).top.max(vm.index_of(top));
-        let roots: *const Vm = vm;
-        let collected = (*std::ptr::addr_of_mut!(vm.heap)).collect_emergency(&*roots);
+        let (heap, roots) = vm.heap_and_roots();
+        let collected = heap.collect_emergency(&roots);
         vm.heap.is_relieved();
         collected
     }
 }
 
-struct Shared {
-    vm: RefCell<Option<Box<Vm>>>,
-    pointer: *mut Vm,
-}
-
-/// One VM, owned by the host. Clones share it; it stays on its thread.
-#[derive(Clone)]
-pub struct Machine(Rc<Shared>);
-
-impl std::fmt::Debug for Machine {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Machine").field(&self.0.pointer).finish()
-    }
-}
-
-impl Default for Machine {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Machine {
-    /// A VM with empty globals and no libraries.
-    pub fn new() -> Machine {
-        let mut vm = Vm::new();
-        let pointer: *mut Vm = &raw mut *vm;
-        let machine = Machine(Rc::new(Shared {
-            vm: RefCell::new(Some(vm)),
-            pointer,
-        }));
-        // SAFETY: the box does not move.
-        unsafe { (*pointer).machine = Rc::downgrade(&machine.0) as Weak<dyn std::any::Any> };
-        machine
-    }
-
-    pub(crate) fn of(vm: &Vm) -> Option<Machine> {
-        let any: Rc<dyn std::any::Any> = vm.machine.upgrade()?;
-        any.downcast::<Shared>().ok().map(Machine)
-    }
-
-    /// Runs `f` with a context whose stack is empty. Inside a native function
-    /// it sits above the running native. What `f` leaves pushed is dropped.
-    pub fn with<R>(&self, f: impl FnOnce(&mut Context<'_>) -> R) -> R {
-        // SAFETY: the VM lives as long as the machine; re-entrance is by design:
-        // a context only keeps the raw pointer.
-        unsafe {
-            let vm = self.0.pointer;
-            let top = (*vm).index_of((*vm).top);
-            let mut cx = Context::of_frame(&mut *vm, top, 0);
-            let result = f(&mut cx);
-            (*vm).top = (*vm).stack_base.add(top);
-            result
-        }
-    }
-
-    /// A handle other threads use to stop what Lua does.
-    pub fn interrupter(&self) -> Interrupter {
-        // SAFETY: as `with`.
-        unsafe {
-            let vm = &*self.0.pointer;
-            Interrupter {
-                flag: Arc::clone(&vm.limits.interrupted),
-                poll: Arc::clone(&vm.poll),
-            }
-        }
-    }
-
-    /// Commits queued patches and does due collector work. For hosts that run
-    /// no Lua for a while.
-    pub fn poll(&self) {
-        // SAFETY: the host's frame is on top: nothing runs.
-        unsafe {
-            let vm = &mut *self.0.pointer;
-            crate::hotpatch::mailbox::drain(vm, true);
-            crate::interp::collect_if_due(vm);
-        }
-    }
-
-    /// Times of the collector's steps since the start or the last reset.
-    pub fn gc_stats(&self) -> crate::gc_stats::GcStats {
-        // SAFETY: as `with`.
-        unsafe { (*self.0.pointer).gc_stats.clone() }
-    }
-
-    /// Begins to count the collector's steps anew.
-    pub fn reset_gc_stats(&self) {
-        // SAFETY: as `with`.
-        unsafe { (*self.0.pointer).gc_stats.reset() };
-    }
-
-    /// Takes the times of the collector's steps from `clock` (CPU time, say)
-    /// in place of the time that passes; begins to count anew.
-    pub fn set_gc_clock(&self, clock: crate::gc_stats::GcClock) {
-        // SAFETY: as `with`.
-        unsafe { (*self.0.pointer).gc_stats = crate::gc_stats::GcStats::new(clock) };
-    }
-
-    /// For tests of the VM itself. `collect`: a full collection at every safe
-    /// point; `step`: a small step of one; freed memory is spoilt. `stack`: the
-    /// stack moves whenever it may. `verify_every`: safe points between checks
-    /// of the heap, which panic.
-    #[doc(hidden)]
-    pub fn set_stress(&self, collect: bool, step: bool, stack: bool, verify_every: u32) {
-        // SAFETY: as `with`.
-        unsafe {
-            let vm = &mut *self.0.pointer;
-            vm.heap.stress = collect;
-            vm.heap.stress_step = step;
-            vm.heap.poison = collect || step;
-            vm.stress = crate::vm::Stress {
-                move_stack: stack,
-                verify_every,
-                until_verify: 1,
-            };
-            vm.poll.request();
-        }
-    }
-
-    /// For tests: lets the `n`-th allocation of the VM from now on fail (0: none).
-    #[doc(hidden)]
-    pub fn set_failing_allocation(&self, n: u64) {
-        // SAFETY: as `with`.
-        unsafe { (*self.0.pointer).heap.fail_nth(n) };
-    }
-
-    /// For tests: whether the allocation that is to fail is still to come.
-    #[doc(hidden)]
-    pub fn is_failure_pending(&self) -> bool {
-        // SAFETY: as `with`.
-        unsafe { (*self.0.pointer).heap.is_failing() }
-    }
-
-    /// For tests: checks the whole heap; panics if it finds something wrong.
-    #[doc(hidden)]
-    pub fn verify_heap(&self) {
-        // SAFETY: the host's frame is on top: nothing runs.
-        unsafe {
-            let vm = &mut *self.0.pointer;
-            sync_current(vm);
-            vm.heap.verify();
-        }
-    }
-
-    /// Bytes the VM has taken from the system: what the memory limit limits.
-    pub fn system_memory(&self) -> usize {
-        // SAFETY: as `with`.
-        unsafe { (*self.0.pointer).heap.system_bytes() }
-    }
-
-    /// A handle other threads use to submit patches.
-    pub fn patcher(&self) -> crate::hotpatch::Patcher {
-        // SAFETY: as `with`.
-        unsafe {
-            let vm = &*self.0.pointer;
-            crate::hotpatch::Patcher::new(Arc::clone(&vm.hot.mailbox), Arc::clone(&vm.poll))
-        }
-    }
-
-    /// Calls `hook` at every safe point from now on (`None`: no more). A hook
-    /// that runs Lua code or applies patches does so as at any safe point.
-    #[allow(clippy::type_complexity)]
-    pub fn set_safe_point_hook(&self, hook: Option<Box<dyn FnMut(&mut Context<'_>)>>) {
-        // SAFETY: as `with`.
-        unsafe {
-            let vm = &mut *self.0.pointer;
-            vm.safe_point_hook = hook;
-            if vm.safe_point_hook.is_some() {
-                vm.poll.request();
-            }
-        }
-    }
-
-    /// Ends each run of Lua at `deadline` with an error that cannot be caught;
-    /// `None` lifts it.
-    pub fn set_deadline(&self, deadline: Option<std::time::Instant>) {
-        // SAFETY: as `with`.
-        unsafe { (*self.0.pointer).limits.deadline = deadline };
-    }
-
-    /// Limits what the VM takes from the system to `bytes`; `None` lifts it. Beyond
-    /// it Lua code gets the error "not enough memory", which it can catch.
-    pub fn set_memory_limit(&self, bytes: Option<usize>) {
-        // SAFETY: as `with`.
-        unsafe { (*self.0.pointer).heap.set_memory_limit(bytes) };
-    }
-
-    /// Calls all finalizers, as closing a state does; those of objects made
-    /// meanwhile are not called. Inside one of them (`os.exit` with its second
-    /// argument) the others are called, none twice. The VM stays usable.
-    pub fn close(&self) {
-        // SAFETY: as `poll`.
-        unsafe {
-            let vm = &mut *self.0.pointer;
-            if vm.is_closing {
-                run_closing(vm);
-                return;
-            }
-            vm.is_closing = true;
-            let pending = vm.heap.take_all_finalizers();
-            // They live on the stack while their finalizers run.
-            let saved = vm.index_of(vm.top);
-            if vm.ensure_stack(vm.top, pending.len() + 16).is_err() {
-                return;
-            }
-            for &object in &pending {
-                store(vm.top, object);
-                vm.top = vm.top.add(1);
-            }
-            vm.closing = pending.into();
-            run_closing(vm);
-            vm.top = vm.stack_base.add(saved);
-        }
-    }
-}
-
 /// Calls the finalizers of a VM that is being closed.
-unsafe fn run_closing(vm: &mut Vm) {
+pub(crate) unsafe fn run_closing(vm: &mut Vm) {
     // SAFETY: HO1; the objects are on the stack of `Machine::close`.
     unsafe {
         while let Some(object) = vm.closing.pop_front() {
             finalize(vm, object);
-        }
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        if let Some(vm) = self.vm.get_mut().take() {
-            vm.hot.mailbox.close();
-            drop(vm);
-        }
-    }
-}
-
-/// Stops Lua from another thread with an error that cannot be caught.
-#[derive(Clone, Debug)]
-pub struct Interrupter {
-    flag: Arc<std::sync::atomic::AtomicBool>,
-    poll: Arc<crate::safepoint::PollHandle>,
-}
-
-impl Interrupter {
-    /// Raises "interrupted!" at the next safe point.
-    pub fn interrupt(&self) {
-        self.flag.store(true, Ordering::Release);
-        self.poll.request();
-    }
-}
-
-/// A value the host keeps alive. Cloning shares it.
-#[derive(Clone, Debug)]
-pub struct Root(Rc<RootEntry>);
-
-#[derive(Debug)]
-struct RootEntry {
-    index: u32,
-    machine: std::rc::Weak<dyn std::any::Any>,
-    vm: *mut Vm,
-}
-
-impl Root {
-    pub(crate) fn new(vm: &mut Vm, value: Value) -> Root {
-        let index = match vm.free_roots.pop() {
-            Some(index) => {
-                vm.roots[index as usize] = (value, 1);
-                index
-            }
-            None => {
-                vm.roots.push((value, 1));
-                (vm.roots.len() - 1) as u32
-            }
-        };
-        // A root made while marking may be reachable from nowhere else.
-        let roots = vm.registry;
-        // SAFETY: live registry; the barrier only marks.
-        unsafe { vm.heap.barrier(roots.cast(), value) };
-        Root(Rc::new(RootEntry {
-            index,
-            machine: vm.machine.clone(),
-            vm,
-        }))
-    }
-
-    pub(crate) fn value(&self, vm: &Vm) -> Option<Value> {
-        if !std::ptr::eq(self.0.vm, vm) {
-            return None;
-        }
-        vm.roots.get(self.0.index as usize).map(|e| e.0)
-    }
-}
-
-impl Drop for RootEntry {
-    fn drop(&mut self) {
-        if self.machine.upgrade().is_some() {
-            // SAFETY: the machine lives, so does its VM.
-            unsafe {
-                let vm = &mut *self.vm;
-                vm.roots[self.index as usize] = (Value::NIL, 0);
-                vm.free_roots.push(self.index);
-            }
         }
     }
 }

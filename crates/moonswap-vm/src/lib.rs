@@ -20,12 +20,15 @@ mod host;
 pub mod hotpatch;
 mod interp;
 mod loader;
+mod machine;
 mod meta;
 mod meta_event;
 mod object;
 mod safepoint;
 mod string;
 mod table;
+#[cfg(test)]
+mod tests;
 mod unwind;
 mod value;
 mod vm;
@@ -35,7 +38,7 @@ pub use context::{
 };
 pub use error::Raised;
 pub use gc_stats::{GcClock, GcStats};
-pub use host::{Interrupter, Machine, Root};
 pub use hotpatch::{HistoryEntry, HotError, Patcher, StaleFrame, Ticket, VersionInfo};
+pub use machine::{Interrupter, Machine, Root};
 pub use moonswap_hotpatch as planning;
 pub use object::{NativeFn, NativeKind};

@@ -20,7 +20,9 @@ pub(crate) struct PollHandle {
 impl PollHandle {
     /// Asks for a poll at the next safe point. Callable from any thread.
     pub(crate) fn request(&self) {
-        self.requested.store(true, Ordering::Release);
+        // Read and written in one: with the poll, which does the same, the later
+        // of the two sees what the earlier one did before.
+        self.requested.swap(true, Ordering::AcqRel);
         self.table.arm();
     }
 }

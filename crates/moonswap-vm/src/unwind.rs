@@ -94,7 +94,17 @@ pub(crate) unsafe fn throw_call(vm: &mut Vm, ret: *const u64, at: usize) -> Next
             {
                 Catcher::Protected(vm.base)
             }
-            Some(OpCode::Halt) => Catcher::Host(vm.stack_base.add(at)),
+            Some(OpCode::Halt) => {
+                // The link that the call had no time to write: the frame below
+                // is found through it (F1).
+                let f = vm.stack_base.add(at);
+                frame::set_word(
+                    f.add(1),
+                    ret.expose_provenance() as u64,
+                    u64::from(tag::LINK),
+                );
+                Catcher::Host(f)
+            }
             Some(OpCode::FinishCoroutine) => Catcher::Coroutine,
             _ => find_catcher(vm),
         };

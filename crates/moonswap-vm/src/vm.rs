@@ -9,16 +9,21 @@
 //!   slow path, a native or the collector runs.
 //! - VM4 All stack slots are initialised; those that may hold stale pointers
 //!   are cleared above the live top in the collector's atomic step.
+//! - VM5 The collector works on the heap while it reads the roots through
+//!   [`VmRoots`]: it makes no reference to a whole `Vm`, and what it calls back
+//!   (destructors of the host's data) finds the door shut (`machine.rs`).
 
 use std::any::{Any, TypeId};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ptr;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::error::Raised;
 use crate::heap::{Heap, Marker, Roots};
 use crate::hotpatch::HotState;
+use crate::machine::{Door, Released};
 use crate::meta_event::Event;
 use crate::object::{Coroutine, StringObject, Table};
 use crate::safepoint::PollHandle;
@@ -81,9 +86,13 @@ pub(crate) struct Vm {
     pub(crate) warn_continues: bool,
     pub(crate) buffer: Vec<u8>,
     pub(crate) host_state: RefCell<HashMap<TypeId, Box<dyn Any>>>,
-    /// Values the embedder holds: (value, reference count); free entries nil/0.
-    pub(crate) roots: Vec<(Value, u32)>,
+    /// Values the embedder holds; nil in free entries.
+    pub(crate) roots: Vec<Value>,
     pub(crate) free_roots: Vec<u32>,
+    /// Entries of `roots` whose `Root` is gone.
+    pub(crate) released: Rc<Released>,
+    /// Where the host comes in.
+    pub(crate) door: Rc<Door>,
     /// The last finalizers run: nothing new is closed.
     pub(crate) is_closing: bool,
     /// Objects whose finalizers closing still has to call.
@@ -168,6 +177,8 @@ impl Vm {
             host_state: RefCell::new(HashMap::new()),
             roots: Vec::new(),
             free_roots: Vec::new(),
+            released: Rc::default(),
+            door: Rc::default(),
             is_closing: false,
             closing: Default::default(),
             safe_point_hook: None,
@@ -184,6 +195,14 @@ impl Vm {
             vm.top = vm.base;
         }
         vm
+    }
+
+    /// The heap, and what it must keep alive.
+    pub(crate) fn heap_and_roots(&mut self) -> (&mut Heap, VmRoots) {
+        self.forget_released_roots();
+        let vm: *mut Vm = self;
+        // SAFETY: VM5; the heap borrows `self` for as long as it is used.
+        unsafe { (&mut (*vm).heap, VmRoots(vm)) }
     }
 
     /// Recomputes the cached stack pointers (VM1).
@@ -217,6 +236,16 @@ impl Vm {
             // SAFETY: VM1.
             unsafe { self.use_stack() };
         }
+    }
+
+    /// [`Vm::leave_overflow`] at `top`.
+    ///
+    /// # Safety
+    /// VM1 holds.
+    pub(crate) unsafe fn leave_overflow_at_top(&mut self) {
+        let top = self.top;
+        // SAFETY: by the caller; `top` points into the current stack.
+        unsafe { self.leave_overflow(top) };
     }
 
     /// Metatable of any value, or null.
@@ -332,6 +361,17 @@ impl Vm {
         }
         // SAFETY: the new size is larger than the old one.
         unsafe { self.grow_stack(wanted.max((size * 2).min(max))) }
+    }
+
+    /// [`Vm::ensure_stack`] above `top`.
+    ///
+    /// # Safety
+    /// VM1 holds.
+    #[inline(always)]
+    pub(crate) unsafe fn ensure_top(&mut self, slots: usize) -> Result<(), Raised> {
+        let top = self.top;
+        // SAFETY: by the caller; `top` points into the current stack.
+        unsafe { self.ensure_stack(top, slots) }
     }
 
     unsafe fn grow_stack(&mut self, slots: usize) -> Result<(), Raised> {
@@ -463,34 +503,39 @@ impl Vm {
     }
 }
 
-impl Roots for Vm {
+/// What a VM keeps alive, behind a bare pointer: while the collector works it
+/// holds the heap, which is a part of the VM, for itself alone (VM5).
+pub(crate) struct VmRoots(*const Vm);
+
+impl Roots for VmRoots {
     fn running(&self) -> *mut Coroutine {
-        self.current
+        // SAFETY: VM5.
+        unsafe { (*self.0).current }
     }
 
     fn forget_dead(&self, is_live: &dyn Fn(*mut crate::object::Header) -> bool) {
-        self.hot.forget_dead(is_live);
+        // SAFETY: VM5.
+        unsafe { (&(*self.0).hot).forget_dead(is_live) };
     }
 
     unsafe fn mark(&self, marker: &mut Marker) {
-        // SAFETY: all of these are live objects or null.
+        // SAFETY: VM5; all of these are live objects or null.
         unsafe {
-            marker.mark_object(self.main.cast());
-            marker.mark_object(self.current.cast());
-            marker.mark_object(self.registry.cast());
-            marker.mark_object(self.globals.cast());
-            for &mt in &self.type_metatables {
+            let vm = self.0;
+            marker.mark_object((*vm).main.cast());
+            marker.mark_object((*vm).current.cast());
+            marker.mark_object((*vm).registry.cast());
+            marker.mark_object((*vm).globals.cast());
+            for &mt in &(*vm).type_metatables {
                 if !mt.is_null() {
                     marker.mark_object(mt.cast());
                 }
             }
-            marker.mark_value(self.error);
-            for &(value, count) in &self.roots {
-                if count > 0 {
-                    marker.mark_value(value);
-                }
+            marker.mark_value((*vm).error);
+            for &value in &(*vm).roots {
+                marker.mark_value(value);
             }
-            self.hot.mark(marker);
+            (&(*vm).hot).mark(marker);
         }
     }
 }

@@ -239,6 +239,12 @@ pub(crate) fn raise(cx: &Context<'_>, error: &Error) -> Raised {
     }
 }
 
+/// Where a call of a Rust closure failed.
+enum Failure {
+    Argument(Error),
+    Function(Error),
+}
+
 /// Pushes a Rust closure as a Lua function.
 pub(crate) fn push_closure<A, R, F>(cx: &Context<'_>, function: F)
 where
@@ -253,9 +259,20 @@ where
                 return Err(cx.error_plain("the VM is being closed"));
             };
             let arguments = take_values(&lua, cx, 0);
-            let arguments = match A::from_lua_multi(arguments, &lua) {
-                Ok(arguments) => arguments,
-                Err(error) => {
+            // Everything here may be the host's code, which comes back into the
+            // VM through its handles.
+            let run = || {
+                let arguments = A::from_lua_multi(arguments, &lua).map_err(Failure::Argument)?;
+                function(&lua, arguments)
+                    .and_then(|results| results.into_lua_multi(&lua))
+                    .map_err(Failure::Function)
+            };
+            // A panic must not unwind through the interpreter: the server
+            // lives on and the script sees an error.
+            let results = match cx.suspended(|| catch_unwind(AssertUnwindSafe(run))) {
+                Ok(Ok(results)) => results,
+                Ok(Err(Failure::Function(error))) => return Err(raise(cx, &error)),
+                Ok(Err(Failure::Argument(error))) => {
                     return Err(match error.kind() {
                         ErrorKind::Conversion {
                             position: Some(at), ..
@@ -263,13 +280,6 @@ where
                         _ => raise(cx, &error),
                     });
                 }
-            };
-            // A panic must not unwind through the interpreter: the server
-            // lives on and the script sees an error.
-            let run = || function(&lua, arguments).and_then(|results| results.into_lua_multi(&lua));
-            let results = match catch_unwind(AssertUnwindSafe(run)) {
-                Ok(Ok(results)) => results,
-                Ok(Err(error)) => return Err(raise(cx, &error)),
                 Err(payload) => {
                     let text = payload
                         .downcast_ref::<&str>()

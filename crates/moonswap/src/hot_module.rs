@@ -23,6 +23,7 @@ const FUNCTIONS: &[(&str, NativeFn)] = &[
     ("swap", swap),
     ("swapfile", swapfile),
     ("swapstring", swapstring),
+    ("transaction", transaction),
     ("rollback", rollback),
     ("version", version),
     ("versions", versions),
@@ -68,14 +69,18 @@ fn hot_failure(cx: &Context<'_>, error: HotError) -> Outcome<usize> {
     failure(cx, Error::from(error).message_bytes())
 }
 
-/// Compiles and applies, or plans if `dry`.
+/// Compiles and applies the new text of one chunk.
 fn patch(cx: &mut Context<'_>, chunk: &str, source: &[u8], policy: &Policy) -> Outcome<usize> {
-    let patch = match Patch::compile(chunk, source) {
-        Ok(patch) => patch,
-        Err(error) => return failure(cx, &error.raw),
-    };
+    match Patch::compile(chunk, source) {
+        Ok(patch) => apply(cx, &patch, policy),
+        Err(error) => failure(cx, &error.raw),
+    }
+}
+
+/// Applies, or plans if `dry`.
+fn apply(cx: &mut Context<'_>, patch: &Patch, policy: &Policy) -> Outcome<usize> {
     if policy.dry {
-        return match cx.hot_plan(&patch, policy) {
+        return match cx.hot_plan(patch, policy) {
             Ok(plan) if plan.refusals.is_empty() => report::push_plan(cx, &plan),
             Ok(plan) => {
                 let lines: Vec<String> = plan.refusals.iter().map(ToString::to_string).collect();
@@ -84,7 +89,7 @@ fn patch(cx: &mut Context<'_>, chunk: &str, source: &[u8], policy: &Policy) -> O
             Err(error) => hot_failure(cx, error),
         };
     }
-    match cx.hot_apply(&patch, policy) {
+    match cx.hot_apply(patch, policy) {
         Ok(done) => report::push(cx, &done),
         Err(error) => hot_failure(cx, error),
     }
@@ -135,6 +140,78 @@ fn swapstring(cx: &mut Context<'_>) -> Outcome<usize> {
     let policy = options::read(cx, 2)?;
     let chunk = resolve::chunk_named(&cx.hot_chunks(), &name).unwrap_or(name);
     patch(cx, &chunk, &source, &policy)
+}
+
+/// `transaction({ [name] = text or true, … } [, opts])`: several chunks, one
+/// commit; `true` reads the text through the loader.
+fn transaction(cx: &mut Context<'_>) -> Outcome<usize> {
+    cx.check_table(0)?;
+    let policy = options::read(cx, 1)?;
+    let mut wanted: Vec<(String, Option<Vec<u8>>)> = Vec::new();
+    let base = cx.height();
+    cx.push_nil();
+    while cx.next(0)? {
+        let name = match cx.at(base) {
+            View::String(name) => String::from_utf8_lossy(name.as_bytes()).into_owned(),
+            _ => return Err(cx.arg_error(0, "names of modules or chunks expected as keys")),
+        };
+        let source = match cx.at(base + 1) {
+            View::String(text) => Some(text.as_bytes().to_vec()),
+            View::Boolean(true) => None,
+            _ => return Err(cx.arg_error(0, format!("'{name}': text or true expected"))),
+        };
+        wanted.push((name, source));
+        cx.set_height(base + 1);
+    }
+    cx.set_height(base);
+    // A table has no order: that of the names makes reports repeatable.
+    wanted.sort();
+    let mut patches = Vec::with_capacity(wanted.len());
+    let mut failures = Vec::new();
+    for (name, source) in wanted {
+        let (chunk, source) = match chunk_to_patch(cx, &name, source)? {
+            Ok(found) => found,
+            Err(message) => {
+                failures.push(message);
+                continue;
+            }
+        };
+        match Patch::compile(&chunk, &source) {
+            Ok(patch) => patches.push(patch),
+            Err(error) => failures.push(String::from_utf8_lossy(&error.raw).into_owned()),
+        }
+    }
+    if !failures.is_empty() {
+        return failure(cx, failures.join("\n"));
+    }
+    match Patch::transaction(patches) {
+        Ok(patch) => apply(cx, &patch, &policy),
+        Err(refused) => failure(cx, refused.to_string()),
+    }
+}
+
+/// The chunk that a name of a transaction means, and its new text.
+fn chunk_to_patch(
+    cx: &mut Context<'_>,
+    name: &str,
+    source: Option<Vec<u8>>,
+) -> Outcome<Result<(String, Vec<u8>), String>> {
+    let chunks = cx.hot_chunks();
+    let (chunk, file) = match resolve::chunk_named(&chunks, name) {
+        Some(chunk) => {
+            let file = chunk.strip_prefix('@').map(str::to_owned);
+            (chunk, file)
+        }
+        None => match resolve::module_file(cx, name)? {
+            Ok(path) => (resolve::chunk_of_file(&chunks, &path), Some(path)),
+            Err(message) => return Ok(Err(message)),
+        },
+    };
+    Ok(match (source, file) {
+        (Some(source), _) => Ok((chunk, source)),
+        (None, Some(path)) => read_file(&path).map(|source| (chunk, source)),
+        (None, None) => Err(format!("'{name}' was not loaded from a file")),
+    })
 }
 
 /// `rollback([id])`
@@ -242,7 +319,7 @@ fn history(cx: &mut Context<'_>) -> Outcome<usize> {
         cx.push_table(0, 5);
         report::set_int(cx, entry, "id", record.id)?;
         report::set_int(cx, entry, "generation", record.generation)?;
-        report::set_text(cx, entry, "chunk", &record.chunk)?;
+        report::set_chunks(cx, entry, &record.chunks)?;
         report::set_text(cx, entry, "line", &record.line)?;
         if let Some(author) = &record.author {
             report::set_text(cx, entry, "author", author)?;

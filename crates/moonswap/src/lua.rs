@@ -67,7 +67,9 @@ impl Lua {
         self.0.machine.with(f)
     }
 
-    pub(crate) fn machine(&self) -> &Machine {
+    /// The machine below, for tests of it (limits, stress modes).
+    #[doc(hidden)]
+    pub fn machine(&self) -> &Machine {
         &self.0.machine
     }
 

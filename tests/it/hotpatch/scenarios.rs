@@ -8,6 +8,7 @@
 //! | `--- string NAME` | the same as a `load`ed string |
 //! | `--- source NAME` | text for `patch("NAME")` and `submit("NAME")` |
 //! | `--- policy` | `key = value` lines, in force until the next one |
+//! | `--- with NAME` | new text of a chunk that the next patch changes as well |
 //! | `--- patch [NAME]` | new text of a chunk; has to be applied |
 //! | `--- report` | lines that the last report or its plan must contain |
 //! | `--- refuse` | after a patch: lines its error must contain; nothing changed |
@@ -18,9 +19,9 @@
 
 use std::path::Path;
 
-use moonswap_vm::planning::{Captures, Patch, Policy, RunSelector, Timing};
+use moonswap_vm::planning::{Captures, Policy, RunSelector, Timing};
 
-use super::world::World;
+use super::world::{World, compile};
 use crate::support::root;
 
 struct Section {
@@ -101,6 +102,7 @@ fn carry_out(text: &str) -> Result<(), String> {
     let mut policy_now = Policy::default();
     let mut report = String::new();
     let mut n_checks = 0;
+    let mut parts: Vec<(String, &str)> = Vec::new();
     for (i, section) in sections.iter().enumerate() {
         let fail = |why: String| Err(format!("line {}, {}: {why}", section.line, section.kind));
         let next = sections.get(i + 1);
@@ -118,6 +120,7 @@ fn carry_out(text: &str) -> Result<(), String> {
                     (Err(e), Some(wanted)) => contains_all("the error", &e, &wanted.body)?,
                 }
             }
+            "with" => parts.push((chunk(&section.argument), section.body.as_str())),
             "source" => world.source(&section.argument, &section.body),
             "policy" => {
                 policy_now = policy(&section.body);
@@ -127,7 +130,11 @@ fn carry_out(text: &str) -> Result<(), String> {
                 let chunk = chunk(&section.argument);
                 let refused = followed_by("refuse");
                 report.clear();
-                if let Ok(patch) = Patch::compile(&chunk, section.body.as_bytes())
+                let texts: Vec<(String, &str)> = parts
+                    .drain(..)
+                    .chain([(chunk, section.body.as_str())])
+                    .collect();
+                if let Ok(patch) = compile(&texts)
                     && let Ok(plan) = world.machine.with(|cx| cx.hot_plan(&patch, &policy_now))
                 {
                     report = plan.to_string();
@@ -135,7 +142,7 @@ fn carry_out(text: &str) -> Result<(), String> {
                 // The first one makes what is made on first use.
                 world.fingerprint();
                 let before = world.fingerprint();
-                match (world.patch(&chunk, &section.body), refused) {
+                match (world.patch_all(&texts), refused) {
                     (Ok(done), None) => {
                         report.push_str(&format!("\n{done}\n"));
                         for warning in &done.warnings {

@@ -93,6 +93,15 @@ pub(crate) fn patch_in(
     cx.hot_apply(&patch, policy)
 }
 
+/// One patch of new texts for one or more chunks.
+pub(crate) fn compile(texts: &[(String, &str)]) -> Result<Patch, HotError> {
+    let mut patches = Vec::with_capacity(texts.len());
+    for (chunk, source) in texts {
+        patches.push(Patch::compile(chunk, source.as_bytes())?);
+    }
+    Ok(Patch::transaction(patches)?)
+}
+
 impl World {
     pub(crate) fn new() -> World {
         let world = World {
@@ -213,6 +222,12 @@ impl World {
     pub(crate) fn patch(&self, chunk: &str, source: &str) -> Result<Report, HotError> {
         let policy = self.shared.policy.borrow().clone();
         self.machine.with(|cx| patch_in(cx, chunk, source, &policy))
+    }
+
+    pub(crate) fn patch_all(&self, texts: &[(String, &str)]) -> Result<Report, HotError> {
+        let policy = self.shared.policy.borrow().clone();
+        let patch = compile(texts)?;
+        self.machine.with(|cx| cx.hot_apply(&patch, &policy))
     }
 
     /// Everything that a refused patch must leave as it was, as text.

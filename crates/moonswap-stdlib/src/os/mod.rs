@@ -73,7 +73,7 @@ fn exit(cx: &mut Context<'_>) -> Outcome<usize> {
     if cx.at(1).truthy() {
         // all finalizers run, as when a state is closed
         if let Some(machine) = cx.machine() {
-            machine.close();
+            cx.suspended(|| machine.close());
         }
     }
     crate::flush_all(cx);

@@ -189,27 +189,23 @@ impl Context<'_> {
 
     /// Raises the value on top of the stack.
     pub fn raise_top(&self) -> Raised {
-        let value = if self.height() == 0 {
-            Value::NIL
-        } else {
-            self.value(self.height() - 1)
-        };
+        let value = self.from_top(1);
         self.vm().raise(value)
     }
 
     /// "bad argument #1 to 'name' (message)"; knows methods.
     pub fn arg_error(&self, i: usize, message: impl AsRef<[u8]>) -> Raised {
-        let vm = self.vm();
+        let mut vm = self.vm();
         let frame = Frame {
             base: vm.base,
             pc: vm.pc,
         };
         // SAFETY: CX1: the native's frame is the topmost one.
         let (kind, name) =
-            unsafe { debug::names::function_name(vm, frame) }.unwrap_or(("", b"?".to_vec()));
+            unsafe { debug::names::function_name(&mut vm, frame) }.unwrap_or(("", b"?".to_vec()));
         let name = if name == b"?" || kind.is_empty() {
             // SAFETY: as above.
-            let global = unsafe { debug::traceback::global_name(vm, frame.function()) };
+            let global = unsafe { debug::traceback::global_name(&mut vm, frame.function()) };
             global.unwrap_or(name)
         } else {
             name
@@ -238,7 +234,7 @@ impl Context<'_> {
     /// "… (expected expected, got actual)".
     pub fn type_error(&self, i: usize, expected: &str) -> Raised {
         let actual = if self.has(i) {
-            meta::type_name(self.vm(), self.value(i))
+            meta::type_name(&mut self.vm(), self.value(i))
         } else {
             b"no value".to_vec()
         };
@@ -251,7 +247,7 @@ impl Context<'_> {
     /// "chunk:line: " of the function at `level` (1 = the caller), or "".
     pub fn where_(&self, level: usize) -> Vec<u8> {
         // SAFETY: CX1.
-        unsafe { debug::position::at_level(self.vm(), level) }
+        unsafe { debug::position::at_level(&mut self.vm(), level) }
     }
 
     /// Pushes the pending error's value (for natives that catch).

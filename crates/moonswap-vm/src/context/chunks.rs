@@ -184,15 +184,16 @@ impl Context<'_> {
         module: bool,
         source: Option<&[u8]>,
     ) {
-        let vm = self.vm();
-        let instance = loader::load_instance(vm, prototype, module);
+        let mut vm = self.vm();
+        let instance = loader::load_instance(&mut vm, prototype, module);
         // SAFETY: CX2: nothing is collected before the closure is pushed.
         unsafe {
             if module {
                 (*instance).source = source.map(Arc::from);
                 vm.hot.keep_module(instance);
             }
-            let environment = vm.heap.new_closed_upvalue(Value::table(vm.globals));
+            let globals = Value::table(vm.globals);
+            let environment = vm.heap.new_closed_upvalue(globals);
             (*instance).environment = environment;
             vm.heap.barrier_object(instance.cast(), environment.cast());
             let closure = vm

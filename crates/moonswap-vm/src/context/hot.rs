@@ -3,7 +3,7 @@
 //! Invariants: CX1–CX3; HP2: a native's call is a safe point, for all its
 //! values are on the stack.
 
-use moonswap_hotpatch::{Patch, Plan, Policy, Report};
+use moonswap_hotpatch::{ChunkPlan, Patch, Plan, Policy, Report};
 
 use super::{Context, View};
 use crate::hotpatch::{
@@ -12,31 +12,34 @@ use crate::hotpatch::{
 use crate::value::tag;
 
 impl Context<'_> {
-    /// Plans a patch against the newest live instance of its chunk; changes
-    /// nothing.
+    /// Plans a patch against the newest live instance of each of its chunks;
+    /// changes nothing.
     pub fn hot_plan(&mut self, patch: &Patch, policy: &Policy) -> Result<Plan, HotError> {
         // SAFETY: HP2.
-        let planned = unsafe { commit::plan_all(self.vm(), patch, policy)? };
-        planned
-            .into_iter()
-            .next_back()
-            .map(|(_, plan)| plan)
-            .ok_or_else(|| HotError::NotLoaded(patch.chunk().to_string()))
+        let planned = unsafe { commit::plan_all(&mut self.vm(), patch, policy)? };
+        let mut chunks: Vec<ChunkPlan> = Vec::with_capacity(patch.chunks().len());
+        for (_, plan) in planned {
+            match chunks.last_mut() {
+                Some(last) if last.chunk == plan.chunk => *last = plan,
+                _ => chunks.push(plan),
+            }
+        }
+        Ok(Plan::of(chunks))
     }
 
-    /// Plans and applies a patch to all live instances of its chunk, or does
+    /// Plans and applies a patch to all live instances of its chunks, or does
     /// nothing and says why. At once, whatever is running: see
     /// [`Self::hot_submit`] for patches that wait for a good moment.
     pub fn hot_apply(&mut self, patch: &Patch, policy: &Policy) -> Result<Report, HotError> {
         // SAFETY: HP2.
-        unsafe { commit::apply(self.vm(), patch, policy) }
+        unsafe { commit::apply(&mut self.vm(), patch, policy) }
     }
 
     /// Queues a patch for the next safe point of this VM that allows it: what
     /// code asks for that is itself being patched, or that runs inside a native
     /// which must not see a commit (`sort`, `gsub`).
     pub fn hot_submit(&mut self, patch: Patch, policy: Policy) -> Ticket {
-        mailbox::submit_here(self.vm(), patch, policy)
+        mailbox::submit_here(&mut self.vm(), patch, policy)
     }
 
     /// Whether a native such as `sort` is calling back now, so that patches
@@ -48,7 +51,7 @@ impl Context<'_> {
     /// Restores the code from before patch `id` (`None`: the newest one).
     pub fn hot_rollback(&mut self, id: Option<u64>) -> Result<Report, HotError> {
         // SAFETY: HP2.
-        unsafe { history::rollback(self.vm(), id) }
+        unsafe { history::rollback(&mut self.vm(), id) }
     }
 
     /// Version of the Lua function at index `i`, from 1.
@@ -61,18 +64,18 @@ impl Context<'_> {
     /// Versions of all functions of a chunk (`None`: of all).
     pub fn hot_versions(&mut self, chunk: Option<&str>) -> Vec<VersionInfo> {
         // SAFETY: HP2.
-        unsafe { inspect::versions(self.vm(), chunk) }
+        unsafe { inspect::versions(&mut self.vm(), chunk) }
     }
 
     /// Activations that run an older version of their function.
     pub fn hot_frames(&mut self, chunk: Option<&str>) -> Vec<StaleFrame> {
         // SAFETY: HP2.
-        unsafe { inspect::stale_frames(self.vm(), chunk) }
+        unsafe { inspect::stale_frames(&mut self.vm(), chunk) }
     }
 
     /// Patches that can be rolled back, oldest first.
     pub fn hot_history(&self) -> Vec<HistoryEntry> {
-        history::list(self.vm())
+        history::list(&mut self.vm())
     }
 
     /// Names of all chunks with live instances, as given to `load`.
@@ -98,7 +101,7 @@ impl Context<'_> {
 
     /// Works off submitted patches now, as a host's poll does.
     pub fn hot_poll(&mut self) {
-        mailbox::drain(self.vm(), true);
+        mailbox::drain(&mut self.vm(), true);
     }
 
     /// Lets commits happen while the native function on top of the stack calls

@@ -19,7 +19,7 @@ impl Context<'_> {
         message: Option<&[u8]>,
         level: usize,
     ) -> Vec<u8> {
-        traceback::traceback(self.vm(), of.map(|c| c.0), message, level)
+        traceback::traceback(&mut self.vm(), of.map(|c| c.0), message, level)
     }
 
     /// `debug.getinfo(level)`: pushes a table; false (nothing pushed) if there
@@ -30,24 +30,24 @@ impl Context<'_> {
         level: i64,
         what: &[u8],
     ) -> Outcome<bool> {
-        let vm = self.vm();
+        let mut vm = self.vm();
         let Ok(level) = usize::try_from(level) else {
             return Ok(false);
         };
-        let Some(frame) = info::frame_at_level(vm, of.map(|c| c.0), level) else {
+        let Some(frame) = info::frame_at_level(&mut vm, of.map(|c| c.0), level) else {
             return Ok(false);
         };
-        let description = info::describe(vm, info::Target::Frame(frame), what);
-        let t = info::info_table(vm, &description, what);
+        let description = info::describe(&mut vm, info::Target::Frame(frame), what);
+        let t = info::info_table(&mut vm, &description, what);
         self.push_value(Value::table(t));
         Ok(true)
     }
 
     /// `debug.getinfo(f)` of the function at index `i`: pushes a table.
     pub fn push_info_function(&self, i: usize, what: &[u8]) -> Outcome<()> {
-        let vm = self.vm();
-        let description = info::describe(vm, info::Target::Function(self.value(i)), what);
-        let t = info::info_table(vm, &description, what);
+        let mut vm = self.vm();
+        let description = info::describe(&mut vm, info::Target::Function(self.value(i)), what);
+        let t = info::info_table(&mut vm, &description, what);
         self.push_value(Value::table(t));
         Ok(())
     }
@@ -60,15 +60,15 @@ impl Context<'_> {
         level: i64,
         n: i64,
     ) -> Outcome<Option<Vec<u8>>> {
-        let vm = self.vm();
+        let mut vm = self.vm();
         let co = of.map(|c| c.0);
         let found = usize::try_from(level)
             .ok()
-            .filter(|&l| info::frame_at_level(vm, co, l).is_some());
+            .filter(|&l| info::frame_at_level(&mut vm, co, l).is_some());
         let Some(level) = found else {
             return Err(self.arg_error(usize::from(of.is_some()), "level out of range"));
         };
-        match info::local(vm, co, level, n) {
+        match info::local(&mut vm, co, level, n) {
             Some((name, value)) => {
                 self.push_value(value);
                 Ok(Some(name))
@@ -84,16 +84,16 @@ impl Context<'_> {
         level: i64,
         n: i64,
     ) -> Outcome<Option<Vec<u8>>> {
-        let vm = self.vm();
+        let mut vm = self.vm();
         let co = of.map(|c| c.0);
         let found = usize::try_from(level)
             .ok()
-            .filter(|&l| info::frame_at_level(vm, co, l).is_some());
+            .filter(|&l| info::frame_at_level(&mut vm, co, l).is_some());
         let Some(level) = found else {
             return Err(self.arg_error(usize::from(of.is_some()), "level out of range"));
         };
         let value = self.pop_value();
-        Ok(info::set_local(vm, co, level, n, value))
+        Ok(info::set_local(&mut vm, co, level, n, value))
     }
 
     /// Pops a function (or nil) and makes it the debug hook of a coroutine
@@ -101,7 +101,7 @@ impl Context<'_> {
     /// every so many instructions. Nil or no event: no hook.
     pub fn set_hook(&self, of: Option<CoroutineRef<'_>>, mask: &[u8], count: u32) {
         let function = self.pop_value();
-        let vm = self.vm();
+        let mut vm = self.vm();
         let co = of.map_or(vm.current, |c| c.0);
         let mut bits = 0;
         for (letter, bit) in HOOK_LETTERS {
@@ -118,7 +118,7 @@ impl Context<'_> {
             0
         };
         // SAFETY: CX2: a live coroutine.
-        unsafe { hook::set(vm, co, function, bits, count) };
+        unsafe { hook::set(&mut vm, co, function, bits, count) };
     }
 
     /// Pushes the hook of a coroutine; answers its mask and count, or `None`
@@ -140,13 +140,13 @@ impl Context<'_> {
 
     /// Name of parameter `n` of the function at index `i`.
     pub fn parameter_name(&self, i: usize, n: i64) -> Option<Vec<u8>> {
-        info::parameter_name(self.vm(), self.value(i), n)
+        info::parameter_name(&mut self.vm(), self.value(i), n)
     }
 
     /// Pushes captured variable `n` of the function at `function`, answers its
     /// name.
     pub fn push_upvalue_of(&self, function: usize, n: i64) -> Option<Vec<u8>> {
-        let (name, value) = info::upvalue(self.vm(), self.value(function), n)?;
+        let (name, value) = info::upvalue(&mut self.vm(), self.value(function), n)?;
         self.push_value(value);
         Some(name)
     }
@@ -154,12 +154,12 @@ impl Context<'_> {
     /// Pops a value into captured variable `n`, answers its name.
     pub fn set_upvalue_of(&self, function: usize, n: i64) -> Option<Vec<u8>> {
         let value = self.pop_value();
-        info::set_upvalue(self.vm(), self.value(function), n, value)
+        info::set_upvalue(&mut self.vm(), self.value(function), n, value)
     }
 
     /// Identity of captured variable `n`.
     pub fn upvalue_id(&self, function: usize, n: i64) -> Option<usize> {
-        info::upvalue_id(self.vm(), self.value(function), n)
+        info::upvalue_id(&mut self.vm(), self.value(function), n)
     }
 
     /// Makes variable `n1` of one Lua function refer to `n2` of another.
@@ -171,7 +171,7 @@ impl Context<'_> {
         if b.tag != tag::CLOSURE {
             return Err(self.arg_error(2, "Lua function expected"));
         }
-        if !info::upvalue_join(self.vm(), a, n1, b, n2) {
+        if !info::upvalue_join(&mut self.vm(), a, n1, b, n2) {
             return Err(self.arg_error(1, "invalid upvalue index"));
         }
         Ok(())

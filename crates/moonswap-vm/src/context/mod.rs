@@ -8,7 +8,11 @@
 //!
 //! Invariants: CX1 the context's frame is the topmost one while its methods
 //! run, `vm` is live, and `base..vm.top` are initialised values; CX2 `&self`
-//! methods never collect; CX3 every push reserves its slot first.
+//! methods never collect, run no foreign code and free nothing a view may point
+//! to; CX3 every push reserves its slot first; CX4 a reference to the VM is made
+//! for one use and not held over a call of another method of the context, nor
+//! made in the same list of arguments as one; CX5 who asks through a context or
+//! a `Machine` for what is not on its part of the stack gets nil or an error.
 
 mod arguments;
 mod buffer;
@@ -21,6 +25,8 @@ mod tables;
 mod view;
 
 use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
 
 pub use buffer::Buffer;
 pub use view::{CoroutineRef, FunctionRef, Str, TableRef, UserDataRef, View};
@@ -35,7 +41,7 @@ pub type Outcome<T> = Result<T, Raised>;
 
 /// A native function's window on the VM; see the module's head for the rules.
 pub struct Context<'vm> {
-    vm: *mut Vm,
+    vm: NonNull<Vm>,
     /// Slot index of argument 0 on the current stack.
     base: usize,
     _vm: PhantomData<&'vm mut ()>,
@@ -49,22 +55,49 @@ impl std::fmt::Debug for Context<'_> {
     }
 }
 
+/// A context's way to its VM: a bare pointer, of which each use makes a
+/// reference of its own that ends with the use (CX4). Through `&Context` any
+/// number of these may be about; a `&mut Vm` may not.
+pub(crate) struct Access<'cx> {
+    vm: NonNull<Vm>,
+    _context: PhantomData<&'cx ()>,
+}
+
+impl Deref for Access<'_> {
+    type Target = Vm;
+
+    #[inline(always)]
+    fn deref(&self) -> &Vm {
+        // SAFETY: CX1, CX4.
+        unsafe { self.vm.as_ref() }
+    }
+}
+
+impl DerefMut for Access<'_> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut Vm {
+        // SAFETY: CX1, CX4.
+        unsafe { self.vm.as_mut() }
+    }
+}
+
 impl Context<'_> {
     /// A context over the frame whose arguments start at slot `base`.
-    pub(crate) fn of_frame(vm: &mut Vm, base: usize, _n: usize) -> Self {
+    pub(crate) fn of_frame(vm: &mut Vm, base: usize) -> Self {
         Self {
-            vm,
+            vm: NonNull::from(vm),
             base,
             _vm: PhantomData,
         }
     }
 
-    #[allow(clippy::mut_from_ref)]
+    /// The VM, reached anew for every use (CX4).
     #[inline(always)]
-    pub(crate) fn vm(&self) -> &mut Vm {
-        // SAFETY: CX1. References made here are not held over calls that make
-        // another one.
-        unsafe { &mut *self.vm }
+    pub(crate) fn vm(&self) -> Access<'_> {
+        Access {
+            vm: self.vm,
+            _context: PhantomData,
+        }
     }
 
     /// Place of stack index `i`.
@@ -82,6 +115,14 @@ impl Context<'_> {
             unsafe { *self.slot(i) }
         } else {
             Value::NIL
+        }
+    }
+
+    /// The `k`-th value from the top (1 is the topmost), nil below the bottom.
+    pub(crate) fn from_top(&self, k: usize) -> Value {
+        match self.height().checked_sub(k) {
+            Some(i) => self.value(i),
+            None => Value::NIL,
         }
     }
 

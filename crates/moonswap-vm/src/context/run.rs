@@ -17,11 +17,15 @@ impl Context<'_> {
     /// (`n_results` of them, `None`: all); answers how many. Not yieldable.
     pub fn call(&mut self, n_args: usize, n_results: Option<usize>) -> Outcome<usize> {
         let h = self.height();
-        let f = h - n_args.min(h.saturating_sub(1)) - 1;
-        let vm = self.vm();
+        let Some(below) = h.checked_sub(1) else {
+            return Err(self.error_plain("attempt to call a nil value"));
+        };
+        let n_args = n_args.min(below);
+        let f = below - n_args;
+        let mut vm = self.vm();
         // SAFETY: CX1; two more slots (continuation, link) are reserved first.
         unsafe {
-            vm.ensure_stack(vm.top, 48)?;
+            vm.ensure_top(48)?;
             let start = self.slot(f);
             let function = *start;
             // [f a b] becomes [continuation f link a b]
@@ -31,7 +35,7 @@ impl Context<'_> {
             store(start.add(1), function);
             vm.top = start.add(3 + n_args);
             let at = self.base + f + 1;
-            match host::call_at(vm, at, n_args) {
+            match host::call_at(&mut vm, at, n_args) {
                 Ok(n) => {
                     let from = vm.stack_base.add(at);
                     let to = vm.stack_base.add(at - 1);
@@ -65,17 +69,17 @@ impl Context<'_> {
     /// is pushed. Not yieldable.
     pub fn call_test(&mut self, function: usize, a: usize, b: usize) -> Outcome<bool> {
         let (function, a, b) = (self.value(function), self.value(a), self.value(b));
-        let vm = self.vm();
+        let mut vm = self.vm();
         // SAFETY: CX1; continuation, function, link and arguments are reserved.
         unsafe {
-            vm.ensure_stack(vm.top, 48)?;
+            vm.ensure_top(48)?;
             let at = vm.index_of(vm.top) + 1;
             let f = vm.stack_base.add(at);
             store(f, function);
             store(f.add(2), a);
             store(f.add(3), b);
             vm.top = f.add(4);
-            let result = host::call_one(vm, at, 2);
+            let result = host::call_one(&mut vm, at, 2);
             vm.top = vm.stack_base.add(at - 1);
             result.map(|()| !(*vm.top.add(1)).is_falsy())
         }
@@ -93,8 +97,8 @@ impl Context<'_> {
                 }
                 // SAFETY: CX1: the stack is cut to where the function stood.
                 unsafe {
-                    let vm = self.vm();
-                    vm.leave_overflow(vm.top);
+                    let mut vm = self.vm();
+                    vm.leave_overflow_at_top();
                 }
                 self.push_error(e);
                 Ok(Err(()))
@@ -108,19 +112,31 @@ impl Context<'_> {
         // SAFETY: as in `pcall`. The error passed protected calls without their
         // noticing.
         unsafe {
-            let vm = self.vm();
+            let mut vm = self.vm();
             (*vm.current).n_pcalls = 0;
-            vm.leave_overflow(vm.top);
+            vm.leave_overflow_at_top();
         }
     }
 
+    /// Runs host code that may come into this VM by way of a
+    /// [`Machine`](crate::Machine): calls Lua functions through handles, say.
+    /// The context rests meanwhile.
+    pub fn suspended<R>(&mut self, f: impl FnOnce() -> R) -> R {
+        let door = std::rc::Rc::clone(&self.vm().door);
+        // SAFETY: M2: the context's pointer was derived from the one that who
+        // is inside came in by. `&mut self` says that nothing is borrowed from
+        // the context, which is not used before `f` ends (CX4).
+        let _open = unsafe { door.open(self.vm) };
+        f()
+    }
+
     fn index_value(&mut self, object: Value, key: Value) -> Outcome<()> {
-        let vm = self.vm();
-        let value = match interp::lookup(vm, object, key)? {
+        let mut vm = self.vm();
+        let value = match interp::lookup(&mut vm, object, key)? {
             Lookup::Found(v) => v,
             // SAFETY: CX1.
             Lookup::Call { function, receiver } => unsafe {
-                host::call_value(vm, function, &[receiver, key])?
+                host::call_value(&mut vm, function, &[receiver, key])?
             },
         };
         self.push_value(value);
@@ -144,30 +160,31 @@ impl Context<'_> {
     }
 
     fn store_value(&mut self, object: Value, key: Value, value: Value) -> Outcome<()> {
-        let vm = self.vm();
-        let mut stored = interp::store_lookup(vm, object, key, value);
+        let mut vm = self.vm();
+        let mut stored = interp::store_lookup(&mut vm, object, key, value);
         if stored.is_err() && vm.is_memory_error() {
             // Object and value are on the stack; the key may not be.
             self.push_value(key);
+            let top = vm.top;
             // SAFETY: CX1.
-            let retry = unsafe { host::collect_for(vm, vm.top) };
+            let retry = unsafe { host::collect_for(&mut vm, top) };
             self.pop(1);
             if retry {
-                stored = interp::store_lookup(vm, object, key, value);
+                stored = interp::store_lookup(&mut vm, object, key, value);
             }
         }
         match stored? {
             Store::Done => Ok(()),
             // SAFETY: CX1.
             Store::Call { function, receiver } => unsafe {
-                host::call_value(vm, function, &[receiver, key, value]).map(|_| ())
+                host::call_value(&mut vm, function, &[receiver, key, value]).map(|_| ())
             },
         }
     }
 
     /// `object[key] = top` with metamethods; pops.
     pub fn set_index_int(&mut self, object: usize, key: i64) -> Outcome<()> {
-        let v = self.value(self.height() - 1);
+        let v = self.from_top(1);
         let result = self.store_value(self.value(object), Value::integer(key), v);
         self.pop(1);
         result
@@ -176,7 +193,7 @@ impl Context<'_> {
     /// `object.key = top` with metamethods; pops.
     pub fn set_index_field(&mut self, object: usize, key: &str) -> Outcome<()> {
         let key = self.vm().string_value(key.as_bytes());
-        let v = self.value(self.height() - 1);
+        let v = self.from_top(1);
         let result = self.store_value(self.value(object), key, v);
         self.pop(1);
         result
@@ -184,8 +201,7 @@ impl Context<'_> {
 
     /// `object[key] = value`, value on top and key below it; pops both.
     pub fn set_index(&mut self, object: usize) -> Outcome<()> {
-        let h = self.height();
-        let (key, value) = (self.value(h - 2), self.value(h - 1));
+        let (key, value) = (self.from_top(2), self.from_top(1));
         let result = self.store_value(self.value(object), key, value);
         self.pop(2);
         result
@@ -194,20 +210,20 @@ impl Context<'_> {
     /// `#value` as an integer: "object length is not an integer".
     pub fn length(&mut self, i: usize) -> Outcome<i64> {
         let v = self.value(i);
-        let vm = self.vm();
+        let mut vm = self.vm();
         // SAFETY: CX1, V1.
         unsafe {
             if v.tag == tag::STRING {
                 return Ok((*v.as_string()).len as i64);
             }
-            let f = meta::of(vm, v, Event::Len);
+            let f = meta::of(&mut vm, v, Event::Len);
             if f.is_nil() {
                 if v.tag == tag::TABLE {
                     return Ok(table::len(v.as_table()));
                 }
-                return Err(meta::raise_type(vm, v, "get length of"));
+                return Err(meta::raise_type(&mut vm, v, "get length of"));
             }
-            let result = host::call_value(vm, f, &[v, v])?;
+            let result = host::call_value(&mut vm, f, &[v, v])?;
             View::of(result)
                 .to_integer()
                 .filter(|_| result.tag != tag::STRING)
@@ -230,13 +246,13 @@ impl Context<'_> {
         if let Some(answer) = meta::raw_order(event, l, r) {
             return Ok(answer);
         }
-        let vm = self.vm();
-        let f = meta::of_binary(vm, l, r, event);
+        let mut vm = self.vm();
+        let f = meta::of_binary(&mut vm, l, r, event);
         if f.is_nil() {
-            return Err(meta::raise_compare(vm, l, r));
+            return Err(meta::raise_compare(&mut vm, l, r));
         }
         // SAFETY: CX1.
-        Ok(!unsafe { host::call_value(vm, f, &[l, r])? }.is_falsy())
+        Ok(!unsafe { host::call_value(&mut vm, f, &[l, r])? }.is_falsy())
     }
 
     /// `a == b` with metamethods.
@@ -245,24 +261,24 @@ impl Context<'_> {
         if l.raw_equal(r) {
             return Ok(true);
         }
-        let vm = self.vm();
-        let f = meta::of_equality(vm, l, r);
+        let mut vm = self.vm();
+        let f = meta::of_equality(&mut vm, l, r);
         if f.is_nil() {
             return Ok(false);
         }
         // SAFETY: CX1.
-        Ok(!unsafe { host::call_value(vm, f, &[l, r])? }.is_falsy())
+        Ok(!unsafe { host::call_value(&mut vm, f, &[l, r])? }.is_falsy())
     }
 
     /// Pushes the string form of value `i`: `__tostring`, `__name`, or as
     /// `tostring` has it. Errors: "'__tostring' must return a string".
     pub fn push_tostring(&mut self, i: usize) -> Outcome<()> {
         let v = self.value(i);
-        let vm = self.vm();
-        let f = meta::of(vm, v, Event::ToString);
+        let mut vm = self.vm();
+        let f = meta::of(&mut vm, v, Event::ToString);
         if !f.is_nil() {
             // SAFETY: CX1.
-            let result = unsafe { host::call_value(vm, f, &[v])? };
+            let result = unsafe { host::call_value(&mut vm, f, &[v])? };
             if result.tag != tag::STRING {
                 if let Some(n) = matches!(result.tag, tag::INTEGER | tag::FLOAT).then_some(result) {
                     let text = number_text(n);
@@ -284,7 +300,7 @@ impl Context<'_> {
                 self.push_bytes(&text);
             }
             _ => {
-                let name = meta::of(vm, v, Event::Name);
+                let name = meta::of(&mut vm, v, Event::Name);
                 let kind = if name.tag == tag::STRING {
                     // SAFETY: V1.
                     let name = unsafe { StringObject::bytes(name.as_string()) };
@@ -307,9 +323,8 @@ impl Context<'_> {
     /// pushes the result in their place.
     pub fn arith(&mut self, event: &str) -> Outcome<()> {
         let unary = matches!(event, "__unm" | "__bnot");
-        let h = self.height();
-        let r = self.value(h - 1);
-        let l = if unary { r } else { self.value(h - 2) };
+        let r = self.from_top(1);
+        let l = if unary { r } else { self.from_top(2) };
         let event = [
             Event::Add,
             Event::Sub,
@@ -331,16 +346,16 @@ impl Context<'_> {
         let Some(event) = event else {
             return Err(self.error("unknown arithmetic event"));
         };
-        let vm = self.vm();
-        let value = match raw_arith(vm, event, l, r) {
+        let mut vm = self.vm();
+        let value = match raw_arith(&mut vm, event, l, r) {
             Some(result) => result?,
             None => {
-                let f = meta::of_binary(vm, l, r, event);
+                let f = meta::of_binary(&mut vm, l, r, event);
                 if f.is_nil() {
-                    return Err(meta::raise_arith(vm, event, l, r));
+                    return Err(meta::raise_arith(&mut vm, event, l, r));
                 }
                 // SAFETY: CX1.
-                unsafe { host::call_value(vm, f, &[l, r])? }
+                unsafe { host::call_value(&mut vm, f, &[l, r])? }
             }
         };
         self.pop(if unary { 1 } else { 2 });
@@ -351,7 +366,7 @@ impl Context<'_> {
     /// Pops a function, pushes a new coroutine that will run it.
     pub fn push_coroutine(&self) {
         let body = self.pop_value();
-        let co = coroutine::with_body(self.vm(), body);
+        let co = coroutine::with_body(&mut self.vm(), body);
         self.push_value(Value::coroutine(co));
     }
 
@@ -401,7 +416,7 @@ impl Context<'_> {
                 }
                 CoroutineStatus::Suspended | CoroutineStatus::Dead => {}
             }
-            match host::close_coroutine(self.vm(), co) {
+            match host::close_coroutine(&mut self.vm(), co) {
                 Ok(()) => {
                     self.push_bool(true);
                     Ok(1)
@@ -419,10 +434,10 @@ impl Context<'_> {
     pub fn gc_collect(&mut self) -> Outcome<()> {
         // SAFETY: CX1: everything live is on the stack.
         unsafe {
-            let vm = self.vm();
-            host::full_collect(vm);
+            let mut vm = self.vm();
+            host::full_collect(&mut vm);
             vm.shrink_stack();
-            host::run_finalizers(vm, usize::MAX);
+            host::run_finalizers(&mut vm, usize::MAX);
         }
         Ok(())
     }
@@ -431,10 +446,10 @@ impl Context<'_> {
     pub fn gc_step(&mut self, kib: usize) -> Outcome<bool> {
         // SAFETY: as gc_collect.
         unsafe {
-            let vm = self.vm();
+            let vm = &mut *self.vm();
             host::sync_current(vm);
-            let roots: *const crate::vm::Vm = vm;
-            let done = (*std::ptr::addr_of_mut!(vm.heap)).step_kib(&*roots, kib);
+            let (heap, roots) = vm.heap_and_roots();
+            let done = heap.step_kib(&roots, kib);
             host::run_finalizers(vm, usize::MAX);
             Ok(done)
         }
@@ -501,7 +516,7 @@ impl Context<'_> {
     /// Looks at limits from within long native loops; call it every few
     /// thousand steps.
     pub fn charge(&self, _steps: usize) -> Outcome<()> {
-        let vm = self.vm();
+        let mut vm = self.vm();
         if vm.limits.deadline.is_some()
             || vm
                 .limits

@@ -6,7 +6,7 @@ use std::any::Any;
 
 use super::{Buffer, Context, Outcome, View};
 use crate::heap::OutOfMemory;
-use crate::host::{Machine, Root};
+use crate::machine::{Machine, Root};
 use crate::object::{Header, Kind, Native, NativeCode, NativeFn, NativeKind, UserData};
 use crate::value::{Value, copy, store};
 
@@ -29,12 +29,12 @@ const fn header(kind: Kind) -> Header {
 impl Context<'_> {
     #[inline]
     pub(crate) fn push_value(&self, v: Value) {
-        let vm = self.vm();
+        let mut vm = self.vm();
         if vm.top >= vm.stack_limit {
             // A native that pushes without asking: grow; beyond the largest
             // stack the value is dropped, and the native fails on its return.
             // SAFETY: CX3.
-            if unsafe { vm.ensure_stack(vm.top, 64) }.is_err() {
+            if unsafe { vm.ensure_top(64) }.is_err() {
                 vm.stack_overflowed |= !vm.is_memory_error();
                 vm.heap.deferred = true;
                 return;
@@ -266,7 +266,7 @@ impl Context<'_> {
 
     /// Makes room for `n` more values: "stack overflow (message)".
     pub fn ensure_stack(&self, n: usize, message: &str) -> Outcome<()> {
-        let vm = self.vm();
+        let mut vm = self.vm();
         let used = vm.index_of(vm.top);
         // A message handler may run in the zone above the limit.
         let most = crate::vm::MAX_STACK
@@ -279,7 +279,7 @@ impl Context<'_> {
             return Err(self.error(format!("stack overflow ({message})")));
         }
         // SAFETY: CX1.
-        unsafe { vm.ensure_stack(vm.top, n + 16) }
+        unsafe { vm.ensure_top(n + 16) }
     }
 
     /// Pushes one value and returns `Ok(1)`.
@@ -315,8 +315,9 @@ impl Context<'_> {
     /// An empty byte buffer that keeps its capacity between uses; give it back
     /// with [`Context::give_buffer`].
     pub fn take_buffer(&self) -> Buffer {
-        let vm = self.vm();
-        Buffer::new(std::mem::take(&mut vm.buffer), vm.heap.reserve())
+        let mut vm = self.vm();
+        let bytes = std::mem::take(&mut vm.buffer);
+        Buffer::new(bytes, vm.heap.reserve())
     }
 
     /// A buffer of its own, with room for `size` bytes: "not enough memory".
@@ -351,9 +352,11 @@ impl Context<'_> {
         if buffer.capacity() - buffer.len() >= more || self.try_grow(buffer, more).is_ok() {
             return Ok(());
         }
-        let vm = self.vm();
+        let mut vm = self.vm();
+        let top = vm.top;
         // SAFETY: CX1: everything live is on the stack.
-        if unsafe { crate::host::collect_for(vm, vm.top) } && self.try_grow(buffer, more).is_ok() {
+        if unsafe { crate::host::collect_for(&mut vm, top) } && self.try_grow(buffer, more).is_ok()
+        {
             return Ok(());
         }
         Err(self.vm().raise_memory())
@@ -361,7 +364,8 @@ impl Context<'_> {
 
     #[cold]
     fn try_grow(&self, buffer: &mut Buffer, more: usize) -> Result<(), OutOfMemory> {
-        let heap = &mut self.vm().heap;
+        let mut vm = self.vm();
+        let heap = &mut vm.heap;
         buffer.sync();
         let wanted = buffer.len().saturating_add(more);
         let doubled = match buffer.capacity() {
@@ -387,7 +391,7 @@ impl Context<'_> {
     /// is planned must be asked of the system without ending the process; it is
     /// tried here (and given back untouched) if it is large.
     pub fn check_size(&self, bytes: usize) -> Outcome<()> {
-        let vm = self.vm();
+        let mut vm = self.vm();
         if vm.heap.permit(bytes).is_err() {
             return Err(vm.raise_memory());
         }
@@ -413,18 +417,18 @@ impl Context<'_> {
     /// "not enough memory". For natives that know what they are going to need.
     pub fn make_room(&mut self, bytes: usize) -> Outcome<()> {
         // SAFETY: CX1: everything live is on the stack.
-        unsafe { crate::host::make_room(self.vm(), bytes) }
+        unsafe { crate::host::make_room(&mut self.vm(), bytes) }
     }
 
     /// Pops the top value into a root.
     pub fn root_top(&self) -> Root {
         let v = self.pop_value();
-        Root::new(self.vm(), v)
+        Root::new(&mut self.vm(), v)
     }
 
     /// Pushes a root's value; nil if it belongs to another VM.
     pub fn push_root(&self, r: &Root) {
-        let v = r.value(self.vm()).unwrap_or(Value::NIL);
+        let v = r.value(&mut self.vm()).unwrap_or(Value::NIL);
         self.push_value(v);
     }
 
@@ -433,6 +437,6 @@ impl Context<'_> {
     /// The handle keeps the VM alive; inside natives of a VM that is being
     /// dropped there is none, which cannot happen while Lua runs.
     pub fn machine(&self) -> Option<Machine> {
-        Machine::of(self.vm())
+        Machine::of(&mut self.vm())
     }
 }

@@ -25,7 +25,7 @@ impl Context<'_> {
         // SAFETY: CX2.
         match unsafe { table::set(&mut self.vm().heap, t, key, value) } {
             Ok(()) => Ok(()),
-            Err(e) => Err(meta::raise_table_error(self.vm(), e)),
+            Err(e) => Err(meta::raise_table_error(&mut self.vm(), e)),
         }
     }
 
@@ -119,7 +119,7 @@ impl Context<'_> {
             if pos < 1 || pos > n + 1 {
                 return false;
             }
-            let v = self.value(self.height() - 1);
+            let v = self.from_top(1);
             if v.is_nil() {
                 return false;
             }
@@ -239,7 +239,7 @@ impl Context<'_> {
             std::ptr::null_mut()
         };
         let v = self.value(i);
-        let vm = self.vm();
+        let mut vm = self.vm();
         // SAFETY: CX2; barriers after the stores.
         unsafe {
             match v.tag {
@@ -258,7 +258,7 @@ impl Context<'_> {
                 t => vm.type_metatables[(t & 15) as usize] = pointer,
             }
             if matches!(v.tag, tag::TABLE | tag::USERDATA)
-                && !meta::fast(vm, pointer, Event::Gc).is_nil()
+                && !meta::fast(&mut vm, pointer, Event::Gc).is_nil()
             {
                 vm.heap.register_finalizer(v.header());
             }
@@ -299,7 +299,8 @@ impl Context<'_> {
     /// State of type `T` the VM keeps for a library, made on first use.
     pub fn host_state<T: Any + Default>(&self) -> &RefCell<T> {
         let state: *const RefCell<T> = {
-            let mut all = self.vm().host_state.borrow_mut();
+            let vm = self.vm();
+            let mut all = vm.host_state.borrow_mut();
             let entry = all
                 .entry(TypeId::of::<T>())
                 .or_insert_with(|| Box::new(RefCell::new(T::default())));

@@ -149,7 +149,7 @@ pub(crate) unsafe fn enter_resume(vm: &mut Vm, n: usize, wrap: bool) -> Next {
         };
         if !wrap && (n == 0 || co_value.tag != tag::COROUTINE) {
             let at = vm.index_of(base);
-            let cx = crate::context::Context::of_frame(vm, at, n);
+            let cx = crate::context::Context::of_frame(vm, at);
             let _ = cx.type_error(0, "coroutine");
             return throw(vm);
         }

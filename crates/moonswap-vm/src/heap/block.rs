@@ -229,13 +229,13 @@ pub(super) unsafe fn drop_string(s: *mut StringObject, strings: &mut Interner) -
         if (*s).header.flags & StringObject::SHORT != 0 {
             strings.remove((*s).header.word, s);
         } else if (*s).header.flags & StringObject::EXTERNAL != 0 {
-            let fields = (&raw mut (*s).data).cast::<usize>();
+            let fields = (&raw mut (*s).data).cast::<*mut u8>();
             drop(Vec::from_raw_parts(
-                *fields as *mut u8,
+                *fields,
                 (*s).len,
-                *fields.add(1),
+                *fields.add(1).cast::<usize>(),
             ));
-            return *fields.add(1);
+            return *fields.add(1).cast::<usize>();
         }
         0
     }

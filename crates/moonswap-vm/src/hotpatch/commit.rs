@@ -5,7 +5,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use moonswap_hotpatch::{Patch, Plan, Policy, Refused, Report, ReportedFunction, Times, plan};
+use moonswap_hotpatch::{
+    ChunkPlan, Patch, Policy, Refused, Report, ReportedFunction, Times, plan_chunk,
+};
 
 use super::HotError;
 use super::history::{Entry, InstanceChange};
@@ -16,9 +18,10 @@ use crate::object::Instance;
 use crate::vm::Vm;
 
 /// A plan with the instance (by serial) it was made for.
-pub(crate) type Planned = (u64, Plan);
+pub(crate) type Planned = (u64, ChunkPlan);
 
-/// Plans a patch for every live instance of its chunk.
+/// Plans a patch for every live instance of its chunks, in the patch's order
+/// of chunks, oldest instances first.
 pub(crate) unsafe fn plan_all(
     vm: &mut Vm,
     patch: &Patch,
@@ -26,14 +29,16 @@ pub(crate) unsafe fn plan_all(
 ) -> Result<Vec<Planned>, HotError> {
     // SAFETY: HP2; instances are live.
     unsafe {
-        let instances = vm.hot.instances_of(patch.chunk());
-        if instances.is_empty() {
-            return Err(HotError::NotLoaded(patch.chunk().to_string()));
-        }
-        let mut planned = Vec::with_capacity(instances.len());
-        for instance in instances {
-            let manifest = manifest::of(vm, instance);
-            planned.push(((*instance).serial, plan(&manifest, patch, policy)));
+        let mut planned = Vec::with_capacity(patch.chunks().len());
+        for chunk in patch.chunks() {
+            let instances = vm.hot.instances_of(chunk.chunk());
+            if instances.is_empty() {
+                return Err(HotError::NotLoaded(chunk.chunk().to_string()));
+            }
+            for instance in instances {
+                let manifest = manifest::of(vm, instance);
+                planned.push(((*instance).serial, plan_chunk(&manifest, chunk, policy)));
+            }
         }
         Ok(planned)
     }
@@ -41,19 +46,8 @@ pub(crate) unsafe fn plan_all(
 
 /// All refusals of all instances, without repetitions.
 pub(crate) fn refusals(planned: &[Planned]) -> Option<Refused> {
-    let mut all = Vec::new();
-    for (_, plan) in planned {
-        for refusal in &plan.refusals {
-            if !all.contains(refusal) {
-                all.push(refusal.clone());
-            }
-        }
-    }
-    if all.is_empty() {
-        None
-    } else {
-        Some(Refused { refusals: all })
-    }
+    let refusals = moonswap_hotpatch::refusals(planned.iter().map(|(_, plan)| plan));
+    (!refusals.is_empty()).then_some(Refused { refusals })
 }
 
 /// Plans and applies on the VM's thread.
@@ -197,7 +191,7 @@ unsafe fn commit(
         let entry = Entry {
             id: report.id,
             generation: report.generation,
-            chunk: report.chunk.clone(),
+            chunks: report.chunks.clone(),
             line: report.to_string(),
             author: policy.author.clone(),
             reason: policy.reason.clone(),
@@ -213,35 +207,32 @@ fn report_of(vm: &Vm, planned: &[Planned], times: Times, overridden: &[String]) 
     let mut warnings = Vec::new();
     let mut not_run = Vec::new();
     let mut unchanged = 0;
-    let mut chunk: Arc<str> = Arc::from("");
-    for (i, (_, plan)) in planned.iter().enumerate() {
+    let mut chunks: Vec<Arc<str>> = Vec::new();
+    for (_, plan) in planned {
         for warning in &plan.warnings {
             if !warnings.contains(warning) {
                 warnings.push(warning.clone());
             }
         }
-        if i > 0 {
+        let shown: Arc<str> = plan.shown_chunk().into();
+        if chunks.contains(&shown) {
+            // Further instances: what is said of the first holds for them.
             continue;
         }
-        chunk = plan
-            .chunk
-            .strip_prefix(['@', '='])
-            .unwrap_or(&plan.chunk)
-            .into();
-        unchanged = plan.n_unchanged;
-        not_run.clone_from(&plan.not_run);
-        functions.extend(plan.touched().map(|c| ReportedFunction {
-            id: c.name.clone(),
-            class: c.class,
-            old: c.old_version,
-            new: c.new_version(),
-        }));
-    }
-    if planned.len() > 1 {
-        warnings.push(format!(
-            "{} live instances of the chunk were patched",
-            planned.len()
-        ));
+        unchanged += plan.n_unchanged;
+        not_run.extend_from_slice(&plan.not_run);
+        functions.extend(
+            plan.touched()
+                .map(|change| ReportedFunction::of(plan, change)),
+        );
+        let n = planned
+            .iter()
+            .filter(|(_, p)| p.chunk == plan.chunk)
+            .count();
+        if n > 1 {
+            warnings.push(format!("{n} live instances of {shown} were patched"));
+        }
+        chunks.push(shown);
     }
     for field in overridden {
         warnings.push(format!("{field} was overridden at run time and left alone"));
@@ -249,7 +240,7 @@ fn report_of(vm: &Vm, planned: &[Planned], times: Times, overridden: &[String]) 
     Report {
         id: vm.hot.last_patch,
         generation: vm.hot.generation(),
-        chunk,
+        chunks,
         functions,
         unchanged,
         warnings,

@@ -36,7 +36,7 @@ pub(crate) struct InstanceChange {
 pub(crate) struct Entry {
     pub(crate) id: u64,
     pub(crate) generation: u64,
-    pub(crate) chunk: Arc<str>,
+    pub(crate) chunks: Vec<Arc<str>>,
     pub(crate) line: String,
     pub(crate) author: Option<String>,
     pub(crate) reason: Option<String>,
@@ -80,8 +80,8 @@ pub struct HistoryEntry {
     pub id: u64,
     /// The VM's generation after it.
     pub generation: u64,
-    /// Chunk as shown to people.
-    pub chunk: Arc<str>,
+    /// Chunks as shown to people.
+    pub chunks: Vec<Arc<str>>,
     /// The report's one line.
     pub line: String,
     /// Who.
@@ -109,7 +109,7 @@ pub(crate) fn list(vm: &Vm) -> Vec<HistoryEntry> {
         .map(|e| HistoryEntry {
             id: e.id,
             generation: e.generation,
-            chunk: e.chunk.clone(),
+            chunks: e.chunks.clone(),
             line: e.line.clone(),
             author: e.author.clone(),
             reason: e.reason.clone(),
@@ -142,10 +142,14 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
             return Err(HotError::UnknownPatch(id));
         }
         let mut functions: Vec<ReportedFunction> = Vec::new();
-        let mut chunk: Arc<str> = Arc::from("");
+        let mut chunks: Vec<Arc<str>> = Vec::new();
         while let Some(entry) = vm.hot.history.entries.pop_back() {
             let last = entry.id == id;
-            chunk = entry.chunk.clone();
+            for chunk in entry.chunks {
+                if !chunks.contains(&chunk) {
+                    chunks.push(chunk);
+                }
+            }
             for change in entry.changes.into_iter().rev() {
                 undo(vm, change, &mut functions);
             }
@@ -162,7 +166,7 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
         Ok(Report {
             id: vm.hot.last_patch,
             generation: vm.hot.generation(),
-            chunk,
+            chunks,
             functions,
             unchanged: 0,
             warnings: vec![format!("rolled back to before patch {id}")],
@@ -179,10 +183,16 @@ unsafe fn undo(vm: &mut Vm, change: InstanceChange, functions: &mut Vec<Reported
         for s in change.slots {
             let now = (*s.slot).version_number;
             loader::install(vm, s.slot, s.before);
+            let id = &(&(*s.before).prototype).id;
+            let chunk = id.chunk.strip_prefix(['@', '=']).unwrap_or(&id.chunk);
             let name = path_of(&(*s.before).prototype);
-            match functions.iter_mut().find(|f| f.id == name) {
+            let known = functions
+                .iter_mut()
+                .find(|f| f.id == name && *f.chunk == *chunk);
+            match known {
                 Some(f) => f.new = Some((*s.before).number),
                 None => functions.push(ReportedFunction {
+                    chunk: chunk.into(),
                     id: name,
                     class: ChangeClass::Swapped,
                     old: Some(now),

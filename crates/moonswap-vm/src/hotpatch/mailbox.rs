@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use moonswap_hotpatch::{ChunkManifest, Patch, Policy, Report, Times, Timing, plan};
+use moonswap_hotpatch::{ChunkManifest, Patch, Policy, Report, Times, Timing, plan_chunk};
 
 use super::HotError;
 use super::commit::{self, Planned};
@@ -73,7 +73,7 @@ type Manifests = Result<Vec<(u64, ChunkManifest)>, HotError>;
 
 enum Request {
     Manifests {
-        chunk: Arc<str>,
+        patch: Patch,
         answer: Arc<Answer<Manifests>>,
     },
     Commit(Box<CommitRequest>),
@@ -183,7 +183,7 @@ impl Patcher {
         let answer = Arc::new(Answer::default());
         self.mailbox.post(
             Request::Manifests {
-                chunk: patch.chunk().clone(),
+                patch: patch.clone(),
                 answer: answer.clone(),
             },
             &self.poll,
@@ -243,7 +243,10 @@ impl Job {
         let generation = manifests.first().map_or(0, |(_, m)| m.generation);
         let planned: Vec<Planned> = manifests
             .iter()
-            .map(|(serial, m)| (*serial, plan(m, &self.patch, &self.policy)))
+            .flat_map(|(serial, m)| {
+                let of_chunk = self.patch.chunks().iter().filter(|c| *c.chunk() == m.chunk);
+                of_chunk.map(|c| (*serial, plan_chunk(m, c, &self.policy)))
+            })
             .collect();
         if let Some(refused) = commit::refusals(&planned) {
             return self.ticket.answer.put(Err(refused.into()));
@@ -335,7 +338,7 @@ pub(crate) fn drain(vm: &mut Vm, explicit: bool) {
             break;
         };
         match request {
-            Request::Manifests { chunk, answer } => answer.put(manifests(vm, &chunk)),
+            Request::Manifests { patch, answer } => answer.put(manifests(vm, &patch)),
             Request::Commit(request) => {
                 if request.ticket.is_withdrawn() {
                     continue;
@@ -363,18 +366,20 @@ pub(crate) fn drain(vm: &mut Vm, explicit: bool) {
     }
 }
 
-fn manifests(vm: &mut Vm, chunk: &str) -> Manifests {
-    let instances = vm.hot.instances_of(chunk);
-    if instances.is_empty() {
-        return Err(HotError::NotLoaded(chunk.to_owned()));
+fn manifests(vm: &mut Vm, patch: &Patch) -> Manifests {
+    let mut found = Vec::with_capacity(patch.chunks().len());
+    for chunk in patch.chunks() {
+        let instances = vm.hot.instances_of(chunk.chunk());
+        if instances.is_empty() {
+            return Err(HotError::NotLoaded(chunk.chunk().to_string()));
+        }
+        for instance in instances {
+            // SAFETY: at a safe point of the VM's thread (HP2); instances are
+            // live.
+            unsafe { found.push(((*instance).serial, manifest::of(vm, instance))) };
+        }
     }
-    // SAFETY: at a safe point of the VM's thread (HP2); instances are live.
-    unsafe {
-        Ok(instances
-            .into_iter()
-            .map(|i| ((*i).serial, manifest::of(vm, i)))
-            .collect())
-    }
+    Ok(found)
 }
 
 fn commit_request(vm: &mut Vm, request: CommitRequest) -> Result<Report, HotError> {
@@ -404,7 +409,10 @@ fn commit_request(vm: &mut Vm, request: CommitRequest) -> Result<Report, HotErro
 unsafe fn is_current(vm: &mut Vm, patch: &Patch, generation: u64, planned: &[Planned]) -> bool {
     // SAFETY: HP2; instances are live.
     unsafe {
-        let instances = vm.hot.instances_of(patch.chunk());
+        let chunks = patch.chunks().iter();
+        let instances: Vec<_> = chunks
+            .flat_map(|c| vm.hot.instances_of(c.chunk()))
+            .collect();
         generation == vm.hot.generation()
             && instances.len() == planned.len()
             && instances.iter().zip(planned).all(|(&i, (serial, plan))| {

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use moonswap_bytecode::{FunctionId, Prototype};
-use moonswap_hotpatch::{ChangeClass, ENVIRONMENT_CELL, Plan};
+use moonswap_hotpatch::{ChangeClass, ChunkPlan, ENVIRONMENT_CELL};
 
 use super::HotError;
 use super::manifest::registry;
@@ -47,7 +47,7 @@ pub(crate) struct FieldChange {
 /// A plan for one instance, ready to commit.
 pub(crate) struct Prepared {
     pub(crate) instance: *mut Instance,
-    pub(crate) plan: Plan,
+    pub(crate) plan: ChunkPlan,
     pub(crate) slots: Vec<SlotChange>,
     pub(crate) registry: SlotRegistry,
     pub(crate) cells: Vec<CellChange>,
@@ -65,7 +65,7 @@ impl Prepared {
     pub(crate) unsafe fn new(
         vm: &mut Vm,
         instance: *mut Instance,
-        plan: Plan,
+        plan: ChunkPlan,
     ) -> Result<Prepared, HotError> {
         // SAFETY: HP2; the instance is live (kept by the caller).
         unsafe {
@@ -297,7 +297,7 @@ impl Prepared {
 }
 
 /// Appends the plan's new cells (nil) and renames the record.
-unsafe fn extend_scope(vm: &mut Vm, instance: *mut Instance, plan: &Plan) {
+unsafe fn extend_scope(vm: &mut Vm, instance: *mut Instance, plan: &ChunkPlan) {
     // SAFETY: live instance; barriers after the stores.
     unsafe {
         for (_, declaration) in &plan.new_cells {

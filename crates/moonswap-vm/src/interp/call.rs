@@ -233,7 +233,7 @@ pub(super) unsafe fn enter_native(vm: &mut Vm, ret: u64, f: *mut Value, n: usize
         let native = (*vm.base.sub(2)).as_native();
         match (*native).kind {
             NativeKind::Plain | NativeKind::Next | NativeKind::IpairsStep => {
-                match run_native(vm, native, n) {
+                match run_native(vm, native) {
                     // What it was given stands in for what could not be made.
                     Ok(_) if vm.heap.deferred => {
                         vm.native_tail = None;
@@ -265,19 +265,17 @@ pub(super) unsafe fn enter_native(vm: &mut Vm, ret: u64, f: *mut Value, n: usize
 }
 
 #[inline(always)]
-unsafe fn run_native(
-    vm: &mut Vm,
-    native: *mut crate::object::Native,
-    n: usize,
-) -> Result<usize, Raised> {
+unsafe fn run_native(vm: &mut Vm, native: *mut crate::object::Native) -> Result<usize, Raised> {
     // SAFETY: VM3: the native's frame is the topmost one.
     unsafe {
         let base = vm.index_of(vm.base);
-        let mut cx = Context::of_frame(vm, base, n);
-        match &(*native).code {
+        let mut cx = Context::of_frame(vm, base);
+        let results = match &(*native).code {
             NativeCode::Function(function) => function(&mut cx),
             NativeCode::Boxed(function) => function(&mut cx),
-        }
+        }?;
+        // It may say that it pushed more than it did (CX5).
+        Ok(results.min(cx.height()))
     }
 }
 
@@ -290,25 +288,31 @@ unsafe fn call_tail(vm: &mut Vm, at: usize, tail: NativeTail) -> Next {
     // cover the link.
     unsafe {
         let base = vm.stack_base.add(at + 2);
-        let from = vm.top.sub(tail.n_args + 1);
+        // It may have dropped what it announced (CX5).
+        if vm.top == base {
+            store(base, Value::NIL);
+            vm.top = base.add(1);
+        }
+        let n_args = tail.n_args.min(vm.top.offset_from(base) as usize - 1);
+        let from = vm.top.sub(n_args + 1);
         copy(base, from);
         let direction = from.offset_from(base);
         if direction == 0 {
-            for i in (0..tail.n_args).rev() {
+            for i in (0..n_args).rev() {
                 copy(base.add(2 + i), from.add(1 + i));
             }
         } else {
-            for i in 0..tail.n_args {
+            for i in 0..n_args {
                 copy(base.add(2 + i), from.add(1 + i));
             }
         }
-        vm.top = base.add(2 + tail.n_args);
+        vm.top = base.add(2 + n_args);
         let stub = if tail.three {
             &frame::STUB_NATIVE_3
         } else {
             &frame::STUB_NATIVE
         };
-        precall(vm, return_into(stub), base, tail.n_args)
+        precall(vm, return_into(stub), base, n_args)
     }
 }
 
@@ -393,7 +397,7 @@ unsafe fn enter_pcall(vm: &mut Vm, n: usize) -> Next {
         let base = vm.base;
         if n == 0 {
             let at = vm.index_of(base);
-            let cx = Context::of_frame(vm, at, n);
+            let cx = Context::of_frame(vm, at);
             let _ = cx.arg_error(0, "value expected");
             return throw(vm);
         }
@@ -415,7 +419,7 @@ unsafe fn enter_xpcall(vm: &mut Vm, n: usize) -> Next {
         let base = vm.base;
         if n < 2 || !matches!((*base.add(1)).tag, tag::CLOSURE | tag::NATIVE) {
             let at = vm.index_of(base);
-            let cx = Context::of_frame(vm, at, n);
+            let cx = Context::of_frame(vm, at);
             let _ = cx.type_error(1, "function");
             return throw(vm);
         }

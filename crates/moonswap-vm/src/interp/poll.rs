@@ -45,7 +45,7 @@ pub(super) unsafe fn poll(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next
         }
         // Entries first, then the work: a request in between arms them again.
         vm.poll.table.disarm();
-        vm.poll.requested.store(false, Ordering::Release);
+        vm.poll.requested.swap(false, Ordering::AcqRel);
         vm.pc = pc;
         vm.base = base;
         if crate::host::check_limits(vm).is_err() {
@@ -92,10 +92,10 @@ pub(crate) unsafe fn collect_if_due(vm: &mut Vm) {
     unsafe {
         if vm.heap.is_due() {
             crate::host::sync_current(vm);
-            let roots: *const Vm = vm;
             let was_sweeping = vm.heap.is_sweeping();
             let start = vm.gc_stats.now();
-            (*std::ptr::addr_of_mut!(vm.heap)).step(&*roots);
+            let (heap, roots) = vm.heap_and_roots();
+            heap.step(&roots);
             let marked = !was_sweeping && vm.heap.is_sweeping();
             if marked {
                 vm.shrink_stack();
@@ -119,7 +119,7 @@ unsafe fn run_hook(vm: &mut Vm) {
         let saved = vm.index_of(vm.top);
         vm.top = crate::frame::frame_top(vm.base);
         let at = vm.index_of(vm.top);
-        hook(&mut crate::context::Context::of_frame(vm, at, 0));
+        hook(&mut crate::context::Context::of_frame(vm, at));
         vm.top = vm.stack_base.add(saved);
         if vm.safe_point_hook.is_none() {
             vm.safe_point_hook = Some(hook);

@@ -268,9 +268,9 @@ impl Heap {
                 word: self.seed as u32,
             });
             (*s).len = bytes.len();
-            let fields = (&raw mut (*s).data).cast::<usize>();
-            *fields = bytes.as_mut_ptr() as usize;
-            *fields.add(1) = bytes.capacity();
+            let fields = (&raw mut (*s).data).cast::<*mut u8>();
+            *fields = bytes.as_mut_ptr();
+            *fields.add(1).cast::<usize>() = bytes.capacity();
         }
         self.charge(bytes.capacity());
         self.take_small(bytes.capacity());

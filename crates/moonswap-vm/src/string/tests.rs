@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::safepoint::PollHandle;
+use crate::tests::sized;
 
 fn heap() -> Heap {
     Heap::new(Arc::new(PollHandle::default()))
@@ -20,7 +21,7 @@ fn prefix_and_number_do_not_cluster() {
             "a_rather_long_prefix_",
             "x.y.z.with.34.bytes.in.front.of.it",
         ] {
-            for n in [64usize, 1024] {
+            for n in [64usize, sized(1024, 128)] {
                 let mut chains = vec![0u32; n];
                 for i in 0..n {
                     chains[hash(format!("{prefix}{i}").as_bytes(), seed) as usize & (n - 1)] += 1;
@@ -39,7 +40,7 @@ fn prefix_and_number_do_not_cluster() {
 
 #[test]
 fn every_byte_counts() {
-    for n in 1..100 {
+    for n in 1..sized(100, 40) {
         let mut bytes = vec![b'a'; n];
         let base = hash(&bytes, 5);
         for i in 0..n {
@@ -59,7 +60,7 @@ fn short_strings_are_unique() {
         let mut heap = heap();
         let mut pointers = HashSet::new();
         for round in 0..2 {
-            for i in 0..20_000 {
+            for i in 0..sized(20_000, 600) {
                 let text = format!("id{i}");
                 let s = heap.string(text.as_bytes());
                 assert_eq!(StringObject::bytes(s), text.as_bytes());
@@ -84,7 +85,7 @@ fn long_strings_compare_by_content() {
     // SAFETY: nothing is collected in this test.
     unsafe {
         let mut heap = heap();
-        for n in [41, 100, 8176, 8177, 100_000] {
+        for n in [41, 100, 8176, 8177, sized(100_000, 9_000)] {
             let bytes: Vec<u8> = (0..n).map(|i| i as u8).collect();
             let a = heap.string(&bytes);
             let body = bytes.clone();
@@ -113,7 +114,7 @@ fn insert(table: &mut intern::Interner, hash: u32, len: usize, s: *mut StringObj
 fn the_intern_table_survives_removals() {
     let mut heap = heap();
     let mut table = intern::Interner::new();
-    let strings: Vec<_> = (0..3000u32)
+    let strings: Vec<_> = (0..sized(3000, 300) as u32)
         .map(|i| {
             let bytes = i.to_string().into_bytes();
             let h = hash(&bytes, 1) & 0xFFF; // force collisions
@@ -127,7 +128,7 @@ fn the_intern_table_survives_removals() {
             table.remove(*h, *s);
         }
     }
-    assert_eq!(table.len(), 1000);
+    assert_eq!(table.len(), strings.len() / 3);
     for (i, (bytes, h, s)) in strings.iter().enumerate() {
         let found = table.find(*h, bytes);
         assert!(if i % 3 == 0 {
@@ -162,7 +163,7 @@ fn the_intern_table_is_complete_while_its_size_changes() {
     // Past the size from which on entries move one by one; old ones die
     // meanwhile, moved or not.
     let mut dead = 0;
-    for i in 0..20_000u32 {
+    for i in 0..sized(20_000, 2_500) as u32 {
         let bytes = i.to_string().into_bytes();
         let h = hash(&bytes, 1);
         let s = heap.new_short(&bytes, h);
@@ -173,7 +174,7 @@ fn the_intern_table_is_complete_while_its_size_changes() {
             table.remove(*h, *s);
             dead += 1;
         }
-        if i % 1531 == 0 || i == 6200 {
+        if i % sized(1531, 431) as u32 == 0 || i == sized(6200, 775) as u32 {
             check(&table, &strings, dead);
         }
     }
@@ -182,7 +183,7 @@ fn the_intern_table_is_complete_while_its_size_changes() {
         let (_, h, s) = &strings[dead];
         table.remove(*h, *s);
         dead += 1;
-        if dead % 500 == 0 {
+        if dead % sized(500, 250) == 0 {
             table.shrink();
             table.move_some(100);
             check(&table, &strings, dead);

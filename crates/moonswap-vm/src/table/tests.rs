@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::*;
 use crate::heap::Heap;
 use crate::safepoint::PollHandle;
+use crate::tests::sized;
 
 /// xorshift
 pub(crate) struct Random(pub(crate) u64);
@@ -99,14 +100,14 @@ unsafe fn check_against(heap: &mut Heap, t: *mut Table, model: &BTreeMap<Key, i6
 
 #[test]
 fn random_operations_agree_with_a_model() {
-    for seed in 1..=60u64 {
+    for seed in 1..=sized(60, 2) as u64 {
         let mut r = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
         let mut heap = heap();
         let (na, nh) = (r.below(20) as usize, r.below(20) as usize);
         let t = heap.new_table(na, nh);
         let mut model = BTreeMap::new();
         let range = [4, 20, 100, 1000][r.below(4) as usize];
-        for step in 0..1500 {
+        for step in 0..sized(1500, 250) as i64 {
             let k = random_key(&mut r, range);
             // SAFETY: nothing is collected in this test.
             unsafe {
@@ -131,7 +132,17 @@ fn arrays_in_all_orders() {
     // SAFETY: nothing is collected in this test.
     unsafe {
         let mut heap = heap();
-        for n in [1i64, 3, 4, 5, 8, 33, 100, 1000, 3000] {
+        for n in [
+            1i64,
+            3,
+            4,
+            5,
+            8,
+            33,
+            100,
+            sized(1000, 130) as i64,
+            sized(3000, 160) as i64,
+        ] {
             let forward = heap.new_table(0, 0);
             let backward = heap.new_table(0, 0);
             let presized = heap.new_table(n as usize, 2);
@@ -170,7 +181,7 @@ fn a_queue_stays_small() {
     unsafe {
         let mut heap = heap();
         let t = heap.new_table(0, 0);
-        for i in 1..=20_000 {
+        for i in 1..=sized(20_000, 600) as i64 {
             set_int(&mut heap, t, i, Value::integer(i)).unwrap();
             if i > 50 {
                 assert_eq!(get_int(t, i - 50).as_i64(), i - 50);
@@ -192,7 +203,7 @@ fn removing_while_traversing() {
     unsafe {
         let mut heap = heap();
         let t = heap.new_table(0, 0);
-        for i in 1..=500 {
+        for i in 1..=sized(500, 60) as i64 {
             let key = Value::string(heap.string(format!("k{i}").as_bytes()));
             set(&mut heap, t, key, Value::boolean(true)).unwrap();
             set_int(&mut heap, t, i, Value::boolean(true)).unwrap();
@@ -203,7 +214,7 @@ fn removing_while_traversing() {
             key = k;
             n += 1;
         }
-        assert_eq!(n, 1000);
+        assert_eq!(n, 2 * sized(500, 60));
         assert!(next(t, Value::NIL).unwrap().is_none());
         assert_eq!(next(t, Value::float(1e300)).unwrap_err(), InvalidKey);
         assert_eq!(

@@ -1,6 +1,6 @@
 //! Reports as Lua tables that print as one line.
 
-use moonswap_hotpatch::{NotRun, Plan, Report};
+use moonswap_hotpatch::{NotRun, Plan, Report, ReportedFunction};
 use moonswap_vm::{Context, Outcome, View};
 
 /// Name of the metatable of reports.
@@ -20,25 +20,35 @@ pub(super) fn set_int(cx: &Context<'_>, table: usize, key: &str, number: u64) ->
     cx.raw_set_field(table, key)
 }
 
+/// table.chunk = the first one, table.chunks = list
+pub(super) fn set_chunks(
+    cx: &Context<'_>,
+    table: usize,
+    chunks: &[impl AsRef<str>],
+) -> Outcome<()> {
+    if let Some(first) = chunks.first() {
+        set_text(cx, table, "chunk", first.as_ref())?;
+    }
+    let list = cx.height();
+    cx.push_table(chunks.len(), 0);
+    for (k, chunk) in (1..).zip(chunks) {
+        cx.push_bytes(chunk.as_ref().as_bytes());
+        cx.raw_set_int(list, k)?;
+    }
+    cx.raw_set_field(table, "chunks")
+}
+
 /// Pushes what was done.
 pub(super) fn push(cx: &Context<'_>, report: &Report) -> Outcome<usize> {
     let table = cx.height();
     cx.push_table(0, 10);
     set_int(cx, table, "id", report.id)?;
     set_int(cx, table, "generation", report.generation)?;
-    set_text(cx, table, "chunk", &report.chunk)?;
+    set_chunks(cx, table, &report.chunks)?;
     set_text(cx, table, LINE, &report.to_string())?;
     cx.push_table(report.functions.len(), 0);
     for (k, function) in (1..).zip(&report.functions) {
-        set_function(
-            cx,
-            table + 1,
-            k,
-            &function.id,
-            &function.class.to_string(),
-            function.old,
-            function.new,
-        )?;
+        set_function(cx, table + 1, k, function)?;
     }
     cx.raw_set_field(table, "functions")?;
     set_int(cx, table, "unchanged", report.unchanged as u64)?;
@@ -62,42 +72,29 @@ pub(super) fn push_plan(cx: &Context<'_>, plan: &Plan) -> Outcome<usize> {
     cx.push_table(0, 8);
     cx.push_bool(true);
     cx.raw_set_field(table, "dry")?;
-    set_text(cx, table, "chunk", &plan.chunk)?;
+    let chunks: Vec<_> = plan.chunks.iter().map(|c| c.shown_chunk()).collect();
+    set_chunks(cx, table, &chunks)?;
     set_text(cx, table, LINE, &plan.summary())?;
     set_text(cx, table, "plan", &plan.to_string())?;
     let changed: Vec<_> = plan.touched().collect();
     cx.push_table(changed.len(), 0);
-    for (k, change) in (1..).zip(changed) {
-        set_function(
-            cx,
-            table + 1,
-            k,
-            &change.name,
-            &change.class.to_string(),
-            change.old_version,
-            change.new_version(),
-        )?;
+    for (k, (chunk, change)) in (1..).zip(changed) {
+        let function = ReportedFunction::of(chunk, change);
+        set_function(cx, table + 1, k, &function)?;
     }
     cx.raw_set_field(table, "functions")?;
-    set_int(cx, table, "unchanged", plan.n_unchanged as u64)?;
-    set_notes(cx, table, &plan.warnings, &plan.not_run)?;
+    set_int(cx, table, "unchanged", plan.n_unchanged() as u64)?;
+    set_notes(cx, table, &plan.warnings(), &plan.not_run())?;
     finish(cx, table)
 }
 
-fn set_function(
-    cx: &Context<'_>,
-    list: usize,
-    k: i64,
-    id: &str,
-    class: &str,
-    old: Option<u32>,
-    new: Option<u32>,
-) -> Outcome<()> {
+fn set_function(cx: &Context<'_>, list: usize, k: i64, function: &ReportedFunction) -> Outcome<()> {
     let entry = cx.height();
-    cx.push_table(0, 4);
-    set_text(cx, entry, "id", id)?;
-    set_text(cx, entry, "class", class)?;
-    for (key, version) in [("old", old), ("new", new)] {
+    cx.push_table(0, 5);
+    set_text(cx, entry, "chunk", &function.chunk)?;
+    set_text(cx, entry, "id", &function.id)?;
+    set_text(cx, entry, "class", &function.class.to_string())?;
+    for (key, version) in [("old", function.old), ("new", function.new)] {
         if let Some(version) = version {
             set_int(cx, entry, key, u64::from(version))?;
         }

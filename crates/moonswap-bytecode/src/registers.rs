@@ -1,0 +1,92 @@
+//! Sets of registers, as the verifier's passes need them.
+
+/// A set of register numbers below 256.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Registers([u64; 4]);
+
+impl Registers {
+    /// The registers from `first` to before `end`.
+    pub(crate) fn range(first: u16, end: u16) -> Self {
+        let below = |n: u16| {
+            let mut words = [0; 4];
+            for (i, word) in words.iter_mut().enumerate() {
+                let n = u32::from(n).saturating_sub(64 * i as u32);
+                *word = if n >= 64 { u64::MAX } else { (1 << n) - 1 };
+            }
+            Self(words)
+        };
+        below(end).without(below(first))
+    }
+
+    pub(crate) fn one(register: u16) -> Self {
+        Self::range(register, register.saturating_add(1))
+    }
+
+    /// All from `first` on.
+    pub(crate) fn from(first: u16) -> Self {
+        Self::range(first, 256)
+    }
+
+    fn each(self, other: Self, join: impl Fn(u64, u64) -> u64) -> Self {
+        Self(std::array::from_fn(|i| join(self.0[i], other.0[i])))
+    }
+
+    pub(crate) fn and(self, other: Self) -> Self {
+        self.each(other, |a, b| a & b)
+    }
+
+    pub(crate) fn or(self, other: Self) -> Self {
+        self.each(other, |a, b| a | b)
+    }
+
+    pub(crate) fn without(self, other: Self) -> Self {
+        self.each(other, |a, b| a & !b)
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 == [0; 4]
+    }
+
+    pub(crate) fn contains(self, other: Self) -> bool {
+        other.without(self).is_empty()
+    }
+
+    pub(crate) fn meets(self, other: Self) -> bool {
+        !self.and(other).is_empty()
+    }
+
+    /// Each register's number less one; 0 falls out.
+    pub(crate) fn lowered(self) -> Self {
+        let above = |i: usize| self.0.get(i + 1).copied().unwrap_or(0);
+        Self(std::array::from_fn(|i| self.0[i] >> 1 | above(i) << 63))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Registers;
+
+    #[test]
+    fn sets_are_sets() {
+        let model = |set: Registers| -> Vec<u16> {
+            (0..256).filter(|&r| set.meets(Registers::one(r))).collect()
+        };
+        for (first, end) in [
+            (0, 0),
+            (0, 64),
+            (63, 65),
+            (64, 128),
+            (3, 256),
+            (255, 256),
+            (9, 4),
+        ] {
+            let set = Registers::range(first, end);
+            assert_eq!(model(set), (first..end).collect::<Vec<_>>());
+            let lowered: Vec<_> = (first..end).filter_map(|r| r.checked_sub(1)).collect();
+            assert_eq!(model(set.lowered()), lowered);
+        }
+        assert!(Registers::from(7).contains(Registers::one(255)));
+        assert!(!Registers::from(7).contains(Registers::one(6)));
+        assert!(Registers::default().is_empty());
+    }
+}

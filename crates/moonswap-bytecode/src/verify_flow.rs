@@ -1,0 +1,512 @@
+//! Part of the verifier: what registers hold, along every path.
+//!
+//! An abstract run of the code. It proves:
+//!
+//! - R1 only registers that hold a value are read: never the link of a call that
+//!   is over;
+//! - R2 `SETLIST` finds the table that `NEWTABLE` made, and its list is no longer
+//!   than the code that fills it;
+//! - R3 `FORLOOP` finds the three numbers that one `FORPREP` left;
+//! - R4 the window of a call holds no variable that is captured, is to be closed,
+//!   or can be reached by name through the debug library: the call writes its link
+//!   there, and they would overwrite it;
+//! - R5 a frame ends with no variable captured or to be closed, unless its return
+//!   closes them; tail calls leave none to be closed;
+//! - R6 variables to be closed are marked from the lowest register up;
+//! - R7 an open list begins where its consumer can take it from.
+//!
+//! What R2 and R3 found may change through a captured variable, the debug
+//! library, or a patch that opens a top-level local of a running main chunk:
+//! registers in such hands prove nothing. Code that no path reaches is not looked
+//! at; it never runs.
+
+use crate::instruction::{Instruction, MULTI};
+use crate::opcode::{OpCode, OperandKind};
+use crate::prototype::{Capture, Prototype};
+use crate::registers::Registers;
+use crate::verify::{Fault, jump_target};
+
+type Check<T> = Result<T, (usize, Fault)>;
+
+/// `x` bit of `RETURN` and `TAILCALL`: captured variables are closed first.
+const CLOSES: u8 = 1;
+
+/// What is known where control arrives.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct State {
+    /// Hold a value, on every path.
+    defined: Registers,
+    /// Hold the table of a `NEWTABLE`, on every path.
+    tables: Registers,
+    /// First of the three registers of a prepared loop, on every path.
+    loops: Registers,
+    /// Captured and not closed, on some path.
+    captured: Registers,
+    /// To be closed, on some path.
+    closing: Registers,
+    /// First register of the open list that was just left.
+    open: Option<u16>,
+}
+
+impl State {
+    fn joined(self, other: Self) -> Self {
+        Self {
+            defined: self.defined.and(other.defined),
+            tables: self.tables.and(other.tables),
+            loops: self.loops.and(other.loops),
+            captured: self.captured.or(other.captured),
+            closing: self.closing.or(other.closing),
+            // No jump arrives behind an open list.
+            open: None,
+        }
+    }
+
+    /// Nothing is known of what these registers hold but that it is a value.
+    fn forget(&mut self, registers: Registers) {
+        self.tables = self.tables.without(registers);
+        let one = registers.lowered();
+        self.loops = self.loops.without(registers.or(one).or(one.lowered()));
+    }
+
+    fn write(&mut self, registers: Registers) {
+        self.forget(registers);
+        self.defined = self.defined.or(registers);
+    }
+
+    fn lose(&mut self, registers: Registers) {
+        self.forget(registers);
+        self.defined = self.defined.without(registers);
+    }
+
+    fn reads(&self, registers: Registers) -> Result<(), Fault> {
+        if self.defined.contains(registers) {
+            Ok(())
+        } else {
+            Err(Fault::Undefined)
+        }
+    }
+
+    /// The values from `first` to the end of the list that is open.
+    fn takes(&self, open: Option<u16>, first: u16) -> Result<(), Fault> {
+        match open {
+            Some(open) if first <= open => self.reads(Registers::range(first, open)),
+            Some(_) | None => Err(Fault::Open),
+        }
+    }
+
+    fn close(&mut self, first: u16) {
+        self.captured = self.captured.without(Registers::from(first));
+        self.closing = self.closing.without(Registers::from(first));
+    }
+
+    fn closes_later(&mut self, register: u16) -> Result<(), Fault> {
+        self.reads(Registers::one(register))?;
+        if self.closing.meets(Registers::from(register)) {
+            return Err(Fault::Close);
+        }
+        self.closing = self.closing.or(Registers::one(register));
+        Ok(())
+    }
+}
+
+/// Registers in foreign hands from an instruction on.
+struct Change {
+    pc: u32,
+    /// Named variables.
+    named: Registers,
+    /// Top-level locals, which a patch may open.
+    shared: Registers,
+}
+
+/// Which registers are variables that somebody else may reach, by instruction.
+fn variables(prototype: &Prototype) -> Vec<Change> {
+    // (instruction, begins, register, shared)
+    let mut edges: Vec<(u32, bool, u16, bool)> = Vec::new();
+    let mut add = |register, start, end, shared| {
+        if start < end {
+            edges.push((start, true, register, shared));
+            edges.push((end, false, register, shared));
+        }
+    };
+    for local in &prototype.debug.locals {
+        if !local.name.starts_with('(') {
+            add(local.register, local.start_pc, local.end_pc, false);
+        }
+    }
+    for variable in &prototype.scope {
+        if let Some(register) = variable.register {
+            add(register, variable.start_pc, variable.end_pc, true);
+        }
+    }
+    edges.sort_unstable();
+    let mut counts = [[0u32; 256]; 2];
+    let mut now = [Registers::default(); 2];
+    let mut changes = vec![Change {
+        pc: 0,
+        named: now[0],
+        shared: now[1],
+    }];
+    for (pc, begins, register, shared) in edges {
+        let kind = usize::from(shared);
+        let count = &mut counts[kind][usize::from(register & 255)];
+        if begins {
+            *count += 1;
+            now[kind] = now[kind].or(Registers::one(register));
+        } else {
+            *count -= 1;
+            if *count == 0 {
+                now[kind] = now[kind].without(Registers::one(register));
+            }
+        }
+        let change = Change {
+            pc,
+            named: now[0].or(now[1]),
+            shared: now[1],
+        };
+        match changes.last_mut() {
+            Some(last) if last.pc == pc => *last = change,
+            Some(_) | None => changes.push(change),
+        }
+    }
+    changes
+}
+
+/// Checks all paths of a function.
+pub(crate) fn check(prototype: &Prototype) -> Check<()> {
+    let code = &prototype.code;
+    let mut leaders: Vec<usize> = vec![0];
+    for (pc, i) in code.iter().enumerate() {
+        let target = i.opcode().and_then(|op| jump_target(pc, *i, op));
+        leaders.extend(target.and_then(|t| usize::try_from(t).ok()));
+    }
+    leaders.sort_unstable();
+    leaders.dedup();
+    let changes = variables(prototype);
+    let mut states: Vec<Option<State>> = vec![None; leaders.len()];
+    let mut dirty = vec![false; leaders.len()];
+    states[0] = Some(State {
+        defined: Registers::range(0, u16::from(prototype.n_params)),
+        ..State::default()
+    });
+    dirty[0] = true;
+    let mut again = true;
+    while again {
+        again = false;
+        for at in 0..leaders.len() {
+            if !std::mem::take(&mut dirty[at]) {
+                continue;
+            }
+            let Some(state) = states[at] else { continue };
+            let mut arrive = |pc: usize, state: State| {
+                let Ok(to) = leaders.binary_search(&pc) else {
+                    return;
+                };
+                let joined = states[to].map_or(state, |known| known.joined(state));
+                if states[to] != Some(joined) {
+                    states[to] = Some(joined);
+                    dirty[to] = true;
+                    again |= to <= at;
+                }
+            };
+            let end = leaders.get(at + 1).copied().unwrap_or(code.len());
+            block(prototype, &changes, leaders[at]..end, state, &mut arrive)?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs straight code; tells `arrive` where control goes and with what.
+fn block(
+    prototype: &Prototype,
+    changes: &[Change],
+    range: std::ops::Range<usize>,
+    mut state: State,
+    arrive: &mut dyn FnMut(usize, State),
+) -> Check<()> {
+    let mut change = changes.partition_point(|c| c.pc as usize <= range.start) - 1;
+    for pc in range.clone() {
+        while changes.get(change + 1).is_some_and(|c| c.pc as usize <= pc) {
+            change += 1;
+        }
+        let variables = &changes[change];
+        let i = prototype.code[pc];
+        let Some(op) = i.opcode() else { continue };
+        // What a patch opened stays open when its name goes out of sight.
+        state.captured = state.captured.or(variables.shared);
+        state.forget(variables.named.or(state.captured));
+        let jumped = step(prototype, pc, i, op, variables, &mut state).map_err(|f| (pc, f))?;
+        if let Some(target) = jump_target(pc, i, op) {
+            arrive(target as usize, jumped);
+        }
+        if !goes_on(op) {
+            return Ok(());
+        }
+    }
+    arrive(range.end, state);
+    Ok(())
+}
+
+/// Whether the next instruction may follow.
+fn goes_on(op: OpCode) -> bool {
+    ![
+        OpCode::Jump,
+        OpCode::JumpBack,
+        OpCode::TForPrep,
+        OpCode::LoadFalseSkip,
+        OpCode::Return,
+        OpCode::Return0,
+        OpCode::Return1,
+        OpCode::TailCall,
+    ]
+    .contains(&op)
+}
+
+/// What one instruction asks for and does; answers the state at its jump's end.
+fn step(
+    prototype: &Prototype,
+    pc: usize,
+    i: Instruction,
+    op: OpCode,
+    variables: &Change,
+    s: &mut State,
+) -> Result<State, Fault> {
+    let (a, b, c) = (i.register_a(), i.b(), i.c());
+    let raw = [a, i.register_b(), i.register_c()];
+    for (kind, register) in op.operands().into_iter().zip(raw) {
+        if kind == OperandKind::Register {
+            s.reads(Registers::one(register))?;
+        }
+    }
+    let window = Registers::from(a);
+    let called = |s: &State| {
+        let held = s.captured.or(s.closing).or(variables.named);
+        if held.meets(window) {
+            Err(Fault::Captured)
+        } else {
+            Ok(())
+        }
+    };
+    // What stands from `a` on after a call or `...`.
+    let results = |s: &mut State, n: u16| {
+        s.lose(window);
+        if n == MULTI {
+            s.open = Some(a);
+        } else {
+            s.write(Registers::range(a, a + n));
+        }
+    };
+    let open = s.open.take();
+    let mut jumped = *s;
+    match op {
+        OpCode::LoadNil => s.write(Registers::range(a, a + b)),
+        OpCode::SelfField => {
+            s.lose(Registers::one(a + 1));
+            s.write(Registers::one(a).or(Registers::one(a + 2)));
+        }
+        OpCode::NewTable => {
+            s.write(Registers::one(a));
+            s.tables = s.tables.or(Registers::one(a));
+        }
+        OpCode::SetList => {
+            if !s.tables.contains(Registers::one(a)) {
+                return Err(Fault::Table);
+            }
+            // Each list before this one was an instruction, too.
+            if usize::from(i.x()) << 16 | usize::from(c) > pc {
+                return Err(Fault::Count);
+            }
+            if b == MULTI {
+                s.takes(open, a + 1)?;
+            } else {
+                s.reads(Registers::range(a + 1, a + 1 + b))?;
+            }
+        }
+        OpCode::Concat => {
+            let parts = Registers::range(i.register_b(), i.register_b() + c);
+            s.reads(parts)?;
+            s.forget(parts);
+            s.write(Registers::one(a));
+        }
+        OpCode::JumpBack => {
+            // The registers above are cleared by the collector.
+            jumped.lose(Registers::from(i.a()));
+        }
+        OpCode::JumpIfSet | OpCode::JumpIfNotSet => jumped.write(Registers::one(a)),
+        OpCode::Call | OpCode::CallMulti => {
+            s.reads(Registers::one(a))?;
+            if op == OpCode::CallMulti {
+                s.takes(open, a + 2)?;
+            } else {
+                s.reads(Registers::range(a + 2, a + 2 + b))?;
+            }
+            called(s)?;
+            results(s, c);
+        }
+        OpCode::TailCall => {
+            s.reads(Registers::one(a))?;
+            if b == MULTI {
+                s.takes(open, a + 2)?;
+            } else {
+                s.reads(Registers::range(a + 2, a + 2 + b))?;
+            }
+            if !s.closing.is_empty() {
+                return Err(Fault::Close);
+            }
+            ends(s, i.x())?;
+            s.close(0);
+            called(s)?;
+        }
+        OpCode::Return => {
+            if b == MULTI {
+                s.takes(open, a)?;
+            } else {
+                s.reads(Registers::range(a, a + b))?;
+            }
+            ends(s, i.x())?;
+        }
+        OpCode::Return0 | OpCode::Return1 => ends(s, 0)?,
+        OpCode::Vararg => {
+            if !prototype.is_vararg {
+                return Err(Fault::Return);
+            }
+            if b == MULTI {
+                results(s, MULTI);
+            } else {
+                s.write(Registers::range(a, a + b));
+            }
+        }
+        OpCode::Closure => {
+            let site = prototype.sites.get(i.bc() as u32 as usize);
+            s.write(Registers::one(a));
+            for capture in site.ok_or(Fault::Site)?.captures.iter() {
+                if let Capture::Register(register) = capture {
+                    let register = Registers::one(*register);
+                    s.reads(register)?;
+                    s.captured = s.captured.or(register);
+                }
+            }
+        }
+        OpCode::Close => s.close(a),
+        OpCode::ToBeClosed => s.closes_later(a)?,
+        OpCode::ForPrep => {
+            s.reads(Registers::range(a, a + 3))?;
+            s.lose(Registers::range(a, a + 4));
+            jumped = *s;
+            s.write(Registers::one(a + 3));
+            s.loops = s.loops.or(Registers::one(a));
+        }
+        OpCode::ForLoop => {
+            if !s.loops.contains(Registers::one(a)) {
+                return Err(Fault::Loop);
+            }
+            // The registers above are cleared by the collector.
+            s.lose(Registers::from(a + 4));
+            jumped = *s;
+            jumped.write(Registers::one(a + 3));
+            s.lose(Registers::range(a, a + 4));
+        }
+        OpCode::TForPrep => {
+            s.closes_later(a + 3)?;
+            jumped = *s;
+        }
+        OpCode::TForCall => {
+            s.reads(Registers::range(a - 4, a - 1))?;
+            called(s)?;
+            results(s, c);
+        }
+        OpCode::TForLoop => {
+            s.reads(Registers::one(a))?;
+            jumped.write(Registers::one(a - 2));
+        }
+        OpCode::KeepScope => s.open = open,
+        OpCode::Move
+        | OpCode::LoadInt
+        | OpCode::LoadFloat
+        | OpCode::LoadConst
+        | OpCode::LoadFalse
+        | OpCode::LoadTrue
+        | OpCode::LoadFalseSkip
+        | OpCode::GetUpvalue
+        | OpCode::GetCell
+        | OpCode::GetTabUp
+        | OpCode::GetTable
+        | OpCode::GetIndex
+        | OpCode::GetField
+        | OpCode::Add
+        | OpCode::Sub
+        | OpCode::Mul
+        | OpCode::Mod
+        | OpCode::Pow
+        | OpCode::Div
+        | OpCode::IntDiv
+        | OpCode::BitAnd
+        | OpCode::BitOr
+        | OpCode::BitXor
+        | OpCode::ShiftLeft
+        | OpCode::ShiftRight
+        | OpCode::AddImm
+        | OpCode::SubImm
+        | OpCode::ShiftLeftImm
+        | OpCode::ShiftRightImm
+        | OpCode::AddConst
+        | OpCode::SubConst
+        | OpCode::MulConst
+        | OpCode::ModConst
+        | OpCode::PowConst
+        | OpCode::DivConst
+        | OpCode::IntDivConst
+        | OpCode::BitAndConst
+        | OpCode::BitOrConst
+        | OpCode::BitXorConst
+        | OpCode::Negate
+        | OpCode::BitNot
+        | OpCode::Not
+        | OpCode::Length => {
+            s.write(Registers::one(a));
+            jumped = *s;
+        }
+        // They only read; their registers were looked at above.
+        OpCode::SetUpvalue
+        | OpCode::SetCell
+        | OpCode::SetTabUp
+        | OpCode::SetTable
+        | OpCode::SetIndex
+        | OpCode::SetField
+        | OpCode::Jump
+        | OpCode::JumpEq
+        | OpCode::JumpNotEq
+        | OpCode::JumpLt
+        | OpCode::JumpNotLt
+        | OpCode::JumpLe
+        | OpCode::JumpNotLe
+        | OpCode::JumpEqConst
+        | OpCode::JumpNotEqConst
+        | OpCode::JumpLtImm
+        | OpCode::JumpNotLtImm
+        | OpCode::JumpLeImm
+        | OpCode::JumpNotLeImm
+        | OpCode::JumpGtImm
+        | OpCode::JumpNotGtImm
+        | OpCode::JumpGeImm
+        | OpCode::JumpNotGeImm
+        | OpCode::JumpIf
+        | OpCode::JumpIfNot => {}
+        OpCode::Halt
+        | OpCode::FinishMeta
+        | OpCode::FinishPcall
+        | OpCode::FinishXpcall
+        | OpCode::FinishCoroutine
+        | OpCode::FinishClose
+        | OpCode::FinishUnwind
+        | OpCode::FinishTail => return Err(Fault::Operation),
+    }
+    Ok(jumped)
+}
+
+/// The frame ends.
+fn ends(s: &State, x: u8) -> Result<(), Fault> {
+    if x & CLOSES == 0 && !s.captured.or(s.closing).is_empty() {
+        return Err(Fault::Close);
+    }
+    Ok(())
+}

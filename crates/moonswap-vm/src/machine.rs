@@ -1,0 +1,454 @@
+//! What the host holds: the VM itself, its values, the handle to stop it.
+//!
+//! The host may come into a VM from anywhere: a `Machine` is a value that
+//! closures, globals and destructors can keep. A VM has one *door*, and behind
+//! it lies the pointer by which the VM may be reached just now. Who comes in
+//! takes the pointer along, so that nobody else comes in; a native that calls
+//! the host's code puts its own there for the time being
+//! ([`Context::suspended`]), which it can only do while nothing is borrowed
+//! from its context.
+//!
+//! Invariants: M1 a VM is reached from outside by the pointer behind its door
+//! only, and that pointer is taken away for the time; M2 what is put there is
+//! derived from the pointer that was taken; M3 a VM that was left in the middle
+//! of something (a panic of the host passed through Lua code) is never entered
+//! again.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::ptr::NonNull;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::context::Context;
+use crate::host;
+use crate::hotpatch::{Patcher, mailbox::Mailbox};
+use crate::object::Coroutine;
+use crate::safepoint::PollHandle;
+use crate::value::{Value, store};
+use crate::vm::Vm;
+
+/// The one way into a VM (M1).
+#[derive(Debug, Default)]
+pub(crate) struct Door {
+    /// By which the VM may be reached now; `None`: somebody is inside.
+    way: Cell<Option<NonNull<Vm>>>,
+    /// M3.
+    is_broken: Cell<bool>,
+}
+
+impl Door {
+    /// Lets the host in by `vm` until the answer is dropped.
+    ///
+    /// # Safety
+    /// M2; nothing else reaches the VM meanwhile.
+    pub(crate) unsafe fn open(self: Rc<Self>, vm: NonNull<Vm>) -> OpenDoor {
+        let before = self.way.replace(Some(vm));
+        OpenDoor { door: self, before }
+    }
+}
+
+/// A door that a native holds open.
+pub(crate) struct OpenDoor {
+    door: Rc<Door>,
+    before: Option<NonNull<Vm>>,
+}
+
+impl Drop for OpenDoor {
+    fn drop(&mut self) {
+        self.door.way.set(self.before);
+        // The native would go on with a stack that is not its own. While a
+        // panic is on its way it does not.
+        assert!(
+            !self.door.is_broken.get() || std::thread::panicking(),
+            "a panic left the Lua VM in the middle of something"
+        );
+    }
+}
+
+/// Roots that were dropped; the VM looks here before it collects. A `Root` may
+/// be dropped at any moment, even by a destructor that the collector runs.
+#[derive(Debug, Default)]
+pub(crate) struct Released(RefCell<Vec<u32>>);
+
+struct Shared {
+    /// The VM, owned; from `Box::into_raw`.
+    vm: NonNull<Vm>,
+    door: Rc<Door>,
+    interrupted: Arc<AtomicBool>,
+    poll: Arc<PollHandle>,
+    mailbox: Arc<Mailbox>,
+}
+
+/// One VM, owned by the host. Clones share it; it stays on its thread.
+///
+/// Only one at a time can be inside: methods that enter the VM panic when
+/// called while a [`Context`] of it is in use (from a native function that was
+/// not [`suspended`](Context::suspended), from a closure given to
+/// [`with`](Machine::with), from the destructor of a value that Lua owns).
+#[derive(Clone)]
+pub struct Machine(Rc<Shared>);
+
+impl std::fmt::Debug for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Machine").field(&self.0.vm).finish()
+    }
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Somebody inside the VM; leaving puts the pointer back behind the door.
+struct Visit<'m> {
+    door: &'m Door,
+    vm: NonNull<Vm>,
+    /// How the VM must be left: running coroutine, slot of the topmost frame
+    /// and of the top, host activations.
+    current: *mut Coroutine,
+    base: usize,
+    top: usize,
+    depth: u32,
+}
+
+impl Visit<'_> {
+    fn vm(&mut self) -> &mut Vm {
+        // SAFETY: M1.
+        unsafe { self.vm.as_mut() }
+    }
+}
+
+impl Drop for Visit<'_> {
+    fn drop(&mut self) {
+        let (current, base, depth) = (self.current, self.base, self.depth);
+        let top = self.top;
+        let vm = self.vm();
+        if !std::ptr::eq(vm.current, current)
+            || vm.index_of(vm.base) != base
+            || vm.host_depth != depth
+        {
+            self.door.is_broken.set(true);
+            return;
+        }
+        // SAFETY: VM1; `top` was the top of this stack.
+        vm.top = unsafe { vm.stack_base.add(top) };
+        self.door.way.set(Some(self.vm));
+    }
+}
+
+impl Machine {
+    /// A VM with empty globals and no libraries.
+    pub fn new() -> Machine {
+        let vm = Vm::new();
+        let door = Rc::clone(&vm.door);
+        let interrupted = Arc::clone(&vm.limits.interrupted);
+        let poll = Arc::clone(&vm.poll);
+        let mailbox = Arc::clone(&vm.hot.mailbox);
+        let vm = NonNull::from(Box::leak(vm));
+        door.way.set(Some(vm));
+        let machine = Machine(Rc::new(Shared {
+            vm,
+            door,
+            interrupted,
+            poll,
+            mailbox,
+        }));
+        machine.enter().vm().machine = Rc::downgrade(&machine.0) as Weak<dyn Any>;
+        machine
+    }
+
+    pub(crate) fn of(vm: &Vm) -> Option<Machine> {
+        let any: Rc<dyn Any> = vm.machine.upgrade()?;
+        any.downcast::<Shared>().ok().map(Machine)
+    }
+
+    /// Takes the pointer from behind the door.
+    fn enter(&self) -> Visit<'_> {
+        let door = &*self.0.door;
+        let Some(mut pointer) = door.way.take() else {
+            if door.is_broken.get() {
+                panic!("a panic left the Lua VM in the middle of something");
+            }
+            panic!(
+                "the Lua VM is in use: a native function lets the host in with Context::suspended"
+            );
+        };
+        // SAFETY: M1.
+        let vm = unsafe { pointer.as_mut() };
+        Visit {
+            door,
+            current: vm.current,
+            base: vm.index_of(vm.base),
+            top: vm.index_of(vm.top),
+            depth: vm.host_depth,
+            vm: pointer,
+        }
+    }
+
+    /// Whether the VM can be entered now; if not, the methods that enter it
+    /// panic.
+    pub fn is_free(&self) -> bool {
+        self.0.door.way.get().is_some()
+    }
+
+    /// Runs `f` with a context whose stack is empty. Inside a native function
+    /// that is [`suspended`](Context::suspended) it sits above the native. What
+    /// `f` leaves pushed is dropped.
+    ///
+    /// # Panics
+    /// If the VM is in use (see [`Machine`]).
+    pub fn with<R>(&self, f: impl FnOnce(&mut Context<'_>) -> R) -> R {
+        let mut visit = self.enter();
+        let top = visit.top;
+        f(&mut Context::of_frame(visit.vm(), top))
+    }
+
+    /// A handle other threads use to stop what Lua does.
+    pub fn interrupter(&self) -> Interrupter {
+        Interrupter {
+            flag: Arc::clone(&self.0.interrupted),
+            poll: Arc::clone(&self.0.poll),
+        }
+    }
+
+    /// A handle other threads use to submit patches.
+    pub fn patcher(&self) -> Patcher {
+        Patcher::new(Arc::clone(&self.0.mailbox), Arc::clone(&self.0.poll))
+    }
+
+    /// Commits queued patches and does due collector work. For hosts that run
+    /// no Lua for a while.
+    ///
+    /// # Panics
+    /// If the VM is in use (see [`Machine`]).
+    pub fn poll(&self) {
+        let mut visit = self.enter();
+        crate::hotpatch::mailbox::drain(visit.vm(), true);
+        // SAFETY: the host's frame is on top: nothing runs.
+        unsafe { crate::interp::collect_if_due(visit.vm()) };
+    }
+
+    /// Times of the collector's steps since the start or the last reset.
+    ///
+    /// # Panics
+    /// If the VM is in use (see [`Machine`]).
+    pub fn gc_stats(&self) -> crate::gc_stats::GcStats {
+        self.enter().vm().gc_stats.clone()
+    }
+
+    /// Begins to count the collector's steps anew.
+    ///
+    /// # Panics
+    /// If the VM is in use (see [`Machine`]).
+    pub fn reset_gc_stats(&self) {
+        self.enter().vm().gc_stats.reset();
+    }
+
+    /// Takes the times of the collector's steps from `clock` (CPU time, say)
+    /// in place of the time that passes; begins to count anew.
+    ///
+    /// # Panics
+    /// If the VM is in use (see [`Machine`]).
+    pub fn set_gc_clock(&self, clock: crate::gc_stats::GcClock) {
+        self.enter().vm().gc_stats = crate::gc_stats::GcStats::new(clock);
+    }
+
+    /// For tests of the VM itself. `collect`: a full collection at every safe
+    /// point; `step`: a small step of one; freed memory is spoilt. `stack`: the
+    /// stack moves whenever it may. `verify_every`: safe points between checks
+    /// of the heap, which panic.
+    #[doc(hidden)]
+    pub fn set_stress(&self, collect: bool, step: bool, stack: bool, verify_every: u32) {
+        let mut visit = self.enter();
+        let vm = visit.vm();
+        vm.heap.stress = collect;
+        vm.heap.stress_step = step;
+        vm.heap.poison = collect || step;
+        vm.stress = crate::vm::Stress {
+            move_stack: stack,
+            verify_every,
+            until_verify: 1,
+        };
+        vm.poll.request();
+    }
+
+    /// For tests: lets the `n`-th allocation of the VM from now on fail (0: none).
+    #[doc(hidden)]
+    pub fn set_failing_allocation(&self, n: u64) {
+        self.enter().vm().heap.fail_nth(n);
+    }
+
+    /// For tests: whether the allocation that is to fail is still to come.
+    #[doc(hidden)]
+    pub fn is_failure_pending(&self) -> bool {
+        self.enter().vm().heap.is_failing()
+    }
+
+    /// For tests: checks the whole heap; panics if it finds something wrong.
+    #[doc(hidden)]
+    pub fn verify_heap(&self) {
+        let mut visit = self.enter();
+        let vm = visit.vm();
+        // SAFETY: the host's frame is on top: nothing runs.
+        unsafe { crate::host::sync_current(vm) };
+        vm.heap.verify();
+    }
+
+    /// Bytes the VM has taken from the system: what the memory limit limits.
+    ///
+    /// # Panics
+    /// If the VM is in use (see [`Machine`]).
+    pub fn system_memory(&self) -> usize {
+        self.enter().vm().heap.system_bytes()
+    }
+
+    /// Calls `hook` at every safe point from now on (`None`: no more). A hook
+    /// that runs Lua code or applies patches does so as at any safe point.
+    ///
+    /// # Panics
+    /// If the VM is in use (see [`Machine`]).
+    #[allow(clippy::type_complexity)]
+    pub fn set_safe_point_hook(&self, hook: Option<Box<dyn FnMut(&mut Context<'_>)>>) {
+        let mut visit = self.enter();
+        let vm = visit.vm();
+        vm.safe_point_hook = hook;
+        if vm.safe_point_hook.is_some() {
+            vm.poll.request();
+        }
+    }
+
+    /// Ends each run of Lua at `deadline` with an error that cannot be caught;
+    /// `None` lifts it.
+    ///
+    /// # Panics
+    /// If the VM is in use (see [`Machine`]).
+    pub fn set_deadline(&self, deadline: Option<std::time::Instant>) {
+        self.enter().vm().limits.deadline = deadline;
+    }
+
+    /// Limits what the VM takes from the system to `bytes`; `None` lifts it. Beyond
+    /// it Lua code gets the error "not enough memory", which it can catch.
+    ///
+    /// # Panics
+    /// If the VM is in use (see [`Machine`]).
+    pub fn set_memory_limit(&self, bytes: Option<usize>) {
+        self.enter().vm().heap.set_memory_limit(bytes);
+    }
+
+    /// Calls all finalizers, as closing a state does; those of objects made
+    /// meanwhile are not called. Inside one of them (`os.exit` with its second
+    /// argument) the others are called, none twice. The VM stays usable.
+    ///
+    /// # Panics
+    /// If the VM is in use (see [`Machine`]).
+    pub fn close(&self) {
+        let mut visit = self.enter();
+        let vm = visit.vm();
+        // SAFETY: as `poll`; HO1.
+        unsafe {
+            if vm.is_closing {
+                host::run_closing(vm);
+                return;
+            }
+            vm.is_closing = true;
+            let pending = vm.heap.take_all_finalizers();
+            // They live on the stack while their finalizers run.
+            if vm.ensure_top(pending.len() + 16).is_err() {
+                return;
+            }
+            for &object in &pending {
+                store(vm.top, object);
+                vm.top = vm.top.add(1);
+            }
+            vm.closing = pending.into();
+            host::run_closing(vm);
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.mailbox.close();
+        // SAFETY: from `Box::into_raw`, dropped once. Nobody is inside: who is
+        // holds a machine.
+        drop(unsafe { Box::from_raw(self.vm.as_ptr()) });
+    }
+}
+
+/// Stops Lua from another thread with an error that cannot be caught.
+#[derive(Clone, Debug)]
+pub struct Interrupter {
+    flag: Arc<AtomicBool>,
+    poll: Arc<PollHandle>,
+}
+
+impl Interrupter {
+    /// Raises "interrupted!" at the next safe point.
+    pub fn interrupt(&self) {
+        self.flag.store(true, Ordering::Release);
+        self.poll.request();
+    }
+}
+
+/// A value the host keeps alive. Cloning shares it; it may be dropped anywhere.
+#[derive(Clone, Debug)]
+pub struct Root(Rc<RootEntry>);
+
+#[derive(Debug)]
+struct RootEntry {
+    index: u32,
+    /// Tells also whose root it is.
+    released: Rc<Released>,
+}
+
+impl Root {
+    pub(crate) fn new(vm: &mut Vm, value: Value) -> Root {
+        if vm.free_roots.is_empty() {
+            vm.forget_released_roots();
+        }
+        let index = match vm.free_roots.pop() {
+            Some(index) => {
+                vm.roots[index as usize] = value;
+                index
+            }
+            None => {
+                vm.roots.push(value);
+                (vm.roots.len() - 1) as u32
+            }
+        };
+        // A root made while marking may be reachable from nowhere else.
+        let roots = vm.registry;
+        // SAFETY: live registry; the barrier only marks.
+        unsafe { vm.heap.barrier(roots.cast(), value) };
+        Root(Rc::new(RootEntry {
+            index,
+            released: Rc::clone(&vm.released),
+        }))
+    }
+
+    pub(crate) fn value(&self, vm: &Vm) -> Option<Value> {
+        if !Rc::ptr_eq(&self.0.released, &vm.released) {
+            return None;
+        }
+        vm.roots.get(self.0.index as usize).copied()
+    }
+}
+
+impl Drop for RootEntry {
+    fn drop(&mut self) {
+        self.released.0.borrow_mut().push(self.index);
+    }
+}
+
+impl Vm {
+    /// Frees the entries of roots that were dropped.
+    pub(crate) fn forget_released_roots(&mut self) {
+        for index in self.released.0.borrow_mut().drain(..) {
+            self.roots[index as usize] = Value::NIL;
+            self.free_roots.push(index);
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Commit and rollback, and other threads that ask for them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use moonswap_hotpatch::{Patch, Policy};
+
+use super::{machine, run, run_as};
+use crate::{HotError, Machine};
+
+const OLD: &str = "
+    local count, limit = 0, 10
+    local function helper(x) return x + 1 end
+    function work(x) count = count + 1 return helper(x) + count end
+    function loop() local co = wrap(function() while true do yield(work(1)) end end) co() return co end
+    return 'loaded'";
+
+const NEW: &str = "
+    local count, limit, extra = 0, 10, {100}
+    local function helper(x) return x + extra[1] end
+    function work(x) count = count + 1 return helper(x) + count end
+    function loop() local co = wrap(function() while true do yield(work(1)) end end) co() return co end
+    function added() extra[1] = extra[1] + 1 return extra[1] end
+    return 'loaded'";
+
+fn patch(source: &str) -> Patch {
+    patch_of("=world", source)
+}
+
+fn patch_of(chunk: &str, source: &str) -> Patch {
+    match Patch::compile(chunk, source.as_bytes()) {
+        Ok(patch) => patch,
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+fn apply(machine: &Machine, source: &str) -> Result<(), HotError> {
+    machine.with(|cx| cx.hot_apply(&patch(source), &Policy::default()).map(drop))
+}
+
+#[test]
+fn commit_and_rollback_under_running_code() {
+    for (step, stack) in [(false, false), (true, true)] {
+        let machine = machine();
+        machine.set_stress(false, step, stack, 0);
+        assert_eq!(run_as(&machine, "=world", OLD), "loaded");
+        assert_eq!(run(&machine, "co = loop() return work(1), co()"), "4 5");
+        assert!(apply(&machine, NEW).is_ok());
+        assert_eq!(
+            run(&machine, "collect() return work(1), co(), added()"),
+            "105 106 101"
+        );
+        assert!(machine.with(|cx| cx.hot_rollback(None)).is_ok());
+        assert_eq!(run(&machine, "collect() return work(1), co()"), "8 9");
+        for _ in 0..3 {
+            assert!(apply(&machine, NEW).is_ok());
+            assert!(apply(&machine, OLD).is_ok());
+        }
+        assert_eq!(run(&machine, "collect() return work(1), co()"), "10 11");
+        let versions = machine.with(|cx| cx.hot_versions(None).len());
+        assert!(versions > 3);
+        machine.with(|cx| {
+            assert!(!cx.hot_history().is_empty());
+            assert_eq!(cx.hot_chunks().len(), cx.hot_chunks().len());
+            let _ = cx.hot_frames(None);
+        });
+    }
+}
+
+#[test]
+fn what_fails_changes_nothing() {
+    let machine = machine();
+    assert_eq!(run_as(&machine, "=world", OLD), "loaded");
+    // An initialiser that raises.
+    let failing = NEW.replace("{100}", "nil .. 'x'");
+    assert!(apply(&machine, &failing).is_err());
+    assert!(
+        machine
+            .with(|cx| cx.hot_apply(&patch_of("none", "return 1"), &Policy::default()))
+            .is_err()
+    );
+    assert_eq!(run(&machine, "collect() return work(1), added"), "3 nil");
+}
+
+#[test]
+fn another_thread_patches_a_loop_that_runs() {
+    let machine = machine();
+    assert_eq!(
+        run_as(&machine, "=world", "function answer() return 1 end"),
+        ""
+    );
+    // Should it never come.
+    machine.set_deadline(Some(Instant::now() + Duration::from_secs(100)));
+    let patcher = machine.patcher();
+    let ended = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&ended);
+    let thread = std::thread::spawn(move || {
+        let patch = patch("function answer() return 2 end");
+        let outcome = patcher.submit(patch, Policy::default()).wait(None);
+        flag.store(true, Ordering::Release);
+        outcome.is_ok()
+    });
+    assert_eq!(
+        run(&machine, "while answer() == 1 do end return answer()"),
+        "2"
+    );
+    assert!(thread.join().unwrap_or(false));
+    assert!(ended.load(Ordering::Acquire));
+}
+
+#[test]
+fn tickets_of_two_threads_and_of_a_vm_that_goes() {
+    let machine = machine();
+    assert_eq!(
+        run_as(&machine, "=world", "function answer() return 1 end"),
+        ""
+    );
+    let threads: Vec<_> = (0..2)
+        .map(|n| {
+            let patcher = machine.patcher();
+            std::thread::spawn(move || {
+                let patch = patch(&format!("function answer() return 1{n} end"));
+                patcher.submit(patch, Policy::default()).wait(None).is_ok()
+            })
+        })
+        .collect();
+    let end = Instant::now() + Duration::from_secs(60);
+    while machine.with(|cx| cx.hot_generation()) < 3 && Instant::now() < end {
+        machine.poll();
+        std::thread::yield_now();
+    }
+    for thread in threads {
+        assert!(thread.join().unwrap_or(false));
+    }
+    let late = machine.patcher();
+    drop(machine);
+    let refused = late.submit(patch("return 1"), Policy::default()).wait(None);
+    assert!(refused.is_err());
+}
+
+#[test]
+fn another_thread_interrupts() {
+    let machine = machine();
+    machine.set_deadline(Some(Instant::now() + Duration::from_secs(100)));
+    let interrupter = machine.interrupter();
+    let started = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&started);
+    let thread = std::thread::spawn(move || {
+        while !flag.load(Ordering::Acquire) {
+            std::thread::yield_now();
+        }
+        interrupter.interrupt();
+    });
+    started.store(true, Ordering::Release);
+    assert_eq!(
+        run(&machine, "pcall(function() while true do end end)"),
+        "error: test:1: interrupted!"
+    );
+    machine.with(|cx| cx.clear_limits());
+    machine.set_deadline(None);
+    assert_eq!(run(&machine, "return 1"), "1");
+    assert!(thread.join().is_ok());
+}
