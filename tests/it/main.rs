@@ -9,6 +9,7 @@ mod cli_reference;
 mod ctrl_c;
 mod hotpatch;
 mod language;
+mod limits_memory;
 mod limits_time;
 mod live;
 mod official;

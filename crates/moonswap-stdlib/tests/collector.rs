@@ -34,3 +34,36 @@ fn growing_tables_do_not_stop_the_collector() {
     );
     assert!(counts[1] < 4.0 * counts[0], "{counts:?}");
 }
+
+/// The stack that deep recursion needed goes back at a collection.
+#[test]
+fn stacks_shrink() {
+    let m = Machine::new();
+    m.with(moonswap_stdlib::open_all)
+        .expect("libraries");
+    let run = |text: &str| {
+        m.with(|cx| {
+            assert!(
+                cx.load(text.as_bytes(), b"=test", "t", false)
+                    .expect("load")
+            );
+            assert!(matches!(cx.pcall(0, Some(0)), Ok(Ok(_))), "{text}");
+        });
+    };
+    run("collectgarbage()");
+    let before = m.system_memory();
+    run("local x, captured = 1
+        local function f() return 1 + f() end
+        assert(not pcall(f))
+        captured = function() x = x + 1 return x end
+        collectgarbage()
+        assert(captured() == 2 and x == 2)");
+    let after = m.system_memory();
+    assert!(after < before + (1 << 20), "{before} {after}");
+    // also where only steps are taken
+    run("local function f() return 1 + f() end
+        assert(not pcall(f))
+        for i = 1, 3e5 do local t = {i} end");
+    let after = m.system_memory();
+    assert!(after < before + (12 << 20), "{before} {after}");
+}

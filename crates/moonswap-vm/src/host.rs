@@ -269,11 +269,7 @@ unsafe fn close_variables(
 
 /// Raises when a limit was reached.
 pub(crate) fn check_limits(vm: &mut Vm) -> Result<(), Raised> {
-    limits::check(vm)?;
-    if std::mem::take(&mut vm.heap.limit_exceeded) {
-        return Err(vm.raise_message("not enough memory"));
-    }
-    Ok(())
+    limits::check(vm)
 }
 
 /// Calls up to `most` pending finalizers.
@@ -304,7 +300,7 @@ unsafe fn finalize(vm: &mut Vm, object: Value) {
         if !matches!(f.tag, tag::CLOSURE | tag::NATIVE) {
             return;
         }
-        let busy = vm.heap.set_busy(true);
+        let finalizing = vm.heap.set_finalizing(true);
         let was_in_finalizer = std::mem::replace(&mut vm.in_finalizer, true);
         let saved = vm.error;
         let overflow = vm.handling_overflow;
@@ -313,7 +309,7 @@ unsafe fn finalize(vm: &mut Vm, object: Value) {
             vm.leave_overflow(vm.base);
         }
         vm.in_finalizer = was_in_finalizer;
-        vm.heap.set_busy(busy);
+        vm.heap.set_finalizing(finalizing);
         let is_limit = vm.limits.is_struck() || vm.limits.has_ended();
         if result.is_err() && !is_limit {
             let error = vm.error;
@@ -377,6 +373,73 @@ pub(crate) unsafe fn full_collect(vm: &mut Vm) {
         sync_current(vm);
         let (heap, roots) = vm.heap_and_roots();
         heap.collect_full(&roots);
+    }
+}
+
+/// Memory ran short at this safe point: collects everything and raises if that
+/// does not help. With `finalize`, finalizers may be called.
+#[cold]
+pub(crate) unsafe fn relieve(vm: &mut Vm, finalize: bool) -> Result<(), Raised> {
+    // SAFETY: at a safe point.
+    unsafe {
+        sync_current(vm);
+        let (heap, roots) = vm.heap_and_roots();
+        heap.collect_emergency(&roots);
+        vm.shrink_stack();
+        if vm.heap.is_relieved() {
+            return Ok(());
+        }
+        if finalize && !vm.in_finalizer && vm.heap.has_pending_finalizers() {
+            // What waits for its finalizer is garbage after that.
+            run_finalizers(vm, usize::MAX);
+            sync_current(vm);
+            let (heap, roots) = vm.heap_and_roots();
+            heap.collect_emergency(&roots);
+            if vm.heap.is_relieved() {
+                return Ok(());
+            }
+        }
+        Err(vm.raise_memory())
+    }
+}
+
+/// Room for `bytes` more, by a collection if need be: what a native does before
+/// it makes something large, with everything it needs on the stack.
+pub(crate) unsafe fn make_room(vm: &mut Vm, bytes: usize) -> Result<(), Raised> {
+    // SAFETY: as `collect_for`.
+    unsafe {
+        if vm.heap.permit(bytes).is_err()
+            && !({
+                let top = vm.top;
+                collect_for(vm, top)
+            } && vm.heap.permit(bytes).is_ok())
+        {
+            return Err(vm.raise_memory());
+        }
+        Ok(())
+    }
+}
+
+/// An allocation of what runs now was refused: collects. False if there is no
+/// sense in trying again.
+///
+/// # Safety
+/// VM3; all that is in use is reachable from the roots and the stack below
+/// `top`.
+#[cold]
+pub(crate) unsafe fn collect_for(vm: &mut Vm, top: *mut Value) -> bool {
+    // SAFETY: by the caller.
+    unsafe {
+        if vm.heap.failed_on_purpose() {
+            return false;
+        }
+        sync_current(vm);
+        let co = vm.current;
+        (*co).top = (*co).top.max(vm.index_of(top));
+        let (heap, roots) = vm.heap_and_roots();
+        let collected = heap.collect_emergency(&roots);
+        vm.heap.is_relieved();
+        collected
     }
 }
 

@@ -36,7 +36,9 @@ mod unwind;
 mod value;
 mod vm;
 
-pub use context::{Context, CoroutineRef, FunctionRef, Outcome, Str, TableRef, UserDataRef, View};
+pub use context::{
+    Buffer, Context, CoroutineRef, FunctionRef, Outcome, Str, TableRef, UserDataRef, View,
+};
 pub use error::Raised;
 pub use gc_stats::{GcClock, GcStats};
 pub use hotpatch::{HistoryEntry, HotError, Patcher, StaleFrame, Ticket, VersionInfo};

@@ -27,7 +27,7 @@ const fn header(kind: Kind) -> Header {
 
 /// An empty slot; [`install`] must give it a version before it is called.
 pub(crate) fn new_slot(vm: &mut Vm, instance: *mut Instance) -> *mut PrototypeSlot {
-    vm.heap.adopt(Box::new(PrototypeSlot {
+    vm.heap.adopt(PrototypeSlot {
         header: header(Kind::Slot),
         code: std::ptr::null_mut(),
         frame_bytes: 0,
@@ -38,13 +38,13 @@ pub(crate) fn new_slot(vm: &mut Vm, instance: *mut Instance) -> *mut PrototypeSl
         version: std::ptr::null_mut(),
         version_number: 0,
         instance,
-    }))
+    })
 }
 
 /// Loads a chunk as a new instance.
 pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep_all: bool) -> *mut Instance {
     vm.hot.last_serial += 1;
-    let instance = vm.heap.adopt(Box::new(Instance {
+    let instance = vm.heap.adopt(Instance {
         header: header(Kind::Instance),
         serial: vm.hot.last_serial,
         chunk: Arc::clone(&main.id.chunk),
@@ -61,7 +61,7 @@ pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep_all: bool) 
         environment: std::ptr::null_mut(),
         keep_all,
         n_runs: 0,
-    }));
+    });
     vm.chunk_strings = Some(HashMap::new());
     let slot = load_tree(vm, main, instance);
     vm.chunk_strings = None;
@@ -92,6 +92,31 @@ fn load_tree(
     slot
 }
 
+/// Bytes of a prototype without its children, about.
+fn prototype_bytes(p: &Prototype) -> usize {
+    let strings: usize = p
+        .constants
+        .iter()
+        .map(|c| match c {
+            Constant::String(s) => s.len() + 16,
+            _ => 0,
+        })
+        .sum();
+    // A dozen small allocations with their headers, names among them.
+    256 + size_of_val(p)
+        + size_of_val(&*p.id.path)
+        + size_of_val(&*p.code)
+        + size_of_val(&*p.constants)
+        + size_of_val(&*p.children)
+        + size_of_val(&*p.sites)
+        + size_of_val(&*p.upvalues)
+        + size_of_val(&*p.scope)
+        + size_of_val(&*p.debug.lines)
+        + size_of_val(&*p.debug.columns)
+        + size_of_val(&*p.debug.locals)
+        + strings
+}
+
 /// Makes a version: private code with constants behind it.
 pub(crate) fn new_version(
     vm: &mut Vm,
@@ -102,7 +127,9 @@ pub(crate) fn new_version(
     number: u32,
 ) -> *mut Version {
     let n_code = prototype.code.len();
-    let mut code: Vec<u64> = Vec::with_capacity(n_code + 2 * prototype.constants.len());
+    let n_words = n_code + 2 * prototype.constants.len();
+    let mut code: Vec<u64> = Vec::new();
+    vm.heap.reserve_small(&mut code, n_words);
     for (i, instruction) in prototype.code.iter().enumerate() {
         code.push(relocate(*instruction, i, n_code).to_bits());
     }
@@ -133,15 +160,16 @@ pub(crate) fn new_version(
         code.push(u64::from(value.tag));
     }
     vm.heap.charge(code.len() * 8);
-    vm.heap.adopt(Box::new(Version {
+    vm.heap.adopt(Version {
         header: header(Kind::Version),
+        prototype_bytes: prototype_bytes(prototype),
         prototype: Arc::clone(prototype),
         code: code.into_boxed_slice(),
         n_code,
         children,
         slot,
         number,
-    }))
+    })
 }
 
 /// A string constant. Equal long ones of one chunk are one object, as in the

@@ -265,6 +265,36 @@ impl Machine {
         self.enter().vm().set_stress(stress);
     }
 
+    /// For tests: lets the `n`-th allocation of the VM from now on fail (0: none).
+    #[doc(hidden)]
+    pub fn set_failing_allocation(&self, n: u64) {
+        self.enter().vm().heap.fail_nth(n);
+    }
+
+    /// For tests: whether the allocation that is to fail is still to come.
+    #[doc(hidden)]
+    pub fn is_failure_pending(&self) -> bool {
+        self.enter().vm().heap.is_failing()
+    }
+
+    /// For tests: checks the whole heap; panics if it finds something wrong.
+    #[doc(hidden)]
+    pub fn verify_heap(&self) {
+        let mut visit = self.enter();
+        let vm = visit.vm();
+        // SAFETY: the host's frame is on top: nothing runs.
+        unsafe { crate::host::sync_current(vm) };
+        vm.heap.verify();
+    }
+
+    /// Bytes the VM has taken from the system: what the memory limit limits.
+    ///
+    /// # Panics
+    /// If the VM is in use (see [`Machine`]).
+    pub fn system_memory(&self) -> usize {
+        self.enter().vm().heap.system_bytes()
+    }
+
     /// Calls `hook` at every safe point from now on (`None`: no more). A hook
     /// that runs Lua code or applies patches does so as at any safe point.
     ///
@@ -310,7 +340,8 @@ impl Machine {
         limits::fuel(self.enter().vm())
     }
 
-    /// Limits the heap to `bytes`; `None` lifts it.
+    /// Limits what the VM takes from the system to `bytes`; `None` lifts it. Beyond
+    /// it Lua code gets the error "not enough memory", which it can catch.
     ///
     /// # Panics
     /// If the VM is in use (see [`Machine`]).

@@ -271,7 +271,7 @@ pub(crate) fn raise_table_error(vm: &mut Vm, e: TableError) -> Raised {
         TableError::NilKey => vm.raise_located("table index is nil"),
         TableError::NanKey => vm.raise_located("table index is NaN"),
         TableError::Overflow => vm.raise_located("table overflow"),
-        TableError::OutOfMemory => vm.raise_message("not enough memory"),
+        TableError::OutOfMemory => vm.raise_memory(),
     }
 }
 

@@ -200,6 +200,8 @@ pub(crate) struct PrototypeSlot {
 #[repr(C)]
 pub(crate) struct Version {
     pub(crate) header: Header,
+    /// Bytes of the prototype, about; counted here, as versions keep it alive.
+    pub(crate) prototype_bytes: usize,
     pub(crate) prototype: Arc<Prototype>,
     /// Code words followed by constants (16 bytes each).
     pub(crate) code: Box<[u64]>,

@@ -81,6 +81,8 @@ pub(crate) struct Vm {
     pub(crate) hook: crate::hook::HookState,
     /// In the zone above MAX_STACK while a stack overflow is handled.
     pub(crate) handling_overflow: bool,
+    /// A native pushed more than the largest stack holds (`heap.deferred` is set).
+    pub(crate) stack_overflowed: bool,
     /// Message handlers that run now.
     pub(crate) message_handlers: u32,
     pub(crate) in_finalizer: bool,
@@ -151,6 +153,7 @@ impl Vm {
             native_tail: None,
             hook: Default::default(),
             handling_overflow: false,
+            stack_overflowed: false,
             message_handlers: 0,
             in_finalizer: false,
             stress: Stress::default(),
@@ -279,6 +282,28 @@ impl Vm {
         self.raise(value)
     }
 
+    /// Raises "not enough memory", for which none is needed.
+    #[cold]
+    pub(crate) fn raise_memory(&mut self) -> Raised {
+        self.heap.failure_raised();
+        self.raise(Value::string(self.heap.memory_message))
+    }
+
+    /// The error just raised is that of memory.
+    pub(crate) fn is_memory_error(&self) -> bool {
+        self.error.tag == tag::STRING && self.error.as_string() == self.heap.memory_message
+    }
+
+    /// Raises what natives that cannot fail left to be raised.
+    #[cold]
+    pub(crate) fn raise_deferred(&mut self) -> Raised {
+        if std::mem::take(&mut self.stack_overflowed) {
+            self.heap.deferred = false;
+            return self.raise_located("stack overflow");
+        }
+        self.raise_memory()
+    }
+
     /// Raises a message with the position of the topmost frame, if it is Lua.
     pub(crate) fn raise_located(&mut self, message: impl AsRef<[u8]>) -> Raised {
         // SAFETY: VM3.
@@ -322,14 +347,17 @@ impl Vm {
             // Grow into the error zone so that the message handler has room.
             // SAFETY: as below.
             unsafe {
-                self.grow_stack((used + ERROR_STACK / 2).min(MAX_STACK + ERROR_STACK));
+                let room = (used + ERROR_STACK / 2).min(MAX_STACK + ERROR_STACK);
+                if let Err(error) = self.grow_stack(room) {
+                    self.handling_overflow = false;
+                    return Err(error);
+                }
                 self.use_stack();
             }
             return Err(self.raise_located("stack overflow"));
         }
         // SAFETY: the new size is larger than the old one.
-        unsafe { self.grow_stack(wanted.max((size * 2).min(max))) };
-        Ok(())
+        unsafe { self.grow_stack(wanted.max((size * 2).min(max))) }
     }
 
     /// [`Vm::ensure_stack`] above `top`.
@@ -343,20 +371,66 @@ impl Vm {
         unsafe { self.ensure_stack(top, slots) }
     }
 
-    unsafe fn grow_stack(&mut self, slots: usize) {
+    unsafe fn grow_stack(&mut self, slots: usize) -> Result<(), Raised> {
         // SAFETY: VM1; open upvalues are re-pointed, `base` and `top` rebased.
         unsafe {
             let co = self.current;
             let total = slots + EXTRA_SLOTS;
             if total <= (*co).stack.len() {
                 self.use_stack();
-                return;
+                return Ok(());
             }
             let before = (*co).stack.len();
             let old = self.stack_base;
-            (*co).stack.resize(total, Value::NIL);
-            self.heap.charge((total - before) * size_of::<Value>());
+            let bytes = (total - before) * size_of::<Value>();
+            let stack = &mut (*co).stack;
+            let capacity = stack.capacity();
+            if self.heap.permit(bytes).is_err() {
+                return Err(self.raise_memory());
+            }
+            if stack.try_reserve_exact(total - before).is_err() {
+                self.heap.refuse();
+                return Err(self.raise_memory());
+            }
+            stack.resize(total, Value::NIL);
+            let size = size_of::<Value>();
+            self.heap.resized(capacity * size, stack.capacity() * size);
+            self.heap.charge(bytes);
             self.rebase(old);
+            Ok(())
+        }
+    }
+
+    /// Gives memory of the current stack back if most of it is unused, at a safe
+    /// point; what deep recursion left would stay for ever. Pointers into the
+    /// stack become stale as when it grows.
+    ///
+    /// # Safety
+    /// VM3, and the collector has just looked at the stack.
+    pub(crate) unsafe fn shrink_stack(&mut self) {
+        // SAFETY: VM1; all frames end below the new size, which leaves twice what
+        // is used: no frame reaches further above the topmost one than `MARGIN`.
+        unsafe {
+            const MARGIN: usize = 1024;
+            let co = self.current;
+            let old = (*co).stack.len();
+            let used = self.index_of(self.top.max(self.base)).max((*co).top);
+            let size = 2 * used + MARGIN + EXTRA_SLOTS;
+            if old < 4 * size || self.handling_overflow {
+                return;
+            }
+            let mut stack: Vec<Value> = Vec::new();
+            if stack.try_reserve_exact(size).is_err() {
+                return;
+            }
+            stack.extend_from_slice(&(&(*co).stack)[..size]);
+            let bytes = (*co).stack.capacity() * size_of::<Value>();
+            self.heap
+                .resized(bytes, stack.capacity() * size_of::<Value>());
+            let mut before = std::mem::replace(&mut (*co).stack, stack);
+            let address = before.as_mut_ptr();
+            drop(before);
+            self.rebase(address);
         }
     }
 

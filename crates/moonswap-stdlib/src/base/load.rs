@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 
-use moonswap_vm::context::{Context, Outcome, View};
+use moonswap_vm::context::{Buffer, Context, Outcome, View};
 
 use crate::failure;
 
@@ -13,7 +13,9 @@ pub(super) fn load(cx: &mut Context<'_>) -> Outcome<usize> {
     let has_env = cx.has(3);
     let ok = match cx.at(0) {
         View::String(_) | View::Integer(_) | View::Float(_) => {
-            let source = cx.check_str(0)?.as_bytes().to_vec();
+            let text = cx.check_str(0)?.as_bytes();
+            let mut source = cx.new_buffer(text.len())?;
+            source.extend_from_slice(text);
             let name = match cx.opt_str(1)? {
                 Some(name) => name.as_bytes().to_vec(),
                 None => source.clone(),
@@ -37,9 +39,9 @@ pub(super) fn load(cx: &mut Context<'_>) -> Outcome<usize> {
 
 /// Joins what the reader function returns. On failure the error value is on top
 /// of the stack.
-fn read_pieces(cx: &mut Context<'_>) -> Outcome<Option<Vec<u8>>> {
+fn read_pieces(cx: &mut Context<'_>) -> Outcome<Option<Buffer>> {
     let base = cx.height();
-    let mut source = Vec::new();
+    let mut source = cx.new_buffer(0)?;
     loop {
         cx.push_at(0);
         if cx.pcall(0, Some(1))?.is_err() {
@@ -52,8 +54,11 @@ fn read_pieces(cx: &mut Context<'_>) -> Outcome<Option<Vec<u8>>> {
                 if piece.is_empty() {
                     break;
                 }
-                cx.check_size((2 * source.len()).saturating_add(piece.len()))?;
-                source.extend_from_slice(piece);
+                let more = piece.len();
+                cx.grow_buffer_collecting(&mut source, more)?;
+                if let View::String(s) = cx.at(base) {
+                    source.extend_from_slice(s.as_bytes());
+                }
             }
             View::Integer(_) | View::Float(_) => {
                 cx.push_tostring(base)?;
@@ -72,9 +77,6 @@ fn read_pieces(cx: &mut Context<'_>) -> Outcome<Option<Vec<u8>>> {
     cx.set_height(base);
     Ok(Some(source))
 }
-
-/// Bytes of a file that are read between two looks at the limits.
-const READ_PIECE: u64 = 1 << 20;
 
 /// `loadfile ([filename [, mode [, env]]])`
 pub(super) fn loadfile(cx: &mut Context<'_>) -> Outcome<usize> {
@@ -133,7 +135,7 @@ pub(crate) fn load_file(
     let (source, chunk_name) = match name {
         None => (crate::io::read_stdin(cx)?, b"=stdin".to_vec()),
         Some(name) => {
-            let mut source = Vec::new();
+            let mut source = cx.new_buffer(0)?;
             let problem = match File::open(failure::path(name)) {
                 Err(error) => Some(("open", error)),
                 Ok(mut file) => read_all(cx, &mut file, &mut source)?.map(|e| ("read", e)),
@@ -157,18 +159,26 @@ pub(crate) fn load_file(
     )
 }
 
-/// Reads a file to its end, within the limits; answers what went wrong.
+/// Reads a file to its end; answers why that was not possible.
 fn read_all(
-    cx: &Context<'_>,
+    cx: &mut Context<'_>,
     file: &mut File,
-    out: &mut Vec<u8>,
+    source: &mut Buffer,
 ) -> Outcome<Option<std::io::Error>> {
-    let mut checked = 1 << 16;
+    // Its size spares growing; one of unknown or huge size is read all the same.
+    let size = file.metadata().map_or(0, |m| m.len()).min(1 << 20);
+    cx.grow_buffer_collecting(source, size as usize + 1)?;
+    let mut piece = [0; 8192];
     loop {
-        match file.by_ref().take(READ_PIECE).read_to_end(out) {
+        match file.read(&mut piece) {
             Ok(0) => return Ok(None),
-            Ok(got) => crate::io::grow(cx, out, got, &mut checked)?,
-            Err(error) => return Ok(Some(error)),
+            Ok(n) => {
+                cx.grow_buffer_collecting(source, n)?;
+                source.extend_from_slice(&piece[..n]);
+                cx.charge(n)?;
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Ok(Some(e)),
         }
     }
 }

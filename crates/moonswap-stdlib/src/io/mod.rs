@@ -10,11 +10,10 @@ use std::fs::{File, OpenOptions};
 use std::io::Error;
 use std::process::{Command, Stdio};
 
-use moonswap_vm::context::{Context, NativeFn, Outcome, View};
+use moonswap_vm::context::{Buffer, Context, NativeFn, Outcome, View};
 
 use crate::failure;
 use file::LuaFile;
-pub(crate) use read::grow;
 use stream::{Access, Device, Stream};
 
 /// Names in the registry of the default files; messages use what follows the
@@ -78,12 +77,12 @@ pub(crate) fn flush_all(cx: &Context<'_>) {
 }
 
 /// All of standard input that is left.
-pub(crate) fn read_stdin(cx: &Context<'_>) -> Outcome<Vec<u8>> {
+pub(crate) fn read_stdin(cx: &Context<'_>) -> Outcome<Buffer> {
     let handle = file::stdin(cx);
     let mut guard = handle.stream.borrow_mut();
     match guard.as_mut() {
         Some(stream) => read::read_rest(cx, stream),
-        None => Ok(Vec::new()),
+        None => cx.new_buffer(0),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::io;
 
 use moonswap_number::{Number, is_space, parse};
-use moonswap_vm::context::{Context, Outcome, Raised, View};
+use moonswap_vm::context::{Buffer, Context, Outcome, Raised, View};
 
 use super::file::Handle;
 use super::stream::Stream;
@@ -113,80 +113,61 @@ fn sequence(
     Ok((true, done))
 }
 
-/// Grows with what is really there, so that a huge count costs nothing, and
-/// asks the memory limit before it doubles. Charges the `got` bytes just read.
-pub(crate) fn grow(cx: &Context<'_>, out: &[u8], got: usize, checked: &mut usize) -> Outcome<()> {
-    if out.len() >= *checked {
-        *checked = out.len().saturating_mul(2);
-        cx.check_size(*checked)?;
-    }
-    cx.charge(got)
+/// Moves what is at hand, `most` bytes of it, to the end of a buffer; answers how
+/// many. A buffer grows with what is really there, so that a huge count costs
+/// nothing.
+fn take(
+    cx: &Context<'_>,
+    stream: &mut Stream,
+    out: &mut Buffer,
+    most: usize,
+) -> Result<usize, Stop> {
+    let n = stream.with_available(|available| (0, available.len().min(most)))?;
+    cx.grow_buffer(out, n)?;
+    cx.charge(n)?;
+    stream.with_available(|available| {
+        let n = n.min(available.len());
+        out.extend_from_slice(&available[..n]);
+        (n, ())
+    })?;
+    Ok(n)
 }
 
 fn bytes(cx: &Context<'_>, stream: &mut Stream, count: u64) -> Result<bool, Stop> {
     let mut out = cx.take_buffer();
-    out.clear();
     let mut left = count;
-    let mut checked = 1 << 16;
     while left > 0 {
-        let got = stream.with_available(|available| {
-            let n = available
-                .len()
-                .min(usize::try_from(left).unwrap_or(usize::MAX));
-            out.extend_from_slice(&available[..n]);
-            (n, n)
-        })?;
+        let most = usize::try_from(left).unwrap_or(usize::MAX);
+        let got = take(cx, stream, &mut out, most)?;
         if got == 0 {
             break;
         }
         left -= got as u64;
-        grow(cx, &out, got, &mut checked)?;
     }
     Ok(push(cx, out))
 }
 
 /// Pushes what was read; false if it is nothing.
-fn push(cx: &Context<'_>, out: Vec<u8>) -> bool {
+fn push(cx: &Context<'_>, out: Buffer) -> bool {
     let some = !out.is_empty();
-    if out.len() > 1 << 16 {
-        cx.push_vec(out);
-    } else {
-        cx.push_bytes(&out);
-        cx.give_buffer(out);
-    }
+    cx.push_buffer(out);
     some
 }
 
 fn line(cx: &Context<'_>, stream: &mut Stream, keep_end: bool) -> Result<bool, Stop> {
     let mut out = cx.take_buffer();
-    out.clear();
-    let mut checked = 1 << 16;
     loop {
-        let mut got = 0;
-        // None: end of the stream; true: end of the line
-        let ended = stream.with_available(|available| {
-            if available.is_empty() {
-                return (0, None);
+        let (at_hand, end) = stream.with_available(|a| (0, (a.len(), memchr::memchr(b'\n', a))))?;
+        if at_hand == 0 {
+            return Ok(push(cx, out));
+        }
+        take(cx, stream, &mut out, end.map_or(at_hand, |end| end + 1))?;
+        if end.is_some() {
+            if !keep_end {
+                out.pop();
             }
-            match memchr::memchr(b'\n', available) {
-                Some(end) => {
-                    out.extend_from_slice(&available[..end + usize::from(keep_end)]);
-                    (end + 1, Some(true))
-                }
-                None => {
-                    out.extend_from_slice(available);
-                    got = available.len();
-                    (got, Some(false))
-                }
-            }
-        })?;
-        match ended {
-            Some(true) => {
-                push(cx, out);
-                return Ok(true);
-            }
-            Some(false) => grow(cx, &out, got, &mut checked)?,
-            None => return Ok(push(cx, out)),
+            cx.push_buffer(out);
+            return Ok(true);
         }
     }
 }
@@ -272,18 +253,14 @@ fn numeral(cx: &Context<'_>, stream: &mut Stream) -> Result<bool, Stop> {
 }
 
 /// Reads the rest of a stream, for `loadfile` without a name.
-pub(super) fn read_rest(cx: &Context<'_>, stream: &mut Stream) -> Outcome<Vec<u8>> {
-    let mut out = Vec::new();
-    let mut checked = 1 << 16;
+pub(super) fn read_rest(cx: &Context<'_>, stream: &mut Stream) -> Outcome<Buffer> {
+    let mut out = cx.new_buffer(0)?;
     loop {
-        let got = stream.with_available(|available| {
-            out.extend_from_slice(available);
-            (available.len(), available.len())
-        });
-        match got {
+        match take(cx, stream, &mut out, usize::MAX) {
             Ok(0) => return Ok(out),
-            Ok(got) => grow(cx, &out, got, &mut checked)?,
-            Err(error) => {
+            Ok(_) => {}
+            Err(Stop::Raised(error)) => return Err(error),
+            Err(Stop::System(error)) => {
                 return Err(cx.error(format!("cannot read stdin: {}", failure::text(&error))));
             }
         }

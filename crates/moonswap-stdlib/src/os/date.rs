@@ -67,12 +67,13 @@ pub(super) fn date(cx: &mut Context<'_>) -> Outcome<usize> {
         set_fields(cx, table, &civil)?;
         return Ok(1);
     }
-    let mut out = Vec::new();
+    let mut out = cx.take_buffer();
     let mut rest = format;
     let mut turns = 0;
     while let Some((&c, after)) = rest.split_first() {
         crate::tick(cx, &mut turns)?;
         if c != b'%' {
+            cx.grow_buffer(&mut out, 1)?;
             out.push(c);
             rest = after;
             continue;
@@ -89,13 +90,16 @@ pub(super) fn date(cx: &mut Context<'_>) -> Outcome<usize> {
                 return Err(cx.arg_error(0, message));
             }
         };
-        cx.check_size(out.len())?;
+        cx.grow_buffer(&mut out, LONGEST)?;
         convert(&mut out, letter, &civil);
         rest = &after[length..];
     }
-    cx.push_vec(out);
+    cx.push_buffer(out);
     Ok(1)
 }
+
+/// Bytes of a conversion at most.
+const LONGEST: usize = 128;
 
 /// Appends one conversion, as C's `strftime` in the C locale.
 fn convert(out: &mut Vec<u8>, letter: u8, t: &Civil) {

@@ -1,7 +1,7 @@
 //! `string.format`: takes the arguments that the directives ask for.
 
 use moonswap_number::{format_float, format_int, write_float, write_int};
-use moonswap_vm::context::{Context, Outcome, Raised, View};
+use moonswap_vm::context::{Buffer, Context, Outcome, Raised, View};
 
 use crate::tick;
 
@@ -85,7 +85,7 @@ fn check_text(cx: &mut Context<'_>, arg: usize) -> Outcome<()> {
 #[inline]
 fn add_item(
     cx: &Context<'_>,
-    out: &mut Vec<u8>,
+    out: &mut Buffer,
     directive: &Directive,
     arg: usize,
 ) -> Outcome<bool> {
@@ -152,7 +152,7 @@ fn add_item(
 
 fn add_str(
     cx: &Context<'_>,
-    out: &mut Vec<u8>,
+    out: &mut Buffer,
     directive: &Directive,
     arg: usize,
     text: &[u8],
@@ -171,7 +171,7 @@ fn add_str(
 /// Appends an argument for `%s` that is converted as `tostring` does.
 fn add_converted(
     cx: &mut Context<'_>,
-    out: &mut Vec<u8>,
+    out: &mut Buffer,
     directive: &Directive,
     arg: usize,
 ) -> Outcome<()> {

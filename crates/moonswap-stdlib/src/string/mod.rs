@@ -16,7 +16,7 @@ mod packing;
 pub mod pattern;
 mod search;
 
-use moonswap_vm::context::{Context, NativeFn, Outcome, View};
+use moonswap_vm::context::{Buffer, Context, NativeFn, Outcome, View};
 
 use pack::MAX_SIZE;
 
@@ -60,33 +60,18 @@ pub fn open(cx: &mut Context<'_>) -> Outcome<()> {
     Ok(())
 }
 
-/// Above this many bytes a finished buffer becomes the string itself; below,
-/// copying it and keeping the buffer is cheaper.
-const GIVE_AWAY: usize = 8 << 10;
-
 /// Bytes that are handled between two looks at the limits.
 const PIECE: usize = 64 << 10;
 
 /// Makes room in a buffer for more bytes, within the memory limit.
 #[inline]
-pub(crate) fn grow(cx: &Context<'_>, out: &mut Vec<u8>, more: usize) -> Outcome<()> {
-    if out.capacity() - out.len() >= more {
-        Ok(())
-    } else {
-        grow_cold(cx, out, more)
-    }
-}
-
-#[cold]
-fn grow_cold(cx: &Context<'_>, out: &mut Vec<u8>, more: usize) -> Outcome<()> {
-    cx.check_size(out.len().saturating_add(more))?;
-    out.try_reserve(more)
-        .map_err(|_| cx.error_plain("not enough memory"))
+pub(crate) fn grow(cx: &Context<'_>, out: &mut Buffer, more: usize) -> Outcome<()> {
+    cx.grow_buffer(out, more)
 }
 
 /// Appends bytes, within the memory limit.
 #[inline]
-pub(crate) fn append(cx: &Context<'_>, out: &mut Vec<u8>, bytes: &[u8]) -> Outcome<()> {
+pub(crate) fn append(cx: &Context<'_>, out: &mut Buffer, bytes: &[u8]) -> Outcome<()> {
     grow(cx, out, bytes.len())?;
     out.extend_from_slice(bytes);
     Ok(())
@@ -94,21 +79,14 @@ pub(crate) fn append(cx: &Context<'_>, out: &mut Vec<u8>, bytes: &[u8]) -> Outco
 
 /// The VM's buffer, empty.
 #[inline]
-pub(crate) fn buffer(cx: &Context<'_>) -> Vec<u8> {
-    let mut out = cx.take_buffer();
-    out.clear();
-    out
+pub(crate) fn buffer(cx: &Context<'_>) -> Buffer {
+    cx.take_buffer()
 }
 
 /// Pushes what was built.
 #[inline]
-pub(crate) fn push_buffer(cx: &Context<'_>, out: Vec<u8>) {
-    if out.len() > GIVE_AWAY {
-        cx.push_vec(out);
-    } else {
-        cx.push_bytes(&out);
-        cx.give_buffer(out);
-    }
+pub(crate) fn push_buffer(cx: &Context<'_>, out: Buffer) {
+    cx.push_buffer(out);
 }
 
 /// The bytes of the string at a stack index; none if it is no string.
@@ -240,14 +218,10 @@ fn rep(cx: &mut Context<'_>) -> Outcome<usize> {
     }
     // Fits: the product is at most MAX_SIZE.
     let total = unit * count as usize - separator.len();
-    let mut out = if total > GIVE_AWAY {
-        Vec::new()
-    } else {
-        buffer(cx)
-    };
-    cx.check_size(total)?;
-    out.try_reserve_exact(total)
-        .map_err(|_| cx.error_plain("not enough memory"))?;
+    cx.make_room(total)?;
+    let text = bytes(cx, 0);
+    let separator = bytes(cx, 2);
+    let mut out = cx.new_buffer(total)?;
     if let ([c], true) = (text, separator.is_empty()) {
         cx.charge(total / 64)?;
         out.resize(total, *c);

@@ -27,7 +27,8 @@ pub(super) fn pack(cx: &mut Context<'_>) -> Outcome<usize> {
         tick(cx, &mut turns)?;
         let size = item.size;
         grow(cx, &mut out, item.padding.saturating_add(size))?;
-        out.resize(out.len() + item.padding, 0);
+        let padded = out.len() + item.padding;
+        out.resize(padded, 0);
         if !matches!(item.kind, Kind::Padding | Kind::Align | Kind::Nop) {
             arg += 1;
             if arg >= n_args {

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 
 use moonswap_number::{Number, write_int, write_number};
-use moonswap_vm::context::{Context, NativeKind, Outcome, Raised, View};
+use moonswap_vm::context::{Buffer, Context, NativeKind, Outcome, Raised, View};
 
 use super::pattern::{Capture, Matcher, Meter, PatternError, State, find_literal, is_literal};
 use super::{append, buffer, bytes, push_buffer, start_position};
@@ -272,7 +272,7 @@ pub(super) fn gsub(cx: &mut Context<'_>) -> Outcome<usize> {
 /// Appends what replaces a match; whether that is something new.
 fn add_value(
     cx: &mut Context<'_>,
-    out: &mut Vec<u8>,
+    out: &mut Buffer,
     replacement: Replacement,
     state: &State,
     found: (usize, usize),
@@ -337,7 +337,7 @@ fn add_value(
 /// Appends the replacement string with its references filled in.
 fn add_template(
     cx: &Context<'_>,
-    out: &mut Vec<u8>,
+    out: &mut Buffer,
     state: &State,
     found: (usize, usize),
 ) -> Outcome<()> {

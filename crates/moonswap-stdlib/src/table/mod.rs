@@ -5,7 +5,7 @@
 mod sort;
 
 use moonswap_number::{Number, write_number};
-use moonswap_vm::context::{Context, NativeFn, Outcome, View};
+use moonswap_vm::context::{Buffer, Context, NativeFn, Outcome, View};
 
 const FUNCTIONS: &[(&str, NativeFn)] = &[
     ("concat", concat),
@@ -172,41 +172,57 @@ fn concat(cx: &mut Context<'_>) -> Outcome<usize> {
     let mut i = cx.opt_int(2, 1)?;
     let last = cx.opt_int(3, size)?;
     let mut out = cx.take_buffer();
-    out.clear();
     let base = cx.height();
-    let mut checked = 1 << 16;
     while i <= last {
         if plain && let View::Table(t) = cx.at(0) {
-            append(cx, &mut out, t.get_int(i), i)?;
+            if !append(cx, &mut out, t.get_int(i), i)? {
+                make_room(cx, &mut out, i)?;
+                continue;
+            }
         } else {
             cx.index_int(0, i)?;
+            let more = length_of(cx.at(base));
+            cx.grow_buffer_collecting(&mut out, more)?;
             append(cx, &mut out, cx.at(base), i)?;
             cx.set_height(base);
         }
         if i == last {
             break;
         }
+        cx.grow_buffer_collecting(&mut out, separator.len())?;
         out.extend_from_slice(&separator);
-        if out.len() > checked {
-            checked = out.len().saturating_mul(2);
-            cx.check_size(checked)?;
-        }
         i += 1;
         charge(cx, i)?;
     }
-    cx.push_bytes(&out);
-    cx.give_buffer(out);
+    cx.push_buffer(out);
     Ok(1)
 }
 
-fn append(cx: &Context<'_>, out: &mut Vec<u8>, value: View<'_>, i: i64) -> Outcome<()> {
+/// Bytes of an item at most.
+fn length_of(value: View<'_>) -> usize {
     match value {
-        View::String(s) => {
-            if s.as_bytes().len() > 1 << 16 {
-                cx.check_size(2 * out.len() + s.as_bytes().len())?;
-            }
-            out.extend_from_slice(s.as_bytes());
-        }
+        View::String(s) => s.as_bytes().len(),
+        _ => 64,
+    }
+}
+
+/// Room for item `i` of a plain table.
+#[cold]
+fn make_room(cx: &mut Context<'_>, out: &mut Buffer, i: i64) -> Outcome<()> {
+    let more = match cx.at(0) {
+        View::Table(t) => length_of(t.get_int(i)),
+        _ => 0,
+    };
+    cx.grow_buffer_collecting(out, more)
+}
+
+/// Appends an item; false, and nothing done, if the buffer has no room for it.
+fn append(cx: &Context<'_>, out: &mut Buffer, value: View<'_>, i: i64) -> Outcome<bool> {
+    if out.capacity() - out.len() < length_of(value) {
+        return Ok(false);
+    }
+    match value {
+        View::String(s) => out.extend_from_slice(s.as_bytes()),
         View::Integer(n) => write_number(Number::Int(n), out),
         View::Float(n) => write_number(Number::Float(n), out),
         other => {
@@ -216,7 +232,7 @@ fn append(cx: &Context<'_>, out: &mut Vec<u8>, value: View<'_>, i: i64) -> Outco
             )));
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 fn pack(cx: &mut Context<'_>) -> Outcome<usize> {
@@ -243,8 +259,15 @@ fn unpack(cx: &mut Context<'_>) -> Outcome<usize> {
         return Ok(0);
     }
     let n = (last as u64).wrapping_sub(first as u64);
-    if n >= i32::MAX as u64 || cx.ensure_stack(n as usize + 1, "unpack").is_err() {
+    if n >= i32::MAX as u64 {
         return Err(cx.error("too many results to unpack"));
+    }
+    if let Err(error) = cx.ensure_stack(n as usize + 1, "unpack") {
+        return Err(if cx.is_memory_error(&error) {
+            error
+        } else {
+            cx.error("too many results to unpack")
+        });
     }
     let n = n as usize + 1;
     if let View::Table(t) = cx.at(0)

@@ -15,6 +15,7 @@
 //! a `Machine` for what is not on its part of the stack gets nil or an error.
 
 mod arguments;
+mod buffer;
 mod chunks;
 mod hot;
 mod inspect;
@@ -27,6 +28,7 @@ use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
+pub use buffer::Buffer;
 pub use view::{CoroutineRef, FunctionRef, Str, TableRef, UserDataRef, View};
 
 pub use crate::error::Raised;

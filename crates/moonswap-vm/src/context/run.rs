@@ -154,7 +154,19 @@ impl Context<'_> {
 
     fn store_value(&mut self, object: Value, key: Value, value: Value) -> Outcome<()> {
         let mut vm = self.vm();
-        match interp::store_lookup(&mut vm, object, key, value)? {
+        let mut stored = interp::store_lookup(&mut vm, object, key, value);
+        if stored.is_err() && vm.is_memory_error() {
+            // Object and value are on the stack; the key may not be.
+            self.push_value(key);
+            let top = vm.top;
+            // SAFETY: CX1.
+            let retry = unsafe { host::collect_for(&mut vm, top) };
+            self.pop(1);
+            if retry {
+                stored = interp::store_lookup(&mut vm, object, key, value);
+            }
+        }
+        match stored? {
             Store::Done => Ok(()),
             // SAFETY: CX1.
             Store::Call { function, receiver } => unsafe {
@@ -428,6 +440,7 @@ impl Context<'_> {
         unsafe {
             let mut vm = self.vm();
             host::full_collect(&mut vm);
+            vm.shrink_stack();
             host::run_finalizers(&mut vm, usize::MAX);
         }
         self.charge(0)

@@ -4,10 +4,17 @@
 
 use std::any::Any;
 
-use super::{Context, Outcome, View};
+use super::{Buffer, Context, Outcome, View};
+use crate::heap::OutOfMemory;
 use crate::machine::{Machine, Root};
 use crate::object::{Header, Kind, Native, NativeCode, NativeFn, NativeKind, UserData};
 use crate::value::{Value, copy, store};
+
+/// Plans from this size on are tried on the system.
+const PROBE_FROM: usize = 1 << 20;
+/// Above this many bytes a finished buffer becomes the string itself; below,
+/// copying it and keeping the buffer is cheaper.
+const GIVE_AWAY: usize = 8 << 10;
 
 const fn header(kind: Kind) -> Header {
     Header {
@@ -25,9 +32,11 @@ impl Context<'_> {
         let mut vm = self.vm();
         if vm.top >= vm.stack_limit {
             // A native that pushes without asking: grow; beyond the largest
-            // stack the value is dropped and the error stands pending.
+            // stack the value is dropped, and the native fails on its return.
             // SAFETY: CX3.
             if unsafe { vm.ensure_top(64) }.is_err() {
+                vm.stack_overflowed |= !vm.is_memory_error();
+                vm.heap.deferred = true;
                 return;
             }
         }
@@ -75,6 +84,17 @@ impl Context<'_> {
         self.push_value(v);
     }
 
+    /// Pushes the contents of a buffer; large ones become the body of the string
+    /// without a copy, the others leave the buffer for the next use.
+    pub fn push_buffer(&self, mut buffer: Buffer) {
+        if buffer.len() > GIVE_AWAY {
+            self.push_vec(buffer.take());
+        } else {
+            self.push_bytes(&buffer);
+            self.give_buffer(buffer);
+        }
+    }
+
     /// Copies stack value `i` to the top.
     pub fn push_at(&self, i: usize) {
         self.push_value(self.value(i));
@@ -111,24 +131,24 @@ impl Context<'_> {
         let first = self.height() - n_up;
         let upvalues = (first..first + n_up).map(|i| self.value(i)).collect();
         self.pop(n_up);
-        let f = self.vm().heap.adopt(Box::new(Native {
+        let f = self.vm().heap.adopt(Native {
             header: header(Kind::Native),
             kind,
             code,
             upvalues,
             name,
-        }));
+        });
         self.push_value(Value::native(f));
     }
 
     /// Pushes a userdata that owns `data`.
     pub fn push_userdata(&self, data: Box<dyn Any>) {
-        let u = self.vm().heap.adopt(Box::new(UserData {
+        let u = self.vm().heap.adopt(UserData {
             header: header(Kind::UserData),
             metatable: std::ptr::null_mut(),
             data: Some(data),
             user_values: Box::default(),
-        }));
+        });
         self.push_value(Value::userdata(u));
     }
 
@@ -294,25 +314,110 @@ impl Context<'_> {
 
     /// An empty byte buffer that keeps its capacity between uses; give it back
     /// with [`Context::give_buffer`].
-    pub fn take_buffer(&self) -> Vec<u8> {
-        let mut b = std::mem::take(&mut self.vm().buffer);
-        b.clear();
-        b
+    pub fn take_buffer(&self) -> Buffer {
+        let mut vm = self.vm();
+        let bytes = std::mem::take(&mut vm.buffer);
+        Buffer::new(bytes, vm.heap.reserve())
+    }
+
+    /// A buffer of its own, with room for `size` bytes: "not enough memory".
+    pub fn new_buffer(&self, size: usize) -> Outcome<Buffer> {
+        let mut buffer = Buffer::new(Vec::new(), self.vm().heap.reserve());
+        self.grow_buffer(&mut buffer, size)?;
+        Ok(buffer)
     }
 
     /// Gives a buffer back. Above a megabyte it is freed.
-    pub fn give_buffer(&self, b: Vec<u8>) {
+    pub fn give_buffer(&self, mut b: Buffer) {
         if b.capacity() <= 1 << 20 {
-            self.vm().buffer = b;
+            self.vm().buffer = b.take();
         }
     }
 
-    /// Checks a planned size against the memory limit: "not enough memory".
-    pub fn check_size(&self, bytes: usize) -> Outcome<()> {
-        match self.vm().heap.check_large(bytes) {
-            Ok(()) => Ok(()),
-            Err(_) => Err(self.vm().raise_message("not enough memory")),
+    /// Makes room in a buffer for `more` bytes: "not enough memory".
+    #[inline]
+    pub fn grow_buffer(&self, buffer: &mut Buffer, more: usize) -> Outcome<()> {
+        if buffer.capacity() - buffer.len() >= more {
+            return Ok(());
         }
+        match self.try_grow(buffer, more) {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.vm().raise_memory()),
+        }
+    }
+
+    /// [`Context::grow_buffer`], by a collection if need be.
+    #[inline]
+    pub fn grow_buffer_collecting(&mut self, buffer: &mut Buffer, more: usize) -> Outcome<()> {
+        if buffer.capacity() - buffer.len() >= more || self.try_grow(buffer, more).is_ok() {
+            return Ok(());
+        }
+        let mut vm = self.vm();
+        let top = vm.top;
+        // SAFETY: CX1: everything live is on the stack.
+        if unsafe { crate::host::collect_for(&mut vm, top) } && self.try_grow(buffer, more).is_ok()
+        {
+            return Ok(());
+        }
+        Err(self.vm().raise_memory())
+    }
+
+    #[cold]
+    fn try_grow(&self, buffer: &mut Buffer, more: usize) -> Result<(), OutOfMemory> {
+        let mut vm = self.vm();
+        let heap = &mut vm.heap;
+        buffer.sync();
+        let wanted = buffer.len().saturating_add(more);
+        let doubled = match buffer.capacity() {
+            0 => wanted,
+            n => wanted.max(n.saturating_mul(2)),
+        };
+        // Doubling keeps appending linear; near the limit a buffer grows by what
+        // is needed.
+        let size = if heap.permit_quietly(doubled) {
+            doubled
+        } else {
+            wanted
+        };
+        heap.permit(size)?;
+        if buffer.reserve_exact(size) {
+            Ok(())
+        } else {
+            Err(heap.refuse())
+        }
+    }
+
+    /// Checks a planned size against the memory limit: "not enough memory". What
+    /// is planned must be asked of the system without ending the process; it is
+    /// tried here (and given back untouched) if it is large.
+    pub fn check_size(&self, bytes: usize) -> Outcome<()> {
+        let mut vm = self.vm();
+        if vm.heap.permit(bytes).is_err() {
+            return Err(vm.raise_memory());
+        }
+        if bytes >= PROBE_FROM {
+            let mut probe: Vec<u8> = Vec::new();
+            let asked = probe.try_reserve_exact(bytes);
+            // Else the optimiser may leave out the allocation.
+            std::hint::black_box(&mut probe);
+            if asked.is_err() {
+                vm.heap.refuse();
+                return Err(vm.raise_memory());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an error just raised is that of memory.
+    pub fn is_memory_error(&self, _: &super::Raised) -> bool {
+        self.vm().is_memory_error()
+    }
+
+    /// Makes sure that so many bytes may be taken, by a collection if need be:
+    /// "not enough memory". For natives that know what they are going to need.
+    pub fn make_room(&mut self, bytes: usize) -> Outcome<()> {
+        // SAFETY: CX1: everything live is on the stack.
+        unsafe { crate::host::make_room(&mut self.vm(), bytes) }
     }
 
     /// Pops the top value into a root.

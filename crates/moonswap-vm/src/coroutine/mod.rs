@@ -42,8 +42,7 @@ pub(crate) fn new(vm: &mut Vm, slots: usize) -> *mut Coroutine {
             u64::from(tag::LINK),
         );
     }
-    vm.heap.charge(stack.len() * size_of::<Value>());
-    vm.heap.adopt(Box::new(Coroutine {
+    vm.heap.adopt(Coroutine {
         header: Header {
             kind: Kind::Coroutine,
             mark: 0,
@@ -66,7 +65,7 @@ pub(crate) fn new(vm: &mut Vm, slots: usize) -> *mut Coroutine {
         n_pcalls: 0,
         hook: Default::default(),
         error: Value::NIL,
-    }))
+    })
 }
 
 /// Makes a coroutine that will run `body`.

@@ -13,7 +13,7 @@
 //!   sweep; so in a block to be swept "mark != epoch" means dead or free.
 //! - B4: block memory is returned only when no cell in it is in use.
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::alloc::{Layout, dealloc};
 use std::ptr;
 
 use super::class::{LEAF, N_CLASSES, class_size};
@@ -99,26 +99,15 @@ impl Pool {
         }
     }
 
-    fn system() -> *mut u8 {
-        // SAFETY: the layout has a non-zero size.
-        let p = unsafe { alloc(layout()) };
-        if p.is_null() {
-            handle_alloc_error(layout())
-        }
-        p
-    }
-
-    fn take(&mut self) -> *mut u8 {
+    /// A block for cells, if one is kept.
+    fn take_kept(&mut self) -> Option<*mut u8> {
+        let kept = self.empty.pop()?;
         self.n_blocks += 1;
-        let block = self.empty.pop().unwrap_or_else(Self::system);
-        sanitize::show(block, BLOCK)
+        Some(sanitize::show(kept, BLOCK))
     }
 
+    /// A piece of the last region.
     fn take_first(&mut self) -> *mut u8 {
-        if self.region_left == 0 {
-            self.regions.push(Self::system());
-            self.region_left = BLOCK;
-        }
         self.region_left -= FIRST;
         let region = self.regions[self.regions.len() - 1];
         // SAFETY: region_left < BLOCK is inside the region.
@@ -127,14 +116,16 @@ impl Pool {
 
     /// # Safety
     /// B4.
-    unsafe fn give(&mut self, start: *mut u8) {
+    /// True if it went back to the system.
+    unsafe fn give(&mut self, start: *mut u8) -> bool {
         self.n_blocks -= 1;
         if self.empty.len() < POOL_SLACK + self.n_blocks / 2 {
             self.empty.push(start);
-        } else {
-            // SAFETY: B4, from `system` with the same layout.
-            unsafe { dealloc(start, layout()) }
+            return false;
         }
+        // SAFETY: B4, from the system with the same layout.
+        unsafe { dealloc(start, layout()) };
+        true
     }
 
     /// Bytes of blocks in use or kept.
@@ -177,7 +168,7 @@ struct SweepMode {
 }
 
 impl Block {
-    /// Rebuilds the free list; returns the number of live cells.
+    /// Rebuilds the free list.
     ///
     /// # Safety
     /// B1, B3.
@@ -187,7 +178,7 @@ impl Block {
         epoch: u8,
         strings: Option<&mut Interner>,
         how: SweepMode,
-    ) -> usize {
+    ) -> Swept {
         // SAFETY: B1: every cell below bump has a header; B3: unmarked is dead.
         unsafe {
             let mut head: *mut Cell = ptr::null_mut();
@@ -197,13 +188,14 @@ impl Block {
             let end = p.add(self.bump as usize);
             let total = self.bump as usize / cell;
             let mut leaves = strings;
+            let mut freed = 0;
             while p < end {
                 let h = p.cast::<Header>();
                 if (*h).mark != epoch {
                     if let Some(strings) = &mut leaves
                         && (*h).kind == Kind::String
                     {
-                        drop_string(h.cast(), strings);
+                        freed += drop_string(h.cast(), strings);
                     }
                     if (*h).kind != Kind::Free {
                         if how.poison {
@@ -228,16 +220,27 @@ impl Block {
                 self.parked = ptr::null_mut();
                 self.n_parked = 0;
             }
-            total - n_free
+            Swept {
+                live: total - n_free,
+                freed,
+            }
         }
     }
 }
 
-/// A string cell is about to be reused.
+/// What sweeping a block came to.
+struct Swept {
+    /// Cells in use.
+    live: usize,
+    /// Bytes of string bodies given back.
+    freed: usize,
+}
+
+/// A string cell is about to be reused; answers the bytes given back.
 ///
 /// # Safety
 /// `s` is an allocated string that nothing refers to but the intern table.
-pub(super) unsafe fn drop_string(s: *mut StringObject, strings: &mut Interner) {
+pub(super) unsafe fn drop_string(s: *mut StringObject, strings: &mut Interner) -> usize {
     // SAFETY: by the caller.
     unsafe {
         if (*s).header.flags & StringObject::SHORT != 0 {
@@ -249,7 +252,9 @@ pub(super) unsafe fn drop_string(s: *mut StringObject, strings: &mut Interner) {
                 (*s).len,
                 *fields.add(1).cast::<usize>(),
             ));
+            return *fields.add(1).cast::<usize>();
         }
+        0
     }
 }
 
@@ -298,6 +303,11 @@ impl Heap {
     fn refill(&mut self, class: usize) -> *mut u8 {
         let cell = class_size(class);
         let mut sweeps = SWEEP_PER_REFILL;
+        // Where every allocation counts, lists have one cell.
+        let single = self.single_cells || self.budget.is_failing();
+        if self.budget.is_failing() {
+            self.count_small();
+        }
         let how = self.sweep_mode();
         loop {
             let c = &mut self.classes[class];
@@ -308,8 +318,11 @@ impl Heap {
                     c.carving = usize::MAX;
                     continue;
                 }
-                let piece = if self.single_cells { cell } else { CARVE };
-                let n = (piece / cell).clamp(1, left / cell);
+                let n = if single {
+                    1
+                } else {
+                    (CARVE / cell).clamp(1, left / cell)
+                };
                 // SAFETY: the n cells lie above bump inside the block and were
                 // not handed out; afterwards B1 holds for them.
                 let first = unsafe {
@@ -332,6 +345,10 @@ impl Heap {
             }
             if c.adopt < c.sweep {
                 let i = c.adopt;
+                if single && c.blocks[i].n_parked > 1 {
+                    // SAFETY: parked lists hold free cells of this class (B2).
+                    unsafe { return self.adopt_one(class, i) };
+                }
                 c.adopt += 1;
                 let block = &mut c.blocks[i];
                 if block.start.is_null() {
@@ -373,23 +390,73 @@ impl Heap {
                 c.sweep += 1;
                 let strings = (class >= LEAF).then_some(&mut self.strings);
                 // SAFETY: B3: the block was not allocated from since marking.
-                unsafe { c.blocks[i].sweep(cell, self.marker.epoch, strings, how) };
+                let swept = unsafe { c.blocks[i].sweep(cell, self.marker.epoch, strings, how) };
+                self.budget.give(swept.freed);
                 continue;
             }
-            let (start, size, whole) = if c.blocks.is_empty() && cell <= SMALL_FIRST {
-                (self.pool.take_first(), FIRST, false)
-            } else {
-                (self.pool.take(), BLOCK, true)
+            let first = c.blocks.is_empty() && cell <= SMALL_FIRST;
+            let Some((start, size, whole)) = self.fresh_memory(class, first) else {
+                continue;
             };
+            let c = &mut self.classes[class];
             c.carving = c.blocks.len();
-            c.blocks.push(Block {
+            let block = Block {
                 start,
                 size: (size / cell * cell) as u32,
                 bump: 0,
                 parked: ptr::null_mut(),
                 n_parked: 0,
                 whole,
-            });
+            };
+            self.budget.reserve.push(&mut c.blocks, block);
+        }
+    }
+
+    /// The first cell of a parked list, alone.
+    unsafe fn adopt_one(&mut self, class: usize, i: usize) -> *mut u8 {
+        // SAFETY: by the caller: the list is not empty.
+        unsafe {
+            let block = &mut self.classes[class].blocks[i];
+            let first = block.parked;
+            block.parked = (*first).next;
+            block.n_parked -= 1;
+            self.charge(class_size(class));
+            first.cast()
+        }
+    }
+
+    /// Memory for a block of the class (`first`: a small one); `None` if cells
+    /// were found instead. Does not fail: see `budget`.
+    fn fresh_memory(&mut self, class: usize, first: bool) -> Option<(*mut u8, usize, bool)> {
+        if first && self.pool.region_left != 0 {
+            return Some((self.pool.take_first(), FIRST, false));
+        }
+        if !first && let Some(kept) = self.pool.take_kept() {
+            return Some((kept, BLOCK, true));
+        }
+        if !self.budget.is_failing() && self.permit(BLOCK).is_err() {
+            let c = &self.classes[class];
+            if c.adopt < c.sweep {
+                return None;
+            }
+        }
+        let start = self.system_small(layout());
+        self.budget.take(BLOCK);
+        if first {
+            self.budget.reserve.push(&mut self.pool.regions, start);
+            self.pool.region_left = BLOCK;
+            return Some((self.pool.take_first(), FIRST, false));
+        }
+        self.pool.n_blocks += 1;
+        Some((start, BLOCK, true))
+    }
+
+    /// Gives the empty blocks back that are kept for reuse.
+    pub(super) fn trim_pool(&mut self) {
+        for start in std::mem::take(&mut self.pool.empty) {
+            // SAFETY: B4, from the system with the same layout.
+            unsafe { dealloc(start, layout()) };
+            self.budget.give(BLOCK);
         }
     }
 
@@ -409,14 +476,17 @@ impl Heap {
                 let block = &mut c.blocks[i];
                 let bytes = block.bump as usize;
                 // SAFETY: B3.
-                let live =
+                let swept =
                     unsafe { block.sweep(class_size(class), self.marker.epoch, strings, how) };
-                if live == 0 && block.whole && !how.keep {
+                if swept.live == 0 && block.whole && !how.keep {
                     // SAFETY: B4: no live cell; the block is not being carved
                     // (begin_sweep) and its descriptor is cleared.
-                    unsafe { self.pool.give(block.start) };
+                    if unsafe { self.pool.give(block.start) } {
+                        self.budget.give(BLOCK);
+                    }
                     block.start = ptr::null_mut();
                 }
+                self.budget.give(swept.freed);
                 return bytes.max(1024);
             }
             self.sweep_class += 1;
@@ -433,13 +503,18 @@ impl Heap {
 
     /// Forgets the free lists: all blocks are about to be swept.
     pub(super) fn begin_block_sweep(&mut self) {
-        self.free = [ptr::null_mut(); N_CLASSES];
+        self.forget_free_cells();
         self.sweep_class = 0;
         for c in &mut self.classes {
             if !c.blocks.is_empty() {
                 c.begin_sweep();
             }
         }
+    }
+
+    /// Empties the free lists; their cells come back with the next sweep.
+    pub(super) fn forget_free_cells(&mut self) {
+        self.free = [ptr::null_mut(); N_CLASSES];
     }
 
     /// Bytes on the current free lists (charged, not allocated yet).

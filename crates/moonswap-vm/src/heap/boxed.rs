@@ -6,6 +6,7 @@
 //! - X2: `..boxed_sweep` are still to be swept; entries behind were swept or
 //!   adopted since marking.
 
+use std::alloc::Layout;
 use std::mem::offset_of;
 
 use super::Heap;
@@ -51,7 +52,7 @@ pub(super) unsafe fn boxed_size(h: *mut Header) -> usize {
             Kind::Slot => size_of::<PrototypeSlot>(),
             Kind::Version => {
                 let v = &*h.cast::<Version>();
-                size_of::<Version>() + v.code.len() * 8 + v.children.len() * 8
+                size_of::<Version>() + v.code.len() * 8 + v.children.len() * 8 + v.prototype_bytes
             }
             Kind::Instance => size_of::<Instance>() + object::<Instance>(h).cells.capacity() * 32,
             _ => 0,
@@ -79,17 +80,25 @@ unsafe fn drop_boxed(h: *mut Header) {
 impl Heap {
     /// Takes over a boxed object: it is dropped when it becomes unreachable.
     /// `T` is one of the boxed object types.
-    pub(crate) fn adopt<T>(&mut self, object: Box<T>) -> *mut T {
-        let p = Box::into_raw(object);
+    pub(crate) fn adopt<T>(&mut self, object: T) -> *mut T {
+        let p = self.system_small(Layout::new::<T>()).cast::<T>();
         let h = p.cast::<Header>();
-        self.boxed.push(h);
-        // SAFETY: X1.
+        // SAFETY: X1: memory of the layout a box of T has.
         let size = unsafe {
+            p.write(object);
             (*h).mark = 0;
             boxed_size(h)
         };
+        self.budget.reserve.push(&mut self.boxed, h);
         self.charge(size);
+        self.take_small(size);
         p
+    }
+
+    /// The memory of a boxed object grew (coroutine stacks) or shrank.
+    pub(crate) fn resized(&mut self, before: usize, after: usize) {
+        self.budget.take(after);
+        self.budget.give(before);
     }
 
     /// A stack of nils for a new coroutine: one that a dead coroutine left, if
@@ -101,9 +110,21 @@ impl Heap {
             for value in &mut stack {
                 value.tag = tag::NIL;
             }
+            // Counted again with the coroutine.
+            self.budget.pass_on(stack.capacity() * size_of::<Value>());
             return stack;
         }
-        vec![Value::NIL; slots]
+        let mut stack = Vec::new();
+        self.reserve_small(&mut stack, slots);
+        stack.resize(slots, Value::NIL);
+        stack
+    }
+
+    /// Gives back what is kept for new coroutines.
+    pub(super) fn drop_spare_stacks(&mut self) {
+        for stack in std::mem::take(&mut self.spare_stacks) {
+            self.budget.give(stack.capacity() * size_of::<Value>());
+        }
     }
 
     /// Drops unmarked boxed objects, at most `n` looked at; true when done.
@@ -125,11 +146,14 @@ impl Heap {
                         // A stack in use after its end is to be noticed.
                         && !self.poison
                     {
-                        let stack = std::mem::take(&mut (*h.cast::<Coroutine>()).stack);
+                        let stack = &mut (*h.cast::<Coroutine>()).stack;
                         if stack.len() == FIRST_STACK + EXTRA_SLOTS {
+                            // Its bytes stay on the account.
+                            let stack = std::mem::take(stack);
                             self.spare_stacks.push(stack);
                         }
                     }
+                    self.budget.give(boxed_size(h));
                     drop_boxed(h);
                 }
             }

@@ -75,16 +75,14 @@ impl Heap {
     /// A step should be taken at this safe point.
     #[inline(always)]
     pub(crate) fn is_due(&self) -> bool {
-        !self.busy
-            && (self.forced.is_some()
-                || self.limit_exceeded
-                || (self.running && self.charged >= self.trigger))
+        !self.is_blocked()
+            && (self.forced.is_some() || (self.running && self.charged >= self.trigger))
     }
 
     /// For tests: the safe point that is under way collects, unless the program
     /// has stopped the collector.
     pub(crate) fn force(&mut self, what: Forced) {
-        if self.running && !self.busy {
+        if self.running && !self.is_blocked() {
             self.forced = Some(what);
         }
     }
@@ -100,7 +98,7 @@ impl Heap {
     /// A poll found nothing due, because memory was given back since the
     /// request: the next allocation above the trigger asks again.
     pub(crate) fn forget_request(&mut self) {
-        if !self.busy {
+        if !self.is_blocked() {
             self.requested = false;
         }
     }
@@ -111,17 +109,17 @@ impl Heap {
     /// At a safe point; `roots` covers everything that is in use.
     pub(crate) unsafe fn step(&mut self, roots: &dyn Roots) {
         self.requested = false;
-        if self.busy {
+        if self.is_blocked() {
             return;
         }
         let forced = self.forced.take();
-        if forced == Some(Forced::Step) && !self.limit_exceeded {
+        if forced == Some(Forced::Step) {
             // SAFETY: by the caller.
             unsafe { self.advance(roots, 256) };
             self.charged_at_step = self.charged;
             return;
         }
-        if forced.is_some() || self.limit_exceeded {
+        if forced.is_some() {
             // SAFETY: by the caller.
             unsafe { self.collect_full(roots) };
             return;
@@ -228,7 +226,7 @@ impl Heap {
     fn pause_trigger(&self) -> isize {
         let pause = (self.live / 100).saturating_mul(self.pause.saturating_sub(100));
         let pause = (pause.min(isize::MAX as usize) as isize).max(FLOOR);
-        match self.memory_limit {
+        match self.budget.limit() {
             Some(limit) => pause.min(limit.saturating_sub(self.live).max(STEP as usize) as isize),
             None => pause,
         }
@@ -251,6 +249,7 @@ impl Heap {
             for i in 0..self.event_names.len() {
                 self.marker.mark_object(self.event_names[i].cast());
             }
+            self.marker.mark_object(self.memory_message.cast());
             self.mark_pending();
             roots.mark(&mut self.marker);
             // What runs now goes on after having been marked.
@@ -339,7 +338,6 @@ impl Heap {
             self.live = self.marker.live;
             self.charged = 0;
             self.charged_at_step = 0;
-            self.limit_exceeded = self.memory_limit.is_some_and(|limit| self.live > limit);
             self.phase = Phase::Sweep;
             self.large_sweep = self.large.len();
             self.boxed_sweep = self.boxed.len();
@@ -390,9 +388,26 @@ impl Heap {
     /// # Safety
     /// As [`Heap::step`].
     pub(crate) unsafe fn collect_full(&mut self, roots: &dyn Roots) {
-        if self.busy {
-            return;
+        if !self.is_blocked() {
+            // SAFETY: by the caller.
+            unsafe { self.collect_now(roots) };
         }
+    }
+
+    /// A complete collection because memory is short: also while a finalizer
+    /// runs. False if none may be made now.
+    ///
+    /// # Safety
+    /// As [`Heap::step`].
+    pub(crate) unsafe fn collect_emergency(&mut self, roots: &dyn Roots) -> bool {
+        if !self.busy {
+            // SAFETY: by the caller.
+            unsafe { self.collect_now(roots) };
+        }
+        !self.busy
+    }
+
+    unsafe fn collect_now(&mut self, roots: &dyn Roots) {
         self.requested = false;
         // SAFETY: by the caller.
         unsafe {
@@ -413,7 +428,7 @@ impl Heap {
     /// # Safety
     /// As [`Heap::step`].
     pub(crate) unsafe fn step_kib(&mut self, roots: &dyn Roots, kib: usize) -> bool {
-        if self.busy {
+        if self.is_blocked() {
             return false;
         }
         self.requested = false;
@@ -484,8 +499,23 @@ impl Heap {
         self.running
     }
 
-    /// While a finalizer runs (or the VM closes) nothing is collected; returns
-    /// the previous state.
+    fn is_blocked(&self) -> bool {
+        self.busy || self.finalizing
+    }
+
+    /// While a finalizer runs nothing is collected, unless memory is short;
+    /// returns the previous state.
+    pub(crate) fn set_finalizing(&mut self, finalizing: bool) -> bool {
+        let old = std::mem::replace(&mut self.finalizing, finalizing);
+        if old && !finalizing {
+            self.requested = false;
+            self.charge(0);
+        }
+        old
+    }
+
+    /// While this is set nothing is collected at all; returns the previous
+    /// state.
     pub(crate) fn set_busy(&mut self, busy: bool) -> bool {
         let old = std::mem::replace(&mut self.busy, busy);
         if old && !busy {
@@ -509,15 +539,12 @@ impl Heap {
         std::mem::replace(&mut self.step_multiplier, multiplier)
     }
 
-    /// Sets the memory limit; returns the old one.
-    pub(crate) fn set_memory_limit(&mut self, limit: Option<usize>) -> Option<usize> {
-        let old = std::mem::replace(&mut self.memory_limit, limit);
-        self.limit_exceeded = false;
+    /// The memory limit is another one: cycles begin at another time.
+    pub(super) fn limit_changed(&mut self) {
         if self.phase == Phase::Pause {
             self.trigger = self.pause_trigger();
             self.charge(0);
         }
-        old
     }
 
     /// Sets the mode; returns the old one.

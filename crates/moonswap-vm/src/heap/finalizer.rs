@@ -31,8 +31,28 @@ impl Heap {
         unsafe {
             if (*h).extra & HAS_FINALIZER == 0 {
                 (*h).extra |= HAS_FINALIZER;
+                if self.finalizers.len() == self.finalizers.capacity() {
+                    self.grow_finalizers();
+                }
                 self.finalizers.push(h);
             }
+        }
+    }
+
+    /// Room for twice as many, also in the queue: the atomic step must not run
+    /// out of memory.
+    #[cold]
+    fn grow_finalizers(&mut self) {
+        let n = self.finalizers.capacity().max(8);
+        // Refused or not, it is allocated; the error comes at a safe point.
+        let _ = self.permit(4 * n * size_of::<*mut Header>());
+        let mut finalizers = std::mem::take(&mut self.finalizers);
+        self.reserve_small(&mut finalizers, n);
+        self.finalizers = finalizers;
+        if self.pending.try_reserve_exact(2 * n).is_err() {
+            self.refuse();
+            self.reserve().release();
+            self.pending.reserve_exact(2 * n);
         }
     }
 
@@ -71,7 +91,6 @@ impl Heap {
 
     /// Finalizers wait to be called.
     #[inline(always)]
-    #[cfg_attr(not(test), allow(dead_code))]
     pub(crate) fn has_pending_finalizers(&self) -> bool {
         !self.pending.is_empty()
     }

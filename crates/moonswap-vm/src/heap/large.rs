@@ -86,7 +86,7 @@ impl Heap {
                 return cell.add(PART_HEADER);
             }
             let size = bytes + size_of::<Prefix>();
-            if self.check_large(size).is_err() {
+            if self.permit(size).is_err() {
                 return ptr::null_mut();
             }
             let Some(layout) = layout(size) else {
@@ -94,8 +94,10 @@ impl Heap {
             };
             let start = alloc(layout).cast::<Prefix>();
             if start.is_null() {
+                self.refuse();
                 return ptr::null_mut();
             }
+            self.budget.take(size);
             let mark = self.mark_for(owner, bytes);
             start.write(Prefix {
                 index: self.large.len(),
@@ -107,7 +109,9 @@ impl Heap {
                     word: 0,
                 },
             });
-            self.large.push(Large { start, size });
+            self.budget
+                .reserve
+                .push(&mut self.large, Large { start, size });
             self.charge(size);
             start.add(1).cast()
         }
@@ -123,7 +127,7 @@ impl Heap {
         unsafe {
             let start = data.cast::<Prefix>().sub(1);
             let (old_size, new_size) = (old + size_of::<Prefix>(), new + size_of::<Prefix>());
-            if self.check_large(new_size.saturating_sub(old_size)).is_err() {
+            if self.permit(new_size.saturating_sub(old_size)).is_err() {
                 return ptr::null_mut();
             }
             let (Some(before), Some(_)) = (layout(old_size), layout(new_size)) else {
@@ -131,8 +135,11 @@ impl Heap {
             };
             let moved = realloc(start.cast(), before, new_size).cast::<Prefix>();
             if moved.is_null() {
+                self.refuse();
                 return ptr::null_mut();
             }
+            self.budget.take(new_size);
+            self.budget.give(old_size);
             let index = (*moved).index;
             self.large[index] = Large {
                 start: moved,
@@ -182,6 +189,7 @@ impl Heap {
             self.large.pop();
             if let Some(layout) = layout(size) {
                 dealloc(start.cast(), layout);
+                self.budget.give(size);
             }
             self.charged -= size as isize;
         }
@@ -220,12 +228,18 @@ impl Heap {
                     self.large.pop();
                     if let Some(layout) = layout(size) {
                         dealloc(start.cast(), layout);
+                        self.budget.give(size);
                     }
                     bytes = bytes.saturating_sub(size);
                 }
             }
         }
         true
+    }
+
+    /// Bytes of the list itself.
+    pub(super) fn large_bytes(&self) -> usize {
+        self.large.capacity() * size_of::<Large>()
     }
 
     /// Calls `f` for every large part.

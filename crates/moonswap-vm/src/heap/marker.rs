@@ -105,6 +105,13 @@ impl Marker {
         self.open_upvalues = Vec::new();
     }
 
+    /// Bytes of the marker's own tables.
+    pub(super) fn bytes(&self) -> usize {
+        (self.gray.capacity() + self.weak.capacity() + self.open_upvalues.capacity())
+            * size_of::<usize>()
+            + self.slices.capacity() * size_of::<Slice>()
+    }
+
     #[inline(always)]
     pub(super) fn is_drained(&self) -> bool {
         self.gray.is_empty() && self.slices.is_empty()

@@ -19,6 +19,7 @@
 
 mod block;
 mod boxed;
+mod budget;
 pub(crate) mod class;
 mod cycle;
 mod finalizer;
@@ -37,10 +38,12 @@ use std::hash::{BuildHasher, Hasher};
 use std::ptr;
 use std::sync::Arc;
 
+pub(crate) use self::budget::Reserve;
 pub(crate) use self::cycle::{Forced, Mode, Roots};
 pub(crate) use self::marker::Marker;
 
 use self::block::{Cell, Class, Pool};
+use self::budget::Budget;
 use self::class::{N_CLASSES, class_of};
 use self::large::Large;
 use self::part::{
@@ -59,9 +62,6 @@ use crate::value::Value;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not enough memory")]
 pub(crate) struct OutOfMemory;
-
-/// Allocations from this size on are tried before they are made.
-const PROBE_FROM: usize = 1 << 20;
 
 /// Where the collector stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,11 +93,14 @@ pub(crate) struct Heap {
     /// To be done at this safe point, whatever the debt (tests).
     forced: Option<Forced>,
     running: bool,
-    /// A step or finalizer is under way: no other begins.
+    /// No collection may be made (a patch is being prepared).
     busy: bool,
+    /// A finalizer runs: no collection except an emergency one.
+    finalizing: bool,
     requested: bool,
     mode: Mode,
-    /// The memory limit was passed by small allocations.
+    /// Memory ran short: a safe point must collect, and raise if that does not
+    /// help.
     pub(crate) limit_exceeded: bool,
     /// Bytes charged since the end of the last marking.
     charged: isize,
@@ -110,7 +113,12 @@ pub(crate) struct Heap {
     n_rescans: u32,
     pause: usize,
     step_multiplier: usize,
-    pub(crate) memory_limit: Option<usize>,
+    pub(super) budget: Budget,
+    /// Something asked for in a native could not be made and has a stand-in: the
+    /// native must fail.
+    pub(crate) deferred: bool,
+    /// "not enough memory": there must be no need to allocate it.
+    pub(crate) memory_message: *mut StringObject,
     pub(crate) seed: u64,
     marker: Marker,
     pub(crate) strings: Interner,
@@ -156,6 +164,7 @@ impl Heap {
             forced: None,
             running: true,
             busy: false,
+            finalizing: false,
             requested: false,
             mode: Mode::Incremental,
             limit_exceeded: false,
@@ -166,7 +175,9 @@ impl Heap {
             n_rescans: 0,
             pause: 200,
             step_multiplier: 100,
-            memory_limit: None,
+            budget: Budget::new(),
+            deferred: false,
+            memory_message: ptr::null_mut(),
             seed,
             marker: Marker::new(),
             strings: Interner::new(),
@@ -192,6 +203,7 @@ impl Heap {
         for (i, name) in Event::NAMES.iter().enumerate() {
             heap.event_names[i] = heap.string(name.as_bytes());
         }
+        heap.memory_message = heap.string(b"not enough memory");
         heap.marker.mode_name = heap.event_names[Event::Mode as usize];
         heap
     }
@@ -212,12 +224,7 @@ impl Heap {
 
     #[cold]
     fn ask(&mut self) {
-        if let Some(limit) = self.memory_limit
-            && self.reserved_estimate() > limit
-        {
-            self.limit_exceeded = true;
-        }
-        if self.running || self.limit_exceeded {
+        if self.running {
             self.requested = true;
             self.poll.request();
         }
@@ -225,24 +232,6 @@ impl Heap {
 
     fn reserved_estimate(&self) -> usize {
         (self.live as isize + self.charged).max(0) as usize
-    }
-
-    /// Would so many more bytes pass the memory limit, or what the system has?
-    /// The latter is found out by asking for twice as many (a buffer and the
-    /// string copied from it) and giving them back untouched, because a vector
-    /// that cannot grow ends the process.
-    pub(crate) fn check_large(&self, bytes: usize) -> Result<(), OutOfMemory> {
-        match self.memory_limit {
-            Some(limit) if self.bytes_in_use().saturating_add(bytes) > limit => Err(OutOfMemory),
-            _ if bytes >= PROBE_FROM => {
-                let mut probe: Vec<u8> = Vec::new();
-                let asked = probe.try_reserve_exact(bytes.saturating_mul(2));
-                // Else the optimiser may leave out the allocation.
-                std::hint::black_box(&mut probe);
-                asked.map_err(|_| OutOfMemory)
-            }
-            _ => Ok(()),
-        }
     }
 
     /// Live bytes of the last marking plus allocation since.

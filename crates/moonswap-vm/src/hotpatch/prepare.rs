@@ -85,7 +85,13 @@ impl Prepared {
                 plan,
             };
             prepared.load(vm);
-            let outcome = prepared.run_delta(vm);
+            let outcome = if vm.heap.deferred {
+                // A constant could not be made.
+                let _ = vm.raise_memory();
+                Err(HotError::Delta("not enough memory".to_owned()))
+            } else {
+                prepared.run_delta(vm)
+            };
             prepared.fields = std::mem::take(&mut vm.hot.field_changes);
             if let Err(e) = outcome {
                 prepared.restore_fields(vm);
@@ -322,7 +328,7 @@ unsafe fn snapshot(instance: *mut Instance, n: usize) -> Vec<(*mut Upvalue, Valu
 
 fn raw_native(vm: &mut Vm, name: &'static str, f: crate::object::NativeFn) -> Value {
     use crate::object::{Header, Kind, Native, NativeCode, NativeKind};
-    Value::native(vm.heap.adopt(Box::new(Native {
+    Value::native(vm.heap.adopt(Native {
         header: Header {
             kind: Kind::Native,
             mark: 0,
@@ -334,7 +340,7 @@ fn raw_native(vm: &mut Vm, name: &'static str, f: crate::object::NativeFn) -> Va
         code: NativeCode::Function(f),
         upvalues: Box::default(),
         name,
-    })))
+    }))
 }
 
 fn raw_get(cx: &mut crate::Context<'_>) -> crate::Outcome<usize> {

@@ -83,7 +83,11 @@ unsafe fn set_slow(
         let vm = &mut *vm;
         vm.pc = pc;
         vm.base = base;
-        match store_lookup(vm, object, key, value) {
+        let mut stored = store_lookup(vm, object, key, value);
+        if stored.is_err() && vm.is_memory_error() && crate::host::collect_for(vm, base) {
+            stored = store_lookup(vm, object, key, value);
+        }
+        match stored {
             Ok(Store::Done) => advance(pc, base),
             Ok(Store::Call { function, receiver }) => {
                 call_metamethod(vm, pc, base, function, &[receiver, key, value])
@@ -339,11 +343,15 @@ pub(super) unsafe fn set_list(pc: *const u64, base: *mut Value, vm: *mut Vm) -> 
             b(pc)
         };
         let first = ((usize::from(x(pc)) << 16) | c(pc)) * 50;
-        let _ = table::reserve(&mut vm.heap, t, first + n, 0);
+        vm.pc = pc;
+        vm.base = base;
+        if table::reserve(&mut vm.heap, t, first + n, 0).is_err()
+            && crate::host::collect_for(vm, r.add(n + 1))
+        {
+            let _ = table::reserve(&mut vm.heap, t, first + n, 0);
+        }
         for i in 1..=n {
             if let Err(e) = table::set_int(&mut vm.heap, t, (first + i) as i64, *r.add(i)) {
-                vm.pc = pc;
-                vm.base = base;
                 let _ = meta::raise_table_error(vm, e);
                 return throw(vm);
             }

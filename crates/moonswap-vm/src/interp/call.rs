@@ -234,6 +234,12 @@ pub(super) unsafe fn enter_native(vm: &mut Vm, ret: u64, f: *mut Value, n: usize
         match (*native).kind {
             NativeKind::Plain | NativeKind::Next | NativeKind::IpairsStep => {
                 match run_native(vm, native) {
+                    // What it was given stands in for what could not be made.
+                    Ok(_) if vm.heap.deferred => {
+                        vm.native_tail = None;
+                        let _ = vm.raise_deferred();
+                        throw(vm)
+                    }
                     Ok(results) => match vm.native_tail.take() {
                         None => {
                             if vm.hook.active && hook::native_return(vm, results).is_err() {

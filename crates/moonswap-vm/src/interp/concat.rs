@@ -60,10 +60,14 @@ unsafe fn go_on(pc: *const u64, base: *mut Value, vm: &mut Vm, n: usize) -> Next
                 );
             }
             let first = window.add(n - run);
-            match join(vm, std::slice::from_raw_parts(first, run)) {
+            let mut joined = join(vm, std::slice::from_raw_parts(first, run));
+            if joined.is_none() && crate::host::collect_for(vm, base) {
+                joined = join(vm, std::slice::from_raw_parts(first, run));
+            }
+            match joined {
                 Some(value) => store(first, value),
                 None => {
-                    let _ = vm.raise_message("not enough memory");
+                    let _ = vm.raise_memory();
                     return throw(vm);
                 }
             }
@@ -74,7 +78,7 @@ unsafe fn go_on(pc: *const u64, base: *mut Value, vm: &mut Vm, n: usize) -> Next
     }
 }
 
-/// Joins strings and numbers; `None` if the result would be too large.
+/// Joins strings and numbers; `None` if there is no memory for the result.
 pub(crate) unsafe fn join(vm: &mut Vm, parts: &[Value]) -> Option<Value> {
     // SAFETY: V1 strings are live and nothing collects here.
     unsafe {
@@ -94,10 +98,8 @@ pub(crate) unsafe fn join(vm: &mut Vm, parts: &[Value]) -> Option<Value> {
             total = total.checked_add(text.len())?;
             texts.push(text);
         }
-        if total > 4096 && vm.heap.check_large(total).is_err() {
-            return None;
-        }
-        Some(Value::string(crate::string::concat(&mut vm.heap, &texts)))
+        let joined = crate::string::concat(&mut vm.heap, &texts).ok()?;
+        Some(Value::string(joined))
     }
 }
 

@@ -158,6 +158,11 @@ const SAFE_POINTS: [OpCode; 5] = [
     OpCode::TForLoop,
 ];
 
+/// Operations at which a shortage of memory is looked at as well: code without
+/// safe points must not allocate without end. All registers are the frame's own
+/// there, too (P1).
+const MEMORY_POINTS: [OpCode; 3] = [OpCode::NewTable, OpCode::Closure, OpCode::Concat];
+
 #[cfg(moonswap_tail)]
 mod backend {
     use super::{AtomicPtr, DispatchTable, Next, OpCode, Ordering, Value, Vm, ops, poll};
@@ -282,7 +287,7 @@ mod backend {
     }
 
     pub(super) fn disarm(table: &DispatchTable) {
-        for op in super::SAFE_POINTS {
+        for op in super::SAFE_POINTS.into_iter().chain(super::MEMORY_POINTS) {
             table.entries[op as usize].store(usual(op, table), Ordering::Relaxed);
         }
     }
@@ -290,6 +295,13 @@ mod backend {
     pub(super) fn arm(table: &DispatchTable) {
         let handler: Handler = poll_handler;
         for op in super::SAFE_POINTS {
+            table.entries[op as usize].store(handler as *mut (), Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn arm_memory(table: &DispatchTable) {
+        let handler: Handler = poll_handler;
+        for op in super::MEMORY_POINTS {
             table.entries[op as usize].store(handler as *mut (), Ordering::Relaxed);
         }
     }
@@ -311,6 +323,7 @@ mod backend {
     pub(super) fn restore(_: &DispatchTable) {}
     pub(super) fn disarm(_: &DispatchTable) {}
     pub(super) fn arm(_: &DispatchTable) {}
+    pub(super) fn arm_memory(_: &DispatchTable) {}
 
     pub(super) unsafe fn run(vm: *mut Vm, mut next: Next) {
         // Polled, or the hook called, for the operation at hand.
@@ -333,6 +346,16 @@ mod backend {
                             unsafe {
                                 if !polled && super::is_poll_due(&mut *vm) {
                                     // An error may go on at another operation.
+                                    next = poll::poll(next.pc, next.base, vm);
+                                    polled = true;
+                                    continue;
+                                }
+                            }
+                        }
+                        if const { super::is_memory_point(OpCode::$name) } {
+                            // SAFETY: as above.
+                            unsafe {
+                                if !polled && (*vm).heap.limit_exceeded {
                                     next = poll::poll(next.pc, next.base, vm);
                                     polled = true;
                                     continue;
@@ -378,9 +401,17 @@ fn is_poll_due(vm: &mut Vm) -> bool {
 
 #[cfg(not(moonswap_tail))]
 const fn is_safe_point(op: OpCode) -> bool {
+    contains(&SAFE_POINTS, op)
+}
+
+const fn is_memory_point(op: OpCode) -> bool {
+    contains(&MEMORY_POINTS, op)
+}
+
+const fn contains(all: &[OpCode], op: OpCode) -> bool {
     let mut i = 0;
-    while i < SAFE_POINTS.len() {
-        if SAFE_POINTS[i] as u8 == op as u8 {
+    while i < all.len() {
+        if all[i] as u8 == op as u8 {
             return true;
         }
         i += 1;
@@ -441,6 +472,11 @@ impl DispatchTable {
     /// The safe-point entries to their own handlers.
     pub(crate) fn disarm(&self) {
         backend::disarm(self);
+    }
+
+    /// The entries of operations that allocate to the poll.
+    pub(crate) fn arm_memory(&self) {
+        backend::arm_memory(self);
     }
 
     /// The safe-point entries to the poll.

@@ -46,12 +46,26 @@ pub(super) unsafe fn attend(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Ne
             crate::hotpatch::mailbox::drain(vm, false);
             return super::tail_call::tail_call_slow(pc, vm.base, vm);
         }
+        if matches!(OpCode::from_u8(*pc.cast::<u8>()), Some(op) if super::is_memory_point(op)) {
+            // Memory only; everything else at the next safe point proper.
+            vm.poll.table.disarm();
+            vm.poll.request();
+            vm.pc = pc;
+            vm.base = base;
+            if vm.heap.limit_exceeded && crate::host::relieve(vm, false).is_err() {
+                return throw(vm);
+            }
+            return Next { pc, base: vm.base };
+        }
         // Entries first, then the work: a request in between arms them again.
         vm.poll.table.disarm();
         vm.poll.requested.swap(false, Ordering::AcqRel);
         vm.pc = pc;
         vm.base = base;
         if crate::host::check_limits(vm).is_err() {
+            return throw(vm);
+        }
+        if vm.heap.limit_exceeded && crate::host::relieve(vm, true).is_err() {
             return throw(vm);
         }
         crate::hotpatch::mailbox::drain(vm, false);
@@ -143,8 +157,11 @@ pub(crate) unsafe fn collect_if_due(vm: &mut Vm) {
             let start = vm.gc_stats.now();
             let (heap, roots) = vm.heap_and_roots();
             heap.step(&roots);
-            vm.gc_stats
-                .note(start, !was_sweeping && vm.heap.is_sweeping());
+            let marked = !was_sweeping && vm.heap.is_sweeping();
+            if marked {
+                vm.shrink_stack();
+            }
+            vm.gc_stats.note(start, marked);
         } else {
             vm.heap.forget_request();
         }

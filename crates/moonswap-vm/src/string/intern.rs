@@ -11,11 +11,12 @@
 //! - I1: every pointer in either table is an allocated short string (possibly
 //!   dead, but not swept), with the entry's hash and length; or [`REMOVED`],
 //!   in the old table only.
-//! - I2: at least a quarter of the entries is empty, so probing ends.
+//! - I2: at least a sixteenth of the entries is empty, so probing ends; a quarter,
+//!   unless memory is short.
 //! - I3: old entries below `moved` are in the new table as well or removed
 //!   from both; the others are in the old table only.
 
-use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
+use std::alloc::{Layout, alloc_zeroed};
 use std::ptr;
 
 use crate::object::StringObject;
@@ -59,19 +60,17 @@ pub(crate) struct Interner {
 }
 
 /// Empty entries; large tables come from the system as zero pages, which are
-/// touched one by one.
-fn empty_table(n: usize) -> Vec<Entry> {
-    let Ok(layout) = Layout::array::<Entry>(n) else {
-        return vec![EMPTY; n];
-    };
+/// touched one by one. `None`: the system has none.
+fn empty_table(n: usize) -> Option<Vec<Entry>> {
+    let layout = Layout::array::<Entry>(n).ok()?;
     // SAFETY: the layout is that of a vector of n entries and not of size 0;
     // all zeros is `EMPTY`.
     unsafe {
         let entries = alloc_zeroed(layout).cast::<Entry>();
         if entries.is_null() {
-            handle_alloc_error(layout);
+            return None;
         }
-        Vec::from_raw_parts(entries, n, n)
+        Some(Vec::from_raw_parts(entries, n, n))
     }
 }
 
@@ -140,13 +139,36 @@ impl Interner {
         }
     }
 
-    /// Adds a string that is not in the table.
+    /// Bytes of both tables.
+    pub(crate) fn bytes(&self) -> usize {
+        (self.entries.capacity() + self.old.capacity()) * size_of::<Entry>()
+    }
+
+    /// The next insertion should be preceded by [`Interner::grow`].
+    #[inline(always)]
+    pub(crate) fn is_crowded(&self) -> bool {
+        (self.n_used + 1) * 4 > self.entries.len() * 3
+    }
+
+    /// The next insertion must be (I2).
+    pub(crate) fn is_full(&self) -> bool {
+        (self.n_used + 1) * 16 > self.entries.len() * 15
+    }
+
+    /// Bytes that growing takes.
+    pub(crate) fn growth(&self) -> usize {
+        self.entries.len() * 2 * size_of::<Entry>()
+    }
+
+    /// Doubles the table; false if there is no memory.
+    pub(crate) fn grow(&mut self) -> bool {
+        self.resize(self.entries.len() * 2)
+    }
+
+    /// Adds a string that is not in the table. The table is not full.
     pub(crate) fn insert(&mut self, hash: u32, len: usize, string: *mut StringObject) {
         if !self.old.is_empty() {
             self.move_some(MOVED_BY_INSERT);
-        }
-        if (self.n_used + 1) * 4 > self.entries.len() * 3 {
-            self.resize(self.entries.len() * 2);
         }
         self.n_used += 1;
         self.place(Entry {
@@ -164,14 +186,18 @@ impl Interner {
         self.entries[i] = entry;
     }
 
-    fn resize(&mut self, n: usize) {
+    fn resize(&mut self, n: usize) -> bool {
+        let Some(table) = empty_table(n) else {
+            return false;
+        };
         self.move_some(usize::MAX);
-        self.old = std::mem::replace(&mut self.entries, empty_table(n));
+        self.old = std::mem::replace(&mut self.entries, table);
         self.mask = n - 1;
         self.moved = 0;
         if self.old.len() <= SMALL {
             self.move_some(usize::MAX);
         }
+        true
     }
 
     /// Moves what is in the next `most` entries of the old table, if there is

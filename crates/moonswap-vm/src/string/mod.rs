@@ -13,8 +13,8 @@ pub(crate) mod intern;
 #[cfg(test)]
 mod tests;
 
-use crate::heap::Heap;
 use crate::heap::class::{LEAF, MAX_CELL, class_of};
+use crate::heap::{Heap, OutOfMemory};
 use crate::object::{Header, Kind, MAX_SHORT, StringObject};
 
 const K0: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -104,7 +104,7 @@ pub(crate) unsafe fn equal_long(a: *const StringObject, b: *const StringObject) 
 }
 
 /// A string made of several pieces.
-pub(crate) fn concat(heap: &mut Heap, parts: &[&[u8]]) -> *mut StringObject {
+pub(crate) fn concat(heap: &mut Heap, parts: &[&[u8]]) -> Result<*mut StringObject, OutOfMemory> {
     let n: usize = parts.iter().map(|p| p.len()).sum();
     if n <= MAX_SHORT {
         let mut buffer = [0u8; MAX_SHORT];
@@ -113,14 +113,14 @@ pub(crate) fn concat(heap: &mut Heap, parts: &[&[u8]]) -> *mut StringObject {
             buffer[at..at + p.len()].copy_from_slice(p);
             at += p.len();
         }
-        return heap.string(&buffer[..n]);
+        return Ok(heap.string(&buffer[..n]));
     }
     if 16 + n > MAX_CELL {
-        let mut buffer = Vec::with_capacity(n);
+        let mut buffer = heap.body(n)?;
         for p in parts {
             buffer.extend_from_slice(p);
         }
-        return heap.string_from_vec(buffer);
+        return Ok(heap.string_from_vec(buffer));
     }
     // SAFETY: the new string has room for n bytes.
     unsafe {
@@ -130,12 +130,13 @@ pub(crate) fn concat(heap: &mut Heap, parts: &[&[u8]]) -> *mut StringObject {
             std::ptr::copy_nonoverlapping(p.as_ptr(), at, p.len());
             at = at.add(p.len());
         }
-        s
+        Ok(s)
     }
 }
 
 impl Heap {
-    /// The string with these bytes.
+    /// The string with these bytes. If there is no memory for a large one: the
+    /// message that says so, and `deferred`.
     #[inline]
     pub(crate) fn string(&mut self, bytes: &[u8]) -> *mut StringObject {
         if bytes.len() == 1 {
@@ -145,7 +146,16 @@ impl Heap {
             return self.intern(bytes);
         }
         if 16 + bytes.len() > MAX_CELL {
-            return self.string_from_vec(bytes.to_vec());
+            return match self.body(bytes.len()) {
+                Ok(mut body) => {
+                    body.extend_from_slice(bytes);
+                    self.string_from_vec(body)
+                }
+                Err(OutOfMemory) => {
+                    self.deferred = true;
+                    self.memory_message
+                }
+            };
         }
         // SAFETY: the new string has room for the bytes.
         unsafe {
@@ -168,9 +178,35 @@ impl Heap {
             return found;
         }
         let s = self.new_short(bytes, hash);
+        if self.strings.is_crowded() {
+            self.grow_strings();
+        }
         // Only now: the allocation may have swept strings out of the table.
         self.strings.insert(hash, bytes.len(), s);
         s
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow_strings(&mut self) {
+        let allowed = self.permit(self.strings.growth()).is_ok();
+        if (allowed || self.strings.is_full()) && !self.strings.grow() {
+            self.refuse();
+            if self.strings.is_full() {
+                self.reserve().release();
+                assert!(self.strings.grow(), "no memory in the reserve");
+            }
+        }
+    }
+
+    /// An empty vector for the bytes of a large string.
+    pub(crate) fn body(&mut self, bytes: usize) -> Result<Vec<u8>, OutOfMemory> {
+        self.permit(bytes)?;
+        let mut body = Vec::new();
+        match body.try_reserve_exact(bytes) {
+            Ok(()) => Ok(body),
+            Err(_) => Err(self.refuse()),
+        }
     }
 
     /// A short string object, not in the intern table.
@@ -237,6 +273,7 @@ impl Heap {
             *fields.add(1).cast::<usize>() = bytes.capacity();
         }
         self.charge(bytes.capacity());
+        self.take_small(bytes.capacity());
         s
     }
 }

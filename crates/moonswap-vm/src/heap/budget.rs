@@ -1,0 +1,387 @@
+//! What the heap has from the system, and what happens when it may have no more.
+//!
+//! Everything that Lua can make grow is counted in bytes taken from the system:
+//! blocks whether used or not, large parts, bodies of long strings, boxed
+//! objects, stacks, buffers of library functions, the heap's own tables.
+//!
+//! Two kinds of allocation: those of unbounded size ask first ([`Heap::permit`])
+//! and fail in place; small ones never fail. When one of them passes the limit,
+//! or the system refuses it, it is served all the same (from the [`Reserve`]) and
+//! relief is asked for: the next safe point collects everything and raises "not
+//! enough memory" if that was not enough. What can be allocated in small pieces
+//! between two safe points is bounded by the size of a function's code.
+//!
+//! Invariants: as in `mod.rs`; A1 a layout passed to the system is not empty.
+
+use std::alloc::{Layout, alloc, handle_alloc_error};
+use std::cell::Cell;
+use std::rc::Rc;
+
+use super::{Heap, OutOfMemory, Phase};
+
+/// Address space given back when the system refuses memory, so that what must
+/// be allocated until the error is handled succeeds. Never touched, so it costs
+/// no memory. Twice what glibc maps at a time for small allocations.
+const BALLAST: usize = 2 << 20;
+/// Freed memory that the system's allocator may keep before it is asked to give
+/// it back, as a part of the limit.
+const KEPT_PART: usize = 64;
+/// What must be free after an emergency collection, as a part of the limit:
+/// otherwise a full heap would be collected for every block.
+const HEADROOM_PART: usize = 128;
+
+/// What several parts of the VM share.
+#[derive(Default)]
+pub(crate) struct Reserve {
+    /// Bytes of the buffers that library functions are filling.
+    pub(crate) buffers: Cell<usize>,
+    ballast: Cell<Vec<u8>>,
+    /// The system refused memory; the ballast is gone.
+    refused: Cell<bool>,
+}
+
+impl std::fmt::Debug for Reserve {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reserve")
+            .field("buffers", &self.buffers.get())
+            .field("refused", &self.refused.get())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Reserve {
+    fn restore(&self) -> bool {
+        let mut ballast = Vec::new();
+        let restored = ballast.try_reserve_exact(BALLAST).is_ok();
+        // Else the optimiser may leave out the allocation.
+        std::hint::black_box(&mut ballast);
+        self.ballast.set(ballast);
+        self.refused.set(!restored);
+        restored
+    }
+
+    /// The system refused memory: makes some available.
+    pub(crate) fn release(&self) {
+        self.ballast.take();
+        self.refused.set(true);
+    }
+
+    /// Makes room for one more entry in a list. Never fails while there is
+    /// ballast.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn make_room<T>(&self, list: &mut Vec<T>) {
+        if list.try_reserve(1).is_err() {
+            self.release();
+            list.reserve(1);
+        }
+    }
+
+    /// Appends to a list of the heap's own.
+    #[inline]
+    pub(super) fn push<T>(&self, list: &mut Vec<T>, entry: T) {
+        if list.len() == list.capacity() {
+            self.make_room(list);
+        }
+        list.push(entry);
+    }
+}
+
+/// The account of a heap.
+pub(crate) struct Budget {
+    /// Bytes taken from the system and not given back, except for buffers and
+    /// the heap's own tables, which are added when needed.
+    held: usize,
+    /// `usize::MAX`: none.
+    limit: usize,
+    /// Given back since the system's allocator was last asked to let go of it.
+    freed: usize,
+    pub(crate) reserve: Rc<Reserve>,
+    /// For tests: the allocation (counted down) that fails; 0 = none.
+    fail_in: u64,
+    /// For tests: an allocation failed on purpose; a collection does not help.
+    failed: bool,
+}
+
+impl Budget {
+    pub(super) fn new() -> Self {
+        let reserve = Rc::new(Reserve::default());
+        reserve.restore();
+        Self {
+            held: 0,
+            limit: usize::MAX,
+            freed: 0,
+            reserve,
+            fail_in: 0,
+            failed: false,
+        }
+    }
+
+    /// Memory came from the system.
+    #[inline]
+    pub(super) fn take(&mut self, bytes: usize) {
+        self.held += bytes;
+    }
+
+    /// Memory went back.
+    #[inline]
+    pub(super) fn give(&mut self, bytes: usize) {
+        debug_assert!(bytes <= self.held, "{bytes} of {}", self.held);
+        self.held = self.held.saturating_sub(bytes);
+        self.freed += bytes;
+    }
+
+    /// Bytes are about to be counted by another owner.
+    #[inline]
+    pub(super) fn pass_on(&mut self, bytes: usize) {
+        self.held -= bytes;
+    }
+
+    pub(super) fn limit(&self) -> Option<usize> {
+        (self.limit != usize::MAX).then_some(self.limit)
+    }
+
+    /// Allocations are being counted down to one that fails.
+    #[inline]
+    pub(super) fn is_failing(&self) -> bool {
+        self.fail_in != 0
+    }
+
+    fn fails_now(&mut self) -> bool {
+        if self.fail_in == 0 {
+            return false;
+        }
+        self.fail_in -= 1;
+        if self.fail_in == 0 {
+            self.failed = true;
+        }
+        self.fail_in == 0
+    }
+}
+
+/// Memory from the system that need not be asked for: small, or already allowed.
+/// Falls back on the reserve.
+pub(super) fn system(reserve: &Reserve, layout: Layout) -> *mut u8 {
+    debug_assert!(layout.size() != 0);
+    // SAFETY: A1.
+    unsafe {
+        let p = alloc(layout);
+        if !p.is_null() {
+            return p;
+        }
+        reserve.release();
+        let p = alloc(layout);
+        if p.is_null() {
+            // The reserve is larger than what is allocated between two safe
+            // points; there is nobody left to tell.
+            handle_alloc_error(layout)
+        }
+        p
+    }
+}
+
+impl Heap {
+    pub(crate) fn reserve(&self) -> &Rc<Reserve> {
+        &self.budget.reserve
+    }
+
+    /// Bytes taken from the system: what the memory limit limits.
+    pub(crate) fn system_bytes(&self) -> usize {
+        self.budget.held + self.budget.reserve.buffers.get() + self.own_tables()
+    }
+
+    /// Bytes of the heap's own tables.
+    fn own_tables(&self) -> usize {
+        let pointers = self.boxed.capacity()
+            + self.finalizers.capacity()
+            + self.pending.capacity()
+            + self.ran_since_marking.capacity();
+        self.strings.bytes()
+            + self.marker.bytes()
+            + self.large_bytes()
+            + pointers * size_of::<usize>()
+    }
+
+    /// Asks for so many bytes from the system. An error, after which relief is
+    /// due at the next safe point, if the limit does not allow them.
+    pub(crate) fn permit(&mut self, bytes: usize) -> Result<(), OutOfMemory> {
+        if self.budget.fails_now() {
+            self.ask_relief();
+            return Err(OutOfMemory);
+        }
+        if self.budget.limit == usize::MAX {
+            return Ok(());
+        }
+        if !self.fits(bytes) {
+            // What is dead but not swept yet, and empty blocks, first.
+            self.sweep_all_memory();
+            self.trim_pool();
+            if !self.fits(bytes) {
+                // What passes the limit by itself no collection makes room for.
+                if bytes <= self.budget.limit {
+                    self.ask_relief();
+                }
+                return Err(OutOfMemory);
+            }
+        }
+        if self.budget.freed > self.budget.limit / KEPT_PART
+            && self.system_bytes() + bytes + self.budget.freed > self.budget.limit
+        {
+            self.trim_system();
+        }
+        Ok(())
+    }
+
+    /// Whether so many bytes are allowed; nothing follows if not.
+    pub(crate) fn permit_quietly(&self, bytes: usize) -> bool {
+        self.fits(bytes)
+    }
+
+    fn fits(&self, bytes: usize) -> bool {
+        self.system_bytes().saturating_add(bytes) <= self.budget.limit
+    }
+
+    /// Counts what was allocated without asking.
+    #[inline]
+    pub(crate) fn take_small(&mut self, bytes: usize) {
+        self.budget.take(bytes);
+        if self.budget.limit != usize::MAX && !self.fits(0) {
+            self.ask_relief();
+        }
+        if self.budget.fails_now() {
+            self.ask_relief();
+        }
+    }
+
+    /// Counts so many bytes that the compiler took and gave back.
+    pub(crate) fn note_freed(&mut self, bytes: usize) {
+        self.budget.freed += bytes;
+    }
+
+    /// For tests: counts an allocation that cannot fail in place.
+    #[inline]
+    pub(super) fn count_small(&mut self) {
+        if self.budget.fails_now() {
+            self.ask_relief();
+        }
+    }
+
+    /// Memory for something small, from the reserve if need be.
+    pub(super) fn system_small(&mut self, layout: Layout) -> *mut u8 {
+        let p = system(&self.budget.reserve, layout);
+        if self.budget.reserve.refused.get() {
+            self.ask_relief();
+        }
+        p
+    }
+
+    /// Room in a list whose owner counts it; from the reserve if need be.
+    pub(crate) fn reserve_small<T>(&mut self, list: &mut Vec<T>, more: usize) {
+        if list.try_reserve_exact(more).is_err() {
+            self.refuse();
+            self.budget.reserve.release();
+            list.reserve_exact(more);
+        }
+    }
+
+    /// Relief at the next safe point.
+    #[cold]
+    pub(crate) fn ask_relief(&mut self) {
+        self.limit_exceeded = true;
+        self.poll.request();
+        self.poll.table.arm_memory();
+    }
+
+    /// The system refused a large allocation.
+    #[cold]
+    pub(crate) fn refuse(&mut self) -> OutOfMemory {
+        self.ask_relief();
+        OutOfMemory
+    }
+
+    fn sweep_all_memory(&mut self) {
+        if self.phase == Phase::Sweep {
+            while self.sweep_one() != 0 {}
+            while !self.sweep_large(usize::MAX) {}
+        }
+    }
+
+    /// Has the system's allocator give back what it keeps.
+    fn trim_system(&mut self) {
+        self.budget.freed = 0;
+        trim();
+    }
+
+    /// After an emergency collection: is there memory again? Answers whether to
+    /// go on.
+    pub(crate) fn is_relieved(&mut self) -> bool {
+        self.drop_spare_stacks();
+        self.trim_pool();
+        if self.budget.freed != 0 {
+            self.trim_system();
+        }
+        let failed = std::mem::take(&mut self.budget.failed);
+        let reserve = Rc::clone(&self.budget.reserve);
+        let restored = !reserve.refused.get() || reserve.restore();
+        self.limit_exceeded = false;
+        let headroom = if self.budget.limit == usize::MAX {
+            0
+        } else {
+            self.budget.limit / HEADROOM_PART
+        };
+        !failed && restored && self.fits(headroom)
+    }
+
+    /// An allocation failed on purpose (tests): collecting does not help.
+    pub(crate) fn failed_on_purpose(&self) -> bool {
+        self.budget.failed
+    }
+
+    /// The error is on its way: nothing is left to be raised.
+    pub(crate) fn failure_raised(&mut self) {
+        self.budget.failed = false;
+        self.deferred = false;
+    }
+
+    /// For tests: the `n`-th allocation from now on fails (0: none).
+    pub(crate) fn fail_nth(&mut self, n: u64) {
+        self.budget.fail_in = n;
+        if n != 0 {
+            // Every allocation is to be seen; the next sweep finds these cells.
+            self.forget_free_cells();
+        }
+        self.budget.failed = false;
+    }
+
+    /// For tests: the allocation that was to fail has not come yet.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.budget.is_failing()
+    }
+
+    /// Sets the memory limit; returns the old one.
+    pub(crate) fn set_memory_limit(&mut self, limit: Option<usize>) -> Option<usize> {
+        let old = self.budget.limit();
+        self.budget.limit = limit.unwrap_or(usize::MAX);
+        self.limit_exceeded = false;
+        if !self.fits(0) {
+            self.ask_relief();
+        }
+        self.limit_changed();
+        old
+    }
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu", not(miri)))]
+fn trim() {
+    unsafe extern "C" {
+        fn malloc_trim(pad: usize) -> i32;
+    }
+    // SAFETY: a function of the C library that std is linked with; it may be
+    // called at any time and touches free memory only. (With another global
+    // allocator it does nothing of use.)
+    unsafe { malloc_trim(0) };
+}
+
+/// Elsewhere freed memory goes back when the allocator sees fit.
+#[cfg(not(all(target_os = "linux", target_env = "gnu", not(miri))))]
+fn trim() {}

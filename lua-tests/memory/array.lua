@@ -1,0 +1,1 @@
+return function() local t = {} for i = 1, math.huge do t[i] = i end end

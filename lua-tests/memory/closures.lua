@@ -1,0 +1,7 @@
+return function()
+  local list
+  while true do
+    local before = list
+    list = function() return before end
+  end
+end

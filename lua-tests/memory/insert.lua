@@ -1,0 +1,1 @@
+return function() local t = {} while true do table.insert(t, #t) end end

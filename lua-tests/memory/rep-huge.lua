@@ -1,0 +1,1 @@
+return function() return ("x"):rep(1 << 40) end, "resulting string too large"

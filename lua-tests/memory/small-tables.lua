@@ -1,0 +1,1 @@
+return function() local list while true do list = { list, x = 1 } end end

@@ -1,0 +1,118 @@
+//! The memory limit, seen from outside: programs that want all the memory there
+//! is get a Lua error they can catch, the process stays within the limit, and
+//! the VM goes on; also when the system itself refuses memory.
+//!
+//! Each program of `lua-tests/memory` runs in a process of its own, whose peak
+//! (`VmHWM` of `/proc`) is compared with that of an empty program.
+#![cfg(target_os = "linux")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::support::{clean_environment, files, in_parallel, moonswap, root, run};
+
+const LIMIT_KIB: u64 = 64 << 10;
+/// What a program under the limit may take beyond it and the empty process.
+const SLACK_KIB: u64 = LIMIT_KIB / 20;
+
+fn folder() -> PathBuf {
+    root().join("lua-tests/memory")
+}
+
+/// Runs `driver.lua PROGRAM`; answers what it printed and its peak in KiB.
+fn drive(program: &Path, limited: bool) -> Result<(String, u64), String> {
+    let mut command = Command::new(moonswap());
+    command.current_dir(folder());
+    command.arg("run");
+    if limited {
+        command.args(["--mem", "64M"]);
+    }
+    command.arg("driver.lua").arg(program);
+    clean_environment(&mut command);
+    let outcome = run(&mut command, b"", Duration::from_secs(120));
+    if outcome.code != Some(0) {
+        return Err(outcome.tail());
+    }
+    let text = outcome.out();
+    let peak = text
+        .lines()
+        .rev()
+        .find_map(|line| line.strip_prefix("peak "))
+        .and_then(|kib| kib.trim().parse().ok())
+        .ok_or_else(|| outcome.tail())?;
+    Ok((text, peak))
+}
+
+#[test]
+fn programs_stay_within_the_memory_limit() {
+    let mut programs = files(&folder(), "lua");
+    programs.retain(|p| !p.ends_with("driver.lua") && !p.ends_with("empty.lua"));
+    assert!(programs.len() >= 15, "{programs:?}");
+    let (_, base) = drive(Path::new("empty.lua"), true).expect("an empty program");
+    let results = in_parallel(&programs, |program| drive(program, true));
+    let mut offenders = Vec::new();
+    for (program, result) in programs.iter().zip(results) {
+        let name = program.file_name().unwrap_or_default().to_string_lossy();
+        match result {
+            Err(tail) => offenders.push(format!("{name}: {tail}")),
+            Ok((_, peak)) => {
+                println!("{name}: {} KiB above the empty process", peak - base);
+                if peak - base > LIMIT_KIB + SLACK_KIB {
+                    offenders.push(format!("{name}: {} KiB", peak - base));
+                }
+            }
+        }
+    }
+    assert!(offenders.is_empty(), "{}", offenders.join("\n"));
+}
+
+/// Under `ulimit -v` it is the system that refuses.
+#[test]
+fn refusals_of_the_system_are_errors() {
+    let mut programs = files(&folder(), "lua");
+    programs.retain(|p| !p.ends_with("driver.lua") && !p.ends_with("empty.lua"));
+    // See "Known shortcomings": the collector's own lists and slow programs.
+    let left_out = ["finalizers.lua", "gsub-table.lua", "string-keys.lua"];
+    programs.retain(|p| !left_out.iter().any(|name| p.ends_with(name)));
+    let results = in_parallel(&programs, |program| {
+        let mut command = Command::new("sh");
+        command.current_dir(folder());
+        command
+            .args(["-c", "ulimit -v 200000; exec \"$@\"", "sh"])
+            .arg(moonswap())
+            .args(["run", "driver.lua"])
+            .arg(program);
+        clean_environment(&mut command);
+        run(&mut command, b"", Duration::from_secs(120))
+    });
+    let offenders: Vec<String> = programs
+        .iter()
+        .zip(&results)
+        .filter(|(_, outcome)| outcome.code != Some(0))
+        .map(|(program, outcome)| format!("{}: {}", program.display(), outcome.tail()))
+        .collect();
+    assert!(offenders.is_empty(), "{}", offenders.join("\n"));
+}
+
+/// What `collectgarbage "count"` says is near what the process really has.
+#[test]
+fn the_count_is_the_truth() {
+    let (text, _) = drive(Path::new("count.lua"), false).expect("count.lua");
+    let mut seen = 0;
+    for line in text.lines() {
+        let Some(rest) = line.strip_prefix("count ") else {
+            continue;
+        };
+        let mut words = rest.split_whitespace();
+        let what = words.next().unwrap_or_default();
+        let mut number = || -> f64 { words.next().and_then(|w| w.parse().ok()).unwrap_or(0.0) };
+        let (count, real) = (number(), number());
+        assert!(
+            count > real * 0.75 && count < real * 1.35,
+            "{what}: counted {count} KiB, resident {real} KiB"
+        );
+        seen += 1;
+    }
+    assert!(seen >= 4, "{text}");
+}
