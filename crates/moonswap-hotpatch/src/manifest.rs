@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use moonswap_bytecode::prototype::{FunctionId, Prototype, UpvalueDescription};
 
+use crate::patch::ChunkPatch;
 use crate::plan::{ChangeClass, ChunkPlan};
 
 /// The `declaration` of the scope-record cell that holds the chunk's `_ENV`:
@@ -48,6 +49,9 @@ pub struct ChunkManifest {
     /// The current source, if kept. Without it top-level statements cannot be
     /// compared.
     pub source: Option<Arc<[u8]>>,
+    /// The current source compiled, if that is at hand: spares planning to do
+    /// it again.
+    pub text: Option<ChunkPatch>,
     /// The scope record.
     pub cells: Vec<CellInfo>,
     /// The slots, by the id of their current prototype.
@@ -89,6 +93,7 @@ impl ChunkManifest {
             chunk: main.id.chunk.clone(),
             main,
             source,
+            text: None,
             cells,
             slots,
             main_running: false,
@@ -97,9 +102,9 @@ impl ChunkManifest {
         }
     }
 
-    /// What the instance is once `plan`, which was made for this manifest, is
-    /// committed.
-    pub fn after(&self, plan: &ChunkPlan) -> Self {
+    /// What the instance is once `plan`, which was made for this manifest and
+    /// `patch`, is committed.
+    pub fn after(&self, patch: &ChunkPatch, plan: &ChunkPlan) -> Self {
         let mut slots = HashMap::with_capacity(plan.changes.len());
         for change in &plan.changes {
             let (Some(id), Some(prototype)) = (&change.new, &change.new_prototype) else {
@@ -134,6 +139,7 @@ impl ChunkManifest {
             chunk: Arc::clone(&self.chunk),
             main: Arc::clone(&plan.main),
             source: Some(Arc::clone(&plan.source)),
+            text: Some(patch.clone()),
             cells,
             slots,
             main_running: self.main_running,

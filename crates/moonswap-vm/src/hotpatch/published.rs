@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use moonswap_hotpatch::{ChunkManifest, ChunkPlan, Patch, Policy, plan_chunk};
+use moonswap_hotpatch::{ChunkManifest, ChunkPatch, ChunkPlan, Patch, Policy, plan_chunk};
 
 use super::commit::Planned;
 use crate::object::Instance;
@@ -95,16 +95,16 @@ impl Prospect {
             let Some(chunk) = chunk else { continue };
             let plan = plan_chunk(manifest, chunk, policy);
             prospect.bases.push(snapshot.basis);
-            prospect.expect(manifest, &plan);
+            prospect.expect(manifest, chunk, &plan);
             prospect.planned.push((snapshot.basis.serial, plan));
         }
         prospect
     }
 
-    fn expect(&mut self, manifest: &ChunkManifest, plan: &ChunkPlan) {
+    fn expect(&mut self, manifest: &ChunkManifest, patch: &ChunkPatch, plan: &ChunkPlan) {
         // Registers of a running main chunk are opened by the VM's thread only.
         if !manifest.main_running && plan.refusals.is_empty() && !plan.is_empty() {
-            self.after.push(manifest.after(plan));
+            self.after.push(manifest.after(patch, plan));
         }
     }
 
