@@ -317,11 +317,24 @@ impl Vm {
     ///
     /// # Safety
     /// `from` points into the current stack.
+    #[inline(always)]
     pub(crate) unsafe fn ensure_stack(
         &mut self,
         from: *mut Value,
         slots: usize,
     ) -> Result<(), Raised> {
+        // SAFETY: VM1. `from` may lie above the limit.
+        let room = unsafe { self.stack_limit.offset_from(from) };
+        if room >= slots as isize && !self.stress.stack.is_on() {
+            return Ok(());
+        }
+        // SAFETY: by the caller.
+        unsafe { self.make_stack(from, slots) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    unsafe fn make_stack(&mut self, from: *mut Value, slots: usize) -> Result<(), Raised> {
         // SAFETY: VM1.
         let used = unsafe { from.offset_from(self.stack_base) } as usize;
         let wanted = used + slots;
