@@ -219,7 +219,6 @@ impl Context<'_> {
             let result = host::call_value(&mut vm, f, &[v, v])?;
             View::of(result)
                 .to_integer()
-                .filter(|_| result.tag != tag::STRING)
                 .ok_or_else(|| self.error("object length is not an integer"))
         }
     }
