@@ -154,6 +154,7 @@ pub(crate) fn check(vm: &mut Vm) -> Result<(), Raised> {
         return Err(vm.raise_message(message));
     }
     let Some(limit) = vm.limits.reached() else {
+        vm.poll.overdue.store(false, Ordering::Release);
         if vm.limits.broken_in.load(Ordering::Relaxed) {
             return Err(crate::host::raise_break(vm));
         }
@@ -211,12 +212,18 @@ fn enter_limited(vm: &mut Vm) -> Result<(), Raised> {
 pub(crate) fn leave(vm: &mut Vm) {
     if vm.limits.is_struck() {
         if vm.host_depth == 0 {
-            vm.limits.ended = vm.limits.struck.take();
-            vm.limits.refresh_armed();
+            end(vm);
         } else {
             vm.poll.request();
         }
     }
+}
+
+/// The outermost call is over.
+fn end(vm: &mut Vm) {
+    vm.limits.ended = vm.limits.struck.take();
+    vm.limits.refresh_armed();
+    vm.poll.overdue.store(false, Ordering::Release);
 }
 
 /// From within long loops of natives: `steps` elements or bytes were handled.
@@ -232,8 +239,7 @@ pub(crate) fn charge(vm: &mut Vm, steps: usize) -> Result<(), Raised> {
     let result = check(vm);
     if vm.host_depth == 0 {
         // No call would end by it.
-        vm.limits.ended = vm.limits.struck.take();
-        vm.limits.refresh_armed();
+        end(vm);
     }
     result
 }
@@ -261,6 +267,8 @@ fn refresh(vm: &mut Vm, without_timer: bool) {
 
 pub(crate) fn set_deadline(vm: &mut Vm, deadline: Option<Instant>) {
     let rings = timer::set(&vm.poll, vm.limits.deadline, deadline);
+    // The timer's thread is past the old deadline, or will never come to it.
+    vm.poll.overdue.store(false, Ordering::Release);
     vm.limits.deadline = deadline;
     refresh(vm, deadline.is_some() && !rings);
 }
@@ -303,6 +311,7 @@ impl Interrupter {
     /// Ends what runs with "interrupted!" at the next safe point; if nothing
     /// runs, the next call into Lua.
     pub fn interrupt(&self) {
+        self.poll.overdue.store(true, Ordering::Release);
         self.flag.store(true, Ordering::Release);
         self.poll.request();
     }

@@ -13,6 +13,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(crate) struct PollHandle {
     /// Something wants a safe point.
     pub(crate) requested: AtomicBool,
+    /// A limit of time has been reached, as far as another thread knows: what
+    /// takes long may stop, and have the VM look (`limits.rs`).
+    pub(crate) overdue: AtomicBool,
     /// Entries into Lua by natives and metamethods have to look closer: a limit
     /// is set, or something was requested (perhaps not any more).
     pub(crate) look: AtomicBool,

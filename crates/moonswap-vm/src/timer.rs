@@ -6,6 +6,7 @@
 //! be started, [`set`] says so and the VM counts safe points instead.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
@@ -71,6 +72,7 @@ fn run() {
             continue;
         }
         if let Some(poll) = timer.queue.remove(&(at, id)).and_then(|p| p.upgrade()) {
+            poll.overdue.store(true, Ordering::Release);
             poll.request();
         }
     }
@@ -78,7 +80,6 @@ fn run() {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::Ordering;
     use std::time::Duration;
 
     use super::*;

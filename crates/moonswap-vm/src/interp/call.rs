@@ -492,6 +492,7 @@ pub(super) unsafe fn finish_pcall(base: *mut Value, vm: *mut Vm, first: usize) -
 
 /// Calls a metamethod on behalf of the instruction at `pc`; its result reaches
 /// the instruction through FINMETA.
+#[inline(always)]
 pub(crate) unsafe fn call_metamethod(
     vm: &mut Vm,
     pc: *const u64,
