@@ -333,7 +333,8 @@ impl Heap {
         } else {
             self.budget.limit / HEADROOM_PART
         };
-        !failed && restored && self.fits(headroom)
+        let crammed = self.strings.is_full() && !self.fits(self.strings.growth());
+        !failed && restored && !crammed && self.fits(headroom)
     }
 
     /// An allocation failed on purpose (tests): collecting does not help.
