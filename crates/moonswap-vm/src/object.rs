@@ -262,6 +262,8 @@ pub(crate) struct Instance {
     pub(crate) keep_all: bool,
     /// How often the main chunk ended.
     pub(crate) n_runs: u32,
+    /// Another one with each commit and rollback that concerns the instance.
+    pub(crate) stamp: u64,
 }
 
 /// The slots of an instance by the ids of their literals.

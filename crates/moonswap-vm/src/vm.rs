@@ -28,6 +28,7 @@ use crate::meta_event::Event;
 use crate::object::{Coroutine, StringObject, Table};
 use crate::safepoint::PollHandle;
 use crate::stress::Stress;
+use crate::unwind::Journey;
 use crate::value::{Value, tag};
 
 /// Slots above the limit of every stack.
@@ -85,6 +86,8 @@ pub(crate) struct Vm {
     pub(crate) stack_overflowed: bool,
     /// Message handlers that run now.
     pub(crate) message_handlers: u32,
+    /// About `error`, while it is on its way.
+    pub(crate) journey: Journey,
     pub(crate) in_finalizer: bool,
     pub(crate) stress: Stress,
     pub(crate) poll: Arc<PollHandle>,
@@ -155,6 +158,7 @@ impl Vm {
             handling_overflow: false,
             stack_overflowed: false,
             message_handlers: 0,
+            journey: Journey::default(),
             in_finalizer: false,
             stress: Stress::default(),
             poll,
@@ -273,6 +277,7 @@ impl Vm {
     /// Sets the pending error.
     pub(crate) fn raise(&mut self, value: Value) -> Raised {
         self.error = value;
+        self.journey = Journey::default();
         Raised(())
     }
 
@@ -317,11 +322,24 @@ impl Vm {
     ///
     /// # Safety
     /// `from` points into the current stack.
+    #[inline(always)]
     pub(crate) unsafe fn ensure_stack(
         &mut self,
         from: *mut Value,
         slots: usize,
     ) -> Result<(), Raised> {
+        // SAFETY: VM1. `from` may lie above the limit.
+        let room = unsafe { self.stack_limit.offset_from(from) };
+        if room >= slots as isize && !self.stress.stack.is_on() {
+            return Ok(());
+        }
+        // SAFETY: by the caller.
+        unsafe { self.make_stack(from, slots) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    unsafe fn make_stack(&mut self, from: *mut Value, slots: usize) -> Result<(), Raised> {
         // SAFETY: VM1.
         let used = unsafe { from.offset_from(self.stack_base) } as usize;
         let wanted = used + slots;

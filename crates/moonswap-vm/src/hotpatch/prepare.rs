@@ -278,7 +278,7 @@ impl Prepared {
                 *Closure::upvalue_at(closure, i) = up;
             }
             let saved = vm.error;
-            let result = host::call_value(vm, Value::closure(closure), args);
+            let result = host::call_protected(vm, Value::closure(closure), args);
             vm.heap.set_busy(busy);
             match result {
                 Ok(value) => Ok(value),
