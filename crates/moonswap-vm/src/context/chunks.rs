@@ -98,6 +98,20 @@ fn long_bracket(source: &[u8], at: usize) -> Option<usize> {
 }
 
 impl Context<'_> {
+    /// Whether `mode` ("b", "t") allows what begins with these bytes, a binary
+    /// chunk or text; if not, a message is pushed.
+    pub fn accepts_chunk(&self, start: &[u8], mode: &str) -> bool {
+        let binary = start.first() == Some(&dump::SIGNATURE);
+        let accepted = mode.contains(if binary { 'b' } else { 't' });
+        if !accepted {
+            let kind = if binary { "binary" } else { "text" };
+            self.push_bytes(
+                format!("attempt to load a {kind} chunk (mode is '{mode}')").as_bytes(),
+            );
+        }
+        accepted
+    }
+
     /// Compiles source text and pushes the function with `_ENV` = globals, or
     /// pushes the error message and answers false. `mode`: "t", "b" or "bt".
     /// `module`: keep the scope record of all top-level locals (`require`,
@@ -109,14 +123,10 @@ impl Context<'_> {
         mode: &str,
         module: bool,
     ) -> Outcome<bool> {
-        let binary = source.first() == Some(&dump::SIGNATURE);
-        if !mode.contains(if binary { 'b' } else { 't' }) {
-            let kind = if binary { "binary" } else { "text" };
-            self.push_bytes(
-                format!("attempt to load a {kind} chunk (mode is '{mode}')").as_bytes(),
-            );
+        if !self.accepts_chunk(source, mode) {
             return Ok(false);
         }
+        let binary = source.first() == Some(&dump::SIGNATURE);
         // The compiler knows no limits: what it is going to take is estimated.
         let size = if binary {
             source.len().saturating_mul(BINARY_COST)
