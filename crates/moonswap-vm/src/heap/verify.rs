@@ -9,8 +9,8 @@ use super::part::{INLINE_ARRAY, INLINE_NODES};
 use super::weak::Weak;
 use super::{Heap, Phase};
 use crate::object::{
-    Closure, Coroutine, Header, Instance, Kind, Native, PrototypeSlot, StringObject, Table, Upvalue,
-    UserData, Version,
+    Closure, Coroutine, Header, Instance, Kind, Native, PrototypeSlot, StringObject, Table,
+    Upvalue, UserData, Version,
 };
 use crate::table::{node_count, tag_at};
 use crate::value::{Value, tag};
