@@ -23,6 +23,11 @@ use crate::vm::{MAX_PCALLS, NativeTail, Vm};
 
 const ANY: usize = MULTI as usize;
 
+/// How many objects may stand before the function in a chain of `__call`. The
+/// reference limits it by the stack; each has one argument more.
+pub(super) const MAX_CALL_HOPS: usize = 200;
+pub(super) const CALL_CHAIN_TOO_LONG: &str = "'__call' chain too long";
+
 #[inline(always)]
 pub(super) unsafe fn call<D: Driver>(
     d: D,
@@ -128,8 +133,7 @@ unsafe fn call_object(vm: &mut Vm, ret: *const u64, f: *mut Value, n: usize) -> 
     unsafe {
         let mut f = f;
         let mut n = n;
-        // A chain of callable objects; the reference limits it by the stack.
-        for _ in 0..200 {
+        for _ in 0..=MAX_CALL_HOPS {
             match (*f).tag {
                 tag::CLOSURE => return enter_lua(vm, ret as u64, 0, f, n),
                 tag::NATIVE => return enter_native(vm, ret as u64, f, n),
@@ -155,7 +159,7 @@ unsafe fn call_object(vm: &mut Vm, ret: *const u64, f: *mut Value, n: usize) -> 
             vm.top = f.add(2 + n);
         }
         let at = vm.index_of(f);
-        let _ = vm.raise_located("'__call' chain too long");
+        let _ = vm.raise_located(CALL_CHAIN_TOO_LONG);
         throw_call(vm, ret, at)
     }
 }

@@ -6,7 +6,7 @@
 use moonswap_bytecode::MULTI;
 
 use super::Next;
-use super::call::{enter_lua, enter_native, place_results};
+use super::call::{CALL_CHAIN_TOO_LONG, MAX_CALL_HOPS, enter_lua, enter_native, place_results};
 use super::drive::Driver;
 use super::operand::{a, b, c, ra, x};
 use crate::coroutine;
@@ -131,9 +131,12 @@ unsafe fn tail_other(vm: &mut Vm, pc: *const u64, f: *mut Value, n: usize) -> Ne
     unsafe {
         let mut f = f;
         let mut n = n;
-        for _ in 0..200 {
-            if matches!((*f).tag, tag::CLOSURE | tag::NATIVE) {
-                break;
+        let mut hops = 0;
+        while !matches!((*f).tag, tag::CLOSURE | tag::NATIVE) {
+            hops += 1;
+            if hops > MAX_CALL_HOPS {
+                let _ = vm.raise_located(CALL_CHAIN_TOO_LONG);
+                return throw(vm);
             }
             let handler = meta::of(vm, *f, Event::Call);
             if handler.is_nil() {
