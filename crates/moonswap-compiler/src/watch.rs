@@ -3,6 +3,9 @@
 use std::cell::Cell;
 use std::fmt;
 
+/// The message of what was stopped.
+pub(crate) const STOPPED: &str = "compilation stopped";
+
 /// Tokens or nodes between two questions.
 const EVERY: u32 = 1024;
 
