@@ -14,6 +14,7 @@ const EVERY: u32 = 1024;
 pub struct Watch<'a> {
     is_over: &'a dyn Fn() -> bool,
     left: Cell<u32>,
+    stopped: Cell<bool>,
 }
 
 impl<'a> Watch<'a> {
@@ -22,6 +23,7 @@ impl<'a> Watch<'a> {
         Self {
             is_over,
             left: Cell::new(EVERY),
+            stopped: Cell::new(false),
         }
     }
 
@@ -32,8 +34,14 @@ impl<'a> Watch<'a> {
             self.left.set(left - 1);
             return false;
         }
-        self.left.set(EVERY);
-        (self.is_over)()
+        // Whoever goes on after a stop is stopped again at once.
+        if !self.stopped.get() {
+            self.stopped.set((self.is_over)());
+        }
+        if !self.stopped.get() {
+            self.left.set(EVERY);
+        }
+        self.stopped.get()
     }
 }
 

@@ -172,6 +172,7 @@ pub(crate) fn check(vm: &mut Vm) -> Result<(), Raised> {
         traceback: Context::of_frame(vm, at).traceback(None, None, 0),
     });
     vm.limits.armed = true;
+    vm.poll.look.store(true, Ordering::Release);
     vm.poll.request();
     Err(raised)
 }
@@ -179,7 +180,7 @@ pub(crate) fn check(vm: &mut Vm) -> Result<(), Raised> {
 /// A call from a native or the host is about to enter Lua.
 #[inline(always)]
 pub(crate) fn enter(vm: &mut Vm) -> Result<(), Raised> {
-    if vm.limits.armed || vm.poll.requested.load(Ordering::Relaxed) {
+    if vm.poll.look.load(Ordering::Relaxed) {
         return enter_limited(vm);
     }
     Ok(())
@@ -238,6 +239,11 @@ pub(crate) fn charge(vm: &mut Vm, steps: usize) -> Result<(), Raised> {
 }
 
 impl Limits {
+    /// Whether a limit is set, or one was reached.
+    pub(crate) fn is_armed(&self) -> bool {
+        self.armed
+    }
+
     fn refresh_armed(&mut self) {
         self.armed = self.deadline.is_some()
             || self.fuel.is_some()

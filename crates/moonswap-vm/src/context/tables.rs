@@ -38,6 +38,7 @@ impl Context<'_> {
     }
 
     /// `t[k] = top`, popped.
+    #[inline]
     pub fn raw_set_int(&self, table: usize, k: i64) -> Outcome<()> {
         let value = self.pop_value();
         self.raw_store(table, Value::integer(k), value)

@@ -137,6 +137,10 @@ impl Budget {
         self.held -= bytes;
     }
 
+    pub(super) fn held(&self) -> usize {
+        self.held
+    }
+
     pub(super) fn limit(&self) -> Option<usize> {
         (self.limit != usize::MAX).then_some(self.limit)
     }

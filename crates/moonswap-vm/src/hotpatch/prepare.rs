@@ -306,7 +306,7 @@ unsafe fn extend_scope(vm: &mut Vm, instance: *mut Instance, plan: &ChunkPlan) {
             } else {
                 vm.heap.new_closed_upvalue(Value::NIL)
             };
-            (*instance).cells.push(cell);
+            vm.heap.change_boxed(instance, |i| i.cells.push(cell));
             vm.heap.barrier_object(instance.cast(), cell.cast());
         }
         (*instance).cell_names = plan.cell_labels.clone();

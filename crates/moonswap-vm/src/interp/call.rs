@@ -217,11 +217,14 @@ pub(super) unsafe fn enter_lua(vm: &mut Vm, ret: u64, flags: u64, f: *mut Value,
 pub(super) unsafe fn enter_native(vm: &mut Vm, ret: u64, f: *mut Value, n: usize) -> Next {
     // SAFETY: as precall.
     unsafe {
-        let at = vm.index_of(f);
-        if vm.ensure_stack(f.add(2), n + 40).is_err() {
-            return throw_call(vm, ret as *const u64, at);
+        let mut f = f;
+        if vm.stack_limit.offset_from(f) < n as isize + 42 || vm.stress.stack.is_on() {
+            let at = vm.index_of(f);
+            if vm.ensure_stack(f.add(2), n + 40).is_err() {
+                return throw_call(vm, ret as *const u64, at);
+            }
+            f = vm.stack_base.add(at);
         }
-        let f = vm.stack_base.add(at);
         set_word(f.add(1), ret, u64::from(tag::LINK));
         let base = f.add(2);
         vm.top = base.add(n);
@@ -245,9 +248,10 @@ pub(super) unsafe fn enter_native(vm: &mut Vm, ret: u64, f: *mut Value, n: usize
                             if vm.hook.active && hook::native_return(vm, results).is_err() {
                                 return throw(vm);
                             }
-                            finish_native(vm, vm.stack_base.add(at), results)
+                            // The native's frame is the topmost one again (VM3).
+                            finish_native(vm, vm.base.sub(2), results)
                         }
-                        Some(tail) => call_tail(vm, at, tail),
+                        Some(tail) => call_tail(vm, tail),
                     },
                     Err(_) => {
                         vm.native_tail = None;
@@ -275,19 +279,19 @@ unsafe fn run_native(vm: &mut Vm, native: *mut crate::object::Native) -> Result<
             NativeCode::Boxed(function) => function(&mut cx),
         }?;
         // It may say that it pushed more than it did (CX5).
-        Ok(results.min(cx.height()))
+        Ok(results.min(vm.top.offset_from(vm.base) as usize))
     }
 }
 
-/// The native at slot `at` left a function and arguments on top: calls it with
+/// The topmost native left a function and arguments on top: calls it with
 /// the native's frame below, which hands the results on.
 #[cold]
 #[inline(never)]
-unsafe fn call_tail(vm: &mut Vm, at: usize, tail: NativeTail) -> Next {
+unsafe fn call_tail(vm: &mut Vm, tail: NativeTail) -> Next {
     // SAFETY: VM3: the native's frame is the topmost one; EXTRA_SLOTS (VM2)
     // cover the link.
     unsafe {
-        let base = vm.stack_base.add(at + 2);
+        let base = vm.base;
         // It may have dropped what it announced (CX5).
         if vm.top == base {
             store(base, Value::NIL);
@@ -511,6 +515,7 @@ pub(crate) unsafe fn call_metamethod(
 }
 
 /// Calls `function` above `at` with a continuation back to (pc, base).
+#[inline(always)]
 #[allow(clippy::too_many_arguments)]
 pub(crate) unsafe fn call_continuation(
     vm: &mut Vm,
@@ -537,8 +542,8 @@ pub(crate) unsafe fn call_continuation(
         vm.pc = pc;
         vm.base = base;
         vm.top = f.add(2 + args.len());
-        if vm.limits.metered || vm.poll.requested.load(std::sync::atomic::Ordering::Relaxed) {
-            return super::poll::precall_watched(vm, ret, f, args.len(), function);
+        if vm.poll.look.load(std::sync::atomic::Ordering::Relaxed) {
+            return super::poll::precall_watched(vm, ret, f, args.len());
         }
         precall(vm, ret, f, args.len())
     }
