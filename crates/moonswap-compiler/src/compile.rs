@@ -8,6 +8,7 @@ use crate::codegen::{self, CompileOptions};
 use crate::error::CompileError;
 use crate::syntax::ast::Ast;
 use crate::syntax::{ParseLimits, Part, parse_or_part};
+use crate::watch::STOPPED;
 
 /// Compiles a chunk. `chunk_name` is the name as given to `load`, with its
 /// `@` or `=`; messages show its display form.
@@ -29,6 +30,8 @@ pub fn compile_with(
         options.watch,
     ) {
         Ok(ast) => codegen::generate(chunk_name, source, &ast, options).map_err(|error| *error),
+        // Who stopped the parser wants to hear no more.
+        Err(part) if part.error.message == STOPPED => Err(*part.error),
         Err(part) => Err(first_error(chunk_name, source, *part, options)),
     }
 }

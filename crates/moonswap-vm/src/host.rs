@@ -238,7 +238,9 @@ pub(crate) unsafe fn close_coroutine(vm: &mut Vm, co: *mut Coroutine) -> Result<
         };
         // Closing it again from one of its `__close` methods is refused.
         (*co).status = CoroutineStatus::Closing;
+        vm.n_closing += 1;
         outcome = close_variables(vm, co, outcome);
+        vm.n_closing -= 1;
         (*co).status = CoroutineStatus::Dead;
         (*co).failed = false;
         (*co).error = Value::NIL;

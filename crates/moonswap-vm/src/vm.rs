@@ -86,6 +86,9 @@ pub(crate) struct Vm {
     pub(crate) stack_overflowed: bool,
     /// Message handlers that run now.
     pub(crate) message_handlers: u32,
+    /// Coroutines that are being closed: their `__close` methods run in the
+    /// coroutine that closes them.
+    pub(crate) n_closing: u32,
     /// About `error`, while it is on its way.
     pub(crate) journey: Journey,
     pub(crate) in_finalizer: bool,
@@ -158,6 +161,7 @@ impl Vm {
             handling_overflow: false,
             stack_overflowed: false,
             message_handlers: 0,
+            n_closing: 0,
             journey: Journey::default(),
             in_finalizer: false,
             stress: Stress::default(),

@@ -130,8 +130,10 @@ impl<'a> Generator<'a> {
         let Some(block) = self.f.scope.blocks.last().copied() else {
             return Ok(());
         };
-        // At the end of a block its variables count as out of scope already.
-        let n_active = if next.is_none() && !in_repeat {
+        // At the end of a block its variables count as out of scope already; an
+        // `until`, in place or not, is no such end.
+        let end_text = self.source.get(end.start as usize..).unwrap_or_default();
+        let n_active = if next.is_none() && !in_repeat && !end_text.starts_with(b"until") {
             block.n_active
         } else {
             self.f.scope.active.len()

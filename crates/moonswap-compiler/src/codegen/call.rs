@@ -32,10 +32,11 @@ impl Generator<'_> {
         &mut self,
         mut object: Operand,
         target: ExprId,
-        name: Symbol,
+        (name, name_span): (Symbol, Span),
         args: &[ExprId],
         span: Span,
     ) -> Result<Operand> {
+        self.f.here = name_span;
         let source = self.f.place_any(&mut object);
         self.f.free_operand(&object);
         let base = self.f.free;
@@ -43,16 +44,16 @@ impl Generator<'_> {
         if self.f.is_field_key(name) {
             let key = self.f.string_operand(name);
             self.f
-                .emit_at(span, OpCode::SelfField, 0, reg(base), reg(source), key);
+                .emit_at(name_span, OpCode::SelfField, 0, reg(base), reg(source), key);
         } else {
             // The link register is free until the call: the key waits there.
             self.f
-                .emit_at(span, OpCode::Move, 0, reg(base + 2), reg(source), 0);
+                .emit_at(name_span, OpCode::Move, 0, reg(base + 2), reg(source), 0);
             let key = self.f.constants.string(self.ast, name);
             let load = self.f.emit_wide(OpCode::LoadConst, reg(base + 1), key);
-            self.f.set_place(load, span);
+            self.f.set_place(load, name_span);
             self.f.emit_at(
-                span,
+                name_span,
                 OpCode::GetTable,
                 0,
                 reg(base),
@@ -89,6 +90,9 @@ impl Generator<'_> {
                 self.f.set_results(&last, MULTI);
                 open = true;
             } else {
+                if let Some(&item) = args.last() {
+                    self.at_separator(item);
+                }
                 self.f.place_next(&mut last);
             }
         }

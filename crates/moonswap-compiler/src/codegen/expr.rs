@@ -96,19 +96,46 @@ impl<'a> Generator<'a> {
             }
             Expr::Field { name, .. } => {
                 let operand = self.field(&mut left, *name);
-                self.f.here = span;
+                self.f.here = self.end_of(id, span);
                 Ok(operand)
             }
             Expr::Index { key, .. } => {
                 let operand = self.index(left, *key);
-                self.f.here = span;
+                self.f.here = self.end_of(id, span);
                 operand
             }
-            Expr::Call { callee, args } => self.call(left, *callee, args, span),
+            Expr::Call { callee, args } => {
+                let operand = self.call(left, *callee, args, span)?;
+                self.f.here = self.end_of(id, span);
+                Ok(operand)
+            }
             Expr::MethodCall { object, name, args } => {
-                self.method_call(left, *object, *name, args, span)
+                let line = self.ast.method_lines.get(&id).copied();
+                let name_span = Span {
+                    line: line.unwrap_or(span.line),
+                    ..span
+                };
+                let operand = self.method_call(left, *object, (*name, name_span), args, span)?;
+                self.f.here = self.end_of(id, span);
+                Ok(operand)
             }
             _ => Ok(left),
+        }
+    }
+
+    /// The place of what is done next with the value of a call or an indexing.
+    fn end_of(&self, id: ExprId, span: Span) -> Span {
+        let line = self.ast.end_lines.get(&id).copied();
+        Span {
+            line: line.unwrap_or(span.line),
+            ..span
+        }
+    }
+
+    /// Goes to the line where a list's item is fetched.
+    pub(crate) fn at_separator(&mut self, item: ExprId) {
+        if let Some(&line) = self.ast.separator_lines.get(&item) {
+            self.f.here.line = line;
         }
     }
 
@@ -176,6 +203,7 @@ impl<'a> Generator<'a> {
         {
             span = self.span(at);
             let mut value = self.expr(*lhs)?;
+            self.f.here = span;
             self.f.place_next(&mut value);
             count = count.saturating_add(1);
             at = *rhs;
@@ -219,6 +247,7 @@ impl<'a> Generator<'a> {
         let mut last = None;
         for (i, value) in values.iter().enumerate() {
             if let Some(mut operand) = last.take() {
+                self.at_separator(values[i - 1]);
                 self.f.place_next(&mut operand);
             }
             last = Some(self.bound_by(*value, i, &mut step)?);

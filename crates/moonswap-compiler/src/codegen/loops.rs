@@ -20,8 +20,8 @@ impl<'a> Generator<'a> {
     pub(crate) fn while_loop(&mut self, condition: ExprId, body: &'a Block) -> Result<()> {
         let start = self.f.label();
         let mut condition = self.expr(condition)?;
-        self.f.here = body.start;
         self.f.go_if_true(&mut condition);
+        self.f.here = body.start;
         self.enter_block(true);
         self.block(body)?;
         self.f.jump_back(start);

@@ -47,6 +47,7 @@ impl Generator<'_> {
         for (i, item) in items.iter().enumerate() {
             match item {
                 TableItem::Positional(value) => {
+                    let item_id = *value;
                     let mut value =
                         self.bound(*value, || PathStep::TableItem(stored + pending + 1))?;
                     if i + 1 == n_all && value.is_multi() {
@@ -55,6 +56,7 @@ impl Generator<'_> {
                         pending = 0;
                         continue;
                     }
+                    self.at_separator(item_id);
                     self.f.place_next(&mut value);
                     pending += 1;
                     if pending == BATCH {

@@ -4,6 +4,8 @@
 //! must be walked iteratively; everything else nests at most 200 levels*, which
 //! the parser enforces.
 
+use std::collections::HashMap;
+
 use crate::error::Span;
 
 /// An interned identifier or string of the chunk.
@@ -29,6 +31,14 @@ pub struct Ast {
     /// for calls that of the opening parenthesis or argument, for indexing that
     /// of the `.`/`[`: the line the reference reports for the operation.
     pub spans: Vec<Span>,
+    /// Line of the last token of calls and indexing, where it is not that of
+    /// the span: what is done with the value next is on that line.
+    pub end_lines: HashMap<ExprId, u32>,
+    /// Line of the `,`, `;`, `)` or `}` behind a list's item, where it is not
+    /// that of the item's last token: the item is fetched there.
+    pub separator_lines: HashMap<ExprId, u32>,
+    /// Line of a method's name, where it is not that of its arguments.
+    pub method_lines: HashMap<ExprId, u32>,
     /// All functions; the main chunk is the last one.
     pub functions: Vec<Function>,
 }

@@ -55,9 +55,14 @@ impl Parser<'_> {
 
     /// `explist ::= exp {',' exp}`
     pub(super) fn expression_list(&mut self) -> Parse<Vec<ExprId>> {
-        let mut list = vec![self.expression()?];
+        let mut item = self.expression()?;
+        let mut list = vec![item];
+        let mut line = self.previous_line();
         while self.accept(TokenKind::Comma)? {
-            list.push(self.expression()?);
+            self.note_separator(item, line);
+            item = self.expression()?;
+            list.push(item);
+            line = self.previous_line();
         }
         Ok(list)
     }
@@ -99,7 +104,8 @@ impl Parser<'_> {
             (TokenKind::String, Payload::Symbol(value)) => Expr::String(value),
             (TokenKind::Dots, _) if self.in_vararg => Expr::Vararg,
             (TokenKind::Dots, _) => {
-                return Err(self.error("cannot use '...' outside a vararg function"));
+                let error = self.error("cannot use '...' outside a vararg function");
+                return Ok(self.broken(error));
             }
             (TokenKind::LeftBrace, _) => return self.table_constructor(),
             (TokenKind::Function, _) => return self.function_expression(),
@@ -136,7 +142,10 @@ impl Parser<'_> {
                 let span = self.span_from(opening.span);
                 Ok(self.push(Expr::Paren(inner), span))
             }
-            _ => Err(self.error("unexpected symbol")),
+            _ => {
+                let error = self.error("unexpected symbol");
+                Ok(self.broken(error))
+            }
         }
     }
 
@@ -148,28 +157,44 @@ impl Parser<'_> {
             object = match self.token.kind {
                 TokenKind::Dot => {
                     self.advance()?;
-                    let (name, _) = self.expect_name()?;
-                    self.push(Expr::Field { object, name }, span)
+                    let name = match self.expect_name() {
+                        Ok((name, _)) => name,
+                        Err(error) => {
+                            self.give_up(error);
+                            return Ok(object);
+                        }
+                    };
+                    let id = self.push(Expr::Field { object, name }, span);
+                    self.note_end(id, span);
+                    id
                 }
                 TokenKind::LeftBracket => {
                     let key = self.bracketed()?;
-                    self.push(Expr::Index { object, key }, span)
+                    let id = self.push(Expr::Index { object, key }, span);
+                    self.note_end(id, span);
+                    id
                 }
                 TokenKind::Colon => {
                     self.advance()?;
-                    let (name, _) = self.expect_name()?;
+                    let (name, line) = match self.expect_name() {
+                        Ok((name, span)) => (name, span.line),
+                        Err(error) => {
+                            self.give_up(error);
+                            return Ok(object);
+                        }
+                    };
                     let (args, span) = self.arguments()?;
-                    self.push(Expr::MethodCall { object, name, args }, span)
+                    let id = self.push(Expr::MethodCall { object, name, args }, span);
+                    self.note_end(id, span);
+                    self.note_method(id, line, span);
+                    id
                 }
                 TokenKind::LeftParen | TokenKind::String | TokenKind::LeftBrace => {
                     let (args, span) = self.arguments()?;
-                    self.push(
-                        Expr::Call {
-                            callee: object,
-                            args,
-                        },
-                        span,
-                    )
+                    let callee = object;
+                    let id = self.push(Expr::Call { callee, args }, span);
+                    self.note_end(id, span);
+                    id
                 }
                 _ => return Ok(object),
             };
@@ -196,7 +221,11 @@ impl Parser<'_> {
                 } else {
                     self.expression_list()?
                 };
+                let line = self.previous_line();
                 self.expect_closing(TokenKind::RightParen, TokenKind::LeftParen, first.end_line)?;
+                if let Some(&last) = args.last() {
+                    self.note_separator(last, line);
+                }
                 args
             }
             (TokenKind::LeftBrace, _) => vec![self.table_constructor()?],
@@ -204,7 +233,11 @@ impl Parser<'_> {
                 self.advance()?;
                 vec![self.push(Expr::String(value), first.span)]
             }
-            _ => return Err(self.error("function arguments expected")),
+            _ => {
+                let error = self.error("function arguments expected");
+                self.give_up(error);
+                Vec::new()
+            }
         };
         Ok((args, first.span))
     }
@@ -214,10 +247,15 @@ impl Parser<'_> {
         let opening = self.token;
         let mut items = Vec::new();
         self.advance()?;
+        let mut line = 0;
         while !self.at(TokenKind::RightBrace) {
             items.push(self.table_item()?);
+            line = self.previous_line();
             if !self.accept(TokenKind::Comma)? && !self.accept(TokenKind::Semicolon)? {
                 break;
+            }
+            if let Some(&TableItem::Positional(item)) = items.last() {
+                self.note_separator(item, line);
             }
         }
         self.expect_closing(
@@ -225,6 +263,10 @@ impl Parser<'_> {
             TokenKind::LeftBrace,
             opening.end_line,
         )?;
+        // Also behind a last separator the item is fetched at the brace.
+        if let Some(&TableItem::Positional(item)) = items.last() {
+            self.note_separator(item, line);
+        }
         let span = self.span_from(opening.span);
         Ok(self.push(Expr::Table(items), span))
     }

@@ -6,7 +6,9 @@
 //! the same precedence, suffixes (calls, indexing) and list items are loops.
 //! What needs scopes (labels, constants, limits on locals) is not checked here.
 
-use super::ast::{Ast, Block, Expr, ExprId, Function, FunctionIndex, Symbol};
+use super::ast::{
+    Ast, Block, Expr, ExprId, Function, FunctionIndex, Statement, StatementKind, Symbol,
+};
 use crate::error::{CompileError, Span};
 use crate::lexer::{Lexer, Parse, Payload, Token, TokenKind};
 use crate::resolve::scope::MAX_LOCALS;
@@ -165,10 +167,14 @@ impl Parser<'_> {
         }
         self.previous_end = self.token.span.end;
         self.previous = self.token.span;
-        self.token = match self.ahead.take() {
-            Some(token) => token,
-            None => self.lexer.next_token()?,
-        };
+        match self
+            .ahead
+            .take()
+            .map_or_else(|| self.lexer.next_token(), Ok)
+        {
+            Ok(token) => self.token = token,
+            Err(error) => self.give_up(error),
+        }
         Ok(())
     }
 
@@ -176,7 +182,13 @@ impl Parser<'_> {
     pub(super) fn peek(&mut self) -> Parse<TokenKind> {
         let token = match self.ahead {
             Some(token) => token,
-            None => self.lexer.next_token()?,
+            None => match self.lexer.next_token() {
+                Ok(token) => token,
+                Err(error) => {
+                    self.give_up(error);
+                    return Ok(TokenKind::Eof);
+                }
+            },
         };
         self.ahead = Some(token);
         Ok(token.kind)
@@ -198,7 +210,8 @@ impl Parser<'_> {
     /// Goes over a token that must be of this kind.
     pub(super) fn expect(&mut self, kind: TokenKind) -> Parse<()> {
         if !self.at(kind) && !self.has_failed() {
-            return Err(self.expected(kind));
+            let error = self.expected(kind);
+            self.give_up(error);
         }
         self.advance()
     }
@@ -212,7 +225,8 @@ impl Parser<'_> {
         line: u32,
     ) -> Parse<Span> {
         if !self.at(kind) && !self.has_failed() {
-            return Err(self.not_closed(kind, opening, line));
+            let error = self.not_closed(kind, opening, line);
+            self.give_up(error);
         }
         let span = self.token.span;
         self.advance()?;
@@ -289,6 +303,41 @@ impl Parser<'_> {
         id
     }
 
+    /// What stands for an expression in which there is an error: what was parsed
+    /// around it is kept, so that it can be looked through.
+    #[cold]
+    pub(super) fn broken(&mut self, error: Box<CompileError>) -> ExprId {
+        self.give_up(error);
+        self.push(Expr::Nil, self.token.span)
+    }
+
+    /// Line of the token in front of the current one.
+    pub(super) fn previous_line(&self) -> u32 {
+        self.previous.line
+    }
+
+    /// The token just gone over ends a call or an indexing.
+    pub(super) fn note_end(&mut self, id: ExprId, span: Span) {
+        if self.previous.line != span.line {
+            self.ast.end_lines.insert(id, self.previous.line);
+        }
+    }
+
+    /// The token just gone over stands behind a list's item, which ended on
+    /// `line`.
+    pub(super) fn note_separator(&mut self, item: ExprId, line: u32) {
+        if self.previous.line != line {
+            self.ast.separator_lines.insert(item, self.previous.line);
+        }
+    }
+
+    /// The name of a method stands on `line`, its arguments begin at `span`.
+    pub(super) fn note_method(&mut self, id: ExprId, line: u32, span: Span) {
+        if line != span.line {
+            self.ast.method_lines.insert(id, line);
+        }
+    }
+
     pub(super) fn expr(&self, id: ExprId) -> &Expr {
         &self.ast.exprs[id.0 as usize]
     }
@@ -314,9 +363,23 @@ impl Parser<'_> {
                 _ => {}
             }
             let is_last = self.at(TokenKind::Return);
+            let (is_label, span) = (self.at(TokenKind::DoubleColon), self.token.span);
             match self.statement() {
                 Ok(statement) => statements.push(statement),
-                Err(error) => self.give_up(error),
+                Err(error) => {
+                    self.give_up(error);
+                    // A label in front of it is not the last of its block.
+                    if !is_label {
+                        statements.push(Statement {
+                            kind: StatementKind::Do(Block {
+                                statements: Vec::new(),
+                                start: span,
+                                end: span,
+                            }),
+                            span,
+                        });
+                    }
+                }
             }
             if is_last {
                 break;

@@ -3,6 +3,7 @@
 
 use super::ast::{Attribute, Block, Expr, ExprId, Statement, StatementKind};
 use super::parser::Parser;
+use crate::error::CompileError;
 use crate::lexer::{Parse, TokenKind};
 
 impl Parser<'_> {
@@ -78,11 +79,7 @@ impl Parser<'_> {
         self.advance()?;
         let body = self.block();
         self.expect_closing(TokenKind::Until, TokenKind::Repeat, line)?;
-        let condition = if self.has_failed() {
-            self.push(Expr::True, self.token.span)
-        } else {
-            self.expression()?
-        };
+        let condition = self.expression()?;
         Ok(StatementKind::Repeat { body, condition })
     }
 
@@ -222,6 +219,10 @@ impl Parser<'_> {
         self.advance()?;
         let (name, _) = self.expect_name()?;
         self.expect(TokenKind::DoubleColon)?;
+        if self.has_failed() {
+            // The label is made when the token behind it is known.
+            return Err(self.expected(TokenKind::DoubleColon));
+        }
         Ok(StatementKind::Label(name))
     }
 
@@ -248,12 +249,27 @@ impl Parser<'_> {
         }
         match self.expr(first) {
             Expr::Call { .. } | Expr::MethodCall { .. } => Ok(StatementKind::Call(first)),
-            _ => Err(self.error("syntax error")),
+            _ => {
+                let error = self.error("syntax error");
+                Ok(self.only_evaluated(error, first))
+            }
+        }
+    }
+
+    /// A statement that is wrong, with the expression that it has.
+    #[cold]
+    fn only_evaluated(&mut self, error: Box<CompileError>, value: ExprId) -> StatementKind {
+        self.give_up(error);
+        StatementKind::Local {
+            names: Vec::new(),
+            values: vec![value],
         }
     }
 
     fn assignment(&mut self, first: ExprId) -> Parse<StatementKind> {
-        self.check_target(first)?;
+        if let Err(error) = self.check_target(first) {
+            return Ok(self.only_evaluated(error, first));
+        }
         let mut targets = vec![first];
         let values = match self.assigned(&mut targets) {
             Ok(values) => values,

@@ -249,7 +249,8 @@ pub(crate) unsafe fn enter_yield(vm: &mut Vm, n: usize) -> Next {
     unsafe {
         let co = vm.current;
         if (*co).resumer.is_null() || (*co).n_host_calls > 0 {
-            let text = if co == vm.main || (*co).resumer.is_null() {
+            let is_outside = co == vm.main || (*co).resumer.is_null();
+            let text = if is_outside && vm.n_closing == 0 {
                 "attempt to yield from outside a coroutine"
             } else {
                 "attempt to yield across a C-call boundary"

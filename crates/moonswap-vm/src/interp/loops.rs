@@ -53,9 +53,7 @@ fn integer_limit(limit: Value, start: i64, step: i64) -> Option<Option<i64>> {
         tag::INTEGER => limit.as_i64(),
         tag::FLOAT => {
             let f = limit.as_f64();
-            if f.is_nan() {
-                return Some(None);
-            }
+            // NaN is taken for a limit below all numbers, as in the reference.
             let whole = if step > 0 { f.floor() } else { f.ceil() };
             match number::float_to_int(whole) {
                 Some(i) => i,

@@ -1,0 +1,12 @@
+-- the lines of fetches, calls and names that end on other lines than they begin
+local t, f, id = {}, function(...) return ... end, function(x) return x end
+local function at(src) local ok, e = pcall(load("local t, f, u = ... " .. src, "=p"), t, f, nil) print(ok, e) end
+at "return f(u.x\n, 1)"  at "return f(u.x\n)"  at "return f(u.x\n\n,\n1\n)"  at "return {u.x\n, 1}" at "return {u.x\n}" at "return {u.x\n; 1}"
+at "return {x = u.x\n, 1}" at "return {[u.x\n] = 1}" at "return {[1] = u.x\n, }" at "local a = u.x\n, 1" at "local a, b = u.x\n,\n2" at "a = u.x\n" at "a, b = u.x\n, u.y"
+at "return t[\nu.x\n]" at "return u[\n1\n]" at "return u[1\n]" at "return u[1\n].x" at "return u\n.x" at "return (u\n.x\n)" at "return u[f(\n1\n)]"
+at "return 1 < f(\nu\n)" at "return f(\n1\n) < {}" at "return 1 + f(\nu\n)" at "return 1 .. f(\nu\n)" at "return -f(\nu\n)" at "return #f(\nu\n)"
+at "return f(\n1\n).x.y" at "f(\n1\n).x = 1" at "t[\n1\n].x = 1" at "u.x\n= 1" at "u.x = \n1" at "u\n.x\n=\n1" at "t.a, u.x\n= 1\n, 2"
+at "if u.x\nthen end" at "while u.x\ndo end" at "repeat until u.x\n" at "for i = u.x\n, 2 do end" at "for i = 1, u.x\n do end" at "for i = 1, 2, u.x\n do end" at "for i = 1, 'x'\n, 1\n do end"
+at "for k in u.x\n do end" at "for k in f, u.x\n, 1 do end" at "for k in u\n do end" at "return u.x\n" at "return u.x\n;" at "return f(f(\n1\n), u.x\n)" at "return t:x(u.y\n)" at "return u:x\n(1)" at "return u\n:x(1)"
+at "f(print2.x\n, 1)" at "f(print2\n.x\n)" at "f(u[1]\n)" at "f(u[f]\n)" at "f 'x'\n.y.z()" at "return u.x\nand 1" at "return u.x\n+ 1" at "return 1 + u.x\n" at "return 1\n+ u.x\n, 2" at "return u.x\n.. 'a'" at "return 'a' .. u.x\n .. 'b'" at "return 'a' .. u.x\n" at "return not u.x\n" at "return u.x\n < 1" at "return 1 < u.x\n" at "return {} <\n1" at "return f{u.x\n}" at "return {f(1), u.x\n}" at "return {u.x, \n u.y}"
+at "local x <close> = f(\n1\n)" at "goto l; do end ::l:: return f(\n\nu.x\n\n,1)" at "return 1 == u.x\n" at "return u.x == u.y\n" at "local a = f(\nu\n) .. 1" at "return {} == u.x\n, 1" at "return f(1 < {}\n, 2)" at "return f(1 + {}\n, 2)" at "return f({} .. {}\n, 2)" at "return f(-{}\n, 2)" at "return f(t.x.y\n.z, 2)" at "return f(u[1]\n[2]\n, 2)" at "return u.x or\n1" at "return u.x\n or\n1" at "return f(not u.x\n,1)" at "return f(u.x == 1\n,1)" at "return f((u.x)\n,1)" at "return f((u.x\n)\n,1)" at "return (u.x)\n+ 1" at "return ((u)\n.x\n)\n"
