@@ -5,10 +5,9 @@ use std::sync::Arc;
 use moonswap_bytecode::Prototype;
 
 use crate::codegen::{self, CompileOptions};
-use crate::error::CompileError;
+use crate::error::{CompileError, STOPPED};
 use crate::syntax::ast::Ast;
 use crate::syntax::{ParseLimits, Part, parse_or_part};
-use crate::watch::STOPPED;
 
 /// Compiles a chunk. `chunk_name` is the name as given to `load`, with its
 /// `@` or `=`; messages show its display form.

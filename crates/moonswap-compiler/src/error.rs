@@ -1,5 +1,8 @@
 //! Compile errors: the reference's text, with a span.
 
+/// The message of a compilation that its watch has stopped.
+pub(crate) const STOPPED: &str = "compilation stopped";
+
 /// A place in the source text, in bytes; lines and columns count from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span {

@@ -66,6 +66,8 @@ fn failure(cx: &Context<'_>, message: impl AsRef<[u8]>) -> Outcome<usize> {
 }
 
 fn hot_failure(cx: &Context<'_>, error: HotError) -> Outcome<usize> {
+    // A limit that ended an initialiser ends the program as well.
+    cx.charge(0)?;
     failure(cx, Error::from(error).message_bytes())
 }
 

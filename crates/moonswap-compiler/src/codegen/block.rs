@@ -153,7 +153,13 @@ impl<'a> Generator<'a> {
             line: span.line,
             n_active,
         });
-        self.place_label(Some(name), block.first_goto);
+        let closed = self.place_label(Some(name), block.first_goto);
+        // A patch may open the top-level locals of a running main chunk at any
+        // safe point, the backward jump to this label among them.
+        if !closed && self.f.is_main && self.f.scope.blocks.len() == 1 {
+            let level = self.f.scope.active_registers();
+            self.f.emit(OpCode::Close, 0, reg(level), 0, 0);
+        }
         Ok(())
     }
 

@@ -180,7 +180,7 @@ impl<'a> Generator<'a> {
     /// Counts a node for whoever watches.
     pub(crate) fn tick(&self) -> Result<()> {
         if self.options.watch.is_some_and(Watch::says_stop) {
-            return Err(self.error(Span::default(), crate::watch::STOPPED.to_owned()));
+            return Err(self.error(Span::default(), crate::error::STOPPED.to_owned()));
         }
         Ok(())
     }

@@ -115,7 +115,7 @@ impl<'s> Lexer<'s> {
     pub(crate) fn next_token(&mut self) -> Parse<Token> {
         loop {
             if self.watch.is_some_and(Watch::says_stop) {
-                return Err(self.error_at(crate::watch::STOPPED.as_bytes(), &Token::START));
+                return Err(self.error_at(crate::error::STOPPED.as_bytes(), &Token::START));
             }
             let Some(kind) = self.inner.next() else {
                 let end = self.source.len();

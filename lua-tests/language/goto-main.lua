@@ -1,0 +1,30 @@
+-- Backward jumps of the main chunk over its own locals, captured or not.
+local t, n = print, 0
+::again:: t("again", n)
+local x3 = n
+local f = function() return x3 end
+n = n + 1
+if n < 3 then goto again end
+print(f())
+
+local m = 0
+::top::
+print("top", m)
+local y = m
+m = m + 1
+if m < 3 then goto top end
+
+local fs = {}
+::each::
+do
+  local k = #fs
+  fs[#fs + 1] = function() k = k + 1 return k end
+end
+local last = fs[#fs]
+local function again() return #fs < 4 end
+if again() then goto each end
+for i = 1, #fs do io.write(fs[i](), " ", fs[i](), "; ") end
+print(last == fs[4])
+goto done
+::never:: print("never")
+::done::
