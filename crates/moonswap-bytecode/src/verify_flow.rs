@@ -498,7 +498,8 @@ fn step(
         | OpCode::FinishCoroutine
         | OpCode::FinishClose
         | OpCode::FinishUnwind
-        | OpCode::FinishTail => return Err(Fault::Operation),
+        | OpCode::FinishTail
+        | OpCode::EnterCall => return Err(Fault::Operation),
     }
     Ok(jumped)
 }
