@@ -52,9 +52,11 @@ miri which="quick":
 wasm:
     cargo build --target wasm32-unknown-unknown -p moonswap-vm
 
-# Every script and the official suite in every stress mode (an hour); pick by STRESS_SCRIPT=, STRESS_MODE=.
+# Every script and the official suite in every stress mode, with the debug program and the optimised one; pick by STRESS_SCRIPT=, STRESS_MODE=.
 stress:
     MOONSWAP_STRESS_ALL=1 cargo test -p moonswap-tests --test it everything_holds_under_stress -- --nocapture
+    cargo build --release -p moonswap-cli --features stress --target-dir target/stress
+    MOONSWAP_BIN={{justfile_directory()}}/target/stress/release/moonswap MOONSWAP_STRESS_ALL=1 cargo test -p moonswap-tests --test it everything_holds_under_stress -- --nocapture
 
 # Random programs under stress against the reference.
 stress-random count="2000":

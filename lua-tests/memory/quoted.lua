@@ -1,4 +1,4 @@
 return function()
-  local s = ("\0"):rep(20000000)
+  local s = ("\127"):rep(50000000)
   return ("%q"):format(s)
 end

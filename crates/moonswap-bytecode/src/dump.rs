@@ -18,6 +18,7 @@ use crate::prototype::{
     Capture, ClosureSite, Constant, DebugInfo, FunctionId, LocalVariable, PathStep, Prototype,
     ScopeVariable, UpvalueDescription, VariableKind,
 };
+use crate::watch::Watch;
 
 /// First byte of a binary chunk, which no text begins with.
 pub const SIGNATURE: u8 = 0x1B;
@@ -53,6 +54,9 @@ pub enum UndumpError {
     /// The bytes end too early.
     #[error("bad binary format (truncated chunk)")]
     Truncated,
+    /// Whoever watches wanted no more of it.
+    #[error("stopped")]
+    Stopped,
     /// Contents that no dump contains.
     #[error("bad binary format (corrupted chunk)")]
     Corrupted,
@@ -63,7 +67,15 @@ pub enum UndumpError {
 
 /// A function as a binary chunk; `strip` leaves out what only people need.
 pub fn dump(prototype: &Prototype, strip: bool) -> Vec<u8> {
+    let never = || false;
+    dump_watched(prototype, strip, &Watch::new(&never)).unwrap_or_default()
+}
+
+/// As [`dump`]; `None` if `watch` stopped it.
+pub fn dump_watched(prototype: &Prototype, strip: bool, watch: &Watch<'_>) -> Option<Vec<u8>> {
     let mut out = Writer {
+        watch,
+        is_stopped: false,
         bytes: HEADER.to_vec(),
         strip: strip || prototype.is_stripped(),
     };
@@ -81,15 +93,24 @@ pub fn dump(prototype: &Prototype, strip: bool) -> Vec<u8> {
         out.step(step);
     }
     out.function(prototype);
-    out.bytes
+    (!out.is_stopped).then_some(out.bytes)
 }
 
-struct Writer {
+struct Writer<'a> {
+    watch: &'a Watch<'a>,
+    /// What is written from here on is of no use.
+    is_stopped: bool,
     bytes: Vec<u8>,
     strip: bool,
 }
 
-impl Writer {
+impl Writer<'_> {
+    /// Looks whether to stop, once an item.
+    fn stops(&mut self) -> bool {
+        self.is_stopped = self.is_stopped || self.watch.says_stop();
+        self.is_stopped
+    }
+
     fn number(&mut self, mut n: u64) {
         while n >= 0x80 {
             self.bytes.push(n as u8 | 0x80);
@@ -129,6 +150,9 @@ impl Writer {
     }
 
     fn function(&mut self, p: &Prototype) {
+        if self.stops() {
+            return;
+        }
         self.bytes.push(p.n_params);
         self.bytes.push(u8::from(p.is_vararg));
         self.number(u64::from(p.frame_size));
@@ -136,10 +160,16 @@ impl Writer {
         self.number(u64::from(p.last_line_defined));
         self.number(p.code.len() as u64);
         for i in &p.code {
+            if self.stops() {
+                return;
+            }
             self.bytes.extend_from_slice(&i.to_bits().to_le_bytes());
         }
         self.number(p.constants.len() as u64);
         for constant in &p.constants {
+            if self.stops() {
+                return;
+            }
             self.constant(constant);
         }
         self.number(p.upvalues.len() as u64);
@@ -217,6 +247,9 @@ impl Writer {
         self.number(debug.lines.len() as u64);
         let mut last = 0;
         for &line in &debug.lines {
+            if self.stops() {
+                return;
+            }
             self.signed(i64::from(line) - last);
             last = i64::from(line);
         }
@@ -244,7 +277,16 @@ fn kind_byte(kind: VariableKind) -> u8 {
 
 /// Reads and verifies a binary chunk. Bytes after its end are ignored.
 pub fn undump(bytes: &[u8]) -> Result<Arc<Prototype>, UndumpError> {
+    undump_watched(bytes, None)
+}
+
+/// As [`undump`], and `watch` may stop it ([`UndumpError::Stopped`]).
+pub fn undump_watched(
+    bytes: &[u8],
+    watch: Option<&Watch<'_>>,
+) -> Result<Arc<Prototype>, UndumpError> {
     let mut input = Reader {
+        watch,
         bytes,
         strip: false,
         steps: MAX_DEPTH * MAX_DEPTH + bytes.len() * STEPS_PER_BYTE,
@@ -273,11 +315,12 @@ pub fn undump(bytes: &[u8]) -> Result<Arc<Prototype>, UndumpError> {
     if prototype.upvalues.len() != usize::from(n_upvalues) {
         return Err(UndumpError::Corrupted);
     }
-    crate::verify::verify(&prototype)?;
+    crate::verify::verify_watched(&prototype, watch)?;
     Ok(prototype)
 }
 
 struct Reader<'a> {
+    watch: Option<&'a Watch<'a>>,
     bytes: &'a [u8],
     strip: bool,
     /// Path steps that may still be made.
@@ -406,6 +449,9 @@ impl Reader<'_> {
         let n = self.count(size)?;
         let mut all = Vec::with_capacity(n);
         for _ in 0..n {
+            if self.watch.is_some_and(Watch::says_stop) {
+                return Err(UndumpError::Stopped);
+            }
             all.push(item(self)?);
         }
         Ok(all.into())

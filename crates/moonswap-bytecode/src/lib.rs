@@ -14,6 +14,7 @@ mod registers;
 pub mod verify;
 mod verify_flow;
 mod verify_loops;
+mod watch;
 
 pub use instruction::{Instruction, MULTI};
 pub use listing::listing;
@@ -23,3 +24,4 @@ pub use prototype::{
     Prototype, ScopeVariable, UpvalueDescription, VariableKind,
 };
 pub use verify::{Fault, VerifyError, verify};
+pub use watch::Watch;

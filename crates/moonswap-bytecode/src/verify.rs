@@ -11,6 +11,7 @@
 use crate::instruction::{Instruction, MULTI, REGISTER_BYTES};
 use crate::opcode::{OpCode, OperandKind};
 use crate::prototype::{Capture, Constant, FunctionId, Prototype};
+use crate::watch::Watch;
 
 /// Most registers of one function.
 pub const MAX_REGISTERS: u16 = 255;
@@ -95,6 +96,9 @@ pub enum Fault {
     /// Numbers of the function that contradict each other.
     #[error("bad header")]
     Header,
+    /// Whoever watches wanted no more of it.
+    #[error("stopped")]
+    Stopped,
     /// Debug information that does not fit the code.
     #[error("bad debug information")]
     Debug,
@@ -102,22 +106,38 @@ pub enum Fault {
 
 /// Checks a prototype and all its children.
 pub fn verify(prototype: &Prototype) -> Result<(), VerifyError> {
+    verify_watched(prototype, None)
+}
+
+/// As [`verify`], and `watch` may stop it ([`Fault::Stopped`]): what registers
+/// hold in code made for the purpose takes long to find out.
+pub fn verify_watched(prototype: &Prototype, watch: Option<&Watch<'_>>) -> Result<(), VerifyError> {
     let mut todo = vec![prototype];
     while let Some(prototype) = todo.pop() {
-        one(prototype)?;
+        one(prototype, watch)?;
         todo.extend(prototype.children.iter().map(|child| &**child));
     }
     Ok(())
 }
 
-fn one(prototype: &Prototype) -> Result<(), VerifyError> {
+/// Looks whether to stop, once an instruction.
+pub(crate) fn go_on(watch: Option<&Watch<'_>>) -> Result<(), Fault> {
+    match watch {
+        Some(watch) if watch.says_stop() => Err(Fault::Stopped),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn one(prototype: &Prototype, watch: Option<&Watch<'_>>) -> Result<(), VerifyError> {
     let error = |pc, fault| VerifyError {
         function: prototype.id.clone(),
         pc,
         fault,
     };
+    go_on(watch).map_err(|fault| error(0, fault))?;
     header(prototype).map_err(|fault| error(0, fault))?;
     for (pc, instruction) in prototype.code.iter().enumerate() {
+        go_on(watch).map_err(|fault| error(pc, fault))?;
         let op = instruction.opcode().filter(|op| !op.is_internal());
         let op = op.ok_or_else(|| error(pc, Fault::Operation))?;
         operands(prototype, pc, *instruction, op).map_err(|fault| error(pc, fault))?;
@@ -127,7 +147,7 @@ fn one(prototype: &Prototype) -> Result<(), VerifyError> {
     }
     open_lists(prototype).map_err(|(pc, fault)| error(pc, fault))?;
     crate::verify_loops::check(prototype).map_err(|(pc, fault)| error(pc, fault))?;
-    crate::verify_flow::check(prototype).map_err(|(pc, fault)| error(pc, fault))
+    crate::verify_flow::check(prototype, watch).map_err(|(pc, fault)| error(pc, fault))
 }
 
 fn header(prototype: &Prototype) -> Result<(), Fault> {

@@ -24,7 +24,8 @@ use crate::instruction::{Instruction, MULTI};
 use crate::opcode::{OpCode, OperandKind};
 use crate::prototype::{Capture, Prototype};
 use crate::registers::Registers;
-use crate::verify::{Fault, jump_target};
+use crate::verify::{self, Fault, jump_target};
+use crate::watch::Watch;
 
 type Check<T> = Result<T, (usize, Fault)>;
 
@@ -172,7 +173,7 @@ fn variables(prototype: &Prototype) -> Vec<Change> {
 }
 
 /// Checks all paths of a function.
-pub(crate) fn check(prototype: &Prototype) -> Check<()> {
+pub(crate) fn check(prototype: &Prototype, watch: Option<&Watch<'_>>) -> Check<()> {
     let code = &prototype.code;
     let mut leaders: Vec<usize> = vec![0];
     for (pc, i) in code.iter().enumerate() {
@@ -196,6 +197,7 @@ pub(crate) fn check(prototype: &Prototype) -> Check<()> {
             if !std::mem::take(&mut dirty[at]) {
                 continue;
             }
+            verify::go_on(watch).map_err(|fault| (leaders[at], fault))?;
             let Some(state) = states[at] else { continue };
             let mut arrive = |pc: usize, state: State| {
                 let Ok(to) = leaders.binary_search(&pc) else {
@@ -209,7 +211,14 @@ pub(crate) fn check(prototype: &Prototype) -> Check<()> {
                 }
             };
             let end = leaders.get(at + 1).copied().unwrap_or(code.len());
-            block(prototype, &changes, leaders[at]..end, state, &mut arrive)?;
+            block(
+                prototype,
+                &changes,
+                leaders[at]..end,
+                state,
+                watch,
+                &mut arrive,
+            )?;
         }
     }
     Ok(())
@@ -221,6 +230,7 @@ fn block(
     changes: &[Change],
     range: std::ops::Range<usize>,
     mut state: State,
+    watch: Option<&Watch<'_>>,
     arrive: &mut dyn FnMut(usize, State),
 ) -> Check<()> {
     let mut change = changes.partition_point(|c| c.pc as usize <= range.start) - 1;
@@ -228,6 +238,7 @@ fn block(
         while changes.get(change + 1).is_some_and(|c| c.pc as usize <= pc) {
             change += 1;
         }
+        verify::go_on(watch).map_err(|fault| (pc, fault))?;
         let variables = &changes[change];
         let i = prototype.code[pc];
         let Some(op) = i.opcode() else { continue };

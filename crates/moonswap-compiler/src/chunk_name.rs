@@ -38,7 +38,7 @@ pub fn chunk_display(name: &[u8]) -> Vec<u8> {
             let room = ID_SIZE - STRING_OPEN.len() - DOTS.len() - STRING_CLOSE.len() - 1;
             let line_end = memchr::memchr(b'\n', name);
             let mut out = STRING_OPEN.to_vec();
-            if line_end.is_none() && name.len() <= room {
+            if line_end.is_none() && name.len() < room {
                 out.extend_from_slice(name);
             } else {
                 let line = &name[..line_end.unwrap_or(name.len())];

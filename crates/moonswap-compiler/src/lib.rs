@@ -11,12 +11,11 @@ pub mod error;
 mod lexer;
 mod resolve;
 pub mod syntax;
-mod watch;
 
 pub use chunk_name::{chunk_display, skip_shebang};
 pub use codegen::CompileOptions;
 pub use compile::{compile, compile_ast, compile_with};
 pub use error::{CompileError, Span};
+pub use moonswap_bytecode::Watch;
 pub use resolve::upvalue::{CaptureLayout, CellMap};
 pub use syntax::{ParseLimits, parse};
-pub use watch::Watch;

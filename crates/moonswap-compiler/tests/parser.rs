@@ -435,9 +435,9 @@ fn chunk_names() {
         ("", "[string \"\"]".to_owned()),
         ("=", String::new()),
         ("a\0b", "[string \"a\"]".to_owned()),
-        (&"z".repeat(45), format!("[string \"{}\"]", "z".repeat(45))),
+        (&"z".repeat(44), format!("[string \"{}\"]", "z".repeat(44))),
         (
-            &"z".repeat(46),
+            &"z".repeat(45),
             format!("[string \"{}...\"]", "z".repeat(45)),
         ),
     ];

@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 use moonswap_bytecode::prototype::{FunctionId, Prototype, UpvalueDescription};
 
+use crate::patch::ChunkPatch;
+use crate::plan::{ChangeClass, ChunkPlan};
+
 /// The `declaration` of the scope-record cell that holds the chunk's `_ENV`:
 /// code that used no global before reads the environment through it.
 pub const ENVIRONMENT_CELL: u32 = u32::MAX;
@@ -46,6 +49,9 @@ pub struct ChunkManifest {
     /// The current source, if kept. Without it top-level statements cannot be
     /// compared.
     pub source: Option<Arc<[u8]>>,
+    /// The current source compiled, if that is at hand: spares planning to do
+    /// it again.
+    pub text: Option<ChunkPatch>,
     /// The scope record.
     pub cells: Vec<CellInfo>,
     /// The slots, by the id of their current prototype.
@@ -87,11 +93,58 @@ impl ChunkManifest {
             chunk: main.id.chunk.clone(),
             main,
             source,
+            text: None,
             cells,
             slots,
             main_running: false,
             n_runs: 1,
             generation: 1,
+        }
+    }
+
+    /// What the instance is once `plan`, which was made for this manifest and
+    /// `patch`, is committed.
+    pub fn after(&self, patch: &ChunkPatch, plan: &ChunkPlan) -> Self {
+        let mut slots = HashMap::with_capacity(plan.changes.len());
+        for change in &plan.changes {
+            let (Some(id), Some(prototype)) = (&change.new, &change.new_prototype) else {
+                continue;
+            };
+            let known = change.old.as_ref().and_then(|old| self.slots.get(old));
+            let slot = match known {
+                Some(slot) if change.class == ChangeClass::Unchanged => SlotInfo {
+                    original_path: id.clone(),
+                    ..slot.clone()
+                },
+                _ => SlotInfo {
+                    version: change.new_version().unwrap_or(1),
+                    layout: prototype.upvalues.to_vec(),
+                    original_path: id.clone(),
+                    current: Arc::clone(prototype),
+                },
+            };
+            slots.insert(id.clone(), slot);
+        }
+        let cells = plan
+            .cell_labels
+            .iter()
+            .enumerate()
+            .map(|(i, (name, declaration))| CellInfo {
+                name: Arc::clone(name),
+                declaration: *declaration,
+                present: self.cells.get(i).is_none_or(|cell| cell.present),
+            })
+            .collect();
+        Self {
+            chunk: Arc::clone(&self.chunk),
+            main: Arc::clone(&plan.main),
+            source: Some(Arc::clone(&plan.source)),
+            text: Some(patch.clone()),
+            cells,
+            slots,
+            main_running: self.main_running,
+            n_runs: self.n_runs,
+            generation: self.generation + 1,
         }
     }
 

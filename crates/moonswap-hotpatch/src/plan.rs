@@ -255,10 +255,10 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
     let mut refusals = policy.unsupported(&chunk);
     refusals.extend(addressee(&chunk, manifest, patch, policy));
 
-    let old_text = manifest
-        .source
-        .as_ref()
-        .and_then(|source| ChunkPatch::compile(&manifest.chunk, source).ok());
+    let old_text = manifest.text.clone().or_else(|| {
+        let source = manifest.source.as_ref()?;
+        ChunkPatch::compile(&manifest.chunk, source).ok()
+    });
     let old_main = old_text.as_ref().map_or(&manifest.main, ChunkPatch::main);
     let old = Outline::new(old_main, old_text.as_ref().map(ChunkPatch::ast));
     let new = Outline::new(patch.main(), Some(patch.ast()));

@@ -74,12 +74,12 @@ fn print(cx: &mut Context<'_>) -> Outcome<usize> {
     let n = cx.n_args();
     let base = cx.height();
     for i in 0..n {
-        if i > 0 {
-            crate::io::print(cx, b"\t");
-        }
         // `__tostring`, which strings may have too, may run Lua code, which may
         // itself print
         cx.push_tostring(i)?;
+        if i > 0 {
+            crate::io::print(cx, b"\t");
+        }
         if let View::String(s) = cx.at(base) {
             crate::io::print(cx, s.as_bytes());
         }

@@ -39,8 +39,7 @@ fn growing_tables_do_not_stop_the_collector() {
 #[test]
 fn stacks_shrink() {
     let m = Machine::new();
-    m.with(moonswap_stdlib::open_all)
-        .expect("libraries");
+    m.with(moonswap_stdlib::open_all).expect("libraries");
     let run = |text: &str| {
         m.with(|cx| {
             assert!(

@@ -62,8 +62,7 @@ fn run(m: &Machine, text: &str, name: &str) -> Result<(), String> {
 /// `strict`: the error must reach us.
 fn fail_at(text: &str, name: &str, n: u64, strict: bool) -> bool {
     let m = Machine::new();
-    m.with(moonswap_stdlib::open_all)
-        .expect("libraries");
+    m.with(moonswap_stdlib::open_all).expect("libraries");
     run(&m, QUIET, "=quiet").expect("quiet");
     m.set_failing_allocation(n);
     let result = run(&m, text, name);
@@ -218,8 +217,7 @@ fn patches() {
     let mut n = 1;
     loop {
         let m = Machine::new();
-        m.with(moonswap_stdlib::open_all)
-            .expect("libraries");
+        m.with(moonswap_stdlib::open_all).expect("libraries");
         run(&m, OLD, "@chunk.lua").expect("old");
         let patch = Patch::compile("@chunk.lua", new.as_bytes()).expect("patch");
         m.set_failing_allocation(n);

@@ -18,17 +18,27 @@ use crate::limits;
 use crate::meta;
 use crate::meta_event::Event;
 use crate::object::{Coroutine, CoroutineStatus};
+use crate::unwind::Journey;
 use crate::value::{Value, store, tag};
 use crate::vm::{MAX_HOST_DEPTH, Vm};
+
+/// In a host call's continuation: whoever made it takes errors, so that message
+/// handlers further out have nothing to do with them.
+pub(crate) const TAKES_ERRORS: u32 = 1;
 
 /// Calls the function at slot `at` with the arguments above its link slot
 /// (`at + 2`…`at + 2 + n`); results stand from `at` to `vm.top`.
 ///
-/// Layout on entry: slot `at - 1` is free for the continuation.
-pub(crate) unsafe fn call_at(vm: &mut Vm, at: usize, n: usize) -> Result<usize, Raised> {
+/// Layout on entry: slot `at - 1` is free for the continuation. `takes_errors` is 0 or [`TAKES_ERRORS`].
+pub(crate) unsafe fn call_at(
+    vm: &mut Vm,
+    at: usize,
+    n: usize,
+    takes_errors: u32,
+) -> Result<usize, Raised> {
     // SAFETY: HO1.
     unsafe {
-        let top = call_until(vm, at, n, &frame::STUB_HALT)?;
+        let top = call_until(vm, at, n, &frame::STUB_HALT, takes_errors)?;
         Ok(top - at)
     }
 }
@@ -37,7 +47,7 @@ pub(crate) unsafe fn call_at(vm: &mut Vm, at: usize, n: usize) -> Result<usize, 
 /// afterwards.
 pub(crate) unsafe fn call_one(vm: &mut Vm, at: usize, n: usize) -> Result<(), Raised> {
     // SAFETY: HO1.
-    unsafe { call_until(vm, at, n, &frame::STUB_HALT_ONE).map(|_| ()) }
+    unsafe { call_until(vm, at, n, &frame::STUB_HALT_ONE, 0).map(|_| ()) }
 }
 
 /// Calls until the function returns into `stub`; answers the slot of `vm.top`.
@@ -46,6 +56,7 @@ unsafe fn call_until(
     at: usize,
     n: usize,
     stub: &'static [u64; 2],
+    takes_errors: u32,
 ) -> Result<usize, Raised> {
     // SAFETY: HO1.
     unsafe {
@@ -61,13 +72,18 @@ unsafe fn call_until(
         let f = vm.stack_base.add(at);
         let (base, pc) = (vm.index_of(vm.base), vm.pc);
         let co = vm.current;
-        set_word(f.sub(1), pc as u64, continuation_word(at - base, 0));
+        set_word(
+            f.sub(1),
+            pc as u64,
+            continuation_word(at - base, takes_errors),
+        );
         let blocks = pc.is_null() && is_blocking(*vm.base.sub(2));
         vm.hot.n_blocking += u32::from(blocks);
         vm.host_depth += 1;
         (*co).n_host_calls += 1;
         let n_pcalls = (*co).n_pcalls;
         vm.host_failed = false;
+        vm.journey.raised_in = None;
         let next = interp::precall(vm, return_into(stub), f, n);
         run_to_halt(vm, next);
         (*co).n_host_calls -= 1;
@@ -117,6 +133,26 @@ pub(crate) unsafe fn call_value(
     args: &[Value],
 ) -> Result<Value, Raised> {
     // SAFETY: HO1.
+    unsafe { call_above(vm, function, args, 0) }
+}
+
+/// [`call_value`] for callers that take errors.
+pub(crate) unsafe fn call_protected(
+    vm: &mut Vm,
+    function: Value,
+    args: &[Value],
+) -> Result<Value, Raised> {
+    // SAFETY: HO1.
+    unsafe { call_above(vm, function, args, TAKES_ERRORS) }
+}
+
+unsafe fn call_above(
+    vm: &mut Vm,
+    function: Value,
+    args: &[Value],
+    takes_errors: u32,
+) -> Result<Value, Raised> {
+    // SAFETY: HO1.
     unsafe {
         let frame = Frame {
             base: vm.base,
@@ -136,7 +172,8 @@ pub(crate) unsafe fn call_value(
             store(f.add(2 + i), arg);
         }
         vm.top = f.add(2 + args.len());
-        let result = call_one(vm, at, args.len()).map(|()| *vm.stack_base.add(at));
+        let result = call_until(vm, at, args.len(), &frame::STUB_HALT_ONE, takes_errors)
+            .map(|_| *vm.stack_base.add(at));
         vm.top = vm.stack_base.add(saved_top);
         result
     }
@@ -174,18 +211,18 @@ pub(crate) unsafe fn close_above(vm: &mut Vm, level: usize) {
             store(hold, error);
             vm.top = hold.add(1);
             let f = meta::of(vm, value, Event::Close);
-            if call_value_at(vm, f, &[value, error]).is_ok() {
+            let journey = std::mem::take(&mut vm.journey);
+            if call_value(vm, f, &[value, error]).is_ok() {
                 vm.error = error;
+                vm.journey = Journey {
+                    raised_in: None,
+                    ..journey
+                };
             }
         }
         let place = vm.stack_base.add(level);
         coroutine::close_upvalues(vm, vm.current, place);
     }
-}
-
-unsafe fn call_value_at(vm: &mut Vm, f: Value, args: &[Value]) -> Result<Value, Raised> {
-    // SAFETY: HO1: a native-like frame at top.
-    unsafe { call_value(vm, f, args) }
 }
 
 /// `coroutine.close`: ends a suspended or failed coroutine. `Err` carries the
@@ -256,7 +293,7 @@ unsafe fn close_variables(
             store(vm.top, error);
             vm.top = vm.top.add(1);
             let top = vm.index_of(vm.top);
-            if call_value(vm, f, &[value, error]).is_err() {
+            if call_protected(vm, f, &[value, error]).is_err() {
                 outcome = Some(vm.error);
             }
             vm.top = vm.stack_base.add(top - 1);
@@ -304,7 +341,9 @@ unsafe fn finalize(vm: &mut Vm, object: Value) {
         let was_in_finalizer = std::mem::replace(&mut vm.in_finalizer, true);
         let saved = vm.error;
         let overflow = vm.handling_overflow;
-        let result = call_value(vm, f, &[object]);
+        let journey = std::mem::take(&mut vm.journey);
+        let result = call_protected(vm, f, &[object]);
+        vm.journey = journey;
         if !overflow {
             vm.leave_overflow(vm.base);
         }

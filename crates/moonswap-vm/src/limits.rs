@@ -154,6 +154,7 @@ pub(crate) fn check(vm: &mut Vm) -> Result<(), Raised> {
         return Err(vm.raise_message(message));
     }
     let Some(limit) = vm.limits.reached() else {
+        vm.poll.overdue.store(false, Ordering::Release);
         if vm.limits.broken_in.load(Ordering::Relaxed) {
             return Err(crate::host::raise_break(vm));
         }
@@ -172,6 +173,7 @@ pub(crate) fn check(vm: &mut Vm) -> Result<(), Raised> {
         traceback: Context::of_frame(vm, at).traceback(None, None, 0),
     });
     vm.limits.armed = true;
+    vm.poll.look.store(true, Ordering::Release);
     vm.poll.request();
     Err(raised)
 }
@@ -179,7 +181,7 @@ pub(crate) fn check(vm: &mut Vm) -> Result<(), Raised> {
 /// A call from a native or the host is about to enter Lua.
 #[inline(always)]
 pub(crate) fn enter(vm: &mut Vm) -> Result<(), Raised> {
-    if vm.limits.armed || vm.poll.requested.load(Ordering::Relaxed) {
+    if vm.poll.look.load(Ordering::Relaxed) {
         return enter_limited(vm);
     }
     Ok(())
@@ -210,12 +212,18 @@ fn enter_limited(vm: &mut Vm) -> Result<(), Raised> {
 pub(crate) fn leave(vm: &mut Vm) {
     if vm.limits.is_struck() {
         if vm.host_depth == 0 {
-            vm.limits.ended = vm.limits.struck.take();
-            vm.limits.refresh_armed();
+            end(vm);
         } else {
             vm.poll.request();
         }
     }
+}
+
+/// The outermost call is over.
+fn end(vm: &mut Vm) {
+    vm.limits.ended = vm.limits.struck.take();
+    vm.limits.refresh_armed();
+    vm.poll.overdue.store(false, Ordering::Release);
 }
 
 /// From within long loops of natives: `steps` elements or bytes were handled.
@@ -231,13 +239,17 @@ pub(crate) fn charge(vm: &mut Vm, steps: usize) -> Result<(), Raised> {
     let result = check(vm);
     if vm.host_depth == 0 {
         // No call would end by it.
-        vm.limits.ended = vm.limits.struck.take();
-        vm.limits.refresh_armed();
+        end(vm);
     }
     result
 }
 
 impl Limits {
+    /// Whether a limit is set, or one was reached.
+    pub(crate) fn is_armed(&self) -> bool {
+        self.armed
+    }
+
     fn refresh_armed(&mut self) {
         self.armed = self.deadline.is_some()
             || self.fuel.is_some()
@@ -255,6 +267,8 @@ fn refresh(vm: &mut Vm, without_timer: bool) {
 
 pub(crate) fn set_deadline(vm: &mut Vm, deadline: Option<Instant>) {
     let rings = timer::set(&vm.poll, vm.limits.deadline, deadline);
+    // The timer's thread is past the old deadline, or will never come to it.
+    vm.poll.overdue.store(false, Ordering::Release);
     vm.limits.deadline = deadline;
     refresh(vm, deadline.is_some() && !rings);
 }
@@ -297,6 +311,7 @@ impl Interrupter {
     /// Ends what runs with "interrupted!" at the next safe point; if nothing
     /// runs, the next call into Lua.
     pub fn interrupt(&self) {
+        self.poll.overdue.store(true, Ordering::Release);
         self.flag.store(true, Ordering::Release);
         self.poll.request();
     }

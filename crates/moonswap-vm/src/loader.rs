@@ -61,6 +61,7 @@ pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep_all: bool) 
         environment: std::ptr::null_mut(),
         keep_all,
         n_runs: 0,
+        stamp: 0,
     });
     vm.chunk_strings = Some(HashMap::new());
     let slot = load_tree(vm, main, instance);
@@ -144,15 +145,18 @@ pub(crate) fn new_version(
                 // SAFETY: the instance is live; a missing cell becomes one.
                 unsafe {
                     let i = *i as usize;
-                    let cells = &mut (*instance).cells;
-                    if i >= cells.len() {
-                        cells.resize(i + 1, std::ptr::null_mut());
+                    if i >= (*instance).cells.len() {
+                        vm.heap.change_boxed(instance, |instance| {
+                            instance.cells.resize(i + 1, std::ptr::null_mut());
+                        });
                     }
-                    if cells[i].is_null() {
-                        cells[i] = vm.heap.new_closed_upvalue(Value::NIL);
-                        vm.heap.barrier_object(instance.cast(), cells[i].cast());
+                    let mut cell = (&(*instance).cells)[i];
+                    if cell.is_null() {
+                        cell = vm.heap.new_closed_upvalue(Value::NIL);
+                        (&mut (*instance).cells)[i] = cell;
+                        vm.heap.barrier_object(instance.cast(), cell.cast());
                     }
-                    Value::raw(cells[i] as u64, tag::CELL)
+                    Value::raw(cell as u64, tag::CELL)
                 }
             }
         };

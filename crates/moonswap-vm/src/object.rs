@@ -95,6 +95,20 @@ impl StringObject {
         }
     }
 
+    /// Bytes that the system was asked for besides the cell.
+    ///
+    /// # Safety
+    /// `this` points to an allocated string.
+    pub(crate) unsafe fn body_capacity(this: *const Self) -> usize {
+        // SAFETY: by the caller; external ones keep pointer and capacity.
+        unsafe {
+            if (*this).header.flags & Self::EXTERNAL == 0 {
+                return 0;
+            }
+            *(&raw const (*this).data).cast::<usize>().add(1)
+        }
+    }
+
     #[inline(always)]
     pub(crate) unsafe fn is_short(this: *const Self) -> bool {
         // SAFETY: by the caller.
@@ -248,6 +262,8 @@ pub(crate) struct Instance {
     pub(crate) keep_all: bool,
     /// How often the main chunk ended.
     pub(crate) n_runs: u32,
+    /// Another one with each commit and rollback that concerns the instance.
+    pub(crate) stamp: u64,
 }
 
 /// The slots of an instance by the ids of their literals.

@@ -13,6 +13,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(crate) struct PollHandle {
     /// Something wants a safe point.
     pub(crate) requested: AtomicBool,
+    /// A limit of time has been reached, as far as another thread knows: what
+    /// takes long may stop, and have the VM look (`limits.rs`).
+    pub(crate) overdue: AtomicBool,
+    /// Entries into Lua by natives and metamethods have to look closer: a limit
+    /// is set, or something was requested (perhaps not any more).
+    pub(crate) look: AtomicBool,
     /// Dispatch table to overwrite; set up by the interpreter.
     pub(crate) table: crate::interp::DispatchTable,
 }
@@ -23,6 +29,16 @@ impl PollHandle {
         // Read and written in one: with the poll, which does the same, the later
         // of the two sees what the earlier one did before.
         self.requested.swap(true, Ordering::AcqRel);
+        self.look.store(true, Ordering::Release);
         self.table.arm();
+    }
+
+    /// A poll takes what was requested; entries go on looking if there are
+    /// `limits`.
+    pub(crate) fn take_request(&self, limits: bool) {
+        // In this order: a request that comes between, or is not seen by the
+        // swap, sets the flag afterwards.
+        self.look.store(limits, Ordering::Release);
+        self.requested.swap(false, Ordering::AcqRel);
     }
 }

@@ -2,7 +2,8 @@
 //! coroutine that takes them, closing variables in between.
 //!
 //! Nothing is kept to find the catcher: frames are walked (`frame.rs`). The
-//! message handler of `xpcall` runs first, on top of the intact stack.
+//! message handler of `xpcall` runs first, on top of the intact stack, also when
+//! the error has natives that call back on its way to the `xpcall`.
 //!
 //! Invariants: U1 `vm.error` is the value; U2 VM3 holds on entry; U3 a frame
 //! returning into FINPCALL/FINXPCALL/FINUNWIND has a native pcall frame below.
@@ -28,6 +29,91 @@ enum Catcher {
     /// A host activation: index of its function slot.
     Host(*mut Value),
     Coroutine,
+}
+
+/// What is known of the error on its way that a host call cannot hand on.
+#[derive(Default)]
+pub(crate) struct Journey {
+    /// The message handler of the `xpcall` that will catch it has run.
+    pub(crate) handled: bool,
+    /// Topmost frame where it was raised (slot of its base, pc), if it will end
+    /// the coroutine and nothing has used the stack above since.
+    pub(crate) raised_in: Option<(usize, *const u64)>,
+}
+
+/// Where an error goes that leaves a host call.
+enum Beyond {
+    /// An `xpcall` with this native frame base.
+    Handler(*mut Value),
+    /// The end of the coroutine.
+    Bottom,
+    /// A `pcall`, or who made the host call takes errors.
+    Elsewhere,
+}
+
+/// Follows the frames below the host call whose function slot is `f`.
+unsafe fn find_beyond(f: *mut Value) -> Beyond {
+    // SAFETY: F1, U3.
+    unsafe {
+        let mut frame = Frame {
+            base: f.add(2),
+            pc: std::ptr::null(),
+        };
+        loop {
+            if frame.return_op() == Some(OpCode::Halt) {
+                let word = frame::meta_word(frame.original_base().sub(3));
+                if frame::continuation_aux(word) == host::TAKES_ERRORS {
+                    return Beyond::Elsewhere;
+                }
+            }
+            let Some((below, op)) = frame.caller() else {
+                return Beyond::Bottom;
+            };
+            if matches!(
+                op,
+                OpCode::FinishPcall | OpCode::FinishXpcall | OpCode::FinishUnwind
+            ) {
+                return if is_xpcall(below.base) {
+                    Beyond::Handler(below.base)
+                } else {
+                    Beyond::Elsewhere
+                };
+            }
+            frame = below;
+        }
+    }
+}
+
+unsafe fn is_xpcall(base: *mut Value) -> bool {
+    // SAFETY: F1: a native's frame.
+    unsafe {
+        let native = *base.sub(2);
+        native.tag == tag::NATIVE && (*native.as_native()).kind == NativeKind::Xpcall
+    }
+}
+
+/// An error leaves the host call at slot `at`: what must happen while the frames
+/// above still stand.
+unsafe fn before_host(vm: &mut Vm, at: usize) {
+    // SAFETY: U1–U3.
+    unsafe {
+        if vm.journey.handled || vm.limits.is_struck() {
+            return;
+        }
+        match find_beyond(vm.stack_base.add(at)) {
+            Beyond::Handler(base) => {
+                call_message_handler(vm, base, at + 2);
+                vm.journey.handled = true;
+            }
+            Beyond::Bottom if vm.journey.raised_in.is_none() => {
+                let pending = (*vm.current).to_be_closed.last();
+                if pending.is_none_or(|&p| (p as usize) < at) {
+                    vm.journey.raised_in = Some((vm.index_of(vm.base), vm.pc));
+                }
+            }
+            Beyond::Bottom | Beyond::Elsewhere => {}
+        }
+    }
 }
 
 unsafe fn find_catcher(vm: &Vm) -> Catcher {
@@ -118,13 +204,16 @@ unsafe fn deliver(vm: &mut Vm, catcher: Catcher) -> Next {
         match catcher {
             Catcher::Protected(base) => {
                 let at = vm.index_of(base);
-                call_message_handler(vm, base);
+                if !std::mem::take(&mut vm.journey).handled {
+                    call_message_handler(vm, base, 0);
+                }
                 let base = vm.stack_base.add(at);
                 unwind_to(vm, base)
             }
             Catcher::Host(f) => {
                 // The host call returns Err; `top` marks its place.
                 let at = vm.index_of(f);
+                before_host(vm, at);
                 host::close_above(vm, at);
                 vm.top = vm.stack_base.add(at);
                 vm.host_failed = true;
@@ -139,15 +228,15 @@ unsafe fn deliver(vm: &mut Vm, catcher: Catcher) -> Next {
 }
 
 /// If the catcher is `xpcall`, replaces the error by what its handler returns.
-unsafe fn call_message_handler(vm: &mut Vm, base: *mut Value) {
+/// The handler runs above slot `lowest` at least.
+unsafe fn call_message_handler(vm: &mut Vm, base: *mut Value, lowest: usize) {
     // SAFETY: U3; the handler is kept in the frame's first slot.
     unsafe {
-        let native = *base.sub(2);
-        if native.tag != tag::NATIVE || (*native.as_native()).kind != NativeKind::Xpcall {
+        if !is_xpcall(base) {
             return;
         }
         let handler = *base;
-        let top = live_top(vm);
+        let top = live_top(vm).max(lowest);
         // An error in the handler is handled by the handler again, as often as
         // the reference can nest them.
         for attempt in 0..MAX_HANDLER_ERRORS {
@@ -157,7 +246,7 @@ unsafe fn call_message_handler(vm: &mut Vm, base: *mut Value) {
             vm.top = top_of(vm, top);
             let error = vm.error;
             vm.message_handlers += 1;
-            let result = host::call_value(vm, handler, &[error]);
+            let result = host::call_protected(vm, handler, &[error]);
             vm.message_handlers -= 1;
             match result {
                 Ok(value) => {

@@ -28,6 +28,7 @@ use crate::meta_event::Event;
 use crate::object::{Coroutine, StringObject, Table};
 use crate::safepoint::PollHandle;
 use crate::stress::Stress;
+use crate::unwind::Journey;
 use crate::value::{Value, tag};
 
 /// Slots above the limit of every stack.
@@ -85,6 +86,8 @@ pub(crate) struct Vm {
     pub(crate) stack_overflowed: bool,
     /// Message handlers that run now.
     pub(crate) message_handlers: u32,
+    /// About `error`, while it is on its way.
+    pub(crate) journey: Journey,
     pub(crate) in_finalizer: bool,
     pub(crate) stress: Stress,
     pub(crate) poll: Arc<PollHandle>,
@@ -155,6 +158,7 @@ impl Vm {
             handling_overflow: false,
             stack_overflowed: false,
             message_handlers: 0,
+            journey: Journey::default(),
             in_finalizer: false,
             stress: Stress::default(),
             poll,
@@ -273,6 +277,7 @@ impl Vm {
     /// Sets the pending error.
     pub(crate) fn raise(&mut self, value: Value) -> Raised {
         self.error = value;
+        self.journey = Journey::default();
         Raised(())
     }
 
@@ -317,11 +322,24 @@ impl Vm {
     ///
     /// # Safety
     /// `from` points into the current stack.
+    #[inline(always)]
     pub(crate) unsafe fn ensure_stack(
         &mut self,
         from: *mut Value,
         slots: usize,
     ) -> Result<(), Raised> {
+        // SAFETY: VM1. `from` may lie above the limit.
+        let room = unsafe { self.stack_limit.offset_from(from) };
+        if room >= slots as isize && !self.stress.stack.is_on() {
+            return Ok(());
+        }
+        // SAFETY: by the caller.
+        unsafe { self.make_stack(from, slots) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    unsafe fn make_stack(&mut self, from: *mut Value, slots: usize) -> Result<(), Raised> {
         // SAFETY: VM1.
         let used = unsafe { from.offset_from(self.stack_base) } as usize;
         let wanted = used + slots;
@@ -383,19 +401,20 @@ impl Vm {
             let before = (*co).stack.len();
             let old = self.stack_base;
             let bytes = (total - before) * size_of::<Value>();
-            let stack = &mut (*co).stack;
-            let capacity = stack.capacity();
             if self.heap.permit(bytes).is_err() {
                 return Err(self.raise_memory());
             }
-            if stack.try_reserve_exact(total - before).is_err() {
+            let grown = self.heap.change_boxed(co, |co| {
+                let grown = co.stack.try_reserve_exact(total - before);
+                if grown.is_ok() {
+                    co.stack.resize(total, Value::NIL);
+                }
+                grown.is_ok()
+            });
+            if !grown {
                 self.heap.refuse();
                 return Err(self.raise_memory());
             }
-            stack.resize(total, Value::NIL);
-            let size = size_of::<Value>();
-            self.heap.resized(capacity * size, stack.capacity() * size);
-            self.heap.charge(bytes);
             self.rebase(old);
             Ok(())
         }
@@ -424,10 +443,9 @@ impl Vm {
                 return;
             }
             stack.extend_from_slice(&(&(*co).stack)[..size]);
-            let bytes = (*co).stack.capacity() * size_of::<Value>();
-            self.heap
-                .resized(bytes, stack.capacity() * size_of::<Value>());
-            let mut before = std::mem::replace(&mut (*co).stack, stack);
+            let mut before = self
+                .heap
+                .change_boxed(co, |co| std::mem::replace(&mut co.stack, stack));
             let address = before.as_mut_ptr();
             drop(before);
             self.rebase(address);
@@ -456,8 +474,10 @@ impl Vm {
     pub(crate) unsafe fn move_stack(&mut self) {
         // SAFETY: VM1.
         unsafe {
-            let stack = &mut (*self.current).stack;
-            let mut old = std::mem::replace(stack, stack.clone());
+            let mut old = self.heap.change_boxed(self.current, |co| {
+                let stack = co.stack.clone();
+                std::mem::replace(&mut co.stack, stack)
+            });
             let address = old.as_mut_ptr();
             for v in &mut old {
                 *v = Value::raw(0xDEAD_DEAD_DEAD_DEA8, tag::TABLE);

@@ -44,7 +44,7 @@ use crate::error::{CompileError, Span};
 use crate::resolve::identity::symbol_text;
 use crate::resolve::upvalue::{CaptureLayout, CellMap, MAX_UPVALUES};
 use crate::syntax::ast::{Ast, FunctionIndex, Symbol};
-use crate::watch::Watch;
+use moonswap_bytecode::Watch;
 
 /// Results of code generation; the error is boxed to keep them small.
 pub(crate) type Result<T> = std::result::Result<T, Box<CompileError>>;

@@ -17,7 +17,7 @@ use logos::Logos;
 use crate::chunk_name::chunk_display;
 use crate::error::{CompileError, Span};
 use crate::syntax::ast::Symbol;
-use crate::watch::Watch;
+use moonswap_bytecode::Watch;
 pub(crate) use token::TokenKind;
 
 /// A result whose error is boxed, so that the parser's many frames stay small.

@@ -10,7 +10,7 @@ use super::ast::{Ast, Block, Expr, ExprId, Function, FunctionIndex, Symbol};
 use crate::error::{CompileError, Span};
 use crate::lexer::{Lexer, Parse, Payload, Token, TokenKind};
 use crate::resolve::scope::MAX_LOCALS;
-use crate::watch::Watch;
+use moonswap_bytecode::Watch;
 
 /// What the parser takes at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -28,7 +28,7 @@ pub(super) fn load(cx: &mut Context<'_>) -> Outcome<usize> {
                 None => b"=(load)".to_vec(),
             };
             cx.check_function(0)?;
-            match read_pieces(cx)? {
+            match read_pieces(cx, &mode)? {
                 Some(source) => cx.load(&source, &name, &mode, false)?,
                 None => false,
             }
@@ -39,12 +39,13 @@ pub(super) fn load(cx: &mut Context<'_>) -> Outcome<usize> {
 
 /// Joins what the reader function returns. On failure the error value is on top
 /// of the stack.
-fn read_pieces(cx: &mut Context<'_>) -> Outcome<Option<Buffer>> {
+fn read_pieces(cx: &mut Context<'_>, mode: &str) -> Outcome<Option<Buffer>> {
     let base = cx.height();
     let mut source = cx.new_buffer(0)?;
+    let mut is_first = true;
     loop {
         cx.push_at(0);
-        if cx.pcall(0, Some(1))?.is_err() {
+        if cx.pcall_seen(0, Some(1))?.is_err() {
             return Ok(None);
         }
         match cx.at(base) {
@@ -67,11 +68,18 @@ fn read_pieces(cx: &mut Context<'_>) -> Outcome<Option<Buffer>> {
                 }
             }
             _ => {
-                cx.push_bytes(b"reader function must return a string");
+                let mut message = cx.where_(1);
+                message.extend_from_slice(b"reader function must return a string");
+                cx.push_bytes(&message);
                 return Ok(None);
             }
         }
         cx.set_height(base);
+        // What may not be loaded is not read.
+        if is_first && !cx.accepts_chunk(&source, mode) {
+            return Ok(None);
+        }
+        is_first = false;
         cx.charge(1)?;
     }
     cx.set_height(base);

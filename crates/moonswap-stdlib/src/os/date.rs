@@ -111,11 +111,11 @@ fn convert(out: &mut Vec<u8>, letter: u8, t: &Civil) {
         b'A' => weekday.to_owned(),
         b'b' | b'h' => month[..3].to_owned(),
         b'B' => month.to_owned(),
-        b'C' => t.year.div_euclid(100).to_string(),
+        b'C' => shown_year(t.year).div_euclid(100).to_string(),
         b'd' => format!("{:02}", t.day),
         b'e' => format!("{:2}", t.day),
-        b'g' => format!("{:02}", iso_week(t).0.rem_euclid(100)),
-        b'G' => iso_week(t).0.to_string(),
+        b'g' => format!("{:02}", shown_year(iso_week(t).0).rem_euclid(100)),
+        b'G' => shown_year(iso_week(t).0).to_string(),
         b'V' => format!("{:02}", iso_week(t).1),
         b'H' => format!("{:02}", t.hour),
         b'I' => format!("{hour12:02}"),
@@ -131,7 +131,7 @@ fn convert(out: &mut Vec<u8>, letter: u8, t: &Civil) {
         b'w' => t.weekday.to_string(),
         b'W' => format!("{:02}", (t.yearday + 7 - (t.weekday + 6) % 7) / 7),
         b'y' => format!("{:02}", t.year.rem_euclid(100)),
-        b'Y' => t.year.to_string(),
+        b'Y' => shown_year(t.year).to_string(),
         b'z' => {
             let minutes = t.offset.abs() / 60;
             let sign = if t.offset < 0 { '-' } else { '+' };
@@ -160,6 +160,12 @@ fn convert(out: &mut Vec<u8>, letter: u8, t: &Civil) {
         }
     };
     out.extend_from_slice(text.as_bytes());
+}
+
+/// A year as the system's `strftime` writes it: its `int` counts from 1900, so
+/// the last of the years that it can hold overflow.
+fn shown_year(year: i64) -> i32 {
+    year as i32
 }
 
 /// Year and week by ISO 8601: weeks begin on Monday, and belong to the year

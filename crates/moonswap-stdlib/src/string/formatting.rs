@@ -115,12 +115,14 @@ fn add_item(
         Kind::Quoted => match cx.at(arg) {
             View::String(text) => {
                 let text = text.as_bytes();
-                // At worst each byte becomes an escape of four.
-                grow(cx, out, text.len().saturating_mul(4).saturating_add(2))?;
+                grow(cx, out, text.len().saturating_add(2))?;
                 out.push(b'"');
                 let mut rest = text;
                 while !rest.is_empty() {
                     let (piece, after) = rest.split_at(rest.len().min(PIECE));
+                    // At worst each byte becomes an escape of four; one for the
+                    // closing quote.
+                    grow(cx, out, piece.len() * 4 + 1)?;
                     format::write_quoted(out, piece, after.first().copied());
                     cx.charge(piece.len())?;
                     rest = after;

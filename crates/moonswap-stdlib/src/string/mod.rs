@@ -241,7 +241,7 @@ fn rep(cx: &mut Context<'_>) -> Outcome<usize> {
 
 fn dump(cx: &mut Context<'_>) -> Outcome<usize> {
     cx.check_function(0)?;
-    match cx.dump(0, cx.at(1).truthy()) {
+    match cx.dump(0, cx.at(1).truthy())? {
         Some(chunk) => {
             cx.push_vec(chunk);
             Ok(1)

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use moonswap_bytecode::dump;
+use moonswap_bytecode::{dump, verify};
 use moonswap_compiler::{CompileOptions, Watch};
 
 use super::{Context, Outcome};
@@ -98,6 +98,20 @@ fn long_bracket(source: &[u8], at: usize) -> Option<usize> {
 }
 
 impl Context<'_> {
+    /// Whether `mode` ("b", "t") allows what begins with these bytes, a binary
+    /// chunk or text; if not, a message is pushed.
+    pub fn accepts_chunk(&self, start: &[u8], mode: &str) -> bool {
+        let binary = start.first() == Some(&dump::SIGNATURE);
+        let accepted = mode.contains(if binary { 'b' } else { 't' });
+        if !accepted {
+            let kind = if binary { "binary" } else { "text" };
+            self.push_bytes(
+                format!("attempt to load a {kind} chunk (mode is '{mode}')").as_bytes(),
+            );
+        }
+        accepted
+    }
+
     /// Compiles source text and pushes the function with `_ENV` = globals, or
     /// pushes the error message and answers false. `mode`: "t", "b" or "bt".
     /// `module`: keep the scope record of all top-level locals (`require`,
@@ -109,14 +123,10 @@ impl Context<'_> {
         mode: &str,
         module: bool,
     ) -> Outcome<bool> {
-        let binary = source.first() == Some(&dump::SIGNATURE);
-        if !mode.contains(if binary { 'b' } else { 't' }) {
-            let kind = if binary { "binary" } else { "text" };
-            self.push_bytes(
-                format!("attempt to load a {kind} chunk (mode is '{mode}')").as_bytes(),
-            );
+        if !self.accepts_chunk(source, mode) {
             return Ok(false);
         }
+        let binary = source.first() == Some(&dump::SIGNATURE);
         // The compiler knows no limits: what it is going to take is estimated.
         let size = if binary {
             source.len().saturating_mul(BINARY_COST)
@@ -128,7 +138,10 @@ impl Context<'_> {
         self.vm().heap.note_freed(size);
         self.charge(source.len())?;
         if binary {
-            return Ok(match dump::undump(source) {
+            let is_over = || self.vm().limits.is_spent();
+            let read = dump::undump_watched(source, Some(&Watch::new(&is_over)));
+            self.charge(0)?;
+            return Ok(match read {
                 Ok(prototype) => {
                     self.push_chunk(&prototype, false, None);
                     true
@@ -155,7 +168,9 @@ impl Context<'_> {
         self.charge(0)?;
         match compiled {
             Ok(prototype) => {
-                if let Err(e) = moonswap_bytecode::verify::verify(&prototype) {
+                let verified = verify::verify_watched(&prototype, Some(&watch));
+                self.charge(0)?;
+                if let Err(e) = verified {
                     self.push_bytes(format!("internal compiler error: {e}").as_bytes());
                     return Ok(false);
                 }
@@ -174,15 +189,23 @@ impl Context<'_> {
     }
 
     /// The Lua function at index `i` as a binary chunk; `None` for others.
-    pub fn dump(&self, i: usize, strip: bool) -> Option<Vec<u8>> {
+    pub fn dump(&self, i: usize, strip: bool) -> Outcome<Option<Vec<u8>>> {
         let f = self.value(i);
         if f.tag != tag::CLOSURE {
-            return None;
+            return Ok(None);
         }
         // SAFETY: CX2: a live closure; an installed slot has a version.
-        unsafe {
+        let prototype = unsafe {
             let version = (*(*f.as_closure()).slot).version;
-            Some(dump::dump(&(*version).prototype, strip))
+            Arc::clone(&(*version).prototype)
+        };
+        let is_over = || self.vm().limits.is_spent();
+        let dumped = dump::dump_watched(&prototype, strip, &Watch::new(&is_over));
+        self.charge(0)?;
+        match dumped {
+            Some(bytes) => Ok(Some(bytes)),
+            // The limit that stopped it was lifted meanwhile, by another thread.
+            None => Err(self.error_plain("dump stopped")),
         }
     }
 

@@ -16,6 +16,15 @@ impl Context<'_> {
     /// Function and `n_args` arguments on top are replaced by the results
     /// (`n_results` of them, `None`: all); answers how many. Not yieldable.
     pub fn call(&mut self, n_args: usize, n_results: Option<usize>) -> Outcome<usize> {
+        self.call_with(n_args, n_results, 0)
+    }
+
+    fn call_with(
+        &mut self,
+        n_args: usize,
+        n_results: Option<usize>,
+        takes_errors: u32,
+    ) -> Outcome<usize> {
         let h = self.height();
         let Some(below) = h.checked_sub(1) else {
             return Err(self.error_plain("attempt to call a nil value"));
@@ -35,7 +44,7 @@ impl Context<'_> {
             store(start.add(1), function);
             vm.top = start.add(3 + n_args);
             let at = self.base + f + 1;
-            match host::call_at(&mut vm, at, n_args) {
+            match host::call_at(&mut vm, at, n_args, takes_errors) {
                 Ok(n) => {
                     let from = vm.stack_base.add(at);
                     let to = vm.stack_base.add(at - 1);
@@ -89,7 +98,28 @@ impl Context<'_> {
     /// error value pushed; an error that cannot be caught passes as `Err`.
     #[allow(clippy::type_complexity)]
     pub fn pcall(&mut self, n_args: usize, n_results: Option<usize>) -> Outcome<Result<usize, ()>> {
-        match self.call(n_args, n_results) {
+        self.pcall_with(n_args, n_results, host::TAKES_ERRORS)
+    }
+
+    /// The same for errors that the message handler of an `xpcall` further out
+    /// sees first, as what the reader function of `load` raises.
+    #[allow(clippy::type_complexity)]
+    pub fn pcall_seen(
+        &mut self,
+        n_args: usize,
+        n_results: Option<usize>,
+    ) -> Outcome<Result<usize, ()>> {
+        self.pcall_with(n_args, n_results, 0)
+    }
+
+    #[allow(clippy::type_complexity)]
+    fn pcall_with(
+        &mut self,
+        n_args: usize,
+        n_results: Option<usize>,
+        takes_errors: u32,
+    ) -> Outcome<Result<usize, ()>> {
+        match self.call_with(n_args, n_results, takes_errors) {
             Ok(n) => Ok(Ok(n)),
             Err(e) => {
                 if self.vm().limits.is_struck() || self.vm().limits.has_ended() {
@@ -219,7 +249,6 @@ impl Context<'_> {
             let result = host::call_value(&mut vm, f, &[v, v])?;
             View::of(result)
                 .to_integer()
-                .filter(|_| result.tag != tag::STRING)
                 .ok_or_else(|| self.error("object length is not an integer"))
         }
     }

@@ -38,6 +38,7 @@ impl Context<'_> {
     }
 
     /// `t[k] = top`, popped.
+    #[inline]
     pub fn raw_set_int(&self, table: usize, k: i64) -> Outcome<()> {
         let value = self.pop_value();
         self.raw_store(table, Value::integer(k), value)
@@ -175,7 +176,7 @@ impl Context<'_> {
     }
 
     /// Sorts entries 1..=n of a plain array if all are numbers or all strings;
-    /// false if not applicable. NaNs are not applicable.
+    /// false if not applicable: NaNs, or no memory for a copy.
     pub fn array_sort_plain(&self, table: usize, n: i64) -> bool {
         let Some(t) = self.table_at(table) else {
             return false;
@@ -188,15 +189,18 @@ impl Context<'_> {
             let n = n as usize;
             let values = (*t).array;
             let tags = values.add((*t).array_cap as usize).cast::<u8>();
-            let items: Vec<Value> = (0..n)
-                .map(|i| Value::raw(*values.add(i), *tags.add(i)))
-                .collect();
+            let mut items: Vec<Value> = Vec::new();
+            if !self.vm().heap.permit_quietly(n * size_of::<Value>())
+                || items.try_reserve_exact(n).is_err()
+            {
+                return false;
+            }
+            items.extend((0..n).map(|i| Value::raw(*values.add(i), *tags.add(i))));
             let ints = items.iter().all(|v| v.tag == tag::INTEGER);
             let floats = items
                 .iter()
                 .all(|v| v.tag == tag::FLOAT && !v.as_f64().is_nan());
             let strings = items.iter().all(|v| v.tag == tag::STRING);
-            let mut items = items;
             if ints {
                 items.sort_unstable_by_key(|v| v.as_i64());
             } else if floats {

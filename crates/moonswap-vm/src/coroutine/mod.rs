@@ -334,9 +334,12 @@ pub(crate) unsafe fn fail(vm: &mut Vm) -> Next {
     // reached: all its frames stand above a host activation.
     unsafe {
         let co = vm.current;
-        (*co).base = vm.index_of(vm.base.sub(2));
-        (*co).pc = vm.pc.cast();
-        (*co).top = vm.index_of(vm.top.max(vm.base));
+        // The frames inside natives' callbacks are cut off, but not overwritten.
+        let raised_in = std::mem::take(&mut vm.journey).raised_in;
+        let (base, pc) = raised_in.unwrap_or((vm.index_of(vm.base), vm.pc));
+        (*co).base = base - 2;
+        (*co).pc = pc.cast();
+        (*co).top = vm.index_of(vm.top.max(vm.base)).max(base);
         (*co).status = CoroutineStatus::Dead;
         (*co).failed = true;
         let to = (*co).resumer;

@@ -200,7 +200,12 @@ pub(crate) unsafe fn function_name(vm: &Vm, frame: Frame) -> Option<Name> {
             }
             OpCode::Halt => {
                 let finalizes = vm.in_finalizer && (caller.is_lua() || is_collector(caller));
-                finalizes.then(|| ("metamethod", b"__gc".to_vec()))
+                if finalizes {
+                    return Some(("metamethod", b"__gc".to_vec()));
+                }
+                // A message handler: what was being done names it, as in the
+                // reference.
+                code(caller)?.callee_name(walk::pc_of(caller))
             }
             // whatever stands behind a call
             op => {

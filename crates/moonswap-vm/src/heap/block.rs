@@ -129,7 +129,6 @@ impl Pool {
     }
 
     /// Bytes of blocks in use or kept.
-    #[cfg_attr(not(test), allow(dead_code))]
     pub(super) fn reserved(&self) -> usize {
         (self.n_blocks + self.empty.len() + self.regions.len()) * BLOCK
     }

@@ -95,10 +95,30 @@ impl Heap {
         p
     }
 
-    /// The memory of a boxed object grew (coroutine stacks) or shrank.
-    pub(crate) fn resized(&mut self, before: usize, after: usize) {
-        self.budget.take(after);
-        self.budget.give(before);
+    /// Changes what a boxed object owns (a coroutine's stack, the cells of an
+    /// instance) and keeps the account: whatever [`boxed_size`] depends on is
+    /// changed in here.
+    ///
+    /// # Safety
+    /// `p` was adopted and is live; nothing else refers to it meanwhile.
+    pub(crate) unsafe fn change_boxed<T, R>(
+        &mut self,
+        p: *mut T,
+        change: impl FnOnce(&mut T) -> R,
+    ) -> R {
+        // SAFETY: X1; by the caller.
+        unsafe {
+            let before = boxed_size(p.cast());
+            let result = change(&mut *p);
+            let after = boxed_size(p.cast());
+            if after > before {
+                self.charge(after - before);
+                self.take_small(after - before);
+            } else {
+                self.budget.give(before - after);
+            }
+            result
+        }
     }
 
     /// A stack of nils for a new coroutine: one that a dead coroutine left, if

@@ -23,6 +23,8 @@ use super::{Heap, OutOfMemory, Phase};
 /// be allocated until the error is handled succeeds. Never touched, so it costs
 /// no memory. Twice what glibc maps at a time for small allocations.
 const BALLAST: usize = 2 << 20;
+/// Entries by which a list grows when the system refuses to double it.
+const SMALL_GROWTH: usize = 4096;
 /// Freed memory that the system's allocator may keep before it is asked to give
 /// it back, as a part of the limit.
 const KEPT_PART: usize = 64;
@@ -73,7 +75,11 @@ impl Reserve {
     pub(super) fn make_room<T>(&self, list: &mut Vec<T>) {
         if list.try_reserve(1).is_err() {
             self.release();
-            list.reserve(1);
+            // A large list may double only if the ballast was as large; what is
+            // needed until the error is handled is not much.
+            if list.try_reserve(1).is_err() {
+                list.reserve_exact(SMALL_GROWTH);
+            }
         }
     }
 
@@ -135,6 +141,10 @@ impl Budget {
     #[inline]
     pub(super) fn pass_on(&mut self, bytes: usize) {
         self.held -= bytes;
+    }
+
+    pub(super) fn held(&self) -> usize {
+        self.held
     }
 
     pub(super) fn limit(&self) -> Option<usize> {
@@ -329,7 +339,8 @@ impl Heap {
         } else {
             self.budget.limit / HEADROOM_PART
         };
-        !failed && restored && self.fits(headroom)
+        let crammed = self.strings.is_full() && !self.fits(self.strings.growth());
+        !failed && restored && !crammed && self.fits(headroom)
     }
 
     /// An allocation failed on purpose (tests): collecting does not help.

@@ -6,6 +6,8 @@
 //!
 //! Invariants: H1–H4 of `mod.rs`; B3: everything is swept before marking.
 
+use std::sync::atomic::Ordering;
+
 use super::{Heap, NO_BLACK, Phase};
 use crate::object::{Coroutine, Header, Upvalue};
 use crate::stress::Stress;
@@ -24,6 +26,9 @@ const MARK_PER_BYTE: usize = 4;
 /// Most allocation paid by one step (about 0.7 ms of marking); the rest of a
 /// burst is paid at the next safe points.
 const MAX_PAID: isize = 512 * 1024;
+/// Bytes marked by a complete collection between two looks at the limits (about
+/// 1 ms).
+const SLICE: usize = 1 << 20;
 /// Blocks swept by a step; about 10 µs each.
 const SWEEP_BLOCKS: usize = 8;
 /// Boxed objects looked at and large parts freed by a step.
@@ -383,7 +388,8 @@ impl Heap {
         }
     }
 
-    /// A complete collection. Does nothing inside another one.
+    /// A complete collection, unless a limit of time is reached meanwhile. Does
+    /// nothing inside another one.
     ///
     /// # Safety
     /// As [`Heap::step`].
@@ -415,11 +421,38 @@ impl Heap {
                 // Given up: in the next epoch everything is white again.
                 self.phase = Phase::Pause;
             }
-            self.finish_sweep();
+            if !self.sweep_in_slices() {
+                return;
+            }
             self.begin_cycle(roots);
+            while !self.marker.is_drained() {
+                if self.is_overdue() {
+                    self.trigger = self.charged + STEP;
+                    return;
+                }
+                self.marker.drain(SLICE);
+            }
             self.atomic(roots);
-            self.finish_sweep();
+            self.sweep_in_slices();
         }
+    }
+
+    /// A limit of time has been reached: complete collections stop where they
+    /// are, as an incremental one does after a step.
+    fn is_overdue(&self) -> bool {
+        self.poll.overdue.load(Ordering::Relaxed)
+    }
+
+    /// Sweeps everything; false if it stopped before the end.
+    fn sweep_in_slices(&mut self) -> bool {
+        while self.phase == Phase::Sweep {
+            if self.is_overdue() {
+                self.trigger = self.charged + STEP;
+                return false;
+            }
+            self.sweep_some(usize::MAX);
+        }
+        true
     }
 
     /// An explicit step (`collectgarbage("step", kib)`), also while stopped;
@@ -449,7 +482,7 @@ impl Heap {
             work = isize::MAX;
         }
         let mut finished = false;
-        while work > 0 && !finished {
+        while work > 0 && !finished && !self.is_overdue() {
             // SAFETY: by the caller.
             unsafe {
                 match self.phase {
@@ -459,7 +492,7 @@ impl Heap {
                     }
                     Phase::Mark => {
                         let before = self.marker.work;
-                        self.advance(roots, work as usize);
+                        self.advance(roots, (work as usize).min(SLICE));
                         work -= (self.marker.work - before).max(512) as isize;
                     }
                     Phase::Sweep => {

@@ -237,6 +237,11 @@ impl Heap {
         true
     }
 
+    /// Bytes of all large parts.
+    pub(super) fn large_held(&self) -> usize {
+        self.large.iter().map(|part| part.size).sum()
+    }
+
     /// Bytes of the list itself.
     pub(super) fn large_bytes(&self) -> usize {
         self.large.capacity() * size_of::<Large>()

@@ -7,7 +7,9 @@
 //!   positions, so that tables may change in between.
 
 use std::ptr;
+use std::rc::Rc;
 
+use super::Reserve;
 use super::boxed::boxed_size;
 use super::class::{class_of, class_size};
 use super::closure_size;
@@ -47,6 +49,8 @@ pub(crate) struct Marker {
     /// Mark of what was reached in this cycle; afterwards of what survived.
     pub(crate) epoch: u8,
     pub(super) atomic: bool,
+    /// Helps the lists to grow when the system refuses memory.
+    reserve: Rc<Reserve>,
     gray: Vec<*mut Header>,
     slices: Vec<Slice>,
     /// Bytes marked.
@@ -61,10 +65,11 @@ pub(crate) struct Marker {
 }
 
 impl Marker {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(reserve: Rc<Reserve>) -> Self {
         Self {
             epoch: 1,
             atomic: false,
+            reserve,
             gray: Vec::new(),
             slices: Vec::new(),
             live: 0,
@@ -130,12 +135,15 @@ impl Marker {
             } else {
                 self.weak_mode(metatable)
             };
-            self.slices.push(Slice {
-                table: t,
-                weak,
-                array: 0,
-                node: 0,
-            });
+            self.reserve.push(
+                &mut self.slices,
+                Slice {
+                    table: t,
+                    weak,
+                    array: 0,
+                    node: 0,
+                },
+            );
         }
     }
 
@@ -166,7 +174,7 @@ impl Marker {
             if (*h).kind == Kind::String {
                 self.count_string(h.cast());
             } else {
-                self.gray.push(h);
+                self.reserve.push(&mut self.gray, h);
             }
         }
     }
@@ -232,7 +240,7 @@ impl Marker {
                     let u = h.cast::<Upvalue>();
                     self.count(class_size(class_of(size_of::<Upvalue>())));
                     if Upvalue::is_open(u) {
-                        self.open_upvalues.push(u);
+                        self.reserve.push(&mut self.open_upvalues, u);
                     } else {
                         self.mark_value((*u).closed);
                     }
@@ -371,7 +379,7 @@ impl Marker {
                 self.mark_object(metatable.cast());
                 weak = self.weak_mode(metatable);
                 if weak != Weak::No {
-                    self.weak.push(t);
+                    self.reserve.push(&mut self.weak, t);
                 }
             }
             let slice = Slice {
@@ -428,7 +436,7 @@ impl Marker {
                 self.work += (end - s.array) * 9;
                 s.array = end;
                 if end < n {
-                    self.slices.push(s);
+                    self.reserve.push(&mut self.slices, s);
                     return;
                 }
             }
@@ -441,7 +449,7 @@ impl Marker {
                 self.work += node_bytes(end - s.node);
                 s.node = end;
                 if end < n {
-                    self.slices.push(s);
+                    self.reserve.push(&mut self.slices, s);
                 }
             }
         }

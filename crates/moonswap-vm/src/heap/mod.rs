@@ -36,6 +36,7 @@ use std::collections::VecDeque;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::ptr;
+use std::rc::Rc;
 use std::sync::Arc;
 
 pub(crate) use self::budget::Reserve;
@@ -154,6 +155,8 @@ impl Heap {
         crate::table::choose_mixer();
         // Long strings keep half of the seed until they are hashed; spreading
         // it keeps the full width for the short ones.
+        let budget = Budget::new();
+        let marker = Marker::new(Rc::clone(&budget.reserve));
         let mut heap = Self {
             free: [ptr::null_mut(); N_CLASSES],
             black: NO_BLACK,
@@ -175,11 +178,11 @@ impl Heap {
             n_rescans: 0,
             pause: 200,
             step_multiplier: 100,
-            budget: Budget::new(),
+            budget,
             deferred: false,
             memory_message: ptr::null_mut(),
             seed,
-            marker: Marker::new(),
+            marker,
             strings: Interner::new(),
             classes: (0..N_CLASSES).map(|_| Class::new()).collect(),
             pool: Pool::new(),
@@ -454,7 +457,7 @@ impl Heap {
         unsafe {
             if self.phase == Phase::Mark && (*co).header.flags == 0 {
                 (*co).header.flags = 1;
-                self.ran_since_marking.push(co);
+                self.budget.reserve.push(&mut self.ran_since_marking, co);
             }
         }
     }

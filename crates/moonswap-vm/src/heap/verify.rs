@@ -3,13 +3,14 @@
 
 use std::collections::HashSet;
 
+use super::boxed::boxed_size;
 use super::large::PART_HEADER;
 use super::part::{INLINE_ARRAY, INLINE_NODES};
 use super::weak::Weak;
 use super::{Heap, Phase};
 use crate::object::{
-    Closure, Coroutine, Header, Instance, Kind, Native, PrototypeSlot, Table, Upvalue, UserData,
-    Version,
+    Closure, Coroutine, Header, Instance, Kind, Native, PrototypeSlot, StringObject, Table,
+    Upvalue, UserData, Version,
 };
 use crate::table::{node_count, tag_at};
 use crate::value::{Value, tag};
@@ -125,6 +126,7 @@ impl Heap {
         self.for_each_large(|h| {
             known.insert(h as usize);
         });
+        self.verify_account();
         // Being swept: the dead may refer to what is gone already.
         if self.phase == Phase::Sweep {
             return;
@@ -156,6 +158,27 @@ impl Heap {
                 });
             }
         }
+    }
+
+    /// What is there must be what is on the account, byte for byte.
+    fn verify_account(&self) {
+        let mut held = self.pool.reserved();
+        for stack in &self.spare_stacks {
+            held += stack.capacity() * size_of::<Value>();
+        }
+        held += self.large_held();
+        // SAFETY: allocated objects; X1.
+        unsafe {
+            for &h in &self.boxed {
+                held += boxed_size(h);
+            }
+            self.for_each_cell(|h, _| {
+                if (*h).kind == Kind::String {
+                    held += StringObject::body_capacity(h.cast());
+                }
+            });
+        }
+        assert_eq!(held, self.budget.held(), "held, on the account");
     }
 
     /// Allocated objects of a kind (dead ones not yet swept included).

@@ -168,6 +168,7 @@ unsafe fn commit(
         let mut planned = Vec::with_capacity(prepared.len());
         for p in prepared {
             let instance = p.instance;
+            vm.hot.touch(instance);
             let before = std::mem::replace(&mut (*instance).prototype, Arc::clone(&p.plan.main));
             let source = (*instance).source.replace(Arc::clone(&p.plan.source));
             let registry = (*instance).registry.replace(p.registry);

@@ -180,6 +180,7 @@ unsafe fn undo(vm: &mut Vm, change: InstanceChange, functions: &mut Vec<Reported
     // SAFETY: HP1–HP3: all of it is live, the history kept it.
     unsafe {
         let instance = change.instance;
+        vm.hot.touch(instance);
         for s in change.slots {
             let now = (*s.slot).version_number;
             loader::install(vm, s.slot, s.before);

@@ -1,19 +1,21 @@
 //! Patches from other threads.
 //!
-//! Submitting costs the VM's thread two visits at safe points: it hands out the
-//! manifests, then commits; planning happens on a thread of its own. Where no
-//! thread can be started the VM's thread plans as well.
+//! A chunk that was patched before is known (`published`): it is planned by the
+//! submitter, and the VM's thread only commits. Otherwise it is visited twice:
+//! it describes the chunk, a thread of its own plans, it commits. Where no thread
+//! can be started the VM's thread plans as well.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use moonswap_hotpatch::{ChunkManifest, Patch, Policy, Report, Times, Timing, plan_chunk};
+use moonswap_hotpatch::{Patch, Policy, Report, Times, Timing};
 
 use super::HotError;
-use super::commit::{self, Planned};
+use super::commit;
 use super::manifest;
+use super::published::{self, Basis, Prospect, Published, Snapshot};
 use crate::safepoint::PollHandle;
 use crate::vm::Vm;
 
@@ -69,7 +71,7 @@ impl<T> Answer<T> {
     }
 }
 
-type Manifests = Result<Vec<(u64, ChunkManifest)>, HotError>;
+type Manifests = Result<Vec<Snapshot>, HotError>;
 
 enum Request {
     Manifests {
@@ -82,8 +84,8 @@ enum Request {
 struct CommitRequest {
     patch: Patch,
     policy: Policy,
-    /// Generation and plans; `None`: plan on the VM's thread.
-    planned: Option<(u64, Vec<Planned>)>,
+    /// Plans made elsewhere; `None`: plan on the VM's thread.
+    prospect: Option<Prospect>,
     prepare: Duration,
     submitted: Instant,
     ticket: Arc<TicketState>,
@@ -119,6 +121,8 @@ impl TicketState {
 pub(crate) struct Mailbox {
     queue: Mutex<VecDeque<Request>>,
     closed: AtomicBool,
+    /// What submitters know without asking.
+    pub(crate) published: Published,
 }
 
 impl std::fmt::Debug for Mailbox {
@@ -176,38 +180,21 @@ impl Patcher {
     }
 
     /// Submits a patch: it is planned off the VM's thread and committed at one
-    /// of the VM's next safe points. Returns at once.
+    /// of the VM's next safe points. Does not wait for the VM: a chunk that was
+    /// patched before is planned here and now (some microseconds for a
+    /// function), for others a thread asks the VM first.
     pub fn submit(&self, patch: Patch, policy: Policy) -> Ticket {
-        let ticket = Arc::new(TicketState::default());
+        let state = Arc::new(TicketState::default());
         let submitted = Instant::now();
-        let answer = Arc::new(Answer::default());
-        self.mailbox.post(
-            Request::Manifests {
-                patch: patch.clone(),
-                answer: answer.clone(),
-            },
-            &self.poll,
-        );
         let job = Job {
             patcher: self.clone(),
             patch,
             policy,
             submitted,
-            ticket: ticket.clone(),
-            answer,
+            ticket: Arc::clone(&state),
         };
-        let fallback = job.clone();
-        if std::thread::Builder::new()
-            .name("moonswap-plan".to_owned())
-            .spawn(move || job.run())
-            .is_err()
-        {
-            fallback.commit(None, Duration::ZERO);
-        }
-        Ticket {
-            state: ticket,
-            submitted,
-        }
+        job.start();
+        Ticket { state, submitted }
     }
 }
 
@@ -219,46 +206,67 @@ struct Job {
     policy: Policy,
     submitted: Instant,
     ticket: Arc<TicketState>,
-    answer: Arc<Answer<Manifests>>,
 }
 
 impl Job {
-    fn run(self) {
-        let manifests = loop {
+    fn start(self) {
+        // A patch for a certain generation needs to know that of the VM.
+        let known = match self.policy.base {
+            None => self.patcher.mailbox.published.of(&self.patch),
+            Some(_) => None,
+        };
+        if let Some(snapshots) = known {
+            let prospect = Prospect::new(&snapshots, &self.patch, &self.policy);
+            // What is refused may be out of date: the VM is asked.
+            if commit::refusals(&prospect.planned).is_none() {
+                let prepare = self.submitted.elapsed();
+                return self.commit(Some(prospect), prepare);
+            }
+        }
+        let answer = Arc::new(Answer::default());
+        let request = Request::Manifests {
+            patch: self.patch.clone(),
+            answer: Arc::clone(&answer),
+        };
+        self.patcher.mailbox.post(request, &self.patcher.poll);
+        let fallback = self.clone();
+        if std::thread::Builder::new()
+            .name("moonswap-plan".to_owned())
+            .spawn(move || self.ask(&answer))
+            .is_err()
+        {
+            fallback.commit(None, Duration::ZERO);
+        }
+    }
+
+    /// Plans with what the VM's thread answers.
+    fn ask(self, answer: &Answer<Manifests>) {
+        let snapshots = loop {
             if self.ticket.is_withdrawn() {
                 return;
             }
-            if let Some(answer) = self
-                .answer
-                .wait(Some(Instant::now() + Duration::from_millis(100)))
-            {
+            let until = Instant::now() + Duration::from_millis(100);
+            if let Some(answer) = answer.wait(Some(until)) {
                 break answer;
             }
         };
-        let manifests = match manifests {
-            Ok(manifests) => manifests,
+        let snapshots = match snapshots {
+            Ok(snapshots) => snapshots,
             Err(e) => return self.ticket.answer.put(Err(e)),
         };
         let start = Instant::now();
-        let generation = manifests.first().map_or(0, |(_, m)| m.generation);
-        let planned: Vec<Planned> = manifests
-            .iter()
-            .flat_map(|(serial, m)| {
-                let of_chunk = self.patch.chunks().iter().filter(|c| *c.chunk() == m.chunk);
-                of_chunk.map(|c| (*serial, plan_chunk(m, c, &self.policy)))
-            })
-            .collect();
-        if let Some(refused) = commit::refusals(&planned) {
+        let prospect = Prospect::new(&snapshots, &self.patch, &self.policy);
+        if let Some(refused) = commit::refusals(&prospect.planned) {
             return self.ticket.answer.put(Err(refused.into()));
         }
-        self.commit(Some((generation, planned)), start.elapsed());
+        self.commit(Some(prospect), start.elapsed());
     }
 
-    fn commit(self, planned: Option<(u64, Vec<Planned>)>, prepare: Duration) {
+    fn commit(self, prospect: Option<Prospect>, prepare: Duration) {
         let request = CommitRequest {
             patch: self.patch,
             policy: self.policy,
-            planned,
+            prospect,
             prepare,
             submitted: self.submitted,
             ticket: self.ticket,
@@ -310,7 +318,7 @@ pub(crate) fn submit_here(vm: &mut Vm, patch: Patch, policy: Policy) -> Ticket {
     let request = CommitRequest {
         patch,
         policy,
-        planned: None,
+        prospect: None,
         prepare: Duration::ZERO,
         submitted,
         ticket: Arc::clone(&ticket),
@@ -375,8 +383,13 @@ fn manifests(vm: &mut Vm, patch: &Patch) -> Manifests {
         }
         for instance in instances {
             // SAFETY: at a safe point of the VM's thread (HP2); instances are
-            // live.
-            unsafe { found.push(((*instance).serial, manifest::of(vm, instance))) };
+            // live. The manifest first: it opens cells.
+            let snapshot = unsafe {
+                let manifest = Arc::new(manifest::of(vm, instance));
+                let basis = Basis::of(instance);
+                Snapshot { basis, manifest }
+            };
+            found.push(snapshot);
         }
     }
     Ok(found)
@@ -387,37 +400,31 @@ fn commit_request(vm: &mut Vm, request: CommitRequest) -> Result<Report, HotErro
         prepare: request.prepare,
         ..Times::default()
     };
+    let wait = |times: &mut Times| {
+        times.wait = request.submitted.elapsed().saturating_sub(times.prepare);
+    };
     // SAFETY: HP2.
     unsafe {
-        let planned = match request.planned {
-            Some((generation, planned)) if is_current(vm, &request.patch, generation, &planned) => {
-                planned
+        match request.prospect {
+            Some(mut prospect)
+                if prospect.is_current(vm, &request.patch)
+                    && request.policy.base.is_none_or(|g| g == vm.hot.generation()) =>
+            {
+                wait(&mut times);
+                let after = prospect.take_after();
+                let report = commit::apply_planned(vm, prospect.planned, &request.policy, times)?;
+                if !request.policy.dry {
+                    published::publish(vm, &prospect.bases, after);
+                }
+                Ok(report)
             }
             Some(_) | None => {
                 let start = Instant::now();
                 let planned = commit::plan_all(vm, &request.patch, &request.policy)?;
                 times.prepare += start.elapsed();
-                planned
+                wait(&mut times);
+                commit::apply_planned(vm, planned, &request.policy, times)
             }
-        };
-        times.wait = request.submitted.elapsed().saturating_sub(times.prepare);
-        commit::apply_planned(vm, planned, &request.policy, times)
-    }
-}
-
-/// Whether nothing that plans depend on has changed since they were made.
-unsafe fn is_current(vm: &mut Vm, patch: &Patch, generation: u64, planned: &[Planned]) -> bool {
-    // SAFETY: HP2; instances are live.
-    unsafe {
-        let chunks = patch.chunks().iter();
-        let instances: Vec<_> = chunks
-            .flat_map(|c| vm.hot.instances_of(c.chunk()))
-            .collect();
-        generation == vm.hot.generation()
-            && instances.len() == planned.len()
-            && instances.iter().zip(planned).all(|(&i, (serial, plan))| {
-                (*i).serial == *serial
-                    && (*i).cells.len() + plan.new_cells.len() == plan.cell_labels.len()
-            })
+        }
     }
 }

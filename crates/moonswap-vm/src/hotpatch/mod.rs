@@ -23,6 +23,7 @@ pub(crate) mod inspect;
 pub(crate) mod mailbox;
 pub(crate) mod manifest;
 mod prepare;
+mod published;
 pub(crate) mod scope;
 
 use std::cell::RefCell;
@@ -72,6 +73,19 @@ impl HotState {
     /// A new instance was loaded.
     pub(crate) fn register(&mut self, instance: *mut Instance) {
         self.instances.get_mut().push(instance);
+        // SAFETY: just made.
+        self.mailbox
+            .published
+            .withdraw(unsafe { &(*instance).chunk });
+    }
+
+    /// The instance is no longer what it was when it was described.
+    pub(crate) unsafe fn touch(&mut self, instance: *mut Instance) {
+        // SAFETY: live instance.
+        unsafe {
+            (*instance).stamp += 1;
+            self.mailbox.published.withdraw(&(*instance).chunk);
+        }
     }
 
     /// Keeps a module's instance alive for patches, in place of an older one.

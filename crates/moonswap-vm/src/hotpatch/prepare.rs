@@ -278,7 +278,7 @@ impl Prepared {
                 *Closure::upvalue_at(closure, i) = up;
             }
             let saved = vm.error;
-            let result = host::call_value(vm, Value::closure(closure), args);
+            let result = host::call_protected(vm, Value::closure(closure), args);
             vm.heap.set_busy(busy);
             match result {
                 Ok(value) => Ok(value),
@@ -306,7 +306,7 @@ unsafe fn extend_scope(vm: &mut Vm, instance: *mut Instance, plan: &ChunkPlan) {
             } else {
                 vm.heap.new_closed_upvalue(Value::NIL)
             };
-            (*instance).cells.push(cell);
+            vm.heap.change_boxed(instance, |i| i.cells.push(cell));
             vm.heap.barrier_object(instance.cast(), cell.cast());
         }
         (*instance).cell_names = plan.cell_labels.clone();

@@ -13,6 +13,7 @@ use crate::vm::Vm;
 
 /// Finds or makes the cell entry of a variable; answers its index.
 pub(crate) unsafe fn cell_index(
+    vm: &mut Vm,
     instance: *mut Instance,
     name: &Arc<str>,
     declaration: u32,
@@ -27,7 +28,8 @@ pub(crate) unsafe fn cell_index(
             return i;
         }
         names.push((Arc::clone(name), declaration));
-        (*instance).cells.push(std::ptr::null_mut());
+        vm.heap
+            .change_boxed(instance, |i| i.cells.push(std::ptr::null_mut()));
         (*instance).cells.len() - 1
     }
 }
@@ -84,7 +86,7 @@ pub(crate) unsafe fn record_frame(
             if cell.is_null() {
                 continue;
             }
-            let i = cell_index(instance, &variable.name, variable.declaration);
+            let i = cell_index(vm, instance, &variable.name, variable.declaration);
             (&mut (*instance).cells)[i] = cell;
             vm.heap.barrier_object(instance.cast(), cell.cast());
         }

@@ -83,11 +83,28 @@ unsafe fn set_slow(
         let vm = &mut *vm;
         vm.pc = pc;
         vm.base = base;
-        let mut stored = store_lookup(vm, object, key, value);
-        if stored.is_err() && vm.is_memory_error() && crate::host::collect_for(vm, base) {
-            stored = store_lookup(vm, object, key, value);
+        match store_lookup(vm, object, key, value) {
+            Ok(Store::Done) => advance(pc, base),
+            Ok(Store::Call { function, receiver }) => {
+                call_metamethod(vm, pc, base, function, &[receiver, key, value])
+            }
+            Err(_) => set_failed(vm, object, key, value),
         }
-        match stored {
+    }
+}
+
+/// A store that failed: for want of memory it is tried again after a collection.
+#[cold]
+#[inline(never)]
+unsafe fn set_failed(vm: &mut Vm, object: Value, key: Value, value: Value) -> Next {
+    // SAFETY: as set_slow, which saved pc and base; the memory error came from
+    // the store itself, so the second attempt ends like it or is done.
+    unsafe {
+        let (pc, base) = (vm.pc, vm.base);
+        if !vm.is_memory_error() || !crate::host::collect_for(vm, base) {
+            return throw(vm);
+        }
+        match store_lookup(vm, object, key, value) {
             Ok(Store::Done) => advance(pc, base),
             Ok(Store::Call { function, receiver }) => {
                 call_metamethod(vm, pc, base, function, &[receiver, key, value])

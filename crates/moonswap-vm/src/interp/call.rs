@@ -218,11 +218,14 @@ pub(super) unsafe fn enter_lua(vm: &mut Vm, ret: u64, flags: u64, f: *mut Value,
 pub(super) unsafe fn enter_native(vm: &mut Vm, ret: u64, f: *mut Value, n: usize) -> Next {
     // SAFETY: as precall.
     unsafe {
-        let at = vm.index_of(f);
-        if vm.ensure_stack(f.add(2), n + 40).is_err() {
-            return throw_call(vm, ret as *const u64, at);
+        let mut f = f;
+        if vm.stack_limit.offset_from(f) < n as isize + 42 || vm.stress.stack.is_on() {
+            let at = vm.index_of(f);
+            if vm.ensure_stack(f.add(2), n + 40).is_err() {
+                return throw_call(vm, ret as *const u64, at);
+            }
+            f = vm.stack_base.add(at);
         }
-        let f = vm.stack_base.add(at);
         set_word(f.add(1), ret, u64::from(tag::LINK));
         let base = f.add(2);
         vm.top = base.add(n);
@@ -246,9 +249,10 @@ pub(super) unsafe fn enter_native(vm: &mut Vm, ret: u64, f: *mut Value, n: usize
                             if vm.hook.active && hook::native_return(vm, results).is_err() {
                                 return throw(vm);
                             }
-                            finish_native(vm, vm.stack_base.add(at), results)
+                            // The native's frame is the topmost one again (VM3).
+                            finish_native(vm, vm.base.sub(2), results)
                         }
-                        Some(tail) => call_tail(vm, at, tail),
+                        Some(tail) => call_tail(vm, tail),
                     },
                     Err(_) => {
                         vm.native_tail = None;
@@ -276,7 +280,7 @@ unsafe fn run_native(vm: &mut Vm, native: *mut crate::object::Native) -> Result<
             NativeCode::Boxed(function) => function(&mut cx),
         }?;
         // It may say that it pushed more than it did (CX5).
-        Ok(results.min(cx.height()))
+        Ok(results.min(vm.top.offset_from(vm.base) as usize))
     }
 }
 
@@ -430,6 +434,7 @@ pub(super) unsafe fn finish_pcall(base: *mut Value, vm: *mut Vm, first: usize) -
 
 /// Calls a metamethod on behalf of the instruction at `pc`; its result reaches
 /// the instruction through FINMETA.
+#[inline(always)]
 pub(crate) unsafe fn call_metamethod(
     vm: &mut Vm,
     pc: *const u64,
@@ -453,6 +458,7 @@ pub(crate) unsafe fn call_metamethod(
 }
 
 /// Calls `function` above `at` with a continuation back to (pc, base).
+#[inline(always)]
 #[allow(clippy::too_many_arguments)]
 pub(crate) unsafe fn call_continuation(
     vm: &mut Vm,
@@ -467,8 +473,8 @@ pub(crate) unsafe fn call_continuation(
     // SAFETY: as call_metamethod.
     unsafe {
         let f = lay_out(vm, pc, base, at, aux, function, args);
-        if vm.limits.metered || vm.poll.requested.load(std::sync::atomic::Ordering::Relaxed) {
-            return super::poll::precall_watched(vm, ret, f, args.len(), function);
+        if vm.poll.look.load(std::sync::atomic::Ordering::Relaxed) {
+            return super::poll::precall_watched(vm, ret, f, args.len());
         }
         precall(vm, ret, f, args.len())
     }

@@ -60,15 +60,16 @@ unsafe fn go_on(pc: *const u64, base: *mut Value, vm: &mut Vm, n: usize) -> Next
                 );
             }
             let first = window.add(n - run);
-            let mut joined = join(vm, std::slice::from_raw_parts(first, run));
-            if joined.is_none() && crate::host::collect_for(vm, base) {
-                joined = join(vm, std::slice::from_raw_parts(first, run));
-            }
-            match joined {
-                Some(value) => store(first, value),
-                None => {
-                    let _ = vm.raise_memory();
-                    return throw(vm);
+            let mut collected = false;
+            // One place that calls `join`, which is worth being inlined here.
+            loop {
+                match join(vm, std::slice::from_raw_parts(first, run)) {
+                    Some(value) => break store(first, value),
+                    None if !collected && crate::host::collect_for(vm, base) => collected = true,
+                    None => {
+                        let _ = vm.raise_memory();
+                        return throw(vm);
+                    }
                 }
             }
             n -= run - 1;
@@ -79,6 +80,7 @@ unsafe fn go_on(pc: *const u64, base: *mut Value, vm: &mut Vm, n: usize) -> Next
 }
 
 /// Joins strings and numbers; `None` if there is no memory for the result.
+#[inline]
 pub(crate) unsafe fn join(vm: &mut Vm, parts: &[Value]) -> Option<Value> {
     // SAFETY: V1 strings are live and nothing collects here.
     unsafe {

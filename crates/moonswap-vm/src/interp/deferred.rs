@@ -49,15 +49,15 @@ pub(super) unsafe fn enter_deferred(base: *mut Value, vm: *mut Vm) -> Next {
     }
 }
 
-/// The native at slot `at` left a function and arguments on top: calls it with
+/// The topmost native left a function and arguments on top: calls it with
 /// the native's frame below, which hands the results on.
 #[cold]
 #[inline(never)]
-pub(super) unsafe fn call_tail(vm: &mut Vm, at: usize, tail: NativeTail) -> Next {
+pub(super) unsafe fn call_tail(vm: &mut Vm, tail: NativeTail) -> Next {
     // SAFETY: VM3: the native's frame is the topmost one; EXTRA_SLOTS (VM2)
     // cover the link.
     unsafe {
-        let base = vm.stack_base.add(at + 2);
+        let base = vm.base;
         // It may have dropped what it announced (CX5).
         if vm.top == base {
             store(base, Value::NIL);

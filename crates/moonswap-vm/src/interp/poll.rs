@@ -4,8 +4,6 @@
 //! Invariants as in `interp`; P1 on entry all registers of the frame at `base`
 //! are its own (no open variable-length window), so roots are complete.
 
-use std::sync::atomic::Ordering;
-
 use moonswap_bytecode::{MULTI, OpCode};
 
 use super::{Next, operand};
@@ -59,7 +57,7 @@ pub(super) unsafe fn attend(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Ne
         }
         // Entries first, then the work: a request in between arms them again.
         vm.poll.table.disarm();
-        vm.poll.requested.swap(false, Ordering::AcqRel);
+        vm.poll.take_request(vm.limits.is_armed());
         vm.pc = pc;
         vm.base = base;
         if crate::host::check_limits(vm).is_err() {
@@ -92,10 +90,10 @@ pub(super) unsafe fn precall_watched(
     ret: *const u64,
     f: *mut Value,
     n: usize,
-    function: Value,
 ) -> Next {
     // SAFETY: as precall.
     unsafe {
+        let function = *f;
         let next = super::precall(vm, ret, f, n);
         if function.tag == tag::CLOSURE {
             return after_entry(vm, next, (*(*function.as_closure()).slot).code.cast());

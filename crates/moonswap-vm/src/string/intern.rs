@@ -11,7 +11,7 @@
 //! - I1: every pointer in either table is an allocated short string (possibly
 //!   dead, but not swept), with the entry's hash and length; or [`REMOVED`],
 //!   in the old table only.
-//! - I2: at least a sixteenth of the entries is empty, so probing ends; a quarter,
+//! - I2: at least one in 64 of the entries is empty, so probing ends; a quarter,
 //!   unless memory is short.
 //! - I3: old entries below `moved` are in the new table as well or removed
 //!   from both; the others are in the old table only.
@@ -150,9 +150,14 @@ impl Interner {
         (self.n_used + 1) * 4 > self.entries.len() * 3
     }
 
-    /// The next insertion must be (I2).
+    /// So full that the program must end unless the table can grow.
     pub(crate) fn is_full(&self) -> bool {
         (self.n_used + 1) * 16 > self.entries.len() * 15
+    }
+
+    /// The next insertion must be preceded by [`Interner::grow`] (I2).
+    pub(crate) fn is_packed(&self) -> bool {
+        (self.n_used + 1) * 64 > self.entries.len() * 63
     }
 
     /// Bytes that growing takes.

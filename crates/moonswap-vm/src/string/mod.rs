@@ -189,10 +189,19 @@ impl Heap {
     #[cold]
     #[inline(never)]
     fn grow_strings(&mut self) {
-        let allowed = self.permit(self.strings.growth()).is_ok();
-        if (allowed || self.strings.is_full()) && !self.strings.grow() {
+        // A table that is merely crowded waits until there is room: asking for
+        // relief would collect everything for each string. A full one does ask;
+        // if it cannot grow then, the error is raised (`is_relieved`).
+        let growth = self.strings.growth();
+        let allowed = if self.strings.is_full() {
+            self.permit(growth).is_ok()
+        } else {
+            self.permit_quietly(growth)
+        };
+        let must = self.strings.is_packed();
+        if (allowed || must) && !self.strings.grow() {
             self.refuse();
-            if self.strings.is_full() {
+            if must {
                 self.reserve().release();
                 assert!(self.strings.grow(), "no memory in the reserve");
             }

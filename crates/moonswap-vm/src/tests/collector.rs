@@ -31,8 +31,14 @@ fn weak_tables_and_finalizers() {
 #[test]
 fn a_cycle_in_steps_while_the_program_runs() {
     let machine = machine();
-    machine.set_stress(crate::stress::Stress::always(false, false, false, 1));
-    let n = sized(2000, 40);
+    let verify_every = sized(1, 100) as u32;
+    machine.set_stress(crate::stress::Stress::always(
+        false,
+        false,
+        false,
+        verify_every,
+    ));
+    let n = sized(2000, 24);
     let text = run(
         &machine,
         &format!(

@@ -4,21 +4,8 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-use super::{machine, run, run_in};
-use crate::{Context, Machine, Outcome, Root};
-
-fn set_global(
-    machine: &Machine,
-    name: &str,
-    f: impl Fn(&mut Context<'_>) -> Outcome<usize> + 'static,
-) {
-    let set = machine.with(|cx| {
-        cx.push_globals();
-        cx.push_boxed("native", Box::new(f));
-        cx.raw_set_field(0, name)
-    });
-    assert!(set.is_ok());
-}
+use super::{machine, run, run_in, set_global};
+use crate::Root;
 
 #[test]
 fn a_suspended_native_lets_the_host_in() {

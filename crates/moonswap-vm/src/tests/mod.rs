@@ -93,6 +93,20 @@ fn machine() -> Machine {
     machine
 }
 
+/// Makes a native with state of its own a global.
+fn set_global(
+    machine: &Machine,
+    name: &str,
+    f: impl Fn(&mut Context<'_>) -> Outcome<usize> + 'static,
+) {
+    let set = machine.with(|cx| {
+        cx.push_globals();
+        cx.push_boxed("native", Box::new(f));
+        cx.raw_set_field(0, name)
+    });
+    assert!(set.is_ok());
+}
+
 fn unreachable(cx: &mut Context<'_>) -> Outcome<usize> {
     Err(cx.error("run by the interpreter"))
 }

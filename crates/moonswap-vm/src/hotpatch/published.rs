@@ -1,0 +1,191 @@
+//! Snapshots of chunks as they were after their last patch: what other threads
+//! plan the next one against without asking the VM's thread first.
+//!
+//! A snapshot is a guess until the commit compares its [`Basis`] with the live
+//! instance; whatever changes an instance withdraws the snapshots of its chunk.
+//!
+//! Invariants: HP2.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use moonswap_hotpatch::{ChunkManifest, ChunkPatch, ChunkPlan, Patch, Policy, plan_chunk};
+
+use super::commit::Planned;
+use crate::object::Instance;
+use crate::vm::Vm;
+
+/// The state of an instance that a manifest describes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Basis {
+    pub(super) serial: u64,
+    stamp: u64,
+    n_runs: u32,
+    n_cells: usize,
+}
+
+impl Basis {
+    pub(super) unsafe fn of(instance: *mut Instance) -> Self {
+        // SAFETY: live instance.
+        unsafe {
+            Self {
+                serial: (*instance).serial,
+                stamp: (*instance).stamp,
+                n_runs: (*instance).n_runs,
+                n_cells: (*instance).cells.len(),
+            }
+        }
+    }
+}
+
+/// One instance, described.
+#[derive(Clone, Debug)]
+pub(super) struct Snapshot {
+    pub(super) basis: Basis,
+    pub(super) manifest: Arc<ChunkManifest>,
+}
+
+/// All live instances of a chunk, oldest first.
+pub(super) type Snapshots = Arc<[Snapshot]>;
+
+/// What is known outside the VM's thread.
+#[derive(Debug, Default)]
+pub(crate) struct Published(Mutex<HashMap<Arc<str>, Snapshots>>);
+
+impl Published {
+    fn with<R>(&self, f: impl FnOnce(&mut HashMap<Arc<str>, Snapshots>) -> R) -> R {
+        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The instances of all chunks of a patch, if they are known.
+    pub(super) fn of(&self, patch: &Patch) -> Option<Vec<Snapshot>> {
+        self.with(|known| {
+            let mut found = Vec::with_capacity(patch.chunks().len());
+            for chunk in patch.chunks() {
+                found.extend_from_slice(known.get(chunk.chunk())?);
+            }
+            Some(found)
+        })
+    }
+
+    /// The chunk is not as it was.
+    pub(crate) fn withdraw(&self, chunk: &str) {
+        self.with(|known| known.remove(chunk));
+    }
+}
+
+/// Plans for the instances of a patch's chunks, in the order of the snapshots,
+/// and what the instances will be after them.
+pub(super) struct Prospect {
+    pub(super) bases: Vec<Basis>,
+    pub(super) planned: Vec<Planned>,
+    after: Vec<ChunkManifest>,
+}
+
+impl Prospect {
+    pub(super) fn new(snapshots: &[Snapshot], patch: &Patch, policy: &Policy) -> Self {
+        let mut prospect = Self {
+            bases: Vec::with_capacity(snapshots.len()),
+            planned: Vec::with_capacity(snapshots.len()),
+            after: Vec::with_capacity(snapshots.len()),
+        };
+        for snapshot in snapshots {
+            let manifest = &snapshot.manifest;
+            let chunk = patch.chunks().iter().find(|c| *c.chunk() == manifest.chunk);
+            let Some(chunk) = chunk else { continue };
+            let plan = plan_chunk(manifest, chunk, policy);
+            prospect.bases.push(snapshot.basis);
+            prospect.expect(manifest, chunk, &plan);
+            prospect.planned.push((snapshot.basis.serial, plan));
+        }
+        prospect
+    }
+
+    fn expect(&mut self, manifest: &ChunkManifest, patch: &ChunkPatch, plan: &ChunkPlan) {
+        // Registers of a running main chunk are opened by the VM's thread only.
+        if !manifest.main_running && plan.refusals.is_empty() && !plan.is_empty() {
+            self.after.push(manifest.after(patch, plan));
+        }
+    }
+
+    /// Whether nothing that the plans depend on has changed since.
+    pub(super) fn is_current(&self, vm: &Vm, patch: &Patch) -> bool {
+        let mut bases = self.bases.iter();
+        let same = patch.chunks().iter().all(|chunk| {
+            vm.hot
+                .instances_of(chunk.chunk())
+                .into_iter()
+                // SAFETY: live instances.
+                .all(|instance| bases.next() == Some(&unsafe { Basis::of(instance) }))
+        });
+        same && bases.next().is_none()
+    }
+
+    /// After the commit: what is known now.
+    pub(super) fn take_after(&mut self) -> Vec<ChunkManifest> {
+        if self.after.len() == self.planned.len() {
+            std::mem::take(&mut self.after)
+        } else {
+            Vec::new()
+        }
+    }
+}
+
+/// Publishes what the instances have become by a commit; `bases` and `after` in
+/// the same order, instances of one chunk next to each other.
+pub(super) unsafe fn publish(vm: &mut Vm, bases: &[Basis], after: Vec<ChunkManifest>) {
+    let mut by_chunk: Vec<(Arc<str>, Vec<Snapshot>)> = Vec::new();
+    for (basis, manifest) in bases.iter().zip(after) {
+        let instance = vm
+            .hot
+            .instances_of(&manifest.chunk)
+            .into_iter()
+            // SAFETY: live instances.
+            .find(|&i| unsafe { (*i).serial } == basis.serial);
+        let Some(instance) = instance else { return };
+        // SAFETY: HP2.
+        #[cfg(debug_assertions)]
+        unsafe {
+            tests::compare(&manifest, &super::manifest::of(vm, instance));
+        }
+        let snapshot = Snapshot {
+            // SAFETY: live instance.
+            basis: unsafe { Basis::of(instance) },
+            manifest: Arc::new(manifest),
+        };
+        match by_chunk.last_mut() {
+            Some((chunk, list)) if *chunk == snapshot.manifest.chunk => list.push(snapshot),
+            _ => by_chunk.push((Arc::clone(&snapshot.manifest.chunk), vec![snapshot])),
+        }
+    }
+    let mailbox = Arc::clone(&vm.hot.mailbox);
+    mailbox.published.with(|known| {
+        for (chunk, list) in by_chunk {
+            known.insert(chunk, list.into());
+        }
+    });
+}
+
+#[cfg(debug_assertions)]
+mod tests {
+    use super::*;
+
+    /// What was worked out must be what the VM's thread would have answered.
+    pub(super) fn compare(expected: &ChunkManifest, is: &ChunkManifest) {
+        assert!(Arc::ptr_eq(&expected.main, &is.main), "main chunk");
+        assert_eq!(expected.source, is.source, "source");
+        assert_eq!(expected.cells, is.cells, "cells");
+        assert_eq!(expected.slots.len(), is.slots.len(), "slots");
+        for (id, slot) in &expected.slots {
+            let there = is.slots.get(id);
+            let same = there.is_some_and(|there| {
+                Arc::ptr_eq(&there.current, &slot.current)
+                    && there.version == slot.version
+                    && there.layout == slot.layout
+            });
+            assert!(same, "{id}");
+        }
+        assert_eq!(expected.n_runs, is.n_runs, "runs");
+        assert!(!is.main_running, "running");
+    }
+}
