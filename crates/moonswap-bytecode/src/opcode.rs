@@ -298,6 +298,8 @@ opcodes! {
     FinishUnwind = "FINUNWIND" (Unused, Unused, Unused);
     /// Internal: a function that a native ended by calling has returned.
     FinishTail = "FINTAIL" (Unused, Unused, Unused);
+    /// Internal: a call that a native or an error prepared is made now.
+    EnterCall = "ENTER" (Unused, Unused, Unused);
 }
 
 impl OpCode {

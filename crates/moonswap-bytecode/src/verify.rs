@@ -441,7 +441,8 @@ fn windows(prototype: &Prototype, i: Instruction, op: OpCode) -> Result<(), Faul
         | OpCode::FinishCoroutine
         | OpCode::FinishClose
         | OpCode::FinishUnwind
-        | OpCode::FinishTail => Err(Fault::Operation),
+        | OpCode::FinishTail
+        | OpCode::EnterCall => Err(Fault::Operation),
     }
 }
 

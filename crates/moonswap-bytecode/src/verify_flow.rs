@@ -509,7 +509,8 @@ fn step(
         | OpCode::FinishCoroutine
         | OpCode::FinishClose
         | OpCode::FinishUnwind
-        | OpCode::FinishTail => return Err(Fault::Operation),
+        | OpCode::FinishTail
+        | OpCode::EnterCall => return Err(Fault::Operation),
     }
     Ok(jumped)
 }

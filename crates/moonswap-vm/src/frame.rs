@@ -17,6 +17,8 @@
 //! | HALT | continuation (to the frame of the host's caller), function, link |
 //! | FINCO | bottom of the stack |
 //!
+//! Nothing returns into ENTER: it makes a call that is laid out already.
+//!
 //! A continuation: payload = interrupted instruction (0 in natives), second
 //! word = aux << 32 | distance in slots from the interrupted base << 8 | tag.
 //!
@@ -47,6 +49,7 @@ pub(crate) static STUB_NATIVE_3: [u64; 2] = stub(0, 3, OpCode::FinishTail);
 pub(crate) static STUB_HALT: [u64; 2] = stub(0, MULTI, OpCode::Halt);
 /// As [`STUB_HALT`], for one result.
 pub(crate) static STUB_HALT_ONE: [u64; 2] = stub(0, 1, OpCode::Halt);
+pub(crate) static STUB_ENTER: [u64; 2] = stub(0, 0, OpCode::EnterCall);
 pub(crate) static STUB_COROUTINE: [u64; 2] = stub(0, MULTI, OpCode::FinishCoroutine);
 
 /// Address a callee of this stub returns to.

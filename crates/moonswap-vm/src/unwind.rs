@@ -319,16 +319,7 @@ unsafe fn unwind_to(vm: &mut Vm, base: *mut Value) -> Next {
             let at = vm.stack_base.add(at_index);
             store(at, error);
             let base = vm.stack_base.add(level);
-            return crate::interp::call_continuation(
-                vm,
-                std::ptr::null(),
-                base,
-                at.add(1),
-                0,
-                return_into(&frame::STUB_UNWIND),
-                f,
-                &[value, error],
-            );
+            return crate::interp::call_unwinding(vm, base, at.add(1), f, &[value, error]);
         }
         let base = vm.stack_base.add(level);
         coroutine::close_upvalues(vm, vm.current, base);

@@ -294,7 +294,8 @@ fn forward_jump(i: Instruction, op: OpCode) -> Option<usize> {
         | OpCode::FinishCoroutine
         | OpCode::FinishClose
         | OpCode::FinishUnwind
-        | OpCode::FinishTail => None,
+        | OpCode::FinishTail
+        | OpCode::EnterCall => None,
     }
 }
 
@@ -398,7 +399,8 @@ fn writes(i: Instruction, op: OpCode, register: u16) -> bool {
         | OpCode::FinishCoroutine
         | OpCode::FinishClose
         | OpCode::FinishUnwind
-        | OpCode::FinishTail => false,
+        | OpCode::FinishTail
+        | OpCode::EnterCall => false,
     }
 }
 
@@ -485,6 +487,7 @@ fn event_of(op: OpCode) -> Option<&'static str> {
         | OpCode::FinishCoroutine
         | OpCode::FinishClose
         | OpCode::FinishUnwind
-        | OpCode::FinishTail => return None,
+        | OpCode::FinishTail
+        | OpCode::EnterCall => return None,
     })
 }

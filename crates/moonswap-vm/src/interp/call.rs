@@ -6,6 +6,7 @@
 
 use moonswap_bytecode::{Instruction, MULTI};
 
+use super::deferred::call_tail;
 use super::drive::Driver;
 use super::operand::{a, b, c, ra, x};
 use super::{Next, advance};
@@ -19,9 +20,9 @@ use crate::meta_event::Event;
 use crate::object::{NativeCode, NativeKind};
 use crate::unwind::{throw, throw_call};
 use crate::value::{Value, copy, store, tag};
-use crate::vm::{MAX_PCALLS, NativeTail, Vm};
+use crate::vm::{MAX_PCALLS, Vm};
 
-const ANY: usize = MULTI as usize;
+pub(super) const ANY: usize = MULTI as usize;
 
 /// How many objects may stand before the function in a chain of `__call`. The
 /// reference limits it by the stack; each has one argument more.
@@ -287,65 +288,6 @@ unsafe fn run_native(vm: &mut Vm, native: *mut crate::object::Native) -> Result<
     }
 }
 
-/// The topmost native left a function and arguments on top: calls it with
-/// the native's frame below, which hands the results on.
-#[cold]
-#[inline(never)]
-unsafe fn call_tail(vm: &mut Vm, tail: NativeTail) -> Next {
-    // SAFETY: VM3: the native's frame is the topmost one; EXTRA_SLOTS (VM2)
-    // cover the link.
-    unsafe {
-        let base = vm.base;
-        // It may have dropped what it announced (CX5).
-        if vm.top == base {
-            store(base, Value::NIL);
-            vm.top = base.add(1);
-        }
-        let n_args = tail.n_args.min(vm.top.offset_from(base) as usize - 1);
-        let from = vm.top.sub(n_args + 1);
-        copy(base, from);
-        let direction = from.offset_from(base);
-        if direction == 0 {
-            for i in (0..n_args).rev() {
-                copy(base.add(2 + i), from.add(1 + i));
-            }
-        } else {
-            for i in 0..n_args {
-                copy(base.add(2 + i), from.add(1 + i));
-            }
-        }
-        vm.top = base.add(2 + n_args);
-        let stub = if tail.three {
-            &frame::STUB_NATIVE_3
-        } else {
-            &frame::STUB_NATIVE
-        };
-        precall(vm, return_into(stub), base, n_args)
-    }
-}
-
-/// What a native ended by calling has returned: its results are in `base[0..]`.
-#[inline(never)]
-pub(super) unsafe fn finish_native_tail(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
-    // SAFETY: layout of FINTAIL; `base` is the native's frame.
-    unsafe {
-        let vm = &mut *vm;
-        let wanted = c(pc.sub(1));
-        if wanted != ANY {
-            vm.top = base.add(wanted);
-        }
-        let n = vm.top.offset_from(base) as usize;
-        let mut base = base;
-        if vm.hook.active {
-            match hook::finish(vm, base, n) {
-                Ok(moved) => base = moved,
-                Err(_) => return throw(vm),
-            }
-        }
-        finish_native(vm, base.sub(2), n)
-    }
-}
-
 /// Hands the `n` values below `vm.top` to the caller of the native whose
 /// function slot is `f`.
 pub(crate) unsafe fn finish_native(vm: &mut Vm, f: *mut Value, n: usize) -> Next {
@@ -534,6 +476,28 @@ pub(crate) unsafe fn call_continuation(
 ) -> Next {
     // SAFETY: as call_metamethod.
     unsafe {
+        let f = lay_out(vm, pc, base, at, aux, function, args);
+        if vm.poll.look.load(std::sync::atomic::Ordering::Relaxed) {
+            return super::poll::precall_watched(vm, ret, f, args.len());
+        }
+        precall(vm, ret, f, args.len())
+    }
+}
+
+/// Writes the continuation at `at` and the call above it; the caller's frame is
+/// the topmost one then.
+#[inline(always)]
+pub(super) unsafe fn lay_out(
+    vm: &mut Vm,
+    pc: *const u64,
+    base: *mut Value,
+    at: *mut Value,
+    aux: u32,
+    function: Value,
+    args: &[Value],
+) -> *mut Value {
+    // SAFETY: as call_metamethod.
+    unsafe {
         let f = at.add(1);
         set_word(
             at,
@@ -547,10 +511,7 @@ pub(crate) unsafe fn call_continuation(
         vm.pc = pc;
         vm.base = base;
         vm.top = f.add(2 + args.len());
-        if vm.poll.look.load(std::sync::atomic::Ordering::Relaxed) {
-            return super::poll::precall_watched(vm, ret, f, args.len());
-        }
-        precall(vm, ret, f, args.len())
+        f
     }
 }
 

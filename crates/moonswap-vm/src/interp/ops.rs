@@ -5,8 +5,8 @@
 
 use super::drive::Driver;
 use super::operand::{a, bc, kc, ra, rb, rc};
-use super::{Next, arith, assign, call, closure, compare, concat, index, loops, moves, tail_call};
-use super::{advance, jump};
+use super::{Next, arith, assign, call, closure, compare, concat, deferred, index, loops, moves};
+use super::{advance, jump, tail_call};
 use crate::frame::{continuation_distance, meta_word};
 use crate::unwind;
 use crate::value::{Value, copy, tag};
@@ -140,7 +140,8 @@ ops! {
     FinishCoroutine(pc, base, vm) crate::coroutine::finish(base, vm);
     FinishClose(pc, base, vm) closure::finish_close(base, vm);
     FinishUnwind(pc, base, vm) unwind::finish_close(base, vm);
-    FinishTail(pc, base, vm) call::finish_native_tail(pc, base, vm);
+    FinishTail(pc, base, vm) deferred::finish_native_tail(pc, base, vm);
+    EnterCall(pc, base, vm) deferred::enter_deferred(base, vm);
 }
 
 /// A metamethod called by an instruction returned (result in `f`): do what the
@@ -255,7 +256,8 @@ unsafe fn finish_meta(f: *mut Value, vm: *mut Vm) -> Next {
             | OpCode::FinishCoroutine
             | OpCode::FinishClose
             | OpCode::FinishUnwind
-            | OpCode::FinishTail => advance(pc, base),
+            | OpCode::FinishTail
+            | OpCode::EnterCall => advance(pc, base),
         }
     }
 }
