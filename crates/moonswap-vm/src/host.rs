@@ -61,13 +61,15 @@ unsafe fn call_until(
     // SAFETY: HO1.
     unsafe {
         limits::enter(vm)?;
-        if vm.host_depth + vm.resume_depth >= MAX_HOST_DEPTH {
-            let extra = vm.host_depth + vm.resume_depth >= MAX_HOST_DEPTH + 20;
-            return Err(if extra {
-                vm.raise_message("error in error handling")
-            } else {
-                vm.raise_located("C stack overflow")
-            });
+        let depth = vm.host_depth + vm.resume_depth;
+        if depth >= MAX_HOST_DEPTH {
+            // The handler of such an overflow has some levels for itself.
+            if depth >= MAX_HOST_DEPTH + 20 {
+                return Err(vm.raise_message("error in error handling"));
+            }
+            if !vm.handles_depth {
+                return Err(vm.raise_located("C stack overflow"));
+            }
         }
         let f = vm.stack_base.add(at);
         let (base, pc) = (vm.index_of(vm.base), vm.pc);

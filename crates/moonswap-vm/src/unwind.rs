@@ -246,7 +246,10 @@ unsafe fn call_message_handler(vm: &mut Vm, base: *mut Value, lowest: usize) {
             vm.top = top_of(vm, top);
             let error = vm.error;
             vm.message_handlers += 1;
+            let at_limit = vm.host_depth + vm.resume_depth >= crate::vm::MAX_HOST_DEPTH;
+            let before = std::mem::replace(&mut vm.handles_depth, at_limit);
             let result = host::call_protected(vm, handler, &[error]);
+            vm.handles_depth = before;
             vm.message_handlers -= 1;
             match result {
                 Ok(value) => {

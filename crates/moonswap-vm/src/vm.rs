@@ -73,6 +73,8 @@ pub(crate) struct Vm {
     pub(crate) host_depth: u32,
     /// Set by `unwind::throw` when a host activation ends by an error.
     pub(crate) host_failed: bool,
+    /// A message handler runs at the limit of host activations.
+    pub(crate) handles_depth: bool,
     /// Coroutines resumed inside each other.
     pub(crate) resume_depth: u32,
     /// Long string constants of the chunk that is being loaded.
@@ -154,6 +156,7 @@ impl Vm {
             error: Value::NIL,
             host_depth: 0,
             host_failed: false,
+            handles_depth: false,
             resume_depth: 0,
             chunk_strings: None,
             native_tail: None,
