@@ -27,7 +27,9 @@ OWN_MODULE = re.compile(rb"""require\s*\(?\s*["']moonswap["'.]""")
 
 def scripts(top):
     for folder, folders, files in os.walk(top):
-        folders[:] = sorted(f for f in folders if (folder, f) != (top, "official"))
+        # fetched; or made to run against a limit, which the reference has not
+        left_out = {"official", "limits", "memory"} if folder == top else set()
+        folders[:] = sorted(f for f in folders if f not in left_out)
         for name in sorted(files):
             if name.endswith(".lua"):
                 yield os.path.join(folder, name)
@@ -68,6 +70,9 @@ def main():
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         results = pool.map(lambda path: [run(command, path, pair.environment) for command in pair.commands], chosen)
         for path, (first, second) in zip(chosen, results):
+            if first.status == "timeout":
+                print(f"SKIPPED: {os.path.relpath(path, top)}: the reference does not end within 120 s")
+                continue
             if not execute.difference(first, second, rules, explained):
                 continue
             bad += 1
