@@ -439,6 +439,7 @@ fn step(
         | OpCode::LoadFalseSkip
         | OpCode::GetUpvalue
         | OpCode::GetCell
+        | OpCode::GetLate
         | OpCode::GetTabUp
         | OpCode::GetTable
         | OpCode::GetIndex
@@ -479,6 +480,8 @@ fn step(
         // They only read; their registers were looked at above.
         OpCode::SetUpvalue
         | OpCode::SetCell
+        | OpCode::SetLate
+        | OpCode::JumpIfLate
         | OpCode::SetTabUp
         | OpCode::SetTable
         | OpCode::SetIndex

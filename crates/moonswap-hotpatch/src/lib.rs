@@ -10,6 +10,7 @@
 mod captures;
 mod delta;
 mod diff;
+mod late;
 mod manifest;
 mod outline;
 mod patch;
@@ -23,7 +24,7 @@ mod shape;
 mod statements;
 mod toplevel;
 
-pub use manifest::{CellInfo, ChunkManifest, ENVIRONMENT_CELL, SlotInfo};
+pub use manifest::{CellInfo, ChunkManifest, ENVIRONMENT_CELL, SlotInfo, is_reserved, reserved};
 pub use patch::{ChunkPatch, Patch};
 pub use plan::{ChangeClass, ChunkPlan, LiteralChange, NotRun, Plan, plan_chunk, refusals};
 pub use policy::{

@@ -8,15 +8,16 @@ use std::sync::Arc;
 use moonswap_bytecode::{CodeHash, FunctionId, Prototype, UpvalueDescription};
 use moonswap_compiler::{CaptureLayout, CompileOptions, compile_ast};
 
-use crate::captures::CaptureCheck;
+use crate::captures::{CaptureCheck, CaptureResult};
 use crate::delta::{Delta, Stage};
 use crate::diff::{Matching, match_literals};
+use crate::late;
 use crate::manifest::{ChunkManifest, ENVIRONMENT_CELL};
 use crate::outline::{LiteralIndex, Outline, path_name};
 use crate::patch::{ChunkPatch, shown};
 use crate::policy::Policy;
 use crate::refusal::{Code, Refusal, Unfit};
-use crate::relayout::{TooLarge, rebuild, upvalues_to_cell};
+use crate::relayout::{Place, TooLarge, rebuild, relayout};
 use crate::toplevel::{Comparison, TopLevel};
 
 /// What becomes of one literal.
@@ -294,9 +295,6 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
     let mut captures = check.run(&mut matching);
     refusals.append(&mut captures.refusals);
     let mut changes = classify(manifest, &check, &matching);
-    let layout = CaptureLayout {
-        functions: captures.layouts,
-    };
     let mut warnings = std::mem::take(&mut top.warnings);
     warnings.append(&mut captures.warnings);
     warnings.extend(arity_warnings(&old, &new, &matching));
@@ -312,7 +310,8 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
         match build(
             manifest,
             patch,
-            &layout,
+            &new,
+            captures,
             &top,
             &mut cell_labels,
             &mut changes,
@@ -518,7 +517,8 @@ fn environment_cell(manifest: &ChunkManifest, labels: &mut Vec<(Arc<str>, u32)>)
 fn build(
     manifest: &ChunkManifest,
     patch: &ChunkPatch,
-    layout: &CaptureLayout,
+    new: &Outline,
+    mut captures: CaptureResult,
     top: &TopLevel,
     cell_labels: &mut Vec<(Arc<str>, u32)>,
     changes: &mut [LiteralChange],
@@ -545,13 +545,27 @@ fn build(
         )
     };
     let cells = top.cells();
+    let late = late::prepare(patch, new, &captures).map_err(|e| failed(*e))?;
+    let layout = CaptureLayout {
+        functions: std::mem::take(&mut captures.layouts),
+    };
     let options = CompileOptions {
-        layout: Some(layout),
+        layout: Some(&layout),
         cells: Some(&cells),
         ..CompileOptions::default()
     };
-    let fitted =
-        compile_ast(patch.chunk(), patch.source(), patch.ast(), options).map_err(failed)?;
+    let fitted = match &late {
+        None => compile_ast(patch.chunk(), patch.source(), patch.ast(), options),
+        Some((ast, initialisers)) => {
+            let initialisers = Some(initialisers);
+            let options = CompileOptions {
+                initialisers,
+                ..options
+            };
+            compile_ast(patch.chunk(), patch.source(), ast, options)
+        }
+    }
+    .map_err(failed)?;
     let mut hashes = std::collections::HashMap::new();
     let mut todo = vec![patch.main()];
     while let Some(prototype) = todo.pop() {
@@ -559,16 +573,37 @@ fn build(
         todo.extend(&prototype.children);
     }
     let main = rebuild(&fitted, &mut |mut prototype: Prototype| {
-        if let Some(list) = layout.functions.get(&prototype.id)
-            && prototype.upvalues.len() > list.len()
-        {
-            let cell_of = |upvalue: &UpvalueDescription| {
-                // What else is handed on is reserved by older versions of
-                // nested literals only; this one never had it.
-                (&*upvalue.name == "_ENV").then(|| environment_cell(manifest, cell_labels))
-            };
-            let environment = prototype.upvalues[list.len()..].iter().find_map(cell_of);
-            prototype = upvalues_to_cell(&prototype, list.len(), environment)?;
+        if let Some(list) = layout.functions.get(&prototype.id) {
+            let n_fixed = captures.fixed.get(&prototype.id).copied();
+            let n_fixed = n_fixed.unwrap_or(list.len());
+            if prototype.upvalues.len() > n_fixed {
+                let place_of = |(index, upvalue): (usize, &UpvalueDescription)| {
+                    if index < n_fixed {
+                        Place::Own
+                    } else if index < list.len() {
+                        Place::Late
+                    } else if &*upvalue.name == "_ENV" {
+                        Place::Cell(environment_cell(manifest, cell_labels))
+                    } else {
+                        // Only handed on, reserved by older versions of nested
+                        // literals; this one never had it.
+                        Place::Nowhere
+                    }
+                };
+                let places: Vec<Place> = prototype
+                    .upvalues
+                    .iter()
+                    .enumerate()
+                    .map(place_of)
+                    .collect();
+                prototype = relayout(&prototype, &places)?;
+            }
+            if let Some(values) = captures.initialisers.get(&prototype.id) {
+                prototype.initialisers = values
+                    .iter()
+                    .map(|value| (value.index, value.text.clone()))
+                    .collect();
+            }
         }
         for site in &mut prototype.sites {
             let n = prototype.children[site.child as usize].upvalues.len();

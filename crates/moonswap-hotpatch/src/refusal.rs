@@ -63,6 +63,8 @@ codes! {
     TooLarge = "P017";
     /// two literals have the same `--@id`
     DuplicateStableId = "P018";
+    /// the expression for a new captured variable cannot be used
+    CaptureExpression = "P025";
     /// the patch has two texts for one chunk
     DuplicateChunk = "P019";
 }

@@ -94,6 +94,13 @@ impl TopLevel {
             .find(|v| &*v.name == name && v.declaration == declaration)
     }
 
+    /// What a name means at the end of the main chunk, if it is a top-level
+    /// local.
+    pub(crate) fn visible(&self, name: &str) -> Option<&Variable> {
+        let last = self.variables.iter().rfind(|v| &*v.name == name);
+        last.map(|v| &v.state)
+    }
+
     /// All cells that code of the new source may use.
     pub(crate) fn cells(&self) -> HashMap<(Arc<str>, u32), u32> {
         let cell = |state: &Variable| match state {

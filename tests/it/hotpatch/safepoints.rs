@@ -3,7 +3,7 @@
 //!
 //! Scripts are `lua-tests/hotpatch/*.lua.txt`, one text for both versions: `@V`
 //! is the version's name, lines that begin with `--A:` or `--B:` are there in
-//! that version only. Each activation takes a number with `enter()` before all
+//! that version only; `-- policy: KEY = VALUE` lines are the patches' policy. Each activation takes a number with `enter()` before all
 //! else and prints `NUMBER VERSION what it does`. What is legal:
 //! - within one activation one version;
 //! - activations that began before the patch are old, all later ones new;
@@ -14,8 +14,9 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use moonswap_vm::planning::{Patch, Policy};
+use moonswap_vm::planning::Patch;
 
+use super::scenarios::policy;
 use super::world::{CHUNK, World};
 use crate::support::{in_parallel, root};
 
@@ -64,6 +65,10 @@ fn run(template: &str, mode: Mode, k: usize) -> Result<Run, String> {
     let n = Rc::new(Cell::new(0));
     let began = Rc::new(Cell::new(i64::MAX));
     let failure: Rc<RefCell<Option<String>>> = Rc::default();
+    let lines = template
+        .lines()
+        .filter_map(|l| l.strip_prefix("-- policy: "));
+    let policy = policy(&lines.collect::<Vec<_>>().join("\n"));
     let hook = {
         let (n, began, failure) = (Rc::clone(&n), Rc::clone(&began), Rc::clone(&failure));
         let entered = world.entered();
@@ -76,7 +81,7 @@ fn run(template: &str, mode: Mode, k: usize) -> Result<Run, String> {
             };
             if let Some(patch) = patch {
                 began.set(entered());
-                if let Err(e) = cx.hot_apply(patch, &Policy::default()) {
+                if let Err(e) = cx.hot_apply(patch, &policy) {
                     failure.borrow_mut().get_or_insert(e.to_string());
                 }
             }

@@ -50,7 +50,7 @@ fn sections(text: &str) -> Vec<Section> {
     found
 }
 
-fn policy(body: &str) -> Policy {
+pub(super) fn policy(body: &str) -> Policy {
     let mut policy = Policy::default();
     for line in body.lines().filter(|line| !line.trim().is_empty()) {
         let (key, value) = line.split_once('=').expect("key = value");
@@ -62,7 +62,13 @@ fn policy(body: &str) -> Policy {
             "run-line" => policy.run(RunSelector::Line(value.parse().expect("a line"))),
             "base" => policy.base(value.parse().expect("a generation")),
             "dry" => policy.dry(value == "true"),
-            "captures" if value == "keep-old" => policy.captures(Captures::KeepOld),
+            "captures" => policy.captures(captures(value)),
+            key if key.starts_with("captures.") => {
+                let name = key["captures.".len()..].to_owned();
+                policy.captures.by_name.insert(name, captures(value));
+                policy
+            }
+            "remove" => policy.remove(value == "true"),
             "timing" if value == "immediate" => policy.timing(Timing::Immediate),
             "rename" => {
                 let (old, new) = value.split_once(" to ").expect("OLD to NEW");
@@ -72,6 +78,15 @@ fn policy(body: &str) -> Policy {
         };
     }
     policy
+}
+
+fn captures(value: &str) -> Captures {
+    match value {
+        "keep-old" => Captures::KeepOld,
+        "nil" => Captures::Nil,
+        "refuse" => Captures::Refuse,
+        _ => Captures::Expression(value.strip_prefix("expr: ").expect("a rule").to_owned()),
+    }
 }
 
 fn chunk(argument: &str) -> String {

@@ -134,7 +134,7 @@ impl<'a> Code<'a> {
                 self.key_constant(i.c()),
             ));
         }
-        if op == OpCode::GetUpvalue {
+        if op == OpCode::GetUpvalue || op == OpCode::GetLate {
             return Some(("upvalue", self.upvalue_name(usize::from(i.b())).to_vec()));
         }
         if op == OpCode::GetCell {
@@ -215,7 +215,8 @@ fn forward_jump(i: Instruction, op: OpCode) -> Option<usize> {
         | OpCode::JumpGeImm
         | OpCode::JumpNotGeImm
         | OpCode::JumpIfSet
-        | OpCode::JumpIfNotSet => Some(usize::from(i.c())),
+        | OpCode::JumpIfNotSet
+        | OpCode::JumpIfLate => Some(usize::from(i.c())),
         OpCode::Move
         | OpCode::LoadInt
         | OpCode::LoadFloat
@@ -228,6 +229,8 @@ fn forward_jump(i: Instruction, op: OpCode) -> Option<usize> {
         | OpCode::SetUpvalue
         | OpCode::GetCell
         | OpCode::SetCell
+        | OpCode::GetLate
+        | OpCode::SetLate
         | OpCode::GetTabUp
         | OpCode::SetTabUp
         | OpCode::GetTable
@@ -319,6 +322,7 @@ fn writes(i: Instruction, op: OpCode, register: u16) -> bool {
         | OpCode::LoadFalseSkip
         | OpCode::GetUpvalue
         | OpCode::GetCell
+        | OpCode::GetLate
         | OpCode::GetTabUp
         | OpCode::GetTable
         | OpCode::GetIndex
@@ -360,6 +364,8 @@ fn writes(i: Instruction, op: OpCode, register: u16) -> bool {
         | OpCode::Closure => register == a,
         OpCode::SetUpvalue
         | OpCode::SetCell
+        | OpCode::SetLate
+        | OpCode::JumpIfLate
         | OpCode::SetTabUp
         | OpCode::SetTable
         | OpCode::SetIndex
@@ -455,6 +461,9 @@ fn event_of(op: OpCode) -> Option<&'static str> {
         | OpCode::SetUpvalue
         | OpCode::GetCell
         | OpCode::SetCell
+        | OpCode::GetLate
+        | OpCode::SetLate
+        | OpCode::JumpIfLate
         | OpCode::NewTable
         | OpCode::SetList
         | OpCode::Not

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use moonswap_bytecode::{FunctionId, Prototype};
+use moonswap_bytecode::{Capture, FunctionId, Instruction, OpCode, OperandKind, Prototype};
 use moonswap_hotpatch::{ChangeClass, ChunkPlan, ENVIRONMENT_CELL};
 
 use super::HotError;
@@ -69,6 +69,7 @@ impl Prepared {
     ) -> Result<Prepared, HotError> {
         // SAFETY: HP2; the instance is live (kept by the caller).
         unsafe {
+            debug_assert!(moonswap_bytecode::verify::verify(&plan.main).is_ok());
             let old_names = (*instance).cell_names.clone();
             extend_scope(vm, instance, &plan);
             // New cells are left out: a rollback keeps their values, for the
@@ -195,6 +196,7 @@ impl Prepared {
                 if fresh.contains(&slot) {
                     loader::install(vm, slot, version);
                 } else {
+                    debug_assert!(fits(prototype, (*slot).n_fixed), "{id}");
                     self.slots.push(SlotChange {
                         slot,
                         before: (*slot).version,
@@ -294,6 +296,18 @@ impl Prepared {
             }
         }
     }
+}
+
+/// Whether the code counts on no captured variable that some closure lacks.
+fn fits(prototype: &Prototype, n_fixed: u16) -> bool {
+    let looks = |op| op == OpCode::GetLate || op == OpCode::SetLate || op == OpCode::JumpIfLate;
+    let word = |i: &Instruction| {
+        let Some(op) = i.opcode() else { return false };
+        looks(op) || op.operands()[1] != OperandKind::Upvalue || i.b() < n_fixed
+    };
+    let capture = |c: &Capture| !matches!(c, Capture::Upvalue(u) if *u >= n_fixed);
+    let mut captures = prototype.sites.iter().flat_map(|site| &site.captures);
+    prototype.code.iter().all(word) && captures.all(capture)
 }
 
 /// Appends the plan's new cells (nil) and renames the record.
