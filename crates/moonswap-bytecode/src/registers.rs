@@ -1,5 +1,7 @@
 //! Sets of registers, as the verifier's passes need them.
 
+use crate::effects::Span;
+
 /// A set of register numbers below 256.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Registers([u64; 4]);
@@ -16,6 +18,14 @@ impl Registers {
             Self(words)
         };
         below(end).without(below(first))
+    }
+
+    /// Those of a span.
+    pub(crate) fn of(span: Span) -> Self {
+        if span == Span::NONE {
+            return Self::default();
+        }
+        Self::range(span.first, span.end)
     }
 
     pub(crate) fn one(register: u16) -> Self {
