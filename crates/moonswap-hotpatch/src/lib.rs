@@ -19,6 +19,7 @@ mod plan_text;
 mod policy;
 mod refusal;
 mod relayout;
+mod removal;
 mod report;
 mod shape;
 mod statements;

@@ -126,7 +126,11 @@ pub struct ChunkPlan {
     /// configuration constants. Takes `_ENV` as its captured variable, the raw
     /// functions `rawget` and `rawset` as arguments, and returns a table whose
     /// keys are the fields that were left alone because something stands there.
+    /// A third argument, called with a table, a key and an index into
+    /// `removals`, clears that field and answers whether nothing else is there.
     pub define: Option<Arc<Prototype>>,
+    /// Functions whose fields `define` clears.
+    pub removals: Vec<FunctionId>,
     /// What people should know.
     pub warnings: Vec<String>,
     /// Top-level statements that `delta` and `define` run; `why` says how.
@@ -271,6 +275,7 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
         manifest,
         policy,
         old: old_text.as_ref().map(ChunkPatch::ast),
+        old_main,
         new: patch.ast(),
         source: patch.source(),
         old_source: manifest.source.as_deref().unwrap_or_default(),
@@ -335,6 +340,7 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
         new_cells,
         delta: built.delta,
         define: built.define,
+        removals: top.removals.into_iter().map(|r| r.id).collect(),
         warnings,
         runs: top.runs,
         not_run,
@@ -641,6 +647,7 @@ fn build(
         chunk: patch.chunk(),
         source: patch.source(),
         actions: &top.actions,
+        removals: &top.removals,
         options,
         main: &main,
     };

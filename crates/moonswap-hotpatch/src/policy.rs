@@ -245,7 +245,6 @@ impl Policy {
                 });
             }
         };
-        refuse("remove = true", self.remove);
         refuse("timing = \"quiescent\"", self.timing == Timing::Quiescent);
         refuse("timing = \"checkpoint\"", self.timing == Timing::Checkpoint);
         refuse(

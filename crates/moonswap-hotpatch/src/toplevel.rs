@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use moonswap_bytecode::Prototype;
 use moonswap_compiler::Span;
 use moonswap_compiler::syntax::ast::{Ast, Attribute, Expr, Statement, StatementKind};
 
@@ -12,6 +13,7 @@ use crate::outline::symbol_text;
 use crate::plan::NotRun;
 use crate::policy::{Policy, RunSelector};
 use crate::refusal::{Code, Refusal, Unfit};
+use crate::removal::{Removal, removal};
 use crate::shape;
 use crate::statements::{assigned, definition, is_constant, statements, target_text, unmatched};
 
@@ -79,6 +81,8 @@ pub(crate) struct TopLevel {
     pub(crate) n_old_cells: usize,
     pub(crate) not_run: Vec<NotRun>,
     pub(crate) warnings: Vec<String>,
+    /// Fields to clear.
+    pub(crate) removals: Vec<Removal>,
     /// What the delta chunks run.
     pub(crate) runs: Vec<NotRun>,
     pub(crate) refusals: Vec<Refusal>,
@@ -101,6 +105,13 @@ impl TopLevel {
         last.map(|v| &v.state)
     }
 
+    /// Whether a name is a top-level local at the end of the main chunk, and
+    /// if so, whether it is the variable it was and can be reached.
+    pub(crate) fn is_reachable(&self, name: &str) -> Option<bool> {
+        let state = self.visible(name)?;
+        Some(matches!(state, Variable::Existing { cell: Some(_) }))
+    }
+
     /// All cells that code of the new source may use.
     pub(crate) fn cells(&self) -> HashMap<(Arc<str>, u32), u32> {
         let cell = |state: &Variable| match state {
@@ -121,6 +132,7 @@ pub(crate) struct Comparison<'a> {
     pub(crate) manifest: &'a ChunkManifest,
     pub(crate) policy: &'a Policy,
     pub(crate) old: Option<&'a Ast>,
+    pub(crate) old_main: &'a Prototype,
     pub(crate) new: &'a Ast,
     pub(crate) source: &'a [u8],
     pub(crate) old_source: &'a [u8],
@@ -443,8 +455,18 @@ impl Comparison<'_> {
         for (at, target) in &was {
             if !is.iter().any(|(_, t)| t == target) {
                 let text = self.text(self.old_source, statements(old)[*at].span);
-                top.warnings
-                    .push(format!("removed: {text}: the field stays"));
+                let target = definition(old, &statements(old)[*at].kind);
+                let removal =
+                    target.map(|target| removal(old, self.old_main, *at, target, self.policy, top));
+                let what = match removal {
+                    Some(Ok(removal)) => {
+                        top.removals.push(removal);
+                        "the field is cleared if it still holds it"
+                    }
+                    Some(Err(why)) => why,
+                    None => "the field stays",
+                };
+                top.warnings.push(format!("removed: {text}: {what}"));
             }
         }
     }

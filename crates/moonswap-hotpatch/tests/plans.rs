@@ -155,6 +155,7 @@ fn set_up(case: &Case) -> (ChunkManifest, Policy) {
                 .iter_mut()
                 .filter(|c| &*c.name == name)
                 .for_each(|c| c.present = false),
+            ["remove"] => policy = policy.remove(true),
             ["stripped"] => manifest.source = None,
             _ => panic!("unknown policy {line}"),
         }

@@ -190,8 +190,9 @@ fn carry_out(text: &str) -> Result<(), String> {
             }
             "rollback" => {
                 let id = section.argument.trim().parse().ok();
-                if let Err(e) = world.machine.with(|cx| cx.hot_rollback(id)) {
-                    return fail(e.to_string());
+                match world.machine.with(|cx| cx.hot_rollback(id)) {
+                    Ok(done) => report = format!("{done}\n{}\n", done.warnings.join("\n")),
+                    Err(e) => return fail(e.to_string()),
                 }
             }
             "expect" => {

@@ -180,6 +180,7 @@ unsafe fn commit(
                 instance,
                 slots: p.slots,
                 cells: p.cells,
+                fields: p.fields,
                 prototype: before,
                 source,
                 registry: registry.unwrap_or_default(),
