@@ -28,3 +28,15 @@ print(last == fs[4])
 goto done
 ::never:: print("never")
 ::done::
+
+-- Labels behind the last register of the frame.
+for n = 0, 6 do
+  local names = {}
+  for i = 1, n do names[i] = "v" .. i end
+  local list = table.concat(names, ", ")
+  local head = n > 0 and "local " .. list .. " = ...\n" or ""
+  local forward = assert(load(head .. "do goto out end ::out:: return " .. (n > 0 and list or "'none'")))
+  print(n, forward(1, 2, 3, 4, 5, 6))
+  local backward = head .. "::top:: goto top"
+  print(n, type(assert(load(backward))), type(assert(load(backward .. " ::last:: goto last"))))
+end
