@@ -14,8 +14,10 @@ use crate::opcode::{OpCode, OperandKind};
 use crate::prototype::{Capture, Constant, FunctionId, Prototype};
 use crate::watch::Watch;
 
-/// Most registers of one function.
-pub const MAX_REGISTERS: u16 = 255;
+/// Most registers of one function: the 254 that a text may ask for, as in standard
+/// Lua, and the links of the at most 200 calls that are being prepared inside
+/// each other.
+pub const MAX_REGISTERS: u16 = 511;
 
 /// The longest string that field instructions can have as key.
 pub const MAX_KEY: usize = 40;

@@ -150,7 +150,7 @@ fn variables(prototype: &Prototype) -> Vec<Change> {
         }
     }
     edges.sort_unstable();
-    let mut counts = [[0u32; 256]; 2];
+    let mut counts = [[0u32; verify::MAX_REGISTERS as usize + 1]; 2];
     let mut now = [Registers::default(); 2];
     let mut changes = vec![Change {
         pc: 0,
@@ -159,7 +159,7 @@ fn variables(prototype: &Prototype) -> Vec<Change> {
     }];
     for (pc, begins, register, shared) in edges {
         let kind = usize::from(shared);
-        let count = &mut counts[kind][usize::from(register & 255)];
+        let count = &mut counts[kind][usize::from(register & verify::MAX_REGISTERS)];
         if begins {
             *count += 1;
             now[kind] = now[kind].or(Registers::one(register));

@@ -12,6 +12,7 @@ use moonswap_bytecode::effects::jump_distance;
 use moonswap_bytecode::instruction::REGISTER_BYTES;
 use moonswap_bytecode::opcode::{OpCode, OperandKind};
 use moonswap_bytecode::prototype::{Capture, Constant, Prototype};
+use moonswap_bytecode::verify::MAX_REGISTERS;
 
 /// A jump or constant index no longer fits its field.
 #[derive(Debug)]
@@ -82,7 +83,7 @@ pub(crate) fn upvalues_to_cell(
                 ));
             }
             Some(OpCode::SetTabUp) if usize::from(word.b()) >= keep => {
-                if scratch_register >= 255 {
+                if scratch_register >= MAX_REGISTERS {
                     return Err(TooLarge);
                 }
                 result.frame_size = scratch_register + 1;
