@@ -175,7 +175,7 @@ unsafe fn finish_meta(f: *mut Value, vm: *mut Vm) -> Next {
                 advance(pc, base)
             }
             OpCode::Concat => concat::finish(pc, base, vm, f),
-            OpCode::TailCall => tail_call::finish_tail(base, vm, f),
+            OpCode::TailCall => tail_call::finish_tail(pc, base, vm, f),
             OpCode::GetTabUp
             | OpCode::GetTable
             | OpCode::GetIndex
