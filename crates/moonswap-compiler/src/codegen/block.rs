@@ -158,6 +158,8 @@ impl<'a> Generator<'a> {
         // safe point, the backward jump to this label among them.
         if !closed && self.f.is_main && self.f.scope.blocks.len() == 1 {
             let level = self.f.scope.active_registers();
+            // The frame may end with the variables in front of the label.
+            self.f.need_registers(1);
             self.f.emit(OpCode::Close, 0, reg(level), 0, 0);
         }
         Ok(())
