@@ -1,5 +1,6 @@
 //! Sets of registers, as the verifier's passes need them.
 
+use crate::effects::Span;
 use crate::verify::MAX_REGISTERS;
 
 const WORDS: usize = (MAX_REGISTERS as usize + 1).div_ceil(64);
@@ -20,6 +21,14 @@ impl Registers {
             Self(words)
         };
         below(end).without(below(first))
+    }
+
+    /// Those of a span.
+    pub(crate) fn of(span: Span) -> Self {
+        if span == Span::NONE {
+            return Self::default();
+        }
+        Self::range(span.first, span.end)
     }
 
     pub(crate) fn one(register: u16) -> Self {
