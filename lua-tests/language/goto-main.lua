@@ -40,3 +40,12 @@ for n = 0, 6 do
   local backward = head .. "::top:: goto top"
   print(n, type(assert(load(backward))), type(assert(load(backward .. " ::last:: goto last"))))
 end
+-- Labels where the frame ends with the variables in front of them.
+for _, text in ipairs {
+  "local a = 1 local b = 2 ::x:: ;",
+  "local a = 1 do goto x end; local v; ::x:: ; ;",
+  "local a, b, c = 1, 2, 3 ::x:: ::y:: do end ::z::",
+  "local a, b = 1, 2 ::x:: local c = a + 1 a = c if c < 4 then goto x end return c",
+} do
+  print(assert(load(text))())
+end
