@@ -163,6 +163,14 @@ impl CaptureCheck<'_> {
                 }
                 continue;
             }
+            let has_cell = wanted.top_level && self.manifest.main.scope.is_empty();
+            if self.manifest.main.is_stripped()
+                && !Self::is_environment(self.new, is, wanted)
+                && !has_cell
+            {
+                self.ambiguous(is, wanted, m, result);
+                continue;
+            }
             if Self::is_environment(self.new, is, wanted) {
                 // The environment has a cell of its own.
                 continue;
@@ -442,18 +450,22 @@ impl CaptureCheck<'_> {
         m: &mut Matching,
         result: &mut CaptureResult,
     ) {
+        let (why, remedy) = if self.manifest.main.is_stripped() {
+            (
+                "debugging information was removed",
+                "load the chunk with the names of its variables",
+            )
+        } else {
+            (
+                "the number of declarations changed",
+                "give the new variable another name",
+            )
+        };
         let reason = format!(
-            "the number of declarations of the captured variable {} changed: which one is meant is not decidable",
+            "{why}: which variable the captured {} is, is not decidable",
             wanted.name
         );
-        self.refuse(
-            Code::AmbiguousVariable,
-            is,
-            reason,
-            "give the new variable another name",
-            m,
-            result,
-        );
+        self.refuse(Code::AmbiguousVariable, is, reason, remedy, m, result);
     }
 
     fn refuse(

@@ -7,7 +7,9 @@
 //! a [`Report`]. Nothing here reads a file, knows a VM type or keeps state.
 #![forbid(unsafe_code)]
 
+mod build;
 mod captures;
+mod declarations;
 mod delta;
 mod diff;
 mod late;

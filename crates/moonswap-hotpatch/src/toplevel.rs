@@ -6,16 +6,18 @@ use std::sync::Arc;
 
 use moonswap_bytecode::Prototype;
 use moonswap_compiler::Span;
-use moonswap_compiler::syntax::ast::{Ast, Attribute, Expr, Statement, StatementKind};
+use moonswap_compiler::syntax::ast::{Ast, Attribute, Statement, StatementKind};
 
+use crate::declarations::{Declared, Initialiser, declarations};
+use crate::diff::Matching;
 use crate::manifest::ChunkManifest;
-use crate::outline::symbol_text;
+use crate::outline::{Outline, statement_literals};
 use crate::plan::NotRun;
 use crate::policy::{Policy, RunSelector};
 use crate::refusal::{Code, Refusal, Unfit};
 use crate::removal::{Removal, removal};
 use crate::shape;
-use crate::statements::{assigned, definition, is_constant, statements, target_text, unmatched};
+use crate::statements::{assigned, definition, statements, target_text, unmatched};
 
 /// What a top-level local of the new source is to the running chunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,32 +30,6 @@ pub(crate) enum Variable {
     Revived { cell: u32 },
     /// Declared a different number of times now.
     Ambiguous,
-}
-
-/// A top-level local as written.
-#[derive(Clone, Debug)]
-pub(crate) struct Declared {
-    pub(crate) name: Arc<str>,
-    pub(crate) declaration: u32,
-    /// Position of its statement in the main chunk.
-    pub(crate) statement: usize,
-    attribute: Attribute,
-    span: Span,
-    /// Position among the names of its statement.
-    index: usize,
-    initialiser: Initialiser,
-    pub(crate) state: Variable,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Initialiser {
-    shape: Vec<u8>,
-    /// A literal number, string, boolean or nil.
-    constant: bool,
-    /// Its own value, not a part of a multiple result.
-    paired: bool,
-    /// There is nothing to run.
-    absent: bool,
 }
 
 /// What the delta chunk does with a top-level statement.
@@ -134,6 +110,9 @@ pub(crate) struct Comparison<'a> {
     pub(crate) old: Option<&'a Ast>,
     pub(crate) old_main: &'a Prototype,
     pub(crate) new: &'a Ast,
+    /// The literals of the new text and which older ones they are.
+    pub(crate) literals: &'a Outline,
+    pub(crate) matching: &'a Matching,
     pub(crate) source: &'a [u8],
     pub(crate) old_source: &'a [u8],
 }
@@ -159,6 +138,8 @@ impl Comparison<'_> {
         if let Some(ast) = self.old {
             self.defines(ast, &mut top);
             self.others(ast, &mut top);
+        } else {
+            self.added(&mut top);
         }
         self.selected(&mut top);
         top.not_run.sort_by_key(|n| n.line);
@@ -215,6 +196,11 @@ impl Comparison<'_> {
             n
         });
         let mut used = vec![false; old.len()];
+        if self.manifest.main.is_stripped() && !self.manifest.main.scope.is_empty() {
+            // Which is which is not known: none is initialised again.
+            top.variables = variables;
+            return;
+        }
         for variable in &mut variables {
             let name = old_name(&variable.name);
             let n_old = old.iter().filter(|v| *v.name == *name).count();
@@ -471,6 +457,21 @@ impl Comparison<'_> {
         }
     }
 
+    /// Without the old text, a definition is new if its literal is.
+    fn added(&self, top: &mut TopLevel) {
+        let mut literals = self.literals.get(0).children.iter();
+        for (at, s) in statements(self.new).iter().enumerate() {
+            let mut is_new = true;
+            for _ in 0..statement_literals(self.new, &s.kind).len() {
+                let literal = literals.next();
+                is_new &= literal.is_some_and(|l| self.matching.old_of[*l].is_none());
+            }
+            if is_new && definition(self.new, &s.kind).is_some() {
+                top.actions.insert(at, Action::Define);
+            }
+        }
+    }
+
     /// Statements other than declarations and definitions.
     fn others(&self, old: &Ast, top: &mut TopLevel) {
         let list = |ast: &Ast| -> Vec<(usize, Vec<u8>)> {
@@ -616,68 +617,4 @@ impl Comparison<'_> {
             None => line.to_owned(),
         }
     }
-}
-
-fn declarations(ast: &Ast) -> Vec<Declared> {
-    let mut found: Vec<Declared> = Vec::new();
-    let mut add = |symbol, attribute, span, statement, index, initialiser| {
-        let name = symbol_text(ast, symbol);
-        let declaration = found.iter().filter(|v| v.name == name).count() as u32;
-        found.push(Declared {
-            name,
-            declaration,
-            statement,
-            attribute,
-            span,
-            index,
-            initialiser,
-            state: Variable::Ambiguous,
-        });
-    };
-    for (at, statement) in statements(ast).iter().enumerate() {
-        match &statement.kind {
-            StatementKind::Local { names, values } => {
-                let open = values.last().is_some_and(|v| {
-                    matches!(
-                        ast.exprs.get(v.0 as usize),
-                        Some(Expr::Call { .. } | Expr::MethodCall { .. } | Expr::Vararg)
-                    )
-                });
-                for (i, (name, attribute, span)) in names.iter().enumerate() {
-                    let last_shared = open && names.len() > values.len() && i + 1 >= values.len();
-                    let initialiser = match values.get(i) {
-                        _ if last_shared => Initialiser {
-                            shape: shape::expressions(ast, values),
-                            ..Initialiser::default()
-                        },
-                        Some(value) => Initialiser {
-                            shape: shape::expression(ast, *value),
-                            constant: is_constant(ast, *value),
-                            paired: true,
-                            absent: false,
-                        },
-                        None => Initialiser {
-                            absent: true,
-                            constant: true,
-                            paired: true,
-                            shape: vec![0],
-                        },
-                    };
-                    add(*name, *attribute, *span, at, i, initialiser);
-                }
-            }
-            StatementKind::LocalFunction {
-                name, name_span, ..
-            } => {
-                let initialiser = Initialiser {
-                    shape: vec![7],
-                    paired: true,
-                    ..Initialiser::default()
-                };
-                add(*name, Attribute::None, *name_span, at, 0, initialiser);
-            }
-            _ => {}
-        }
-    }
-    found
 }

@@ -90,6 +90,9 @@ fn captures(value: &str) -> Captures {
 }
 
 fn chunk(argument: &str) -> String {
+    if argument.starts_with('=') {
+        return argument.to_owned();
+    }
     format!(
         "@{}",
         if argument.is_empty() {
