@@ -228,6 +228,9 @@ unsafe fn finish_meta(f: *mut Value, vm: *mut Vm) -> Next {
             | OpCode::SetUpvalue
             | OpCode::GetCell
             | OpCode::SetCell
+            | OpCode::GetLate
+            | OpCode::SetLate
+            | OpCode::JumpIfLate
             | OpCode::NewTable
             | OpCode::SetList
             | OpCode::Not
