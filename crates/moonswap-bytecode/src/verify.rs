@@ -442,7 +442,8 @@ fn windows(prototype: &Prototype, i: Instruction, op: OpCode) -> Result<(), Faul
         | OpCode::FinishClose
         | OpCode::FinishUnwind
         | OpCode::FinishTail
-        | OpCode::EnterCall => Err(Fault::Operation),
+        | OpCode::EnterCall
+        | OpCode::Trap => Err(Fault::Operation),
     }
 }
 

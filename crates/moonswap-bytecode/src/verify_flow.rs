@@ -510,7 +510,8 @@ fn step(
         | OpCode::FinishClose
         | OpCode::FinishUnwind
         | OpCode::FinishTail
-        | OpCode::EnterCall => return Err(Fault::Operation),
+        | OpCode::EnterCall
+        | OpCode::Trap => return Err(Fault::Operation),
     }
     Ok(jumped)
 }

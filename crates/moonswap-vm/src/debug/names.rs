@@ -193,7 +193,8 @@ pub(crate) unsafe fn function_name(vm: &Vm, frame: Frame) -> Option<Name> {
             | OpCode::FinishCoroutine
             | OpCode::FinishUnwind
             | OpCode::FinishTail
-            | OpCode::EnterCall => None,
+            | OpCode::EnterCall
+            | OpCode::Trap => None,
             OpCode::FinishClose => Some(("metamethod", b"close".to_vec())),
             OpCode::Halt if vm.hook.interrupted == Some(vm.index_of(caller.base)) => {
                 Some(("hook", b"?".to_vec()))

@@ -295,7 +295,8 @@ fn forward_jump(i: Instruction, op: OpCode) -> Option<usize> {
         | OpCode::FinishClose
         | OpCode::FinishUnwind
         | OpCode::FinishTail
-        | OpCode::EnterCall => None,
+        | OpCode::EnterCall
+        | OpCode::Trap => None,
     }
 }
 
@@ -400,7 +401,8 @@ fn writes(i: Instruction, op: OpCode, register: u16) -> bool {
         | OpCode::FinishClose
         | OpCode::FinishUnwind
         | OpCode::FinishTail
-        | OpCode::EnterCall => false,
+        | OpCode::EnterCall
+        | OpCode::Trap => false,
     }
 }
 
@@ -488,6 +490,7 @@ fn event_of(op: OpCode) -> Option<&'static str> {
         | OpCode::FinishClose
         | OpCode::FinishUnwind
         | OpCode::FinishTail
-        | OpCode::EnterCall => return None,
+        | OpCode::EnterCall
+        | OpCode::Trap => return None,
     })
 }
