@@ -116,9 +116,7 @@ unsafe fn apply(vm: &mut Vm) {
         if wanted != vm.poll.table.is_hooked() {
             crate::hotpatch::trap::clear(vm);
             vm.poll.table.set_hooked(wanted);
-            if vm.poll.requested.load(std::sync::atomic::Ordering::Acquire) {
-                vm.poll.table.arm();
-            }
+            vm.poll.rearm();
         }
     }
 }

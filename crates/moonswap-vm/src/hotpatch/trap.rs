@@ -92,6 +92,14 @@ pub(crate) fn clear(vm: &mut Vm) {
     }
 }
 
+/// An error is about to end activations, perhaps those that return to the trap.
+pub(crate) fn skipped(vm: &mut Vm) {
+    if vm.hot.trap.is_some() {
+        clear(vm);
+        super::waiting::ask(vm);
+    }
+}
+
 /// The operation that stands at `pc` but for the trap.
 pub(crate) fn operation_at(vm: &Vm, pc: *const u64) -> Option<OpCode> {
     let trap = vm.hot.trap.as_ref()?;

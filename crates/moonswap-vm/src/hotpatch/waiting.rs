@@ -317,8 +317,11 @@ pub(crate) fn ask(vm: &mut Vm) {
 #[cold]
 #[inline(never)]
 pub(crate) fn at_host_call(vm: &mut Vm) {
-    vm.hot.waiting.is_asked = true;
-    mailbox::drain(vm, false);
+    let may_look = |&(_, on_request): &(Instant, Instant)| Instant::now() >= on_request;
+    if vm.hot.waiting.next_look.as_ref().is_none_or(may_look) {
+        vm.hot.waiting.is_asked = true;
+        mailbox::drain(vm, false);
+    }
 }
 
 /// Makes plans for the live instances as they are now.
