@@ -114,7 +114,11 @@ fn contains_all(what: &str, text: &str, wanted: &str) -> Result<(), String> {
 }
 
 fn carry_out(text: &str) -> Result<(), String> {
-    let world = World::new();
+    carry_out_in(&World::new(), text)
+}
+
+/// Carries a scenario out in a world that something is special about.
+pub(super) fn carry_out_in(world: &World, text: &str) -> Result<(), String> {
     let sections = sections(text);
     let mut policy_now = Policy::default();
     let mut report = String::new();
