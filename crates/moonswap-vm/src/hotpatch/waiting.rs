@@ -2,7 +2,7 @@
 //!
 //! Looking for active functions takes time, so looks are rationed: the timer
 //! (`timer.rs`) asks for one about every millisecond, less often if a look takes
-//! long, so that at most a thirtieth of the time is spent on them. In between,
+//! long, so that at most a fiftieth of the time is spent on them. In between,
 //! the ends of what stood in the way ask for one: a native that blocked, the
 //! coroutine that was seen last, the activation that was seen last (`trap.rs`),
 //! the outermost call of the host.
@@ -32,7 +32,7 @@ use crate::vm::Vm;
 /// Shortest time between two looks that the timer asks for.
 const PERIOD: Duration = Duration::from_millis(1);
 /// A look that took a time is followed by so many such times without one.
-const RATIO: u32 = 32;
+const RATIO: u32 = 50;
 /// How long after its deadline a patch may still be committed if the first look
 /// after it finds nothing in the way.
 const GRACE: Duration = Duration::from_millis(50);
