@@ -35,7 +35,7 @@ pub use encoding::{from_hex, to_hex};
 pub use json::{Json, JsonError};
 pub use manifest::{CellInfo, ChunkManifest, ENVIRONMENT_CELL, SlotInfo};
 pub use patch::{ChunkPatch, Patch, base_refusals};
-pub use patch_file::{FileChunk, FileSignature, PatchFile, refused};
+pub use patch_file::{FileChunk, FileSignature, PatchFile, Uncompiled, refused};
 pub use plan::{ChangeClass, ChunkPlan, LiteralChange, NotRun, Plan, plan_chunk, refusals};
 pub use policy::{
     CapturePolicy, Captures, Guard, Policy, RunSelector, StalePolicy, SuspendedPolicy, Timing,

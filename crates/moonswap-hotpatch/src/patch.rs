@@ -23,9 +23,7 @@ impl Patch {
     /// Parses and compiles the new text of one chunk. `name` is the chunk name
     /// as given to `load`, e.g. `@shop.lua`.
     pub fn compile(name: &str, source: &[u8]) -> Result<Self, CompileError> {
-        Ok(Self {
-            chunks: [ChunkPatch::compile(name, source)?].into(),
-        })
+        ChunkPatch::compile(name, source).map(Self::from)
     }
 
     /// One patch of the chunks of several: all are committed or none. Two texts
@@ -55,15 +53,17 @@ impl Patch {
         }
     }
 
-    pub(crate) fn of(chunks: Vec<ChunkPatch>) -> Self {
-        Self {
-            chunks: chunks.into(),
-        }
-    }
-
     /// The chunks, in the order in which their initialisers run.
     pub fn chunks(&self) -> &[ChunkPatch] {
         &self.chunks
+    }
+}
+
+impl From<ChunkPatch> for Patch {
+    fn from(chunk: ChunkPatch) -> Self {
+        Self {
+            chunks: [chunk].into(),
+        }
     }
 }
 

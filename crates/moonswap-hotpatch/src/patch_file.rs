@@ -209,16 +209,29 @@ impl PatchFile {
 
     /// Compiles the new texts. `name_of` says under which name a chunk of the
     /// file is loaded where it is going to be applied.
-    pub fn compile(&self, name_of: impl Fn(&str) -> String) -> Result<Patch, CompileError> {
-        let chunks = self.chunks.iter().map(|chunk| {
-            let patch = ChunkPatch::compile(&name_of(&chunk.name), &chunk.source)?;
-            Ok(match chunk.base {
+    pub fn compile(&self, name_of: impl Fn(&str) -> String) -> Result<Patch, Uncompiled<'_>> {
+        let mut patches = Vec::with_capacity(self.chunks.len());
+        for chunk in &self.chunks {
+            let patch = match ChunkPatch::compile(&name_of(&chunk.name), &chunk.source) {
+                Ok(patch) => patch,
+                Err(error) => return Err(Uncompiled::Text(error, chunk)),
+            };
+            patches.push(Patch::from(match chunk.base {
                 Some(base) => patch.with_base(base),
                 None => patch,
-            })
-        });
-        Ok(Patch::of(chunks.collect::<Result<_, CompileError>>()?))
+            }));
+        }
+        Patch::transaction(patches).map_err(Uncompiled::Refused)
     }
+}
+
+/// Why a patch file does not make a patch.
+#[derive(Clone, Debug)]
+pub enum Uncompiled<'a> {
+    /// A text of it is no Lua.
+    Text(CompileError, &'a FileChunk),
+    /// Several of its chunks are one where it is going to be applied.
+    Refused(Refused),
 }
 
 impl FileChunk {

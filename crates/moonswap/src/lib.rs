@@ -34,9 +34,13 @@ mod hot;
 mod hot_module;
 mod lua;
 mod multi;
+mod patch_file;
 mod render;
+#[cfg(feature = "sign")]
+mod sign;
 mod string;
 mod table;
+mod trust;
 mod value;
 
 pub use builder::LuaBuilder;
@@ -47,11 +51,17 @@ pub use function::{Function, FunctionInfo};
 pub use hot::{HistoryEntry, Hot, HotError, Interrupter, Patcher, StaleFrame, Ticket, VersionInfo};
 pub use lua::Lua;
 pub use moonswap_compiler::{CompileError, Span};
-pub use moonswap_hotpatch::{Patch, Plan, Policy, Refusal, Refused, Report};
+pub use moonswap_hotpatch::{
+    Digest as TextDigest, FileChunk, FileSignature, Patch, PatchFile, Plan, Policy, Refusal,
+    Refused, Report, Timestamp,
+};
 pub use multi::{FromLuaMulti, IntoLuaMulti, MultiValue, Variadic};
 pub use render::{RenderStyle, render_diagnostic};
+#[cfg(feature = "sign")]
+pub use sign::{PublicKey, SecretKey};
 pub use string::LuaString;
 pub use table::{Pairs, Sequence, Table};
+pub use trust::Trust;
 pub use value::{AnyUserData, LightUserData, Thread, Value};
 
 /// mlua's name of [`LuaString`].
