@@ -36,6 +36,7 @@ fn refusal_code(refused: &moonswap::Refused) -> u8 {
 }
 
 fn main() -> ExitCode {
+    interrupt::end_with_the_pipe();
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let code = match arguments.get(1).and_then(|first| first.to_str()) {
         Some(first) if verbs::is_verb(first) => verbs::main(arguments),
