@@ -35,6 +35,7 @@ mod hot_module;
 mod lua;
 mod multi;
 mod patch_file;
+mod pool;
 mod render;
 #[cfg(feature = "sign")]
 mod sign;
@@ -56,6 +57,7 @@ pub use moonswap_hotpatch::{
     Refused, Report, Timestamp,
 };
 pub use multi::{FromLuaMulti, IntoLuaMulti, MultiValue, Variadic};
+pub use pool::{Abort, Canary, MemberOutcome, MemberReport, Pool, PoolReport, Rollout};
 pub use render::{RenderStyle, render_diagnostic};
 #[cfg(feature = "sign")]
 pub use sign::{PublicKey, SecretKey};
