@@ -9,6 +9,7 @@ mod cli_patch;
 mod cli_reference;
 mod cli_watch;
 mod ctrl_c;
+mod flooding;
 mod hotpatch;
 mod language;
 mod limits_memory;
