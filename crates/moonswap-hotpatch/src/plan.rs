@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use moonswap_bytecode::{CodeHash, FunctionId, Prototype};
 
+use crate::activation::Activation;
 use crate::build::{Built, build};
 use crate::captures::CaptureCheck;
 use crate::diff::{Matching, match_literals};
 use crate::manifest::ChunkManifest;
 use crate::outline::{LiteralIndex, Outline, path_name};
-use crate::patch::{ChunkPatch, shown};
+use crate::patch::{ChunkPatch, base_refusals, shown};
 use crate::policy::Policy;
 use crate::refusal::{Code, Refusal, Unfit};
 use crate::toplevel::Comparison;
@@ -181,13 +182,19 @@ pub struct Plan {
     pub chunks: Vec<ChunkPlan>,
     /// Why it may not be applied; all reasons of all chunks.
     pub refusals: Vec<Refusal>,
+    /// Who runs the functions it changes now: filled in by a VM.
+    pub activations: Vec<Activation>,
 }
 
 impl Plan {
     /// Puts the plans of a patch's chunks together.
     pub fn of(chunks: Vec<ChunkPlan>) -> Self {
         let refusals = refusals(chunks.iter());
-        Self { chunks, refusals }
+        Self {
+            chunks,
+            refusals,
+            activations: Vec::new(),
+        }
     }
 
     /// Whether it may not be applied.
@@ -386,6 +393,13 @@ fn addressee(
             "plan it again against the running program",
         ));
     }
+    let running = manifest.source.as_deref();
+    found.extend(base_refusals(
+        patch.chunk(),
+        patch.base(),
+        running,
+        patch.source(),
+    ));
     found
 }
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::activation::Activation;
+
 macro_rules! codes {
     ($( $(#[doc = $doc:literal])* $name:ident = $text:literal; )*) => {
         /// The stable code of a refusal. This table is the reference.
@@ -63,10 +65,43 @@ codes! {
     TooLarge = "P017";
     /// two literals have the same `--@id`
     DuplicateStableId = "P018";
-    /// the expression for a new captured variable cannot be used
-    CaptureExpression = "P025";
     /// the patch has two texts for one chunk
     DuplicateChunk = "P019";
+    /// the expression for a new captured variable cannot be used
+    CaptureExpression = "P020";
+    /// a function the patch changes was active, and no moment without came in time
+    Active = "P030";
+    /// a coroutine is suspended in a function the patch changes
+    Suspended = "P031";
+    /// a native function that must not see a commit was calling back
+    InsideNative = "P032";
+    /// the host did not poll in time
+    NoPoll = "P033";
+    /// a later patch of the same chunk was committed while this one waited
+    Superseded = "P034";
+    /// a patch file is damaged, or of an unknown format
+    MalformedFile = "S001";
+    /// the signature of a patch file does not fit its content
+    BadSignature = "S002";
+    /// a patch file is signed with a key that is not trusted here
+    UnknownKey = "S003";
+    /// only signed patch files are accepted here
+    NotSigned = "S004";
+    /// the time until which a patch file may be applied is over
+    Expired = "S005";
+    /// a patch file with this or a later sequence number was applied before
+    Replayed = "S006";
+}
+
+impl Code {
+    /// The patch is not the one that was meant, or not meant for this program:
+    /// wrong signature, file or base, whatever its code would do.
+    pub fn is_provenance(self) -> bool {
+        match self {
+            Self::BaseMismatch => true,
+            other => other.text().starts_with('S'),
+        }
+    }
 }
 
 impl fmt::Display for Code {
@@ -120,6 +155,27 @@ pub struct Unfit {
 pub struct Refused {
     /// All reasons, in source order.
     pub refusals: Vec<Refusal>,
+    /// The activations that some of the reasons are about.
+    pub activations: Vec<Activation>,
+}
+
+impl Refused {
+    /// Refused because these stand in the way.
+    pub fn by_activations(activations: Vec<Activation>) -> Self {
+        Self {
+            refusals: activations.iter().map(Activation::refusal).collect(),
+            activations,
+        }
+    }
+}
+
+impl From<Vec<Refusal>> for Refused {
+    fn from(refusals: Vec<Refusal>) -> Self {
+        Self {
+            refusals,
+            activations: Vec::new(),
+        }
+    }
 }
 
 impl fmt::Display for Refused {

@@ -8,11 +8,14 @@
 //! Invariants: HO1 VM3 holds at every call; HO2 after a failed call the stack is
 //! cut to where the function stood and nothing above is open or to be closed.
 
+use std::sync::atomic::Ordering;
+
 use moonswap_bytecode::{Instruction, OpCode};
 
 use crate::coroutine;
 use crate::error::Raised;
 use crate::frame::{self, Frame, continuation_word, frame_top, return_into, set_word};
+use crate::hotpatch::waiting;
 use crate::interp::{self, Next};
 use crate::limits;
 use crate::meta;
@@ -71,7 +74,7 @@ unsafe fn call_until(
                 return Err(vm.raise_located("C stack overflow"));
             }
         }
-        let f = vm.stack_base.add(at);
+        let mut f = vm.stack_base.add(at);
         let (base, pc) = (vm.index_of(vm.base), vm.pc);
         let co = vm.current;
         set_word(
@@ -79,6 +82,12 @@ unsafe fn call_until(
             pc as u64,
             continuation_word(at - base, takes_errors),
         );
+        if vm.host_depth == 0 && !vm.hot.waiting.is_empty() {
+            // The collector must find nothing stale below the arguments.
+            store(f.add(1), Value::NIL);
+            waiting::at_host_call(vm);
+            f = vm.stack_base.add(at);
+        }
         let blocks = pc.is_null() && is_blocking(*vm.base.sub(2));
         vm.hot.n_blocking += u32::from(blocks);
         vm.host_depth += 1;
@@ -86,14 +95,19 @@ unsafe fn call_until(
         let n_pcalls = (*co).n_pcalls;
         vm.host_failed = false;
         vm.journey.raised_in = None;
-        let next = interp::precall(vm, return_into(stub), f, n);
+        let mut next = interp::precall(vm, return_into(stub), f, n);
+        if vm.poll.requested.load(Ordering::Relaxed) {
+            // A host that only calls functions which call nothing and do not
+            // loop passes no other safe point.
+            next = interp::attend_at_entry(vm, next);
+        }
         run_to_halt(vm, next);
         (*co).n_host_calls -= 1;
         vm.host_depth -= 1;
         vm.hot.n_blocking -= u32::from(blocks);
         if vm.hot.is_held && vm.hot.n_blocking == 0 {
             vm.hot.is_held = false;
-            vm.poll.request();
+            waiting::ask(vm);
         }
         let failed = std::mem::take(&mut vm.host_failed);
         debug_assert!(std::ptr::eq(vm.current, co));

@@ -175,6 +175,7 @@ pub(crate) fn new_version(
         children,
         slot,
         number,
+        finish_by: None,
     })
 }
 

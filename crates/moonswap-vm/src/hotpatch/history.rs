@@ -153,6 +153,7 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
         let mut warnings = vec![format!("rolled back to before patch {id}")];
         while let Some(entry) = vm.hot.history.entries.pop_back() {
             let last = entry.id == id;
+            vm.hot.closings.forget(entry.id);
             for chunk in entry.chunks {
                 if !chunks.contains(&chunk) {
                     chunks.push(chunk);
@@ -165,8 +166,7 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
                 break;
             }
         }
-        vm.hot.n_commits += 1;
-        vm.hot.last_patch += 1;
+        vm.hot.advance();
         let times = Times {
             pause: start.elapsed(),
             ..Times::default()
@@ -179,6 +179,7 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
             unchanged: 0,
             warnings,
             not_run: Vec::new(),
+            closed: Vec::new(),
             times,
         })
     }
@@ -197,6 +198,7 @@ unsafe fn undo(
         for s in change.slots {
             let now = (*s.slot).version_number;
             loader::install(vm, s.slot, s.before);
+            (*s.before).finish_by = None;
             let id = &(&(*s.before).prototype).id;
             let chunk = id.chunk.strip_prefix(['@', '=']).unwrap_or(&id.chunk);
             let name = path_of(&(*s.before).prototype);

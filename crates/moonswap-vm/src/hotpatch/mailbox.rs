@@ -6,22 +6,25 @@
 //! can be started the VM's thread plans as well.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use moonswap_hotpatch::{Patch, Policy, Report, Times, Timing};
+use moonswap_hotpatch::{Patch, Policy, Report, Times};
 
 use super::HotError;
+use super::closing;
 use super::commit;
 use super::manifest;
 use super::published::{self, Basis, Prospect, Published, Snapshot};
+use super::timing::Obstacle;
+use super::waiting;
 use crate::safepoint::PollHandle;
 use crate::vm::Vm;
 
 /// One-shot place for an answer.
 #[derive(Debug)]
-struct Answer<T> {
+pub(super) struct Answer<T> {
     value: Mutex<Option<T>>,
     ready: Condvar,
 }
@@ -40,7 +43,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl<T> Answer<T> {
-    fn put(&self, value: T) {
+    pub(super) fn put(&self, value: T) {
         *lock(&self.value) = Some(value);
         self.ready.notify_all();
     }
@@ -71,7 +74,7 @@ impl<T> Answer<T> {
     }
 }
 
-type Manifests = Result<Vec<Snapshot>, HotError>;
+pub(super) type Manifests = Result<Vec<Snapshot>, HotError>;
 
 enum Request {
     Manifests {
@@ -79,16 +82,33 @@ enum Request {
         answer: Arc<Answer<Manifests>>,
     },
     Commit(Box<CommitRequest>),
+    Rollback(RollbackRequest),
 }
 
-struct CommitRequest {
-    patch: Patch,
-    policy: Policy,
+/// Asks for a patch to be undone.
+struct RollbackRequest {
+    id: u64,
+    /// Only if the VM is still at this generation.
+    generation: Option<u64>,
+    ticket: Arc<TicketState>,
+}
+
+pub(super) struct CommitRequest {
+    pub(super) patch: Patch,
+    pub(super) policy: Policy,
     /// Plans made elsewhere; `None`: plan on the VM's thread.
-    prospect: Option<Prospect>,
+    pub(super) prospect: Option<Prospect>,
     prepare: Duration,
     submitted: Instant,
-    ticket: Arc<TicketState>,
+    /// When it may no longer wait.
+    pub(super) due: Option<Instant>,
+    pub(super) ticket: Arc<TicketState>,
+}
+
+impl CommitRequest {
+    pub(super) fn answer(&self, outcome: Result<Report, HotError>) {
+        self.ticket.answer.put(outcome);
+    }
 }
 
 /// Where a submission stands. It leaves `PENDING` once: either the VM's thread
@@ -99,9 +119,11 @@ const TAKEN: u8 = 1;
 const WITHDRAWN: u8 = 2;
 
 #[derive(Debug, Default)]
-struct TicketState {
-    answer: Answer<Result<Report, HotError>>,
+pub(super) struct TicketState {
+    pub(super) answer: Answer<Result<Report, HotError>>,
     stage: AtomicU8,
+    /// What it waits for, once the VM's thread has looked.
+    obstacle: Mutex<Option<Obstacle>>,
 }
 
 impl TicketState {
@@ -111,8 +133,16 @@ impl TicketState {
             .is_ok()
     }
 
-    fn is_withdrawn(&self) -> bool {
+    pub(super) fn advance_to_taken(&self) -> bool {
+        self.advance(TAKEN)
+    }
+
+    pub(super) fn is_withdrawn(&self) -> bool {
         self.stage.load(Ordering::Acquire) == WITHDRAWN
+    }
+
+    pub(super) fn note(&self, obstacle: Obstacle) {
+        *lock(&self.obstacle) = Some(obstacle);
     }
 }
 
@@ -121,6 +151,8 @@ impl TicketState {
 pub(crate) struct Mailbox {
     queue: Mutex<VecDeque<Request>>,
     closed: AtomicBool,
+    /// The VM's, told to whoever asks from outside.
+    n_commits: AtomicU64,
     /// What submitters know without asking.
     pub(crate) published: Published,
 }
@@ -158,12 +190,24 @@ impl Mailbox {
     pub(crate) fn is_empty(&self) -> bool {
         lock(&self.queue).is_empty()
     }
+
+    /// How many patches are on their way.
+    pub(crate) fn n_commits(&self) -> usize {
+        let is_commit = |r: &&Request| matches!(r, Request::Commit(_));
+        lock(&self.queue).iter().filter(is_commit).count()
+    }
+
+    /// The VM has come to another generation.
+    pub(super) fn tell_commits(&self, n_commits: u64) {
+        self.n_commits.store(n_commits, Ordering::Release);
+    }
 }
 
 fn give_up(request: Request) {
     match request {
         Request::Manifests { answer, .. } => answer.put(Err(HotError::Gone)),
         Request::Commit(commit) => commit.ticket.answer.put(Err(HotError::Gone)),
+        Request::Rollback(rollback) => rollback.ticket.answer.put(Err(HotError::Gone)),
     }
 }
 
@@ -186,6 +230,7 @@ impl Patcher {
     pub fn submit(&self, patch: Patch, policy: Policy) -> Ticket {
         let state = Arc::new(TicketState::default());
         let submitted = Instant::now();
+        let due = due_of(&policy, submitted);
         let job = Job {
             patcher: self.clone(),
             patch,
@@ -194,7 +239,41 @@ impl Patcher {
             ticket: Arc::clone(&state),
         };
         job.start();
-        Ticket { state, submitted }
+        Ticket {
+            state,
+            submitted,
+            due,
+        }
+    }
+
+    /// Asks for what was before patch `id` at one of the VM's next safe points,
+    /// as [`rollback`](crate::Context::hot_rollback) does on its own thread.
+    /// With a generation: only if the VM is still at it, so that nothing is
+    /// undone that was committed since ([`HotError::Moved`]).
+    pub fn rollback(&self, id: u64, generation: Option<u64>) -> Ticket {
+        let state = Arc::new(TicketState::default());
+        let submitted = Instant::now();
+        let request = RollbackRequest {
+            id,
+            generation,
+            ticket: Arc::clone(&state),
+        };
+        self.mailbox.post(Request::Rollback(request), &self.poll);
+        Ticket {
+            state,
+            submitted,
+            due: None,
+        }
+    }
+
+    /// The VM's generation at this moment; the last one, if the VM is gone.
+    pub fn generation(&self) -> u64 {
+        self.mailbox.n_commits.load(Ordering::Acquire) + 1
+    }
+
+    /// Whether the VM no longer exists.
+    pub fn is_gone(&self) -> bool {
+        self.mailbox.closed.load(Ordering::Acquire)
     }
 }
 
@@ -264,6 +343,7 @@ impl Job {
 
     fn commit(self, prospect: Option<Prospect>, prepare: Duration) {
         let request = CommitRequest {
+            due: due_of(&self.policy, self.submitted),
             patch: self.patch,
             policy: self.policy,
             prospect,
@@ -277,18 +357,28 @@ impl Job {
     }
 }
 
-/// Waits for the outcome of a submitted patch.
+/// Waits for the outcome of a submitted patch. Dropping it changes nothing: the
+/// patch is committed or refused all the same.
 #[derive(Debug)]
 pub struct Ticket {
     state: Arc<TicketState>,
     submitted: Instant,
+    /// When it is refused at the latest, if the VM looks.
+    due: Option<Instant>,
 }
+
+/// How long after the deadline of a patch the VM may take to say what stood in
+/// its way.
+const LAST_WORD: Duration = Duration::from_millis(250);
 
 impl Ticket {
     /// Waits until the patch is committed or refused. After `timeout` it is
-    /// withdrawn: it will not be committed later.
+    /// withdrawn: it will not be committed later. The same happens when the
+    /// deadline of its policy passes and the VM reaches no safe point to say why.
     pub fn wait(self, timeout: Option<Duration>) -> Result<Report, HotError> {
-        let until = timeout.map(|t| self.submitted + t);
+        let timeout = timeout.and_then(|t| self.submitted.checked_add(t));
+        let due = self.due.and_then(|due| due.checked_add(LAST_WORD));
+        let until = [timeout, due].into_iter().flatten().min();
         match self.state.answer.wait(until) {
             Some(outcome) => outcome,
             None => {
@@ -305,6 +395,23 @@ impl Ticket {
         }
     }
 
+    /// What it waits for is known already.
+    pub(crate) fn note(&self, obstacle: Obstacle) {
+        self.state.note(obstacle);
+    }
+
+    /// Withdraws the patch. False if it is being committed, or was, or was
+    /// refused: then there is an outcome.
+    pub fn withdraw(&self) -> bool {
+        lock(&self.state.answer.value).is_none() && self.state.advance(WITHDRAWN)
+    }
+
+    /// What the patch waits for, as far as the VM has looked: `step v1 active in
+    /// main at line 12`.
+    pub fn waits_for(&self) -> Option<String> {
+        lock(&self.state.obstacle).as_ref().map(ToString::to_string)
+    }
+
     /// The outcome, if there is one by now; it is taken.
     pub fn try_take(&self) -> Option<Result<Report, HotError>> {
         lock(&self.state.answer.value).take()
@@ -315,7 +422,9 @@ impl Ticket {
 pub(crate) fn submit_here(vm: &mut Vm, patch: Patch, policy: Policy) -> Ticket {
     let ticket = Arc::new(TicketState::default());
     let submitted = Instant::now();
+    let due = due_of(&policy, submitted);
     let request = CommitRequest {
+        due,
         patch,
         policy,
         prospect: None,
@@ -329,52 +438,101 @@ pub(crate) fn submit_here(vm: &mut Vm, patch: Patch, policy: Policy) -> Ticket {
     Ticket {
         state: ticket,
         submitted,
+        due,
     }
 }
 
-/// Works off the mailbox at a safe point. Commits wait while a native that must
-/// not see one is calling back, unless the policy says `immediate` or the host
-/// itself polls (`explicit`).
-pub(crate) fn drain(vm: &mut Vm, explicit: bool) {
+/// When a patch may no longer wait; never, if that is beyond what clocks count.
+fn due_of(policy: &Policy, submitted: Instant) -> Option<Instant> {
+    policy.deadline.and_then(|time| submitted.checked_add(time))
+}
+
+/// Works off the mailbox at a safe point, and what waits (`waiting.rs`). What
+/// Lua code does meanwhile (initialisers, `__close` methods) begins nothing of
+/// this: it comes after.
+pub(crate) fn drain(vm: &mut Vm, host_polls: bool) {
     let mailbox = Arc::clone(&vm.hot.mailbox);
-    if mailbox.is_empty() || vm.hot.busy {
+    if vm.hot.busy || vm.hot.is_draining {
         return;
     }
-    let mut waiting = VecDeque::new();
+    let idle = vm.hot.waiting.is_empty() && vm.hot.closings.due().is_none();
+    if idle && mailbox.is_empty() {
+        return;
+    }
+    vm.hot.is_draining = true;
+    let pass = waiting::look_again(vm, host_polls);
+    let mut held = VecDeque::new();
     loop {
         let Some(request) = lock(&mailbox.queue).pop_front() else {
             break;
         };
         match request {
             Request::Manifests { patch, answer } => answer.put(manifests(vm, &patch)),
-            Request::Commit(request) => {
-                if request.ticket.is_withdrawn() {
-                    continue;
-                }
-                let held = vm.hot.n_blocking > 0
-                    && !explicit
-                    && request.policy.timing != Timing::Immediate;
-                if held {
-                    waiting.push_back(Request::Commit(request));
-                } else if request.ticket.advance(TAKEN) {
-                    let ticket = Arc::clone(&request.ticket);
-                    let outcome = commit_request(vm, *request);
-                    ticket.answer.put(outcome);
+            Request::Commit(request) => waiting::consider(vm, request, &pass),
+            Request::Rollback(request) => {
+                if vm.hot.n_blocking > 0 && !host_polls {
+                    held.push_back(Request::Rollback(request));
+                } else if request.ticket.advance_to_taken() {
+                    let outcome = roll_back(vm, &request);
+                    request.ticket.answer.put(outcome);
                 }
             }
         }
     }
-    if !waiting.is_empty() {
-        // Looked at again when the native is through (`Context::call`).
+    // SAFETY: HP2.
+    unsafe { closing::close_due(vm) };
+    waiting::set_timer(vm);
+    vm.hot.is_draining = false;
+    if !mailbox.is_empty() {
+        // Submitted by what was closed.
+        vm.poll.request();
+    }
+    if !held.is_empty() {
+        // Looked at again when the native is through (`host.rs`).
+        vm.hot.is_held = true;
         let mut queue = lock(&mailbox.queue);
-        while let Some(request) = waiting.pop_back() {
+        while let Some(request) = held.pop_back() {
             queue.push_front(request);
         }
-        vm.hot.is_held = true;
     }
 }
 
-fn manifests(vm: &mut Vm, patch: &Patch) -> Manifests {
+/// Plans for the instances as they are now: those the request came with, or new
+/// ones.
+pub(super) fn current_prospect(
+    vm: &mut Vm,
+    request: &mut CommitRequest,
+) -> Result<Prospect, HotError> {
+    let base = request.policy.base;
+    match request.prospect.take() {
+        Some(known)
+            if known.is_current(vm, &request.patch)
+                && base.is_none_or(|g| g == vm.hot.generation()) =>
+        {
+            Ok(known)
+        }
+        _ => {
+            let start = Instant::now();
+            // SAFETY: HP2.
+            let made = unsafe { waiting::plan_now(vm, request) };
+            request.prepare += start.elapsed();
+            made
+        }
+    }
+}
+
+fn roll_back(vm: &mut Vm, request: &RollbackRequest) -> Result<Report, HotError> {
+    let now = vm.hot.generation();
+    if let Some(expected) = request.generation
+        && expected != now
+    {
+        return Err(HotError::Moved { expected, now });
+    }
+    // SAFETY: HP2.
+    unsafe { super::history::rollback(vm, Some(request.id)) }
+}
+
+pub(super) fn manifests(vm: &mut Vm, patch: &Patch) -> Manifests {
     let mut found = Vec::with_capacity(patch.chunks().len());
     for chunk in patch.chunks() {
         let instances = vm.hot.instances_of(chunk.chunk());
@@ -395,7 +553,7 @@ fn manifests(vm: &mut Vm, patch: &Patch) -> Manifests {
     Ok(found)
 }
 
-fn commit_request(vm: &mut Vm, request: CommitRequest) -> Result<Report, HotError> {
+pub(super) fn commit_request(vm: &mut Vm, request: CommitRequest) -> Result<Report, HotError> {
     let mut times = Times {
         prepare: request.prepare,
         ..Times::default()

@@ -145,6 +145,7 @@ ops! {
     FinishUnwind(pc, base, vm) unwind::finish_close(base, vm);
     FinishTail(pc, base, vm) deferred::finish_native_tail(pc, base, vm);
     EnterCall(pc, base, vm) deferred::enter_deferred(base, vm);
+    Trap(pc, base, vm) crate::hotpatch::trap::sprung(pc, base, vm);
 }
 
 /// A metamethod called by an instruction returned (result in `f`): do what the
@@ -156,7 +157,10 @@ unsafe fn finish_meta(f: *mut Value, vm: *mut Vm) -> Next {
         let cont = f.sub(1);
         let base = f.sub(continuation_distance(meta_word(cont)));
         let pc = (*cont).payload as *const u64;
-        let op = Instruction::from_bits(*pc).opcode().unwrap_unchecked();
+        let mut op = Instruction::from_bits(*pc).opcode().unwrap_unchecked();
+        if op == OpCode::Trap {
+            op = crate::hotpatch::trap::operation_at(&*vm, pc).unwrap_or(op);
+        }
         match op {
             OpCode::JumpEq
             | OpCode::JumpNotEq
@@ -263,7 +267,8 @@ unsafe fn finish_meta(f: *mut Value, vm: *mut Vm) -> Next {
             | OpCode::FinishClose
             | OpCode::FinishUnwind
             | OpCode::FinishTail
-            | OpCode::EnterCall => advance(pc, base),
+            | OpCode::EnterCall
+            | OpCode::Trap => advance(pc, base),
         }
     }
 }
