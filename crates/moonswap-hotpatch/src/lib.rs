@@ -15,6 +15,7 @@ mod delta;
 mod diff;
 mod digest;
 mod encoding;
+mod facts;
 mod json;
 mod late;
 mod manifest;

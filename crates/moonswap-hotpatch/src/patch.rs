@@ -1,7 +1,7 @@
 //! `Patch`: the new text of one or more chunks, parsed and compiled without a
 //! VM.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use moonswap_bytecode::Prototype;
 use moonswap_compiler::CompileError;
@@ -9,6 +9,7 @@ use moonswap_compiler::syntax::ast::Ast;
 use moonswap_compiler::{CompileOptions, ParseLimits, compile_ast, parse};
 
 use crate::digest::Digest;
+use crate::facts::Facts;
 use crate::refusal::{Code, Refusal, Refused};
 
 /// Compiled new versions of one or more chunks, to be committed together:
@@ -74,6 +75,7 @@ pub struct ChunkPatch {
     source: Arc<[u8]>,
     ast: Arc<Ast>,
     main: Arc<Prototype>,
+    facts: Arc<OnceLock<Facts>>,
     base: Option<Digest>,
 }
 
@@ -88,6 +90,7 @@ impl ChunkPatch {
             source: source.into(),
             ast: Arc::new(ast),
             main,
+            facts: Arc::default(),
             base: None,
         })
     }
@@ -117,6 +120,10 @@ impl ChunkPatch {
     /// The main chunk, compiled as for a fresh load.
     pub fn main(&self) -> &Arc<Prototype> {
         &self.main
+    }
+
+    pub(crate) fn facts(&self) -> &Facts {
+        self.facts.get_or_init(|| Facts::of(&self.main, &self.ast))
     }
 
     pub(crate) fn ast(&self) -> &Ast {

@@ -269,22 +269,26 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
         ChunkPatch::compile(&manifest.chunk, source).ok()
     });
     let old_main = old_text.as_ref().map_or(&manifest.main, ChunkPatch::main);
-    let old = Outline::new(old_main, old_text.as_ref().map(ChunkPatch::ast));
-    let new = Outline::new(patch.main(), Some(patch.ast()));
-    let mut matching = match_literals(&chunk, &old, &new, policy);
+    let nameless;
+    let old = match &old_text {
+        Some(text) => &text.facts().outline,
+        None => {
+            nameless = Outline::new(old_main, None);
+            &nameless
+        }
+    };
+    let new = &patch.facts().outline;
+    let mut matching = match_literals(&chunk, old, new, policy);
     refusals.append(&mut matching.refusals);
 
     let comparison = Comparison {
         chunk: chunk.clone(),
         manifest,
         policy,
-        old: old_text.as_ref().map(ChunkPatch::ast),
+        old: old_text.as_ref(),
         old_main,
-        new: patch.ast(),
-        literals: &new,
+        new: patch,
         matching: &matching,
-        source: patch.source(),
-        old_source: manifest.source.as_deref().unwrap_or_default(),
     };
     let mut top = comparison.run();
     refusals.append(&mut top.refusals);
@@ -299,8 +303,8 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
         chunk: chunk.clone(),
         manifest,
         policy,
-        old: &old,
-        new: &new,
+        old,
+        new,
         top: &top,
     };
     let mut captures = check.run(&mut matching);
@@ -308,7 +312,7 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
     let mut changes = classify(manifest, &check, &matching);
     let mut warnings = std::mem::take(&mut top.warnings);
     warnings.append(&mut captures.warnings);
-    warnings.extend(arity_warnings(&old, &new, &matching));
+    warnings.extend(arity_warnings(old, new, &matching));
     let not_run = std::mem::take(&mut top.not_run);
     let mut cell_labels = std::mem::take(&mut top.labels);
 
@@ -321,7 +325,7 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
         match build(
             manifest,
             patch,
-            &new,
+            new,
             captures,
             &top,
             &mut cell_labels,
