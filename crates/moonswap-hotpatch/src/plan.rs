@@ -107,6 +107,9 @@ pub struct ChunkPlan {
     pub chunk: Arc<str>,
     /// The new text.
     pub source: Arc<[u8]>,
+    /// The same, compiled: what later patches are planned against. A commit
+    /// takes it and leaves the older one.
+    pub text: Option<ChunkPatch>,
     /// The new main chunk, fitted to the captures of existing closures.
     pub main: Arc<Prototype>,
     /// All literals of the new source in source order, then the removed ones.
@@ -340,6 +343,7 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
     ChunkPlan {
         chunk: manifest.chunk.clone(),
         source: patch.source().clone(),
+        text: Some(patch.clone()),
         main: built.main,
         n_unchanged: changes
             .iter()
