@@ -98,7 +98,7 @@ pub(super) struct CommitRequest {
 
 impl CommitRequest {
     pub(super) fn answer(&self, outcome: Result<Report, HotError>) {
-        self.ticket.answer.put(outcome);
+        self.ticket.answer(outcome);
     }
 }
 
@@ -122,6 +122,12 @@ impl TicketState {
         self.stage
             .compare_exchange(PENDING, to, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
+    }
+
+    /// The outcome of one that is not committed: it cannot be withdrawn any more.
+    fn answer(&self, outcome: Result<Report, HotError>) {
+        self.advance(TAKEN);
+        self.answer.put(outcome);
     }
 
     pub(super) fn advance_to_taken(&self) -> bool {
@@ -190,7 +196,7 @@ impl Mailbox {
 fn give_up(request: Request) {
     match request {
         Request::Manifests { answer, .. } => answer.put(Err(HotError::Gone)),
-        Request::Commit(commit) => commit.ticket.answer.put(Err(HotError::Gone)),
+        Request::Commit(commit) => commit.answer(Err(HotError::Gone)),
     }
 }
 
@@ -284,12 +290,12 @@ impl Job {
         };
         let snapshots = match snapshots {
             Ok(snapshots) => snapshots,
-            Err(e) => return self.ticket.answer.put(Err(e)),
+            Err(e) => return self.ticket.answer(Err(e)),
         };
         let start = Instant::now();
         let prospect = Prospect::new(&snapshots, &self.patch, &self.policy);
         if let Some(refused) = commit::refusals(&prospect.planned) {
-            return self.ticket.answer.put(Err(refused.into()));
+            return self.ticket.answer(Err(refused.into()));
         }
         self.commit(Some(prospect), start.elapsed());
     }
@@ -328,6 +334,7 @@ impl Ticket {
     /// Waits until the patch is committed or refused. After `timeout` it is
     /// withdrawn: it will not be committed later. The same happens when the
     /// deadline of its policy passes and the VM reaches no safe point to say why.
+    /// Not for the VM's own thread, which would wait for itself.
     pub fn wait(self, timeout: Option<Duration>) -> Result<Report, HotError> {
         let timeout = timeout.and_then(|t| self.submitted.checked_add(t));
         let due = self.due.and_then(|due| due.checked_add(LAST_WORD));
