@@ -7,6 +7,7 @@
 //! a [`Report`]. Nothing here reads a file, knows a VM type or keeps state.
 #![forbid(unsafe_code)]
 
+mod activation;
 mod captures;
 mod delta;
 mod diff;
@@ -30,6 +31,7 @@ mod statements;
 mod timestamp;
 mod toplevel;
 
+pub use activation::Activation;
 pub use digest::Digest;
 pub use encoding::{from_hex, to_hex};
 pub use json::{Json, JsonError};

@@ -49,12 +49,14 @@ pub use chunk::Chunk;
 pub use convert::{FromLua, IntoLua};
 pub use error::{Error, ErrorKind, Result, TraceFrame, Traceback};
 pub use function::{Function, FunctionInfo};
-pub use hot::{HistoryEntry, Hot, HotError, Interrupter, Patcher, StaleFrame, Ticket, VersionInfo};
+pub use hot::{
+    Applied, HistoryEntry, Hot, HotError, Interrupter, Patcher, StaleFrame, Ticket, VersionInfo,
+};
 pub use lua::Lua;
 pub use moonswap_compiler::{CompileError, Span};
 pub use moonswap_hotpatch::{
-    Digest as TextDigest, FileChunk, FileSignature, Patch, PatchFile, Plan, Policy, Refusal,
-    Refused, Report, Timestamp,
+    Activation, Digest as TextDigest, FileChunk, FileSignature, Patch, PatchFile, Plan, Policy,
+    Refusal, Refused, Report, SuspendedPolicy, Timestamp, Timing,
 };
 pub use multi::{FromLuaMulti, IntoLuaMulti, MultiValue, Variadic};
 pub use pool::{Abort, Canary, MemberOutcome, MemberReport, Pool, PoolReport, Rollout};
