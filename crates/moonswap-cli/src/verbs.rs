@@ -38,7 +38,7 @@ pub(crate) fn is_verb(first: &str) -> bool {
     version,
     about = "Lua 5.4 whose functions are swapped while it runs",
     after_help = "Without a verb it takes the arguments of `lua`: moonswap [-e stat] [-l mod] [-i] [-v] [-E] [-W] [--compat] [script [args]]\n\
-                  Exit codes: 0 success, 1 Lua error, 2 usage, 3 refused, 4 target not reachable, 5 wrong signature or base."
+                  Exit codes: 0 success, 1 Lua error, 2 usage, 3 refused, 5 wrong signature or base."
 )]
 struct Command {
     #[command(subcommand)]

@@ -178,11 +178,12 @@ fn applyfile(cx: &mut Context<'_>) -> Outcome<usize> {
         if dry {
             patch_file::plan(cx, lua.trust(), &file).map(Err)
         } else {
-            patch_file::apply(cx, lua.trust(), &file).map(Ok)
+            patch_file::apply_or_queue(cx, lua.trust(), &file).map(Ok)
         }
     });
     match done {
-        Ok(Ok(done)) => report::push(cx, &done),
+        Ok(Ok((_, Applied::Now(done)))) => report::push(cx, &done),
+        Ok(Ok((patch, Applied::Queued(ticket)))) => report::push_queued(cx, &patch, ticket),
         Ok(Err(plan)) => push_plan(cx, &plan),
         Err(error) => {
             cx.charge(0)?;

@@ -9,7 +9,7 @@ use moonswap_hotpatch::{
     Patch, PatchFile, Plan, Refused, Report, Timestamp, Uncompiled, base_refusals,
 };
 use moonswap_vm::Context;
-use moonswap_vm::hotpatch::HotError;
+use moonswap_vm::hotpatch::{Applied, HotError};
 
 use crate::hot_module::loaded_name;
 use crate::{Error, Result, Trust};
@@ -57,6 +57,18 @@ pub(crate) fn compile(file: &PatchFile, name_of: impl Fn(&str) -> String) -> Res
 pub(crate) fn plan(cx: &mut Context<'_>, trust: &RefCell<Trust>, file: &PatchFile) -> Result<Plan> {
     let patch = open(cx, trust, file)?;
     Ok(cx.hot_plan(&patch, &file.policy)?)
+}
+
+/// [`apply`] that may have to wait. What waits counts as applied.
+pub(crate) fn apply_or_queue(
+    cx: &mut Context<'_>,
+    trust: &RefCell<Trust>,
+    file: &PatchFile,
+) -> Result<(Patch, Applied)> {
+    let patch = open(cx, trust, file)?;
+    let applied = cx.hot_apply_or_queue(&patch, &file.policy)?;
+    trust.borrow_mut().applied(file);
+    Ok((patch, applied))
 }
 
 pub(crate) fn apply(

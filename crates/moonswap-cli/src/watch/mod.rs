@@ -298,7 +298,7 @@ impl Watch {
             }
             if !told && submitted.elapsed() > SLOW_COMMIT {
                 told = true;
-                self.tell(&Event::Waiting, group);
+                self.tell(&Event::Waiting(ticket.waits_for()), group);
             }
         }
     }
