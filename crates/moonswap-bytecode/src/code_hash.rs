@@ -106,6 +106,7 @@ fn own(hasher: &mut Hasher, prototype: &Prototype) {
                     hasher.word(3 << 32 | u64::from(*cell));
                 }
                 Capture::Vacant => hasher.word(4 << 32),
+                Capture::Late(index) => hasher.word(5 << 32 | u64::from(*index)),
             }
         }
     }

@@ -126,6 +126,8 @@ pub enum Capture {
     Upvalue(u16),
     /// Cell of the chunk's scope record (patched code only).
     Cell(u32),
+    /// Captured variable that the creating closure may lack (patched code only).
+    Late(u16),
     /// Index reserved by an older version whose variable is gone: a fresh nil.
     Vacant,
 }
@@ -244,6 +246,10 @@ pub struct Prototype {
     pub debug: DebugInfo,
     /// Top-level locals, of a main chunk only, in source order.
     pub scope: Box<[ScopeVariable]>,
+    /// Of a patched function: expressions for captured variables that closures
+    /// made before a patch lack, by index. They are in the code; later patches
+    /// compile them again.
+    pub initialisers: Box<[(u16, Arc<str>)]>,
 }
 
 impl Prototype {

@@ -8,12 +8,15 @@
 #![forbid(unsafe_code)]
 
 mod activation;
+mod build;
 mod captures;
+mod declarations;
 mod delta;
 mod diff;
 mod digest;
 mod encoding;
 mod json;
+mod late;
 mod manifest;
 mod outline;
 mod patch;
@@ -25,6 +28,7 @@ mod policy;
 mod policy_text;
 mod refusal;
 mod relayout;
+mod removal;
 mod report;
 mod shape;
 mod statements;
@@ -35,7 +39,7 @@ pub use activation::Activation;
 pub use digest::Digest;
 pub use encoding::{from_hex, to_hex};
 pub use json::{Json, JsonError};
-pub use manifest::{CellInfo, ChunkManifest, ENVIRONMENT_CELL, SlotInfo};
+pub use manifest::{CellInfo, ChunkManifest, ENVIRONMENT_CELL, SlotInfo, is_reserved, reserved};
 pub use patch::{ChunkPatch, Patch, base_refusals};
 pub use patch_file::{FileChunk, FileSignature, PatchFile, Uncompiled, refused};
 pub use plan::{ChangeClass, ChunkPlan, LiteralChange, NotRun, Plan, plan_chunk, refusals};

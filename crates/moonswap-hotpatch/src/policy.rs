@@ -20,7 +20,8 @@ pub enum Captures {
     KeepOld,
     /// The variable is nil in old closures.
     Nil,
-    /// An expression over existing captures gives the value.
+    /// An expression over existing captures gives the value: evaluated once in
+    /// each old closure, when it is first called after the patch.
     Expression(String),
 }
 
@@ -216,6 +217,13 @@ impl Policy {
         self
     }
 
+    /// Whether fields of removed functions are cleared.
+    #[must_use]
+    pub fn remove(mut self, remove: bool) -> Self {
+        self.remove = remove;
+        self
+    }
+
     /// When to commit.
     #[must_use]
     pub fn timing(mut self, timing: Timing) -> Self {
@@ -268,16 +276,6 @@ impl Policy {
                 });
             }
         };
-        let captures = || std::iter::once(&self.captures.all).chain(self.captures.by_name.values());
-        refuse(
-            "captures = \"nil\"",
-            captures().any(|rule| *rule == Captures::Nil),
-        );
-        refuse(
-            "captures = \"expr: …\"",
-            captures().any(|rule| matches!(rule, Captures::Expression(_))),
-        );
-        refuse("remove = true", self.remove);
         refuse("stale = \"migrate\"", self.stale == StalePolicy::Migrate);
         refuse("guard", self.guard.is_some());
         found

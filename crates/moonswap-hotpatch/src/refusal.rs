@@ -67,6 +67,8 @@ codes! {
     DuplicateStableId = "P018";
     /// the patch has two texts for one chunk
     DuplicateChunk = "P019";
+    /// the expression for a new captured variable cannot be used
+    CaptureExpression = "P020";
     /// a function the patch changes was active, and no moment without came in time
     Active = "P030";
     /// a coroutine is suspended in a function the patch changes

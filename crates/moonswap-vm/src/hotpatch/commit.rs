@@ -289,6 +289,7 @@ unsafe fn commit(
                 instance,
                 slots: p.slots,
                 cells: p.cells,
+                fields: p.fields,
                 prototype: before,
                 source,
                 registry: registry.unwrap_or_default(),

@@ -11,11 +11,11 @@ use moonswap_bytecode::Prototype;
 use moonswap_hotpatch::{ChangeClass, Report, ReportedFunction, Times};
 
 use super::HotError;
-use super::prepare::{CellChange, SlotChange};
+use super::prepare::{CellChange, FieldChange, SlotChange};
 use crate::heap::Marker;
 use crate::loader;
-use crate::object::{Instance, SlotRegistry};
-use crate::value::store;
+use crate::object::{Instance, SlotRegistry, StringObject};
+use crate::value::{store, tag};
 use crate::vm::Vm;
 
 /// Patches kept for rollback.
@@ -26,6 +26,8 @@ pub(crate) struct InstanceChange {
     pub(crate) instance: *mut Instance,
     pub(crate) slots: Vec<SlotChange>,
     pub(crate) cells: Vec<CellChange>,
+    /// Fields that definitions set or cleared.
+    pub(crate) fields: Vec<FieldChange>,
     pub(crate) prototype: Arc<Prototype>,
     pub(crate) source: Option<Arc<[u8]>>,
     pub(crate) registry: SlotRegistry,
@@ -59,6 +61,11 @@ impl History {
                     marker.mark_object(slot.slot.cast());
                     marker.mark_object(slot.before.cast());
                     marker.mark_object(slot.after.cast());
+                }
+                for field in &change.fields {
+                    for value in [field.table, field.key, field.before, field.after] {
+                        marker.mark_value(value);
+                    }
                 }
                 for &slot in change.registry.values() {
                     marker.mark_object(slot.cast());
@@ -119,8 +126,8 @@ pub(crate) fn list(vm: &Vm) -> Vec<HistoryEntry> {
 
 /// Restores the code from before patch `id` (`None`: the newest), undoing all
 /// later ones as well, in one commit. Configuration constants and new locals
-/// that the patches set get their old values back unless they were changed
-/// since. The rollback itself leaves the history shorter.
+/// that the patches set, and fields of functions they added or removed, get
+/// their old values back unless they were changed since. The rollback itself leaves the history shorter.
 pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, HotError> {
     // SAFETY: HP1, HP2.
     unsafe {
@@ -143,6 +150,7 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
         }
         let mut functions: Vec<ReportedFunction> = Vec::new();
         let mut chunks: Vec<Arc<str>> = Vec::new();
+        let mut warnings = vec![format!("rolled back to before patch {id}")];
         while let Some(entry) = vm.hot.history.entries.pop_back() {
             let last = entry.id == id;
             vm.hot.closings.forget(entry.id);
@@ -152,7 +160,7 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
                 }
             }
             for change in entry.changes.into_iter().rev() {
-                undo(vm, change, &mut functions);
+                undo(vm, change, &mut functions, &mut warnings);
             }
             if last {
                 break;
@@ -169,7 +177,7 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
             chunks,
             functions,
             unchanged: 0,
-            warnings: vec![format!("rolled back to before patch {id}")],
+            warnings,
             not_run: Vec::new(),
             closed: Vec::new(),
             times,
@@ -177,7 +185,12 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
     }
 }
 
-unsafe fn undo(vm: &mut Vm, change: InstanceChange, functions: &mut Vec<ReportedFunction>) {
+unsafe fn undo(
+    vm: &mut Vm,
+    change: InstanceChange,
+    functions: &mut Vec<ReportedFunction>,
+    warnings: &mut Vec<String>,
+) {
     // SAFETY: HP1–HP3: all of it is live, the history kept it.
     unsafe {
         let instance = change.instance;
@@ -210,6 +223,13 @@ unsafe fn undo(vm: &mut Vm, change: InstanceChange, functions: &mut Vec<Reported
             {
                 store((*c.cell).value, c.before);
                 vm.heap.barrier(c.cell.cast(), c.before);
+            }
+        }
+        for field in change.fields.iter().rev() {
+            if !field.undo(vm) && field.key.tag == tag::STRING {
+                let key = StringObject::bytes(field.key.as_string());
+                let key = String::from_utf8_lossy(key);
+                warnings.push(format!("field {key} was changed since and left alone"));
             }
         }
         (*instance).prototype = change.prototype;

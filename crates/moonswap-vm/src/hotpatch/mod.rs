@@ -36,7 +36,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::heap::Marker;
-use crate::object::{Header, Instance};
+use crate::object::{Header, Instance, PrototypeSlot};
 
 pub use error::HotError;
 pub use history::HistoryEntry;
@@ -74,6 +74,8 @@ pub(crate) struct HotState {
     pub(crate) is_held: bool,
     /// Fields set by the definitions that run now; collected by `prepare`.
     pub(crate) field_changes: Vec<prepare::FieldChange>,
+    /// Slots of functions whose fields the definitions that run now clear.
+    pub(crate) removed: Vec<*mut PrototypeSlot>,
     /// A patch is being prepared: others wait.
     pub(crate) busy: bool,
     /// The mailbox is being worked off, or coroutines are being closed after a
