@@ -7,9 +7,11 @@
 //! a [`Report`]. Nothing here reads a file, knows a VM type or keeps state.
 #![forbid(unsafe_code)]
 
+mod account;
 mod captures;
 mod delta;
 mod diff;
+mod hooks;
 mod manifest;
 mod outline;
 mod patch;
@@ -23,6 +25,8 @@ mod shape;
 mod statements;
 mod toplevel;
 
+pub use account::{Door, PatchHash};
+pub use hooks::{Hooks, MIGRATE, ON_SWAP};
 pub use manifest::{CellInfo, ChunkManifest, ENVIRONMENT_CELL, SlotInfo};
 pub use patch::{ChunkPatch, Patch};
 pub use plan::{ChangeClass, ChunkPlan, LiteralChange, NotRun, Plan, plan_chunk, refusals};

@@ -35,6 +35,8 @@ pub struct SlotInfo {
     pub current: Arc<Prototype>,
     /// What each captured-variable index of its closures is; append-only.
     pub layout: Vec<UpvalueDescription>,
+    /// No patch may change its code.
+    pub protected: bool,
     /// The path it was created under.
     pub original_path: FunctionId,
 }
@@ -74,6 +76,7 @@ impl ChunkManifest {
             todo.extend(prototype.children.iter().cloned());
             let info = SlotInfo {
                 version: 1,
+                protected: false,
                 layout: prototype.upvalues.to_vec(),
                 original_path: prototype.id.clone(),
                 current: prototype.clone(),
@@ -118,6 +121,7 @@ impl ChunkManifest {
                 },
                 _ => SlotInfo {
                     version: change.new_version().unwrap_or(1),
+                    protected: known.is_some_and(|slot| slot.protected),
                     layout: prototype.upvalues.to_vec(),
                     original_path: id.clone(),
                     current: Arc::clone(prototype),

@@ -11,6 +11,7 @@ use moonswap_compiler::{CaptureLayout, CompileOptions, compile_ast};
 use crate::captures::CaptureCheck;
 use crate::delta::{Delta, Stage};
 use crate::diff::{Matching, match_literals};
+use crate::hooks::Hooks;
 use crate::manifest::{ChunkManifest, ENVIRONMENT_CELL};
 use crate::outline::{LiteralIndex, Outline, path_name};
 use crate::patch::{ChunkPatch, shown};
@@ -126,6 +127,8 @@ pub struct ChunkPlan {
     /// functions `rawget` and `rawset` as arguments, and returns a table whose
     /// keys are the fields that were left alone because something stands there.
     pub define: Option<Arc<Prototype>>,
+    /// Functions of the new text that are called around the commit.
+    pub hooks: Hooks,
     /// What people should know.
     pub warnings: Vec<String>,
     /// Top-level statements that `delta` and `define` run; `why` says how.
@@ -294,6 +297,8 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
     let mut captures = check.run(&mut matching);
     refusals.append(&mut captures.refusals);
     let mut changes = classify(manifest, &check, &matching);
+    refusals.extend(protected(&chunk, manifest, &mut changes));
+    let hooks = Hooks::find(&chunk, patch.main(), patch.ast(), &mut refusals);
     let layout = CaptureLayout {
         functions: captures.layouts,
     };
@@ -336,6 +341,7 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
         new_cells,
         delta: built.delta,
         define: built.define,
+        hooks,
         warnings,
         runs: top.runs,
         not_run,
@@ -468,6 +474,32 @@ fn compare(
     } else {
         ChangeClass::DebugOnly
     }
+}
+
+/// Changes of functions that no patch may change.
+fn protected(
+    chunk: &Arc<str>,
+    manifest: &ChunkManifest,
+    changes: &mut [LiteralChange],
+) -> Vec<Refusal> {
+    let mut found = Vec::new();
+    for change in changes {
+        let slot = change.old.as_ref().and_then(|id| manifest.slots.get(id));
+        if change.class != ChangeClass::Swapped || !slot.is_some_and(|slot| slot.protected) {
+            continue;
+        }
+        change.class = ChangeClass::Refused;
+        found.push(Refusal {
+            code: Code::Protected,
+            chunk: chunk.clone(),
+            line: change.line,
+            column: 1,
+            function: change.name.clone(),
+            reason: "the function is protected".to_owned(),
+            remedy: "leave its code as it is".to_owned(),
+        });
+    }
+    found
 }
 
 fn arity_warnings(old: &Outline, new: &Outline, m: &Matching) -> Vec<String> {

@@ -65,6 +65,12 @@ codes! {
     DuplicateStableId = "P018";
     /// the patch has two texts for one chunk
     DuplicateChunk = "P019";
+    /// the patch is in quarantine: it used up its error budget before
+    Quarantined = "P040";
+    /// the function is protected: no patch may change its code
+    Protected = "P041";
+    /// several functions could be the module's `migrate` or `on_swap`
+    AmbiguousHook = "P042";
 }
 
 impl fmt::Display for Code {

@@ -41,7 +41,10 @@ pub use context::{
 };
 pub use error::Raised;
 pub use gc_stats::{GcClock, GcStats};
-pub use hotpatch::{HistoryEntry, HotError, Patcher, StaleFrame, Ticket, VersionInfo};
+pub use hotpatch::{
+    EventChunk, EventKind, HistoryEntry, HotError, HotEvent, Listener, Origin, Patcher,
+    Quarantined, StaleFrame, Ticket, VersionInfo,
+};
 pub use limits::{Ended, Interrupter, Limit};
 pub use machine::{Machine, Root};
 pub use moonswap_hotpatch as planning;

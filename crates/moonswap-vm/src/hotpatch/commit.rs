@@ -58,13 +58,15 @@ pub(crate) unsafe fn apply(
 ) -> Result<Report, HotError> {
     // SAFETY: HP2.
     unsafe {
-        let start = Instant::now();
-        let planned = plan_all(vm, patch, policy)?;
-        let times = Times {
-            prepare: start.elapsed(),
-            ..Times::default()
-        };
-        apply_planned(vm, planned, policy, times)
+        super::attempt::patch(vm, patch, policy, |vm| {
+            let start = Instant::now();
+            let planned = plan_all(vm, patch, policy)?;
+            let times = Times {
+                prepare: start.elapsed(),
+                ..Times::default()
+            };
+            apply_planned(vm, planned, policy, times)
+        })
     }
 }
 
@@ -132,11 +134,21 @@ unsafe fn prepare_all(vm: &mut Vm, planned: Vec<Planned>) -> Result<Vec<Prepared
             return Err(e);
         }
         vm.heap.set_busy(busy);
-        Ok(done)
+        match super::hooks::migrate_all(vm, &mut done) {
+            Ok(()) => Ok(done),
+            Err(e) => {
+                for prepared in done.iter_mut().rev() {
+                    prepared.restore_fields(vm);
+                    prepared.restore_cells(vm);
+                    prepared.withdraw();
+                }
+                Err(e)
+            }
+        }
     }
 }
 
-unsafe fn find(vm: &Vm, serial: u64) -> Option<*mut Instance> {
+pub(super) unsafe fn find(vm: &Vm, serial: u64) -> Option<*mut Instance> {
     // SAFETY: entries are live.
     vm.hot
         .instances
@@ -169,6 +181,10 @@ unsafe fn commit(
         for p in prepared {
             let instance = p.instance;
             vm.hot.touch(instance);
+            let version = (*instance).version;
+            if !p.plan.is_empty() {
+                (*instance).version += 1;
+            }
             let before = std::mem::replace(&mut (*instance).prototype, Arc::clone(&p.plan.main));
             let source = (*instance).source.replace(Arc::clone(&p.plan.source));
             let registry = (*instance).registry.replace(p.registry);
@@ -178,6 +194,8 @@ unsafe fn commit(
             overridden.extend(p.overridden);
             changes.push(InstanceChange {
                 instance,
+                version,
+                on_swap: p.plan.hooks.on_swap.clone(),
                 slots: p.slots,
                 cells: p.cells,
                 prototype: before,

@@ -15,6 +15,9 @@ pub enum HotError {
     /// A new initialiser or definition raised an error; the message.
     #[error("error in the patch's initialisers: {0}")]
     Delta(String),
+    /// The new text's `migrate` raised an error; the message.
+    #[error("the patch's migrate refused it: {0}")]
+    Vetoed(String),
     /// No live instance of the chunk; the name.
     #[error("no chunk named '{0}' is loaded")]
     NotLoaded(String),
@@ -39,6 +42,7 @@ impl HotError {
             Self::Compile(_) => "compile",
             Self::Refused(_) => "refused",
             Self::Delta(_) => "delta",
+            Self::Vetoed(_) => "vetoed",
             Self::NotLoaded(_) => "not-loaded",
             Self::UnknownPatch(_) => "unknown-patch",
             Self::Busy => "busy",

@@ -10,10 +10,12 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use moonswap_hotpatch::{Patch, Policy, Report, Times, Timing};
+use moonswap_hotpatch::{Door, Patch, Policy, Report, Times, Timing};
 
 use super::HotError;
+use super::attempt;
 use super::commit;
+use super::event::{EventChunk, HotEvent};
 use super::manifest;
 use super::published::{self, Basis, Prospect, Published, Snapshot};
 use crate::safepoint::PollHandle;
@@ -79,6 +81,8 @@ enum Request {
         answer: Arc<Answer<Manifests>>,
     },
     Commit(Box<CommitRequest>),
+    /// An attempt that ended without the VM's thread.
+    Note(Box<HotEvent>),
 }
 
 struct CommitRequest {
@@ -164,6 +168,7 @@ fn give_up(request: Request) {
     match request {
         Request::Manifests { answer, .. } => answer.put(Err(HotError::Gone)),
         Request::Commit(commit) => commit.ticket.answer.put(Err(HotError::Gone)),
+        Request::Note(_) => {}
     }
 }
 
@@ -183,7 +188,10 @@ impl Patcher {
     /// of the VM's next safe points. Does not wait for the VM: a chunk that was
     /// patched before is planned here and now (some microseconds for a
     /// function), for others a thread asks the VM first.
-    pub fn submit(&self, patch: Patch, policy: Policy) -> Ticket {
+    pub fn submit(&self, patch: Patch, mut policy: Policy) -> Ticket {
+        if policy.door == Door::Rust {
+            policy.door = Door::Thread;
+        }
         let state = Arc::new(TicketState::default());
         let submitted = Instant::now();
         let job = Job {
@@ -195,6 +203,38 @@ impl Patcher {
         };
         job.start();
         Ticket { state, submitted }
+    }
+
+    /// Compiles the new text of a chunk here and submits it. A text that does
+    /// not compile is an attempt as well: the VM's listeners hear of it, and the
+    /// ticket has the error at once.
+    pub fn submit_source(&self, name: &str, source: &[u8], mut policy: Policy) -> Ticket {
+        match Patch::compile(name, source) {
+            Ok(patch) => self.submit(patch, policy),
+            Err(error) => {
+                if policy.door == Door::Rust {
+                    policy.door = Door::Thread;
+                }
+                let chunk = EventChunk {
+                    name: name.into(),
+                    base: None,
+                    new: None,
+                };
+                let error = HotError::from(error);
+                self.note(attempt::failed(vec![chunk], &policy, error.clone()));
+                let state = Arc::new(TicketState::default());
+                state.answer.put(Err(error));
+                Ticket {
+                    state,
+                    submitted: Instant::now(),
+                }
+            }
+        }
+    }
+
+    fn note(&self, event: HotEvent) {
+        self.mailbox
+            .post(Request::Note(Box::new(event)), &self.poll);
     }
 }
 
@@ -243,7 +283,7 @@ impl Job {
     fn ask(self, answer: &Answer<Manifests>) {
         let snapshots = loop {
             if self.ticket.is_withdrawn() {
-                return;
+                return self.refuse(HotError::TimedOut);
             }
             let until = Instant::now() + Duration::from_millis(100);
             if let Some(answer) = answer.wait(Some(until)) {
@@ -252,14 +292,22 @@ impl Job {
         };
         let snapshots = match snapshots {
             Ok(snapshots) => snapshots,
-            Err(e) => return self.ticket.answer.put(Err(e)),
+            Err(e) => return self.refuse(e),
         };
         let start = Instant::now();
         let prospect = Prospect::new(&snapshots, &self.patch, &self.policy);
         if let Some(refused) = commit::refusals(&prospect.planned) {
-            return self.ticket.answer.put(Err(refused.into()));
+            return self.refuse(refused.into());
         }
         self.commit(Some(prospect), start.elapsed());
+    }
+
+    /// The end of it, without the VM's thread.
+    fn refuse(self, error: HotError) {
+        let chunks = chunks_of(&self.patch);
+        self.patcher
+            .note(attempt::failed(chunks, &self.policy, error.clone()));
+        self.ticket.answer.put(Err(error));
     }
 
     fn commit(self, prospect: Option<Prospect>, prepare: Duration) {
@@ -336,6 +384,13 @@ pub(crate) fn submit_here(vm: &mut Vm, patch: Patch, policy: Policy) -> Ticket {
 /// not see one is calling back, unless the policy says `immediate` or the host
 /// itself polls (`explicit`).
 pub(crate) fn drain(vm: &mut Vm, explicit: bool) {
+    if vm.hot.guards.is_due() && !vm.hot.busy {
+        if vm.hot.n_blocking > 0 && !explicit {
+            vm.hot.is_held = true;
+        } else {
+            super::guard::restore(vm);
+        }
+    }
     let mailbox = Arc::clone(&vm.hot.mailbox);
     if mailbox.is_empty() || vm.hot.busy {
         return;
@@ -347,8 +402,15 @@ pub(crate) fn drain(vm: &mut Vm, explicit: bool) {
         };
         match request {
             Request::Manifests { patch, answer } => answer.put(manifests(vm, &patch)),
+            Request::Note(event) => attempt::note(vm, *event),
             Request::Commit(request) => {
                 if request.ticket.is_withdrawn() {
+                    let event = attempt::failed(
+                        chunks_of(&request.patch),
+                        &request.policy,
+                        HotError::TimedOut,
+                    );
+                    attempt::note(vm, event);
                     continue;
                 }
                 let held = vm.hot.n_blocking > 0
@@ -358,7 +420,9 @@ pub(crate) fn drain(vm: &mut Vm, explicit: bool) {
                     waiting.push_back(Request::Commit(request));
                 } else if request.ticket.advance(TAKEN) {
                     let ticket = Arc::clone(&request.ticket);
-                    let outcome = commit_request(vm, *request);
+                    let (patch, policy) = (request.patch.clone(), request.policy.clone());
+                    let outcome =
+                        attempt::patch(vm, &patch, &policy, |vm| commit_request(vm, *request));
                     ticket.answer.put(outcome);
                 }
             }
@@ -372,6 +436,15 @@ pub(crate) fn drain(vm: &mut Vm, explicit: bool) {
         }
         vm.hot.is_held = true;
     }
+}
+
+fn chunks_of(patch: &Patch) -> Vec<EventChunk> {
+    let chunk = |chunk: &moonswap_hotpatch::ChunkPatch| EventChunk {
+        name: Arc::clone(chunk.chunk()),
+        base: None,
+        new: Some(chunk.main().deep_hash),
+    };
+    patch.chunks().iter().map(chunk).collect()
 }
 
 fn manifests(vm: &mut Vm, patch: &Patch) -> Manifests {
