@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use moonswap::{
-    Error, Function, HotError, Lua, Patch, Patcher, Policy, Refused, Result, render_diagnostic,
+    Door, Error, Function, HotError, Lua, Patcher, Policy, Refused, Result, render_diagnostic,
 };
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
@@ -210,9 +210,10 @@ fn swap(patcher: &Patcher, path: &Path, content: &[u8]) {
     let source = moonswap_compiler::skip_shebang(content);
     let name = format!("@{}", path.display());
     let shown = path.display().to_string();
-    let patch = match Patch::compile(&name, source) {
-        Ok(patch) => patch,
-        Err(error) => {
+    let policy = Policy::default().door(Door::Watch);
+    let ticket = patcher.submit_source(&name, source, policy);
+    match ticket.wait(Some(COMMIT_TIMEOUT)) {
+        Err(HotError::Compile(error)) => {
             let span = (error.span.start as usize, error.span.end as usize);
             complain(render_diagnostic(
                 style(),
@@ -225,13 +226,7 @@ fn swap(patcher: &Patcher, path: &Path, content: &[u8]) {
             complain(format!(
                 "[moonswap] {shown}: not swapped, the old code keeps running"
             ));
-            return;
         }
-    };
-    match patcher
-        .submit(patch, Policy::default())
-        .wait(Some(COMMIT_TIMEOUT))
-    {
         Ok(report) => {
             let mut text = format!("[moonswap] {report}");
             for warning in &report.warnings {

@@ -20,6 +20,7 @@ mod plan_text;
 mod policy;
 mod refusal;
 mod relayout;
+mod replace;
 mod report;
 mod shape;
 mod statements;
@@ -34,4 +35,5 @@ pub use policy::{
     CapturePolicy, Captures, Guard, Policy, RunSelector, StalePolicy, SuspendedPolicy, Timing,
 };
 pub use refusal::{Code, Refusal, Refused, Unfit};
+pub use replace::replace_literal;
 pub use report::{Report, ReportedFunction, Times};

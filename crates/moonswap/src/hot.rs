@@ -1,11 +1,20 @@
 //! `Hot`: swapping functions of a running VM.
 
-use moonswap_hotpatch::{Patch, Plan, Policy, Report};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+use moonswap_hotpatch::{Patch, PatchHash, Plan, Policy, Report};
+use moonswap_vm::Context;
 pub use moonswap_vm::Interrupter;
+pub use moonswap_vm::hotpatch::{EventChunk, EventKind, HotEvent, Origin, Quarantined};
 pub use moonswap_vm::hotpatch::{HistoryEntry, HotError, StaleFrame, VersionInfo};
 pub use moonswap_vm::hotpatch::{Patcher, Ticket};
 
 use crate::{Error, ErrorKind, Lua, Result};
+
+/// Names a listener of [`Hot::on_event`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ListenerId(u64);
 
 /// Hot patching of one VM; see [`Lua::hot`].
 ///
@@ -52,8 +61,14 @@ impl Hot {
         policy: &Policy,
     ) -> Result<Report> {
         let source = source.as_ref();
-        let patch = Patch::compile(name, source).map_err(|error| Error::compile(error, source))?;
-        self.apply_with(&patch, policy)
+        match Patch::compile(name, source) {
+            Ok(patch) => self.apply_with(&patch, policy),
+            Err(error) => {
+                self.0
+                    .with(|cx| cx.hot_note(name, policy, error.clone().into()));
+                Err(Error::compile(error, source))
+            }
+        }
     }
 
     /// Restores what was before patch `id`; a new generation.
@@ -64,6 +79,51 @@ impl Hot {
     /// Restores what was before the latest patch.
     pub fn rollback_last(&self) -> Result<Report> {
         Ok(self.0.with(|cx| cx.hot_rollback(None))?)
+    }
+
+    /// [`Hot::rollback`] (`None`: of the latest patch) with who asks for it and
+    /// why, for events and the audit record.
+    pub fn rollback_by(&self, id: Option<u64>, origin: &Origin) -> Result<Report> {
+        Ok(self.0.with(|cx| cx.hot_rollback_by(id, origin))?)
+    }
+
+    /// Calls `listener` at every event from now on: each attempt to change code,
+    /// by whatever door, gives a `Before` and then an `After`, `Refused` or
+    /// `Rollback`. It runs on the VM's thread at a safe point and can use the
+    /// VM; it cannot stop the attempt. Patches it applies itself are heard when
+    /// it has returned; during `Before` they are refused as busy. A panic in it
+    /// becomes a warning.
+    ///
+    /// A listener that owns a handle of this VM keeps it alive for ever: use the
+    /// one it is given.
+    pub fn on_event(&self, listener: impl Fn(&Lua, &HotEvent) + 'static) -> ListenerId {
+        let heard = move |cx: &mut Context<'_>, event: &HotEvent| {
+            let Some(lua) = Lua::of(cx) else {
+                return Ok(());
+            };
+            let call = || catch_unwind(AssertUnwindSafe(|| listener(&lua, event)));
+            match cx.suspended(call) {
+                Ok(()) => Ok(()),
+                Err(_) => Err(cx.error_plain("panic")),
+            }
+        };
+        ListenerId(self.0.with(|cx| cx.hot_listen(Rc::new(heard))))
+    }
+
+    /// Lets a listener go; false if it is gone already.
+    pub fn off(&self, listener: ListenerId) -> bool {
+        self.0.with(|cx| cx.hot_forget_listener(listener.0))
+    }
+
+    /// Patches that used up their error budget and were undone: they are refused
+    /// (`P040`) until they are released.
+    pub fn quarantine(&self) -> Vec<Quarantined> {
+        self.0.with(|cx| cx.hot_quarantine())
+    }
+
+    /// Lets a patch out of quarantine; false if it is not in it.
+    pub fn release(&self, hash: PatchHash) -> bool {
+        self.0.with(|cx| cx.hot_release(hash))
     }
 
     /// The patches that can be rolled back, oldest first.

@@ -64,6 +64,11 @@ fn policy(body: &str) -> Policy {
             "dry" => policy.dry(value == "true"),
             "captures" if value == "keep-old" => policy.captures(Captures::KeepOld),
             "timing" if value == "immediate" => policy.timing(Timing::Immediate),
+            "guard" => {
+                let (errors, seconds) = value.split_once(" in ").expect("ERRORS in SECONDS");
+                let within = seconds.parse().map(std::time::Duration::from_secs_f64);
+                policy.guard(errors.parse().expect("a number"), within.expect("seconds"))
+            }
             "rename" => {
                 let (old, new) = value.split_once(" to ").expect("OLD to NEW");
                 policy.rename(old, new)

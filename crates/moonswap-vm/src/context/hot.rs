@@ -9,6 +9,7 @@ use moonswap_bytecode::FunctionId;
 use moonswap_hotpatch::{ChunkPlan, Patch, PatchHash, Plan, Policy, Report};
 
 use super::{Context, View};
+use crate::hotpatch::manifest::registry;
 use crate::hotpatch::{
     EventChunk, HistoryEntry, HotError, Listener, Origin, Quarantined, StaleFrame, Ticket,
     VersionInfo, attempt, commit, guard, history, inspect, mailbox,
@@ -124,14 +125,18 @@ impl Context<'_> {
     }
 
     /// What [`moonswap_hotpatch::replace_literal`] needs to know of the Lua
-    /// function at index `i`: its id and its chunk's current text.
+    /// function at index `i`: its id and its chunk's current text, if that was
+    /// kept and the function is still in it.
     pub fn hot_literal(&self, i: usize) -> Option<(FunctionId, Option<Arc<[u8]>>)> {
         let v = self.value(i);
         // SAFETY: CX2; live slot, version and instance.
         (v.tag == tag::CLOSURE).then(|| unsafe {
             let slot = (*v.as_closure()).slot;
+            let instance = (*slot).instance;
             let id = (&(*(*slot).version).prototype).id.clone();
-            (id, (*(*slot).instance).source.clone())
+            let is_in_text = registry(instance).get(&id) == Some(&slot);
+            let source = (*instance).source.clone();
+            (id, source.filter(|_| is_in_text))
         })
     }
 
