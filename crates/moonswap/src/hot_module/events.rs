@@ -25,7 +25,6 @@ pub(super) fn on(cx: &mut Context<'_>) -> Outcome<usize> {
     }
     cx.push_at(1);
     let function = cx.root_top();
-    cx.pop(1);
     let number = cx.hot_listen(Rc::new(move |cx: &mut Context<'_>, event: &HotEvent| {
         if event.kind != kind {
             return Ok(());
@@ -37,7 +36,6 @@ pub(super) fn on(cx: &mut Context<'_>) -> Outcome<usize> {
     // known[event][f] = true
     cx.push_at(1);
     let known = cx.root_top();
-    cx.pop(1);
     cx.push_boxed(
         "off",
         Box::new(move |cx| {
