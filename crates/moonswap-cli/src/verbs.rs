@@ -1,4 +1,4 @@
-//! The verbs: `run`, `repl`, `check`, `list`, `plan`.
+//! The verbs: `run`, `repl`, `check`, `list`, `plan`, `patch`, `audit`.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -6,10 +6,14 @@ use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
 use moonswap::Lua;
-use moonswap_hotpatch::{ChunkManifest, ChunkPatch, Plan, Policy, plan_chunk};
+use moonswap_hotpatch::Json;
 
+use crate::audit_verb::{self, AuditVerb};
 use crate::output::{complain, report, say};
+use crate::patch_verb::{self, PatchVerb};
+use crate::policy_args::{PolicyArgs, duration};
 use crate::session::Session;
+use crate::sources::{NameArgs, Sources};
 use crate::{LUA_ERROR, REFUSED, check, lua_style, prompt, watch};
 
 const VERBS: &[&str] = &[
@@ -18,6 +22,8 @@ const VERBS: &[&str] = &[
     "check",
     "list",
     "plan",
+    "patch",
+    "audit",
     "help",
     "--help",
     "--version",
@@ -34,7 +40,7 @@ pub(crate) fn is_verb(first: &str) -> bool {
     version,
     about = "Lua 5.4 whose functions are swapped while it runs",
     after_help = "Without a verb it takes the arguments of `lua`: moonswap [-e stat] [-l mod] [-i] [-v] [-E] [-W] [--compat] [script [args]]\n\
-                  Exit codes: 0 success, 1 Lua error, 2 usage, 3 refused."
+                  Exit codes: 0 success, 1 Lua error, 2 usage, 3 refused, 4 target not reachable, 5 wrong signature or base."
 )]
 struct Command {
     #[command(subcommand)]
@@ -52,7 +58,7 @@ enum Verb {
         #[arg(long, value_parser = parse_size)]
         mem: Option<usize>,
         /// Time limit, e.g. 2s or 500ms
-        #[arg(long, value_parser = parse_duration)]
+        #[arg(long, value_parser = duration)]
         timeout: Option<Duration>,
         /// Add what Lua 5.1 to 5.3 had and 5.4 has not
         #[arg(long)]
@@ -60,6 +66,9 @@ enum Verb {
         /// How many calls and turns of loops the script may make
         #[arg(long)]
         fuel: Option<u64>,
+        /// Append a record of every attempt to change code to this file
+        #[arg(long, value_name = "FILE")]
+        audit: Option<PathBuf>,
         /// The script
         file: PathBuf,
         /// Its arguments
@@ -91,10 +100,27 @@ enum Verb {
     },
     /// Show what patching OLD with NEW would do
     Plan {
-        /// The text that runs
+        /// The file or folder that runs
         old: PathBuf,
-        /// The text to patch it with
+        /// The file or folder to patch it with
         new: PathBuf,
+        /// The plan as one JSON object
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        names: NameArgs,
+        #[command(flatten)]
+        policy: PolicyArgs,
+    },
+    /// Build, show and sign patch files
+    Patch {
+        #[command(subcommand)]
+        verb: PatchVerb,
+    },
+    /// Check records of attempts
+    Audit {
+        #[command(subcommand)]
+        verb: AuditVerb,
     },
 }
 
@@ -115,10 +141,16 @@ pub(crate) fn main(arguments: Vec<OsString>) -> u8 {
             timeout,
             compat,
             fuel,
+            audit,
             file,
             arguments,
         } => {
             let lua = Lua::builder().compat(compat).build();
+            if let Some(audit) = &audit
+                && let Err(code) = audit_verb::keep(&lua, audit)
+            {
+                return code;
+            }
             run(lua, watch, (mem, timeout, fuel), &file, &arguments)
         }
         Verb::Repl { compat } => {
@@ -130,7 +162,15 @@ pub(crate) fn main(arguments: Vec<OsString>) -> u8 {
         }
         Verb::Check { json, files } => check::check(json, &files),
         Verb::List { long, file } => list(long, &file),
-        Verb::Plan { old, new } => plan(&old, &new),
+        Verb::Plan {
+            old,
+            new,
+            json,
+            names,
+            policy,
+        } => plan(&old, &new, json, &names, policy).unwrap_or_else(|code| code),
+        Verb::Patch { verb } => patch_verb::main(verb),
+        Verb::Audit { verb } => audit_verb::main(verb),
     }
 }
 
@@ -202,38 +242,32 @@ fn list(long: bool, file: &Path) -> u8 {
     }
 }
 
-fn plan(old: &Path, new: &Path) -> u8 {
-    let Some((old_source, name)) = check::source_of(old) else {
-        return LUA_ERROR;
-    };
-    let Some((new_source, new_name)) = check::source_of(new) else {
-        return LUA_ERROR;
-    };
-    let main = match moonswap_compiler::compile(&name, &old_source) {
-        Ok(main) => main,
-        Err(error) => {
-            check::show(false, &error, &old_source);
-            return LUA_ERROR;
+fn plan(
+    old: &Path,
+    new: &Path,
+    json: bool,
+    names: &NameArgs,
+    policy: PolicyArgs,
+) -> Result<u8, u8> {
+    let sources = Sources::read(old, new, names)?;
+    let plan = sources.plan(&policy.policy(), json)?;
+    if json {
+        let mut out = match plan.json() {
+            Json::Object(entries) => entries,
+            _ => Vec::new(),
+        };
+        out.push(("notes".to_owned(), Json::texts(&sources.notes)));
+        say(format!("{}\n", Json::Object(out)));
+    } else {
+        match plan.to_string().trim_end() {
+            "" => say("nothing changed\n"),
+            text => say(format!("{text}\n")),
         }
-    };
-    // Errors are shown under the new file's name, the plan is for the old chunk.
-    if let Err(error) = moonswap_compiler::compile(&new_name, &new_source) {
-        check::show(false, &error, &new_source);
-        return LUA_ERROR;
+        for note in &sources.notes {
+            say(format!("note: {note}\n"));
+        }
     }
-    let patch = match ChunkPatch::compile(&name, &new_source) {
-        Ok(patch) => patch,
-        Err(error) => {
-            check::show(false, &error, &new_source);
-            return LUA_ERROR;
-        }
-    };
-    let manifest = ChunkManifest::fresh(main, Some(old_source.into()));
-    let planned = plan_chunk(&manifest, &patch, &Policy::default());
-    let plan = Plan::of(vec![planned]);
-    say(plan.to_string().trim_end());
-    say("\n");
-    if plan.refusals.is_empty() { 0 } else { REFUSED }
+    Ok(if plan.is_refused() { REFUSED } else { 0 })
 }
 
 fn parse_size(text: &str) -> Result<usize, String> {
@@ -254,36 +288,16 @@ fn parse_size(text: &str) -> Result<usize, String> {
     number.checked_mul(factor).ok_or_else(|| "too large".into())
 }
 
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    let expected = || "a time such as 2s, 500ms or 1m expected".to_owned();
-    let (digits, unit) = text.split_at(
-        text.find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(text.len()),
-    );
-    let factor = match unit {
-        "ms" => 1e-3,
-        "" | "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return Err(expected()),
-    };
-    let number: f64 = digits.parse().map_err(|_| expected())?;
-    Duration::try_from_secs_f64(number * factor).map_err(|_| expected())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn sizes_and_times() {
+    fn sizes() {
         assert_eq!(parse_size("64M"), Ok(64 << 20));
         assert_eq!(parse_size("10"), Ok(10));
         assert_eq!(parse_size("2KiB"), Ok(2048));
         assert!(parse_size("M").is_err() && parse_size("99999999999999999999").is_err());
-        assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(parse_duration("1.5"), Ok(Duration::from_millis(1500)));
-        assert!(parse_duration("x").is_err() && parse_duration("1.1.1s").is_err());
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub enum Door {
     Lua,
     /// Another thread, through a patcher.
     Thread,
+    /// A patch file.
+    File,
     /// A watcher of files.
     Watch,
     /// The VM itself: a patch on probation used up its error budget.
@@ -29,6 +31,7 @@ impl Door {
             Self::Rust => "rust",
             Self::Lua => "lua",
             Self::Thread => "thread",
+            Self::File => "file",
             Self::Watch => "watch",
             Self::Guard => "guard",
         }

@@ -43,7 +43,7 @@ pub use error::Raised;
 pub use gc_stats::{GcClock, GcStats};
 pub use hotpatch::{
     EventChunk, EventKind, HistoryEntry, HotError, HotEvent, Listener, Origin, Patcher,
-    Quarantined, StaleFrame, Ticket, VersionInfo,
+    Quarantined, Recorder, StaleFrame, Ticket, VersionInfo,
 };
 pub use limits::{Ended, Interrupter, Limit};
 pub use machine::{Machine, Root};

@@ -1,16 +1,18 @@
 //! `Hot`: swapping functions of a running VM.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::rc::Rc;
 
-use moonswap_hotpatch::{Patch, PatchHash, Plan, Policy, Report};
+use moonswap_hotpatch::{Patch, PatchFile, PatchHash, Plan, Policy, Refused, Report};
 use moonswap_vm::Context;
 pub use moonswap_vm::Interrupter;
 pub use moonswap_vm::hotpatch::{EventChunk, EventKind, HotEvent, Origin, Quarantined};
 pub use moonswap_vm::hotpatch::{HistoryEntry, HotError, StaleFrame, VersionInfo};
 pub use moonswap_vm::hotpatch::{Patcher, Ticket};
 
-use crate::{Error, ErrorKind, Lua, Result};
+use crate::audit::AuditLog;
+use crate::{Error, ErrorKind, Lua, Result, Status, Trust, patch_file};
 
 /// Names a listener of [`Hot::on_event`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,10 +67,69 @@ impl Hot {
             Ok(patch) => self.apply_with(&patch, policy),
             Err(error) => {
                 self.0
-                    .with(|cx| cx.hot_note(name, policy, error.clone().into()));
+                    .with(|cx| cx.hot_note(&[name], policy, error.clone().into()));
                 Err(Error::compile(error, source))
             }
         }
+    }
+
+    /// Applies a patch file under the policy it carries.
+    ///
+    /// Before anything is compiled it is refused if it is damaged, if the VM's
+    /// [`Trust`] does not accept it (signature, expiry, sequence; codes `S…`),
+    /// and if another text runs than the one it was made for (`P013`).
+    ///
+    /// ```
+    /// use moonswap::{FileChunk, Lua, PatchFile, Policy, TextDigest};
+    ///
+    /// # fn main() -> moonswap::Result<()> {
+    /// # let folder = std::env::temp_dir().join(format!("moonswap-doc-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// # let path = folder.join("price.moonpatch");
+    /// let old = "function price(x) return x * 1.2 end";
+    /// let chunk = FileChunk {
+    ///     name: "@shop.lua".into(),
+    ///     base: Some(TextDigest::of(old.as_bytes())),
+    ///     changes: vec![],
+    ///     source: b"function price(x) return x * 1.5 end".to_vec(),
+    /// };
+    /// std::fs::write(&path, PatchFile::new(vec![chunk], Policy::default()).to_bytes())?;
+    ///
+    /// let lua = Lua::new();
+    /// lua.load(old).set_name("@shop.lua").exec()?;
+    /// lua.hot().apply_file(&path)?;
+    /// assert_eq!(lua.load("return price(100)").eval::<f64>()?, 150.0);
+    /// let again = lua.hot().apply_file(&path).unwrap_err();
+    /// assert!(again.refused().is_some_and(|refused| refused.is_provenance()));
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn apply_file(&self, path: impl AsRef<Path>) -> Result<Report> {
+        self.apply_patch_file(&patch_file::read(path.as_ref())?)
+    }
+
+    /// [`Hot::apply_file`] of a file that was read already.
+    pub fn apply_patch_file(&self, file: &PatchFile) -> Result<Report> {
+        self.0
+            .with(|cx| patch_file::apply(cx, self.0.trust(), file))
+    }
+
+    /// What [`Hot::apply_patch_file`] would do.
+    pub fn plan_patch_file(&self, file: &PatchFile) -> Result<Plan> {
+        self.0.with(|cx| patch_file::plan(cx, self.0.trust(), file))
+    }
+
+    /// Which patch files this VM is to believe from now on. Without a call of
+    /// this, unsigned ones are accepted.
+    pub fn set_trust(&self, trust: Trust) {
+        *self.0.trust().borrow_mut() = trust;
+    }
+
+    /// A copy of what [`Hot::set_trust`] set, with the sequence numbers of the
+    /// files applied since, to be kept over a restart.
+    pub fn trust(&self) -> Trust {
+        self.0.trust().borrow().clone()
     }
 
     /// Restores what was before patch `id`; a new generation.
@@ -108,6 +169,23 @@ impl Hot {
             }
         };
         ListenerId(self.0.with(|cx| cx.hot_listen(Rc::new(heard))))
+    }
+
+    /// Keeps an audit record of every attempt from now on. [`Hot::off`] ends it.
+    pub fn set_audit(&self, log: AuditLog) -> ListenerId {
+        let recorder = Rc::new(move |event: &HotEvent| log.record(event));
+        ListenerId(self.0.with(|cx| cx.hot_record(recorder)))
+    }
+
+    /// Who runs what: prints, and serialises to JSON.
+    pub fn status(&self) -> Status {
+        self.0.with(|cx| Status {
+            generation: cx.hot_generation(),
+            versions: cx.hot_versions(None),
+            stale: cx.hot_frames(None),
+            history: cx.hot_history(),
+            quarantine: cx.hot_quarantine(),
+        })
     }
 
     /// Lets a listener go; false if it is gone already.
@@ -162,18 +240,33 @@ impl Hot {
     }
 }
 
+impl Error {
+    /// What listeners are told of a patch that failed before the VM saw it.
+    pub(crate) fn to_hot(&self) -> HotError {
+        match (self.kind(), self.compile_error()) {
+            (ErrorKind::Refused(refused), _) => HotError::Refused(refused.clone()),
+            (_, Some(error)) => HotError::Compile(error.clone()),
+            _ => HotError::Other(self.to_string()),
+        }
+    }
+}
+
 impl From<HotError> for Error {
     fn from(error: HotError) -> Self {
         match error {
             HotError::Compile(error) => error.into(),
-            HotError::Refused(refused) => {
-                let message = refused.to_string().into_bytes();
-                Error::new(ErrorKind::Refused(refused), message)
-            }
+            HotError::Refused(refused) => refused.into(),
             other => {
                 let message = other.to_string().into_bytes();
                 Error::new(ErrorKind::Hot, message)
             }
         }
+    }
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        let message = refused.to_string().into_bytes();
+        Error::new(ErrorKind::Refused(refused), message)
     }
 }

@@ -9,14 +9,16 @@ mod options;
 mod report;
 mod resolve;
 
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use moonswap_hotpatch::{Door, Patch, Policy};
+use moonswap_hotpatch::{Door, Patch, Plan, Policy};
 use moonswap_vm::hotpatch::{HotError, Origin};
 use moonswap_vm::{Context, NativeFn, Outcome, View};
 
 use crate::error::Error;
+use crate::{Lua, patch_file};
 
 /// Longest time in which `sleep` does not look for patches.
 const SLEEP_SLICE: Duration = Duration::from_millis(2);
@@ -25,6 +27,7 @@ const FUNCTIONS: &[(&str, NativeFn)] = &[
     ("swap", swap),
     ("swapfile", swapfile),
     ("swapstring", swapstring),
+    ("applyfile", applyfile),
     ("transaction", transaction),
     ("patch", patch_function),
     ("rollback", rollback),
@@ -84,7 +87,7 @@ fn patch(cx: &mut Context<'_>, chunk: &str, source: &[u8], policy: &Policy) -> O
         Ok(patch) => apply(cx, &patch, policy),
         Err(error) => {
             let message = error.raw.clone();
-            cx.hot_note(chunk, policy, error.into());
+            cx.hot_note(&[chunk], policy, error.into());
             failure(cx, message)
         }
     }
@@ -144,17 +147,29 @@ fn push_registry_table(cx: &Context<'_>, name: &str, weak: bool) -> Outcome<()> 
 fn apply(cx: &mut Context<'_>, patch: &Patch, policy: &Policy) -> Outcome<usize> {
     if policy.dry {
         return match cx.hot_plan(patch, policy) {
-            Ok(plan) if plan.refusals.is_empty() => report::push_plan(cx, &plan),
-            Ok(plan) => {
-                let lines: Vec<String> = plan.refusals.iter().map(ToString::to_string).collect();
-                failure(cx, lines.join("\n"))
-            }
+            Ok(plan) => push_plan(cx, &plan),
             Err(error) => hot_failure(cx, error),
         };
     }
     match cx.hot_apply(patch, policy) {
         Ok(done) => report::push(cx, &done),
         Err(error) => hot_failure(cx, error),
+    }
+}
+
+fn push_plan(cx: &Context<'_>, plan: &Plan) -> Outcome<usize> {
+    match plan.refused() {
+        None => report::push_plan(cx, plan),
+        Some(refused) => failure(cx, refused.to_string()),
+    }
+}
+
+/// The loaded chunk that a patch file means by a name: that one, or the one
+/// loaded from the same file.
+pub(crate) fn loaded_name(loaded: &[String], name: &str) -> String {
+    match name.strip_prefix('@') {
+        Some(path) => resolve::chunk_of_file(loaded, path),
+        None => name.to_owned(),
     }
 }
 
@@ -205,6 +220,37 @@ fn swapstring(cx: &mut Context<'_>) -> Outcome<usize> {
     patch(cx, &chunk, &source, &policy)
 }
 
+/// `applyfile(path [, { dry = true }])`: a patch file, under its own policy
+fn applyfile(cx: &mut Context<'_>) -> Outcome<usize> {
+    let path = text(cx, 0)?;
+    let options = options::read(cx, 1)?;
+    let dry = options.dry;
+    if options.dry(false) != Policy::default().door(Door::Lua) {
+        return Err(cx.arg_error(
+            1,
+            "a patch file has its own policy; only 'dry' may be given",
+        ));
+    }
+    let Some(lua) = Lua::of(cx) else {
+        return failure(cx, HotError::Gone.to_string());
+    };
+    let done = patch_file::read(Path::new(&path)).and_then(|file| {
+        if dry {
+            patch_file::plan(cx, lua.trust(), &file).map(Err)
+        } else {
+            patch_file::apply(cx, lua.trust(), &file).map(Ok)
+        }
+    });
+    match done {
+        Ok(Ok(done)) => report::push(cx, &done),
+        Ok(Err(plan)) => push_plan(cx, &plan),
+        Err(error) => {
+            cx.charge(0)?;
+            failure(cx, error.message_bytes())
+        }
+    }
+}
+
 /// `transaction({ [name] = text or true, … } [, opts])`: several chunks, one
 /// commit; `true` reads the text through the loader.
 fn transaction(cx: &mut Context<'_>) -> Outcome<usize> {
@@ -243,7 +289,7 @@ fn transaction(cx: &mut Context<'_>) -> Outcome<usize> {
             Ok(patch) => patches.push(patch),
             Err(error) => {
                 failures.push(String::from_utf8_lossy(&error.raw).into_owned());
-                cx.hot_note(&chunk, &policy, error.into());
+                cx.hot_note(&[&chunk], &policy, error.into());
             }
         }
     }

@@ -24,6 +24,7 @@
 //! two would keep each other for ever. It gets a `&Lua` to work with instead.
 #![forbid(unsafe_code)]
 
+pub mod audit;
 mod builder;
 mod callback;
 mod chunk;
@@ -34,9 +35,14 @@ mod hot;
 mod hot_module;
 mod lua;
 mod multi;
+mod patch_file;
 mod render;
+#[cfg(feature = "sign")]
+mod sign;
+mod status;
 mod string;
 mod table;
+mod trust;
 mod value;
 
 pub use builder::LuaBuilder;
@@ -50,11 +56,18 @@ pub use hot::{
 };
 pub use lua::Lua;
 pub use moonswap_compiler::{CompileError, Span};
-pub use moonswap_hotpatch::{Door, Patch, PatchHash, Plan, Policy, Refusal, Refused, Report};
+pub use moonswap_hotpatch::{
+    Digest as TextDigest, Door, FileChunk, FileSignature, Patch, PatchFile, PatchHash, Plan,
+    Policy, Refusal, Refused, Report, Timestamp,
+};
 pub use multi::{FromLuaMulti, IntoLuaMulti, MultiValue, Variadic};
 pub use render::{RenderStyle, render_diagnostic};
+#[cfg(feature = "sign")]
+pub use sign::{PublicKey, SecretKey};
+pub use status::Status;
 pub use string::LuaString;
 pub use table::{Pairs, Sequence, Table};
+pub use trust::Trust;
 pub use value::{AnyUserData, LightUserData, Thread, Value};
 
 /// mlua's name of [`LuaString`].

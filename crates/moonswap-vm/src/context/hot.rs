@@ -11,8 +11,8 @@ use moonswap_hotpatch::{ChunkPlan, Patch, PatchHash, Plan, Policy, Report};
 use super::{Context, View};
 use crate::hotpatch::manifest::registry;
 use crate::hotpatch::{
-    EventChunk, HistoryEntry, HotError, Listener, Origin, Quarantined, StaleFrame, Ticket,
-    VersionInfo, attempt, commit, guard, history, inspect, mailbox,
+    EventChunk, HistoryEntry, HotError, Listener, Origin, Quarantined, Recorder, StaleFrame,
+    Ticket, VersionInfo, attempt, commit, guard, history, inspect, mailbox,
 };
 use crate::object::PrototypeSlot;
 use crate::value::tag;
@@ -74,22 +74,27 @@ impl Context<'_> {
 
     /// Tells the listeners of an attempt that failed before there was a patch:
     /// a text that does not compile.
-    pub fn hot_note(&mut self, chunk: &str, policy: &Policy, error: HotError) {
+    pub fn hot_note(&mut self, chunks: &[&str], policy: &Policy, error: HotError) {
         if policy.dry {
             return;
         }
-        let chunk = EventChunk {
-            name: chunk.into(),
+        let chunk = |name: &&str| EventChunk {
+            name: (*name).into(),
             base: None,
             new: None,
         };
-        let event = attempt::failed(vec![chunk], policy, error);
+        let event = attempt::failed(chunks.iter().map(chunk).collect(), policy, error);
         attempt::note(&mut self.vm(), event);
     }
 
     /// Lets `listener` hear of all attempts from now on; answers its number.
     pub fn hot_listen(&self, listener: Listener) -> u64 {
         self.vm().hot.events.listen(listener)
+    }
+
+    /// Lets `recorder` write down every event from now on; answers its number.
+    pub fn hot_record(&self, recorder: Recorder) -> u64 {
+        self.vm().hot.events.record(recorder)
     }
 
     /// Lets a listener go; false if there is none of that number.
@@ -185,6 +190,17 @@ impl Context<'_> {
         names.sort();
         names.dedup();
         names
+    }
+
+    /// The current texts of all live instances of a chunk, oldest first; `None`
+    /// where the text was not kept.
+    pub fn hot_sources(&self, chunk: &str) -> Vec<Option<Arc<[u8]>>> {
+        let instances = self.vm().hot.instances_of(chunk);
+        // SAFETY: instances are live.
+        instances
+            .iter()
+            .map(|&i| unsafe { (&(*i).source).clone() })
+            .collect()
     }
 
     /// The VM's generation: 1, and one more with each commit.

@@ -30,6 +30,9 @@ pub enum HotError {
     /// The VM did not reach a safe point within the time given.
     #[error("the VM reached no safe point in time; the patch was withdrawn")]
     TimedOut,
+    /// Something outside the VM (a file that cannot be read, say); the message.
+    #[error("{0}")]
+    Other(String),
     /// The VM is gone.
     #[error("the VM no longer exists")]
     Gone,
@@ -47,6 +50,7 @@ impl HotError {
             Self::UnknownPatch(_) => "unknown-patch",
             Self::Busy => "busy",
             Self::TimedOut => "timed-out",
+            Self::Other(_) => "other",
             Self::Gone => "gone",
         }
     }

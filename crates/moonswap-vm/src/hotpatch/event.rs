@@ -114,10 +114,15 @@ impl HotEvent {
 /// Hears events, with a context of its own.
 pub type Listener = Rc<dyn Fn(&mut Context<'_>, &HotEvent) -> Outcome<()>>;
 
+/// Writes events down: called at once, in the middle of what happens, so it sees
+/// every event in order and may not enter the VM.
+pub type Recorder = Rc<dyn Fn(&HotEvent)>;
+
 /// The listeners of a VM.
 #[derive(Default)]
 pub(crate) struct Events {
     listeners: Vec<(u64, Listener)>,
+    recorders: Vec<(u64, Recorder)>,
     last: u64,
     waiting: VecDeque<HotEvent>,
     is_delivering: bool,
@@ -127,7 +132,7 @@ pub(crate) struct Events {
 
 impl Events {
     pub(super) fn is_heard(&self) -> bool {
-        !self.listeners.is_empty()
+        !self.listeners.is_empty() || !self.recorders.is_empty()
     }
 
     pub(super) fn next_attempt(&mut self) -> u64 {
@@ -141,10 +146,17 @@ impl Events {
         self.last
     }
 
+    pub(crate) fn record(&mut self, recorder: Recorder) -> u64 {
+        self.last += 1;
+        self.recorders.push((self.last, recorder));
+        self.last
+    }
+
     pub(crate) fn forget(&mut self, id: u64) -> bool {
-        let before = self.listeners.len();
+        let before = self.listeners.len() + self.recorders.len();
         self.listeners.retain(|(known, _)| *known != id);
-        self.listeners.len() < before
+        self.recorders.retain(|(known, _)| *known != id);
+        self.listeners.len() + self.recorders.len() < before
     }
 }
 
@@ -176,7 +188,10 @@ pub(super) fn base_of(vm: &Vm, chunk: &str) -> Option<CodeHash> {
 
 /// Lets the listeners hear an event, and what they set off.
 pub(super) fn emit(vm: &mut Vm, event: HotEvent) {
-    if !vm.hot.events.is_heard() {
+    for (_, recorder) in &vm.hot.events.recorders {
+        recorder(&event);
+    }
+    if vm.hot.events.listeners.is_empty() {
         return;
     }
     vm.hot.events.waiting.push_back(event);

@@ -39,7 +39,7 @@ use crate::object::{Header, Instance};
 
 pub use attempt::Origin;
 pub use error::HotError;
-pub use event::{EventChunk, EventKind, HotEvent, Listener};
+pub use event::{EventChunk, EventKind, HotEvent, Listener, Recorder};
 pub use guard::Quarantined;
 pub use history::HistoryEntry;
 pub use inspect::{StaleFrame, VersionInfo};
