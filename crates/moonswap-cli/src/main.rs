@@ -2,6 +2,7 @@
 //! verb instead.
 #![forbid(unsafe_code)]
 
+mod answers;
 mod audit_verb;
 mod check;
 mod interrupt;

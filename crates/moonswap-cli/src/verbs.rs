@@ -156,7 +156,7 @@ pub(crate) fn main(arguments: Vec<OsString>) -> u8 {
         Verb::Repl { compat } => {
             say(lua_style::VERSION);
             started(Lua::builder().compat(compat).build(), |session| {
-                prompt::run(session);
+                prompt::run(session, true);
                 Ok(())
             })
         }

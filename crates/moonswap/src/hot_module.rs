@@ -454,7 +454,7 @@ fn stats(cx: &mut Context<'_>) -> Outcome<usize> {
     let versions = cx.hot_versions(None);
     let stale = cx.hot_frames(None).len();
     let table = cx.height();
-    cx.push_table(0, 6);
+    cx.push_table(0, 7);
     report::set_int(cx, table, "generation", cx.hot_generation())?;
     report::set_int(cx, table, "patches", history.len() as u64)?;
     report::set_int(cx, table, "chunks", cx.hot_chunks().len() as u64)?;
@@ -462,6 +462,8 @@ fn stats(cx: &mut Context<'_>) -> Outcome<usize> {
     let patched = versions.iter().filter(|info| info.version > 1).count();
     report::set_int(cx, table, "patched", patched as u64)?;
     report::set_int(cx, table, "stale", stale as u64)?;
+    let quarantined = cx.hot_quarantine().len();
+    report::set_int(cx, table, "quarantined", quarantined as u64)?;
     Ok(1)
 }
 
