@@ -12,8 +12,11 @@
 //!
 //! Running activations keep their pinned version (`frame.rs`).
 //!
+//! All of it is reached through `attempt`, which also asks the quarantine
+//! (`guard`), calls hooks (`hooks`) and tells listeners (`event`).
+//!
 //! Invariants: HP1 only `commit::Prepared::commit` and rollback install versions
-//! into slots that code can reach; HP2 they run at a safe point of the VM's
+//! into slots that code can reach, and migrations for a time (HP4); HP2 they run at a safe point of the VM's
 //! thread; HP3 versions and slots in the history are marked by the collector.
 
 pub(crate) mod attempt;
