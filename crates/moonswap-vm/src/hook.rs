@@ -307,7 +307,8 @@ pub(crate) unsafe fn native_call(vm: &mut Vm, n: usize) -> Result<(), Raised> {
     }
 }
 
-/// The native function in the topmost frame returns the `n` values on top.
+/// The native function in the topmost frame, or the Lua function that called
+/// one in tail position, returns the `n` values on top.
 #[cold]
 #[inline(never)]
 pub(crate) unsafe fn native_return(vm: &mut Vm, n: usize) -> Result<(), Raised> {

@@ -147,10 +147,12 @@ impl Context<'_> {
                     true
                 }
                 Err(e) => {
-                    let name = match chunk_name.first() {
-                        Some(b'@' | b'=') => &chunk_name[1..],
+                    // Names end at a zero byte in messages.
+                    let shown = chunk_name.split(|&b| b == 0).next().unwrap_or_default();
+                    let name = match shown.first() {
+                        Some(b'@' | b'=') => &shown[1..],
                         Some(&dump::SIGNATURE) => b"binary string",
-                        _ => chunk_name,
+                        _ => shown,
                     };
                     self.push_bytes(&[name, format!(": {e}").as_bytes()].concat());
                     false

@@ -157,7 +157,7 @@ unsafe fn finish_meta(f: *mut Value, vm: *mut Vm) -> Next {
         match op.form() {
             Form::Compare => compare::finish_comparison(pc, base, op, !(*f).is_falsy()),
             Form::Concat => concat::finish(pc, base, vm, f),
-            Form::TailCall => tail_call::finish_tail(base, vm, f),
+            Form::TailCall => tail_call::finish_tail(pc, base, vm, f),
             // An assignment has no use for the result.
             Form::Plain if op.operands()[0] != OperandKind::Target => advance(pc, base),
             Form::Plain | Form::Method => {
