@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
-use moonswap::Lua;
+use moonswap::{Door, Lua, Policy};
 use moonswap_hotpatch::Json;
 
 use crate::audit_verb::{self, AuditVerb};
@@ -14,7 +14,7 @@ use crate::patch_verb::{self, PatchVerb};
 use crate::policy_args::{PolicyArgs, duration};
 use crate::session::Session;
 use crate::sources::{NameArgs, Sources};
-use crate::{LUA_ERROR, REFUSED, check, lua_style, prompt, watch};
+use crate::{LUA_ERROR, REFUSED, USAGE, check, lua_style, prompt, watch};
 
 const VERBS: &[&str] = &[
     "run",
@@ -69,6 +69,12 @@ enum Verb {
         /// Append a record of every attempt to change code to this file
         #[arg(long, value_name = "FILE")]
         audit: Option<PathBuf>,
+        /// What the watcher tells, and the script's error, as JSON on standard
+        /// error: one object per line
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        policy: PolicyArgs,
         /// The script
         file: PathBuf,
         /// Its arguments
@@ -95,6 +101,9 @@ enum Verb {
         /// Functions inside functions as well
         #[arg(short)]
         long: bool,
+        /// As one JSON object
+        #[arg(long)]
+        json: bool,
         /// The file
         file: PathBuf,
     },
@@ -142,26 +151,36 @@ pub(crate) fn main(arguments: Vec<OsString>) -> u8 {
             compat,
             fuel,
             audit,
+            json,
+            policy,
             file,
             arguments,
         } => {
+            if policy.base.is_some() {
+                complain("moonswap: --base is for one patch, not for every save");
+                return USAGE;
+            }
             let lua = Lua::builder().compat(compat).build();
             if let Some(audit) = &audit
                 && let Err(code) = audit_verb::keep(&lua, audit)
             {
                 return code;
             }
-            run(lua, watch, (mem, timeout, fuel), &file, &arguments)
+            lua.set_memory_limit(mem);
+            lua.set_fuel(fuel);
+            lua.set_deadline(timeout.and_then(|timeout| Instant::now().checked_add(timeout)));
+            let watch = watch.then(|| policy.policy().door(Door::Watch));
+            run(lua, watch, json, &file, &arguments)
         }
         Verb::Repl { compat } => {
             say(lua_style::VERSION);
-            started(Lua::builder().compat(compat).build(), |session| {
+            started(Lua::builder().compat(compat).build(), false, |session| {
                 prompt::run(session, true);
                 Ok(())
             })
         }
         Verb::Check { json, files } => check::check(json, &files),
-        Verb::List { long, file } => list(long, &file),
+        Verb::List { long, json, file } => list(long, json, &file),
         Verb::Plan {
             old,
             new,
@@ -174,33 +193,27 @@ pub(crate) fn main(arguments: Vec<OsString>) -> u8 {
     }
 }
 
-fn run(
-    lua: Lua,
-    watched: bool,
-    (mem, timeout, fuel): (Option<usize>, Option<Duration>, Option<u64>),
-    file: &Path,
-    arguments: &[OsString],
-) -> u8 {
-    lua.set_memory_limit(mem);
-    lua.set_fuel(fuel);
-    lua.set_deadline(timeout.and_then(|timeout| Instant::now().checked_add(timeout)));
-    started(lua, |session| {
+/// Runs a script; with a policy, what is saved is swapped under it.
+fn run(lua: Lua, watch: Option<Policy>, json: bool, file: &Path, arguments: &[OsString]) -> u8 {
+    started(lua, json, |session| {
         let mut all = vec![file.as_os_str().to_owned()];
         all.extend_from_slice(arguments);
         session.set_arg(&all, 0)?;
         // `-` is standard input: nothing that could be watched.
         let path = (file != Path::new("-")).then_some(file);
-        if let (true, Some(path)) = (watched, path) {
-            watch::start(&session.lua, path)?;
+        if let (Some(policy), Some(path)) = (watch, path) {
+            watch::start(&session.lua, path, policy, json)?;
         }
         session.run_script(path)
     })
 }
 
 /// Does `work` in a session; syntax errors are shown with their source line.
-fn started(lua: Lua, work: impl FnOnce(&Session) -> moonswap::Result<()>) -> u8 {
+fn started(lua: Lua, json: bool, work: impl FnOnce(&Session) -> moonswap::Result<()>) -> u8 {
     let tell = |error: &moonswap::Error| {
-        if error.compile_error().is_some() {
+        if json {
+            complain(error_event(error).to_string());
+        } else if error.compile_error().is_some() {
             complain(error.render_as(crate::output::style()));
         } else {
             report(Some("moonswap"), error);
@@ -218,7 +231,22 @@ fn started(lua: Lua, work: impl FnOnce(&Session) -> moonswap::Result<()>) -> u8 
     }
 }
 
-fn list(long: bool, file: &Path) -> u8 {
+/// The error that ended a script.
+fn error_event(error: &moonswap::Error) -> Json {
+    let problem = error.compile_error().map(check::problem);
+    let traceback = error.traceback().map(|t| Json::text(&t.text));
+    Json::object([
+        ("event", Json::text("error")),
+        (
+            "message",
+            Json::text(String::from_utf8_lossy(error.message_bytes())),
+        ),
+        ("problem", problem.unwrap_or(Json::Null)),
+        ("traceback", traceback.unwrap_or(Json::Null)),
+    ])
+}
+
+fn list(long: bool, json: bool, file: &Path) -> u8 {
     let Some((source, name)) = check::source_of(file) else {
         return LUA_ERROR;
     };
@@ -231,12 +259,18 @@ fn list(long: bool, file: &Path) -> u8 {
             } else {
                 text.split("\n\n").next().unwrap_or(&text)
             };
-            say(shown.trim_end());
-            say("\n");
+            if json {
+                let functions = Json::texts(shown.trim_end().split("\n\n"));
+                let told = Json::object([("chunk", Json::text(&name)), ("functions", functions)]);
+                say(format!("{told}\n"));
+            } else {
+                say(shown.trim_end());
+                say("\n");
+            }
             0
         }
         Err(error) => {
-            check::show(false, &error, &source);
+            check::show(json, &error, &source);
             LUA_ERROR
         }
     }

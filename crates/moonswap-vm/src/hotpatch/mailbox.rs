@@ -215,13 +215,8 @@ impl Patcher {
                 if policy.door == Door::Rust {
                     policy.door = Door::Thread;
                 }
-                let chunk = EventChunk {
-                    name: name.into(),
-                    base: None,
-                    new: None,
-                };
                 let error = HotError::from(error);
-                self.note(attempt::failed(vec![chunk], &policy, error.clone()));
+                self.note_failure(&[name], &policy, error.clone());
                 let state = Arc::new(TicketState::default());
                 state.answer.put(Err(error));
                 Ticket {
@@ -230,6 +225,18 @@ impl Patcher {
                 }
             }
         }
+    }
+
+    /// Tells the VM's listeners of an attempt that failed before there was a
+    /// patch: texts that do not compile.
+    pub fn note_failure(&self, chunks: &[impl AsRef<str>], policy: &Policy, error: HotError) {
+        let chunk = |name: &_| EventChunk {
+            name: AsRef::<str>::as_ref(name).into(),
+            base: None,
+            new: None,
+        };
+        let chunks = chunks.iter().map(chunk).collect();
+        self.note(attempt::failed(chunks, policy, error));
     }
 
     fn note(&self, event: HotEvent) {
