@@ -137,6 +137,52 @@ fn attempts_are_recorded_and_checked() {
     );
 }
 
+/// The script saves files itself, and listens.
+const WATCHED: &str = r#"
+local hot = require "moonswap"
+dofile "shop.lua"
+local heard = {}
+for _, event in ipairs { "after", "refused" } do
+  hot.on(event, function(about) heard[event .. " " .. about.door] = true end)
+end
+local function save(text)
+  local file = assert(io.open("shop.lua", "w"))
+  file:write(text)
+  file:close()
+end
+local function wait_for(event)
+  for _ = 1, 3000 do
+    if heard[event] then return print(event, price(100)) end
+    hot.sleep(0.02)
+  end
+  error("never heard: " .. event)
+end
+save "function price(x) return x * 3 end\n"
+wait_for "after watch"
+save "function price(x) return x * end\n"
+wait_for "refused watch"
+"#;
+
+#[test]
+fn saves_are_attempts() {
+    let folder = TempFolder::new("audit-watch");
+    folder.write("shop.lua", "function price(x) return x * 2 end\n");
+    folder.write("main.lua", WATCHED);
+    let args = ["run", "--watch", "--audit", "log.jsonl", "main.lua"];
+    let outcome = moonswap(folder.path(), &args, b"");
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert_eq!(outcome.stdout, "after watch\t300\nrefused watch\t300\n");
+    let log = std::fs::read_to_string(folder.path().join("log.jsonl")).expect("the log");
+    let with = |part: &str| log.lines().filter(|line| line.contains(part)).count();
+    assert!(
+        with("\"event\":\"after\"") >= 1 && with("\"kind\":\"compile\"") >= 1,
+        "{log}"
+    );
+    assert_eq!(with("\"door\":\"watch\""), log.lines().count(), "{log}");
+    let good = moonswap(folder.path(), &["audit", "verify", "log.jsonl"], b"");
+    assert_eq!(good.code, 0, "{}", good.stderr);
+}
+
 #[test]
 fn the_prompt_tells_what_runs() {
     let folder = TempFolder::new("answers");

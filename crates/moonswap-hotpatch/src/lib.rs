@@ -24,6 +24,7 @@ mod plan_json;
 mod plan_text;
 mod policy;
 mod policy_text;
+mod protected;
 mod refusal;
 mod relayout;
 mod replace;

@@ -16,6 +16,7 @@ use crate::manifest::{ChunkManifest, ENVIRONMENT_CELL};
 use crate::outline::{LiteralIndex, Outline, path_name};
 use crate::patch::{ChunkPatch, base_refusals, shown};
 use crate::policy::Policy;
+use crate::protected::protected;
 use crate::refusal::{Code, Refusal, Unfit};
 use crate::relayout::{TooLarge, rebuild, upvalues_to_cell};
 use crate::toplevel::{Comparison, TopLevel};
@@ -481,32 +482,6 @@ fn compare(
     } else {
         ChangeClass::DebugOnly
     }
-}
-
-/// Changes of functions that no patch may change.
-fn protected(
-    chunk: &Arc<str>,
-    manifest: &ChunkManifest,
-    changes: &mut [LiteralChange],
-) -> Vec<Refusal> {
-    let mut found = Vec::new();
-    for change in changes {
-        let slot = change.old.as_ref().and_then(|id| manifest.slots.get(id));
-        if change.class != ChangeClass::Swapped || !slot.is_some_and(|slot| slot.protected) {
-            continue;
-        }
-        change.class = ChangeClass::Refused;
-        found.push(Refusal {
-            code: Code::Protected,
-            chunk: chunk.clone(),
-            line: change.line,
-            column: 1,
-            function: change.name.clone(),
-            reason: "the function is protected".to_owned(),
-            remedy: "leave its code as it is".to_owned(),
-        });
-    }
-    found
 }
 
 fn arity_warnings(old: &Outline, new: &Outline, m: &Matching) -> Vec<String> {

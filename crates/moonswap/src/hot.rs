@@ -173,7 +173,10 @@ impl Hot {
 
     /// Keeps an audit record of every attempt from now on. [`Hot::off`] ends it.
     pub fn set_audit(&self, log: AuditLog) -> ListenerId {
-        let recorder = Rc::new(move |event: &HotEvent| log.record(event));
+        // A panic of what is told of failures must not unwind through the VM.
+        let recorder = Rc::new(move |event: &HotEvent| {
+            let _ = catch_unwind(AssertUnwindSafe(|| log.record(event)));
+        });
         ListenerId(self.0.with(|cx| cx.hot_record(recorder)))
     }
 

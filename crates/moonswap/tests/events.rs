@@ -237,6 +237,34 @@ fn an_error_budget_undoes_and_quarantines() -> Result<()> {
 }
 
 #[test]
+fn probation_ends_with_the_place_in_the_history() -> Result<()> {
+    let lua = Lua::new();
+    loaded(&lua)?;
+    lua.load("function g() return 0 end")
+        .set_name("@g.lua")
+        .exec()?;
+    let hot = lua.hot();
+    let policy = Policy::new().guard(0, Duration::from_secs(600));
+    hot.apply_source_with("@f.lua", "function f() error('new') end", &policy)?;
+    let mut warned = 0;
+    for n in 1..40 {
+        let report = hot.apply_source("@g.lua", format!("function g() return {n} end"))?;
+        warned += report
+            .warnings
+            .iter()
+            .filter(|w| w.contains("patch 1 fell out of the history"))
+            .count();
+        lua.gc_collect()?;
+    }
+    assert_eq!(warned, 1);
+    for _ in 0..3 {
+        assert!(lua.load("f()").exec().is_err());
+    }
+    assert_eq!((hot.generation(), hot.quarantine().len()), (41, 0));
+    Ok(())
+}
+
+#[test]
 fn errors_of_limits_are_not_the_patchs() -> Result<()> {
     let lua = Lua::new();
     loaded(&lua)?;

@@ -53,6 +53,11 @@ pub(super) fn patch(
                 .filter_map(|change| Swapped::by_patch(change))
                 .collect();
             guard::watch(vm, patch, policy);
+            for id in guard::forget_gone(vm) {
+                report.warnings.push(format!(
+                    "patch {id} fell out of the history: its probation is over"
+                ));
+            }
             hooks::after_commit(vm, &swapped, report);
         }
     }
@@ -82,7 +87,7 @@ pub(crate) fn rollback(vm: &mut Vm, id: Option<u64>, origin: &Origin) -> Result<
         let before = history::versions_since(vm, id);
         let mut outcome = history::rollback(vm, id);
         if let Ok(report) = &mut outcome {
-            guard::forget_undone(vm);
+            guard::forget_gone(vm);
             let swapped: Vec<Swapped> = before
                 .into_iter()
                 .filter_map(|(instance, version)| Swapped::by_rollback(instance, version))

@@ -142,12 +142,19 @@ pub(super) unsafe fn watch(vm: &mut Vm, patch: &Patch, policy: &Policy) {
 }
 
 /// Patches that are out of the history cannot be undone, nor are their versions
-/// kept.
-pub(super) fn forget_undone(vm: &mut Vm) {
+/// kept: their probation is over. Answers their numbers.
+pub(super) fn forget_gone(vm: &mut Vm) -> Vec<u64> {
     let entries = &vm.hot.history.entries;
     let is_kept = |id: u64| entries.iter().any(|e| e.id == id);
-    vm.hot.guards.active.retain(|p| is_kept(p.patch));
+    let mut gone = Vec::new();
+    vm.hot.guards.active.retain(|p| {
+        if !is_kept(p.patch) {
+            gone.push(p.patch);
+        }
+        is_kept(p.patch)
+    });
     vm.hot.guards.due.retain(|(q, _)| is_kept(q.patch));
+    gone
 }
 
 /// An error passes from the topmost frame to `end` (base of a native's frame),
