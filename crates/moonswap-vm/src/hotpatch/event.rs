@@ -19,7 +19,6 @@ use super::HotError;
 use crate::context::{Context, Outcome};
 use crate::frame::{Frame, frame_top};
 use crate::object::StringObject;
-use crate::unwind::Journey;
 use crate::value::tag;
 use crate::vm::Vm;
 
@@ -238,7 +237,7 @@ unsafe fn deliver(vm: &mut Vm, listener: &Listener, event: &HotEvent) {
         }
         let at = vm.index_of(vm.top);
         let error = vm.error;
-        let journey = std::mem::replace(&mut vm.journey, Journey::default());
+        let journey = std::mem::take(&mut vm.journey);
         let outcome = match vm.ensure_top(48) {
             Ok(()) => listener(&mut Context::of_frame(vm, at), event),
             Err(raised) => Err(raised),

@@ -19,7 +19,6 @@ use super::prepare::{Prepared, SlotChange};
 use crate::host;
 use crate::loader;
 use crate::object::{Closure, Instance, PrototypeSlot, StringObject, Upvalue};
-use crate::unwind::Journey;
 use crate::value::{Value, tag};
 use crate::vm::Vm;
 
@@ -212,7 +211,7 @@ unsafe fn call(vm: &mut Vm, function: Value, arguments: &[Value]) -> Result<(), 
     // SAFETY: HO1 at a safe point.
     unsafe {
         let saved = vm.error;
-        let journey = std::mem::replace(&mut vm.journey, Journey::default());
+        let journey = std::mem::take(&mut vm.journey);
         let result = host::call_protected(vm, function, arguments);
         vm.journey = journey;
         let error = std::mem::replace(&mut vm.error, saved);
