@@ -304,7 +304,7 @@ fn plan_for(file: &PatchFile, old: &Path, json: bool) -> Result<Result<Plan, Ref
     };
     let refusals = base_refusals(&chunk.name, chunk.base, Some(&text), &chunk.source);
     if !refusals.is_empty() {
-        return Ok(Err(Refused { refusals }));
+        return Ok(Err(Refused::from(refusals)));
     }
     let sources = Sources::of_one(&chunk.name, text, &chunk.source);
     sources.plan(&file.policy, json).map(Ok)

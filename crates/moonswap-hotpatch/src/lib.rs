@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod activation;
 mod captures;
 mod delta;
 mod diff;
@@ -35,6 +36,7 @@ mod timestamp;
 mod toplevel;
 
 pub use account::{Door, PatchHash};
+pub use activation::Activation;
 pub use digest::Digest;
 pub use encoding::{from_hex, to_hex};
 pub use hooks::{Hooks, MIGRATE, ON_SWAP};

@@ -309,17 +309,15 @@ impl FileSignature {
 
 /// A refusal of a whole file.
 pub fn refused(code: Code, reason: impl Into<String>, remedy: &str) -> Refused {
-    Refused {
-        refusals: vec![Refusal {
-            code,
-            chunk: "patch file".into(),
-            line: 1,
-            column: 1,
-            function: "patch".into(),
-            reason: reason.into(),
-            remedy: remedy.into(),
-        }],
-    }
+    Refused::from(vec![Refusal {
+        code,
+        chunk: "patch file".into(),
+        line: 1,
+        column: 1,
+        function: "patch".into(),
+        reason: reason.into(),
+        remedy: remedy.into(),
+    }])
 }
 
 type Checked<T> = Result<T, &'static str>;

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::activation::Activation;
 use crate::json::Json;
 use crate::plan::{ChangeClass, ChunkPlan, LiteralChange, NotRun};
 
@@ -64,6 +65,8 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// Top-level statements that changed and did not run.
     pub not_run: Vec<NotRun>,
+    /// Coroutines that were suspended in changed code and were closed.
+    pub closed: Vec<Activation>,
     /// Times.
     pub times: Times,
 }
@@ -95,6 +98,10 @@ impl Report {
             (
                 "not_run",
                 Json::Array(self.not_run.iter().map(NotRun::json).collect()),
+            ),
+            (
+                "closed",
+                Json::Array(self.closed.iter().map(Activation::json).collect()),
             ),
             (
                 "times",
@@ -204,6 +211,14 @@ mod tests {
             unchanged: 1,
             warnings: vec!["a \"b\"\n".into()],
             not_run: vec![],
+            closed: vec![Activation {
+                chunk: "shop.lua".into(),
+                function: "serve".into(),
+                version: 1,
+                line: Some(7),
+                thread: "thread: 0x1".into(),
+                suspended: true,
+            }],
             times: Times {
                 pause: Duration::from_micros(38),
                 ..Times::default()
@@ -216,7 +231,8 @@ mod tests {
         assert_eq!(
             report.to_json(),
             "{\"id\":3,\"generation\":4,\"chunks\":[\"shop.lua\"],\"functions\":[{\"chunk\":\"shop.lua\",\"id\":\"price\",\"class\":\"swapped\",\
-             \"old\":1,\"new\":2}],\"unchanged\":1,\"warnings\":[\"a \\\"b\\\"\\n\"],\"not_run\":[],\
+             \"old\":1,\"new\":2}],\"unchanged\":1,\"warnings\":[\"a \\\"b\\\"\\n\"],\"not_run\":[],\"closed\":[{\"chunk\":\"shop.lua\",\"id\":\"serve\",\"version\":1,\
+             \"line\":7,\"thread\":\"thread: 0x1\",\"suspended\":true}],\
              \"times\":{\"prepare\":0,\"wait\":0,\"pause\":0.000038}}"
         );
     }

@@ -114,6 +114,7 @@ unsafe fn apply(vm: &mut Vm) {
         let wanted = (*vm.current).hook.mask != 0;
         vm.hook.active = wanted && vm.hook.interrupted.is_none();
         if wanted != vm.poll.table.is_hooked() {
+            crate::hotpatch::trap::clear(vm);
             vm.poll.table.set_hooked(wanted);
             vm.poll.rearm();
         }

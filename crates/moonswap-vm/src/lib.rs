@@ -42,7 +42,7 @@ pub use context::{
 pub use error::Raised;
 pub use gc_stats::{GcClock, GcStats};
 pub use hotpatch::{
-    EventChunk, EventKind, HistoryEntry, HotError, HotEvent, Listener, Origin, Patcher,
+    Applied, EventChunk, EventKind, HistoryEntry, HotError, HotEvent, Listener, Origin, Patcher,
     Quarantined, Recorder, StaleFrame, Ticket, VersionInfo,
 };
 pub use limits::{Ended, Interrupter, Limit};

@@ -174,6 +174,7 @@ pub(crate) fn new_version(
         children,
         slot,
         number,
+        finish_by: None,
     })
 }
 

@@ -229,6 +229,7 @@ unsafe fn deliver(vm: &mut Vm, catcher: Catcher) -> Next {
                 if !std::mem::take(&mut vm.journey).handled {
                     call_message_handler(vm, base, 0);
                 }
+                crate::hotpatch::trap::skipped(vm);
                 let base = vm.stack_base.add(at);
                 unwind_to(vm, base)
             }

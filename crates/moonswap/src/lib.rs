@@ -51,14 +51,14 @@ pub use convert::{FromLua, IntoLua};
 pub use error::{Error, ErrorKind, Result, TraceFrame, Traceback};
 pub use function::{Function, FunctionInfo};
 pub use hot::{
-    EventChunk, EventKind, HistoryEntry, Hot, HotError, HotEvent, Interrupter, ListenerId, Origin,
-    Patcher, Quarantined, StaleFrame, Ticket, VersionInfo,
+    Applied, EventChunk, EventKind, HistoryEntry, Hot, HotError, HotEvent, Interrupter, ListenerId,
+    Origin, Patcher, Quarantined, StaleFrame, Ticket, VersionInfo,
 };
 pub use lua::Lua;
 pub use moonswap_compiler::{CompileError, Span};
 pub use moonswap_hotpatch::{
-    Digest as TextDigest, Door, FileChunk, FileSignature, Patch, PatchFile, PatchHash, Plan,
-    Policy, Refusal, Refused, Report, Timestamp,
+    Activation, Digest as TextDigest, Door, FileChunk, FileSignature, Patch, PatchFile, PatchHash,
+    Plan, Policy, Refusal, Refused, Report, SuspendedPolicy, Timestamp, Timing,
 };
 pub use multi::{FromLuaMulti, IntoLuaMulti, MultiValue, Variadic};
 pub use render::{RenderStyle, render_diagnostic};

@@ -41,7 +41,7 @@ fn open(cx: &Context<'_>, trust: &RefCell<Trust>, file: &PatchFile) -> Result<Pa
         }
     }
     if !refusals.is_empty() {
-        return Err(Refused { refusals }.into());
+        return Err(Refused::from(refusals).into());
     }
     compile(file, |name| loaded_name(&loaded, name))
 }

@@ -35,19 +35,12 @@ fn load_value(cx: &mut Context<'_>, mode: &str) -> Outcome<bool> {
     match cx.at(0) {
         View::String(_) | View::Integer(_) | View::Float(_) => {
             let text = cx.check_str(0)?.as_bytes();
-            let mut source = cx.new_buffer(text.len())?;
-            source.extend_from_slice(text);
-            let name = match cx.opt_str(1)? {
-                Some(name) => name.as_bytes().to_vec(),
-                None => source.clone(),
-            };
+            let source = cx.copy_of(text)?;
+            let name = cx.copy_of(cx.opt_str(1)?.map_or(text, |name| name.as_bytes()))?;
             cx.load(&source, &name, mode, false)
         }
         _ => {
-            let name = match cx.opt_str(1)? {
-                Some(name) => name.as_bytes().to_vec(),
-                None => b"=(load)".to_vec(),
-            };
+            let name = cx.copy_of(cx.opt_str(1)?.map_or(b"=(load)", |name| name.as_bytes()))?;
             cx.check_function(0)?;
             match read_pieces(cx, mode)? {
                 Some(source) => cx.load(&source, &name, mode, false),

@@ -268,6 +268,9 @@ pub(crate) unsafe fn finish(base: *mut Value, vm: *mut Vm) -> Next {
         let vm = &mut *vm;
         let co = vm.current;
         (*co).status = CoroutineStatus::Dead;
+        if std::ptr::eq(co, vm.hot.waiting.watched) {
+            crate::hotpatch::waiting::ask(vm);
+        }
         // Nothing is open any more, unless a binary chunk left it so.
         close_upvalues(vm, co, base);
         (*co).to_be_closed.clear();
@@ -336,6 +339,9 @@ pub(crate) unsafe fn fail(vm: &mut Vm) -> Next {
         (*co).pc = pc.cast();
         (*co).top = vm.index_of(vm.top.max(vm.base)).max(base);
         (*co).status = CoroutineStatus::Dead;
+        if std::ptr::eq(co, vm.hot.waiting.watched) {
+            crate::hotpatch::waiting::ask(vm);
+        }
         (*co).failed = true;
         let to = (*co).resumer;
         (*co).resumer = ptr::null_mut();

@@ -84,22 +84,20 @@ pub(crate) fn quarantined(vm: &Vm, patch: &Patch) -> Option<Refused> {
     let hash = patch.hash();
     let known = vm.hot.guards.quarantine.iter().find(|q| q.hash == hash)?;
     let chunk = patch.chunks().first()?.chunk();
-    Some(Refused {
-        refusals: vec![Refusal {
-            code: Code::Quarantined,
-            chunk: chunk.strip_prefix(['@', '=']).unwrap_or(chunk).into(),
-            line: 1,
-            column: 1,
-            function: "patch".to_owned(),
-            reason: format!(
-                "in quarantine: as patch {} it raised {} error{} and was undone",
-                known.patch,
-                known.errors,
-                if known.errors == 1 { "" } else { "s" }
-            ),
-            remedy: "mend the code, or have the host release it".to_owned(),
-        }],
-    })
+    Some(Refused::from(vec![Refusal {
+        code: Code::Quarantined,
+        chunk: chunk.strip_prefix(['@', '=']).unwrap_or(chunk).into(),
+        line: 1,
+        column: 1,
+        function: "patch".to_owned(),
+        reason: format!(
+            "in quarantine: as patch {} it raised {} error{} and was undone",
+            known.patch,
+            known.errors,
+            if known.errors == 1 { "" } else { "s" }
+        ),
+        remedy: "mend the code, or have the host release it".to_owned(),
+    }]))
 }
 
 /// Puts the patch that was just committed on probation if it wants to be.

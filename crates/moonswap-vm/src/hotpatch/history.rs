@@ -168,6 +168,7 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
         let mut chunks: Vec<Arc<str>> = Vec::new();
         while let Some(entry) = vm.hot.history.entries.pop_back() {
             let last = entry.id == id;
+            vm.hot.closings.forget(entry.id);
             for chunk in entry.chunks {
                 if !chunks.contains(&chunk) {
                     chunks.push(chunk);
@@ -194,6 +195,7 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
             unchanged: 0,
             warnings: vec![format!("rolled back to before patch {id}")],
             not_run: Vec::new(),
+            closed: Vec::new(),
             times,
         })
     }
@@ -208,6 +210,7 @@ unsafe fn undo(vm: &mut Vm, change: InstanceChange, functions: &mut Vec<Reported
         for s in change.slots {
             let now = (*s.slot).version_number;
             loader::install(vm, s.slot, s.before);
+            (*s.before).finish_by = None;
             let id = &(&(*s.before).prototype).id;
             let chunk = id.chunk.strip_prefix(['@', '=']).unwrap_or(&id.chunk);
             let name = path_of(&(*s.before).prototype);
