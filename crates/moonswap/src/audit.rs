@@ -52,13 +52,19 @@ struct Link {
     seq: u64,
     prev: [u8; 32],
     torn: Option<Digest>,
+    /// The last line has no end yet.
+    is_open: bool,
 }
 
 const START: Link = Link {
     seq: 0,
     prev: [0; 32],
     torn: None,
+    is_open: false,
 };
+
+/// How every record begins.
+const BEGIN: &[u8] = b"{\"seq\":";
 
 impl std::fmt::Debug for AuditLog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -138,15 +144,16 @@ impl State {
             let (file, link) = open(path)?;
             (self.out, self.link, self.is_broken) = (Box::new(file), link, false);
         }
-        let mut line = self.link.line(event).to_string().into_bytes();
+        let line = self.link.line(event).to_string().into_bytes();
         let prev = Digest::of(&line).0;
-        line.push(b'\n');
-        self.out.write_all(&line)?;
+        let before: &[u8] = if self.link.is_open { b"\n" } else { b"" };
+        self.out.write_all(&[before, &line, b"\n"].concat())?;
         self.out.flush()?;
         self.link = Link {
             seq: self.link.seq + 1,
             prev,
             torn: None,
+            is_open: false,
         };
         Ok(())
     }
@@ -222,7 +229,8 @@ fn place(line: &[u8]) -> Option<Place> {
     })
 }
 
-/// Opens a log for appending, and finds out where its chain goes on.
+/// Opens a log for appending, and finds out where its chain goes on. Nothing is
+/// written before there is a record.
 fn open(path: &Path) -> io::Result<(File, Link)> {
     let mut file = File::options()
         .read(true)
@@ -236,46 +244,34 @@ fn open(path: &Path) -> io::Result<(File, Link)> {
         // Where there are no locks, there is none.
         Ok(()) | Err(std::fs::TryLockError::Error(_)) => {}
     }
-    let bad = || io::Error::other("the last line is no audit record");
-    let end = file.metadata()?.len();
-    let tail = last_line(&mut file, end)?;
-    if tail.is_empty() && end == 0 {
-        return Ok((file, START));
+    let length = file.metadata()?.len();
+    let tail = last_line(&mut file, length)?;
+    let is_open = !tail.is_empty();
+    // From the end of the last record on: pieces that crashes left.
+    let mut piece: Vec<u8> = Vec::new();
+    let mut end = length.saturating_sub(u64::from(!is_open));
+    let mut link = START;
+    while end > 0 {
+        let line = last_line(&mut file, end)?;
+        if let Some(place) = place(&line) {
+            (link.seq, link.prev) = (place.seq, Digest::of(&line).0);
+            break;
+        }
+        // A piece is never closed before the next record.
+        let is_piece = line.starts_with(BEGIN) || BEGIN.starts_with(&line);
+        if !is_open || !is_piece || piece.len() as u64 > LONGEST {
+            return Err(io::Error::other("the last line is no audit record"));
+        }
+        end = end.saturating_sub(line.len() as u64 + 1);
+        let behind = std::mem::replace(&mut piece, line);
+        if !behind.is_empty() {
+            piece.push(b'\n');
+            piece.extend_from_slice(&behind);
+        }
     }
-    let is_whole = tail.is_empty();
-    let (line, torn) = if is_whole {
-        (last_line(&mut file, end - 1)?, None)
-    } else if place(&tail).is_some() {
-        // Only the end of the line is missing.
-        file.write_all(b"\n")?;
-        (tail, None)
-    } else {
-        file.write_all(b"\n")?;
-        let torn = Some(Digest::of(&tail));
-        let start = end - tail.len() as u64;
-        if start == 0 {
-            return Ok((file, Link { torn, ..START }));
-        }
-        (last_line(&mut file, start - 1)?, torn)
-    };
-    let (seq, torn) = match place(&line) {
-        Some(place) => (place.seq, torn),
-        None if is_whole && torn.is_none() => {
-            // A piece that was closed, and nothing was written behind it.
-            let torn = Some(Digest::of(&line));
-            let start = end - 1 - line.len() as u64;
-            if start == 0 {
-                return Ok((file, Link { torn, ..START }));
-            }
-            let good = last_line(&mut file, start - 1)?;
-            let seq = place(&good).ok_or_else(bad)?.seq;
-            let prev = Digest::of(&good).0;
-            return Ok((file, Link { seq, prev, torn }));
-        }
-        None => return Err(bad()),
-    };
-    let prev = Digest::of(&line).0;
-    Ok((file, Link { seq, prev, torn }))
+    link.is_open = is_open;
+    link.torn = (!piece.is_empty()).then(|| Digest::of(&piece));
+    Ok((file, link))
 }
 
 /// What stands between the last line's end in front of `end`, and `end`.
@@ -308,8 +304,8 @@ fn last_line(file: &mut File, end: u64) -> io::Result<Vec<u8>> {
 pub struct Audited {
     /// How many records there are.
     pub records: u64,
-    /// Lines that a crash cut off; a later record vouches for each but the one at
-    /// the end.
+    /// Lines that a crash cut off; a later record vouches for each but one at the
+    /// end, which has no end of line.
     pub torn: Vec<u64>,
     /// SHA-256 of the last record: who has kept it elsewhere can tell whether
     /// the end is missing.
@@ -326,6 +322,8 @@ pub struct AuditFault {
     pub what: &'static str,
 }
 
+const NO_RECORD: &str = "is no audit record";
+
 /// Reads a log and checks its chain. The outer error is that of reading.
 pub fn verify(log: &mut impl BufRead) -> io::Result<Result<Audited, AuditFault>> {
     let mut found = Audited {
@@ -333,8 +331,9 @@ pub fn verify(log: &mut impl BufRead) -> io::Result<Result<Audited, AuditFault>>
         torn: Vec::new(),
         head: Digest([0; 32]),
     };
-    // A line that is no record: its number and hash.
-    let mut pending: Option<(u64, Digest)> = None;
+    // Lines that are no records: number of the first, and what they say.
+    let mut pending: Option<(u64, Vec<u8>)> = None;
+    let mut is_open = false;
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
@@ -342,19 +341,28 @@ pub fn verify(log: &mut impl BufRead) -> io::Result<Result<Audited, AuditFault>>
             break;
         }
         let fault = |line, what| Ok(Err(AuditFault { line, what }));
-        if line.last() == Some(&b'\n') {
+        is_open = line.last() != Some(&b'\n');
+        if !is_open {
             line.pop();
         }
         let Some(place) = place(&line) else {
-            if let Some((first, _)) = pending {
-                return fault(first, "is no audit record");
+            match &mut pending {
+                Some((first, piece)) if (piece.len() + line.len()) as u64 > LONGEST => {
+                    return fault(*first, NO_RECORD);
+                }
+                Some((_, piece)) => {
+                    piece.push(b'\n');
+                    piece.extend_from_slice(&line);
+                }
+                None => pending = Some((number, line.clone())),
             }
-            pending = Some((number, Digest::of(&line)));
             continue;
         };
         match (pending.take(), place.torn) {
-            (Some((torn, hash)), Some(said)) if hash.0 == said => found.torn.push(torn),
-            (Some((torn, _)), _) => return fault(torn, "is no audit record"),
+            (Some((torn, piece)), Some(said)) if Digest::of(&piece).0 == said => {
+                found.torn.push(torn);
+            }
+            (Some((torn, _)), _) => return fault(torn, NO_RECORD),
             (None, Some(_)) => return fault(number, "the piece in front of it is missing"),
             (None, None) => {}
         }
@@ -368,7 +376,16 @@ pub fn verify(log: &mut impl BufRead) -> io::Result<Result<Audited, AuditFault>>
         found.records = place.seq;
         found.head = Digest::of(&line);
     }
-    // Nothing vouches for it yet.
-    found.torn.extend(pending.map(|(line, _)| line));
+    match pending {
+        // Nothing vouches for it yet.
+        Some((line, _)) if is_open => found.torn.push(line),
+        Some((line, _)) => {
+            return Ok(Err(AuditFault {
+                line,
+                what: NO_RECORD,
+            }));
+        }
+        None => {}
+    }
     Ok(Ok(found))
 }

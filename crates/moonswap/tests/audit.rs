@@ -159,7 +159,7 @@ fn changes_are_found() -> Result<()> {
         .rposition(|&b| b == b'\n')
         .expect("lines")
         + 1;
-    for at in (0..log.len()).step_by(3) {
+    for at in 0..log.len() {
         let mut bad = log.clone();
         bad[at] ^= 1;
         let line = 1 + log[..at].iter().filter(|&&b| b == b'\n').count() as u64;
@@ -267,10 +267,19 @@ fn a_file_is_continued_and_a_torn_line_vouched_for() -> Result<()> {
     drop(lua);
     let found = check(&std::fs::read(&path)?).expect("unbroken");
     assert_eq!((found.records, &found.torn[..]), (1, &[1][..]));
+    // A crash while a record vouched for what an earlier crash had left.
+    std::fs::write(&path, [&three[..], b"{\"seq\":4,\"pr", b"\n{\"se"].concat())?;
+    let lua = audited(AuditLog::open(&path)?)?;
+    lua.hot().apply_source("@f.lua", source(30))?;
+    drop(lua);
+    let found = check(&std::fs::read(&path)?).expect("unbroken");
+    assert_eq!((found.records, &found.torn[..]), (4, &[4][..]));
     // What is no audit record is not written to.
-    std::fs::write(&path, "shopping list\nmilk\n")?;
-    assert!(AuditLog::open(&path).is_err());
-    assert_eq!(std::fs::read(&path)?, b"shopping list\nmilk\n");
+    for foreign in ["shopping list\nmilk\n", "shopping list\nmilk", "{}\n"] {
+        std::fs::write(&path, foreign)?;
+        assert!(AuditLog::open(&path).is_err());
+        assert_eq!(std::fs::read(&path)?, foreign.as_bytes());
+    }
     std::fs::remove_file(&path)?;
     Ok(())
 }
