@@ -51,7 +51,8 @@ impl ReportedFunction {
 /// What was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// Number of the patch, to roll back to before.
+    /// Number of the patch, to roll back to before; 0 if nothing was committed,
+    /// because nothing changed or it was only planned.
     pub id: u64,
     /// The VM's generation after it.
     pub generation: u64,

@@ -36,6 +36,7 @@ mod hot_module;
 mod lua;
 mod multi;
 mod patch_file;
+mod pool;
 mod render;
 #[cfg(feature = "sign")]
 mod sign;
@@ -61,6 +62,7 @@ pub use moonswap_hotpatch::{
     Plan, Policy, Refusal, Refused, Report, SuspendedPolicy, Timestamp, Timing,
 };
 pub use multi::{FromLuaMulti, IntoLuaMulti, MultiValue, Variadic};
+pub use pool::{Abort, Canary, MemberOutcome, MemberReport, Pool, PoolReport, Rollout};
 pub use render::{RenderStyle, render_diagnostic};
 #[cfg(feature = "sign")]
 pub use sign::{PublicKey, SecretKey};

@@ -6,9 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use moonswap_hotpatch::{PatchFile, Refused, Timestamp, refused};
+use moonswap_hotpatch::{Code, Patch, PatchFile, Policy, Refused, Timestamp, refused};
 
-use moonswap_hotpatch::Code;
+use crate::Error;
 
 /// The public key of a signed file, nothing for all unsigned ones.
 type Signer = Option<[u8; 32]>;
@@ -77,6 +77,16 @@ impl Trust {
             ))),
             _ => Ok(()),
         }
+    }
+
+    /// [`Trust::check`] now, and the file as a patch with its policy: for VMs on
+    /// other threads ([`Patcher`](crate::Patcher), [`Pool`](crate::Pool)). Its
+    /// chunks must have the names there that they have in the file. Tell
+    /// [`Trust::applied`] when it was applied.
+    pub fn open(&self, file: &PatchFile) -> Result<(Patch, Policy), Error> {
+        self.check(file, Timestamp::now())?;
+        let patch = crate::patch_file::compile(file, str::to_owned)?;
+        Ok((patch, file.policy.clone()))
     }
 
     fn check_signature(&self, file: &PatchFile) -> Result<Signer, Refused> {

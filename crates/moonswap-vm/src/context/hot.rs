@@ -105,7 +105,7 @@ impl Context<'_> {
         id: Option<u64>,
         origin: &Origin,
     ) -> Result<Report, HotError> {
-        attempt::rollback(&mut self.vm(), id, origin)
+        attempt::rollback(&mut self.vm(), id, None, origin)
     }
 
     /// Tells the listeners of an attempt that failed before there was a patch:

@@ -65,8 +65,14 @@ pub(super) fn patch(
     outcome
 }
 
-/// Restores what was before a patch.
-pub(crate) fn rollback(vm: &mut Vm, id: Option<u64>, origin: &Origin) -> Result<Report, HotError> {
+/// Restores what was before a patch; with a `generation`, only if the VM is
+/// still at it.
+pub(crate) fn rollback(
+    vm: &mut Vm,
+    id: Option<u64>,
+    generation: Option<u64>,
+    origin: &Origin,
+) -> Result<Report, HotError> {
     let attempt = vm.hot.events.next_attempt();
     let heard = vm.hot.events.is_heard();
     let started = heard.then(|| {
@@ -85,7 +91,11 @@ pub(crate) fn rollback(vm: &mut Vm, id: Option<u64>, origin: &Origin) -> Result<
     // SAFETY: HP1, HP2.
     let outcome = unsafe {
         let before = history::versions_since(vm, id);
-        let mut outcome = history::rollback(vm, id);
+        let now = vm.hot.generation();
+        let mut outcome = match generation {
+            Some(expected) if expected != now => Err(HotError::Moved { expected, now }),
+            _ => history::rollback(vm, id),
+        };
         if let Ok(report) = &mut outcome {
             guard::forget_gone(vm);
             let swapped: Vec<Swapped> = before

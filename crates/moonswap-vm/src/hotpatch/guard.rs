@@ -242,6 +242,6 @@ pub(crate) fn restore(vm: &mut Vm) {
             reason: Some(reason),
         };
         // One that is out of the history is told of as refused.
-        let _ = attempt::rollback(vm, Some(id), &origin);
+        let _ = attempt::rollback(vm, Some(id), None, &origin);
     }
 }
