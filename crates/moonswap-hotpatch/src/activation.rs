@@ -54,10 +54,10 @@ impl Activation {
         }
     }
 
-    /// Each field under its name.
+    /// Each field under its name; the function is `id`.
     pub fn json(&self) -> Json {
         Json::object([
-            ("chunk", Json::text(self.chunk.as_ref())),
+            ("chunk", Json::text(&*self.chunk)),
             ("id", Json::text(&self.function)),
             ("version", Json::number(self.version)),
             ("line", Json::optional_number(self.line)),
