@@ -146,8 +146,7 @@ mod tests {
         );
         let g = replaced(source, "M:g", "function(self) end").expect("g");
         assert!(g.contains("function M:g() end\nlocal"), "{g}");
-        let h = replaced(source, "local t / .h", "function() return 1 end");
-        let h = h.or_else(|_| replaced(source, ".h", "function() return 1 end"));
+        let h = replaced(source, ".t.h", "function() return 1 end");
         assert!(h.expect("h").contains("{ h = function() return 1 end }"));
     }
 
