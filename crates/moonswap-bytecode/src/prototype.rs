@@ -77,6 +77,12 @@ impl fmt::Display for FunctionId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct CodeHash(pub u128);
 
+impl fmt::Display for CodeHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
 /// A constant of a prototype.
 #[derive(Clone, Debug)]
 pub enum Constant {

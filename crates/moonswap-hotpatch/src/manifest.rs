@@ -55,6 +55,8 @@ pub struct SlotInfo {
     /// How many of these every closure has: those of the first version. Of the
     /// others, closures made before the variable came are without.
     pub n_fixed: usize,
+    /// No patch may change its code.
+    pub protected: bool,
     /// The path it was created under.
     pub original_path: FunctionId,
 }
@@ -94,6 +96,7 @@ impl ChunkManifest {
             todo.extend(prototype.children.iter().cloned());
             let info = SlotInfo {
                 version: 1,
+                protected: false,
                 layout: prototype.upvalues.to_vec(),
                 n_fixed: prototype.upvalues.len(),
                 original_path: prototype.id.clone(),
@@ -139,6 +142,7 @@ impl ChunkManifest {
                 },
                 _ => SlotInfo {
                     version: change.new_version().unwrap_or(1),
+                    protected: known.is_some_and(|slot| slot.protected),
                     layout: prototype.upvalues.to_vec(),
                     n_fixed: known.map_or(prototype.upvalues.len(), |slot| slot.n_fixed),
                     original_path: id.clone(),

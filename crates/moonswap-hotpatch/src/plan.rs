@@ -11,10 +11,12 @@ use crate::activation::Activation;
 use crate::build::{Built, build};
 use crate::captures::CaptureCheck;
 use crate::diff::{Matching, match_literals};
+use crate::hooks::Hooks;
 use crate::manifest::ChunkManifest;
 use crate::outline::{LiteralIndex, Outline, path_name};
 use crate::patch::{ChunkPatch, base_refusals, shown};
 use crate::policy::Policy;
+use crate::protected::protected;
 use crate::refusal::{Code, Refusal, Unfit};
 use crate::toplevel::Comparison;
 
@@ -132,6 +134,8 @@ pub struct ChunkPlan {
     pub define: Option<Arc<Prototype>>,
     /// Functions whose fields `define` clears.
     pub removals: Vec<FunctionId>,
+    /// Functions of the new text that are called around the commit.
+    pub hooks: Hooks,
     /// What people should know.
     pub warnings: Vec<String>,
     /// Top-level statements that `delta` and `define` run; `why` says how.
@@ -313,6 +317,8 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
     let mut captures = check.run(&mut matching);
     refusals.append(&mut captures.refusals);
     let mut changes = classify(manifest, &check, &matching);
+    refusals.extend(protected(&chunk, manifest, &mut changes));
+    let hooks = Hooks::find(&chunk, patch.main(), patch.ast(), &mut refusals);
     let mut warnings = std::mem::take(&mut top.warnings);
     warnings.append(&mut captures.warnings);
     warnings.extend(arity_warnings(old, new, &matching));
@@ -355,6 +361,7 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
         delta: built.delta,
         define: built.define,
         removals: top.removals.into_iter().map(|r| r.id).collect(),
+        hooks,
         warnings,
         runs: top.runs,
         not_run,

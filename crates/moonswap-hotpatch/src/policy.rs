@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::account::Door;
 use crate::refusal::{Code, Refusal};
 
 /// What to do with closures that lack a variable of an enclosing function
@@ -56,7 +57,8 @@ pub enum Timing {
     /// activation of a function that is swapped or removed, in any version, in
     /// any coroutine, the suspended ones included (those that `suspended =
     /// "close"` is going to close do not count once the deadline has passed).
-    /// The main chunk counts if its own code changed.
+    /// Unchanged functions that call changed ones do not count; the main chunk
+    /// does if its own code changed.
     Quiescent,
     /// Only when the host polls: `Machine::poll`, `Context::hot_poll`, the Lua
     /// function `moonswap.sleep`.
@@ -105,7 +107,7 @@ pub enum RunSelector {
 pub struct Guard {
     /// More errors than this …
     pub errors: u32,
-    /// … within this time restore the previous generation.
+    /// … within this time after the commit restore the previous generation.
     pub within: Duration,
 }
 
@@ -140,6 +142,8 @@ pub struct Policy {
     pub base: Option<u64>,
     /// Probation.
     pub guard: Option<Guard>,
+    /// By which way it was asked for; set by the doors themselves.
+    pub door: Door,
     /// Who.
     pub author: Option<String>,
     /// Why.
@@ -162,6 +166,7 @@ impl Default for Policy {
             deadline: None,
             base: None,
             guard: None,
+            door: Door::default(),
             author: None,
             reason: None,
         }
@@ -251,6 +256,22 @@ impl Policy {
         self
     }
 
+    /// Probation: more than `errors` errors of the new code within this time
+    /// after the commit restore what was before the patch, once, and the same
+    /// patch is refused from then on.
+    #[must_use]
+    pub fn guard(mut self, errors: u32, within: Duration) -> Self {
+        self.guard = Some(Guard { errors, within });
+        self
+    }
+
+    /// By which way it is asked for.
+    #[must_use]
+    pub fn door(mut self, door: Door) -> Self {
+        self.door = door;
+        self
+    }
+
     /// Who and why, for the audit record.
     #[must_use]
     pub fn signed_off(mut self, author: impl Into<String>, reason: impl Into<String>) -> Self {
@@ -276,7 +297,6 @@ impl Policy {
             }
         };
         refuse("stale = \"migrate\"", self.stale == StalePolicy::Migrate);
-        refuse("guard", self.guard.is_some());
         found
     }
 }

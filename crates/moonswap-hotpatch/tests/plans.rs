@@ -76,6 +76,7 @@ fn commit(manifest: &mut ChunkManifest, plan: &Plan) {
         let mut slot = match change.old.as_ref().and_then(|old| manifest.slots.get(old)) {
             Some(slot) => slot.clone(),
             None => SlotInfo {
+                protected: false,
                 version: 1,
                 layout: prototype.upvalues.to_vec(),
                 n_fixed: prototype.upvalues.len(),

@@ -64,6 +64,7 @@ pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep_all: bool) 
         environment: std::ptr::null_mut(),
         keep_all,
         n_runs: 0,
+        version: 1,
         stamp: 0,
     });
     vm.chunk_strings = Some(HashMap::new());

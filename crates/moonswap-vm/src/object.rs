@@ -218,6 +218,11 @@ pub(crate) struct PrototypeSlot {
     pub(crate) instance: *mut Instance,
 }
 
+impl PrototypeSlot {
+    /// `header.flags`: no patch may change the function's code.
+    pub(crate) const PROTECTED: u8 = 1;
+}
+
 /// A prototype loaded into this VM: private mutable copy of the code with
 /// constants behind it (pc-relative), caches and quickened instructions in it.
 #[repr(C)]
@@ -275,6 +280,9 @@ pub(crate) struct Instance {
     pub(crate) keep_all: bool,
     /// How often the main chunk ended.
     pub(crate) n_runs: u32,
+    /// Version of the text: 1, and one more with each patch that changes it; a
+    /// rollback gives it back.
+    pub(crate) version: u32,
     /// Another one with each commit and rollback that concerns the instance.
     pub(crate) stamp: u64,
 }

@@ -7,13 +7,17 @@
 //! else and prints `NUMBER VERSION what it does`. What is legal:
 //! - within one activation one version;
 //! - activations that began before the patch are old, all later ones new;
-//! - without the versions the output is that of an undisturbed run.
+//! - without the versions the output is that of an undisturbed run;
+//! - with `quiescent` nothing old comes after anything new, whatever the activation.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
+use moonswap_vm::Applied;
 use moonswap_vm::planning::{Patch, Timing};
 
 use super::scenarios::policy;
@@ -34,6 +38,9 @@ fn version(template: &str, name: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// Runs in which a quiet moment was found while the script still ran.
+static N_QUIET: AtomicUsize = AtomicUsize::new(0);
+
 /// What is done at safe points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
@@ -41,6 +48,10 @@ enum Mode {
     Patch,
     /// The same, and from then on a full collection at each.
     Collect,
+    /// The patch is queued at one of them, for a moment at which nothing old is active.
+    Quiescent,
+    /// The same, and from then on a full collection at each.
+    QuiescentCollect,
     /// A → B → A → B … at each.
     Flip,
     /// The same with a full collection at each.
@@ -68,7 +79,7 @@ fn run(template: &str, mode: Mode, k: usize) -> Result<Run, String> {
     let lines = template
         .lines()
         .filter_map(|l| l.strip_prefix("-- policy: "));
-    let policy = policy(&lines.collect::<Vec<_>>().join("\n")).timing(Timing::Immediate);
+    let policy = policy(&lines.collect::<Vec<_>>().join("\n"));
     let in_main = template.starts_with("-- in main");
     let hook = {
         let (n, began, failure) = (Rc::clone(&n), Rc::clone(&began), Rc::clone(&failure));
@@ -77,22 +88,33 @@ fn run(template: &str, mode: Mode, k: usize) -> Result<Run, String> {
             let now = n.get();
             n.set(now + 1);
             let patch = match mode {
-                Mode::Patch | Mode::Collect => (now == k).then_some(&to_b),
+                Mode::Patch | Mode::Collect | Mode::Quiescent | Mode::QuiescentCollect => {
+                    (now == k).then_some(&to_b)
+                }
                 Mode::Flip | Mode::FlipCollect => Some(if now % 2 == 0 { &to_b } else { &to_a }),
             };
             if let Some(patch) = patch {
                 began.set(entered());
-                let outcome = cx.hot_apply(patch, &policy);
-                if let Err(e) = outcome {
-                    // Before its first instruction a main chunk has no variables.
-                    if in_main && now == 0 && e.to_string().contains(": P007 ") {
-                        began.set(i64::MAX);
-                        return;
+                let timing = match mode {
+                    Mode::Quiescent | Mode::QuiescentCollect => Timing::Quiescent,
+                    Mode::Patch | Mode::Collect | Mode::Flip | Mode::FlipCollect => {
+                        Timing::Immediate
                     }
-                    failure.borrow_mut().get_or_insert(e.to_string());
+                };
+                let policy = policy.clone().timing(timing);
+                match cx.hot_apply_or_queue(patch, &policy) {
+                    Ok(Applied::Queued(_)) if timing == Timing::Quiescent => {}
+                    Ok(Applied::Now(_)) => {}
+                    Ok(queued) => {
+                        failure.borrow_mut().get_or_insert(format!("{queued:?}"));
+                    }
+                    Err(e) => {
+                        failure.borrow_mut().get_or_insert(e.to_string());
+                    }
                 }
             }
-            if mode == Mode::FlipCollect || mode == Mode::Collect && now >= k {
+            let collects = matches!(mode, Mode::Collect | Mode::QuiescentCollect);
+            if mode == Mode::FlipCollect || collects && now >= k {
                 let _ = cx.gc_collect();
             }
         }
@@ -154,6 +176,14 @@ fn check(template: &str, mode: Mode, k: usize, expected: &str) -> Result<usize, 
             done.printed
         ));
     }
+    if matches!(mode, Mode::Quiescent | Mode::QuiescentCollect) {
+        let is_new = |line: &str| line.split('\t').nth(1) == Some("B");
+        let mut lines = done.printed.lines().skip_while(|line| !is_new(line));
+        if let Some(line) = lines.find(|line| !is_new(line)) {
+            return Err(format!("old after new: {line:?}\n{}", done.printed));
+        }
+        N_QUIET.fetch_add(usize::from(done.printed.lines().any(is_new)), Relaxed);
+    }
     if matches!(mode, Mode::Patch | Mode::Collect) {
         for (id, version) in &versions {
             // The one that is about to take its number began before.
@@ -184,7 +214,11 @@ fn every(path: &PathBuf) -> Result<usize, String> {
         return Err(format!("{name}: only {n} safe points"));
     }
     for k in 0..n {
-        for mode in [Mode::Patch, Mode::Collect] {
+        let quiescent = match k % 2 {
+            0 => Mode::Quiescent,
+            _ => Mode::QuiescentCollect,
+        };
+        for mode in [Mode::Patch, Mode::Collect, quiescent] {
             check(&template, mode, k, &expected)
                 .map_err(|e| format!("{name}: {mode:?} at {k} of {n}: {e}"))?;
         }
@@ -207,6 +241,11 @@ fn at_every_safe_point() {
         .filter_map(|r| r.as_ref().err().cloned())
         .collect();
     let total: usize = results.iter().filter_map(|r| r.as_ref().ok()).sum();
-    println!("{} scripts, {total} safe points", paths.len());
+    let n_quiet = N_QUIET.load(Relaxed);
+    println!(
+        "{} scripts, {total} safe points, {n_quiet} quiet moments",
+        paths.len()
+    );
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+    assert!(!only.is_empty() || n_quiet >= 50, "{n_quiet} quiet moments");
 }

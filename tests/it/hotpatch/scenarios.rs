@@ -73,6 +73,11 @@ pub(super) fn policy(body: &str) -> Policy {
                 policy
             }
             "remove" => policy.remove(value == "true"),
+            "guard" => {
+                let (errors, seconds) = value.split_once(" in ").expect("ERRORS in SECONDS");
+                let within = seconds.parse().map(std::time::Duration::from_secs_f64);
+                policy.guard(errors.parse().expect("a number"), within.expect("seconds"))
+            }
             "timing" => policy.timing(match value {
                 "immediate" => Timing::Immediate,
                 "deferred-native" => Timing::DeferredNative,

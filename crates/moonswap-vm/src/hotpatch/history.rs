@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use moonswap_bytecode::Prototype;
+use moonswap_bytecode::{FunctionId, Prototype};
 use moonswap_hotpatch::{ChangeClass, Report, ReportedFunction, Times};
 
 use super::HotError;
@@ -24,6 +24,10 @@ const DEPTH: usize = 16;
 /// What one patch did to one instance: enough to undo it.
 pub(crate) struct InstanceChange {
     pub(crate) instance: *mut Instance,
+    /// The text's version before.
+    pub(crate) version: u32,
+    /// The hook of the new text.
+    pub(crate) on_swap: Option<FunctionId>,
     pub(crate) slots: Vec<SlotChange>,
     pub(crate) cells: Vec<CellChange>,
     /// Fields that definitions set or cleared.
@@ -124,6 +128,25 @@ pub(crate) fn list(vm: &Vm) -> Vec<HistoryEntry> {
         .collect()
 }
 
+/// The instances that a rollback to before patch `id` changes, with the
+/// versions of their texts now.
+pub(super) unsafe fn versions_since(vm: &Vm, id: Option<u64>) -> Vec<(*mut Instance, u32)> {
+    let entries = &vm.hot.history.entries;
+    let mut found: Vec<(*mut Instance, u32)> = Vec::new();
+    for entry in entries.iter().rev() {
+        for change in &entry.changes {
+            if !found.iter().any(|(known, _)| *known == change.instance) {
+                // SAFETY: HP3.
+                found.push((change.instance, unsafe { (*change.instance).version }));
+            }
+        }
+        if id.is_none_or(|id| id == entry.id) {
+            break;
+        }
+    }
+    found
+}
+
 /// Restores the code from before patch `id` (`None`: the newest), undoing all
 /// later ones as well, in one commit. Configuration constants and new locals
 /// that the patches set, and fields of functions they added or removed, get
@@ -195,6 +218,7 @@ unsafe fn undo(
     unsafe {
         let instance = change.instance;
         vm.hot.touch(instance);
+        (*instance).version = change.version;
         for s in change.slots {
             let now = (*s.slot).version_number;
             loader::install(vm, s.slot, s.before);

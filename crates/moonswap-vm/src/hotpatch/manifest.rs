@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use moonswap_hotpatch::{CellInfo, ChunkManifest, ENVIRONMENT_CELL, SlotInfo};
 
 use crate::loader;
-use crate::object::{Instance, SlotRegistry};
+use crate::object::{Instance, PrototypeSlot, SlotRegistry};
 use crate::vm::Vm;
 
 /// The slots of an instance, made on first use.
@@ -37,6 +37,7 @@ pub(crate) unsafe fn of(vm: &mut Vm, instance: *mut Instance) -> ChunkManifest {
             slots.insert(
                 id.clone(),
                 SlotInfo {
+                    protected: (*slot).header.flags & PrototypeSlot::PROTECTED != 0,
                     version: (*slot).version_number,
                     layout,
                     n_fixed: usize::from((*slot).n_fixed),

@@ -65,6 +65,8 @@ pub(crate) struct Prepared {
     pub(crate) slots: Vec<SlotChange>,
     pub(crate) registry: SlotRegistry,
     pub(crate) cells: Vec<CellChange>,
+    /// The cells as they were before anything ran.
+    snapshot: Vec<(*mut Upvalue, Value)>,
     /// Fields the definitions set, with what stood there: to undo them.
     pub(crate) fields: Vec<FieldChange>,
     /// Fields the definitions left alone.
@@ -94,6 +96,7 @@ impl Prepared {
                 slots: Vec::new(),
                 registry: SlotRegistry::new(),
                 cells: Vec::new(),
+                snapshot: Vec::new(),
                 fields: Vec::new(),
                 overridden: Vec::new(),
                 old_names,
@@ -117,19 +120,26 @@ impl Prepared {
                 prepared.withdraw();
                 return Err(e);
             }
-            for (cell, before) in snapshot {
-                let after = *(*cell).value;
-                if before.tag != after.tag
-                    || (before.payload != after.payload && after.tag > tag::TRUE)
-                {
-                    prepared.cells.push(CellChange {
-                        cell,
-                        before,
-                        after,
-                    });
-                }
-            }
+            prepared.snapshot = snapshot;
+            prepared.note_cells();
             Ok(prepared)
+        }
+    }
+
+    /// Notes what has become of the cells until now.
+    pub(super) unsafe fn note_cells(&mut self) {
+        self.cells.clear();
+        for &(cell, before) in &self.snapshot {
+            // SAFETY: live cells: nothing was collected since the snapshot.
+            let after = unsafe { *(*cell).value };
+            if before.tag != after.tag || (before.payload != after.payload && after.tag > tag::TRUE)
+            {
+                self.cells.push(CellChange {
+                    cell,
+                    before,
+                    after,
+                });
+            }
         }
     }
 
