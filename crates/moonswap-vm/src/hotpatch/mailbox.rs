@@ -545,7 +545,7 @@ pub(crate) fn drain(vm: &mut Vm, host_polls: bool) {
                     held.push_back(Request::Rollback(request));
                 } else if request.ticket.advance_to_taken() {
                     let outcome = roll_back(vm, &request);
-                    request.ticket.answer.put(outcome);
+                    request.ticket.answer(outcome);
                 }
             }
         }
