@@ -54,14 +54,14 @@ impl Activation {
         }
     }
 
-    /// Each field under its name.
+    /// As a JSON object.
     pub fn json(&self) -> Json {
         Json::object([
-            ("chunk", Json::text(self.chunk.as_ref())),
-            ("id", Json::text(&self.function)),
+            ("chunk", Json::text(&*self.chunk)),
+            ("id", Json::text(&*self.function)),
             ("version", Json::number(self.version)),
             ("line", Json::optional_number(self.line)),
-            ("thread", Json::text(&self.thread)),
+            ("thread", Json::text(&*self.thread)),
             ("suspended", Json::Bool(self.suspended)),
         ])
     }

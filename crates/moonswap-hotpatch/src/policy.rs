@@ -55,7 +55,8 @@ pub enum Timing {
     /// activation of a function that is swapped or removed, in any version, in
     /// any coroutine, the suspended ones included (those that `suspended =
     /// "close"` is going to close do not count once the deadline has passed).
-    /// The main chunk counts if its own code changed.
+    /// Unchanged functions that call changed ones do not count; the main chunk
+    /// does if its own code changed.
     Quiescent,
     /// Only when the host polls: `Machine::poll`, `Context::hot_poll`, the Lua
     /// function `moonswap.sleep`.

@@ -107,7 +107,7 @@ pub(super) struct CommitRequest {
 
 impl CommitRequest {
     pub(super) fn answer(&self, outcome: Result<Report, HotError>) {
-        self.ticket.answer.put(outcome);
+        self.ticket.answer(outcome);
     }
 }
 
@@ -131,6 +131,12 @@ impl TicketState {
         self.stage
             .compare_exchange(PENDING, to, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
+    }
+
+    /// The outcome of one that is not committed: it cannot be withdrawn any more.
+    fn answer(&self, outcome: Result<Report, HotError>) {
+        self.advance(TAKEN);
+        self.answer.put(outcome);
     }
 
     pub(super) fn advance_to_taken(&self) -> bool {
@@ -191,23 +197,23 @@ impl Mailbox {
         lock(&self.queue).is_empty()
     }
 
-    /// The VM has come to another generation.
-    pub(super) fn tell_commits(&self, n_commits: u64) {
-        self.n_commits.store(n_commits, Ordering::Release);
-    }
-
     /// How many patches are on their way.
     pub(crate) fn n_commits(&self) -> usize {
         let is_commit = |r: &&Request| matches!(r, Request::Commit(_));
         lock(&self.queue).iter().filter(is_commit).count()
+    }
+
+    /// The VM has come to another generation.
+    pub(super) fn tell_commits(&self, n_commits: u64) {
+        self.n_commits.store(n_commits, Ordering::Release);
     }
 }
 
 fn give_up(request: Request) {
     match request {
         Request::Manifests { answer, .. } => answer.put(Err(HotError::Gone)),
-        Request::Commit(commit) => commit.ticket.answer.put(Err(HotError::Gone)),
-        Request::Rollback(rollback) => rollback.ticket.answer.put(Err(HotError::Gone)),
+        Request::Commit(commit) => commit.answer(Err(HotError::Gone)),
+        Request::Rollback(rollback) => rollback.ticket.answer(Err(HotError::Gone)),
     }
 }
 
@@ -331,12 +337,12 @@ impl Job {
         };
         let snapshots = match snapshots {
             Ok(snapshots) => snapshots,
-            Err(e) => return self.ticket.answer.put(Err(e)),
+            Err(e) => return self.ticket.answer(Err(e)),
         };
         let start = Instant::now();
         let prospect = Prospect::new(&snapshots, &self.patch, &self.policy);
         if let Some(refused) = commit::refusals(&prospect.planned) {
-            return self.ticket.answer.put(Err(refused.into()));
+            return self.ticket.answer(Err(refused.into()));
         }
         self.commit(Some(prospect), start.elapsed());
     }
@@ -375,6 +381,7 @@ impl Ticket {
     /// Waits until the patch is committed or refused. After `timeout` it is
     /// withdrawn: it will not be committed later. The same happens when the
     /// deadline of its policy passes and the VM reaches no safe point to say why.
+    /// Not for the VM's own thread, which would wait for itself.
     pub fn wait(self, timeout: Option<Duration>) -> Result<Report, HotError> {
         let timeout = timeout.and_then(|t| self.submitted.checked_add(t));
         let due = self.due.and_then(|due| due.checked_add(LAST_WORD));
@@ -461,7 +468,7 @@ pub(crate) fn drain(vm: &mut Vm, host_polls: bool) {
     }
     vm.hot.is_draining = true;
     let pass = waiting::look_again(vm, host_polls);
-    let mut held = Vec::new();
+    let mut held = VecDeque::new();
     loop {
         let Some(request) = lock(&mailbox.queue).pop_front() else {
             break;
@@ -469,11 +476,10 @@ pub(crate) fn drain(vm: &mut Vm, host_polls: bool) {
         match request {
             Request::Manifests { patch, answer } => answer.put(manifests(vm, &patch)),
             Request::Commit(request) => waiting::consider(vm, request, &pass),
-            Request::Rollback(request) if vm.hot.n_blocking > 0 && !host_polls => {
-                held.push(Request::Rollback(request));
-            }
             Request::Rollback(request) => {
-                if request.ticket.advance(TAKEN) {
+                if vm.hot.n_blocking > 0 && !host_polls {
+                    held.push_back(Request::Rollback(request));
+                } else if request.ticket.advance_to_taken() {
                     let outcome = roll_back(vm, &request);
                     request.ticket.answer.put(outcome);
                 }
@@ -490,23 +496,12 @@ pub(crate) fn drain(vm: &mut Vm, host_polls: bool) {
     }
     if !held.is_empty() {
         // Looked at again when the native is through (`host.rs`).
-        let mut queue = lock(&mailbox.queue);
-        held.into_iter()
-            .rev()
-            .for_each(|request| queue.push_front(request));
         vm.hot.is_held = true;
+        let mut queue = lock(&mailbox.queue);
+        while let Some(request) = held.pop_back() {
+            queue.push_front(request);
+        }
     }
-}
-
-fn roll_back(vm: &mut Vm, request: &RollbackRequest) -> Result<Report, HotError> {
-    let now = vm.hot.generation();
-    if let Some(expected) = request.generation
-        && expected != now
-    {
-        return Err(HotError::Moved { expected, now });
-    }
-    // SAFETY: HP2.
-    unsafe { super::history::rollback(vm, Some(request.id)) }
 }
 
 /// Plans for the instances as they are now: those the request came with, or new
@@ -531,6 +526,17 @@ pub(super) fn current_prospect(
             made
         }
     }
+}
+
+fn roll_back(vm: &mut Vm, request: &RollbackRequest) -> Result<Report, HotError> {
+    let now = vm.hot.generation();
+    if let Some(expected) = request.generation
+        && expected != now
+    {
+        return Err(HotError::Moved { expected, now });
+    }
+    // SAFETY: HP2.
+    unsafe { super::history::rollback(vm, Some(request.id)) }
 }
 
 pub(super) fn manifests(vm: &mut Vm, patch: &Patch) -> Manifests {

@@ -216,7 +216,9 @@ enum Decision {
 unsafe fn decide(vm: &mut Vm, request: &mut CommitRequest, pass: &Pass) -> Decision {
     let now = Instant::now();
     let late = request.due.is_some_and(|due| due <= now);
-    let expired = request.due.is_some_and(|due| due + GRACE <= now);
+    let expired = request
+        .due
+        .is_some_and(|due| now.saturating_duration_since(due) >= GRACE);
     let policy = &request.policy;
     // SAFETY: HP2.
     unsafe {
