@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::path::Path;
 
 use moonswap_hotpatch::{
-    Patch, PatchFile, Plan, Refused, Report, Timestamp, Uncompiled, base_refusals,
+    Door, Patch, PatchFile, Plan, Refused, Report, Timestamp, Uncompiled, base_refusals,
 };
 use moonswap_vm::Context;
 use moonswap_vm::hotpatch::{Applied, HotError};
@@ -76,8 +76,16 @@ pub(crate) fn apply(
     trust: &RefCell<Trust>,
     file: &PatchFile,
 ) -> Result<Report> {
-    let patch = open(cx, trust, file)?;
-    let report = cx.hot_apply(&patch, &file.policy)?;
+    let policy = file.policy.clone().door(Door::File);
+    let patch = match open(cx, trust, file) {
+        Ok(patch) => patch,
+        Err(error) => {
+            let names: Vec<&str> = file.chunks.iter().map(|c| &*c.name).collect();
+            cx.hot_note(&names, &policy, error.to_hot());
+            return Err(error);
+        }
+    };
+    let report = cx.hot_apply(&patch, &policy)?;
     trust.borrow_mut().applied(file);
     Ok(report)
 }

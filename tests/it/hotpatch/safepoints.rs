@@ -3,7 +3,7 @@
 //!
 //! Scripts are `lua-tests/hotpatch/*.lua.txt`, one text for both versions: `@V`
 //! is the version's name, lines that begin with `--A:` or `--B:` are there in
-//! that version only. Each activation takes a number with `enter()` before all
+//! that version only; `-- policy: KEY = VALUE` lines are the patches' policy. Each activation takes a number with `enter()` before all
 //! else and prints `NUMBER VERSION what it does`. What is legal:
 //! - within one activation one version;
 //! - activations that began before the patch are old, all later ones new;
@@ -18,8 +18,9 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
 use moonswap_vm::Applied;
-use moonswap_vm::planning::{Patch, Policy, Timing};
+use moonswap_vm::planning::{Patch, Timing};
 
+use super::scenarios::policy;
 use super::world::{CHUNK, World};
 use crate::support::{in_parallel, root};
 
@@ -75,6 +76,11 @@ fn run(template: &str, mode: Mode, k: usize) -> Result<Run, String> {
     let n = Rc::new(Cell::new(0));
     let began = Rc::new(Cell::new(i64::MAX));
     let failure: Rc<RefCell<Option<String>>> = Rc::default();
+    let lines = template
+        .lines()
+        .filter_map(|l| l.strip_prefix("-- policy: "));
+    let policy = policy(&lines.collect::<Vec<_>>().join("\n"));
+    let in_main = template.starts_with("-- in main");
     let hook = {
         let (n, began, failure) = (Rc::clone(&n), Rc::clone(&began), Rc::clone(&failure));
         let entered = world.entered();
@@ -95,7 +101,7 @@ fn run(template: &str, mode: Mode, k: usize) -> Result<Run, String> {
                         Timing::Immediate
                     }
                 };
-                let policy = Policy::default().timing(timing);
+                let policy = policy.clone().timing(timing);
                 match cx.hot_apply_or_queue(patch, &policy) {
                     Ok(Applied::Queued(_)) if timing == Timing::Quiescent => {}
                     Ok(Applied::Now(_)) => {}
@@ -114,7 +120,7 @@ fn run(template: &str, mode: Mode, k: usize) -> Result<Run, String> {
         }
     };
     let source = version(template, "A");
-    if template.starts_with("-- in main") {
+    if in_main {
         world.machine.set_safe_point_hook(Some(Box::new(hook)));
         world.load(CHUNK, &source, true)?;
     } else {

@@ -251,7 +251,10 @@ impl Watch {
                 Err(error) => errors.push(error),
             }
         }
-        if !errors.is_empty() {
+        if let Some(error) = errors.first() {
+            let chunks: Vec<String> = group.iter().map(|path| chunk_name(path)).collect();
+            self.patcher
+                .note_failure(&chunks, &self.policy, error.clone().into());
             self.tell(&Event::Syntax(&errors), group);
             return Submitted::Kept;
         }
