@@ -30,4 +30,4 @@ pub use policy::{
     CapturePolicy, Captures, Guard, Policy, RunSelector, StalePolicy, SuspendedPolicy, Timing,
 };
 pub use refusal::{Code, Refusal, Refused, Unfit};
-pub use report::{Report, ReportedFunction, Times};
+pub use report::{Report, ReportedFunction, Times, write_pause};

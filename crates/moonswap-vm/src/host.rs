@@ -10,6 +10,7 @@
 
 use moonswap_bytecode::{Instruction, OpCode};
 
+use crate::callee::FROZEN;
 use crate::coroutine;
 use crate::error::Raised;
 use crate::frame::{self, Frame, continuation_word, frame_top, return_into, set_word};
@@ -79,7 +80,7 @@ unsafe fn call_until(
             pc as u64,
             continuation_word(at - base, takes_errors),
         );
-        let blocks = pc.is_null() && is_blocking(*vm.base.sub(2));
+        let blocks = !FROZEN && pc.is_null() && is_blocking(*vm.base.sub(2));
         vm.hot.n_blocking += u32::from(blocks);
         vm.host_depth += 1;
         (*co).n_host_calls += 1;
@@ -91,7 +92,7 @@ unsafe fn call_until(
         (*co).n_host_calls -= 1;
         vm.host_depth -= 1;
         vm.hot.n_blocking -= u32::from(blocks);
-        if vm.hot.is_held && vm.hot.n_blocking == 0 {
+        if !FROZEN && vm.hot.is_held && vm.hot.n_blocking == 0 {
             vm.hot.is_held = false;
             vm.poll.request();
         }

@@ -9,6 +9,7 @@ use super::{Context, View};
 use crate::hotpatch::{
     HistoryEntry, HotError, StaleFrame, Ticket, VersionInfo, commit, history, inspect, mailbox,
 };
+use crate::object::Closure;
 use crate::value::tag;
 
 impl Context<'_> {
@@ -58,7 +59,7 @@ impl Context<'_> {
     pub fn hot_version(&self, i: usize) -> Option<u32> {
         let v = self.value(i);
         // SAFETY: CX2.
-        (v.tag == tag::CLOSURE).then(|| unsafe { (*(*v.as_closure()).slot).version_number })
+        (v.tag == tag::CLOSURE).then(|| unsafe { (*Closure::slot(v.as_closure())).version_number })
     }
 
     /// Versions of all functions of a chunk (`None`: of all).

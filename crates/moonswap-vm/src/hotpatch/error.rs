@@ -27,6 +27,9 @@ pub enum HotError {
     /// The VM did not reach a safe point within the time given.
     #[error("the VM reached no safe point in time; the patch was withdrawn")]
     TimedOut,
+    /// Swapping is compiled out (feature `frozen`).
+    #[error("this program was built without swapping")]
+    CompiledOut,
     /// The VM is gone.
     #[error("the VM no longer exists")]
     Gone,
@@ -43,6 +46,7 @@ impl HotError {
             Self::UnknownPatch(_) => "unknown-patch",
             Self::Busy => "busy",
             Self::TimedOut => "timed-out",
+            Self::CompiledOut => "compiled-out",
             Self::Gone => "gone",
         }
     }

@@ -5,10 +5,10 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use moonswap_bytecode::Prototype;
-use moonswap_hotpatch::{ChangeClass, Report, ReportedFunction, Times};
+use moonswap_hotpatch::{ChangeClass, Report, ReportedFunction, Times, write_pause};
 
 use super::HotError;
 use super::prepare::{CellChange, SlotChange};
@@ -37,7 +37,9 @@ pub(crate) struct Entry {
     pub(crate) id: u64,
     pub(crate) generation: u64,
     pub(crate) chunks: Vec<Arc<str>>,
-    pub(crate) line: String,
+    /// The report's one line without the time.
+    pub(crate) head: String,
+    pub(crate) pause: Duration,
     pub(crate) author: Option<String>,
     pub(crate) reason: Option<String>,
     pub(crate) changes: Vec<InstanceChange>,
@@ -96,7 +98,28 @@ pub(crate) fn push(vm: &mut Vm, entry: Entry) {
     let history = &mut vm.hot.history.entries;
     history.push_back(entry);
     while history.len() > DEPTH {
-        history.pop_front();
+        let Some(oldest) = history.pop_front() else {
+            break;
+        };
+        // The last reference to the text and code of a whole chunk, perhaps.
+        for change in oldest.changes {
+            let attic = &vm.hot.mailbox.attic;
+            attic.keep_chunk(change.prototype, change.source, change.registry);
+        }
+    }
+}
+
+/// The instance has another registry: if the collector has been there, it is
+/// told of the slots.
+pub(crate) unsafe fn keep_registry(vm: &mut Vm, instance: *mut Instance) {
+    // SAFETY: live instance and slots.
+    unsafe {
+        if (*instance).header.mark != vm.heap.black {
+            return;
+        }
+        for &slot in (*instance).registry.iter().flat_map(|r| r.values()) {
+            vm.heap.barrier_object(instance.cast(), slot.cast());
+        }
     }
 }
 
@@ -110,7 +133,11 @@ pub(crate) fn list(vm: &Vm) -> Vec<HistoryEntry> {
             id: e.id,
             generation: e.generation,
             chunks: e.chunks.clone(),
-            line: e.line.clone(),
+            line: {
+                let mut line = e.head.clone();
+                let _ = write_pause(&mut line, e.pause);
+                line
+            },
             author: e.author.clone(),
             reason: e.reason.clone(),
         })
@@ -217,9 +244,7 @@ unsafe fn undo(vm: &mut Vm, change: InstanceChange, functions: &mut Vec<Reported
         } else {
             Some(change.registry)
         };
-        for &slot in (*instance).registry.iter().flat_map(|r| r.values()) {
-            vm.heap.barrier_object(instance.cast(), slot.cast());
-        }
+        keep_registry(vm, instance);
         // Cells stay: code of the undone version may still run. Their names go
         // back; those beyond the old record keep theirs.
         for (i, name) in change.names.into_iter().enumerate() {

@@ -7,69 +7,19 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use moonswap_hotpatch::{Patch, Policy, Report, Times, Timing};
 
 use super::HotError;
+use super::answer::{Answer, lock};
 use super::commit;
 use super::manifest;
-use super::published::{self, Basis, Prospect, Published, Snapshot};
+use super::published::{Attic, Basis, Prospect, Published, Snapshot};
+use crate::callee::FROZEN;
 use crate::safepoint::PollHandle;
 use crate::vm::Vm;
-
-/// One-shot place for an answer.
-#[derive(Debug)]
-struct Answer<T> {
-    value: Mutex<Option<T>>,
-    ready: Condvar,
-}
-
-impl<T> Default for Answer<T> {
-    fn default() -> Self {
-        Self {
-            value: Mutex::new(None),
-            ready: Condvar::new(),
-        }
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl<T> Answer<T> {
-    fn put(&self, value: T) {
-        *lock(&self.value) = Some(value);
-        self.ready.notify_all();
-    }
-
-    fn wait(&self, until: Option<Instant>) -> Option<T> {
-        let mut guard = lock(&self.value);
-        loop {
-            if let Some(value) = guard.take() {
-                return Some(value);
-            }
-            guard = match until {
-                None => self
-                    .ready
-                    .wait(guard)
-                    .unwrap_or_else(PoisonError::into_inner),
-                Some(until) => {
-                    let left = until.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return None;
-                    }
-                    self.ready
-                        .wait_timeout(guard, left)
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .0
-                }
-            };
-        }
-    }
-}
 
 type Manifests = Result<Vec<Snapshot>, HotError>;
 
@@ -123,6 +73,8 @@ pub(crate) struct Mailbox {
     closed: AtomicBool,
     /// What submitters know without asking.
     pub(crate) published: Published,
+    /// What the VM's thread leaves others to take apart.
+    pub(super) attic: Attic,
 }
 
 impl std::fmt::Debug for Mailbox {
@@ -135,10 +87,13 @@ impl std::fmt::Debug for Mailbox {
 
 impl Mailbox {
     fn post(&self, request: Request, poll: &PollHandle) {
+        if FROZEN {
+            return give_up(request, &HotError::CompiledOut);
+        }
         let mut queue = lock(&self.queue);
         if self.closed.load(Ordering::Acquire) {
             drop(queue);
-            give_up(request);
+            give_up(request, &HotError::Gone);
             return;
         }
         queue.push_back(request);
@@ -151,7 +106,7 @@ impl Mailbox {
         self.closed.store(true, Ordering::Release);
         let all = std::mem::take(&mut *lock(&self.queue));
         for request in all {
-            give_up(request);
+            give_up(request, &HotError::Gone);
         }
     }
 
@@ -160,10 +115,10 @@ impl Mailbox {
     }
 }
 
-fn give_up(request: Request) {
+fn give_up(request: Request, why: &HotError) {
     match request {
-        Request::Manifests { answer, .. } => answer.put(Err(HotError::Gone)),
-        Request::Commit(commit) => commit.ticket.answer.put(Err(HotError::Gone)),
+        Request::Manifests { answer, .. } => answer.put(Err(why.clone())),
+        Request::Commit(commit) => commit.ticket.answer.put(Err(why.clone())),
     }
 }
 
@@ -194,7 +149,12 @@ impl Patcher {
             ticket: Arc::clone(&state),
         };
         job.start();
-        Ticket { state, submitted }
+        self.mailbox.attic.clear();
+        Ticket {
+            state,
+            submitted,
+            mailbox: Arc::clone(&self.mailbox),
+        }
     }
 }
 
@@ -282,12 +242,19 @@ impl Job {
 pub struct Ticket {
     state: Arc<TicketState>,
     submitted: Instant,
+    mailbox: Arc<Mailbox>,
 }
 
 impl Ticket {
     /// Waits until the patch is committed or refused. After `timeout` it is
     /// withdrawn: it will not be committed later.
     pub fn wait(self, timeout: Option<Duration>) -> Result<Report, HotError> {
+        let outcome = self.outcome(timeout);
+        self.mailbox.attic.clear();
+        outcome
+    }
+
+    fn outcome(&self, timeout: Option<Duration>) -> Result<Report, HotError> {
         let until = timeout.map(|t| self.submitted + t);
         match self.state.answer.wait(until) {
             Some(outcome) => outcome,
@@ -307,7 +274,7 @@ impl Ticket {
 
     /// The outcome, if there is one by now; it is taken.
     pub fn try_take(&self) -> Option<Result<Report, HotError>> {
-        lock(&self.state.answer.value).take()
+        self.state.answer.take()
     }
 }
 
@@ -329,6 +296,7 @@ pub(crate) fn submit_here(vm: &mut Vm, patch: Patch, policy: Policy) -> Ticket {
     Ticket {
         state: ticket,
         submitted,
+        mailbox: Arc::clone(&vm.hot.mailbox),
     }
 }
 
@@ -336,6 +304,9 @@ pub(crate) fn submit_here(vm: &mut Vm, patch: Patch, policy: Policy) -> Ticket {
 /// not see one is calling back, unless the policy says `immediate` or the host
 /// itself polls (`explicit`).
 pub(crate) fn drain(vm: &mut Vm, explicit: bool) {
+    if FROZEN {
+        return;
+    }
     let mailbox = Arc::clone(&vm.hot.mailbox);
     if mailbox.is_empty() || vm.hot.busy {
         return;
@@ -406,24 +377,26 @@ fn commit_request(vm: &mut Vm, request: CommitRequest) -> Result<Report, HotErro
     // SAFETY: HP2.
     unsafe {
         match request.prospect {
-            Some(mut prospect)
+            Some(prospect)
                 if prospect.is_current(vm, &request.patch)
                     && request.policy.base.is_none_or(|g| g == vm.hot.generation()) =>
             {
                 wait(&mut times);
-                let after = prospect.take_after();
-                let report = commit::apply_planned(vm, prospect.planned, &request.policy, times)?;
-                if !request.policy.dry {
-                    published::publish(vm, &prospect.bases, after);
-                }
-                Ok(report)
+                let (planned, draft) = prospect.into_parts();
+                commit::apply_planned(vm, planned, draft, &request.policy, times)
             }
             Some(_) | None => {
                 let start = Instant::now();
                 let planned = commit::plan_all(vm, &request.patch, &request.policy)?;
+                if let Some(refused) = commit::refusals(&planned) {
+                    return Err(refused.into());
+                }
+                let draft = commit::Draft::new(&planned);
                 times.prepare += start.elapsed();
                 wait(&mut times);
-                commit::apply_planned(vm, planned, &request.policy, times)
+                let outcome = commit::apply_planned(vm, planned, draft, &request.policy, times);
+                vm.hot.mailbox.attic.clear();
+                outcome
             }
         }
     }

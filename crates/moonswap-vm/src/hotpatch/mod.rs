@@ -14,8 +14,10 @@
 //!
 //! Invariants: HP1 only `commit::Prepared::commit` and rollback install versions
 //! into slots that code can reach; HP2 they run at a safe point of the VM's
-//! thread; HP3 versions and slots in the history are marked by the collector.
+//! thread; HP3 versions and slots in the history are marked by the collector; HP4 what
+//! lies in the attic (`published`) is only dropped, its pointers are not followed.
 
+mod answer;
 pub(crate) mod commit;
 mod error;
 pub(crate) mod history;
@@ -74,9 +76,7 @@ impl HotState {
     pub(crate) fn register(&mut self, instance: *mut Instance) {
         self.instances.get_mut().push(instance);
         // SAFETY: just made.
-        self.mailbox
-            .published
-            .withdraw(unsafe { &(*instance).chunk });
+        self.withdraw(unsafe { &(*instance).chunk });
     }
 
     /// The instance is no longer what it was when it was described.
@@ -84,8 +84,14 @@ impl HotState {
         // SAFETY: live instance.
         unsafe {
             (*instance).stamp += 1;
-            self.mailbox.published.withdraw(&(*instance).chunk);
+            self.withdraw(&(*instance).chunk);
         }
+    }
+
+    /// What other threads know of a chunk is out of date.
+    fn withdraw(&self, chunk: &str) {
+        let known = self.mailbox.published.withdraw(chunk);
+        self.mailbox.attic.keep_snapshots(known);
     }
 
     /// Keeps a module's instance alive for patches, in place of an older one.

@@ -8,6 +8,7 @@ use moonswap_bytecode::{MULTI, OpCode};
 
 use super::{Next, operand};
 use crate::heap::Forced;
+use crate::object::Closure;
 use crate::unwind::throw;
 use crate::value::{Value, tag};
 use crate::vm::{STRESS_BYTES, STRESS_SLOTS, Vm};
@@ -96,7 +97,7 @@ pub(super) unsafe fn precall_watched(
         let function = *f;
         let next = super::precall(vm, ret, f, n);
         if function.tag == tag::CLOSURE {
-            return after_entry(vm, next, (*(*function.as_closure()).slot).code.cast());
+            return after_entry(vm, next, Closure::entry(function.as_closure()).code.cast());
         }
         next
     }
