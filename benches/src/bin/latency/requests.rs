@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use moonswap_benches::{SMALL, Summary, World, micros, patch, run, world};
+use moonswap_benches::{SMALL, Summary, World, cpu_time, micros, patch, run, world};
 use moonswap_vm::Machine;
 use moonswap_vm::planning::{Patch, Policy};
 
@@ -20,17 +20,25 @@ const FUNCTIONS: usize = 10;
 const LOOP: &str = "local f, stopped, served = CLOSURES[1], stopped, served
     while not stopped() do
       for _ = 1, 100 do
-        for i = 1, 300 do f(i) end
-        served()
+        local version
+        for i = 1, 300 do version = f(i) end
+        served(version)
       end
     end";
 
+/// When a request was done, and by which version.
+#[derive(Clone, Copy)]
+struct Served {
+    at: Instant,
+    /// CPU time of the VM's thread.
+    cpu: Duration,
+    version: i64,
+}
+
 /// Serves until the submitter stops; answers when each request was done.
 fn serve(
-    submit: impl FnOnce(&dyn Fn(&Patch) -> Result<Instant, String>) -> Result<(), String>
-    + Send
-    + 'static,
-) -> Result<Vec<Instant>, String> {
+    submit: impl FnOnce(&dyn Fn(&Patch) -> Result<(), String>) -> Result<(), String> + Send + 'static,
+) -> Result<Vec<Served>, String> {
     let machine: Machine = world(World {
         functions: FUNCTIONS,
         ..SMALL
@@ -43,8 +51,13 @@ fn serve(
         cx.push_globals();
         cx.push_boxed(
             "served",
-            Box::new(move |_| {
-                log.borrow_mut().push(Instant::now());
+            Box::new(move |cx| {
+                let version = cx.check_int(0)?;
+                log.borrow_mut().push(Served {
+                    at: Instant::now(),
+                    cpu: cpu_time(),
+                    version,
+                });
                 Ok(0)
             }),
         );
@@ -56,7 +69,7 @@ fn serve(
         submit(&|patch| {
             let ticket = patcher.submit(patch.clone(), Policy::default());
             ticket.wait(Some(TIMEOUT)).map_err(|e| e.to_string())?;
-            Ok(Instant::now())
+            Ok(())
         })
     });
     run(&machine, "=requests", LOOP, false);
@@ -67,46 +80,40 @@ fn serve(
     Ok(all)
 }
 
-/// Requests in each millisecond, those with a patch apart from those without.
+/// Requests in each millisecond of the VM's thread, those in which a new version
+/// began to answer apart from the others.
 pub(crate) fn throughput(is_quick: bool) -> Result<(), String> {
     let n_patches = if is_quick { 50 } else { 1_000 };
-    let commits = Arc::new(Mutex::new(Vec::new()));
-    let list = Arc::clone(&commits);
     let served = serve(move |apply| {
         let patches = [patch(FUNCTIONS, 2), patch(FUNCTIONS, 3)];
         std::thread::sleep(Duration::from_millis(20));
         for i in 0..n_patches {
-            let at = apply(&patches[i % 2])?;
-            let mut list = list.lock().unwrap_or_else(PoisonError::into_inner);
-            list.push(at);
-            drop(list);
+            apply(&patches[i % 2])?;
             // Not in step with the bins.
             std::thread::sleep(Duration::from_micros(3_000 + (i as u64 * 377) % 1_000));
         }
         Ok(())
     })?;
-    let (Some(&start), Some(&end)) = (served.first(), served.last()) else {
+    let (Some(first), Some(last)) = (served.first(), served.last()) else {
         return Err("no request was served".to_owned());
     };
-    let bin = |at: Instant| at.saturating_duration_since(start).as_millis() as usize;
-    let mut counts = vec![0_u32; bin(end)];
-    for &at in &served {
-        if let Some(count) = counts.get_mut(bin(at)) {
-            *count += 1;
-        }
-    }
+    let bin = |s: &Served| (s.cpu - first.cpu).as_millis() as usize;
+    let mut counts = vec![0_u32; bin(last)];
     let mut has_patch = vec![false; counts.len()];
-    for &at in commits
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .iter()
-    {
-        if let Some(place) = has_patch.get_mut(bin(at)) {
-            *place = true;
+    let mut version = first.version;
+    for one in &served {
+        // The last bin is not complete.
+        let Some(count) = counts.get_mut(bin(one)) else {
+            break;
+        };
+        *count += 1;
+        if one.version != version {
+            version = one.version;
+            has_patch[bin(one)] = true;
         }
     }
     println!(
-        "\nrequests served in bins of 1 ms around {n_patches} patches of {FUNCTIONS} functions\n"
+        "\nrequests served in bins of 1 ms of CPU time around {n_patches} patches of {FUNCTIONS} functions\n"
     );
     let mut medians = [0_u32; 2];
     for (i, what) in ["bins without a patch", "bins with a patch"]
@@ -162,33 +169,62 @@ pub(crate) fn latency(is_quick: bool) -> Result<f64, String> {
         Ok(())
     })?;
     let edges = edges.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let times: Vec<(Instant, Duration)> = served.windows(2).map(|w| (w[1], w[1] - w[0])).collect();
+    let cpu = ratio(&served, &edges, |s| s.cpu)?;
+    println!(
+        "\none request, p99 of turns of {millis} ms, CPU time: {} µs without, {} µs with 10 patches a second ({} in all): {:.3} times",
+        micros(cpu.without),
+        micros(cpu.with),
+        n_patches.load(Ordering::Relaxed),
+        cpu.times
+    );
+    let start = served.first().map_or_else(Instant::now, |s| s.at);
+    let passed = ratio(&served, &edges, |s| s.at - start)?;
+    println!(
+        "the same, time that passes: {} µs without, {} µs with",
+        micros(passed.without),
+        micros(passed.with)
+    );
+    Ok(passed.times)
+}
+
+/// Two kinds of turns compared.
+struct Ratio {
+    without: Duration,
+    with: Duration,
+    /// Median over the pairs of turns.
+    times: f64,
+}
+
+/// Of the p99 of requests by one clock; turns begin at the `edges`, every second
+/// one has patches.
+fn ratio(
+    served: &[Served],
+    edges: &[Instant],
+    clock: impl Fn(&Served) -> Duration,
+) -> Result<Ratio, String> {
     let p99_of = |turn: usize| {
         let until = edges.get(turn + 1).copied();
-        let within: Vec<Duration> = times
-            .iter()
-            .filter(|(at, _)| *at >= edges[turn] && until.is_none_or(|until| *at < until))
-            .map(|(_, took)| *took)
-            .collect();
-        Summary::of(within)
+        let within = served
+            .windows(2)
+            .filter(|w| w[1].at >= edges[turn] && until.is_none_or(|until| w[1].at < until));
+        let all: Vec<Duration> = within.map(|w| clock(&w[1]) - clock(&w[0])).collect();
+        (!all.is_empty()).then(|| Summary::of(all).p99)
     };
     let mut ratios = Vec::new();
     let (mut without, mut with) = (Vec::new(), Vec::new());
     for pair in 0..edges.len() / 2 {
-        let (quiet, patched) = (p99_of(2 * pair), p99_of(2 * pair + 1));
-        without.push(quiet.p99);
-        with.push(patched.p99);
-        ratios.push(patched.p99.as_secs_f64() / quiet.p99.as_secs_f64().max(1e-9));
+        let (Some(quiet), Some(patched)) = (p99_of(2 * pair), p99_of(2 * pair + 1)) else {
+            continue;
+        };
+        without.push(quiet);
+        with.push(patched);
+        ratios.push(patched.as_secs_f64() / quiet.as_secs_f64().max(1e-9));
     }
     ratios.sort_by(f64::total_cmp);
-    println!(
-        "\none request, p99 of turns of {millis} ms: {} µs without, {} µs with 10 patches a second ({} in all)",
-        micros(Summary::of(without).p50),
-        micros(Summary::of(with).p50),
-        n_patches.load(Ordering::Relaxed)
-    );
-    ratios
-        .get(ratios.len() / 2)
-        .copied()
-        .ok_or_else(|| "no turns".to_owned())
+    let times = ratios.get(ratios.len() / 2).ok_or("no turns")?;
+    Ok(Ratio {
+        without: Summary::of(without).p50,
+        with: Summary::of(with).p50,
+        times: *times,
+    })
 }
