@@ -77,12 +77,18 @@ fn fresh(data: &mut Data<'_>, prototype: &Prototype) -> Instruction {
             OperandKind::Register | OperandKind::Target | OperandKind::Window => {
                 *field = index(usize::from(prototype.frame_size)) as u16 * 16;
             }
-            OperandKind::Constant => *field = index(prototype.constants.len()) as u16,
-            OperandKind::WideConstant => wide = Some(index(prototype.constants.len()) as i32),
+            OperandKind::Constant
+            | OperandKind::Key
+            | OperandKind::Number
+            | OperandKind::Integer => *field = index(prototype.constants.len()) as u16,
+            OperandKind::WideConstant | OperandKind::Cell => {
+                wide = Some(index(prototype.constants.len()) as i32)
+            }
             OperandKind::Upvalue => *field = index(prototype.upvalues.len()) as u16,
-            OperandKind::Immediate => *field = index(65_536) as u16,
+            OperandKind::Immediate | OperandKind::Unsigned => *field = index(65_536) as u16,
+            OperandKind::Shift => *field = index(66) as u16,
             OperandKind::WideImmediate => wide = Some(index(9) as i32 - 4),
-            OperandKind::Count => {
+            OperandKind::Count | OperandKind::List => {
                 *field = match index(5) {
                     4 => MULTI,
                     count => count as u16,

@@ -1,5 +1,6 @@
 //! Ctrl-C: breaks off what runs, in Lua code and inside the library's long
-//! functions; the prompt goes on; a second one ends the process.
+//! functions; the prompt goes on; a second one ends the process. And the end by
+//! a pipe that is closed.
 #![cfg(unix)]
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -51,22 +52,27 @@ impl Running {
     /// Waits for the end; what it wrote to both streams.
     fn end(mut self) -> (ExitStatus, String, String) {
         drop(self.child.stdin.take());
-        let start = Instant::now();
-        let status = loop {
-            if let Some(status) = self.child.try_wait().expect("wait") {
-                break status;
-            }
-            if start.elapsed() > Duration::from_secs(20) {
-                self.child.kill().expect("kill");
-                panic!("Ctrl-C did not end it");
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        };
+        let status = wait(&mut self.child);
         let (mut out, mut err) = (String::new(), String::new());
         self.out.read_to_string(&mut out).expect("text");
         let stream = self.child.stderr.as_mut().expect("piped");
         stream.read_to_string(&mut err).expect("text");
         (status, out, err)
+    }
+}
+
+/// Waits for the end, which has to come soon.
+fn wait(child: &mut Child) -> ExitStatus {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().expect("wait") {
+            return status;
+        }
+        if start.elapsed() > Duration::from_secs(20) {
+            child.kill().expect("kill");
+            panic!("the signal did not end it");
+        }
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -113,6 +119,47 @@ fn is_an_error_that_can_be_caught() {
     let (status, out, err) = running.end();
     assert_eq!(status.code(), Some(0), "{err}");
     assert!(out.ends_with("interrupted!\non\n"), "{out}");
+}
+
+/// An error in a finalizer would be no more than a warning.
+#[test]
+fn is_not_lost_in_a_finalizer() {
+    let code = "print 'ready'
+        local gc = { __gc = function() for i = 1, 1000 do end end }
+        print(pcall(function() while true do setmetatable({}, gc) end end)) print 'on'";
+    for _ in 0..10 {
+        let running = Running::start(&["-e", code], "");
+        running.press();
+        let (status, out, err) = running.end();
+        assert_eq!(status.code(), Some(0), "{err}");
+        assert!(out.ends_with("interrupted!\non\n"), "{out}");
+    }
+}
+
+#[test]
+fn breaks_off_the_compiler() {
+    let code = "local source = ('x = x + 1; '):rep(1 << 21)
+        print 'ready' print(pcall(function() while true do load(source) end end)) print 'on'";
+    let running = Running::start(&["-e", code], "");
+    running.press();
+    let (status, out, err) = running.end();
+    assert_eq!(status.code(), Some(0), "{err}");
+    assert!(out.ends_with("interrupted!\non\n"), "{out}");
+}
+
+#[test]
+fn a_closed_pipe_ends_the_process() {
+    for code in [
+        "while true do print 'ready' end",
+        "print 'ready' while true do io.write('x') end",
+        "print 'ready' while true do pcall(function() io.write('x'):flush() end) end",
+        "print 'ready' local p = io.popen('exec true', 'w') while true do p:write('x') end",
+    ] {
+        let Running { mut child, out } = Running::start(&["-e", code], "");
+        drop(out);
+        let status = wait(&mut child);
+        assert_eq!(status.signal(), Some(13), "{code}");
+    }
 }
 
 #[test]

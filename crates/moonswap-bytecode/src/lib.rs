@@ -6,6 +6,7 @@
 
 pub mod code_hash;
 pub mod dump;
+pub mod effects;
 pub mod instruction;
 pub mod listing;
 pub mod opcode;
@@ -16,6 +17,7 @@ mod verify_flow;
 mod verify_loops;
 mod watch;
 
+pub use effects::{Effects, Form};
 pub use instruction::{Instruction, MULTI};
 pub use listing::listing;
 pub use opcode::{OpCode, OperandKind};

@@ -169,11 +169,14 @@ fn instruction_line(out: &mut String, prototype: &Prototype, pc: usize, instruct
             OperandKind::Register | OperandKind::Target | OperandKind::Window => {
                 write!(out, " R{}", value / crate::instruction::REGISTER_BYTES)
             }
-            OperandKind::Constant => {
+            OperandKind::Constant
+            | OperandKind::Key
+            | OperandKind::Number
+            | OperandKind::Integer => {
                 constant_comment(&mut comment, prototype, u32::from(value));
                 write!(out, " K{value}")
             }
-            OperandKind::WideConstant => {
+            OperandKind::WideConstant | OperandKind::Cell => {
                 let index = instruction.bc() as u32;
                 constant_comment(&mut comment, prototype, index);
                 write!(out, " K{index}")
@@ -187,8 +190,10 @@ fn instruction_line(out: &mut String, prototype: &Prototype, pc: usize, instruct
             }
             OperandKind::Immediate => write!(out, " {}", value as i16),
             OperandKind::WideImmediate => write!(out, " {}", instruction.bc()),
-            OperandKind::Count if value == MULTI => write!(out, " *"),
-            OperandKind::Count => write!(out, " {value}"),
+            OperandKind::List if value == MULTI => write!(out, " *"),
+            OperandKind::List | OperandKind::Count | OperandKind::Unsigned | OperandKind::Shift => {
+                write!(out, " {value}")
+            }
             OperandKind::Jump => {
                 let target = pc + 2 + usize::from(value);
                 space(&mut comment);

@@ -1,14 +1,19 @@
 //! Sets of registers, as the verifier's passes need them.
 
-/// A set of register numbers below 256.
+use crate::effects::Span;
+use crate::verify::MAX_REGISTERS;
+
+const WORDS: usize = (MAX_REGISTERS as usize + 1).div_ceil(64);
+
+/// A set of register numbers up to [`MAX_REGISTERS`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Registers([u64; 4]);
+pub(crate) struct Registers([u64; WORDS]);
 
 impl Registers {
     /// The registers from `first` to before `end`.
     pub(crate) fn range(first: u16, end: u16) -> Self {
         let below = |n: u16| {
-            let mut words = [0; 4];
+            let mut words = [0; WORDS];
             for (i, word) in words.iter_mut().enumerate() {
                 let n = u32::from(n).saturating_sub(64 * i as u32);
                 *word = if n >= 64 { u64::MAX } else { (1 << n) - 1 };
@@ -18,13 +23,21 @@ impl Registers {
         below(end).without(below(first))
     }
 
+    /// Those of a span.
+    pub(crate) fn of(span: Span) -> Self {
+        if span == Span::NONE {
+            return Self::default();
+        }
+        Self::range(span.first, span.end)
+    }
+
     pub(crate) fn one(register: u16) -> Self {
         Self::range(register, register.saturating_add(1))
     }
 
     /// All from `first` on.
     pub(crate) fn from(first: u16) -> Self {
-        Self::range(first, 256)
+        Self::range(first, MAX_REGISTERS + 1)
     }
 
     fn each(self, other: Self, join: impl Fn(u64, u64) -> u64) -> Self {
@@ -44,7 +57,7 @@ impl Registers {
     }
 
     pub(crate) fn is_empty(self) -> bool {
-        self.0 == [0; 4]
+        self.0 == [0; WORDS]
     }
 
     pub(crate) fn contains(self, other: Self) -> bool {
@@ -64,12 +77,14 @@ impl Registers {
 
 #[cfg(test)]
 mod tests {
-    use super::Registers;
+    use super::{MAX_REGISTERS, Registers};
 
     #[test]
     fn sets_are_sets() {
         let model = |set: Registers| -> Vec<u16> {
-            (0..256).filter(|&r| set.meets(Registers::one(r))).collect()
+            (0..=MAX_REGISTERS)
+                .filter(|&r| set.meets(Registers::one(r)))
+                .collect()
         };
         for (first, end) in [
             (0, 0),
@@ -78,6 +93,8 @@ mod tests {
             (64, 128),
             (3, 256),
             (255, 256),
+            (250, MAX_REGISTERS + 1),
+            (MAX_REGISTERS, MAX_REGISTERS + 1),
             (9, 4),
         ] {
             let set = Registers::range(first, end);
@@ -85,7 +102,7 @@ mod tests {
             let lowered: Vec<_> = (first..end).filter_map(|r| r.checked_sub(1)).collect();
             assert_eq!(model(set.lowered()), lowered);
         }
-        assert!(Registers::from(7).contains(Registers::one(255)));
+        assert!(Registers::from(7).contains(Registers::one(MAX_REGISTERS)));
         assert!(!Registers::from(7).contains(Registers::one(6)));
         assert!(Registers::default().is_empty());
     }

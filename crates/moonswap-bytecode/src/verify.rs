@@ -8,13 +8,16 @@
 //! which lists what it proves). Types of values are checked where the machine
 //! takes them for granted; elsewhere it looks at them itself.
 
+use crate::effects::{Effects, Form, jump_distance};
 use crate::instruction::{Instruction, MULTI, REGISTER_BYTES};
 use crate::opcode::{OpCode, OperandKind};
 use crate::prototype::{Capture, Constant, FunctionId, Prototype};
 use crate::watch::Watch;
 
-/// Most registers of one function.
-pub const MAX_REGISTERS: u16 = 255;
+/// Most registers of one function: the 254 that a text may ask for, as in standard
+/// Lua, and the links of the at most 200 calls that are being prepared inside
+/// each other.
+pub const MAX_REGISTERS: u16 = 511;
 
 /// The longest string that field instructions can have as key.
 pub const MAX_KEY: usize = 40;
@@ -142,7 +145,6 @@ fn one(prototype: &Prototype, watch: Option<&Watch<'_>>) -> Result<(), VerifyErr
         let op = op.ok_or_else(|| error(pc, Fault::Operation))?;
         operands(prototype, pc, *instruction, op).map_err(|fault| error(pc, fault))?;
         windows(prototype, *instruction, op).map_err(|fault| error(pc, fault))?;
-        constants(prototype, *instruction, op).map_err(|fault| error(pc, fault))?;
         returns(prototype, pc, *instruction, op).map_err(|fault| error(pc, fault))?;
     }
     open_lists(prototype).map_err(|(pc, fault)| error(pc, fault))?;
@@ -163,13 +165,12 @@ fn header(prototype: &Prototype) -> Result<(), Fault> {
     }
     let last = prototype.code.last().and_then(|i| i.opcode());
     let ends = [
-        OpCode::Return,
-        OpCode::Return0,
-        OpCode::Return1,
-        OpCode::TailCall,
-        OpCode::JumpBack,
+        Form::Return,
+        Form::ShortReturn,
+        Form::TailCall,
+        Form::JumpBack,
     ];
-    if !last.is_some_and(|op| ends.contains(&op)) {
+    if !last.is_some_and(|op| ends.contains(&op.form())) {
         return Err(Fault::End);
     }
     for site in &prototype.sites {
@@ -224,15 +225,7 @@ fn operands(
     for (i, (kind, value)) in kinds.into_iter().zip(raw).enumerate() {
         match kind {
             OperandKind::Unused => {
-                let wide = i == 2
-                    && matches!(
-                        kinds[1],
-                        OperandKind::WideConstant
-                            | OperandKind::WideImmediate
-                            | OperandKind::WideJump
-                            | OperandKind::Site
-                    );
-                if value != 0 && !wide {
+                if value != 0 && !(i == 2 && kinds[1].is_wide()) {
                     return Err(Fault::Unused);
                 }
             }
@@ -241,21 +234,18 @@ fn operands(
                     return Err(Fault::Register);
                 }
             }
-            OperandKind::Constant => {
-                prototype
-                    .constants
-                    .get(usize::from(value))
-                    .ok_or(Fault::Constant)?;
+            OperandKind::Constant
+            | OperandKind::Key
+            | OperandKind::Number
+            | OperandKind::Integer => {
+                constant(prototype, usize::from(value), kind)?;
                 // The machine keeps the distance from here, in words, in 16 bits.
                 if prototype.code.len() - pc + 2 * usize::from(value) > usize::from(u16::MAX) {
                     return Err(Fault::Constant);
                 }
             }
-            OperandKind::WideConstant => {
-                prototype
-                    .constants
-                    .get(instruction.bc() as u32 as usize)
-                    .ok_or(Fault::Constant)?;
+            OperandKind::WideConstant | OperandKind::Cell => {
+                constant(prototype, instruction.bc() as u32 as usize, kind)?;
             }
             OperandKind::Upvalue => {
                 prototype
@@ -263,11 +253,17 @@ fn operands(
                     .get(usize::from(value))
                     .ok_or(Fault::Upvalue)?;
             }
-            OperandKind::Immediate | OperandKind::WideImmediate | OperandKind::Count => {}
+            OperandKind::Count if value == MULTI => return Err(Fault::Count),
+            OperandKind::Shift if value >= 64 => return Err(Fault::Count),
+            OperandKind::Immediate
+            | OperandKind::WideImmediate
+            | OperandKind::Unsigned
+            | OperandKind::Shift
+            | OperandKind::Count
+            | OperandKind::List => {}
             OperandKind::Jump | OperandKind::WideJump => {
                 let target = jump_target(pc, instruction, op).ok_or(Fault::Jump)?;
-                let backward =
-                    op == OpCode::JumpBack || op == OpCode::ForLoop || op == OpCode::TForLoop;
+                let backward = [Form::JumpBack, Form::ForLoop, Form::TForLoop].contains(&op.form());
                 if target < 0
                     || target >= prototype.code.len() as i64
                     || (target <= pc as i64) != backward
@@ -283,7 +279,7 @@ fn operands(
             }
         }
     }
-    if op == OpCode::LoadFalseSkip && pc + 2 >= prototype.code.len() {
+    if op.form() == Form::Skip && pc + 2 >= prototype.code.len() {
         return Err(Fault::Jump);
     }
     Ok(())
@@ -292,211 +288,79 @@ fn operands(
 /// Where an instruction may go besides the next one.
 pub(crate) fn jump_target(pc: usize, instruction: Instruction, op: OpCode) -> Option<i64> {
     let next = pc as i64 + 1;
-    if op == OpCode::LoadFalseSkip {
+    if op.form() == Form::Skip {
         return Some(next + 1);
     }
-    op.operands().into_iter().find_map(|kind| match kind {
-        OperandKind::Jump => Some(next + i64::from(instruction.c())),
-        OperandKind::WideJump => Some(next + i64::from(instruction.bc())),
-        OperandKind::Unused
-        | OperandKind::Register
-        | OperandKind::Target
-        | OperandKind::Window
-        | OperandKind::Constant
-        | OperandKind::WideConstant
-        | OperandKind::Upvalue
-        | OperandKind::Immediate
-        | OperandKind::WideImmediate
-        | OperandKind::Count
-        | OperandKind::Site => None,
-    })
+    jump_distance(instruction, op).map(|distance| next + i64::from(distance))
 }
 
 /// The extent of register windows and the counts that define them.
 fn windows(prototype: &Prototype, i: Instruction, op: OpCode) -> Result<(), Fault> {
-    let (a, b, c) = (
-        u32::from(i.register_a()),
-        u32::from(i.b()),
-        u32::from(i.c()),
-    );
-    let multi = u32::from(MULTI);
-    let within = |end: u32| {
-        if end <= u32::from(prototype.frame_size) {
-            Ok(())
-        } else {
-            Err(Fault::Window)
-        }
+    let (a, b, c) = (i.register_a(), i.b(), i.c());
+    let counted = match op.form() {
+        Form::Nils => b >= 1,
+        Form::Concat => c >= 2,
+        Form::TForCall => a >= 4 && b == 2 && c >= 1,
+        Form::TForLoop => a >= 4,
+        Form::Internal => return Err(Fault::Operation),
+        Form::Plain
+        | Form::Compare
+        | Form::Skip
+        | Form::Method
+        | Form::NewTable
+        | Form::SetList
+        | Form::Jump
+        | Form::JumpBack
+        | Form::BranchSet
+        | Form::Call
+        | Form::TailCall
+        | Form::Return
+        | Form::ShortReturn
+        | Form::Vararg
+        | Form::Closure
+        | Form::Close
+        | Form::ToBeClosed
+        | Form::KeepScope
+        | Form::ForPrep
+        | Form::ForLoop
+        | Form::TForPrep => true,
     };
-    let counted = |ok: bool| if ok { Ok(()) } else { Err(Fault::Count) };
-    match op {
-        OpCode::LoadNil => {
-            counted(b >= 1 && b != multi)?;
-            within(a + b)
-        }
-        OpCode::SelfField => within(a + 3),
-        OpCode::SetList => within(if b == multi { a + 1 } else { a + 1 + b }),
-        OpCode::Concat => {
-            counted(c >= 2 && c != multi)?;
-            within(u32::from(i.register_b()) + c)
-        }
-        OpCode::Call => {
-            counted(b != multi)?;
-            within(a + 2 + b)?;
-            within(if c == multi { a } else { a + c })
-        }
-        OpCode::CallMulti => {
-            within(a + 2)?;
-            within(if c == multi { a } else { a + c })
-        }
-        OpCode::TailCall => within(if b == multi { a + 2 } else { a + 2 + b }),
-        OpCode::Return | OpCode::Vararg => within(if b == multi { a } else { a + b }),
-        OpCode::ForPrep | OpCode::ForLoop | OpCode::TForPrep => within(a + 4),
-        OpCode::TForCall => {
-            counted(a >= 4 && b == 2 && c >= 1 && c != multi)?;
-            within(a + 4)?;
-            within(a + c)
-        }
-        OpCode::TForLoop => counted(a >= 4),
-        OpCode::JumpBack => within(u32::from(i.a())),
-        OpCode::NewTable => counted(b != multi && c != multi),
-        OpCode::GetIndex
-        | OpCode::SetIndex
-        | OpCode::Move
-        | OpCode::LoadInt
-        | OpCode::LoadFloat
-        | OpCode::LoadConst
-        | OpCode::LoadFalse
-        | OpCode::LoadTrue
-        | OpCode::LoadFalseSkip
-        | OpCode::GetUpvalue
-        | OpCode::SetUpvalue
-        | OpCode::GetCell
-        | OpCode::SetCell
-        | OpCode::GetTabUp
-        | OpCode::SetTabUp
-        | OpCode::GetTable
-        | OpCode::GetField
-        | OpCode::SetTable
-        | OpCode::SetField
-        | OpCode::Add
-        | OpCode::Sub
-        | OpCode::Mul
-        | OpCode::Mod
-        | OpCode::Pow
-        | OpCode::Div
-        | OpCode::IntDiv
-        | OpCode::BitAnd
-        | OpCode::BitOr
-        | OpCode::BitXor
-        | OpCode::ShiftLeft
-        | OpCode::ShiftRight
-        | OpCode::AddImm
-        | OpCode::SubImm
-        | OpCode::AddConst
-        | OpCode::SubConst
-        | OpCode::MulConst
-        | OpCode::ModConst
-        | OpCode::PowConst
-        | OpCode::DivConst
-        | OpCode::IntDivConst
-        | OpCode::BitAndConst
-        | OpCode::BitOrConst
-        | OpCode::BitXorConst
-        | OpCode::Negate
-        | OpCode::BitNot
-        | OpCode::Not
-        | OpCode::Length
-        | OpCode::Jump
-        | OpCode::JumpEq
-        | OpCode::JumpNotEq
-        | OpCode::JumpLt
-        | OpCode::JumpNotLt
-        | OpCode::JumpLe
-        | OpCode::JumpNotLe
-        | OpCode::JumpEqConst
-        | OpCode::JumpNotEqConst
-        | OpCode::JumpLtImm
-        | OpCode::JumpNotLtImm
-        | OpCode::JumpLeImm
-        | OpCode::JumpNotLeImm
-        | OpCode::JumpGtImm
-        | OpCode::JumpNotGtImm
-        | OpCode::JumpGeImm
-        | OpCode::JumpNotGeImm
-        | OpCode::JumpIf
-        | OpCode::JumpIfNot
-        | OpCode::JumpIfSet
-        | OpCode::JumpIfNotSet
-        | OpCode::Return0
-        | OpCode::Return1
-        | OpCode::Closure
-        | OpCode::Close
-        | OpCode::ToBeClosed
-        | OpCode::KeepScope => Ok(()),
-        OpCode::ShiftLeftImm | OpCode::ShiftRightImm => counted(c < 64),
-        OpCode::Halt
-        | OpCode::FinishMeta
-        | OpCode::FinishPcall
-        | OpCode::FinishXpcall
-        | OpCode::FinishCoroutine
-        | OpCode::FinishClose
-        | OpCode::FinishUnwind
-        | OpCode::FinishTail
-        | OpCode::EnterCall => Err(Fault::Operation),
+    if !counted {
+        return Err(Fault::Count);
     }
+    if Effects::of(i, op).end > prototype.frame_size {
+        return Err(Fault::Window);
+    }
+    Ok(())
 }
 
-/// The kinds of constants.
-fn constants(prototype: &Prototype, i: Instruction, op: OpCode) -> Result<(), Fault> {
-    let near = |index: u16| {
-        prototype
-            .constants
-            .get(usize::from(index))
-            .ok_or(Fault::Constant)
+/// That a constant exists and is what the kind of operand takes.
+fn constant(prototype: &Prototype, index: usize, kind: OperandKind) -> Result<(), Fault> {
+    use OperandKind as K;
+    let constant = prototype.constants.get(index).ok_or(Fault::Constant)?;
+    let takes = match constant {
+        Constant::Nil | Constant::Boolean(_) => kind == K::Constant,
+        Constant::Integer(_) => {
+            [K::Constant, K::Number, K::Integer, K::WideConstant].contains(&kind)
+        }
+        Constant::Float(_) => [K::Constant, K::Number, K::WideConstant].contains(&kind),
+        Constant::String(s) => {
+            [K::Constant, K::WideConstant].contains(&kind) || kind == K::Key && s.len() <= MAX_KEY
+        }
+        Constant::Cell(_) => kind == K::Cell,
     };
-    let wide = || {
-        prototype
-            .constants
-            .get(i.bc() as u32 as usize)
-            .ok_or(Fault::Constant)
-    };
-    use OpCode as O;
-    let fits = if [O::GetTabUp, O::SetTabUp, O::GetField, O::SelfField].contains(&op) {
-        is_key(near(i.c())?)
-    } else if op == O::SetField {
-        is_key(near(i.b())?)
-    } else if [O::BitAndConst, O::BitOrConst, O::BitXorConst].contains(&op) {
-        matches!(near(i.c())?, Constant::Integer(_))
-    } else if op.operands()[2] == OperandKind::Constant {
-        matches!(near(i.c())?, Constant::Integer(_) | Constant::Float(_))
-    } else if op.operands()[1] == OperandKind::Constant {
-        !matches!(near(i.b())?, Constant::Cell(_))
-    } else if op == O::LoadConst {
-        matches!(
-            wide()?,
-            Constant::Integer(_) | Constant::Float(_) | Constant::String(_)
-        )
-    } else if op.operands()[1] == OperandKind::WideConstant {
-        matches!(wide()?, Constant::Cell(_))
-    } else {
-        true
-    };
-    if fits {
+    if takes {
         Ok(())
     } else {
         Err(Fault::ConstantKind)
     }
 }
 
-fn is_key(constant: &Constant) -> bool {
-    matches!(constant, Constant::String(s) if s.len() <= MAX_KEY)
-}
-
 /// The forms of return, and `KEEPSCOPE` before each one of a main chunk.
 fn returns(prototype: &Prototype, pc: usize, i: Instruction, op: OpCode) -> Result<(), Fault> {
     let main = prototype.is_main();
-    let short = op == OpCode::Return0 || op == OpCode::Return1;
-    let long = op == OpCode::Return || op == OpCode::TailCall;
+    let short = op.form() == Form::ShortReturn;
+    let long = op.form() == Form::Return || op.form() == Form::TailCall;
     if short && (prototype.is_vararg || main) {
         return Err(Fault::Return);
     }
@@ -521,13 +385,11 @@ fn open_lists(prototype: &Prototype) -> Result<(), (usize, Fault)> {
         if open && op == OpCode::KeepScope {
             continue;
         }
-        let takes = op == OpCode::CallMulti
-            || i.b() == MULTI && [OpCode::TailCall, OpCode::Return, OpCode::SetList].contains(&op);
-        if takes != open {
+        let effects = Effects::of(*i, op);
+        if effects.takes.is_some() != open {
             return Err((pc, Fault::Open));
         }
-        open = op == OpCode::Vararg && i.b() == MULTI
-            || i.c() == MULTI && (op == OpCode::Call || op == OpCode::CallMulti);
+        open = effects.next.opens.is_some();
     }
     if open {
         return Err((prototype.code.len().saturating_sub(1), Fault::Open));

@@ -20,7 +20,8 @@
 //! registers in such hands prove nothing. Code that no path reaches is not looked
 //! at; it never runs.
 
-use crate::instruction::{Instruction, MULTI};
+use crate::effects::{Effects, Form, Outcome, goes_on};
+use crate::instruction::Instruction;
 use crate::opcode::{OpCode, OperandKind};
 use crate::prototype::{Capture, Prototype};
 use crate::registers::Registers;
@@ -77,6 +78,15 @@ impl State {
     fn lose(&mut self, registers: Registers) {
         self.forget(registers);
         self.defined = self.defined.without(registers);
+    }
+
+    /// What an instruction leaves on one of its ways out.
+    fn leaves(&mut self, outcome: &Outcome) {
+        self.lose(Registers::of(outcome.loses));
+        for span in outcome.writes {
+            self.write(Registers::of(span));
+        }
+        self.open = outcome.opens;
     }
 
     fn reads(&self, registers: Registers) -> Result<(), Fault> {
@@ -140,7 +150,7 @@ fn variables(prototype: &Prototype) -> Vec<Change> {
         }
     }
     edges.sort_unstable();
-    let mut counts = [[0u32; 256]; 2];
+    let mut counts = [[0u32; verify::MAX_REGISTERS as usize + 1]; 2];
     let mut now = [Registers::default(); 2];
     let mut changes = vec![Change {
         pc: 0,
@@ -149,7 +159,7 @@ fn variables(prototype: &Prototype) -> Vec<Change> {
     }];
     for (pc, begins, register, shared) in edges {
         let kind = usize::from(shared);
-        let count = &mut counts[kind][usize::from(register & 255)];
+        let count = &mut counts[kind][usize::from(register & verify::MAX_REGISTERS)];
         if begins {
             *count += 1;
             now[kind] = now[kind].or(Registers::one(register));
@@ -257,21 +267,6 @@ fn block(
     Ok(())
 }
 
-/// Whether the next instruction may follow.
-fn goes_on(op: OpCode) -> bool {
-    ![
-        OpCode::Jump,
-        OpCode::JumpBack,
-        OpCode::TForPrep,
-        OpCode::LoadFalseSkip,
-        OpCode::Return,
-        OpCode::Return0,
-        OpCode::Return1,
-        OpCode::TailCall,
-    ]
-    .contains(&op)
-}
-
 /// What one instruction asks for and does; answers the state at its jump's end.
 fn step(
     prototype: &Prototype,
@@ -281,114 +276,64 @@ fn step(
     variables: &Change,
     s: &mut State,
 ) -> Result<State, Fault> {
-    let (a, b, c) = (i.register_a(), i.b(), i.c());
+    let a = i.register_a();
     let raw = [a, i.register_b(), i.register_c()];
     for (kind, register) in op.operands().into_iter().zip(raw) {
         if kind == OperandKind::Register {
             s.reads(Registers::one(register))?;
         }
     }
-    let window = Registers::from(a);
-    let called = |s: &State| {
-        let held = s.captured.or(s.closing).or(variables.named);
-        if held.meets(window) {
+    let effects = Effects::of(i, op);
+    for span in effects.reads {
+        s.reads(Registers::of(span))?;
+    }
+    let open = s.open.take();
+    if let Some(first) = effects.takes {
+        s.takes(open, first)?;
+    }
+    let before = *s;
+    s.forget(Registers::of(effects.spoils));
+    s.lose(Registers::of(effects.cleared));
+    let mut jumped = *s;
+    jumped.leaves(&effects.jump);
+    s.leaves(&effects.next);
+    let called = |named: Registers, s: &State| {
+        let held = s.captured.or(s.closing).or(named);
+        if held.meets(Registers::from(a)) {
             Err(Fault::Captured)
         } else {
             Ok(())
         }
     };
-    // What stands from `a` on after a call or `...`.
-    let results = |s: &mut State, n: u16| {
-        s.lose(window);
-        if n == MULTI {
-            s.open = Some(a);
-        } else {
-            s.write(Registers::range(a, a + n));
-        }
-    };
-    let open = s.open.take();
-    let mut jumped = *s;
-    match op {
-        OpCode::LoadNil => s.write(Registers::range(a, a + b)),
-        OpCode::SelfField => {
-            s.lose(Registers::one(a + 1));
-            s.write(Registers::one(a).or(Registers::one(a + 2)));
-        }
-        OpCode::NewTable => {
-            s.write(Registers::one(a));
-            s.tables = s.tables.or(Registers::one(a));
-        }
-        OpCode::SetList => {
-            if !s.tables.contains(Registers::one(a)) {
+    match op.form() {
+        Form::NewTable => s.tables = s.tables.or(Registers::one(a)),
+        Form::SetList => {
+            if !before.tables.contains(Registers::one(a)) {
                 return Err(Fault::Table);
             }
             // Each list before this one was an instruction, too.
-            if usize::from(i.x()) << 16 | usize::from(c) > pc {
+            if usize::from(i.x()) << 16 | usize::from(i.c()) > pc {
                 return Err(Fault::Count);
             }
-            if b == MULTI {
-                s.takes(open, a + 1)?;
-            } else {
-                s.reads(Registers::range(a + 1, a + 1 + b))?;
-            }
         }
-        OpCode::Concat => {
-            let parts = Registers::range(i.register_b(), i.register_b() + c);
-            s.reads(parts)?;
-            s.forget(parts);
-            s.write(Registers::one(a));
-        }
-        OpCode::JumpBack => {
-            // The registers above are cleared by the collector.
-            jumped.lose(Registers::from(i.a()));
-        }
-        OpCode::JumpIfSet | OpCode::JumpIfNotSet => jumped.write(Registers::one(a)),
-        OpCode::Call | OpCode::CallMulti => {
-            s.reads(Registers::one(a))?;
-            if op == OpCode::CallMulti {
-                s.takes(open, a + 2)?;
-            } else {
-                s.reads(Registers::range(a + 2, a + 2 + b))?;
-            }
-            called(s)?;
-            results(s, c);
-        }
-        OpCode::TailCall => {
-            s.reads(Registers::one(a))?;
-            if b == MULTI {
-                s.takes(open, a + 2)?;
-            } else {
-                s.reads(Registers::range(a + 2, a + 2 + b))?;
-            }
-            if !s.closing.is_empty() {
+        Form::Call | Form::TForCall => called(variables.named, &before)?,
+        Form::TailCall => {
+            if !before.closing.is_empty() {
                 return Err(Fault::Close);
             }
-            ends(s, i.x())?;
+            ends(&before, i.x())?;
             s.close(0);
-            called(s)?;
+            called(variables.named, s)?;
         }
-        OpCode::Return => {
-            if b == MULTI {
-                s.takes(open, a)?;
-            } else {
-                s.reads(Registers::range(a, a + b))?;
-            }
-            ends(s, i.x())?;
-        }
-        OpCode::Return0 | OpCode::Return1 => ends(s, 0)?,
-        OpCode::Vararg => {
+        Form::Return => ends(s, i.x())?,
+        Form::ShortReturn => ends(s, 0)?,
+        Form::Vararg => {
             if !prototype.is_vararg {
                 return Err(Fault::Return);
             }
-            if b == MULTI {
-                results(s, MULTI);
-            } else {
-                s.write(Registers::range(a, a + b));
-            }
         }
-        OpCode::Closure => {
+        Form::Closure => {
             let site = prototype.sites.get(i.bc() as u32 as usize);
-            s.write(Registers::one(a));
             for capture in site.ok_or(Fault::Site)?.captures.iter() {
                 if let Capture::Register(register) = capture {
                     let register = Registers::one(*register);
@@ -397,120 +342,30 @@ fn step(
                 }
             }
         }
-        OpCode::Close => s.close(a),
-        OpCode::ToBeClosed => s.closes_later(a)?,
-        OpCode::ForPrep => {
-            s.reads(Registers::range(a, a + 3))?;
-            s.lose(Registers::range(a, a + 4));
-            jumped = *s;
-            s.write(Registers::one(a + 3));
-            s.loops = s.loops.or(Registers::one(a));
-        }
-        OpCode::ForLoop => {
-            if !s.loops.contains(Registers::one(a)) {
-                return Err(Fault::Loop);
-            }
-            // The registers above are cleared by the collector.
-            s.lose(Registers::from(a + 4));
-            jumped = *s;
-            jumped.write(Registers::one(a + 3));
-            s.lose(Registers::range(a, a + 4));
-        }
-        OpCode::TForPrep => {
+        Form::Close => s.close(a),
+        Form::ToBeClosed => s.closes_later(a)?,
+        Form::TForPrep => {
             s.closes_later(a + 3)?;
             jumped = *s;
         }
-        OpCode::TForCall => {
-            s.reads(Registers::range(a - 4, a - 1))?;
-            called(s)?;
-            results(s, c);
+        Form::ForPrep => s.loops = s.loops.or(Registers::one(a)),
+        Form::ForLoop => {
+            if !before.loops.contains(Registers::one(a)) {
+                return Err(Fault::Loop);
+            }
         }
-        OpCode::TForLoop => {
-            s.reads(Registers::one(a))?;
-            jumped.write(Registers::one(a - 2));
-        }
-        OpCode::KeepScope => s.open = open,
-        OpCode::Move
-        | OpCode::LoadInt
-        | OpCode::LoadFloat
-        | OpCode::LoadConst
-        | OpCode::LoadFalse
-        | OpCode::LoadTrue
-        | OpCode::LoadFalseSkip
-        | OpCode::GetUpvalue
-        | OpCode::GetCell
-        | OpCode::GetTabUp
-        | OpCode::GetTable
-        | OpCode::GetIndex
-        | OpCode::GetField
-        | OpCode::Add
-        | OpCode::Sub
-        | OpCode::Mul
-        | OpCode::Mod
-        | OpCode::Pow
-        | OpCode::Div
-        | OpCode::IntDiv
-        | OpCode::BitAnd
-        | OpCode::BitOr
-        | OpCode::BitXor
-        | OpCode::ShiftLeft
-        | OpCode::ShiftRight
-        | OpCode::AddImm
-        | OpCode::SubImm
-        | OpCode::ShiftLeftImm
-        | OpCode::ShiftRightImm
-        | OpCode::AddConst
-        | OpCode::SubConst
-        | OpCode::MulConst
-        | OpCode::ModConst
-        | OpCode::PowConst
-        | OpCode::DivConst
-        | OpCode::IntDivConst
-        | OpCode::BitAndConst
-        | OpCode::BitOrConst
-        | OpCode::BitXorConst
-        | OpCode::Negate
-        | OpCode::BitNot
-        | OpCode::Not
-        | OpCode::Length => {
-            s.write(Registers::one(a));
-            jumped = *s;
-        }
-        // They only read; their registers were looked at above.
-        OpCode::SetUpvalue
-        | OpCode::SetCell
-        | OpCode::SetTabUp
-        | OpCode::SetTable
-        | OpCode::SetIndex
-        | OpCode::SetField
-        | OpCode::Jump
-        | OpCode::JumpEq
-        | OpCode::JumpNotEq
-        | OpCode::JumpLt
-        | OpCode::JumpNotLt
-        | OpCode::JumpLe
-        | OpCode::JumpNotLe
-        | OpCode::JumpEqConst
-        | OpCode::JumpNotEqConst
-        | OpCode::JumpLtImm
-        | OpCode::JumpNotLtImm
-        | OpCode::JumpLeImm
-        | OpCode::JumpNotLeImm
-        | OpCode::JumpGtImm
-        | OpCode::JumpNotGtImm
-        | OpCode::JumpGeImm
-        | OpCode::JumpNotGeImm
-        | OpCode::JumpIf
-        | OpCode::JumpIfNot => {}
-        OpCode::Halt
-        | OpCode::FinishMeta
-        | OpCode::FinishPcall
-        | OpCode::FinishXpcall
-        | OpCode::FinishCoroutine
-        | OpCode::FinishClose
-        | OpCode::FinishUnwind
-        | OpCode::FinishTail
-        | OpCode::EnterCall => return Err(Fault::Operation),
+        Form::KeepScope => s.open = open,
+        Form::Plain
+        | Form::Compare
+        | Form::Skip
+        | Form::Nils
+        | Form::Method
+        | Form::Concat
+        | Form::Jump
+        | Form::JumpBack
+        | Form::BranchSet
+        | Form::TForLoop => {}
+        Form::Internal => return Err(Fault::Operation),
     }
     Ok(jumped)
 }

@@ -1,7 +1,23 @@
-//! Ctrl-C: the first one while Lua runs breaks it off with an error, as in the
-//! reference; a second one, or one while nothing runs, ends the process.
+//! Signals. Ctrl-C: the first one while Lua runs breaks it off with an error, as
+//! in the reference; a second one, or one while nothing runs, ends the process.
+//! A pipe that nobody reads any more ends the process, as it ends every filter.
 
 use moonswap::{Interrupter, Lua};
+
+/// Gives SIGPIPE its usual action, which the start of a Rust program takes away:
+/// writing to a pipe without readers ends the process. If the system refuses
+/// that, writing fails with an error.
+pub(crate) fn end_with_the_pipe() {
+    #[cfg(unix)]
+    {
+        use signal_hook::consts::SIGPIPE;
+        use std::sync::Arc;
+        use std::sync::atomic::AtomicBool;
+
+        let always = Arc::new(AtomicBool::new(true));
+        let _ = signal_hook::flag::register_conditional_default(SIGPIPE, always);
+    }
+}
 
 /// What Ctrl-C does, from its first use on.
 #[derive(Debug)]

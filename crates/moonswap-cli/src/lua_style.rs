@@ -108,7 +108,11 @@ pub(crate) fn main(arguments: &[OsString]) -> u8 {
     if options.version {
         say(VERSION);
     }
-    let session = match Session::new(Lua::builder().compat(options.compat).build()) {
+    let lua = Lua::builder()
+        .compat(options.compat)
+        .error_texts(true)
+        .build();
+    let session = match Session::new(lua) {
         Ok(session) => session,
         Err(error) => {
             report(Some(&program), &error);

@@ -20,6 +20,7 @@ const LUA_ERROR: u8 = 1;
 const REFUSED: u8 = 3;
 
 fn main() -> ExitCode {
+    interrupt::end_with_the_pipe();
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let code = match arguments.get(1).and_then(|first| first.to_str()) {
         Some(first) if verbs::is_verb(first) => verbs::main(arguments),

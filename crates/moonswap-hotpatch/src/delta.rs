@@ -201,6 +201,7 @@ impl Edit {
     fn expr(&mut self, expr: Expr) -> ExprId {
         self.ast.exprs.push(expr);
         self.ast.spans.push(self.span);
+        self.ast.ends.push(self.span.end);
         ExprId(self.ast.exprs.len() as u32 - 1)
     }
 

@@ -8,9 +8,11 @@
 use std::sync::Arc;
 
 use moonswap_bytecode::Instruction;
+use moonswap_bytecode::effects::jump_distance;
 use moonswap_bytecode::instruction::REGISTER_BYTES;
 use moonswap_bytecode::opcode::{OpCode, OperandKind};
 use moonswap_bytecode::prototype::{Capture, Constant, Prototype};
+use moonswap_bytecode::verify::MAX_REGISTERS;
 
 /// A jump or constant index no longer fits its field.
 #[derive(Debug)]
@@ -81,7 +83,7 @@ pub(crate) fn upvalues_to_cell(
                 ));
             }
             Some(OpCode::SetTabUp) if usize::from(word.b()) >= keep => {
-                if scratch_register >= 255 {
+                if scratch_register >= MAX_REGISTERS {
                     return Err(TooLarge);
                 }
                 result.frame_size = scratch_register + 1;
@@ -102,19 +104,16 @@ pub(crate) fn upvalues_to_cell(
     for (pc, word) in prototype.code.iter().enumerate() {
         let Some(op) = word.opcode() else { continue };
         let new_pc = start_of[pc];
-        let [_, b, c] = op.operands();
-        let distance = match (b, c) {
-            (OperandKind::WideJump, _) => i64::from(word.bc()),
-            (_, OperandKind::Jump) => i64::from(word.c()),
-            _ => continue,
+        let Some(distance) = jump_distance(*word, op) else {
+            continue;
         };
-        let target = pc as i64 + 1 + distance;
+        let target = pc as i64 + 1 + i64::from(distance);
         let target = usize::try_from(target)
             .ok()
             .and_then(|t| start_of.get(t))
             .ok_or(TooLarge)?;
         let moved = *target as i64 - new_pc as i64 - 1;
-        code[new_pc] = if b == OperandKind::WideJump {
+        code[new_pc] = if op.operands()[1] == OperandKind::WideJump {
             code[new_pc].with_bc(i32::try_from(moved).map_err(|_| TooLarge)?)
         } else {
             code[new_pc].with_c(u16::try_from(moved).map_err(|_| TooLarge)?)

@@ -115,9 +115,7 @@ unsafe fn apply(vm: &mut Vm) {
         vm.hook.active = wanted && vm.hook.interrupted.is_none();
         if wanted != vm.poll.table.is_hooked() {
             vm.poll.table.set_hooked(wanted);
-            if vm.poll.requested.load(std::sync::atomic::Ordering::Acquire) {
-                vm.poll.table.arm();
-            }
+            vm.poll.rearm();
         }
     }
 }

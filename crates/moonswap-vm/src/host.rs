@@ -353,6 +353,7 @@ unsafe fn finalize(vm: &mut Vm, object: Value) {
             vm.leave_overflow(vm.base);
         }
         vm.in_finalizer = was_in_finalizer;
+        limits::resume_break(vm);
         vm.heap.set_finalizing(finalizing);
         let is_limit = vm.limits.is_struck() || vm.limits.has_ended();
         if result.is_err() && !is_limit {

@@ -155,7 +155,7 @@ pub(crate) fn check(vm: &mut Vm) -> Result<(), Raised> {
     }
     let Some(limit) = vm.limits.reached() else {
         vm.poll.overdue.store(false, Ordering::Release);
-        if vm.limits.broken_in.load(Ordering::Relaxed) {
+        if has_to_break(vm) {
             return Err(crate::host::raise_break(vm));
         }
         return Ok(());
@@ -176,6 +176,24 @@ pub(crate) fn check(vm: &mut Vm) -> Result<(), Raised> {
     vm.poll.look.store(true, Ordering::Release);
     vm.poll.request();
     Err(raised)
+}
+
+/// Whether [`Interrupter::break_in`] waits for what runs. An error in a finalizer
+/// is only a warning, so it waits until that has ended, for the program proper.
+pub(crate) fn has_to_break(vm: &Vm) -> bool {
+    vm.limits.broken_in.load(Ordering::Relaxed) && !vm.in_finalizer
+}
+
+/// Whether a long piece of work has to stop, so that [`charge`] can say why.
+pub(crate) fn has_to_stop(vm: &Vm) -> bool {
+    vm.limits.is_spent() || has_to_break(vm)
+}
+
+/// A finalizer has ended: polls within it took a request they did not serve.
+pub(crate) fn resume_break(vm: &Vm) {
+    if has_to_break(vm) {
+        vm.poll.request();
+    }
 }
 
 /// A call from a native or the host is about to enter Lua.
@@ -230,7 +248,7 @@ fn end(vm: &mut Vm) {
 #[inline]
 pub(crate) fn charge(vm: &mut Vm, steps: usize) -> Result<(), Raised> {
     let asked = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
-    if !vm.limits.armed && !asked(&vm.limits.interrupted) && !asked(&vm.limits.broken_in) {
+    if !vm.limits.armed && !asked(&vm.limits.interrupted) && !has_to_break(vm) {
         return Ok(());
     }
     if vm.limits.metered {
@@ -318,7 +336,8 @@ impl Interrupter {
 
     /// Raises "interrupted!" at the next safe point as an error like any other:
     /// `pcall` catches it and Lua goes on, as after Ctrl-C in the reference's
-    /// stand-alone interpreter.
+    /// stand-alone interpreter. A finalizer that runs is not broken off: what it
+    /// interrupted is, afterwards.
     pub fn break_in(&self) {
         self.broken_in.store(true, Ordering::Release);
         self.poll.request();

@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use moonswap_bytecode::{Constant, Instruction, OperandKind, Prototype};
+use moonswap_bytecode::{Constant, Instruction, Prototype};
 
 use crate::callee::{Entry, FROZEN};
 use crate::object::{Header, Instance, Kind, PrototypeSlot, SlotRegistry, Version};
@@ -200,13 +200,13 @@ fn relocate(instruction: Instruction, at: usize, n_code: usize) -> Instruction {
     let [_, b, c] = op.operands();
     let distance = |index: usize| n_code + 2 * index - at;
     let mut result = instruction;
-    if b == OperandKind::Constant {
+    if b.is_constant() {
         result = result.with_b(distance(usize::from(instruction.b())) as u16);
     }
-    if c == OperandKind::Constant {
+    if c.is_constant() {
         result = result.with_c(distance(usize::from(instruction.c())) as u16);
     }
-    if b == OperandKind::WideConstant {
+    if b.is_wide_constant() {
         result = result.with_bc(distance(instruction.bc() as usize) as i32);
     }
     result

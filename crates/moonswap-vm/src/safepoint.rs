@@ -33,6 +33,16 @@ impl PollHandle {
         self.table.arm();
     }
 
+    /// The VM's thread has written entries anew: one that came before or meanwhile
+    /// is armed again.
+    pub(crate) fn rearm(&self) {
+        // Read and written in one, as in `request`: a plain read could be done
+        // before the entries are written, and miss a request that they hide.
+        if self.requested.fetch_or(false, Ordering::AcqRel) {
+            self.table.arm();
+        }
+    }
+
     /// A poll takes what was requested; entries go on looking if there are
     /// `limits`.
     pub(crate) fn take_request(&self, limits: bool) {

@@ -7,6 +7,7 @@ use crate::Lua;
 #[must_use = "`build` makes the VM"]
 pub struct LuaBuilder {
     compat: bool,
+    error_texts: bool,
 }
 
 impl LuaBuilder {
@@ -19,8 +20,22 @@ impl LuaBuilder {
         self
     }
 
+    /// Makes errors what they are in the stand-alone interpreter from where they
+    /// are raised: text that ends in the traceback. `__close` methods that run
+    /// because of an error that nobody catches get that text. Without it they
+    /// get the value that was raised. [`crate::Error`]s that reach the host are
+    /// the same either way. Off by default.
+    pub fn error_texts(mut self, on: bool) -> Self {
+        self.error_texts = on;
+        self
+    }
+
     /// The VM, with all standard libraries and the `moonswap` module.
     pub fn build(self) -> Lua {
-        Lua::with_libraries(self.compat)
+        let lua = Lua::with_libraries(self.compat);
+        if self.error_texts {
+            lua.with(crate::callback::make_error_texts);
+        }
+        lua
     }
 }

@@ -20,6 +20,15 @@ const ERROR_METATABLE: &str = "moonswap.Error";
 #[derive(Debug, Default)]
 struct LastTrace(Option<Traceback>);
 
+/// Whether errors become text with a traceback where they are raised.
+#[derive(Debug, Default)]
+struct ErrorTexts(bool);
+
+/// From now on they do.
+pub(crate) fn make_error_texts(cx: &mut Context<'_>) {
+    cx.host_state::<ErrorTexts>().borrow_mut().0 = true;
+}
+
 /// Calls `function` protected. An error carries the traceback of its place.
 pub(crate) fn call(lua: &Lua, function: &Handle, arguments: &MultiValue) -> Result<MultiValue> {
     lua.with(|cx| {
@@ -84,7 +93,13 @@ pub(crate) fn take_error(cx: &mut Context<'_>, traceback: Option<Traceback>) -> 
     }
     let error = match cx.at(at) {
         View::String(text) => {
-            let message = text.as_bytes().to_vec();
+            let mut message = text.as_bytes().to_vec();
+            if let Some(traceback) = &traceback
+                && cx.host_state::<ErrorTexts>().borrow().0
+                && let Some(rest) = message.strip_suffix(traceback.text.as_bytes())
+            {
+                message = rest.strip_suffix(b"\n").unwrap_or(rest).to_vec();
+            }
             let kind = match &message[..] {
                 b"not enough memory" => ErrorKind::Memory,
                 _ => ErrorKind::Runtime,
@@ -167,7 +182,37 @@ fn message_handler(cx: &mut Context<'_>) -> Outcome<usize> {
         let traceback = capture(cx);
         cx.host_state::<LastTrace>().borrow_mut().0 = Some(traceback);
     }
-    cx.push_at(0);
+    if cx.host_state::<ErrorTexts>().borrow().0 {
+        push_error_text(cx)
+    } else {
+        cx.push_at(0);
+        Ok(1)
+    }
+}
+
+/// Pushes the text that an error in slot 0 has, with its traceback.
+fn push_error_text(cx: &mut Context<'_>) -> Outcome<usize> {
+    let mut text = match cx.at(0) {
+        View::String(text) => text.as_bytes().to_vec(),
+        View::Integer(_) | View::Float(_) => {
+            cx.push_tostring(0)?;
+            match cx.at(cx.height() - 1) {
+                View::String(text) => text.as_bytes().to_vec(),
+                _ => Vec::new(),
+            }
+        }
+        // Errors of Rust functions have more to them than a text.
+        View::UserData(data) if data.downcast::<Error>().is_some() => {
+            cx.push_at(0);
+            return Ok(1);
+        }
+        other => format!("(error object is a {} value)", other.type_name()).into_bytes(),
+    };
+    if let Some(traceback) = &cx.host_state::<LastTrace>().borrow().0 {
+        text.push(b'\n');
+        text.extend_from_slice(traceback.text.as_bytes());
+    }
+    cx.push_bytes(&text);
     Ok(1)
 }
 

@@ -18,13 +18,17 @@ impl Generator<'_> {
         mut function: Operand,
         callee: ExprId,
         args: &[ExprId],
-        span: Span,
+        (id, span): (ExprId, Span),
     ) -> Result<Operand> {
         let base = self.f.place_next(&mut function);
+        let held = self.f.uncounted;
+        self.f.uncounted = held.saturating_add(1);
         self.f.reserve(1);
-        self.finish_call(base, 0, args, span, |this| {
+        let value = self.finish_call(base, 0, args, (id, span), |this| {
             expression_text(this.ast, callee)
-        })
+        });
+        self.f.uncounted = held;
+        value
     }
 
     /// `object:name(args)`
@@ -34,12 +38,15 @@ impl Generator<'_> {
         target: ExprId,
         (name, name_span): (Symbol, Span),
         args: &[ExprId],
-        span: Span,
+        (id, span): (ExprId, Span),
     ) -> Result<Operand> {
         self.f.here = name_span;
+        self.f.reached = span.start.into();
         let source = self.f.place_any(&mut object);
         self.f.free_operand(&object);
         let base = self.f.free;
+        let held = self.f.uncounted;
+        self.f.uncounted = held.saturating_add(1);
         self.f.reserve(3);
         if self.f.is_field_key(name) {
             let key = self.f.string_operand(name);
@@ -61,13 +68,15 @@ impl Generator<'_> {
                 reg(base + 1),
             );
         }
-        self.finish_call(base, 1, args, span, |this| {
+        let value = self.finish_call(base, 1, args, (id, span), |this| {
             format!(
                 "{}:{}",
                 expression_text(this.ast, target),
                 symbol_text(this.ast, name)
             )
-        })
+        });
+        self.f.uncounted = held;
+        value
     }
 
     /// The arguments and the call itself; `given` arguments are in place.
@@ -76,7 +85,7 @@ impl Generator<'_> {
         base: u16,
         given: u16,
         args: &[ExprId],
-        span: Span,
+        (id, span): (ExprId, Span),
         callee: impl Fn(&Self) -> String,
     ) -> Result<Operand> {
         let mut text: Option<Arc<str>> = None;
@@ -93,6 +102,7 @@ impl Generator<'_> {
                 if let Some(&item) = args.last() {
                     self.at_separator(item);
                 }
+                self.f.reached = self.end(id).into();
                 self.f.place_next(&mut last);
             }
         }

@@ -92,6 +92,15 @@ impl<'a> Generator<'a> {
         let site = self.f.sites.len() as u32;
         self.f.sites.push(ClosureSite { child, captures });
         self.f.here = function.end;
+        let is_closed = function.end.start < self.failed_at;
+        self.f.reached = if is_closed {
+            function.end.end
+        } else {
+            u32::MAX
+        }
+        .into();
+        // The reference gives a new function a register at once.
+        self.f.need_registers(1);
         Ok(Operand::new(Kind::Relocatable(self.f.emit_wide(
             OpCode::Closure,
             0,

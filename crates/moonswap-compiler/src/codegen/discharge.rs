@@ -252,6 +252,23 @@ impl FunctionState<'_> {
 
     /// `variable = value`.
     pub(crate) fn store(&mut self, variable: &Operand, value: &mut Operand) {
+        if matches!(
+            variable.kind,
+            Kind::IndexUpvalue { .. }
+                | Kind::Index { .. }
+                | Kind::IndexInt { .. }
+                | Kind::IndexField { .. }
+        ) && value.constant().is_some()
+        {
+            self.uncounted += 1;
+            self.store_value(variable, value);
+            self.uncounted -= 1;
+        } else {
+            self.store_value(variable, value);
+        }
+    }
+
+    fn store_value(&mut self, variable: &Operand, value: &mut Operand) {
         match variable.kind {
             Kind::Local(r) => {
                 self.free_operand(value);

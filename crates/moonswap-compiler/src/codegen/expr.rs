@@ -8,13 +8,16 @@ use std::sync::Arc;
 
 use moonswap_bytecode::{OpCode, PathStep};
 
-use crate::codegen::function::FunctionState;
+use crate::codegen::function::{FunctionState, Reached};
 use crate::codegen::near::count_lines;
 use crate::codegen::operand::{Kind, Operand};
 use crate::codegen::{Generator, Result};
 use crate::error::Span;
 use crate::resolve::identity::literal_of;
 use crate::syntax::ast::{BinaryOp, Expr, ExprId, Symbol};
+
+/// The reference has larger indices in registers.
+const REFERENCE_INDEX: u16 = 255;
 
 /// An expression that does not exist, should the tree refer to one.
 const MISSING: Expr = Expr::Nil;
@@ -34,13 +37,24 @@ impl<'a> Generator<'a> {
             .unwrap_or_default()
     }
 
+    /// Byte offset behind a node's last token.
+    pub(crate) fn end(&self, id: ExprId) -> u32 {
+        self.ast
+            .ends
+            .get(id.0 as usize)
+            .copied()
+            .unwrap_or(u32::MAX)
+    }
+
     /// Any expression.
     pub(crate) fn expr(&mut self, id: ExprId) -> Result<Operand> {
         self.tick()?;
         self.check_limits()?;
         // Most expressions are leaves: no list is made for them.
         if self.left_of(id).is_none() {
-            return self.leaf(id);
+            let value = self.leaf(id);
+            self.f.reached = self.end(id).into();
+            return value;
         }
         let mut spine = Vec::new();
         let mut at = id;
@@ -49,8 +63,10 @@ impl<'a> Generator<'a> {
             at = left;
         }
         let mut value = self.leaf(at)?;
+        self.f.reached = self.end(at).into();
         for id in spine.into_iter().rev() {
             value = self.spine_node(id, value)?;
+            self.f.reached = self.end(id).into();
         }
         Ok(value)
     }
@@ -90,6 +106,7 @@ impl<'a> Generator<'a> {
             Expr::Binary { op, rhs, .. } => {
                 // What the operator makes of its left operand is on its line.
                 self.f.here = span;
+                self.f.reached = span.end.into();
                 self.f.infix(*op, &mut left);
                 let right = self.expr(*rhs)?;
                 Ok(self.f.postfix(*op, left, right, span))
@@ -100,12 +117,12 @@ impl<'a> Generator<'a> {
                 Ok(operand)
             }
             Expr::Index { key, .. } => {
-                let operand = self.index(left, *key);
+                let operand = self.index(left, *key, id);
                 self.f.here = self.end_of(id, span);
                 operand
             }
             Expr::Call { callee, args } => {
-                let operand = self.call(left, *callee, args, span)?;
+                let operand = self.call(left, *callee, args, (id, span))?;
                 self.f.here = self.end_of(id, span);
                 Ok(operand)
             }
@@ -115,7 +132,8 @@ impl<'a> Generator<'a> {
                     line: line.unwrap_or(span.line),
                     ..span
                 };
-                let operand = self.method_call(left, *object, (*name, name_span), args, span)?;
+                let operand =
+                    self.method_call(left, *object, (*name, name_span), args, (id, span))?;
                 self.f.here = self.end_of(id, span);
                 Ok(operand)
             }
@@ -132,6 +150,14 @@ impl<'a> Generator<'a> {
         }
     }
 
+    /// The reference is `skip` tokens behind the end of an expression.
+    pub(crate) fn behind(&mut self, id: ExprId, skip: u8) {
+        self.f.reached = Reached {
+            offset: self.end(id),
+            skip,
+        };
+    }
+
     /// Goes to the line where a list's item is fetched.
     pub(crate) fn at_separator(&mut self, item: ExprId) {
         if let Some(&line) = self.ast.separator_lines.get(&item) {
@@ -140,7 +166,7 @@ impl<'a> Generator<'a> {
     }
 
     /// `object[key]`
-    pub(crate) fn index(&mut self, mut object: Operand, key: ExprId) -> Result<Operand> {
+    fn index(&mut self, mut object: Operand, key: ExprId, id: ExprId) -> Result<Operand> {
         if let Expr::String(name) = self.node(key)
             && self.f.is_field_key(*name)
         {
@@ -148,6 +174,7 @@ impl<'a> Generator<'a> {
         }
         let table = self.f.place_any(&mut object);
         let mut key = self.expr(key)?;
+        self.f.reached = self.end(id).into();
         Ok(self.f.indexed(table, &mut key))
     }
 
@@ -166,7 +193,7 @@ impl<'a> Generator<'a> {
             }
             Expr::Name(name) => return Ok(self.name(*name, span)),
             Expr::Function(function) => return self.closure(*function, PathStep::Anonymous),
-            Expr::Table(items) => return self.table(items, "", span),
+            Expr::Table(items) => return self.table(items, "", (id, span)),
             Expr::Unary { op, operand } => {
                 let operand = self.expr(*operand)?;
                 return Ok(self.f.unary(*op, operand, span));
@@ -204,6 +231,7 @@ impl<'a> Generator<'a> {
             span = self.span(at);
             let mut value = self.expr(*lhs)?;
             self.f.here = span;
+            self.f.reached = span.end.into();
             self.f.place_next(&mut value);
             count = count.saturating_add(1);
             at = *rhs;
@@ -232,7 +260,9 @@ impl<'a> Generator<'a> {
                 | PathStep::Anonymous => Arc::from(""),
             };
             let span = self.span(id);
-            return self.table(items, &prefix, span);
+            let value = self.table(items, &prefix, (id, span));
+            self.f.reached = self.end(id).into();
+            return value;
         }
         self.expr(id)
     }
@@ -248,6 +278,7 @@ impl<'a> Generator<'a> {
         for (i, value) in values.iter().enumerate() {
             if let Some(mut operand) = last.take() {
                 self.at_separator(values[i - 1]);
+                self.behind(values[i - 1], 1);
                 self.f.place_next(&mut operand);
             }
             last = Some(self.bound_by(*value, i, &mut step)?);
@@ -289,6 +320,9 @@ impl FunctionState<'_> {
             if let Kind::Integer(i) = key.kind
                 && let Ok(index) = u16::try_from(i)
             {
+                if index > REFERENCE_INDEX {
+                    self.need_registers(1);
+                }
                 return Operand::new(Kind::IndexInt { table, index });
             }
         }

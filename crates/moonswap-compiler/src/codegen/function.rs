@@ -20,8 +20,8 @@ use crate::resolve::scope::{ConstantValue, Scope};
 use crate::resolve::upvalue::Upvalues;
 use crate::syntax::ast::{Ast, Symbol};
 
-/// Most registers of one function.
-pub(crate) const MAX_REGISTERS: u16 = 255;
+/// Most registers that a text may ask for in one function.
+const MAX_REGISTERS: u16 = 254;
 
 /// A VM puts the constants (two words each) behind the code and addresses them
 /// relative to the instruction with 16 bits; more than this many words needs
@@ -42,11 +42,25 @@ pub(crate) fn reg(register: u16) -> u16 {
     register.wrapping_mul(REGISTER_BYTES)
 }
 
+/// Where in the text the reference, which makes code while it parses, is now: the
+/// token that it looks at is the first one behind byte `offset` and `skip` tokens.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reached {
+    pub(crate) offset: u32,
+    pub(crate) skip: u8,
+}
+
+impl From<u32> for Reached {
+    fn from(offset: u32) -> Self {
+        Self { offset, skip: 0 }
+    }
+}
+
 /// A limit that was exceeded.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Limit {
-    /// Too many registers.
-    Registers(Span),
+    /// Too many registers, when the parser of the reference is there.
+    Registers(Reached),
     /// Too many captured variables.
     Upvalues(Span),
 }
@@ -64,6 +78,10 @@ pub(crate) struct FunctionState<'a> {
     /// First free register.
     pub(crate) free: u16,
     frame_size: u16,
+    /// How many of the registers in use the reference has no use for: links of
+    /// calls that are being prepared, and constants where it has a form of the
+    /// instruction for them. They do not count for the limit.
+    pub(crate) uncounted: u16,
     /// The newest jump target: code before it must not be merged with.
     pub(crate) last_target: u32,
     pub(crate) scope: Scope,
@@ -85,6 +103,8 @@ pub(crate) struct FunctionState<'a> {
     pub(crate) needs_big: bool,
     /// The place in the text that new instructions belong to.
     pub(crate) here: Span,
+    /// Where the reference is.
+    pub(crate) reached: Reached,
     /// The first limit that was exceeded.
     pub(crate) limit: Option<Limit>,
     pub(crate) line_defined: u32,
@@ -104,6 +124,7 @@ impl<'a> FunctionState<'a> {
             constants: ConstantPool::default(),
             free: 0,
             frame_size: 2,
+            uncounted: 0,
             last_target: 0,
             scope: Scope::default(),
             labels: Labels::default(),
@@ -119,6 +140,7 @@ impl<'a> FunctionState<'a> {
             big,
             needs_big: false,
             here: Span::default(),
+            reached: Reached::default(),
             limit: None,
             line_defined: 0,
         }
@@ -189,9 +211,10 @@ impl<'a> FunctionState<'a> {
     /// Makes sure the frame has `n` registers above the free one.
     pub(crate) fn need_registers(&mut self, n: u16) {
         let top = self.free.saturating_add(n);
-        if top > MAX_REGISTERS {
-            let here = self.here;
-            self.limit.get_or_insert(Limit::Registers(here));
+        let counted = top.saturating_sub(self.uncounted);
+        if counted > MAX_REGISTERS || top > moonswap_bytecode::verify::MAX_REGISTERS {
+            let reached = self.reached;
+            self.limit.get_or_insert(Limit::Registers(reached));
         } else {
             self.frame_size = self.frame_size.max(top);
         }

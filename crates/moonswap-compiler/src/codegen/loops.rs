@@ -105,7 +105,9 @@ impl<'a> Generator<'a> {
         }
         self.f.scope.mark_to_be_closed();
         self.f.needs_close = true;
+        self.f.uncounted += 1;
         self.f.need_registers(ITERATOR_CALL);
+        self.f.uncounted -= 1;
         self.f.here = body.start;
         let prepare = self.f.emit(OpCode::TForPrep, 0, reg(base), 0, 0);
         self.loop_body(names, body)?;
@@ -128,6 +130,7 @@ impl<'a> Generator<'a> {
     fn loop_body(&mut self, names: &[(Symbol, Span)], body: &'a Block) -> Result<()> {
         self.enter_block(false);
         self.f.label();
+        self.f.reached = body.start.end.into();
         for (name, span) in names {
             let register = self.f.free;
             self.f.reserve(1);

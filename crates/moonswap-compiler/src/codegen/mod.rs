@@ -190,8 +190,8 @@ impl<'a> Generator<'a> {
         match self.f.limit {
             None => Ok(()),
             Some(Limit::Upvalues(span)) => Err(self.limit_error("upvalues", MAX_UPVALUES, span)),
-            Some(Limit::Registers(span)) => {
-                let (near, place) = near::following(self.source, span.end, span.line);
+            Some(Limit::Registers(reached)) => {
+                let (near, place) = near::token_at(self.source, reached);
                 Err(self.error(
                     place,
                     format!("function or expression needs too many registers near {near}"),

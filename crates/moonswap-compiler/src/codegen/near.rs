@@ -1,6 +1,7 @@
 //! The token after a place of the text: errors found after parsing still name
 //! the token and the line at which the reference notices them.
 
+use crate::codegen::function::Reached;
 use crate::error::Span;
 
 /// The token that follows byte `offset`, which is on `line`: its text as
@@ -52,6 +53,25 @@ pub(crate) fn following(source: &[u8], offset: u32, line: u32) -> (String, Span)
         column: (at - line_start) as u32 + 1,
     };
     (text, span)
+}
+
+/// The token that the reference looks at. Behind the end of the text there is none:
+/// that place is behind all others.
+pub(crate) fn token_at(source: &[u8], reached: Reached) -> (String, Span) {
+    let before = source.get(..reached.offset as usize).unwrap_or(source);
+    let mut found = following(source, reached.offset, 1 + count_lines(before));
+    for _ in 0..reached.skip {
+        if found.1.start as usize >= source.len() {
+            found.1.start = u32::MAX;
+            break;
+        }
+        let inside = &source[found.1.start as usize..found.1.end as usize];
+        found = following(source, found.1.end, found.1.line + count_lines(inside));
+    }
+    if reached.offset == u32::MAX {
+        found.1.start = u32::MAX;
+    }
+    found
 }
 
 /// Length of the opening of a long bracket at the start of the text.

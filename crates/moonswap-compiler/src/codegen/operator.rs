@@ -66,6 +66,9 @@ fn is_bitwise(op: BinaryOp) -> bool {
     )
 }
 
+/// What the reference compares with without a register.
+const REFERENCE_IMMEDIATES: std::ops::RangeInclusive<i16> = -127..=128;
+
 /// An immediate of a comparison, and whether it was written as a float.
 fn comparison_immediate(e: &Operand) -> Option<(i16, u8)> {
     match e.number()? {
@@ -259,6 +262,9 @@ impl FunctionState<'_> {
         };
         let pc = if let Some((n, x)) = comparison_immediate(&b) {
             let r = self.place_any(&mut a);
+            if !REFERENCE_IMMEDIATES.contains(&n) {
+                self.need_registers(1);
+            }
             self.free_register(r);
             self.compare(straight, x, reg(r), n as u16)
         } else if let Some((n, x)) = comparison_immediate(&a) {

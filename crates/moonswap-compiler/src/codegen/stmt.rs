@@ -6,12 +6,13 @@ use moonswap_bytecode::{Instruction, MULTI, OpCode, PathStep, VariableKind};
 
 use crate::codegen::function::{FunctionState, reg};
 use crate::codegen::jump::JumpList;
+use crate::codegen::near::following;
 use crate::codegen::operand::{Kind, Operand};
 use crate::codegen::{Generator, Result};
 use crate::error::Span;
 use crate::resolve::identity::expression_text;
 use crate::resolve::scope::Place;
-use crate::syntax::ast::{Block, Expr, ExprId, FunctionIndex, StatementKind, Symbol};
+use crate::syntax::ast::{Block, Expr, ExprId, FunctionIndex, Statement, StatementKind, Symbol};
 
 impl<'a> Generator<'a> {
     /// The statement at position `i` of a block.
@@ -62,7 +63,7 @@ impl<'a> Generator<'a> {
                 values,
                 body,
             } => self.generic_for(names, values, body, span)?,
-            StatementKind::Goto(name) => self.goto(*name, span),
+            StatementKind::Goto(name) => self.goto(*name, self.line_of_jump(statement)),
             StatementKind::Label(name) => {
                 let rest = &block.statements[i + 1..];
                 self.label(*name, span, rest, block.end, in_repeat)?;
@@ -144,11 +145,14 @@ impl<'a> Generator<'a> {
         let mut escapes = JumpList::NONE;
         for (i, (condition, block)) in arms.iter().enumerate() {
             let last = i + 1 == arms.len() && otherwise.is_none();
-            let mut condition = self.expr(*condition)?;
+            let id = *condition;
+            let mut condition = self.expr(id)?;
             self.f.here = block.start;
+            self.behind(id, 1);
             if let Some(label) = self.lone_jump(block) {
                 self.f.go_if_false(&mut condition);
-                self.pend(label, condition.t, block.statements[0].span);
+                let place = self.line_of_jump(&block.statements[0]);
+                self.pend(label, condition.t, place);
                 continue;
             }
             self.f.go_if_true(&mut condition);
@@ -164,6 +168,20 @@ impl<'a> Generator<'a> {
         }
         self.f.patch_here(escapes);
         Ok(())
+    }
+
+    /// Where messages place a `goto` or `break`: a `goto` on the line of its label.
+    fn line_of_jump(&self, statement: &Statement) -> Span {
+        let span = statement.span;
+        let StatementKind::Goto(_) = statement.kind else {
+            return span;
+        };
+        let keyword_end = span.start + "goto".len() as u32;
+        let (_, label) = following(self.source, keyword_end, span.line);
+        Span {
+            line: label.line,
+            ..span
+        }
     }
 
     /// The label if a block is nothing but a jump forward (`None`: `break`):

@@ -20,7 +20,7 @@ impl Generator<'_> {
         &mut self,
         items: &[TableItem],
         prefix: &str,
-        span: Span,
+        (id, span): (ExprId, Span),
     ) -> Result<Operand> {
         let table = self.f.free;
         let last_is_open =
@@ -40,6 +40,7 @@ impl Generator<'_> {
             size(n_fields),
         );
         self.f.here = span;
+        self.f.reached = span.start.into();
         self.f.reserve(1);
         let mut pending: u32 = 0;
         let mut stored: u32 = 0;
@@ -50,6 +51,11 @@ impl Generator<'_> {
                     let item_id = *value;
                     let mut value =
                         self.bound(*value, || PathStep::TableItem(stored + pending + 1))?;
+                    if i + 1 == n_all {
+                        self.f.reached = self.end(id).into();
+                    } else {
+                        self.behind(item_id, 1);
+                    }
                     if i + 1 == n_all && value.is_multi() {
                         self.f.set_results(&value, MULTI);
                         self.f.set_list(table, MULTI, stored);
@@ -81,6 +87,7 @@ impl Generator<'_> {
                     let ast = self.ast;
                     let key_id = *key;
                     let mut key = self.expr(key_id)?;
+                    self.behind(key_id, 2);
                     let target = self.f.indexed(table, &mut key);
                     let mut value =
                         self.bound(*value, || table_field(prefix, &key_text(ast, key_id)))?;

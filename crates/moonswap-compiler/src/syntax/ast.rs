@@ -31,6 +31,9 @@ pub struct Ast {
     /// for calls that of the opening parenthesis or argument, for indexing that
     /// of the `.`/`[`: the line the reference reports for the operation.
     pub spans: Vec<Span>,
+    /// Byte offset behind the last token of each expression; `u32::MAX` where a
+    /// syntax error comes first.
+    pub ends: Vec<u32>,
     /// Line of the last token of calls and indexing, where it is not that of
     /// the span: what is done with the value next is on that line.
     pub end_lines: HashMap<ExprId, u32>,

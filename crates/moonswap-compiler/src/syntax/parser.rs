@@ -300,6 +300,11 @@ impl Parser<'_> {
         let id = ExprId(self.ast.exprs.len() as u32);
         self.ast.exprs.push(expr);
         self.ast.spans.push(span);
+        let end = match self.failed {
+            None => self.previous_end,
+            Some(_) => u32::MAX,
+        };
+        self.ast.ends.push(end);
         id
     }
 

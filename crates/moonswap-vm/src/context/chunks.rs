@@ -9,9 +9,9 @@ use moonswap_compiler::{CompileOptions, Watch};
 
 use super::{Context, Outcome};
 use crate::callee::FROZEN;
-use crate::loader;
 use crate::object::Closure;
 use crate::value::{Value, tag};
+use crate::{limits, loader};
 
 /// Bytes that compiling and loading take per token at most: the syntax tree,
 /// code being made, the prototype and the version (measured: up to 190 for
@@ -139,7 +139,7 @@ impl Context<'_> {
         self.vm().heap.note_freed(size);
         self.charge(source.len())?;
         if binary {
-            let is_over = || self.vm().limits.is_spent();
+            let is_over = || limits::has_to_stop(&self.vm());
             let read = dump::undump_watched(source, Some(&Watch::new(&is_over)));
             self.charge(0)?;
             return Ok(match read {
@@ -159,7 +159,7 @@ impl Context<'_> {
             });
         }
         let name = String::from_utf8_lossy(chunk_name);
-        let is_over = || self.vm().limits.is_spent();
+        let is_over = || limits::has_to_stop(&self.vm());
         let watch = Watch::new(&is_over);
         let options = CompileOptions {
             watch: Some(&watch),
@@ -200,7 +200,7 @@ impl Context<'_> {
             let version = Closure::version(f.as_closure());
             Arc::clone(&(*version).prototype)
         };
-        let is_over = || self.vm().limits.is_spent();
+        let is_over = || limits::has_to_stop(&self.vm());
         let dumped = dump::dump_watched(&prototype, strip, &Watch::new(&is_over));
         self.charge(0)?;
         match dumped {

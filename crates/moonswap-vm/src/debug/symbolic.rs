@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use moonswap_bytecode::{Constant, Instruction, MULTI, OpCode, Prototype};
+use moonswap_bytecode::effects::{Effects, Form, jump_distance};
+use moonswap_bytecode::{Constant, Instruction, OpCode, Prototype};
 
 /// A kind ("local", "field", …) and a name.
 pub(crate) type Name = (&'static str, Vec<u8>);
@@ -172,7 +173,7 @@ impl<'a> Code<'a> {
                     target = to;
                 }
             }
-            if writes(i, op, register) {
+            if Effects::of(i, op).changes(register) {
                 writer = if pc < target { None } else { Some(pc) };
             }
         }
@@ -188,306 +189,15 @@ impl<'a> Code<'a> {
         if op == OpCode::TForCall {
             return Some(("for iterator", b"for iterator".to_vec()));
         }
-        let event = event_of(op)?;
-        Some(("metamethod", event.as_bytes().to_vec()))
+        Some(("metamethod", op.event()?.as_bytes().to_vec()))
     }
 }
 
 /// Distance of a forward jump (loops' own jumps do not count: what they skip is
 /// dead behind them).
 fn forward_jump(i: Instruction, op: OpCode) -> Option<usize> {
-    match op {
-        OpCode::Jump | OpCode::JumpIf | OpCode::JumpIfNot => usize::try_from(i.bc()).ok(),
-        OpCode::JumpEq
-        | OpCode::JumpNotEq
-        | OpCode::JumpLt
-        | OpCode::JumpNotLt
-        | OpCode::JumpLe
-        | OpCode::JumpNotLe
-        | OpCode::JumpEqConst
-        | OpCode::JumpNotEqConst
-        | OpCode::JumpLtImm
-        | OpCode::JumpNotLtImm
-        | OpCode::JumpLeImm
-        | OpCode::JumpNotLeImm
-        | OpCode::JumpGtImm
-        | OpCode::JumpNotGtImm
-        | OpCode::JumpGeImm
-        | OpCode::JumpNotGeImm
-        | OpCode::JumpIfSet
-        | OpCode::JumpIfNotSet => Some(usize::from(i.c())),
-        OpCode::Move
-        | OpCode::LoadInt
-        | OpCode::LoadFloat
-        | OpCode::LoadConst
-        | OpCode::LoadNil
-        | OpCode::LoadFalse
-        | OpCode::LoadTrue
-        | OpCode::LoadFalseSkip
-        | OpCode::GetUpvalue
-        | OpCode::SetUpvalue
-        | OpCode::GetCell
-        | OpCode::SetCell
-        | OpCode::GetTabUp
-        | OpCode::SetTabUp
-        | OpCode::GetTable
-        | OpCode::GetIndex
-        | OpCode::GetField
-        | OpCode::SetTable
-        | OpCode::SetIndex
-        | OpCode::SetField
-        | OpCode::SelfField
-        | OpCode::NewTable
-        | OpCode::SetList
-        | OpCode::Add
-        | OpCode::Sub
-        | OpCode::Mul
-        | OpCode::Mod
-        | OpCode::Pow
-        | OpCode::Div
-        | OpCode::IntDiv
-        | OpCode::BitAnd
-        | OpCode::BitOr
-        | OpCode::BitXor
-        | OpCode::ShiftLeft
-        | OpCode::ShiftRight
-        | OpCode::AddImm
-        | OpCode::SubImm
-        | OpCode::ShiftLeftImm
-        | OpCode::ShiftRightImm
-        | OpCode::AddConst
-        | OpCode::SubConst
-        | OpCode::MulConst
-        | OpCode::ModConst
-        | OpCode::PowConst
-        | OpCode::DivConst
-        | OpCode::IntDivConst
-        | OpCode::BitAndConst
-        | OpCode::BitOrConst
-        | OpCode::BitXorConst
-        | OpCode::Negate
-        | OpCode::BitNot
-        | OpCode::Not
-        | OpCode::Length
-        | OpCode::Concat
-        | OpCode::JumpBack
-        | OpCode::Call
-        | OpCode::CallMulti
-        | OpCode::TailCall
-        | OpCode::Return
-        | OpCode::Return0
-        | OpCode::Return1
-        | OpCode::Vararg
-        | OpCode::Closure
-        | OpCode::Close
-        | OpCode::ToBeClosed
-        | OpCode::KeepScope
-        | OpCode::ForPrep
-        | OpCode::ForLoop
-        | OpCode::TForPrep
-        | OpCode::TForCall
-        | OpCode::TForLoop
-        | OpCode::Halt
-        | OpCode::FinishMeta
-        | OpCode::FinishPcall
-        | OpCode::FinishXpcall
-        | OpCode::FinishCoroutine
-        | OpCode::FinishClose
-        | OpCode::FinishUnwind
-        | OpCode::FinishTail
-        | OpCode::EnterCall => None,
+    if matches!(op.form(), Form::ForPrep | Form::TForPrep) {
+        return None;
     }
-}
-
-/// Whether an instruction (perhaps) writes a register.
-fn writes(i: Instruction, op: OpCode, register: u16) -> bool {
-    let a = i.register_a();
-    match op {
-        OpCode::LoadNil => a <= register && register - a < i.b(),
-        OpCode::Vararg => a <= register && (i.b() == MULTI || register - a < i.b()),
-        // The function, the link's place, the receiver.
-        OpCode::SelfField => a <= register && register <= a + 2,
-        OpCode::Call | OpCode::CallMulti | OpCode::TailCall | OpCode::TForCall => register >= a,
-        OpCode::ForPrep | OpCode::ForLoop => a <= register && register <= a + 3,
-        OpCode::TForLoop => register + 2 == a,
-        OpCode::Move
-        | OpCode::LoadInt
-        | OpCode::LoadFloat
-        | OpCode::LoadConst
-        | OpCode::LoadFalse
-        | OpCode::LoadTrue
-        | OpCode::LoadFalseSkip
-        | OpCode::GetUpvalue
-        | OpCode::GetCell
-        | OpCode::GetTabUp
-        | OpCode::GetTable
-        | OpCode::GetIndex
-        | OpCode::GetField
-        | OpCode::NewTable
-        | OpCode::Add
-        | OpCode::Sub
-        | OpCode::Mul
-        | OpCode::Mod
-        | OpCode::Pow
-        | OpCode::Div
-        | OpCode::IntDiv
-        | OpCode::BitAnd
-        | OpCode::BitOr
-        | OpCode::BitXor
-        | OpCode::ShiftLeft
-        | OpCode::ShiftRight
-        | OpCode::AddImm
-        | OpCode::SubImm
-        | OpCode::ShiftLeftImm
-        | OpCode::ShiftRightImm
-        | OpCode::AddConst
-        | OpCode::SubConst
-        | OpCode::MulConst
-        | OpCode::ModConst
-        | OpCode::PowConst
-        | OpCode::DivConst
-        | OpCode::IntDivConst
-        | OpCode::BitAndConst
-        | OpCode::BitOrConst
-        | OpCode::BitXorConst
-        | OpCode::Negate
-        | OpCode::BitNot
-        | OpCode::Not
-        | OpCode::Length
-        | OpCode::Concat
-        | OpCode::JumpIfSet
-        | OpCode::JumpIfNotSet
-        | OpCode::Closure => register == a,
-        OpCode::SetUpvalue
-        | OpCode::SetCell
-        | OpCode::SetTabUp
-        | OpCode::SetTable
-        | OpCode::SetIndex
-        | OpCode::SetField
-        | OpCode::SetList
-        | OpCode::Jump
-        | OpCode::JumpBack
-        | OpCode::JumpEq
-        | OpCode::JumpNotEq
-        | OpCode::JumpLt
-        | OpCode::JumpNotLt
-        | OpCode::JumpLe
-        | OpCode::JumpNotLe
-        | OpCode::JumpEqConst
-        | OpCode::JumpNotEqConst
-        | OpCode::JumpLtImm
-        | OpCode::JumpNotLtImm
-        | OpCode::JumpLeImm
-        | OpCode::JumpNotLeImm
-        | OpCode::JumpGtImm
-        | OpCode::JumpNotGtImm
-        | OpCode::JumpGeImm
-        | OpCode::JumpNotGeImm
-        | OpCode::JumpIf
-        | OpCode::JumpIfNot
-        | OpCode::Return
-        | OpCode::Return0
-        | OpCode::Return1
-        | OpCode::Close
-        | OpCode::ToBeClosed
-        | OpCode::KeepScope
-        | OpCode::TForPrep
-        | OpCode::Halt
-        | OpCode::FinishMeta
-        | OpCode::FinishPcall
-        | OpCode::FinishXpcall
-        | OpCode::FinishCoroutine
-        | OpCode::FinishClose
-        | OpCode::FinishUnwind
-        | OpCode::FinishTail
-        | OpCode::EnterCall => false,
-    }
-}
-
-/// Event whose metamethod an operation calls, without the underscores.
-fn event_of(op: OpCode) -> Option<&'static str> {
-    Some(match op {
-        OpCode::GetTabUp
-        | OpCode::GetTable
-        | OpCode::GetIndex
-        | OpCode::GetField
-        | OpCode::SelfField => "index",
-        OpCode::SetTabUp | OpCode::SetTable | OpCode::SetIndex | OpCode::SetField => "newindex",
-        OpCode::Add | OpCode::AddImm | OpCode::AddConst => "add",
-        OpCode::Sub | OpCode::SubImm | OpCode::SubConst => "sub",
-        OpCode::Mul | OpCode::MulConst => "mul",
-        OpCode::Mod | OpCode::ModConst => "mod",
-        OpCode::Pow | OpCode::PowConst => "pow",
-        OpCode::Div | OpCode::DivConst => "div",
-        OpCode::IntDiv | OpCode::IntDivConst => "idiv",
-        OpCode::BitAnd | OpCode::BitAndConst => "band",
-        OpCode::BitOr | OpCode::BitOrConst => "bor",
-        OpCode::BitXor | OpCode::BitXorConst => "bxor",
-        OpCode::ShiftLeft | OpCode::ShiftLeftImm => "shl",
-        OpCode::ShiftRight | OpCode::ShiftRightImm => "shr",
-        OpCode::Negate => "unm",
-        OpCode::BitNot => "bnot",
-        OpCode::Length => "len",
-        OpCode::Concat => "concat",
-        OpCode::JumpEq | OpCode::JumpNotEq => "eq",
-        OpCode::JumpLt
-        | OpCode::JumpNotLt
-        | OpCode::JumpLtImm
-        | OpCode::JumpNotLtImm
-        | OpCode::JumpGtImm
-        | OpCode::JumpNotGtImm => "lt",
-        OpCode::JumpLe
-        | OpCode::JumpNotLe
-        | OpCode::JumpLeImm
-        | OpCode::JumpNotLeImm
-        | OpCode::JumpGeImm
-        | OpCode::JumpNotGeImm => "le",
-        OpCode::Close | OpCode::Return => "close",
-        OpCode::Move
-        | OpCode::LoadInt
-        | OpCode::LoadFloat
-        | OpCode::LoadConst
-        | OpCode::LoadNil
-        | OpCode::LoadFalse
-        | OpCode::LoadTrue
-        | OpCode::LoadFalseSkip
-        | OpCode::GetUpvalue
-        | OpCode::SetUpvalue
-        | OpCode::GetCell
-        | OpCode::SetCell
-        | OpCode::NewTable
-        | OpCode::SetList
-        | OpCode::Not
-        | OpCode::Jump
-        | OpCode::JumpBack
-        | OpCode::JumpEqConst
-        | OpCode::JumpNotEqConst
-        | OpCode::JumpIf
-        | OpCode::JumpIfNot
-        | OpCode::JumpIfSet
-        | OpCode::JumpIfNotSet
-        | OpCode::Call
-        | OpCode::CallMulti
-        | OpCode::TailCall
-        | OpCode::Return0
-        | OpCode::Return1
-        | OpCode::Vararg
-        | OpCode::Closure
-        | OpCode::ToBeClosed
-        | OpCode::KeepScope
-        | OpCode::ForPrep
-        | OpCode::ForLoop
-        | OpCode::TForPrep
-        | OpCode::TForCall
-        | OpCode::TForLoop
-        | OpCode::Halt
-        | OpCode::FinishMeta
-        | OpCode::FinishPcall
-        | OpCode::FinishXpcall
-        | OpCode::FinishCoroutine
-        | OpCode::FinishClose
-        | OpCode::FinishUnwind
-        | OpCode::FinishTail
-        | OpCode::EnterCall => return None,
-    })
+    usize::try_from(jump_distance(i, op)?).ok()
 }
