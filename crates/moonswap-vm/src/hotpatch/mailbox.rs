@@ -74,7 +74,7 @@ pub(crate) struct Mailbox {
     /// What submitters know without asking.
     pub(crate) published: Published,
     /// What the VM's thread leaves others to take apart.
-    pub(super) attic: Attic,
+    pub(crate) attic: Attic,
 }
 
 impl std::fmt::Debug for Mailbox {

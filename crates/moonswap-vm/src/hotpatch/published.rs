@@ -125,6 +125,12 @@ impl Attic {
         self.keep(Leftover::Chunk(main, source, Retired(registry)));
     }
 
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.len()
+    }
+
     /// Takes everything apart.
     pub(super) fn clear(&self) {
         let all = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
