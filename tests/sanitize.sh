@@ -29,6 +29,7 @@ case $kind in
     # The standard library must be sanitized too, or its locks look like races.
     sanitized test -Zbuild-std -p moonswap-tests --test it -- hotpatch::threads
     sanitized test -Zbuild-std -p moonswap --test hot
+    sanitized test -Zbuild-std -p moonswap-vm --lib -- patches timer limits
     ;;
   *)
     echo "address or thread, not $kind" >&2

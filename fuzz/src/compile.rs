@@ -8,10 +8,11 @@ use moonswap_bytecode::{dump, listing};
 
 use crate::corpus;
 use crate::data::Data;
+use crate::long;
 use crate::program;
 
 /// Words and symbols of the language, and some that are none.
-pub(crate) const TOKENS: [&str; 84] = [
+pub const TOKENS: [&str; 95] = [
     " ",
     "\n",
     "x",
@@ -96,6 +97,17 @@ pub(crate) const TOKENS: [&str; 84] = [
     "\0",
     "\u{FEFF}",
     "\r",
+    "b.c",
+    "f()",
+    "0x1p4",
+    "3x",
+    "\"\\x41\"",
+    "é",
+    "--@id x\n",
+    "\\u{7FFFFFFF}",
+    "\\z",
+    "\\300",
+    "]]",
 ];
 
 /// One execution.
@@ -104,17 +116,35 @@ pub(crate) const TOKENS: [&str; 84] = [
 /// When something does not hold.
 pub fn run(bytes: &[u8]) {
     let mut data = Data::new(bytes);
-    let source = source(&mut data);
-    check(&source);
+    let kind = data.byte();
+    if is_long(kind) {
+        let stop = 1 + data.below(200) as u32;
+        long::check(&long::source(&mut data), stop);
+    } else {
+        check(&source(&mut data, kind));
+    }
+}
+
+/// One in 256 takes as long as all others together.
+fn is_long(kind: u8) -> bool {
+    kind == u8::MAX
 }
 
 /// What an execution compiles, to be read by people.
 pub fn show(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(&source(&mut Data::new(bytes))).into_owned()
+    let mut data = Data::new(bytes);
+    let kind = data.byte();
+    let text = if is_long(kind) {
+        let _ = data.below(200);
+        long::source(&mut data)
+    } else {
+        source(&mut data, kind)
+    };
+    String::from_utf8_lossy(&text).into_owned()
 }
 
-fn source(data: &mut Data<'_>) -> Vec<u8> {
-    match data.below(16) {
+fn source(data: &mut Data<'_>, kind: u8) -> Vec<u8> {
+    match kind % 16 {
         0 => data.rest().to_vec(),
         1..=4 => soup(data),
         5..=9 => damaged(data),
@@ -190,30 +220,32 @@ fn damage(data: &mut Data<'_>, text: &mut Vec<u8>) {
     }
 }
 
+/// What can be nested: opening, middle, end.
+pub(crate) const PAIRS: [(&str, &str, &str); 20] = [
+    ("(", "x", ")"),
+    ("{", "", "}"),
+    ("x[", "1", "]"),
+    ("f(", "", ")"),
+    ("-", "1", ""),
+    ("not ", "x", ""),
+    ("x..", "x", ""),
+    ("x^", "2", ""),
+    ("x+", "1", ""),
+    ("x.y", "", ""),
+    ("x and (y or ", "z", ")"),
+    ("function() return ", "1", " end"),
+    ("do ", "", " end"),
+    ("if x then ", "", " end"),
+    ("while x do ", "", " end"),
+    ("repeat ", "", " until x"),
+    ("for i=1,2 do ", "", " end"),
+    ("for k in x do local f=function() return k end ", "", " end"),
+    ("local function f() ", "", " end"),
+    ("if x then elseif y then else ", "", " end"),
+];
+
 /// The same opening again and again, with or without its end.
 fn nested(data: &mut Data<'_>) -> Vec<u8> {
-    const PAIRS: [(&str, &str, &str); 20] = [
-        ("(", "x", ")"),
-        ("{", "", "}"),
-        ("x[", "1", "]"),
-        ("f(", "", ")"),
-        ("-", "1", ""),
-        ("not ", "x", ""),
-        ("x..", "x", ""),
-        ("x^", "2", ""),
-        ("x+", "1", ""),
-        ("x.y", "", ""),
-        ("x and (y or ", "z", ")"),
-        ("function() return ", "1", " end"),
-        ("do ", "", " end"),
-        ("if x then ", "", " end"),
-        ("while x do ", "", " end"),
-        ("repeat ", "", " until x"),
-        ("for i=1,2 do ", "", " end"),
-        ("for k in x do local f=function() return k end ", "", " end"),
-        ("local function f() ", "", " end"),
-        ("if x then elseif y then else ", "", " end"),
-    ];
     let (open, middle, close) = PAIRS[data.below(PAIRS.len())];
     let n = match data.below(4) {
         0 => data.below(260),

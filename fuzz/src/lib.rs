@@ -8,6 +8,7 @@
 pub mod compile;
 mod corpus;
 pub mod data;
+mod long;
 mod module;
 mod mutate;
 pub mod patch;

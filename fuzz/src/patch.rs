@@ -5,9 +5,10 @@
 //! No panic; a refusal changes nothing: neither versions, nor globals, nor the
 //! generation.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use moonswap::{Error, ErrorKind, Function, Lua, Patch, Policy, Report};
@@ -15,7 +16,7 @@ use moonswap_vm::planning::{Captures, RunSelector, Timing};
 
 use crate::data::Data;
 use crate::module::Module;
-use crate::sandbox::{Sandbox, Stress};
+use crate::sandbox::{Sandbox, Stress, prepared};
 
 /// Patches that were committed.
 pub static COMMITTED: AtomicU64 = AtomicU64::new(0);
@@ -77,10 +78,20 @@ const DRIVER: &str = "
 /// What is going to be applied, also from inside the program.
 struct Plan {
     variants: Vec<String>,
-    patches: Vec<Patch>,
+    /// The same, compiled when they are first wanted.
+    compiled: [OnceCell<Patch>; 3],
     /// Which variant, under which policy, whenever the program ticks.
     ticks: RefCell<Vec<(usize, Policy)>>,
     inside: Cell<u32>,
+}
+
+impl Plan {
+    fn patch(&self, variant: usize) -> &Patch {
+        self.compiled[variant].get_or_init(|| {
+            let source = self.variants[variant].as_bytes();
+            Patch::compile(CHUNK, source).expect("a module compiles")
+        })
+    }
 }
 
 /// Safe points of one run.
@@ -104,7 +115,7 @@ pub fn run(bytes: &[u8]) {
         let next = in_tick.ticks.borrow_mut().pop();
         if let Some((variant, policy)) = next {
             in_tick.inside.set(in_tick.inside.get() + 1);
-            apply(lua, &in_tick.patches[variant], &policy, true);
+            apply(lua, in_tick.patch(variant), &policy, true);
             in_tick.inside.set(in_tick.inside.get() - 1);
         }
         Ok(())
@@ -113,7 +124,9 @@ pub fn run(bytes: &[u8]) {
     if lua.globals().set("tick", tick).is_err() {
         return;
     }
-    if sandbox.run("=driver", DRIVER.as_bytes(), false).is_err() {
+    static PREPARED: OnceLock<Vec<u8>> = OnceLock::new();
+    let driver = PREPARED.get_or_init(|| prepared("=driver", DRIVER));
+    if sandbox.run("=driver", driver, false).is_err() {
         return;
     }
     let instances = 1 + usize::from(data.chance(8));
@@ -127,7 +140,7 @@ pub fn run(bytes: &[u8]) {
             0..=3 => {
                 let variant = data.below(plan.variants.len());
                 let policy = policy(&mut data, lua);
-                apply(lua, &plan.patches[variant], &policy, false);
+                apply(lua, plan.patch(variant), &policy, false);
             }
             4 => {
                 let before = code(lua);
@@ -179,11 +192,9 @@ fn draw(data: &mut Data<'_>) -> Plan {
             (variant, policy)
         })
         .collect();
-    let compiled =
-        |source: &String| Patch::compile(CHUNK, source.as_bytes()).expect("a module compiles");
     Plan {
-        patches: variants.iter().map(compiled).collect(),
         variants,
+        compiled: Default::default(),
         ticks: RefCell::new(ticks),
         inside: Cell::new(0),
     }

@@ -5,9 +5,11 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use moonswap::{Function, Lua, MultiValue, Value};
+use moonswap_bytecode::dump;
 
 use crate::data::Data;
 
@@ -84,11 +86,22 @@ const TAKEN_AWAY: &str = "
     function warn() end
 ";
 
+/// A text of ours as a binary chunk: compiled once, not once an execution.
+///
+/// # Panics
+/// If it does not compile.
+pub(crate) fn prepared(name: &str, source: &str) -> Vec<u8> {
+    let compiled = moonswap_compiler::compile(name, source.as_bytes());
+    dump::dump(&compiled.expect("our own text compiles"), false)
+}
+
 /// A VM under limits.
 #[derive(Debug)]
 pub(crate) struct Sandbox {
     lua: Lua,
     used: Rc<Cell<u32>>,
+    /// When time runs out.
+    deadline: Cell<Instant>,
 }
 
 impl Sandbox {
@@ -97,8 +110,10 @@ impl Sandbox {
     /// # Panics
     /// If what takes the dangerous functions away fails.
     pub(crate) fn new(stress: Stress, fuel: u32) -> Self {
+        static PREPARATION: OnceLock<Vec<u8>> = OnceLock::new();
+        let preparation = PREPARATION.get_or_init(|| prepared("=sandbox", TAKEN_AWAY));
         let lua = Lua::new();
-        lua.load(TAKEN_AWAY)
+        lua.load(preparation)
             .set_name("=sandbox")
             .transient()
             .exec()
@@ -106,7 +121,8 @@ impl Sandbox {
         let used = Rc::new(Cell::new(0));
         let machine = lua.machine();
         machine.set_memory_limit(Some(MEMORY));
-        machine.set_deadline(Some(Instant::now() + TIME));
+        let deadline = Instant::now() + TIME;
+        machine.set_deadline(Some(deadline));
         machine.set_stress(moonswap_vm::Stress::always(
             stress.collect,
             stress.step,
@@ -121,7 +137,11 @@ impl Sandbox {
                 interrupter.interrupt();
             }
         })));
-        Self { lua, used }
+        Self {
+            lua,
+            used,
+            deadline: Cell::new(deadline),
+        }
     }
 
     /// The VM.
@@ -129,10 +149,15 @@ impl Sandbox {
         &self.lua
     }
 
-    /// Gives it fuel and time anew.
+    /// Gives it fuel and time anew. A new deadline wakes a thread: not for as
+    /// long as most of the time is left.
     pub(crate) fn refill(&self) {
         self.used.set(0);
-        self.lua.machine().set_deadline(Some(Instant::now() + TIME));
+        let now = Instant::now();
+        if self.deadline.get() < now + TIME * 3 / 4 {
+            self.deadline.set(now + TIME);
+            self.lua.machine().set_deadline(Some(now + TIME));
+        }
     }
 
     /// Runs a chunk to its end, an error or a limit; the first result as text.

@@ -11,7 +11,7 @@ use moonswap_bytecode::{Prototype, dump};
 use crate::corpus;
 use crate::data::Data;
 use crate::mutate::mutate;
-use crate::sandbox::{Sandbox, Stress};
+use crate::sandbox::{Sandbox, Stress, prepared};
 
 /// Damaged chunks that passed the verifier and ran.
 pub static ACCEPTED: AtomicU64 = AtomicU64::new(0);
@@ -141,7 +141,9 @@ pub fn run(bytes: &[u8]) {
         // For want of memory.
         return;
     };
-    let driver = lua.load(DRIVER).set_name("=driver").transient();
+    static PREPARED: OnceLock<Vec<u8>> = OnceLock::new();
+    let driver = PREPARED.get_or_init(|| prepared("=driver", DRIVER));
+    let driver = lua.load(driver).set_name("=driver").transient();
     let _ = driver.call::<()>((function, i64::from(n)));
     sandbox.end();
 }

@@ -1,4 +1,5 @@
 -- expect: '__call' chain too long
+-- reference: follows the chain for ever
 -- In tail position too, where nothing but the length ends it.
 local t = {}
 setmetatable(t, { __call = t })

@@ -42,3 +42,8 @@ package.searchers[3] = function() return nil end
 print(select(2, pcall(require, "zzz")):match("^module 'zzz' not found:"))
 print(dofile == nil, loadfile("nonexistent.lua"))
 print(select(2, pcall(dofile, "nonexistent.lua")))
+
+-- Chunk names end at a zero byte in messages.
+for _, name in ipairs { "=a\0b", "@a\0b", "a\0b", "=\0b" } do
+  print(select(2, load("\27Lua", name)), select(2, load("x x", name)))
+end

@@ -257,6 +257,39 @@ const CASES: &[Case] = &[
         &[],
         "",
     ),
+    // what an error is to variables closed on its way out
+    (
+        &[
+            "-e",
+            "local x <close> = setmetatable({}, {__close = function(_, e) print(e) end}) local function f() error('deep') end f()",
+        ],
+        &[],
+        "",
+    ),
+    (
+        &[
+            "-e",
+            "local x <close> = setmetatable({}, {__close = function(_, e) print(e) end}) error({})",
+        ],
+        &[],
+        "",
+    ),
+    (
+        &[
+            "-e",
+            "local x <close> = setmetatable({}, {__close = function(_, e) print(e) error('other') end}) error(5)",
+        ],
+        &[],
+        "",
+    ),
+    (
+        &[
+            "-e",
+            "local x <close> = setmetatable({}, {__close = function(_, e) print(e) end}) error(setmetatable({}, {__tostring = function() return 'own' end}))",
+        ],
+        &[],
+        "",
+    ),
     // environment
     (
         &["-e", "print 'main'"],

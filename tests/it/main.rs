@@ -7,6 +7,7 @@ mod badinput;
 mod cli;
 mod cli_reference;
 mod ctrl_c;
+mod flooding;
 mod hotpatch;
 mod language;
 mod limits_memory;

@@ -22,7 +22,7 @@ def clean(output):
 
 
 def known_differences(reference):
-    """The rules of known_differences.toml for the version that `reference` is: (what, pattern, replacement, other)."""
+    """The rules of known_differences.toml for the version that `reference` is: (what, pattern, replacement, other, but for)."""
     import tomllib
     version = subprocess.run([reference, "-v"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False).stdout.decode()
     version = re.search(r"Lua (\d+\.\d+\.\d+)", version)
@@ -30,7 +30,8 @@ def known_differences(reference):
     with open(os.path.join(HERE, "known_differences.toml"), "rb") as file:
         rules = tomllib.load(file)["difference"]
     return [(r["what"], re.compile(r["pattern"].encode()), r["becomes"].encode() if "becomes" in r else None,
-             re.compile(r["moonswap"].encode()) if "moonswap" in r else None)
+             re.compile(r["moonswap"].encode()) if "moonswap" in r else None,
+             re.compile(r["but_for"].encode()) if "but_for" in r else None)
             for r in rules if release < tuple(map(int, r["changed_in"].split(".")))]
 
 
@@ -43,7 +44,12 @@ def equal(left, right, rules, explained):
     if left == right:
         return True
     used, changed = [], left
-    for what, pattern, becomes, other in rules:
+    for what, pattern, becomes, other, but_for in rules:
+        if but_for is not None:
+            if pattern.search(left) and pattern.search(right) and but_for.sub(b"", left) == but_for.sub(b"", right):
+                explained[what] = explained.get(what, 0) + 1
+                return True
+            continue
         if other is not None:
             if pattern.search(left) and other.search(right):
                 explained[what] = explained.get(what, 0) + 1

@@ -5,7 +5,8 @@
 
 Left out are: `official/` (its own runner judges it), and scripts that use what
 only moonswap has: those whose text contains `require "moonswap"` (with any
-quotes or parentheses), and scenarios (`*.scn`, `*.lua.txt`), which are no programs.
+quotes or parentheses), and scenarios (`*.scn`, `*.lua.txt`), which are no programs;
+and scripts with a line `-- reference: REASON`, which says why it can not run them.
 Lines that differ as `known_differences.toml` says are equal.
 """
 import argparse
@@ -23,6 +24,7 @@ sys.dont_write_bytecode = True
 import execute  # noqa: E402
 
 OWN_MODULE = re.compile(rb"""require\s*\(?\s*["']moonswap["'.]""")
+UNFIT = re.compile(rb"^-- reference: (.+)$", re.M)
 
 
 def scripts(top):
@@ -61,9 +63,14 @@ def main():
         if options.parts and not any(part in path for part in options.parts):
             continue
         with open(path, "rb") as file:
-            if OWN_MODULE.search(file.read()):
-                own += 1
-                continue
+            text = file.read()
+        if OWN_MODULE.search(text):
+            own += 1
+            continue
+        unfit = UNFIT.search(text)
+        if unfit:
+            print(f"left out: {os.path.relpath(path, top)}: {unfit.group(1).decode()}")
+            continue
         chosen.append(path)
     bad = 0
     explained = {}

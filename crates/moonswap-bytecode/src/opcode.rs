@@ -371,6 +371,9 @@ opcodes! {
     FinishTail = "FINTAIL" (Unused, Unused, Unused): Internal;
     /// Internal: a call that a native or an error prepared is made now.
     EnterCall = "ENTER" (Unused, Unused, Unused): Internal;
+    /// Internal: stands for a moment in place of the operation of an instruction
+    /// that the VM wants to see reached.
+    Trap = "TRAP" (Unused, Unused, Unused): Internal;
 }
 
 impl OpCode {

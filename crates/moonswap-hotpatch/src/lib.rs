@@ -7,6 +7,7 @@
 //! a [`Report`]. Nothing here reads a file, knows a VM type or keeps state.
 #![forbid(unsafe_code)]
 
+mod activation;
 mod captures;
 mod delta;
 mod diff;
@@ -23,6 +24,7 @@ mod shape;
 mod statements;
 mod toplevel;
 
+pub use activation::Activation;
 pub use manifest::{CellInfo, ChunkManifest, ENVIRONMENT_CELL, SlotInfo};
 pub use patch::{ChunkPatch, Patch};
 pub use plan::{ChangeClass, ChunkPlan, LiteralChange, NotRun, Plan, plan_chunk, refusals};

@@ -50,7 +50,7 @@ impl Patch {
             let chunks = chunks.into();
             Ok(Self { chunks })
         } else {
-            Err(Refused { refusals })
+            Err(refusals.into())
         }
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use moonswap_bytecode::{CodeHash, FunctionId, Prototype, UpvalueDescription};
 use moonswap_compiler::{CaptureLayout, CompileOptions, compile_ast};
 
+use crate::activation::Activation;
 use crate::captures::CaptureCheck;
 use crate::delta::{Delta, Stage};
 use crate::diff::{Matching, match_literals};
@@ -179,13 +180,19 @@ pub struct Plan {
     pub chunks: Vec<ChunkPlan>,
     /// Why it may not be applied; all reasons of all chunks.
     pub refusals: Vec<Refusal>,
+    /// Who runs the functions it changes now: filled in by a VM.
+    pub activations: Vec<Activation>,
 }
 
 impl Plan {
     /// Puts the plans of a patch's chunks together.
     pub fn of(chunks: Vec<ChunkPlan>) -> Self {
         let refusals = refusals(chunks.iter());
-        Self { chunks, refusals }
+        Self {
+            chunks,
+            refusals,
+            activations: Vec::new(),
+        }
     }
 
     /// Whether it may not be applied.

@@ -26,9 +26,7 @@ impl Plan {
 
     /// The refusals as an error, if there are any.
     pub fn refused(&self) -> Option<Refused> {
-        self.is_refused().then(|| Refused {
-            refusals: self.refusals.clone(),
-        })
+        self.is_refused().then(|| self.refusals.clone().into())
     }
 }
 
@@ -38,6 +36,9 @@ impl fmt::Display for Plan {
             let line_end = if i > 0 { "\n" } else { "" };
             write!(f, "{line_end}{}", self.headline(chunk))?;
             chunk.write_details(f)?;
+        }
+        for activation in &self.activations {
+            write!(f, "\n  {activation}")?;
         }
         for refusal in &self.refusals {
             write!(f, "\n  refusal: {refusal}")?;

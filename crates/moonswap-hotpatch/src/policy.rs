@@ -40,29 +40,43 @@ impl CapturePolicy {
     }
 }
 
-/// When the commit may happen.
+/// When the commit may happen. A patch that has to wait is refused when its
+/// [`Policy::deadline`] passes; without one it waits until it is withdrawn, or
+/// until a later patch of one of its chunks is committed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Timing {
-    /// At the next safe point outside non-yieldable natives that call back.
+    /// At the next safe point outside non-yieldable natives that call back
+    /// (`table.sort`, `string.gsub`), or when the host polls.
     #[default]
     DeferredNative,
-    /// At the next safe point.
+    /// At the next safe point, wherever it is.
     Immediate,
-    /// When no changed function is active anywhere.
+    /// As `DeferredNative`, but only when no changed function is active: no
+    /// activation of a function that is swapped or removed, in any version, in
+    /// any coroutine, the suspended ones included (those that `suspended =
+    /// "close"` is going to close do not count once the deadline has passed).
+    /// The main chunk counts if its own code changed.
     Quiescent,
-    /// Only when the host polls.
+    /// Only when the host polls: `Machine::poll`, `Context::hot_poll`, the Lua
+    /// function `moonswap.sleep`.
     Checkpoint,
 }
 
-/// What to do with coroutines suspended in changed code.
+/// What to do with coroutines suspended in changed code: in an activation of a
+/// function that is swapped or removed. Garbage that is not collected yet counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SuspendedPolicy {
-    /// They finish on their version.
+    /// They finish on their version. With a deadline, those that have not
+    /// finished so long after the commit are listed as overdue.
     #[default]
     Finish,
-    /// Their existence refuses the patch.
+    /// Their existence refuses the patch; with a deadline, if there still are
+    /// any when it passes.
     Refuse,
-    /// They are closed.
+    /// They are closed after the commit, as by `coroutine.close`: errors in their
+    /// `__close` methods are warnings of the report. With a deadline, those are
+    /// closed that have not finished so long after the commit (with `Quiescent`:
+    /// at the commit).
     Close,
 }
 
@@ -117,7 +131,9 @@ pub struct Policy {
     pub suspended: SuspendedPolicy,
     /// Stale activations.
     pub stale: StalePolicy,
-    /// How long to wait for the moment `timing` asks for.
+    /// How long to wait, from the submission on, for the moment that `timing` and
+    /// `suspended = "refuse"` ask for; and how long, from the commit on, suspended
+    /// coroutines have to finish.
     pub deadline: Option<Duration>,
     /// The generation the patch was made for.
     pub base: Option<u64>,
@@ -206,6 +222,20 @@ impl Policy {
         self
     }
 
+    /// What to do with coroutines suspended in changed code.
+    #[must_use]
+    pub fn suspended(mut self, rule: SuspendedPolicy) -> Self {
+        self.suspended = rule;
+        self
+    }
+
+    /// How long to wait.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
     /// The generation the patch was made for.
     #[must_use]
     pub fn base(mut self, generation: u64) -> Self {
@@ -247,18 +277,7 @@ impl Policy {
             captures().any(|rule| matches!(rule, Captures::Expression(_))),
         );
         refuse("remove = true", self.remove);
-        refuse("timing = \"quiescent\"", self.timing == Timing::Quiescent);
-        refuse("timing = \"checkpoint\"", self.timing == Timing::Checkpoint);
-        refuse(
-            "suspended = \"refuse\"",
-            self.suspended == SuspendedPolicy::Refuse,
-        );
-        refuse(
-            "suspended = \"close\"",
-            self.suspended == SuspendedPolicy::Close,
-        );
         refuse("stale = \"migrate\"", self.stale == StalePolicy::Migrate);
-        refuse("deadline", self.deadline.is_some());
         refuse("guard", self.guard.is_some());
         found
     }

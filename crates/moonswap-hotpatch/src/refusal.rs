@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::activation::Activation;
+
 macro_rules! codes {
     ($( $(#[doc = $doc:literal])* $name:ident = $text:literal; )*) => {
         /// The stable code of a refusal. This table is the reference.
@@ -65,6 +67,16 @@ codes! {
     DuplicateStableId = "P018";
     /// the patch has two texts for one chunk
     DuplicateChunk = "P019";
+    /// a function the patch changes was active, and no moment without came in time
+    Active = "P030";
+    /// a coroutine is suspended in a function the patch changes
+    Suspended = "P031";
+    /// a native function that must not see a commit was calling back
+    InsideNative = "P032";
+    /// the host did not poll in time
+    NoPoll = "P033";
+    /// a later patch of the same chunk was committed while this one waited
+    Superseded = "P034";
 }
 
 impl fmt::Display for Code {
@@ -118,6 +130,27 @@ pub struct Unfit {
 pub struct Refused {
     /// All reasons, in source order.
     pub refusals: Vec<Refusal>,
+    /// The activations that some of the reasons are about.
+    pub activations: Vec<Activation>,
+}
+
+impl Refused {
+    /// Refused because these stand in the way.
+    pub fn by_activations(activations: Vec<Activation>) -> Self {
+        Self {
+            refusals: activations.iter().map(Activation::refusal).collect(),
+            activations,
+        }
+    }
+}
+
+impl From<Vec<Refusal>> for Refused {
+    fn from(refusals: Vec<Refusal>) -> Self {
+        Self {
+            refusals,
+            activations: Vec::new(),
+        }
+    }
 }
 
 impl fmt::Display for Refused {

@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::activation::Activation;
 use crate::plan::{ChangeClass, ChunkPlan, LiteralChange, NotRun};
 
 /// How long a patch took.
@@ -66,6 +67,8 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// Top-level statements that changed and did not run.
     pub not_run: Vec<NotRun>,
+    /// Coroutines that were suspended in changed code and were closed.
+    pub closed: Vec<Activation>,
     /// Times.
     pub times: Times,
 }
@@ -83,6 +86,7 @@ impl Report {
             unchanged: 0,
             warnings: Vec::new(),
             not_run: Vec::new(),
+            closed: Vec::new(),
             times: Times::default(),
         };
         for plan in plans.clone() {
@@ -165,6 +169,13 @@ impl Report {
             out.push_str(",\"why\":");
             json_string(&mut out, &statement.why);
             out.push('}');
+        }
+        out.push_str("],\"closed\":[");
+        for (i, activation) in self.closed.iter().enumerate() {
+            if i > 0 {
+                out.push(',');
+            }
+            activation.write_json(&mut out);
         }
         let Times {
             prepare,
@@ -279,7 +290,7 @@ pub(crate) fn write_line(f: &mut impl fmt::Write, functions: &[Mention<'_>]) -> 
     )
 }
 
-fn json_string(out: &mut String, text: &str) {
+pub(crate) fn json_string(out: &mut String, text: &str) {
     out.push('"');
     for c in text.chars() {
         match c {
@@ -315,6 +326,14 @@ mod tests {
             unchanged: 1,
             warnings: vec!["a \"b\"\n".into()],
             not_run: vec![],
+            closed: vec![Activation {
+                chunk: "shop.lua".into(),
+                function: "serve".into(),
+                version: 1,
+                line: Some(7),
+                thread: "thread: 0x1".into(),
+                suspended: true,
+            }],
             times: Times {
                 pause: Duration::from_micros(38),
                 ..Times::default()
@@ -327,7 +346,8 @@ mod tests {
         assert_eq!(
             report.to_json(),
             "{\"id\":3,\"generation\":4,\"chunks\":[\"shop.lua\"],\"functions\":[{\"chunk\":\"shop.lua\",\"id\":\"price\",\"class\":\"swapped\",\
-             \"old\":1,\"new\":2}],\"unchanged\":1,\"warnings\":[\"a \\\"b\\\"\\n\"],\"not_run\":[],\
+             \"old\":1,\"new\":2}],\"unchanged\":1,\"warnings\":[\"a \\\"b\\\"\\n\"],\"not_run\":[],\"closed\":[{\"chunk\":\"shop.lua\",\"id\":\"serve\",\"version\":1,\
+             \"line\":7,\"thread\":\"thread: 0x1\",\"suspended\":true}],\
              \"times\":{\"prepare\":0.000000000,\"wait\":0.000000000,\"load\":0.000000000,\"pause\":0.000038000}}"
         );
     }

@@ -1,7 +1,7 @@
 //! The main chunk is not run again: what became of each of its top-level
 //! locals and statements, and which of them run in the delta chunk.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use moonswap_compiler::Span;

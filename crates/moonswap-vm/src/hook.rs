@@ -114,6 +114,7 @@ unsafe fn apply(vm: &mut Vm) {
         let wanted = (*vm.current).hook.mask != 0;
         vm.hook.active = wanted && vm.hook.interrupted.is_none();
         if wanted != vm.poll.table.is_hooked() {
+            crate::hotpatch::trap::clear(vm);
             vm.poll.table.set_hooked(wanted);
             vm.poll.rearm();
         }
@@ -307,7 +308,8 @@ pub(crate) unsafe fn native_call(vm: &mut Vm, n: usize) -> Result<(), Raised> {
     }
 }
 
-/// The native function in the topmost frame returns the `n` values on top.
+/// The native function in the topmost frame, or the Lua function that called
+/// one in tail position, returns the `n` values on top.
 #[cold]
 #[inline(never)]
 pub(crate) unsafe fn native_return(vm: &mut Vm, n: usize) -> Result<(), Raised> {

@@ -14,6 +14,7 @@ use crate::callee::FROZEN;
 use crate::coroutine;
 use crate::error::Raised;
 use crate::frame::{self, Frame, continuation_word, frame_top, return_into, set_word};
+use crate::hotpatch::waiting;
 use crate::interp::{self, Next};
 use crate::limits;
 use crate::meta;
@@ -72,7 +73,7 @@ unsafe fn call_until(
                 return Err(vm.raise_located("C stack overflow"));
             }
         }
-        let f = vm.stack_base.add(at);
+        let mut f = vm.stack_base.add(at);
         let (base, pc) = (vm.index_of(vm.base), vm.pc);
         let co = vm.current;
         set_word(
@@ -80,6 +81,12 @@ unsafe fn call_until(
             pc as u64,
             continuation_word(at - base, takes_errors),
         );
+        if !FROZEN && vm.host_depth == 0 && !vm.hot.waiting.is_empty() {
+            // The collector must find nothing stale below the arguments.
+            store(f.add(1), Value::NIL);
+            waiting::at_host_call(vm);
+            f = vm.stack_base.add(at);
+        }
         let blocks = !FROZEN && pc.is_null() && is_blocking(*vm.base.sub(2));
         vm.hot.n_blocking += u32::from(blocks);
         vm.host_depth += 1;
@@ -94,7 +101,7 @@ unsafe fn call_until(
         vm.hot.n_blocking -= u32::from(blocks);
         if !FROZEN && vm.hot.is_held && vm.hot.n_blocking == 0 {
             vm.hot.is_held = false;
-            vm.poll.request();
+            waiting::ask(vm);
         }
         let failed = std::mem::take(&mut vm.host_failed);
         debug_assert!(std::ptr::eq(vm.current, co));

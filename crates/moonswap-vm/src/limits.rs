@@ -23,7 +23,7 @@ use std::time::Instant;
 use crate::context::{Context, View};
 use crate::error::Raised;
 use crate::safepoint::PollHandle;
-use crate::timer;
+use crate::timer::{self, Purpose};
 use crate::vm::Vm;
 
 /// Safe points between two looks at a clock without a timer thread, and the
@@ -284,7 +284,7 @@ fn refresh(vm: &mut Vm, without_timer: bool) {
 }
 
 pub(crate) fn set_deadline(vm: &mut Vm, deadline: Option<Instant>) {
-    let rings = timer::set(&vm.poll, vm.limits.deadline, deadline);
+    let rings = timer::set(&vm.poll, vm.limits.deadline, deadline, Purpose::Deadline);
     // The timer's thread is past the old deadline, or will never come to it.
     vm.poll.overdue.store(false, Ordering::Release);
     vm.limits.deadline = deadline;
@@ -301,7 +301,7 @@ pub(crate) fn set_fuel(vm: &mut Vm, fuel: Option<u64>) {
 
 /// The VM goes away.
 pub(crate) fn forget(vm: &mut Vm) {
-    timer::set(&vm.poll, vm.limits.deadline.take(), None);
+    timer::set(&vm.poll, vm.limits.deadline.take(), None, Purpose::Deadline);
 }
 
 /// What is left of the fuel.

@@ -173,6 +173,7 @@ pub(crate) fn new_version(
         children,
         slot,
         number,
+        finish_by: None,
     })
 }
 

@@ -219,6 +219,8 @@ pub(crate) struct Version {
     pub(crate) children: Box<[*mut PrototypeSlot]>,
     pub(crate) slot: *mut PrototypeSlot,
     pub(crate) number: u32,
+    /// Replaced by a patch that gave its activations until then.
+    pub(crate) finish_by: Option<std::time::Instant>,
 }
 
 impl Version {

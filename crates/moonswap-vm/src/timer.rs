@@ -1,5 +1,5 @@
-//! One thread for the deadlines of all VMs of the process: it sleeps until the
-//! next of them and asks that VM for a poll.
+//! One thread for the deadlines and waiting patches of all VMs of the process: it
+//! sleeps until the next of their times and asks that VM for a poll.
 //!
 //! It starts with the first deadline and stays. It only wakes: whether a
 //! deadline has passed is for the VM to see (`limits.rs`). Where no thread can
@@ -12,8 +12,17 @@ use std::time::Instant;
 
 use crate::safepoint::PollHandle;
 
-/// When, and the address of the handle: a VM has one deadline at a time.
-type Key = (Instant, usize);
+/// What a VM is woken for: one time for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Purpose {
+    /// The deadline of its limits.
+    Deadline,
+    /// Patches that wait (`hotpatch/waiting.rs`).
+    Patches,
+}
+
+/// When, the address of the handle, and what for.
+type Key = (Instant, usize, Purpose);
 
 #[derive(Default)]
 struct Timer {
@@ -31,12 +40,17 @@ fn lock() -> MutexGuard<'static, Timer> {
     TIMER.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Replaces a VM's deadline; false if nothing will ring.
-pub(crate) fn set(poll: &Arc<PollHandle>, old: Option<Instant>, new: Option<Instant>) -> bool {
+/// Replaces the time at which a VM is woken; false if nothing will ring.
+pub(crate) fn set(
+    poll: &Arc<PollHandle>,
+    old: Option<Instant>,
+    new: Option<Instant>,
+    purpose: Purpose,
+) -> bool {
     if old.is_none() && new.is_none() {
         return true;
     }
-    let key = |at| (at, Arc::as_ptr(poll) as usize);
+    let key = |at| (at, Arc::as_ptr(poll) as usize, purpose);
     let mut timer = lock();
     if let Some(at) = old {
         timer.queue.remove(&key(at));
@@ -61,7 +75,7 @@ pub(crate) fn set(poll: &Arc<PollHandle>, old: Option<Instant>, new: Option<Inst
 fn run() {
     let mut timer = lock();
     loop {
-        let Some((&(at, id), _)) = timer.queue.first_key_value() else {
+        let Some((&(at, id, purpose), _)) = timer.queue.first_key_value() else {
             timer = CHANGED.wait(timer).unwrap_or_else(PoisonError::into_inner);
             continue;
         };
@@ -71,8 +85,14 @@ fn run() {
             timer = waited.unwrap_or_else(PoisonError::into_inner).0;
             continue;
         }
-        if let Some(poll) = timer.queue.remove(&(at, id)).and_then(|p| p.upgrade()) {
-            poll.overdue.store(true, Ordering::Release);
+        if let Some(poll) = timer
+            .queue
+            .remove(&(at, id, purpose))
+            .and_then(|p| p.upgrade())
+        {
+            if purpose == Purpose::Deadline {
+                poll.overdue.store(true, Ordering::Release);
+            }
             poll.request();
         }
     }
@@ -98,11 +118,26 @@ mod tests {
     fn an_earlier_deadline_overtakes_a_later_one() {
         let (late, early) = (Arc::<PollHandle>::default(), Arc::<PollHandle>::default());
         let now = Instant::now();
-        assert!(set(&late, None, Some(now + Duration::from_secs(3600))));
-        assert!(set(&early, None, Some(now + Duration::from_millis(20))));
+        assert!(set(
+            &late,
+            None,
+            Some(now + Duration::from_secs(3600)),
+            Purpose::Deadline
+        ));
+        assert!(set(
+            &early,
+            None,
+            Some(now + Duration::from_millis(20)),
+            Purpose::Deadline
+        ));
         assert!(rings(&early));
         assert!(!late.requested.load(Ordering::Acquire));
-        assert!(set(&late, Some(now + Duration::from_secs(3600)), Some(now)));
+        assert!(set(
+            &late,
+            Some(now + Duration::from_secs(3600)),
+            Some(now),
+            Purpose::Deadline
+        ));
         assert!(rings(&late));
     }
 
@@ -112,9 +147,14 @@ mod tests {
         let now = Instant::now();
         // Miri is slow.
         let soon = now + Duration::from_millis(if cfg!(miri) { 500 } else { 20 });
-        assert!(set(&lifted, None, Some(soon)));
-        assert!(set(&lifted, Some(soon), None));
-        assert!(set(&other, None, Some(soon + Duration::from_millis(20))));
+        assert!(set(&lifted, None, Some(soon), Purpose::Deadline));
+        assert!(set(&lifted, Some(soon), None, Purpose::Deadline));
+        assert!(set(
+            &other,
+            None,
+            Some(soon + Duration::from_millis(20)),
+            Purpose::Deadline
+        ));
         assert!(rings(&other));
         assert!(!lifted.requested.load(Ordering::Acquire));
     }

@@ -13,7 +13,7 @@ use moonswap_bytecode::OpCode;
 use crate::coroutine;
 use crate::frame::{self, Frame, frame_top, return_into};
 use crate::host;
-use crate::interp::{Next, finish_native};
+use crate::interp::{Next, leave_native};
 use crate::meta;
 use crate::meta_event::Event;
 use crate::object::NativeKind;
@@ -207,6 +207,7 @@ unsafe fn deliver(vm: &mut Vm, catcher: Catcher) -> Next {
                 if !std::mem::take(&mut vm.journey).handled {
                     call_message_handler(vm, base, 0);
                 }
+                crate::hotpatch::trap::skipped(vm);
                 let base = vm.stack_base.add(at);
                 unwind_to(vm, base)
             }
@@ -333,7 +334,7 @@ unsafe fn unwind_to(vm: &mut Vm, base: *mut Value) -> Next {
         store(base.add(1), error);
         vm.error = Value::NIL;
         vm.top = base.add(2);
-        finish_native(vm, base.sub(2), 2)
+        leave_native(vm, base, 2)
     }
 }
 

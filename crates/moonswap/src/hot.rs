@@ -2,7 +2,7 @@
 
 use moonswap_hotpatch::{Patch, Plan, Policy, Report};
 pub use moonswap_vm::Interrupter;
-pub use moonswap_vm::hotpatch::{HistoryEntry, HotError, StaleFrame, VersionInfo};
+pub use moonswap_vm::hotpatch::{Applied, HistoryEntry, HotError, StaleFrame, VersionInfo};
 pub use moonswap_vm::hotpatch::{Patcher, Ticket};
 
 use crate::{Error, ErrorKind, Lua, Result};
@@ -29,14 +29,32 @@ impl Hot {
         Ok(self.0.with(|cx| cx.hot_plan(patch, policy))?)
     }
 
-    /// Applies a patch.
+    /// Applies a patch, now or never.
     pub fn apply(&self, patch: &Patch) -> Result<Report> {
         self.apply_with(patch, &Policy::default())
     }
 
-    /// [`Hot::apply`] under a policy.
+    /// [`Hot::apply`] under a policy. One that would have to wait here refuses the
+    /// patch and lists what stands in the way; [`Hot::submit`] waits.
     pub fn apply_with(&self, patch: &Patch, policy: &Policy) -> Result<Report> {
         Ok(self.0.with(|cx| cx.hot_apply(patch, policy))?)
+    }
+
+    /// Applies a patch, or queues it if it has to wait: by its policy, or because
+    /// this is called from a callback of `table.sort`, a hook, a finalizer, a
+    /// metamethod, or while another patch is being prepared.
+    pub fn apply_or_queue(&self, patch: &Patch, policy: &Policy) -> Result<Applied> {
+        Ok(self.0.with(|cx| cx.hot_apply_or_queue(patch, policy))?)
+    }
+
+    /// Queues a patch for the next safe point that its policy allows.
+    pub fn submit(&self, patch: Patch, policy: Policy) -> Ticket {
+        self.0.with(|cx| cx.hot_submit(patch, policy))
+    }
+
+    /// How many patches are queued or wait.
+    pub fn queued(&self) -> usize {
+        self.0.with(|cx| cx.hot_queued())
     }
 
     /// Compiles the new source of the chunk called `name` and applies it.

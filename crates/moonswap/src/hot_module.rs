@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use moonswap_hotpatch::{Patch, Policy};
-use moonswap_vm::hotpatch::HotError;
+use moonswap_vm::hotpatch::{Applied, HotError};
 use moonswap_vm::{Context, NativeFn, Outcome, View};
 
 use crate::error::Error;
@@ -91,8 +91,9 @@ fn apply(cx: &mut Context<'_>, patch: &Patch, policy: &Policy) -> Outcome<usize>
             Err(error) => hot_failure(cx, error),
         };
     }
-    match cx.hot_apply(patch, policy) {
-        Ok(done) => report::push(cx, &done),
+    match cx.hot_apply_or_queue(patch, policy) {
+        Ok(Applied::Now(done)) => report::push(cx, &done),
+        Ok(Applied::Queued(ticket)) => report::push_queued(cx, patch, ticket),
         Err(error) => hot_failure(cx, error),
     }
 }
@@ -307,6 +308,10 @@ fn frames(cx: &mut Context<'_>) -> Outcome<usize> {
         }
         report::set_text(cx, entry, "thread", &frame.thread.to_string())?;
         report::set_text(cx, entry, "stack", &frame.stack.to_string())?;
+        if frame.overdue {
+            cx.push_bool(true);
+            cx.raw_set_field(entry, "overdue")?;
+        }
         cx.raw_set_int(list, k)?;
     }
     Ok(1)
@@ -340,7 +345,7 @@ fn stats(cx: &mut Context<'_>) -> Outcome<usize> {
     let versions = cx.hot_versions(None);
     let stale = cx.hot_frames(None).len();
     let table = cx.height();
-    cx.push_table(0, 6);
+    cx.push_table(0, 7);
     report::set_int(cx, table, "generation", cx.hot_generation())?;
     report::set_int(cx, table, "patches", history.len() as u64)?;
     report::set_int(cx, table, "chunks", cx.hot_chunks().len() as u64)?;
@@ -348,10 +353,11 @@ fn stats(cx: &mut Context<'_>) -> Outcome<usize> {
     let patched = versions.iter().filter(|info| info.version > 1).count();
     report::set_int(cx, table, "patched", patched as u64)?;
     report::set_int(cx, table, "stale", stale as u64)?;
+    report::set_int(cx, table, "queued", cx.hot_queued() as u64)?;
     Ok(1)
 }
 
-/// `sleep(seconds)`: patches are committed meanwhile
+/// `sleep(seconds)`: patches are committed meanwhile, as when the host polls
 fn sleep(cx: &mut Context<'_>) -> Outcome<usize> {
     let seconds = cx.check_num(0)?;
     if seconds.is_nan() {

@@ -44,10 +44,14 @@ pub use chunk::Chunk;
 pub use convert::{FromLua, IntoLua};
 pub use error::{Error, ErrorKind, Result, TraceFrame, Traceback};
 pub use function::{Function, FunctionInfo};
-pub use hot::{HistoryEntry, Hot, HotError, Interrupter, Patcher, StaleFrame, Ticket, VersionInfo};
+pub use hot::{
+    Applied, HistoryEntry, Hot, HotError, Interrupter, Patcher, StaleFrame, Ticket, VersionInfo,
+};
 pub use lua::Lua;
 pub use moonswap_compiler::{CompileError, Span};
-pub use moonswap_hotpatch::{Patch, Plan, Policy, Refusal, Refused, Report};
+pub use moonswap_hotpatch::{
+    Activation, Patch, Plan, Policy, Refusal, Refused, Report, SuspendedPolicy, Timing,
+};
 pub use multi::{FromLuaMulti, IntoLuaMulti, MultiValue, Variadic};
 pub use render::{RenderStyle, render_diagnostic};
 pub use string::LuaString;

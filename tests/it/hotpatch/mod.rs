@@ -6,4 +6,5 @@ mod laws;
 mod safepoints;
 mod scenarios;
 mod threads;
+mod waiting;
 mod world;

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use moonswap_vm::planning::{Patch, Policy};
+use moonswap_vm::planning::{Patch, Policy, Timing};
 
 use super::world::{CHUNK, World};
 use crate::support::{in_parallel, root};
@@ -76,7 +76,7 @@ fn run(template: &str, mode: Mode, k: usize) -> Result<Run, String> {
             };
             if let Some(patch) = patch {
                 began.set(entered());
-                if let Err(e) = cx.hot_apply(patch, &Policy::default()) {
+                if let Err(e) = cx.hot_apply(patch, &Policy::default().timing(Timing::Immediate)) {
                     failure.borrow_mut().get_or_insert(e.to_string());
                 }
             }

@@ -10,6 +10,9 @@
 //! | `--- policy` | `key = value` lines, in force until the next one |
 //! | `--- with NAME` | new text of a chunk that the next patch changes as well |
 //! | `--- patch [NAME]` | new text of a chunk; has to be applied |
+//! | `--- submit [NAME]` | the same, queued |
+//! | `--- poll` | the host polls |
+//! | `--- outcome` | lines that tell what became of the last patch queued |
 //! | `--- report` | lines that the last report or its plan must contain |
 //! | `--- refuse` | after a patch: lines its error must contain; nothing changed |
 //! | `--- error` | after `load` or `run`: lines the error must contain |
@@ -18,8 +21,9 @@
 //! | `--- expect` | exactly what was printed since the last one |
 
 use std::path::Path;
+use std::time::Duration;
 
-use moonswap_vm::planning::{Captures, Policy, RunSelector, Timing};
+use moonswap_vm::planning::{Captures, Policy, RunSelector, SuspendedPolicy, Timing};
 
 use super::world::{World, compile};
 use crate::support::root;
@@ -63,7 +67,20 @@ fn policy(body: &str) -> Policy {
             "base" => policy.base(value.parse().expect("a generation")),
             "dry" => policy.dry(value == "true"),
             "captures" if value == "keep-old" => policy.captures(Captures::KeepOld),
-            "timing" if value == "immediate" => policy.timing(Timing::Immediate),
+            "timing" => policy.timing(match value {
+                "immediate" => Timing::Immediate,
+                "deferred-native" => Timing::DeferredNative,
+                "quiescent" => Timing::Quiescent,
+                "checkpoint" => Timing::Checkpoint,
+                other => panic!("no timing {other}"),
+            }),
+            "suspended" => policy.suspended(match value {
+                "finish" => SuspendedPolicy::Finish,
+                "refuse" => SuspendedPolicy::Refuse,
+                "close" => SuspendedPolicy::Close,
+                other => panic!("no rule {other}"),
+            }),
+            "deadline" => policy.deadline(Duration::from_secs_f64(value.parse().expect("seconds"))),
             "rename" => {
                 let (old, new) = value.split_once(" to ").expect("OLD to NEW");
                 policy.rename(old, new)
@@ -97,7 +114,11 @@ fn contains_all(what: &str, text: &str, wanted: &str) -> Result<(), String> {
 }
 
 fn carry_out(text: &str) -> Result<(), String> {
-    let world = World::new();
+    carry_out_in(&World::new(), text)
+}
+
+/// Carries a scenario out in a world that something is special about.
+pub(super) fn carry_out_in(world: &World, text: &str) -> Result<(), String> {
     let sections = sections(text);
     let mut policy_now = Policy::default();
     let mut report = String::new();
@@ -168,6 +189,20 @@ fn carry_out(text: &str) -> Result<(), String> {
                         n_checks += 1;
                     }
                 }
+            }
+            "submit" => {
+                let texts: Vec<(String, &str)> = parts
+                    .drain(..)
+                    .chain([(chunk(&section.argument), section.body.as_str())])
+                    .collect();
+                if let Err(e) = world.submit_all(&texts) {
+                    return fail(e.to_string());
+                }
+            }
+            "poll" => world.machine.poll(),
+            "outcome" => {
+                contains_all("the outcome", &world.outcome(), &section.body)?;
+                n_checks += 1;
             }
             "report" => {
                 contains_all("the report", &report, &section.body)?;

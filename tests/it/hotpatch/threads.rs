@@ -41,7 +41,7 @@ fn submitter(
 }
 
 /// A world with `done()`, true when the flag is raised.
-fn world_with(done: &Arc<AtomicBool>) -> World {
+pub(super) fn world_with(done: &Arc<AtomicBool>) -> World {
     let world = World::new();
     let flag = Arc::clone(done);
     world.machine.with(|cx| {

@@ -3,8 +3,11 @@
 //!
 //! | native | does |
 //! | --- | --- |
-//! | `patch(name)` | applies `sources[name]` to `m.lua` now; true, or nil and the error |
+//! | `patch(name)` | applies `sources[name]` to `m.lua`; true, "queued", or nil and the error |
 //! | `submit(name)` | queues it for the next safe point that allows it |
+//! | `outcome()` | of the last patch queued: "applied", "waits for …", the error |
+//! | `poll()` | as the host polls |
+//! | `pause(seconds)` | lets time pass without a safe point |
 //! | `rollback(id)` | nil and the error, or true |
 //! | `version(f)`, `generation()` | numbers |
 //! | `stale()` | a line per stale activation: `PATH vOLD < vNEW at LINE` |
@@ -18,7 +21,7 @@ use std::fmt::Write as _;
 use std::rc::Rc;
 
 use moonswap_vm::planning::{Patch, Policy, Report};
-use moonswap_vm::{Context, HotError, Machine, Outcome, Root, View};
+use moonswap_vm::{Applied, Context, HotError, Machine, Outcome, Root, Ticket, View};
 
 /// Name of the chunk that most tests patch.
 pub(crate) const CHUNK: &str = "@m.lua";
@@ -30,6 +33,29 @@ struct Shared {
     policy: RefCell<Policy>,
     held: RefCell<Option<Root>>,
     entered: Cell<i64>,
+    /// The last patch that was queued.
+    ticket: RefCell<Option<Ticket>>,
+}
+
+impl Shared {
+    /// What became of the last patch that was queued.
+    fn outcome(&self) -> String {
+        let ticket = self.ticket.borrow();
+        let Some(ticket) = &*ticket else {
+            return "nothing was queued".to_owned();
+        };
+        match ticket.try_take() {
+            Some(Ok(report)) => {
+                let lines = [vec![format!("applied {report}")], report.warnings].concat();
+                lines.join("\n")
+            }
+            Some(Err(error)) => format!("{}: {error}", error.kind()),
+            None => match ticket.waits_for() {
+                Some(obstacle) => format!("waits for {obstacle}"),
+                None => "waits".to_owned(),
+            },
+        }
+    }
 }
 
 /// A machine and what it printed.
@@ -148,15 +174,36 @@ impl World {
         self.native(cx, "patch", |shared, cx| {
             let source = named(shared, cx)?;
             let policy = shared.policy.borrow().clone();
-            let outcome = patch_in(cx, CHUNK, &source, &policy);
-            answer(cx, outcome.map(|_| ()))
+            let patch = Patch::compile(CHUNK, source.as_bytes()).map_err(HotError::from);
+            match patch.and_then(|patch| cx.hot_apply_or_queue(&patch, &policy)) {
+                Ok(Applied::Queued(ticket)) => {
+                    *shared.ticket.borrow_mut() = Some(ticket);
+                    cx.ret_bytes(b"queued")
+                }
+                outcome => answer(cx, outcome.map(|_| ())),
+            }
         });
         self.native(cx, "submit", |shared, cx| {
             let source = named(shared, cx)?;
             let policy = shared.policy.borrow().clone();
             let outcome = Patch::compile(CHUNK, source.as_bytes()).map_err(HotError::from);
-            let outcome = outcome.map(|patch| drop(cx.hot_submit(patch, policy)));
+            let outcome = outcome.map(|patch| {
+                *shared.ticket.borrow_mut() = Some(cx.hot_submit(patch, policy));
+            });
             answer(cx, outcome)
+        });
+        self.native(cx, "outcome", |shared, cx| {
+            let text = shared.outcome();
+            cx.ret_bytes(text.as_bytes())
+        });
+        self.native(cx, "poll", |_, cx| {
+            cx.hot_poll();
+            Ok(0)
+        });
+        self.native(cx, "pause", |_, cx| {
+            let seconds = cx.check_num(0)?;
+            std::thread::sleep(std::time::Duration::from_secs_f64(seconds));
+            Ok(0)
         });
         self.native(cx, "rollback", |_, cx| {
             let id = cx.opt_int(0, 0)?;
@@ -230,6 +277,20 @@ impl World {
         self.machine.with(|cx| cx.hot_apply(&patch, &policy))
     }
 
+    /// Queues a patch from the host's side.
+    pub(crate) fn submit_all(&self, texts: &[(String, &str)]) -> Result<(), HotError> {
+        let policy = self.shared.policy.borrow().clone();
+        let patch = compile(texts)?;
+        let ticket = self.machine.with(|cx| cx.hot_submit(patch, policy));
+        *self.shared.ticket.borrow_mut() = Some(ticket);
+        Ok(())
+    }
+
+    /// What became of the last patch that was queued.
+    pub(crate) fn outcome(&self) -> String {
+        self.shared.outcome()
+    }
+
     /// Everything that a refused patch must leave as it was, as text.
     pub(crate) fn fingerprint(&self) -> String {
         let mut text = self.run("return fingerprint()").expect("fingerprint");
@@ -294,8 +355,10 @@ fn stale_text(cx: &mut Context<'_>) -> String {
                 "coroutine"
             };
             format!(
-                "{path} v{} < v{} at {line} in {thread}",
-                f.version, f.current
+                "{path} v{} < v{} at {line} in {thread}{}",
+                f.version,
+                f.current,
+                if f.overdue { " overdue" } else { "" }
             )
         })
         .collect();

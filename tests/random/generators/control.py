@@ -98,7 +98,7 @@ def closing(d):
     out = ["local function c(n, e) return setmetatable({}, {__close = function(_, m) P('close', n, m) if e ~= nil then error(e, 0) end end}) end"]
     def value():
         return d.one([f"c({d.randint(1, 9)})", f"c({d.randint(1, 9)})", f"c({d.randint(1, 9)}, 'E{d.randint(1, 9)}')", "nil", "false", d.one(["5", "{}", "'x'", "setmetatable({}, {__close = 5})", "setmetatable({}, {__close = setmetatable({}, {__call = function(...) P('called', select('#', ...)) end})})"])] if d.often(0.7) else [f"c({d.randint(1, 9)})"])
-    def body(depth, in_loop):
+    def body(depth, in_loop, may_break=True):
         lines = []
         for _ in range(d.randint(1, 3)):
             r = d.random()
@@ -111,7 +111,7 @@ def closing(d):
             elif r < 0.65 and depth:
                 lines.append(f"for {v} = 1, 2 do {body(depth - 1, True)} end")
             elif r < 0.72 and depth:
-                lines.append(f"for {v} in function(_, x) if not x then return 1 end end, nil, nil, {value()} do {body(depth - 1, True)} end")
+                lines.append(f"for {v} in function(_, x) if not x then return 1 end end, nil, nil, {value()} do {body(depth - 1, True, False)} end")
             elif r < 0.8 and depth:
                 lines.append(f"P(pcall(function() {body(depth - 1, False)} end))")
             elif r < 0.86 and depth:
@@ -128,7 +128,9 @@ def closing(d):
         elif r < 0.35:
             lines.append(d.one(["error('x')", "error('y', 0)", "error({})", "error(nil)", "local q = nil + 1"]))
         elif r < 0.45 and in_loop:
-            lines.append("break")
+            # nor out of a loop with a value to close and a variable to close
+            if may_break or "<close>" not in " ".join(lines):
+                lines.append("break")
         return " ".join(lines)
     for _ in range(d.randint(3, 6)):
         out.append(f"E(function(...) {body(3, False)} end, 1)")

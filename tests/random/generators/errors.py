@@ -145,7 +145,7 @@ def whole(d):
     """A program of its own process: how it ends, what it writes to both outputs."""
     out = ["--process", "print('start', select('#', ...), #arg)"]
     for _ in range(d.randint(0, 2)):
-        out.append(d.one(["io.write('no newline')", "local t = setmetatable({}, {__close = function() print('closed') end})", "io.stderr:write('to stderr\\n')", "warn('@on')", "warn('w', '1')", "local c <close> = setmetatable({}, {__close = function(_, e) print('close', type(e)) end})", "setmetatable({}, {__gc = function() print('gc at exit') end})", "print(pcall(error, {}) )"]))
+        out.append(d.one(["io.write('no newline')", "local t = setmetatable({}, {__close = function() print('closed') end})", "io.stderr:write('to stderr\\n')", "warn('@on')", "warn('w', '1')", "local c <close> = setmetatable({}, {__close = function(_, e) print('close', type(e)) end})", "kept = setmetatable({}, {__gc = function() print('gc at exit') end})", "print(pcall(error, {}) )"]))
     names = [d.fresh("f") for _ in range(d.randint(1, 4))]
     previous = None
     for n in names:

@@ -285,7 +285,8 @@ fn run() -> Result<ExitCode, String> {
         1.05,
         "times",
     );
-    let failed = verdict.has_slope && !options.is_quick || options.has_gate && !verdict.exceeded.is_empty();
+    let failed =
+        verdict.has_slope && !options.is_quick || options.has_gate && !verdict.exceeded.is_empty();
     Ok(if failed {
         ExitCode::FAILURE
     } else {

@@ -2,9 +2,6 @@
 
 use std::sync::Arc;
 
-use moonswap_bytecode::OpCode;
-
-use crate::codegen::function::reg;
 use crate::codegen::jump::JumpList;
 use crate::codegen::near::following;
 use crate::codegen::{Generator, Result};
@@ -30,7 +27,7 @@ impl<'a> Generator<'a> {
         let nested = self.f.scope.blocks.len() > 1;
         let closed = block.is_loop && self.place_label(None, block.first_goto);
         if !closed && nested && block.needs_close {
-            self.f.emit(OpCode::Close, 0, reg(level), 0, 0);
+            self.f.close_from(level);
         }
         self.f.free = level;
         self.f.scope.blocks.pop();
@@ -73,7 +70,7 @@ impl<'a> Generator<'a> {
         }
         if needs_close {
             let level = self.f.scope.active_registers();
-            self.f.emit(OpCode::Close, 0, reg(level), 0, 0);
+            self.f.close_from(level);
         }
         needs_close
     }
@@ -101,7 +98,7 @@ impl<'a> Generator<'a> {
         };
         let level = self.f.scope.register_level(label.n_active);
         if self.f.scope.active_registers() > level {
-            self.f.emit(OpCode::Close, 0, reg(level), 0, 0);
+            self.f.close_from(level);
         }
         self.f.jump_back(label.pc);
     }
@@ -158,7 +155,7 @@ impl<'a> Generator<'a> {
         // safe point, the backward jump to this label among them.
         if !closed && self.f.is_main && self.f.scope.blocks.len() == 1 {
             let level = self.f.scope.active_registers();
-            self.f.emit(OpCode::Close, 0, reg(level), 0, 0);
+            self.f.close_from(level);
         }
         Ok(())
     }

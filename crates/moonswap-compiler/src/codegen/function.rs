@@ -268,6 +268,13 @@ impl<'a> FunctionState<'a> {
         })
     }
 
+    /// Closes variables from the register `level` on. There may be none: the
+    /// operand must be a register of the frame all the same.
+    pub(crate) fn close_from(&mut self, level: u16) {
+        self.frame_size = self.frame_size.max((level + 1).min(MAX_REGISTERS));
+        self.emit(OpCode::Close, 0, reg(level), 0, 0);
+    }
+
     /// Emits what ends a call with the values in `n` registers from `first`.
     pub(crate) fn emit_return(&mut self, first: u16, n: u16) {
         if self.is_main {

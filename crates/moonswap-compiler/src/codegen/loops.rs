@@ -42,7 +42,7 @@ impl<'a> Generator<'a> {
             && block.needs_close
         {
             let level = self.f.scope.register_level(block.n_active);
-            self.f.emit(OpCode::Close, 0, reg(level), 0, 0);
+            self.f.close_from(level);
         }
         self.f.jump_back(start);
         self.f.patch_here(condition.t);

@@ -391,6 +391,8 @@ impl Parser<'_> {
             }
         }
         self.locals = outer_locals;
+        // Most blocks are shorter than what a list begins with.
+        statements.shrink_to_fit();
         Block {
             statements,
             start,

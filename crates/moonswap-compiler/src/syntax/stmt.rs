@@ -53,6 +53,7 @@ impl Parser<'_> {
             None
         };
         self.expect_closing(TokenKind::End, TokenKind::If, line)?;
+        arms.shrink_to_fit();
         Ok(StatementKind::If { arms, otherwise })
     }
 

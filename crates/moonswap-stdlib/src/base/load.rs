@@ -11,30 +11,43 @@ use crate::failure;
 pub(super) fn load(cx: &mut Context<'_>) -> Outcome<usize> {
     let mode = mode_argument(cx, 2)?;
     let has_env = cx.has(3);
-    let ok = match cx.at(0) {
+    let height = cx.height();
+    let loaded = load_value(cx, &mode);
+    let ok = or_message(cx, height, loaded)?;
+    Ok(finish(cx, ok, has_env.then_some(3)))
+}
+
+/// Memory that does not suffice to load something is told like an error in it.
+fn or_message(cx: &Context<'_>, height: usize, loaded: Outcome<bool>) -> Outcome<bool> {
+    match loaded {
+        Err(error) if cx.is_memory_error(&error) => {
+            cx.set_height(height);
+            cx.push_bytes(b"not enough memory");
+            Ok(false)
+        }
+        loaded => loaded,
+    }
+}
+
+/// `load` without its environment: pushes the function, or the message and
+/// answers false.
+fn load_value(cx: &mut Context<'_>, mode: &str) -> Outcome<bool> {
+    match cx.at(0) {
         View::String(_) | View::Integer(_) | View::Float(_) => {
             let text = cx.check_str(0)?.as_bytes();
-            let mut source = cx.new_buffer(text.len())?;
-            source.extend_from_slice(text);
-            let name = match cx.opt_str(1)? {
-                Some(name) => name.as_bytes().to_vec(),
-                None => source.clone(),
-            };
-            cx.load(&source, &name, &mode, false)?
+            let source = cx.copy_of(text)?;
+            let name = cx.copy_of(cx.opt_str(1)?.map_or(text, |name| name.as_bytes()))?;
+            cx.load(&source, &name, mode, false)
         }
         _ => {
-            let name = match cx.opt_str(1)? {
-                Some(name) => name.as_bytes().to_vec(),
-                None => b"=(load)".to_vec(),
-            };
+            let name = cx.copy_of(cx.opt_str(1)?.map_or(b"=(load)", |name| name.as_bytes()))?;
             cx.check_function(0)?;
-            match read_pieces(cx, &mode)? {
-                Some(source) => cx.load(&source, &name, &mode, false)?,
-                None => false,
+            match read_pieces(cx, mode)? {
+                Some(source) => cx.load(&source, &name, mode, false),
+                None => Ok(false),
             }
         }
-    };
-    Ok(finish(cx, ok, has_env.then_some(3)))
+    }
 }
 
 /// Joins what the reader function returns. On failure the error value is on top
@@ -91,7 +104,9 @@ pub(super) fn loadfile(cx: &mut Context<'_>) -> Outcome<usize> {
     let name = name_argument(cx)?;
     let mode = mode_argument(cx, 1)?;
     let env = cx.has(2).then_some(2);
-    let ok = load_file(cx, name.as_deref(), &mode, false)?;
+    let height = cx.height();
+    let loaded = load_file(cx, name.as_deref(), &mode, false);
+    let ok = or_message(cx, height, loaded)?;
     Ok(finish(cx, ok, env))
 }
 

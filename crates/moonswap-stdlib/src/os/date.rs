@@ -44,10 +44,7 @@ fn now() -> i64 {
 
 /// `os.date ([format [, time]])`
 pub(super) fn date(cx: &mut Context<'_>) -> Outcome<usize> {
-    let format = match cx.opt_str(0)? {
-        Some(s) => s.as_bytes().to_vec(),
-        None => b"%c".to_vec(),
-    };
+    let format = cx.copy_of(cx.opt_str(0)?.map_or(b"%c", |s| s.as_bytes()))?;
     let time = if cx.at(1).is_nil() {
         now()
     } else {

@@ -165,10 +165,7 @@ fn move_(cx: &mut Context<'_>) -> Outcome<usize> {
 fn concat(cx: &mut Context<'_>) -> Outcome<usize> {
     let plain = is_plain(cx, 0);
     let size = length(cx, &["__index", "__len"])?;
-    let separator = match cx.opt_str(1)? {
-        Some(s) => s.as_bytes().to_vec(),
-        None => Vec::new(),
-    };
+    let separator = cx.copy_of(cx.opt_str(1)?.map_or(b"", |s| s.as_bytes()))?;
     let mut i = cx.opt_int(2, 1)?;
     let last = cx.opt_int(3, size)?;
     let mut out = cx.take_buffer();

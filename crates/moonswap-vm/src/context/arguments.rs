@@ -150,13 +150,19 @@ impl Context<'_> {
         default: Option<&str>,
         options: &[&str],
     ) -> Outcome<usize> {
-        let given: Vec<u8> = match default {
-            Some(text) if self.value(i).is_nil() => text.as_bytes().to_vec(),
-            _ => self.check_str(i)?.as_bytes().to_vec(),
+        let given = match default {
+            Some(text) if self.value(i).is_nil() => text.as_bytes(),
+            _ => self.check_str(i)?.as_bytes(),
         };
         match options.iter().position(|o| o.as_bytes() == given) {
             Some(found) => Ok(found),
-            None => Err(self.arg_error(i, [b"invalid option '", &given[..], b"'"].concat())),
+            None => {
+                let mut message = self.copy_of(b"invalid option '")?;
+                self.grow_buffer(&mut message, given.len() + 1)?;
+                message.extend_from_slice(given);
+                message.push(b'\'');
+                Err(self.arg_error(i, message.take()))
+            }
         }
     }
 

@@ -6,18 +6,25 @@
 use moonswap_hotpatch::{ChunkPlan, Patch, Plan, Policy, Report};
 
 use super::{Context, View};
+use crate::hotpatch::commit::Attempt;
 use crate::hotpatch::{
-    HistoryEntry, HotError, StaleFrame, Ticket, VersionInfo, commit, history, inspect, mailbox,
+    Applied, HistoryEntry, HotError, StaleFrame, Ticket, VersionInfo, commit, history, inspect,
+    mailbox,
 };
 use crate::object::Closure;
 use crate::value::tag;
 
 impl Context<'_> {
-    /// Plans a patch against the newest live instance of each of its chunks;
-    /// changes nothing.
+    /// Plans a patch against the newest live instance of each of its chunks, and
+    /// lists who is in the middle of the functions it changes; changes nothing.
     pub fn hot_plan(&mut self, patch: &Patch, policy: &Policy) -> Result<Plan, HotError> {
         // SAFETY: HP2.
-        let planned = unsafe { commit::plan_all(&mut self.vm(), patch, policy)? };
+        let (planned, activations) = unsafe {
+            let mut vm = self.vm();
+            let planned = commit::plan_all(&mut vm, patch, policy)?;
+            let activations = commit::activations(&mut vm, &planned);
+            (planned, activations)
+        };
         let mut chunks: Vec<ChunkPlan> = Vec::with_capacity(patch.chunks().len());
         for (_, plan) in planned {
             match chunks.last_mut() {
@@ -25,15 +32,46 @@ impl Context<'_> {
                 _ => chunks.push(plan),
             }
         }
-        Ok(Plan::of(chunks))
+        let mut plan = Plan::of(chunks);
+        plan.activations = activations;
+        Ok(plan)
     }
 
     /// Plans and applies a patch to all live instances of its chunks, or does
-    /// nothing and says why. At once, whatever is running: see
-    /// [`Self::hot_submit`] for patches that wait for a good moment.
+    /// nothing and says why: now or never. A policy that would have to wait here
+    /// (in a callback of `table.sort`, say) refuses it: see
+    /// [`Self::hot_submit`] and [`Self::hot_apply_or_queue`].
     pub fn hot_apply(&mut self, patch: &Patch, policy: &Policy) -> Result<Report, HotError> {
         // SAFETY: HP2.
         unsafe { commit::apply(&mut self.vm(), patch, policy) }
+    }
+
+    /// Applies a patch if that may be done here and now; queues it if it has to
+    /// wait: by its policy, because the code that asks was called as a hook,
+    /// finalizer or metamethod (unless the policy says `Immediate`), or because
+    /// another patch is being prepared. What is refused for good is refused at
+    /// once.
+    pub fn hot_apply_or_queue(
+        &mut self,
+        patch: &Patch,
+        policy: &Policy,
+    ) -> Result<Applied, HotError> {
+        let mut vm = self.vm();
+        // SAFETY: HP2.
+        match unsafe { commit::apply_or_wait(&mut vm, patch, policy) } {
+            Attempt::Done(outcome) => outcome.map(Applied::Now),
+            Attempt::NotNow(obstacle) => {
+                let ticket = mailbox::submit_here(&mut vm, patch.clone(), policy.clone());
+                ticket.note(obstacle);
+                Ok(Applied::Queued(ticket))
+            }
+        }
+    }
+
+    /// Patches that are queued or wait.
+    pub fn hot_queued(&self) -> usize {
+        let vm = self.vm();
+        vm.hot.waiting.len() + vm.hot.mailbox.n_commits()
     }
 
     /// Queues a patch for the next safe point of this VM that allows it: what

@@ -327,6 +327,13 @@ impl Context<'_> {
         Ok(buffer)
     }
 
+    /// A copy of bytes that a script may have made large: "not enough memory".
+    pub fn copy_of(&self, bytes: &[u8]) -> Outcome<Buffer> {
+        let mut copy = self.new_buffer(bytes.len())?;
+        copy.extend_from_slice(bytes);
+        Ok(copy)
+    }
+
     /// Gives a buffer back. Above a megabyte it is freed.
     pub fn give_buffer(&self, mut b: Buffer) {
         if b.capacity() <= 1 << 20 {

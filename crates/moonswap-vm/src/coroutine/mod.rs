@@ -20,7 +20,7 @@ use std::ptr;
 use crate::error::Raised;
 use crate::frame::{self, return_into, set_word};
 use crate::host;
-use crate::interp::{Next, finish_native, precall};
+use crate::interp::{Next, leave_native, precall};
 use crate::object::{Coroutine, CoroutineStatus, Header, Kind, Upvalue};
 use crate::unwind::throw;
 use crate::value::{Value, copy, store, tag};
@@ -203,14 +203,7 @@ pub(crate) unsafe fn enter_resume(vm: &mut Vm, n: usize, wrap: bool) -> Next {
         vm.top = f.add(2 + n_args);
         if (*co).started {
             // The arguments are the results of yield.
-            let mut f = f;
-            if vm.hook.active {
-                match crate::hook::finish(vm, f.add(2), n_args) {
-                    Ok(moved) => f = moved.sub(2),
-                    Err(_) => return throw(vm),
-                }
-            }
-            return finish_native(vm, f, n_args);
+            return leave_native(vm, f.add(2), n_args);
         }
         (*co).started = true;
         precall(vm, return_into(&frame::STUB_COROUTINE), f, n_args)
@@ -230,7 +223,7 @@ unsafe fn refuse(vm: &mut Vm, text: &str, wrap: bool) -> Next {
         store(base, Value::boolean(false));
         store(base.add(1), message);
         vm.top = base.add(2);
-        finish_native(vm, base.sub(2), 2)
+        leave_native(vm, base, 2)
     }
 }
 
@@ -275,6 +268,9 @@ pub(crate) unsafe fn finish(base: *mut Value, vm: *mut Vm) -> Next {
         let vm = &mut *vm;
         let co = vm.current;
         (*co).status = CoroutineStatus::Dead;
+        if std::ptr::eq(co, vm.hot.waiting.watched) {
+            crate::hotpatch::waiting::ask(vm);
+        }
         // Nothing is open any more, unless a binary chunk left it so.
         close_upvalues(vm, co, base);
         (*co).to_be_closed.clear();
@@ -309,7 +305,7 @@ unsafe fn hand_over(vm: &mut Vm, co: *mut Coroutine, from: usize, n: usize) -> N
         }
         vm.top = out.add(n);
         let results = vm.top.offset_from(base) as usize;
-        finish_native(vm, base.sub(2), results)
+        leave_native(vm, base, results)
     }
 }
 
@@ -342,6 +338,9 @@ pub(crate) unsafe fn fail(vm: &mut Vm) -> Next {
         (*co).pc = pc.cast();
         (*co).top = vm.index_of(vm.top.max(vm.base)).max(base);
         (*co).status = CoroutineStatus::Dead;
+        if std::ptr::eq(co, vm.hot.waiting.watched) {
+            crate::hotpatch::waiting::ask(vm);
+        }
         (*co).failed = true;
         let to = (*co).resumer;
         (*co).resumer = ptr::null_mut();
@@ -368,6 +367,6 @@ pub(crate) unsafe fn fail(vm: &mut Vm) -> Next {
         store(base.add(1), error);
         vm.error = Value::NIL;
         vm.top = base.add(2);
-        finish_native(vm, base.sub(2), 2)
+        leave_native(vm, base, 2)
     }
 }

@@ -5,7 +5,9 @@
 //!
 //! Invariants: F1, F2 (`frame.rs`), VM4; D2 what the interpreter takes for
 //! granted about unnamed or hidden registers (numbers of a loop, a table under
-//! construction) stays true: such a slot only accepts a value of its own kind.
+//! construction) stays true: such a slot only accepts a value of its own kind;
+//! D3 the slots of native functions are theirs: they hold on to arguments (the
+//! handler of `xpcall`, the comparator of `sort`) without reading them again.
 
 use super::{info, walk};
 use crate::frame::{Frame, frame_top};
@@ -19,6 +21,8 @@ struct Place {
     name: Vec<u8>,
     /// A variable of the program, which may hold anything.
     is_variable: bool,
+    /// In the frame of a native function.
+    is_native: bool,
 }
 
 /// End of the slots of a frame that nothing called from: the topmost one.
@@ -57,6 +61,7 @@ fn find(vm: &Vm, co: Option<*mut Coroutine>, level: usize, n: i64) -> Option<Pla
                     slot: frame.base.add(usize::from(v.register)),
                     name: v.name.as_bytes().to_vec(),
                     is_variable: !v.name.starts_with('('),
+                    is_native: false,
                 });
             }
         }
@@ -77,6 +82,7 @@ fn find(vm: &Vm, co: Option<*mut Coroutine>, level: usize, n: i64) -> Option<Pla
             slot: frame.base.add(n),
             name: name.to_vec(),
             is_variable: false,
+            is_native: prototype.is_none(),
         })
     }
 }
@@ -99,6 +105,7 @@ unsafe fn vararg(frame: Frame, n: i64) -> Option<Place> {
             slot,
             name: b"(vararg)".to_vec(),
             is_variable: true,
+            is_native: false,
         })
     }
 }
@@ -122,7 +129,8 @@ pub(crate) fn local(
     Some((place.name, value))
 }
 
-/// Stores into local `n` of a level; answers its name.
+/// Stores into local `n` of a level; answers its name. What a native function
+/// works with is its own: there is no such local to set.
 pub(crate) fn set_local(
     vm: &mut Vm,
     co: Option<*mut Coroutine>,
@@ -130,8 +138,8 @@ pub(crate) fn set_local(
     n: i64,
     value: Value,
 ) -> Option<Vec<u8>> {
-    let place = find(vm, co, level, n)?;
-    // SAFETY: a slot of the frame; D2.
+    let place = find(vm, co, level, n).filter(|place| !place.is_native)?;
+    // SAFETY: a slot of the frame; D2, D3.
     unsafe {
         let held = (*place.slot).tag;
         let fixed = matches!(held, tag::INTEGER | tag::FLOAT | tag::TABLE) || held > tag::COROUTINE;

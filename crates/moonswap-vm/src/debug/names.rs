@@ -207,9 +207,10 @@ pub(crate) unsafe fn function_name(vm: &Vm, frame: Frame) -> Option<Name> {
                 // reference.
                 code(caller)?.callee_name(walk::pc_of(caller))
             }
-            // whatever stands behind a call
+            // whatever stands behind a call (for a moment a trap)
             op => {
-                debug_assert!(op == OpCode::FinishMeta || !op.is_internal());
+                let after_call = matches!(op, OpCode::FinishMeta | OpCode::Trap);
+                debug_assert!(after_call || !op.is_internal());
                 code(caller)?.callee_name(walk::pc_of(caller))
             }
         }

@@ -48,7 +48,12 @@ impl<T> Answer<T> {
         }
     }
 
-    /// The value, if there is one by now.
+    /// Whether there is a value now.
+    pub(super) fn is_there(&self) -> bool {
+        lock(&self.place).value.is_some()
+    }
+
+    /// The value, if there is one by now; it is taken.
     pub(super) fn take(&self) -> Option<T> {
         lock(&self.place).value.take()
     }

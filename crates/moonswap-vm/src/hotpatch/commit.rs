@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use moonswap_hotpatch::{
-    ChunkManifest, ChunkPlan, Patch, Policy, Refused, Report, Times, plan_chunk,
+    Activation, ChunkManifest, ChunkPlan, Patch, Policy, Refused, Report, Times, Timing, plan_chunk,
 };
 
-use super::HotError;
 use super::history::{Entry, InstanceChange};
 use super::manifest;
 use super::prepare::Prepared;
 use super::published::{self, Basis};
+use super::timing::{self, Obstacle, Quiet};
+use super::{HotError, activity, closing, waiting};
 use crate::callee::FROZEN;
 use crate::loader;
 use crate::object::Instance;
@@ -81,13 +82,108 @@ pub(crate) unsafe fn plan_all(
     }
 }
 
+/// Who is in the middle of the functions that plans change.
+pub(crate) unsafe fn activations(vm: &mut Vm, planned: &[Planned]) -> Vec<Activation> {
+    // SAFETY: HP2.
+    unsafe {
+        let changed = activity::changed(vm, planned);
+        if changed.is_empty() {
+            return Vec::new();
+        }
+        let all = activity::Wanted {
+            running: true,
+            suspended: true,
+            first: false,
+        };
+        activity::look(vm, all, &|version| changed.contains(&(*version).slot))
+            .into_iter()
+            .map(|found| found.activation)
+            .collect()
+    }
+}
+
 /// All refusals of all instances, without repetitions.
 pub(crate) fn refusals(planned: &[Planned]) -> Option<Refused> {
     let refusals = moonswap_hotpatch::refusals(planned.iter().map(|(_, plan)| plan));
-    (!refusals.is_empty()).then_some(Refused { refusals })
+    (!refusals.is_empty()).then(|| refusals.into())
 }
 
-/// Plans and applies on the VM's thread.
+/// What became of a patch that may be committed now, if its policy agrees.
+pub(crate) enum Attempt {
+    /// It was, or it was refused.
+    Done(Result<Report, HotError>),
+    /// It has to wait for this.
+    NotNow(Obstacle),
+}
+
+/// Plans and applies on the VM's thread, if the policy allows a commit here.
+/// `last`: there will be no other attempt.
+pub(crate) unsafe fn attempt(vm: &mut Vm, patch: &Patch, policy: &Policy, last: bool) -> Attempt {
+    // SAFETY: HP2.
+    unsafe {
+        let start = Instant::now();
+        let planned = match plan_all(vm, patch, policy) {
+            Ok(planned) => planned,
+            Err(error) => return Attempt::Done(Err(error)),
+        };
+        if let Some(refused) = refusals(&planned) {
+            return Attempt::Done(Err(refused.into()));
+        }
+        // The host itself asks, and nothing runs.
+        let host_polls = vm.host_depth == 0;
+        if let Some(obstacle) = timing::obstacle(vm, policy, host_polls) {
+            return Attempt::NotNow(obstacle);
+        }
+        match timing::quiet(vm, &planned, policy, last) {
+            Quiet::Yes => {}
+            Quiet::Never(refused) => return Attempt::Done(Err(refused.into())),
+            Quiet::NotYet(found) => {
+                return Attempt::NotNow(Obstacle::Activation(found.activation));
+            }
+        }
+        let times = Times {
+            prepare: start.elapsed(),
+            ..Times::default()
+        };
+        let before = vm.hot.generation();
+        let draft = Draft::new(&planned);
+        let outcome = apply_planned(vm, planned, draft, policy, times);
+        vm.hot.mailbox.attic.clear();
+        waiting::committed(vm, patch, before, &outcome);
+        Attempt::Done(outcome)
+    }
+}
+
+/// Whether another patch is under way.
+fn is_occupied(vm: &Vm) -> bool {
+    vm.hot.busy || vm.hot.is_draining
+}
+
+/// [`attempt`] for Lua code, which may have been called in the middle of
+/// something.
+pub(crate) unsafe fn apply_or_wait(vm: &mut Vm, patch: &Patch, policy: &Policy) -> Attempt {
+    // SAFETY: HP2.
+    unsafe {
+        if policy.dry {
+            return attempt(vm, patch, policy, true);
+        }
+        // While another one is prepared it cannot be planned.
+        if is_occupied(vm) {
+            return Attempt::NotNow(Obstacle::SafePoint);
+        }
+        if policy.timing != Timing::Immediate && timing::is_called_by_machine(vm) {
+            let refused = plan_all(vm, patch, policy).map(|planned| refusals(&planned));
+            return match refused {
+                Err(error) => Attempt::Done(Err(error)),
+                Ok(Some(refused)) => Attempt::Done(Err(refused.into())),
+                Ok(None) => Attempt::NotNow(Obstacle::SafePoint),
+            };
+        }
+        attempt(vm, patch, policy, false)
+    }
+}
+
+/// [`attempt`], now or never.
 pub(crate) unsafe fn apply(
     vm: &mut Vm,
     patch: &Patch,
@@ -95,19 +191,13 @@ pub(crate) unsafe fn apply(
 ) -> Result<Report, HotError> {
     // SAFETY: HP2.
     unsafe {
-        let start = Instant::now();
-        let planned = plan_all(vm, patch, policy)?;
-        let times = Times {
-            prepare: start.elapsed(),
-            ..Times::default()
-        };
-        if let Some(refused) = refusals(&planned) {
-            return Err(refused.into());
+        if is_occupied(vm) && !policy.dry {
+            return Err(HotError::Busy);
         }
-        let draft = Draft::new(&planned);
-        let outcome = apply_planned(vm, planned, draft, policy, times);
-        vm.hot.mailbox.attic.clear();
-        outcome
+        match attempt(vm, patch, policy, true) {
+            Attempt::Done(outcome) => outcome,
+            Attempt::NotNow(obstacle) => Err(obstacle.refused(patch)),
+        }
     }
 }
 
@@ -129,6 +219,7 @@ pub(crate) unsafe fn apply_planned(
             return Ok(draft.idle(vm, times));
         }
         let start = Instant::now();
+        let closes = closing::is_wanted(policy).then(|| activity::changed(vm, &planned));
         vm.hot.busy = true;
         let prepared = prepare_all(vm, planned);
         vm.hot.busy = false;
@@ -137,9 +228,18 @@ pub(crate) unsafe fn apply_planned(
             vm.poll.request();
         }
         let prepared = prepared?;
+        let to_close = closing::candidates(vm, closes.as_ref());
         times.load = start.elapsed();
         times.prepare += times.load;
-        Ok(commit(vm, prepared, draft, policy, times))
+        let mut report = commit(vm, prepared, draft, policy, times);
+        let was_draining = std::mem::replace(&mut vm.hot.is_draining, true);
+        closing::after_commit(vm, to_close, policy, &mut report);
+        vm.hot.is_draining = was_draining;
+        if !was_draining && (!vm.hot.mailbox.is_empty() || vm.hot.closings.due().is_some()) {
+            // Submitted meanwhile; to be closed later.
+            vm.poll.request();
+        }
+        Ok(report)
     }
 }
 
@@ -176,7 +276,7 @@ unsafe fn prepare_all(vm: &mut Vm, planned: Vec<Planned>) -> Result<Vec<Prepared
     }
 }
 
-unsafe fn find(vm: &Vm, serial: u64) -> Option<*mut Instance> {
+pub(super) unsafe fn find(vm: &Vm, serial: u64) -> Option<*mut Instance> {
     // SAFETY: entries are live.
     vm.hot
         .instances
@@ -199,9 +299,13 @@ unsafe fn commit(
     let start = Instant::now();
     // SAFETY: HP1, HP2.
     unsafe {
+        let finish_by = closing::finish_by(policy);
         for p in &prepared {
             for change in &p.slots {
                 loader::install(vm, change.slot, change.after);
+                if finish_by.is_some() {
+                    (*change.before).finish_by = finish_by;
+                }
             }
         }
         vm.hot.n_commits += 1;

@@ -3,7 +3,7 @@
 //! Invariants: HP1–HP3. The history is bounded; entries that fall out of it let
 //! go of the versions they kept.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use super::HotError;
 use super::prepare::{CellChange, SlotChange};
 use crate::heap::Marker;
 use crate::loader;
-use crate::object::{Instance, SlotRegistry};
+use crate::object::{Instance, SlotRegistry, Version};
 use crate::value::store;
 use crate::vm::Vm;
 
@@ -168,17 +168,18 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
         if !vm.hot.history.entries.iter().any(|e| e.id == id) {
             return Err(HotError::UnknownPatch(id));
         }
-        let mut functions: Vec<ReportedFunction> = Vec::new();
+        let mut undone = Undone::default();
         let mut chunks: Vec<Arc<str>> = Vec::new();
         while let Some(entry) = vm.hot.history.entries.pop_back() {
             let last = entry.id == id;
+            vm.hot.closings.forget(entry.id);
             for chunk in entry.chunks {
                 if !chunks.contains(&chunk) {
                     chunks.push(chunk);
                 }
             }
             for change in entry.changes.into_iter().rev() {
-                undo(vm, change, &mut functions);
+                undo(vm, change, &mut undone);
             }
             if last {
                 break;
@@ -194,16 +195,45 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
             id: vm.hot.last_patch,
             generation: vm.hot.generation(),
             chunks,
-            functions,
+            functions: undone.functions,
             unchanged: 0,
             warnings: vec![format!("rolled back to before patch {id}")],
             not_run: Vec::new(),
+            closed: Vec::new(),
             times,
         })
     }
 }
 
-unsafe fn undo(vm: &mut Vm, change: InstanceChange, functions: &mut Vec<ReportedFunction>) {
+/// What a rollback did, function by function; one that several of the undone
+/// patches changed, or that several instances have, is named once.
+#[derive(Default)]
+struct Undone {
+    functions: Vec<ReportedFunction>,
+    /// Where in the list, by name with the chunk.
+    places: HashMap<String, usize>,
+}
+
+impl Undone {
+    fn note(&mut self, now: u32, restored: &Version) {
+        let full = restored.prototype.id.to_string();
+        if let Some(&place) = self.places.get(&full) {
+            self.functions[place].new = Some(restored.number);
+            return;
+        }
+        let chunk = &restored.prototype.id.chunk;
+        self.functions.push(ReportedFunction {
+            chunk: chunk.strip_prefix(['@', '=']).unwrap_or(chunk).into(),
+            id: path_of(&restored.prototype),
+            class: ChangeClass::Swapped,
+            old: Some(now),
+            new: Some(restored.number),
+        });
+        self.places.insert(full, self.functions.len() - 1);
+    }
+}
+
+unsafe fn undo(vm: &mut Vm, change: InstanceChange, undone: &mut Undone) {
     // SAFETY: HP1–HP3: all of it is live, the history kept it.
     unsafe {
         let instance = change.instance;
@@ -211,22 +241,8 @@ unsafe fn undo(vm: &mut Vm, change: InstanceChange, functions: &mut Vec<Reported
         for s in change.slots {
             let now = (*s.slot).version_number;
             loader::install(vm, s.slot, s.before);
-            let id = &(&(*s.before).prototype).id;
-            let chunk = id.chunk.strip_prefix(['@', '=']).unwrap_or(&id.chunk);
-            let name = path_of(&(*s.before).prototype);
-            let known = functions
-                .iter_mut()
-                .find(|f| f.id == name && *f.chunk == *chunk);
-            match known {
-                Some(f) => f.new = Some((*s.before).number),
-                None => functions.push(ReportedFunction {
-                    chunk: chunk.into(),
-                    id: name,
-                    class: ChangeClass::Swapped,
-                    old: Some(now),
-                    new: Some((*s.before).number),
-                }),
-            }
+            (*s.before).finish_by = None;
+            undone.note(now, &*s.before);
         }
         for c in change.cells {
             let value = *(*c.cell).value;

@@ -35,10 +35,13 @@ pub struct StaleFrame {
     pub thread: String,
     /// Traceback of that coroutine.
     pub stack: String,
+    /// The patch that replaced the version gave it a time to finish, which has
+    /// passed.
+    pub overdue: bool,
 }
 
 /// Topmost frame of a coroutine, if it has any.
-unsafe fn top_frame(vm: &Vm, co: *mut Coroutine) -> Option<Frame> {
+pub(super) unsafe fn top_frame(vm: &Vm, co: *mut Coroutine) -> Option<Frame> {
     // SAFETY: C1, C2, VM3.
     unsafe {
         if std::ptr::eq(co, vm.current) {
@@ -121,6 +124,7 @@ pub(crate) unsafe fn stale_frames(vm: &mut Vm, chunk: Option<&str>) -> Vec<Stale
     // SAFETY: HP2.
     unsafe {
         let mut found = Vec::new();
+        let now = std::time::Instant::now();
         each_frame(vm, &mut |vm, co, frame, version| {
             let slot = (*version).slot;
             if std::ptr::eq((*slot).version, version) {
@@ -137,7 +141,6 @@ pub(crate) unsafe fn stale_frames(vm: &mut Vm, chunk: Option<&str>) -> Vec<Stale
             } else {
                 prototype.line_at(frame.pc_index())
             };
-            let main = std::ptr::eq(co, vm.main);
             let of = if std::ptr::eq(co, vm.current) {
                 None
             } else {
@@ -148,15 +151,12 @@ pub(crate) unsafe fn stale_frames(vm: &mut Vm, chunk: Option<&str>) -> Vec<Stale
                 version: (*version).number,
                 current: (*slot).version_number,
                 line,
-                thread: if main {
-                    "main".to_owned()
-                } else {
-                    format!("thread: {co:p}")
-                },
+                thread: super::activity::thread_name(vm, co),
                 stack: String::from_utf8_lossy(&crate::debug::traceback::traceback(
                     vm, of, None, 0,
                 ))
                 .into_owned(),
+                overdue: (*version).finish_by.is_some_and(|by| by <= now),
             });
         });
         found

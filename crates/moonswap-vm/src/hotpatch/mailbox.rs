@@ -10,18 +10,21 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use moonswap_hotpatch::{Patch, Policy, Report, Times, Timing};
+use moonswap_hotpatch::{Patch, Policy, Report, Times};
 
 use super::HotError;
 use super::answer::{Answer, lock};
+use super::closing;
 use super::commit;
 use super::manifest;
 use super::published::{Attic, Basis, Prospect, Published, Snapshot};
+use super::timing::Obstacle;
+use super::waiting;
 use crate::callee::FROZEN;
 use crate::safepoint::PollHandle;
 use crate::vm::Vm;
 
-type Manifests = Result<Vec<Snapshot>, HotError>;
+pub(super) type Manifests = Result<Vec<Snapshot>, HotError>;
 
 enum Request {
     Manifests {
@@ -31,14 +34,22 @@ enum Request {
     Commit(Box<CommitRequest>),
 }
 
-struct CommitRequest {
-    patch: Patch,
-    policy: Policy,
+pub(super) struct CommitRequest {
+    pub(super) patch: Patch,
+    pub(super) policy: Policy,
     /// Plans made elsewhere; `None`: plan on the VM's thread.
-    prospect: Option<Prospect>,
+    pub(super) prospect: Option<Prospect>,
     prepare: Duration,
     submitted: Instant,
-    ticket: Arc<TicketState>,
+    /// When it may no longer wait.
+    pub(super) due: Option<Instant>,
+    pub(super) ticket: Arc<TicketState>,
+}
+
+impl CommitRequest {
+    pub(super) fn answer(&self, outcome: Result<Report, HotError>) {
+        self.ticket.answer.put(outcome);
+    }
 }
 
 /// Where a submission stands. It leaves `PENDING` once: either the VM's thread
@@ -49,9 +60,11 @@ const TAKEN: u8 = 1;
 const WITHDRAWN: u8 = 2;
 
 #[derive(Debug, Default)]
-struct TicketState {
-    answer: Answer<Result<Report, HotError>>,
+pub(super) struct TicketState {
+    pub(super) answer: Answer<Result<Report, HotError>>,
     stage: AtomicU8,
+    /// What it waits for, once the VM's thread has looked.
+    obstacle: Mutex<Option<Obstacle>>,
 }
 
 impl TicketState {
@@ -61,8 +74,16 @@ impl TicketState {
             .is_ok()
     }
 
-    fn is_withdrawn(&self) -> bool {
+    pub(super) fn advance_to_taken(&self) -> bool {
+        self.advance(TAKEN)
+    }
+
+    pub(super) fn is_withdrawn(&self) -> bool {
         self.stage.load(Ordering::Acquire) == WITHDRAWN
+    }
+
+    pub(super) fn note(&self, obstacle: Obstacle) {
+        *lock(&self.obstacle) = Some(obstacle);
     }
 }
 
@@ -113,6 +134,12 @@ impl Mailbox {
     pub(crate) fn is_empty(&self) -> bool {
         lock(&self.queue).is_empty()
     }
+
+    /// How many patches are on their way.
+    pub(crate) fn n_commits(&self) -> usize {
+        let is_commit = |r: &&Request| matches!(r, Request::Commit(_));
+        lock(&self.queue).iter().filter(is_commit).count()
+    }
 }
 
 fn give_up(request: Request, why: &HotError) {
@@ -141,6 +168,7 @@ impl Patcher {
     pub fn submit(&self, patch: Patch, policy: Policy) -> Ticket {
         let state = Arc::new(TicketState::default());
         let submitted = Instant::now();
+        let due = due_of(&policy, submitted);
         let job = Job {
             patcher: self.clone(),
             patch,
@@ -153,6 +181,7 @@ impl Patcher {
         Ticket {
             state,
             submitted,
+            due,
             mailbox: Arc::clone(&self.mailbox),
         }
     }
@@ -224,6 +253,7 @@ impl Job {
 
     fn commit(self, prospect: Option<Prospect>, prepare: Duration) {
         let request = CommitRequest {
+            due: due_of(&self.policy, self.submitted),
             patch: self.patch,
             policy: self.policy,
             prospect,
@@ -237,17 +267,25 @@ impl Job {
     }
 }
 
-/// Waits for the outcome of a submitted patch.
+/// Waits for the outcome of a submitted patch. Dropping it changes nothing: the
+/// patch is committed or refused all the same.
 #[derive(Debug)]
 pub struct Ticket {
     state: Arc<TicketState>,
     submitted: Instant,
     mailbox: Arc<Mailbox>,
+    /// When it is refused at the latest, if the VM looks.
+    due: Option<Instant>,
 }
+
+/// How long after the deadline of a patch the VM may take to say what stood in
+/// its way.
+const LAST_WORD: Duration = Duration::from_millis(250);
 
 impl Ticket {
     /// Waits until the patch is committed or refused. After `timeout` it is
-    /// withdrawn: it will not be committed later.
+    /// withdrawn: it will not be committed later. The same happens when the
+    /// deadline of its policy passes and the VM reaches no safe point to say why.
     pub fn wait(self, timeout: Option<Duration>) -> Result<Report, HotError> {
         let outcome = self.outcome(timeout);
         self.mailbox.attic.clear();
@@ -255,7 +293,9 @@ impl Ticket {
     }
 
     fn outcome(&self, timeout: Option<Duration>) -> Result<Report, HotError> {
-        let until = timeout.map(|t| self.submitted + t);
+        let timeout = timeout.and_then(|t| self.submitted.checked_add(t));
+        let due = self.due.and_then(|due| due.checked_add(LAST_WORD));
+        let until = [timeout, due].into_iter().flatten().min();
         match self.state.answer.wait(until) {
             Some(outcome) => outcome,
             None => {
@@ -272,6 +312,23 @@ impl Ticket {
         }
     }
 
+    /// What it waits for is known already.
+    pub(crate) fn note(&self, obstacle: Obstacle) {
+        self.state.note(obstacle);
+    }
+
+    /// Withdraws the patch. False if it is being committed, or was, or was
+    /// refused: then there is an outcome.
+    pub fn withdraw(&self) -> bool {
+        !self.state.answer.is_there() && self.state.advance(WITHDRAWN)
+    }
+
+    /// What the patch waits for, as far as the VM has looked: `step v1 active in
+    /// main at line 12`.
+    pub fn waits_for(&self) -> Option<String> {
+        lock(&self.state.obstacle).as_ref().map(ToString::to_string)
+    }
+
     /// The outcome, if there is one by now; it is taken.
     pub fn try_take(&self) -> Option<Result<Report, HotError>> {
         self.state.answer.take()
@@ -282,7 +339,9 @@ impl Ticket {
 pub(crate) fn submit_here(vm: &mut Vm, patch: Patch, policy: Policy) -> Ticket {
     let ticket = Arc::new(TicketState::default());
     let submitted = Instant::now();
+    let due = due_of(&policy, submitted);
     let request = CommitRequest {
+        due,
         patch,
         policy,
         prospect: None,
@@ -296,56 +355,77 @@ pub(crate) fn submit_here(vm: &mut Vm, patch: Patch, policy: Policy) -> Ticket {
     Ticket {
         state: ticket,
         submitted,
+        due,
         mailbox: Arc::clone(&vm.hot.mailbox),
     }
 }
 
-/// Works off the mailbox at a safe point. Commits wait while a native that must
-/// not see one is calling back, unless the policy says `immediate` or the host
-/// itself polls (`explicit`).
-pub(crate) fn drain(vm: &mut Vm, explicit: bool) {
+/// When a patch may no longer wait; never, if that is beyond what clocks count.
+fn due_of(policy: &Policy, submitted: Instant) -> Option<Instant> {
+    policy.deadline.and_then(|time| submitted.checked_add(time))
+}
+
+/// Works off the mailbox at a safe point, and what waits (`waiting.rs`). What
+/// Lua code does meanwhile (initialisers, `__close` methods) begins nothing of
+/// this: it comes after.
+pub(crate) fn drain(vm: &mut Vm, host_polls: bool) {
     if FROZEN {
         return;
     }
     let mailbox = Arc::clone(&vm.hot.mailbox);
-    if mailbox.is_empty() || vm.hot.busy {
+    if vm.hot.busy || vm.hot.is_draining {
         return;
     }
-    let mut waiting = VecDeque::new();
+    let idle = vm.hot.waiting.is_empty() && vm.hot.closings.due().is_none();
+    if idle && mailbox.is_empty() {
+        return;
+    }
+    vm.hot.is_draining = true;
+    let pass = waiting::look_again(vm, host_polls);
     loop {
         let Some(request) = lock(&mailbox.queue).pop_front() else {
             break;
         };
         match request {
             Request::Manifests { patch, answer } => answer.put(manifests(vm, &patch)),
-            Request::Commit(request) => {
-                if request.ticket.is_withdrawn() {
-                    continue;
-                }
-                let held = vm.hot.n_blocking > 0
-                    && !explicit
-                    && request.policy.timing != Timing::Immediate;
-                if held {
-                    waiting.push_back(Request::Commit(request));
-                } else if request.ticket.advance(TAKEN) {
-                    let ticket = Arc::clone(&request.ticket);
-                    let outcome = commit_request(vm, *request);
-                    ticket.answer.put(outcome);
-                }
-            }
+            Request::Commit(request) => waiting::consider(vm, request, &pass),
         }
     }
-    if !waiting.is_empty() {
-        // Looked at again when the native is through (`Context::call`).
-        let mut queue = lock(&mailbox.queue);
-        while let Some(request) = waiting.pop_back() {
-            queue.push_front(request);
-        }
-        vm.hot.is_held = true;
+    // SAFETY: HP2.
+    unsafe { closing::close_due(vm) };
+    waiting::set_timer(vm);
+    vm.hot.is_draining = false;
+    if !mailbox.is_empty() {
+        // Submitted by what was closed.
+        vm.poll.request();
     }
 }
 
-fn manifests(vm: &mut Vm, patch: &Patch) -> Manifests {
+/// Plans for the instances as they are now: those the request came with, or new
+/// ones.
+pub(super) fn current_prospect(
+    vm: &mut Vm,
+    request: &mut CommitRequest,
+) -> Result<Prospect, HotError> {
+    let base = request.policy.base;
+    match request.prospect.take() {
+        Some(known)
+            if known.is_current(vm, &request.patch)
+                && base.is_none_or(|g| g == vm.hot.generation()) =>
+        {
+            Ok(known)
+        }
+        _ => {
+            let start = Instant::now();
+            // SAFETY: HP2.
+            let made = unsafe { waiting::plan_now(vm, request) };
+            request.prepare += start.elapsed();
+            made
+        }
+    }
+}
+
+pub(super) fn manifests(vm: &mut Vm, patch: &Patch) -> Manifests {
     let mut found = Vec::with_capacity(patch.chunks().len());
     for chunk in patch.chunks() {
         let instances = vm.hot.instances_of(chunk.chunk());
@@ -366,7 +446,7 @@ fn manifests(vm: &mut Vm, patch: &Patch) -> Manifests {
     Ok(found)
 }
 
-fn commit_request(vm: &mut Vm, request: CommitRequest) -> Result<Report, HotError> {
+pub(super) fn commit_request(vm: &mut Vm, request: CommitRequest) -> Result<Report, HotError> {
     let mut times = Times {
         prepare: request.prepare,
         ..Times::default()

@@ -17,7 +17,9 @@
 //! thread; HP3 versions and slots in the history are marked by the collector; HP4 what
 //! lies in the attic (`published`) is only dropped, its pointers are not followed.
 
+mod activity;
 mod answer;
+mod closing;
 pub(crate) mod commit;
 mod error;
 pub(crate) mod history;
@@ -27,6 +29,9 @@ pub(crate) mod manifest;
 mod prepare;
 mod published;
 pub(crate) mod scope;
+pub(crate) mod timing;
+pub(crate) mod trap;
+pub(crate) mod waiting;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -39,6 +44,15 @@ pub use error::HotError;
 pub use history::HistoryEntry;
 pub use inspect::{StaleFrame, VersionInfo};
 pub use mailbox::{Patcher, Ticket};
+
+/// What became of a patch that may have to wait.
+#[derive(Debug)]
+pub enum Applied {
+    /// It is in force.
+    Now(moonswap_hotpatch::Report),
+    /// It waits.
+    Queued(Ticket),
+}
 
 /// What a VM knows about its chunks and patches.
 #[derive(Default)]
@@ -64,6 +78,12 @@ pub(crate) struct HotState {
     pub(crate) field_changes: Vec<prepare::FieldChange>,
     /// A patch is being prepared: others wait.
     pub(crate) busy: bool,
+    /// The mailbox is being worked off, or coroutines are being closed after a
+    /// commit: others wait.
+    pub(crate) is_draining: bool,
+    pub(crate) waiting: waiting::Waiting,
+    closings: closing::Closings,
+    trap: Option<trap::Trap>,
 }
 
 impl HotState {
@@ -124,6 +144,10 @@ impl HotState {
                 marker.mark_object(instance.cast());
             }
             self.history.mark(marker);
+            self.closings.mark(marker);
+            if let Some(trap) = &self.trap {
+                trap.mark(marker);
+            }
         }
     }
 

@@ -288,6 +288,22 @@ unsafe fn run_native(vm: &mut Vm, native: *mut crate::object::Native) -> Result<
     }
 }
 
+/// [`finish_native`] for natives that the interpreter finishes (pcall, resume
+/// and their like): `base` is the native's frame, and a hook is told.
+#[inline(always)]
+pub(crate) unsafe fn leave_native(vm: &mut Vm, base: *mut Value, n: usize) -> Next {
+    // SAFETY: F1; the hook leaves the results below the top.
+    unsafe {
+        if vm.hook.active {
+            return match hook::finish(vm, base, n) {
+                Ok(moved) => finish_native(vm, moved.sub(2), n),
+                Err(_) => throw(vm),
+            };
+        }
+        finish_native(vm, base.sub(2), n)
+    }
+}
+
 /// Hands the `n` values below `vm.top` to the caller of the native whose
 /// function slot is `f`.
 pub(crate) unsafe fn finish_native(vm: &mut Vm, f: *mut Value, n: usize) -> Next {
@@ -411,7 +427,6 @@ pub(super) unsafe fn finish_pcall(base: *mut Value, vm: *mut Vm, first: usize) -
     unsafe {
         let vm = &mut *vm;
         (*vm.current).n_pcalls = (*vm.current).n_pcalls.saturating_sub(1);
-        let f = base.sub(2);
         let results = base.add(first);
         let n = vm.top.offset_from(results) as usize;
         // Room for `true` right below the results.
@@ -425,14 +440,7 @@ pub(super) unsafe fn finish_pcall(base: *mut Value, vm: *mut Vm, first: usize) -
             results.sub(1)
         };
         store(from, Value::boolean(true));
-        let mut f = f;
-        if vm.hook.active {
-            match hook::finish(vm, base, n + 1) {
-                Ok(moved) => f = moved.sub(2),
-                Err(_) => return throw(vm),
-            }
-        }
-        finish_native(vm, f, n + 1)
+        leave_native(vm, base, n + 1)
     }
 }
 

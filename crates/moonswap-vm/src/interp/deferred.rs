@@ -6,11 +6,9 @@
 //! Invariants as in `interp`.
 
 use super::Next;
-use super::call::{ANY, call_continuation, finish_native, lay_out, precall};
+use super::call::{ANY, call_continuation, lay_out, leave_native, precall};
 use super::operand::c;
 use crate::frame::{self, return_into, set_word};
-use crate::hook;
-use crate::unwind::throw;
 use crate::value::{Value, copy, store, tag};
 use crate::vm::{NativeTail, Vm};
 
@@ -97,14 +95,7 @@ pub(super) unsafe fn finish_native_tail(pc: *const u64, base: *mut Value, vm: *m
             vm.top = base.add(wanted);
         }
         let n = vm.top.offset_from(base) as usize;
-        let mut base = base;
-        if vm.hook.active {
-            match hook::finish(vm, base, n) {
-                Ok(moved) => base = moved,
-                Err(_) => return throw(vm),
-            }
-        }
-        finish_native(vm, base.sub(2), n)
+        leave_native(vm, base, n)
     }
 }
 

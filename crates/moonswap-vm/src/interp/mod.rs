@@ -41,7 +41,7 @@ use crate::vm::Vm;
 
 pub(crate) use arith::raw_arith;
 pub(crate) use assign::{Store, store_lookup};
-pub(crate) use call::{call_metamethod, finish_native, precall};
+pub(crate) use call::{call_metamethod, leave_native, precall};
 pub(crate) use deferred::call_unwinding;
 pub(crate) use index::{Lookup, lookup};
 pub(crate) use poll::collect_if_due;

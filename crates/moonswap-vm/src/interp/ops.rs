@@ -11,7 +11,7 @@ use crate::frame::{continuation_distance, meta_word};
 use crate::unwind;
 use crate::value::{Value, copy, tag};
 use crate::vm::Vm;
-use moonswap_bytecode::{Form, Instruction, OperandKind};
+use moonswap_bytecode::{Instruction, OpCode};
 
 // `Name[d](…)`: the body goes on by itself; `Name(…)`: it says where to go on.
 macro_rules! ops {
@@ -142,6 +142,7 @@ ops! {
     FinishUnwind(pc, base, vm) unwind::finish_close(base, vm);
     FinishTail(pc, base, vm) deferred::finish_native_tail(pc, base, vm);
     EnterCall(pc, base, vm) deferred::enter_deferred(base, vm);
+    Trap(pc, base, vm) crate::hotpatch::trap::sprung(pc, base, vm);
 }
 
 /// A metamethod called by an instruction returned (result in `f`): do what the
@@ -153,38 +154,115 @@ unsafe fn finish_meta(f: *mut Value, vm: *mut Vm) -> Next {
         let cont = f.sub(1);
         let base = f.sub(continuation_distance(meta_word(cont)));
         let pc = (*cont).payload as *const u64;
-        let op = Instruction::from_bits(*pc).opcode().unwrap_unchecked();
-        match op.form() {
-            Form::Compare => compare::finish_comparison(pc, base, op, !(*f).is_falsy()),
-            Form::Concat => concat::finish(pc, base, vm, f),
-            Form::TailCall => tail_call::finish_tail(base, vm, f),
-            // An assignment has no use for the result.
-            Form::Plain if op.operands()[0] != OperandKind::Target => advance(pc, base),
-            Form::Plain | Form::Method => {
+        let mut op = Instruction::from_bits(*pc).opcode().unwrap_unchecked();
+        if op == OpCode::Trap {
+            op = crate::hotpatch::trap::operation_at(&*vm, pc).unwrap_or(op);
+        }
+        match op {
+            OpCode::JumpEq
+            | OpCode::JumpNotEq
+            | OpCode::JumpLt
+            | OpCode::JumpNotLt
+            | OpCode::JumpLe
+            | OpCode::JumpNotLe
+            | OpCode::JumpLtImm
+            | OpCode::JumpNotLtImm
+            | OpCode::JumpLeImm
+            | OpCode::JumpNotLeImm
+            | OpCode::JumpGtImm
+            | OpCode::JumpNotGtImm
+            | OpCode::JumpGeImm
+            | OpCode::JumpNotGeImm
+            | OpCode::JumpEqConst
+            | OpCode::JumpNotEqConst => compare::finish_comparison(pc, base, op, !(*f).is_falsy()),
+            OpCode::SetTabUp | OpCode::SetTable | OpCode::SetIndex | OpCode::SetField => {
+                advance(pc, base)
+            }
+            OpCode::Concat => concat::finish(pc, base, vm, f),
+            OpCode::TailCall => tail_call::finish_tail(pc, base, vm, f),
+            OpCode::GetTabUp
+            | OpCode::GetTable
+            | OpCode::GetIndex
+            | OpCode::GetField
+            | OpCode::SelfField
+            | OpCode::Add
+            | OpCode::Sub
+            | OpCode::Mul
+            | OpCode::Mod
+            | OpCode::Pow
+            | OpCode::Div
+            | OpCode::IntDiv
+            | OpCode::BitAnd
+            | OpCode::BitOr
+            | OpCode::BitXor
+            | OpCode::ShiftLeft
+            | OpCode::ShiftRight
+            | OpCode::AddImm
+            | OpCode::SubImm
+            | OpCode::ShiftLeftImm
+            | OpCode::ShiftRightImm
+            | OpCode::AddConst
+            | OpCode::SubConst
+            | OpCode::MulConst
+            | OpCode::ModConst
+            | OpCode::PowConst
+            | OpCode::DivConst
+            | OpCode::IntDivConst
+            | OpCode::BitAndConst
+            | OpCode::BitOrConst
+            | OpCode::BitXorConst
+            | OpCode::Negate
+            | OpCode::BitNot
+            | OpCode::Length => {
                 copy(base.byte_add(a(pc)), f);
                 advance(pc, base)
             }
-            Form::Skip
-            | Form::Nils
-            | Form::NewTable
-            | Form::SetList
-            | Form::Jump
-            | Form::JumpBack
-            | Form::BranchSet
-            | Form::Call
-            | Form::Return
-            | Form::ShortReturn
-            | Form::Vararg
-            | Form::Closure
-            | Form::Close
-            | Form::ToBeClosed
-            | Form::KeepScope
-            | Form::ForPrep
-            | Form::ForLoop
-            | Form::TForPrep
-            | Form::TForCall
-            | Form::TForLoop
-            | Form::Internal => advance(pc, base),
+            OpCode::Move
+            | OpCode::LoadInt
+            | OpCode::LoadFloat
+            | OpCode::LoadConst
+            | OpCode::LoadNil
+            | OpCode::LoadFalse
+            | OpCode::LoadTrue
+            | OpCode::LoadFalseSkip
+            | OpCode::GetUpvalue
+            | OpCode::SetUpvalue
+            | OpCode::GetCell
+            | OpCode::SetCell
+            | OpCode::NewTable
+            | OpCode::SetList
+            | OpCode::Not
+            | OpCode::Jump
+            | OpCode::JumpBack
+            | OpCode::JumpIf
+            | OpCode::JumpIfNot
+            | OpCode::JumpIfSet
+            | OpCode::JumpIfNotSet
+            | OpCode::Call
+            | OpCode::CallMulti
+            | OpCode::Return
+            | OpCode::Return0
+            | OpCode::Return1
+            | OpCode::Vararg
+            | OpCode::Closure
+            | OpCode::Close
+            | OpCode::ToBeClosed
+            | OpCode::KeepScope
+            | OpCode::ForPrep
+            | OpCode::ForLoop
+            | OpCode::TForPrep
+            | OpCode::TForCall
+            | OpCode::TForLoop
+            | OpCode::Halt
+            | OpCode::FinishMeta
+            | OpCode::FinishPcall
+            | OpCode::FinishXpcall
+            | OpCode::FinishCoroutine
+            | OpCode::FinishClose
+            | OpCode::FinishUnwind
+            | OpCode::FinishTail
+            | OpCode::EnterCall
+            | OpCode::Trap => advance(pc, base),
         }
     }
 }

@@ -11,6 +11,7 @@ use super::drive::Driver;
 use super::operand::{a, b, c, ra, x};
 use crate::coroutine;
 use crate::frame::{self, continuation_word, return_into, set_word};
+use crate::hook;
 use crate::meta;
 use crate::meta_event::Event;
 use crate::object::Closure;
@@ -195,11 +196,27 @@ unsafe fn tail_other(vm: &mut Vm, pc: *const u64, f: *mut Value, n: usize) -> Ne
 
 /// A native in tail position returned (results from `f` to top): return them
 /// from the frame at `base`.
-pub(super) unsafe fn finish_tail(base: *mut Value, vm: *mut Vm, f: *mut Value) -> Next {
+pub(super) unsafe fn finish_tail(
+    pc: *const u64,
+    base: *mut Value,
+    vm: *mut Vm,
+    f: *mut Value,
+) -> Next {
     // SAFETY: layout of FINMETA; F1.
     unsafe {
         let vm = &mut *vm;
         let n = vm.top.offset_from(f) as usize;
+        let (mut base, mut f) = (base, f);
+        if vm.hook.active {
+            let first = f.offset_from(base);
+            vm.pc = pc;
+            vm.base = base;
+            if hook::native_return(vm, n).is_err() {
+                return throw(vm);
+            }
+            base = vm.base;
+            f = base.offset(first);
+        }
         let link = base.sub(1);
         let original = if (*link).tag == tag::VARARG_LINK {
             base.byte_sub((*link).payload as usize)

@@ -1,7 +1,12 @@
 //! Reports as Lua tables that print as one line.
 
-use moonswap_hotpatch::{NotRun, Plan, Report, ReportedFunction};
+use std::cell::RefCell;
+
+use moonswap_hotpatch::{Activation, NotRun, Patch, Plan, Report, ReportedFunction};
+use moonswap_vm::hotpatch::{HotError, Ticket};
 use moonswap_vm::{Context, Outcome, View};
+
+use crate::error::Error;
 
 /// Name of the metatable of reports.
 const METATABLE: &str = "moonswap.Report";
@@ -53,6 +58,7 @@ pub(super) fn push(cx: &Context<'_>, report: &Report) -> Outcome<usize> {
     cx.raw_set_field(table, "functions")?;
     set_int(cx, table, "unchanged", report.unchanged as u64)?;
     set_notes(cx, table, &report.warnings, &report.not_run)?;
+    set_activations(cx, table, "closed", &report.closed)?;
     cx.push_table(0, 3);
     for (name, time) in [
         ("prepare", report.times.prepare),
@@ -86,7 +92,83 @@ pub(super) fn push_plan(cx: &Context<'_>, plan: &Plan) -> Outcome<usize> {
     cx.raw_set_field(table, "functions")?;
     set_int(cx, table, "unchanged", plan.n_unchanged() as u64)?;
     set_notes(cx, table, &plan.warnings(), &plan.not_run())?;
+    set_activations(cx, table, "active", &plan.activations)?;
     finish(cx, table)
+}
+
+/// table[key] = list of `{ chunk, id, version, line, thread, suspended }`
+fn set_activations(
+    cx: &Context<'_>,
+    table: usize,
+    key: &str,
+    activations: &[Activation],
+) -> Outcome<()> {
+    let list = cx.height();
+    cx.push_table(activations.len(), 0);
+    for (k, activation) in (1..).zip(activations) {
+        let entry = cx.height();
+        cx.push_table(0, 6);
+        set_text(cx, entry, "chunk", &activation.chunk)?;
+        set_text(cx, entry, "id", &activation.function)?;
+        set_int(cx, entry, "version", u64::from(activation.version))?;
+        if let Some(line) = activation.line {
+            set_int(cx, entry, "line", u64::from(line))?;
+        }
+        set_text(cx, entry, "thread", &activation.thread)?;
+        cx.push_bool(activation.suspended);
+        cx.raw_set_field(entry, "suspended")?;
+        cx.raw_set_int(list, k)?;
+    }
+    cx.raw_set_field(table, key)
+}
+
+/// Pushes what stands for the report of a patch that waits: `queued` is true,
+/// and `state()` answers `"queued"` and what it waits for, `"applied"` and the
+/// report, or `"refused"` and the message.
+pub(super) fn push_queued(cx: &Context<'_>, patch: &Patch, ticket: Ticket) -> Outcome<usize> {
+    let table = cx.height();
+    cx.push_table(0, 5);
+    cx.push_bool(true);
+    cx.raw_set_field(table, "queued")?;
+    let chunks: Vec<&str> = patch
+        .chunks()
+        .iter()
+        .map(|c| c.chunk().strip_prefix(['@', '=']).unwrap_or(c.chunk()))
+        .collect();
+    set_chunks(cx, table, &chunks)?;
+    set_text(cx, table, LINE, &format!("queued: {}", chunks.join(", ")))?;
+    let outcome = RefCell::new(None);
+    cx.push_boxed("state", Box::new(move |cx| state(cx, &ticket, &outcome)));
+    cx.raw_set_field(table, "state")?;
+    finish(cx, table)
+}
+
+fn state(
+    cx: &mut Context<'_>,
+    ticket: &Ticket,
+    outcome: &RefCell<Option<Result<Report, HotError>>>,
+) -> Outcome<usize> {
+    if let Some(taken) = ticket.try_take() {
+        *outcome.borrow_mut() = Some(taken);
+    }
+    match &*outcome.borrow() {
+        None => {
+            cx.push_bytes(b"queued");
+            match ticket.waits_for() {
+                Some(obstacle) => cx.push_bytes(obstacle.as_bytes()),
+                None => cx.push_nil(),
+            }
+        }
+        Some(Ok(report)) => {
+            cx.push_bytes(b"applied");
+            push(cx, report)?;
+        }
+        Some(Err(error)) => {
+            cx.push_bytes(b"refused");
+            cx.push_bytes(&Error::from(error.clone()).message_bytes());
+        }
+    }
+    Ok(2)
 }
 
 fn set_function(cx: &Context<'_>, list: usize, k: i64, function: &ReportedFunction) -> Outcome<()> {

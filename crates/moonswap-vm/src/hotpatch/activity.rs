@@ -1,0 +1,149 @@
+//! Who is in the middle of a function that a patch changes.
+//!
+//! A look goes through the frames of all coroutines, so nothing but policies
+//! that ask for it (`timing.rs`) and people who ask make one.
+//!
+//! Invariants: HP2, F1.
+
+use std::collections::HashSet;
+
+use moonswap_hotpatch::{Activation, ChangeClass};
+
+use super::commit::{Planned, find};
+use super::history::path_of;
+use super::inspect::top_frame;
+use super::manifest::registry;
+use crate::object::{Coroutine, CoroutineStatus, Kind, PrototypeSlot, Version};
+use crate::vm::Vm;
+
+/// Slots of the functions that plans swap or remove.
+pub(super) type Changed = HashSet<*mut PrototypeSlot>;
+
+pub(super) unsafe fn changed(vm: &Vm, planned: &[Planned]) -> Changed {
+    let mut found = Changed::new();
+    for (serial, plan) in planned {
+        // SAFETY: HP2; live instances.
+        let Some(instance) = (unsafe { find(vm, *serial) }) else {
+            continue;
+        };
+        for change in &plan.changes {
+            let counts = match change.class {
+                ChangeClass::Swapped | ChangeClass::Removed => true,
+                ChangeClass::Unchanged
+                | ChangeClass::DebugOnly
+                | ChangeClass::Moved
+                | ChangeClass::Added
+                | ChangeClass::Refused => false,
+            };
+            if let Some(old) = change.old.as_ref().filter(|_| counts) {
+                // SAFETY: as above.
+                found.extend(unsafe { registry(instance) }.get(old));
+            }
+        }
+    }
+    found
+}
+
+/// A coroutine in the middle of such a function.
+pub(super) struct Found {
+    pub(super) coroutine: *mut Coroutine,
+    /// The version it runs.
+    pub(super) pinned: *mut Version,
+    pub(super) activation: Activation,
+}
+
+/// What to look for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    /// Activations of the running coroutine and of those that resumed it.
+    pub(super) running: bool,
+    /// Activations in suspended coroutines.
+    pub(super) suspended: bool,
+    /// One is enough.
+    pub(super) first: bool,
+}
+
+/// Activations whose version is one `is_changed` says yes to: of each version in
+/// each coroutine the innermost one.
+pub(super) unsafe fn look(
+    vm: &mut Vm,
+    wanted: Wanted,
+    is_changed: &dyn Fn(*mut Version) -> bool,
+) -> Vec<Found> {
+    // SAFETY: HP2; the sweep is finished before suspended coroutines are
+    // visited, so all of them are intact.
+    unsafe {
+        let mut found = Vec::new();
+        if wanted.running {
+            let mut co = vm.current;
+            while !co.is_null() {
+                visit(vm, co, is_changed, &mut found);
+                if wanted.first && !found.is_empty() {
+                    return found;
+                }
+                co = (*co).resumer;
+            }
+        }
+        if wanted.suspended {
+            for h in vm.heap.boxed_of(Kind::Coroutine) {
+                let co: *mut Coroutine = h.cast();
+                if (*co).status == CoroutineStatus::Suspended {
+                    visit(vm, co, is_changed, &mut found);
+                    if wanted.first && !found.is_empty() {
+                        return found;
+                    }
+                }
+            }
+        }
+        found
+    }
+}
+
+unsafe fn visit(
+    vm: &Vm,
+    coroutine: *mut Coroutine,
+    is_changed: &dyn Fn(*mut Version) -> bool,
+    found: &mut Vec<Found>,
+) {
+    // SAFETY: HP2, F1, F2.
+    unsafe {
+        let first = found.len();
+        let mut next = top_frame(vm, coroutine);
+        while let Some(frame) = next {
+            let pinned = frame.version();
+            let is_new = |f: &Found| !std::ptr::eq(f.pinned, pinned);
+            if !pinned.is_null() && is_changed(pinned) && found.iter().skip(first).all(is_new) {
+                let prototype = &(*pinned).prototype;
+                let chunk = &prototype.id.chunk;
+                let line = if frame.pc.is_null() {
+                    None
+                } else {
+                    prototype.line_at(frame.pc_index())
+                };
+                let activation = Activation {
+                    chunk: chunk.strip_prefix(['@', '=']).unwrap_or(chunk).into(),
+                    function: path_of(prototype),
+                    version: (*pinned).number,
+                    line,
+                    thread: thread_name(vm, coroutine),
+                    suspended: (*coroutine).status == CoroutineStatus::Suspended,
+                };
+                found.push(Found {
+                    coroutine,
+                    pinned,
+                    activation,
+                });
+            }
+            next = frame.caller().map(|(below, _)| below);
+        }
+    }
+}
+
+/// "main", or the coroutine as `tostring` shows it.
+pub(super) fn thread_name(vm: &Vm, co: *mut Coroutine) -> String {
+    if std::ptr::eq(co, vm.main) {
+        "main".to_owned()
+    } else {
+        format!("thread: {co:p}")
+    }
+}

@@ -1,0 +1,214 @@
+//! Coroutines suspended in code that a patch changed, closed after its commit.
+//!
+//! Invariants: HP2; CL1 coroutines that are to be closed and versions of those
+//! that will be are marked by the collector as long as they are kept here.
+
+use std::collections::{HashSet, VecDeque};
+use std::time::Instant;
+
+use moonswap_hotpatch::{Activation, Policy, Report, SuspendedPolicy, Timing};
+
+use super::activity::{self, Changed, Found, Wanted};
+use crate::frame::{Frame, frame_top};
+use crate::heap::Marker;
+use crate::host;
+use crate::object::{Coroutine, CoroutineStatus, StringObject, Version};
+use crate::value::tag;
+use crate::vm::Vm;
+
+const SUSPENDED: Wanted = Wanted {
+    running: false,
+    suspended: true,
+    first: false,
+};
+
+/// Those that have not finished by a certain time.
+struct Later {
+    due: Instant,
+    /// The patch that changed them.
+    patch: u64,
+    /// The versions they ran when it was committed.
+    versions: HashSet<*mut Version>,
+}
+
+/// What is to be closed.
+#[derive(Default)]
+pub(crate) struct Closings {
+    /// Now, in this order; the one that is being closed comes first.
+    now: VecDeque<*mut Coroutine>,
+    later: Vec<Later>,
+}
+
+impl Closings {
+    pub(super) unsafe fn mark(&self, marker: &mut Marker) {
+        // SAFETY: CL1.
+        unsafe {
+            for &co in &self.now {
+                marker.mark_object(co.cast());
+            }
+            for &version in self.later.iter().flat_map(|l| &l.versions) {
+                marker.mark_object(version.cast());
+            }
+        }
+    }
+
+    /// When the next ones have to be closed.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.later.iter().map(|l| l.due).min()
+    }
+
+    /// What a patch changed is undone: its coroutines are up to date again.
+    pub(super) fn forget(&mut self, patch: u64) {
+        self.later.retain(|l| l.patch != patch);
+    }
+}
+
+/// The coroutines that a patch is going to close: to be asked just before the
+/// commit.
+pub(super) unsafe fn candidates(vm: &mut Vm, changed: Option<&Changed>) -> Vec<Found> {
+    match changed {
+        None => Vec::new(),
+        // SAFETY: HP2.
+        Some(changed) => unsafe {
+            activity::look(vm, SUSPENDED, &|version| changed.contains(&(*version).slot))
+        },
+    }
+}
+
+/// Whether a policy closes coroutines.
+pub(super) fn is_wanted(policy: &Policy) -> bool {
+    policy.suspended == SuspendedPolicy::Close && !policy.dry
+}
+
+/// When activations of what is replaced now are overdue.
+pub(super) fn finish_by(policy: &Policy) -> Option<Instant> {
+    match policy.suspended {
+        SuspendedPolicy::Finish => policy
+            .deadline
+            .and_then(|time| Instant::now().checked_add(time)),
+        SuspendedPolicy::Refuse | SuspendedPolicy::Close => None,
+    }
+}
+
+/// Closes them, or makes a note to do so when the deadline has passed.
+pub(super) unsafe fn after_commit(
+    vm: &mut Vm,
+    candidates: Vec<Found>,
+    policy: &Policy,
+    report: &mut Report,
+) {
+    if candidates.is_empty() {
+        return;
+    }
+    match policy.deadline {
+        Some(time) if policy.timing != Timing::Quiescent => {
+            let Some(due) = Instant::now().checked_add(time) else {
+                return;
+            };
+            let n = count(&candidates);
+            report.warnings.push(format!(
+                "{n} suspended coroutine{} will be closed in {:?} if not finished",
+                if n == 1 { "" } else { "s" },
+                time
+            ));
+            let later = Later {
+                due,
+                patch: report.id,
+                versions: candidates.iter().map(|f| f.pinned).collect(),
+            };
+            vm.hot.closings.later.push(later);
+        }
+        // SAFETY: HP2.
+        _ => unsafe {
+            close(vm, candidates, &mut |activation, error| {
+                report.warnings.push(describe(activation, error));
+                report.closed.push(activation.clone());
+            });
+        },
+    }
+}
+
+/// Closes those whose time has passed.
+pub(super) unsafe fn close_due(vm: &mut Vm) {
+    let now = Instant::now();
+    while let Some(i) = vm.hot.closings.later.iter().position(|l| l.due <= now) {
+        // SAFETY: HP2; CL1: the versions are compared only.
+        unsafe {
+            let later = vm.hot.closings.later.remove(i);
+            let found = activity::look(vm, SUSPENDED, &|v| later.versions.contains(&v));
+            let mut texts = Vec::new();
+            close(vm, found, &mut |activation, error| {
+                texts.push(describe(activation, error));
+            });
+            for text in texts {
+                vm.warning(format!("patch {}: {text}", later.patch).as_bytes(), false);
+            }
+        }
+    }
+}
+
+fn describe(activation: &Activation, error: Option<String>) -> String {
+    match error {
+        None => format!("{activation} was closed"),
+        Some(error) => format!("{activation} was closed, with an error: {error}"),
+    }
+}
+
+fn count(found: &[Found]) -> usize {
+    let all: HashSet<*mut Coroutine> = found.iter().map(|f| f.coroutine).collect();
+    all.len()
+}
+
+/// Closes coroutines one after the other and tells of each, by its innermost
+/// activation.
+unsafe fn close(vm: &mut Vm, found: Vec<Found>, tell: &mut dyn FnMut(&Activation, Option<String>)) {
+    // SAFETY: HP2, CL1. Above `top` nothing is alive (VM3); `__close` methods
+    // are called from there.
+    unsafe {
+        let mut last = std::ptr::null_mut();
+        let mut activations = Vec::new();
+        for f in found {
+            if !std::ptr::eq(f.coroutine, last) {
+                last = f.coroutine;
+                vm.hot.closings.now.push_back(f.coroutine);
+                activations.push(f.activation);
+            }
+        }
+        let saved_top = vm.index_of(vm.top);
+        let frame = Frame {
+            base: vm.base,
+            pc: vm.pc,
+        };
+        if frame.is_lua() {
+            vm.top = frame_top(vm.base).max(vm.top);
+        }
+        let error = vm.error;
+        let journey = std::mem::take(&mut vm.journey);
+        for activation in activations {
+            // What a limit ended runs no `__close` methods: it stays as it is.
+            if vm.limits.is_spent() || vm.ensure_top(64).is_err() {
+                break;
+            }
+            let Some(&co) = vm.hot.closings.now.front() else {
+                break;
+            };
+            // Another one's method may have resumed or closed it.
+            if (*co).status == CoroutineStatus::Suspended {
+                let outcome = host::close_coroutine(vm, co);
+                let text = outcome.err().map(|value| {
+                    if value.tag == tag::STRING {
+                        String::from_utf8_lossy(StringObject::bytes(value.as_string())).into_owned()
+                    } else {
+                        format!("(error object is a {} value)", value.type_name())
+                    }
+                });
+                tell(&activation, text);
+            }
+            vm.hot.closings.now.pop_front();
+        }
+        vm.hot.closings.now.clear();
+        vm.error = error;
+        vm.journey = journey;
+        vm.top = vm.stack_base.add(saved_top);
+    }
+}

@@ -1,0 +1,197 @@
+//! When a patch may be committed: what its policy waits for.
+//!
+//! Two kinds of obstacles: those that are known at once (a native that is
+//! calling back, a host that does not poll), and activations of changed
+//! functions, for which one has to look (`activity.rs`).
+//!
+//! Invariants: HP2, F1.
+
+use std::fmt;
+
+use moonswap_hotpatch::{
+    Activation, Code, Patch, Policy, Refusal, Refused, SuspendedPolicy, Timing,
+};
+
+use super::HotError;
+use super::activity::{self, Found, Wanted};
+use super::commit::Planned;
+use super::trap;
+use crate::frame::{Frame, STUB_CLOSE, STUB_META, return_into};
+use crate::object::Native;
+use crate::value::tag;
+use crate::vm::Vm;
+
+/// What a commit waits for.
+#[derive(Clone, Debug)]
+pub(crate) enum Obstacle {
+    /// A native function that must not see a commit is calling back; its name.
+    Native(&'static str),
+    /// The host has to poll.
+    HostPoll,
+    /// An activation of a changed function, and perhaps more.
+    Activation(Activation),
+    /// The code that asked is called by the machine itself (a hook, a
+    /// finalizer, a metamethod): the next safe point.
+    SafePoint,
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Native(name) => write!(f, "the native function '{name}', which is calling back"),
+            Self::HostPoll => f.write_str("the host to poll"),
+            Self::Activation(activation) => activation.fmt(f),
+            Self::SafePoint => f.write_str("the next safe point"),
+        }
+    }
+}
+
+impl Obstacle {
+    /// It as the reason why the patch was not committed (in time).
+    pub(crate) fn refused(self, patch: &Patch) -> HotError {
+        let (code, reason, remedy) = match self {
+            Self::Activation(activation) => {
+                return Refused::by_activations(vec![activation]).into();
+            }
+            Self::Native(name) => (
+                Code::InsideNative,
+                format!("the native function '{name}' is calling back"),
+                "submit the patch, which waits, or choose timing = \"immediate\"",
+            ),
+            Self::HostPoll => (
+                Code::NoPoll,
+                "the host has not polled".to_owned(),
+                "poll (Lua::poll, moonswap.sleep), or choose another timing",
+            ),
+            Self::SafePoint => return HotError::Busy,
+        };
+        let chunk = patch.chunks().first().map_or("", |c| &**c.chunk());
+        let refusal = Refusal {
+            code,
+            chunk: chunk.strip_prefix(['@', '=']).unwrap_or(chunk).into(),
+            line: 1,
+            column: 1,
+            function: "patch".to_owned(),
+            reason,
+            remedy: remedy.to_owned(),
+        };
+        Refused::from(vec![refusal]).into()
+    }
+}
+
+/// What stands in the way whatever the patch changes.
+pub(super) unsafe fn obstacle(vm: &Vm, policy: &Policy, host_polls: bool) -> Option<Obstacle> {
+    let waits_for_natives = match policy.timing {
+        Timing::Immediate | Timing::Checkpoint => false,
+        Timing::DeferredNative | Timing::Quiescent => true,
+    };
+    if policy.dry || host_polls {
+        None
+    } else if policy.timing == Timing::Checkpoint {
+        Some(Obstacle::HostPoll)
+    } else if waits_for_natives && vm.hot.n_blocking > 0 {
+        // SAFETY: HP2.
+        Some(Obstacle::Native(unsafe { blocking_native(vm) }))
+    } else {
+        None
+    }
+}
+
+/// Name of the innermost native that blocks commits.
+unsafe fn blocking_native(vm: &Vm) -> &'static str {
+    // SAFETY: VM3, F1, V1.
+    unsafe {
+        let mut co = vm.current;
+        while !co.is_null() {
+            let mut next = super::inspect::top_frame(vm, co);
+            while let Some(frame) = next {
+                let below = frame.caller().map(|(below, _)| below);
+                if let Some(below) = below
+                    && frame.return_op() == Some(moonswap_bytecode::OpCode::Halt)
+                    && below.pc.is_null()
+                    && let function = below.function()
+                    && function.tag == tag::NATIVE
+                    && (*function.as_native()).header.flags & Native::TRANSPARENT == 0
+                {
+                    return (*function.as_native()).name;
+                }
+                next = below;
+            }
+            co = (*co).resumer;
+        }
+        "?"
+    }
+}
+
+/// Whether the policy has to know what is active.
+pub(super) fn asks_for_quiet(policy: &Policy) -> bool {
+    !policy.dry
+        && (policy.timing == Timing::Quiescent || policy.suspended == SuspendedPolicy::Refuse)
+}
+
+/// Whether activations of changed functions stand in the way.
+pub(super) enum Quiet {
+    Yes,
+    NotYet(Found),
+    Never(Refused),
+}
+
+/// Looks; `last`: there will be no other look.
+pub(super) unsafe fn quiet(vm: &mut Vm, planned: &[Planned], policy: &Policy, last: bool) -> Quiet {
+    if !asks_for_quiet(policy) || planned.iter().all(|(_, plan)| plan.is_empty()) {
+        return Quiet::Yes;
+    }
+    let quiescent = policy.timing == Timing::Quiescent;
+    // Those that will be closed may have time until then.
+    let to_be_closed = policy.suspended == SuspendedPolicy::Close;
+    let refuses_now = policy.suspended == SuspendedPolicy::Refuse && policy.deadline.is_none();
+    let wanted = Wanted {
+        running: quiescent,
+        suspended: !(to_be_closed && (last || policy.deadline.is_none())),
+        first: !last && !refuses_now,
+    };
+    // SAFETY: HP2.
+    let (mut found, changed) = unsafe {
+        let changed = activity::changed(vm, planned);
+        let found = activity::look(vm, wanted, &|version| changed.contains(&(*version).slot));
+        (found, changed)
+    };
+    let refuses = last || refuses_now && found.iter().any(|f| f.activation.suspended);
+    if found.is_empty() {
+        Quiet::Yes
+    } else if refuses {
+        let all = found.into_iter().map(|f| f.activation).collect();
+        Quiet::Never(Refused::by_activations(all))
+    } else {
+        let found = found.swap_remove(0);
+        if !found.activation.suspended {
+            // SAFETY: HP2.
+            unsafe { trap::set(vm, &changed) };
+        }
+        Quiet::NotYet(found)
+    }
+}
+
+/// Whether what runs now was called by the machine in the middle of something:
+/// as a hook, a finalizer or a metamethod.
+pub(super) unsafe fn is_called_by_machine(vm: &Vm) -> bool {
+    if vm.in_finalizer || vm.hook.interrupted.is_some() {
+        return true;
+    }
+    // SAFETY: VM3, F1.
+    unsafe {
+        let mut co = vm.current;
+        while !co.is_null() {
+            let mut next: Option<Frame> = super::inspect::top_frame(vm, co);
+            while let Some(frame) = next {
+                let to = frame.return_address();
+                if to == return_into(&STUB_META) || to == return_into(&STUB_CLOSE) {
+                    return true;
+                }
+                next = frame.caller().map(|(below, _)| below);
+            }
+            co = (*co).resumer;
+        }
+    }
+    false
+}

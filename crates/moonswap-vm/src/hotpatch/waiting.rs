@@ -1,0 +1,335 @@
+//! Patches that wait for their moment, on the VM's thread.
+//!
+//! Looking for active functions takes time, so looks are rationed: the timer
+//! (`timer.rs`) asks for one about every millisecond, less often if a look takes
+//! long, so that at most a fiftieth of the time is spent on them. In between,
+//! the ends of what stood in the way ask for one: a native that blocked, the
+//! coroutine that was seen last, the activation that was seen last (`trap.rs`),
+//! the outermost call of the host.
+//!
+//! A patch that waits gives way to later ones of the same chunk: when one of
+//! them is committed it is refused, so that an older text never replaces a newer
+//! one.
+//!
+//! Invariants: HP2.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use moonswap_hotpatch::{Code, Patch, Refusal, Refused, Report, SuspendedPolicy, Timing};
+
+use super::HotError;
+use super::commit;
+use super::mailbox::{self, CommitRequest};
+use super::published::Prospect;
+use super::timing::{self, Obstacle, Quiet};
+use super::trap;
+use crate::object::Coroutine;
+use crate::timer::{self, Purpose};
+use crate::vm::Vm;
+
+/// Shortest time between two looks that the timer asks for.
+const PERIOD: Duration = Duration::from_millis(1);
+/// A look that took a time is followed by so many such times without one.
+const RATIO: u32 = 50;
+/// How long after its deadline a patch may still be committed if the first look
+/// after it finds nothing in the way.
+const GRACE: Duration = Duration::from_millis(50);
+
+/// One time of working off what waits and what is new.
+pub(super) struct Pass {
+    /// The host polls.
+    host_polls: bool,
+    /// There may be looks.
+    may_look: bool,
+}
+
+/// Patches that wait, oldest first.
+pub(crate) struct Waiting {
+    requests: VecDeque<Box<CommitRequest>>,
+    /// When the next look may be: for the timer, for those who ask.
+    next_look: Option<(Instant, Instant)>,
+    /// Those who asked were given a look before its time.
+    was_lenient: bool,
+    /// When the timer rings.
+    ring: Option<Instant>,
+    /// The coroutine that the last look found in the way; compared only.
+    pub(crate) watched: *const Coroutine,
+    /// Something that was in the way has ended.
+    pub(crate) is_asked: bool,
+}
+
+impl Default for Waiting {
+    fn default() -> Self {
+        Self {
+            requests: VecDeque::new(),
+            next_look: None,
+            was_lenient: false,
+            ring: None,
+            watched: std::ptr::null(),
+            is_asked: false,
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        for request in self.requests.drain(..) {
+            request.answer(Err(HotError::Gone));
+        }
+    }
+}
+
+impl Waiting {
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// Answers those that are for a chunk of `patch`, which was committed.
+    pub(super) fn supersede(&mut self, patch: &Patch, id: u64) {
+        let shares = |r: &CommitRequest| {
+            let chunks = r.patch.chunks();
+            let mut both = chunks.iter().filter(|c| {
+                patch
+                    .chunks()
+                    .iter()
+                    .any(|other| other.chunk() == c.chunk())
+            });
+            both.next().map(|c| Arc::clone(c.chunk()))
+        };
+        for request in std::mem::take(&mut self.requests) {
+            let Some(chunk) = shares(&request) else {
+                self.requests.push_back(request);
+                continue;
+            };
+            let refusal = Refusal {
+                code: Code::Superseded,
+                chunk: chunk.strip_prefix(['@', '=']).unwrap_or(&chunk).into(),
+                line: 1,
+                column: 1,
+                function: "patch".to_owned(),
+                reason: format!("patch {id} of this chunk was committed while this one waited"),
+                remedy: "make the patch anew from the text that runs now".to_owned(),
+            };
+            request.answer(Err(Refused::from(vec![refusal]).into()));
+        }
+    }
+}
+
+/// Goes through those that wait.
+pub(super) fn look_again(vm: &mut Vm, host_polls: bool) -> Pass {
+    if !vm.hot.waiting.is_empty() {
+        let asked = host_polls || std::mem::take(&mut vm.hot.waiting.is_asked);
+        let pass = Pass {
+            host_polls,
+            may_look: may_look(vm, asked),
+        };
+        for request in std::mem::take(&mut vm.hot.waiting.requests) {
+            consider(vm, request, &pass);
+        }
+    }
+    // New ones are looked at once, when they come.
+    Pass {
+        host_polls,
+        may_look: true,
+    }
+}
+
+/// Whether it is time for looks. Who asks gets one ahead of its time, so that the
+/// moment is not missed.
+fn may_look(vm: &mut Vm, asked: bool) -> bool {
+    let waiting = &mut vm.hot.waiting;
+    let Some((timer, on_request)) = waiting.next_look else {
+        return true;
+    };
+    let now = Instant::now();
+    if now >= timer {
+        waiting.was_lenient = false;
+        true
+    } else if asked {
+        now >= on_request || !std::mem::replace(&mut waiting.was_lenient, true)
+    } else {
+        false
+    }
+}
+
+/// Commits a patch, refuses it, or lets it wait.
+pub(super) fn consider(vm: &mut Vm, mut request: Box<CommitRequest>, pass: &Pass) {
+    if request.ticket.is_withdrawn() {
+        return;
+    }
+    // SAFETY: HP2.
+    match unsafe { decide(vm, &mut request, pass) } {
+        Decision::Commit => {
+            if request.ticket.advance_to_taken() {
+                commit_and_answer(vm, *request);
+            }
+        }
+        Decision::Refuse(error) => request.answer(Err(error)),
+        Decision::Wait(obstacle) => {
+            if let Some(obstacle) = obstacle {
+                request.ticket.note(obstacle);
+            }
+            vm.hot.waiting.requests.push_back(request);
+        }
+    }
+}
+
+fn commit_and_answer(vm: &mut Vm, request: CommitRequest) {
+    let ticket = Arc::clone(&request.ticket);
+    let patch = request.patch.clone();
+    let before = vm.hot.generation();
+    let outcome = mailbox::commit_request(vm, request);
+    committed(vm, &patch, before, &outcome);
+    ticket.answer.put(outcome);
+}
+
+/// After an attempt to commit: patches that waited for the same chunks are out
+/// of date if it has changed anything.
+pub(super) fn committed(
+    vm: &mut Vm,
+    patch: &Patch,
+    generation_before: u64,
+    outcome: &Result<Report, HotError>,
+) {
+    if let Ok(report) = outcome
+        && vm.hot.generation() != generation_before
+    {
+        vm.hot.waiting.supersede(patch, report.id);
+    }
+}
+
+enum Decision {
+    Commit,
+    Refuse(HotError),
+    /// For this, or for the same as before.
+    Wait(Option<Obstacle>),
+}
+
+unsafe fn decide(vm: &mut Vm, request: &mut CommitRequest, pass: &Pass) -> Decision {
+    let now = Instant::now();
+    let late = request.due.is_some_and(|due| due <= now);
+    let expired = request.due.is_some_and(|due| due + GRACE <= now);
+    let policy = &request.policy;
+    // SAFETY: HP2.
+    unsafe {
+        if let Some(obstacle) = timing::obstacle(vm, policy, pass.host_polls) {
+            if late {
+                return Decision::Refuse(obstacle.refused(&request.patch));
+            }
+            // Looked at again when the native is through (`host.rs`).
+            vm.hot.is_held |= matches!(obstacle, Obstacle::Native(_));
+            return Decision::Wait(Some(obstacle));
+        }
+        if !timing::asks_for_quiet(policy) {
+            return match expired {
+                true => Decision::Refuse(HotError::TimedOut),
+                false => Decision::Commit,
+            };
+        }
+        if !late && !pass.may_look {
+            return Decision::Wait(None);
+        }
+        let prospect = match mailbox::current_prospect(vm, request) {
+            Ok(prospect) => prospect,
+            Err(error) => return Decision::Refuse(error),
+        };
+        let start = Instant::now();
+        let quiet = timing::quiet(vm, &prospect.planned, &request.policy, late);
+        let took = start.elapsed();
+        note_look(vm, start, took, &quiet);
+        let closes = request.policy.suspended == SuspendedPolicy::Close
+            && request.policy.timing == Timing::Quiescent;
+        let decision = match quiet {
+            Quiet::Yes if expired && !closes => Decision::Refuse(HotError::TimedOut),
+            Quiet::Yes => Decision::Commit,
+            Quiet::Never(refused) => Decision::Refuse(refused.into()),
+            Quiet::NotYet(found) => Decision::Wait(Some(Obstacle::Activation(found.activation))),
+        };
+        request.prospect = Some(prospect);
+        decision
+    }
+}
+
+fn note_look(vm: &mut Vm, start: Instant, took: Duration, quiet: &Quiet) {
+    let rest = took * RATIO;
+    let waiting = &mut vm.hot.waiting;
+    // Looks of one pass add up.
+    let from = waiting.next_look.map_or(start, |(_, next)| next.max(start));
+    waiting.next_look = Some(((from + rest).max(start + PERIOD), from + rest));
+    waiting.watched = match quiet {
+        Quiet::NotYet(found) => found.coroutine,
+        Quiet::Yes | Quiet::Never(_) => std::ptr::null(),
+    };
+}
+
+/// Sets the timer for what waits now.
+pub(super) fn set_timer(vm: &mut Vm) {
+    let waiting = &mut vm.hot.waiting;
+    if waiting.requests.is_empty() {
+        waiting.next_look = None;
+        waiting.watched = std::ptr::null();
+        waiting.is_asked = false;
+        waiting.was_lenient = false;
+        trap::clear(vm);
+    }
+    let waiting = &mut vm.hot.waiting;
+    let look = waiting.next_look.map(|(timer, _)| timer);
+    let looks = waiting
+        .requests
+        .iter()
+        .filter(|r| timing::asks_for_quiet(&r.policy) && r.policy.timing != Timing::Checkpoint)
+        .map(|_| look.unwrap_or_else(Instant::now));
+    let dues = waiting.requests.iter().filter_map(|r| r.due);
+    let ring = looks.chain(dues).chain(vm.hot.closings.due()).min();
+    if ring == waiting.ring {
+        return;
+    }
+    let old = std::mem::replace(&mut waiting.ring, ring);
+    if !timer::set(&vm.poll, old, ring, Purpose::Patches) {
+        // Nothing will ring: every safe point has to look at the clock.
+        vm.hot.waiting.ring = None;
+        vm.poll.request();
+    }
+}
+
+/// The VM goes away.
+pub(crate) fn forget(vm: &mut Vm) {
+    let ring = vm.hot.waiting.ring.take();
+    timer::set(&vm.poll, ring, None, Purpose::Patches);
+}
+
+/// Something that stood in the way has ended.
+#[cold]
+pub(crate) fn ask(vm: &mut Vm) {
+    vm.hot.waiting.is_asked = true;
+    vm.poll.request();
+}
+
+/// The outermost call of the host begins: nothing runs yet.
+#[cold]
+#[inline(never)]
+pub(crate) fn at_host_call(vm: &mut Vm) {
+    let may_look = |&(_, on_request): &(Instant, Instant)| Instant::now() >= on_request;
+    if vm.hot.waiting.next_look.as_ref().is_none_or(may_look) {
+        vm.hot.waiting.is_asked = true;
+        mailbox::drain(vm, false);
+    }
+}
+
+/// Makes plans for the live instances as they are now.
+pub(super) unsafe fn plan_now(vm: &mut Vm, request: &CommitRequest) -> Result<Prospect, HotError> {
+    let snapshots = mailbox::manifests(vm, &request.patch)?;
+    let prospect = Prospect::new(&snapshots, &request.patch, &request.policy);
+    match commit::refusals(&prospect.planned) {
+        Some(refused) => Err(refused.into()),
+        None => Ok(prospect),
+    }
+}
