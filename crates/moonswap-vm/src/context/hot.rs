@@ -3,6 +3,8 @@
 //! Invariants: CX1–CX3; HP2: a native's call is a safe point, for all its
 //! values are on the stack.
 
+use std::sync::Arc;
+
 use moonswap_hotpatch::{ChunkPlan, Patch, Plan, Policy, Report};
 
 use super::{Context, View};
@@ -131,6 +133,17 @@ impl Context<'_> {
         names.sort();
         names.dedup();
         names
+    }
+
+    /// The current texts of all live instances of a chunk, oldest first; `None`
+    /// where the text was not kept.
+    pub fn hot_sources(&self, chunk: &str) -> Vec<Option<Arc<[u8]>>> {
+        let instances = self.vm().hot.instances_of(chunk);
+        // SAFETY: instances are live.
+        instances
+            .iter()
+            .map(|&i| unsafe { (&(*i).source).clone() })
+            .collect()
     }
 
     /// The VM's generation: 1, and one more with each commit.

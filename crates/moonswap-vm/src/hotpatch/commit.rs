@@ -47,7 +47,8 @@ impl Draft {
     /// The report of a patch that changes nothing, or is not to.
     fn idle(self, vm: &Vm, times: Times) -> Report {
         Report {
-            id: vm.hot.last_patch,
+            // Nothing that a rollback could undo; least of all an earlier patch.
+            id: 0,
             generation: vm.hot.generation(),
             times,
             ..self.report
@@ -308,8 +309,7 @@ unsafe fn commit(
                 }
             }
         }
-        vm.hot.n_commits += 1;
-        vm.hot.last_patch += 1;
+        vm.hot.advance();
         let mut report = Report {
             id: vm.hot.last_patch,
             generation: vm.hot.generation(),

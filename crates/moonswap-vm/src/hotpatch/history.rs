@@ -185,8 +185,7 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
                 break;
             }
         }
-        vm.hot.n_commits += 1;
-        vm.hot.last_patch += 1;
+        vm.hot.advance();
         let times = Times {
             pause: start.elapsed(),
             ..Times::default()
