@@ -7,7 +7,8 @@
 //! part of it that the VM's thread does, *wait* the time until the safe point,
 //! *pause* from the first store until Lua may go on, *effective* from the
 //! submission to the first call of the new code. Below: rollbacks, and what a
-//! loop of requests feels of patches. Slopes are regressions through medians.
+//! loop of requests feels of patches. Slopes are regressions through lower
+//! deciles, which other programs on the machine move least.
 //!
 //! Times of the table are times that pass: on a busy machine the tails are the
 //! scheduler's. Requests are measured by the CPU time of the VM's thread as well,
@@ -106,7 +107,7 @@ impl Verdict {
         }
     }
 
-    /// Regression of the parts' medians against one size.
+    /// Regression of the parts' lower deciles against one size.
     fn slope(&mut self, what: &str, points: &[(f64, f64)], unit: f64, per: &str) {
         let Some(fit) = Fit::of(points) else { return };
         let flat = fit.is_flat() || fit.total < NEGLIGIBLE_US;
@@ -121,9 +122,14 @@ impl Verdict {
     }
 }
 
-fn part_medians(x: f64, samples: &[Duration]) -> impl Iterator<Item = (f64, f64)> {
+/// The lower decile of each part.
+fn points_of(x: f64, samples: &[Duration]) -> impl Iterator<Item = (f64, f64)> {
     let parts = samples.chunks(samples.len().div_ceil(PARTS).max(1));
-    parts.map(move |part| (x, Summary::of(part.to_vec()).p50.as_secs_f64() * 1e6))
+    parts.map(move |part| {
+        let mut part = part.to_vec();
+        part.sort_unstable();
+        (x, part[part.len() / 10].as_secs_f64() * 1e6)
+    })
 }
 
 /// Which number of a world varies, and by which sizes.
@@ -207,7 +213,7 @@ fn table(options: &Options, verdict: &mut Verdict) -> Result<(), String> {
             };
             let row = submit::measure(size, samples).map_err(|e| format!("{size:?}: {e}"))?;
             print_row(size, &row);
-            points.extend(part_medians(n as f64, &row.pause));
+            points.extend(points_of(n as f64, &row.pause));
             bars.push((n, best_p99(&row.pause), best_p99(&row.effective)));
         }
         if let Some((unit, per)) = axis.unit {
