@@ -219,11 +219,10 @@ pub(crate) fn install(vm: &mut Vm, slot: *mut PrototypeSlot, version: *mut Versi
     // SAFETY: both are live; the version's code stays at its address.
     unsafe {
         let code = (&mut (*version).code).as_mut_ptr();
-        let entry = || Entry::of(version, &(*version).prototype, code);
-        (*slot).entry = entry();
+        (*slot).entry = Entry::of(version, &(*version).prototype, code);
         #[cfg(feature = "frozen")]
         {
-            (*version).entry = entry();
+            (*version).entry = Entry::of(version, &(*version).prototype, code);
         }
         (*slot).version = version;
         (*slot).version_number = (*version).number;

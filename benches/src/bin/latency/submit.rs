@@ -9,7 +9,7 @@ use moonswap_benches::{CHUNK, World, module, run, world};
 use moonswap_vm::planning::{Patch, Policy};
 use moonswap_vm::{Machine, Patcher};
 
-pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The samples of one world, in order.
 #[derive(Default)]
