@@ -33,6 +33,8 @@ pub(crate) fn new_slot(vm: &mut Vm, instance: *mut Instance) -> *mut PrototypeSl
         entry: Entry::NONE,
         version: std::ptr::null_mut(),
         version_number: 0,
+        n_fixed: 0,
+        reserved: None,
         instance,
     })
 }
@@ -57,6 +59,7 @@ pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep_all: bool) 
         environment: std::ptr::null_mut(),
         keep_all,
         n_runs: 0,
+        version: 1,
         stamp: 0,
     });
     vm.chunk_strings = Some(HashMap::new());
@@ -218,11 +221,20 @@ fn relocate(instruction: Instruction, at: usize, n_code: usize) -> Instruction {
 pub(crate) fn install(vm: &mut Vm, slot: *mut PrototypeSlot, version: *mut Version) {
     // SAFETY: both are live; the version's code stays at its address.
     unsafe {
+        let prototype = &(*version).prototype;
+        let n_upvalues = prototype.upvalues.len() as u16;
+        if (*slot).version.is_null() {
+            (*slot).n_fixed = n_upvalues;
+        }
+        let n_reserved = (&(*slot).reserved).as_ref().map_or(0, |all| all.len());
+        if n_upvalues > (*slot).n_fixed && usize::from(n_upvalues) > n_reserved {
+            (*slot).reserved = Some(prototype.upvalues.as_ref().into());
+        }
         let code = (&mut (*version).code).as_mut_ptr();
-        (*slot).entry = Entry::of(version, &(*version).prototype, code);
+        (*slot).entry = Entry::of(version, prototype, code);
         #[cfg(feature = "frozen")]
         {
-            (*version).entry = Entry::of(version, &(*version).prototype, code);
+            (*version).entry = Entry::of(version, prototype, code);
         }
         (*slot).version = version;
         (*slot).version_number = (*version).number;

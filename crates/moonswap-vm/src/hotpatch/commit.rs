@@ -125,10 +125,10 @@ pub(crate) unsafe fn attempt(vm: &mut Vm, patch: &Patch, policy: &Policy, last: 
         let start = Instant::now();
         let planned = match plan_all(vm, patch, policy) {
             Ok(planned) => planned,
-            Err(error) => return Attempt::Done(Err(error)),
+            Err(error) => return refuse(vm, patch, policy, error),
         };
         if let Some(refused) = refusals(&planned) {
-            return Attempt::Done(Err(refused.into()));
+            return refuse(vm, patch, policy, refused.into());
         }
         // The host itself asks, and nothing runs.
         let host_polls = vm.host_depth == 0;
@@ -137,7 +137,7 @@ pub(crate) unsafe fn attempt(vm: &mut Vm, patch: &Patch, policy: &Policy, last: 
         }
         match timing::quiet(vm, &planned, policy, last) {
             Quiet::Yes => {}
-            Quiet::Never(refused) => return Attempt::Done(Err(refused.into())),
+            Quiet::Never(refused) => return refuse(vm, patch, policy, refused.into()),
             Quiet::NotYet(found) => {
                 return Attempt::NotNow(Obstacle::Activation(found.activation));
             }
@@ -147,12 +147,25 @@ pub(crate) unsafe fn attempt(vm: &mut Vm, patch: &Patch, policy: &Policy, last: 
             ..Times::default()
         };
         let before = vm.hot.generation();
-        let draft = Draft::new(&planned);
-        let outcome = apply_planned(vm, planned, draft, policy, times);
+        let is_heard = vm.hot.events.is_heard();
+        let outcome = super::attempt::patch(vm, patch, policy, |vm| {
+            // Listeners may have loaded or run the chunk.
+            let planned = match is_heard {
+                true => plan_all(vm, patch, policy)?,
+                false => planned,
+            };
+            let draft = Draft::new(&planned);
+            apply_planned(vm, planned, draft, policy, times)
+        });
         vm.hot.mailbox.attic.clear();
         waiting::committed(vm, patch, before, &outcome);
         Attempt::Done(outcome)
     }
+}
+
+/// Ends an attempt that came to nothing.
+fn refuse(vm: &mut Vm, patch: &Patch, policy: &Policy, error: HotError) -> Attempt {
+    Attempt::Done(super::attempt::patch(vm, patch, policy, |_| Err(error)))
 }
 
 /// Whether another patch is under way.
@@ -175,8 +188,8 @@ pub(crate) unsafe fn apply_or_wait(vm: &mut Vm, patch: &Patch, policy: &Policy) 
         if policy.timing != Timing::Immediate && timing::is_called_by_machine(vm) {
             let refused = plan_all(vm, patch, policy).map(|planned| refusals(&planned));
             return match refused {
-                Err(error) => Attempt::Done(Err(error)),
-                Ok(Some(refused)) => Attempt::Done(Err(refused.into())),
+                Err(error) => refuse(vm, patch, policy, error),
+                Ok(Some(refused)) => refuse(vm, patch, policy, refused.into()),
                 Ok(None) => Attempt::NotNow(Obstacle::SafePoint),
             };
         }
@@ -192,18 +205,19 @@ pub(crate) unsafe fn apply(
 ) -> Result<Report, HotError> {
     // SAFETY: HP2.
     unsafe {
-        if is_occupied(vm) && !policy.dry {
-            return Err(HotError::Busy);
-        }
-        match attempt(vm, patch, policy, true) {
-            Attempt::Done(outcome) => outcome,
-            Attempt::NotNow(obstacle) => Err(obstacle.refused(patch)),
-        }
+        let outcome = if is_occupied(vm) && !policy.dry {
+            Err(HotError::Busy)
+        } else {
+            match attempt(vm, patch, policy, true) {
+                Attempt::Done(outcome) => return outcome,
+                Attempt::NotNow(obstacle) => Err(obstacle.refused(patch)),
+            }
+        };
+        super::attempt::patch(vm, patch, policy, |_| outcome)
     }
 }
 
-/// Applies plans made for exactly the live instances and this generation, of
-/// which none is refused. What was needed for it is left in the attic.
+/// Applies plans made for exactly the live instances and this generation. What was needed for it is left in the attic.
 pub(crate) unsafe fn apply_planned(
     vm: &mut Vm,
     planned: Vec<Planned>,
@@ -213,6 +227,9 @@ pub(crate) unsafe fn apply_planned(
 ) -> Result<Report, HotError> {
     // SAFETY: HP2.
     unsafe {
+        if let Some(refused) = refusals(&planned) {
+            return Err(refused.into());
+        }
         if vm.hot.busy {
             return Err(HotError::Busy);
         }
@@ -273,7 +290,17 @@ unsafe fn prepare_all(vm: &mut Vm, planned: Vec<Planned>) -> Result<Vec<Prepared
             return Err(e);
         }
         vm.heap.set_busy(busy);
-        Ok(done)
+        match super::hooks::migrate_all(vm, &mut done) {
+            Ok(()) => Ok(done),
+            Err(e) => {
+                for prepared in done.iter_mut().rev() {
+                    prepared.restore_fields(vm);
+                    prepared.restore_cells(vm);
+                    prepared.withdraw();
+                }
+                Err(e)
+            }
+        }
     }
 }
 
@@ -321,6 +348,10 @@ unsafe fn commit(
         for p in prepared {
             let instance = p.instance;
             vm.hot.touch(instance);
+            let version = (*instance).version;
+            if !p.plan.is_empty() {
+                (*instance).version += 1;
+            }
             let before = std::mem::replace(&mut (*instance).prototype, Arc::clone(&p.plan.main));
             let source = (*instance).source.replace(Arc::clone(&p.plan.source));
             let registry = (*instance).registry.replace(p.registry);
@@ -331,8 +362,11 @@ unsafe fn commit(
             }
             changes.push(InstanceChange {
                 instance,
+                version,
+                on_swap: p.plan.hooks.on_swap.clone(),
                 slots: p.slots,
                 cells: p.cells,
+                fields: p.fields,
                 prototype: before,
                 source,
                 registry: registry.unwrap_or_default(),

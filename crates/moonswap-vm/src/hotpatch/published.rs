@@ -4,7 +4,7 @@
 //! A snapshot is a guess until the commit compares its [`Basis`] with the live
 //! instance; whatever changes an instance withdraws the snapshots of its chunk.
 //!
-//! Invariants: HP2; HP4 a registry in the attic is only dropped.
+//! Invariants: HP2; HP5 a registry in the attic is only dropped.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -97,7 +97,7 @@ enum Leftover {
 #[expect(dead_code, reason = "kept to be dropped elsewhere")]
 struct Retired(SlotRegistry);
 
-// SAFETY: HP4: the pointers are not followed; names are plain data.
+// SAFETY: HP5: the pointers are not followed; names are plain data.
 unsafe impl Send for Retired {}
 
 impl Attic {
