@@ -185,7 +185,8 @@ fn main() -> ExitCode {
     let count = |ways: &[(String, Score)], test: &dyn Fn(&Score) -> bool| {
         ways.iter().filter(|(_, score)| test(score)).count()
     };
-    let tests: [(&str, &dyn Fn(&Score) -> bool); 4] = [
+    type Test<'a> = (&'a str, &'a dyn Fn(&Score) -> bool);
+    let tests: [Test<'_>; 4] = [
         ("new code", &|s| s[0]),
         ("identity", &|s| s[1]),
         ("state", &|s| s[2]),
