@@ -3,25 +3,25 @@
 //! Invariants: HP1–HP3. The history is bounded; entries that fall out of it let
 //! go of the versions they kept.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use moonswap_bytecode::Prototype;
+use moonswap_bytecode::{FunctionId, Prototype};
 use moonswap_hotpatch::{ChangeClass, Report, ReportedFunction, Times};
 
 use super::HotError;
 use super::prepare::{CellChange, SlotChange};
 use crate::heap::Marker;
 use crate::loader;
-use crate::object::{Instance, SlotRegistry};
+use crate::object::{Instance, PrototypeSlot, SlotRegistry};
 use crate::value::store;
 use crate::vm::Vm;
 
-/// Patches kept for rollback.
+/// Patches kept for rollback; beside them as many rollbacks.
 const DEPTH: usize = 16;
 
-/// What one patch did to one instance: enough to undo it.
+/// What a patch, or a rollback, did to one instance: enough to undo it.
 pub(crate) struct InstanceChange {
     pub(crate) instance: *mut Instance,
     pub(crate) slots: Vec<SlotChange>,
@@ -32,10 +32,13 @@ pub(crate) struct InstanceChange {
     pub(crate) names: Vec<(Arc<str>, u32)>,
 }
 
-/// One committed patch.
+/// One committed patch or rollback.
 pub(crate) struct Entry {
     pub(crate) id: u64,
     pub(crate) generation: u64,
+    pub(crate) is_rollback: bool,
+    /// Patches in force before it, oldest first, as far as they are kept.
+    pub(crate) in_force_before: Vec<u64>,
     pub(crate) chunks: Vec<Arc<str>>,
     pub(crate) line: String,
     pub(crate) author: Option<String>,
@@ -43,13 +46,28 @@ pub(crate) struct Entry {
     pub(crate) changes: Vec<InstanceChange>,
 }
 
-/// Committed patches, oldest first.
+/// Committed patches and rollbacks, oldest first.
 #[derive(Default)]
 pub(crate) struct History {
     pub(crate) entries: VecDeque<Entry>,
+    /// Patches in force, oldest first, as far as they are kept.
+    pub(crate) in_force: Vec<u64>,
 }
 
 impl History {
+    /// Lets go of what is beyond the bound, oldest first.
+    fn trim(&mut self) {
+        loop {
+            let n_patches = self.entries.iter().filter(|e| !e.is_rollback).count();
+            if n_patches <= DEPTH && self.entries.len() <= 2 * DEPTH {
+                break;
+            }
+            self.entries.pop_front();
+        }
+        let oldest = self.entries.front().map_or(u64::MAX, |e| e.id);
+        self.in_force.retain(|&id| id >= oldest);
+    }
+
     pub(crate) unsafe fn mark(&self, marker: &mut Marker) {
         // SAFETY: HP3.
         unsafe {
@@ -73,11 +91,15 @@ impl History {
     }
 }
 
-/// One line of the history.
+/// One line of the history: a patch, or a rollback.
 #[derive(Clone, Debug)]
 pub struct HistoryEntry {
-    /// Number of the patch, for rollback to before it.
+    /// Its number, for rollback to before it.
     pub id: u64,
+    /// It is a rollback: rolling back to before it brings back what it undid.
+    pub is_rollback: bool,
+    /// It is a patch, and no rollback has undone it.
+    pub is_in_force: bool,
     /// The VM's generation after it.
     pub generation: u64,
     /// Chunks as shown to people.
@@ -90,24 +112,27 @@ pub struct HistoryEntry {
     pub reason: Option<String>,
 }
 
-/// Appends a patch. Roots are rescanned at the end of a collector's cycle, so
-/// what the entry holds needs no barrier.
+/// Appends a patch or rollback. Roots are rescanned at the end of a collector's
+/// cycle, so what the entry holds needs no barrier.
 pub(crate) fn push(vm: &mut Vm, entry: Entry) {
-    let history = &mut vm.hot.history.entries;
-    history.push_back(entry);
-    while history.len() > DEPTH {
-        history.pop_front();
+    let history = &mut vm.hot.history;
+    if !entry.is_rollback {
+        history.in_force.push(entry.id);
     }
+    history.entries.push_back(entry);
+    history.trim();
 }
 
-/// The committed patches that can be rolled back, oldest first.
+/// The patches and rollbacks that can be undone, oldest first.
 pub(crate) fn list(vm: &Vm) -> Vec<HistoryEntry> {
-    vm.hot
-        .history
+    let history = &vm.hot.history;
+    history
         .entries
         .iter()
         .map(|e| HistoryEntry {
             id: e.id,
+            is_rollback: e.is_rollback,
+            is_in_force: history.in_force.contains(&e.id),
             generation: e.generation,
             chunks: e.chunks.clone(),
             line: e.line.clone(),
@@ -117,10 +142,10 @@ pub(crate) fn list(vm: &Vm) -> Vec<HistoryEntry> {
         .collect()
 }
 
-/// Restores the code from before patch `id` (`None`: the newest), undoing all
-/// later ones as well, in one commit. Configuration constants and new locals
-/// that the patches set get their old values back unless they were changed
-/// since. The rollback itself leaves the history shorter.
+/// Restores what was before entry `id` of the history, in one commit (`None`: the
+/// newest patch in force). An entry may be a rollback: what it undid comes back.
+/// Configuration constants and locals that patches set get their old values back
+/// unless they were changed since. The rollback is an entry of its own.
 pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, HotError> {
     // SAFETY: HP1, HP2.
     unsafe {
@@ -130,41 +155,41 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
         }
         let id = match id {
             Some(id) => id,
-            None => vm
+            None => *vm
                 .hot
                 .history
-                .entries
-                .back()
-                .map(|e| e.id)
+                .in_force
+                .last()
                 .ok_or(HotError::UnknownPatch(0))?,
         };
-        if !vm.hot.history.entries.iter().any(|e| e.id == id) {
+        let entries = &vm.hot.history.entries;
+        let Some(first) = entries.iter().position(|e| e.id == id) else {
             return Err(HotError::UnknownPatch(id));
-        }
-        let mut functions: Vec<ReportedFunction> = Vec::new();
-        let mut chunks: Vec<Arc<str>> = Vec::new();
-        while let Some(entry) = vm.hot.history.entries.pop_back() {
-            let last = entry.id == id;
+        };
+        let mut undoing = Undoing::default();
+        let entries = std::mem::take(&mut vm.hot.history.entries);
+        for entry in entries.range(first..).rev() {
             vm.hot.closings.forget(entry.id);
-            for chunk in entry.chunks {
-                if !chunks.contains(&chunk) {
-                    chunks.push(chunk);
+            for chunk in &entry.chunks {
+                if !undoing.chunks.contains(chunk) {
+                    undoing.chunks.push(Arc::clone(chunk));
                 }
             }
-            for change in entry.changes.into_iter().rev() {
-                undo(vm, change, &mut functions);
-            }
-            if last {
-                break;
+            for change in entry.changes.iter().rev() {
+                undoing.undo(vm, change);
             }
         }
+        let (functions, changes) = undoing.finish(vm);
+        let chunks = undoing.chunks;
+        let in_force = entries[first].in_force_before.clone();
+        vm.hot.history.entries = entries;
         vm.hot.n_commits += 1;
         vm.hot.last_patch += 1;
         let times = Times {
             pause: start.elapsed(),
             ..Times::default()
         };
-        Ok(Report {
+        let report = Report {
             id: vm.hot.last_patch,
             generation: vm.hot.generation(),
             chunks,
@@ -174,61 +199,147 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
             not_run: Vec::new(),
             closed: Vec::new(),
             times,
-        })
+        };
+        let in_force_before = std::mem::replace(&mut vm.hot.history.in_force, in_force);
+        let entry = Entry {
+            id: report.id,
+            generation: report.generation,
+            is_rollback: true,
+            in_force_before,
+            chunks: report.chunks.clone(),
+            line: report.to_string(),
+            author: None,
+            reason: None,
+            changes,
+        };
+        push(vm, entry);
+        Ok(report)
     }
 }
 
-unsafe fn undo(vm: &mut Vm, change: InstanceChange, functions: &mut Vec<ReportedFunction>) {
-    // SAFETY: HP1–HP3: all of it is live, the history kept it.
-    unsafe {
-        let instance = change.instance;
-        vm.hot.touch(instance);
-        for s in change.slots {
-            let now = (*s.slot).version_number;
-            loader::install(vm, s.slot, s.before);
-            (*s.before).finish_by = None;
-            let id = &(&(*s.before).prototype).id;
-            let chunk = id.chunk.strip_prefix(['@', '=']).unwrap_or(&id.chunk);
-            let name = path_of(&(*s.before).prototype);
-            let known = functions
-                .iter_mut()
-                .find(|f| f.id == name && *f.chunk == *chunk);
-            match known {
-                Some(f) => f.new = Some((*s.before).number),
-                None => functions.push(ReportedFunction {
-                    chunk: chunk.into(),
-                    id: name,
-                    class: ChangeClass::Swapped,
-                    old: Some(now),
-                    new: Some((*s.before).number),
-                }),
+/// A rollback under way: what it has changed up to now.
+#[derive(Default)]
+struct Undoing<'a> {
+    chunks: Vec<Arc<str>>,
+    /// For each instance what it was, and the oldest change of it undone.
+    changes: Vec<(InstanceChange, &'a InstanceChange)>,
+    /// Where in its instance's record a slot is.
+    places: HashMap<*mut PrototypeSlot, usize>,
+}
+
+impl<'a> Undoing<'a> {
+    /// The record of one instance; made when it is first met.
+    unsafe fn record(&mut self, change: &'a InstanceChange) -> &mut InstanceChange {
+        // SAFETY: live instance.
+        unsafe {
+            let instance = change.instance;
+            let known = self
+                .changes
+                .iter()
+                .position(|(c, _)| c.instance == instance);
+            let at = known.unwrap_or(self.changes.len());
+            if known.is_some() {
+                self.changes[at].1 = change;
+            } else {
+                let before = InstanceChange {
+                    instance,
+                    slots: Vec::new(),
+                    cells: Vec::new(),
+                    prototype: Arc::clone(&(*instance).prototype),
+                    source: (*instance).source.clone(),
+                    registry: (*instance).registry.take().unwrap_or_default(),
+                    names: (*instance).cell_names.clone(),
+                };
+                self.changes.push((before, change));
             }
+            &mut self.changes[at].0
         }
-        for c in change.cells {
-            let value = *(*c.cell).value;
-            if value.tag == c.after.tag
-                && (value.payload == c.after.payload || value.raw_equal(c.after))
-            {
-                store((*c.cell).value, c.before);
-                vm.heap.barrier(c.cell.cast(), c.before);
+    }
+
+    unsafe fn undo(&mut self, vm: &mut Vm, change: &'a InstanceChange) {
+        // SAFETY: HP1–HP3: all of it is live, the history keeps it.
+        unsafe {
+            let instance = change.instance;
+            vm.hot.touch(instance);
+            let mut places = std::mem::take(&mut self.places);
+            let record = self.record(change);
+            for s in &change.slots {
+                match places.get(&s.slot) {
+                    Some(&at) => record.slots[at].after = s.before,
+                    None => {
+                        places.insert(s.slot, record.slots.len());
+                        record.slots.push(SlotChange {
+                            slot: s.slot,
+                            before: (*s.slot).version,
+                            after: s.before,
+                        });
+                    }
+                }
+                loader::install(vm, s.slot, s.before);
+                (*s.before).finish_by = None;
             }
-        }
-        (*instance).prototype = change.prototype;
-        (*instance).source = change.source;
-        (*instance).registry = if change.registry.is_empty() {
-            None
-        } else {
-            Some(change.registry)
-        };
-        for &slot in (*instance).registry.iter().flat_map(|r| r.values()) {
-            vm.heap.barrier_object(instance.cast(), slot.cast());
-        }
-        // Cells stay: code of the undone version may still run. Their names go
-        // back; those beyond the old record keep theirs.
-        for (i, name) in change.names.into_iter().enumerate() {
-            if let Some(place) = (&mut (*instance).cell_names).get_mut(i) {
-                *place = name;
+            for c in &change.cells {
+                let value = *(*c.cell).value;
+                if value.tag == c.after.tag
+                    && (value.payload == c.after.payload || value.raw_equal(c.after))
+                {
+                    store((*c.cell).value, c.before);
+                    vm.heap.barrier(c.cell.cast(), c.before);
+                    match record.cells.iter_mut().find(|known| known.cell == c.cell) {
+                        Some(known) => known.after = c.before,
+                        None => record.cells.push(CellChange {
+                            cell: c.cell,
+                            before: value,
+                            after: c.before,
+                        }),
+                    }
+                }
             }
+            // Cells stay: code of the undone version may still run. Their names
+            // go back; those beyond the old record keep theirs.
+            for (i, name) in change.names.iter().enumerate() {
+                if let Some(place) = (&mut (*instance).cell_names).get_mut(i) {
+                    *place = name.clone();
+                }
+            }
+            self.places = places;
+        }
+    }
+
+    /// The instances' other parts; functions for the report, and what undoes the
+    /// rollback.
+    unsafe fn finish(&mut self, vm: &mut Vm) -> (Vec<ReportedFunction>, Vec<InstanceChange>) {
+        // SAFETY: HP3.
+        unsafe {
+            let mut functions: Vec<ReportedFunction> = Vec::new();
+            let mut told: HashSet<&FunctionId> = HashSet::new();
+            let mut changes = Vec::with_capacity(self.changes.len());
+            for (mut change, oldest) in self.changes.drain(..) {
+                let instance = change.instance;
+                (*instance).prototype = Arc::clone(&oldest.prototype);
+                (*instance).source = oldest.source.clone();
+                let registry = &oldest.registry;
+                (*instance).registry = (!registry.is_empty()).then(|| registry.clone());
+                for &slot in registry.values() {
+                    vm.heap.barrier_object(instance.cast(), slot.cast());
+                }
+                change.slots.retain(|s| s.before != s.after);
+                for s in &change.slots {
+                    let id = &(&(*s.after).prototype).id;
+                    // Further instances: what is said of the first holds for them.
+                    if told.insert(id) {
+                        functions.push(ReportedFunction {
+                            chunk: id.chunk.strip_prefix(['@', '=']).unwrap_or(&id.chunk).into(),
+                            id: path_of(&(*s.after).prototype),
+                            class: ChangeClass::Swapped,
+                            old: Some((*s.before).number),
+                            new: Some((*s.after).number),
+                        });
+                    }
+                }
+                changes.push(change);
+            }
+            (functions, changes)
         }
     }
 }

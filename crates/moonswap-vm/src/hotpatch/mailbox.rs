@@ -82,6 +82,8 @@ enum Request {
         answer: Arc<Answer<Manifests>>,
     },
     Commit(Box<CommitRequest>),
+    /// Names of the chunks with live instances.
+    Chunks(Arc<Answer<Vec<String>>>),
 }
 
 pub(super) struct CommitRequest {
@@ -191,6 +193,7 @@ fn give_up(request: Request) {
     match request {
         Request::Manifests { answer, .. } => answer.put(Err(HotError::Gone)),
         Request::Commit(commit) => commit.ticket.answer.put(Err(HotError::Gone)),
+        Request::Chunks(answer) => answer.put(Vec::new()),
     }
 }
 
@@ -227,6 +230,16 @@ impl Patcher {
             submitted,
             due,
         }
+    }
+
+    /// Names of all chunks with live instances, as given to `load`, at one of the
+    /// VM's next safe points. `None`: it reached none within `timeout`; none for a
+    /// VM that is gone.
+    pub fn chunks(&self, timeout: Duration) -> Option<Vec<String>> {
+        let answer = Arc::new(Answer::default());
+        self.mailbox
+            .post(Request::Chunks(Arc::clone(&answer)), &self.poll);
+        answer.wait(Instant::now().checked_add(timeout))
     }
 }
 
@@ -421,6 +434,7 @@ pub(crate) fn drain(vm: &mut Vm, host_polls: bool) {
         match request {
             Request::Manifests { patch, answer } => answer.put(manifests(vm, &patch)),
             Request::Commit(request) => waiting::consider(vm, request, &pass),
+            Request::Chunks(answer) => answer.put(vm.hot.chunks()),
         }
     }
     // SAFETY: HP2.
