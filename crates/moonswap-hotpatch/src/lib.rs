@@ -11,25 +11,37 @@ mod activation;
 mod captures;
 mod delta;
 mod diff;
+mod digest;
+mod encoding;
+mod json;
 mod manifest;
 mod outline;
 mod patch;
+mod patch_file;
 mod plan;
+mod plan_json;
 mod plan_text;
 mod policy;
+mod policy_text;
 mod refusal;
 mod relayout;
 mod report;
 mod shape;
 mod statements;
+mod timestamp;
 mod toplevel;
 
 pub use activation::Activation;
+pub use digest::Digest;
+pub use encoding::{from_hex, to_hex};
+pub use json::{Json, JsonError};
 pub use manifest::{CellInfo, ChunkManifest, ENVIRONMENT_CELL, SlotInfo};
-pub use patch::{ChunkPatch, Patch};
+pub use patch::{ChunkPatch, Patch, base_refusals};
+pub use patch_file::{FileChunk, FileSignature, PatchFile, Uncompiled, refused};
 pub use plan::{ChangeClass, ChunkPlan, LiteralChange, NotRun, Plan, plan_chunk, refusals};
 pub use policy::{
     CapturePolicy, Captures, Guard, Policy, RunSelector, StalePolicy, SuspendedPolicy, Timing,
 };
 pub use refusal::{Code, Refusal, Refused, Unfit};
 pub use report::{Report, ReportedFunction, Times};
+pub use timestamp::Timestamp;

@@ -1,11 +1,12 @@
 //! `Report`: what was done, with versions and times; prints as one line,
 //! serialises to JSON.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::activation::Activation;
+use crate::json::Json;
 use crate::plan::{ChangeClass, ChunkPlan, LiteralChange, NotRun};
 
 /// How long a patch took.
@@ -50,7 +51,8 @@ impl ReportedFunction {
 /// What was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// Number of the patch, to roll back to before.
+    /// Number of the patch, to roll back to before; 0 if nothing was committed,
+    /// because nothing changed or it was only planned.
     pub id: u64,
     /// The VM's generation after it.
     pub generation: u64,
@@ -78,73 +80,39 @@ impl Report {
 
     /// As one JSON object, times in seconds.
     pub fn to_json(&self) -> String {
-        let mut out = String::new();
-        let _ = write!(
-            out,
-            "{{\"id\":{},\"generation\":{},\"chunks\":[",
-            self.id, self.generation
-        );
-        for (i, chunk) in self.chunks.iter().enumerate() {
-            if i > 0 {
-                out.push(',');
-            }
-            json_string(&mut out, chunk);
-        }
-        out.push_str("],\"functions\":[");
-        for (i, function) in self.functions.iter().enumerate() {
-            out.push_str(if i > 0 { ",{\"chunk\":" } else { "{\"chunk\":" });
-            json_string(&mut out, &function.chunk);
-            out.push_str(",\"id\":");
-            json_string(&mut out, &function.id);
-            let _ = write!(out, ",\"class\":\"{}\"", function.class);
-            for (key, version) in [("old", function.old), ("new", function.new)] {
-                match version {
-                    Some(version) => _ = write!(out, ",\"{key}\":{version}"),
-                    None => _ = write!(out, ",\"{key}\":null"),
-                }
-            }
-            out.push('}');
-        }
-        let _ = write!(out, "],\"unchanged\":{},\"warnings\":[", self.unchanged);
-        for (i, warning) in self.warnings.iter().enumerate() {
-            if i > 0 {
-                out.push(',');
-            }
-            json_string(&mut out, warning);
-        }
-        out.push_str("],\"not_run\":[");
-        for (i, statement) in self.not_run.iter().enumerate() {
-            let _ = write!(
-                out,
-                "{}{{\"line\":{},\"text\":",
-                if i > 0 { "," } else { "" },
-                statement.line
-            );
-            json_string(&mut out, &statement.text);
-            out.push_str(",\"why\":");
-            json_string(&mut out, &statement.why);
-            out.push('}');
-        }
-        out.push_str("],\"closed\":[");
-        for (i, activation) in self.closed.iter().enumerate() {
-            if i > 0 {
-                out.push(',');
-            }
-            activation.write_json(&mut out);
-        }
-        let Times {
-            prepare,
-            wait,
-            pause,
-        } = self.times;
-        let _ = write!(
-            out,
-            "],\"times\":{{\"prepare\":{:.9},\"wait\":{:.9},\"pause\":{:.9}}}}}",
-            prepare.as_secs_f64(),
-            wait.as_secs_f64(),
-            pause.as_secs_f64()
-        );
-        out
+        self.json().to_string()
+    }
+
+    /// [`Report::to_json`] as a value.
+    pub fn json(&self) -> Json {
+        let seconds = |time: Duration| Json::Float(time.as_secs_f64());
+        Json::object([
+            ("id", Json::number(self.id)),
+            ("generation", Json::number(self.generation)),
+            ("chunks", Json::texts(&self.chunks)),
+            (
+                "functions",
+                Json::Array(self.functions.iter().map(ReportedFunction::json).collect()),
+            ),
+            ("unchanged", Json::number(self.unchanged)),
+            ("warnings", Json::texts(&self.warnings)),
+            (
+                "not_run",
+                Json::Array(self.not_run.iter().map(NotRun::json).collect()),
+            ),
+            (
+                "closed",
+                Json::Array(self.closed.iter().map(Activation::json).collect()),
+            ),
+            (
+                "times",
+                Json::object([
+                    ("prepare", seconds(self.times.prepare)),
+                    ("wait", seconds(self.times.wait)),
+                    ("pause", seconds(self.times.pause)),
+                ]),
+            ),
+        ])
     }
 }
 
@@ -224,22 +192,6 @@ pub(crate) fn write_line(f: &mut impl fmt::Write, functions: &[Mention<'_>]) -> 
     )
 }
 
-pub(crate) fn json_string(out: &mut String, text: &str) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if (c as u32) < 0x20 => _ = write!(out, "\\u{:04x}", c as u32),
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,7 +234,7 @@ mod tests {
             "{\"id\":3,\"generation\":4,\"chunks\":[\"shop.lua\"],\"functions\":[{\"chunk\":\"shop.lua\",\"id\":\"price\",\"class\":\"swapped\",\
              \"old\":1,\"new\":2}],\"unchanged\":1,\"warnings\":[\"a \\\"b\\\"\\n\"],\"not_run\":[],\"closed\":[{\"chunk\":\"shop.lua\",\"id\":\"serve\",\"version\":1,\
              \"line\":7,\"thread\":\"thread: 0x1\",\"suspended\":true}],\
-             \"times\":{\"prepare\":0.000000000,\"wait\":0.000000000,\"pause\":0.000038000}}"
+             \"times\":{\"prepare\":0,\"wait\":0,\"pause\":0.000038}}"
         );
     }
 }

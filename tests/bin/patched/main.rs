@@ -59,11 +59,12 @@ fn patch_all(patcher: &Patcher, counts_file: &PathBuf) {
     let mut known: HashMap<String, Option<Shapes>> = HashMap::new();
     let mut written = Instant::now();
     loop {
-        let Some(chunks) = patcher.chunks(PATIENCE) else {
-            continue;
-        };
+        if patcher.is_gone() {
+            return;
+        }
+        let chunks = patcher.chunks(PATIENCE).unwrap_or_default();
         if chunks.is_empty() {
-            // Gone, or not begun.
+            // Nothing is loaded yet.
             std::thread::sleep(Duration::from_millis(1));
         }
         for chunk in chunks {
@@ -104,15 +105,19 @@ fn patch_all(patcher: &Patcher, counts_file: &PathBuf) {
 }
 
 /// How long a program runs in slow motion, so that a short one meets patches too.
-const SLOW: Duration = Duration::from_secs(3);
+const SLOW: Duration = Duration::from_secs(2);
+/// At most so many safe points are looked at: a look takes time too.
+const MOST: u64 = 100_000;
 
 /// Lets other threads come up at safe points: at all of the first ones, less
 /// often later.
 fn slow_motion(lua: &Lua) {
     let (mut n, mut slept) = (0u64, Duration::ZERO);
-    let hook = move |_: &mut moonswap_vm::Context<'_>| {
+    let hook = move |cx: &mut moonswap_vm::Context<'_>| {
         n += 1;
-        if slept < SLOW && n.is_multiple_of(1 + n / 1000) {
+        if slept > SLOW || n > MOST {
+            cx.end_safe_point_hook();
+        } else if n.is_multiple_of(1 + n / 1000) {
             let start = Instant::now();
             std::thread::sleep(Duration::from_micros(100));
             slept += start.elapsed();

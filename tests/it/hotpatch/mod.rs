@@ -3,8 +3,10 @@
 
 mod deep;
 mod laws;
+mod modes;
 mod safepoints;
 mod scenarios;
+mod suite;
 mod threads;
 mod waiting;
 mod world;

@@ -3,6 +3,8 @@
 //! Invariants: CX1–CX3; HP2: a native's call is a safe point, for all its
 //! values are on the stack.
 
+use std::sync::Arc;
+
 use moonswap_hotpatch::{ChunkPlan, Patch, Plan, Policy, Report};
 
 use super::{Context, View};
@@ -122,9 +124,26 @@ impl Context<'_> {
         self.vm().hot.chunks()
     }
 
+    /// The current texts of all live instances of a chunk, oldest first; `None`
+    /// where the text was not kept.
+    pub fn hot_sources(&self, chunk: &str) -> Vec<Option<Arc<[u8]>>> {
+        let instances = self.vm().hot.instances_of(chunk);
+        // SAFETY: instances are live.
+        instances
+            .iter()
+            .map(|&i| unsafe { (&(*i).source).clone() })
+            .collect()
+    }
+
     /// The VM's generation: 1, and one more with each commit.
     pub fn hot_generation(&self) -> u64 {
         self.vm().hot.generation()
+    }
+
+    /// For the hook of [`Machine::set_safe_point_hook`](crate::Machine): it is not
+    /// called again.
+    pub fn end_safe_point_hook(&self) {
+        self.vm().safe_point_hook_ends = true;
     }
 
     /// Works off submitted patches now, as a host's poll does.

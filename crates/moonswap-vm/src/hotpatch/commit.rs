@@ -179,7 +179,9 @@ pub(crate) unsafe fn apply_planned(
             return Err(HotError::Busy);
         }
         if policy.dry || planned.iter().all(|(_, plan)| plan.is_empty()) {
-            let report = report_of(vm, &planned, times, &[]);
+            let mut report = report_of(vm, &planned, times, &[]);
+            // Nothing that a rollback could undo; least of all an earlier patch.
+            report.id = 0;
             return Ok(report);
         }
         let start = Instant::now();
@@ -269,8 +271,7 @@ unsafe fn commit(
                 }
             }
         }
-        vm.hot.n_commits += 1;
-        vm.hot.last_patch += 1;
+        vm.hot.advance();
         let mut overridden = Vec::new();
         let mut changes = Vec::with_capacity(prepared.len());
         let mut planned = Vec::with_capacity(prepared.len());

@@ -183,8 +183,7 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
         let chunks = undoing.chunks;
         let in_force = entries[first].in_force_before.clone();
         vm.hot.history.entries = entries;
-        vm.hot.n_commits += 1;
-        vm.hot.last_patch += 1;
+        vm.hot.advance();
         let times = Times {
             pause: start.elapsed(),
             ..Times::default()
@@ -329,7 +328,11 @@ impl<'a> Undoing<'a> {
                     // Further instances: what is said of the first holds for them.
                     if told.insert(id) {
                         functions.push(ReportedFunction {
-                            chunk: id.chunk.strip_prefix(['@', '=']).unwrap_or(&id.chunk).into(),
+                            chunk: id
+                                .chunk
+                                .strip_prefix(['@', '='])
+                                .unwrap_or(&id.chunk)
+                                .into(),
                             id: path_of(&(*s.after).prototype),
                             class: ChangeClass::Swapped,
                             old: Some((*s.before).number),
