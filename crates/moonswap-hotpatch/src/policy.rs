@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::account::Door;
 use crate::refusal::{Code, Refusal};
 
 /// What to do with closures that lack a variable of an enclosing function
@@ -20,7 +21,8 @@ pub enum Captures {
     KeepOld,
     /// The variable is nil in old closures.
     Nil,
-    /// An expression over existing captures gives the value.
+    /// An expression over existing captures gives the value: evaluated once in
+    /// each old closure, when it is first called after the patch.
     Expression(String),
 }
 
@@ -55,7 +57,8 @@ pub enum Timing {
     /// activation of a function that is swapped or removed, in any version, in
     /// any coroutine, the suspended ones included (those that `suspended =
     /// "close"` is going to close do not count once the deadline has passed).
-    /// The main chunk counts if its own code changed.
+    /// Unchanged functions that call changed ones do not count; the main chunk
+    /// does if its own code changed.
     Quiescent,
     /// Only when the host polls: `Machine::poll`, `Context::hot_poll`, the Lua
     /// function `moonswap.sleep`.
@@ -104,7 +107,7 @@ pub enum RunSelector {
 pub struct Guard {
     /// More errors than this …
     pub errors: u32,
-    /// … within this time restore the previous generation.
+    /// … within this time after the commit restore the previous generation.
     pub within: Duration,
 }
 
@@ -139,6 +142,8 @@ pub struct Policy {
     pub base: Option<u64>,
     /// Probation.
     pub guard: Option<Guard>,
+    /// By which way it was asked for; set by the doors themselves.
+    pub door: Door,
     /// Who.
     pub author: Option<String>,
     /// Why.
@@ -161,6 +166,7 @@ impl Default for Policy {
             deadline: None,
             base: None,
             guard: None,
+            door: Door::default(),
             author: None,
             reason: None,
         }
@@ -215,6 +221,13 @@ impl Policy {
         self
     }
 
+    /// Whether fields of removed functions are cleared.
+    #[must_use]
+    pub fn remove(mut self, remove: bool) -> Self {
+        self.remove = remove;
+        self
+    }
+
     /// When to commit.
     #[must_use]
     pub fn timing(mut self, timing: Timing) -> Self {
@@ -243,6 +256,22 @@ impl Policy {
         self
     }
 
+    /// Probation: more than `errors` errors of the new code within this time
+    /// after the commit restore what was before the patch, once, and the same
+    /// patch is refused from then on.
+    #[must_use]
+    pub fn guard(mut self, errors: u32, within: Duration) -> Self {
+        self.guard = Some(Guard { errors, within });
+        self
+    }
+
+    /// By which way it is asked for.
+    #[must_use]
+    pub fn door(mut self, door: Door) -> Self {
+        self.door = door;
+        self
+    }
+
     /// Who and why, for the audit record.
     #[must_use]
     pub fn signed_off(mut self, author: impl Into<String>, reason: impl Into<String>) -> Self {
@@ -267,18 +296,7 @@ impl Policy {
                 });
             }
         };
-        let captures = || std::iter::once(&self.captures.all).chain(self.captures.by_name.values());
-        refuse(
-            "captures = \"nil\"",
-            captures().any(|rule| *rule == Captures::Nil),
-        );
-        refuse(
-            "captures = \"expr: …\"",
-            captures().any(|rule| matches!(rule, Captures::Expression(_))),
-        );
-        refuse("remove = true", self.remove);
         refuse("stale = \"migrate\"", self.stale == StalePolicy::Migrate);
-        refuse("guard", self.guard.is_some());
         found
     }
 }

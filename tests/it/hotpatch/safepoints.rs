@@ -3,19 +3,24 @@
 //!
 //! Scripts are `lua-tests/hotpatch/*.lua.txt`, one text for both versions: `@V`
 //! is the version's name, lines that begin with `--A:` or `--B:` are there in
-//! that version only. Each activation takes a number with `enter()` before all
+//! that version only; `-- policy: KEY = VALUE` lines are the patches' policy. Each activation takes a number with `enter()` before all
 //! else and prints `NUMBER VERSION what it does`. What is legal:
 //! - within one activation one version;
 //! - activations that began before the patch are old, all later ones new;
-//! - without the versions the output is that of an undisturbed run.
+//! - without the versions the output is that of an undisturbed run;
+//! - with `quiescent` nothing old comes after anything new, whatever the activation.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
-use moonswap_vm::planning::{Patch, Policy, Timing};
+use moonswap_vm::Applied;
+use moonswap_vm::planning::{Patch, Timing};
 
+use super::scenarios::policy;
 use super::world::{CHUNK, World};
 use crate::support::{in_parallel, root};
 
@@ -33,6 +38,9 @@ fn version(template: &str, name: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// Runs in which a quiet moment was found while the script still ran.
+static N_QUIET: AtomicUsize = AtomicUsize::new(0);
+
 /// What is done at safe points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
@@ -40,6 +48,10 @@ enum Mode {
     Patch,
     /// The same, and from then on a full collection at each.
     Collect,
+    /// The patch is queued at one of them, for a moment at which nothing old is active.
+    Quiescent,
+    /// The same, and from then on a full collection at each.
+    QuiescentCollect,
     /// A → B → A → B … at each.
     Flip,
     /// The same with a full collection at each.
@@ -64,6 +76,11 @@ fn run(template: &str, mode: Mode, k: usize) -> Result<Run, String> {
     let n = Rc::new(Cell::new(0));
     let began = Rc::new(Cell::new(i64::MAX));
     let failure: Rc<RefCell<Option<String>>> = Rc::default();
+    let lines = template
+        .lines()
+        .filter_map(|l| l.strip_prefix("-- policy: "));
+    let policy = policy(&lines.collect::<Vec<_>>().join("\n"));
+    let in_main = template.starts_with("-- in main");
     let hook = {
         let (n, began, failure) = (Rc::clone(&n), Rc::clone(&began), Rc::clone(&failure));
         let entered = world.entered();
@@ -71,22 +88,39 @@ fn run(template: &str, mode: Mode, k: usize) -> Result<Run, String> {
             let now = n.get();
             n.set(now + 1);
             let patch = match mode {
-                Mode::Patch | Mode::Collect => (now == k).then_some(&to_b),
+                Mode::Patch | Mode::Collect | Mode::Quiescent | Mode::QuiescentCollect => {
+                    (now == k).then_some(&to_b)
+                }
                 Mode::Flip | Mode::FlipCollect => Some(if now % 2 == 0 { &to_b } else { &to_a }),
             };
             if let Some(patch) = patch {
                 began.set(entered());
-                if let Err(e) = cx.hot_apply(patch, &Policy::default().timing(Timing::Immediate)) {
-                    failure.borrow_mut().get_or_insert(e.to_string());
+                let timing = match mode {
+                    Mode::Quiescent | Mode::QuiescentCollect => Timing::Quiescent,
+                    Mode::Patch | Mode::Collect | Mode::Flip | Mode::FlipCollect => {
+                        Timing::Immediate
+                    }
+                };
+                let policy = policy.clone().timing(timing);
+                match cx.hot_apply_or_queue(patch, &policy) {
+                    Ok(Applied::Queued(_)) if timing == Timing::Quiescent => {}
+                    Ok(Applied::Now(_)) => {}
+                    Ok(queued) => {
+                        failure.borrow_mut().get_or_insert(format!("{queued:?}"));
+                    }
+                    Err(e) => {
+                        failure.borrow_mut().get_or_insert(e.to_string());
+                    }
                 }
             }
-            if mode == Mode::FlipCollect || mode == Mode::Collect && now >= k {
+            let collects = matches!(mode, Mode::Collect | Mode::QuiescentCollect);
+            if mode == Mode::FlipCollect || collects && now >= k {
                 let _ = cx.gc_collect();
             }
         }
     };
     let source = version(template, "A");
-    if template.starts_with("-- in main") {
+    if in_main {
         world.machine.set_safe_point_hook(Some(Box::new(hook)));
         world.load(CHUNK, &source, true)?;
     } else {
@@ -142,6 +176,14 @@ fn check(template: &str, mode: Mode, k: usize, expected: &str) -> Result<usize, 
             done.printed
         ));
     }
+    if matches!(mode, Mode::Quiescent | Mode::QuiescentCollect) {
+        let is_new = |line: &str| line.split('\t').nth(1) == Some("B");
+        let mut lines = done.printed.lines().skip_while(|line| !is_new(line));
+        if let Some(line) = lines.find(|line| !is_new(line)) {
+            return Err(format!("old after new: {line:?}\n{}", done.printed));
+        }
+        N_QUIET.fetch_add(usize::from(done.printed.lines().any(is_new)), Relaxed);
+    }
     if matches!(mode, Mode::Patch | Mode::Collect) {
         for (id, version) in &versions {
             // The one that is about to take its number began before.
@@ -172,7 +214,11 @@ fn every(path: &PathBuf) -> Result<usize, String> {
         return Err(format!("{name}: only {n} safe points"));
     }
     for k in 0..n {
-        for mode in [Mode::Patch, Mode::Collect] {
+        let quiescent = match k % 2 {
+            0 => Mode::Quiescent,
+            _ => Mode::QuiescentCollect,
+        };
+        for mode in [Mode::Patch, Mode::Collect, quiescent] {
             check(&template, mode, k, &expected)
                 .map_err(|e| format!("{name}: {mode:?} at {k} of {n}: {e}"))?;
         }
@@ -195,6 +241,11 @@ fn at_every_safe_point() {
         .filter_map(|r| r.as_ref().err().cloned())
         .collect();
     let total: usize = results.iter().filter_map(|r| r.as_ref().ok()).sum();
-    println!("{} scripts, {total} safe points", paths.len());
+    let n_quiet = N_QUIET.load(Relaxed);
+    println!(
+        "{} scripts, {total} safe points, {n_quiet} quiet moments",
+        paths.len()
+    );
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+    assert!(!only.is_empty() || n_quiet >= 50, "{n_quiet} quiet moments");
 }

@@ -81,7 +81,18 @@ pub(super) fn policy(body: &str) -> Policy {
             "run-line" => policy.run(RunSelector::Line(value.parse().expect("a line"))),
             "base" => policy.base(value.parse().expect("a generation")),
             "dry" => policy.dry(value == "true"),
-            "captures" if value == "keep-old" => policy.captures(Captures::KeepOld),
+            "captures" => policy.captures(captures(value)),
+            key if key.starts_with("captures.") => {
+                let name = key["captures.".len()..].to_owned();
+                policy.captures.by_name.insert(name, captures(value));
+                policy
+            }
+            "remove" => policy.remove(value == "true"),
+            "guard" => {
+                let (errors, seconds) = value.split_once(" in ").expect("ERRORS in SECONDS");
+                let within = seconds.parse().map(std::time::Duration::from_secs_f64);
+                policy.guard(errors.parse().expect("a number"), within.expect("seconds"))
+            }
             "timing" => policy.timing(match value {
                 "immediate" => Timing::Immediate,
                 "deferred-native" => Timing::DeferredNative,
@@ -106,7 +117,19 @@ pub(super) fn policy(body: &str) -> Policy {
     policy
 }
 
+fn captures(value: &str) -> Captures {
+    match value {
+        "keep-old" => Captures::KeepOld,
+        "nil" => Captures::Nil,
+        "refuse" => Captures::Refuse,
+        _ => Captures::Expression(value.strip_prefix("expr: ").expect("a rule").to_owned()),
+    }
+}
+
 pub(super) fn chunk(argument: &str) -> String {
+    if argument.starts_with('=') {
+        return argument.to_owned();
+    }
     format!(
         "@{}",
         if argument.is_empty() {
@@ -235,8 +258,9 @@ pub(super) fn carry_out_by(
             }
             "rollback" => {
                 let id = section.argument.trim().parse().ok();
-                if let Err(e) = world.machine.with(|cx| cx.hot_rollback(id)) {
-                    return fail(e.to_string());
+                match world.machine.with(|cx| cx.hot_rollback(id)) {
+                    Ok(done) => report = format!("{done}\n{}\n", done.warnings.join("\n")),
+                    Err(e) => return fail(e.to_string()),
                 }
             }
             "expect" => {

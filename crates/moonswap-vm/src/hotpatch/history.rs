@@ -11,11 +11,11 @@ use moonswap_bytecode::{FunctionId, Prototype};
 use moonswap_hotpatch::{ChangeClass, Report, ReportedFunction, Times};
 
 use super::HotError;
-use super::prepare::{CellChange, SlotChange};
+use super::prepare::{CellChange, FieldChange, SlotChange};
 use crate::heap::Marker;
 use crate::loader;
-use crate::object::{Instance, PrototypeSlot, SlotRegistry};
-use crate::value::store;
+use crate::object::{Instance, PrototypeSlot, SlotRegistry, StringObject};
+use crate::value::{store, tag};
 use crate::vm::Vm;
 
 /// Patches kept for rollback; beside them as many rollbacks.
@@ -24,8 +24,14 @@ const DEPTH: usize = 16;
 /// What a patch, or a rollback, did to one instance: enough to undo it.
 pub(crate) struct InstanceChange {
     pub(crate) instance: *mut Instance,
+    /// The text's version before.
+    pub(crate) version: u32,
+    /// The hook of the new text.
+    pub(crate) on_swap: Option<FunctionId>,
     pub(crate) slots: Vec<SlotChange>,
     pub(crate) cells: Vec<CellChange>,
+    /// Fields that definitions set or cleared.
+    pub(crate) fields: Vec<FieldChange>,
     pub(crate) prototype: Arc<Prototype>,
     pub(crate) source: Option<Arc<[u8]>>,
     pub(crate) registry: SlotRegistry,
@@ -77,6 +83,11 @@ impl History {
                     marker.mark_object(slot.slot.cast());
                     marker.mark_object(slot.before.cast());
                     marker.mark_object(slot.after.cast());
+                }
+                for field in &change.fields {
+                    for value in [field.table, field.key, field.before, field.after] {
+                        marker.mark_value(value);
+                    }
                 }
                 for &slot in change.registry.values() {
                     marker.mark_object(slot.cast());
@@ -142,10 +153,33 @@ pub(crate) fn list(vm: &Vm) -> Vec<HistoryEntry> {
         .collect()
 }
 
+/// The entry that a rollback without a number goes back to before: the newest
+/// patch in force.
+pub(super) fn entry_of(vm: &Vm, id: Option<u64>) -> Option<u64> {
+    id.or(vm.hot.history.in_force.last().copied())
+}
+
+/// The instances that a rollback to before entry `id` changes, with the versions
+/// of their texts now.
+pub(super) unsafe fn versions_since(vm: &Vm, id: Option<u64>) -> Vec<(*mut Instance, u32)> {
+    let entries = &vm.hot.history.entries;
+    let mut found: Vec<(*mut Instance, u32)> = Vec::new();
+    let from = entry_of(vm, id).and_then(|id| entries.iter().position(|e| e.id == id));
+    let from = from.unwrap_or(entries.len());
+    for change in entries.range(from..).flat_map(|entry| &entry.changes) {
+        if !found.iter().any(|(known, _)| *known == change.instance) {
+            // SAFETY: HP3.
+            found.push((change.instance, unsafe { (*change.instance).version }));
+        }
+    }
+    found
+}
+
 /// Restores what was before entry `id` of the history, in one commit (`None`: the
 /// newest patch in force). An entry may be a rollback: what it undid comes back.
-/// Configuration constants and locals that patches set get their old values back
-/// unless they were changed since. The rollback is an entry of its own.
+/// Configuration constants and locals that patches set, and fields of functions
+/// they added or removed, get their old values back unless they were changed
+/// since. The rollback is an entry of its own.
 pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, HotError> {
     // SAFETY: HP1, HP2.
     unsafe {
@@ -155,12 +189,7 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
         }
         let id = match id {
             Some(id) => id,
-            None => *vm
-                .hot
-                .history
-                .in_force
-                .last()
-                .ok_or(HotError::UnknownPatch(0))?,
+            None => entry_of(vm, None).ok_or(HotError::UnknownPatch(0))?,
         };
         let entries = &vm.hot.history.entries;
         let Some(first) = entries.iter().position(|e| e.id == id) else {
@@ -181,6 +210,8 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
         }
         let (functions, changes) = undoing.finish(vm);
         let chunks = undoing.chunks;
+        let mut warnings = vec![format!("rolled back to before patch {id}")];
+        warnings.append(&mut undoing.warnings);
         let in_force = entries[first].in_force_before.clone();
         vm.hot.history.entries = entries;
         vm.hot.advance();
@@ -194,7 +225,7 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
             chunks,
             functions,
             unchanged: 0,
-            warnings: vec![format!("rolled back to before patch {id}")],
+            warnings,
             not_run: Vec::new(),
             closed: Vec::new(),
             times,
@@ -224,6 +255,7 @@ struct Undoing<'a> {
     changes: Vec<(InstanceChange, &'a InstanceChange)>,
     /// Where in its instance's record a slot is.
     places: HashMap<*mut PrototypeSlot, usize>,
+    warnings: Vec<String>,
 }
 
 impl<'a> Undoing<'a> {
@@ -242,8 +274,11 @@ impl<'a> Undoing<'a> {
             } else {
                 let before = InstanceChange {
                     instance,
+                    version: (*instance).version,
+                    on_swap: None,
                     slots: Vec::new(),
                     cells: Vec::new(),
+                    fields: Vec::new(),
                     prototype: Arc::clone(&(*instance).prototype),
                     source: (*instance).source.clone(),
                     registry: (*instance).registry.take().unwrap_or_default(),
@@ -261,6 +296,7 @@ impl<'a> Undoing<'a> {
             let instance = change.instance;
             vm.hot.touch(instance);
             let mut places = std::mem::take(&mut self.places);
+            let mut lost = Vec::new();
             let record = self.record(change);
             for s in &change.slots {
                 match places.get(&s.slot) {
@@ -294,6 +330,18 @@ impl<'a> Undoing<'a> {
                     }
                 }
             }
+            for field in change.fields.iter().rev() {
+                if field.undo(vm) {
+                    record.fields.push(FieldChange {
+                        before: field.after,
+                        after: field.before,
+                        ..*field
+                    });
+                } else if field.key.tag == tag::STRING {
+                    let key = StringObject::bytes(field.key.as_string());
+                    lost.push(String::from_utf8_lossy(key).into_owned());
+                }
+            }
             // Cells stay: code of the undone version may still run. Their names
             // go back; those beyond the old record keep theirs.
             for (i, name) in change.names.iter().enumerate() {
@@ -302,6 +350,11 @@ impl<'a> Undoing<'a> {
                 }
             }
             self.places = places;
+            self.warnings.extend(
+                lost.iter()
+                    .map(|key| format!("field {key} was changed since and left alone")),
+            );
+            (*instance).version = change.version;
         }
     }
 
