@@ -4,6 +4,7 @@
 mod deep;
 mod laws;
 mod modes;
+mod random;
 mod safepoints;
 mod scenarios;
 mod suite;
