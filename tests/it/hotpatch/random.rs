@@ -178,7 +178,7 @@ fn expression(data: &mut Data<'_>, depth: usize) -> String {
         1 => format!("({x} * {y} - {})", data.byte()),
         2 => format!("#({x} .. '|' .. {y})"),
         3 => format!("math.max({x}, {y})"),
-        4 => format!("(function(a) local b = {x} return a + b end)({y})"),
+        4 => format!("math.min({x}, {y} + {})", data.byte()),
         5 => format!("({x} < {y} and {y} or {x})"),
         _ => format!("select(2, {x}, {y}, {})", data.byte()),
     }
