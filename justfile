@@ -19,6 +19,14 @@ test:
 fetch:
     lua-tests/fetch-official.sh
 
+# The whole official suite while another thread patches all its chunks (minutes).
+patched-suite:
+    PATCHED_ALL=1 cargo test -p moonswap-tests --test it official_suite_while_it_is_patched -- --nocapture
+
+# 100,000 alternating patches and their memory.
+many-patches:
+    MOONSWAP_PATCHES=100000 cargo test -p moonswap-tests --test patch_memory -- --nocapture
+
 # Only the official suite.
 official:
     cargo test -p moonswap-tests -- official --nocapture

@@ -10,7 +10,7 @@ mod corpus;
 pub mod data;
 pub mod file;
 mod long;
-mod module;
+pub mod module;
 mod mutate;
 pub mod patch;
 mod program;

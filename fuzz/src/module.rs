@@ -37,16 +37,17 @@ impl Item {
 
 /// A module's source in parts.
 #[derive(Clone, Debug)]
-pub(crate) struct Module(Vec<Item>);
+pub struct Module(Vec<Item>);
 
 impl Module {
-    pub(crate) fn draw(data: &mut Data<'_>) -> Self {
+    /// A module of two to seven items.
+    pub fn draw(data: &mut Data<'_>) -> Self {
         let n = 2 + data.below(6);
         Self((0..n).map(|_| Item::draw(data)).collect())
     }
 
     /// A copy with some changes.
-    pub(crate) fn edited(&self, data: &mut Data<'_>) -> Self {
+    pub fn edited(&self, data: &mut Data<'_>) -> Self {
         let mut items = self.0.clone();
         for _ in 0..1 + data.below(4) {
             let at = data.below(items.len());
@@ -73,7 +74,8 @@ impl Module {
         Self(items)
     }
 
-    pub(crate) fn source(&self) -> String {
+    /// Its text; it calls the globals `keep` and `tick`.
+    pub fn source(&self) -> String {
         let mut out = String::from("M = M or {} REG = REG or {}\n");
         for item in &self.0 {
             emit(&mut out, item);

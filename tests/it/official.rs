@@ -88,6 +88,13 @@ pub(crate) fn is_there() -> bool {
     root().join("lua-tests/official/all.lua").exists()
 }
 
+/// Names of the runs that should pass.
+pub(crate) fn names_to_pass() -> Vec<String> {
+    let entries = entries().into_iter();
+    let pass = entries.filter(|entry| entry.status == Some(Status::Pass));
+    pass.map(|entry| entry.name).collect()
+}
+
 /// Runs a file that should pass, under stress.
 pub(crate) fn attempt_stressed(name: &str, stress: &str, limit: Duration) -> Result<(), String> {
     let entry = entries()

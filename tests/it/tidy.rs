@@ -22,9 +22,9 @@ const RANKS: &[(&str, u8)] = &[
     ("moonswap-stdlib", 5),
     ("moonswap", 6),
     ("moonswap-cli", 7),
-    ("moonswap-tests", 8),
     ("moonswap-benches", 8),
     ("moonswap-fuzz", 8),
+    ("moonswap-tests", 9),
 ];
 
 fn sources() -> Vec<PathBuf> {

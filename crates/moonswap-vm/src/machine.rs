@@ -287,6 +287,14 @@ impl Machine {
         vm.heap.verify();
     }
 
+    /// For tests: how many versions of functions there are, reachable or not
+    /// collected yet.
+    #[doc(hidden)]
+    pub fn live_versions(&self) -> usize {
+        let mut visit = self.enter();
+        visit.vm().heap.boxed_of(crate::object::Kind::Version).len()
+    }
+
     /// Bytes the VM has taken from the system: what the memory limit limits.
     ///
     /// # Panics

@@ -116,6 +116,8 @@ pub(crate) struct Vm {
     pub(crate) closing: std::collections::VecDeque<Value>,
     /// Called at every safe point (tests, profilers).
     pub(crate) safe_point_hook: Option<SafePointHook>,
+    /// The one that runs now does not want to be called again.
+    pub(crate) safe_point_hook_ends: bool,
     /// The owner, for handles made inside natives.
     pub(crate) machine: std::rc::Weak<dyn Any>,
 }
@@ -183,6 +185,7 @@ impl Vm {
             is_closing: false,
             closing: Default::default(),
             safe_point_hook: None,
+            safe_point_hook_ends: false,
             machine: std::rc::Weak::<()>::new(),
         });
         let main = crate::coroutine::new(&mut vm, MAIN_STACK);

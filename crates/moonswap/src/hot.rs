@@ -150,12 +150,14 @@ impl Hot {
         self.0.trust().borrow().clone()
     }
 
-    /// Restores what was before patch `id`; a new generation.
+    /// Restores what was before entry `id` of the history, a patch or a rollback:
+    /// a new generation, and an entry of its own that can be undone.
     pub fn rollback(&self, id: u64) -> Result<Report> {
         Ok(self.0.with(|cx| cx.hot_rollback(Some(id)))?)
     }
 
-    /// Restores what was before the latest patch.
+    /// Restores what was before the newest patch in force: called again and again
+    /// it goes back step by step.
     pub fn rollback_last(&self) -> Result<Report> {
         Ok(self.0.with(|cx| cx.hot_rollback(None))?)
     }
@@ -225,7 +227,8 @@ impl Hot {
         self.0.with(|cx| cx.hot_release(hash))
     }
 
-    /// The patches that can be rolled back, oldest first.
+    /// Patches and rollbacks that can be undone, oldest first: the last 16 patches
+    /// and at most 32 entries.
     pub fn history(&self) -> Vec<HistoryEntry> {
         self.0.with(|cx| cx.hot_history())
     }

@@ -443,6 +443,13 @@ fn history(cx: &mut Context<'_>) -> Outcome<usize> {
         report::set_int(cx, entry, "generation", record.generation)?;
         report::set_chunks(cx, entry, &record.chunks)?;
         report::set_text(cx, entry, "line", &record.line)?;
+        for (key, flag) in [
+            ("rollback", record.is_rollback),
+            ("in_force", record.is_in_force),
+        ] {
+            cx.push_bool(flag);
+            cx.raw_set_field(entry, key)?;
+        }
         if let Some(author) = &record.author {
             report::set_text(cx, entry, "author", author)?;
         }
@@ -456,13 +463,13 @@ fn history(cx: &mut Context<'_>) -> Outcome<usize> {
 
 /// `stats()`
 fn stats(cx: &mut Context<'_>) -> Outcome<usize> {
-    let history = cx.hot_history();
+    let n_patches = cx.hot_history().iter().filter(|e| !e.is_rollback).count();
     let versions = cx.hot_versions(None);
     let stale = cx.hot_frames(None).len();
     let table = cx.height();
     cx.push_table(0, 8);
     report::set_int(cx, table, "generation", cx.hot_generation())?;
-    report::set_int(cx, table, "patches", history.len() as u64)?;
+    report::set_int(cx, table, "patches", n_patches as u64)?;
     report::set_int(cx, table, "chunks", cx.hot_chunks().len() as u64)?;
     report::set_int(cx, table, "functions", versions.len() as u64)?;
     let patched = versions.iter().filter(|info| info.version > 1).count();

@@ -3,8 +3,11 @@
 
 mod deep;
 mod laws;
+mod modes;
+mod random;
 mod safepoints;
 mod scenarios;
+mod suite;
 mod threads;
 mod waiting;
 mod world;

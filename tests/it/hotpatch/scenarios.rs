@@ -19,23 +19,38 @@
 //! | `--- run` | runs a script |
 //! | `--- rollback [ID]` | restores the code from before a patch |
 //! | `--- expect` | exactly what was printed since the last one |
+//! | `--- not MODE: WHY` | is not carried out in that mode (`modes.rs`) |
 
 use std::path::Path;
 use std::time::Duration;
 
-use moonswap_vm::planning::{Captures, Policy, RunSelector, SuspendedPolicy, Timing};
+use moonswap_vm::HotError;
+use moonswap_vm::planning::{
+    Captures, Patch, Policy, Report, RunSelector, SuspendedPolicy, Timing,
+};
 
 use super::world::{World, compile};
 use crate::support::root;
 
-struct Section {
-    line: usize,
-    kind: String,
-    argument: String,
-    body: String,
+pub(super) struct Section {
+    pub(super) line: usize,
+    pub(super) kind: String,
+    pub(super) argument: String,
+    pub(super) body: String,
 }
 
-fn sections(text: &str) -> Vec<Section> {
+/// What is said of a scenario, or a part of one, without checks.
+pub(super) const NOTHING: &str = "checks nothing";
+
+/// How a `patch` section is carried out.
+pub(super) type Apply<'a> = &'a dyn Fn(&World, Patch, Policy) -> Result<Report, HotError>;
+
+/// On the machine's own thread, now or never.
+fn here(world: &World, patch: Patch, policy: Policy) -> Result<Report, HotError> {
+    world.machine.with(|cx| cx.hot_apply(&patch, &policy))
+}
+
+pub(super) fn sections(text: &str) -> Vec<Section> {
     let mut found: Vec<Section> = Vec::new();
     for (i, line) in text.lines().enumerate() {
         if let Some(head) = line.strip_prefix("--- ") {
@@ -111,7 +126,7 @@ fn captures(value: &str) -> Captures {
     }
 }
 
-fn chunk(argument: &str) -> String {
+pub(super) fn chunk(argument: &str) -> String {
     if argument.starts_with('=') {
         return argument.to_owned();
     }
@@ -142,7 +157,15 @@ fn carry_out(text: &str) -> Result<(), String> {
 
 /// Carries a scenario out in a world that something is special about.
 pub(super) fn carry_out_in(world: &World, text: &str) -> Result<(), String> {
-    let sections = sections(text);
+    carry_out_by(world, &sections(text), &here)
+}
+
+/// Carries sections out, with patches applied in some way.
+pub(super) fn carry_out_by(
+    world: &World,
+    sections: &[Section],
+    apply: Apply<'_>,
+) -> Result<(), String> {
     let mut policy_now = Policy::default();
     let mut report = String::new();
     let mut n_checks = 0;
@@ -186,7 +209,9 @@ pub(super) fn carry_out_in(world: &World, text: &str) -> Result<(), String> {
                 // The first one makes what is made on first use.
                 world.fingerprint();
                 let before = world.fingerprint();
-                match (world.patch_all(&texts), refused) {
+                let outcome =
+                    compile(&texts).and_then(|patch| apply(world, patch, policy_now.clone()));
+                match (outcome, refused) {
                     (Ok(done), None) => {
                         report.push_str(&format!("\n{done}\n"));
                         for warning in &done.warnings {
@@ -245,12 +270,12 @@ pub(super) fn carry_out_in(world: &World, text: &str) -> Result<(), String> {
                 }
                 n_checks += 1;
             }
-            "refuse" | "error" => {}
+            "refuse" | "error" | "not" => {}
             other => return fail(format!("no section {other}")),
         }
     }
     if n_checks == 0 {
-        Err("checks nothing".to_owned())
+        Err(NOTHING.to_owned())
     } else {
         Ok(())
     }

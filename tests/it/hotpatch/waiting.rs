@@ -1,17 +1,15 @@
 //! Patches that wait for their moment, submitted from other threads while the VM
-//! is busy; and the scenarios of waiting under the collector.
+//! is busy.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use moonswap_vm::planning::{Code, Patch, Policy, SuspendedPolicy, Timing};
-use moonswap_vm::{HotError, Stress, Ticket};
+use moonswap_vm::{HotError, Ticket};
 
-use super::scenarios::carry_out_in;
 use super::threads::world_with;
 use super::world::{CHUNK, World};
-use crate::support::root;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -324,33 +322,4 @@ for i = 1, 3000000 do n = work(n) end";
         waiting < alone * 1.4 + 0.005,
         "{alone} s alone, {waiting} s with a patch that waits"
     );
-}
-
-/// All scenarios of waiting and of suspended coroutines with a collection and a
-/// move of the stack at every safe point.
-#[test]
-fn scenarios_under_the_collector() {
-    let modes = [
-        Stress::always(true, false, true, 1),
-        Stress::always(false, true, true, 0),
-    ];
-    let mut n = 0;
-    let mut failures = Vec::new();
-    for path in crate::support::files(&root().join("lua-tests/hotpatch"), "scn") {
-        let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        if !name.starts_with("timing-") && !name.starts_with("suspended-") {
-            continue;
-        }
-        let text = std::fs::read_to_string(&path).expect("readable");
-        for mode in modes {
-            n += 1;
-            let world = World::new();
-            world.machine.set_stress(mode);
-            if let Err(why) = carry_out_in(&world, &text) {
-                failures.push(format!("{name}, {mode:?}: {why}"));
-            }
-        }
-    }
-    assert!(n >= 60, "only {n}");
-    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }

@@ -271,12 +271,6 @@ impl World {
         self.machine.with(|cx| patch_in(cx, chunk, source, &policy))
     }
 
-    pub(crate) fn patch_all(&self, texts: &[(String, &str)]) -> Result<Report, HotError> {
-        let policy = self.shared.policy.borrow().clone();
-        let patch = compile(texts)?;
-        self.machine.with(|cx| cx.hot_apply(&patch, &policy))
-    }
-
     /// Queues a patch from the host's side.
     pub(crate) fn submit_all(&self, texts: &[(String, &str)]) -> Result<(), HotError> {
         let policy = self.shared.policy.borrow().clone();
@@ -314,10 +308,17 @@ impl World {
         move || shared.entered.get()
     }
 
+    /// [`World::printed`] for hooks.
+    pub(crate) fn taker(&self) -> impl Fn() -> String + 'static {
+        let shared = Rc::clone(&self.shared);
+        move || {
+            String::from_utf8_lossy(&std::mem::take(&mut *shared.printed.borrow_mut())).into_owned()
+        }
+    }
+
     /// What was printed since the last call.
     pub(crate) fn printed(&self) -> String {
-        String::from_utf8_lossy(&std::mem::take(&mut *self.shared.printed.borrow_mut()))
-            .into_owned()
+        self.taker()()
     }
 }
 

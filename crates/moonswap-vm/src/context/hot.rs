@@ -94,7 +94,8 @@ impl Context<'_> {
         self.vm().hot.n_blocking > 0
     }
 
-    /// Restores the code from before patch `id` (`None`: the newest one).
+    /// Restores what was before entry `id` of the history, a patch or a rollback
+    /// (`None`: the newest patch in force); an entry of its own.
     pub fn hot_rollback(&mut self, id: Option<u64>) -> Result<Report, HotError> {
         self.hot_rollback_by(id, &Origin::default())
     }
@@ -207,25 +208,14 @@ impl Context<'_> {
         unsafe { inspect::stale_frames(&mut self.vm(), chunk) }
     }
 
-    /// Patches that can be rolled back, oldest first.
+    /// Patches and rollbacks that can be undone, oldest first.
     pub fn hot_history(&self) -> Vec<HistoryEntry> {
         history::list(&self.vm())
     }
 
     /// Names of all chunks with live instances, as given to `load`.
     pub fn hot_chunks(&self) -> Vec<String> {
-        // SAFETY: instances are live.
-        let mut names: Vec<String> = self
-            .vm()
-            .hot
-            .instances
-            .borrow()
-            .iter()
-            .map(|&i| unsafe { (*i).chunk.to_string() })
-            .collect();
-        names.sort();
-        names.dedup();
-        names
+        self.vm().hot.chunks()
     }
 
     /// The current texts of all live instances of a chunk, oldest first; `None`
@@ -242,6 +232,12 @@ impl Context<'_> {
     /// The VM's generation: 1, and one more with each commit.
     pub fn hot_generation(&self) -> u64 {
         self.vm().hot.generation()
+    }
+
+    /// For the hook of [`Machine::set_safe_point_hook`](crate::Machine): it is not
+    /// called again.
+    pub fn end_safe_point_hook(&self) {
+        self.vm().safe_point_hook_ends = true;
     }
 
     /// Works off submitted patches now, as a host's poll does.

@@ -83,7 +83,7 @@ pub(crate) fn rollback(
             author: origin.author.clone(),
             reason: origin.reason.clone(),
             chunks: chunks_of(vm, id),
-            undoes: id.or(vm.hot.history.entries.back().map(|e| e.id)),
+            undoes: history::entry_of(vm, id),
             outcome: None,
         };
         begin(vm, event)
@@ -97,6 +97,10 @@ pub(crate) fn rollback(
             _ => history::rollback(vm, id),
         };
         if let Ok(report) = &mut outcome {
+            if let Some(entry) = vm.hot.history.entries.back_mut() {
+                entry.author.clone_from(&origin.author);
+                entry.reason.clone_from(&origin.reason);
+            }
             guard::forget_gone(vm);
             let swapped: Vec<Swapped> = before
                 .into_iter()
@@ -113,10 +117,7 @@ pub(crate) fn rollback(
 /// The chunks of the patches that a rollback undoes.
 fn chunks_of(vm: &Vm, id: Option<u64>) -> Vec<EventChunk> {
     let entries = &vm.hot.history.entries;
-    let from = match id {
-        Some(id) => entries.iter().position(|e| e.id == id),
-        None => entries.len().checked_sub(1),
-    };
+    let from = history::entry_of(vm, id).and_then(|id| entries.iter().position(|e| e.id == id));
     let Some(from) = from else { return Vec::new() };
     let mut chunks: Vec<EventChunk> = Vec::new();
     for change in entries.range(from..).flat_map(|entry| &entry.changes) {

@@ -390,6 +390,8 @@ unsafe fn commit(
         let entry = Entry {
             id: report.id,
             generation: report.generation,
+            is_rollback: false,
+            in_force_before: vm.hot.history.in_force.clone(),
             chunks: report.chunks.clone(),
             head: draft.head,
             pause: start.elapsed(),

@@ -139,11 +139,12 @@ pub(super) unsafe fn watch(vm: &mut Vm, patch: &Patch, policy: &Policy) {
     });
 }
 
-/// Patches that are out of the history cannot be undone, nor are their versions
-/// kept: their probation is over. Answers their numbers.
+/// Patches that were undone or are out of the history cannot be undone, and the
+/// versions of the latter are not kept: their probation is over. Answers their
+/// numbers.
 pub(super) fn forget_gone(vm: &mut Vm) -> Vec<u64> {
-    let entries = &vm.hot.history.entries;
-    let is_kept = |id: u64| entries.iter().any(|e| e.id == id);
+    let in_force = &vm.hot.history.in_force;
+    let is_kept = |id: u64| in_force.contains(&id);
     let mut gone = Vec::new();
     vm.hot.guards.active.retain(|p| {
         if !is_kept(p.patch) {

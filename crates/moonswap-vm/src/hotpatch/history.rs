@@ -3,7 +3,7 @@
 //! Invariants: HP1–HP3. The history is bounded; entries that fall out of it let
 //! go of the versions they kept.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,16 +12,17 @@ use moonswap_hotpatch::{ChangeClass, Report, ReportedFunction, Times, write_paus
 
 use super::HotError;
 use super::prepare::{CellChange, FieldChange, SlotChange};
+use super::published::Attic;
 use crate::heap::Marker;
 use crate::loader;
-use crate::object::{Instance, SlotRegistry, StringObject, Version};
+use crate::object::{Instance, PrototypeSlot, SlotRegistry, StringObject};
 use crate::value::{store, tag};
 use crate::vm::Vm;
 
-/// Patches kept for rollback.
+/// Patches kept for rollback; beside them as many rollbacks.
 const DEPTH: usize = 16;
 
-/// What one patch did to one instance: enough to undo it.
+/// What a patch, or a rollback, did to one instance: enough to undo it.
 pub(crate) struct InstanceChange {
     pub(crate) instance: *mut Instance,
     /// The text's version before.
@@ -38,10 +39,13 @@ pub(crate) struct InstanceChange {
     pub(crate) names: Vec<(Arc<str>, u32)>,
 }
 
-/// One committed patch.
+/// One committed patch or rollback.
 pub(crate) struct Entry {
     pub(crate) id: u64,
     pub(crate) generation: u64,
+    pub(crate) is_rollback: bool,
+    /// Patches in force before it, oldest first, as far as they are kept.
+    pub(crate) in_force_before: Vec<u64>,
     pub(crate) chunks: Vec<Arc<str>>,
     /// The report's one line without the time.
     pub(crate) head: String,
@@ -51,13 +55,34 @@ pub(crate) struct Entry {
     pub(crate) changes: Vec<InstanceChange>,
 }
 
-/// Committed patches, oldest first.
+/// Committed patches and rollbacks, oldest first.
 #[derive(Default)]
 pub(crate) struct History {
     pub(crate) entries: VecDeque<Entry>,
+    /// Patches in force, oldest first, as far as they are kept.
+    pub(crate) in_force: Vec<u64>,
 }
 
 impl History {
+    /// Lets go of what is beyond the bound, oldest first.
+    fn trim(&mut self, attic: &Attic) {
+        loop {
+            let n_patches = self.entries.iter().filter(|e| !e.is_rollback).count();
+            if n_patches <= DEPTH && self.entries.len() <= 2 * DEPTH {
+                break;
+            }
+            let Some(oldest) = self.entries.pop_front() else {
+                break;
+            };
+            // The last reference to the text and code of a whole chunk, perhaps.
+            for change in oldest.changes {
+                attic.keep_chunk(change.prototype, change.source, change.registry);
+            }
+        }
+        let oldest = self.entries.front().map_or(u64::MAX, |e| e.id);
+        self.in_force.retain(|&id| id >= oldest);
+    }
+
     pub(crate) unsafe fn mark(&self, marker: &mut Marker) {
         // SAFETY: HP3.
         unsafe {
@@ -86,11 +111,15 @@ impl History {
     }
 }
 
-/// One line of the history.
+/// One line of the history: a patch, or a rollback.
 #[derive(Clone, Debug)]
 pub struct HistoryEntry {
-    /// Number of the patch, for rollback to before it.
+    /// Its number, for rollback to before it.
     pub id: u64,
+    /// It is a rollback: rolling back to before it brings back what it undid.
+    pub is_rollback: bool,
+    /// It is a patch, and no rollback has undone it.
+    pub is_in_force: bool,
     /// The VM's generation after it.
     pub generation: u64,
     /// Chunks as shown to people.
@@ -103,21 +132,15 @@ pub struct HistoryEntry {
     pub reason: Option<String>,
 }
 
-/// Appends a patch. Roots are rescanned at the end of a collector's cycle, so
-/// what the entry holds needs no barrier.
+/// Appends a patch or rollback. Roots are rescanned at the end of a collector's
+/// cycle, so what the entry holds needs no barrier.
 pub(crate) fn push(vm: &mut Vm, entry: Entry) {
-    let history = &mut vm.hot.history.entries;
-    history.push_back(entry);
-    while history.len() > DEPTH {
-        let Some(oldest) = history.pop_front() else {
-            break;
-        };
-        // The last reference to the text and code of a whole chunk, perhaps.
-        for change in oldest.changes {
-            let attic = &vm.hot.mailbox.attic;
-            attic.keep_chunk(change.prototype, change.source, change.registry);
-        }
+    let history = &mut vm.hot.history;
+    if !entry.is_rollback {
+        history.in_force.push(entry.id);
     }
+    history.entries.push_back(entry);
+    history.trim(&vm.hot.mailbox.attic);
 }
 
 /// The instance has another registry: if the collector has been there, it is
@@ -134,14 +157,16 @@ pub(crate) unsafe fn keep_registry(vm: &mut Vm, instance: *mut Instance) {
     }
 }
 
-/// The committed patches that can be rolled back, oldest first.
+/// The patches and rollbacks that can be undone, oldest first.
 pub(crate) fn list(vm: &Vm) -> Vec<HistoryEntry> {
-    vm.hot
-        .history
+    let history = &vm.hot.history;
+    history
         .entries
         .iter()
         .map(|e| HistoryEntry {
             id: e.id,
+            is_rollback: e.is_rollback,
+            is_in_force: history.in_force.contains(&e.id),
             generation: e.generation,
             chunks: e.chunks.clone(),
             line: {
@@ -155,29 +180,33 @@ pub(crate) fn list(vm: &Vm) -> Vec<HistoryEntry> {
         .collect()
 }
 
-/// The instances that a rollback to before patch `id` changes, with the
-/// versions of their texts now.
+/// The entry that a rollback without a number goes back to before: the newest
+/// patch in force.
+pub(super) fn entry_of(vm: &Vm, id: Option<u64>) -> Option<u64> {
+    id.or(vm.hot.history.in_force.last().copied())
+}
+
+/// The instances that a rollback to before entry `id` changes, with the versions
+/// of their texts now.
 pub(super) unsafe fn versions_since(vm: &Vm, id: Option<u64>) -> Vec<(*mut Instance, u32)> {
     let entries = &vm.hot.history.entries;
     let mut found: Vec<(*mut Instance, u32)> = Vec::new();
-    for entry in entries.iter().rev() {
-        for change in &entry.changes {
-            if !found.iter().any(|(known, _)| *known == change.instance) {
-                // SAFETY: HP3.
-                found.push((change.instance, unsafe { (*change.instance).version }));
-            }
-        }
-        if id.is_none_or(|id| id == entry.id) {
-            break;
+    let from = entry_of(vm, id).and_then(|id| entries.iter().position(|e| e.id == id));
+    let from = from.unwrap_or(entries.len());
+    for change in entries.range(from..).flat_map(|entry| &entry.changes) {
+        if !found.iter().any(|(known, _)| *known == change.instance) {
+            // SAFETY: HP3.
+            found.push((change.instance, unsafe { (*change.instance).version }));
         }
     }
     found
 }
 
-/// Restores the code from before patch `id` (`None`: the newest), undoing all
-/// later ones as well, in one commit. Configuration constants and new locals
-/// that the patches set, and fields of functions they added or removed, get
-/// their old values back unless they were changed since. The rollback itself leaves the history shorter.
+/// Restores what was before entry `id` of the history, in one commit (`None`: the
+/// newest patch in force). An entry may be a rollback: what it undid comes back.
+/// Configuration constants and locals that patches set, and fields of functions
+/// they added or removed, get their old values back unless they were changed
+/// since. The rollback is an entry of its own.
 pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, HotError> {
     // SAFETY: HP1, HP2.
     unsafe {
@@ -187,130 +216,213 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
         }
         let id = match id {
             Some(id) => id,
-            None => vm
-                .hot
-                .history
-                .entries
-                .back()
-                .map(|e| e.id)
-                .ok_or(HotError::UnknownPatch(0))?,
+            None => entry_of(vm, None).ok_or(HotError::UnknownPatch(0))?,
         };
-        if !vm.hot.history.entries.iter().any(|e| e.id == id) {
+        let entries = &vm.hot.history.entries;
+        let Some(first) = entries.iter().position(|e| e.id == id) else {
             return Err(HotError::UnknownPatch(id));
-        }
-        let mut undone = Undone::default();
-        let mut chunks: Vec<Arc<str>> = Vec::new();
-        let mut warnings = vec![format!("rolled back to before patch {id}")];
-        while let Some(entry) = vm.hot.history.entries.pop_back() {
-            let last = entry.id == id;
+        };
+        let mut undoing = Undoing::default();
+        let entries = std::mem::take(&mut vm.hot.history.entries);
+        for entry in entries.range(first..).rev() {
             vm.hot.closings.forget(entry.id);
-            for chunk in entry.chunks {
-                if !chunks.contains(&chunk) {
-                    chunks.push(chunk);
+            for chunk in &entry.chunks {
+                if !undoing.chunks.contains(chunk) {
+                    undoing.chunks.push(Arc::clone(chunk));
                 }
             }
-            for change in entry.changes.into_iter().rev() {
-                undo(vm, change, &mut undone, &mut warnings);
-            }
-            if last {
-                break;
+            for change in entry.changes.iter().rev() {
+                undoing.undo(vm, change);
             }
         }
+        let (functions, changes) = undoing.finish(vm);
+        let chunks = undoing.chunks;
+        let mut warnings = vec![format!("rolled back to before patch {id}")];
+        warnings.append(&mut undoing.warnings);
+        let in_force = entries[first].in_force_before.clone();
+        vm.hot.history.entries = entries;
         vm.hot.advance();
         let times = Times {
             pause: start.elapsed(),
             ..Times::default()
         };
-        Ok(Report {
+        let report = Report {
             id: vm.hot.last_patch,
             generation: vm.hot.generation(),
             chunks,
-            functions: undone.functions,
+            functions,
             unchanged: 0,
             warnings,
             not_run: Vec::new(),
             closed: Vec::new(),
             times,
-        })
-    }
-}
-
-/// What a rollback did, function by function; one that several of the undone
-/// patches changed, or that several instances have, is named once.
-#[derive(Default)]
-struct Undone {
-    functions: Vec<ReportedFunction>,
-    /// Where in the list, by name with the chunk.
-    places: HashMap<String, usize>,
-}
-
-impl Undone {
-    fn note(&mut self, now: u32, restored: &Version) {
-        let full = restored.prototype.id.to_string();
-        if let Some(&place) = self.places.get(&full) {
-            self.functions[place].new = Some(restored.number);
-            return;
-        }
-        let chunk = &restored.prototype.id.chunk;
-        self.functions.push(ReportedFunction {
-            chunk: chunk.strip_prefix(['@', '=']).unwrap_or(chunk).into(),
-            id: path_of(&restored.prototype),
-            class: ChangeClass::Swapped,
-            old: Some(now),
-            new: Some(restored.number),
-        });
-        self.places.insert(full, self.functions.len() - 1);
-    }
-}
-
-unsafe fn undo(
-    vm: &mut Vm,
-    change: InstanceChange,
-    undone: &mut Undone,
-    warnings: &mut Vec<String>,
-) {
-    // SAFETY: HP1–HP3: all of it is live, the history kept it.
-    unsafe {
-        let instance = change.instance;
-        vm.hot.touch(instance);
-        (*instance).version = change.version;
-        for s in change.slots {
-            let now = (*s.slot).version_number;
-            loader::install(vm, s.slot, s.before);
-            (*s.before).finish_by = None;
-            undone.note(now, &*s.before);
-        }
-        for c in change.cells {
-            let value = *(*c.cell).value;
-            if value.tag == c.after.tag
-                && (value.payload == c.after.payload || value.raw_equal(c.after))
-            {
-                store((*c.cell).value, c.before);
-                vm.heap.barrier(c.cell.cast(), c.before);
-            }
-        }
-        for field in change.fields.iter().rev() {
-            if !field.undo(vm) && field.key.tag == tag::STRING {
-                let key = StringObject::bytes(field.key.as_string());
-                let key = String::from_utf8_lossy(key);
-                warnings.push(format!("field {key} was changed since and left alone"));
-            }
-        }
-        (*instance).prototype = change.prototype;
-        (*instance).source = change.source;
-        (*instance).text = None;
-        (*instance).registry = if change.registry.is_empty() {
-            None
-        } else {
-            Some(change.registry)
         };
-        keep_registry(vm, instance);
-        // Cells stay: code of the undone version may still run. Their names go
-        // back; those beyond the old record keep theirs.
-        for (i, name) in change.names.into_iter().enumerate() {
-            if let Some(place) = (&mut (*instance).cell_names).get_mut(i) {
-                *place = name;
+        let in_force_before = std::mem::replace(&mut vm.hot.history.in_force, in_force);
+        let entry = Entry {
+            id: report.id,
+            generation: report.generation,
+            is_rollback: true,
+            in_force_before,
+            chunks: report.chunks.clone(),
+            head: report.head(),
+            pause: report.times.pause,
+            author: None,
+            reason: None,
+            changes,
+        };
+        push(vm, entry);
+        Ok(report)
+    }
+}
+
+/// A rollback under way: what it has changed up to now.
+#[derive(Default)]
+struct Undoing<'a> {
+    chunks: Vec<Arc<str>>,
+    /// For each instance what it was, and the oldest change of it undone.
+    changes: Vec<(InstanceChange, &'a InstanceChange)>,
+    /// Where in its instance's record a slot is.
+    places: HashMap<*mut PrototypeSlot, usize>,
+    warnings: Vec<String>,
+}
+
+impl<'a> Undoing<'a> {
+    /// The record of one instance; made when it is first met.
+    unsafe fn record(&mut self, change: &'a InstanceChange) -> &mut InstanceChange {
+        // SAFETY: live instance.
+        unsafe {
+            let instance = change.instance;
+            let known = self
+                .changes
+                .iter()
+                .position(|(c, _)| c.instance == instance);
+            let at = known.unwrap_or(self.changes.len());
+            if known.is_some() {
+                self.changes[at].1 = change;
+            } else {
+                let before = InstanceChange {
+                    instance,
+                    version: (*instance).version,
+                    on_swap: None,
+                    slots: Vec::new(),
+                    cells: Vec::new(),
+                    fields: Vec::new(),
+                    prototype: Arc::clone(&(*instance).prototype),
+                    source: (*instance).source.clone(),
+                    registry: (*instance).registry.take().unwrap_or_default(),
+                    names: (*instance).cell_names.clone(),
+                };
+                self.changes.push((before, change));
             }
+            &mut self.changes[at].0
+        }
+    }
+
+    unsafe fn undo(&mut self, vm: &mut Vm, change: &'a InstanceChange) {
+        // SAFETY: HP1–HP3: all of it is live, the history keeps it.
+        unsafe {
+            let instance = change.instance;
+            vm.hot.touch(instance);
+            let mut places = std::mem::take(&mut self.places);
+            let mut lost = Vec::new();
+            let record = self.record(change);
+            for s in &change.slots {
+                match places.get(&s.slot) {
+                    Some(&at) => record.slots[at].after = s.before,
+                    None => {
+                        places.insert(s.slot, record.slots.len());
+                        record.slots.push(SlotChange {
+                            slot: s.slot,
+                            before: (*s.slot).version,
+                            after: s.before,
+                        });
+                    }
+                }
+                loader::install(vm, s.slot, s.before);
+                (*s.before).finish_by = None;
+            }
+            for c in &change.cells {
+                let value = *(*c.cell).value;
+                if value.tag == c.after.tag
+                    && (value.payload == c.after.payload || value.raw_equal(c.after))
+                {
+                    store((*c.cell).value, c.before);
+                    vm.heap.barrier(c.cell.cast(), c.before);
+                    match record.cells.iter_mut().find(|known| known.cell == c.cell) {
+                        Some(known) => known.after = c.before,
+                        None => record.cells.push(CellChange {
+                            cell: c.cell,
+                            before: value,
+                            after: c.before,
+                        }),
+                    }
+                }
+            }
+            for field in change.fields.iter().rev() {
+                if field.undo(vm) {
+                    record.fields.push(FieldChange {
+                        before: field.after,
+                        after: field.before,
+                        ..*field
+                    });
+                } else if field.key.tag == tag::STRING {
+                    let key = StringObject::bytes(field.key.as_string());
+                    lost.push(String::from_utf8_lossy(key).into_owned());
+                }
+            }
+            // Cells stay: code of the undone version may still run. Their names
+            // go back; those beyond the old record keep theirs.
+            for (i, name) in change.names.iter().enumerate() {
+                if let Some(place) = (&mut (*instance).cell_names).get_mut(i) {
+                    *place = name.clone();
+                }
+            }
+            self.places = places;
+            self.warnings.extend(
+                lost.iter()
+                    .map(|key| format!("field {key} was changed since and left alone")),
+            );
+            (*instance).version = change.version;
+        }
+    }
+
+    /// The instances' other parts; functions for the report, and what undoes the
+    /// rollback.
+    unsafe fn finish(&mut self, vm: &mut Vm) -> (Vec<ReportedFunction>, Vec<InstanceChange>) {
+        // SAFETY: HP3.
+        unsafe {
+            let mut functions: Vec<ReportedFunction> = Vec::new();
+            let mut told: HashSet<&FunctionId> = HashSet::new();
+            let mut changes = Vec::with_capacity(self.changes.len());
+            for (mut change, oldest) in self.changes.drain(..) {
+                let instance = change.instance;
+                (*instance).prototype = Arc::clone(&oldest.prototype);
+                (*instance).source = oldest.source.clone();
+                let registry = &oldest.registry;
+                (*instance).registry = (!registry.is_empty()).then(|| registry.clone());
+                (*instance).text = None;
+                keep_registry(vm, instance);
+                change.slots.retain(|s| s.before != s.after);
+                for s in &change.slots {
+                    let id = &(&(*s.after).prototype).id;
+                    // Further instances: what is said of the first holds for them.
+                    if told.insert(id) {
+                        functions.push(ReportedFunction {
+                            chunk: id
+                                .chunk
+                                .strip_prefix(['@', '='])
+                                .unwrap_or(&id.chunk)
+                                .into(),
+                            id: path_of(&(*s.after).prototype),
+                            class: ChangeClass::Swapped,
+                            old: Some((*s.before).number),
+                            new: Some((*s.after).number),
+                        });
+                    }
+                }
+                changes.push(change);
+            }
+            (functions, changes)
         }
     }
 }

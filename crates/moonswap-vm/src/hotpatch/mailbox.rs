@@ -34,6 +34,8 @@ enum Request {
         answer: Arc<Answer<Manifests>>,
     },
     Commit(Box<CommitRequest>),
+    /// Names of the chunks with live instances.
+    Chunks(Arc<Answer<Vec<String>>>),
     /// An attempt that ended without the VM's thread.
     Note(Box<HotEvent>),
     Rollback(RollbackRequest),
@@ -171,6 +173,7 @@ impl Mailbox {
 fn give_up(request: Request, why: &HotError) {
     match request {
         Request::Manifests { answer, .. } => answer.put(Err(why.clone())),
+        Request::Chunks(answer) => answer.put(Vec::new()),
         Request::Commit(commit) => commit.answer(Err(why.clone())),
         Request::Rollback(rollback) => rollback.ticket.answer(Err(why.clone())),
         Request::Note(_) => {}
@@ -215,6 +218,16 @@ impl Patcher {
             due,
             mailbox: Arc::clone(&self.mailbox),
         }
+    }
+
+    /// Names of all chunks with live instances, as given to `load`, at one of the
+    /// VM's next safe points. `None`: it reached none within `timeout`; none for a
+    /// VM that is gone.
+    pub fn chunks(&self, timeout: Duration) -> Option<Vec<String>> {
+        let answer = Arc::new(Answer::default());
+        self.mailbox
+            .post(Request::Chunks(Arc::clone(&answer)), &self.poll);
+        answer.wait(Instant::now().checked_add(timeout))
     }
 
     /// Compiles the new text of a chunk here and submits it. A text that does
@@ -510,6 +523,7 @@ pub(crate) fn drain(vm: &mut Vm, host_polls: bool) {
             Request::Manifests { patch, answer } => answer.put(manifests(vm, &patch)),
             Request::Note(event) => attempt::note(vm, *event),
             Request::Commit(request) => waiting::consider(vm, request, &pass),
+            Request::Chunks(answer) => answer.put(vm.hot.chunks()),
             Request::Rollback(request) => {
                 if vm.hot.n_blocking > 0 && !host_polls {
                     held.push_back(Request::Rollback(request));

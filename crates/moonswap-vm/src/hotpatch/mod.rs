@@ -158,6 +158,19 @@ impl HotState {
             .collect()
     }
 
+    /// Names of all chunks with live instances, as given to `load`.
+    pub(crate) fn chunks(&self) -> Vec<String> {
+        let instances = self.instances.borrow();
+        let mut names: Vec<String> = instances
+            .iter()
+            // SAFETY: entries are live.
+            .map(|&i| unsafe { (*i).chunk.to_string() })
+            .collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
     pub(crate) unsafe fn mark(&self, marker: &mut Marker) {
         // SAFETY: modules and history entries are live (HP3).
         unsafe {

@@ -183,7 +183,10 @@ impl Prospect {
                 .instances_of(chunk.chunk())
                 .into_iter()
                 // SAFETY: live instances.
-                .all(|instance| bases.next() == Some(&unsafe { Basis::of(instance) }))
+                .all(|instance| unsafe {
+                    bases.next() == Some(&Basis::of(instance))
+                        && !may_have_begun(vm, instance, &self.after)
+                })
         });
         same && bases.next().is_none()
     }
@@ -195,6 +198,19 @@ impl Prospect {
             (draft.bases, draft.after) = (self.bases, self.after);
         }
         (self.planned, draft)
+    }
+}
+
+/// Whether an instance's main chunk may have begun since it was described, so
+/// that it has variables on the stack. A chunk that has run once is believed not
+/// to run again, unless it is a `load`ed string: to look costs a walk of the
+/// stack.
+unsafe fn may_have_begun(vm: &Vm, instance: *mut Instance, after: &[ChunkManifest]) -> bool {
+    // SAFETY: live instance; HP2.
+    unsafe {
+        let is_at_rest = (*instance).keep_all && (*instance).n_runs > 0;
+        // What ran when it was described is not published, and still runs.
+        !is_at_rest && !after.is_empty() && super::scope::is_running(vm, instance)
     }
 }
 
@@ -216,7 +232,10 @@ pub(super) unsafe fn publish(vm: &mut Vm, bases: &[Basis], after: Vec<ChunkManif
         // SAFETY: HP2.
         #[cfg(debug_assertions)]
         unsafe {
-            tests::compare(&manifest, &super::manifest::of(vm, instance));
+            // A module called again: see `may_have_begun`.
+            if !super::scope::is_running(vm, instance) {
+                tests::compare(&manifest, &super::manifest::of(vm, instance));
+            }
         }
         let snapshot = Snapshot {
             // SAFETY: live instance.
@@ -256,6 +275,5 @@ mod tests {
             assert!(same, "{id}");
         }
         assert_eq!(expected.n_runs, is.n_runs, "runs");
-        assert!(!is.main_running, "running");
     }
 }

@@ -96,9 +96,29 @@ pub(crate) unsafe fn record_frame(
 /// Opens the cells of top-level locals of a main chunk that is running now, on
 /// the current coroutine or one that waits for it. Answers whether it runs.
 pub(crate) unsafe fn open_running(vm: &mut Vm, instance: *mut Instance) -> bool {
+    let mut found = Vec::new();
+    // SAFETY: S1; recording moves no frame.
+    unsafe {
+        each_run(vm, instance, &mut |co, frame| found.push((co, frame)));
+        for &(co, frame) in &found {
+            record_frame(vm, co, instance, frame.base, frame.pc, true);
+        }
+    }
+    !found.is_empty()
+}
+
+/// Whether a main chunk runs now, as [`open_running`] sees it.
+pub(crate) unsafe fn is_running(vm: &Vm, instance: *mut Instance) -> bool {
+    let mut found = false;
+    // SAFETY: by the caller.
+    unsafe { each_run(vm, instance, &mut |_, _| found = true) };
+    found
+}
+
+/// The frames of a main chunk, innermost first.
+unsafe fn each_run(vm: &Vm, instance: *mut Instance, visit: &mut dyn FnMut(*mut Coroutine, Frame)) {
     // SAFETY: VM3, F1; waiting coroutines stand in resume (C2).
     unsafe {
-        let mut found = false;
         let mut co = vm.current;
         let mut frame = Some(Frame {
             base: vm.base,
@@ -111,14 +131,13 @@ pub(crate) unsafe fn open_running(vm: &mut Vm, instance: *mut Instance) -> bool 
                     && !here.pc.is_null()
                     && std::ptr::eq((*version).slot, (*instance).main)
                 {
-                    found = true;
-                    record_frame(vm, co, instance, here.base, here.pc, true);
+                    visit(co, here);
                 }
                 frame = here.caller().map(|(below, _)| below);
             }
             co = (*co).resumer;
             if co.is_null() {
-                return found;
+                return;
             }
             let base = (&mut (*co).stack).as_mut_ptr().add((*co).base + 2);
             frame = Some(Frame {

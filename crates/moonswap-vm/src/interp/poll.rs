@@ -223,9 +223,12 @@ unsafe fn run_hook(vm: &mut Vm) {
         let at = vm.index_of(vm.top);
         hook(&mut crate::context::Context::of_frame(vm, at));
         vm.top = vm.stack_base.add(saved);
-        if vm.safe_point_hook.is_none() {
+        let ends = std::mem::take(&mut vm.safe_point_hook_ends);
+        if vm.safe_point_hook.is_none() && !ends {
             vm.safe_point_hook = Some(hook);
         }
-        vm.poll.request();
+        if vm.safe_point_hook.is_some() {
+            vm.poll.request();
+        }
     }
 }
