@@ -53,6 +53,7 @@ pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep_all: bool) 
         main: std::ptr::null_mut(),
         prototype: Arc::clone(main),
         source: None,
+        text: None,
         registry: None,
         cells: vec![std::ptr::null_mut(); main.scope.len()],
         cell_names: main
