@@ -616,6 +616,7 @@ impl Reader<'_> {
             lines,
             columns,
             locals,
+            loops: Box::default(),
         })
     }
 }

@@ -11,7 +11,9 @@ mod activation;
 mod captures;
 mod delta;
 mod diff;
+mod liveness;
 mod manifest;
+mod migrate;
 mod outline;
 mod patch;
 mod plan;
@@ -26,6 +28,7 @@ mod toplevel;
 
 pub use activation::Activation;
 pub use manifest::{CellInfo, ChunkManifest, ENVIRONMENT_CELL, SlotInfo};
+pub use migrate::{Landing, Migration, Turn, is_sound};
 pub use patch::{ChunkPatch, Patch};
 pub use plan::{ChangeClass, ChunkPlan, LiteralChange, NotRun, Plan, plan_chunk, refusals};
 pub use policy::{

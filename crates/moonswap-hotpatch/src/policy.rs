@@ -86,7 +86,10 @@ pub enum StalePolicy {
     /// They finish on their version.
     #[default]
     Finish,
-    /// Live loops move to the new version where provably right.
+    /// Those in a loop move to the new version when it begins its next turn, where
+    /// that is provably right; the report says which stay, and why. A later patch
+    /// of the function takes along those that have not moved yet only if it
+    /// migrates as well. A rollback moves none back.
     Migrate,
 }
 
@@ -229,6 +232,13 @@ impl Policy {
         self
     }
 
+    /// What to do with running activations of changed code.
+    #[must_use]
+    pub fn stale(mut self, rule: StalePolicy) -> Self {
+        self.stale = rule;
+        self
+    }
+
     /// How long to wait.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
@@ -277,7 +287,6 @@ impl Policy {
             captures().any(|rule| matches!(rule, Captures::Expression(_))),
         );
         refuse("remove = true", self.remove);
-        refuse("stale = \"migrate\"", self.stale == StalePolicy::Migrate);
         refuse("guard", self.guard.is_some());
         found
     }

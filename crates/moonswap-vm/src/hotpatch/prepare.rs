@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use moonswap_bytecode::{FunctionId, Prototype};
-use moonswap_hotpatch::{ChangeClass, ChunkPlan, ENVIRONMENT_CELL};
+use moonswap_hotpatch::{ChangeClass, ChunkPlan, ENVIRONMENT_CELL, Migration};
 
 use super::HotError;
 use super::manifest::registry;
@@ -49,6 +49,8 @@ pub(crate) struct Prepared {
     pub(crate) instance: *mut Instance,
     pub(crate) plan: ChunkPlan,
     pub(crate) slots: Vec<SlotChange>,
+    /// Versions to be replaced whose activations move to the new ones.
+    pub(crate) migrations: Vec<(*mut Version, *mut Version, Arc<Migration>)>,
     pub(crate) registry: SlotRegistry,
     pub(crate) cells: Vec<CellChange>,
     /// Fields the definitions set, with what stood there: to undo them.
@@ -77,6 +79,7 @@ impl Prepared {
             let mut prepared = Prepared {
                 instance,
                 slots: Vec::new(),
+                migrations: Vec::new(),
                 registry: SlotRegistry::new(),
                 cells: Vec::new(),
                 fields: Vec::new(),
@@ -195,6 +198,10 @@ impl Prepared {
                 if fresh.contains(&slot) {
                     loader::install(vm, slot, version);
                 } else {
+                    if let Some(turns) = &change.migration {
+                        self.migrations
+                            .push(((*slot).version, version, Arc::clone(turns)));
+                    }
                     self.slots.push(SlotChange {
                         slot,
                         before: (*slot).version,
