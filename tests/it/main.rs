@@ -5,7 +5,9 @@
 
 mod badinput;
 mod cli;
+mod cli_patch;
 mod cli_reference;
+mod cli_watch;
 mod ctrl_c;
 mod flooding;
 mod hotpatch;

@@ -3,17 +3,28 @@
 use crate::effects::Span;
 use crate::verify::MAX_REGISTERS;
 
-const WORDS: usize = (MAX_REGISTERS as usize + 1).div_ceil(64);
+/// Words of the sets for frames of any size.
+pub(crate) const WORDS: usize = (MAX_REGISTERS as usize + 1).div_ceil(64);
 
-/// A set of register numbers up to [`MAX_REGISTERS`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Registers([u64; WORDS]);
+/// Words of the sets that do for nearly all functions: those of frames smaller than
+/// 64 registers for each word.
+pub(crate) const FEW_WORDS: usize = 4;
 
-impl Registers {
+/// A set of register numbers below 64 times `W`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Registers<const W: usize>([u64; W]);
+
+impl<const W: usize> Default for Registers<W> {
+    fn default() -> Self {
+        Self([0; W])
+    }
+}
+
+impl<const W: usize> Registers<W> {
     /// The registers from `first` to before `end`.
     pub(crate) fn range(first: u16, end: u16) -> Self {
         let below = |n: u16| {
-            let mut words = [0; WORDS];
+            let mut words = [0; W];
             for (i, word) in words.iter_mut().enumerate() {
                 let n = u32::from(n).saturating_sub(64 * i as u32);
                 *word = if n >= 64 { u64::MAX } else { (1 << n) - 1 };
@@ -37,7 +48,7 @@ impl Registers {
 
     /// All from `first` on.
     pub(crate) fn from(first: u16) -> Self {
-        Self::range(first, MAX_REGISTERS + 1)
+        Self::range(first, 64 * W as u16)
     }
 
     fn each(self, other: Self, join: impl Fn(u64, u64) -> u64) -> Self {
@@ -57,7 +68,7 @@ impl Registers {
     }
 
     pub(crate) fn is_empty(self) -> bool {
-        self.0 == [0; WORDS]
+        self.0 == [0; W]
     }
 
     pub(crate) fn contains(self, other: Self) -> bool {
@@ -77,7 +88,9 @@ impl Registers {
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_REGISTERS, Registers};
+    use super::{MAX_REGISTERS, WORDS};
+
+    type Registers = super::Registers<WORDS>;
 
     #[test]
     fn sets_are_sets() {

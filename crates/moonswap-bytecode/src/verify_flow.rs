@@ -24,7 +24,7 @@ use crate::effects::{Effects, Form, Outcome, goes_on};
 use crate::instruction::Instruction;
 use crate::opcode::{OpCode, OperandKind};
 use crate::prototype::{Capture, Prototype};
-use crate::registers::Registers;
+use crate::registers::{FEW_WORDS, Registers, WORDS};
 use crate::verify::{self, Fault, jump_target};
 use crate::watch::Watch;
 
@@ -35,22 +35,22 @@ const CLOSES: u8 = 1;
 
 /// What is known where control arrives.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-struct State {
+struct State<const W: usize> {
     /// Hold a value, on every path.
-    defined: Registers,
+    defined: Registers<W>,
     /// Hold the table of a `NEWTABLE`, on every path.
-    tables: Registers,
+    tables: Registers<W>,
     /// First of the three registers of a prepared loop, on every path.
-    loops: Registers,
+    loops: Registers<W>,
     /// Captured and not closed, on some path.
-    captured: Registers,
+    captured: Registers<W>,
     /// To be closed, on some path.
-    closing: Registers,
+    closing: Registers<W>,
     /// First register of the open list that was just left.
     open: Option<u16>,
 }
 
-impl State {
+impl<const W: usize> State<W> {
     fn joined(self, other: Self) -> Self {
         Self {
             defined: self.defined.and(other.defined),
@@ -64,18 +64,18 @@ impl State {
     }
 
     /// Nothing is known of what these registers hold but that it is a value.
-    fn forget(&mut self, registers: Registers) {
+    fn forget(&mut self, registers: Registers<W>) {
         self.tables = self.tables.without(registers);
         let one = registers.lowered();
         self.loops = self.loops.without(registers.or(one).or(one.lowered()));
     }
 
-    fn write(&mut self, registers: Registers) {
+    fn write(&mut self, registers: Registers<W>) {
         self.forget(registers);
         self.defined = self.defined.or(registers);
     }
 
-    fn lose(&mut self, registers: Registers) {
+    fn lose(&mut self, registers: Registers<W>) {
         self.forget(registers);
         self.defined = self.defined.without(registers);
     }
@@ -89,7 +89,7 @@ impl State {
         self.open = outcome.opens;
     }
 
-    fn reads(&self, registers: Registers) -> Result<(), Fault> {
+    fn reads(&self, registers: Registers<W>) -> Result<(), Fault> {
         if self.defined.contains(registers) {
             Ok(())
         } else {
@@ -121,16 +121,16 @@ impl State {
 }
 
 /// Registers in foreign hands from an instruction on.
-struct Change {
+struct Change<const W: usize> {
     pc: u32,
     /// Named variables.
-    named: Registers,
+    named: Registers<W>,
     /// Top-level locals, which a patch may open.
-    shared: Registers,
+    shared: Registers<W>,
 }
 
 /// Which registers are variables that somebody else may reach, by instruction.
-fn variables(prototype: &Prototype) -> Vec<Change> {
+fn variables<const W: usize>(prototype: &Prototype) -> Vec<Change<W>> {
     // (instruction, begins, register, shared)
     let mut edges: Vec<(u32, bool, u16, bool)> = Vec::new();
     let mut add = |register, start, end, shared| {
@@ -184,6 +184,15 @@ fn variables(prototype: &Prototype) -> Vec<Change> {
 
 /// Checks all paths of a function.
 pub(crate) fn check(prototype: &Prototype, watch: Option<&Watch<'_>>) -> Check<()> {
+    if usize::from(prototype.frame_size) < 64 * FEW_WORDS {
+        check_with::<FEW_WORDS>(prototype, watch)
+    } else {
+        check_with::<WORDS>(prototype, watch)
+    }
+}
+
+/// The same with sets of that many words.
+fn check_with<const W: usize>(prototype: &Prototype, watch: Option<&Watch<'_>>) -> Check<()> {
     let code = &prototype.code;
     let mut leaders: Vec<usize> = vec![0];
     for (pc, i) in code.iter().enumerate() {
@@ -193,7 +202,7 @@ pub(crate) fn check(prototype: &Prototype, watch: Option<&Watch<'_>>) -> Check<(
     leaders.sort_unstable();
     leaders.dedup();
     let changes = variables(prototype);
-    let mut states: Vec<Option<State>> = vec![None; leaders.len()];
+    let mut states: Vec<Option<State<W>>> = vec![None; leaders.len()];
     let mut dirty = vec![false; leaders.len()];
     states[0] = Some(State {
         defined: Registers::range(0, u16::from(prototype.n_params)),
@@ -209,7 +218,7 @@ pub(crate) fn check(prototype: &Prototype, watch: Option<&Watch<'_>>) -> Check<(
             }
             verify::go_on(watch).map_err(|fault| (leaders[at], fault))?;
             let Some(state) = states[at] else { continue };
-            let mut arrive = |pc: usize, state: State| {
+            let mut arrive = |pc: usize, state: State<W>| {
                 let Ok(to) = leaders.binary_search(&pc) else {
                     return;
                 };
@@ -235,13 +244,13 @@ pub(crate) fn check(prototype: &Prototype, watch: Option<&Watch<'_>>) -> Check<(
 }
 
 /// Runs straight code; tells `arrive` where control goes and with what.
-fn block(
+fn block<const W: usize>(
     prototype: &Prototype,
-    changes: &[Change],
+    changes: &[Change<W>],
     range: std::ops::Range<usize>,
-    mut state: State,
+    mut state: State<W>,
     watch: Option<&Watch<'_>>,
-    arrive: &mut dyn FnMut(usize, State),
+    arrive: &mut dyn FnMut(usize, State<W>),
 ) -> Check<()> {
     let mut change = changes.partition_point(|c| c.pc as usize <= range.start) - 1;
     for pc in range.clone() {
@@ -268,14 +277,14 @@ fn block(
 }
 
 /// What one instruction asks for and does; answers the state at its jump's end.
-fn step(
+fn step<const W: usize>(
     prototype: &Prototype,
     pc: usize,
     i: Instruction,
     op: OpCode,
-    variables: &Change,
-    s: &mut State,
-) -> Result<State, Fault> {
+    variables: &Change<W>,
+    s: &mut State<W>,
+) -> Result<State<W>, Fault> {
     let a = i.register_a();
     let raw = [a, i.register_b(), i.register_c()];
     for (kind, register) in op.operands().into_iter().zip(raw) {
@@ -297,7 +306,7 @@ fn step(
     let mut jumped = *s;
     jumped.leaves(&effects.jump);
     s.leaves(&effects.next);
-    let called = |named: Registers, s: &State| {
+    let called = |named: Registers<W>, s: &State<W>| {
         let held = s.captured.or(s.closing).or(named);
         if held.meets(Registers::from(a)) {
             Err(Fault::Captured)
@@ -371,7 +380,7 @@ fn step(
 }
 
 /// The frame ends.
-fn ends(s: &State, x: u8) -> Result<(), Fault> {
+fn ends<const W: usize>(s: &State<W>, x: u8) -> Result<(), Fault> {
     if x & CLOSES == 0 && !s.captured.or(s.closing).is_empty() {
         return Err(Fault::Close);
     }

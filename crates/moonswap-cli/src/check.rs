@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use moonswap::render_diagnostic;
 use moonswap_compiler::CompileError;
+use moonswap_hotpatch::Json;
 
 use crate::LUA_ERROR;
-use crate::output::{complain, json_string, read_file, say, style};
+use crate::output::{complain, read_file, say, style};
 
 /// The text of a Lua file and its chunk name; complains if it cannot be read.
 pub(crate) fn source_of(file: &Path) -> Option<(Vec<u8>, String)> {
@@ -42,15 +43,7 @@ pub(crate) fn check(json: bool, files: &[PathBuf]) -> u8 {
 /// error.
 pub(crate) fn show(json: bool, error: &CompileError, source: &[u8]) {
     if json {
-        say(format!(
-            "{{\"file\":{},\"line\":{},\"column\":{},\"start\":{},\"end\":{},\"message\":{}}}\n",
-            json_string(&error.chunk),
-            error.span.line,
-            error.span.column,
-            error.span.start,
-            error.span.end,
-            json_string(&error.message)
-        ));
+        say(format!("{}\n", problem(error)));
     } else {
         complain(render_diagnostic(
             style(),
@@ -61,4 +54,16 @@ pub(crate) fn show(json: bool, error: &CompileError, source: &[u8]) {
             None,
         ));
     }
+}
+
+/// A compile error as one JSON object.
+pub(crate) fn problem(error: &CompileError) -> Json {
+    Json::object([
+        ("file", Json::text(&error.chunk)),
+        ("line", Json::number(error.span.line)),
+        ("column", Json::number(error.span.column)),
+        ("start", Json::number(error.span.start)),
+        ("end", Json::number(error.span.end)),
+        ("message", Json::text(&error.message)),
+    ])
 }

@@ -6,8 +6,11 @@ mod check;
 mod interrupt;
 mod lua_style;
 mod output;
+mod patch_verb;
+mod policy_args;
 mod prompt;
 mod session;
+mod sources;
 mod verbs;
 mod watch;
 
@@ -16,8 +19,21 @@ use std::process::ExitCode;
 
 /// Exit code of a Lua error.
 const LUA_ERROR: u8 = 1;
+/// Exit code of a command line that means nothing.
+const USAGE: u8 = 2;
 /// Exit code of a refused patch.
 const REFUSED: u8 = 3;
+/// Exit code of a patch with a wrong signature, or made for another text.
+const PROVENANCE: u8 = 5;
+
+/// The exit code that a refusal ends with.
+fn refusal_code(refused: &moonswap::Refused) -> u8 {
+    if refused.is_provenance() {
+        PROVENANCE
+    } else {
+        REFUSED
+    }
+}
 
 fn main() -> ExitCode {
     interrupt::end_with_the_pipe();

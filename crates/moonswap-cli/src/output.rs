@@ -3,7 +3,8 @@
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::path::Path;
 
-use moonswap::{Error, RenderStyle};
+use moonswap::{Error, Refused, RenderStyle};
+use moonswap_hotpatch::Json;
 
 /// Colours if standard error is a terminal and NO_COLOR is not set.
 pub(crate) fn style() -> RenderStyle {
@@ -63,18 +64,14 @@ pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// Text as a JSON string.
-pub(crate) fn json_string(text: &str) -> String {
-    let mut out = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            c if c.is_control() => out.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => out.push(c),
-        }
+/// Tells of a refusal, as JSON on standard output or as text on standard
+/// error; the exit code.
+pub(crate) fn refused(refused: &Refused, json: bool) -> u8 {
+    if json {
+        let told = Json::object([("refusals", refused.json())]);
+        say(format!("{told}\n"));
+    } else {
+        complain(refused.to_string());
     }
-    out.push('"');
-    out
+    crate::refusal_code(refused)
 }

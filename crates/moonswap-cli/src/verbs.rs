@@ -1,16 +1,19 @@
-//! The verbs: `run`, `repl`, `check`, `list`, `plan`.
+//! The verbs: `run`, `repl`, `check`, `list`, `plan`, `patch`.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
-use moonswap::Lua;
-use moonswap_hotpatch::{ChunkManifest, ChunkPatch, Plan, Policy, plan_chunk};
+use moonswap::{Lua, Policy};
+use moonswap_hotpatch::Json;
 
 use crate::output::{complain, report, say};
+use crate::patch_verb::{self, PatchVerb};
+use crate::policy_args::{PolicyArgs, duration};
 use crate::session::Session;
-use crate::{LUA_ERROR, REFUSED, check, lua_style, prompt, watch};
+use crate::sources::{NameArgs, Sources};
+use crate::{LUA_ERROR, REFUSED, USAGE, check, lua_style, prompt, watch};
 
 const VERBS: &[&str] = &[
     "run",
@@ -18,6 +21,7 @@ const VERBS: &[&str] = &[
     "check",
     "list",
     "plan",
+    "patch",
     "help",
     "--help",
     "--version",
@@ -34,7 +38,7 @@ pub(crate) fn is_verb(first: &str) -> bool {
     version,
     about = "Lua 5.4 whose functions are swapped while it runs",
     after_help = "Without a verb it takes the arguments of `lua`: moonswap [-e stat] [-l mod] [-i] [-v] [-E] [-W] [--compat] [script [args]]\n\
-                  Exit codes: 0 success, 1 Lua error, 2 usage, 3 refused."
+                  Exit codes: 0 success, 1 Lua error, 2 usage, 3 refused, 4 target not reachable, 5 wrong signature or base."
 )]
 struct Command {
     #[command(subcommand)]
@@ -52,7 +56,7 @@ enum Verb {
         #[arg(long, value_parser = parse_size)]
         mem: Option<usize>,
         /// Time limit, e.g. 2s or 500ms
-        #[arg(long, value_parser = parse_duration)]
+        #[arg(long, value_parser = duration)]
         timeout: Option<Duration>,
         /// Add what Lua 5.1 to 5.3 had and 5.4 has not
         #[arg(long)]
@@ -60,6 +64,12 @@ enum Verb {
         /// How many calls and turns of loops the script may make
         #[arg(long)]
         fuel: Option<u64>,
+        /// What the watcher tells, and the script's error, as JSON on standard
+        /// error: one object per line
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        policy: PolicyArgs,
         /// The script
         file: PathBuf,
         /// Its arguments
@@ -86,15 +96,30 @@ enum Verb {
         /// Functions inside functions as well
         #[arg(short)]
         long: bool,
+        /// As one JSON object
+        #[arg(long)]
+        json: bool,
         /// The file
         file: PathBuf,
     },
     /// Show what patching OLD with NEW would do
     Plan {
-        /// The text that runs
+        /// The file or folder that runs
         old: PathBuf,
-        /// The text to patch it with
+        /// The file or folder to patch it with
         new: PathBuf,
+        /// The plan as one JSON object
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        names: NameArgs,
+        #[command(flatten)]
+        policy: PolicyArgs,
+    },
+    /// Build, show and sign patch files
+    Patch {
+        #[command(subcommand)]
+        verb: PatchVerb,
     },
 }
 
@@ -115,52 +140,63 @@ pub(crate) fn main(arguments: Vec<OsString>) -> u8 {
             timeout,
             compat,
             fuel,
+            json,
+            policy,
             file,
             arguments,
         } => {
+            if policy.base.is_some() {
+                complain("moonswap: --base is for one patch, not for every save");
+                return USAGE;
+            }
             let lua = Lua::builder().compat(compat).build();
-            run(lua, watch, (mem, timeout, fuel), &file, &arguments)
+            lua.set_memory_limit(mem);
+            lua.set_fuel(fuel);
+            lua.set_deadline(timeout.and_then(|timeout| Instant::now().checked_add(timeout)));
+            let watch = watch.then(|| policy.policy());
+            run(lua, watch, json, &file, &arguments)
         }
         Verb::Repl { compat } => {
             say(lua_style::VERSION);
-            started(Lua::builder().compat(compat).build(), |session| {
+            started(Lua::builder().compat(compat).build(), false, |session| {
                 prompt::run(session);
                 Ok(())
             })
         }
         Verb::Check { json, files } => check::check(json, &files),
-        Verb::List { long, file } => list(long, &file),
-        Verb::Plan { old, new } => plan(&old, &new),
+        Verb::List { long, json, file } => list(long, json, &file),
+        Verb::Plan {
+            old,
+            new,
+            json,
+            names,
+            policy,
+        } => plan(&old, &new, json, &names, policy).unwrap_or_else(|code| code),
+        Verb::Patch { verb } => patch_verb::main(verb),
     }
 }
 
-fn run(
-    lua: Lua,
-    watched: bool,
-    (mem, timeout, fuel): (Option<usize>, Option<Duration>, Option<u64>),
-    file: &Path,
-    arguments: &[OsString],
-) -> u8 {
-    lua.set_memory_limit(mem);
-    lua.set_fuel(fuel);
-    lua.set_deadline(timeout.and_then(|timeout| Instant::now().checked_add(timeout)));
-    started(lua, |session| {
+/// Runs a script; with a policy, what is saved is swapped under it.
+fn run(lua: Lua, watch: Option<Policy>, json: bool, file: &Path, arguments: &[OsString]) -> u8 {
+    started(lua, json, |session| {
         let mut all = vec![file.as_os_str().to_owned()];
         all.extend_from_slice(arguments);
         session.set_arg(&all, 0)?;
         // `-` is standard input: nothing that could be watched.
         let path = (file != Path::new("-")).then_some(file);
-        if let (true, Some(path)) = (watched, path) {
-            watch::start(&session.lua, path)?;
+        if let (Some(policy), Some(path)) = (watch, path) {
+            watch::start(&session.lua, path, policy, json)?;
         }
         session.run_script(path)
     })
 }
 
 /// Does `work` in a session; syntax errors are shown with their source line.
-fn started(lua: Lua, work: impl FnOnce(&Session) -> moonswap::Result<()>) -> u8 {
+fn started(lua: Lua, json: bool, work: impl FnOnce(&Session) -> moonswap::Result<()>) -> u8 {
     let tell = |error: &moonswap::Error| {
-        if error.compile_error().is_some() {
+        if json {
+            complain(error_event(error).to_string());
+        } else if error.compile_error().is_some() {
             complain(error.render_as(crate::output::style()));
         } else {
             report(Some("moonswap"), error);
@@ -178,7 +214,22 @@ fn started(lua: Lua, work: impl FnOnce(&Session) -> moonswap::Result<()>) -> u8 
     }
 }
 
-fn list(long: bool, file: &Path) -> u8 {
+/// The error that ended a script.
+fn error_event(error: &moonswap::Error) -> Json {
+    let problem = error.compile_error().map(check::problem);
+    let traceback = error.traceback().map(|t| Json::text(&t.text));
+    Json::object([
+        ("event", Json::text("error")),
+        (
+            "message",
+            Json::text(String::from_utf8_lossy(error.message_bytes())),
+        ),
+        ("problem", problem.unwrap_or(Json::Null)),
+        ("traceback", traceback.unwrap_or(Json::Null)),
+    ])
+}
+
+fn list(long: bool, json: bool, file: &Path) -> u8 {
     let Some((source, name)) = check::source_of(file) else {
         return LUA_ERROR;
     };
@@ -191,49 +242,49 @@ fn list(long: bool, file: &Path) -> u8 {
             } else {
                 text.split("\n\n").next().unwrap_or(&text)
             };
-            say(shown.trim_end());
-            say("\n");
+            if json {
+                let functions = Json::texts(shown.trim_end().split("\n\n"));
+                let told = Json::object([("chunk", Json::text(&name)), ("functions", functions)]);
+                say(format!("{told}\n"));
+            } else {
+                say(shown.trim_end());
+                say("\n");
+            }
             0
         }
         Err(error) => {
-            check::show(false, &error, &source);
+            check::show(json, &error, &source);
             LUA_ERROR
         }
     }
 }
 
-fn plan(old: &Path, new: &Path) -> u8 {
-    let Some((old_source, name)) = check::source_of(old) else {
-        return LUA_ERROR;
-    };
-    let Some((new_source, new_name)) = check::source_of(new) else {
-        return LUA_ERROR;
-    };
-    let main = match moonswap_compiler::compile(&name, &old_source) {
-        Ok(main) => main,
-        Err(error) => {
-            check::show(false, &error, &old_source);
-            return LUA_ERROR;
+fn plan(
+    old: &Path,
+    new: &Path,
+    json: bool,
+    names: &NameArgs,
+    policy: PolicyArgs,
+) -> Result<u8, u8> {
+    let sources = Sources::read(old, new, names)?;
+    let plan = sources.plan(&policy.policy(), json)?;
+    if json {
+        let mut out = match plan.json() {
+            Json::Object(entries) => entries,
+            _ => Vec::new(),
+        };
+        out.push(("notes".to_owned(), Json::texts(&sources.notes)));
+        say(format!("{}\n", Json::Object(out)));
+    } else {
+        match plan.to_string().trim_end() {
+            "" => say("nothing changed\n"),
+            text => say(format!("{text}\n")),
         }
-    };
-    // Errors are shown under the new file's name, the plan is for the old chunk.
-    if let Err(error) = moonswap_compiler::compile(&new_name, &new_source) {
-        check::show(false, &error, &new_source);
-        return LUA_ERROR;
+        for note in &sources.notes {
+            say(format!("note: {note}\n"));
+        }
     }
-    let patch = match ChunkPatch::compile(&name, &new_source) {
-        Ok(patch) => patch,
-        Err(error) => {
-            check::show(false, &error, &new_source);
-            return LUA_ERROR;
-        }
-    };
-    let manifest = ChunkManifest::fresh(main, Some(old_source.into()));
-    let planned = plan_chunk(&manifest, &patch, &Policy::default());
-    let plan = Plan::of(vec![planned]);
-    say(plan.to_string().trim_end());
-    say("\n");
-    if plan.refusals.is_empty() { 0 } else { REFUSED }
+    Ok(if plan.is_refused() { REFUSED } else { 0 })
 }
 
 fn parse_size(text: &str) -> Result<usize, String> {
@@ -254,36 +305,16 @@ fn parse_size(text: &str) -> Result<usize, String> {
     number.checked_mul(factor).ok_or_else(|| "too large".into())
 }
 
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    let expected = || "a time such as 2s, 500ms or 1m expected".to_owned();
-    let (digits, unit) = text.split_at(
-        text.find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(text.len()),
-    );
-    let factor = match unit {
-        "ms" => 1e-3,
-        "" | "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return Err(expected()),
-    };
-    let number: f64 = digits.parse().map_err(|_| expected())?;
-    Duration::try_from_secs_f64(number * factor).map_err(|_| expected())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn sizes_and_times() {
+    fn sizes() {
         assert_eq!(parse_size("64M"), Ok(64 << 20));
         assert_eq!(parse_size("10"), Ok(10));
         assert_eq!(parse_size("2KiB"), Ok(2048));
         assert!(parse_size("M").is_err() && parse_size("99999999999999999999").is_err());
-        assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(parse_duration("1.5"), Ok(Duration::from_millis(1500)));
-        assert!(parse_duration("x").is_err() && parse_duration("1.1.1s").is_err());
     }
 
     #[test]

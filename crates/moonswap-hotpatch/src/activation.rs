@@ -2,11 +2,10 @@
 //! changes: what a commit has to wait for, what refused it, what was closed.
 
 use std::fmt;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
+use crate::json::Json;
 use crate::refusal::{Code, Refusal};
-use crate::report::json_string;
 
 /// One activation of a function that a patch changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,20 +54,16 @@ impl Activation {
         }
     }
 
-    /// Appends it as one JSON object.
-    pub(crate) fn write_json(&self, out: &mut String) {
-        out.push_str("{\"chunk\":");
-        json_string(out, &self.chunk);
-        out.push_str(",\"id\":");
-        json_string(out, &self.function);
-        let _ = write!(out, ",\"version\":{},\"line\":", self.version);
-        match self.line {
-            Some(line) => _ = write!(out, "{line}"),
-            None => out.push_str("null"),
-        }
-        out.push_str(",\"thread\":");
-        json_string(out, &self.thread);
-        let _ = write!(out, ",\"suspended\":{}}}", self.suspended);
+    /// As a JSON object.
+    pub fn json(&self) -> Json {
+        Json::object([
+            ("chunk", Json::text(&*self.chunk)),
+            ("id", Json::text(&*self.function)),
+            ("version", Json::number(self.version)),
+            ("line", Json::optional_number(self.line)),
+            ("thread", Json::text(&*self.thread)),
+            ("suspended", Json::Bool(self.suspended)),
+        ])
     }
 }
 

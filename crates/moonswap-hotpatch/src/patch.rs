@@ -8,6 +8,7 @@ use moonswap_compiler::CompileError;
 use moonswap_compiler::syntax::ast::Ast;
 use moonswap_compiler::{CompileOptions, ParseLimits, compile_ast, parse};
 
+use crate::digest::Digest;
 use crate::refusal::{Code, Refusal, Refused};
 
 /// Compiled new versions of one or more chunks, to be committed together:
@@ -22,9 +23,7 @@ impl Patch {
     /// Parses and compiles the new text of one chunk. `name` is the chunk name
     /// as given to `load`, e.g. `@shop.lua`.
     pub fn compile(name: &str, source: &[u8]) -> Result<Self, CompileError> {
-        Ok(Self {
-            chunks: [ChunkPatch::compile(name, source)?].into(),
-        })
+        ChunkPatch::compile(name, source).map(Self::from)
     }
 
     /// One patch of the chunks of several: all are committed or none. Two texts
@@ -60,6 +59,14 @@ impl Patch {
     }
 }
 
+impl From<ChunkPatch> for Patch {
+    fn from(chunk: ChunkPatch) -> Self {
+        Self {
+            chunks: [chunk].into(),
+        }
+    }
+}
+
 /// The compiled new text of one chunk of a [`Patch`].
 #[derive(Clone, Debug)]
 pub struct ChunkPatch {
@@ -67,6 +74,7 @@ pub struct ChunkPatch {
     source: Arc<[u8]>,
     ast: Arc<Ast>,
     main: Arc<Prototype>,
+    base: Option<Digest>,
 }
 
 impl ChunkPatch {
@@ -80,7 +88,20 @@ impl ChunkPatch {
             source: source.into(),
             ast: Arc::new(ast),
             main,
+            base: None,
         })
+    }
+
+    /// Refused (`P013`) unless the running text is the one with this hash.
+    #[must_use]
+    pub fn with_base(mut self, base: Digest) -> Self {
+        self.base = Some(base);
+        self
+    }
+
+    /// The text it was made for, if that matters.
+    pub fn base(&self) -> Option<Digest> {
+        self.base
     }
 
     /// Chunk name as given to `load`.
@@ -106,4 +127,41 @@ impl ChunkPatch {
 /// A chunk name as shown to people.
 pub(crate) fn shown(chunk: &str) -> Arc<str> {
     chunk.strip_prefix(['@', '=']).unwrap_or(chunk).into()
+}
+
+/// Why a text made for `base` does not fit where `running` is the current text
+/// (`None`: not kept) and `new` the one to come.
+pub fn base_refusals(
+    chunk: &str,
+    base: Option<Digest>,
+    running: Option<&[u8]>,
+    new: &[u8],
+) -> Vec<Refusal> {
+    let Some(base) = base else {
+        return Vec::new();
+    };
+    let (reason, remedy) = match running {
+        None => (
+            "made for a certain text, but that of this chunk was not kept".to_owned(),
+            "load it as a module, or leave the base hash out",
+        ),
+        Some(running) if Digest::of(running) == base => return Vec::new(),
+        Some(running) if running == new => (
+            "the running text is that of the patch already".to_owned(),
+            "nothing is to be done",
+        ),
+        Some(running) => (
+            format!("made for the text {base}, but {} runs", Digest::of(running)),
+            "build it again for the running text",
+        ),
+    };
+    vec![Refusal {
+        code: Code::BaseMismatch,
+        chunk: shown(chunk),
+        line: 1,
+        column: 1,
+        function: "patch".to_owned(),
+        reason,
+        remedy: remedy.to_owned(),
+    }]
 }

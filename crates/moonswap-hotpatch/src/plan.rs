@@ -15,7 +15,7 @@ use crate::diff::{Matching, match_literals};
 use crate::manifest::{ChunkManifest, ENVIRONMENT_CELL};
 use crate::migrate::{self, Cells, Migration};
 use crate::outline::{LiteralIndex, Outline, path_name};
-use crate::patch::{ChunkPatch, shown};
+use crate::patch::{ChunkPatch, base_refusals, shown};
 use crate::policy::{Policy, StalePolicy};
 use crate::refusal::{Code, Refusal, Unfit};
 use crate::relayout::{TooLarge, rebuild, upvalues_to_cell};
@@ -420,6 +420,13 @@ fn addressee(
             "plan it again against the running program",
         ));
     }
+    let running = manifest.source.as_deref();
+    found.extend(base_refusals(
+        patch.chunk(),
+        patch.base(),
+        running,
+        patch.source(),
+    ));
     found
 }
 

@@ -77,6 +77,29 @@ codes! {
     NoPoll = "P033";
     /// a later patch of the same chunk was committed while this one waited
     Superseded = "P034";
+    /// a patch file is damaged, or of an unknown format
+    MalformedFile = "S001";
+    /// the signature of a patch file does not fit its content
+    BadSignature = "S002";
+    /// a patch file is signed with a key that is not trusted here
+    UnknownKey = "S003";
+    /// only signed patch files are accepted here
+    NotSigned = "S004";
+    /// the time until which a patch file may be applied is over
+    Expired = "S005";
+    /// a patch file with this or a later sequence number was applied before
+    Replayed = "S006";
+}
+
+impl Code {
+    /// The patch is not the one that was meant, or not meant for this program:
+    /// wrong signature, file or base, whatever its code would do.
+    pub fn is_provenance(self) -> bool {
+        match self {
+            Self::BaseMismatch => true,
+            other => other.text().starts_with('S'),
+        }
+    }
 }
 
 impl fmt::Display for Code {

@@ -1,11 +1,12 @@
 //! `Report`: what was done, with versions and times; prints as one line,
 //! serialises to JSON.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::activation::Activation;
+use crate::json::Json;
 use crate::plan::{ChangeClass, ChunkPlan, LiteralChange, NotRun};
 
 /// How long a patch took.
@@ -47,10 +48,61 @@ impl ReportedFunction {
     }
 }
 
+/// A running activation of a replaced version, and what becomes of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Migrated {
+    /// As it was at the commit.
+    pub activation: Activation,
+    /// Line of the loop at whose next turn it goes on in the new code; `None`: it
+    /// finishes on its version.
+    pub turn: Option<u32>,
+    /// Why it stays.
+    pub reason: Option<String>,
+}
+
+impl Migrated {
+    /// It moves at the next turn of the loop at this line of the old text.
+    pub fn moves(activation: Activation, line: u32) -> Self {
+        Self {
+            activation,
+            turn: Some(line),
+            reason: None,
+        }
+    }
+
+    /// It stays.
+    pub fn stays(activation: Activation, why: impl Into<String>) -> Self {
+        Self {
+            activation,
+            turn: None,
+            reason: Some(why.into()),
+        }
+    }
+}
+
+impl fmt::Display for Migrated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Activation {
+            function,
+            thread,
+            version,
+            ..
+        } = &self.activation;
+        let thread = if thread == "main" { "main" } else { "a coroutine" };
+        write!(f, "{function} v{version} in {thread} ")?;
+        match (self.turn, &self.reason) {
+            (Some(line), _) => write!(f, "moves at the next turn of the loop at line {line}"),
+            (None, Some(why)) => write!(f, "stays: {why}"),
+            (None, None) => f.write_str("stays"),
+        }
+    }
+}
+
 /// What was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// Number of the patch, to roll back to before.
+    /// Number of the patch, to roll back to before; 0 if nothing was committed,
+    /// because nothing changed or it was only planned.
     pub id: u64,
     /// The VM's generation after it.
     pub generation: u64,
@@ -66,6 +118,8 @@ pub struct Report {
     pub not_run: Vec<NotRun>,
     /// Coroutines that were suspended in changed code and were closed.
     pub closed: Vec<Activation>,
+    /// Activations of replaced versions, if the policy moves them.
+    pub migrated: Vec<Migrated>,
     /// Times.
     pub times: Times,
 }
@@ -78,73 +132,39 @@ impl Report {
 
     /// As one JSON object, times in seconds.
     pub fn to_json(&self) -> String {
-        let mut out = String::new();
-        let _ = write!(
-            out,
-            "{{\"id\":{},\"generation\":{},\"chunks\":[",
-            self.id, self.generation
-        );
-        for (i, chunk) in self.chunks.iter().enumerate() {
-            if i > 0 {
-                out.push(',');
-            }
-            json_string(&mut out, chunk);
-        }
-        out.push_str("],\"functions\":[");
-        for (i, function) in self.functions.iter().enumerate() {
-            out.push_str(if i > 0 { ",{\"chunk\":" } else { "{\"chunk\":" });
-            json_string(&mut out, &function.chunk);
-            out.push_str(",\"id\":");
-            json_string(&mut out, &function.id);
-            let _ = write!(out, ",\"class\":\"{}\"", function.class);
-            for (key, version) in [("old", function.old), ("new", function.new)] {
-                match version {
-                    Some(version) => _ = write!(out, ",\"{key}\":{version}"),
-                    None => _ = write!(out, ",\"{key}\":null"),
-                }
-            }
-            out.push('}');
-        }
-        let _ = write!(out, "],\"unchanged\":{},\"warnings\":[", self.unchanged);
-        for (i, warning) in self.warnings.iter().enumerate() {
-            if i > 0 {
-                out.push(',');
-            }
-            json_string(&mut out, warning);
-        }
-        out.push_str("],\"not_run\":[");
-        for (i, statement) in self.not_run.iter().enumerate() {
-            let _ = write!(
-                out,
-                "{}{{\"line\":{},\"text\":",
-                if i > 0 { "," } else { "" },
-                statement.line
-            );
-            json_string(&mut out, &statement.text);
-            out.push_str(",\"why\":");
-            json_string(&mut out, &statement.why);
-            out.push('}');
-        }
-        out.push_str("],\"closed\":[");
-        for (i, activation) in self.closed.iter().enumerate() {
-            if i > 0 {
-                out.push(',');
-            }
-            activation.write_json(&mut out);
-        }
-        let Times {
-            prepare,
-            wait,
-            pause,
-        } = self.times;
-        let _ = write!(
-            out,
-            "],\"times\":{{\"prepare\":{:.9},\"wait\":{:.9},\"pause\":{:.9}}}}}",
-            prepare.as_secs_f64(),
-            wait.as_secs_f64(),
-            pause.as_secs_f64()
-        );
-        out
+        self.json().to_string()
+    }
+
+    /// [`Report::to_json`] as a value.
+    pub fn json(&self) -> Json {
+        let seconds = |time: Duration| Json::Float(time.as_secs_f64());
+        Json::object([
+            ("id", Json::number(self.id)),
+            ("generation", Json::number(self.generation)),
+            ("chunks", Json::texts(&self.chunks)),
+            (
+                "functions",
+                Json::Array(self.functions.iter().map(ReportedFunction::json).collect()),
+            ),
+            ("unchanged", Json::number(self.unchanged)),
+            ("warnings", Json::texts(&self.warnings)),
+            (
+                "not_run",
+                Json::Array(self.not_run.iter().map(NotRun::json).collect()),
+            ),
+            (
+                "closed",
+                Json::Array(self.closed.iter().map(Activation::json).collect()),
+            ),
+            (
+                "times",
+                Json::object([
+                    ("prepare", seconds(self.times.prepare)),
+                    ("wait", seconds(self.times.wait)),
+                    ("pause", seconds(self.times.pause)),
+                ]),
+            ),
+        ])
     }
 }
 
@@ -164,6 +184,10 @@ impl fmt::Display for Report {
                 .collect();
             write!(f, "{}{chunk}: ", if i > 0 { "; " } else { "" })?;
             write_line(f, &mentions)?;
+        }
+        if !self.migrated.is_empty() {
+            let n = self.migrated.iter().filter(|m| m.turn.is_some()).count();
+            write!(f, ", {n} of {} activations move", self.migrated.len())?;
         }
         let nanos = self.times.pause.as_nanos();
         match nanos {
@@ -224,22 +248,6 @@ pub(crate) fn write_line(f: &mut impl fmt::Write, functions: &[Mention<'_>]) -> 
     )
 }
 
-pub(crate) fn json_string(out: &mut String, text: &str) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if (c as u32) < 0x20 => _ = write!(out, "\\u{:04x}", c as u32),
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -260,6 +268,7 @@ mod tests {
             unchanged: 1,
             warnings: vec!["a \"b\"\n".into()],
             not_run: vec![],
+            migrated: Vec::new(),
             closed: vec![Activation {
                 chunk: "shop.lua".into(),
                 function: "serve".into(),
@@ -282,7 +291,7 @@ mod tests {
             "{\"id\":3,\"generation\":4,\"chunks\":[\"shop.lua\"],\"functions\":[{\"chunk\":\"shop.lua\",\"id\":\"price\",\"class\":\"swapped\",\
              \"old\":1,\"new\":2}],\"unchanged\":1,\"warnings\":[\"a \\\"b\\\"\\n\"],\"not_run\":[],\"closed\":[{\"chunk\":\"shop.lua\",\"id\":\"serve\",\"version\":1,\
              \"line\":7,\"thread\":\"thread: 0x1\",\"suspended\":true}],\
-             \"times\":{\"prepare\":0.000000000,\"wait\":0.000000000,\"pause\":0.000038000}}"
+             \"times\":{\"prepare\":0,\"wait\":0,\"pause\":0.000038}}"
         );
     }
 }

@@ -8,6 +8,8 @@
 //! Invariants: HO1 VM3 holds at every call; HO2 after a failed call the stack is
 //! cut to where the function stood and nothing above is open or to be closed.
 
+use std::sync::atomic::Ordering;
+
 use moonswap_bytecode::{Instruction, OpCode};
 
 use crate::coroutine;
@@ -93,7 +95,12 @@ unsafe fn call_until(
         let n_pcalls = (*co).n_pcalls;
         vm.host_failed = false;
         vm.journey.raised_in = None;
-        let next = interp::precall(vm, return_into(stub), f, n);
+        let mut next = interp::precall(vm, return_into(stub), f, n);
+        if vm.poll.requested.load(Ordering::Relaxed) {
+            // A host that only calls functions which call nothing and do not
+            // loop passes no other safe point.
+            next = interp::attend_at_entry(vm, next);
+        }
         run_to_halt(vm, next);
         (*co).n_host_calls -= 1;
         vm.host_depth -= 1;

@@ -1,11 +1,13 @@
 //! `Hot`: swapping functions of a running VM.
 
-use moonswap_hotpatch::{Patch, Plan, Policy, Report};
+use std::path::Path;
+
+use moonswap_hotpatch::{Patch, PatchFile, Plan, Policy, Refused, Report};
 pub use moonswap_vm::Interrupter;
 pub use moonswap_vm::hotpatch::{Applied, HistoryEntry, HotError, StaleFrame, VersionInfo};
 pub use moonswap_vm::hotpatch::{Patcher, Ticket};
 
-use crate::{Error, ErrorKind, Lua, Result};
+use crate::{Error, ErrorKind, Lua, Result, Trust, patch_file};
 
 /// Hot patching of one VM; see [`Lua::hot`].
 ///
@@ -74,6 +76,65 @@ impl Hot {
         self.apply_with(&patch, policy)
     }
 
+    /// Applies a patch file under the policy it carries.
+    ///
+    /// Before anything is compiled it is refused if it is damaged, if the VM's
+    /// [`Trust`] does not accept it (signature, expiry, sequence; codes `S…`),
+    /// and if another text runs than the one it was made for (`P013`).
+    ///
+    /// ```
+    /// use moonswap::{FileChunk, Lua, PatchFile, Policy, TextDigest};
+    ///
+    /// # fn main() -> moonswap::Result<()> {
+    /// # let folder = std::env::temp_dir().join(format!("moonswap-doc-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// # let path = folder.join("price.moonpatch");
+    /// let old = "function price(x) return x * 1.2 end";
+    /// let chunk = FileChunk {
+    ///     name: "@shop.lua".into(),
+    ///     base: Some(TextDigest::of(old.as_bytes())),
+    ///     changes: vec![],
+    ///     source: b"function price(x) return x * 1.5 end".to_vec(),
+    /// };
+    /// std::fs::write(&path, PatchFile::new(vec![chunk], Policy::default()).to_bytes())?;
+    ///
+    /// let lua = Lua::new();
+    /// lua.load(old).set_name("@shop.lua").exec()?;
+    /// lua.hot().apply_file(&path)?;
+    /// assert_eq!(lua.load("return price(100)").eval::<f64>()?, 150.0);
+    /// let again = lua.hot().apply_file(&path).unwrap_err();
+    /// assert!(again.refused().is_some_and(|refused| refused.is_provenance()));
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn apply_file(&self, path: impl AsRef<Path>) -> Result<Report> {
+        self.apply_patch_file(&patch_file::read(path.as_ref())?)
+    }
+
+    /// [`Hot::apply_file`] of a file that was read already.
+    pub fn apply_patch_file(&self, file: &PatchFile) -> Result<Report> {
+        self.0
+            .with(|cx| patch_file::apply(cx, self.0.trust(), file))
+    }
+
+    /// What [`Hot::apply_patch_file`] would do.
+    pub fn plan_patch_file(&self, file: &PatchFile) -> Result<Plan> {
+        self.0.with(|cx| patch_file::plan(cx, self.0.trust(), file))
+    }
+
+    /// Which patch files this VM is to believe from now on. Without a call of
+    /// this, unsigned ones are accepted.
+    pub fn set_trust(&self, trust: Trust) {
+        *self.0.trust().borrow_mut() = trust;
+    }
+
+    /// A copy of what [`Hot::set_trust`] set, with the sequence numbers of the
+    /// files applied since, to be kept over a restart.
+    pub fn trust(&self) -> Trust {
+        self.0.trust().borrow().clone()
+    }
+
     /// Restores what was before patch `id`; a new generation.
     pub fn rollback(&self, id: u64) -> Result<Report> {
         Ok(self.0.with(|cx| cx.hot_rollback(Some(id)))?)
@@ -124,14 +185,18 @@ impl From<HotError> for Error {
     fn from(error: HotError) -> Self {
         match error {
             HotError::Compile(error) => error.into(),
-            HotError::Refused(refused) => {
-                let message = refused.to_string().into_bytes();
-                Error::new(ErrorKind::Refused(refused), message)
-            }
+            HotError::Refused(refused) => refused.into(),
             other => {
                 let message = other.to_string().into_bytes();
                 Error::new(ErrorKind::Hot, message)
             }
         }
+    }
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        let message = refused.to_string().into_bytes();
+        Error::new(ErrorKind::Refused(refused), message)
     }
 }

@@ -7,14 +7,16 @@ mod options;
 mod report;
 mod resolve;
 
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use moonswap_hotpatch::{Patch, Policy};
+use moonswap_hotpatch::{Patch, Plan, Policy};
 use moonswap_vm::hotpatch::{Applied, HotError};
 use moonswap_vm::{Context, NativeFn, Outcome, View};
 
 use crate::error::Error;
+use crate::{Lua, patch_file};
 
 /// Longest time in which `sleep` does not look for patches.
 const SLEEP_SLICE: Duration = Duration::from_millis(2);
@@ -23,6 +25,7 @@ const FUNCTIONS: &[(&str, NativeFn)] = &[
     ("swap", swap),
     ("swapfile", swapfile),
     ("swapstring", swapstring),
+    ("applyfile", applyfile),
     ("transaction", transaction),
     ("rollback", rollback),
     ("version", version),
@@ -83,11 +86,7 @@ fn patch(cx: &mut Context<'_>, chunk: &str, source: &[u8], policy: &Policy) -> O
 fn apply(cx: &mut Context<'_>, patch: &Patch, policy: &Policy) -> Outcome<usize> {
     if policy.dry {
         return match cx.hot_plan(patch, policy) {
-            Ok(plan) if plan.refusals.is_empty() => report::push_plan(cx, &plan),
-            Ok(plan) => {
-                let lines: Vec<String> = plan.refusals.iter().map(ToString::to_string).collect();
-                failure(cx, lines.join("\n"))
-            }
+            Ok(plan) => push_plan(cx, &plan),
             Err(error) => hot_failure(cx, error),
         };
     }
@@ -95,6 +94,22 @@ fn apply(cx: &mut Context<'_>, patch: &Patch, policy: &Policy) -> Outcome<usize>
         Ok(Applied::Now(done)) => report::push(cx, &done),
         Ok(Applied::Queued(ticket)) => report::push_queued(cx, patch, ticket),
         Err(error) => hot_failure(cx, error),
+    }
+}
+
+fn push_plan(cx: &Context<'_>, plan: &Plan) -> Outcome<usize> {
+    match plan.refused() {
+        None => report::push_plan(cx, plan),
+        Some(refused) => failure(cx, refused.to_string()),
+    }
+}
+
+/// The loaded chunk that a patch file means by a name: that one, or the one
+/// loaded from the same file.
+pub(crate) fn loaded_name(loaded: &[String], name: &str) -> String {
+    match name.strip_prefix('@') {
+        Some(path) => resolve::chunk_of_file(loaded, path),
+        None => name.to_owned(),
     }
 }
 
@@ -143,6 +158,37 @@ fn swapstring(cx: &mut Context<'_>) -> Outcome<usize> {
     let policy = options::read(cx, 2)?;
     let chunk = resolve::chunk_named(&cx.hot_chunks(), &name).unwrap_or(name);
     patch(cx, &chunk, &source, &policy)
+}
+
+/// `applyfile(path [, { dry = true }])`: a patch file, under its own policy
+fn applyfile(cx: &mut Context<'_>) -> Outcome<usize> {
+    let path = text(cx, 0)?;
+    let options = options::read(cx, 1)?;
+    let dry = options.dry;
+    if options.dry(false) != Policy::default() {
+        return Err(cx.arg_error(
+            1,
+            "a patch file has its own policy; only 'dry' may be given",
+        ));
+    }
+    let Some(lua) = Lua::of(cx) else {
+        return failure(cx, HotError::Gone.to_string());
+    };
+    let done = patch_file::read(Path::new(&path)).and_then(|file| {
+        if dry {
+            patch_file::plan(cx, lua.trust(), &file).map(Err)
+        } else {
+            patch_file::apply(cx, lua.trust(), &file).map(Ok)
+        }
+    });
+    match done {
+        Ok(Ok(done)) => report::push(cx, &done),
+        Ok(Err(plan)) => push_plan(cx, &plan),
+        Err(error) => {
+            cx.charge(0)?;
+            failure(cx, error.message_bytes())
+        }
+    }
 }
 
 /// `transaction({ [name] = text or true, … } [, opts])`: several chunks, one

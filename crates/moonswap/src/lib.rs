@@ -34,9 +34,14 @@ mod hot;
 mod hot_module;
 mod lua;
 mod multi;
+mod patch_file;
+mod pool;
 mod render;
+#[cfg(feature = "sign")]
+mod sign;
 mod string;
 mod table;
+mod trust;
 mod value;
 
 pub use builder::LuaBuilder;
@@ -50,12 +55,17 @@ pub use hot::{
 pub use lua::Lua;
 pub use moonswap_compiler::{CompileError, Span};
 pub use moonswap_hotpatch::{
-    Activation, Patch, Plan, Policy, Refusal, Refused, Report, SuspendedPolicy, Timing,
+    Activation, Digest as TextDigest, FileChunk, FileSignature, Patch, PatchFile, Plan, Policy,
+    Refusal, Refused, Report, SuspendedPolicy, Timestamp, Timing,
 };
 pub use multi::{FromLuaMulti, IntoLuaMulti, MultiValue, Variadic};
+pub use pool::{Abort, Canary, MemberOutcome, MemberReport, Pool, PoolReport, Rollout};
 pub use render::{RenderStyle, render_diagnostic};
+#[cfg(feature = "sign")]
+pub use sign::{PublicKey, SecretKey};
 pub use string::LuaString;
 pub use table::{Pairs, Sequence, Table};
+pub use trust::Trust;
 pub use value::{AnyUserData, LightUserData, Thread, Value};
 
 /// mlua's name of [`LuaString`].

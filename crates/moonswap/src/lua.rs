@@ -12,7 +12,7 @@ use crate::callback::{self, caught};
 use crate::value::Handle;
 use crate::{
     Chunk, Error, FromLuaMulti, Function, Hot, Interrupter, IntoLua, IntoLuaMulti, LuaBuilder,
-    LuaString, Result, Table, Value,
+    LuaString, Result, Table, Trust, Value,
 };
 
 /// One VM. Clones share it. It stays on its thread; from other threads use
@@ -23,6 +23,7 @@ pub struct Lua(Rc<Inner>);
 struct Inner {
     machine: Machine,
     app_data: RefCell<HashMap<TypeId, Rc<dyn Any>>>,
+    trust: RefCell<Trust>,
 }
 
 /// How a native finds its `Lua` again; weak, for the VM owns the natives.
@@ -56,6 +57,7 @@ impl Lua {
         let lua = Self(Rc::new(Inner {
             machine: Machine::new(),
             app_data: RefCell::default(),
+            trust: RefCell::default(),
         }));
         let opened = lua.with(|cx| {
             cx.host_state::<Back>().borrow_mut().0 = Rc::downgrade(&lua.0);
@@ -74,6 +76,11 @@ impl Lua {
     /// Runs `f` with the VM's stack.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Context<'_>) -> R) -> R {
         self.0.machine.with(f)
+    }
+
+    /// Which patch files this VM believes.
+    pub(crate) fn trust(&self) -> &RefCell<Trust> {
+        &self.0.trust
     }
 
     /// The machine below, for tests of it (limits, stress modes).

@@ -110,3 +110,38 @@ fn patches_come_from_other_threads() -> Result<()> {
     assert!(thread.join().expect("no panic").is_ok());
     Ok(())
 }
+
+/// Functions that call nothing and do not loop pass no safe point of their own:
+/// the host's call is one.
+#[test]
+fn calls_from_the_host_are_safe_points() -> Result<()> {
+    let lua = Lua::new();
+    lua.load(OLD).set_name("@c.lua").exec()?;
+    let count: Function = lua.globals().get("count")?;
+    let patcher = lua.hot().patcher();
+    let patch = Patch::compile("@c.lua", NEW.as_bytes())?;
+    let ticket = std::thread::spawn(move || patcher.submit(patch, Policy::default()).wait(None));
+    let start = std::time::Instant::now();
+    while !ticket.is_finished() {
+        count.call::<i64>(())?;
+        assert!(start.elapsed().as_secs() < 60, "no safe point");
+    }
+    assert!(ticket.join().is_ok_and(|outcome| outcome.is_ok()));
+    let before: i64 = count.call(())?;
+    assert_eq!(count.call::<i64>(())?, before + 10);
+
+    // Garbage is collected there as well, also if the function begins with an
+    // allocation.
+    lua.load("function waste() return {{}, {}} end").exec()?;
+    let waste: Function = lua.globals().get("waste")?;
+    let mut used = 0;
+    for _ in 0..3_000_000 {
+        waste.call::<()>(())?;
+        let now = lua.used_memory();
+        if now < used {
+            return Ok(());
+        }
+        used = now;
+    }
+    panic!("nothing was collected: {used} bytes");
+}

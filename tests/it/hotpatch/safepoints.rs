@@ -8,13 +8,16 @@
 //! - within one activation one version;
 //! - activations that began before the patch are old, all later ones new;
 //! - without the versions the output is that of an undisturbed run.
+//!
+//! In scripts that begin with `-- turns`, patches move running activations to new
+//! code: each turn of a loop takes a number, and within it there is one version.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use moonswap_vm::planning::{Patch, Policy, Timing};
+use moonswap_vm::planning::{Patch, Policy, StalePolicy, Timing};
 
 use super::world::{CHUNK, World};
 use crate::support::{in_parallel, root};
@@ -52,6 +55,12 @@ struct Run {
     n: usize,
     /// How many activations had begun when the patch came.
     began: i64,
+    /// How many moved to new code.
+    moved: u64,
+}
+
+fn is_about_turns(template: &str) -> bool {
+    template.starts_with("-- turns")
 }
 
 /// Runs A and patches it to B at its `k`-th safe point.
@@ -61,6 +70,10 @@ fn run(template: &str, mode: Mode, k: usize) -> Result<Run, String> {
         .map(|v| Patch::compile(CHUNK, version(template, v).as_bytes()).map_err(|e| e.to_string()));
     let [to_b, to_a] = patches;
     let (to_b, to_a) = (to_b?, to_a?);
+    let mut policy = Policy::default().timing(Timing::Immediate);
+    if is_about_turns(template) {
+        policy = policy.stale(StalePolicy::Migrate);
+    }
     let n = Rc::new(Cell::new(0));
     let began = Rc::new(Cell::new(i64::MAX));
     let failure: Rc<RefCell<Option<String>>> = Rc::default();
@@ -76,7 +89,7 @@ fn run(template: &str, mode: Mode, k: usize) -> Result<Run, String> {
             };
             if let Some(patch) = patch {
                 began.set(entered());
-                if let Err(e) = cx.hot_apply(patch, &Policy::default().timing(Timing::Immediate)) {
+                if let Err(e) = cx.hot_apply(patch, &policy) {
                     failure.borrow_mut().get_or_insert(e.to_string());
                 }
             }
@@ -86,7 +99,8 @@ fn run(template: &str, mode: Mode, k: usize) -> Result<Run, String> {
         }
     };
     let source = version(template, "A");
-    if template.starts_with("-- in main") {
+    let head = template.lines().next().unwrap_or_default();
+    if head.contains("in main") {
         world.machine.set_safe_point_hook(Some(Box::new(hook)));
         world.load(CHUNK, &source, true)?;
     } else {
@@ -102,6 +116,7 @@ fn run(template: &str, mode: Mode, k: usize) -> Result<Run, String> {
         printed: world.printed(),
         n: n.get(),
         began: began.get(),
+        moved: world.machine.with(|cx| cx.hot_migrated()),
     })
 }
 
@@ -129,7 +144,8 @@ fn split(printed: &str) -> Result<(String, HashMap<i64, String>), String> {
     Ok((plain, versions))
 }
 
-fn check(template: &str, mode: Mode, k: usize, expected: &str) -> Result<usize, String> {
+/// Answers how many activations moved.
+fn check(template: &str, mode: Mode, k: usize, expected: &str) -> Result<u64, String> {
     let done = run(template, mode, k)?;
     let (plain, versions) = split(&done.printed)?;
     if plain != expected {
@@ -142,7 +158,7 @@ fn check(template: &str, mode: Mode, k: usize, expected: &str) -> Result<usize, 
             done.printed
         ));
     }
-    if matches!(mode, Mode::Patch | Mode::Collect) {
+    if matches!(mode, Mode::Patch | Mode::Collect) && !is_about_turns(template) {
         for (id, version) in &versions {
             // The one that is about to take its number began before.
             let wanted = if *id <= done.began { "A" } else { "B" };
@@ -154,7 +170,7 @@ fn check(template: &str, mode: Mode, k: usize, expected: &str) -> Result<usize, 
             }
         }
     }
-    Ok(done.n)
+    Ok(done.moved)
 }
 
 fn every(path: &PathBuf) -> Result<usize, String> {
@@ -171,14 +187,18 @@ fn every(path: &PathBuf) -> Result<usize, String> {
     if n < 20 || expected.lines().count() < 10 {
         return Err(format!("{name}: only {n} safe points"));
     }
+    let mut moved = 0;
     for k in 0..n {
         for mode in [Mode::Patch, Mode::Collect] {
-            check(&template, mode, k, &expected)
+            moved += check(&template, mode, k, &expected)
                 .map_err(|e| format!("{name}: {mode:?} at {k} of {n}: {e}"))?;
         }
     }
     for mode in [Mode::Flip, Mode::FlipCollect] {
-        check(&template, mode, 0, &expected).map_err(|e| format!("{name}: {mode:?}: {e}"))?;
+        moved += check(&template, mode, 0, &expected).map_err(|e| format!("{name}: {mode:?}: {e}"))?;
+    }
+    if is_about_turns(&template) != (moved > n as u64) {
+        return Err(format!("{name}: {moved} activations moved"));
     }
     Ok(n)
 }

@@ -23,7 +23,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use moonswap_vm::planning::{Captures, Policy, RunSelector, SuspendedPolicy, Timing};
+use moonswap_vm::planning::{Captures, Policy, RunSelector, StalePolicy, SuspendedPolicy, Timing};
 
 use super::world::{World, compile};
 use crate::support::root;
@@ -78,6 +78,11 @@ fn policy(body: &str) -> Policy {
                 "finish" => SuspendedPolicy::Finish,
                 "refuse" => SuspendedPolicy::Refuse,
                 "close" => SuspendedPolicy::Close,
+                other => panic!("no rule {other}"),
+            }),
+            "stale" => policy.stale(match value {
+                "finish" => StalePolicy::Finish,
+                "migrate" => StalePolicy::Migrate,
                 other => panic!("no rule {other}"),
             }),
             "deadline" => policy.deadline(Duration::from_secs_f64(value.parse().expect("seconds"))),
@@ -166,6 +171,9 @@ pub(super) fn carry_out_in(world: &World, text: &str) -> Result<(), String> {
                 match (world.patch_all(&texts), refused) {
                     (Ok(done), None) => {
                         report.push_str(&format!("\n{done}\n"));
+                        for frame in &done.migrated {
+                            report.push_str(&format!("{frame}\n"));
+                        }
                         for warning in &done.warnings {
                             report.push_str(&format!("warning: {warning}\n"));
                         }

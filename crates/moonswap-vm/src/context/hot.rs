@@ -3,6 +3,8 @@
 //! Invariants: CX1–CX3; HP2: a native's call is a safe point, for all its
 //! values are on the stack.
 
+use std::sync::Arc;
+
 use moonswap_hotpatch::{ChunkPlan, Patch, Plan, Policy, Report};
 
 use super::{Context, View};
@@ -132,9 +134,26 @@ impl Context<'_> {
         names
     }
 
+    /// The current texts of all live instances of a chunk, oldest first; `None`
+    /// where the text was not kept.
+    pub fn hot_sources(&self, chunk: &str) -> Vec<Option<Arc<[u8]>>> {
+        let instances = self.vm().hot.instances_of(chunk);
+        // SAFETY: instances are live.
+        instances
+            .iter()
+            .map(|&i| unsafe { (&(*i).source).clone() })
+            .collect()
+    }
+
     /// The VM's generation: 1, and one more with each commit.
     pub fn hot_generation(&self) -> u64 {
         self.vm().hot.generation()
+    }
+
+    /// How many running activations patches have moved to new code (policy `stale
+    /// = "migrate"`).
+    pub fn hot_migrated(&self) -> u64 {
+        self.vm().hot.n_migrated
     }
 
     /// Works off submitted patches now, as a host's poll does.

@@ -14,7 +14,7 @@ use super::history::{Entry, InstanceChange};
 use super::manifest;
 use super::prepare::Prepared;
 use super::timing::{self, Obstacle, Quiet};
-use super::{HotError, activity, closing, waiting};
+use super::{HotError, activity, closing, migrate, waiting};
 use crate::loader;
 use crate::object::Instance;
 use crate::vm::Vm;
@@ -179,7 +179,9 @@ pub(crate) unsafe fn apply_planned(
             return Err(HotError::Busy);
         }
         if policy.dry || planned.iter().all(|(_, plan)| plan.is_empty()) {
-            let report = report_of(vm, &planned, times, &[]);
+            let mut report = report_of(vm, &planned, times, &[]);
+            // Nothing that a rollback could undo; least of all an earlier patch.
+            report.id = 0;
             return Ok(report);
         }
         let start = Instant::now();
@@ -269,8 +271,12 @@ unsafe fn commit(
                 }
             }
         }
-        vm.hot.n_commits += 1;
-        vm.hot.last_patch += 1;
+        let mut replaced = Vec::new();
+        for (before, after, turns) in prepared.iter().flat_map(|p| &p.migrations) {
+            migrate::begin(vm, *before, *after, turns);
+            replaced.push(*before);
+        }
+        vm.hot.advance();
         let mut overridden = Vec::new();
         let mut changes = Vec::with_capacity(prepared.len());
         let mut planned = Vec::with_capacity(prepared.len());
@@ -296,7 +302,8 @@ unsafe fn commit(
             planned.push(((*instance).serial, p.plan));
         }
         times.pause = start.elapsed();
-        let report = report_of(vm, &planned, times, &overridden);
+        let mut report = report_of(vm, &planned, times, &overridden);
+        report.migrated = migrate::outlook(vm, &replaced);
         let entry = Entry {
             id: report.id,
             generation: report.generation,
@@ -355,6 +362,7 @@ fn report_of(vm: &Vm, planned: &[Planned], times: Times, overridden: &[String]) 
         warnings,
         not_run,
         closed: Vec::new(),
+        migrated: Vec::new(),
         times,
     }
 }

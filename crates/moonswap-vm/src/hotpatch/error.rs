@@ -21,6 +21,14 @@ pub enum HotError {
     /// The patch is not in the history (any more); its number.
     #[error("patch {0} is not in the history")]
     UnknownPatch(u64),
+    /// The VM was to be at one generation and is at another.
+    #[error("the VM is at generation {now}, not {expected}: it was patched since")]
+    Moved {
+        /// Where it was to be.
+        expected: u64,
+        /// Where it is.
+        now: u64,
+    },
     /// Another patch is being prepared by the code that asks.
     #[error("a patch is being prepared already")]
     Busy,
@@ -41,6 +49,7 @@ impl HotError {
             Self::Delta(_) => "delta",
             Self::NotLoaded(_) => "not-loaded",
             Self::UnknownPatch(_) => "unknown-patch",
+            Self::Moved { .. } => "moved",
             Self::Busy => "busy",
             Self::TimedOut => "timed-out",
             Self::Gone => "gone",

@@ -158,8 +158,7 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
                 break;
             }
         }
-        vm.hot.n_commits += 1;
-        vm.hot.last_patch += 1;
+        vm.hot.advance();
         let times = Times {
             pause: start.elapsed(),
             ..Times::default()
@@ -173,6 +172,7 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
             warnings: vec![format!("rolled back to before patch {id}")],
             not_run: Vec::new(),
             closed: Vec::new(),
+            migrated: Vec::new(),
             times,
         })
     }
@@ -187,6 +187,7 @@ unsafe fn undo(vm: &mut Vm, change: InstanceChange, functions: &mut Vec<Reported
             let now = (*s.slot).version_number;
             loader::install(vm, s.slot, s.before);
             (*s.before).finish_by = None;
+            super::migrate::withdraw(s.before);
             let id = &(&(*s.before).prototype).id;
             let chunk = id.chunk.strip_prefix(['@', '=']).unwrap_or(&id.chunk);
             let name = path_of(&(*s.before).prototype);

@@ -6,7 +6,7 @@
 //! can be started the VM's thread plans as well.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -82,6 +82,15 @@ enum Request {
         answer: Arc<Answer<Manifests>>,
     },
     Commit(Box<CommitRequest>),
+    Rollback(RollbackRequest),
+}
+
+/// Asks for a patch to be undone.
+struct RollbackRequest {
+    id: u64,
+    /// Only if the VM is still at this generation.
+    generation: Option<u64>,
+    ticket: Arc<TicketState>,
 }
 
 pub(super) struct CommitRequest {
@@ -142,6 +151,8 @@ impl TicketState {
 pub(crate) struct Mailbox {
     queue: Mutex<VecDeque<Request>>,
     closed: AtomicBool,
+    /// The VM's, told to whoever asks from outside.
+    n_commits: AtomicU64,
     /// What submitters know without asking.
     pub(crate) published: Published,
 }
@@ -185,12 +196,18 @@ impl Mailbox {
         let is_commit = |r: &&Request| matches!(r, Request::Commit(_));
         lock(&self.queue).iter().filter(is_commit).count()
     }
+
+    /// The VM has come to another generation.
+    pub(super) fn tell_commits(&self, n_commits: u64) {
+        self.n_commits.store(n_commits, Ordering::Release);
+    }
 }
 
 fn give_up(request: Request) {
     match request {
         Request::Manifests { answer, .. } => answer.put(Err(HotError::Gone)),
         Request::Commit(commit) => commit.ticket.answer.put(Err(HotError::Gone)),
+        Request::Rollback(rollback) => rollback.ticket.answer.put(Err(HotError::Gone)),
     }
 }
 
@@ -227,6 +244,36 @@ impl Patcher {
             submitted,
             due,
         }
+    }
+
+    /// Asks for what was before patch `id` at one of the VM's next safe points,
+    /// as [`rollback`](crate::Context::hot_rollback) does on its own thread.
+    /// With a generation: only if the VM is still at it, so that nothing is
+    /// undone that was committed since ([`HotError::Moved`]).
+    pub fn rollback(&self, id: u64, generation: Option<u64>) -> Ticket {
+        let state = Arc::new(TicketState::default());
+        let submitted = Instant::now();
+        let request = RollbackRequest {
+            id,
+            generation,
+            ticket: Arc::clone(&state),
+        };
+        self.mailbox.post(Request::Rollback(request), &self.poll);
+        Ticket {
+            state,
+            submitted,
+            due: None,
+        }
+    }
+
+    /// The VM's generation at this moment; the last one, if the VM is gone.
+    pub fn generation(&self) -> u64 {
+        self.mailbox.n_commits.load(Ordering::Acquire) + 1
+    }
+
+    /// Whether the VM no longer exists.
+    pub fn is_gone(&self) -> bool {
+        self.mailbox.closed.load(Ordering::Acquire)
     }
 }
 
@@ -414,6 +461,7 @@ pub(crate) fn drain(vm: &mut Vm, host_polls: bool) {
     }
     vm.hot.is_draining = true;
     let pass = waiting::look_again(vm, host_polls);
+    let mut held = VecDeque::new();
     loop {
         let Some(request) = lock(&mailbox.queue).pop_front() else {
             break;
@@ -421,6 +469,14 @@ pub(crate) fn drain(vm: &mut Vm, host_polls: bool) {
         match request {
             Request::Manifests { patch, answer } => answer.put(manifests(vm, &patch)),
             Request::Commit(request) => waiting::consider(vm, request, &pass),
+            Request::Rollback(request) => {
+                if vm.hot.n_blocking > 0 && !host_polls {
+                    held.push_back(Request::Rollback(request));
+                } else if request.ticket.advance_to_taken() {
+                    let outcome = roll_back(vm, &request);
+                    request.ticket.answer.put(outcome);
+                }
+            }
         }
     }
     // SAFETY: HP2.
@@ -430,6 +486,14 @@ pub(crate) fn drain(vm: &mut Vm, host_polls: bool) {
     if !mailbox.is_empty() {
         // Submitted by what was closed.
         vm.poll.request();
+    }
+    if !held.is_empty() {
+        // Looked at again when the native is through (`host.rs`).
+        vm.hot.is_held = true;
+        let mut queue = lock(&mailbox.queue);
+        while let Some(request) = held.pop_back() {
+            queue.push_front(request);
+        }
     }
 }
 
@@ -455,6 +519,17 @@ pub(super) fn current_prospect(
             made
         }
     }
+}
+
+fn roll_back(vm: &mut Vm, request: &RollbackRequest) -> Result<Report, HotError> {
+    let now = vm.hot.generation();
+    if let Some(expected) = request.generation
+        && expected != now
+    {
+        return Err(HotError::Moved { expected, now });
+    }
+    // SAFETY: HP2.
+    unsafe { super::history::rollback(vm, Some(request.id)) }
 }
 
 pub(super) fn manifests(vm: &mut Vm, patch: &Patch) -> Manifests {

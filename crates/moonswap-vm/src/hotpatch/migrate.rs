@@ -16,14 +16,15 @@
 //! the frames, and such operations find what they trust in where they land: the
 //! numbers of a prepared loop in its registers, anything anywhere else.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use moonswap_bytecode::OpCode;
-use moonswap_hotpatch::{Activation, Landing, Migrated, Migration, is_sound};
+use moonswap_hotpatch::{Landing, Migrated, Migration, is_sound};
 
 use super::activity::activation_of;
 use super::inspect::each_frame;
-use crate::frame::{TAIL_CALL, frame_top, meta_word, version_of};
+use crate::frame::{Frame, TAIL_CALL, frame_top, meta_word, version_of};
 use crate::interp::Next;
 use crate::object::{Header, Upvalue, Version};
 use crate::value::{Value, copy, store, tag};
@@ -64,16 +65,6 @@ unsafe fn set_operation(version: *mut Version, pc: u32, op: OpCode) {
     unsafe {
         let word = (&raw mut (&mut (*version).code)[pc as usize]).cast::<u8>();
         *word = op as u8;
-    }
-}
-
-/// The operation that stands at `pc` of a version but for a trap.
-pub(super) unsafe fn operation_at(version: *mut Version, pc: *const u64) -> Option<OpCode> {
-    // SAFETY: live version.
-    unsafe {
-        (*version).migration.as_ref()?;
-        let at = pc.offset_from((&(*version).code).as_ptr());
-        (&(*version).prototype).code.get(at as usize)?.opcode()
     }
 }
 
@@ -294,7 +285,7 @@ unsafe fn move_frame(
 unsafe fn pin(base: *mut Value, version: *mut Version) {
     // SAFETY: F1: links of a Lua frame, the second one if it took varargs.
     unsafe {
-        let frame = crate::frame::Frame {
+        let frame = Frame {
             base,
             pc: std::ptr::null(),
         };
@@ -307,55 +298,61 @@ unsafe fn pin(base: *mut Value, version: *mut Version) {
     }
 }
 
-/// What becomes of the activations of versions that a commit has just replaced.
+/// What becomes of the activations of functions whose versions a commit has just
+/// replaced.
 pub(super) unsafe fn outlook(vm: &mut Vm, replaced: &[*mut Version]) -> Vec<Migrated> {
     let mut found = Vec::new();
     if replaced.is_empty() {
         return found;
     }
-    // SAFETY: HP2.
+    // SAFETY: HP2; replaced versions are live.
     unsafe {
+        let slots: HashSet<_> = replaced.iter().map(|&v| (*v).slot).collect();
         each_frame(vm, &mut |vm, co, frame, version| {
-            if !replaced.contains(&version) {
+            let slot = (*version).slot;
+            if !slots.contains(&slot) || std::ptr::eq((*slot).version, version) {
                 return;
             }
-            let Some(pending) = &(*version).migration else {
-                return;
-            };
-            let turn = if frame.pc.is_null() {
-                None
-            } else {
-                pending.turns.outlook(frame.pc_index())
-            };
-            let activation: Activation = activation_of(vm, co, frame, version);
-            found.push(match turn {
-                None => Migrated::stays(activation, "it is in no loop"),
-                Some(turn) => match &turn.to {
-                    Ok(_) => Migrated::moves(activation, turn.line),
-                    Err(why) => Migrated::stays(activation, why),
-                },
+            let activation = activation_of(vm, co, frame, version);
+            found.push(match prospect(version, frame) {
+                Ok(line) => Migrated::moves(activation, line),
+                Err(why) => Migrated::stays(activation, why),
             });
         });
     }
     found
 }
 
-/// Why a stale activation has not moved.
-pub(super) unsafe fn why_stale(version: *mut Version, frame: crate::frame::Frame) -> Option<String> {
+/// Line of the loop at whose next turn a stale activation moves, or why it stays.
+unsafe fn prospect(version: *mut Version, frame: Frame) -> Result<u32, String> {
+    // SAFETY: F1, F2, MG2.
+    unsafe {
+        let pending = (*version).migration.as_ref();
+        let Some(pending) = pending.filter(|p| leads_on(p.target)) else {
+            return Err("a patch that moves no activations replaced its version".to_owned());
+        };
+        let turn = if frame.pc.is_null() {
+            None
+        } else {
+            pending.turns.outlook(frame.pc_index())
+        };
+        match turn.map(|turn| (&turn.to, turn.line)) {
+            None => Err("it is in no loop".to_owned()),
+            Some((Ok(_), line)) => Ok(line),
+            Some((Err(why), line)) => Err(format!("the loop at line {line}: {why}")),
+        }
+    }
+}
+
+/// When a stale activation moves, or why it does not; `None` if no patch wanted it
+/// to.
+pub(super) unsafe fn why_stale(version: *mut Version, frame: Frame) -> Option<String> {
     // SAFETY: F1, F2.
     unsafe {
-        let pending = (*version).migration.as_ref()?;
-        if !leads_on(pending.target) {
-            return Some("a later patch does not migrate".to_owned());
-        }
-        if frame.pc.is_null() {
-            return None;
-        }
-        let turn = pending.turns.outlook(frame.pc_index());
-        Some(match turn.map(|turn| (&turn.to, turn.line)) {
-            None => "it is in no loop".to_owned(),
-            Some((Ok(_), line)) => format!("moves at the next turn of the loop at line {line}"),
-            Some((Err(why), line)) => format!("the loop at line {line}: {why}"),
+        (*version).migration.as_ref()?;
+        Some(match prospect(version, frame) {
+            Ok(line) => format!("moves at the next turn of the loop at line {line}"),
+            Err(why) => why,
         })
     }
 }

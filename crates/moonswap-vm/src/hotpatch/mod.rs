@@ -95,6 +95,13 @@ impl HotState {
         self.n_commits + 1
     }
 
+    /// Something was committed: the next generation.
+    pub(crate) fn advance(&mut self) {
+        self.n_commits += 1;
+        self.last_patch += 1;
+        self.mailbox.tell_commits(self.n_commits);
+    }
+
     /// A new instance was loaded.
     pub(crate) fn register(&mut self, instance: *mut Instance) {
         self.instances.get_mut().push(instance);

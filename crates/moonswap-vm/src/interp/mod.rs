@@ -44,7 +44,7 @@ pub(crate) use assign::{Store, store_lookup};
 pub(crate) use call::{call_metamethod, leave_native, precall};
 pub(crate) use deferred::call_unwinding;
 pub(crate) use index::{Lookup, lookup};
-pub(crate) use poll::collect_if_due;
+pub(crate) use poll::{attend_at_entry, collect_if_due};
 
 /// Where to go on.
 #[derive(Clone, Copy, Debug)]

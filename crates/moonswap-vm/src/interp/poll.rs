@@ -55,6 +55,15 @@ pub(super) unsafe fn attend(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Ne
             }
             return Next { pc, base: vm.base };
         }
+        attend_to_all(pc, base, vm)
+    }
+}
+
+/// The same where nothing of the instruction at `pc` stands in the way: at safe
+/// points proper, and at the first instruction of a function.
+unsafe fn attend_to_all(pc: *const u64, base: *mut Value, vm: &mut Vm) -> Next {
+    // SAFETY: as `attend`.
+    unsafe {
         // Entries first, then the work: a request in between arms them again.
         vm.poll.table.disarm();
         vm.poll.take_request(vm.limits.is_armed());
@@ -113,12 +122,40 @@ unsafe fn after_entry(vm: &mut Vm, next: Next, start: *const u64) -> Next {
                 vm.poll.request();
             }
         }
-        if vm.poll.requested.load(std::sync::atomic::Ordering::Relaxed)
-            && std::ptr::eq(next.pc, start)
-        {
-            return attend(next.pc, next.base, vm);
+        if vm.poll.requested.load(std::sync::atomic::Ordering::Relaxed) {
+            return attend_at_start(vm, next, start);
         }
         next
+    }
+}
+
+/// A native's call has come to `next`, perhaps by way of `pcall` and the like,
+/// and something was requested.
+#[cold]
+#[inline(never)]
+pub(crate) unsafe fn attend_at_entry(vm: &mut Vm, next: Next) -> Next {
+    // SAFETY: F1: below a base stands the frame's function; V1; P1 as in
+    // `after_entry`.
+    unsafe {
+        let function = *next.base.sub(2);
+        if function.tag != tag::CLOSURE {
+            return next;
+        }
+        let start = (*(*function.as_closure()).slot).code.cast();
+        attend_at_start(vm, next, start)
+    }
+}
+
+/// Runs what was requested if `next` is the beginning of a function; it was
+/// refused otherwise.
+unsafe fn attend_at_start(vm: &mut Vm, next: Next, start: *const u64) -> Next {
+    // SAFETY: P1: at its first instruction a frame is complete.
+    unsafe {
+        if std::ptr::eq(next.pc, start) {
+            attend_to_all(next.pc, next.base, vm)
+        } else {
+            next
+        }
     }
 }
 

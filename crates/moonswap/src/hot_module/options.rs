@@ -44,39 +44,12 @@ fn set(cx: &Context<'_>, policy: &mut Policy, name: &str, at: usize) -> Outcome<
         "reason" => store(&mut policy.reason, text(value).map(Some)),
         "base" => store(&mut policy.base, natural(value).map(Some)),
         "deadline" => store(&mut policy.deadline, seconds(value).map(Some)),
-        "timing" => store(
-            &mut policy.timing,
-            choice(
-                value,
-                &[
-                    ("deferred-native", Timing::DeferredNative),
-                    ("immediate", Timing::Immediate),
-                    ("quiescent", Timing::Quiescent),
-                    ("checkpoint", Timing::Checkpoint),
-                ],
-            ),
-        ),
+        "timing" => store(&mut policy.timing, choice(value, Timing::of_word)),
         "suspended" => store(
             &mut policy.suspended,
-            choice(
-                value,
-                &[
-                    ("finish", SuspendedPolicy::Finish),
-                    ("refuse", SuspendedPolicy::Refuse),
-                    ("close", SuspendedPolicy::Close),
-                ],
-            ),
+            choice(value, SuspendedPolicy::of_word),
         ),
-        "stale" => store(
-            &mut policy.stale,
-            choice(
-                value,
-                &[
-                    ("finish", StalePolicy::Finish),
-                    ("migrate", StalePolicy::Migrate),
-                ],
-            ),
-        ),
+        "stale" => store(&mut policy.stale, choice(value, StalePolicy::of_word)),
         "rename" => match entries(cx, at, &text)? {
             Ok(map) => store(&mut policy.rename, Ok(map)),
             Err(message) => Err(message),
@@ -142,26 +115,12 @@ fn seconds(value: View<'_>) -> Checked<Duration> {
     Duration::try_from_secs_f64(seconds).map_err(|_| "number of seconds expected")
 }
 
-fn choice<T: Copy>(value: View<'_>, choices: &[(&str, T)]) -> Checked<T> {
-    let name = text(value)?;
-    choices
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map(|&(_, choice)| choice)
-        .ok_or("unknown value")
+fn choice<T>(value: View<'_>, of_word: impl Fn(&str) -> Option<T>) -> Checked<T> {
+    of_word(&text(value)?).ok_or("unknown value")
 }
 
 fn captures(value: View<'_>) -> Checked<Captures> {
-    let rule = text(value)?;
-    match &*rule {
-        "keep-old" => Ok(Captures::KeepOld),
-        "nil" => Ok(Captures::Nil),
-        "refuse" => Ok(Captures::Refuse),
-        _ => match rule.strip_prefix("expr:") {
-            Some(expression) => Ok(Captures::Expression(expression.trim().to_owned())),
-            None => Err("\"keep-old\", \"nil\" or \"expr: …\" expected"),
-        },
-    }
+    Captures::of_word(&text(value)?).ok_or("\"keep-old\", \"nil\" or \"expr: …\" expected")
 }
 
 fn selector(value: View<'_>) -> Checked<RunSelector> {

@@ -1,6 +1,6 @@
 //! From the names people use (modules, files) to chunk names.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use moonswap_vm::{Context, Outcome, View};
 
@@ -26,7 +26,10 @@ pub(super) fn chunk_of_file(chunks: &[String], path: &str) -> String {
 }
 
 fn identity(path: &str) -> PathBuf {
-    std::fs::canonicalize(path).unwrap_or_else(|_| Path::new(path).components().collect())
+    std::fs::canonicalize(path).unwrap_or_else(|_| {
+        let named = |part: &Component<'_>| *part != Component::CurDir;
+        Path::new(path).components().filter(named).collect()
+    })
 }
 
 /// The file of a module, as `require` looks for it.

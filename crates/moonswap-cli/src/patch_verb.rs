@@ -1,0 +1,462 @@
+//! `patch`: build, show and sign patch files.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use moonswap::{FileChunk, PatchFile, TextDigest, Timestamp, Trust};
+use moonswap_hotpatch::{ChangeClass, Json, Plan, Refused, base_refusals, to_hex};
+
+use crate::check;
+use crate::output::{complain, refused, say};
+use crate::policy_args::{PolicyArgs, duration};
+use crate::sources::{NameArgs, Sources, patch_file};
+use crate::{LUA_ERROR, REFUSED, USAGE};
+
+#[derive(Subcommand)]
+pub(crate) enum PatchVerb {
+    /// Write a patch file that makes NEW out of OLD
+    Build {
+        /// The file or folder that runs
+        old: PathBuf,
+        /// The file or folder to patch it with
+        new: PathBuf,
+        /// The patch file; `-` is standard output
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+        /// Fit any running text, not only OLD
+        #[arg(long)]
+        any_base: bool,
+        #[command(flatten)]
+        names: NameArgs,
+        #[command(flatten)]
+        seal: Seal,
+        /// Sign it with this secret key
+        #[cfg(feature = "sign")]
+        #[arg(long, value_name = "KEYFILE")]
+        key: Option<PathBuf>,
+        /// The plan and what was written as JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        policy: PolicyArgs,
+    },
+    /// Show what a patch file is, and whether it would be accepted
+    Show {
+        /// The patch file
+        file: PathBuf,
+        /// Plan it for this running text as well
+        #[arg(long, value_name = "FILE")]
+        old: Option<PathBuf>,
+        /// Accept only what one of these public keys signed: a key, or its file
+        #[cfg(feature = "sign")]
+        #[arg(long, value_name = "KEY")]
+        key: Vec<String>,
+        /// As one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Sign a patch file
+    #[cfg(feature = "sign")]
+    Sign {
+        /// The patch file
+        file: PathBuf,
+        /// The secret key
+        #[arg(long, value_name = "KEYFILE")]
+        key: PathBuf,
+        /// Write it here instead; `-` is standard output
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        #[command(flatten)]
+        seal: Seal,
+        /// The result as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a secret key, and its public key beside it
+    #[cfg(feature = "sign")]
+    Keygen {
+        /// File of the secret key; the public one is FILE.pub
+        file: PathBuf,
+        /// The result as JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What a signer vouches for besides the content.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Seal {
+    /// Sequence number: larger than that of the file applied before
+    #[arg(long, value_name = "N")]
+    sequence: Option<u32>,
+    /// Until when it may be applied: 7d, 12h, or 2031-05-04T12:30:00Z
+    #[arg(long, value_name = "TIME", value_parser = expiry)]
+    expires: Option<Timestamp>,
+}
+
+impl Seal {
+    fn put(&self, file: &mut PatchFile) {
+        if let Some(sequence) = self.sequence {
+            file.sequence = Some(sequence.into());
+        }
+        if self.expires.is_some() {
+            file.expires = self.expires;
+        }
+    }
+}
+
+fn expiry(text: &str) -> Result<Timestamp, String> {
+    match text.parse() {
+        Ok(time) => Ok(time),
+        Err(_) => duration(text).map(|time| Timestamp::now().after(time)),
+    }
+}
+
+/// Runs the verb; returns the exit code.
+pub(crate) fn main(verb: PatchVerb) -> u8 {
+    let done = match verb {
+        PatchVerb::Build {
+            old,
+            new,
+            output,
+            any_base,
+            names,
+            seal,
+            #[cfg(feature = "sign")]
+            key,
+            json,
+            policy,
+        } => Sources::read(&old, &new, &names).and_then(|sources| {
+            let (mut file, plan) = build(&sources, !any_base, policy, json)?;
+            seal.put(&mut file);
+            #[cfg(feature = "sign")]
+            if let Some(key) = key {
+                keys::secret(&key)?.sign(&mut file);
+            }
+            write(&output, &file.to_bytes())?;
+            tell_built(&output, &file, &plan, &sources.notes, json);
+            Ok(())
+        }),
+        PatchVerb::Show {
+            file,
+            old,
+            #[cfg(feature = "sign")]
+            key,
+            json,
+        } => {
+            #[cfg(feature = "sign")]
+            let trust = keys::trust(&key);
+            #[cfg(not(feature = "sign"))]
+            let trust = Ok(Trust::new());
+            trust.and_then(|trust| show(&file, old.as_deref(), &trust, json))
+        }
+        #[cfg(feature = "sign")]
+        PatchVerb::Sign {
+            file: path,
+            key,
+            output,
+            seal,
+            json,
+        } => patch_file(&path, json).and_then(|mut file| {
+            seal.put(&mut file);
+            keys::secret(&key)?.sign(&mut file);
+            let output = output.unwrap_or(path);
+            write(&output, &file.to_bytes())?;
+            if json {
+                say(format!("{}\n", described(&file)));
+            } else {
+                complain(format!(
+                    "{}: signed, sequence {}",
+                    output.display(),
+                    file.sequence.unwrap_or_default()
+                ));
+            }
+            Ok(())
+        }),
+        #[cfg(feature = "sign")]
+        PatchVerb::Keygen { file, json } => keys::generate(&file, json),
+    };
+    done.err().unwrap_or(0)
+}
+
+/// Errors: the exit code, when people have been told.
+fn build(
+    sources: &Sources,
+    with_base: bool,
+    policy: PolicyArgs,
+    json: bool,
+) -> Result<(PatchFile, Plan), u8> {
+    let policy = policy.policy();
+    if sources.pairs.iter().all(|pair| pair.old == pair.new) {
+        complain("moonswap: OLD and NEW are the same: nothing to patch");
+        return Err(USAGE);
+    }
+    let plan = sources.plan(&policy, json)?;
+    if let Some(refusals) = plan.refused() {
+        return Err(refused(&refusals, json));
+    }
+    let chunks = sources.pairs.iter().map(|pair| {
+        let planned = plan.chunks.iter().find(|chunk| *chunk.chunk == *pair.name);
+        let changes = planned.into_iter().flat_map(|chunk| chunk.touched());
+        FileChunk {
+            name: pair.name.clone(),
+            base: with_base.then(|| TextDigest::of(&pair.old)),
+            changes: changes
+                .filter(|change| change.class != ChangeClass::DebugOnly)
+                .map(|change| format!("{} {}", change.class, change.name))
+                .collect(),
+            source: pair.new.clone(),
+        }
+    });
+    let mut file = PatchFile::new(chunks.collect(), policy);
+    file.created = Some(Timestamp::now());
+    Ok((file, plan))
+}
+
+fn tell_built(output: &Path, file: &PatchFile, plan: &Plan, notes: &[String], json: bool) {
+    // The file itself went to standard output.
+    let quiet = output == Path::new("-");
+    if json && !quiet {
+        let told = Json::object([
+            ("file", described(file)),
+            ("plan", plan.json()),
+            ("notes", Json::texts(notes)),
+        ]);
+        say(format!("{told}\n"));
+        return;
+    }
+    for note in notes {
+        complain(format!("note: {note}"));
+    }
+    if !quiet {
+        say(format!("{plan}\n"));
+        complain(format!("{}: {}", output.display(), headline(file)));
+    }
+}
+
+/// Writes beside the file and renames: who watches sees it whole or not at all.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), u8> {
+    if path == Path::new("-") {
+        say(bytes);
+        return Ok(());
+    }
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".part");
+    std::fs::write(&beside, bytes)
+        .and_then(|()| std::fs::rename(&beside, path))
+        .map_err(|error| {
+            let _ = std::fs::remove_file(&beside);
+            complain(format!(
+                "moonswap: cannot write {}: {error}",
+                path.display()
+            ));
+            LUA_ERROR
+        })
+}
+
+fn show(path: &Path, old: Option<&Path>, trust: &Trust, json: bool) -> Result<(), u8> {
+    let file = patch_file(path, json)?;
+    let verdict = trust.check(&file, Timestamp::now()).err();
+    let planned = match old {
+        Some(old) => Some(plan_for(&file, old, json)?),
+        None => None,
+    };
+    if json {
+        let mut out = match described(&file) {
+            Json::Object(entries) => entries,
+            _ => Vec::new(),
+        };
+        let accepted = verdict.is_none();
+        out.push(("accepted".to_owned(), Json::Bool(accepted)));
+        out.extend(verdict.iter().map(|v| ("refusals".to_owned(), v.json())));
+        match &planned {
+            Some(Ok(plan)) => out.push(("plan".to_owned(), plan.json())),
+            Some(Err(refused)) => out.push(("base".to_owned(), refused.json())),
+            None => {}
+        }
+        say(format!("{}\n", Json::Object(out)));
+    } else {
+        say(text(path, &file));
+        if let Some(Ok(plan)) = &planned {
+            say(format!(
+                "plan for {}\n",
+                plan.to_string().replace('\n', "\n  ")
+            ));
+        }
+        let bad_base = planned.as_ref().and_then(|p| p.as_ref().err());
+        for refused in verdict.iter().chain(bad_base) {
+            complain(refused.to_string());
+        }
+    }
+    match (verdict, planned) {
+        (Some(refused), _) | (None, Some(Err(refused))) => Err(crate::refusal_code(&refused)),
+        (None, Some(Ok(plan))) if plan.is_refused() => Err(REFUSED),
+        _ => Ok(()),
+    }
+}
+
+/// The plan for one running text, or that it is not the one it was made for.
+fn plan_for(file: &PatchFile, old: &Path, json: bool) -> Result<Result<Plan, Refused>, u8> {
+    let (text, _) = check::source_of(old).ok_or(LUA_ERROR)?;
+    let [chunk] = &file.chunks[..] else {
+        complain("moonswap: --old is for patches of one chunk");
+        return Err(USAGE);
+    };
+    let refusals = base_refusals(&chunk.name, chunk.base, Some(&text), &chunk.source);
+    if !refusals.is_empty() {
+        return Ok(Err(Refused::from(refusals)));
+    }
+    let sources = Sources::of_one(&chunk.name, text, &chunk.source);
+    sources.plan(&file.policy, json).map(Ok)
+}
+
+/// All but the sources.
+fn described(file: &PatchFile) -> Json {
+    let time = |time: Option<Timestamp>| time.map_or(Json::Null, |t| Json::text(t.to_string()));
+    let digest =
+        |digest: Option<TextDigest>| digest.map_or(Json::Null, |d| Json::text(d.to_string()));
+    let chunks = file.chunks.iter().map(|chunk| {
+        Json::object([
+            ("name", Json::text(&chunk.name)),
+            ("base", digest(chunk.base)),
+            ("new", digest(Some(TextDigest::of(&chunk.source)))),
+            ("bytes", Json::number(chunk.source.len())),
+            ("changes", Json::texts(&chunk.changes)),
+        ])
+    });
+    Json::object([
+        ("digest", digest(Some(file.digest()))),
+        ("sequence", Json::optional_number(file.sequence)),
+        ("created", time(file.created)),
+        ("expires", time(file.expires)),
+        ("policy", file.policy.to_json()),
+        ("chunks", Json::Array(chunks.collect())),
+        (
+            "signed_by",
+            file.signature
+                .map_or(Json::Null, |signature| Json::text(to_hex(&signature.key))),
+        ),
+    ])
+}
+
+fn headline(file: &PatchFile) -> String {
+    let mut out = match file.chunks.len() {
+        1 => "1 chunk".to_owned(),
+        n => format!("{n} chunks"),
+    };
+    if let Some(sequence) = file.sequence {
+        out.push_str(&format!(", sequence {sequence}"));
+    }
+    if let Some(time) = file.created {
+        out.push_str(&format!(", made {time}"));
+    }
+    if let Some(time) = file.expires {
+        out.push_str(&format!(", expires {time}"));
+    }
+    out.push_str(if file.signature.is_some() {
+        ", signed"
+    } else {
+        ", not signed"
+    });
+    out
+}
+
+fn text(path: &Path, file: &PatchFile) -> String {
+    let mut out = format!("{}: {}\n", path.display(), headline(file));
+    if let Some(signature) = &file.signature {
+        out.push_str(&format!("  key {}\n", to_hex(&signature.key)));
+    }
+    if let Json::Object(settings) = file.policy.to_json() {
+        for (name, value) in settings {
+            out.push_str(&format!("  {name} = {value}\n"));
+        }
+    }
+    for chunk in &file.chunks {
+        out.push_str(&format!("{}\n", chunk.name));
+        match chunk.base {
+            Some(base) => out.push_str(&format!("  for {base}\n")),
+            None => out.push_str("  for any text\n"),
+        }
+        for change in &chunk.changes {
+            out.push_str(&format!("  {change}\n"));
+        }
+    }
+    out
+}
+
+#[cfg(feature = "sign")]
+pub(crate) mod keys {
+    //! Key files.
+
+    use std::io::Write;
+    use std::path::Path;
+
+    use moonswap::{PublicKey, SecretKey, Trust};
+    use moonswap_hotpatch::Json;
+
+    use crate::output::{complain, read_file, say};
+    use crate::{LUA_ERROR, USAGE};
+
+    fn told(message: impl std::fmt::Display) -> u8 {
+        complain(format!("moonswap: {message}"));
+        LUA_ERROR
+    }
+
+    pub(super) fn secret(path: &Path) -> Result<SecretKey, u8> {
+        let bytes = read_file(path).map_err(told)?;
+        SecretKey::from_text(&String::from_utf8_lossy(&bytes))
+            .map_err(|error| told(format_args!("{}: {error}", path.display())))
+    }
+
+    /// Public keys, as text or in files.
+    pub(crate) fn trust(keys: &[String]) -> Result<Trust, u8> {
+        let mut trust = Trust::new();
+        for key in keys {
+            let parsed = key.parse::<PublicKey>().or_else(|error| {
+                let bytes = std::fs::read(key).map_err(|_| error)?;
+                String::from_utf8_lossy(&bytes).parse()
+            });
+            match parsed {
+                Ok(key) => trust = trust.with_key(key),
+                Err(error) => {
+                    told(format_args!("{key}: {error}"));
+                    return Err(USAGE);
+                }
+            }
+        }
+        Ok(trust)
+    }
+
+    pub(super) fn generate(path: &Path, json: bool) -> Result<(), u8> {
+        let secret = SecretKey::generate().map_err(told)?;
+        let mut public_path = path.as_os_str().to_owned();
+        public_path.push(".pub");
+        let public = secret.public().to_string();
+        create(path, &secret.to_text(), 0o600)?;
+        create(public_path.as_ref(), &format!("{public}\n"), 0o644)?;
+        if json {
+            let told = Json::object([
+                ("secret", Json::text(path.to_string_lossy())),
+                ("public", Json::text(&public)),
+            ]);
+            say(format!("{told}\n"));
+        } else {
+            say(format!("{public}\n"));
+        }
+        Ok(())
+    }
+
+    /// Never over a file that is there: a lost key cannot be had again.
+    fn create(path: &Path, text: &str, mode: u32) -> Result<(), u8> {
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
+        #[cfg(not(unix))]
+        let _ = mode;
+        options
+            .open(path)
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .map_err(|error| told(format_args!("cannot write {}: {error}", path.display())))
+    }
+}

@@ -1,0 +1,202 @@
+//! The settings of a patch as options of the command line, by the names that
+//! `opts` has in Lua.
+
+use std::time::Duration;
+
+use clap::Args;
+use moonswap::Policy;
+use moonswap_hotpatch::{Captures, Guard, RunSelector, StalePolicy, SuspendedPolicy, Timing};
+
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "How to apply the patch")]
+pub(crate) struct PolicyArgs {
+    /// A function or top-level local that has another name now
+    #[arg(long, value_name = "OLD=NEW", value_parser = pair)]
+    rename: Vec<(String, String)>,
+    /// Run the initialiser of this top-level local again
+    #[arg(long, value_name = "NAME")]
+    reset: Vec<String>,
+    /// Run this top-level statement of the new text
+    #[arg(long, value_name = "LINE|TEXT", value_parser = selector)]
+    run: Vec<RunSelector>,
+    /// Clear fields of removed functions
+    #[arg(long)]
+    remove: bool,
+    /// Whether to update configuration constants
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    config: bool,
+    /// New captures of old closures: keep-old, nil, refuse or "expr: …"
+    #[arg(long, value_name = "[NAME=]RULE", value_parser = captures)]
+    captures: Vec<(Option<String>, Captures)>,
+    /// When to commit
+    #[arg(long, value_name = "WHEN", value_parser = timing)]
+    timing: Option<Timing>,
+    /// Coroutines suspended in changed code
+    #[arg(long, value_name = "WHAT", value_parser = suspended)]
+    suspended: Option<SuspendedPolicy>,
+    /// Activations of changed code
+    #[arg(long, value_name = "WHAT", value_parser = stale)]
+    stale: Option<StalePolicy>,
+    /// How long to wait for that, e.g. 2s
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    deadline: Option<Duration>,
+    /// The generation the patch is made for
+    #[arg(long, value_name = "GENERATION")]
+    pub(crate) base: Option<u64>,
+    /// Roll back after more errors than this within a time
+    #[arg(long, value_name = "N/TIME", value_parser = guard)]
+    guard: Option<Guard>,
+    /// Who
+    #[arg(long, value_name = "NAME")]
+    author: Option<String>,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+impl PolicyArgs {
+    pub(crate) fn policy(self) -> Policy {
+        let mut policy = Policy::default();
+        policy.rename = self.rename.into_iter().collect();
+        policy.reset = self.reset;
+        policy.run = self.run;
+        policy.remove = self.remove;
+        policy.config = self.config;
+        for (name, rule) in self.captures {
+            match name {
+                Some(name) => _ = policy.captures.by_name.insert(name, rule),
+                None => policy.captures.all = rule,
+            }
+        }
+        policy.timing = self.timing.unwrap_or_default();
+        policy.suspended = self.suspended.unwrap_or_default();
+        policy.stale = self.stale.unwrap_or_default();
+        policy.deadline = self.deadline;
+        policy.base = self.base;
+        policy.guard = self.guard;
+        policy.author = self.author;
+        policy.reason = self.reason;
+        policy
+    }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((old, new)) if !old.is_empty() && !new.is_empty() => {
+            Ok((old.to_owned(), new.to_owned()))
+        }
+        _ => Err("OLD=NEW expected".to_owned()),
+    }
+}
+
+#[allow(clippy::unnecessary_wraps, reason = "the shape clap asks for")]
+fn selector(text: &str) -> Result<RunSelector, String> {
+    Ok(match text.parse() {
+        Ok(line) => RunSelector::Line(line),
+        Err(_) => RunSelector::Text(text.to_owned()),
+    })
+}
+
+fn captures(text: &str) -> Result<(Option<String>, Captures), String> {
+    let is_name = |name: &str| {
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    };
+    let (name, rule) = match text.split_once('=') {
+        Some((name, rule)) if is_name(name) => (Some(name.to_owned()), rule),
+        _ => (None, text),
+    };
+    let rule = Captures::of_word(rule).ok_or("keep-old, nil, refuse or \"expr: …\" expected")?;
+    Ok((name, rule))
+}
+
+fn choice<T: Copy>(words: &[(&str, T)], text: &str) -> Result<T, String> {
+    let found = words.iter().find(|(word, _)| *word == text);
+    found.map(|&(_, meant)| meant).ok_or_else(|| {
+        let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        format!("one of {} expected", words.join(", "))
+    })
+}
+
+fn timing(text: &str) -> Result<Timing, String> {
+    choice(Timing::WORDS, text)
+}
+
+fn suspended(text: &str) -> Result<SuspendedPolicy, String> {
+    choice(SuspendedPolicy::WORDS, text)
+}
+
+fn stale(text: &str) -> Result<StalePolicy, String> {
+    choice(StalePolicy::WORDS, text)
+}
+
+fn guard(text: &str) -> Result<Guard, String> {
+    let expected = "a number and a time such as 3/10s expected";
+    let (errors, within) = text.split_once('/').ok_or(expected)?;
+    Ok(Guard {
+        errors: errors.parse().map_err(|_| expected)?,
+        within: duration(within)?,
+    })
+}
+
+/// `2s`, `500ms`, `1m`, `36h`, `7d`; a number alone is of seconds.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let expected = || "a time such as 2s, 500ms or 1m expected".to_owned();
+    let (digits, unit) = text.split_at(
+        text.find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(text.len()),
+    );
+    let factor = match unit {
+        "ms" => 1e-3,
+        "" | "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        "d" => 86400.0,
+        _ => return Err(expected()),
+    };
+    let number: f64 = digits.parse().map_err(|_| expected())?;
+    Duration::try_from_secs_f64(number * factor).map_err(|_| expected())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        policy: PolicyArgs,
+    }
+
+    #[test]
+    fn every_option_means_what_it_does_in_lua() {
+        use clap::Parser;
+        let words = "x --rename a=b --reset c --run 3 --run f() --remove --config false \
+                     --captures nil --captures y=keep-old --timing immediate --suspended close \
+                     --stale migrate --deadline 1.5 --base 7 --guard 3/10s --author ann --reason why";
+        let line = Line::try_parse_from(words.split_whitespace()).expect("valid");
+        let json = line.policy.policy().to_json().to_string();
+        assert_eq!(
+            json,
+            r#"{"author":"ann","reason":"why","base":7,"rename":{"a":"b"},"reset":["c"],"run":[3,"f()"],"remove":true,"config":false,"captures":{"":"nil","y":"keep-old"},"timing":"immediate","suspended":"close","stale":"migrate","deadline":1.5,"guard":{"errors":3,"within":10}}"#
+        );
+        let plain = Line::try_parse_from(["x"]).expect("nothing is needed");
+        assert_eq!(plain.policy.policy(), Policy::default());
+        for wrong in [
+            "--timing soon",
+            "--guard 3",
+            "--rename a",
+            "--captures x=",
+            "--config perhaps",
+        ] {
+            assert!(Line::try_parse_from(format!("x {wrong}").split_whitespace()).is_err());
+        }
+    }
+
+    #[test]
+    fn times() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("1.5"), Ok(Duration::from_millis(1500)));
+        assert_eq!(duration("7d"), Ok(Duration::from_secs(7 * 86400)));
+        assert!(duration("x").is_err() && duration("1.1.1s").is_err());
+    }
+}

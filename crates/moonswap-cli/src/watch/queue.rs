@@ -1,0 +1,177 @@
+//! What was saved and is not running yet.
+//!
+//! Files saved together are one group and become one transaction: all of them
+//! run or none. A group that does not compile, or is refused, stays; when one of
+//! its files is saved again the whole group is tried again. Groups that share a
+//! file are one. Other groups go their own way meanwhile.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+/// A file that Lua loaded.
+struct File {
+    /// The content seen last.
+    seen: Vec<u8>,
+    /// The content that runs.
+    running: Vec<u8>,
+}
+
+#[derive(Default)]
+pub(super) struct Queue {
+    /// By path as Lua loaded it.
+    files: HashMap<PathBuf, File>,
+    /// Saved and not running.
+    groups: Vec<BTreeSet<PathBuf>>,
+}
+
+impl Queue {
+    /// Lua loads a file with this content: that runs now.
+    pub(super) fn loaded(&mut self, path: PathBuf, content: Vec<u8>) {
+        self.leave(&path);
+        let file = File {
+            seen: content.clone(),
+            running: content,
+        };
+        self.files.insert(path, file);
+    }
+
+    pub(super) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        self.files.keys()
+    }
+
+    /// The content of a file seen last.
+    pub(super) fn content(&self, path: &Path) -> &[u8] {
+        self.files.get(path).map_or(&[], |file| &file.seen)
+    }
+
+    /// Files as they are on disk now. What changed becomes a group with all that
+    /// waits for one of them; it is what should be tried, in the order of its
+    /// paths. `None`: nothing changed. An empty group: what was waiting has been
+    /// taken back.
+    pub(super) fn saved(
+        &mut self,
+        contents: impl IntoIterator<Item = (PathBuf, Vec<u8>)>,
+    ) -> Option<Vec<PathBuf>> {
+        let mut group = BTreeSet::new();
+        for (path, content) in contents {
+            let Some(file) = self.files.get_mut(&path) else {
+                continue;
+            };
+            // A file that is just being replaced may be empty: the event that
+            // completes it is still to come.
+            if file.seen == content || (content.is_empty() && !file.seen.is_empty()) {
+                continue;
+            }
+            file.seen = content;
+            group.insert(path);
+        }
+        if group.is_empty() {
+            return None;
+        }
+        self.groups.retain(|waiting| {
+            let shared = !waiting.is_disjoint(&group);
+            if shared {
+                group.extend(waiting.iter().cloned());
+            }
+            !shared
+        });
+        let files = &self.files;
+        group.retain(|path| files.get(path).is_some_and(|f| f.seen != f.running));
+        let members = group.iter().cloned().collect();
+        if !group.is_empty() {
+            self.groups.push(group);
+        }
+        Some(members)
+    }
+
+    /// Whether a file was saved and does not run yet.
+    pub(super) fn waits(&self, path: &Path) -> bool {
+        self.groups.iter().any(|group| group.contains(path))
+    }
+
+    /// What was tried runs now.
+    pub(super) fn runs(&mut self, group: &[PathBuf]) {
+        for path in group {
+            self.leave(path);
+            if let Some(file) = self.files.get_mut(path) {
+                file.running.clone_from(&file.seen);
+            }
+        }
+    }
+
+    fn leave(&mut self, path: &Path) {
+        for group in &mut self.groups {
+            group.remove(path);
+        }
+        self.groups.retain(|group| !group.is_empty());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn save(queue: &mut Queue, files: &[(&str, &str)]) -> Option<String> {
+        let contents = files
+            .iter()
+            .map(|(path, text)| (path.into(), text.as_bytes().to_vec()));
+        let group = queue.saved(contents.collect::<Vec<_>>())?;
+        Some(
+            group
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect::<Vec<_>>()
+                .join(" "),
+        )
+    }
+
+    fn running(queue: &mut Queue, group: &str) {
+        queue.runs(&group.split(' ').map(PathBuf::from).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn groups_wait_merge_and_are_taken_back() {
+        let mut queue = Queue::default();
+        for name in ["a", "b", "c", "d"] {
+            queue.loaded(name.into(), b"1".to_vec());
+        }
+        assert_eq!(save(&mut queue, &[("a", "1"), ("nobody", "2")]), None);
+        assert_eq!(save(&mut queue, &[("a", "")]), None, "being replaced");
+        // a and b together do not work; c goes its own way.
+        assert_eq!(
+            save(&mut queue, &[("b", "2"), ("a", "2")]).as_deref(),
+            Some("a b")
+        );
+        assert_eq!(save(&mut queue, &[("c", "2")]).as_deref(), Some("c"));
+        running(&mut queue, "c");
+        assert_eq!(save(&mut queue, &[("c", "2")]), None, "it runs");
+        // A better b comes with a; so does d, which was saved with it.
+        assert_eq!(
+            save(&mut queue, &[("b", "3"), ("d", "2")]).as_deref(),
+            Some("a b d")
+        );
+        // b as it runs: the others are tried without it.
+        assert_eq!(save(&mut queue, &[("b", "1")]).as_deref(), Some("a d"));
+        assert_eq!(
+            save(&mut queue, &[("a", "1"), ("d", "1")]).as_deref(),
+            Some("")
+        );
+        assert!(queue.groups.is_empty());
+    }
+
+    #[test]
+    fn what_is_loaded_again_does_not_wait() {
+        let mut queue = Queue::default();
+        queue.loaded("a".into(), b"1".to_vec());
+        queue.loaded("b".into(), b"1".to_vec());
+        assert_eq!(
+            save(&mut queue, &[("a", "2"), ("b", "2")]).as_deref(),
+            Some("a b")
+        );
+        queue.loaded("a".into(), b"2".to_vec());
+        assert_eq!(save(&mut queue, &[("b", "3")]).as_deref(), Some("b"));
+        running(&mut queue, "b");
+        assert!(queue.groups.is_empty());
+        assert_eq!(queue.content(Path::new("b")), b"3");
+    }
+}

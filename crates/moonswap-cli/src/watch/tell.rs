@@ -1,0 +1,161 @@
+//! What the watcher tells: lines for people, or one JSON object per event on
+//! standard error (standard output is the script's).
+
+use moonswap::{HotError, RenderStyle, Report, render_diagnostic};
+use moonswap_compiler::CompileError;
+use moonswap_hotpatch::{Json, Refused};
+
+use crate::check;
+use crate::output::{complain, style};
+
+/// A text that was tried.
+pub(super) struct Tried<'a> {
+    /// Path as Lua loaded it.
+    pub(super) shown: String,
+    pub(super) source: &'a [u8],
+}
+
+pub(super) enum Event<'a> {
+    /// Runs now.
+    Swapped(&'a Report),
+    /// These texts are no Lua.
+    Syntax(&'a [CompileError]),
+    Refused(&'a Refused),
+    /// The VM reaches no safe point; it is tried again.
+    Waiting,
+    /// What was waiting is as it runs again.
+    TakenBack,
+    Failed(&'a HotError),
+}
+
+/// Tells of what became of some files.
+pub(super) fn tell(event: &Event<'_>, files: &[Tried<'_>], json: bool) {
+    complain(if json {
+        as_json(event, files).to_string()
+    } else {
+        as_text(event, files, style())
+    });
+}
+
+fn as_json(event: &Event<'_>, files: &[Tried<'_>]) -> Json {
+    let (name, more) = match event {
+        Event::Swapped(report) => ("swapped", Some(("report", report.json()))),
+        Event::Syntax(errors) => {
+            let problems = errors.iter().map(check::problem).collect();
+            ("syntax", Some(("problems", Json::Array(problems))))
+        }
+        Event::Refused(refused) => ("refused", Some(("refusals", refused.json()))),
+        Event::Waiting => ("waiting", None),
+        Event::TakenBack => ("taken-back", None),
+        Event::Failed(error) => ("failed", Some(("message", Json::text(error.to_string())))),
+    };
+    let files = files.iter().map(|file| &file.shown);
+    let head = [("event", Json::text(name)), ("files", Json::texts(files))];
+    Json::object(head.into_iter().chain(more))
+}
+
+fn as_text(event: &Event<'_>, files: &[Tried<'_>], style: RenderStyle) -> String {
+    let mut lines = Vec::new();
+    let names: Vec<&str> = files.iter().map(|file| &*file.shown).collect();
+    let names = names.join(", ");
+    let source_of = |chunk: &str| {
+        let found = files.iter().find(|file| file.shown == chunk);
+        found.map_or(&b""[..], |file| file.source)
+    };
+    match event {
+        Event::Swapped(report) => {
+            lines.push(format!("[moonswap] {report}"));
+            let warnings = report.warnings.iter();
+            lines.extend(warnings.map(|warning| format!("[moonswap]   warning: {warning}")));
+            lines.extend(report.not_run.iter().map(|statement| {
+                format!(
+                    "[moonswap]   line {}: not run: {} ({})",
+                    statement.line, statement.text, statement.why
+                )
+            }));
+        }
+        Event::Syntax(errors) => {
+            for error in *errors {
+                let span = (error.span.start as usize, error.span.end as usize);
+                let source = source_of(&error.chunk);
+                lines.push(render_diagnostic(
+                    style,
+                    &error.chunk,
+                    source,
+                    span,
+                    &error.message,
+                    None,
+                ));
+            }
+            lines.push(format!(
+                "[moonswap] {names}: not swapped, the old code keeps running"
+            ));
+        }
+        Event::Refused(refused) => {
+            for refusal in &refused.refusals {
+                let source = source_of(&refusal.chunk);
+                let title = format!(
+                    "[{}] {}: {}",
+                    refusal.code, refusal.function, refusal.reason
+                );
+                lines.push(render_diagnostic(
+                    style,
+                    &refusal.chunk,
+                    source,
+                    span_of(source, refusal.line, refusal.column),
+                    &title,
+                    Some(&refusal.remedy),
+                ));
+            }
+            lines.push(format!(
+                "[moonswap] {names}: refused, the old code keeps running"
+            ));
+        }
+        Event::Waiting => lines.push(format!(
+            "[moonswap] {names}: the program reaches no safe point; still waiting for one"
+        )),
+        Event::TakenBack => lines.push("[moonswap] taken back: nothing waits any more".to_owned()),
+        Event::Failed(error) => {
+            lines.push(format!("[moonswap] {names}: not swapped: {error}"));
+        }
+    }
+    lines.join("\n")
+}
+
+/// The word at a line and column, both from 1.
+fn span_of(source: &[u8], line: u32, column: u32) -> (usize, usize) {
+    let mut start = 0;
+    for _ in 1..line {
+        match source[start..].iter().position(|&b| b == b'\n') {
+            Some(at) => start += at + 1,
+            None => break,
+        }
+    }
+    let line_end = source[start..]
+        .iter()
+        .position(|&b| b == b'\n')
+        .map_or(source.len(), |at| start + at);
+    let from = (start + (column.max(1) - 1) as usize).min(line_end);
+    let length = source[from..line_end]
+        .iter()
+        .position(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b':')))
+        .unwrap_or(line_end - from);
+    (from, (from + length.max(1)).min(line_end.max(from)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::span_of;
+
+    #[test]
+    fn spans_stay_inside_the_text() {
+        let text = b"local a\nfunction M.f() end\n";
+        assert_eq!(span_of(text, 2, 10), (17, 20));
+        assert_eq!(span_of(text, 1, 1), (0, 5));
+        for (line, column) in [(99, 99), (0, 0), (3, 1)] {
+            let (from, to) = span_of(text, line, column);
+            assert!(from <= to && to <= text.len());
+        }
+        assert_eq!(span_of(b"", 1, 1), (0, 0));
+    }
+}

@@ -1,0 +1,71 @@
+//! Patch files at a running VM: believed, compared with what runs, compiled,
+//! applied; in this order, so that nothing of a file that is not meant for this
+//! VM is ever compiled.
+
+use std::cell::RefCell;
+use std::path::Path;
+
+use moonswap_hotpatch::{
+    Patch, PatchFile, Plan, Refused, Report, Timestamp, Uncompiled, base_refusals,
+};
+use moonswap_vm::Context;
+use moonswap_vm::hotpatch::HotError;
+
+use crate::hot_module::loaded_name;
+use crate::{Error, Result, Trust};
+
+/// Reads and parses a file.
+pub(crate) fn read(path: &Path) -> Result<PatchFile> {
+    let bytes = std::fs::read(path)
+        .map_err(|error| Error::runtime(format_args!("cannot read {}: {error}", path.display())))?;
+    Ok(PatchFile::parse(&bytes)?)
+}
+
+/// What may be applied here, compiled under the names of the loaded chunks.
+fn open(cx: &Context<'_>, trust: &RefCell<Trust>, file: &PatchFile) -> Result<Patch> {
+    trust.borrow().check(file, Timestamp::now())?;
+    let loaded = cx.hot_chunks();
+    let mut refusals = Vec::new();
+    for chunk in &file.chunks {
+        let name = loaded_name(&loaded, &chunk.name);
+        let running = cx.hot_sources(&name);
+        if running.is_empty() {
+            return Err(HotError::NotLoaded(chunk.name.clone()).into());
+        }
+        for text in running {
+            for refusal in base_refusals(&name, chunk.base, text.as_deref(), &chunk.source) {
+                if !refusals.contains(&refusal) {
+                    refusals.push(refusal);
+                }
+            }
+        }
+    }
+    if !refusals.is_empty() {
+        return Err(Refused::from(refusals).into());
+    }
+    compile(file, |name| loaded_name(&loaded, name))
+}
+
+/// Compiles a file whose provenance is known.
+pub(crate) fn compile(file: &PatchFile, name_of: impl Fn(&str) -> String) -> Result<Patch> {
+    file.compile(name_of).map_err(|failure| match failure {
+        Uncompiled::Text(error, chunk) => Error::compile(error, &chunk.source),
+        Uncompiled::Refused(refused) => refused.into(),
+    })
+}
+
+pub(crate) fn plan(cx: &mut Context<'_>, trust: &RefCell<Trust>, file: &PatchFile) -> Result<Plan> {
+    let patch = open(cx, trust, file)?;
+    Ok(cx.hot_plan(&patch, &file.policy)?)
+}
+
+pub(crate) fn apply(
+    cx: &mut Context<'_>,
+    trust: &RefCell<Trust>,
+    file: &PatchFile,
+) -> Result<Report> {
+    let patch = open(cx, trust, file)?;
+    let report = cx.hot_apply(&patch, &file.policy)?;
+    trust.borrow_mut().applied(file);
+    Ok(report)
+}

@@ -1,0 +1,221 @@
+//! `run --watch`: saves that do not work wait for better ones, files saved
+//! together are one transaction, events as JSON, policies as options.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use crate::support::{TempFolder, clean_environment, moonswap};
+
+/// How long to wait for something that must come before giving up.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long nothing must come before it is believed that nothing comes.
+const QUIET: Duration = Duration::from_millis(400);
+
+/// A watched program that prints a line whenever its answer changes.
+struct Watched {
+    folder: TempFolder,
+    child: Child,
+    out: Receiver<String>,
+    err: Receiver<String>,
+}
+
+fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+const MAIN: &str = "package.path = './?.lua'
+local a, b, hot = require 'a', require 'b', require 'moonswap'
+local last
+while true do
+  local now = a.text() .. ' ' .. b.text()
+  if now ~= last then print(now) last = now end
+  hot.sleep(0.002)
+end";
+
+fn module(text: &str) -> String {
+    format!(
+        "local M = {{}}\nlocal calls = 0\nfunction M.text() calls = calls + 1 return '{text}' end\nreturn M\n"
+    )
+}
+
+impl Watched {
+    /// Two modules and a program that prints their answers.
+    fn start(options: &[&str]) -> Watched {
+        let folder = TempFolder::new("watched");
+        folder.write("main.lua", MAIN);
+        folder.write("a.lua", module("a1"));
+        folder.write("b.lua", module("b1"));
+        let watched = Watched::run(folder, options, Stdio::null());
+        watched.prints("a1 b1");
+        watched
+    }
+
+    fn run(folder: TempFolder, options: &[&str], input: Stdio) -> Watched {
+        let mut command = Command::new(moonswap());
+        command
+            .args(["run", "--watch"])
+            .args(options)
+            .arg("main.lua")
+            .current_dir(folder.path())
+            .stdin(input)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        clean_environment(&mut command);
+        let mut child = command.spawn().expect("moonswap runs");
+        let out = lines(child.stdout.take().expect("piped"));
+        let err = lines(child.stderr.take().expect("piped"));
+        Watched {
+            folder,
+            child,
+            out,
+            err,
+        }
+    }
+
+    #[track_caller]
+    fn prints(&self, expected: &str) {
+        match self.out.recv_timeout(PATIENCE) {
+            Ok(line) => assert_eq!(line, expected),
+            Err(_) => panic!(
+                "no {expected}: {:?}",
+                self.err.try_iter().collect::<Vec<_>>()
+            ),
+        }
+    }
+
+    /// Reads standard error on until a line has all parts.
+    #[track_caller]
+    fn tells(&self, parts: &[&str]) -> String {
+        let end = Instant::now() + PATIENCE;
+        let mut seen = Vec::new();
+        while let Ok(line) = self
+            .err
+            .recv_timeout(end.saturating_duration_since(Instant::now()))
+        {
+            if parts.iter().all(|part| line.contains(part)) {
+                return line;
+            }
+            seen.push(line);
+        }
+        panic!("nothing with {parts:?} in {seen:#?}");
+    }
+
+    #[track_caller]
+    fn prints_nothing(&self) {
+        if let Ok(line) = self.out.recv_timeout(QUIET) {
+            panic!("{line}");
+        }
+    }
+
+    /// Both files at once, as far as a file system knows that: prepared beside,
+    /// then renamed one after the other.
+    fn save_both(&self, a: &str, b: &str) {
+        let path = self.folder.path();
+        self.folder.write("a.draft", a);
+        self.folder.write("b.draft", b);
+        std::fs::rename(path.join("a.draft"), path.join("a.lua")).expect("rename");
+        std::fs::rename(path.join("b.draft"), path.join("b.lua")).expect("rename");
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn saved_together_is_one_transaction() {
+    let watched = Watched::start(&["--json"]);
+    watched.save_both(&module("a2"), &module("b2"));
+    watched.prints("a2 b2");
+    let told = watched.tells(&["\"event\":\"swapped\""]);
+    assert!(
+        told.contains("\"chunks\":[\"./a.lua\",\"./b.lua\"]"),
+        "{told}"
+    );
+
+    // One of them is broken: neither runs; a better one brings the other along.
+    watched.save_both(&module("a3"), "local M = = {}\n");
+    watched.tells(&["\"event\":\"syntax\"", "\"file\":\"./b.lua\",\"line\":1"]);
+    watched.prints_nothing();
+    watched.folder.write("b.lua", module("b3"));
+    watched.prints("a3 b3");
+    watched.tells(&["\"event\":\"swapped\"", "./a.lua", "./b.lua"]);
+}
+
+#[test]
+fn a_bad_save_waits_and_does_not_hold_up_others() {
+    let watched = Watched::start(&[]);
+    watched.folder.write("a.lua", "local M = = {}\n");
+    watched.tells(&["a.lua: not swapped, the old code keeps running"]);
+    watched.folder.write("b.lua", module("b2"));
+    watched.prints("a1 b2");
+    watched.folder.write("a.lua", module("a2"));
+    watched.prints("a2 b2");
+    // Bad, then as it runs: nothing waits any more.
+    watched.folder.write("a.lua", "local M = = {}\n");
+    watched.tells(&["a.lua: not swapped"]);
+    watched.folder.write("a.lua", module("a2"));
+    watched.tells(&["taken back"]);
+    watched.prints_nothing();
+    watched.folder.write("a.lua", module("a3"));
+    watched.prints("a3 b2");
+}
+
+/// `reset` runs an initialiser again with every save.
+#[test]
+fn policies_are_options() {
+    let watched = Watched::start(&["--reset", "calls"]);
+    watched.folder.write(
+        "a.lua",
+        module("a2").replace("return 'a2'", "return calls < 10 and 'few' or 'many'"),
+    );
+    watched.prints("few b1");
+    watched.prints("many b1");
+    watched.folder.write(
+        "a.lua",
+        module("a2").replace("return 'a2'", "return calls < 20 and 'few' or 'many'"),
+    );
+    watched.prints("few b1");
+    watched.prints("many b1");
+}
+
+/// A program that waits in a native reaches no safe point: what was saved is
+/// kept until it does, and a better save takes its place.
+#[test]
+fn a_program_that_waits_gets_the_newest_save() {
+    let folder = TempFolder::new("waits");
+    let main = |text: &str| {
+        format!(
+            "local function text() return '{text}' end
+             print(text())
+             io.read()
+             while text() == 'old' do end
+             print(text())"
+        )
+    };
+    folder.write("main.lua", main("old"));
+    let mut watched = Watched::run(folder, &["--json"], Stdio::piped());
+    let mut input = watched.child.stdin.take().expect("piped");
+    watched.prints("old");
+    // It waits in `io.read` now.
+    watched.folder.write("main.lua", main("draft"));
+    watched.tells(&["\"event\":\"waiting\"", "main.lua"]);
+    watched.folder.write("main.lua", main("final"));
+    watched.tells(&["\"event\":\"waiting\"", "main.lua"]);
+    input.write_all(b"\n").expect("it reads");
+    watched.prints("final");
+    assert!(watched.child.wait().expect("ends").success());
+}
