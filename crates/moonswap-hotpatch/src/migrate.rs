@@ -138,8 +138,7 @@ fn frames_differ(old: &Prototype, new: &Prototype) -> Option<&'static str> {
     let same = |(a, b): (&UpvalueDescription, &UpvalueDescription)| {
         a.name == b.name && a.depth == b.depth && a.top_level == b.top_level
     };
-    if new.upvalues.len() > old.upvalues.len()
-        || !new.upvalues.iter().zip(&old.upvalues).all(same)
+    if new.upvalues.len() > old.upvalues.len() || !new.upvalues.iter().zip(&old.upvalues).all(same)
     {
         return Some("its closure has other captured variables");
     }
@@ -342,8 +341,7 @@ impl<'a> Side<'a> {
             LoopKind::Numeric | LoopKind::Generic => info.end_pc,
         };
         let locals = self.prototype.debug.locals.iter();
-        locals
-            .filter(move |l| l.start_pc <= pc && pc < l.end_pc && !l.name.starts_with('('))
+        locals.filter(move |l| l.start_pc <= pc && pc < l.end_pc && !l.name.starts_with('('))
     }
 
     /// In how many of these loops a variable is declared.
@@ -357,8 +355,9 @@ impl<'a> Side<'a> {
         let mut scope = self.prototype.scope.iter();
         scope
             .find(|v| {
+                // A local function's name is in sight a little earlier.
                 v.register == Some(local.register)
-                    && v.start_pc == local.start_pc
+                    && (v.start_pc..v.end_pc).contains(&local.start_pc)
                     && v.name == local.name
             })
             .map(|v| (&v.name, v.declaration))
@@ -440,7 +439,9 @@ impl<'a> Sides<'a> {
                 LoopKind::While | LoopKind::Repeat | LoopKind::Label => continue,
             };
             let (from, to) = (self.old.state(o), self.new.state(n));
-            landing.moves.extend((0..hidden).map(|i| (from + i, to + i)));
+            landing
+                .moves
+                .extend((0..hidden).map(|i| (from + i, to + i)));
             if hidden == 4 {
                 order.push((from + 3, to + 3));
             }
@@ -450,11 +451,16 @@ impl<'a> Sides<'a> {
         }
 
         // What stands above is gone at the turn.
-        let above = self.old.prototype.code.get(from as usize).map_or(0, |i| match info.kind {
-            LoopKind::Numeric => i.register_a() + 3,
-            LoopKind::Generic => i.register_a(),
-            LoopKind::While | LoopKind::Repeat | LoopKind::Label => i.a(),
-        });
+        let above = self
+            .old
+            .prototype
+            .code
+            .get(from as usize)
+            .map_or(0, |i| match info.kind {
+                LoopKind::Numeric => i.register_a() + 3,
+                LoopKind::Generic => i.register_a(),
+                LoopKind::While | LoopKind::Repeat | LoopKind::Label => i.a(),
+            });
         let mut known: HashMap<Identity, Vec<&LocalVariable>> = HashMap::new();
         for local in self.old.in_sight(was).filter(|l| l.register < above) {
             let identity = self.old_identity(&old_around, local);
@@ -519,7 +525,9 @@ impl<'a> Sides<'a> {
                 || landing.cells.iter().any(|(to, _)| *to == register)
         };
         if let Some(register) = needs.iter().find(|r| !given(*r)) {
-            return Err(format!("register {register} has no value in the old activation"));
+            return Err(format!(
+                "register {register} has no value in the old activation"
+            ));
         }
         if !opened.is_empty() && !verify::closes(self.new.prototype, &opened) {
             let names: Vec<&str> = opened.iter().map(|l| &*l.name).collect();

@@ -88,7 +88,11 @@ impl fmt::Display for Migrated {
             version,
             ..
         } = &self.activation;
-        let thread = if thread == "main" { "main" } else { "a coroutine" };
+        let thread = if thread == "main" {
+            "main"
+        } else {
+            "a coroutine"
+        };
         write!(f, "{function} v{version} in {thread} ")?;
         match (self.turn, &self.reason) {
             (Some(line), _) => write!(f, "moves at the next turn of the loop at line {line}"),

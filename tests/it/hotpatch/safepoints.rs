@@ -195,7 +195,8 @@ fn every(path: &PathBuf) -> Result<usize, String> {
         }
     }
     for mode in [Mode::Flip, Mode::FlipCollect] {
-        moved += check(&template, mode, 0, &expected).map_err(|e| format!("{name}: {mode:?}: {e}"))?;
+        moved +=
+            check(&template, mode, 0, &expected).map_err(|e| format!("{name}: {mode:?}: {e}"))?;
     }
     if is_about_turns(&template) != (moved > n as u64) {
         return Err(format!("{name}: {moved} activations moved"));

@@ -40,7 +40,9 @@ impl<'a> Generator<'a> {
             }
             StatementKind::Do(body) => self.block(body)?,
             StatementKind::While { condition, body } => self.while_loop(*condition, body, span)?,
-            StatementKind::Repeat { body, condition } => self.repeat_loop(body, *condition, span)?,
+            StatementKind::Repeat { body, condition } => {
+                self.repeat_loop(body, *condition, span)?
+            }
             StatementKind::If { arms, otherwise } => self.if_statement(arms, otherwise.as_ref())?,
             StatementKind::NumericFor {
                 variable,

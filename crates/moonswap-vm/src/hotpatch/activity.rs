@@ -12,8 +12,8 @@ use moonswap_hotpatch::{Activation, ChangeClass};
 use super::commit::{Planned, find};
 use super::history::path_of;
 use super::inspect::top_frame;
-use crate::frame::Frame;
 use super::manifest::registry;
+use crate::frame::Frame;
 use crate::object::{Coroutine, CoroutineStatus, Kind, PrototypeSlot, Version};
 use crate::vm::Vm;
 

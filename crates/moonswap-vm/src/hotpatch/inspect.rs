@@ -70,7 +70,10 @@ pub(super) unsafe fn top_frame(vm: &Vm, co: *mut Coroutine) -> Option<Frame> {
 }
 
 /// Calls `visit` for every activation of Lua code in the VM.
-pub(super) unsafe fn each_frame(vm: &mut Vm, visit: &mut dyn FnMut(&Vm, *mut Coroutine, Frame, *mut Version)) {
+pub(super) unsafe fn each_frame(
+    vm: &mut Vm,
+    visit: &mut dyn FnMut(&Vm, *mut Coroutine, Frame, *mut Version),
+) {
     // SAFETY: HP2; the sweep is finished first, so all coroutines are intact.
     unsafe {
         for h in vm.heap.boxed_of(Kind::Coroutine) {

@@ -25,7 +25,7 @@ use moonswap_hotpatch::{Landing, Migrated, Migration, is_sound};
 use super::activity::activation_of;
 use super::inspect::each_frame;
 use crate::frame::{Frame, TAIL_CALL, frame_top, meta_word, version_of};
-use crate::interp::Next;
+use crate::interp::{Next, take_turn};
 use crate::object::{Header, Upvalue, Version};
 use crate::value::{Value, copy, store, tag};
 use crate::vm::Vm;
@@ -92,7 +92,10 @@ unsafe fn restore(version: *mut Version, pc: u32) {
 }
 
 /// MG2, and forgets dead versions.
-pub(super) fn forget_dead(migrating: &mut Vec<*mut Version>, is_live: &dyn Fn(*mut Header) -> bool) {
+pub(super) fn forget_dead(
+    migrating: &mut Vec<*mut Version>,
+    is_live: &dyn Fn(*mut Header) -> bool,
+) {
     migrating.retain(|&version| {
         if !is_live(version.cast()) {
             return false;
@@ -160,10 +163,8 @@ unsafe fn go(vm: &mut Vm, version: *mut Version, at: usize) -> Result<Next, Stay
             return Err(Stays::Here);
         }
         move_frame(vm, version, target, landing)?;
-        Ok(Next {
-            pc: (&(*target).code).as_ptr().add(landing.pc as usize),
-            base: vm.base,
-        })
+        let pc = (&(*target).code).as_ptr().add(landing.pc as usize);
+        Ok(take_turn(pc, vm.base))
     }
 }
 
