@@ -8,6 +8,7 @@
 pub mod compile;
 mod corpus;
 pub mod data;
+pub mod file;
 mod long;
 mod module;
 mod mutate;
@@ -30,7 +31,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 4] = [
+pub const TARGETS: [Target; 5] = [
     Target {
         name: "compile",
         run: compile::run,
@@ -50,5 +51,10 @@ pub const TARGETS: [Target; 4] = [
         name: "patch",
         run: patch::run,
         show: patch::show,
+    },
+    Target {
+        name: "file",
+        run: file::run,
+        show: file::show,
     },
 ];

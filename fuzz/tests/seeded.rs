@@ -47,6 +47,13 @@ fn patch() {
 }
 
 #[test]
+fn file() {
+    holds("file", 12_000);
+    let read = moonswap_fuzz::file::READ.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(read > 1_000, "damaged files that are read: {read}");
+}
+
+#[test]
 fn rows_are_the_same_everywhere() {
     let row = moonswap_fuzz::data::row(1, 2);
     assert_eq!(row, moonswap_fuzz::data::row(1, 2));

@@ -3,6 +3,7 @@
 //!
 //! Tests of a crate's inside live in that crate.
 
+mod audit;
 mod badinput;
 mod cli;
 mod cli_patch;

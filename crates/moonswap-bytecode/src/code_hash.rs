@@ -47,6 +47,17 @@ impl Hasher {
     }
 }
 
+/// One hash of several, each with a name.
+pub fn combined(parts: &[(&str, CodeHash)]) -> CodeHash {
+    let mut hasher = Hasher::new();
+    for (name, CodeHash(hash)) in parts {
+        hasher.bytes(name.as_bytes());
+        hasher.word((hash >> 64) as u64);
+        hasher.word(*hash as u64);
+    }
+    hasher.finish()
+}
+
 /// Hash of a prototype's own meaning; children count by their paths only.
 pub fn own_hash(prototype: &Prototype) -> CodeHash {
     let mut hasher = Hasher::new();
@@ -106,6 +117,7 @@ fn own(hasher: &mut Hasher, prototype: &Prototype) {
                     hasher.word(3 << 32 | u64::from(*cell));
                 }
                 Capture::Vacant => hasher.word(4 << 32),
+                Capture::Late(index) => hasher.word(5 << 32 | u64::from(*index)),
             }
         }
     }

@@ -191,6 +191,7 @@ impl Writer<'_> {
                     Capture::Upvalue(n) => (1, u32::from(*n)),
                     Capture::Cell(n) => (2, *n),
                     Capture::Vacant => (3, 0),
+                    Capture::Late(n) => (4, u32::from(*n)),
                 };
                 self.bytes.push(kind);
                 self.number(u64::from(n));
@@ -516,6 +517,8 @@ impl Reader<'_> {
             last_line_defined,
             debug,
             scope,
+            // A function that is loaded again has all its variables.
+            initialisers: Box::default(),
         };
         prototype.own_hash = code_hash::own_hash(&prototype);
         prototype.deep_hash = code_hash::deep_hash(&prototype);
@@ -548,6 +551,7 @@ impl Reader<'_> {
             1 => Capture::Upvalue(self.small()?),
             2 => Capture::Cell(self.cell()?),
             3 if self.number()? == 0 => Capture::Vacant,
+            4 => Capture::Late(self.small()?),
             _ => return Err(UndumpError::Corrupted),
         })
     }

@@ -92,6 +92,7 @@ fn tables(out: &mut String, prototype: &Prototype) {
                     Capture::Register(register) => write!(out, " R{register}"),
                     Capture::Upvalue(index) => write!(out, " U{index}"),
                     Capture::Cell(cell) => write!(out, " C{cell}"),
+                    Capture::Late(index) => write!(out, " L{index}"),
                     Capture::Vacant => write!(out, " -"),
                 };
             }

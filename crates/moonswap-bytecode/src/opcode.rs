@@ -177,6 +177,12 @@ opcodes! {
     GetCell = "GETCELL" (Target, Cell, Unused);
     /// `cell K[bc] := R[A]`
     SetCell = "SETCELL" (Register, Cell, Unused);
+    /// `R[A] := U[B]`, which closures made before a patch may lack: nil then
+    GetLate = "GETLATE" (Target, Upvalue, Unused);
+    /// `U[B] := R[A]`; a closure that lacks it gets one of its own
+    SetLate = "SETLATE" (Register, Upvalue, Unused);
+    /// `if the closure has U[B] then pc += C`
+    JumpIfLate = "JLATE" (Unused, Upvalue, Jump);
 
     /// `R[A] := U[B][K[C]]`, K a short string; globals
     GetTabUp = "GETTABUP" (Target, Upvalue, Key) calls "index";

@@ -77,6 +77,12 @@ impl fmt::Display for FunctionId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct CodeHash(pub u128);
 
+impl fmt::Display for CodeHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
 /// A constant of a prototype.
 #[derive(Clone, Debug)]
 pub enum Constant {
@@ -126,6 +132,8 @@ pub enum Capture {
     Upvalue(u16),
     /// Cell of the chunk's scope record (patched code only).
     Cell(u32),
+    /// Captured variable that the creating closure may lack (patched code only).
+    Late(u16),
     /// Index reserved by an older version whose variable is gone: a fresh nil.
     Vacant,
 }
@@ -282,6 +290,10 @@ pub struct Prototype {
     pub debug: DebugInfo,
     /// Top-level locals, of a main chunk only, in source order.
     pub scope: Box<[ScopeVariable]>,
+    /// Of a patched function: expressions for captured variables that closures
+    /// made before a patch lack, by index. They are in the code; later patches
+    /// compile them again.
+    pub initialisers: Box<[(u16, Arc<str>)]>,
 }
 
 impl Prototype {

@@ -205,11 +205,16 @@ fn header(prototype: &Prototype) -> Result<(), Fault> {
                 Capture::Register(register) if *register >= prototype.frame_size => {
                     return Err(Fault::Register);
                 }
-                Capture::Upvalue(index) if usize::from(*index) >= prototype.upvalues.len() => {
+                Capture::Upvalue(index) | Capture::Late(index)
+                    if usize::from(*index) >= prototype.upvalues.len() =>
+                {
                     return Err(Fault::Upvalue);
                 }
-                Capture::Register(_) | Capture::Upvalue(_) | Capture::Cell(_) | Capture::Vacant => {
-                }
+                Capture::Register(_)
+                | Capture::Upvalue(_)
+                | Capture::Late(_)
+                | Capture::Cell(_)
+                | Capture::Vacant => {}
             }
         }
     }

@@ -154,11 +154,11 @@ fn run(
         session.run_script((!is_stdin).then(|| Path::new(&arguments[at])))?;
     }
     if options.interactive {
-        prompt::run(session);
+        prompt::run(session, false);
     } else if options.script.is_none() && !options.execute && !options.version {
         if stdin().is_terminal() {
             say(VERSION);
-            prompt::run(session);
+            prompt::run(session, false);
         } else {
             // As in the reference, an error here is told and the exit code is 0.
             let outcome = session

@@ -2,6 +2,8 @@
 //! verb instead.
 #![forbid(unsafe_code)]
 
+mod answers;
+mod audit_verb;
 mod check;
 mod interrupt;
 mod lua_style;

@@ -13,6 +13,7 @@ use crate::sources::{NameArgs, Sources, patch_file};
 use crate::{LUA_ERROR, REFUSED, USAGE};
 
 #[derive(Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one, for a moment")]
 pub(crate) enum PatchVerb {
     /// Write a patch file that makes NEW out of OLD
     Build {

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use clap::Args;
 use moonswap::Policy;
-use moonswap_hotpatch::{Captures, Guard, RunSelector, StalePolicy, SuspendedPolicy, Timing};
+use moonswap_hotpatch::{
+    CapturePolicy, Captures, Guard, RunSelector, StalePolicy, SuspendedPolicy, Timing,
+};
 
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "How to apply the patch")]
@@ -56,27 +58,30 @@ pub(crate) struct PolicyArgs {
 
 impl PolicyArgs {
     pub(crate) fn policy(self) -> Policy {
-        let mut policy = Policy::default();
-        policy.rename = self.rename.into_iter().collect();
-        policy.reset = self.reset;
-        policy.run = self.run;
-        policy.remove = self.remove;
-        policy.config = self.config;
+        let mut captures = CapturePolicy::default();
         for (name, rule) in self.captures {
             match name {
-                Some(name) => _ = policy.captures.by_name.insert(name, rule),
-                None => policy.captures.all = rule,
+                Some(name) => _ = captures.by_name.insert(name, rule),
+                None => captures.all = rule,
             }
         }
-        policy.timing = self.timing.unwrap_or_default();
-        policy.suspended = self.suspended.unwrap_or_default();
-        policy.stale = self.stale.unwrap_or_default();
-        policy.deadline = self.deadline;
-        policy.base = self.base;
-        policy.guard = self.guard;
-        policy.author = self.author;
-        policy.reason = self.reason;
-        policy
+        Policy {
+            rename: self.rename.into_iter().collect(),
+            reset: self.reset,
+            run: self.run,
+            remove: self.remove,
+            config: self.config,
+            captures,
+            timing: self.timing.unwrap_or_default(),
+            suspended: self.suspended.unwrap_or_default(),
+            stale: self.stale.unwrap_or_default(),
+            deadline: self.deadline,
+            base: self.base,
+            guard: self.guard,
+            author: self.author,
+            reason: self.reason,
+            ..Policy::default()
+        }
     }
 }
 

@@ -65,8 +65,9 @@ enum Line {
 }
 
 /// Runs the prompt until the end of input. Ctrl-C breaks off what runs, not the
-/// prompt; messages have no program's name before them.
-pub(crate) fn run(session: &Session) {
+/// prompt; messages have no program's name before them. With `commands`, lines
+/// that begin with a colon ask what runs.
+pub(crate) fn run(session: &Session, commands: bool) {
     let lua = &session.lua;
     let mut lines = Lines::open();
     loop {
@@ -76,6 +77,11 @@ pub(crate) fn run(session: &Session) {
             break;
         };
         let Line::Text(line) = line else { continue };
+        if commands && line.starts_with(b":") && !line.starts_with(b"::") {
+            lines.remember(&line);
+            say(crate::answers::answer(lua, &line));
+            continue;
+        }
         match read_statement(session, &mut lines, line) {
             Ok(Some(function)) => match session.call::<MultiValue>(&function, ()) {
                 Ok(results) => print(session, results),

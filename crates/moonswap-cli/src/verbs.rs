@@ -1,13 +1,14 @@
-//! The verbs: `run`, `repl`, `check`, `list`, `plan`, `patch`.
+//! The verbs: `run`, `repl`, `check`, `list`, `plan`, `patch`, `audit`.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
-use moonswap::{Lua, Policy};
+use moonswap::{Door, Lua, Policy};
 use moonswap_hotpatch::Json;
 
+use crate::audit_verb::{self, AuditVerb};
 use crate::output::{complain, report, say};
 use crate::patch_verb::{self, PatchVerb};
 use crate::policy_args::{PolicyArgs, duration};
@@ -22,6 +23,7 @@ const VERBS: &[&str] = &[
     "list",
     "plan",
     "patch",
+    "audit",
     "help",
     "--help",
     "--version",
@@ -38,7 +40,7 @@ pub(crate) fn is_verb(first: &str) -> bool {
     version,
     about = "Lua 5.4 whose functions are swapped while it runs",
     after_help = "Without a verb it takes the arguments of `lua`: moonswap [-e stat] [-l mod] [-i] [-v] [-E] [-W] [--compat] [script [args]]\n\
-                  Exit codes: 0 success, 1 Lua error, 2 usage, 3 refused, 4 target not reachable, 5 wrong signature or base."
+                  Exit codes: 0 success, 1 Lua error, 2 usage, 3 refused, 5 wrong signature or base."
 )]
 struct Command {
     #[command(subcommand)]
@@ -64,6 +66,9 @@ enum Verb {
         /// How many calls and turns of loops the script may make
         #[arg(long)]
         fuel: Option<u64>,
+        /// Append a record of every attempt to change code to this file
+        #[arg(long, value_name = "FILE")]
+        audit: Option<PathBuf>,
         /// What the watcher tells, and the script's error, as JSON on standard
         /// error: one object per line
         #[arg(long)]
@@ -121,6 +126,11 @@ enum Verb {
         #[command(subcommand)]
         verb: PatchVerb,
     },
+    /// Check records of attempts
+    Audit {
+        #[command(subcommand)]
+        verb: AuditVerb,
+    },
 }
 
 /// Runs a verb; returns the exit code.
@@ -140,6 +150,7 @@ pub(crate) fn main(arguments: Vec<OsString>) -> u8 {
             timeout,
             compat,
             fuel,
+            audit,
             json,
             policy,
             file,
@@ -150,16 +161,21 @@ pub(crate) fn main(arguments: Vec<OsString>) -> u8 {
                 return USAGE;
             }
             let lua = Lua::builder().compat(compat).build();
+            if let Some(audit) = &audit
+                && let Err(code) = audit_verb::keep(&lua, audit)
+            {
+                return code;
+            }
             lua.set_memory_limit(mem);
             lua.set_fuel(fuel);
             lua.set_deadline(timeout.and_then(|timeout| Instant::now().checked_add(timeout)));
-            let watch = watch.then(|| policy.policy());
+            let watch = watch.then(|| policy.policy().door(Door::Watch));
             run(lua, watch, json, &file, &arguments)
         }
         Verb::Repl { compat } => {
             say(lua_style::VERSION);
             started(Lua::builder().compat(compat).build(), false, |session| {
-                prompt::run(session);
+                prompt::run(session, true);
                 Ok(())
             })
         }
@@ -173,6 +189,7 @@ pub(crate) fn main(arguments: Vec<OsString>) -> u8 {
             policy,
         } => plan(&old, &new, json, &names, policy).unwrap_or_else(|code| code),
         Verb::Patch { verb } => patch_verb::main(verb),
+        Verb::Audit { verb } => audit_verb::main(verb),
     }
 }
 

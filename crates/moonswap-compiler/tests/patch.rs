@@ -121,11 +121,10 @@ fn a_delta_chunk_keeps_what_is_selected() {
     let whole = compile("@p", source.as_bytes()).expect("compiles");
     let cells = cells_of(&whole);
     let options = CompileOptions {
-        layout: None,
         cells: Some(&cells),
         delta: true,
         statements: Some(&[false, true, false, false, true]),
-        watch: None,
+        ..Default::default()
     };
     let delta = compile_with("@p", source.as_bytes(), options).expect("compiles");
     moonswap_bytecode::verify(&delta).expect("verifies");

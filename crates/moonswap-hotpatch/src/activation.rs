@@ -54,14 +54,14 @@ impl Activation {
         }
     }
 
-    /// As a JSON object.
+    /// Each field under its name; the function is `id`.
     pub fn json(&self) -> Json {
         Json::object([
             ("chunk", Json::text(&*self.chunk)),
-            ("id", Json::text(&*self.function)),
+            ("id", Json::text(&self.function)),
             ("version", Json::number(self.version)),
             ("line", Json::optional_number(self.line)),
-            ("thread", Json::text(&*self.thread)),
+            ("thread", Json::text(&self.thread)),
             ("suspended", Json::Bool(self.suspended)),
         ])
     }

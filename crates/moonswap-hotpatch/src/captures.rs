@@ -8,20 +8,22 @@ use std::sync::Arc;
 use moonswap_bytecode::{FunctionId, UpvalueDescription};
 
 use crate::diff::Matching;
-use crate::manifest::ChunkManifest;
+use crate::late::{LateValue, late_index};
+use crate::manifest::{ChunkManifest, is_reserved, reserved};
 use crate::outline::{LiteralIndex, Outline};
 use crate::policy::{Captures, Policy};
 use crate::refusal::{Code, Refusal};
 use crate::toplevel::{TopLevel, Variable};
-
-/// `declaration` of a reserved index whose variable is gone for good.
-const GONE: u32 = u32::MAX;
 
 /// What code generation needs, and what was found on the way.
 #[derive(Debug, Default)]
 pub(crate) struct CaptureResult {
     /// Capture lists of the existing slots in terms of the new source.
     pub(crate) layouts: HashMap<FunctionId, Vec<UpvalueDescription>>,
+    /// How many of these all closures have.
+    pub(crate) fixed: HashMap<FunctionId, usize>,
+    /// Values of the others, by index.
+    pub(crate) initialisers: HashMap<FunctionId, Vec<LateValue>>,
     pub(crate) refusals: Vec<Refusal>,
     pub(crate) warnings: Vec<String>,
 }
@@ -80,7 +82,7 @@ impl CaptureCheck<'_> {
         e: &UpvalueDescription,
         m: &Matching,
     ) -> Counterpart {
-        if e.declaration == GONE {
+        if is_reserved(e) {
             return Counterpart::Gone;
         }
         if Self::is_environment(self.old, was, e) {
@@ -124,21 +126,20 @@ impl CaptureCheck<'_> {
     ) {
         let old = &self.old.get(was).prototype;
         let new = self.new.get(is).prototype.clone();
-        let before = match self.manifest.slots.get(&old.id) {
+        let slot = self.manifest.slots.get(&old.id);
+        let before = match slot {
             Some(slot) => slot.layout.clone(),
             None => old.upvalues.to_vec(),
         };
-        let gone = |e: &UpvalueDescription| UpvalueDescription {
-            declaration: GONE,
-            ..e.clone()
-        };
-        let layout: Vec<UpvalueDescription> = before
+        let n_fixed = slot.map_or(before.len(), |slot| slot.n_fixed);
+        let mut layout: Vec<UpvalueDescription> = before
             .iter()
             .map(|e| match self.counterpart(was, is, e, m) {
                 Counterpart::Is(description) => description,
-                Counterpart::Ambiguous | Counterpart::Gone => gone(e),
+                Counterpart::Ambiguous | Counterpart::Gone => reserved(e),
             })
             .collect();
+        let mut late = slot.map_or_else(Vec::new, |slot| LateValue::known(&slot.current));
         let live: Vec<(&UpvalueDescription, Counterpart)> = old
             .upvalues
             .iter()
@@ -160,6 +161,14 @@ impl CaptureCheck<'_> {
                         result,
                     );
                 }
+                continue;
+            }
+            let has_cell = wanted.top_level && self.manifest.main.scope.is_empty();
+            if self.manifest.main.is_stripped()
+                && !Self::is_environment(self.new, is, wanted)
+                && !has_cell
+            {
+                self.ambiguous(is, wanted, m, result);
                 continue;
             }
             if Self::is_environment(self.new, is, wanted) {
@@ -193,11 +202,114 @@ impl CaptureCheck<'_> {
             }
             if wanted.top_level {
                 self.top_level(is, wanted, m, result);
-            } else if self.enclosing(was, is, wanted, m, result) {
-                return;
+            } else {
+                match self.policy.captures.of(&wanted.name) {
+                    Captures::Refuse => self.enclosing(is, wanted, m, result),
+                    Captures::KeepOld => return self.keep_old(was, is, wanted, m, result),
+                    Captures::Nil => {
+                        late_index(&mut layout, n_fixed, wanted);
+                        self.late_warning(is, wanted, "nil at first", result);
+                    }
+                    Captures::Expression(text) => {
+                        let index = late_index(&mut layout, n_fixed, wanted);
+                        late.retain(|value| value.index != index);
+                        late.push(LateValue {
+                            index,
+                            text: text.as_str().into(),
+                        });
+                        let value = format!("`{text}` when they are called next");
+                        self.late_warning(is, wanted, &value, result);
+                    }
+                }
             }
         }
+        late.sort_by_key(|value| value.index);
+        for value in &late {
+            let variable = &layout[usize::from(value.index)];
+            let is_used = new.upvalues.iter().any(|wanted| same(variable, wanted));
+            if is_used && let Err(reason) = self.usable(is, value, &layout, n_fixed) {
+                let reason = format!(
+                    "the value of {} in existing closures, `{}`, {reason}",
+                    variable.name, value.text
+                );
+                self.refuse(
+                    Code::CaptureExpression,
+                    is,
+                    reason,
+                    "write one expression over variables that existing closures capture",
+                    m,
+                    result,
+                );
+            }
+        }
+        if layout.len() > n_fixed {
+            result.fixed.insert(new.id.clone(), n_fixed);
+        }
+        if !late.is_empty() {
+            result.initialisers.insert(new.id.clone(), late);
+        }
         result.layouts.insert(new.id.clone(), layout);
+    }
+
+    fn late_warning(
+        &self,
+        is: LiteralIndex,
+        wanted: &UpvalueDescription,
+        value: &str,
+        result: &mut CaptureResult,
+    ) {
+        result.warnings.push(format!(
+            "{}: now captures {}; each existing closure has one of its own, {value}",
+            self.new.name(is),
+            wanted.name
+        ));
+    }
+
+    /// Whether closures that lack a variable can evaluate its value.
+    fn usable(
+        &self,
+        is: LiteralIndex,
+        value: &LateValue,
+        layout: &[UpvalueDescription],
+        n_fixed: usize,
+    ) -> Result<(), String> {
+        let expression = value.parse()?;
+        for name in expression.names() {
+            let index = layout
+                .iter()
+                .position(|e| *e.name == *name && !is_reserved(e));
+            match index {
+                Some(index) if index < n_fixed => continue,
+                Some(_) => return Err(format!("uses {name}, which they lack as well")),
+                None => {}
+            }
+            match self.top.visible(name) {
+                Some(Variable::Ambiguous | Variable::Existing { cell: None, .. }) => {
+                    return Err(format!("uses {name}, whose value was not kept"));
+                }
+                Some(Variable::Existing { .. }) if self.manifest.n_runs > 1 => {
+                    return Err(format!("uses {name}, of which there are several"));
+                }
+                Some(
+                    Variable::Existing { .. } | Variable::New { .. } | Variable::Revived { .. },
+                ) => continue,
+                None => {}
+            }
+            if self.new.count(is, name, false) != Some(0) {
+                return Err(format!("uses {name}, a variable of the function itself"));
+            }
+            let mut outward = self.new.get(is).parent;
+            while let Some(at) = outward {
+                if self.new.count(at, name, false) != Some(0) {
+                    return Err(format!("uses {name}, which they do not have"));
+                }
+                outward = self.new.get(at).parent;
+            }
+            if layout.iter().any(|e| *e.name == *name) {
+                return Err(format!("uses {name}, which is no longer in the text"));
+            }
+        }
+        Ok(())
     }
 
     /// A top-level local that old closures reach through the scope record.
@@ -243,25 +355,31 @@ impl CaptureCheck<'_> {
         }
     }
 
-    /// A local of an enclosing function that old closures do not have. True
-    /// if the literal is not the successor of the old one any more.
-    fn enclosing(
+    /// The literal is not the successor of the old one any more.
+    fn keep_old(
         &self,
         was: LiteralIndex,
         is: LiteralIndex,
         wanted: &UpvalueDescription,
         m: &mut Matching,
         result: &mut CaptureResult,
-    ) -> bool {
-        if *self.policy.captures.of(&wanted.name) == Captures::KeepOld {
-            result.warnings.push(format!(
-                "{}: now captures {}; existing closures stay on the old version",
-                self.new.name(is),
-                wanted.name
-            ));
-            self.unpair(was, is, m);
-            return true;
-        }
+    ) {
+        result.warnings.push(format!(
+            "{}: now captures {}; existing closures stay on the old version",
+            self.new.name(is),
+            wanted.name
+        ));
+        self.unpair(was, is, m);
+    }
+
+    /// A local of an enclosing function that old closures do not have.
+    fn enclosing(
+        &self,
+        is: LiteralIndex,
+        wanted: &UpvalueDescription,
+        m: &mut Matching,
+        result: &mut CaptureResult,
+    ) {
         let owner = self
             .new
             .ancestor(is, wanted.depth)
@@ -274,11 +392,10 @@ impl CaptureCheck<'_> {
             Code::NewEnclosingCapture,
             is,
             reason,
-            "pass it as an argument, or choose captures = \"keep-old\" to leave existing closures on the old version",
+            "pass it as an argument, or choose captures = \"keep-old\" to leave existing closures on the old version, \"nil\" or \"expr: …\" to give them one",
             m,
             result,
         );
-        false
     }
 
     fn unpair(&self, was: LiteralIndex, is: LiteralIndex, m: &mut Matching) {
@@ -333,18 +450,22 @@ impl CaptureCheck<'_> {
         m: &mut Matching,
         result: &mut CaptureResult,
     ) {
+        let (why, remedy) = if self.manifest.main.is_stripped() {
+            (
+                "debugging information was removed",
+                "load the chunk with the names of its variables",
+            )
+        } else {
+            (
+                "the number of declarations changed",
+                "give the new variable another name",
+            )
+        };
         let reason = format!(
-            "the number of declarations of the captured variable {} changed: which one is meant is not decidable",
+            "{why}: which variable the captured {} is, is not decidable",
             wanted.name
         );
-        self.refuse(
-            Code::AmbiguousVariable,
-            is,
-            reason,
-            "give the new variable another name",
-            m,
-            result,
-        );
+        self.refuse(Code::AmbiguousVariable, is, reason, remedy, m, result);
     }
 
     fn refuse(
@@ -384,7 +505,7 @@ impl CaptureCheck<'_> {
     }
 }
 
-fn same(a: &UpvalueDescription, b: &UpvalueDescription) -> bool {
+pub(crate) fn same(a: &UpvalueDescription, b: &UpvalueDescription) -> bool {
     a.name == b.name
         && a.depth == b.depth
         && a.declaration == b.declaration

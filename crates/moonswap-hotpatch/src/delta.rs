@@ -10,7 +10,8 @@
 //! `if rawget(M, "f") == nil then rawset(M, "f", function … end)
 //! else skipped["M.f"] = true end`. `rawget` and `rawset` are the chunk's two
 //! arguments (the text may have other globals of these names), and it returns
-//! the table `skipped`.
+//! the table `skipped`. Fields of removed functions are cleared last, by a third
+//! one: `if not clear(M, "f", 0) then skipped["M.f"] = true end`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,10 +19,12 @@ use std::sync::Arc;
 use moonswap_bytecode::{Capture, Prototype, UpvalueDescription};
 use moonswap_compiler::syntax::ast::{
     Ast, Attribute, BinaryOp, Block, Expr, ExprId, FunctionIndex, Statement, StatementKind, Symbol,
+    UnaryOp,
 };
 use moonswap_compiler::{CompileError, CompileOptions, ParseLimits, Span, compile_ast, parse};
 
 use crate::outline::{statement_literals, symbol_text};
+use crate::removal::Removal;
 use crate::statements::{definition, target_text};
 use crate::toplevel::Action;
 
@@ -30,6 +33,7 @@ pub(crate) struct Delta<'a> {
     pub(crate) chunk: &'a str,
     pub(crate) source: &'a [u8],
     pub(crate) actions: &'a HashMap<usize, Action>,
+    pub(crate) removals: &'a [Removal],
     pub(crate) options: CompileOptions<'a>,
     /// The main chunk made for the commit: closures get its children.
     pub(crate) main: &'a Prototype,
@@ -49,7 +53,8 @@ impl Delta<'_> {
             Action::Run | Action::RunNames(_) => stage == Stage::Initialise,
             Action::Define | Action::Configure => stage == Stage::Define,
         };
-        if !self.actions.values().any(of_stage) {
+        let clears = stage == Stage::Define && !self.removals.is_empty();
+        if !clears && !self.actions.values().any(of_stage) {
             return Ok(None);
         }
         // A tree of its own: statements are cut out of it.
@@ -110,6 +115,10 @@ impl Delta<'_> {
             }
         }
         if stage == Stage::Define {
+            for (i, removal) in self.removals.iter().enumerate() {
+                statements.push(edit.clearing(removal, i));
+                keep.push(true);
+            }
             let skipped = edit.name("(skipped)");
             statements.push(edit.statement(StatementKind::Return(vec![skipped])));
             keep.push(true);
@@ -235,7 +244,7 @@ impl Edit {
         }
     }
 
-    /// `local rawget, rawset = ...` and `local skipped = {}` under names that
+    /// `local rawget, rawset, clear = ...` and `local skipped = {}` under names that
     /// no text can spell.
     fn prologue(&mut self) -> [Statement; 2] {
         self.span = Span {
@@ -252,7 +261,7 @@ impl Edit {
             edit.statement(StatementKind::Local { names, values })
         };
         [
-            local(self, &["(rawget)", "(rawset)"], Expr::Vararg),
+            local(self, &["(rawget)", "(rawset)", "(clear)"], Expr::Vararg),
             local(self, &["(skipped)"], Expr::Table(Vec::new())),
         ]
     }
@@ -322,23 +331,52 @@ impl Edit {
             lhs: current,
             rhs: nil,
         });
+        let note = self.note(&text);
+        let (then, otherwise) = (self.block(vec![store]), self.block(vec![note]));
+        self.statement(StatementKind::If {
+            arms: vec![(condition, then)],
+            otherwise: Some(otherwise),
+        })
+    }
+
+    /// Clears the field of a removed function, unless something else is there.
+    fn clearing(&mut self, removal: &Removal, index: usize) -> Statement {
+        let text = removal.path.join(".");
+        let mut fields = removal.path.iter();
+        let key = fields.next_back().map_or("", |key| key);
+        let mut object = match fields.next() {
+            Some(root) => self.name(root),
+            None => self.name("_ENV"),
+        };
+        for field in fields {
+            let name = self.symbol(field);
+            object = self.expr(Expr::Field { object, name });
+        }
+        let (key, index) = (self.string(key), self.expr(Expr::Integer(index as i64)));
+        let operand = self.call("(clear)", vec![object, key, index]);
+        let op = UnaryOp::Not;
+        let condition = self.expr(Expr::Unary { op, operand });
+        let note = self.note(&text);
+        self.statement(StatementKind::If {
+            arms: vec![(condition, self.block(vec![note]))],
+            otherwise: None,
+        })
+    }
+
+    /// `skipped[text] = true`
+    fn note(&mut self, text: &str) -> Statement {
         let (skipped, key, yes) = (
             self.name("(skipped)"),
-            self.string(&text),
+            self.string(text),
             self.expr(Expr::True),
         );
         let place = self.expr(Expr::Index {
             object: skipped,
             key,
         });
-        let note = self.statement(StatementKind::Assign {
+        self.statement(StatementKind::Assign {
             targets: vec![place],
             values: vec![yes],
-        });
-        let (then, otherwise) = (self.block(vec![store]), self.block(vec![note]));
-        self.statement(StatementKind::If {
-            arms: vec![(condition, then)],
-            otherwise: Some(otherwise),
         })
     }
 

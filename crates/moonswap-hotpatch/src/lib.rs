@@ -7,13 +7,18 @@
 //! a [`Report`]. Nothing here reads a file, knows a VM type or keeps state.
 #![forbid(unsafe_code)]
 
+mod account;
 mod activation;
+mod build;
 mod captures;
+mod declarations;
 mod delta;
 mod diff;
 mod digest;
 mod encoding;
+mod hooks;
 mod json;
+mod late;
 mod liveness;
 mod manifest;
 mod migrate;
@@ -25,19 +30,24 @@ mod plan_json;
 mod plan_text;
 mod policy;
 mod policy_text;
+mod protected;
 mod refusal;
 mod relayout;
+mod removal;
+mod replace;
 mod report;
 mod shape;
 mod statements;
 mod timestamp;
 mod toplevel;
 
+pub use account::{Door, PatchHash};
 pub use activation::Activation;
 pub use digest::Digest;
 pub use encoding::{from_hex, to_hex};
+pub use hooks::{Hooks, MIGRATE, ON_SWAP};
 pub use json::{Json, JsonError};
-pub use manifest::{CellInfo, ChunkManifest, ENVIRONMENT_CELL, SlotInfo};
+pub use manifest::{CellInfo, ChunkManifest, ENVIRONMENT_CELL, SlotInfo, is_reserved, reserved};
 pub use migrate::{Landing, Migration, Turn, is_sound};
 pub use patch::{ChunkPatch, Patch, base_refusals};
 pub use patch_file::{FileChunk, FileSignature, PatchFile, Uncompiled, refused};
@@ -46,5 +56,6 @@ pub use policy::{
     CapturePolicy, Captures, Guard, Policy, RunSelector, StalePolicy, SuspendedPolicy, Timing,
 };
 pub use refusal::{Code, Refusal, Refused, Unfit};
+pub use replace::replace_literal;
 pub use report::{Migrated, Report, ReportedFunction, Times};
 pub use timestamp::Timestamp;

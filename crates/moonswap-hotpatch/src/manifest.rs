@@ -13,6 +13,23 @@ use crate::plan::{ChangeClass, ChunkPlan};
 /// code that used no global before reads the environment through it.
 pub const ENVIRONMENT_CELL: u32 = u32::MAX;
 
+/// Added to the `declaration` of a captured variable that the source has no
+/// more: its index stays reserved.
+const GONE: u32 = 1 << 31;
+
+/// The entry of a layout whose variable the source has no more.
+pub fn reserved(variable: &UpvalueDescription) -> UpvalueDescription {
+    UpvalueDescription {
+        declaration: variable.declaration | GONE,
+        ..variable.clone()
+    }
+}
+
+/// Whether the entry of a layout only reserves its index.
+pub fn is_reserved(variable: &UpvalueDescription) -> bool {
+    variable.declaration & GONE != 0
+}
+
 /// A cell of the scope record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CellInfo {
@@ -35,6 +52,11 @@ pub struct SlotInfo {
     pub current: Arc<Prototype>,
     /// What each captured-variable index of its closures is; append-only.
     pub layout: Vec<UpvalueDescription>,
+    /// How many of these every closure has: those of the first version. Of the
+    /// others, closures made before the variable came are without.
+    pub n_fixed: usize,
+    /// No patch may change its code.
+    pub protected: bool,
     /// The path it was created under.
     pub original_path: FunctionId,
 }
@@ -74,7 +96,9 @@ impl ChunkManifest {
             todo.extend(prototype.children.iter().cloned());
             let info = SlotInfo {
                 version: 1,
+                protected: false,
                 layout: prototype.upvalues.to_vec(),
+                n_fixed: prototype.upvalues.len(),
                 original_path: prototype.id.clone(),
                 current: prototype.clone(),
             };
@@ -118,7 +142,9 @@ impl ChunkManifest {
                 },
                 _ => SlotInfo {
                     version: change.new_version().unwrap_or(1),
+                    protected: known.is_some_and(|slot| slot.protected),
                     layout: prototype.upvalues.to_vec(),
+                    n_fixed: known.map_or(prototype.upvalues.len(), |slot| slot.n_fixed),
                     original_path: id.clone(),
                     current: Arc::clone(prototype),
                 },

@@ -16,6 +16,8 @@ pub(crate) type LiteralIndex = usize;
 #[derive(Debug)]
 pub(crate) struct Literal {
     pub(crate) prototype: Arc<Prototype>,
+    /// In the syntax tree; `None` when there is no text.
+    pub(crate) function: Option<FunctionIndex>,
     pub(crate) parent: Option<LiteralIndex>,
     pub(crate) children: Vec<LiteralIndex>,
     /// Nesting, 0 for the main chunk.
@@ -63,6 +65,7 @@ impl Outline {
                 .and_then(|(a, f)| a.functions.get(f.0 as usize))
                 .map(|f| f.span);
             outline.literals.push(Literal {
+                function,
                 parent,
                 children: Vec::new(),
                 level,

@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
-use moonswap_bytecode::Prototype;
+use moonswap_bytecode::{Prototype, code_hash};
 use moonswap_compiler::CompileError;
 use moonswap_compiler::syntax::ast::Ast;
 use moonswap_compiler::{CompileOptions, ParseLimits, compile_ast, parse};
 
+use crate::account::PatchHash;
 use crate::digest::Digest;
 use crate::refusal::{Code, Refusal, Refused};
 
@@ -51,6 +52,17 @@ impl Patch {
         } else {
             Err(refusals.into())
         }
+    }
+
+    /// What it means, as a number; the order of the chunks does not matter.
+    pub fn hash(&self) -> PatchHash {
+        let mut parts: Vec<_> = self
+            .chunks
+            .iter()
+            .map(|c| (&*c.chunk, c.main.deep_hash))
+            .collect();
+        parts.sort_by_key(|(chunk, _)| *chunk);
+        PatchHash(code_hash::combined(&parts))
     }
 
     /// The chunks, in the order in which their initialisers run.

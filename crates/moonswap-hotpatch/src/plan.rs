@@ -5,21 +5,21 @@
 use std::fmt;
 use std::sync::Arc;
 
-use moonswap_bytecode::{CodeHash, FunctionId, Prototype, UpvalueDescription};
-use moonswap_compiler::{CaptureLayout, CompileOptions, compile_ast};
+use moonswap_bytecode::{CodeHash, FunctionId, Prototype};
 
 use crate::activation::Activation;
+use crate::build::{Built, build};
 use crate::captures::CaptureCheck;
-use crate::delta::{Delta, Stage};
 use crate::diff::{Matching, match_literals};
-use crate::manifest::{ChunkManifest, ENVIRONMENT_CELL};
+use crate::hooks::Hooks;
+use crate::manifest::ChunkManifest;
 use crate::migrate::{self, Cells, Migration};
 use crate::outline::{LiteralIndex, Outline, path_name};
 use crate::patch::{ChunkPatch, base_refusals, shown};
 use crate::policy::{Policy, StalePolicy};
+use crate::protected::protected;
 use crate::refusal::{Code, Refusal, Unfit};
-use crate::relayout::{TooLarge, rebuild, upvalues_to_cell};
-use crate::toplevel::{Comparison, TopLevel};
+use crate::toplevel::Comparison;
 
 /// What becomes of one literal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -129,7 +129,13 @@ pub struct ChunkPlan {
     /// configuration constants. Takes `_ENV` as its captured variable, the raw
     /// functions `rawget` and `rawset` as arguments, and returns a table whose
     /// keys are the fields that were left alone because something stands there.
+    /// A third argument, called with a table, a key and an index into
+    /// `removals`, clears that field and answers whether nothing else is there.
     pub define: Option<Arc<Prototype>>,
+    /// Functions whose fields `define` clears.
+    pub removals: Vec<FunctionId>,
+    /// Functions of the new text that are called around the commit.
+    pub hooks: Hooks,
     /// What people should know.
     pub warnings: Vec<String>,
     /// Top-level statements that `delta` and `define` run; `why` says how.
@@ -262,8 +268,7 @@ pub fn refusals<'a>(plans: impl Iterator<Item = &'a ChunkPlan> + Clone) -> Vec<R
 /// Plans the new text of one chunk against one instance of it.
 pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy) -> ChunkPlan {
     let chunk = shown(&manifest.chunk);
-    let mut refusals = policy.unsupported(&chunk);
-    refusals.extend(addressee(&chunk, manifest, patch, policy));
+    let mut refusals = addressee(&chunk, manifest, patch, policy);
 
     let old_text = manifest.text.clone().or_else(|| {
         let source = manifest.source.as_ref()?;
@@ -280,7 +285,10 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
         manifest,
         policy,
         old: old_text.as_ref().map(ChunkPatch::ast),
+        old_main,
         new: patch.ast(),
+        literals: &new,
+        matching: &matching,
         source: patch.source(),
         old_source: manifest.source.as_deref().unwrap_or_default(),
     };
@@ -290,7 +298,7 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
     unfit.append(&mut top.unfit);
     if old_text.is_none() {
         top.warnings
-            .push("the old text is not known: top-level statements were not compared".to_owned());
+            .push("the old text is not known: top-level statements were not compared, only added functions are defined".to_owned());
     }
 
     let check = CaptureCheck {
@@ -304,9 +312,8 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
     let mut captures = check.run(&mut matching);
     refusals.append(&mut captures.refusals);
     let mut changes = classify(manifest, &check, &matching);
-    let layout = CaptureLayout {
-        functions: captures.layouts,
-    };
+    refusals.extend(protected(&chunk, manifest, &mut changes));
+    let hooks = Hooks::find(&chunk, patch.main(), patch.ast(), &mut refusals);
     let mut warnings = std::mem::take(&mut top.warnings);
     warnings.append(&mut captures.warnings);
     warnings.extend(arity_warnings(&old, &new, &matching));
@@ -322,7 +329,8 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
         match build(
             manifest,
             patch,
-            &layout,
+            &new,
+            captures,
             &top,
             &mut cell_labels,
             &mut changes,
@@ -351,6 +359,8 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
         new_cells,
         delta: built.delta,
         define: built.define,
+        removals: top.removals.into_iter().map(|r| r.id).collect(),
+        hooks,
         warnings,
         runs: top.runs,
         not_run,
@@ -539,139 +549,4 @@ fn arity_warnings(old: &Outline, new: &Outline, m: &Matching) -> Vec<String> {
 
 fn plural(n: u8) -> &'static str {
     if n == 1 { "" } else { "s" }
-}
-
-struct Built {
-    main: Arc<Prototype>,
-    delta: Option<Arc<Prototype>>,
-    define: Option<Arc<Prototype>>,
-}
-
-/// The cell of the chunk's environment, appended when it is first needed.
-fn environment_cell(manifest: &ChunkManifest, labels: &mut Vec<(Arc<str>, u32)>) -> u32 {
-    if let Some((cell, _)) = manifest.cell("_ENV", ENVIRONMENT_CELL) {
-        return cell;
-    }
-    let at = labels
-        .iter()
-        .rposition(|(name, declaration)| &**name == "_ENV" && *declaration == ENVIRONMENT_CELL);
-    at.unwrap_or_else(|| {
-        labels.push(("_ENV".into(), ENVIRONMENT_CELL));
-        labels.len() - 1
-    }) as u32
-}
-
-/// Compiles what the commit installs.
-fn build(
-    manifest: &ChunkManifest,
-    patch: &ChunkPatch,
-    layout: &CaptureLayout,
-    top: &TopLevel,
-    cell_labels: &mut Vec<(Arc<str>, u32)>,
-    changes: &mut [LiteralChange],
-) -> Result<Built, Box<Refusal>> {
-    let refuse = |code, line, column, reason: String, remedy: &str| {
-        let (chunk, function) = (shown(patch.chunk()), "patch".to_owned());
-        Box::new(Refusal {
-            code,
-            chunk,
-            line,
-            column,
-            function,
-            reason,
-            remedy: remedy.to_owned(),
-        })
-    };
-    let failed = |e: moonswap_compiler::CompileError| {
-        refuse(
-            Code::DeltaFailed,
-            e.span.line,
-            e.span.column,
-            e.message,
-            "make the function simpler",
-        )
-    };
-    let cells = top.cells();
-    let options = CompileOptions {
-        layout: Some(layout),
-        cells: Some(&cells),
-        ..CompileOptions::default()
-    };
-    let fitted =
-        compile_ast(patch.chunk(), patch.source(), patch.ast(), options).map_err(failed)?;
-    let mut hashes = std::collections::HashMap::new();
-    let mut todo = vec![patch.main()];
-    while let Some(prototype) = todo.pop() {
-        hashes.insert(&prototype.id, (prototype.own_hash, prototype.deep_hash));
-        todo.extend(&prototype.children);
-    }
-    let main = rebuild(&fitted, &mut |mut prototype: Prototype| {
-        if let Some(list) = layout.functions.get(&prototype.id)
-            && prototype.upvalues.len() > list.len()
-        {
-            let cell_of = |upvalue: &UpvalueDescription| {
-                // What else is handed on is reserved by older versions of
-                // nested literals only; this one never had it.
-                (&*upvalue.name == "_ENV").then(|| environment_cell(manifest, cell_labels))
-            };
-            let environment = prototype.upvalues[list.len()..].iter().find_map(cell_of);
-            prototype = upvalues_to_cell(&prototype, list.len(), environment)?;
-        }
-        for site in &mut prototype.sites {
-            let n = prototype.children[site.child as usize].upvalues.len();
-            site.captures = site.captures.iter().take(n).copied().collect();
-        }
-        // Hashes are those of a fresh load: what a literal means does not
-        // depend on how it reaches its variables.
-        if let Some((own, deep)) = hashes.get(&prototype.id) {
-            (prototype.own_hash, prototype.deep_hash) = (*own, *deep);
-        }
-        Ok(prototype)
-    })
-    .map_err(|TooLarge| {
-        refuse(
-            Code::TooLarge,
-            1,
-            1,
-            "a function is too large to be fitted to existing closures".to_owned(),
-            "split it",
-        )
-    })?;
-
-    let mut by_id = std::collections::HashMap::new();
-    let mut todo = vec![&main];
-    while let Some(prototype) = todo.pop() {
-        by_id.insert(&prototype.id, prototype);
-        todo.extend(&prototype.children);
-    }
-    for change in changes {
-        if let Some(fitted) = change.new.as_ref().and_then(|id| by_id.get(id)) {
-            change.new_prototype = Some(Arc::clone(fitted));
-        }
-    }
-    let delta = Delta {
-        chunk: patch.chunk(),
-        source: patch.source(),
-        actions: &top.actions,
-        options,
-        main: &main,
-    };
-    let (initialise, define) = (
-        delta.compile(Stage::Initialise),
-        delta.compile(Stage::Define),
-    );
-    let cannot_run = |e: moonswap_compiler::CompileError| {
-        refuse(
-            Code::DeltaFailed,
-            e.span.line,
-            e.span.column,
-            e.message,
-            "write what runs without it, or make the statement run as well",
-        )
-    };
-    Ok(Built {
-        delta: initialise.map_err(cannot_run)?,
-        define: define.map_err(cannot_run)?,
-        main,
-    })
 }

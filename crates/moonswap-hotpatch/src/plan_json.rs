@@ -1,5 +1,6 @@
 //! Plans, refusals and what they list as JSON values.
 
+use crate::activation::Activation;
 use crate::json::Json;
 use crate::manifest::ENVIRONMENT_CELL;
 use crate::patch::shown;
@@ -17,6 +18,10 @@ impl Plan {
             (
                 "chunks",
                 Json::Array(self.chunks.iter().map(ChunkPlan::json).collect()),
+            ),
+            (
+                "activations",
+                Json::Array(self.activations.iter().map(Activation::json).collect()),
             ),
             ("refusals", list(&self.refusals)),
         ])

@@ -1,13 +1,10 @@
 //! `Policy`: how one patch wants to be applied. The names are those of `opts`
 //! in the Lua API, of patch files and of the command line.
-//!
-//! A setting that nothing carries out is refused ([`Code::Unsupported`]),
-//! never ignored.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::refusal::{Code, Refusal};
+use crate::account::Door;
 
 /// What to do with closures that lack a variable of an enclosing function
 /// which the new code captures.
@@ -20,7 +17,8 @@ pub enum Captures {
     KeepOld,
     /// The variable is nil in old closures.
     Nil,
-    /// An expression over existing captures gives the value.
+    /// An expression over existing captures gives the value: evaluated once in
+    /// each old closure, when it is first called after the patch.
     Expression(String),
 }
 
@@ -55,7 +53,8 @@ pub enum Timing {
     /// activation of a function that is swapped or removed, in any version, in
     /// any coroutine, the suspended ones included (those that `suspended =
     /// "close"` is going to close do not count once the deadline has passed).
-    /// The main chunk counts if its own code changed.
+    /// Unchanged functions that call changed ones do not count; the main chunk
+    /// does if its own code changed.
     Quiescent,
     /// Only when the host polls: `Machine::poll`, `Context::hot_poll`, the Lua
     /// function `moonswap.sleep`.
@@ -107,7 +106,7 @@ pub enum RunSelector {
 pub struct Guard {
     /// More errors than this …
     pub errors: u32,
-    /// … within this time restore the previous generation.
+    /// … within this time after the commit restore the previous generation.
     pub within: Duration,
 }
 
@@ -142,6 +141,8 @@ pub struct Policy {
     pub base: Option<u64>,
     /// Probation.
     pub guard: Option<Guard>,
+    /// By which way it was asked for; set by the doors themselves.
+    pub door: Door,
     /// Who.
     pub author: Option<String>,
     /// Why.
@@ -164,6 +165,7 @@ impl Default for Policy {
             deadline: None,
             base: None,
             guard: None,
+            door: Door::default(),
             author: None,
             reason: None,
         }
@@ -218,6 +220,13 @@ impl Policy {
         self
     }
 
+    /// Whether fields of removed functions are cleared.
+    #[must_use]
+    pub fn remove(mut self, remove: bool) -> Self {
+        self.remove = remove;
+        self
+    }
+
     /// When to commit.
     #[must_use]
     pub fn timing(mut self, timing: Timing) -> Self {
@@ -253,41 +262,27 @@ impl Policy {
         self
     }
 
+    /// Probation: more than `errors` errors of the new code within this time
+    /// after the commit restore what was before the patch, once, and the same
+    /// patch is refused from then on.
+    #[must_use]
+    pub fn guard(mut self, errors: u32, within: Duration) -> Self {
+        self.guard = Some(Guard { errors, within });
+        self
+    }
+
+    /// By which way it is asked for.
+    #[must_use]
+    pub fn door(mut self, door: Door) -> Self {
+        self.door = door;
+        self
+    }
+
     /// Who and why, for the audit record.
     #[must_use]
     pub fn signed_off(mut self, author: impl Into<String>, reason: impl Into<String>) -> Self {
         self.author = Some(author.into());
         self.reason = Some(reason.into());
         self
-    }
-
-    /// One refusal for each setting that nothing carries out.
-    pub fn unsupported(&self, chunk: &str) -> Vec<Refusal> {
-        let mut found = Vec::new();
-        let mut refuse = |setting: &str, on: bool| {
-            if on {
-                found.push(Refusal {
-                    code: Code::Unsupported,
-                    chunk: chunk.into(),
-                    line: 1,
-                    column: 1,
-                    function: "patch".into(),
-                    reason: format!("policy not supported yet: {setting}"),
-                    remedy: "leave this setting out".into(),
-                });
-            }
-        };
-        let captures = || std::iter::once(&self.captures.all).chain(self.captures.by_name.values());
-        refuse(
-            "captures = \"nil\"",
-            captures().any(|rule| *rule == Captures::Nil),
-        );
-        refuse(
-            "captures = \"expr: …\"",
-            captures().any(|rule| matches!(rule, Captures::Expression(_))),
-        );
-        refuse("remove = true", self.remove);
-        refuse("guard", self.guard.is_some());
-        found
     }
 }

@@ -67,6 +67,8 @@ codes! {
     DuplicateStableId = "P018";
     /// the patch has two texts for one chunk
     DuplicateChunk = "P019";
+    /// the expression for a new captured variable cannot be used
+    CaptureExpression = "P020";
     /// a function the patch changes was active, and no moment without came in time
     Active = "P030";
     /// a coroutine is suspended in a function the patch changes
@@ -77,6 +79,12 @@ codes! {
     NoPoll = "P033";
     /// a later patch of the same chunk was committed while this one waited
     Superseded = "P034";
+    /// the patch is in quarantine: it used up its error budget before
+    Quarantined = "P040";
+    /// the function is protected: no patch may change its code
+    Protected = "P041";
+    /// several functions could be the module's `migrate` or `on_swap`
+    AmbiguousHook = "P042";
     /// a patch file is damaged, or of an unknown format
     MalformedFile = "S001";
     /// the signature of a patch file does not fit its content

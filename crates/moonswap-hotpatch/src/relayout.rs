@@ -1,9 +1,11 @@
-//! Fits the code of a literal to closures that are one captured variable
-//! short: uses of that variable become uses of a scope-record cell.
+//! Fits the code of a literal to closures that are some captured variables
+//! short: uses of these become uses of a scope-record cell, or of a variable
+//! that the closure may lack.
 //!
 //! Code generation does this for top-level locals; what is left is the
-//! environment, which old closures of code without globals do not have. An
-//! access `U[b][K[c]]` then needs two instructions, so jumps are adjusted.
+//! environment, which old closures of code without globals do not have, and
+//! locals of enclosing functions. An access `U[b][K[c]]` then needs two
+//! instructions, so jumps are adjusted.
 
 use std::sync::Arc;
 
@@ -18,42 +20,54 @@ use moonswap_bytecode::verify::MAX_REGISTERS;
 #[derive(Debug)]
 pub(crate) struct TooLarge;
 
-/// Turns the captured variables from index `keep` on into accesses of `cell`
-/// if they are the environment. Others are in no instruction, only handed on
-/// to nested literals that reserve them: those get nothing.
-pub(crate) fn upvalues_to_cell(
-    prototype: &Prototype,
-    keep: usize,
-    cell: Option<u32>,
-) -> Result<Prototype, TooLarge> {
+/// Where a captured variable of the compiled code is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In every closure.
+    Own,
+    /// In closures made since it was first captured; others may get it.
+    Late,
+    /// In a cell of the scope record.
+    Cell(u32),
+    /// In no instruction, only handed on to nested literals that reserve it:
+    /// those get nothing.
+    Nowhere,
+}
+
+/// Fits the code to such captured variables; cells and what is nowhere stand
+/// behind the others and are no captured variables afterwards.
+pub(crate) fn relayout(prototype: &Prototype, places: &[Place]) -> Result<Prototype, TooLarge> {
+    let place = |index: u16| {
+        places
+            .get(usize::from(index))
+            .copied()
+            .unwrap_or(Place::Own)
+    };
+    let is_kept = |place: &&Place| matches!(place, Place::Own | Place::Late);
     let mut result = prototype.clone();
-    result.upvalues = prototype.upvalues[..keep].into();
+    result.upvalues = prototype.upvalues[..places.iter().take_while(is_kept).count()].into();
     for site in &mut result.sites {
         for capture in &mut site.captures {
-            if let Capture::Upvalue(u) = *capture
-                && usize::from(u) >= keep
-            {
-                *capture = match cell {
-                    Some(cell) if &*prototype.upvalues[usize::from(u)].name == "_ENV" => {
-                        Capture::Cell(cell)
-                    }
-                    _ => Capture::Vacant,
+            if let Capture::Upvalue(u) = *capture {
+                *capture = match place(u) {
+                    Place::Own => *capture,
+                    Place::Late => Capture::Late(u),
+                    Place::Cell(cell) => Capture::Cell(cell),
+                    Place::Nowhere => Capture::Vacant,
                 };
             }
         }
     }
-    let Some(cell) = cell else { return Ok(result) };
     let mut constants = prototype.constants.to_vec();
-    let wanted = Constant::Cell(cell);
-    let index = constants
-        .iter()
-        .position(|c| *c == wanted)
-        .unwrap_or_else(|| {
+    let mut cell_constant = |cell: u32| {
+        let wanted = Constant::Cell(cell);
+        let index = constants.iter().position(|c| *c == wanted);
+        i32::try_from(index.unwrap_or_else(|| {
             constants.push(wanted);
             constants.len() - 1
-        });
-    let index = i32::try_from(index).map_err(|_| TooLarge)?;
-    result.constants = constants.into();
+        }))
+        .map_err(|_| TooLarge)
+    };
 
     // A register above all others, for the table of a store.
     let scratch_register = prototype.frame_size;
@@ -63,40 +77,56 @@ pub(crate) fn upvalues_to_cell(
     let mut code: Vec<Instruction> = Vec::with_capacity(prototype.code.len() + 8);
     let mut start_of: Vec<usize> = Vec::with_capacity(prototype.code.len() + 1);
     let mut from: Vec<usize> = Vec::new();
-    let get =
-        |register: u16| Instruction::from_raw(OpCode::GetCell, 0, register, 0, 0).with_bc(index);
+    let mut access = |upvalue: u16, register: u16, write: bool| {
+        let (cell_op, late_op) = if write {
+            (OpCode::SetCell, OpCode::SetLate)
+        } else {
+            (OpCode::GetCell, OpCode::GetLate)
+        };
+        Ok(match place(upvalue) {
+            Place::Cell(cell) => Some(
+                Instruction::from_raw(cell_op, 0, register, 0, 0).with_bc(cell_constant(cell)?),
+            ),
+            Place::Late => Some(Instruction::from_raw(late_op, 0, register, upvalue, 0)),
+            Place::Own | Place::Nowhere => None,
+        })
+    };
     for (pc, &word) in prototype.code.iter().enumerate() {
         start_of.push(code.len());
-        match word.opcode() {
-            Some(OpCode::GetUpvalue) if usize::from(word.b()) >= keep => code.push(get(word.a())),
-            Some(OpCode::SetUpvalue) if usize::from(word.b()) >= keep => {
-                code.push(get(word.a()).with_opcode(OpCode::SetCell));
+        let op = word.opcode();
+        let register = if op == Some(OpCode::SetTabUp) {
+            scratch
+        } else {
+            word.a()
+        };
+        let fetched = match op {
+            Some(OpCode::GetUpvalue | OpCode::GetTabUp | OpCode::SetTabUp) => {
+                access(word.b(), register, false)?
             }
-            Some(OpCode::GetTabUp) if usize::from(word.b()) >= keep => {
-                code.push(get(word.a()));
-                code.push(Instruction::from_raw(
-                    OpCode::GetField,
-                    0,
-                    word.a(),
-                    word.a(),
-                    word.c(),
-                ));
+            Some(OpCode::SetUpvalue) => access(word.b(), register, true)?,
+            _ => None,
+        };
+        code.push(fetched.unwrap_or(word));
+        if fetched.is_some() && op == Some(OpCode::GetTabUp) {
+            code.push(Instruction::from_raw(
+                OpCode::GetField,
+                0,
+                word.a(),
+                word.a(),
+                word.c(),
+            ));
+        } else if fetched.is_some() && op == Some(OpCode::SetTabUp) {
+            if scratch_register >= MAX_REGISTERS {
+                return Err(TooLarge);
             }
-            Some(OpCode::SetTabUp) if usize::from(word.b()) >= keep => {
-                if scratch_register >= MAX_REGISTERS {
-                    return Err(TooLarge);
-                }
-                result.frame_size = scratch_register + 1;
-                code.push(get(scratch));
-                code.push(Instruction::from_raw(
-                    OpCode::SetField,
-                    0,
-                    scratch,
-                    word.c(),
-                    word.a(),
-                ));
-            }
-            _ => code.push(word),
+            result.frame_size = scratch_register + 1;
+            code.push(Instruction::from_raw(
+                OpCode::SetField,
+                0,
+                scratch,
+                word.c(),
+                word.a(),
+            ));
         }
         from.resize(code.len(), pc);
     }
@@ -139,6 +169,7 @@ pub(crate) fn upvalues_to_cell(
         shift(&mut variable.end_pc);
     }
     result.code = code.into();
+    result.constants = constants.into();
     Ok(result)
 }
 

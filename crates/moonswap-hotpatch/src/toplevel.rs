@@ -4,16 +4,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use moonswap_bytecode::Prototype;
 use moonswap_compiler::Span;
-use moonswap_compiler::syntax::ast::{Ast, Attribute, Expr, Statement, StatementKind};
+use moonswap_compiler::syntax::ast::{Ast, Attribute, Statement, StatementKind};
 
+use crate::declarations::{Declared, Initialiser, declarations};
+use crate::diff::Matching;
 use crate::manifest::ChunkManifest;
-use crate::outline::symbol_text;
+use crate::outline::{Outline, statement_literals};
 use crate::plan::NotRun;
 use crate::policy::{Policy, RunSelector};
 use crate::refusal::{Code, Refusal, Unfit};
+use crate::removal::{Removal, removal};
 use crate::shape;
-use crate::statements::{assigned, definition, is_constant, statements, target_text, unmatched};
+use crate::statements::{assigned, definition, statements, target_text, unmatched};
 
 /// What a top-level local of the new source is to the running chunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,32 +30,6 @@ pub(crate) enum Variable {
     Revived { cell: u32 },
     /// Declared a different number of times now.
     Ambiguous,
-}
-
-/// A top-level local as written.
-#[derive(Clone, Debug)]
-pub(crate) struct Declared {
-    pub(crate) name: Arc<str>,
-    pub(crate) declaration: u32,
-    /// Position of its statement in the main chunk.
-    pub(crate) statement: usize,
-    attribute: Attribute,
-    span: Span,
-    /// Position among the names of its statement.
-    index: usize,
-    initialiser: Initialiser,
-    pub(crate) state: Variable,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Initialiser {
-    shape: Vec<u8>,
-    /// A literal number, string, boolean or nil.
-    constant: bool,
-    /// Its own value, not a part of a multiple result.
-    paired: bool,
-    /// There is nothing to run.
-    absent: bool,
 }
 
 /// What the delta chunk does with a top-level statement.
@@ -79,6 +57,8 @@ pub(crate) struct TopLevel {
     pub(crate) n_old_cells: usize,
     pub(crate) not_run: Vec<NotRun>,
     pub(crate) warnings: Vec<String>,
+    /// Fields to clear.
+    pub(crate) removals: Vec<Removal>,
     /// What the delta chunks run.
     pub(crate) runs: Vec<NotRun>,
     pub(crate) refusals: Vec<Refusal>,
@@ -92,6 +72,20 @@ impl TopLevel {
         self.variables
             .iter()
             .find(|v| &*v.name == name && v.declaration == declaration)
+    }
+
+    /// What a name means at the end of the main chunk, if it is a top-level
+    /// local.
+    pub(crate) fn visible(&self, name: &str) -> Option<&Variable> {
+        let last = self.variables.iter().rfind(|v| &*v.name == name);
+        last.map(|v| &v.state)
+    }
+
+    /// Whether a name is a top-level local at the end of the main chunk, and
+    /// if so, whether it is the variable it was and can be reached.
+    pub(crate) fn is_reachable(&self, name: &str) -> Option<bool> {
+        let state = self.visible(name)?;
+        Some(matches!(state, Variable::Existing { cell: Some(_) }))
     }
 
     /// All cells that code of the new source may use.
@@ -114,7 +108,11 @@ pub(crate) struct Comparison<'a> {
     pub(crate) manifest: &'a ChunkManifest,
     pub(crate) policy: &'a Policy,
     pub(crate) old: Option<&'a Ast>,
+    pub(crate) old_main: &'a Prototype,
     pub(crate) new: &'a Ast,
+    /// The literals of the new text and which older ones they are.
+    pub(crate) literals: &'a Outline,
+    pub(crate) matching: &'a Matching,
     pub(crate) source: &'a [u8],
     pub(crate) old_source: &'a [u8],
 }
@@ -140,6 +138,8 @@ impl Comparison<'_> {
         if let Some(ast) = self.old {
             self.defines(ast, &mut top);
             self.others(ast, &mut top);
+        } else {
+            self.added(&mut top);
         }
         self.selected(&mut top);
         top.not_run.sort_by_key(|n| n.line);
@@ -196,6 +196,11 @@ impl Comparison<'_> {
             n
         });
         let mut used = vec![false; old.len()];
+        if self.manifest.main.is_stripped() && !self.manifest.main.scope.is_empty() {
+            // Which is which is not known: none is initialised again.
+            top.variables = variables;
+            return;
+        }
         for variable in &mut variables {
             let name = old_name(&variable.name);
             let n_old = old.iter().filter(|v| *v.name == *name).count();
@@ -436,8 +441,33 @@ impl Comparison<'_> {
         for (at, target) in &was {
             if !is.iter().any(|(_, t)| t == target) {
                 let text = self.text(self.old_source, statements(old)[*at].span);
-                top.warnings
-                    .push(format!("removed: {text}: the field stays"));
+                let target = definition(old, &statements(old)[*at].kind);
+                let removal =
+                    target.map(|target| removal(old, self.old_main, *at, target, self.policy, top));
+                let what = match removal {
+                    Some(Ok(removal)) => {
+                        top.removals.push(removal);
+                        "the field is cleared if it still holds it"
+                    }
+                    Some(Err(why)) => why,
+                    None => "the field stays",
+                };
+                top.warnings.push(format!("removed: {text}: {what}"));
+            }
+        }
+    }
+
+    /// Without the old text, a definition is new if its literal is.
+    fn added(&self, top: &mut TopLevel) {
+        let mut literals = self.literals.get(0).children.iter();
+        for (at, s) in statements(self.new).iter().enumerate() {
+            let mut is_new = true;
+            for _ in 0..statement_literals(self.new, &s.kind).len() {
+                let literal = literals.next();
+                is_new &= literal.is_some_and(|l| self.matching.old_of[*l].is_none());
+            }
+            if is_new && definition(self.new, &s.kind).is_some() {
+                top.actions.insert(at, Action::Define);
             }
         }
     }
@@ -587,68 +617,4 @@ impl Comparison<'_> {
             None => line.to_owned(),
         }
     }
-}
-
-fn declarations(ast: &Ast) -> Vec<Declared> {
-    let mut found: Vec<Declared> = Vec::new();
-    let mut add = |symbol, attribute, span, statement, index, initialiser| {
-        let name = symbol_text(ast, symbol);
-        let declaration = found.iter().filter(|v| v.name == name).count() as u32;
-        found.push(Declared {
-            name,
-            declaration,
-            statement,
-            attribute,
-            span,
-            index,
-            initialiser,
-            state: Variable::Ambiguous,
-        });
-    };
-    for (at, statement) in statements(ast).iter().enumerate() {
-        match &statement.kind {
-            StatementKind::Local { names, values } => {
-                let open = values.last().is_some_and(|v| {
-                    matches!(
-                        ast.exprs.get(v.0 as usize),
-                        Some(Expr::Call { .. } | Expr::MethodCall { .. } | Expr::Vararg)
-                    )
-                });
-                for (i, (name, attribute, span)) in names.iter().enumerate() {
-                    let last_shared = open && names.len() > values.len() && i + 1 >= values.len();
-                    let initialiser = match values.get(i) {
-                        _ if last_shared => Initialiser {
-                            shape: shape::expressions(ast, values),
-                            ..Initialiser::default()
-                        },
-                        Some(value) => Initialiser {
-                            shape: shape::expression(ast, *value),
-                            constant: is_constant(ast, *value),
-                            paired: true,
-                            absent: false,
-                        },
-                        None => Initialiser {
-                            absent: true,
-                            constant: true,
-                            paired: true,
-                            shape: vec![0],
-                        },
-                    };
-                    add(*name, *attribute, *span, at, i, initialiser);
-                }
-            }
-            StatementKind::LocalFunction {
-                name, name_span, ..
-            } => {
-                let initialiser = Initialiser {
-                    shape: vec![7],
-                    paired: true,
-                    ..Initialiser::default()
-                };
-                add(*name, Attribute::None, *name_span, at, 0, initialiser);
-            }
-            _ => {}
-        }
-    }
-    found
 }

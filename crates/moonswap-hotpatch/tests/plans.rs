@@ -76,8 +76,10 @@ fn commit(manifest: &mut ChunkManifest, plan: &Plan) {
         let mut slot = match change.old.as_ref().and_then(|old| manifest.slots.get(old)) {
             Some(slot) => slot.clone(),
             None => SlotInfo {
+                protected: false,
                 version: 1,
                 layout: prototype.upvalues.to_vec(),
+                n_fixed: prototype.upvalues.len(),
                 original_path: id.clone(),
                 current: prototype.clone(),
             },
@@ -87,10 +89,10 @@ fn commit(manifest: &mut ChunkManifest, plan: &Plan) {
             slot.current = prototype;
         }
         let layout = slot.current.upvalues.to_vec();
-        assert!(
-            layout.len() == slot.layout.len(),
-            "{id}: a slot's layout grew"
-        );
+        let n_before = slot.layout.len();
+        assert!(layout.len() >= n_before, "{id}: a slot's layout shrank");
+        let is_fixed = layout.len() == n_before || slot.n_fixed < layout.len();
+        assert!(is_fixed, "{id}: closures would lack a variable");
         slot.layout = layout;
         slots.insert(id, slot);
     }
@@ -112,6 +114,10 @@ fn commit(manifest: &mut ChunkManifest, plan: &Plan) {
     manifest.generation += 1;
 }
 
+fn expression(line: &str, head: &str) -> Captures {
+    Captures::Expression(line[head.len()..].trim().to_owned())
+}
+
 fn set_up(case: &Case) -> (ChunkManifest, Policy) {
     let mut manifest = manifest(&case.old);
     let mut policy = Policy::default();
@@ -129,6 +135,19 @@ fn set_up(case: &Case) -> (ChunkManifest, Policy) {
             ["config", "off"] => policy = policy.config(false),
             ["captures", "keep-old"] => policy = policy.captures(Captures::KeepOld),
             ["captures", "nil"] => policy = policy.captures(Captures::Nil),
+            ["captures", "expr:", ..] => {
+                policy = policy.captures(expression(line, "captures expr:"))
+            }
+            ["capture", name, "expr:", ..] => {
+                let rule = expression(line, &format!("capture {name} expr:"));
+                policy.captures.by_name.insert(name.to_owned(), rule);
+            }
+            ["capture", name, "nil"] => {
+                policy
+                    .captures
+                    .by_name
+                    .insert(name.to_owned(), Captures::Nil);
+            }
             ["base", n] => policy = policy.base(n.parse().expect("a number")),
             ["stale", "migrate"] => policy.stale = StalePolicy::Migrate,
             ["runs", n] => manifest.n_runs = n.parse().expect("a number"),
@@ -137,6 +156,7 @@ fn set_up(case: &Case) -> (ChunkManifest, Policy) {
                 .iter_mut()
                 .filter(|c| &*c.name == name)
                 .for_each(|c| c.present = false),
+            ["remove"] => policy = policy.remove(true),
             ["stripped"] => manifest.source = None,
             _ => panic!("unknown policy {line}"),
         }
@@ -220,16 +240,40 @@ fn check(manifest: &ChunkManifest, plan: &Plan, what: &str) {
             continue;
         };
         let slot = &manifest.slots[old];
-        assert_eq!(
-            prototype.upvalues.len(),
-            slot.layout.len(),
+        if change.class == ChangeClass::Unchanged {
+            continue;
+        }
+        assert!(
+            prototype.upvalues.len() >= slot.layout.len(),
             "{what}: {}: layout",
             change.name
         );
+        fits(prototype, slot.n_fixed, what);
     }
     let roots = [Some(&plan.main), plan.delta.as_ref(), plan.define.as_ref()];
     for root in roots.into_iter().flatten() {
         well_formed(root, plan.cell_labels.len(), what);
+    }
+}
+
+/// Only what every closure has is used as if it were there.
+fn fits(prototype: &Prototype, n_fixed: usize, what: &str) {
+    use OpCode as O;
+    for word in &prototype.code {
+        let looks = [O::GetLate, O::SetLate, O::JumpIfLate].map(Some);
+        if looks.contains(&word.opcode()) {
+            continue;
+        }
+        let kinds = word.opcode().unwrap_or(OpCode::Halt).operands();
+        if kinds[1] == OperandKind::Upvalue {
+            let id = &prototype.id;
+            assert!(usize::from(word.b()) < n_fixed, "{what}: {id}: {word:?}");
+        }
+    }
+    for capture in prototype.sites.iter().flat_map(|site| &site.captures) {
+        if let Capture::Upvalue(i) = capture {
+            assert!(usize::from(*i) < n_fixed, "{what}: {}", prototype.id);
+        }
     }
 }
 
@@ -271,7 +315,7 @@ fn well_formed(prototype: &Arc<Prototype>, n_cells: usize, what: &str) {
         );
         for capture in &site.captures {
             match capture {
-                Capture::Upvalue(i) => assert!(
+                Capture::Upvalue(i) | Capture::Late(i) => assert!(
                     usize::from(*i) < prototype.upvalues.len(),
                     "{what}: {}",
                     prototype.id

@@ -63,6 +63,13 @@ unsafe fn call_until(
 ) -> Result<usize, Raised> {
     // SAFETY: HO1.
     unsafe {
+        if vm.host_depth == 0 && !vm.hot.waiting.is_empty() {
+            // The collector must find nothing stale among the arguments.
+            let f = vm.stack_base.add(at);
+            store(f.sub(1), Value::NIL);
+            store(f.add(1), Value::NIL);
+            waiting::at_host_call(vm);
+        }
         limits::enter(vm)?;
         let depth = vm.host_depth + vm.resume_depth;
         if depth >= MAX_HOST_DEPTH {
@@ -74,7 +81,7 @@ unsafe fn call_until(
                 return Err(vm.raise_located("C stack overflow"));
             }
         }
-        let mut f = vm.stack_base.add(at);
+        let f = vm.stack_base.add(at);
         let (base, pc) = (vm.index_of(vm.base), vm.pc);
         let co = vm.current;
         set_word(
@@ -82,12 +89,6 @@ unsafe fn call_until(
             pc as u64,
             continuation_word(at - base, takes_errors),
         );
-        if vm.host_depth == 0 && !vm.hot.waiting.is_empty() {
-            // The collector must find nothing stale below the arguments.
-            store(f.add(1), Value::NIL);
-            waiting::at_host_call(vm);
-            f = vm.stack_base.add(at);
-        }
         let blocks = pc.is_null() && is_blocking(*vm.base.sub(2));
         vm.hot.n_blocking += u32::from(blocks);
         vm.host_depth += 1;

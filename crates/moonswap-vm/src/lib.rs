@@ -41,7 +41,10 @@ pub use context::{
 };
 pub use error::Raised;
 pub use gc_stats::{GcClock, GcStats};
-pub use hotpatch::{Applied, HistoryEntry, HotError, Patcher, StaleFrame, Ticket, VersionInfo};
+pub use hotpatch::{
+    Applied, EventChunk, EventKind, HistoryEntry, HotError, HotEvent, Listener, Origin, Patcher,
+    Quarantined, Recorder, StaleFrame, Ticket, VersionInfo,
+};
 pub use limits::{Ended, Interrupter, Limit};
 pub use machine::{Machine, Root};
 pub use moonswap_hotpatch as planning;

@@ -212,6 +212,10 @@ fn enter_limited(vm: &mut Vm) -> Result<(), Raised> {
         vm.limits.struck = None;
         vm.limits.ended = None;
         vm.limits.refresh_armed();
+        if vm.hot.guards.is_due() && !vm.hot.busy && !vm.hot.is_draining {
+            // Nothing of the program runs: as good as a safe point.
+            crate::hotpatch::guard::restore(vm);
+        }
     } else if vm.limits.is_struck() {
         return check(vm);
     }

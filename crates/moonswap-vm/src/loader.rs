@@ -37,6 +37,8 @@ pub(crate) fn new_slot(vm: &mut Vm, instance: *mut Instance) -> *mut PrototypeSl
         link_word: 0,
         version: std::ptr::null_mut(),
         version_number: 0,
+        n_fixed: 0,
+        reserved: None,
         instance,
     })
 }
@@ -61,6 +63,7 @@ pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep_all: bool) 
         environment: std::ptr::null_mut(),
         keep_all,
         n_runs: 0,
+        version: 1,
         stamp: 0,
     });
     vm.chunk_strings = Some(HashMap::new());
@@ -225,6 +228,14 @@ pub(crate) fn install(vm: &mut Vm, slot: *mut PrototypeSlot, version: *mut Versi
     // SAFETY: both are live; the version's code stays at its address.
     unsafe {
         let prototype = &(*version).prototype;
+        let n_upvalues = prototype.upvalues.len() as u16;
+        if (*slot).version.is_null() {
+            (*slot).n_fixed = n_upvalues;
+        }
+        let n_reserved = (&(*slot).reserved).as_ref().map_or(0, |all| all.len());
+        if n_upvalues > (*slot).n_fixed && usize::from(n_upvalues) > n_reserved {
+            (*slot).reserved = Some(prototype.upvalues.as_ref().into());
+        }
         (*slot).frame_bytes = u32::from(prototype.frame_size) * 16;
         (*slot).fast_args = if prototype.is_vararg {
             0xFFFF

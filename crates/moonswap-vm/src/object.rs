@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use moonswap_bytecode::{Instruction, Prototype};
+use moonswap_bytecode::{Instruction, Prototype, UpvalueDescription};
 
 use crate::value::Value;
 
@@ -47,7 +47,7 @@ pub(crate) struct Header {
     pub(crate) kind: Kind,
     /// 0 = new/white; equal to the heap's current epoch = marked.
     pub(crate) mark: u8,
-    /// Per kind: strings [`StringObject`] flags; tables: cached *absence* of
+    /// Per kind: strings [`StringObject`] and closures [`Closure`] flags; tables: cached *absence* of
     /// metamethods in this table (bit = event number), see `meta.rs`.
     pub(crate) flags: u8,
     /// Per kind; the heap may use it (e.g. "has finalizer").
@@ -180,6 +180,9 @@ pub(crate) struct Closure {
 }
 
 impl Closure {
+    /// `header.flags`: has captured variables beyond its own (`heap/late.rs`).
+    pub(crate) const HAS_ANNEXE: u8 = 1;
+
     /// Address of the i-th captured variable's pointer.
     #[inline(always)]
     pub(crate) unsafe fn upvalue_at(this: *mut Self, i: usize) -> *mut *mut Upvalue {
@@ -206,7 +209,18 @@ pub(crate) struct PrototypeSlot {
     pub(crate) version: *mut Version,
     /// Counts from 1.
     pub(crate) version_number: u32,
+    /// Captured variables that every closure of it has: those of its first
+    /// version.
+    pub(crate) n_fixed: u16,
+    /// The longest capture list of all its versions, if longer: indices are
+    /// append-only, also across a rollback.
+    pub(crate) reserved: Option<Arc<[UpvalueDescription]>>,
     pub(crate) instance: *mut Instance,
+}
+
+impl PrototypeSlot {
+    /// `header.flags`: no patch may change the function's code.
+    pub(crate) const PROTECTED: u8 = 1;
 }
 
 /// A prototype loaded into this VM: private mutable copy of the code with
@@ -266,6 +280,9 @@ pub(crate) struct Instance {
     pub(crate) keep_all: bool,
     /// How often the main chunk ended.
     pub(crate) n_runs: u32,
+    /// Version of the text: 1, and one more with each patch that changes it; a
+    /// rollback gives it back.
+    pub(crate) version: u32,
     /// Another one with each commit and rollback that concerns the instance.
     pub(crate) stamp: u64,
 }

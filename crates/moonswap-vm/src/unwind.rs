@@ -34,6 +34,8 @@ enum Catcher {
 /// What is known of the error on its way that a host call cannot hand on.
 #[derive(Default)]
 pub(crate) struct Journey {
+    /// It was counted against patches on probation.
+    pub(crate) counted: bool,
     /// The message handler of the `xpcall` that will catch it has run.
     pub(crate) handled: bool,
     /// Topmost frame where it was raised (slot of its base, pc), if it will end
@@ -155,6 +157,17 @@ unsafe fn find_catcher(vm: &Vm) -> Catcher {
     }
 }
 
+unsafe fn count(vm: &mut Vm, catcher: &Catcher) {
+    let null = std::ptr::null_mut();
+    let (end, host) = match *catcher {
+        Catcher::Protected(base) => (base, null),
+        Catcher::Host(f) => (null, f),
+        Catcher::Coroutine => (null, null),
+    };
+    // SAFETY: U2.
+    unsafe { crate::hotpatch::guard::count(vm, end, host) };
+}
+
 /// Raises `vm.error` in the topmost frame; returns where to go on.
 #[cold]
 #[inline(never)]
@@ -162,6 +175,9 @@ pub(crate) unsafe fn throw(vm: &mut Vm) -> Next {
     // SAFETY: U1–U3.
     unsafe {
         let catcher = find_catcher(vm);
+        if vm.hot.guards.is_active() {
+            count(vm, &catcher);
+        }
         deliver(vm, catcher)
     }
 }
@@ -192,7 +208,13 @@ pub(crate) unsafe fn throw_call(vm: &mut Vm, ret: *const u64, at: usize) -> Next
                 Catcher::Host(f)
             }
             Some(OpCode::FinishCoroutine) => Catcher::Coroutine,
-            _ => find_catcher(vm),
+            _ => {
+                let catcher = find_catcher(vm);
+                if vm.hot.guards.is_active() {
+                    count(vm, &catcher);
+                }
+                catcher
+            }
         };
         deliver(vm, catcher)
     }

@@ -221,7 +221,7 @@ fn capture(cx: &Context<'_>) -> Traceback {
     let mut frames = Vec::new();
     for level in 1..=MAX_TRACE {
         let base = cx.height();
-        if !matches!(cx.push_info_level(None, level, b"Slnf"), Ok(true)) {
+        if !matches!(cx.push_info_level(None, level, b"Sln"), Ok(true)) {
             cx.set_height(base);
             break;
         }
@@ -234,10 +234,9 @@ fn capture(cx: &Context<'_>) -> Traceback {
             _ => None,
         };
         let (function, source) = (field("name"), field("short_src").unwrap_or_default());
-        cx.push(cx.raw_get_field(base, "func"));
-        let version = cx
-            .hot_version(cx.height() - 1)
-            .filter(|&version| version > 1);
+        let version = usize::try_from(level)
+            .ok()
+            .and_then(|level| cx.hot_level_version(level));
         cx.set_height(base);
         frames.push(TraceFrame {
             function,

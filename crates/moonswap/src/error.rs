@@ -56,7 +56,7 @@ pub struct TraceFrame {
     pub source: String,
     /// Line, if known.
     pub line: Option<u32>,
-    /// Version of the function, if it was ever patched.
+    /// Version it runs, if the function was ever patched.
     pub version: Option<u32>,
 }
 

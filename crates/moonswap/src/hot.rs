@@ -1,13 +1,22 @@
 //! `Hot`: swapping functions of a running VM.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::rc::Rc;
 
-use moonswap_hotpatch::{Patch, PatchFile, Plan, Policy, Refused, Report};
+use moonswap_hotpatch::{Patch, PatchFile, PatchHash, Plan, Policy, Refused, Report};
+use moonswap_vm::Context;
 pub use moonswap_vm::Interrupter;
 pub use moonswap_vm::hotpatch::{Applied, HistoryEntry, HotError, StaleFrame, VersionInfo};
+pub use moonswap_vm::hotpatch::{EventChunk, EventKind, HotEvent, Origin, Quarantined};
 pub use moonswap_vm::hotpatch::{Patcher, Ticket};
 
-use crate::{Error, ErrorKind, Lua, Result, Trust, patch_file};
+use crate::audit::AuditLog;
+use crate::{Error, ErrorKind, Lua, Result, Status, Trust, patch_file};
+
+/// Names a listener of [`Hot::on_event`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ListenerId(u64);
 
 /// Hot patching of one VM; see [`Lua::hot`].
 ///
@@ -72,8 +81,14 @@ impl Hot {
         policy: &Policy,
     ) -> Result<Report> {
         let source = source.as_ref();
-        let patch = Patch::compile(name, source).map_err(|error| Error::compile(error, source))?;
-        self.apply_with(&patch, policy)
+        match Patch::compile(name, source) {
+            Ok(patch) => self.apply_with(&patch, policy),
+            Err(error) => {
+                self.0
+                    .with(|cx| cx.hot_note(&[name], policy, error.clone().into()));
+                Err(Error::compile(error, source))
+            }
+        }
     }
 
     /// Applies a patch file under the policy it carries.
@@ -145,6 +160,71 @@ impl Hot {
         Ok(self.0.with(|cx| cx.hot_rollback(None))?)
     }
 
+    /// [`Hot::rollback`] (`None`: of the latest patch) with who asks for it and
+    /// why, for events and the audit record.
+    pub fn rollback_by(&self, id: Option<u64>, origin: &Origin) -> Result<Report> {
+        Ok(self.0.with(|cx| cx.hot_rollback_by(id, origin))?)
+    }
+
+    /// Calls `listener` at every event from now on: each attempt to change code,
+    /// by whatever door, gives a `Before` and then an `After`, `Refused` or
+    /// `Rollback`. It runs on the VM's thread at a safe point and can use the
+    /// VM; it cannot stop the attempt. Patches it applies itself are heard when
+    /// it has returned; during `Before` they are refused as busy. A panic in it
+    /// becomes a warning.
+    ///
+    /// A listener that owns a handle of this VM keeps it alive for ever: use the
+    /// one it is given.
+    pub fn on_event(&self, listener: impl Fn(&Lua, &HotEvent) + 'static) -> ListenerId {
+        let heard = move |cx: &mut Context<'_>, event: &HotEvent| {
+            let Some(lua) = Lua::of(cx) else {
+                return Ok(());
+            };
+            let call = || catch_unwind(AssertUnwindSafe(|| listener(&lua, event)));
+            match cx.suspended(call) {
+                Ok(()) => Ok(()),
+                Err(_) => Err(cx.error_plain("panic")),
+            }
+        };
+        ListenerId(self.0.with(|cx| cx.hot_listen(Rc::new(heard))))
+    }
+
+    /// Keeps an audit record of every attempt from now on. [`Hot::off`] ends it.
+    pub fn set_audit(&self, log: AuditLog) -> ListenerId {
+        // A panic of what is told of failures must not unwind through the VM.
+        let recorder = Rc::new(move |event: &HotEvent| {
+            let _ = catch_unwind(AssertUnwindSafe(|| log.record(event)));
+        });
+        ListenerId(self.0.with(|cx| cx.hot_record(recorder)))
+    }
+
+    /// Who runs what: prints, and serialises to JSON.
+    pub fn status(&self) -> Status {
+        self.0.with(|cx| Status {
+            generation: cx.hot_generation(),
+            versions: cx.hot_versions(None),
+            stale: cx.hot_frames(None),
+            history: cx.hot_history(),
+            quarantine: cx.hot_quarantine(),
+        })
+    }
+
+    /// Lets a listener go; false if it is gone already.
+    pub fn off(&self, listener: ListenerId) -> bool {
+        self.0.with(|cx| cx.hot_forget_listener(listener.0))
+    }
+
+    /// Patches that used up their error budget and were undone: they are refused
+    /// (`P040`) until they are released.
+    pub fn quarantine(&self) -> Vec<Quarantined> {
+        self.0.with(|cx| cx.hot_quarantine())
+    }
+
+    /// Lets a patch out of quarantine; false if it is not in it.
+    pub fn release(&self, hash: PatchHash) -> bool {
+        self.0.with(|cx| cx.hot_release(hash))
+    }
+
     /// The patches that can be rolled back, oldest first.
     pub fn history(&self) -> Vec<HistoryEntry> {
         self.0.with(|cx| cx.hot_history())
@@ -178,6 +258,17 @@ impl Hot {
     /// Submits patches from other threads.
     pub fn patcher(&self) -> Patcher {
         self.0.machine().patcher()
+    }
+}
+
+impl Error {
+    /// What listeners are told of a patch that failed before the VM saw it.
+    pub(crate) fn to_hot(&self) -> HotError {
+        match (self.kind(), self.compile_error()) {
+            (ErrorKind::Refused(refused), _) => HotError::Refused(refused.clone()),
+            (_, Some(error)) => HotError::Compile(error.clone()),
+            _ => HotError::Other(self.to_string()),
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 //! `local hot = require "moonswap"`. What can fail returns `nil, message`;
 //! only wrong argument types raise.
 
+mod events;
+mod modules;
 mod options;
 mod report;
 mod resolve;
@@ -11,8 +13,8 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use moonswap_hotpatch::{Patch, Plan, Policy};
-use moonswap_vm::hotpatch::{Applied, HotError};
+use moonswap_hotpatch::{Door, Patch, Plan, Policy};
+use moonswap_vm::hotpatch::{Applied, HotError, Origin};
 use moonswap_vm::{Context, NativeFn, Outcome, View};
 
 use crate::error::Error;
@@ -27,12 +29,17 @@ const FUNCTIONS: &[(&str, NativeFn)] = &[
     ("swapstring", swapstring),
     ("applyfile", applyfile),
     ("transaction", transaction),
+    ("patch", patch_function),
     ("rollback", rollback),
     ("version", version),
     ("versions", versions),
     ("frames", frames),
     ("history", history),
     ("stats", stats),
+    ("on", events::on),
+    ("reload", modules::reload),
+    ("keep", modules::keep),
+    ("protect", modules::protect),
     ("sleep", sleep),
 ];
 
@@ -78,8 +85,62 @@ fn hot_failure(cx: &Context<'_>, error: HotError) -> Outcome<usize> {
 fn patch(cx: &mut Context<'_>, chunk: &str, source: &[u8], policy: &Policy) -> Outcome<usize> {
     match Patch::compile(chunk, source) {
         Ok(patch) => apply(cx, &patch, policy),
-        Err(error) => failure(cx, &error.raw),
+        Err(error) => {
+            let message = error.raw.clone();
+            cx.hot_note(&[chunk], policy, error.into());
+            failure(cx, message)
+        }
     }
+}
+
+/// `patch(f, source [, opts])`: one function; `source` is the text of a function
+/// expression.
+fn patch_function(cx: &mut Context<'_>) -> Outcome<usize> {
+    cx.check_function(0)?;
+    let expression = cx.check_str(1)?.as_bytes().to_vec();
+    let policy = options::read(cx, 2)?;
+    let Some((id, source)) = cx.hot_literal(0) else {
+        return failure(cx, "native functions cannot be patched");
+    };
+    let Some(source) = source else {
+        return failure(
+            cx,
+            format!("{id}: the text of the chunk was not kept, or the function is gone from it"),
+        );
+    };
+    match moonswap_hotpatch::replace_literal(&source, &id, &expression) {
+        Ok(source) => patch(cx, &id.chunk, &source, &policy),
+        Err(message) => failure(cx, message),
+    }
+}
+
+/// Pushes the field of the table at `table` whose key is at `key`.
+fn push_field(cx: &Context<'_>, table: usize, key: usize) {
+    match cx.at(table) {
+        View::Table(fields) => cx.push(fields.get(cx.at(key))),
+        _ => cx.push_nil(),
+    }
+}
+
+/// Pushes a table of the registry, made on first use; with `weak` keys.
+fn push_registry_table(cx: &Context<'_>, name: &str, weak: bool) -> Outcome<()> {
+    let at = cx.height();
+    cx.push_registry();
+    cx.push(cx.raw_get_field(at, name));
+    if cx.at(at + 1).is_nil() {
+        cx.set_height(at + 1);
+        cx.push_table(0, 0);
+        if weak {
+            cx.push_table(0, 1);
+            cx.push_bytes(b"k");
+            cx.raw_set_field(at + 2, "__mode")?;
+            cx.set_metatable(at + 1);
+        }
+        cx.push_at(at + 1);
+        cx.raw_set_field(at, name)?;
+    }
+    cx.remove(at);
+    Ok(())
 }
 
 /// Applies, or plans if `dry`.
@@ -165,7 +226,7 @@ fn applyfile(cx: &mut Context<'_>) -> Outcome<usize> {
     let path = text(cx, 0)?;
     let options = options::read(cx, 1)?;
     let dry = options.dry;
-    if options.dry(false) != Policy::default() {
+    if options.dry(false) != Policy::default().door(Door::Lua) {
         return Err(cx.arg_error(
             1,
             "a patch file has its own policy; only 'dry' may be given",
@@ -178,11 +239,12 @@ fn applyfile(cx: &mut Context<'_>) -> Outcome<usize> {
         if dry {
             patch_file::plan(cx, lua.trust(), &file).map(Err)
         } else {
-            patch_file::apply(cx, lua.trust(), &file).map(Ok)
+            patch_file::apply_or_queue(cx, lua.trust(), &file).map(Ok)
         }
     });
     match done {
-        Ok(Ok(done)) => report::push(cx, &done),
+        Ok(Ok((_, Applied::Now(done)))) => report::push(cx, &done),
+        Ok(Ok((patch, Applied::Queued(ticket)))) => report::push_queued(cx, &patch, ticket),
         Ok(Err(plan)) => push_plan(cx, &plan),
         Err(error) => {
             cx.charge(0)?;
@@ -227,7 +289,10 @@ fn transaction(cx: &mut Context<'_>) -> Outcome<usize> {
         };
         match Patch::compile(&chunk, &source) {
             Ok(patch) => patches.push(patch),
-            Err(error) => failures.push(String::from_utf8_lossy(&error.raw).into_owned()),
+            Err(error) => {
+                failures.push(String::from_utf8_lossy(&error.raw).into_owned());
+                cx.hot_note(&[&chunk], &policy, error.into());
+            }
         }
     }
     if !failures.is_empty() {
@@ -279,7 +344,11 @@ fn rollback(cx: &mut Context<'_>) -> Outcome<usize> {
         Some(Ok(id)) => Some(id),
         Some(Err(_)) => return failure(cx, "no such patch"),
     };
-    match cx.hot_rollback(id) {
+    let origin = Origin {
+        door: Door::Lua,
+        ..Origin::default()
+    };
+    match cx.hot_rollback_by(id, &origin) {
         Ok(done) => report::push(cx, &done),
         Err(error) => hot_failure(cx, error),
     }
@@ -391,7 +460,7 @@ fn stats(cx: &mut Context<'_>) -> Outcome<usize> {
     let versions = cx.hot_versions(None);
     let stale = cx.hot_frames(None).len();
     let table = cx.height();
-    cx.push_table(0, 7);
+    cx.push_table(0, 8);
     report::set_int(cx, table, "generation", cx.hot_generation())?;
     report::set_int(cx, table, "patches", history.len() as u64)?;
     report::set_int(cx, table, "chunks", cx.hot_chunks().len() as u64)?;
@@ -399,6 +468,8 @@ fn stats(cx: &mut Context<'_>) -> Outcome<usize> {
     let patched = versions.iter().filter(|info| info.version > 1).count();
     report::set_int(cx, table, "patched", patched as u64)?;
     report::set_int(cx, table, "stale", stale as u64)?;
+    let quarantined = cx.hot_quarantine().len();
+    report::set_int(cx, table, "quarantined", quarantined as u64)?;
     report::set_int(cx, table, "queued", cx.hot_queued() as u64)?;
     Ok(1)
 }

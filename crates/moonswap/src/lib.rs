@@ -24,6 +24,7 @@
 //! two would keep each other for ever. It gets a `&Lua` to work with instead.
 #![forbid(unsafe_code)]
 
+pub mod audit;
 mod builder;
 mod callback;
 mod chunk;
@@ -39,6 +40,7 @@ mod pool;
 mod render;
 #[cfg(feature = "sign")]
 mod sign;
+mod status;
 mod string;
 mod table;
 mod trust;
@@ -50,19 +52,21 @@ pub use convert::{FromLua, IntoLua};
 pub use error::{Error, ErrorKind, Result, TraceFrame, Traceback};
 pub use function::{Function, FunctionInfo};
 pub use hot::{
-    Applied, HistoryEntry, Hot, HotError, Interrupter, Patcher, StaleFrame, Ticket, VersionInfo,
+    Applied, EventChunk, EventKind, HistoryEntry, Hot, HotError, HotEvent, Interrupter, ListenerId,
+    Origin, Patcher, Quarantined, StaleFrame, Ticket, VersionInfo,
 };
 pub use lua::Lua;
 pub use moonswap_compiler::{CompileError, Span};
 pub use moonswap_hotpatch::{
-    Activation, Digest as TextDigest, FileChunk, FileSignature, Patch, PatchFile, Plan, Policy,
-    Refusal, Refused, Report, SuspendedPolicy, Timestamp, Timing,
+    Activation, Digest as TextDigest, Door, FileChunk, FileSignature, Patch, PatchFile, PatchHash,
+    Plan, Policy, Refusal, Refused, Report, SuspendedPolicy, Timestamp, Timing,
 };
 pub use multi::{FromLuaMulti, IntoLuaMulti, MultiValue, Variadic};
 pub use pool::{Abort, Canary, MemberOutcome, MemberReport, Pool, PoolReport, Rollout};
 pub use render::{RenderStyle, render_diagnostic};
 #[cfg(feature = "sign")]
 pub use sign::{PublicKey, SecretKey};
+pub use status::Status;
 pub use string::LuaString;
 pub use table::{Pairs, Sequence, Table};
 pub use trust::Trust;

@@ -6,10 +6,10 @@ use std::cell::RefCell;
 use std::path::Path;
 
 use moonswap_hotpatch::{
-    Patch, PatchFile, Plan, Refused, Report, Timestamp, Uncompiled, base_refusals,
+    Door, Patch, PatchFile, Plan, Refused, Report, Timestamp, Uncompiled, base_refusals,
 };
 use moonswap_vm::Context;
-use moonswap_vm::hotpatch::HotError;
+use moonswap_vm::hotpatch::{Applied, HotError};
 
 use crate::hot_module::loaded_name;
 use crate::{Error, Result, Trust};
@@ -59,13 +59,33 @@ pub(crate) fn plan(cx: &mut Context<'_>, trust: &RefCell<Trust>, file: &PatchFil
     Ok(cx.hot_plan(&patch, &file.policy)?)
 }
 
+/// [`apply`] that may have to wait. What waits counts as applied.
+pub(crate) fn apply_or_queue(
+    cx: &mut Context<'_>,
+    trust: &RefCell<Trust>,
+    file: &PatchFile,
+) -> Result<(Patch, Applied)> {
+    let patch = open(cx, trust, file)?;
+    let applied = cx.hot_apply_or_queue(&patch, &file.policy)?;
+    trust.borrow_mut().applied(file);
+    Ok((patch, applied))
+}
+
 pub(crate) fn apply(
     cx: &mut Context<'_>,
     trust: &RefCell<Trust>,
     file: &PatchFile,
 ) -> Result<Report> {
-    let patch = open(cx, trust, file)?;
-    let report = cx.hot_apply(&patch, &file.policy)?;
+    let policy = file.policy.clone().door(Door::File);
+    let patch = match open(cx, trust, file) {
+        Ok(patch) => patch,
+        Err(error) => {
+            let names: Vec<&str> = file.chunks.iter().map(|c| &*c.name).collect();
+            cx.hot_note(&names, &policy, error.to_hot());
+            return Err(error);
+        }
+    };
+    let report = cx.hot_apply(&patch, &policy)?;
     trust.borrow_mut().applied(file);
     Ok(report)
 }

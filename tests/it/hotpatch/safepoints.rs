@@ -3,22 +3,27 @@
 //!
 //! Scripts are `lua-tests/hotpatch/*.lua.txt`, one text for both versions: `@V`
 //! is the version's name, lines that begin with `--A:` or `--B:` are there in
-//! that version only. Each activation takes a number with `enter()` before all
+//! that version only; `-- policy: KEY = VALUE` lines are the patches' policy. Each activation takes a number with `enter()` before all
 //! else and prints `NUMBER VERSION what it does`. What is legal:
 //! - within one activation one version;
 //! - activations that began before the patch are old, all later ones new;
-//! - without the versions the output is that of an undisturbed run.
+//! - without the versions the output is that of an undisturbed run;
+//! - with `quiescent` nothing old comes after anything new, whatever the activation.
 //!
-//! In scripts that begin with `-- turns`, patches move running activations to new
+//! In scripts with `-- policy: stale = migrate`, patches move running activations to new
 //! code: each turn of a loop takes a number, and within it there is one version.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
-use moonswap_vm::planning::{Patch, Policy, StalePolicy, Timing};
+use moonswap_vm::Applied;
+use moonswap_vm::planning::{Patch, Timing};
 
+use super::scenarios::policy;
 use super::world::{CHUNK, World};
 use crate::support::{in_parallel, root};
 
@@ -36,6 +41,9 @@ fn version(template: &str, name: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// Runs in which a quiet moment was found while the script still ran.
+static N_QUIET: AtomicUsize = AtomicUsize::new(0);
+
 /// What is done at safe points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
@@ -43,6 +51,10 @@ enum Mode {
     Patch,
     /// The same, and from then on a full collection at each.
     Collect,
+    /// The patch is queued at one of them, for a moment at which nothing old is active.
+    Quiescent,
+    /// The same, and from then on a full collection at each.
+    QuiescentCollect,
     /// A → B → A → B … at each.
     Flip,
     /// The same with a full collection at each.
@@ -60,7 +72,7 @@ struct Run {
 }
 
 fn is_about_turns(template: &str) -> bool {
-    template.starts_with("-- turns")
+    template.contains("-- policy: stale = migrate")
 }
 
 /// Runs A and patches it to B at its `k`-th safe point.
@@ -70,13 +82,17 @@ fn run(template: &str, mode: Mode, k: usize) -> Result<Run, String> {
         .map(|v| Patch::compile(CHUNK, version(template, v).as_bytes()).map_err(|e| e.to_string()));
     let [to_b, to_a] = patches;
     let (to_b, to_a) = (to_b?, to_a?);
-    let mut policy = Policy::default().timing(Timing::Immediate);
-    if is_about_turns(template) {
-        policy = policy.stale(StalePolicy::Migrate);
-    }
     let n = Rc::new(Cell::new(0));
     let began = Rc::new(Cell::new(i64::MAX));
     let failure: Rc<RefCell<Option<String>>> = Rc::default();
+    let lines = template
+        .lines()
+        .filter_map(|l| l.strip_prefix("-- policy: "));
+    let policy = policy(&lines.collect::<Vec<_>>().join("\n"));
+    let in_main = template
+        .lines()
+        .next()
+        .is_some_and(|head| head.contains("in main"));
     let hook = {
         let (n, began, failure) = (Rc::clone(&n), Rc::clone(&began), Rc::clone(&failure));
         let entered = world.entered();
@@ -84,23 +100,39 @@ fn run(template: &str, mode: Mode, k: usize) -> Result<Run, String> {
             let now = n.get();
             n.set(now + 1);
             let patch = match mode {
-                Mode::Patch | Mode::Collect => (now == k).then_some(&to_b),
+                Mode::Patch | Mode::Collect | Mode::Quiescent | Mode::QuiescentCollect => {
+                    (now == k).then_some(&to_b)
+                }
                 Mode::Flip | Mode::FlipCollect => Some(if now % 2 == 0 { &to_b } else { &to_a }),
             };
             if let Some(patch) = patch {
                 began.set(entered());
-                if let Err(e) = cx.hot_apply(patch, &policy) {
-                    failure.borrow_mut().get_or_insert(e.to_string());
+                let timing = match mode {
+                    Mode::Quiescent | Mode::QuiescentCollect => Timing::Quiescent,
+                    Mode::Patch | Mode::Collect | Mode::Flip | Mode::FlipCollect => {
+                        Timing::Immediate
+                    }
+                };
+                let policy = policy.clone().timing(timing);
+                match cx.hot_apply_or_queue(patch, &policy) {
+                    Ok(Applied::Queued(_)) if timing == Timing::Quiescent => {}
+                    Ok(Applied::Now(_)) => {}
+                    Ok(queued) => {
+                        failure.borrow_mut().get_or_insert(format!("{queued:?}"));
+                    }
+                    Err(e) => {
+                        failure.borrow_mut().get_or_insert(e.to_string());
+                    }
                 }
             }
-            if mode == Mode::FlipCollect || mode == Mode::Collect && now >= k {
+            let collects = matches!(mode, Mode::Collect | Mode::QuiescentCollect);
+            if mode == Mode::FlipCollect || collects && now >= k {
                 let _ = cx.gc_collect();
             }
         }
     };
     let source = version(template, "A");
-    let head = template.lines().next().unwrap_or_default();
-    if head.contains("in main") {
+    if in_main {
         world.machine.set_safe_point_hook(Some(Box::new(hook)));
         world.load(CHUNK, &source, true)?;
     } else {
@@ -158,6 +190,14 @@ fn check(template: &str, mode: Mode, k: usize, expected: &str) -> Result<u64, St
             done.printed
         ));
     }
+    if matches!(mode, Mode::Quiescent | Mode::QuiescentCollect) {
+        let is_new = |line: &str| line.split('\t').nth(1) == Some("B");
+        let mut lines = done.printed.lines().skip_while(|line| !is_new(line));
+        if let Some(line) = lines.find(|line| !is_new(line)) {
+            return Err(format!("old after new: {line:?}\n{}", done.printed));
+        }
+        N_QUIET.fetch_add(usize::from(done.printed.lines().any(is_new)), Relaxed);
+    }
     if matches!(mode, Mode::Patch | Mode::Collect) && !is_about_turns(template) {
         for (id, version) in &versions {
             // The one that is about to take its number began before.
@@ -189,7 +229,11 @@ fn every(path: &PathBuf) -> Result<usize, String> {
     }
     let mut moved = 0;
     for k in 0..n {
-        for mode in [Mode::Patch, Mode::Collect] {
+        let quiescent = match k % 2 {
+            0 => Mode::Quiescent,
+            _ => Mode::QuiescentCollect,
+        };
+        for mode in [Mode::Patch, Mode::Collect, quiescent] {
             moved += check(&template, mode, k, &expected)
                 .map_err(|e| format!("{name}: {mode:?} at {k} of {n}: {e}"))?;
         }
@@ -216,6 +260,11 @@ fn at_every_safe_point() {
         .filter_map(|r| r.as_ref().err().cloned())
         .collect();
     let total: usize = results.iter().filter_map(|r| r.as_ref().ok()).sum();
-    println!("{} scripts, {total} safe points", paths.len());
+    let n_quiet = N_QUIET.load(Relaxed);
+    println!(
+        "{} scripts, {total} safe points, {n_quiet} quiet moments",
+        paths.len()
+    );
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+    assert!(!only.is_empty() || n_quiet >= 50, "{n_quiet} quiet moments");
 }

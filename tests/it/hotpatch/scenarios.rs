@@ -54,7 +54,7 @@ fn sections(text: &str) -> Vec<Section> {
     found
 }
 
-fn policy(body: &str) -> Policy {
+pub(super) fn policy(body: &str) -> Policy {
     let mut policy = Policy::default();
     for line in body.lines().filter(|line| !line.trim().is_empty()) {
         let (key, value) = line.split_once('=').expect("key = value");
@@ -66,7 +66,18 @@ fn policy(body: &str) -> Policy {
             "run-line" => policy.run(RunSelector::Line(value.parse().expect("a line"))),
             "base" => policy.base(value.parse().expect("a generation")),
             "dry" => policy.dry(value == "true"),
-            "captures" if value == "keep-old" => policy.captures(Captures::KeepOld),
+            "captures" => policy.captures(captures(value)),
+            key if key.starts_with("captures.") => {
+                let name = key["captures.".len()..].to_owned();
+                policy.captures.by_name.insert(name, captures(value));
+                policy
+            }
+            "remove" => policy.remove(value == "true"),
+            "guard" => {
+                let (errors, seconds) = value.split_once(" in ").expect("ERRORS in SECONDS");
+                let within = seconds.parse().map(std::time::Duration::from_secs_f64);
+                policy.guard(errors.parse().expect("a number"), within.expect("seconds"))
+            }
             "timing" => policy.timing(match value {
                 "immediate" => Timing::Immediate,
                 "deferred-native" => Timing::DeferredNative,
@@ -96,7 +107,19 @@ fn policy(body: &str) -> Policy {
     policy
 }
 
+fn captures(value: &str) -> Captures {
+    match value {
+        "keep-old" => Captures::KeepOld,
+        "nil" => Captures::Nil,
+        "refuse" => Captures::Refuse,
+        _ => Captures::Expression(value.strip_prefix("expr: ").expect("a rule").to_owned()),
+    }
+}
+
 fn chunk(argument: &str) -> String {
+    if argument.starts_with('=') {
+        return argument.to_owned();
+    }
     format!(
         "@{}",
         if argument.is_empty() {
@@ -218,8 +241,9 @@ pub(super) fn carry_out_in(world: &World, text: &str) -> Result<(), String> {
             }
             "rollback" => {
                 let id = section.argument.trim().parse().ok();
-                if let Err(e) = world.machine.with(|cx| cx.hot_rollback(id)) {
-                    return fail(e.to_string());
+                match world.machine.with(|cx| cx.hot_rollback(id)) {
+                    Ok(done) => report = format!("{done}\n{}\n", done.warnings.join("\n")),
+                    Err(e) => return fail(e.to_string()),
                 }
             }
             "expect" => {

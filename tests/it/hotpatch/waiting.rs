@@ -244,6 +244,16 @@ fn waiting_patches_can_be_withdrawn() {
     world.machine.poll();
     assert_eq!(world.machine.with(|cx| cx.hot_generation()), 1);
     assert_eq!(world.machine.with(|cx| cx.hot_queued()), 0);
+    // One that was refused cannot be withdrawn, even after its answer was taken.
+    let patch = compile("function f() return 2 end");
+    let policy = Policy::default().suspended(SuspendedPolicy::Refuse);
+    world
+        .run("co = coroutine.wrap(f) co()")
+        .expect("suspended one");
+    let ticket = world.machine.with(|cx| cx.hot_submit(patch, policy));
+    world.machine.poll();
+    assert!(matches!(ticket.try_take(), Some(Err(HotError::Refused(_)))));
+    assert!(!ticket.withdraw());
 }
 
 /// What waits is answered when the machine goes away.

@@ -251,7 +251,10 @@ impl Watch {
                 Err(error) => errors.push(error),
             }
         }
-        if !errors.is_empty() {
+        if let Some(error) = errors.first() {
+            let chunks: Vec<String> = group.iter().map(|path| chunk_name(path)).collect();
+            self.patcher
+                .note_failure(&chunks, &self.policy, error.clone().into());
             self.tell(&Event::Syntax(&errors), group);
             return Submitted::Kept;
         }
@@ -298,7 +301,7 @@ impl Watch {
             }
             if !told && submitted.elapsed() > SLOW_COMMIT {
                 told = true;
-                self.tell(&Event::Waiting, group);
+                self.tell(&Event::Waiting(ticket.waits_for()), group);
             }
         }
     }

@@ -21,8 +21,8 @@ pub(super) enum Event<'a> {
     /// These texts are no Lua.
     Syntax(&'a [CompileError]),
     Refused(&'a Refused),
-    /// The VM reaches no safe point; it is tried again.
-    Waiting,
+    /// The VM has not come to the moment for it; for this, if it has looked.
+    Waiting(Option<String>),
     /// What was waiting is as it runs again.
     TakenBack,
     Failed(&'a HotError),
@@ -45,7 +45,10 @@ fn as_json(event: &Event<'_>, files: &[Tried<'_>]) -> Json {
             ("syntax", Some(("problems", Json::Array(problems))))
         }
         Event::Refused(refused) => ("refused", Some(("refusals", refused.json()))),
-        Event::Waiting => ("waiting", None),
+        Event::Waiting(why) => {
+            let why = why.as_ref().map_or(Json::Null, |why| Json::text(why));
+            ("waiting", Some(("for", why)))
+        }
         Event::TakenBack => ("taken-back", None),
         Event::Failed(error) => ("failed", Some(("message", Json::text(error.to_string())))),
     };
@@ -111,9 +114,12 @@ fn as_text(event: &Event<'_>, files: &[Tried<'_>], style: RenderStyle) -> String
                 "[moonswap] {names}: refused, the old code keeps running"
             ));
         }
-        Event::Waiting => lines.push(format!(
+        Event::Waiting(None) => lines.push(format!(
             "[moonswap] {names}: the program reaches no safe point; still waiting for one"
         )),
+        Event::Waiting(Some(why)) => {
+            lines.push(format!("[moonswap] {names}: still waiting: {why}"));
+        }
         Event::TakenBack => lines.push("[moonswap] taken back: nothing waits any more".to_owned()),
         Event::Failed(error) => {
             lines.push(format!("[moonswap] {names}: not swapped: {error}"));

@@ -352,6 +352,7 @@ impl<'a> FunctionState<'a> {
                 loops: self.loops.into_boxed_slice(),
             },
             scope: self.scope_variables.into_boxed_slice(),
+            initialisers: Box::default(),
         };
         prototype.own_hash = moonswap_bytecode::code_hash::own_hash(&prototype);
         prototype.deep_hash = moonswap_bytecode::code_hash::deep_hash(&prototype);

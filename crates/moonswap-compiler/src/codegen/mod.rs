@@ -12,6 +12,7 @@
 //! | `jump` | jump lists |
 //! | `operator`, `fold` | operators and their operand forms |
 //! | `variable` | names |
+//! | `late` | captured variables that older closures lack |
 //! | `expr`, `call`, `table` | expressions |
 //! | `stmt`, `assign`, `loops`, `block` | statements |
 //! | `closure` | literals |
@@ -25,6 +26,7 @@ mod expr;
 mod fold;
 mod function;
 pub(crate) mod jump;
+pub(crate) mod late;
 mod loops;
 mod near;
 mod operand;
@@ -40,6 +42,7 @@ use moonswap_bytecode::{FunctionId, Prototype};
 
 use crate::chunk_name::chunk_display;
 use crate::codegen::function::{FunctionState, Limit};
+use crate::codegen::late::Initialisers;
 use crate::error::{CompileError, Span};
 use crate::resolve::identity::symbol_text;
 use crate::resolve::upvalue::{CaptureLayout, CellMap, MAX_UPVALUES};
@@ -63,6 +66,8 @@ pub struct CompileOptions<'a> {
     /// The others are compiled for their declarations and identities, and
     /// their code is dropped.
     pub statements: Option<&'a [bool]>,
+    /// Values of captured variables that closures of the older version lack.
+    pub initialisers: Option<&'a Initialisers>,
     /// May stop it.
     pub watch: Option<&'a Watch<'a>>,
 }

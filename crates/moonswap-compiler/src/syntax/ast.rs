@@ -46,6 +46,83 @@ pub struct Ast {
     pub functions: Vec<Function>,
 }
 
+impl Ast {
+    /// Takes the expressions of another tree along, as if they stood at `span`;
+    /// answers the new place of each one that had the place 0, 1, …, as what is
+    /// to be added. Literals cannot be taken along: those become `nil`.
+    pub fn absorb(&mut self, other: Ast, span: Span) -> u32 {
+        let first = self.exprs.len() as u32;
+        let mut symbols = Vec::with_capacity(other.symbols.len());
+        for text in other.symbols {
+            let known = self.symbols.iter().position(|s| *s == text);
+            symbols.push(known.unwrap_or_else(|| {
+                self.symbols.push(text);
+                self.symbols.len() - 1
+            }) as u32);
+        }
+        let name = |symbol: &mut Symbol| *symbol = Symbol(symbols[symbol.0 as usize]);
+        let moved = |expr: &mut ExprId| expr.0 += first;
+        for mut expr in other.exprs {
+            match &mut expr {
+                Expr::Nil
+                | Expr::True
+                | Expr::False
+                | Expr::Vararg
+                | Expr::Integer(_)
+                | Expr::Float(_) => {}
+                Expr::Function(_) => expr = Expr::Nil,
+                Expr::String(text) | Expr::Name(text) => name(text),
+                Expr::Index { object, key } => {
+                    moved(object);
+                    moved(key);
+                }
+                Expr::Field { object, name: key } => {
+                    moved(object);
+                    name(key);
+                }
+                Expr::Call { callee, args } => {
+                    moved(callee);
+                    args.iter_mut().for_each(moved);
+                }
+                Expr::MethodCall {
+                    object,
+                    name: key,
+                    args,
+                } => {
+                    moved(object);
+                    name(key);
+                    args.iter_mut().for_each(moved);
+                }
+                Expr::Binary { lhs, rhs, .. } => {
+                    moved(lhs);
+                    moved(rhs);
+                }
+                Expr::Unary { operand, .. } => moved(operand),
+                Expr::Paren(inner) => moved(inner),
+                Expr::Table(items) => {
+                    for item in items {
+                        match item {
+                            TableItem::Positional(value) => moved(value),
+                            TableItem::Named(key, value) => {
+                                name(key);
+                                moved(value);
+                            }
+                            TableItem::Keyed(key, value) => {
+                                moved(key);
+                                moved(value);
+                            }
+                        }
+                    }
+                }
+            }
+            self.exprs.push(expr);
+            self.spans.push(span);
+            self.ends.push(span.end);
+        }
+        first
+    }
+}
+
 /// A literal.
 #[derive(Debug)]
 pub struct Function {

@@ -5,14 +5,17 @@
 
 use std::sync::Arc;
 
-use moonswap_hotpatch::{ChunkPlan, Patch, Plan, Policy, Report};
+use moonswap_bytecode::FunctionId;
+use moonswap_hotpatch::{ChunkPlan, Patch, PatchHash, Plan, Policy, Report};
 
 use super::{Context, View};
 use crate::hotpatch::commit::Attempt;
+use crate::hotpatch::manifest::registry;
 use crate::hotpatch::{
-    Applied, HistoryEntry, HotError, StaleFrame, Ticket, VersionInfo, commit, history, inspect,
-    mailbox,
+    Applied, EventChunk, HistoryEntry, HotError, Listener, Origin, Quarantined, Recorder,
+    StaleFrame, Ticket, VersionInfo, attempt, commit, guard, history, inspect, mailbox,
 };
+use crate::object::PrototypeSlot;
 use crate::value::tag;
 
 impl Context<'_> {
@@ -26,6 +29,7 @@ impl Context<'_> {
             let activations = commit::activations(&mut vm, &planned);
             (planned, activations)
         };
+        let quarantined = guard::quarantined(&self.vm(), patch);
         let mut chunks: Vec<ChunkPlan> = Vec::with_capacity(patch.chunks().len());
         for (_, plan) in planned {
             match chunks.last_mut() {
@@ -34,6 +38,8 @@ impl Context<'_> {
             }
         }
         let mut plan = Plan::of(chunks);
+        plan.refusals
+            .extend(quarantined.into_iter().flat_map(|refused| refused.refusals));
         plan.activations = activations;
         Ok(plan)
     }
@@ -90,8 +96,96 @@ impl Context<'_> {
 
     /// Restores the code from before patch `id` (`None`: the newest one).
     pub fn hot_rollback(&mut self, id: Option<u64>) -> Result<Report, HotError> {
-        // SAFETY: HP2.
-        unsafe { history::rollback(&mut self.vm(), id) }
+        self.hot_rollback_by(id, &Origin::default())
+    }
+
+    /// The same, with who asks for it.
+    pub fn hot_rollback_by(
+        &mut self,
+        id: Option<u64>,
+        origin: &Origin,
+    ) -> Result<Report, HotError> {
+        attempt::rollback(&mut self.vm(), id, None, origin)
+    }
+
+    /// Tells the listeners of an attempt that failed before there was a patch:
+    /// a text that does not compile.
+    pub fn hot_note(&mut self, chunks: &[&str], policy: &Policy, error: HotError) {
+        if policy.dry {
+            return;
+        }
+        let chunk = |name: &&str| EventChunk {
+            name: (*name).into(),
+            base: None,
+            new: None,
+        };
+        let event = attempt::failed(chunks.iter().map(chunk).collect(), policy, error);
+        attempt::note(&mut self.vm(), event);
+    }
+
+    /// Lets `listener` hear of all attempts from now on; answers its number.
+    pub fn hot_listen(&self, listener: Listener) -> u64 {
+        self.vm().hot.events.listen(listener)
+    }
+
+    /// Lets `recorder` write down every event from now on; answers its number.
+    pub fn hot_record(&self, recorder: Recorder) -> u64 {
+        self.vm().hot.events.record(recorder)
+    }
+
+    /// Lets a listener go; false if there is none of that number.
+    pub fn hot_forget_listener(&self, number: u64) -> bool {
+        self.vm().hot.events.forget(number)
+    }
+
+    /// Patches in quarantine, oldest first.
+    pub fn hot_quarantine(&self) -> Vec<Quarantined> {
+        self.vm().hot.guards.quarantine()
+    }
+
+    /// Lets a patch out of quarantine; false if it is not in it.
+    pub fn hot_release(&self, hash: PatchHash) -> bool {
+        self.vm().hot.guards.release(hash)
+    }
+
+    /// From now on patches that would change the code of the Lua function at
+    /// index `i` are refused. False if it is no Lua function.
+    pub fn hot_protect(&self, i: usize) -> bool {
+        let v = self.value(i);
+        if v.tag != tag::CLOSURE {
+            return false;
+        }
+        // SAFETY: CX2; live slot and instance.
+        unsafe {
+            let slot = (*v.as_closure()).slot;
+            (*slot).header.flags |= PrototypeSlot::PROTECTED;
+            let instance = (*slot).instance;
+            self.vm().hot.touch(instance);
+        }
+        true
+    }
+
+    /// What [`moonswap_hotpatch::replace_literal`] needs to know of the Lua
+    /// function at index `i`: its id and its chunk's current text, if that was
+    /// kept and the function is still in it.
+    pub fn hot_literal(&self, i: usize) -> Option<(FunctionId, Option<Arc<[u8]>>)> {
+        let v = self.value(i);
+        // SAFETY: CX2; live slot, version and instance.
+        (v.tag == tag::CLOSURE).then(|| unsafe {
+            let slot = (*v.as_closure()).slot;
+            let instance = (*slot).instance;
+            let id = (&(*(*slot).version).prototype).id.clone();
+            let is_in_text = registry(instance).get(&id) == Some(&slot);
+            let source = (*instance).source.clone();
+            (id, source.filter(|_| is_in_text))
+        })
+    }
+
+    /// Of the activation at a level (as `debug.getinfo` counts): the version it
+    /// runs, if its function was ever patched.
+    pub fn hot_level_version(&self, level: usize) -> Option<u32> {
+        // SAFETY: CX1, F1, F2.
+        unsafe { inspect::version_at(&self.vm(), level) }
     }
 
     /// Version of the Lua function at index `i`, from 1.

@@ -164,7 +164,7 @@ impl Context<'_> {
     /// Identity of captured variable `n`.
     pub fn upvalue_id(&self, function: usize, n: i64) -> Option<usize> {
         let function = self.value(function);
-        info::upvalue_id(&self.vm(), function, n)
+        info::upvalue_id(&mut self.vm(), function, n)
     }
 
     /// Makes variable `n1` of one Lua function refer to `n2` of another.

@@ -332,7 +332,8 @@ pub(crate) unsafe fn fail(vm: &mut Vm) -> Next {
     unsafe {
         let co = vm.current;
         // The frames inside natives' callbacks are cut off, but not overwritten.
-        let raised_in = std::mem::take(&mut vm.journey).raised_in;
+        let journey = std::mem::take(&mut vm.journey);
+        let (raised_in, counted) = (journey.raised_in, journey.counted);
         let (base, pc) = raised_in.unwrap_or((vm.index_of(vm.base), vm.pc));
         (*co).base = base - 2;
         (*co).pc = pc.cast();
@@ -360,6 +361,8 @@ pub(crate) unsafe fn fail(vm: &mut Vm) -> Next {
                 text.extend_from_slice(crate::object::StringObject::bytes(error.as_string()));
                 vm.error = vm.string_value(&text);
             }
+            // It is the same error that goes on.
+            vm.journey.counted = counted;
             return throw(vm);
         }
         let base = vm.base;

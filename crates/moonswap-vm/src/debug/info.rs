@@ -104,7 +104,9 @@ pub(crate) fn describe(vm: &Vm, target: Target, what: &[u8]) -> Info {
 unsafe fn of_lua(prototype: &Prototype, function: Value) -> Info {
     let source = position::source(prototype);
     // SAFETY: V1: a Lua frame's function is a closure.
-    let n_upvalues = unsafe { (*function.as_closure()).header.word } as usize;
+    let own = unsafe { (*function.as_closure()).header.word } as usize;
+    // A patch may have given it more than it was made with.
+    let n_upvalues = own.max(prototype.upvalues.len());
     Info {
         source: source.to_vec(),
         short_source: chunk_display(source),

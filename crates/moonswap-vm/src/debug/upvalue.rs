@@ -1,7 +1,9 @@
 //! Captured variables of functions, by number (from 1).
 //!
-//! Invariants: V1; a closure has `header.word` captured variables, and the
-//! current version of its slot names at least the ones it was made with.
+//! A closure has the `header.word` variables it was made with, and those that a
+//! patch gave its function since (`heap/late.rs`): they are nil until written.
+//!
+//! Invariants: V1.
 
 use super::info;
 use crate::object::{Closure, Upvalue};
@@ -11,6 +13,8 @@ use crate::vm::Vm;
 /// Where a captured variable is.
 enum Place {
     Lua(*mut Upvalue),
+    /// By index, of a closure that was made without it.
+    Late(usize),
     Native(usize),
 }
 
@@ -22,16 +26,31 @@ fn find(f: Value, n: i64) -> Option<Place> {
             tag::CLOSURE => {
                 let c = f.as_closure();
                 if index >= (*c).header.word as usize {
-                    return None;
+                    let n = info::current_prototype(f)?.upvalues.len();
+                    return (index < n).then_some(Place::Late(index));
                 }
                 let up = *Closure::upvalue_at(c, index);
-                (!up.is_null()).then_some(Place::Lua(up))
+                Some(if up.is_null() {
+                    Place::Late(index)
+                } else {
+                    Place::Lua(up)
+                })
             }
             tag::NATIVE => {
                 (index < (&(*f.as_native()).upvalues).len()).then_some(Place::Native(index))
             }
             _ => None,
         }
+    }
+}
+
+/// The variable of a Lua function itself, made if the function lacks it.
+fn cell(vm: &mut Vm, f: Value, place: Place) -> Option<*mut Upvalue> {
+    match place {
+        Place::Lua(up) => Some(up),
+        // SAFETY: V1: a live closure.
+        Place::Late(i) => Some(unsafe { vm.heap.late_upvalue(f.as_closure(), i) }),
+        Place::Native(_) => None,
     }
 }
 
@@ -49,12 +68,15 @@ fn name(f: Value, n: i64) -> Vec<u8> {
 
 /// Name and value of captured variable `n`.
 pub(crate) fn upvalue(vm: &Vm, f: Value, n: i64) -> Option<(Vec<u8>, Value)> {
-    let _ = vm;
     let place = find(f, n)?;
     // SAFETY: V1: an upvalue points to a valid slot, open or closed.
     let value = unsafe {
         match place {
             Place::Lua(up) => *(*up).value,
+            Place::Late(i) => {
+                let up = vm.heap.find_upvalue(f.as_closure(), i);
+                up.map_or(Value::NIL, |up| *(*up).value)
+            }
             Place::Native(i) => (&(*f.as_native()).upvalues)[i],
         }
     };
@@ -66,7 +88,8 @@ pub(crate) fn set_upvalue(vm: &mut Vm, f: Value, n: i64, value: Value) -> Option
     // SAFETY: as in `upvalue`; barrier right after the store.
     unsafe {
         match find(f, n)? {
-            Place::Lua(up) => {
+            place @ (Place::Lua(_) | Place::Late(_)) => {
+                let up = cell(vm, f, place)?;
                 store((*up).value, value);
                 vm.heap.barrier(up.cast(), value);
             }
@@ -81,10 +104,9 @@ pub(crate) fn set_upvalue(vm: &mut Vm, f: Value, n: i64, value: Value) -> Option
 }
 
 /// Identity of captured variable `n`.
-pub(crate) fn upvalue_id(vm: &Vm, f: Value, n: i64) -> Option<usize> {
-    let _ = vm;
+pub(crate) fn upvalue_id(vm: &mut Vm, f: Value, n: i64) -> Option<usize> {
     match find(f, n)? {
-        Place::Lua(up) => Some(up as usize),
+        place @ (Place::Lua(_) | Place::Late(_)) => cell(vm, f, place).map(|up| up as usize),
         // SAFETY: V1; the index was tested.
         Place::Native(i) => Some(unsafe { &raw const (&(*f.as_native()).upvalues)[i] } as usize),
     }
@@ -93,13 +115,20 @@ pub(crate) fn upvalue_id(vm: &Vm, f: Value, n: i64) -> Option<usize> {
 /// Makes variable `n1` of `f1` the same as `n2` of `f2`; false unless both are
 /// variables of Lua functions.
 pub(crate) fn upvalue_join(vm: &mut Vm, f1: Value, n1: i64, f2: Value, n2: i64) -> bool {
-    let (Some(Place::Lua(_)), Some(Place::Lua(up))) = (find(f1, n1), find(f2, n2)) else {
+    let up = find(f2, n2).and_then(|place| cell(vm, f2, place));
+    let (Some(place), Some(up)) = (find(f1, n1), up) else {
         return false;
     };
     // SAFETY: V1; the index was tested; barrier right after the store.
     unsafe {
-        *Closure::upvalue_at(f1.as_closure(), n1 as usize - 1) = up;
-        vm.heap.barrier_object(f1.header(), up.cast());
+        match place {
+            Place::Lua(_) => {
+                *Closure::upvalue_at(f1.as_closure(), n1 as usize - 1) = up;
+                vm.heap.barrier_object(f1.header(), up.cast());
+            }
+            Place::Late(i) => vm.heap.set_late_upvalue(f1.as_closure(), i, up),
+            Place::Native(_) => return false,
+        }
     }
     true
 }

@@ -6,6 +6,7 @@
 //! - M2: big tables are traversed in slices of table and index, never of raw
 //!   positions, so that tables may change in between.
 
+use std::collections::HashMap;
 use std::ptr;
 use std::rc::Rc;
 
@@ -62,6 +63,8 @@ pub(crate) struct Marker {
     /// Upvalues that were open when marked.
     pub(super) open_upvalues: Vec<*mut Upvalue>,
     pub(super) mode_name: *mut StringObject,
+    /// Late variables of closures (LA1).
+    pub(super) annexes: HashMap<*mut Closure, *mut Closure>,
 }
 
 impl Marker {
@@ -77,6 +80,7 @@ impl Marker {
             weak: Vec::new(),
             open_upvalues: Vec::new(),
             mode_name: ptr::null_mut(),
+            annexes: HashMap::new(),
         }
     }
 
@@ -115,6 +119,7 @@ impl Marker {
         (self.gray.capacity() + self.weak.capacity() + self.open_upvalues.capacity())
             * size_of::<usize>()
             + self.slices.capacity() * size_of::<Slice>()
+            + self.annexes.capacity() * 2 * size_of::<usize>()
     }
 
     #[inline(always)]
@@ -234,6 +239,9 @@ impl Marker {
                     self.mark_nullable((*c).slot);
                     for i in 0..n {
                         self.mark_nullable(*Closure::upvalue_at(c, i));
+                    }
+                    if (*h).flags & Closure::HAS_ANNEXE != 0 {
+                        self.mark_annexe(c);
                     }
                 }
                 Kind::Upvalue => {

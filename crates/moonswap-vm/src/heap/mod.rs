@@ -24,6 +24,7 @@ pub(crate) mod class;
 mod cycle;
 mod finalizer;
 pub(crate) mod large;
+mod late;
 mod marker;
 pub(crate) mod part;
 mod sanitize;

@@ -16,7 +16,7 @@ use crate::table::{node_count, tag_at};
 use crate::value::{Value, tag};
 
 /// Calls `f` for everything an object refers to.
-unsafe fn children(h: *mut Header, mut f: impl FnMut(*mut Header)) {
+unsafe fn children(heap: &Heap, h: *mut Header, mut f: impl FnMut(*mut Header)) {
     let mut pointer = |p: *mut Header| {
         if !p.is_null() {
             f(p);
@@ -59,6 +59,10 @@ unsafe fn children(h: *mut Header, mut f: impl FnMut(*mut Header)) {
                 pointer((*c).slot.cast());
                 for i in 0..(*h).word as usize {
                     pointer((*Closure::upvalue_at(c, i)).cast());
+                }
+                if (*h).flags & Closure::HAS_ANNEXE != 0 {
+                    let annexe = heap.marker.annexes.get(&c);
+                    pointer(annexe.map_or(std::ptr::null_mut(), |a| a.cast()));
                 }
             }
             Kind::Upvalue => {
@@ -141,7 +145,7 @@ impl Heap {
                     !m.is_null() && self.marker.weak_mode(m) != Weak::No
                 };
                 let moving = (*h).kind == Kind::Coroutine;
-                children(h, |child| {
+                children(self, h, |child| {
                     assert!(
                         known.contains(&(child as usize)),
                         "{:?} {h:?} -> {child:?} is not an object",

@@ -88,10 +88,10 @@ pub(crate) unsafe fn attempt(vm: &mut Vm, patch: &Patch, policy: &Policy, last: 
         let start = Instant::now();
         let planned = match plan_all(vm, patch, policy) {
             Ok(planned) => planned,
-            Err(error) => return Attempt::Done(Err(error)),
+            Err(error) => return refuse(vm, patch, policy, error),
         };
         if let Some(refused) = refusals(&planned) {
-            return Attempt::Done(Err(refused.into()));
+            return refuse(vm, patch, policy, refused.into());
         }
         // The host itself asks, and nothing runs.
         let host_polls = vm.host_depth == 0;
@@ -100,7 +100,7 @@ pub(crate) unsafe fn attempt(vm: &mut Vm, patch: &Patch, policy: &Policy, last: 
         }
         match timing::quiet(vm, &planned, policy, last) {
             Quiet::Yes => {}
-            Quiet::Never(refused) => return Attempt::Done(Err(refused.into())),
+            Quiet::Never(refused) => return refuse(vm, patch, policy, refused.into()),
             Quiet::NotYet(found) => {
                 return Attempt::NotNow(Obstacle::Activation(found.activation));
             }
@@ -110,10 +110,23 @@ pub(crate) unsafe fn attempt(vm: &mut Vm, patch: &Patch, policy: &Policy, last: 
             ..Times::default()
         };
         let before = vm.hot.generation();
-        let outcome = apply_planned(vm, planned, policy, times);
+        let is_heard = vm.hot.events.is_heard();
+        let outcome = super::attempt::patch(vm, patch, policy, |vm| {
+            // Listeners may have loaded or run the chunk.
+            let planned = match is_heard {
+                true => plan_all(vm, patch, policy)?,
+                false => planned,
+            };
+            apply_planned(vm, planned, policy, times)
+        });
         waiting::committed(vm, patch, before, &outcome);
         Attempt::Done(outcome)
     }
+}
+
+/// Ends an attempt that came to nothing.
+fn refuse(vm: &mut Vm, patch: &Patch, policy: &Policy, error: HotError) -> Attempt {
+    Attempt::Done(super::attempt::patch(vm, patch, policy, |_| Err(error)))
 }
 
 /// Whether another patch is under way.
@@ -136,8 +149,8 @@ pub(crate) unsafe fn apply_or_wait(vm: &mut Vm, patch: &Patch, policy: &Policy) 
         if policy.timing != Timing::Immediate && timing::is_called_by_machine(vm) {
             let refused = plan_all(vm, patch, policy).map(|planned| refusals(&planned));
             return match refused {
-                Err(error) => Attempt::Done(Err(error)),
-                Ok(Some(refused)) => Attempt::Done(Err(refused.into())),
+                Err(error) => refuse(vm, patch, policy, error),
+                Ok(Some(refused)) => refuse(vm, patch, policy, refused.into()),
                 Ok(None) => Attempt::NotNow(Obstacle::SafePoint),
             };
         }
@@ -153,13 +166,15 @@ pub(crate) unsafe fn apply(
 ) -> Result<Report, HotError> {
     // SAFETY: HP2.
     unsafe {
-        if is_occupied(vm) && !policy.dry {
-            return Err(HotError::Busy);
-        }
-        match attempt(vm, patch, policy, true) {
-            Attempt::Done(outcome) => outcome,
-            Attempt::NotNow(obstacle) => Err(obstacle.refused(patch)),
-        }
+        let outcome = if is_occupied(vm) && !policy.dry {
+            Err(HotError::Busy)
+        } else {
+            match attempt(vm, patch, policy, true) {
+                Attempt::Done(outcome) => return outcome,
+                Attempt::NotNow(obstacle) => Err(obstacle.refused(patch)),
+            }
+        };
+        super::attempt::patch(vm, patch, policy, |_| outcome)
     }
 }
 
@@ -238,7 +253,17 @@ unsafe fn prepare_all(vm: &mut Vm, planned: Vec<Planned>) -> Result<Vec<Prepared
             return Err(e);
         }
         vm.heap.set_busy(busy);
-        Ok(done)
+        match super::hooks::migrate_all(vm, &mut done) {
+            Ok(()) => Ok(done),
+            Err(e) => {
+                for prepared in done.iter_mut().rev() {
+                    prepared.restore_fields(vm);
+                    prepared.restore_cells(vm);
+                    prepared.withdraw();
+                }
+                Err(e)
+            }
+        }
     }
 }
 
@@ -283,6 +308,10 @@ unsafe fn commit(
         for p in prepared {
             let instance = p.instance;
             vm.hot.touch(instance);
+            let version = (*instance).version;
+            if !p.plan.is_empty() {
+                (*instance).version += 1;
+            }
             let before = std::mem::replace(&mut (*instance).prototype, Arc::clone(&p.plan.main));
             let source = (*instance).source.replace(Arc::clone(&p.plan.source));
             let registry = (*instance).registry.replace(p.registry);
@@ -292,8 +321,11 @@ unsafe fn commit(
             overridden.extend(p.overridden);
             changes.push(InstanceChange {
                 instance,
+                version,
+                on_swap: p.plan.hooks.on_swap.clone(),
                 slots: p.slots,
                 cells: p.cells,
+                fields: p.fields,
                 prototype: before,
                 source,
                 registry: registry.unwrap_or_default(),

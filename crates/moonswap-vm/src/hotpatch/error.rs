@@ -15,6 +15,9 @@ pub enum HotError {
     /// A new initialiser or definition raised an error; the message.
     #[error("error in the patch's initialisers: {0}")]
     Delta(String),
+    /// The new text's `migrate` raised an error; the message.
+    #[error("the patch's migrate refused it: {0}")]
+    Vetoed(String),
     /// No live instance of the chunk; the name.
     #[error("no chunk named '{0}' is loaded")]
     NotLoaded(String),
@@ -35,6 +38,9 @@ pub enum HotError {
     /// The VM did not reach a safe point within the time given.
     #[error("the VM reached no safe point in time; the patch was withdrawn")]
     TimedOut,
+    /// Something outside the VM (a file that cannot be read, say); the message.
+    #[error("{0}")]
+    Other(String),
     /// The VM is gone.
     #[error("the VM no longer exists")]
     Gone,
@@ -47,11 +53,13 @@ impl HotError {
             Self::Compile(_) => "compile",
             Self::Refused(_) => "refused",
             Self::Delta(_) => "delta",
+            Self::Vetoed(_) => "vetoed",
             Self::NotLoaded(_) => "not-loaded",
             Self::UnknownPatch(_) => "unknown-patch",
             Self::Moved { .. } => "moved",
             Self::Busy => "busy",
             Self::TimedOut => "timed-out",
+            Self::Other(_) => "other",
             Self::Gone => "gone",
         }
     }

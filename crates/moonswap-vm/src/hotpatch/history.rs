@@ -7,15 +7,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use moonswap_bytecode::Prototype;
+use moonswap_bytecode::{FunctionId, Prototype};
 use moonswap_hotpatch::{ChangeClass, Report, ReportedFunction, Times};
 
 use super::HotError;
-use super::prepare::{CellChange, SlotChange};
+use super::prepare::{CellChange, FieldChange, SlotChange};
 use crate::heap::Marker;
 use crate::loader;
-use crate::object::{Instance, SlotRegistry};
-use crate::value::store;
+use crate::object::{Instance, SlotRegistry, StringObject};
+use crate::value::{store, tag};
 use crate::vm::Vm;
 
 /// Patches kept for rollback.
@@ -24,8 +24,14 @@ const DEPTH: usize = 16;
 /// What one patch did to one instance: enough to undo it.
 pub(crate) struct InstanceChange {
     pub(crate) instance: *mut Instance,
+    /// The text's version before.
+    pub(crate) version: u32,
+    /// The hook of the new text.
+    pub(crate) on_swap: Option<FunctionId>,
     pub(crate) slots: Vec<SlotChange>,
     pub(crate) cells: Vec<CellChange>,
+    /// Fields that definitions set or cleared.
+    pub(crate) fields: Vec<FieldChange>,
     pub(crate) prototype: Arc<Prototype>,
     pub(crate) source: Option<Arc<[u8]>>,
     pub(crate) registry: SlotRegistry,
@@ -59,6 +65,11 @@ impl History {
                     marker.mark_object(slot.slot.cast());
                     marker.mark_object(slot.before.cast());
                     marker.mark_object(slot.after.cast());
+                }
+                for field in &change.fields {
+                    for value in [field.table, field.key, field.before, field.after] {
+                        marker.mark_value(value);
+                    }
                 }
                 for &slot in change.registry.values() {
                     marker.mark_object(slot.cast());
@@ -117,10 +128,29 @@ pub(crate) fn list(vm: &Vm) -> Vec<HistoryEntry> {
         .collect()
 }
 
+/// The instances that a rollback to before patch `id` changes, with the
+/// versions of their texts now.
+pub(super) unsafe fn versions_since(vm: &Vm, id: Option<u64>) -> Vec<(*mut Instance, u32)> {
+    let entries = &vm.hot.history.entries;
+    let mut found: Vec<(*mut Instance, u32)> = Vec::new();
+    for entry in entries.iter().rev() {
+        for change in &entry.changes {
+            if !found.iter().any(|(known, _)| *known == change.instance) {
+                // SAFETY: HP3.
+                found.push((change.instance, unsafe { (*change.instance).version }));
+            }
+        }
+        if id.is_none_or(|id| id == entry.id) {
+            break;
+        }
+    }
+    found
+}
+
 /// Restores the code from before patch `id` (`None`: the newest), undoing all
 /// later ones as well, in one commit. Configuration constants and new locals
-/// that the patches set get their old values back unless they were changed
-/// since. The rollback itself leaves the history shorter.
+/// that the patches set, and fields of functions they added or removed, get
+/// their old values back unless they were changed since. The rollback itself leaves the history shorter.
 pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, HotError> {
     // SAFETY: HP1, HP2.
     unsafe {
@@ -143,6 +173,7 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
         }
         let mut functions: Vec<ReportedFunction> = Vec::new();
         let mut chunks: Vec<Arc<str>> = Vec::new();
+        let mut warnings = vec![format!("rolled back to before patch {id}")];
         while let Some(entry) = vm.hot.history.entries.pop_back() {
             let last = entry.id == id;
             vm.hot.closings.forget(entry.id);
@@ -152,7 +183,7 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
                 }
             }
             for change in entry.changes.into_iter().rev() {
-                undo(vm, change, &mut functions);
+                undo(vm, change, &mut functions, &mut warnings);
             }
             if last {
                 break;
@@ -169,7 +200,7 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
             chunks,
             functions,
             unchanged: 0,
-            warnings: vec![format!("rolled back to before patch {id}")],
+            warnings,
             not_run: Vec::new(),
             closed: Vec::new(),
             migrated: Vec::new(),
@@ -178,11 +209,17 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
     }
 }
 
-unsafe fn undo(vm: &mut Vm, change: InstanceChange, functions: &mut Vec<ReportedFunction>) {
+unsafe fn undo(
+    vm: &mut Vm,
+    change: InstanceChange,
+    functions: &mut Vec<ReportedFunction>,
+    warnings: &mut Vec<String>,
+) {
     // SAFETY: HP1–HP3: all of it is live, the history kept it.
     unsafe {
         let instance = change.instance;
         vm.hot.touch(instance);
+        (*instance).version = change.version;
         for s in change.slots {
             let now = (*s.slot).version_number;
             loader::install(vm, s.slot, s.before);
@@ -212,6 +249,13 @@ unsafe fn undo(vm: &mut Vm, change: InstanceChange, functions: &mut Vec<Reported
             {
                 store((*c.cell).value, c.before);
                 vm.heap.barrier(c.cell.cast(), c.before);
+            }
+        }
+        for field in change.fields.iter().rev() {
+            if !field.undo(vm) && field.key.tag == tag::STRING {
+                let key = StringObject::bytes(field.key.as_string());
+                let key = String::from_utf8_lossy(key);
+                warnings.push(format!("field {key} was changed since and left alone"));
             }
         }
         (*instance).prototype = change.prototype;

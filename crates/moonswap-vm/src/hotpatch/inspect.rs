@@ -90,6 +90,17 @@ pub(super) unsafe fn each_frame(
     }
 }
 
+/// Version that the activation at a level runs, if its function was patched.
+pub(crate) unsafe fn version_at(vm: &Vm, level: usize) -> Option<u32> {
+    let (frame, _) = crate::debug::walk::levels(vm, None).nth(level)?;
+    // SAFETY: F1, F2.
+    unsafe {
+        let version = frame.version();
+        let patched = !version.is_null() && (*(*version).slot).version_number > 1;
+        patched.then(|| (*version).number)
+    }
+}
+
 /// Versions of all literals of a chunk (`None`: of all chunks).
 pub(crate) unsafe fn versions(vm: &mut Vm, chunk: Option<&str>) -> Vec<VersionInfo> {
     // SAFETY: HP2.

@@ -10,11 +10,13 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use moonswap_hotpatch::{Patch, Policy, Report, Times};
+use moonswap_hotpatch::{Door, Patch, Policy, Report, Times};
 
 use super::HotError;
+use super::attempt::{self, Origin};
 use super::closing;
 use super::commit;
+use super::event::{EventChunk, HotEvent};
 use super::manifest;
 use super::published::{self, Basis, Prospect, Published, Snapshot};
 use super::timing::Obstacle;
@@ -82,6 +84,8 @@ enum Request {
         answer: Arc<Answer<Manifests>>,
     },
     Commit(Box<CommitRequest>),
+    /// An attempt that ended without the VM's thread.
+    Note(Box<HotEvent>),
     Rollback(RollbackRequest),
 }
 
@@ -107,7 +111,7 @@ pub(super) struct CommitRequest {
 
 impl CommitRequest {
     pub(super) fn answer(&self, outcome: Result<Report, HotError>) {
-        self.ticket.answer.put(outcome);
+        self.ticket.answer(outcome);
     }
 }
 
@@ -131,6 +135,12 @@ impl TicketState {
         self.stage
             .compare_exchange(PENDING, to, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
+    }
+
+    /// The outcome of one that is not committed: it cannot be withdrawn any more.
+    fn answer(&self, outcome: Result<Report, HotError>) {
+        self.advance(TAKEN);
+        self.answer.put(outcome);
     }
 
     pub(super) fn advance_to_taken(&self) -> bool {
@@ -206,8 +216,9 @@ impl Mailbox {
 fn give_up(request: Request) {
     match request {
         Request::Manifests { answer, .. } => answer.put(Err(HotError::Gone)),
-        Request::Commit(commit) => commit.ticket.answer.put(Err(HotError::Gone)),
-        Request::Rollback(rollback) => rollback.ticket.answer.put(Err(HotError::Gone)),
+        Request::Commit(commit) => commit.answer(Err(HotError::Gone)),
+        Request::Rollback(rollback) => rollback.ticket.answer(Err(HotError::Gone)),
+        Request::Note(_) => {}
     }
 }
 
@@ -227,7 +238,10 @@ impl Patcher {
     /// of the VM's next safe points. Does not wait for the VM: a chunk that was
     /// patched before is planned here and now (some microseconds for a
     /// function), for others a thread asks the VM first.
-    pub fn submit(&self, patch: Patch, policy: Policy) -> Ticket {
+    pub fn submit(&self, patch: Patch, mut policy: Policy) -> Ticket {
+        if policy.door == Door::Rust {
+            policy.door = Door::Thread;
+        }
         let state = Arc::new(TicketState::default());
         let submitted = Instant::now();
         let due = due_of(&policy, submitted);
@@ -244,6 +258,46 @@ impl Patcher {
             submitted,
             due,
         }
+    }
+
+    /// Compiles the new text of a chunk here and submits it. A text that does
+    /// not compile is an attempt as well: the VM's listeners hear of it, and the
+    /// ticket has the error at once.
+    pub fn submit_source(&self, name: &str, source: &[u8], mut policy: Policy) -> Ticket {
+        match Patch::compile(name, source) {
+            Ok(patch) => self.submit(patch, policy),
+            Err(error) => {
+                if policy.door == Door::Rust {
+                    policy.door = Door::Thread;
+                }
+                let error = HotError::from(error);
+                self.note_failure(&[name], &policy, error.clone());
+                let state = Arc::new(TicketState::default());
+                state.answer.put(Err(error));
+                Ticket {
+                    state,
+                    submitted: Instant::now(),
+                    due: None,
+                }
+            }
+        }
+    }
+
+    /// Tells the VM's listeners of an attempt that failed before there was a
+    /// patch: texts that do not compile.
+    pub fn note_failure(&self, chunks: &[impl AsRef<str>], policy: &Policy, error: HotError) {
+        let chunk = |name: &_| EventChunk {
+            name: AsRef::<str>::as_ref(name).into(),
+            base: None,
+            new: None,
+        };
+        let chunks = chunks.iter().map(chunk).collect();
+        self.note(attempt::failed(chunks, policy, error));
+    }
+
+    fn note(&self, event: HotEvent) {
+        self.mailbox
+            .post(Request::Note(Box::new(event)), &self.poll);
     }
 
     /// Asks for what was before patch `id` at one of the VM's next safe points,
@@ -322,7 +376,7 @@ impl Job {
     fn ask(self, answer: &Answer<Manifests>) {
         let snapshots = loop {
             if self.ticket.is_withdrawn() {
-                return;
+                return self.refuse(HotError::TimedOut);
             }
             let until = Instant::now() + Duration::from_millis(100);
             if let Some(answer) = answer.wait(Some(until)) {
@@ -331,14 +385,22 @@ impl Job {
         };
         let snapshots = match snapshots {
             Ok(snapshots) => snapshots,
-            Err(e) => return self.ticket.answer.put(Err(e)),
+            Err(e) => return self.refuse(e),
         };
         let start = Instant::now();
         let prospect = Prospect::new(&snapshots, &self.patch, &self.policy);
         if let Some(refused) = commit::refusals(&prospect.planned) {
-            return self.ticket.answer.put(Err(refused.into()));
+            return self.refuse(refused.into());
         }
         self.commit(Some(prospect), start.elapsed());
+    }
+
+    /// The end of it, without the VM's thread.
+    fn refuse(self, error: HotError) {
+        let chunks = chunks_of(&self.patch);
+        self.patcher
+            .note(attempt::failed(chunks, &self.policy, error.clone()));
+        self.ticket.answer.put(Err(error));
     }
 
     fn commit(self, prospect: Option<Prospect>, prepare: Duration) {
@@ -375,6 +437,7 @@ impl Ticket {
     /// Waits until the patch is committed or refused. After `timeout` it is
     /// withdrawn: it will not be committed later. The same happens when the
     /// deadline of its policy passes and the VM reaches no safe point to say why.
+    /// Not for the VM's own thread, which would wait for itself.
     pub fn wait(self, timeout: Option<Duration>) -> Result<Report, HotError> {
         let timeout = timeout.and_then(|t| self.submitted.checked_add(t));
         let due = self.due.and_then(|due| due.checked_add(LAST_WORD));
@@ -451,6 +514,13 @@ fn due_of(policy: &Policy, submitted: Instant) -> Option<Instant> {
 /// Lua code does meanwhile (initialisers, `__close` methods) begins nothing of
 /// this: it comes after.
 pub(crate) fn drain(vm: &mut Vm, host_polls: bool) {
+    if vm.hot.guards.is_due() && !vm.hot.busy && !vm.hot.is_draining {
+        if vm.hot.n_blocking > 0 && !host_polls {
+            vm.hot.is_held = true;
+        } else {
+            super::guard::restore(vm);
+        }
+    }
     let mailbox = Arc::clone(&vm.hot.mailbox);
     if vm.hot.busy || vm.hot.is_draining {
         return;
@@ -468,6 +538,7 @@ pub(crate) fn drain(vm: &mut Vm, host_polls: bool) {
         };
         match request {
             Request::Manifests { patch, answer } => answer.put(manifests(vm, &patch)),
+            Request::Note(event) => attempt::note(vm, *event),
             Request::Commit(request) => waiting::consider(vm, request, &pass),
             Request::Rollback(request) => {
                 if vm.hot.n_blocking > 0 && !host_polls {
@@ -497,6 +568,15 @@ pub(crate) fn drain(vm: &mut Vm, host_polls: bool) {
     }
 }
 
+fn chunks_of(patch: &Patch) -> Vec<EventChunk> {
+    let chunk = |chunk: &moonswap_hotpatch::ChunkPatch| EventChunk {
+        name: Arc::clone(chunk.chunk()),
+        base: None,
+        new: Some(chunk.main().deep_hash),
+    };
+    patch.chunks().iter().map(chunk).collect()
+}
+
 /// Plans for the instances as they are now: those the request came with, or new
 /// ones.
 pub(super) fn current_prospect(
@@ -522,14 +602,11 @@ pub(super) fn current_prospect(
 }
 
 fn roll_back(vm: &mut Vm, request: &RollbackRequest) -> Result<Report, HotError> {
-    let now = vm.hot.generation();
-    if let Some(expected) = request.generation
-        && expected != now
-    {
-        return Err(HotError::Moved { expected, now });
-    }
-    // SAFETY: HP2.
-    unsafe { super::history::rollback(vm, Some(request.id)) }
+    let origin = Origin {
+        door: Door::Thread,
+        ..Origin::default()
+    };
+    attempt::rollback(vm, Some(request.id), request.generation, &origin)
 }
 
 pub(super) fn manifests(vm: &mut Vm, patch: &Patch) -> Manifests {

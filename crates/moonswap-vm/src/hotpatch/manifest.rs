@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use moonswap_hotpatch::{CellInfo, ChunkManifest, ENVIRONMENT_CELL, SlotInfo};
 
 use crate::loader;
-use crate::object::{Instance, SlotRegistry};
+use crate::object::{Instance, PrototypeSlot, SlotRegistry};
 use crate::vm::Vm;
 
 /// The slots of an instance, made on first use.
@@ -30,11 +30,17 @@ pub(crate) unsafe fn of(vm: &mut Vm, instance: *mut Instance) -> ChunkManifest {
         let mut slots = HashMap::new();
         for (id, &slot) in registry(instance).iter() {
             let current = (&(*(*slot).version).prototype).clone();
+            let mut layout = current.upvalues.to_vec();
+            // What newer versions, rolled back since, captured.
+            let reserved = (&(*slot).reserved).iter().flat_map(|all| all.iter());
+            layout.extend(reserved.skip(layout.len()).map(moonswap_hotpatch::reserved));
             slots.insert(
                 id.clone(),
                 SlotInfo {
+                    protected: (*slot).header.flags & PrototypeSlot::PROTECTED != 0,
                     version: (*slot).version_number,
-                    layout: current.upvalues.to_vec(),
+                    layout,
+                    n_fixed: usize::from((*slot).n_fixed),
                     original_path: id.clone(),
                     current,
                 },

@@ -12,15 +12,22 @@
 //!
 //! Running activations keep their pinned version (`frame.rs`).
 //!
+//! All of it is reached through `attempt`, which also asks the quarantine
+//! (`guard`), calls hooks (`hooks`) and tells listeners (`event`).
+//!
 //! Invariants: HP1 only `commit::Prepared::commit` and rollback install versions
-//! into slots that code can reach; HP2 they run at a safe point of the VM's
+//! into slots that code can reach, and migrations for a time (HP4); HP2 they run at a safe point of the VM's
 //! thread; HP3 versions and slots in the history are marked by the collector.
 
 mod activity;
+pub(crate) mod attempt;
 mod closing;
 pub(crate) mod commit;
 mod error;
+pub(crate) mod event;
+pub(crate) mod guard;
 pub(crate) mod history;
+mod hooks;
 pub(crate) mod inspect;
 pub(crate) mod mailbox;
 pub(crate) mod manifest;
@@ -37,9 +44,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::heap::Marker;
-use crate::object::{Header, Instance, Version};
+use crate::object::{Header, Instance, PrototypeSlot, Version};
 
+pub use attempt::Origin;
 pub use error::HotError;
+pub use event::{EventChunk, EventKind, HotEvent, Listener, Recorder};
+pub use guard::Quarantined;
 pub use history::HistoryEntry;
 pub use inspect::{StaleFrame, VersionInfo};
 pub use mailbox::{Patcher, Ticket};
@@ -68,6 +78,8 @@ pub(crate) struct HotState {
     /// Number of the last patch.
     pub(crate) last_patch: u64,
     pub(crate) history: history::History,
+    pub(crate) events: event::Events,
+    pub(crate) guards: guard::Guards,
     pub(crate) mailbox: Arc<mailbox::Mailbox>,
     /// Natives calling back that must not see a commit (`sort`, `gsub` …).
     pub(crate) n_blocking: u32,
@@ -75,6 +87,8 @@ pub(crate) struct HotState {
     pub(crate) is_held: bool,
     /// Fields set by the definitions that run now; collected by `prepare`.
     pub(crate) field_changes: Vec<prepare::FieldChange>,
+    /// Slots of functions whose fields the definitions that run now clear.
+    pub(crate) removed: Vec<*mut PrototypeSlot>,
     /// A patch is being prepared: others wait.
     pub(crate) busy: bool,
     /// The mailbox is being worked off, or coroutines are being closed after a

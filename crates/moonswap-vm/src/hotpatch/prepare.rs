@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use moonswap_bytecode::{FunctionId, Prototype};
+use moonswap_bytecode::{Capture, FunctionId, Instruction, OpCode, OperandKind, Prototype};
 use moonswap_hotpatch::{ChangeClass, ChunkPlan, ENVIRONMENT_CELL, Migration};
 
 use super::HotError;
@@ -39,9 +39,23 @@ pub(crate) struct CellChange {
 /// A field that the patch's definitions set.
 #[derive(Clone, Copy)]
 pub(crate) struct FieldChange {
-    table: Value,
-    key: Value,
-    before: Value,
+    pub(crate) table: Value,
+    pub(crate) key: Value,
+    pub(crate) before: Value,
+    pub(crate) after: Value,
+}
+
+impl FieldChange {
+    /// Puts back what stood there, unless the field was set again since.
+    /// Answers whether it did.
+    pub(crate) unsafe fn undo(&self, vm: &mut Vm) -> bool {
+        // SAFETY: table, keys and values are live (HP3).
+        unsafe {
+            let table = self.table.as_table();
+            crate::table::get(table, self.key).raw_equal(self.after)
+                && crate::table::set(&mut vm.heap, table, self.key, self.before).is_ok()
+        }
+    }
 }
 
 /// A plan for one instance, ready to commit.
@@ -53,6 +67,8 @@ pub(crate) struct Prepared {
     pub(crate) migrations: Vec<(*mut Version, *mut Version, Arc<Migration>)>,
     pub(crate) registry: SlotRegistry,
     pub(crate) cells: Vec<CellChange>,
+    /// The cells as they were before anything ran.
+    snapshot: Vec<(*mut Upvalue, Value)>,
     /// Fields the definitions set, with what stood there: to undo them.
     pub(crate) fields: Vec<FieldChange>,
     /// Fields the definitions left alone.
@@ -71,6 +87,7 @@ impl Prepared {
     ) -> Result<Prepared, HotError> {
         // SAFETY: HP2; the instance is live (kept by the caller).
         unsafe {
+            debug_assert!(moonswap_bytecode::verify::verify(&plan.main).is_ok());
             let old_names = (*instance).cell_names.clone();
             extend_scope(vm, instance, &plan);
             // New cells are left out: a rollback keeps their values, for the
@@ -82,6 +99,7 @@ impl Prepared {
                 migrations: Vec::new(),
                 registry: SlotRegistry::new(),
                 cells: Vec::new(),
+                snapshot: Vec::new(),
                 fields: Vec::new(),
                 overridden: Vec::new(),
                 old_names,
@@ -105,19 +123,26 @@ impl Prepared {
                 prepared.withdraw();
                 return Err(e);
             }
-            for (cell, before) in snapshot {
-                let after = *(*cell).value;
-                if before.tag != after.tag
-                    || (before.payload != after.payload && after.tag > tag::TRUE)
-                {
-                    prepared.cells.push(CellChange {
-                        cell,
-                        before,
-                        after,
-                    });
-                }
-            }
+            prepared.snapshot = snapshot;
+            prepared.note_cells();
             Ok(prepared)
+        }
+    }
+
+    /// Notes what has become of the cells until now.
+    pub(super) unsafe fn note_cells(&mut self) {
+        self.cells.clear();
+        for &(cell, before) in &self.snapshot {
+            // SAFETY: live cells: nothing was collected since the snapshot.
+            let after = unsafe { *(*cell).value };
+            if before.tag != after.tag || (before.payload != after.payload && after.tag > tag::TRUE)
+            {
+                self.cells.push(CellChange {
+                    cell,
+                    before,
+                    after,
+                });
+            }
         }
     }
 
@@ -198,6 +223,7 @@ impl Prepared {
                 if fresh.contains(&slot) {
                     loader::install(vm, slot, version);
                 } else {
+                    debug_assert!(fits(prototype, (*slot).n_fixed), "{id}");
                     if let Some(turns) = &change.migration {
                         self.migrations
                             .push(((*slot).version, version, Arc::clone(turns)));
@@ -242,7 +268,11 @@ impl Prepared {
             if let Some(define) = self.plan.define.clone() {
                 let get = raw_native(vm, "rawget", raw_get);
                 let set = raw_native(vm, "rawset", raw_set);
-                let skipped = self.run_chunk(vm, &define, &[get, set])?;
+                let clear = raw_native(vm, "clear", clear);
+                let old = registry(self.instance);
+                let slots = self.plan.removals.iter().map(|id| old.get(id).copied());
+                vm.hot.removed = slots.map(|s| s.unwrap_or(std::ptr::null_mut())).collect();
+                let skipped = self.run_chunk(vm, &define, &[get, set, clear])?;
                 if skipped.tag == tag::TABLE {
                     let mut key = Value::NIL;
                     while let Ok(Some((k, _))) = crate::table::next(skipped.as_table(), key) {
@@ -301,6 +331,18 @@ impl Prepared {
             }
         }
     }
+}
+
+/// Whether the code counts on no captured variable that some closure lacks.
+fn fits(prototype: &Prototype, n_fixed: u16) -> bool {
+    let looks = |op| op == OpCode::GetLate || op == OpCode::SetLate || op == OpCode::JumpIfLate;
+    let word = |i: &Instruction| {
+        let Some(op) = i.opcode() else { return false };
+        looks(op) || op.operands()[1] != OperandKind::Upvalue || i.b() < n_fixed
+    };
+    let capture = |c: &Capture| !matches!(c, Capture::Upvalue(u) if *u >= n_fixed);
+    let mut captures = prototype.sites.iter().flat_map(|site| &site.captures);
+    prototype.code.iter().all(word) && captures.all(capture)
 }
 
 /// Appends the plan's new cells (nil) and renames the record.
@@ -364,9 +406,42 @@ fn raw_set(cx: &mut crate::Context<'_>) -> crate::Outcome<usize> {
         table: cx.value(0),
         key: cx.value(1),
         before,
+        after: cx.value(2),
     };
     cx.set_height(3);
     cx.raw_set(0)?;
     cx.vm().hot.field_changes.push(change);
     Ok(0)
+}
+
+/// Clears a field if a function of removed slot number `i` stands there; false
+/// if it is something else.
+fn clear(cx: &mut crate::Context<'_>) -> crate::Outcome<usize> {
+    let i = cx.check_int(2)? as usize;
+    let slot = cx.vm().hot.removed.get(i).copied();
+    let (table, key) = (cx.value(0), cx.value(1));
+    if table.tag != tag::TABLE {
+        return cx.ret(crate::View::Boolean(false));
+    }
+    // SAFETY: just checked; nothing is collected in between.
+    unsafe {
+        let before = crate::table::get(table.as_table(), key);
+        if before.is_nil() {
+            return cx.ret(crate::View::Boolean(true));
+        }
+        if before.tag != tag::CLOSURE || Some((*before.as_closure()).slot) != slot {
+            return cx.ret(crate::View::Boolean(false));
+        }
+        let change = FieldChange {
+            table,
+            key,
+            before,
+            after: Value::NIL,
+        };
+        let heap = &mut cx.vm().heap;
+        let cleared = crate::table::set(heap, table.as_table(), key, Value::NIL);
+        debug_assert!(cleared.is_ok(), "the key is there");
+        cx.vm().hot.field_changes.push(change);
+        cx.ret(crate::View::Boolean(true))
+    }
 }

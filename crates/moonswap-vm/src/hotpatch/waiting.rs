@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use moonswap_hotpatch::{Code, Patch, Refusal, Refused, Report, SuspendedPolicy, Timing};
 
 use super::HotError;
+use super::attempt;
 use super::commit;
 use super::mailbox::{self, CommitRequest};
 use super::published::Prospect;
@@ -92,8 +93,9 @@ impl Waiting {
         self.requests.len()
     }
 
-    /// Answers those that are for a chunk of `patch`, which was committed.
-    pub(super) fn supersede(&mut self, patch: &Patch, id: u64) {
+    /// Takes out those that are for a chunk of `patch`, which was committed.
+    fn supersede(&mut self, patch: &Patch, id: u64) -> Vec<(Box<CommitRequest>, Refused)> {
+        let mut out = Vec::new();
         let shares = |r: &CommitRequest| {
             let chunks = r.patch.chunks();
             let mut both = chunks.iter().filter(|c| {
@@ -118,8 +120,9 @@ impl Waiting {
                 reason: format!("patch {id} of this chunk was committed while this one waited"),
                 remedy: "make the patch anew from the text that runs now".to_owned(),
             };
-            request.answer(Err(Refused::from(vec![refusal]).into()));
+            out.push((request, vec![refusal].into()));
         }
+        out
     }
 }
 
@@ -163,6 +166,8 @@ fn may_look(vm: &mut Vm, asked: bool) -> bool {
 /// Commits a patch, refuses it, or lets it wait.
 pub(super) fn consider(vm: &mut Vm, mut request: Box<CommitRequest>, pass: &Pass) {
     if request.ticket.is_withdrawn() {
+        // Who withdrew it waits for no answer.
+        refuse(vm, &request, HotError::TimedOut);
         return;
     }
     // SAFETY: HP2.
@@ -172,7 +177,7 @@ pub(super) fn consider(vm: &mut Vm, mut request: Box<CommitRequest>, pass: &Pass
                 commit_and_answer(vm, *request);
             }
         }
-        Decision::Refuse(error) => request.answer(Err(error)),
+        Decision::Refuse(error) => refuse(vm, &request, error),
         Decision::Wait(obstacle) => {
             if let Some(obstacle) = obstacle {
                 request.ticket.note(obstacle);
@@ -182,11 +187,19 @@ pub(super) fn consider(vm: &mut Vm, mut request: Box<CommitRequest>, pass: &Pass
     }
 }
 
+/// Ends an attempt that came to nothing.
+fn refuse(vm: &mut Vm, request: &CommitRequest, error: HotError) {
+    let outcome = attempt::patch(vm, &request.patch, &request.policy, |_| Err(error));
+    request.answer(outcome);
+}
+
 fn commit_and_answer(vm: &mut Vm, request: CommitRequest) {
     let ticket = Arc::clone(&request.ticket);
-    let patch = request.patch.clone();
+    let (patch, policy) = (request.patch.clone(), request.policy.clone());
     let before = vm.hot.generation();
-    let outcome = mailbox::commit_request(vm, request);
+    let outcome = attempt::patch(vm, &patch, &policy, |vm| {
+        mailbox::commit_request(vm, request)
+    });
     committed(vm, &patch, before, &outcome);
     ticket.answer.put(outcome);
 }
@@ -202,7 +215,9 @@ pub(super) fn committed(
     if let Ok(report) = outcome
         && vm.hot.generation() != generation_before
     {
-        vm.hot.waiting.supersede(patch, report.id);
+        for (request, refused) in vm.hot.waiting.supersede(patch, report.id) {
+            refuse(vm, &request, refused.into());
+        }
     }
 }
 
@@ -216,7 +231,9 @@ enum Decision {
 unsafe fn decide(vm: &mut Vm, request: &mut CommitRequest, pass: &Pass) -> Decision {
     let now = Instant::now();
     let late = request.due.is_some_and(|due| due <= now);
-    let expired = request.due.is_some_and(|due| due + GRACE <= now);
+    let expired = request
+        .due
+        .is_some_and(|due| now.saturating_duration_since(due) >= GRACE);
     let policy = &request.policy;
     // SAFETY: HP2.
     unsafe {

@@ -29,6 +29,7 @@ pub(super) unsafe fn make(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next
         let site = &prototype.sites[bc(pc) as usize];
         let slot = (&(*version).children)[site.child as usize];
         let closure = vm.heap.new_closure(slot, site.captures.len());
+        let n_fixed = usize::from((*slot).n_fixed);
         for (i, capture) in site.captures.iter().enumerate() {
             let up = match *capture {
                 Capture::Register(r) => coroutine::find_upvalue(vm, base.add(usize::from(r))),
@@ -46,6 +47,12 @@ pub(super) unsafe fn make(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next
                         up
                     }
                 }
+                Capture::Late(u) => {
+                    let running = super::moves::running_closure(base);
+                    vm.heap.late_upvalue(running, usize::from(u))
+                }
+                // Beyond those that all closures have, the closure lacks it.
+                Capture::Vacant if i >= n_fixed => std::ptr::null_mut(),
                 Capture::Vacant => vm.heap.new_closed_upvalue(Value::NIL),
             };
             *Closure::upvalue_at(closure, i) = up;

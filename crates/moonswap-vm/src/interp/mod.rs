@@ -26,6 +26,7 @@ mod concat;
 mod deferred;
 mod drive;
 mod index;
+mod late;
 mod loops;
 mod moves;
 mod ops;

@@ -80,8 +80,9 @@ pub(super) unsafe fn running_closure(base: *mut Value) -> *mut Closure {
 
 #[inline(always)]
 pub(super) unsafe fn upvalue(base: *mut Value, i: usize) -> *mut Upvalue {
-    // SAFETY: I1: the index was verified against the prototype's captures, and
-    // closures are made with as many (the layout of a slot only grows).
+    // SAFETY: I1: the index was verified against the prototype's captures;
+    // patched code asks like this for those of the slot's first version only,
+    // which all closures have (the layout of a slot only grows).
     unsafe { *Closure::upvalue_at(running_closure(base), i) }
 }
 

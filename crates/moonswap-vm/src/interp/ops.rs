@@ -5,8 +5,8 @@
 
 use super::drive::Driver;
 use super::operand::{a, bc, kc, ra, rb, rc};
-use super::{Next, arith, assign, call, closure, compare, concat, deferred, index, loops, moves};
-use super::{advance, jump, tail_call};
+use super::{Next, arith, assign, call, closure, compare, concat, deferred, index, late, loops};
+use super::{advance, jump, moves, tail_call};
 use crate::frame::{continuation_distance, meta_word};
 use crate::unwind;
 use crate::value::{Value, copy, tag};
@@ -47,6 +47,9 @@ ops! {
     SetUpvalue[d](pc, base, vm) moves::set_upvalue(d, pc, base, vm);
     GetCell(pc, base, vm) moves::get_cell(pc, base);
     SetCell[d](pc, base, vm) moves::set_cell(d, pc, base, vm);
+    GetLate(pc, base, vm) late::get(pc, base, vm);
+    SetLate(pc, base, vm) late::set(pc, base, vm);
+    JumpIfLate(pc, base, vm) late::jump_if(pc, base, vm);
 
     GetTabUp[d](pc, base, vm) index::get_tab_up(d, pc, base, vm);
     SetTabUp[d](pc, base, vm) assign::set_tab_up(d, pc, base, vm);
@@ -229,6 +232,9 @@ unsafe fn finish_meta(f: *mut Value, vm: *mut Vm) -> Next {
             | OpCode::SetUpvalue
             | OpCode::GetCell
             | OpCode::SetCell
+            | OpCode::GetLate
+            | OpCode::SetLate
+            | OpCode::JumpIfLate
             | OpCode::NewTable
             | OpCode::SetList
             | OpCode::Not

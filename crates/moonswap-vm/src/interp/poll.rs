@@ -141,8 +141,13 @@ pub(crate) unsafe fn attend_at_entry(vm: &mut Vm, next: Next) -> Next {
         if function.tag != tag::CLOSURE {
             return next;
         }
-        let start = (*(*function.as_closure()).slot).code.cast();
-        attend_at_start(vm, next, start)
+        let slot = (*function.as_closure()).slot;
+        // A main chunk that begins has none of its locals yet, and patches that
+        // capture them would be refused: its next safe point.
+        if (&(*(*slot).version).prototype).is_main() {
+            return next;
+        }
+        attend_at_start(vm, next, (*slot).code.cast())
     }
 }
 

@@ -8,6 +8,7 @@ mod doors;
 mod functions;
 mod patches;
 mod tables;
+mod waiting;
 
 use crate::object::NativeFn;
 use crate::{Context, Machine, NativeKind, Outcome, View};

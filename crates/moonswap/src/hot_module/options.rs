@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use moonswap_hotpatch::{
-    CapturePolicy, Captures, Guard, Policy, RunSelector, StalePolicy, SuspendedPolicy, Timing,
+    CapturePolicy, Captures, Door, Guard, Policy, RunSelector, StalePolicy, SuspendedPolicy, Timing,
 };
 use moonswap_vm::{Context, Outcome, View};
 
 /// Reads the optional `opts` argument `i`. A name that is not known is an
 /// error: a misspelt `dry` must not patch.
 pub(super) fn read(cx: &mut Context<'_>, i: usize) -> Outcome<Policy> {
-    let mut policy = Policy::default();
+    let mut policy = Policy::default().door(Door::Lua);
     if cx.at(i).is_nil() {
         return Ok(policy);
     }

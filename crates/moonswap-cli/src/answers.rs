@@ -1,0 +1,91 @@
+//! The prompt's commands about what runs: `:status`, `:versions`, `:frames`,
+//! `:history`, each also with `--json`.
+
+use moonswap::{Lua, Status};
+use moonswap_hotpatch::Json;
+
+const USAGE: &str = ":status, :versions [CHUNK], :frames or :history expected, perhaps with --json";
+
+/// Carries out a line that begins with a colon; the text to show.
+pub(crate) fn answer(lua: &Lua, line: &[u8]) -> String {
+    let line = String::from_utf8_lossy(line).into_owned();
+    let mut words: Vec<&str> = line.split_whitespace().collect();
+    let json = words.contains(&"--json");
+    words.retain(|word| *word != "--json");
+    let (command, arguments) = match words.split_first() {
+        Some((command, arguments)) => (*command, arguments),
+        None => ("", &[][..]),
+    };
+    let mut status = lua.hot().status();
+    let key = match (command, arguments) {
+        (":status", []) => {
+            return if json {
+                lines(&status.json())
+            } else {
+                status.to_string()
+            };
+        }
+        (":versions", []) => "versions",
+        (":versions", [chunk]) => {
+            let wanted = lua.hot().versions_of(chunk);
+            if wanted.is_empty() {
+                return format!("no chunk {chunk} is loaded\n");
+            }
+            status.versions = wanted;
+            "versions"
+        }
+        (":frames", []) => "stale",
+        (":history", []) => "history",
+        _ => return format!("{USAGE}\n"),
+    };
+    if json {
+        return status.json().get(key).map(lines).unwrap_or_default();
+    }
+    match key {
+        "versions" => versions(&status),
+        "stale" => {
+            status.versions.clear();
+            status.history.clear();
+            status.quarantine.clear();
+            after_first_line(&status)
+        }
+        _ => {
+            status.versions.clear();
+            status.stale.clear();
+            after_first_line(&status)
+        }
+    }
+}
+
+fn lines(json: &Json) -> String {
+    format!("{json}\n")
+}
+
+/// All functions, also those that were never patched.
+fn versions(status: &Status) -> String {
+    let width = status.versions.iter().map(|v| v.id.chars().count()).max();
+    let line = |v: &moonswap::VersionInfo| {
+        let stale = match v.stale {
+            0 => String::new(),
+            n => format!(", {n} stale"),
+        };
+        format!(
+            "{:<width$}  v{}  {} running{stale}\n",
+            v.id,
+            v.version,
+            v.frames,
+            width = width.unwrap_or_default()
+        )
+    };
+    status.versions.iter().map(line).collect()
+}
+
+fn after_first_line(status: &Status) -> String {
+    let text = status.to_string();
+    let rest = text.split_once('\n').map_or("", |(_, rest)| rest);
+    if rest.is_empty() {
+        "none\n".to_owned()
+    } else {
+        rest.to_owned()
+    }
+}

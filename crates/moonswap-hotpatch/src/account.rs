@@ -1,0 +1,57 @@
+//! Who asks for a patch, by which way, and which patch it is: what events and
+//! audit records say besides the report.
+
+use std::fmt;
+
+use moonswap_bytecode::CodeHash;
+
+/// The way by which a patch or rollback was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Door {
+    /// The host, on the VM's thread.
+    #[default]
+    Rust,
+    /// The Lua module `moonswap`.
+    Lua,
+    /// Another thread, through a patcher.
+    Thread,
+    /// A patch file.
+    File,
+    /// A watcher of files.
+    Watch,
+    /// The VM itself: a patch on probation used up its error budget.
+    Guard,
+}
+
+impl Door {
+    /// The word in events and audit records.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Rust => "rust",
+            Self::Lua => "lua",
+            Self::Thread => "thread",
+            Self::File => "file",
+            Self::Watch => "watch",
+            Self::Guard => "guard",
+        }
+    }
+}
+
+impl fmt::Display for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+/// What a patch means, as a number: that of its chunks' names and code. Lines,
+/// comments and names of locals do not count, so a patch that failed is known
+/// again however it is formatted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PatchHash(pub CodeHash);
+
+impl fmt::Display for PatchHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

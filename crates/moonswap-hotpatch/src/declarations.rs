@@ -1,0 +1,103 @@
+//! The top-level locals of a text, as written.
+
+use std::sync::Arc;
+
+use moonswap_compiler::Span;
+use moonswap_compiler::syntax::ast::{Ast, Attribute, Expr, StatementKind};
+
+use crate::outline::symbol_text;
+use crate::shape;
+use crate::statements::{is_constant, statements};
+use crate::toplevel::Variable;
+
+/// A top-level local as written.
+#[derive(Clone, Debug)]
+pub(crate) struct Declared {
+    pub(crate) name: Arc<str>,
+    pub(crate) declaration: u32,
+    /// Position of its statement in the main chunk.
+    pub(crate) statement: usize,
+    pub(crate) attribute: Attribute,
+    pub(crate) span: Span,
+    /// Position among the names of its statement.
+    pub(crate) index: usize,
+    pub(crate) initialiser: Initialiser,
+    pub(crate) state: Variable,
+}
+
+/// What a top-level local is set to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Initialiser {
+    pub(crate) shape: Vec<u8>,
+    /// A literal number, string, boolean or nil.
+    pub(crate) constant: bool,
+    /// Its own value, not a part of a multiple result.
+    pub(crate) paired: bool,
+    /// There is nothing to run.
+    pub(crate) absent: bool,
+}
+
+/// In source order.
+pub(crate) fn declarations(ast: &Ast) -> Vec<Declared> {
+    let mut found: Vec<Declared> = Vec::new();
+    let mut add = |symbol, attribute, span, statement, index, initialiser| {
+        let name = symbol_text(ast, symbol);
+        let declaration = found.iter().filter(|v| v.name == name).count() as u32;
+        found.push(Declared {
+            name,
+            declaration,
+            statement,
+            attribute,
+            span,
+            index,
+            initialiser,
+            state: Variable::Ambiguous,
+        });
+    };
+    for (at, statement) in statements(ast).iter().enumerate() {
+        match &statement.kind {
+            StatementKind::Local { names, values } => {
+                let open = values.last().is_some_and(|v| {
+                    matches!(
+                        ast.exprs.get(v.0 as usize),
+                        Some(Expr::Call { .. } | Expr::MethodCall { .. } | Expr::Vararg)
+                    )
+                });
+                for (i, (name, attribute, span)) in names.iter().enumerate() {
+                    let last_shared = open && names.len() > values.len() && i + 1 >= values.len();
+                    let initialiser = match values.get(i) {
+                        _ if last_shared => Initialiser {
+                            shape: shape::expressions(ast, values),
+                            ..Initialiser::default()
+                        },
+                        Some(value) => Initialiser {
+                            shape: shape::expression(ast, *value),
+                            constant: is_constant(ast, *value),
+                            paired: true,
+                            absent: false,
+                        },
+                        None => Initialiser {
+                            absent: true,
+                            constant: true,
+                            paired: true,
+                            shape: vec![0],
+                        },
+                    };
+                    add(*name, *attribute, *span, at, i, initialiser);
+                }
+            }
+            StatementKind::LocalFunction {
+                name, name_span, ..
+            } => {
+                let initialiser = Initialiser {
+                    shape: vec![7],
+                    paired: true,
+                    ..Initialiser::default()
+                };
+                add(*name, Attribute::None, *name_span, at, 0, initialiser);
+            }
+            _ => {}
+        }
+    }
+    found
+}

@@ -1,0 +1,199 @@
+//! Attempts: one way in for everything that wants to change code, so that
+//! quarantine, hooks, probation and events are the same for all doors.
+//!
+//! Invariants: HP1–HP3.
+
+use std::sync::Arc;
+
+use moonswap_hotpatch::{Door, Patch, Policy, Report};
+
+use super::event::{self, EventChunk, EventKind, HotEvent};
+use super::hooks::{self, Swapped};
+use super::{HotError, guard, history};
+use crate::vm::Vm;
+
+/// Who asks for a rollback, by which way.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// By which way.
+    pub door: Door,
+    /// Who.
+    pub author: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// Tries a patch; `work` plans and commits it.
+pub(super) fn patch(
+    vm: &mut Vm,
+    patch: &Patch,
+    policy: &Policy,
+    work: impl FnOnce(&mut Vm) -> Result<Report, HotError>,
+) -> Result<Report, HotError> {
+    if policy.dry {
+        return work(vm);
+    }
+    let attempt = vm.hot.events.next_attempt();
+    let heard = vm.hot.events.is_heard();
+    let started = heard.then(|| begin(vm, event::of_patch(vm, attempt, patch, policy)));
+    let generation = vm.hot.n_commits;
+    let mut outcome = match guard::quarantined(vm, patch) {
+        Some(refused) => Err(refused.into()),
+        None => work(vm),
+    };
+    if let Ok(report) = &mut outcome
+        && vm.hot.n_commits != generation
+    {
+        // SAFETY: HP2; the entry is the one of this patch.
+        unsafe {
+            let entry = vm.hot.history.entries.back();
+            let changes = entry.map_or(&[][..], |entry| &entry.changes);
+            let swapped: Vec<Swapped> = changes
+                .iter()
+                .filter_map(|change| Swapped::by_patch(change))
+                .collect();
+            guard::watch(vm, patch, policy);
+            for id in guard::forget_gone(vm) {
+                report.warnings.push(format!(
+                    "patch {id} fell out of the history: its probation is over"
+                ));
+            }
+            hooks::after_commit(vm, &swapped, report);
+        }
+    }
+    end(vm, started, EventKind::After, &outcome);
+    outcome
+}
+
+/// Restores what was before a patch; with a `generation`, only if the VM is
+/// still at it.
+pub(crate) fn rollback(
+    vm: &mut Vm,
+    id: Option<u64>,
+    generation: Option<u64>,
+    origin: &Origin,
+) -> Result<Report, HotError> {
+    let attempt = vm.hot.events.next_attempt();
+    let heard = vm.hot.events.is_heard();
+    let started = heard.then(|| {
+        let event = HotEvent {
+            kind: EventKind::Before,
+            attempt,
+            door: origin.door,
+            author: origin.author.clone(),
+            reason: origin.reason.clone(),
+            chunks: chunks_of(vm, id),
+            undoes: id.or(vm.hot.history.entries.back().map(|e| e.id)),
+            outcome: None,
+        };
+        begin(vm, event)
+    });
+    // SAFETY: HP1, HP2.
+    let outcome = unsafe {
+        let before = history::versions_since(vm, id);
+        let now = vm.hot.generation();
+        let mut outcome = match generation {
+            Some(expected) if expected != now => Err(HotError::Moved { expected, now }),
+            _ => history::rollback(vm, id),
+        };
+        if let Ok(report) = &mut outcome {
+            guard::forget_gone(vm);
+            let swapped: Vec<Swapped> = before
+                .into_iter()
+                .filter_map(|(instance, version)| Swapped::by_rollback(instance, version))
+                .collect();
+            hooks::after_commit(vm, &swapped, report);
+        }
+        outcome
+    };
+    end(vm, started, EventKind::Rollback, &outcome);
+    outcome
+}
+
+/// The chunks of the patches that a rollback undoes.
+fn chunks_of(vm: &Vm, id: Option<u64>) -> Vec<EventChunk> {
+    let entries = &vm.hot.history.entries;
+    let from = match id {
+        Some(id) => entries.iter().position(|e| e.id == id),
+        None => entries.len().checked_sub(1),
+    };
+    let Some(from) = from else { return Vec::new() };
+    let mut chunks: Vec<EventChunk> = Vec::new();
+    for change in entries.range(from..).flat_map(|entry| &entry.changes) {
+        // SAFETY: HP3: the history keeps instances alive.
+        let (name, base) = unsafe {
+            let instance = change.instance;
+            (
+                Arc::clone(&(*instance).chunk),
+                (&(*instance).prototype).deep_hash,
+            )
+        };
+        match chunks.iter_mut().find(|c| c.name == name) {
+            Some(_) => {}
+            None => chunks.push(EventChunk {
+                name,
+                base: Some(base),
+                // What the oldest of the patches replaced comes back.
+                new: Some(change.prototype.deep_hash),
+            }),
+        }
+    }
+    chunks
+}
+
+/// Tells of an attempt that ended before it came to the VM's thread.
+pub(crate) fn note(vm: &mut Vm, mut event: HotEvent) {
+    event.attempt = vm.hot.events.next_attempt();
+    if !vm.hot.events.is_heard() {
+        return;
+    }
+    for chunk in &mut event.chunks {
+        chunk.base = event::base_of(vm, &chunk.name);
+    }
+    let outcome = event.outcome.take();
+    let mut event = begin(vm, event);
+    event.kind = EventKind::Refused;
+    event.outcome = outcome;
+    event::emit(vm, event);
+}
+
+/// What [`note`] is given for a patch.
+pub(crate) fn failed(chunks: Vec<EventChunk>, policy: &Policy, error: HotError) -> HotEvent {
+    HotEvent {
+        kind: EventKind::Before,
+        attempt: 0,
+        door: policy.door,
+        author: policy.author.clone(),
+        reason: policy.reason.clone(),
+        chunks,
+        undoes: None,
+        outcome: Some(Err(error)),
+    }
+}
+
+fn begin(vm: &mut Vm, event: HotEvent) -> HotEvent {
+    // No patch while listeners hear of this one's beginning.
+    let was_busy = std::mem::replace(&mut vm.hot.busy, true);
+    event::emit(vm, event.clone());
+    vm.hot.busy = was_busy;
+    event
+}
+
+fn end(
+    vm: &mut Vm,
+    started: Option<HotEvent>,
+    success: EventKind,
+    outcome: &Result<Report, HotError>,
+) {
+    let Some(mut event) = started else { return };
+    event.kind = match outcome {
+        Ok(_) => success,
+        Err(_) => EventKind::Refused,
+    };
+    event.outcome = Some(outcome.clone());
+    event::emit(vm, event);
+    if !vm.hot.mailbox.is_empty() {
+        // Polls in the listeners may have left it alone.
+        vm.poll.request();
+    }
+}

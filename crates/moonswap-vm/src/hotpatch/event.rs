@@ -1,0 +1,258 @@
+//! Events: what listeners hear of every attempt to change code.
+//!
+//! Each attempt, by whatever door, gives one `before` and then one of `after`,
+//! `refused`, `rollback`. Listeners run on the VM's thread at a safe point and
+//! cannot stop an attempt; their errors are warnings. What a listener itself
+//! sets off is heard when it has returned, so listeners never nest.
+//!
+//! Invariants: HP2, HO1.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use moonswap_bytecode::CodeHash;
+use moonswap_hotpatch::{Door, Patch, Policy, Report};
+
+use super::HotError;
+use crate::context::{Context, Outcome};
+use crate::frame::{Frame, frame_top};
+use crate::object::StringObject;
+use crate::value::tag;
+use crate::vm::Vm;
+
+/// Events that listeners may set off in a row: one that patches on every event
+/// would never end.
+const MAX_IN_A_ROW: u32 = 100;
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EventKind {
+    /// An attempt begins.
+    Before,
+    /// A patch was applied.
+    After,
+    /// A patch or rollback was not applied; nothing has changed.
+    Refused,
+    /// An earlier generation was restored.
+    Rollback,
+}
+
+impl EventKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Before, Self::After, Self::Refused, Self::Rollback];
+
+    /// The word in the Lua API and in audit records.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Before => "before",
+            Self::After => "after",
+            Self::Refused => "refused",
+            Self::Rollback => "rollback",
+        }
+    }
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+/// One chunk of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventChunk {
+    /// Chunk name as given to `load`.
+    pub name: Arc<str>,
+    /// Hash of the code that runs when the attempt begins; `None`: not loaded.
+    pub base: Option<CodeHash>,
+    /// Hash of the code to come; `None`: does not compile, or a rollback.
+    pub new: Option<CodeHash>,
+}
+
+/// What a listener hears.
+#[derive(Clone, Debug)]
+pub struct HotEvent {
+    /// What happened.
+    pub kind: EventKind,
+    /// Number of the attempt in this VM, from 1; its events share it.
+    pub attempt: u64,
+    /// By which way it was asked for.
+    pub door: Door,
+    /// Who.
+    pub author: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+    /// The chunks concerned; of a rollback those that are known by then.
+    pub chunks: Vec<EventChunk>,
+    /// Of a rollback: the patch that is undone, if one was named.
+    pub undoes: Option<u64>,
+    /// What came of it; `None` before.
+    pub outcome: Option<Result<Report, HotError>>,
+}
+
+impl HotEvent {
+    /// What is done, if it was.
+    pub fn report(&self) -> Option<&Report> {
+        match &self.outcome {
+            Some(Ok(report)) => Some(report),
+            _ => None,
+        }
+    }
+
+    /// Why it was refused, if it was.
+    pub fn error(&self) -> Option<&HotError> {
+        match &self.outcome {
+            Some(Err(error)) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Hears events, with a context of its own.
+pub type Listener = Rc<dyn Fn(&mut Context<'_>, &HotEvent) -> Outcome<()>>;
+
+/// Writes events down: called at once, in the middle of what happens, so it sees
+/// every event in order and may not enter the VM.
+pub type Recorder = Rc<dyn Fn(&HotEvent)>;
+
+/// The listeners of a VM.
+#[derive(Default)]
+pub(crate) struct Events {
+    listeners: Vec<(u64, Listener)>,
+    recorders: Vec<(u64, Recorder)>,
+    last: u64,
+    waiting: VecDeque<HotEvent>,
+    is_delivering: bool,
+    /// Number of the last attempt.
+    n_attempts: u64,
+}
+
+impl Events {
+    pub(super) fn is_heard(&self) -> bool {
+        !self.listeners.is_empty() || !self.recorders.is_empty()
+    }
+
+    pub(super) fn next_attempt(&mut self) -> u64 {
+        self.n_attempts += 1;
+        self.n_attempts
+    }
+
+    pub(crate) fn listen(&mut self, listener: Listener) -> u64 {
+        self.last += 1;
+        self.listeners.push((self.last, listener));
+        self.last
+    }
+
+    pub(crate) fn record(&mut self, recorder: Recorder) -> u64 {
+        self.last += 1;
+        self.recorders.push((self.last, recorder));
+        self.last
+    }
+
+    pub(crate) fn forget(&mut self, id: u64) -> bool {
+        let before = self.listeners.len() + self.recorders.len();
+        self.listeners.retain(|(known, _)| *known != id);
+        self.recorders.retain(|(known, _)| *known != id);
+        self.listeners.len() + self.recorders.len() < before
+    }
+}
+
+/// An event of a patch that is about to be tried.
+pub(super) fn of_patch(vm: &Vm, attempt: u64, patch: &Patch, policy: &Policy) -> HotEvent {
+    let chunks = patch.chunks().iter().map(|chunk| EventChunk {
+        name: Arc::clone(chunk.chunk()),
+        base: base_of(vm, chunk.chunk()),
+        new: Some(chunk.main().deep_hash),
+    });
+    HotEvent {
+        kind: EventKind::Before,
+        attempt,
+        door: policy.door,
+        author: policy.author.clone(),
+        reason: policy.reason.clone(),
+        chunks: chunks.collect(),
+        undoes: None,
+        outcome: None,
+    }
+}
+
+/// Hash of the code of the newest live instance.
+pub(super) fn base_of(vm: &Vm, chunk: &str) -> Option<CodeHash> {
+    let newest = vm.hot.instances_of(chunk).pop()?;
+    // SAFETY: live instance.
+    Some(unsafe { (&(*newest).prototype).deep_hash })
+}
+
+/// Lets the listeners hear an event, and what they set off.
+pub(super) fn emit(vm: &mut Vm, event: HotEvent) {
+    for (_, recorder) in &vm.hot.events.recorders {
+        recorder(&event);
+    }
+    if vm.hot.events.listeners.is_empty() {
+        return;
+    }
+    vm.hot.events.waiting.push_back(event);
+    if vm.hot.events.is_delivering {
+        return;
+    }
+    vm.hot.events.is_delivering = true;
+    let mut n = 0;
+    while let Some(event) = vm.hot.events.waiting.pop_front() {
+        n += 1;
+        if n > MAX_IN_A_ROW {
+            vm.hot.events.waiting.clear();
+            vm.warning(
+                b"moonswap: listeners of events set off events without end; the rest is dropped",
+                false,
+            );
+            break;
+        }
+        let listeners: Vec<Listener> = vm
+            .hot
+            .events
+            .listeners
+            .iter()
+            .map(|(_, listener)| Rc::clone(listener))
+            .collect();
+        for listener in listeners {
+            // SAFETY: HP2.
+            unsafe { deliver(vm, &listener, &event) };
+        }
+    }
+    vm.hot.events.is_delivering = false;
+}
+
+unsafe fn deliver(vm: &mut Vm, listener: &Listener, event: &HotEvent) {
+    // SAFETY: HO1; above the frame's registers and `top` nothing is alive.
+    unsafe {
+        let frame = Frame {
+            base: vm.base,
+            pc: vm.pc,
+        };
+        let saved = vm.index_of(vm.top);
+        if frame.is_lua() {
+            vm.top = frame_top(vm.base).max(vm.top);
+        }
+        let at = vm.index_of(vm.top);
+        let error = vm.error;
+        let journey = std::mem::take(&mut vm.journey);
+        let outcome = match vm.ensure_top(48) {
+            Ok(()) => listener(&mut Context::of_frame(vm, at), event),
+            Err(raised) => Err(raised),
+        };
+        vm.journey = journey;
+        let raised = std::mem::replace(&mut vm.error, error);
+        vm.top = vm.stack_base.add(saved);
+        if outcome.is_err() && !vm.limits.is_struck() && !vm.limits.has_ended() {
+            let text: &[u8] = if raised.tag == tag::STRING {
+                StringObject::bytes(raised.as_string())
+            } else {
+                b"error object is not a string"
+            };
+            let message = [&b"error in a listener of moonswap ("[..], text, b")"].concat();
+            vm.warning(&message, false);
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! The functions of a text that the VM calls around a commit: `migrate` before,
+//! `on_swap` after it.
+//!
+//! A hook is called as a closure of its own, made of the scope record: whatever
+//! the program has done to the variable or field it was put into, what runs is
+//! the text of the patch. While `migrate` runs, it and the functions written
+//! inside it have their new code; all others still have the old one.
+//!
+//! Invariants: HP1–HP3, S1. HP4 versions installed for a migration are taken back
+//! when it ends; the collector is paused meanwhile.
+
+use moonswap_bytecode::{FunctionId, UpvalueDescription};
+use moonswap_hotpatch::{Hooks, MIGRATE, ON_SWAP, Report};
+
+use super::HotError;
+use super::history::InstanceChange;
+use super::manifest::registry;
+use super::prepare::{Prepared, SlotChange};
+use crate::host;
+use crate::loader;
+use crate::object::{Closure, Instance, PrototypeSlot, StringObject, Upvalue};
+use crate::value::{Value, tag};
+use crate::vm::Vm;
+
+/// Runs the migrations of all instances of a patch, after all initialisers.
+pub(super) unsafe fn migrate_all(vm: &mut Vm, all: &mut [Prepared]) -> Result<(), HotError> {
+    // SAFETY: HP2, HP4.
+    unsafe {
+        if all.iter().all(|p| p.plan.hooks.migrate.is_none()) {
+            return Ok(());
+        }
+        let busy = vm.heap.set_busy(true);
+        let mut outcome = Ok(());
+        for prepared in all {
+            let Some(id) = prepared.plan.hooks.migrate.clone() else {
+                continue;
+            };
+            if prepared.plan.is_empty() {
+                continue;
+            }
+            outcome = migrate(vm, prepared, &id);
+            if outcome.is_err() {
+                break;
+            }
+        }
+        vm.heap.set_busy(busy);
+        outcome
+    }
+}
+
+unsafe fn migrate(vm: &mut Vm, prepared: &mut Prepared, id: &FunctionId) -> Result<(), HotError> {
+    // SAFETY: HP4; the slots are live, the collector is paused.
+    unsafe {
+        let Some(&slot) = prepared.registry.get(id) else {
+            return Ok(());
+        };
+        let own: Vec<SlotChange> = prepared
+            .slots
+            .iter()
+            .filter(|change| {
+                let path = &(&(*change.after).prototype).id.path;
+                path.starts_with(&id.path)
+            })
+            .copied()
+            .collect();
+        for change in &own {
+            loader::install(vm, change.slot, change.after);
+        }
+        let instance = prepared.instance;
+        let version = Value::integer(i64::from((*instance).version));
+        let outcome = closure(vm, instance, slot)
+            .and_then(|function| call(vm, function, &[version]))
+            .map_err(|text| HotError::Vetoed(format!("{MIGRATE}: {text}")));
+        for change in &own {
+            loader::install(vm, change.slot, change.before);
+        }
+        // What it did to top-level locals belongs to the patch.
+        prepared.note_cells();
+        outcome
+    }
+}
+
+/// Calls `on_swap` of the instances that a commit changed. Errors become
+/// warnings of the report.
+pub(super) unsafe fn after_commit(vm: &mut Vm, changes: &[Swapped], report: &mut Report) {
+    // SAFETY: HP2; instances are looked up again, for the hooks may drop them.
+    unsafe {
+        if changes.is_empty() {
+            return;
+        }
+        let was_busy = std::mem::replace(&mut vm.hot.busy, true);
+        for change in changes {
+            let Some(instance) = super::commit::find(vm, change.serial) else {
+                continue;
+            };
+            let Some(&slot) = registry(instance).get(&change.hook) else {
+                continue;
+            };
+            let versions = [change.before, change.after].map(|n| Value::integer(i64::from(n)));
+            let outcome =
+                closure(vm, instance, slot).and_then(|function| call(vm, function, &versions));
+            if let Err(text) = outcome {
+                report.warnings.push(format!("error in {ON_SWAP}: {text}"));
+            }
+        }
+        vm.hot.busy = was_busy;
+        if !vm.hot.mailbox.is_empty() {
+            // Polls in the hooks left it alone.
+            vm.poll.request();
+        }
+    }
+}
+
+/// An instance whose `on_swap` is to be called.
+pub(super) struct Swapped {
+    serial: u64,
+    hook: FunctionId,
+    before: u32,
+    after: u32,
+}
+
+impl Swapped {
+    /// After a patch.
+    pub(super) unsafe fn by_patch(change: &InstanceChange) -> Option<Self> {
+        // SAFETY: live instance.
+        unsafe {
+            Some(Self {
+                serial: (*change.instance).serial,
+                hook: change.on_swap.clone()?,
+                before: change.version,
+                after: (*change.instance).version,
+            })
+        }
+    }
+
+    /// After a rollback of an instance that had the version `before`.
+    pub(super) unsafe fn by_rollback(instance: *mut Instance, before: u32) -> Option<Self> {
+        // SAFETY: live instance.
+        unsafe {
+            let source = (&(*instance).source).as_deref()?;
+            Some(Self {
+                serial: (*instance).serial,
+                hook: Hooks::on_swap_of(&(*instance).prototype, source)?,
+                before,
+                after: (*instance).version,
+            })
+        }
+    }
+}
+
+/// A closure of a literal in the main chunk's outermost block: all it captures
+/// are top-level locals and the environment.
+unsafe fn closure(
+    vm: &mut Vm,
+    instance: *mut Instance,
+    slot: *mut PrototypeSlot,
+) -> Result<Value, String> {
+    // SAFETY: live instance and slot; nothing is collected before the closure is
+    // on the stack of `call`.
+    unsafe {
+        let captured = (&(*(*slot).version).prototype).upvalues.to_vec();
+        let mut cells: Vec<*mut Upvalue> = Vec::with_capacity(captured.len());
+        for upvalue in &captured {
+            cells.push(cell(vm, instance, upvalue)?);
+        }
+        let closure = vm.heap.new_closure(slot, cells.len());
+        for (i, cell) in cells.into_iter().enumerate() {
+            *Closure::upvalue_at(closure, i) = cell;
+        }
+        Ok(Value::closure(closure))
+    }
+}
+
+unsafe fn cell(
+    vm: &mut Vm,
+    instance: *mut Instance,
+    upvalue: &UpvalueDescription,
+) -> Result<*mut Upvalue, String> {
+    // SAFETY: live instance.
+    unsafe {
+        let environment = (*instance).environment;
+        if &*upvalue.name == "_ENV" && !upvalue.top_level && !environment.is_null() {
+            return Ok(environment);
+        }
+        if upvalue.declaration == u32::MAX || !upvalue.top_level {
+            // Reserved by an older version, or out of reach from there.
+            return Ok(vm.heap.new_closed_upvalue(Value::NIL));
+        }
+        if (*instance).n_runs > 1 {
+            return Err(format!(
+                "it uses the top-level local {}, of which there are several: the main chunk ran {} times",
+                upvalue.name,
+                (*instance).n_runs
+            ));
+        }
+        let at = (&(*instance).cell_names)
+            .iter()
+            .rposition(|(name, n)| *name == upvalue.name && *n == upvalue.declaration);
+        match at.and_then(|at| (&(*instance).cells).get(at).copied()) {
+            Some(cell) if !cell.is_null() => Ok(cell),
+            _ => Err(format!(
+                "the top-level local {}, which it uses, was not kept",
+                upvalue.name
+            )),
+        }
+    }
+}
+
+/// Calls protected; the error as text.
+unsafe fn call(vm: &mut Vm, function: Value, arguments: &[Value]) -> Result<(), String> {
+    // SAFETY: HO1 at a safe point.
+    unsafe {
+        let saved = vm.error;
+        let journey = std::mem::take(&mut vm.journey);
+        let result = host::call_protected(vm, function, arguments);
+        vm.journey = journey;
+        let error = std::mem::replace(&mut vm.error, saved);
+        match result {
+            Ok(_) => Ok(()),
+            Err(_) if error.tag == tag::STRING => {
+                Err(String::from_utf8_lossy(StringObject::bytes(error.as_string())).into_owned())
+            }
+            Err(_) => Err(format!("(error object is a {} value)", error.type_name())),
+        }
+    }
+}

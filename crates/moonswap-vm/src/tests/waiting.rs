@@ -1,0 +1,105 @@
+//! Patches that wait: the trap, and coroutines that are closed after a commit.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use moonswap_hotpatch::{Patch, Policy, SuspendedPolicy, Timing};
+
+use super::{machine, run, run_as, set_global};
+use crate::{Machine, Ticket};
+
+/// A machine whose program can queue a patch of the chunk "world" to `new`.
+fn world(old: &str, new: &str, policy: Policy) -> (Machine, Rc<RefCell<Option<Ticket>>>) {
+    let machine = machine();
+    machine.set_stress(crate::stress::Stress::always(false, true, true, 0));
+    let Ok(patch) = Patch::compile("=world", new.as_bytes()) else {
+        panic!("{new}");
+    };
+    let ticket = Rc::new(RefCell::new(None));
+    let queued = Rc::clone(&ticket);
+    set_global(&machine, "queue", move |cx| {
+        *queued.borrow_mut() = Some(cx.hot_submit(patch.clone(), policy.clone()));
+        Ok(0)
+    });
+    assert_eq!(run_as(&machine, "=world", old), "");
+    (machine, ticket)
+}
+
+fn waits_for(ticket: &Rc<RefCell<Option<Ticket>>>) -> String {
+    let ticket = ticket.borrow();
+    ticket
+        .as_ref()
+        .and_then(Ticket::waits_for)
+        .unwrap_or_default()
+}
+
+#[test]
+fn a_trap_is_set_and_sprung() {
+    let old = "
+        function nothing() end
+        function work(n, f) if n > 0 then return 0 + work(n - 1, f) end f() nothing() return 1 end";
+    let new = "
+        function nothing() end
+        function work() return 2 end";
+    let policy = Policy::default().timing(Timing::Quiescent);
+    let (machine, ticket) = world(old, new, policy);
+    let script = "
+        local function again() return work(3, queue) + 10 end
+        local r = again()
+        nothing()
+        return r, work()";
+    assert_eq!(run(&machine, script), "11 2");
+    assert_eq!(waits_for(&ticket), "work v1 active in main at line 3");
+}
+
+#[test]
+fn a_trap_that_an_error_passes_by() {
+    let old = "
+        function nothing() end
+        function work(f) f() nothing() collect() error('failed') end";
+    let new = "
+        function nothing() end
+        function work() return 2 end";
+    let policy = Policy::default().timing(Timing::Quiescent);
+    let (machine, ticket) = world(old, new, policy);
+    let script = "
+        local ok, why = pcall(function() return (work(queue)) end)
+        nothing()
+        return ok, why, work()";
+    assert_eq!(run(&machine, script), "false failed 2");
+    assert_eq!(waits_for(&ticket), "work v1 active in main at line 3");
+}
+
+#[test]
+fn suspended_coroutines_are_closed() {
+    let old = "
+        log = ''
+        function nothing() end
+        function work(n)
+            local x <close> = setmetatable({}, { __close = function() collect() log = log .. n nothing() end })
+            yield()
+        end";
+    let new = "
+        function nothing() end
+        function work() return 2 end";
+    let policy = Policy::default().suspended(SuspendedPolicy::Close);
+    let (machine, ticket) = world(old, new, policy);
+    let script = "
+        local all = {}
+        for i = 1, 3 do all[i] = create(work) resume(all[i], i) end
+        local fresh = create(work)
+        queue()
+        nothing()
+        return status(all[1]), status(all[3]), status(fresh), work()";
+    assert_eq!(run(&machine, script), "dead dead suspended 2");
+    let log = run(&machine, "return log");
+    let mut order: Vec<char> = log.chars().collect();
+    order.sort_unstable();
+    assert_eq!(order, ['1', '2', '3']);
+    let ticket = ticket.borrow();
+    let report = ticket.as_ref().and_then(Ticket::try_take);
+    assert!(
+        matches!(&report, Some(Ok(r)) if r.closed.len() == 3),
+        "{report:?}"
+    );
+}

@@ -1,0 +1,148 @@
+//! `Status`: who runs what, as a value, as text and as JSON.
+
+use std::fmt;
+
+use moonswap_hotpatch::Json;
+use moonswap_vm::hotpatch::{HistoryEntry, Quarantined, StaleFrame, VersionInfo};
+
+/// What runs in a VM; see [`Hot::status`](crate::Hot::status).
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// 1, and one more with each commit.
+    pub generation: u64,
+    /// Version of each function of each loaded chunk.
+    pub versions: Vec<VersionInfo>,
+    /// Activations, in suspended coroutines too, that run an older version.
+    pub stale: Vec<StaleFrame>,
+    /// The patches that can be rolled back, oldest first.
+    pub history: Vec<HistoryEntry>,
+    /// Patches that are refused since they used up their error budget.
+    pub quarantine: Vec<Quarantined>,
+}
+
+impl Status {
+    /// Activations of older versions that have not ended.
+    pub fn unfinished(&self) -> usize {
+        self.stale.len()
+    }
+
+    /// As one JSON object.
+    pub fn to_json(&self) -> String {
+        self.json().to_string()
+    }
+
+    /// [`Status::to_json`] as a value.
+    pub fn json(&self) -> Json {
+        let optional =
+            |text: &Option<std::string::String>| text.as_ref().map_or(Json::Null, Json::text);
+        let versions = self.versions.iter().map(|v| {
+            Json::object([
+                ("id", Json::text(&v.id)),
+                ("version", Json::number(v.version)),
+                ("frames", Json::number(v.frames)),
+                ("stale", Json::number(v.stale)),
+            ])
+        });
+        let stale = self.stale.iter().map(|f| {
+            Json::object([
+                ("id", Json::text(&f.id)),
+                ("version", Json::number(f.version)),
+                ("current", Json::number(f.current)),
+                ("line", Json::optional_number(f.line)),
+                ("thread", Json::text(&f.thread)),
+                ("stack", Json::text(&f.stack)),
+            ])
+        });
+        let history = self.history.iter().map(|h| {
+            Json::object([
+                ("id", Json::number(h.id)),
+                ("generation", Json::number(h.generation)),
+                ("chunks", Json::texts(&h.chunks)),
+                ("line", Json::text(&h.line)),
+                ("author", optional(&h.author)),
+                ("reason", optional(&h.reason)),
+            ])
+        });
+        let quarantine = self.quarantine.iter().map(|q| {
+            Json::object([
+                ("hash", Json::text(q.hash.to_string())),
+                ("patch", Json::number(q.patch)),
+                ("errors", Json::number(q.errors)),
+            ])
+        });
+        Json::object([
+            ("generation", Json::number(self.generation)),
+            ("unfinished", Json::number(self.unfinished())),
+            ("versions", Json::Array(versions.collect())),
+            ("stale", Json::Array(stale.collect())),
+            ("history", Json::Array(history.collect())),
+            ("quarantine", Json::Array(quarantine.collect())),
+        ])
+    }
+}
+
+/// Functions that were never patched and have no old activation are counted, not
+/// listed.
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = |n: usize| if n == 1 { "" } else { "s" };
+        let n = self.unfinished();
+        writeln!(
+            f,
+            "generation {}, {} function{}, {n} unfinished old activation{}",
+            self.generation,
+            self.versions.len(),
+            plural(self.versions.len()),
+            plural(n)
+        )?;
+        for v in self
+            .versions
+            .iter()
+            .filter(|v| v.version > 1 || v.stale > 0)
+        {
+            write!(f, "  {} v{}", v.id, v.version)?;
+            if v.frames > 0 {
+                write!(f, ", {} running", v.frames)?;
+            }
+            if v.stale > 0 {
+                write!(f, ", {} of them on an older version", v.stale)?;
+            }
+            f.write_str("\n")?;
+        }
+        for frame in &self.stale {
+            write!(
+                f,
+                "stale: {} v{} (now v{})",
+                frame.id, frame.version, frame.current
+            )?;
+            if let Some(line) = frame.line {
+                write!(f, " at line {line}")?;
+            }
+            writeln!(f, " in {}", frame.thread)?;
+            for line in frame.stack.lines() {
+                writeln!(f, "  {line}")?;
+            }
+        }
+        for h in &self.history {
+            write!(f, "patch {}: {}", h.id, h.line)?;
+            if let Some(author) = &h.author {
+                write!(f, ", by {author}")?;
+            }
+            if let Some(reason) = &h.reason {
+                write!(f, ": {reason}")?;
+            }
+            f.write_str("\n")?;
+        }
+        for q in &self.quarantine {
+            writeln!(
+                f,
+                "quarantined: patch {} after {} error{} ({})",
+                q.patch,
+                q.errors,
+                plural(q.errors as usize),
+                q.hash
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,239 @@
+//! The Lua module `moonswap`: one function alone, events, reload and what
+//! survives it.
+
+use moonswap::Result;
+use moonswap::prelude::*;
+
+fn run(script: &str) -> Result<()> {
+    Lua::new().load(script).set_name("@test.lua").exec()
+}
+
+#[test]
+fn one_function_alone() -> Result<()> {
+    let lua = Lua::new();
+    lua.load(
+        "local n = 0\nM = { k = 1 }\nfunction M.count() n = n + 1 return n end\n\
+         function M:get(x) return self.k + x end\nlocal function hidden() return n end\n\
+         M.hidden = hidden\nM.list = { function() return 'a' end }\n\
+         function make(k) return function(x) return k * x end end\nM.twice = make(2)",
+    )
+    .set_name("@m.lua")
+    .exec()?;
+    lua.load(
+        r#"
+        local hot = require "moonswap"
+        local count = M.count
+        assert(count() == 1)
+        local report = assert(hot.patch(M.count, "function() n = n + 10 return n end"))
+        local swapped = {}
+        for _, f in ipairs(report.functions) do
+          if f.class == "swapped" then swapped[#swapped + 1] = f.id end
+        end
+        assert(#swapped == 1 and swapped[1] == "M.count")
+        assert(count == M.count and count() == 11)
+        assert(hot.patch(M.get, "function(self, x, y) return self.k + x * y end"))
+        assert(M:get(2, 3) == 7)
+        assert(hot.patch(M.hidden, "function() return -n end"))
+        assert(M.hidden() == -11)
+        assert(hot.patch(M.list[1], "function(...) return select('#', ...) end"))
+        assert(M.list[1](1, 2) == 2)
+        assert(hot.patch(M.twice, "function(x) return k * x + 1 end"))
+        assert(M.twice(4) == 9 and make(3)(2) == 7)
+        -- one after the other: the text is the current one
+        assert(hot.patch(M.count, "function() return 'again', n end"))
+        assert(M:get(2, 3) == 7 and M.count() == "again")
+        assert(hot.patch(M.count, "function() return 0 end", { dry = true }).dry)
+        assert(M.count() == "again")
+
+        local function refused(f, source, ...)
+          local ok, message = hot.patch(f, source)
+          assert(ok == nil, "patched")
+          for _, word in ipairs { ... } do assert(message:find(word, 1, true), message) end
+        end
+        refused(M.count, "5", "function expression")
+        refused(M.count, "function(", "patch:1:")
+        refused(M.count, "function() end, 2", "function expression")
+        refused(M.get, "function(x) end", "first parameter has to be self")
+        refused(M.hidden, "function() return nothing end end", "patch:1:")
+        refused(print, "function() end", "native functions")
+        refused(M.twice, "function(x) local y <const> = 1; y = 2 end", "y")
+        refused(load "return function() end"(), "function() return 1 end", "")
+        assert(not pcall(hot.patch, 5, "function() end"))
+        assert(hot.rollback())
+        "#,
+    )
+    .set_name("@test.lua")
+    .exec()
+}
+
+#[test]
+fn events_in_lua() -> Result<()> {
+    run(r##"
+        local hot = require "moonswap"
+        assert(load("function f() return 1 end", "@f.lua"))()
+        local log = {}
+        local function note(about)
+          log[#log + 1] = about.event .. " " .. about.attempt .. " " .. about.door
+          last = about
+        end
+        local offs = {}
+        for _, event in ipairs { "before", "after", "refused", "rollback" } do
+          offs[event] = assert(hot.on(event, note))
+          -- Registered twice, as by a main chunk that runs again: heard once.
+          local again, why = hot.on(event, note)
+          assert(again == nil and why:find("already"))
+        end
+        local function took(expected)
+          assert(table.concat(log, "; ") == expected, table.concat(log, "; "))
+          log = {}
+        end
+        local new = "function f() return 2 end"
+        local report = assert(hot.swapstring("f.lua", new, { author = "ann", reason = "why" }))
+        took "before 1 lua; after 1 lua"
+        assert(last.author == "ann" and last.reason == "why" and last.chunk == "f.lua")
+        assert(last.report.id == report.id and tostring(last.report):find("f v1"))
+        assert(hot.rollback(report))
+        took "before 2 lua; rollback 2 lua"
+        assert(last.patch == report.id and last.report.generation == 3)
+        assert(not hot.swapstring("f.lua", "function f( end"))
+        took "before 3 lua; refused 3 lua"
+        assert(last.kind == "compile" and last.message:find("f.lua:1:", 1, true))
+        assert(not hot.swapstring("f.lua", new, { base = 77 }))
+        took "before 4 lua; refused 4 lua"
+        assert(last.kind == "refused" and last.codes[1] == "P013")
+        assert(offs.before() == true and offs.before() == false)
+        assert(hot.swapstring("f.lua", new))
+        took "after 5 lua"
+        assert(hot.on("before", note), "again")
+        -- An error of a listener hurts nobody.
+        hot.on("after", function() error("listener") end)
+        hot.on("after", function() error({}) end)
+        assert(hot.swapstring("f.lua", "function f() return 3 end"))
+        took "before 6 lua; after 6 lua"
+        assert(f() == 3)
+        assert(not pcall(hot.on, "whenever", note) and not pcall(hot.on, "after", 5))
+        -- The collector does not take what hears.
+        offs, note = nil, nil
+        collectgarbage() collectgarbage()
+        assert(hot.rollback())
+        took "before 7 lua; rollback 7 lua"
+    "##)
+}
+
+#[test]
+fn listeners_may_undo_patches() -> Result<()> {
+    run(r#"
+        local hot = require "moonswap"
+        assert(load("function f() return 1 end", "@f.lua"))()
+        hot.on("after", function(about)
+          if f() ~= 1 then assert(hot.rollback(about.report)) end
+        end)
+        assert(hot.swapstring("f.lua", "function f() return 2 end"))
+        assert(f() == 1)
+        -- Inside a loop of Lua code, at the safe point of a call.
+        for i = 1, 10 do assert(f() == 1) end
+    "#)
+}
+
+#[test]
+fn protected_functions() -> Result<()> {
+    run(r#"
+        local hot = require "moonswap"
+        assert(load("function f() return 1 end function g() return 1 end", "@f.lua"))()
+        assert(hot.protect(f) == f)
+        local both = "function f() return 2 end function g() return 2 end"
+        local ok, message = hot.swapstring("f.lua", both)
+        assert(ok == nil and message:find("f.lua:1: P041 f: the function is protected", 1, true),
+          message)
+        assert(f() == 1 and g() == 1)
+        ok, message = hot.swapstring("f.lua", both, { dry = true })
+        assert(ok == nil and message:find("P041"))
+        -- Moved lines and changes around it are no change of it.
+        assert(hot.swapstring("f.lua", "\n\nfunction f() return 1 end function g() return 2 end"))
+        assert(f() == 1 and g() == 2)
+        assert(not hot.patch(f, "function() return 5 end"))
+        assert(hot.swapstring("f.lua", "function g() return 3 end"))
+        assert(f() == 1)
+        assert(not pcall(hot.protect, 5))
+        assert(hot.protect(print) == print)
+    "#)
+}
+
+#[test]
+fn reload_runs_again_and_merges() -> Result<()> {
+    let folder = std::env::temp_dir().join(format!("moonswap-reload-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let lua = Lua::new();
+    lua.globals()
+        .set("folder", folder.to_string_lossy().into_owned())?;
+    let outcome = lua
+        .load(
+            r#"
+        local hot = require "moonswap"
+        package.path = folder .. "/?.lua"
+        local function write(text)
+          local file = assert(io.open(folder .. "/m.lua", "w"))
+          file:write(text)
+          file:close()
+        end
+        write [[
+          local hot = require "moonswap"
+          local M = { n = 1, gone = true }
+          runs = (runs or 0) + 1
+          M.state = hot.keep("m.state", function() return { made = runs } end)
+          M.tag = hot.keep("m.tag", "first")
+          M.secret = hot.protect(function() return 1 end)
+          function M.f() return "one" end
+          return setmetatable(M, { __call = function() return "call one" end })
+        ]]
+        local m = require "m"
+        local f, state, secret = m.f, m.state, m.secret
+        state.value = 5
+        m.own = "set by others"
+        write [[
+          local hot = require "moonswap"
+          local M = { n = 2 }
+          runs = (runs or 0) + 1
+          M.state = hot.keep("m.state", function() return { made = runs } end)
+          M.tag = hot.keep("m.tag", "second")
+          M.secret = function() return 2 end
+          function M.f() return "two" end
+          return setmetatable(M, { __call = function() return "call two" end })
+        ]]
+        assert(hot.reload "m" == m and require "m" == m and package.loaded.m == m)
+        assert(runs == 2 and m.n == 2 and m.f() == "two" and m() == "call two")
+        assert(m.state == state and state.value == 5 and state.made == 1 and m.tag == "first")
+        assert(m.gone and m.own == "set by others", "fields stay")
+        assert(m.secret == secret, "protected fields stay")
+        assert(f() == "one", "what holds the function itself keeps it: this is no patch")
+
+        local function fails(text, word)
+          write(text)
+          local ok, message = hot.reload "m"
+          assert(ok == nil and message:find(word, 1, true), message)
+          assert(package.loaded.m == m and m.n == 2 and m.f() == "two")
+        end
+        fails("return {", "m.lua:1:")
+        fails("local M = { n = 3 } error('in the middle') return M", "in the middle")
+        write "return 42"
+        assert(hot.reload "m" == 42 and package.loaded.m == 42)
+        package.loaded.m = m
+        hot.protect(m)
+        fails("return { n = 4 }", "protected")
+        local ok, message = hot.reload "no.such.module"
+        assert(ok == nil and message:find("not found"))
+        package.loaded.m = nil
+        ok, message = hot.reload "m"
+        assert(ok == nil and message:find("is not loaded"))
+        assert(not pcall(hot.reload) and not pcall(hot.keep))
+        assert(hot.keep("nothing") == nil and hot.keep("nothing", 5) == 5)
+        ok, message = pcall(hot.keep, "bad", function() error("init", 0) end)
+        assert(not ok and message == "init")
+        assert(hot.keep("bad", false) == false and hot.keep("bad", 1) == false)
+        "#,
+        )
+        .set_name("@test.lua")
+        .exec();
+    std::fs::remove_dir_all(&folder)?;
+    outcome
+}

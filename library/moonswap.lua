@@ -1,0 +1,176 @@
+---@meta moonswap
+-- Annotations of the module "moonswap" for editors with LuaLS (lua-language-server):
+-- add this folder to `workspace.library`. Nothing here runs.
+
+---Hot patching from inside a program. What can fail returns `nil, message`; only
+---arguments of the wrong type raise an error.
+---@class moonswap
+---@field _VERSION string
+local hot = {}
+
+---How one patch is to be applied.
+---@class moonswap.Options
+---@field dry? boolean plan only; the report has the plan as text in `plan`
+---@field rename? table<string, string> old to new name of functions and top-level locals
+---@field reset? string|string[] top-level locals whose initialisers run again
+---@field remove? boolean clear fields of functions that were removed
+---@field run? (integer|string)[] top-level statements to run, by line or text
+---@field config? boolean update configuration constants (default true)
+---@field captures? string|table<string, string> "keep-old", "nil" or "expr: …", for all or by name
+---@field timing? "deferred-native"|"immediate"|"quiescent"|"checkpoint"
+---@field suspended? "finish"|"refuse"|"close"
+---@field stale? "finish"|"migrate"
+---@field deadline? number seconds
+---@field base? integer the generation the patch was made for
+---@field guard? { errors: integer, within: number } more errors than this within so many seconds undo the patch
+---@field author? string who
+---@field reason? string why
+
+---One function of a report.
+---@class moonswap.Function
+---@field chunk string
+---@field id string path of the function in its chunk
+---@field class "unchanged"|"debug-only"|"swapped"|"moved"|"added"|"removed"|"refused"
+---@field old? integer version before
+---@field new? integer version now
+
+---What was done; `tostring` gives one line.
+---@class moonswap.Report
+---@field id integer number of the patch, for `rollback`
+---@field generation integer of the VM after it
+---@field chunk string the first chunk
+---@field chunks string[]
+---@field line string
+---@field functions moonswap.Function[] all that are not unchanged
+---@field unchanged integer how many are
+---@field warnings string[]
+---@field not_run { line: integer, text: string, why: string }[] changed top-level statements
+---@field times { prepare: number, wait: number, pause: number } seconds
+---@field dry? true only planned
+---@field plan? string only of a plan: literal by literal
+
+---What a listener is told.
+---@class moonswap.Event
+---@field event moonswap.EventName
+---@field attempt integer number of the attempt in this VM
+---@field door "rust"|"lua"|"thread"|"file"|"watch"|"guard" by which way it was asked for
+---@field author? string
+---@field reason? string
+---@field chunk? string the first chunk
+---@field chunks string[]
+---@field patch? integer of a rollback: the patch that is undone
+---@field report? moonswap.Report of `after` and `rollback`
+---@field kind? string of `refused`: "refused", "compile", "vetoed", …
+---@field codes? string[] of `refused`: codes of all refusals
+---@field message? string of `refused`
+
+---@alias moonswap.EventName "before"|"after"|"refused"|"rollback"
+
+---Swaps the functions of a loaded module: its file is found as by `require`.
+---@param modname string
+---@param opts? moonswap.Options
+---@return moonswap.Report? report
+---@return string? message
+function hot.swap(modname, opts) end
+
+---Swaps the functions of the chunk that was loaded from a file.
+---@param path string
+---@param opts? moonswap.Options
+---@return moonswap.Report? report
+---@return string? message
+function hot.swapfile(path, opts) end
+
+---Swaps the functions of a chunk by its name.
+---@param chunkname string
+---@param text string
+---@param opts? moonswap.Options
+---@return moonswap.Report? report
+---@return string? message
+function hot.swapstring(chunkname, text, opts) end
+
+---Applies a patch file under the policy it carries.
+---@param path string
+---@param opts? { dry: boolean }
+---@return moonswap.Report? report
+---@return string? message
+function hot.applyfile(path, opts) end
+
+---Several chunks, one commit. `true` reads the text through the loader.
+---@param texts table<string, string|true> by module or chunk name
+---@param opts? moonswap.Options
+---@return moonswap.Report? report
+---@return string? message
+function hot.transaction(texts, opts) end
+
+---One function: its literal in the chunk's current text is replaced.
+---@param f function a Lua function
+---@param source string a function expression, `function (a, b) … end`; for a method with `self` first
+---@param opts? moonswap.Options
+---@return moonswap.Report? report
+---@return string? message
+function hot.patch(f, source, opts) end
+
+---Restores the code from before a patch and all later ones.
+---@param id? integer|moonswap.Report default: the latest patch
+---@return moonswap.Report? report
+---@return string? message
+function hot.rollback(id) end
+
+---The patches that can be rolled back, oldest first.
+---@return { id: integer, generation: integer, chunk: string, chunks: string[], line: string, author?: string, reason?: string }[]
+function hot.history() end
+
+---@return { generation: integer, patches: integer, chunks: integer, functions: integer, patched: integer, stale: integer, quarantined: integer }
+function hot.stats() end
+
+---Version of a Lua function, from 1.
+---@param f function
+---@return integer? version
+---@return string? message
+function hot.version(f) end
+
+---Versions of all functions of a module or chunk, or of all.
+---@param modname? string
+---@return { id: string, version: integer, frames: integer }[]? list
+---@return string? message
+function hot.versions(modname) end
+
+---Activations and suspended coroutines that still run an older version.
+---@param modname? string
+---@return { id: string, version: integer, line?: integer, thread: string, stack: string }[]? list
+---@return string? message
+function hot.frames(modname) end
+
+---The other meaning, for development: runs the module's file again. A table stays
+---the same table and takes the new fields.
+---@param modname string
+---@return any module
+---@return string? message
+function hot.reload(modname) end
+
+---Made once: what the first call of this name made survives `reload`.
+---@generic T
+---@param name string
+---@param init T|fun(): T
+---@return T
+function hot.keep(name, init) end
+
+---Patches that would change a protected function are refused; `reload` leaves
+---protected functions and tables where they are.
+---@generic T: function|table
+---@param v T
+---@return T v
+function hot.protect(v) end
+
+---Calls `f` at each event; answers a function that ends it.
+---@param event moonswap.EventName
+---@param f fun(about: moonswap.Event)
+---@return (fun(): boolean)? off
+---@return string? message
+function hot.on(event, f) end
+
+---Waits; patches are committed meanwhile.
+---@param seconds number
+function hot.sleep(seconds) end
+
+return hot
