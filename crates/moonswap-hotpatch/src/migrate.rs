@@ -479,10 +479,9 @@ impl<'a> Sides<'a> {
         for (identity, ordinal, local) in in_order {
             let name = &local.name;
             let same = known.get(&identity).map_or(&[][..], Vec::as_slice);
-            if same.len() > 1 || wanted[&identity].len() > 1 {
-                if same.len() != wanted[&identity].len() {
-                    return Err(format!("which variable '{name}' is, is not certain"));
-                }
+            let n = wanted[&identity].len();
+            if (same.len() > 1 || n > 1) && same.len() != n {
+                return Err(format!("which variable '{name}' is, is not certain"));
             }
             let closed = self.new.is_closed(local);
             match same.get(ordinal) {
