@@ -620,6 +620,7 @@ impl Reader<'_> {
             lines,
             columns,
             locals,
+            loops: Box::default(),
         })
     }
 }

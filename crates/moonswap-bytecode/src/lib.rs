@@ -22,8 +22,8 @@ pub use instruction::{Instruction, MULTI};
 pub use listing::listing;
 pub use opcode::{OpCode, OperandKind};
 pub use prototype::{
-    Capture, ClosureSite, CodeHash, Constant, DebugInfo, FunctionId, LocalVariable, PathStep,
-    Prototype, ScopeVariable, UpvalueDescription, VariableKind,
+    Capture, ClosureSite, CodeHash, Constant, DebugInfo, FunctionId, LocalVariable, LoopInfo,
+    LoopKind, PathStep, Prototype, ScopeVariable, UpvalueDescription, VariableKind,
 };
 pub use verify::{Fault, VerifyError, verify};
 pub use watch::Watch;

@@ -207,6 +207,41 @@ pub struct ScopeVariable {
     pub end_pc: u32,
 }
 
+/// How a loop is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LoopKind {
+    /// `while`
+    While,
+    /// `repeat`
+    Repeat,
+    /// `for` over numbers
+    Numeric,
+    /// `for … in`
+    Generic,
+    /// a label that some `goto` goes back to
+    Label,
+}
+
+/// A loop of the text: what patches recognise it by when they move a running
+/// activation to new code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoopInfo {
+    /// How it is written.
+    pub kind: LoopKind,
+    /// What is evaluated once at its head, as written but for blanks: the
+    /// condition of `while`, the values of `for`, the name of a label. Empty for
+    /// `repeat`.
+    pub header: Arc<str>,
+    /// Hash of its whole text without blanks.
+    pub text: u64,
+    /// Line it begins on.
+    pub line: u32,
+    /// Where a turn begins; of `for` loops the instruction that prepares them.
+    pub start_pc: u32,
+    /// The instruction that goes back.
+    pub end_pc: u32,
+}
+
 /// What is only needed to tell people about the code.
 #[derive(Clone, Debug, Default)]
 pub struct DebugInfo {
@@ -216,6 +251,9 @@ pub struct DebugInfo {
     pub columns: Box<[u32]>,
     /// Local variables in order of `start_pc`; empty when stripped.
     pub locals: Box<[LocalVariable]>,
+    /// Loops in the order of their ends. Binary chunks have none, so what stands
+    /// here comes from the compiler.
+    pub loops: Box<[LoopInfo]>,
 }
 
 /// The compiled form of one literal.

@@ -11,7 +11,9 @@
 use crate::effects::{Effects, Form, jump_distance};
 use crate::instruction::{Instruction, MULTI, REGISTER_BYTES};
 use crate::opcode::{OpCode, OperandKind};
-use crate::prototype::{Capture, Constant, FunctionId, Prototype};
+use crate::prototype::{
+    Capture, Constant, FunctionId, LocalVariable, Prototype, ScopeVariable, VariableKind,
+};
 use crate::watch::Watch;
 
 /// Most registers of one function: the 254 that a text may ask for, as in standard
@@ -105,6 +107,23 @@ pub enum Fault {
     /// Debug information that does not fit the code.
     #[error("bad debug information")]
     Debug,
+}
+
+/// Whether a function closes these variables wherever their frame or scope ends,
+/// if they are captured from outside at any time.
+pub fn closes(prototype: &Prototype, variables: &[LocalVariable]) -> bool {
+    let mut opened = prototype.clone();
+    let mut scope = opened.scope.into_vec();
+    scope.extend(variables.iter().map(|variable| ScopeVariable {
+        name: variable.name.clone(),
+        declaration: 0,
+        kind: VariableKind::Regular,
+        register: Some(variable.register),
+        start_pc: variable.start_pc,
+        end_pc: variable.end_pc,
+    }));
+    opened.scope = scope.into();
+    crate::verify_flow::check(&opened, None).is_ok()
 }
 
 /// Checks a prototype and all its children.

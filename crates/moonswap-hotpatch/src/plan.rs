@@ -13,9 +13,10 @@ use crate::captures::CaptureCheck;
 use crate::diff::{Matching, match_literals};
 use crate::hooks::Hooks;
 use crate::manifest::ChunkManifest;
+use crate::migrate::{self, Cells, Migration};
 use crate::outline::{LiteralIndex, Outline, path_name};
 use crate::patch::{ChunkPatch, base_refusals, shown};
-use crate::policy::Policy;
+use crate::policy::{Policy, StalePolicy};
 use crate::protected::protected;
 use crate::refusal::{Code, Refusal, Unfit};
 use crate::toplevel::Comparison;
@@ -70,6 +71,8 @@ pub struct LiteralChange {
     pub new_hash: Option<CodeHash>,
     /// Version of the slot now.
     pub old_version: Option<u32>,
+    /// How running activations move to it, if the policy wants that.
+    pub migration: Option<Arc<Migration>>,
     /// Line in the new text (in the old one for removed literals).
     pub line: u32,
     /// Path without the chunk.
@@ -268,8 +271,7 @@ pub fn refusals<'a>(plans: impl Iterator<Item = &'a ChunkPlan> + Clone) -> Vec<R
 /// Plans the new text of one chunk against one instance of it.
 pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy) -> ChunkPlan {
     let chunk = shown(&manifest.chunk);
-    let mut refusals = policy.unsupported(&chunk);
-    refusals.extend(addressee(&chunk, manifest, patch, policy));
+    let mut refusals = addressee(&chunk, manifest, patch, policy);
 
     let old_text = manifest.text.clone().or_else(|| {
         let source = manifest.source.as_ref()?;
@@ -340,7 +342,12 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
             &mut cell_labels,
             &mut changes,
         ) {
-            Ok(done) => built = done,
+            Ok(done) => {
+                built = done;
+                if policy.stale == StalePolicy::Migrate {
+                    plan_migrations(manifest, &cell_labels, &mut changes);
+                }
+            }
             Err(refusal) => refusals.push(*refusal),
         }
     }
@@ -367,6 +374,29 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
         not_run,
         refusals,
         unfit,
+    }
+}
+
+/// How running activations of existing functions move to their new code.
+fn plan_migrations(
+    manifest: &ChunkManifest,
+    labels: &[(Arc<str>, u32)],
+    changes: &mut [LiteralChange],
+) {
+    for change in changes {
+        match change.class {
+            ChangeClass::DebugOnly | ChangeClass::Swapped | ChangeClass::Moved => {}
+            ChangeClass::Unchanged
+            | ChangeClass::Added
+            | ChangeClass::Removed
+            | ChangeClass::Refused => continue,
+        }
+        let slot = change.old.as_ref().and_then(|id| manifest.slots.get(id));
+        if let (Some(slot), Some(new)) = (slot, &change.new_prototype) {
+            let cells = Cells { manifest, labels };
+            let migration = migrate::migration(&slot.current, new, &cells);
+            change.migration = Some(Arc::new(migration));
+        }
     }
 }
 
@@ -447,6 +477,7 @@ fn classify(
             old_hash: was.map(|was| old.get(was).prototype.own_hash),
             new_hash: Some(literal.prototype.own_hash),
             old_version: was.map(version),
+            migration: None,
             line: literal.line,
             name: path_name(&literal.prototype),
         });
@@ -461,6 +492,7 @@ fn classify(
                 old_hash: Some(literal.prototype.own_hash),
                 new_hash: None,
                 old_version: Some(version(was)),
+                migration: None,
                 line: literal.line,
                 name: path_name(&literal.prototype),
             });

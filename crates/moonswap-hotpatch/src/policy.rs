@@ -1,14 +1,10 @@
 //! `Policy`: how one patch wants to be applied. The names are those of `opts`
 //! in the Lua API, of patch files and of the command line.
-//!
-//! A setting that nothing carries out is refused ([`Code::Unsupported`]),
-//! never ignored.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::account::Door;
-use crate::refusal::{Code, Refusal};
 
 /// What to do with closures that lack a variable of an enclosing function
 /// which the new code captures.
@@ -89,7 +85,10 @@ pub enum StalePolicy {
     /// They finish on their version.
     #[default]
     Finish,
-    /// Live loops move to the new version where provably right.
+    /// Those in a loop move to the new version when it begins its next turn, where
+    /// that is provably right; the report says which stay, and why. A later patch
+    /// of the function takes along those that have not moved yet only if it
+    /// migrates as well. A rollback moves none back.
     Migrate,
 }
 
@@ -242,6 +241,13 @@ impl Policy {
         self
     }
 
+    /// What to do with running activations of changed code.
+    #[must_use]
+    pub fn stale(mut self, rule: StalePolicy) -> Self {
+        self.stale = rule;
+        self
+    }
+
     /// How long to wait.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
@@ -278,25 +284,5 @@ impl Policy {
         self.author = Some(author.into());
         self.reason = Some(reason.into());
         self
-    }
-
-    /// One refusal for each setting that nothing carries out.
-    pub fn unsupported(&self, chunk: &str) -> Vec<Refusal> {
-        let mut found = Vec::new();
-        let mut refuse = |setting: &str, on: bool| {
-            if on {
-                found.push(Refusal {
-                    code: Code::Unsupported,
-                    chunk: chunk.into(),
-                    line: 1,
-                    column: 1,
-                    function: "patch".into(),
-                    reason: format!("policy not supported yet: {setting}"),
-                    remedy: "leave this setting out".into(),
-                });
-            }
-        };
-        refuse("stale = \"migrate\"", self.stale == StalePolicy::Migrate);
-        found
     }
 }

@@ -160,6 +160,10 @@ pub(crate) fn relayout(prototype: &Prototype, places: &[Place]) -> Result<Protot
         shift(&mut local.start_pc);
         shift(&mut local.end_pc);
     }
+    for noted in &mut result.debug.loops {
+        shift(&mut noted.start_pc);
+        shift(&mut noted.end_pc);
+    }
     for variable in &mut result.scope {
         shift(&mut variable.start_pc);
         shift(&mut variable.end_pc);

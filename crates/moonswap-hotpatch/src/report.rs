@@ -51,6 +51,60 @@ impl ReportedFunction {
     }
 }
 
+/// A running activation of a replaced version, and what becomes of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Migrated {
+    /// As it was at the commit.
+    pub activation: Activation,
+    /// Line of the loop at whose next turn it goes on in the new code; `None`: it
+    /// finishes on its version.
+    pub turn: Option<u32>,
+    /// Why it stays.
+    pub reason: Option<String>,
+}
+
+impl Migrated {
+    /// It moves at the next turn of the loop at this line of the old text.
+    pub fn moves(activation: Activation, line: u32) -> Self {
+        Self {
+            activation,
+            turn: Some(line),
+            reason: None,
+        }
+    }
+
+    /// It stays.
+    pub fn stays(activation: Activation, why: impl Into<String>) -> Self {
+        Self {
+            activation,
+            turn: None,
+            reason: Some(why.into()),
+        }
+    }
+}
+
+impl fmt::Display for Migrated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Activation {
+            function,
+            thread,
+            version,
+            ..
+        } = &self.activation;
+        let thread = if thread == "main" {
+            "main"
+        } else {
+            "a coroutine"
+        };
+        write!(f, "{function} v{version} in {thread} ")?;
+        match (self.turn, &self.reason) {
+            (Some(line), _) => write!(f, "moves at the next turn of the loop at line {line}"),
+            (None, Some(why)) => write!(f, "stays: {why}"),
+            (None, None) => f.write_str("stays"),
+        }
+    }
+}
+
 /// What was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
@@ -71,6 +125,8 @@ pub struct Report {
     pub not_run: Vec<NotRun>,
     /// Coroutines that were suspended in changed code and were closed.
     pub closed: Vec<Activation>,
+    /// Activations of replaced versions, if the policy moves them.
+    pub migrated: Vec<Migrated>,
     /// Times.
     pub times: Times,
 }
@@ -89,6 +145,7 @@ impl Report {
             warnings: Vec::new(),
             not_run: Vec::new(),
             closed: Vec::new(),
+            migrated: Vec::new(),
             times: Times::default(),
         };
         for plan in plans.clone() {
@@ -203,6 +260,10 @@ impl Report {
             write!(f, "{}{chunk}: ", if i > 0 { "; " } else { "" })?;
             write_line(f, &mentions)?;
         }
+        if !self.migrated.is_empty() {
+            let n = self.migrated.iter().filter(|m| m.turn.is_some()).count();
+            write!(f, ", {n} of {} activations move", self.migrated.len())?;
+        }
         Ok(())
     }
 }
@@ -277,6 +338,7 @@ mod tests {
             unchanged: 1,
             warnings: vec!["a \"b\"\n".into()],
             not_run: vec![],
+            migrated: Vec::new(),
             closed: vec![Activation {
                 chunk: "shop.lua".into(),
                 function: "serve".into(),

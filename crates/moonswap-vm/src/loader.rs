@@ -117,6 +117,11 @@ fn prototype_bytes(p: &Prototype) -> usize {
         + size_of_val(&*p.debug.lines)
         + size_of_val(&*p.debug.columns)
         + size_of_val(&*p.debug.locals)
+        + p.debug
+            .loops
+            .iter()
+            .map(|l| size_of_val(l) + l.header.len() + 16)
+            .sum::<usize>()
         + strings
 }
 
@@ -178,6 +183,7 @@ pub(crate) fn new_version(
         slot,
         number,
         finish_by: None,
+        migration: None,
     })
 }
 

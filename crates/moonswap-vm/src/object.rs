@@ -235,6 +235,8 @@ pub(crate) struct Version {
     pub(crate) number: u32,
     /// Replaced by a patch that gave its activations until then.
     pub(crate) finish_by: Option<std::time::Instant>,
+    /// Replaced by a patch that takes its activations along.
+    pub(crate) migration: Option<Box<crate::hotpatch::migrate::Pending>>,
 }
 
 impl Version {

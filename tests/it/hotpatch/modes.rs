@@ -5,7 +5,7 @@
 //! `--- not stress: WHY`, `--- not points: WHY`.
 
 use std::cell::{Cell, RefCell};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -9,6 +9,9 @@
 //! - activations that began before the patch are old, all later ones new;
 //! - without the versions the output is that of an undisturbed run;
 //! - with `quiescent` nothing old comes after anything new, whatever the activation.
+//!
+//! In scripts with `-- policy: stale = migrate`, patches move running activations to new
+//! code: each turn of a loop takes a number, and within it there is one version.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -64,6 +67,12 @@ struct Run {
     n: usize,
     /// How many activations had begun when the patch came.
     began: i64,
+    /// How many moved to new code.
+    moved: u64,
+}
+
+fn is_about_turns(template: &str) -> bool {
+    template.contains("-- policy: stale = migrate")
 }
 
 /// Runs A and patches it to B at its `k`-th safe point.
@@ -80,7 +89,10 @@ fn run(template: &str, mode: Mode, k: usize) -> Result<Run, String> {
         .lines()
         .filter_map(|l| l.strip_prefix("-- policy: "));
     let policy = policy(&lines.collect::<Vec<_>>().join("\n"));
-    let in_main = template.starts_with("-- in main");
+    let in_main = template
+        .lines()
+        .next()
+        .is_some_and(|head| head.contains("in main"));
     let hook = {
         let (n, began, failure) = (Rc::clone(&n), Rc::clone(&began), Rc::clone(&failure));
         let entered = world.entered();
@@ -136,6 +148,7 @@ fn run(template: &str, mode: Mode, k: usize) -> Result<Run, String> {
         printed: world.printed(),
         n: n.get(),
         began: began.get(),
+        moved: world.machine.with(|cx| cx.hot_migrated()),
     })
 }
 
@@ -163,7 +176,8 @@ fn split(printed: &str) -> Result<(String, HashMap<i64, String>), String> {
     Ok((plain, versions))
 }
 
-fn check(template: &str, mode: Mode, k: usize, expected: &str) -> Result<usize, String> {
+/// Answers how many activations moved.
+fn check(template: &str, mode: Mode, k: usize, expected: &str) -> Result<u64, String> {
     let done = run(template, mode, k)?;
     let (plain, versions) = split(&done.printed)?;
     if plain != expected {
@@ -184,7 +198,7 @@ fn check(template: &str, mode: Mode, k: usize, expected: &str) -> Result<usize, 
         }
         N_QUIET.fetch_add(usize::from(done.printed.lines().any(is_new)), Relaxed);
     }
-    if matches!(mode, Mode::Patch | Mode::Collect) {
+    if matches!(mode, Mode::Patch | Mode::Collect) && !is_about_turns(template) {
         for (id, version) in &versions {
             // The one that is about to take its number began before.
             let wanted = if *id <= done.began { "A" } else { "B" };
@@ -196,7 +210,7 @@ fn check(template: &str, mode: Mode, k: usize, expected: &str) -> Result<usize, 
             }
         }
     }
-    Ok(done.n)
+    Ok(done.moved)
 }
 
 fn every(path: &PathBuf) -> Result<usize, String> {
@@ -213,18 +227,23 @@ fn every(path: &PathBuf) -> Result<usize, String> {
     if n < 20 || expected.lines().count() < 10 {
         return Err(format!("{name}: only {n} safe points"));
     }
+    let mut moved = 0;
     for k in 0..n {
         let quiescent = match k % 2 {
             0 => Mode::Quiescent,
             _ => Mode::QuiescentCollect,
         };
         for mode in [Mode::Patch, Mode::Collect, quiescent] {
-            check(&template, mode, k, &expected)
+            moved += check(&template, mode, k, &expected)
                 .map_err(|e| format!("{name}: {mode:?} at {k} of {n}: {e}"))?;
         }
     }
     for mode in [Mode::Flip, Mode::FlipCollect] {
-        check(&template, mode, 0, &expected).map_err(|e| format!("{name}: {mode:?}: {e}"))?;
+        moved +=
+            check(&template, mode, 0, &expected).map_err(|e| format!("{name}: {mode:?}: {e}"))?;
+    }
+    if is_about_turns(&template) != (moved > n as u64) {
+        return Err(format!("{name}: {moved} activations moved"));
     }
     Ok(n)
 }

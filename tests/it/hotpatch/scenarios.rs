@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use moonswap_vm::HotError;
 use moonswap_vm::planning::{
-    Captures, Patch, Policy, Report, RunSelector, SuspendedPolicy, Timing,
+    Captures, Patch, Policy, Report, RunSelector, StalePolicy, SuspendedPolicy, Timing,
 };
 
 use super::world::{World, compile};
@@ -104,6 +104,11 @@ pub(super) fn policy(body: &str) -> Policy {
                 "finish" => SuspendedPolicy::Finish,
                 "refuse" => SuspendedPolicy::Refuse,
                 "close" => SuspendedPolicy::Close,
+                other => panic!("no rule {other}"),
+            }),
+            "stale" => policy.stale(match value {
+                "finish" => StalePolicy::Finish,
+                "migrate" => StalePolicy::Migrate,
                 other => panic!("no rule {other}"),
             }),
             "deadline" => policy.deadline(Duration::from_secs_f64(value.parse().expect("seconds"))),
@@ -214,6 +219,9 @@ pub(super) fn carry_out_by(
                 match (outcome, refused) {
                     (Ok(done), None) => {
                         report.push_str(&format!("\n{done}\n"));
+                        for frame in &done.migrated {
+                            report.push_str(&format!("{frame}\n"));
+                        }
                         for warning in &done.warnings {
                             report.push_str(&format!("warning: {warning}\n"));
                         }

@@ -356,10 +356,11 @@ fn stale_text(cx: &mut Context<'_>) -> String {
                 "coroutine"
             };
             format!(
-                "{path} v{} < v{} at {line} in {thread}{}",
+                "{path} v{} < v{} at {line} in {thread}{}{}",
                 f.version,
                 f.current,
-                if f.overdue { " overdue" } else { "" }
+                if f.overdue { " overdue" } else { "" },
+                f.migration.map_or_else(String::new, |m| format!(": {m}"))
             )
         })
         .collect();

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use moonswap_bytecode::LoopKind;
+
 use crate::codegen::jump::JumpList;
 use crate::codegen::near::following;
 use crate::codegen::{Generator, Result};
@@ -100,6 +102,8 @@ impl<'a> Generator<'a> {
         if self.f.scope.active_registers() > level {
             self.f.close_from(level);
         }
+        let name = self.name_text(name);
+        self.note_loop(LoopKind::Label, name, span, label.pc, self.f.pc());
         self.f.jump_back(label.pc);
     }
 
@@ -221,6 +225,7 @@ impl<'a> Generator<'a> {
             let (n_children, n_sites) = (self.f.children.len(), self.f.sites.len());
             let n_pending = self.f.labels.pending.len();
             let (n_locals, n_scope) = (self.f.locals.len(), self.f.scope_variables.len());
+            let n_loops = self.f.loops.len();
             let keep = selected.get(i).copied().unwrap_or(false);
             self.dropping = !keep;
             self.statement(block, i, false)?;
@@ -232,6 +237,7 @@ impl<'a> Generator<'a> {
             self.f.children.truncate(n_children);
             self.f.sites.truncate(n_sites);
             self.f.labels.pending.truncate(n_pending);
+            self.f.loops.truncate(n_loops);
             for label in &mut self.f.labels.labels {
                 label.pc = label.pc.min(start as u32);
             }

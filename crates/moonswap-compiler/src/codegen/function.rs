@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use moonswap_bytecode::{
-    ClosureSite, DebugInfo, FunctionId, Instruction, LocalVariable, OpCode, Prototype,
+    ClosureSite, DebugInfo, FunctionId, Instruction, LocalVariable, LoopInfo, OpCode, Prototype,
     ScopeVariable, instruction::REGISTER_BYTES,
 };
 
@@ -88,6 +88,7 @@ pub(crate) struct FunctionState<'a> {
     pub(crate) labels: Labels,
     pub(crate) upvalues: Upvalues,
     pub(crate) locals: Vec<LocalVariable>,
+    pub(crate) loops: Vec<LoopInfo>,
     pub(crate) scope_variables: Vec<ScopeVariable>,
     pub(crate) children: Vec<Arc<Prototype>>,
     pub(crate) sites: Vec<ClosureSite>,
@@ -130,6 +131,7 @@ impl<'a> FunctionState<'a> {
             labels: Labels::default(),
             upvalues: Upvalues::default(),
             locals: Vec::new(),
+            loops: Vec::new(),
             scope_variables: Vec::new(),
             children: Vec::new(),
             sites: Vec::new(),
@@ -347,6 +349,7 @@ impl<'a> FunctionState<'a> {
                 lines: self.lines.into_boxed_slice(),
                 columns: self.columns.into_boxed_slice(),
                 locals: self.locals.into_boxed_slice(),
+                loops: self.loops.into_boxed_slice(),
             },
             scope: self.scope_variables.into_boxed_slice(),
             initialisers: Box::default(),

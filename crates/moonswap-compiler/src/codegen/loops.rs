@@ -1,6 +1,8 @@
 //! Loops. Only `JMPBACK`, `FORLOOP` and `TFORLOOP` go backward.
 
-use moonswap_bytecode::{MULTI, OpCode, PathStep, VariableKind};
+use std::sync::Arc;
+
+use moonswap_bytecode::{LoopInfo, LoopKind, MULTI, OpCode, PathStep, VariableKind};
 
 use crate::codegen::function::reg;
 use crate::codegen::operand::{Kind, Operand};
@@ -17,13 +19,20 @@ const ITERATOR_CALL: u16 = 4;
 
 impl<'a> Generator<'a> {
     /// `while condition do body end`
-    pub(crate) fn while_loop(&mut self, condition: ExprId, body: &'a Block) -> Result<()> {
+    pub(crate) fn while_loop(
+        &mut self,
+        condition: ExprId,
+        body: &'a Block,
+        span: Span,
+    ) -> Result<()> {
         let start = self.f.label();
         let mut condition = self.expr(condition)?;
         self.f.go_if_true(&mut condition);
         self.f.here = body.start;
         self.enter_block(true);
         self.block(body)?;
+        let header = self.header(span.start.saturating_add(5), body);
+        self.note_loop(LoopKind::While, header, span, start, self.f.pc());
         self.f.jump_back(start);
         self.leave_block();
         self.f.patch_here(condition.f);
@@ -31,7 +40,12 @@ impl<'a> Generator<'a> {
     }
 
     /// `repeat body until condition`; the condition sees the body's locals.
-    pub(crate) fn repeat_loop(&mut self, body: &'a Block, condition: ExprId) -> Result<()> {
+    pub(crate) fn repeat_loop(
+        &mut self,
+        body: &'a Block,
+        condition: ExprId,
+        span: Span,
+    ) -> Result<()> {
         let start = self.f.label();
         self.enter_block(true);
         self.enter_block(false);
@@ -44,6 +58,7 @@ impl<'a> Generator<'a> {
             let level = self.f.scope.register_level(block.n_active);
             self.f.close_from(level);
         }
+        self.note_loop(LoopKind::Repeat, "".into(), span, start, self.f.pc());
         self.f.jump_back(start);
         self.f.patch_here(condition.t);
         self.leave_block();
@@ -79,6 +94,8 @@ impl<'a> Generator<'a> {
         self.loop_body(&[variable], body)?;
         let next = self.f.emit_at(span, OpCode::ForLoop, 0, reg(base), 0, 0);
         self.f.set_wide(next, prepare + 1);
+        let header = self.header(variable.1.end, body);
+        self.note_loop(LoopKind::Numeric, header, span, prepare, next);
         let after = self.f.label();
         self.f.set_wide(prepare, after);
         self.f.here = body.end;
@@ -116,14 +133,67 @@ impl<'a> Generator<'a> {
         let first = base.saturating_add(GENERIC_STATE);
         let n = names.len().min(usize::from(MULTI - 1)) as u16;
         // The reference blames the line of the first value.
-        let span = values.first().map_or(span, |&value| self.span(value));
-        self.f.emit_at(span, OpCode::TForCall, 0, reg(first), 2, n);
-        let next = self.f.emit_at(span, OpCode::TForLoop, 0, reg(first), 0, 0);
+        let blamed = values.first().map_or(span, |&value| self.span(value));
+        self.f
+            .emit_at(blamed, OpCode::TForCall, 0, reg(first), 2, n);
+        let next = self
+            .f
+            .emit_at(blamed, OpCode::TForLoop, 0, reg(first), 0, 0);
         self.f.set_wide(next, prepare + 1);
+        let header = self.header(names.last().map_or(span.end, |n| n.1.end), body);
+        self.note_loop(LoopKind::Generic, header, span, prepare, next);
         self.f.label();
         self.f.here = body.end;
         self.leave_block();
         Ok(())
+    }
+
+    /// The text from `from` on to the body of a loop. Blanks do not count, unless
+    /// they might stand in a string.
+    fn header(&self, from: u32, body: &Block) -> Arc<str> {
+        let text = self
+            .source
+            .get(from as usize..body.start.start as usize)
+            .unwrap_or_default();
+        let text = String::from_utf8_lossy(text);
+        let is_plain = !text.contains(['"', '\'']) && !text.contains("--") && !text.contains("[[");
+        if is_plain && !text.contains("[=") {
+            let words: Vec<&str> = text.split_whitespace().collect();
+            words.join(" ").into()
+        } else {
+            text.trim().into()
+        }
+    }
+
+    /// Remembers a loop for patches.
+    pub(crate) fn note_loop(
+        &mut self,
+        kind: LoopKind,
+        header: Arc<str>,
+        span: Span,
+        start_pc: u32,
+        end_pc: u32,
+    ) {
+        // Enough to tell two loops apart.
+        const HASHED: usize = 1024;
+        let text = self
+            .source
+            .get(span.start as usize..span.end as usize)
+            .unwrap_or_default();
+        let mut hash = 0xCBF2_9CE4_8422_2325_u64;
+        for byte in text.iter().take(HASHED) {
+            if !byte.is_ascii_whitespace() {
+                hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3);
+            }
+        }
+        self.f.loops.push(LoopInfo {
+            kind,
+            header,
+            text: hash,
+            line: span.line,
+            start_pc,
+            end_pc,
+        });
     }
 
     /// The body of a `for` with its visible variables.

@@ -39,8 +39,10 @@ impl<'a> Generator<'a> {
                 self.f.set_results(&value, 0);
             }
             StatementKind::Do(body) => self.block(body)?,
-            StatementKind::While { condition, body } => self.while_loop(*condition, body)?,
-            StatementKind::Repeat { body, condition } => self.repeat_loop(body, *condition)?,
+            StatementKind::While { condition, body } => self.while_loop(*condition, body, span)?,
+            StatementKind::Repeat { body, condition } => {
+                self.repeat_loop(body, *condition, span)?
+            }
             StatementKind::If { arms, otherwise } => self.if_statement(arms, otherwise.as_ref())?,
             StatementKind::NumericFor {
                 variable,

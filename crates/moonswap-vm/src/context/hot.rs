@@ -240,6 +240,12 @@ impl Context<'_> {
         self.vm().safe_point_hook_ends = true;
     }
 
+    /// How many running activations patches have moved to new code (policy `stale
+    /// = "migrate"`).
+    pub fn hot_migrated(&self) -> u64 {
+        self.vm().hot.n_migrated
+    }
+
     /// Works off submitted patches now, as a host's poll does.
     pub fn hot_poll(&mut self) {
         mailbox::drain(&mut self.vm(), true);

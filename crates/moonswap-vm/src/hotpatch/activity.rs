@@ -13,6 +13,7 @@ use super::commit::{Planned, find};
 use super::history::path_of;
 use super::inspect::top_frame;
 use super::manifest::registry;
+use crate::frame::Frame;
 use crate::object::{Coroutine, CoroutineStatus, Kind, PrototypeSlot, Version};
 use crate::vm::Vm;
 
@@ -113,28 +114,40 @@ unsafe fn visit(
             let pinned = frame.version();
             let is_new = |f: &Found| !std::ptr::eq(f.pinned, pinned);
             if !pinned.is_null() && is_changed(pinned) && found.iter().skip(first).all(is_new) {
-                let prototype = &(*pinned).prototype;
-                let chunk = &prototype.id.chunk;
-                let line = if frame.pc.is_null() {
-                    None
-                } else {
-                    prototype.line_at(frame.pc_index())
-                };
-                let activation = Activation {
-                    chunk: chunk.strip_prefix(['@', '=']).unwrap_or(chunk).into(),
-                    function: path_of(prototype),
-                    version: (*pinned).number,
-                    line,
-                    thread: thread_name(vm, coroutine),
-                    suspended: (*coroutine).status == CoroutineStatus::Suspended,
-                };
                 found.push(Found {
                     coroutine,
                     pinned,
-                    activation,
+                    activation: activation_of(vm, coroutine, frame, pinned),
                 });
             }
             next = frame.caller().map(|(below, _)| below);
+        }
+    }
+}
+
+/// Describes an activation of Lua code.
+pub(super) unsafe fn activation_of(
+    vm: &Vm,
+    coroutine: *mut Coroutine,
+    frame: Frame,
+    pinned: *mut Version,
+) -> Activation {
+    // SAFETY: F1, F2.
+    unsafe {
+        let prototype = &(*pinned).prototype;
+        let chunk = &prototype.id.chunk;
+        let line = if frame.pc.is_null() {
+            None
+        } else {
+            prototype.line_at(frame.pc_index())
+        };
+        Activation {
+            chunk: chunk.strip_prefix(['@', '=']).unwrap_or(chunk).into(),
+            function: path_of(prototype),
+            version: (*pinned).number,
+            line,
+            thread: thread_name(vm, coroutine),
+            suspended: (*coroutine).status == CoroutineStatus::Suspended,
         }
     }
 }

@@ -15,7 +15,7 @@ use super::manifest;
 use super::prepare::Prepared;
 use super::published::{self, Basis};
 use super::timing::{self, Obstacle, Quiet};
-use super::{HotError, activity, closing, waiting};
+use super::{HotError, activity, closing, migrate, waiting};
 use crate::callee::FROZEN;
 use crate::loader;
 use crate::object::Instance;
@@ -328,7 +328,7 @@ pub(super) unsafe fn find(vm: &Vm, serial: u64) -> Option<*mut Instance> {
 unsafe fn commit(
     vm: &mut Vm,
     prepared: Vec<Prepared>,
-    draft: Draft,
+    mut draft: Draft,
     policy: &Policy,
     times: Times,
 ) -> Report {
@@ -343,6 +343,11 @@ unsafe fn commit(
                     (*change.before).finish_by = finish_by;
                 }
             }
+        }
+        let mut replaced = Vec::new();
+        for (before, after, turns) in prepared.iter().flat_map(|p| &p.migrations) {
+            migrate::begin(vm, *before, *after, turns);
+            replaced.push(*before);
         }
         vm.hot.advance();
         let mut report = Report {
@@ -383,6 +388,11 @@ unsafe fn commit(
                 names: p.old_names,
             });
             planned.push(((*instance).serial, p.plan));
+        }
+        report.times.pause = start.elapsed();
+        if !replaced.is_empty() {
+            report.migrated = migrate::outlook(vm, &replaced);
+            draft.head = report.head();
         }
         published::publish(vm, &draft.bases, draft.after);
         let mailbox = Arc::clone(&vm.hot.mailbox);

@@ -255,6 +255,7 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
             warnings,
             not_run: Vec::new(),
             closed: Vec::new(),
+            migrated: Vec::new(),
             times,
         };
         let in_force_before = std::mem::replace(&mut vm.hot.history.in_force, in_force);
@@ -340,6 +341,7 @@ impl<'a> Undoing<'a> {
                 }
                 loader::install(vm, s.slot, s.before);
                 (*s.before).finish_by = None;
+                super::migrate::withdraw(s.before);
             }
             for c in &change.cells {
                 let value = *(*c.cell).value;

@@ -38,6 +38,9 @@ pub struct StaleFrame {
     /// The patch that replaced the version gave it a time to finish, which has
     /// passed.
     pub overdue: bool,
+    /// A patch that moves activations replaced the version: when it moves, or why
+    /// it does not.
+    pub migration: Option<String>,
 }
 
 /// Topmost frame of a coroutine, if it has any.
@@ -67,7 +70,10 @@ pub(super) unsafe fn top_frame(vm: &Vm, co: *mut Coroutine) -> Option<Frame> {
 }
 
 /// Calls `visit` for every activation of Lua code in the VM.
-unsafe fn each_frame(vm: &mut Vm, visit: &mut dyn FnMut(&Vm, *mut Coroutine, Frame, *mut Version)) {
+pub(super) unsafe fn each_frame(
+    vm: &mut Vm,
+    visit: &mut dyn FnMut(&Vm, *mut Coroutine, Frame, *mut Version),
+) {
     // SAFETY: HP2; the sweep is finished first, so all coroutines are intact.
     unsafe {
         for h in vm.heap.boxed_of(Kind::Coroutine) {
@@ -167,6 +173,7 @@ pub(crate) unsafe fn stale_frames(vm: &mut Vm, chunk: Option<&str>) -> Vec<Stale
                     vm, of, None, 0,
                 ))
                 .into_owned(),
+                migration: super::migrate::why_stale(version, frame),
                 overdue: (*version).finish_by.is_some_and(|by| by <= now),
             });
         });

@@ -33,6 +33,7 @@ mod hooks;
 pub(crate) mod inspect;
 pub(crate) mod mailbox;
 pub(crate) mod manifest;
+pub(crate) mod migrate;
 mod prepare;
 mod published;
 pub(crate) mod scope;
@@ -45,7 +46,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::heap::Marker;
-use crate::object::{Header, Instance, PrototypeSlot};
+use crate::object::{Header, Instance, PrototypeSlot, Version};
 
 pub use attempt::Origin;
 pub use error::HotError;
@@ -98,6 +99,10 @@ pub(crate) struct HotState {
     pub(crate) waiting: waiting::Waiting,
     closings: closing::Closings,
     trap: Option<trap::Trap>,
+    /// Versions whose activations move to newer ones.
+    migrating: RefCell<Vec<*mut Version>>,
+    /// Activations that have moved.
+    pub(crate) n_migrated: u64,
 }
 
 impl HotState {
@@ -185,8 +190,9 @@ impl HotState {
         }
     }
 
-    /// Drops instances the collector found dead.
+    /// Drops instances and versions the collector found dead.
     pub(crate) fn forget_dead(&self, is_live: &dyn Fn(*mut Header) -> bool) {
         self.instances.borrow_mut().retain(|&i| is_live(i.cast()));
+        migrate::forget_dead(&mut self.migrating.borrow_mut(), is_live);
     }
 }

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use moonswap_bytecode::{Capture, FunctionId, Instruction, OpCode, OperandKind, Prototype};
-use moonswap_hotpatch::{ChangeClass, ChunkPlan, ENVIRONMENT_CELL};
+use moonswap_hotpatch::{ChangeClass, ChunkPlan, ENVIRONMENT_CELL, Migration};
 
 use super::HotError;
 use super::manifest::registry;
@@ -63,6 +63,8 @@ pub(crate) struct Prepared {
     pub(crate) instance: *mut Instance,
     pub(crate) plan: ChunkPlan,
     pub(crate) slots: Vec<SlotChange>,
+    /// Versions to be replaced whose activations move to the new ones.
+    pub(crate) migrations: Vec<(*mut Version, *mut Version, Arc<Migration>)>,
     pub(crate) registry: SlotRegistry,
     pub(crate) cells: Vec<CellChange>,
     /// The cells as they were before anything ran.
@@ -94,6 +96,7 @@ impl Prepared {
             let mut prepared = Prepared {
                 instance,
                 slots: Vec::new(),
+                migrations: Vec::new(),
                 registry: SlotRegistry::new(),
                 cells: Vec::new(),
                 snapshot: Vec::new(),
@@ -221,6 +224,10 @@ impl Prepared {
                     loader::install(vm, slot, version);
                 } else {
                     debug_assert!(fits(prototype, (*slot).n_fixed), "{id}");
+                    if let Some(turns) = &change.migration {
+                        self.migrations
+                            .push(((*slot).version, version, Arc::clone(turns)));
+                    }
                     self.slots.push(SlotChange {
                         slot,
                         before: (*slot).version,

@@ -8,7 +8,7 @@
 //! the operation back, asks, and runs it.
 //!
 //! Invariants: HP2, F1, F2; TR1 the operation byte at `place` is TRAP as long as
-//! the trap is set, and TRAP stands nowhere else; TR2 the version is marked by
+//! the trap is set, and TRAP stands nowhere else but where MG1 says (`migrate.rs`); TR2 the version is marked by
 //! the collector as long.
 
 use moonswap_bytecode::OpCode;
@@ -110,8 +110,11 @@ pub(crate) fn operation_at(vm: &Vm, pc: *const u64) -> Option<OpCode> {
 #[cold]
 #[inline(never)]
 pub(crate) unsafe fn sprung(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
-    // SAFETY: by the driver; TR1: this is the one.
+    // SAFETY: by the driver; TR1, MG1: this is the one, or a turn of a loop.
     unsafe {
+        if operation_at(&*vm, pc).is_none() {
+            return super::migrate::sprung(pc, base, &mut *vm);
+        }
         clear(&mut *vm);
         super::waiting::ask(&mut *vm);
     }

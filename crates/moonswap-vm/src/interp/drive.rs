@@ -124,7 +124,6 @@ pub(super) mod tail {
     slow_handler!("C");
 }
 
-#[cfg(not(moonswap_tail))]
 pub(super) mod returning {
     use super::{Driver, Next, Value, Vm};
 

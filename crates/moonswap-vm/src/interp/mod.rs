@@ -151,6 +151,20 @@ pub(super) unsafe fn jump(pc: *const u64, base: *mut Value, distance: isize) -> 
     }
 }
 
+/// Takes the turn of a loop at `pc` without looking at requests: whoever came here
+/// from a safe point has done so, and is to move on. What is no such operation is
+/// left to be dispatched.
+pub(crate) unsafe fn take_turn(pc: *const u64, base: *mut Value) -> Next {
+    // SAFETY: I1, I2.
+    unsafe {
+        match OpCode::from_u8(*pc.cast::<u8>()) {
+            Some(OpCode::ForLoop) => loops::for_loop(drive::returning::Returning, pc, base),
+            Some(OpCode::JumpBack) => jump(pc, base, operand::bc(pc)),
+            _ => Next { pc, base },
+        }
+    }
+}
+
 /// Operations at which a request is looked at. Tail calls are among them, for
 /// a loop may consist of nothing else.
 const SAFE_POINTS: [OpCode; 5] = [
