@@ -54,5 +54,5 @@ pub use policy::{
 };
 pub use refusal::{Code, Refusal, Refused, Unfit};
 pub use replace::replace_literal;
-pub use report::{Report, ReportedFunction, Times};
+pub use report::{Report, ReportedFunction, Times, write_pause};
 pub use timestamp::Timestamp;

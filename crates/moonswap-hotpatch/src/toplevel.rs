@@ -1,7 +1,7 @@
 //! The main chunk is not run again: what became of each of its top-level
 //! locals and statements, and which of them run in the delta chunk.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use moonswap_bytecode::Prototype;
@@ -416,10 +416,14 @@ impl Comparison<'_> {
                 .collect()
         };
         let (was, is) = (targets(old), targets(self.new));
+        // A module may have thousands of them.
+        let (known, kept): (HashSet<_>, HashSet<_>) = (
+            was.iter().map(|(_, t)| t).collect(),
+            is.iter().map(|(_, t)| t).collect(),
+        );
         let renamed: Vec<&str> = self.policy.rename.values().map(String::as_str).collect();
         for (at, target) in &is {
-            let known = was.iter().any(|(_, t)| t == target);
-            if !known {
+            if !known.contains(target) {
                 let text = self.text(self.source, statements(self.new)[*at].span);
                 // A renamed function is not put anywhere: only its code goes on.
                 let target = definition(self.new, &statements(self.new)[*at].kind)
@@ -439,7 +443,7 @@ impl Comparison<'_> {
             }
         }
         for (at, target) in &was {
-            if !is.iter().any(|(_, t)| t == target) {
+            if !kept.contains(target) {
                 let text = self.text(self.old_source, statements(old)[*at].span);
                 let target = definition(old, &statements(old)[*at].kind);
                 let removal =

@@ -3,18 +3,18 @@
 //! Invariants: HP1–HP3. The history is bounded; entries that fall out of it let
 //! go of the versions they kept.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use moonswap_bytecode::{FunctionId, Prototype};
-use moonswap_hotpatch::{ChangeClass, Report, ReportedFunction, Times};
+use moonswap_hotpatch::{ChangeClass, Report, ReportedFunction, Times, write_pause};
 
 use super::HotError;
 use super::prepare::{CellChange, FieldChange, SlotChange};
 use crate::heap::Marker;
 use crate::loader;
-use crate::object::{Instance, SlotRegistry, StringObject};
+use crate::object::{Instance, SlotRegistry, StringObject, Version};
 use crate::value::{store, tag};
 use crate::vm::Vm;
 
@@ -43,7 +43,9 @@ pub(crate) struct Entry {
     pub(crate) id: u64,
     pub(crate) generation: u64,
     pub(crate) chunks: Vec<Arc<str>>,
-    pub(crate) line: String,
+    /// The report's one line without the time.
+    pub(crate) head: String,
+    pub(crate) pause: Duration,
     pub(crate) author: Option<String>,
     pub(crate) reason: Option<String>,
     pub(crate) changes: Vec<InstanceChange>,
@@ -107,7 +109,28 @@ pub(crate) fn push(vm: &mut Vm, entry: Entry) {
     let history = &mut vm.hot.history.entries;
     history.push_back(entry);
     while history.len() > DEPTH {
-        history.pop_front();
+        let Some(oldest) = history.pop_front() else {
+            break;
+        };
+        // The last reference to the text and code of a whole chunk, perhaps.
+        for change in oldest.changes {
+            let attic = &vm.hot.mailbox.attic;
+            attic.keep_chunk(change.prototype, change.source, change.registry);
+        }
+    }
+}
+
+/// The instance has another registry: if the collector has been there, it is
+/// told of the slots.
+pub(crate) unsafe fn keep_registry(vm: &mut Vm, instance: *mut Instance) {
+    // SAFETY: live instance and slots.
+    unsafe {
+        if (*instance).header.mark != vm.heap.black {
+            return;
+        }
+        for &slot in (*instance).registry.iter().flat_map(|r| r.values()) {
+            vm.heap.barrier_object(instance.cast(), slot.cast());
+        }
     }
 }
 
@@ -121,7 +144,11 @@ pub(crate) fn list(vm: &Vm) -> Vec<HistoryEntry> {
             id: e.id,
             generation: e.generation,
             chunks: e.chunks.clone(),
-            line: e.line.clone(),
+            line: {
+                let mut line = e.head.clone();
+                let _ = write_pause(&mut line, e.pause);
+                line
+            },
             author: e.author.clone(),
             reason: e.reason.clone(),
         })
@@ -171,7 +198,7 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
         if !vm.hot.history.entries.iter().any(|e| e.id == id) {
             return Err(HotError::UnknownPatch(id));
         }
-        let mut functions: Vec<ReportedFunction> = Vec::new();
+        let mut undone = Undone::default();
         let mut chunks: Vec<Arc<str>> = Vec::new();
         let mut warnings = vec![format!("rolled back to before patch {id}")];
         while let Some(entry) = vm.hot.history.entries.pop_back() {
@@ -183,7 +210,7 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
                 }
             }
             for change in entry.changes.into_iter().rev() {
-                undo(vm, change, &mut functions, &mut warnings);
+                undo(vm, change, &mut undone, &mut warnings);
             }
             if last {
                 break;
@@ -198,7 +225,7 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
             id: vm.hot.last_patch,
             generation: vm.hot.generation(),
             chunks,
-            functions,
+            functions: undone.functions,
             unchanged: 0,
             warnings,
             not_run: Vec::new(),
@@ -208,10 +235,38 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
     }
 }
 
+/// What a rollback did, function by function; one that several of the undone
+/// patches changed, or that several instances have, is named once.
+#[derive(Default)]
+struct Undone {
+    functions: Vec<ReportedFunction>,
+    /// Where in the list, by name with the chunk.
+    places: HashMap<String, usize>,
+}
+
+impl Undone {
+    fn note(&mut self, now: u32, restored: &Version) {
+        let full = restored.prototype.id.to_string();
+        if let Some(&place) = self.places.get(&full) {
+            self.functions[place].new = Some(restored.number);
+            return;
+        }
+        let chunk = &restored.prototype.id.chunk;
+        self.functions.push(ReportedFunction {
+            chunk: chunk.strip_prefix(['@', '=']).unwrap_or(chunk).into(),
+            id: path_of(&restored.prototype),
+            class: ChangeClass::Swapped,
+            old: Some(now),
+            new: Some(restored.number),
+        });
+        self.places.insert(full, self.functions.len() - 1);
+    }
+}
+
 unsafe fn undo(
     vm: &mut Vm,
     change: InstanceChange,
-    functions: &mut Vec<ReportedFunction>,
+    undone: &mut Undone,
     warnings: &mut Vec<String>,
 ) {
     // SAFETY: HP1–HP3: all of it is live, the history kept it.
@@ -223,22 +278,7 @@ unsafe fn undo(
             let now = (*s.slot).version_number;
             loader::install(vm, s.slot, s.before);
             (*s.before).finish_by = None;
-            let id = &(&(*s.before).prototype).id;
-            let chunk = id.chunk.strip_prefix(['@', '=']).unwrap_or(&id.chunk);
-            let name = path_of(&(*s.before).prototype);
-            let known = functions
-                .iter_mut()
-                .find(|f| f.id == name && *f.chunk == *chunk);
-            match known {
-                Some(f) => f.new = Some((*s.before).number),
-                None => functions.push(ReportedFunction {
-                    chunk: chunk.into(),
-                    id: name,
-                    class: ChangeClass::Swapped,
-                    old: Some(now),
-                    new: Some((*s.before).number),
-                }),
-            }
+            undone.note(now, &*s.before);
         }
         for c in change.cells {
             let value = *(*c.cell).value;
@@ -263,9 +303,7 @@ unsafe fn undo(
         } else {
             Some(change.registry)
         };
-        for &slot in (*instance).registry.iter().flat_map(|r| r.values()) {
-            vm.heap.barrier_object(instance.cast(), slot.cast());
-        }
+        keep_registry(vm, instance);
         // Cells stay: code of the undone version may still run. Their names go
         // back; those beyond the old record keep theirs.
         for (i, name) in change.names.into_iter().enumerate() {
