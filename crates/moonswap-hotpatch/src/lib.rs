@@ -16,6 +16,7 @@ mod delta;
 mod diff;
 mod digest;
 mod encoding;
+mod facts;
 mod hooks;
 mod json;
 mod late;

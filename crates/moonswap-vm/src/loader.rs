@@ -50,6 +50,7 @@ pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep_all: bool) 
         main: std::ptr::null_mut(),
         prototype: Arc::clone(main),
         source: None,
+        text: None,
         registry: None,
         cells: vec![std::ptr::null_mut(); scope.len()],
         cell_names: scope

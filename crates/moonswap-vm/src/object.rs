@@ -260,6 +260,8 @@ pub(crate) struct Instance {
     pub(crate) prototype: Arc<Prototype>,
     /// The committed source text, kept for modules.
     pub(crate) source: Option<Arc<[u8]>>,
+    /// The same compiled, if it was needed: planning compares with it.
+    pub(crate) text: Option<moonswap_hotpatch::ChunkPatch>,
     /// Slots by the id of their literal in `prototype`; `None` until the first
     /// patch asks (they are reachable through the main slot till then).
     pub(crate) registry: Option<SlotRegistry>,

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use moonswap_hotpatch::{
-    Activation, ChunkManifest, ChunkPlan, Patch, Policy, Refused, Report, Times, Timing, plan_chunk,
+    Activation, ChunkManifest, ChunkPatch, ChunkPlan, Patch, Policy, Refused, Report, Times,
+    Timing, plan_chunk,
 };
 
 use super::history::{Entry, InstanceChange};
@@ -75,7 +76,14 @@ pub(crate) unsafe fn plan_all(
                 return Err(HotError::NotLoaded(chunk.chunk().to_string()));
             }
             for instance in instances {
-                let manifest = manifest::of(vm, instance);
+                let mut manifest = manifest::of(vm, instance);
+                if manifest.text.is_none()
+                    && let Some(source) = &manifest.source
+                {
+                    let text = ChunkPatch::compile(&manifest.chunk, source).ok();
+                    manifest.text.clone_from(&text);
+                    (*instance).text = text;
+                }
                 planned.push(((*instance).serial, plan_chunk(&manifest, chunk, policy)));
             }
         }
@@ -345,7 +353,7 @@ unsafe fn commit(
         };
         let mut changes = Vec::with_capacity(prepared.len());
         let mut planned = Vec::with_capacity(prepared.len());
-        for p in prepared {
+        for mut p in prepared {
             let instance = p.instance;
             vm.hot.touch(instance);
             let version = (*instance).version;
@@ -354,6 +362,8 @@ unsafe fn commit(
             }
             let before = std::mem::replace(&mut (*instance).prototype, Arc::clone(&p.plan.main));
             let source = (*instance).source.replace(Arc::clone(&p.plan.source));
+            // The old text is taken apart with the plan, after the pause.
+            std::mem::swap(&mut (*instance).text, &mut p.plan.text);
             let registry = (*instance).registry.replace(p.registry);
             super::history::keep_registry(vm, instance);
             for field in p.overridden {

@@ -298,6 +298,7 @@ unsafe fn undo(
         }
         (*instance).prototype = change.prototype;
         (*instance).source = change.source;
+        (*instance).text = None;
         (*instance).registry = if change.registry.is_empty() {
             None
         } else {

@@ -230,7 +230,7 @@ impl Patcher {
                 let error = HotError::from(error);
                 self.note_failure(&[name], &policy, error.clone());
                 let state = Arc::new(TicketState::default());
-                state.answer.put(Err(error));
+                state.answer(Err(error));
                 Ticket {
                     state,
                     submitted: Instant::now(),
@@ -359,7 +359,7 @@ impl Job {
         let chunks = chunks_of(&self.patch);
         self.patcher
             .note(attempt::failed(chunks, &self.policy, error.clone()));
-        self.ticket.answer.put(Err(error));
+        self.ticket.answer(Err(error));
     }
 
     fn commit(self, prospect: Option<Prospect>, prepare: Duration) {
@@ -515,7 +515,7 @@ pub(crate) fn drain(vm: &mut Vm, host_polls: bool) {
                     held.push_back(Request::Rollback(request));
                 } else if request.ticket.advance_to_taken() {
                     let outcome = roll_back(vm, &request);
-                    request.ticket.answer.put(outcome);
+                    request.ticket.answer(outcome);
                 }
             }
         }
