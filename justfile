@@ -51,6 +51,18 @@ gate:
 bench *args:
     cargo bench {{args}}
 
+# Latency of patches: the table, slopes and bars.
+latency *args:
+    cargo run --release -p moonswap-benches --bin latency -- {{args}}
+
+# The twelve ways to hold a function, beside what people use with lua5.4.
+coverage *args:
+    cargo run --release -p moonswap-benches --bin coverage -- {{args}}
+
+# What being patchable costs: instructions and times against a build without.
+patchable *args:
+    benches/patchable.py {{args}}
+
 # Library tests of the VM under Miri (needs a nightly toolchain with the miri
 # component): `quick` (minutes), `all` (long) or `seeds` (threads, several schedules).
 miri which="quick":

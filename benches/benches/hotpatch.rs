@@ -1,7 +1,8 @@
-//! What a swap costs, against the heap, the live closures of the function and
-//! the number of changed functions: `commit` is the pause as the report has it,
-//! `plan` only plans, `apply` is the whole call. The latter two are CPU times of
-//! the thread, for they are long enough to be interrupted by other programs.
+//! What a swap costs, against the heap, the live closures of the function, the
+//! coroutines suspended in it and the number of changed functions: `commit` and
+//! `load` are what the report says of the VM's thread, `plan` only plans, `apply`
+//! is the whole call. The latter two are CPU times of the thread, for they are
+//! long enough to be interrupted by other programs.
 
 #![forbid(unsafe_code)]
 
@@ -9,7 +10,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, SamplingMode, criterion_group, criterion_main};
-use moonswap_benches::{World, apply, cpu_time, patch, world};
+use moonswap_benches::{SMALL, World, apply, cpu_time, patch, world};
 use moonswap_vm::Machine;
 use moonswap_vm::planning::{Patch, Policy};
 
@@ -18,6 +19,10 @@ type Part = fn(&Machine, &Patch) -> Duration;
 
 fn commit(machine: &Machine, patch: &Patch) -> Duration {
     apply(machine, patch).times.pause
+}
+
+fn load(machine: &Machine, patch: &Patch) -> Duration {
+    apply(machine, patch).times.load
 }
 
 fn plan(machine: &Machine, patch: &Patch) -> Duration {
@@ -50,7 +55,12 @@ fn swaps(machine: &Machine, patches: &[Patch; 2], n: u64, part: Part) -> Duratio
 fn measure(c: &mut Criterion, group: &str, label: &str, size: World) {
     let machine = world(size);
     let patches = [patch(size.functions, 2), patch(size.functions, 3)];
-    let parts: [(&str, Part); 3] = [("commit", commit), ("plan", plan), ("apply", whole)];
+    let parts: [(&str, Part); 4] = [
+        ("commit", commit),
+        ("load", load),
+        ("plan", plan),
+        ("apply", whole),
+    ];
     for (name, part) in parts {
         let mut group = c.benchmark_group(format!("{group}/{name}"));
         group
@@ -59,7 +69,7 @@ fn measure(c: &mut Criterion, group: &str, label: &str, size: World) {
             .warm_up_time(Duration::from_millis(50));
         // Only the measured part counts, and the commit is a small one.
         let millis = match (name, size.functions) {
-            ("commit", _) => 5,
+            ("commit" | "load", _) => 5,
             (_, 100) => 600,
             _ => 250,
         };
@@ -73,31 +83,13 @@ fn measure(c: &mut Criterion, group: &str, label: &str, size: World) {
 
 fn heap(c: &mut Criterion) {
     for (label, tables) in [("10^3", 1_000), ("10^6", 1_000_000)] {
-        measure(
-            c,
-            "tables",
-            label,
-            World {
-                tables,
-                closures: 1,
-                functions: 1,
-            },
-        );
+        measure(c, "tables", label, World { tables, ..SMALL });
     }
 }
 
 fn closures(c: &mut Criterion) {
     for (label, closures) in [("10^3", 1_000), ("10^6", 1_000_000)] {
-        measure(
-            c,
-            "closures",
-            label,
-            World {
-                tables: 1,
-                closures,
-                functions: 1,
-            },
-        );
+        measure(c, "closures", label, World { closures, ..SMALL });
     }
 }
 
@@ -107,10 +99,20 @@ fn functions(c: &mut Criterion) {
             c,
             "functions",
             &functions.to_string(),
+            World { functions, ..SMALL },
+        );
+    }
+}
+
+fn coroutines(c: &mut Criterion) {
+    for (label, coroutines) in [("0", 0), ("10^4", 10_000)] {
+        measure(
+            c,
+            "coroutines",
+            label,
             World {
-                tables: 1_000,
-                closures: 1,
-                functions,
+                coroutines,
+                ..SMALL
             },
         );
     }
@@ -118,9 +120,9 @@ fn functions(c: &mut Criterion) {
 
 fn rollback(c: &mut Criterion) {
     let machine = world(World {
-        tables: 1_000,
         closures: 1_000,
         functions: 10,
+        ..SMALL
     });
     let patch = patch(10, 2);
     let mut group = c.benchmark_group("rollback");
@@ -145,5 +147,5 @@ fn rollback(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, heap, closures, functions, rollback);
+criterion_group!(benches, heap, closures, functions, coroutines, rollback);
 criterion_main!(benches);

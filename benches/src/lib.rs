@@ -3,8 +3,12 @@
 
 #![forbid(unsafe_code)]
 
+mod fit;
+
 use std::fmt::Write as _;
 use std::time::Duration;
+
+pub use fit::Fit;
 
 use moonswap_vm::planning::{Patch, Policy, Report};
 use moonswap_vm::{Machine, Outcome, View};
@@ -21,7 +25,17 @@ pub struct World {
     pub closures: usize,
     /// Functions of the module; all of them change.
     pub functions: usize,
+    /// Coroutines suspended in the first changed function.
+    pub coroutines: usize,
 }
+
+/// Little of everything.
+pub const SMALL: World = World {
+    tables: 1_000,
+    closures: 1,
+    functions: 1,
+    coroutines: 0,
+};
 
 /// A VM with all libraries.
 pub fn machine() -> Machine {
@@ -63,7 +77,7 @@ pub fn module(functions: usize, version: usize) -> String {
     );
     let _ = writeln!(
         text,
-        "    n = n + x\n    total = total + 1\n    return {version}, n\n  end\nend"
+        "    n = n + x\n    total = total + 1\n    if x < 0 then coroutine.yield() end\n    return {version}, n\n  end\nend"
     );
     for i in 1..functions {
         let _ = writeln!(
@@ -91,11 +105,15 @@ pub fn world(size: World) -> Machine {
     let machine = machine();
     run(&machine, CHUNK, &module(size.functions, 1), true);
     let fill = format!(
-        "TABLES, CLOSURES = {{}}, {{}}
+        "TABLES, CLOSURES, COROUTINES = {{}}, {{}}, {{}}
          for i = 1, {} do TABLES[i] = {{ x = i, y = i * 2 }} end
          for i = 1, {} do CLOSURES[i] = MODULE.make() end
+         for i = 1, {} do
+           COROUTINES[i] = coroutine.create(MODULE.make())
+           coroutine.resume(COROUTINES[i], -1)
+         end
          collectgarbage() collectgarbage()",
-        size.tables, size.closures
+        size.tables, size.closures, size.coroutines
     );
     run(&machine, "=fill", &fill, false);
     machine

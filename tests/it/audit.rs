@@ -88,7 +88,7 @@ fn attempts_are_recorded_and_checked() {
     );
     folder.write(
         "bad.jsonl",
-        &log.replacen("\"author\":\"ann\"", "\"author\":\"bob\"", 1),
+        log.replacen("\"author\":\"ann\"", "\"author\":\"bob\"", 1),
     );
     let bad = verify(&["bad.jsonl"]);
     assert_eq!(bad.code, 5);

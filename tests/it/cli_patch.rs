@@ -63,7 +63,12 @@ fn plans_of_folders_and_as_json() {
     );
     assert_eq!(json.lines().count(), 1, "{json}");
     expect(&folder, "plan a a", 0, &["nothing changed"]);
-    expect(&folder, "plan a old.lua", 2, &["both be folders"]);
+    expect(
+        &folder,
+        "plan a old.lua",
+        2,
+        &["a is a folder", "both be folders"],
+    );
     expect(&folder, "plan a b --name x", 2, &["--name"]);
     expect(&folder, "plan a missing.lua", 2, &[]);
 

@@ -59,7 +59,18 @@ impl Sources {
                 })
             }
             (true, true) => Self::of_folders(old, new, names.prefix.as_deref().unwrap_or("")),
-            _ => Err(usage("OLD and NEW must both be files or both be folders")),
+            (old_is_folder, _) => {
+                let (folder, file) = if old_is_folder {
+                    (old, new)
+                } else {
+                    (new, old)
+                };
+                Err(usage(&format!(
+                    "{} is a folder and {} is not: both must be files or both be folders",
+                    folder.display(),
+                    file.display()
+                )))
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use moonswap_bytecode::{Prototype, UpvalueDescription};
 use moonswap_compiler::{CaptureLayout, CompileOptions, compile_ast};
 
-use crate::captures::CaptureResult;
+use crate::captures::{CaptureResult, same};
 use crate::delta::{Delta, Stage};
 use crate::late;
 use crate::manifest::{ChunkManifest, ENVIRONMENT_CELL};
@@ -79,7 +79,23 @@ pub(crate) fn build(
         cells: Some(&cells),
         ..CompileOptions::default()
     };
+    // With the captures in the order in which the text has them anyway, a fresh
+    // load has the same code.
+    let fits = |literal: &crate::outline::Literal| {
+        let upvalues = &literal.prototype.upvalues;
+        layout
+            .functions
+            .get(&literal.prototype.id)
+            .is_none_or(|list| {
+                let fixed = captures.fixed.get(&literal.prototype.id);
+                fixed.is_none_or(|n| *n == list.len())
+                    && list.len() == upvalues.len()
+                    && list.iter().zip(upvalues).all(|(a, b)| same(a, b))
+            })
+    };
+    let is_plain = late.is_none() && new.literals.iter().all(fits);
     let fitted = match &late {
+        None if is_plain => Ok(patch.main().clone()),
         None => compile_ast(patch.chunk(), patch.source(), patch.ast(), options),
         Some((ast, initialisers)) => {
             let initialisers = Some(initialisers);
@@ -91,6 +107,9 @@ pub(crate) fn build(
         }
     }
     .map_err(failed)?;
+    if is_plain {
+        return finish(patch, top, options, fitted, changes);
+    }
     let mut hashes = std::collections::HashMap::new();
     let mut todo = vec![patch.main()];
     while let Some(prototype) = todo.pop() {
@@ -151,6 +170,17 @@ pub(crate) fn build(
         )
     })?;
 
+    finish(patch, top, options, main, changes)
+}
+
+/// Hands the code to the changes and compiles the delta chunks.
+fn finish(
+    patch: &ChunkPatch,
+    top: &TopLevel,
+    options: CompileOptions<'_>,
+    main: Arc<Prototype>,
+    changes: &mut [LiteralChange],
+) -> Result<Built, Box<Refusal>> {
     let mut by_id = std::collections::HashMap::new();
     let mut todo = vec![&main];
     while let Some(prototype) = todo.pop() {
@@ -175,13 +205,15 @@ pub(crate) fn build(
         delta.compile(Stage::Define),
     );
     let cannot_run = |e: moonswap_compiler::CompileError| {
-        refuse(
-            Code::DeltaFailed,
-            e.span.line,
-            e.span.column,
-            e.message,
-            "write what runs without it, or make the statement run as well",
-        )
+        Box::new(Refusal {
+            code: Code::DeltaFailed,
+            chunk: shown(patch.chunk()),
+            line: e.span.line,
+            column: e.span.column,
+            function: "patch".to_owned(),
+            reason: e.message,
+            remedy: "write what runs without it, or make the statement run as well".to_owned(),
+        })
     };
     Ok(Built {
         delta: initialise.map_err(cannot_run)?,

@@ -16,6 +16,7 @@ mod delta;
 mod diff;
 mod digest;
 mod encoding;
+mod facts;
 mod hooks;
 mod json;
 mod late;
@@ -54,5 +55,5 @@ pub use policy::{
 };
 pub use refusal::{Code, Refusal, Refused, Unfit};
 pub use replace::replace_literal;
-pub use report::{Report, ReportedFunction, Times};
+pub use report::{Report, ReportedFunction, Times, write_pause};
 pub use timestamp::Timestamp;

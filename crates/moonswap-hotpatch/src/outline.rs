@@ -1,6 +1,7 @@
 //! `Outline`: the literals of one source text as a flat tree, each with its
 //! prototype, its place in the syntax tree and its declarations.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use moonswap_bytecode::{PathStep, Prototype};
@@ -11,6 +12,9 @@ use smallvec::SmallVec;
 
 /// Index into [`Outline::literals`]; 0 is the main chunk.
 pub(crate) type LiteralIndex = usize;
+
+/// How often each name is declared in blocks and at the top level.
+pub(crate) type Declarations = HashMap<Arc<str>, [usize; 2]>;
 
 /// One literal.
 #[derive(Debug)]
@@ -24,9 +28,9 @@ pub(crate) struct Literal {
     pub(crate) level: usize,
     pub(crate) line: u32,
     pub(crate) column: u32,
-    /// Names declared, in source order, and whether at the main chunk's top
-    /// level; `None` when there is no text.
-    pub(crate) declared: Option<Vec<(Arc<str>, bool)>>,
+    /// Names declared: how often in blocks, and at the main chunk's top level;
+    /// `None` when there is no text.
+    pub(crate) declared: Option<Declarations>,
 }
 
 /// The literals of a source text, parents before children.
@@ -102,12 +106,7 @@ impl Outline {
     /// How often a literal declares a name at that level; `None`: not known.
     pub(crate) fn count(&self, at: LiteralIndex, name: &str, top_level: bool) -> Option<usize> {
         let declared = self.literals[at].declared.as_ref()?;
-        Some(
-            declared
-                .iter()
-                .filter(|(n, top)| &**n == name && *top == top_level)
-                .count(),
-        )
+        Some(declared.get(name).map_or(0, |n| n[usize::from(top_level)]))
     }
 }
 
@@ -140,7 +139,7 @@ pub(crate) fn symbol_text(ast: &Ast, symbol: Symbol) -> Arc<str> {
 /// What one literal contains, nested literals left closed.
 struct Facts {
     nested: Vec<FunctionIndex>,
-    declared: Vec<(Arc<str>, bool)>,
+    declared: Declarations,
 }
 
 impl Facts {
@@ -149,7 +148,7 @@ impl Facts {
             ast,
             facts: Facts {
                 nested: Vec::new(),
-                declared: Vec::new(),
+                declared: Declarations::new(),
             },
         };
         let is_main = index.0 as usize + 1 == ast.functions.len();
@@ -170,7 +169,8 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn declare(&mut self, name: Symbol, top: bool) {
-        self.facts.declared.push((symbol_text(self.ast, name), top));
+        let name = symbol_text(self.ast, name);
+        self.facts.declared.entry(name).or_default()[usize::from(top)] += 1;
     }
 
     fn block(&mut self, block: &Block, top: bool) {
@@ -309,7 +309,7 @@ pub(crate) fn statement_literals(ast: &Ast, kind: &StatementKind) -> Vec<Functio
         ast,
         facts: Facts {
             nested: Vec::new(),
-            declared: Vec::new(),
+            declared: Declarations::new(),
         },
     };
     walk.statement(kind, false);

@@ -1,7 +1,7 @@
 //! `Patch`: the new text of one or more chunks, parsed and compiled without a
 //! VM.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use moonswap_bytecode::{Prototype, code_hash};
 use moonswap_compiler::CompileError;
@@ -10,6 +10,7 @@ use moonswap_compiler::{CompileOptions, ParseLimits, compile_ast, parse};
 
 use crate::account::PatchHash;
 use crate::digest::Digest;
+use crate::facts::Facts;
 use crate::refusal::{Code, Refusal, Refused};
 
 /// Compiled new versions of one or more chunks, to be committed together:
@@ -86,6 +87,7 @@ pub struct ChunkPatch {
     source: Arc<[u8]>,
     ast: Arc<Ast>,
     main: Arc<Prototype>,
+    facts: Arc<OnceLock<Facts>>,
     base: Option<Digest>,
 }
 
@@ -100,6 +102,7 @@ impl ChunkPatch {
             source: source.into(),
             ast: Arc::new(ast),
             main,
+            facts: Arc::default(),
             base: None,
         })
     }
@@ -129,6 +132,10 @@ impl ChunkPatch {
     /// The main chunk, compiled as for a fresh load.
     pub fn main(&self) -> &Arc<Prototype> {
         &self.main
+    }
+
+    pub(crate) fn facts(&self) -> &Facts {
+        self.facts.get_or_init(|| Facts::of(&self.main, &self.ast))
     }
 
     pub(crate) fn ast(&self) -> &Ast {

@@ -109,6 +109,9 @@ pub struct ChunkPlan {
     pub chunk: Arc<str>,
     /// The new text.
     pub source: Arc<[u8]>,
+    /// The same, compiled: what later patches are planned against. A commit
+    /// takes it and leaves the older one.
+    pub text: Option<ChunkPatch>,
     /// The new main chunk, fitted to the captures of existing closures.
     pub main: Arc<Prototype>,
     /// All literals of the new source in source order, then the removed ones.
@@ -273,22 +276,26 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
         ChunkPatch::compile(&manifest.chunk, source).ok()
     });
     let old_main = old_text.as_ref().map_or(&manifest.main, ChunkPatch::main);
-    let old = Outline::new(old_main, old_text.as_ref().map(ChunkPatch::ast));
-    let new = Outline::new(patch.main(), Some(patch.ast()));
-    let mut matching = match_literals(&chunk, &old, &new, policy);
+    let nameless;
+    let old = match &old_text {
+        Some(text) => &text.facts().outline,
+        None => {
+            nameless = Outline::new(old_main, None);
+            &nameless
+        }
+    };
+    let new = &patch.facts().outline;
+    let mut matching = match_literals(&chunk, old, new, policy);
     refusals.append(&mut matching.refusals);
 
     let comparison = Comparison {
         chunk: chunk.clone(),
         manifest,
         policy,
-        old: old_text.as_ref().map(ChunkPatch::ast),
+        old: old_text.as_ref(),
         old_main,
-        new: patch.ast(),
-        literals: &new,
+        new: patch,
         matching: &matching,
-        source: patch.source(),
-        old_source: manifest.source.as_deref().unwrap_or_default(),
     };
     let mut top = comparison.run();
     refusals.append(&mut top.refusals);
@@ -303,8 +310,8 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
         chunk: chunk.clone(),
         manifest,
         policy,
-        old: &old,
-        new: &new,
+        old,
+        new,
         top: &top,
     };
     let mut captures = check.run(&mut matching);
@@ -314,7 +321,7 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
     let hooks = Hooks::find(&chunk, patch.main(), patch.ast(), &mut refusals);
     let mut warnings = std::mem::take(&mut top.warnings);
     warnings.append(&mut captures.warnings);
-    warnings.extend(arity_warnings(&old, &new, &matching));
+    warnings.extend(arity_warnings(old, new, &matching));
     let not_run = std::mem::take(&mut top.not_run);
     let mut cell_labels = std::mem::take(&mut top.labels);
 
@@ -327,7 +334,7 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
         match build(
             manifest,
             patch,
-            &new,
+            new,
             captures,
             &top,
             &mut cell_labels,
@@ -342,6 +349,7 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
     ChunkPlan {
         chunk: manifest.chunk.clone(),
         source: patch.source().clone(),
+        text: Some(patch.clone()),
         main: built.main,
         n_unchanged: changes
             .iter()

@@ -16,7 +16,10 @@ pub struct Times {
     pub prepare: Duration,
     /// Until the safe point.
     pub wait: Duration,
-    /// The commit itself.
+    /// The part of `prepare` that the VM's thread does: loading the versions
+    /// into its heap, running new initialisers and definitions.
+    pub load: Duration,
+    /// The commit itself, from its first store until Lua may go on.
     pub pause: Duration,
 }
 
@@ -36,10 +39,10 @@ pub struct ReportedFunction {
 }
 
 impl ReportedFunction {
-    /// What a plan says of one literal.
-    pub fn of(chunk: &ChunkPlan, change: &LiteralChange) -> Self {
+    /// What a plan says of one literal of the chunk `shown`.
+    pub fn of(shown: &Arc<str>, change: &LiteralChange) -> Self {
         Self {
-            chunk: chunk.shown_chunk().into(),
+            chunk: Arc::clone(shown),
             id: change.name.clone(),
             class: change.class,
             old: change.old_version,
@@ -73,6 +76,48 @@ pub struct Report {
 }
 
 impl Report {
+    /// What the plans for all live instances of a patch's chunks come to,
+    /// instances of one chunk next to each other. Number, generation and times
+    /// are filled in by who commits: the rest can be made on any thread.
+    pub fn of<'a>(plans: impl Iterator<Item = &'a ChunkPlan> + Clone) -> Self {
+        let mut report = Self {
+            id: 0,
+            generation: 0,
+            chunks: Vec::new(),
+            functions: Vec::new(),
+            unchanged: 0,
+            warnings: Vec::new(),
+            not_run: Vec::new(),
+            closed: Vec::new(),
+            times: Times::default(),
+        };
+        for plan in plans.clone() {
+            for warning in &plan.warnings {
+                if !report.warnings.contains(warning) {
+                    report.warnings.push(warning.clone());
+                }
+            }
+            let shown: Arc<str> = plan.shown_chunk().into();
+            if report.chunks.contains(&shown) {
+                // Further instances: what is said of the first holds for them.
+                continue;
+            }
+            report.unchanged += plan.n_unchanged;
+            report.not_run.extend_from_slice(&plan.not_run);
+            let functions = plan.touched();
+            report
+                .functions
+                .extend(functions.map(|change| ReportedFunction::of(&shown, change)));
+            let n = plans.clone().filter(|p| p.chunk == plan.chunk).count();
+            if n > 1 {
+                let warning = format!("{n} live instances of {shown} were patched");
+                report.warnings.push(warning);
+            }
+            report.chunks.push(shown);
+        }
+        report
+    }
+
     /// Number of the patch.
     pub fn id(&self) -> u64 {
         self.id
@@ -109,6 +154,7 @@ impl Report {
                 Json::object([
                     ("prepare", seconds(self.times.prepare)),
                     ("wait", seconds(self.times.wait)),
+                    ("load", seconds(self.times.load)),
                     ("pause", seconds(self.times.pause)),
                 ]),
             ),
@@ -118,6 +164,30 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_head(f)?;
+        write_pause(f, self.times.pause)
+    }
+}
+
+/// The end of the one-line form.
+pub fn write_pause(f: &mut impl fmt::Write, pause: Duration) -> fmt::Result {
+    let nanos = pause.as_nanos();
+    match nanos {
+        0..1_000 => write!(f, ", {nanos} ns"),
+        1_000..1_000_000 => write!(f, ", {} µs", nanos / 1_000),
+        _ => write!(f, ", {} ms", nanos / 1_000_000),
+    }
+}
+
+impl Report {
+    /// The one-line form without the time.
+    pub fn head(&self) -> String {
+        let mut head = String::new();
+        let _ = self.write_head(&mut head);
+        head
+    }
+
+    fn write_head(&self, f: &mut impl fmt::Write) -> fmt::Result {
         for (i, chunk) in self.chunks.iter().enumerate() {
             let mentions: Vec<Mention<'_>> = self
                 .functions
@@ -133,12 +203,7 @@ impl fmt::Display for Report {
             write!(f, "{}{chunk}: ", if i > 0 { "; " } else { "" })?;
             write_line(f, &mentions)?;
         }
-        let nanos = self.times.pause.as_nanos();
-        match nanos {
-            0..1_000 => write!(f, ", {nanos} ns"),
-            1_000..1_000_000 => write!(f, ", {} µs", nanos / 1_000),
-            _ => write!(f, ", {} ms", nanos / 1_000_000),
-        }
+        Ok(())
     }
 }
 
@@ -234,7 +299,7 @@ mod tests {
             "{\"id\":3,\"generation\":4,\"chunks\":[\"shop.lua\"],\"functions\":[{\"chunk\":\"shop.lua\",\"id\":\"price\",\"class\":\"swapped\",\
              \"old\":1,\"new\":2}],\"unchanged\":1,\"warnings\":[\"a \\\"b\\\"\\n\"],\"not_run\":[],\"closed\":[{\"chunk\":\"shop.lua\",\"id\":\"serve\",\"version\":1,\
              \"line\":7,\"thread\":\"thread: 0x1\",\"suspended\":true}],\
-             \"times\":{\"prepare\":0,\"wait\":0,\"pause\":0.000038}}"
+             \"times\":{\"prepare\":0,\"wait\":0,\"load\":0,\"pause\":0.000038}}"
         );
     }
 }

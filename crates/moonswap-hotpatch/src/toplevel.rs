@@ -1,22 +1,23 @@
 //! The main chunk is not run again: what became of each of its top-level
 //! locals and statements, and which of them run in the delta chunk.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use moonswap_bytecode::Prototype;
 use moonswap_compiler::Span;
-use moonswap_compiler::syntax::ast::{Ast, Attribute, Statement, StatementKind};
+use moonswap_compiler::syntax::ast::{Attribute, Statement, StatementKind};
 
-use crate::declarations::{Declared, Initialiser, declarations};
+use crate::declarations::{Declared, Initialiser};
 use crate::diff::Matching;
+use crate::facts::Shaped;
 use crate::manifest::ChunkManifest;
-use crate::outline::{Outline, statement_literals};
+use crate::outline::statement_literals;
+use crate::patch::ChunkPatch;
 use crate::plan::NotRun;
 use crate::policy::{Policy, RunSelector};
 use crate::refusal::{Code, Refusal, Unfit};
 use crate::removal::{Removal, removal};
-use crate::shape;
 use crate::statements::{assigned, definition, statements, target_text, unmatched};
 
 /// What a top-level local of the new source is to the running chunk.
@@ -107,20 +108,25 @@ pub(crate) struct Comparison<'a> {
     pub(crate) chunk: Arc<str>,
     pub(crate) manifest: &'a ChunkManifest,
     pub(crate) policy: &'a Policy,
-    pub(crate) old: Option<&'a Ast>,
+    pub(crate) old: Option<&'a ChunkPatch>,
     pub(crate) old_main: &'a Prototype,
-    pub(crate) new: &'a Ast,
-    /// The literals of the new text and which older ones they are.
-    pub(crate) literals: &'a Outline,
+    pub(crate) new: &'a ChunkPatch,
     pub(crate) matching: &'a Matching,
-    pub(crate) source: &'a [u8],
-    pub(crate) old_source: &'a [u8],
 }
 
 impl Comparison<'_> {
+    fn source(&self) -> &[u8] {
+        self.new.source()
+    }
+
+    /// The statements of the new text.
+    fn body(&self) -> &[Statement] {
+        statements(self.new.ast())
+    }
+
     pub(crate) fn run(&self) -> TopLevel {
         let mut top = TopLevel {
-            variables: declarations(self.new),
+            variables: self.new.facts().declared.clone(),
             labels: self
                 .manifest
                 .cells
@@ -130,16 +136,16 @@ impl Comparison<'_> {
             n_old_cells: self.manifest.cells.len(),
             ..TopLevel::default()
         };
-        let old = self
-            .old
-            .map(declarations)
-            .unwrap_or_else(|| self.declared_by_prototype());
-        self.variables(&old, &mut top);
-        if let Some(ast) = self.old {
-            self.defines(ast, &mut top);
-            self.others(ast, &mut top);
-        } else {
-            self.added(&mut top);
+        match self.old {
+            Some(old) => {
+                self.variables(&old.facts().declared, &mut top);
+                self.defines(old, &mut top);
+                self.others(old, &mut top);
+            }
+            None => {
+                self.variables(&self.declared_by_prototype(), &mut top);
+                self.added(&mut top);
+            }
         }
         self.selected(&mut top);
         top.not_run.sort_by_key(|n| n.line);
@@ -150,10 +156,10 @@ impl Comparison<'_> {
                 Action::Define => "if nothing stands there",
                 Action::Configure => "configuration",
             };
-            let span = statements(self.new)[*at].span;
+            let span = self.body()[*at].span;
             top.runs.push(NotRun {
                 line: span.line,
-                text: self.text(self.source, span),
+                text: self.text(self.source(), span),
                 why: why.into(),
             });
         }
@@ -236,7 +242,7 @@ impl Comparison<'_> {
                         used[at] |= *v.name == *name;
                     }
                     if was.is_none() {
-                        let text = self.text(self.source, variable.span);
+                        let text = self.text(self.source(), variable.span);
                         top.not_run.push(NotRun {
                             line: variable.span.line,
                             text,
@@ -313,7 +319,7 @@ impl Comparison<'_> {
     /// Declarations of which only some names run: possible if values and
     /// names pair up.
     fn partial(&self, top: &mut TopLevel) {
-        let body = statements(self.new);
+        let body = self.body();
         let mut refusals = Vec::new();
         for (at, action) in &mut top.actions {
             let Action::RunNames(names) = action else {
@@ -379,9 +385,11 @@ impl Comparison<'_> {
             && is.initialiser.constant
             && was.initialiser.paired
             && is.initialiser.paired;
-        let never_assigned =
-            || self.old.is_some_and(|a| !assigned(a, &was.name)) && !assigned(self.new, &is.name);
-        let single = matches!(&statements(self.new)[is.statement].kind, StatementKind::Local { names, .. } if names.len() == 1);
+        let never_assigned = || {
+            self.old.is_some_and(|a| !assigned(a.ast(), &was.name))
+                && !assigned(self.new.ast(), &is.name)
+        };
+        let single = matches!(&self.body()[is.statement].kind, StatementKind::Local { names, .. } if names.len() == 1);
         let mut why = "initialiser changed";
         if constants && never_assigned() {
             if self.policy.config && cell.is_some() && single {
@@ -394,7 +402,7 @@ impl Comparison<'_> {
                 "configuration left alone"
             };
         }
-        let text = self.text(self.source, self.statement_span(is));
+        let text = self.text(self.source(), self.statement_span(is));
         top.not_run.push(NotRun {
             line: is.span.line,
             text,
@@ -403,33 +411,30 @@ impl Comparison<'_> {
     }
 
     fn statement_span(&self, variable: &Declared) -> Span {
-        statements(self.new)
+        self.body()
             .get(variable.statement)
             .map_or(variable.span, |s| s.span)
     }
 
     /// `function M.f` and the like: added ones run, removed ones are reported.
-    fn defines(&self, old: &Ast, top: &mut TopLevel) {
-        let targets = |ast: &Ast| -> Vec<(usize, Vec<u8>)> {
-            let all = statements(ast).iter().enumerate();
-            all.filter_map(|(at, s)| Some((at, shape::expression(ast, definition(ast, &s.kind)?))))
-                .collect()
-        };
-        let (was, is) = (targets(old), targets(self.new));
+    fn defines(&self, old: &ChunkPatch, top: &mut TopLevel) {
+        let (was, is) = (&old.facts().definitions, &self.new.facts().definitions);
+        let targets = |all: &'_ [Shaped]| all.iter().map(|(_, t)| t.clone()).collect();
+        let (old_targets, new_targets): (HashSet<_>, HashSet<_>) = (targets(was), targets(is));
+        let (old, old_source) = (old.ast(), old.source());
         let renamed: Vec<&str> = self.policy.rename.values().map(String::as_str).collect();
-        for (at, target) in &is {
-            let known = was.iter().any(|(_, t)| t == target);
-            if !known {
-                let text = self.text(self.source, statements(self.new)[*at].span);
+        for (at, target) in is {
+            if !old_targets.contains(target) {
+                let text = self.text(self.source(), self.body()[*at].span);
                 // A renamed function is not put anywhere: only its code goes on.
-                let target = definition(self.new, &statements(self.new)[*at].kind)
-                    .map(|t| target_text(self.new, t));
+                let target = definition(self.new.ast(), &self.body()[*at].kind)
+                    .map(|t| target_text(self.new.ast(), t));
                 if renamed
                     .iter()
                     .any(|name| Some(name.replace(':', ".")) == target)
                 {
                     top.not_run.push(NotRun {
-                        line: statements(self.new)[*at].span.line,
+                        line: self.body()[*at].span.line,
                         text,
                         why: "renamed: the field keeps its old name".into(),
                     });
@@ -438,9 +443,9 @@ impl Comparison<'_> {
                 }
             }
         }
-        for (at, target) in &was {
-            if !is.iter().any(|(_, t)| t == target) {
-                let text = self.text(self.old_source, statements(old)[*at].span);
+        for (at, target) in was {
+            if !new_targets.contains(target) {
+                let text = self.text(old_source, statements(old)[*at].span);
                 let target = definition(old, &statements(old)[*at].kind);
                 let removal =
                     target.map(|target| removal(old, self.old_main, *at, target, self.policy, top));
@@ -459,63 +464,50 @@ impl Comparison<'_> {
 
     /// Without the old text, a definition is new if its literal is.
     fn added(&self, top: &mut TopLevel) {
-        let mut literals = self.literals.get(0).children.iter();
-        for (at, s) in statements(self.new).iter().enumerate() {
+        let mut literals = self.new.facts().outline.get(0).children.iter();
+        for (at, s) in self.body().iter().enumerate() {
             let mut is_new = true;
-            for _ in 0..statement_literals(self.new, &s.kind).len() {
+            for _ in 0..statement_literals(self.new.ast(), &s.kind).len() {
                 let literal = literals.next();
                 is_new &= literal.is_some_and(|l| self.matching.old_of[*l].is_none());
             }
-            if is_new && definition(self.new, &s.kind).is_some() {
+            if is_new && definition(self.new.ast(), &s.kind).is_some() {
                 top.actions.insert(at, Action::Define);
             }
         }
     }
 
     /// Statements other than declarations and definitions.
-    fn others(&self, old: &Ast, top: &mut TopLevel) {
-        let list = |ast: &Ast| -> Vec<(usize, Vec<u8>)> {
-            let all = statements(ast).iter().enumerate();
-            let other = |kind: &StatementKind| {
-                !matches!(
-                    kind,
-                    StatementKind::Local { .. } | StatementKind::LocalFunction { .. }
-                ) && definition(ast, kind).is_none()
-            };
-            all.filter(|(_, s)| other(&s.kind))
-                .map(|(at, s)| (at, shape::statement(ast, &s.kind)))
-                .collect()
-        };
-        let (was, is) = (list(old), list(self.new));
-        let (gone, come) = unmatched(&was, &is);
+    fn others(&self, old: &ChunkPatch, top: &mut TopLevel) {
+        let (was, is) = (&old.facts().others, &self.new.facts().others);
+        let (gone, come) = unmatched(was, is);
         let n_gone = gone.len();
         for (i, at) in come.into_iter().enumerate() {
-            let span = statements(self.new)[at].span;
+            let span = self.body()[at].span;
             let why = if i < n_gone { "changed" } else { "added" };
             top.not_run.push(NotRun {
                 line: span.line,
-                text: self.text(self.source, span),
+                text: self.text(self.source(), span),
                 why: why.into(),
             });
         }
         for at in gone {
-            let span = statements(old)[at].span;
+            let span = statements(old.ast())[at].span;
             top.warnings.push(format!(
                 "no longer in the text, its effect stays: {}",
-                self.text(self.old_source, span)
+                self.text(old.source(), span)
             ));
         }
     }
 
     /// `run`, and the names in `reset` that fit nothing.
     fn selected(&self, top: &mut TopLevel) {
-        let body = statements(self.new);
+        let (body, source) = (self.body(), self.source());
         for selector in &self.policy.run {
             let fits = |s: &Statement| match selector {
                 RunSelector::Line(line) => s.span.line == *line,
                 RunSelector::Text(text) => {
-                    let own = self
-                        .source
+                    let own = source
                         .get(s.span.start as usize..s.span.end as usize)
                         .unwrap_or_default();
                     String::from_utf8_lossy(own).trim() == text.trim()
@@ -536,7 +528,7 @@ impl Comparison<'_> {
                 [at] if alone(&body[at].kind) => {
                     top.actions.insert(at, Action::Run);
                     let line = body[at].span.line;
-                    let text = self.text(self.source, body[at].span);
+                    let text = self.text(self.source(), body[at].span);
                     top.not_run.retain(|n| n.line != line || n.text != text);
                 }
                 _ => {

@@ -27,6 +27,7 @@
 
 use moonswap_bytecode::{Instruction, MULTI, OpCode};
 
+pub(crate) use crate::callee::version_of;
 use crate::object::{Closure, Version};
 use crate::value::{Value, tag};
 
@@ -204,13 +205,6 @@ impl Frame {
             }
         }
     }
-}
-
-/// Version pinned by the frame at `base`; null for a native.
-#[inline(always)]
-pub(crate) unsafe fn version_of(base: *const Value) -> *mut Version {
-    // SAFETY: F1.
-    unsafe { ((meta_word(base.sub(1)) >> 8) & !7) as *mut Version }
 }
 
 /// First slot above the registers of the Lua frame at `base`.

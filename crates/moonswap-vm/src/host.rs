@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering;
 
 use moonswap_bytecode::{Instruction, OpCode};
 
+use crate::callee::FROZEN;
 use crate::coroutine;
 use crate::error::Raised;
 use crate::frame::{self, Frame, continuation_word, frame_top, return_into, set_word};
@@ -63,7 +64,7 @@ unsafe fn call_until(
 ) -> Result<usize, Raised> {
     // SAFETY: HO1.
     unsafe {
-        if vm.host_depth == 0 && !vm.hot.waiting.is_empty() {
+        if !FROZEN && vm.host_depth == 0 && !vm.hot.waiting.is_empty() {
             // The collector must find nothing stale among the arguments.
             let f = vm.stack_base.add(at);
             store(f.sub(1), Value::NIL);
@@ -89,7 +90,7 @@ unsafe fn call_until(
             pc as u64,
             continuation_word(at - base, takes_errors),
         );
-        let blocks = pc.is_null() && is_blocking(*vm.base.sub(2));
+        let blocks = !FROZEN && pc.is_null() && is_blocking(*vm.base.sub(2));
         vm.hot.n_blocking += u32::from(blocks);
         vm.host_depth += 1;
         (*co).n_host_calls += 1;
@@ -106,7 +107,7 @@ unsafe fn call_until(
         (*co).n_host_calls -= 1;
         vm.host_depth -= 1;
         vm.hot.n_blocking -= u32::from(blocks);
-        if vm.hot.is_held && vm.hot.n_blocking == 0 {
+        if !FROZEN && vm.hot.is_held && vm.hot.n_blocking == 0 {
             vm.hot.is_held = false;
             waiting::ask(vm);
         }

@@ -8,6 +8,7 @@
 // `&` where a method would take one silently.
 #![allow(clippy::needless_borrow)]
 
+mod callee;
 pub mod context;
 mod coroutine;
 mod debug;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use moonswap_bytecode::{Constant, Instruction, Prototype};
 
+use crate::callee::{Entry, FROZEN};
 use crate::object::{Header, Instance, Kind, PrototypeSlot, SlotRegistry, Version};
 use crate::value::{Value, tag};
 use crate::vm::Vm;
@@ -29,12 +30,7 @@ const fn header(kind: Kind) -> Header {
 pub(crate) fn new_slot(vm: &mut Vm, instance: *mut Instance) -> *mut PrototypeSlot {
     vm.heap.adopt(PrototypeSlot {
         header: header(Kind::Slot),
-        code: std::ptr::null_mut(),
-        frame_bytes: 0,
-        fast_args: 0xFFFF,
-        n_params: 0,
-        is_vararg: false,
-        link_word: 0,
+        entry: Entry::NONE,
         version: std::ptr::null_mut(),
         version_number: 0,
         n_fixed: 0,
@@ -46,6 +42,7 @@ pub(crate) fn new_slot(vm: &mut Vm, instance: *mut Instance) -> *mut PrototypeSl
 /// Loads a chunk as a new instance.
 pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep_all: bool) -> *mut Instance {
     vm.hot.last_serial += 1;
+    let scope = if FROZEN { &[] } else { &main.scope[..] };
     let instance = vm.heap.adopt(Instance {
         header: header(Kind::Instance),
         serial: vm.hot.last_serial,
@@ -53,10 +50,10 @@ pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep_all: bool) 
         main: std::ptr::null_mut(),
         prototype: Arc::clone(main),
         source: None,
+        text: None,
         registry: None,
-        cells: vec![std::ptr::null_mut(); main.scope.len()],
-        cell_names: main
-            .scope
+        cells: vec![std::ptr::null_mut(); scope.len()],
+        cell_names: scope
             .iter()
             .map(|v| (Arc::clone(&v.name), v.declaration))
             .collect(),
@@ -74,7 +71,9 @@ pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep_all: bool) 
         (*instance).main = slot;
         vm.heap.barrier_object(instance.cast(), slot.cast());
     }
-    vm.hot.register(instance);
+    if !FROZEN {
+        vm.hot.register(instance);
+    }
     instance
 }
 
@@ -169,6 +168,8 @@ pub(crate) fn new_version(
     vm.heap.charge(code.len() * 8);
     vm.heap.adopt(Version {
         header: header(Kind::Version),
+        #[cfg(feature = "frozen")]
+        entry: Entry::NONE,
         prototype_bytes: prototype_bytes(prototype),
         prototype: Arc::clone(prototype),
         code: code.into_boxed_slice(),
@@ -230,16 +231,12 @@ pub(crate) fn install(vm: &mut Vm, slot: *mut PrototypeSlot, version: *mut Versi
         if n_upvalues > (*slot).n_fixed && usize::from(n_upvalues) > n_reserved {
             (*slot).reserved = Some(prototype.upvalues.as_ref().into());
         }
-        (*slot).frame_bytes = u32::from(prototype.frame_size) * 16;
-        (*slot).fast_args = if prototype.is_vararg {
-            0xFFFF
-        } else {
-            u16::from(prototype.n_params)
-        };
-        (*slot).n_params = prototype.n_params;
-        (*slot).is_vararg = prototype.is_vararg;
-        (*slot).code = (&mut (*version).code).as_mut_ptr().cast();
-        (*slot).link_word = ((version as u64) << 8) | u64::from(tag::LINK);
+        let code = (&mut (*version).code).as_mut_ptr();
+        (*slot).entry = Entry::of(version, prototype, code);
+        #[cfg(feature = "frozen")]
+        {
+            (*version).entry = Entry::of(version, prototype, code);
+        }
         (*slot).version = version;
         (*slot).version_number = (*version).number;
         vm.heap.barrier_object(slot.cast(), version.cast());

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use moonswap_bytecode::{Instruction, Prototype, UpvalueDescription};
 
+use crate::callee::{Callee, Entry};
 use crate::value::Value;
 
 /// What kind of object a header belongs to.
@@ -170,12 +171,12 @@ impl Upvalue {
     }
 }
 
-/// A Lua function: slot plus captured variables.
+/// A Lua function: slot (see `callee.rs`) plus captured variables.
 #[repr(C)]
 pub(crate) struct Closure {
     /// `header.word` = number of captured variables.
     pub(crate) header: Header,
-    pub(crate) slot: *mut PrototypeSlot,
+    pub(crate) callee: *mut Callee,
     pub(crate) upvalues: [*mut Upvalue; 0],
 }
 
@@ -197,15 +198,7 @@ impl Closure {
 #[repr(C)]
 pub(crate) struct PrototypeSlot {
     pub(crate) header: Header,
-    pub(crate) code: *mut Instruction,
-    /// Bytes of stack the frame needs above its base.
-    pub(crate) frame_bytes: u32,
-    /// A call with fewer arguments takes the slow path; 0xFFFF for varargs.
-    pub(crate) fast_args: u16,
-    pub(crate) n_params: u8,
-    pub(crate) is_vararg: bool,
-    /// `version << 8 | tag::LINK`: second word of a frame link.
-    pub(crate) link_word: u64,
+    pub(crate) entry: Entry,
     pub(crate) version: *mut Version,
     /// Counts from 1.
     pub(crate) version_number: u32,
@@ -228,6 +221,8 @@ impl PrototypeSlot {
 #[repr(C)]
 pub(crate) struct Version {
     pub(crate) header: Header,
+    #[cfg(feature = "frozen")]
+    pub(crate) entry: Entry,
     /// Bytes of the prototype, about; counted here, as versions keep it alive.
     pub(crate) prototype_bytes: usize,
     pub(crate) prototype: Arc<Prototype>,
@@ -265,6 +260,8 @@ pub(crate) struct Instance {
     pub(crate) prototype: Arc<Prototype>,
     /// The committed source text, kept for modules.
     pub(crate) source: Option<Arc<[u8]>>,
+    /// The same compiled, if it was needed: planning compares with it.
+    pub(crate) text: Option<moonswap_hotpatch::ChunkPatch>,
     /// Slots by the id of their literal in `prototype`; `None` until the first
     /// patch asks (they are reachable through the main slot till then).
     pub(crate) registry: Option<SlotRegistry>,

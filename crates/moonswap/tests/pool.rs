@@ -382,3 +382,54 @@ fn nothing_changed_is_nothing_to_undo() {
     assert_eq!(report.aborted, Some(Abort::AskedFor));
     assert_eq!(fleet.end(), [10; VMS]);
 }
+
+/// A canary whose new code raises too many errors undoes the patch itself; the
+/// pool sees that and undoes it in the other canaries.
+#[test]
+fn errors_of_a_canary_stop_the_rollout() {
+    let (sender, receiver) = channel();
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = Arc::clone(&stop);
+    let thread = std::thread::spawn(move || {
+        let lua = Lua::new();
+        lua.load(OLD).set_name("@count.lua").exec().expect("runs");
+        sender.send(lua.hot().patcher()).expect("sent");
+        let count: Function = lua.globals().get("count").expect("there");
+        let mut errors = 0;
+        while !stopped.load(Ordering::Relaxed) {
+            errors += u32::from(count.call::<i64>(()).is_err());
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        let last = count.call::<i64>(()).is_ok();
+        (errors, last)
+    });
+    let fleet = Fleet::start(|_, _| {});
+    let mut pool = Pool::new();
+    pool.add("faulty", receiver.recv().expect("started"));
+    for (i, patcher) in fleet.patchers.iter().enumerate() {
+        pool.add(format!("vm{i}"), patcher.clone());
+    }
+    let faulty = "local n = 0\nfunction count() error 'no' end";
+    let patch = Patch::compile("@count.lua", faulty.as_bytes()).expect("compiles");
+    let report = pool
+        .apply(&patch)
+        .canary(1)
+        .hold(HOUR)
+        .abort_on_errors(3)
+        .run();
+    assert_eq!(
+        report.aborted,
+        Some(Abort::Left("faulty".into())),
+        "{report}"
+    );
+    let mut expected = ["not-tried"; VMS + 1];
+    expected[0] = "not-undone";
+    assert_eq!(kinds(&report), expected, "{report}");
+    stop.store(true, Ordering::Relaxed);
+    let (errors, last) = thread.join().expect("runs");
+    assert!(
+        errors > 3 && last,
+        "{errors} errors, the old code runs: {last}"
+    );
+    assert_eq!(fleet.end(), [1; VMS]);
+}

@@ -27,7 +27,7 @@ const DEBOUNCE: Duration = Duration::from_millis(10);
 const LONGEST_BURST: Duration = Duration::from_millis(50);
 /// How long the VM may take to reach a safe point before people are told.
 const SLOW_COMMIT: Duration = Duration::from_secs(2);
-/// How often the watcher looks whether a patch is committed.
+/// How long the watcher first waits before it looks whether a patch is committed.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// What the watching thread hears.
@@ -260,7 +260,10 @@ impl Watch {
         }
         let outcome = match Patch::transaction(patches) {
             Ok(patch) => self.wait_for(patch, group),
-            Err(refused) => Err(refused.into()),
+            Err(refused) => Some(Err(refused.into())),
+        };
+        let Some(outcome) = outcome else {
+            return Submitted::Again;
         };
         match outcome {
             Ok(report) => {
@@ -273,7 +276,7 @@ impl Watch {
             }
             Err(HotError::NotLoaded(chunk)) => Submitted::NotLoaded(chunk),
             Err(HotError::Gone) => Submitted::Kept,
-            Err(HotError::TimedOut | HotError::Busy) => Submitted::Again,
+            Err(HotError::Busy) => Submitted::Again,
             Err(error) => {
                 self.tell(&Event::Failed(&error), group);
                 Submitted::Kept
@@ -282,22 +285,24 @@ impl Watch {
     }
 
     /// Waits for the commit. What is saved meanwhile withdraws the patch, to be
-    /// made again with that.
-    fn wait_for(&mut self, patch: Patch, group: &[PathBuf]) -> Result<Report, HotError> {
+    /// made again with that: `None`.
+    fn wait_for(&mut self, patch: Patch, group: &[PathBuf]) -> Option<Result<Report, HotError>> {
         let ticket = self.patcher.submit(patch, self.policy.clone());
         let submitted = Instant::now();
         let mut told = false;
         loop {
             if let Some(outcome) = ticket.try_take() {
-                return outcome;
+                return Some(outcome);
             }
-            match self.receiver.recv_timeout(LOOK_AGAIN) {
+            // Soon at first; who waits for long is in no hurry.
+            let pause = (submitted.elapsed() / 8).clamp(LOOK_AGAIN, LOOK_AGAIN * 50);
+            match self.receiver.recv_timeout(pause) {
                 Ok(message) => self.take(message),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Err(HotError::Gone),
+                Err(RecvTimeoutError::Disconnected) => return Some(Err(HotError::Gone)),
             }
-            if self.heard.any() && self.is_changed() {
-                return ticket.wait(Some(Duration::ZERO));
+            if self.heard.any() && self.is_changed() && ticket.withdraw() {
+                return None;
             }
             if !told && submitted.elapsed() > SLOW_COMMIT {
                 told = true;

@@ -46,7 +46,7 @@ fn as_json(event: &Event<'_>, files: &[Tried<'_>]) -> Json {
         }
         Event::Refused(refused) => ("refused", Some(("refusals", refused.json()))),
         Event::Waiting(why) => {
-            let why = why.as_ref().map_or(Json::Null, |why| Json::text(why));
+            let why = why.as_ref().map_or(Json::Null, Json::text);
             ("waiting", Some(("for", why)))
         }
         Event::TakenBack => ("taken-back", None),

@@ -4,28 +4,17 @@
 use crate::codegen::function::Reached;
 use crate::error::Span;
 
-/// The token that follows byte `offset`, which is on `line`: its text as
-/// messages quote it, and its place.
-pub(crate) fn following(source: &[u8], offset: u32, line: u32) -> (String, Span) {
+/// Where the token that follows byte `offset`, which is on `line`, begins, and on
+/// which line.
+pub(crate) fn token_start(source: &[u8], offset: u32, line: u32) -> (usize, u32) {
     let mut at = (offset as usize).min(source.len());
     let mut line = line;
     loop {
         match source.get(at) {
-            Some(b'\n') => {
+            Some(first @ (b'\n' | b'\r')) => {
                 line += 1;
-                at += if source.get(at + 1) == Some(&b'\r') {
-                    2
-                } else {
-                    1
-                };
-            }
-            Some(b'\r') => {
-                line += 1;
-                at += if source.get(at + 1) == Some(&b'\n') {
-                    2
-                } else {
-                    1
-                };
+                let second = source.get(at + 1).filter(|c| matches!(c, b'\n' | b'\r'));
+                at += 1 + usize::from(second.is_some_and(|second| second != first));
             }
             Some(c) if c.is_ascii_whitespace() || *c == 0x0B => at += 1,
             Some(b'-') if source.get(at + 1) == Some(&b'-') => {
@@ -33,9 +22,15 @@ pub(crate) fn following(source: &[u8], offset: u32, line: u32) -> (String, Span)
                 line += count_lines(&source[at..end]);
                 at = end;
             }
-            Some(_) | None => break,
+            Some(_) | None => return (at, line),
         }
     }
+}
+
+/// The token that follows byte `offset`, which is on `line`: its text as
+/// messages quote it, and its place. Takes as long as its line, for the column.
+pub(crate) fn following(source: &[u8], offset: u32, line: u32) -> (String, Span) {
+    let (at, line) = token_start(source, offset, line);
     let end = token_end(source, at);
     let text = if at >= source.len() {
         "<eof>".to_owned()

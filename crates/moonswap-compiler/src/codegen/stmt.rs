@@ -6,7 +6,7 @@ use moonswap_bytecode::{Instruction, MULTI, OpCode, PathStep, VariableKind};
 
 use crate::codegen::function::{FunctionState, reg};
 use crate::codegen::jump::JumpList;
-use crate::codegen::near::following;
+use crate::codegen::near::token_start;
 use crate::codegen::operand::{Kind, Operand};
 use crate::codegen::{Generator, Result};
 use crate::error::Span;
@@ -177,11 +177,8 @@ impl<'a> Generator<'a> {
             return span;
         };
         let keyword_end = span.start + "goto".len() as u32;
-        let (_, label) = following(self.source, keyword_end, span.line);
-        Span {
-            line: label.line,
-            ..span
-        }
+        let (_, line) = token_start(self.source, keyword_end, span.line);
+        Span { line, ..span }
     }
 
     /// The label if a block is nothing but a jump forward (`None`: `break`):

@@ -8,6 +8,7 @@ use moonswap_bytecode::{dump, verify};
 use moonswap_compiler::{CompileOptions, Watch};
 
 use super::{Context, Outcome};
+use crate::callee::FROZEN;
 use crate::object::Closure;
 use crate::value::{Value, tag};
 use crate::{limits, loader};
@@ -205,7 +206,7 @@ impl Context<'_> {
         }
         // SAFETY: CX2: a live closure; an installed slot has a version.
         let prototype = unsafe {
-            let version = (*(*f.as_closure()).slot).version;
+            let version = Closure::version(f.as_closure());
             Arc::clone(&(*version).prototype)
         };
         let is_over = || limits::has_to_stop(&self.vm());
@@ -232,7 +233,9 @@ impl Context<'_> {
         unsafe {
             if module {
                 (*instance).source = source.map(Arc::from);
-                vm.hot.keep_module(instance);
+                if !FROZEN {
+                    vm.hot.keep_module(instance);
+                }
             }
             let globals = Value::table(vm.globals);
             let environment = vm.heap.new_closed_upvalue(globals);

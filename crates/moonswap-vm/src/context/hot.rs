@@ -15,7 +15,7 @@ use crate::hotpatch::{
     Applied, EventChunk, HistoryEntry, HotError, Listener, Origin, Quarantined, Recorder,
     StaleFrame, Ticket, VersionInfo, attempt, commit, guard, history, inspect, mailbox,
 };
-use crate::object::PrototypeSlot;
+use crate::object::{Closure, PrototypeSlot};
 use crate::value::tag;
 
 impl Context<'_> {
@@ -158,7 +158,7 @@ impl Context<'_> {
         }
         // SAFETY: CX2; live slot and instance.
         unsafe {
-            let slot = (*v.as_closure()).slot;
+            let slot = Closure::slot(v.as_closure());
             (*slot).header.flags |= PrototypeSlot::PROTECTED;
             let instance = (*slot).instance;
             self.vm().hot.touch(instance);
@@ -173,7 +173,7 @@ impl Context<'_> {
         let v = self.value(i);
         // SAFETY: CX2; live slot, version and instance.
         (v.tag == tag::CLOSURE).then(|| unsafe {
-            let slot = (*v.as_closure()).slot;
+            let slot = Closure::slot(v.as_closure());
             let instance = (*slot).instance;
             let id = (&(*(*slot).version).prototype).id.clone();
             let is_in_text = registry(instance).get(&id) == Some(&slot);
@@ -193,7 +193,7 @@ impl Context<'_> {
     pub fn hot_version(&self, i: usize) -> Option<u32> {
         let v = self.value(i);
         // SAFETY: CX2.
-        (v.tag == tag::CLOSURE).then(|| unsafe { (*(*v.as_closure()).slot).version_number })
+        (v.tag == tag::CLOSURE).then(|| unsafe { (*Closure::slot(v.as_closure())).version_number })
     }
 
     /// Versions of all functions of a chunk (`None`: of all).

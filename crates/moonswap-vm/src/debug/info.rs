@@ -11,7 +11,7 @@ use moonswap_compiler::chunk_display;
 
 use super::{names, position, walk};
 use crate::frame::Frame;
-use crate::object::{Coroutine, Table};
+use crate::object::{Closure, Coroutine, Table};
 use crate::table;
 use crate::value::{Value, tag};
 use crate::vm::Vm;
@@ -63,7 +63,7 @@ pub(super) unsafe fn current_prototype<'a>(f: Value) -> Option<&'a Prototype> {
         if f.tag != tag::CLOSURE {
             return None;
         }
-        let version = (*(*f.as_closure()).slot).version;
+        let version = Closure::version(f.as_closure());
         Some((&(*version).prototype).as_ref())
     }
 }

@@ -236,7 +236,7 @@ impl Marker {
                     let c = h.cast::<Closure>();
                     let n = (*c).header.word as usize;
                     self.count(class_size(class_of(closure_size(n))));
-                    self.mark_nullable((*c).slot);
+                    self.mark_nullable((*c).callee);
                     for i in 0..n {
                         self.mark_nullable(*Closure::upvalue_at(c, i));
                     }

@@ -51,6 +51,7 @@ use self::large::Large;
 use self::part::{
     CLASS_SHIFT, INLINE_ARRAY, INLINE_NODES, MAX_TABLE_CELL, array_bytes, node_bytes,
 };
+use crate::callee::callee_of;
 use crate::meta_event::Event;
 use crate::object::{
     Closure, Coroutine, Header, Kind, PrototypeSlot, StringObject, Table, Upvalue,
@@ -344,7 +345,7 @@ impl Heap {
         // SAFETY: the cell has room for n pointers behind the two fields.
         unsafe {
             (&raw mut (*c).header).write(header(Kind::Closure, n_upvalues as u32));
-            (*c).slot = slot;
+            (*c).callee = callee_of(slot);
             for i in 0..n_upvalues {
                 *Closure::upvalue_at(c, i) = ptr::null_mut();
             }

@@ -56,7 +56,7 @@ unsafe fn children(heap: &Heap, h: *mut Header, mut f: impl FnMut(*mut Header)) 
             }
             Kind::Closure => {
                 let c = h.cast::<Closure>();
-                pointer((*c).slot.cast());
+                pointer((*c).callee.cast());
                 for i in 0..(*h).word as usize {
                     pointer((*Closure::upvalue_at(c, i)).cast());
                 }

@@ -6,21 +6,56 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use moonswap_hotpatch::{
-    Activation, ChunkPlan, Patch, Policy, Refused, Report, ReportedFunction, Times, Timing,
-    plan_chunk,
+    Activation, ChunkManifest, ChunkPatch, ChunkPlan, Patch, Policy, Refused, Report, Times,
+    Timing, plan_chunk,
 };
 
 use super::history::{Entry, InstanceChange};
 use super::manifest;
 use super::prepare::Prepared;
+use super::published::{self, Basis};
 use super::timing::{self, Obstacle, Quiet};
 use super::{HotError, activity, closing, waiting};
+use crate::callee::FROZEN;
 use crate::loader;
 use crate::object::Instance;
 use crate::vm::Vm;
 
 /// A plan with the instance (by serial) it was made for.
 pub(crate) type Planned = (u64, ChunkPlan);
+
+/// What is said of a commit and known before it: made by whoever planned, so
+/// that the VM's thread has only to fill in numbers.
+pub(crate) struct Draft {
+    report: Report,
+    head: String,
+    /// What the instances were, and are once it is done, to be published.
+    pub(super) bases: Vec<Basis>,
+    pub(super) after: Vec<ChunkManifest>,
+}
+
+impl Draft {
+    pub(super) fn new(planned: &[Planned]) -> Self {
+        let report = Report::of(planned.iter().map(|(_, plan)| plan));
+        Self {
+            head: report.head(),
+            report,
+            bases: Vec::new(),
+            after: Vec::new(),
+        }
+    }
+
+    /// The report of a patch that changes nothing, or is not to.
+    fn idle(self, vm: &Vm, times: Times) -> Report {
+        Report {
+            // Nothing that a rollback could undo; least of all an earlier patch.
+            id: 0,
+            generation: vm.hot.generation(),
+            times,
+            ..self.report
+        }
+    }
+}
 
 /// Plans a patch for every live instance of its chunks, in the patch's order
 /// of chunks, oldest instances first.
@@ -31,6 +66,9 @@ pub(crate) unsafe fn plan_all(
 ) -> Result<Vec<Planned>, HotError> {
     // SAFETY: HP2; instances are live.
     unsafe {
+        if FROZEN {
+            return Err(HotError::CompiledOut);
+        }
         let mut planned = Vec::with_capacity(patch.chunks().len());
         for chunk in patch.chunks() {
             let instances = vm.hot.instances_of(chunk.chunk());
@@ -38,7 +76,14 @@ pub(crate) unsafe fn plan_all(
                 return Err(HotError::NotLoaded(chunk.chunk().to_string()));
             }
             for instance in instances {
-                let manifest = manifest::of(vm, instance);
+                let mut manifest = manifest::of(vm, instance);
+                if manifest.text.is_none()
+                    && let Some(source) = &manifest.source
+                {
+                    let text = ChunkPatch::compile(&manifest.chunk, source).ok();
+                    manifest.text.clone_from(&text);
+                    (*instance).text = text;
+                }
                 planned.push(((*instance).serial, plan_chunk(&manifest, chunk, policy)));
             }
         }
@@ -117,8 +162,10 @@ pub(crate) unsafe fn attempt(vm: &mut Vm, patch: &Patch, policy: &Policy, last: 
                 true => plan_all(vm, patch, policy)?,
                 false => planned,
             };
-            apply_planned(vm, planned, policy, times)
+            let draft = Draft::new(&planned);
+            apply_planned(vm, planned, draft, policy, times)
         });
+        vm.hot.mailbox.attic.clear();
         waiting::committed(vm, patch, before, &outcome);
         Attempt::Done(outcome)
     }
@@ -178,10 +225,11 @@ pub(crate) unsafe fn apply(
     }
 }
 
-/// Applies plans made for exactly the live instances and this generation.
+/// Applies plans made for exactly the live instances and this generation. What was needed for it is left in the attic.
 pub(crate) unsafe fn apply_planned(
     vm: &mut Vm,
     planned: Vec<Planned>,
+    draft: Draft,
     policy: &Policy,
     mut times: Times,
 ) -> Result<Report, HotError> {
@@ -194,10 +242,7 @@ pub(crate) unsafe fn apply_planned(
             return Err(HotError::Busy);
         }
         if policy.dry || planned.iter().all(|(_, plan)| plan.is_empty()) {
-            let mut report = report_of(vm, &planned, times, &[]);
-            // Nothing that a rollback could undo; least of all an earlier patch.
-            report.id = 0;
-            return Ok(report);
+            return Ok(draft.idle(vm, times));
         }
         let start = Instant::now();
         let closes = closing::is_wanted(policy).then(|| activity::changed(vm, &planned));
@@ -210,9 +255,9 @@ pub(crate) unsafe fn apply_planned(
         }
         let prepared = prepared?;
         let to_close = closing::candidates(vm, closes.as_ref());
-        times.prepare += start.elapsed();
-        let start = Instant::now();
-        let mut report = commit(vm, prepared, policy, times, start);
+        times.load = start.elapsed();
+        times.prepare += times.load;
+        let mut report = commit(vm, prepared, draft, policy, times);
         let was_draining = std::mem::replace(&mut vm.hot.is_draining, true);
         closing::after_commit(vm, to_close, policy, &mut report);
         vm.hot.is_draining = was_draining;
@@ -277,14 +322,17 @@ pub(super) unsafe fn find(vm: &Vm, serial: u64) -> Option<*mut Instance> {
         .find(|&i| unsafe { (*i).serial } == serial)
 }
 
-/// The stores. Nothing here can fail; allocation is only bookkeeping.
+/// The stores. Nothing here can fail; allocation is only bookkeeping. What is
+/// replaced and no longer needed is put aside: taking it apart is not part of
+/// the pause.
 unsafe fn commit(
     vm: &mut Vm,
     prepared: Vec<Prepared>,
+    draft: Draft,
     policy: &Policy,
-    mut times: Times,
-    start: Instant,
+    times: Times,
 ) -> Report {
+    let start = Instant::now();
     // SAFETY: HP1, HP2.
     unsafe {
         let finish_by = closing::finish_by(policy);
@@ -297,10 +345,15 @@ unsafe fn commit(
             }
         }
         vm.hot.advance();
-        let mut overridden = Vec::new();
+        let mut report = Report {
+            id: vm.hot.last_patch,
+            generation: vm.hot.generation(),
+            times,
+            ..draft.report
+        };
         let mut changes = Vec::with_capacity(prepared.len());
         let mut planned = Vec::with_capacity(prepared.len());
-        for p in prepared {
+        for mut p in prepared {
             let instance = p.instance;
             vm.hot.touch(instance);
             let version = (*instance).version;
@@ -309,11 +362,14 @@ unsafe fn commit(
             }
             let before = std::mem::replace(&mut (*instance).prototype, Arc::clone(&p.plan.main));
             let source = (*instance).source.replace(Arc::clone(&p.plan.source));
+            // The old text is taken apart with the plan, after the pause.
+            std::mem::swap(&mut (*instance).text, &mut p.plan.text);
             let registry = (*instance).registry.replace(p.registry);
-            for &slot in (*instance).registry.iter().flat_map(|r| r.values()) {
-                vm.heap.barrier_object(instance.cast(), slot.cast());
+            super::history::keep_registry(vm, instance);
+            for field in p.overridden {
+                let warning = format!("{field} was overridden at run time and left alone");
+                report.warnings.push(warning);
             }
-            overridden.extend(p.overridden);
             changes.push(InstanceChange {
                 instance,
                 version,
@@ -328,68 +384,23 @@ unsafe fn commit(
             });
             planned.push(((*instance).serial, p.plan));
         }
-        times.pause = start.elapsed();
-        let report = report_of(vm, &planned, times, &overridden);
+        published::publish(vm, &draft.bases, draft.after);
+        let mailbox = Arc::clone(&vm.hot.mailbox);
+        mailbox.attic.keep_plans(planned);
         let entry = Entry {
             id: report.id,
             generation: report.generation,
             is_rollback: false,
             in_force_before: vm.hot.history.in_force.clone(),
             chunks: report.chunks.clone(),
-            line: report.to_string(),
+            head: draft.head,
+            pause: start.elapsed(),
             author: policy.author.clone(),
             reason: policy.reason.clone(),
             changes,
         };
         super::history::push(vm, entry);
+        report.times.pause = start.elapsed();
         report
-    }
-}
-
-fn report_of(vm: &Vm, planned: &[Planned], times: Times, overridden: &[String]) -> Report {
-    let mut functions = Vec::new();
-    let mut warnings = Vec::new();
-    let mut not_run = Vec::new();
-    let mut unchanged = 0;
-    let mut chunks: Vec<Arc<str>> = Vec::new();
-    for (_, plan) in planned {
-        for warning in &plan.warnings {
-            if !warnings.contains(warning) {
-                warnings.push(warning.clone());
-            }
-        }
-        let shown: Arc<str> = plan.shown_chunk().into();
-        if chunks.contains(&shown) {
-            // Further instances: what is said of the first holds for them.
-            continue;
-        }
-        unchanged += plan.n_unchanged;
-        not_run.extend_from_slice(&plan.not_run);
-        functions.extend(
-            plan.touched()
-                .map(|change| ReportedFunction::of(plan, change)),
-        );
-        let n = planned
-            .iter()
-            .filter(|(_, p)| p.chunk == plan.chunk)
-            .count();
-        if n > 1 {
-            warnings.push(format!("{n} live instances of {shown} were patched"));
-        }
-        chunks.push(shown);
-    }
-    for field in overridden {
-        warnings.push(format!("{field} was overridden at run time and left alone"));
-    }
-    Report {
-        id: vm.hot.last_patch,
-        generation: vm.hot.generation(),
-        chunks,
-        functions,
-        unchanged,
-        warnings,
-        not_run,
-        closed: Vec::new(),
-        times,
     }
 }

@@ -38,6 +38,9 @@ pub enum HotError {
     /// The VM did not reach a safe point within the time given.
     #[error("the VM reached no safe point in time; the patch was withdrawn")]
     TimedOut,
+    /// Swapping is compiled out (feature `frozen`).
+    #[error("this program was built without swapping")]
+    CompiledOut,
     /// Something outside the VM (a file that cannot be read, say); the message.
     #[error("{0}")]
     Other(String),
@@ -59,6 +62,7 @@ impl HotError {
             Self::Moved { .. } => "moved",
             Self::Busy => "busy",
             Self::TimedOut => "timed-out",
+            Self::CompiledOut => "compiled-out",
             Self::Other(_) => "other",
             Self::Gone => "gone",
         }

@@ -5,10 +5,10 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use moonswap_bytecode::{FunctionId, Prototype};
-use moonswap_hotpatch::{ChangeClass, Report, ReportedFunction, Times};
+use moonswap_hotpatch::{ChangeClass, Report, ReportedFunction, Times, write_pause};
 
 use super::HotError;
 use super::prepare::{CellChange, FieldChange, SlotChange};
@@ -46,7 +46,9 @@ pub(crate) struct Entry {
     /// Patches in force before it, oldest first, as far as they are kept.
     pub(crate) in_force_before: Vec<u64>,
     pub(crate) chunks: Vec<Arc<str>>,
-    pub(crate) line: String,
+    /// The report's one line without the time.
+    pub(crate) head: String,
+    pub(crate) pause: Duration,
     pub(crate) author: Option<String>,
     pub(crate) reason: Option<String>,
     pub(crate) changes: Vec<InstanceChange>,
@@ -61,17 +63,19 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// Lets go of what is beyond the bound, oldest first.
-    fn trim(&mut self) {
+    /// Takes out what is beyond the bound, oldest first.
+    fn trim(&mut self) -> Vec<Entry> {
+        let mut out = Vec::new();
         loop {
             let n_patches = self.entries.iter().filter(|e| !e.is_rollback).count();
             if n_patches <= DEPTH && self.entries.len() <= 2 * DEPTH {
                 break;
             }
-            self.entries.pop_front();
+            out.extend(self.entries.pop_front());
         }
         let oldest = self.entries.front().map_or(u64::MAX, |e| e.id);
         self.in_force.retain(|&id| id >= oldest);
+        out
     }
 
     pub(crate) unsafe fn mark(&self, marker: &mut Marker) {
@@ -131,7 +135,27 @@ pub(crate) fn push(vm: &mut Vm, entry: Entry) {
         history.in_force.push(entry.id);
     }
     history.entries.push_back(entry);
-    history.trim();
+    for entry in history.trim() {
+        // The last reference to the text and code of a whole chunk, perhaps.
+        for change in entry.changes {
+            let attic = &vm.hot.mailbox.attic;
+            attic.keep_chunk(change.prototype, change.source, change.registry);
+        }
+    }
+}
+
+/// The instance has another registry: if the collector has been there, it is
+/// told of the slots.
+pub(crate) unsafe fn keep_registry(vm: &mut Vm, instance: *mut Instance) {
+    // SAFETY: live instance and slots.
+    unsafe {
+        if (*instance).header.mark != vm.heap.black {
+            return;
+        }
+        for &slot in (*instance).registry.iter().flat_map(|r| r.values()) {
+            vm.heap.barrier_object(instance.cast(), slot.cast());
+        }
+    }
 }
 
 /// The patches and rollbacks that can be undone, oldest first.
@@ -146,7 +170,11 @@ pub(crate) fn list(vm: &Vm) -> Vec<HistoryEntry> {
             is_in_force: history.in_force.contains(&e.id),
             generation: e.generation,
             chunks: e.chunks.clone(),
-            line: e.line.clone(),
+            line: {
+                let mut line = e.head.clone();
+                let _ = write_pause(&mut line, e.pause);
+                line
+            },
             author: e.author.clone(),
             reason: e.reason.clone(),
         })
@@ -237,7 +265,8 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
             is_rollback: true,
             in_force_before,
             chunks: report.chunks.clone(),
-            line: report.to_string(),
+            head: report.head(),
+            pause: times.pause,
             author: None,
             reason: None,
             changes,
@@ -372,9 +401,7 @@ impl<'a> Undoing<'a> {
                 (*instance).source = oldest.source.clone();
                 let registry = &oldest.registry;
                 (*instance).registry = (!registry.is_empty()).then(|| registry.clone());
-                for &slot in registry.values() {
-                    vm.heap.barrier_object(instance.cast(), slot.cast());
-                }
+                keep_registry(vm, instance);
                 change.slots.retain(|s| s.before != s.after);
                 for s in &change.slots {
                     let id = &(&(*s.after).prototype).id;

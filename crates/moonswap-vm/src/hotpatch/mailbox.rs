@@ -7,74 +7,24 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use moonswap_hotpatch::{Door, Patch, Policy, Report, Times};
 
 use super::HotError;
+use super::answer::{Answer, lock};
 use super::attempt::{self, Origin};
 use super::closing;
 use super::commit;
 use super::event::{EventChunk, HotEvent};
 use super::manifest;
-use super::published::{self, Basis, Prospect, Published, Snapshot};
+use super::published::{Attic, Basis, Prospect, Published, Snapshot};
 use super::timing::Obstacle;
 use super::waiting;
+use crate::callee::FROZEN;
 use crate::safepoint::PollHandle;
 use crate::vm::Vm;
-
-/// One-shot place for an answer.
-#[derive(Debug)]
-pub(super) struct Answer<T> {
-    value: Mutex<Option<T>>,
-    ready: Condvar,
-}
-
-impl<T> Default for Answer<T> {
-    fn default() -> Self {
-        Self {
-            value: Mutex::new(None),
-            ready: Condvar::new(),
-        }
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl<T> Answer<T> {
-    pub(super) fn put(&self, value: T) {
-        *lock(&self.value) = Some(value);
-        self.ready.notify_all();
-    }
-
-    fn wait(&self, until: Option<Instant>) -> Option<T> {
-        let mut guard = lock(&self.value);
-        loop {
-            if let Some(value) = guard.take() {
-                return Some(value);
-            }
-            guard = match until {
-                None => self
-                    .ready
-                    .wait(guard)
-                    .unwrap_or_else(PoisonError::into_inner),
-                Some(until) => {
-                    let left = until.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return None;
-                    }
-                    self.ready
-                        .wait_timeout(guard, left)
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .0
-                }
-            };
-        }
-    }
-}
 
 pub(super) type Manifests = Result<Vec<Snapshot>, HotError>;
 
@@ -167,6 +117,8 @@ pub(crate) struct Mailbox {
     n_commits: AtomicU64,
     /// What submitters know without asking.
     pub(crate) published: Published,
+    /// What the VM's thread leaves others to take apart.
+    pub(crate) attic: Attic,
 }
 
 impl std::fmt::Debug for Mailbox {
@@ -179,10 +131,13 @@ impl std::fmt::Debug for Mailbox {
 
 impl Mailbox {
     fn post(&self, request: Request, poll: &PollHandle) {
+        if FROZEN {
+            return give_up(request, &HotError::CompiledOut);
+        }
         let mut queue = lock(&self.queue);
         if self.closed.load(Ordering::Acquire) {
             drop(queue);
-            give_up(request);
+            give_up(request, &HotError::Gone);
             return;
         }
         queue.push_back(request);
@@ -195,7 +150,7 @@ impl Mailbox {
         self.closed.store(true, Ordering::Release);
         let all = std::mem::take(&mut *lock(&self.queue));
         for request in all {
-            give_up(request);
+            give_up(request, &HotError::Gone);
         }
     }
 
@@ -215,12 +170,12 @@ impl Mailbox {
     }
 }
 
-fn give_up(request: Request) {
+fn give_up(request: Request, why: &HotError) {
     match request {
-        Request::Manifests { answer, .. } => answer.put(Err(HotError::Gone)),
+        Request::Manifests { answer, .. } => answer.put(Err(why.clone())),
         Request::Chunks(answer) => answer.put(Vec::new()),
-        Request::Commit(commit) => commit.answer(Err(HotError::Gone)),
-        Request::Rollback(rollback) => rollback.ticket.answer(Err(HotError::Gone)),
+        Request::Commit(commit) => commit.answer(Err(why.clone())),
+        Request::Rollback(rollback) => rollback.ticket.answer(Err(why.clone())),
         Request::Note(_) => {}
     }
 }
@@ -256,10 +211,12 @@ impl Patcher {
             ticket: Arc::clone(&state),
         };
         job.start();
+        self.mailbox.attic.clear();
         Ticket {
             state,
             submitted,
             due,
+            mailbox: Arc::clone(&self.mailbox),
         }
     }
 
@@ -286,11 +243,12 @@ impl Patcher {
                 let error = HotError::from(error);
                 self.note_failure(&[name], &policy, error.clone());
                 let state = Arc::new(TicketState::default());
-                state.answer.put(Err(error));
+                state.answer(Err(error));
                 Ticket {
                     state,
                     submitted: Instant::now(),
                     due: None,
+                    mailbox: Arc::clone(&self.mailbox),
                 }
             }
         }
@@ -330,6 +288,7 @@ impl Patcher {
             state,
             submitted,
             due: None,
+            mailbox: Arc::clone(&self.mailbox),
         }
     }
 
@@ -413,7 +372,7 @@ impl Job {
         let chunks = chunks_of(&self.patch);
         self.patcher
             .note(attempt::failed(chunks, &self.policy, error.clone()));
-        self.ticket.answer.put(Err(error));
+        self.ticket.answer(Err(error));
     }
 
     fn commit(self, prospect: Option<Prospect>, prepare: Duration) {
@@ -438,6 +397,7 @@ impl Job {
 pub struct Ticket {
     state: Arc<TicketState>,
     submitted: Instant,
+    mailbox: Arc<Mailbox>,
     /// When it is refused at the latest, if the VM looks.
     due: Option<Instant>,
 }
@@ -452,6 +412,12 @@ impl Ticket {
     /// deadline of its policy passes and the VM reaches no safe point to say why.
     /// Not for the VM's own thread, which would wait for itself.
     pub fn wait(self, timeout: Option<Duration>) -> Result<Report, HotError> {
+        let outcome = self.outcome(timeout);
+        self.mailbox.attic.clear();
+        outcome
+    }
+
+    fn outcome(&self, timeout: Option<Duration>) -> Result<Report, HotError> {
         let timeout = timeout.and_then(|t| self.submitted.checked_add(t));
         let due = self.due.and_then(|due| due.checked_add(LAST_WORD));
         let until = [timeout, due].into_iter().flatten().min();
@@ -479,7 +445,7 @@ impl Ticket {
     /// Withdraws the patch. False if it is being committed, or was, or was
     /// refused: then there is an outcome.
     pub fn withdraw(&self) -> bool {
-        lock(&self.state.answer.value).is_none() && self.state.advance(WITHDRAWN)
+        !self.state.answer.is_there() && self.state.advance(WITHDRAWN)
     }
 
     /// What the patch waits for, as far as the VM has looked: `step v1 active in
@@ -490,7 +456,7 @@ impl Ticket {
 
     /// The outcome, if there is one by now; it is taken.
     pub fn try_take(&self) -> Option<Result<Report, HotError>> {
-        lock(&self.state.answer.value).take()
+        self.state.answer.take()
     }
 }
 
@@ -515,6 +481,7 @@ pub(crate) fn submit_here(vm: &mut Vm, patch: Patch, policy: Policy) -> Ticket {
         state: ticket,
         submitted,
         due,
+        mailbox: Arc::clone(&vm.hot.mailbox),
     }
 }
 
@@ -527,6 +494,9 @@ fn due_of(policy: &Policy, submitted: Instant) -> Option<Instant> {
 /// Lua code does meanwhile (initialisers, `__close` methods) begins nothing of
 /// this: it comes after.
 pub(crate) fn drain(vm: &mut Vm, host_polls: bool) {
+    if FROZEN {
+        return;
+    }
     if vm.hot.guards.is_due() && !vm.hot.busy && !vm.hot.is_draining {
         if vm.hot.n_blocking > 0 && !host_polls {
             vm.hot.is_held = true;
@@ -559,7 +529,7 @@ pub(crate) fn drain(vm: &mut Vm, host_polls: bool) {
                     held.push_back(Request::Rollback(request));
                 } else if request.ticket.advance_to_taken() {
                     let outcome = roll_back(vm, &request);
-                    request.ticket.answer.put(outcome);
+                    request.ticket.answer(outcome);
                 }
             }
         }
@@ -655,24 +625,23 @@ pub(super) fn commit_request(vm: &mut Vm, request: CommitRequest) -> Result<Repo
     // SAFETY: HP2.
     unsafe {
         match request.prospect {
-            Some(mut prospect)
+            Some(prospect)
                 if prospect.is_current(vm, &request.patch)
                     && request.policy.base.is_none_or(|g| g == vm.hot.generation()) =>
             {
                 wait(&mut times);
-                let after = prospect.take_after();
-                let report = commit::apply_planned(vm, prospect.planned, &request.policy, times)?;
-                if !request.policy.dry {
-                    published::publish(vm, &prospect.bases, after);
-                }
-                Ok(report)
+                let (planned, draft) = prospect.into_parts();
+                commit::apply_planned(vm, planned, draft, &request.policy, times)
             }
             Some(_) | None => {
                 let start = Instant::now();
                 let planned = commit::plan_all(vm, &request.patch, &request.policy)?;
+                let draft = commit::Draft::new(&planned);
                 times.prepare += start.elapsed();
                 wait(&mut times);
-                commit::apply_planned(vm, planned, &request.policy, times)
+                let outcome = commit::apply_planned(vm, planned, draft, &request.policy, times);
+                vm.hot.mailbox.attic.clear();
+                outcome
             }
         }
     }

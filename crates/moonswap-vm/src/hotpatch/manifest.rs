@@ -59,7 +59,7 @@ pub(crate) unsafe fn of(vm: &mut Vm, instance: *mut Instance) -> ChunkManifest {
             chunk: (*instance).chunk.clone(),
             main: (*instance).prototype.clone(),
             source: (*instance).source.clone(),
-            text: None,
+            text: (*instance).text.clone(),
             cells,
             slots,
             main_running,

@@ -17,9 +17,11 @@
 //!
 //! Invariants: HP1 only `commit::Prepared::commit` and rollback install versions
 //! into slots that code can reach, and migrations for a time (HP4); HP2 they run at a safe point of the VM's
-//! thread; HP3 versions and slots in the history are marked by the collector.
+//! thread; HP3 versions and slots in the history are marked by the collector; HP5 what
+//! lies in the attic (`published`) is only dropped, its pointers are not followed.
 
 mod activity;
+mod answer;
 pub(crate) mod attempt;
 mod closing;
 pub(crate) mod commit;
@@ -115,9 +117,7 @@ impl HotState {
     pub(crate) fn register(&mut self, instance: *mut Instance) {
         self.instances.get_mut().push(instance);
         // SAFETY: just made.
-        self.mailbox
-            .published
-            .withdraw(unsafe { &(*instance).chunk });
+        self.withdraw(unsafe { &(*instance).chunk });
     }
 
     /// The instance is no longer what it was when it was described.
@@ -125,8 +125,14 @@ impl HotState {
         // SAFETY: live instance.
         unsafe {
             (*instance).stamp += 1;
-            self.mailbox.published.withdraw(&(*instance).chunk);
+            self.withdraw(&(*instance).chunk);
         }
+    }
+
+    /// What other threads know of a chunk is out of date.
+    fn withdraw(&self, chunk: &str) {
+        let known = self.mailbox.published.withdraw(chunk);
+        self.mailbox.attic.keep_snapshots(known);
     }
 
     /// Keeps a module's instance alive for patches, in place of an older one.

@@ -422,7 +422,7 @@ fn clear(cx: &mut crate::Context<'_>) -> crate::Outcome<usize> {
         if before.is_nil() {
             return cx.ret(crate::View::Boolean(true));
         }
-        if before.tag != tag::CLOSURE || Some((*before.as_closure()).slot) != slot {
+        if before.tag != tag::CLOSURE || Some(Closure::slot(before.as_closure())) != slot {
             return cx.ret(crate::View::Boolean(false));
         }
         let change = FieldChange {

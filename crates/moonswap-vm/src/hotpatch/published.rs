@@ -4,15 +4,16 @@
 //! A snapshot is a guess until the commit compares its [`Basis`] with the live
 //! instance; whatever changes an instance withdraws the snapshots of its chunk.
 //!
-//! Invariants: HP2.
+//! Invariants: HP2; HP5 a registry in the attic is only dropped.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use moonswap_bytecode::Prototype;
 use moonswap_hotpatch::{ChunkManifest, ChunkPatch, ChunkPlan, Patch, Policy, plan_chunk};
 
-use super::commit::Planned;
-use crate::object::Instance;
+use super::commit::{Draft, Planned};
+use crate::object::{Instance, SlotRegistry};
 use crate::vm::Vm;
 
 /// The state of an instance that a manifest describes.
@@ -68,18 +69,82 @@ impl Published {
         })
     }
 
-    /// The chunk is not as it was.
-    pub(crate) fn withdraw(&self, chunk: &str) {
-        self.with(|known| known.remove(chunk));
+    /// The chunk is not as it was; answers what was known of it.
+    #[must_use = "taking it apart is long: see `Attic`"]
+    pub(super) fn withdraw(&self, chunk: &str) -> Option<Snapshots> {
+        self.with(|known| known.remove(chunk))
+    }
+}
+
+/// What commits leave behind and nobody needs: taking apart the description of
+/// a hundred functions is longer than replacing them, so who submits or waits
+/// for a patch does it, not the VM's thread. What the last patch submitted left
+/// may stay for good if nobody ever comes again; patches that are planned on the
+/// VM's thread take it apart there.
+#[derive(Debug, Default)]
+pub(crate) struct Attic(Mutex<Vec<Leftover>>);
+
+#[derive(Debug)]
+#[expect(dead_code, reason = "kept to be dropped elsewhere")]
+enum Leftover {
+    Snapshots(Snapshots),
+    Plans(Vec<Planned>),
+    Chunk(Arc<Prototype>, Option<Arc<[u8]>>, Retired),
+}
+
+/// Slots by name that nothing refers to any more.
+#[derive(Debug)]
+#[expect(dead_code, reason = "kept to be dropped elsewhere")]
+struct Retired(SlotRegistry);
+
+// SAFETY: HP5: the pointers are not followed; names are plain data.
+unsafe impl Send for Retired {}
+
+impl Attic {
+    fn keep(&self, leftover: Leftover) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push(leftover);
+    }
+
+    pub(super) fn keep_snapshots(&self, known: Option<Snapshots>) {
+        if let Some(known) = known {
+            self.keep(Leftover::Snapshots(known));
+        }
+    }
+
+    pub(super) fn keep_plans(&self, planned: Vec<Planned>) {
+        self.keep(Leftover::Plans(planned));
+    }
+
+    pub(super) fn keep_chunk(
+        &self,
+        main: Arc<Prototype>,
+        source: Option<Arc<[u8]>>,
+        registry: SlotRegistry,
+    ) {
+        self.keep(Leftover::Chunk(main, source, Retired(registry)));
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.len()
+    }
+
+    /// Takes everything apart.
+    pub(super) fn clear(&self) {
+        let all = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(all);
     }
 }
 
 /// Plans for the instances of a patch's chunks, in the order of the snapshots,
 /// and what the instances will be after them.
 pub(super) struct Prospect {
-    pub(super) bases: Vec<Basis>,
+    bases: Vec<Basis>,
     pub(super) planned: Vec<Planned>,
     after: Vec<ChunkManifest>,
+    draft: Option<Draft>,
 }
 
 impl Prospect {
@@ -88,6 +153,7 @@ impl Prospect {
             bases: Vec::with_capacity(snapshots.len()),
             planned: Vec::with_capacity(snapshots.len()),
             after: Vec::with_capacity(snapshots.len()),
+            draft: None,
         };
         for snapshot in snapshots {
             let manifest = &snapshot.manifest;
@@ -98,6 +164,7 @@ impl Prospect {
             prospect.expect(manifest, chunk, &plan);
             prospect.planned.push((snapshot.basis.serial, plan));
         }
+        prospect.draft = Some(Draft::new(&prospect.planned));
         prospect
     }
 
@@ -124,13 +191,13 @@ impl Prospect {
         same && bases.next().is_none()
     }
 
-    /// After the commit: what is known now.
-    pub(super) fn take_after(&mut self) -> Vec<ChunkManifest> {
+    /// The plans, and what is known of their commit.
+    pub(super) fn into_parts(self) -> (Vec<Planned>, Draft) {
+        let mut draft = self.draft.unwrap_or_else(|| Draft::new(&self.planned));
         if self.after.len() == self.planned.len() {
-            std::mem::take(&mut self.after)
-        } else {
-            Vec::new()
+            (draft.bases, draft.after) = (self.bases, self.after);
         }
+        (self.planned, draft)
     }
 }
 
@@ -150,6 +217,9 @@ unsafe fn may_have_begun(vm: &Vm, instance: *mut Instance, after: &[ChunkManifes
 /// Publishes what the instances have become by a commit; `bases` and `after` in
 /// the same order, instances of one chunk next to each other.
 pub(super) unsafe fn publish(vm: &mut Vm, bases: &[Basis], after: Vec<ChunkManifest>) {
+    if after.is_empty() {
+        return;
+    }
     let mut by_chunk: Vec<(Arc<str>, Vec<Snapshot>)> = Vec::new();
     for (basis, manifest) in bases.iter().zip(after) {
         let instance = vm

@@ -17,7 +17,7 @@ use crate::frame::{self, continuation_word, frame_top, return_into, set_word};
 use crate::hook;
 use crate::meta;
 use crate::meta_event::Event;
-use crate::object::{NativeCode, NativeKind};
+use crate::object::{Closure, NativeCode, NativeKind};
 use crate::unwind::{throw, throw_call};
 use crate::value::{Value, copy, store, tag};
 use crate::vm::{MAX_PCALLS, Vm};
@@ -40,14 +40,14 @@ pub(super) unsafe fn call<D: Driver>(
     unsafe {
         let f = ra(pc, base);
         if (*f).tag == tag::CLOSURE {
-            let slot = (*(*f).as_closure()).slot;
+            let entry = Closure::entry((*f).as_closure());
             let callee = f.add(2);
-            if b(pc) >= usize::from((*slot).fast_args)
-                && callee.byte_add((*slot).frame_bytes as usize) <= (*vm).stack_limit
+            if b(pc) >= usize::from(entry.fast_args)
+                && callee.byte_add(entry.frame_bytes as usize) <= (*vm).stack_limit
             {
-                set_word(f.add(1), pc.add(1) as u64, (*slot).link_word);
+                set_word(f.add(1), pc.add(1) as u64, entry.link());
                 return d.go(Next {
-                    pc: (*slot).code.cast(),
+                    pc: entry.code.cast(),
                     base: callee,
                 });
             }
@@ -78,17 +78,17 @@ pub(super) unsafe fn call_multi<D: Driver>(
     unsafe {
         let f = ra(pc, base);
         if (*f).tag == tag::CLOSURE {
-            let slot = (*(*f).as_closure()).slot;
+            let entry = Closure::entry((*f).as_closure());
             let callee = f.add(2);
             // With 0xFFFF for varargs: more arguments than that go the slow way.
             let n = (*vm).top.offset_from(callee) as usize;
-            if n >= usize::from((*slot).fast_args)
+            if n >= usize::from(entry.fast_args)
                 && n < 256
-                && callee.byte_add((*slot).frame_bytes as usize) <= (*vm).stack_limit
+                && callee.byte_add(entry.frame_bytes as usize) <= (*vm).stack_limit
             {
-                set_word(f.add(1), pc.add(1) as u64, (*slot).link_word);
+                set_word(f.add(1), pc.add(1) as u64, entry.link());
                 return d.go(Next {
-                    pc: (*slot).code.cast(),
+                    pc: entry.code.cast(),
                     base: callee,
                 });
             }
@@ -169,19 +169,19 @@ unsafe fn call_object(vm: &mut Vm, ret: *const u64, f: *mut Value, n: usize) -> 
 pub(super) unsafe fn enter_lua(vm: &mut Vm, ret: u64, flags: u64, f: *mut Value, n: usize) -> Next {
     // SAFETY: as precall.
     unsafe {
-        let slot = (*(*f).as_closure()).slot;
-        if n >= usize::from((*slot).fast_args)
+        let entry = Closure::entry((*f).as_closure());
+        if n >= usize::from(entry.fast_args)
             && n < 256
-            && f.add(2).byte_add((*slot).frame_bytes as usize) <= vm.stack_limit
+            && f.add(2).byte_add(entry.frame_bytes as usize) <= vm.stack_limit
         {
-            set_word(f.add(1), ret, (*slot).link_word | flags);
+            set_word(f.add(1), ret, entry.link() | flags);
             return Next {
-                pc: (*slot).code.cast(),
+                pc: entry.code.cast(),
                 base: f.add(2),
             };
         }
-        let np = usize::from((*slot).n_params);
-        let frame = (*slot).frame_bytes as usize / size_of::<Value>();
+        let np = usize::from(entry.n_params);
+        let frame = entry.frame_bytes as usize / size_of::<Value>();
         let at = vm.index_of(f);
         if vm.ensure_stack(f.add(2), n + np + frame + 4).is_err() {
             return throw_call(vm, ret as *const u64, at);
@@ -191,10 +191,10 @@ pub(super) unsafe fn enter_lua(vm: &mut Vm, ret: u64, flags: u64, f: *mut Value,
         for i in n..np {
             (*args.add(i)).tag = tag::NIL;
         }
-        set_word(f.add(1), ret, (*slot).link_word | flags);
-        if !(*slot).is_vararg {
+        set_word(f.add(1), ret, entry.link() | flags);
+        if !entry.is_vararg {
             return Next {
-                pc: (*slot).code.cast(),
+                pc: entry.code.cast(),
                 base: args,
             };
         }
@@ -205,14 +205,14 @@ pub(super) unsafe fn enter_lua(vm: &mut Vm, ret: u64, flags: u64, f: *mut Value,
         set_word(
             base.sub(1),
             distance as u64,
-            (*slot).link_word ^ u64::from(tag::LINK ^ tag::VARARG_LINK),
+            entry.link() ^ u64::from(tag::LINK ^ tag::VARARG_LINK),
         );
         for i in 0..np {
             copy(base.add(i), args.add(i));
             (*args.add(i)).tag = tag::NIL;
         }
         Next {
-            pc: (*slot).code.cast(),
+            pc: entry.code.cast(),
             base,
         }
     }

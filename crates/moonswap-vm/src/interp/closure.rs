@@ -6,6 +6,7 @@ use moonswap_bytecode::Capture;
 
 use super::operand::{bc, ra};
 use super::{Next, advance, call::call_continuation};
+use crate::callee::FROZEN;
 use crate::coroutine;
 use crate::error::Raised;
 use crate::frame::{
@@ -175,8 +176,9 @@ pub(super) unsafe fn to_be_closed(pc: *const u64, base: *mut Value, vm: *mut Vm)
 pub(super) unsafe fn keep_scope(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1, F2.
     unsafe {
-        let vm = &mut *vm;
-        crate::hotpatch::scope::record(vm, base, pc);
+        if !FROZEN {
+            crate::hotpatch::scope::record(&mut *vm, base, pc);
+        }
         advance(pc, base)
     }
 }

@@ -8,6 +8,7 @@ use moonswap_bytecode::{MULTI, OpCode};
 
 use super::{Next, operand};
 use crate::heap::Forced;
+use crate::object::Closure;
 use crate::unwind::throw;
 use crate::value::{Value, tag};
 use crate::vm::{STRESS_BYTES, STRESS_SLOTS, Vm};
@@ -105,7 +106,7 @@ pub(super) unsafe fn precall_watched(
         let function = *f;
         let next = super::precall(vm, ret, f, n);
         if function.tag == tag::CLOSURE {
-            return after_entry(vm, next, (*(*function.as_closure()).slot).code.cast());
+            return after_entry(vm, next, Closure::entry(function.as_closure()).code.cast());
         }
         next
     }
@@ -141,13 +142,13 @@ pub(crate) unsafe fn attend_at_entry(vm: &mut Vm, next: Next) -> Next {
         if function.tag != tag::CLOSURE {
             return next;
         }
-        let slot = (*function.as_closure()).slot;
+        let closure = function.as_closure();
         // A main chunk that begins has none of its locals yet, and patches that
         // capture them would be refused: its next safe point.
-        if (&(*(*slot).version).prototype).is_main() {
+        if (&(*Closure::version(closure)).prototype).is_main() {
             return next;
         }
-        attend_at_start(vm, next, (*slot).code.cast())
+        attend_at_start(vm, next, Closure::entry(closure).code.cast())
     }
 }
 

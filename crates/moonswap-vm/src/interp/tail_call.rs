@@ -14,6 +14,7 @@ use crate::frame::{self, continuation_word, return_into, set_word};
 use crate::hook;
 use crate::meta;
 use crate::meta_event::Event;
+use crate::object::Closure;
 use crate::unwind::throw;
 use crate::value::{Value, copy, store, tag};
 use crate::vm::Vm;
@@ -33,15 +34,15 @@ pub(super) unsafe fn tail_call<D: Driver>(
     unsafe {
         let f = ra(pc, base);
         if (*f).tag == tag::CLOSURE && x(pc) & 1 == 0 && (*base.sub(1)).tag == tag::LINK {
-            let slot = (*(*f).as_closure()).slot;
+            let entry = Closure::entry((*f).as_closure());
             let n = if b(pc) == ANY {
                 (*vm).top.offset_from(f) as usize - 2
             } else {
                 b(pc)
             };
-            if n >= usize::from((*slot).fast_args)
+            if n >= usize::from(entry.fast_args)
                 && n < 256
-                && base.byte_add((*slot).frame_bytes as usize) <= (*vm).stack_limit
+                && base.byte_add(entry.frame_bytes as usize) <= (*vm).stack_limit
             {
                 let ret = (*base.sub(1)).payload;
                 copy(base.sub(2), f);
@@ -50,9 +51,9 @@ pub(super) unsafe fn tail_call<D: Driver>(
                     copy(base.add(i), f.add(2 + i));
                     i += 1;
                 }
-                set_word(base.sub(1), ret, (*slot).link_word | frame::TAIL_CALL);
+                set_word(base.sub(1), ret, entry.link() | frame::TAIL_CALL);
                 return d.go(Next {
-                    pc: (*slot).code.cast(),
+                    pc: entry.code.cast(),
                     base,
                 });
             }
@@ -109,14 +110,14 @@ unsafe fn enter_tail(
     // SAFETY: as enter_lua. Should the stack overflow here, the frame that is
     // reported is the callee's: its link stands already.
     unsafe {
-        let slot = (*(*dst).as_closure()).slot;
-        set_word(dst.add(1), ret, (*slot).link_word | frame::TAIL_CALL);
+        let entry = Closure::entry((*dst).as_closure());
+        set_word(dst.add(1), ret, entry.link() | frame::TAIL_CALL);
         vm.base = original;
-        vm.pc = (*slot).code.cast();
+        vm.pc = entry.code.cast();
         let next = enter_lua(vm, ret, frame::TAIL_CALL, dst, n);
         // A loop of tail calls meets no other safe point. Not if it was refused.
         if vm.poll.requested.load(std::sync::atomic::Ordering::Relaxed)
-            && std::ptr::eq(next.pc, (*slot).code.cast())
+            && std::ptr::eq(next.pc, entry.code.cast())
         {
             return super::poll::attend(next.pc, next.base, vm);
         }

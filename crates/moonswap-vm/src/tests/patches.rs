@@ -109,6 +109,36 @@ fn another_thread_patches_a_loop_that_runs() {
     assert!(ended.load(Ordering::Acquire));
 }
 
+/// What commits leave over waits for the next one who comes from outside, and
+/// for nobody when the VM's own thread patches.
+#[test]
+fn what_commits_leave_is_taken_apart() {
+    let machine = machine();
+    assert_eq!(run_as(&machine, "=world", OLD), "loaded");
+    let left = || machine.with(|cx| cx.vm().hot.mailbox.attic.len());
+    let patches = [patch(NEW), patch(OLD)];
+    let patcher = machine.patcher();
+    // The first one is planned by a thread that asks; more than the history keeps.
+    for i in 0..sized(40, 3) {
+        let patch = patches[i % 2].clone();
+        let ticket = patcher.submit(patch, Policy::default());
+        let until = Instant::now() + Duration::from_secs(100);
+        while left() == 0 && Instant::now() < until {
+            machine.poll();
+            std::thread::yield_now();
+        }
+        let report = ticket.wait(None);
+        assert!(report.is_ok_and(|r| r.times.load <= r.times.prepare));
+        assert_eq!(left(), 0);
+    }
+    for i in 0..sized(40, 3) {
+        let source = if i % 2 == 0 { OLD } else { NEW };
+        assert!(apply(&machine, source).is_ok());
+        assert_eq!(left(), 0);
+    }
+    assert_eq!(run(&machine, "collect() return work(1)"), "102");
+}
+
 #[test]
 fn tickets_of_two_threads_and_of_a_vm_that_goes() {
     let machine = machine();

@@ -62,6 +62,7 @@ pub(super) fn push(cx: &Context<'_>, report: &Report) -> Outcome<usize> {
     cx.push_table(0, 3);
     for (name, time) in [
         ("prepare", report.times.prepare),
+        ("load", report.times.load),
         ("wait", report.times.wait),
         ("pause", report.times.pause),
     ] {
@@ -85,7 +86,7 @@ pub(super) fn push_plan(cx: &Context<'_>, plan: &Plan) -> Outcome<usize> {
     let changed: Vec<_> = plan.touched().collect();
     cx.push_table(changed.len(), 0);
     for (k, (chunk, change)) in (1..).zip(changed) {
-        let function = ReportedFunction::of(chunk, change);
+        let function = ReportedFunction::of(&chunk.shown_chunk().into(), change);
         set_function(cx, table + 1, k, &function)?;
     }
     cx.raw_set_field(table, "functions")?;

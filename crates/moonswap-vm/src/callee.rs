@@ -1,0 +1,155 @@
+//! What a call reads of a Lua function, and where.
+//!
+//! A closure points to the slot of its literal, which says what to run and which
+//! version that is; the link of a frame pins that version. With the feature
+//! `frozen` swapping is compiled out, to measure what it costs: a closure points
+//! to the one version there is, frames pin nothing (the version is found through
+//! the function, as in the reference), top-level locals are not kept for patches
+//! and nothing is registered for them. All else is the same.
+//!
+//! Invariants: F1, F2 (`frame.rs`), V1.
+
+use moonswap_bytecode::{Instruction, Prototype};
+
+use crate::object::{Closure, PrototypeSlot, Version};
+use crate::value::Value;
+#[cfg(feature = "frozen")]
+use crate::value::tag;
+
+/// Whether swapping is compiled out.
+pub(crate) const FROZEN: bool = cfg!(feature = "frozen");
+
+/// What a closure points to.
+#[cfg(not(feature = "frozen"))]
+pub(crate) type Callee = PrototypeSlot;
+/// What a closure points to.
+#[cfg(feature = "frozen")]
+pub(crate) type Callee = Version;
+
+/// The fields a call needs, copied from the version.
+#[repr(C)]
+pub(crate) struct Entry {
+    pub(crate) code: *mut Instruction,
+    /// Bytes of stack the frame needs above its base.
+    pub(crate) frame_bytes: u32,
+    /// A call with fewer arguments takes the slow path; 0xFFFF for varargs.
+    pub(crate) fast_args: u16,
+    pub(crate) n_params: u8,
+    pub(crate) is_vararg: bool,
+    /// `version << 8 | tag::LINK`: second word of a frame link.
+    #[cfg(not(feature = "frozen"))]
+    pub(crate) link: u64,
+}
+
+impl Entry {
+    pub(crate) const NONE: Entry = Entry {
+        code: std::ptr::null_mut(),
+        frame_bytes: 0,
+        fast_args: 0xFFFF,
+        n_params: 0,
+        is_vararg: false,
+        #[cfg(not(feature = "frozen"))]
+        link: 0,
+    };
+
+    /// Of a version with its code at `code`.
+    #[cfg_attr(feature = "frozen", expect(unused_variables))]
+    pub(crate) fn of(version: *mut Version, prototype: &Prototype, code: *mut u64) -> Entry {
+        Entry {
+            code: code.cast(),
+            frame_bytes: u32::from(prototype.frame_size) * 16,
+            fast_args: if prototype.is_vararg {
+                0xFFFF
+            } else {
+                u16::from(prototype.n_params)
+            },
+            n_params: prototype.n_params,
+            is_vararg: prototype.is_vararg,
+            #[cfg(not(feature = "frozen"))]
+            link: ((version as u64) << 8) | u64::from(crate::value::tag::LINK),
+        }
+    }
+
+    /// Second word of the link of a frame that is entered here.
+    #[inline(always)]
+    pub(crate) fn link(&self) -> u64 {
+        #[cfg(not(feature = "frozen"))]
+        return self.link;
+        #[cfg(feature = "frozen")]
+        return tag::LINK as u64;
+    }
+}
+
+impl Closure {
+    /// What to run.
+    ///
+    /// # Safety
+    /// `this` points to a live closure; the reference is not held over a commit.
+    #[inline(always)]
+    pub(crate) unsafe fn entry<'a>(this: *const Self) -> &'a Entry {
+        // SAFETY: V1: an installed slot has an entry.
+        unsafe { &(*(*this).callee).entry }
+    }
+
+    /// Which version that is.
+    ///
+    /// # Safety
+    /// As [`Self::entry`].
+    #[inline(always)]
+    pub(crate) unsafe fn version(this: *const Self) -> *mut Version {
+        #[cfg(not(feature = "frozen"))]
+        // SAFETY: V1.
+        return unsafe { (*(*this).callee).version };
+        #[cfg(feature = "frozen")]
+        // SAFETY: V1.
+        return unsafe { (*this).callee };
+    }
+
+    /// The slot of its literal.
+    ///
+    /// # Safety
+    /// As [`Self::entry`].
+    #[inline(always)]
+    pub(crate) unsafe fn slot(this: *const Self) -> *mut PrototypeSlot {
+        #[cfg(not(feature = "frozen"))]
+        // SAFETY: V1.
+        return unsafe { (*this).callee };
+        #[cfg(feature = "frozen")]
+        // SAFETY: V1.
+        return unsafe { (*(*this).callee).slot };
+    }
+}
+
+/// What closures of a slot's literal point to.
+///
+/// # Safety
+/// A live, installed slot.
+#[inline(always)]
+pub(crate) unsafe fn callee_of(slot: *mut PrototypeSlot) -> *mut Callee {
+    #[cfg(not(feature = "frozen"))]
+    return slot;
+    #[cfg(feature = "frozen")]
+    // SAFETY: by the caller.
+    return unsafe { (*slot).version };
+}
+
+/// Version pinned by the frame at `base`; null for a native.
+///
+/// # Safety
+/// F1.
+#[inline(always)]
+pub(crate) unsafe fn version_of(base: *const Value) -> *mut Version {
+    #[cfg(not(feature = "frozen"))]
+    // SAFETY: F1.
+    return unsafe { ((crate::frame::meta_word(base.sub(1)) >> 8) & !7) as *mut Version };
+    #[cfg(feature = "frozen")]
+    // SAFETY: F1: the function stands below the link.
+    return unsafe {
+        let f = base.sub(2);
+        if (*f).tag == tag::CLOSURE {
+            Closure::version((*f).as_closure())
+        } else {
+            std::ptr::null_mut()
+        }
+    };
+}

@@ -1,0 +1,85 @@
+//! `Answer`: a one-shot place where one thread leaves a value for another.
+//!
+//! Who puts it there does not call the system unless somebody sleeps: the VM's
+//! thread is to go on with Lua. Who waits goes to sleep at once: staying awake
+//! for a moment would keep a VM waiting that shares the processor with it.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// One-shot place for an answer.
+#[derive(Debug)]
+pub(super) struct Answer<T> {
+    place: Mutex<Place<T>>,
+    ready: Condvar,
+}
+
+#[derive(Debug)]
+struct Place<T> {
+    value: Option<T>,
+    n_asleep: usize,
+}
+
+impl<T> Default for Answer<T> {
+    fn default() -> Self {
+        let place = Place {
+            value: None,
+            n_asleep: 0,
+        };
+        Self {
+            place: Mutex::new(place),
+            ready: Condvar::new(),
+        }
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<T> Answer<T> {
+    pub(super) fn put(&self, value: T) {
+        let mut place = lock(&self.place);
+        place.value = Some(value);
+        let wake = place.n_asleep > 0;
+        drop(place);
+        if wake {
+            self.ready.notify_all();
+        }
+    }
+
+    /// Whether there is a value now.
+    pub(super) fn is_there(&self) -> bool {
+        lock(&self.place).value.is_some()
+    }
+
+    /// The value, if there is one by now; it is taken.
+    pub(super) fn take(&self) -> Option<T> {
+        lock(&self.place).value.take()
+    }
+
+    pub(super) fn wait(&self, until: Option<Instant>) -> Option<T> {
+        let mut place = lock(&self.place);
+        loop {
+            if let Some(value) = place.value.take() {
+                return Some(value);
+            }
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return None;
+            }
+            place.n_asleep += 1;
+            place = match left {
+                None => self
+                    .ready
+                    .wait(place)
+                    .unwrap_or_else(PoisonError::into_inner),
+                Some(left) => {
+                    let slept = self.ready.wait_timeout(place, left);
+                    slept.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+            place.n_asleep -= 1;
+        }
+    }
+}
