@@ -48,7 +48,8 @@ impl Counts {
 fn source_of(chunk: &str) -> Option<Vec<u8>> {
     match chunk.strip_prefix('@') {
         Some(path) => std::fs::read(path).ok(),
-        None if chunk.starts_with('=') => None,
+        // Named otherwise.
+        None if chunk.starts_with('=') || chunk.is_empty() => None,
         None => Some(chunk.as_bytes().to_vec()),
     }
 }
