@@ -24,6 +24,11 @@ const CHOICE: &[&str] = &[
 
 /// Files that are not run, and why.
 const NOT_RUN: &[(&str, &str)] = &[
+    ("all", "has gc.lua in it; the others are run by themselves"),
+    (
+        "gc",
+        "compares memory before and after, while replaced code leaves the history",
+    ),
     (
         "all-full",
         "all files again, each of which is run by itself",
