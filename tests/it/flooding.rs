@@ -5,7 +5,6 @@ use crate::support::{root, run_moonswap};
 #[test]
 fn crafted_keys_cost_what_ordinary_ones_cost() {
     // Its times are the processor time of a process with nothing else in it.
-    let _alone = crate::support::alone();
     let outcome = run_moonswap(&root().join("lua-tests/limits"), &["flooding.lua"], b"");
     println!("{}", outcome.out());
     assert_eq!(outcome.code, Some(0), "{}", outcome.tail());
