@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use moonswap::{Error, ErrorKind, Function, Lua, Patch, Policy, Report};
-use moonswap_vm::planning::{Captures, RunSelector, Timing};
+use moonswap_vm::planning::{Captures, RunSelector, StalePolicy, SuspendedPolicy, Timing};
 
 use crate::data::Data;
 use crate::module::Module;
@@ -184,10 +184,11 @@ fn draw(data: &mut Data<'_>) -> Plan {
         .map(|_| {
             let variant = data.below(variants.len());
             let policy = Policy::default().timing(Timing::Immediate);
-            let policy = if data.chance(4) {
-                policy.captures(Captures::KeepOld)
-            } else {
-                policy
+            let policy = match data.below(4) {
+                0 => policy.captures(captures(data)),
+                1 => policy.stale(StalePolicy::Migrate),
+                2 => policy.captures(captures(data)).stale(StalePolicy::Migrate),
+                _ => policy,
             };
             (variant, policy)
         })
@@ -200,6 +201,24 @@ fn draw(data: &mut Data<'_>) -> Plan {
     }
 }
 
+fn captures(data: &mut Data<'_>) -> Captures {
+    match data.below(4) {
+        0 => Captures::Nil,
+        1 => {
+            let expressions = [
+                "0",
+                "x",
+                "{}",
+                "tostring(x)",
+                "nothing.at.all",
+                "function() return x end",
+            ];
+            Captures::Expression((*data.pick(&expressions)).to_owned())
+        }
+        _ => Captures::KeepOld,
+    }
+}
+
 fn policy(data: &mut Data<'_>, lua: &Lua) -> Policy {
     let mut policy = Policy::default();
     let name = |data: &mut Data<'_>| {
@@ -207,10 +226,10 @@ fn policy(data: &mut Data<'_>, lua: &Lua) -> Policy {
         format!("{prefix}{}", data.below(5))
     };
     for _ in 0..data.below(4) {
-        policy = match data.below(9) {
+        policy = match data.below(14) {
             0 => policy.dry(true),
             1 => policy.config(false),
-            2 | 3 => policy.captures(Captures::KeepOld),
+            2 | 3 => policy.captures(captures(data)),
             4 => {
                 let (old, new) = (name(data), name(data));
                 policy.rename(old, new)
@@ -221,6 +240,10 @@ fn policy(data: &mut Data<'_>, lua: &Lua) -> Policy {
                 let generation = lua.hot().generation();
                 policy.base(generation - data.below(2) as u64)
             }
+            8 => policy.remove(true),
+            9 | 10 => policy.stale(StalePolicy::Migrate),
+            11 => policy.suspended(SuspendedPolicy::Refuse),
+            12 => policy.suspended(SuspendedPolicy::Close),
             _ => policy.timing(Timing::Immediate),
         };
     }
