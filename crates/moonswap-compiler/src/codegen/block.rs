@@ -134,7 +134,13 @@ impl<'a> Generator<'a> {
         // At the end of a block its variables count as out of scope already; an
         // `until`, in place or not, is no such end.
         let end_text = self.source.get(end.start as usize..).unwrap_or_default();
-        let n_active = if next.is_none() && !in_repeat && !end_text.starts_with(b"until") {
+        let is_end = if in_repeat {
+            // Its `until` is missing, which is told later.
+            end_text.is_empty() || end_text.starts_with(b"e")
+        } else {
+            !end_text.starts_with(b"until")
+        };
+        let n_active = if next.is_none() && is_end {
             block.n_active
         } else {
             self.f.scope.active.len()
