@@ -76,6 +76,15 @@ fn wait(child: &mut Child) -> ExitStatus {
     }
 }
 
+/// Ctrl-C is an error that the program catches, prints, and prints "on" after.
+fn catches_it_and_goes_on(code: &str) {
+    let running = Running::start(&["-e", code], "");
+    running.press();
+    let (status, out, err) = running.end();
+    assert_eq!(status.code(), Some(0), "{err}");
+    assert!(out.ends_with("interrupted!\non\n"), "{out}");
+}
+
 #[test]
 fn breaks_off_with_an_error() {
     for (code, place) in [
@@ -114,11 +123,7 @@ fn breaks_off_with_an_error() {
 #[test]
 fn is_an_error_that_can_be_caught() {
     let code = "print 'ready' print(pcall(function() while true do end end)) print 'on'";
-    let running = Running::start(&["-e", code], "");
-    running.press();
-    let (status, out, err) = running.end();
-    assert_eq!(status.code(), Some(0), "{err}");
-    assert!(out.ends_with("interrupted!\non\n"), "{out}");
+    catches_it_and_goes_on(code);
 }
 
 /// An error in a finalizer would be no more than a warning.
@@ -130,11 +135,7 @@ fn is_not_lost_in_a_finalizer() {
         -- Without the finalizers of what is left.
         os.exit(0)";
     for _ in 0..10 {
-        let running = Running::start(&["-e", code], "");
-        running.press();
-        let (status, out, err) = running.end();
-        assert_eq!(status.code(), Some(0), "{err}");
-        assert!(out.ends_with("interrupted!\non\n"), "{out}");
+        catches_it_and_goes_on(code);
     }
 }
 
@@ -142,11 +143,7 @@ fn is_not_lost_in_a_finalizer() {
 fn breaks_off_the_compiler() {
     let code = "local source = ('x = x + 1; '):rep(1 << 21)
         print 'ready' print(pcall(function() while true do load(source) end end)) print 'on'";
-    let running = Running::start(&["-e", code], "");
-    running.press();
-    let (status, out, err) = running.end();
-    assert_eq!(status.code(), Some(0), "{err}");
-    assert!(out.ends_with("interrupted!\non\n"), "{out}");
+    catches_it_and_goes_on(code);
 }
 
 #[test]

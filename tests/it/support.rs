@@ -1,15 +1,17 @@
-//! What the tests share: finding the program, running it with a time limit,
-//! temporary folders.
+//! What the tests share: finding the program, running it, temporary folders.
 //!
 //! No test framework: nothing here but the standard library.
 
+mod run;
+
 use std::ffi::OsStr;
-use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+pub(crate) use run::{Outcome, run, run_group};
 
 /// The top folder of the repository.
 pub(crate) fn root() -> &'static Path {
@@ -57,99 +59,6 @@ fn shared() -> RwLockReadGuard<'static, ()> {
 /// Waits until no other run is under way, and keeps others out.
 pub(crate) fn alone() -> RwLockWriteGuard<'static, ()> {
     MACHINE.write().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// How a run ended.
-#[derive(Debug)]
-pub(crate) struct Outcome {
-    /// Exit code; `None` after a signal or when the time ran out.
-    pub(crate) code: Option<i32>,
-    pub(crate) stdout: Vec<u8>,
-    pub(crate) stderr: Vec<u8>,
-    pub(crate) timed_out: bool,
-}
-
-impl Outcome {
-    pub(crate) fn out(&self) -> String {
-        String::from_utf8_lossy(&self.stdout).into_owned()
-    }
-
-    pub(crate) fn err(&self) -> String {
-        String::from_utf8_lossy(&self.stderr).into_owned()
-    }
-
-    /// The last lines of both streams, for messages.
-    pub(crate) fn tail(&self) -> String {
-        let text = format!("{}\n{}", self.out(), self.err());
-        let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
-        let how = if self.timed_out {
-            "time ran out".to_owned()
-        } else {
-            format!("exit code {:?}", self.code)
-        };
-        format!(
-            "{how}\n{}",
-            lines[lines.len().saturating_sub(12)..].join("\n")
-        )
-    }
-}
-
-/// Runs a command to its end, at most `limit` long.
-pub(crate) fn run(command: &mut Command, stdin: &[u8], limit: Duration) -> Outcome {
-    run_then(command, stdin, limit, |_| ())
-}
-
-/// The same in a process group of its own; what is left of the group at the end
-/// is killed.
-pub(crate) fn run_group(command: &mut Command, stdin: &[u8], limit: Duration) -> Outcome {
-    #[cfg(unix)]
-    std::os::unix::process::CommandExt::process_group(command, 0);
-    run_then(command, stdin, limit, |group| {
-        // There may be nobody left, which is what the message would say.
-        let _ = Command::new("sh")
-            .args(["-c", "kill -KILL -- \"-$0\" 2>/dev/null"])
-            .arg(group.to_string())
-            .status();
-    })
-}
-
-fn run_then(
-    command: &mut Command,
-    stdin: &[u8],
-    limit: Duration,
-    at_end: impl FnOnce(u32),
-) -> Outcome {
-    let _turn = shared();
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let mut input = child.stdin.take().expect("piped");
-    let bytes = stdin.to_vec();
-    // The program may end without reading: a broken pipe is no failure.
-    let writer = std::thread::spawn(move || drop(input.write_all(&bytes)));
-    let out = drain(child.stdout.take().expect("piped"));
-    let err = drain(child.stderr.take().expect("piped"));
-    let (status, timed_out) = wait(&mut child, limit);
-    at_end(child.id());
-    let _ = writer.join();
-    if timed_out {
-        // A grandchild may still hold the pipes; do not wait for it.
-        return Outcome {
-            code: None,
-            stdout: Vec::new(),
-            stderr: Vec::new(),
-            timed_out,
-        };
-    }
-    Outcome {
-        code: status.and_then(|status| status.code()),
-        stdout: out.join().expect("reader"),
-        stderr: err.join().expect("reader"),
-        timed_out,
-    }
 }
 
 /// How long a script may take when nothing is said.
@@ -234,30 +143,6 @@ pub(crate) fn clean_environment(command: &mut Command) {
         .env("NO_COLOR", "1")
         .env("LC_ALL", "C")
         .env("TZ", "UTC");
-}
-
-fn drain<R: Read + Send + 'static>(mut stream: R) -> std::thread::JoinHandle<Vec<u8>> {
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let _ = stream.read_to_end(&mut bytes);
-        bytes
-    })
-}
-
-fn wait(child: &mut Child, limit: Duration) -> (Option<ExitStatus>, bool) {
-    let start = Instant::now();
-    let mut pause = Duration::from_millis(1);
-    loop {
-        if let Some(status) = child.try_wait().expect("wait") {
-            return (Some(status), false);
-        }
-        if start.elapsed() > limit {
-            let _ = child.kill();
-            return (child.wait().ok(), true);
-        }
-        std::thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(20));
-    }
 }
 
 /// A fresh folder that is removed at the end.

@@ -57,8 +57,6 @@ codes! {
     BaseMismatch = "P013";
     /// the patch is for another chunk
     OtherChunk = "P014";
-    /// a policy that is not supported
-    Unsupported = "P015";
     /// the delta chunk cannot be compiled
     DeltaFailed = "P016";
     /// a function is too large to be fitted to its older version's captures

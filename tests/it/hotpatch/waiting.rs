@@ -21,6 +21,16 @@ fn quiescent() -> Policy {
     Policy::default().timing(Timing::Quiescent)
 }
 
+/// Loads the chunk with a function `f`, in which the coroutine `co` is suspended.
+fn suspend_one(world: &World) {
+    world
+        .load(CHUNK, "function f() coroutine.yield() return 1 end", true)
+        .expect("loads");
+    world
+        .run("co = coroutine.wrap(f) co()")
+        .expect("suspended one");
+}
+
 /// Submits `patches` one after the other, each when the one before is committed;
 /// then raises the flag.
 fn submitter(
@@ -192,12 +202,7 @@ fn a_deadline_passes_while_the_machine_rests() {
 fn refuses_or_waits_for_suspended_ones() {
     let done = Arc::new(AtomicBool::new(false));
     let world = world_with(&done);
-    world
-        .load(CHUNK, "function f() coroutine.yield() return 1 end", true)
-        .expect("loads");
-    world
-        .run("co = coroutine.wrap(f) co()")
-        .expect("suspended one");
+    suspend_one(&world);
     let rule = Policy::default().suspended(SuspendedPolicy::Refuse);
     let patient = rule.clone().deadline(PATIENCE);
     let patch = compile("function f() coroutine.yield() return 2 end");
@@ -225,12 +230,7 @@ return turns >= 300000";
 #[test]
 fn waiting_patches_can_be_withdrawn() {
     let world = World::new();
-    world
-        .load(CHUNK, "function f() coroutine.yield() return 1 end", true)
-        .expect("loads");
-    world
-        .run("co = coroutine.wrap(f) co()")
-        .expect("suspended one");
+    suspend_one(&world);
     let patch = compile("function f() return 2 end");
     let ticket: Ticket = world.machine.with(|cx| cx.hot_submit(patch, quiescent()));
     world.machine.poll();

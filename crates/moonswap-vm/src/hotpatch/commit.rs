@@ -389,7 +389,6 @@ unsafe fn commit(
             });
             planned.push(((*instance).serial, p.plan));
         }
-        report.times.pause = start.elapsed();
         if !replaced.is_empty() {
             report.migrated = migrate::outlook(vm, &replaced);
             draft.head = report.head();

@@ -6,7 +6,7 @@
 //! can be started the VM's thread plans as well.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ use super::commit;
 use super::event::{EventChunk, HotEvent};
 use super::manifest;
 use super::published::{Attic, Basis, Prospect, Published, Snapshot};
-use super::timing::Obstacle;
+use super::ticket::{Ticket, TicketState};
 use super::waiting;
 use crate::callee::FROZEN;
 use crate::safepoint::PollHandle;
@@ -64,47 +64,6 @@ pub(super) struct CommitRequest {
 impl CommitRequest {
     pub(super) fn answer(&self, outcome: Result<Report, HotError>) {
         self.ticket.answer(outcome);
-    }
-}
-
-/// Where a submission stands. It leaves `PENDING` once: either the VM's thread
-/// takes it up, and then there will be an answer, or it is withdrawn, and then
-/// nothing of it will ever be committed.
-const PENDING: u8 = 0;
-const TAKEN: u8 = 1;
-const WITHDRAWN: u8 = 2;
-
-#[derive(Debug, Default)]
-pub(super) struct TicketState {
-    pub(super) answer: Answer<Result<Report, HotError>>,
-    stage: AtomicU8,
-    /// What it waits for, once the VM's thread has looked.
-    obstacle: Mutex<Option<Obstacle>>,
-}
-
-impl TicketState {
-    fn advance(&self, to: u8) -> bool {
-        self.stage
-            .compare_exchange(PENDING, to, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
-    }
-
-    /// The outcome of one that is not committed: it cannot be withdrawn any more.
-    fn answer(&self, outcome: Result<Report, HotError>) {
-        self.advance(TAKEN);
-        self.answer.put(outcome);
-    }
-
-    pub(super) fn advance_to_taken(&self) -> bool {
-        self.advance(TAKEN)
-    }
-
-    pub(super) fn is_withdrawn(&self) -> bool {
-        self.stage.load(Ordering::Acquire) == WITHDRAWN
-    }
-
-    pub(super) fn note(&self, obstacle: Obstacle) {
-        *lock(&self.obstacle) = Some(obstacle);
     }
 }
 
@@ -212,12 +171,7 @@ impl Patcher {
         };
         job.start();
         self.mailbox.attic.clear();
-        Ticket {
-            state,
-            submitted,
-            due,
-            mailbox: Arc::clone(&self.mailbox),
-        }
+        Ticket::new(state, submitted, due, Arc::clone(&self.mailbox))
     }
 
     /// Names of all chunks with live instances, as given to `load`, at one of the
@@ -244,12 +198,7 @@ impl Patcher {
                 self.note_failure(&[name], &policy, error.clone());
                 let state = Arc::new(TicketState::default());
                 state.answer(Err(error));
-                Ticket {
-                    state,
-                    submitted: Instant::now(),
-                    due: None,
-                    mailbox: Arc::clone(&self.mailbox),
-                }
+                Ticket::new(state, Instant::now(), None, Arc::clone(&self.mailbox))
             }
         }
     }
@@ -284,12 +233,7 @@ impl Patcher {
             ticket: Arc::clone(&state),
         };
         self.mailbox.post(Request::Rollback(request), &self.poll);
-        Ticket {
-            state,
-            submitted,
-            due: None,
-            mailbox: Arc::clone(&self.mailbox),
-        }
+        Ticket::new(state, submitted, None, Arc::clone(&self.mailbox))
     }
 
     /// The VM's generation at this moment; the last one, if the VM is gone.
@@ -391,75 +335,6 @@ impl Job {
     }
 }
 
-/// Waits for the outcome of a submitted patch. Dropping it changes nothing: the
-/// patch is committed or refused all the same.
-#[derive(Debug)]
-pub struct Ticket {
-    state: Arc<TicketState>,
-    submitted: Instant,
-    mailbox: Arc<Mailbox>,
-    /// When it is refused at the latest, if the VM looks.
-    due: Option<Instant>,
-}
-
-/// How long after the deadline of a patch the VM may take to say what stood in
-/// its way.
-const LAST_WORD: Duration = Duration::from_millis(250);
-
-impl Ticket {
-    /// Waits until the patch is committed or refused. After `timeout` it is
-    /// withdrawn: it will not be committed later. The same happens when the
-    /// deadline of its policy passes and the VM reaches no safe point to say why.
-    /// Not for the VM's own thread, which would wait for itself.
-    pub fn wait(self, timeout: Option<Duration>) -> Result<Report, HotError> {
-        let outcome = self.outcome(timeout);
-        self.mailbox.attic.clear();
-        outcome
-    }
-
-    fn outcome(&self, timeout: Option<Duration>) -> Result<Report, HotError> {
-        let timeout = timeout.and_then(|t| self.submitted.checked_add(t));
-        let due = self.due.and_then(|due| due.checked_add(LAST_WORD));
-        let until = [timeout, due].into_iter().flatten().min();
-        match self.state.answer.wait(until) {
-            Some(outcome) => outcome,
-            None => {
-                if self.state.advance(WITHDRAWN) {
-                    // Refused without the VM's thread in this very moment?
-                    return self.try_take().unwrap_or(Err(HotError::TimedOut));
-                }
-                // It is being committed: the answer is a matter of moments.
-                self.state
-                    .answer
-                    .wait(None)
-                    .unwrap_or(Err(HotError::TimedOut))
-            }
-        }
-    }
-
-    /// What it waits for is known already.
-    pub(crate) fn note(&self, obstacle: Obstacle) {
-        self.state.note(obstacle);
-    }
-
-    /// Withdraws the patch. False if it is being committed, or was, or was
-    /// refused: then there is an outcome.
-    pub fn withdraw(&self) -> bool {
-        !self.state.answer.is_there() && self.state.advance(WITHDRAWN)
-    }
-
-    /// What the patch waits for, as far as the VM has looked: `step v1 active in
-    /// main at line 12`.
-    pub fn waits_for(&self) -> Option<String> {
-        lock(&self.state.obstacle).as_ref().map(ToString::to_string)
-    }
-
-    /// The outcome, if there is one by now; it is taken.
-    pub fn try_take(&self) -> Option<Result<Report, HotError>> {
-        self.state.answer.take()
-    }
-}
-
 /// Queues a patch from the VM's own thread; it is planned when its turn comes.
 pub(crate) fn submit_here(vm: &mut Vm, patch: Patch, policy: Policy) -> Ticket {
     let ticket = Arc::new(TicketState::default());
@@ -477,12 +352,7 @@ pub(crate) fn submit_here(vm: &mut Vm, patch: Patch, policy: Policy) -> Ticket {
     vm.hot
         .mailbox
         .post(Request::Commit(Box::new(request)), &vm.poll);
-    Ticket {
-        state: ticket,
-        submitted,
-        due,
-        mailbox: Arc::clone(&vm.hot.mailbox),
-    }
+    Ticket::new(ticket, submitted, due, Arc::clone(&vm.hot.mailbox))
 }
 
 /// When a patch may no longer wait; never, if that is beyond what clocks count.

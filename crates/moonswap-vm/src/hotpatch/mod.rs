@@ -37,6 +37,7 @@ pub(crate) mod migrate;
 mod prepare;
 mod published;
 pub(crate) mod scope;
+mod ticket;
 pub(crate) mod timing;
 pub(crate) mod trap;
 pub(crate) mod waiting;
@@ -54,7 +55,8 @@ pub use event::{EventChunk, EventKind, HotEvent, Listener, Recorder};
 pub use guard::Quarantined;
 pub use history::HistoryEntry;
 pub use inspect::{StaleFrame, VersionInfo};
-pub use mailbox::{Patcher, Ticket};
+pub use mailbox::Patcher;
+pub use ticket::Ticket;
 
 /// What became of a patch that may have to wait.
 #[derive(Debug)]

@@ -201,7 +201,7 @@ fn commit_and_answer(vm: &mut Vm, request: CommitRequest) {
         mailbox::commit_request(vm, request)
     });
     committed(vm, &patch, before, &outcome);
-    ticket.answer.put(outcome);
+    ticket.answer(outcome);
 }
 
 /// After an attempt to commit: patches that waited for the same chunks are out

@@ -33,41 +33,38 @@ fn waits_for(ticket: &Rc<RefCell<Option<Ticket>>>) -> String {
         .unwrap_or_default()
 }
 
-#[test]
-fn a_trap_is_set_and_sprung() {
-    let old = "
-        function nothing() end
-        function work(n, f) if n > 0 then return 0 + work(n - 1, f) end f() nothing() return 1 end";
+/// `script` lets `work` queue a quiescent patch of itself and answers `expected`: the
+/// patch waits for `work`, at its line 3, and is committed right after.
+fn quiescent_after_work(work: &str, script: &str, expected: &str) {
+    let old = format!("\n        function nothing() end\n        {work}");
     let new = "
         function nothing() end
         function work() return 2 end";
     let policy = Policy::default().timing(Timing::Quiescent);
-    let (machine, ticket) = world(old, new, policy);
+    let (machine, ticket) = world(&old, new, policy);
+    assert_eq!(run(&machine, script), expected);
+    assert_eq!(waits_for(&ticket), "work v1 active in main at line 3");
+}
+
+#[test]
+fn a_trap_is_set_and_sprung() {
+    let work = "function work(n, f) if n > 0 then return 0 + work(n - 1, f) end f() nothing() return 1 end";
     let script = "
         local function again() return work(3, queue) + 10 end
         local r = again()
         nothing()
         return r, work()";
-    assert_eq!(run(&machine, script), "11 2");
-    assert_eq!(waits_for(&ticket), "work v1 active in main at line 3");
+    quiescent_after_work(work, script, "11 2");
 }
 
 #[test]
 fn a_trap_that_an_error_passes_by() {
-    let old = "
-        function nothing() end
-        function work(f) f() nothing() collect() error('failed') end";
-    let new = "
-        function nothing() end
-        function work() return 2 end";
-    let policy = Policy::default().timing(Timing::Quiescent);
-    let (machine, ticket) = world(old, new, policy);
+    let work = "function work(f) f() nothing() collect() error('failed') end";
     let script = "
         local ok, why = pcall(function() return (work(queue)) end)
         nothing()
         return ok, why, work()";
-    assert_eq!(run(&machine, script), "false failed 2");
-    assert_eq!(waits_for(&ticket), "work v1 active in main at line 3");
+    quiescent_after_work(work, script, "false failed 2");
 }
 
 #[test]

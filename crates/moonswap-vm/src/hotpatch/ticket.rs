@@ -1,0 +1,137 @@
+//! `Ticket`: a submitted patch as its submitter has it: waits for the outcome, asks
+//! what it waits for, withdraws it.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use moonswap_hotpatch::Report;
+
+use super::HotError;
+use super::answer::{Answer, lock};
+use super::mailbox::Mailbox;
+use super::timing::Obstacle;
+
+/// Where a submission stands. It leaves `PENDING` once: either the VM's thread
+/// takes it up, and then there will be an answer, or it is withdrawn, and then
+/// nothing of it will ever be committed.
+const PENDING: u8 = 0;
+const TAKEN: u8 = 1;
+const WITHDRAWN: u8 = 2;
+
+#[derive(Debug, Default)]
+pub(super) struct TicketState {
+    answer: Answer<Result<Report, HotError>>,
+    stage: AtomicU8,
+    /// What it waits for, once the VM's thread has looked.
+    obstacle: Mutex<Option<Obstacle>>,
+}
+
+impl TicketState {
+    fn advance(&self, to: u8) -> bool {
+        self.stage
+            .compare_exchange(PENDING, to, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+
+    /// The outcome of one that is not committed: it cannot be withdrawn any more.
+    pub(super) fn answer(&self, outcome: Result<Report, HotError>) {
+        self.advance(TAKEN);
+        self.answer.put(outcome);
+    }
+
+    pub(super) fn advance_to_taken(&self) -> bool {
+        self.advance(TAKEN)
+    }
+
+    pub(super) fn is_withdrawn(&self) -> bool {
+        self.stage.load(Ordering::Acquire) == WITHDRAWN
+    }
+
+    pub(super) fn note(&self, obstacle: Obstacle) {
+        *lock(&self.obstacle) = Some(obstacle);
+    }
+}
+
+/// Waits for the outcome of a submitted patch. Dropping it changes nothing: the
+/// patch is committed or refused all the same.
+#[derive(Debug)]
+pub struct Ticket {
+    state: Arc<TicketState>,
+    submitted: Instant,
+    mailbox: Arc<Mailbox>,
+    /// When it is refused at the latest, if the VM looks.
+    due: Option<Instant>,
+}
+
+/// How long after the deadline of a patch the VM may take to say what stood in
+/// its way.
+const LAST_WORD: Duration = Duration::from_millis(250);
+
+impl Ticket {
+    pub(super) fn new(
+        state: Arc<TicketState>,
+        submitted: Instant,
+        due: Option<Instant>,
+        mailbox: Arc<Mailbox>,
+    ) -> Self {
+        Self {
+            state,
+            submitted,
+            mailbox,
+            due,
+        }
+    }
+
+    /// Waits until the patch is committed or refused. After `timeout` it is
+    /// withdrawn: it will not be committed later. The same happens when the
+    /// deadline of its policy passes and the VM reaches no safe point to say why.
+    /// Not for the VM's own thread, which would wait for itself.
+    pub fn wait(self, timeout: Option<Duration>) -> Result<Report, HotError> {
+        let outcome = self.outcome(timeout);
+        self.mailbox.attic.clear();
+        outcome
+    }
+
+    fn outcome(&self, timeout: Option<Duration>) -> Result<Report, HotError> {
+        let timeout = timeout.and_then(|t| self.submitted.checked_add(t));
+        let due = self.due.and_then(|due| due.checked_add(LAST_WORD));
+        let until = [timeout, due].into_iter().flatten().min();
+        match self.state.answer.wait(until) {
+            Some(outcome) => outcome,
+            None => {
+                if self.state.advance(WITHDRAWN) {
+                    // Refused without the VM's thread in this very moment?
+                    return self.try_take().unwrap_or(Err(HotError::TimedOut));
+                }
+                // It is being committed: the answer is a matter of moments.
+                self.state
+                    .answer
+                    .wait(None)
+                    .unwrap_or(Err(HotError::TimedOut))
+            }
+        }
+    }
+
+    /// What it waits for is known already.
+    pub(crate) fn note(&self, obstacle: Obstacle) {
+        self.state.note(obstacle);
+    }
+
+    /// Withdraws the patch. False if it is being committed, or was, or was
+    /// refused: then there is an outcome.
+    pub fn withdraw(&self) -> bool {
+        !self.state.answer.is_there() && self.state.advance(WITHDRAWN)
+    }
+
+    /// What the patch waits for, as far as the VM has looked: `step v1 active in
+    /// main at line 12`.
+    pub fn waits_for(&self) -> Option<String> {
+        lock(&self.state.obstacle).as_ref().map(ToString::to_string)
+    }
+
+    /// The outcome, if there is one by now; it is taken.
+    pub fn try_take(&self) -> Option<Result<Report, HotError>> {
+        self.state.answer.take()
+    }
+}
