@@ -10,6 +10,7 @@ use std::sync::Arc;
 use moonswap_bytecode::{Instruction, Prototype, UpvalueDescription};
 
 use crate::callee::{Callee, Entry};
+use crate::hotpatch::slots::{SlotPointer, SlotRegistry};
 use crate::value::Value;
 
 /// What kind of object a header belongs to.
@@ -264,6 +265,9 @@ pub(crate) struct Instance {
     pub(crate) source: Option<Arc<[u8]>>,
     /// The same compiled, if it was needed: planning compares with it.
     pub(crate) text: Option<moonswap_hotpatch::ChunkPatch>,
+    /// The slots of all literals as they were loaded, each before those in it.
+    /// Slots whose functions patches removed may be gone.
+    pub(crate) slots: Arc<[SlotPointer]>,
     /// Slots by the id of their literal in `prototype`; `None` until the first
     /// patch asks (they are reachable through the main slot till then).
     pub(crate) registry: Option<SlotRegistry>,
@@ -283,10 +287,6 @@ pub(crate) struct Instance {
     /// Another one with each commit and rollback that concerns the instance.
     pub(crate) stamp: u64,
 }
-
-/// The slots of an instance by the ids of their literals.
-pub(crate) type SlotRegistry =
-    std::collections::HashMap<moonswap_bytecode::FunctionId, *mut PrototypeSlot>;
 
 /// Signature of a native function: arguments through the context, results
 /// pushed; returns how many.

@@ -176,7 +176,7 @@ impl Context<'_> {
             let slot = Closure::slot(v.as_closure());
             let instance = (*slot).instance;
             let id = (&(*(*slot).version).prototype).id.clone();
-            let is_in_text = registry(instance).get(&id) == Some(&slot);
+            let is_in_text = registry(instance).get(&id) == Some(slot);
             let source = (*instance).source.clone();
             (id, source.filter(|_| is_in_text))
         })

@@ -312,14 +312,8 @@ unsafe fn prepare_all(vm: &mut Vm, planned: Vec<Planned>) -> Result<Vec<Prepared
     }
 }
 
-pub(super) unsafe fn find(vm: &Vm, serial: u64) -> Option<*mut Instance> {
-    // SAFETY: entries are live.
-    vm.hot
-        .instances
-        .borrow()
-        .iter()
-        .copied()
-        .find(|&i| unsafe { (*i).serial } == serial)
+pub(super) fn find(vm: &Vm, serial: u64) -> Option<*mut Instance> {
+    vm.hot.instances.borrow().find(serial)
 }
 
 /// The stores. Nothing here can fail; allocation is only bookkeeping. What is
@@ -369,8 +363,7 @@ unsafe fn commit(
             let source = (*instance).source.replace(Arc::clone(&p.plan.source));
             // The old text is taken apart with the plan, after the pause.
             std::mem::swap(&mut (*instance).text, &mut p.plan.text);
-            let registry = (*instance).registry.replace(p.registry);
-            super::history::keep_registry(vm, instance);
+            let registry = super::history::exchange_registry(vm, instance, p.registry);
             for field in p.overridden {
                 let warning = format!("{field} was overridden at run time and left alone");
                 report.warnings.push(warning);
@@ -384,7 +377,7 @@ unsafe fn commit(
                 fields: p.fields,
                 prototype: before,
                 source,
-                registry: registry.unwrap_or_default(),
+                registry,
                 names: p.old_names,
             });
             planned.push(((*instance).serial, p.plan));

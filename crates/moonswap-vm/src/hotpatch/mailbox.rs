@@ -299,11 +299,12 @@ impl Job {
                 break answer;
             }
         };
-        let snapshots = match snapshots {
+        let mut snapshots = match snapshots {
             Ok(snapshots) => snapshots,
             Err(e) => return self.refuse(e),
         };
         let start = Instant::now();
+        snapshots.iter_mut().for_each(Snapshot::complete);
         let prospect = Prospect::new(&snapshots, &self.patch, &self.policy);
         if let Some(refused) = commit::refusals(&prospect.planned) {
             return self.refuse(refused.into());
@@ -474,7 +475,7 @@ pub(super) fn manifests(vm: &mut Vm, patch: &Patch) -> Manifests {
             // SAFETY: at a safe point of the VM's thread (HP2); instances are
             // live. The manifest first: it opens cells.
             let snapshot = unsafe {
-                let manifest = Arc::new(manifest::of(vm, instance));
+                let manifest = Arc::new(manifest::in_short(vm, instance));
                 let basis = Basis::of(instance);
                 Snapshot { basis, manifest }
             };

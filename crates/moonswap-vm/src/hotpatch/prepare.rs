@@ -5,18 +5,18 @@
 //! scope of [`Prepared`] until the commit; no collection may run meanwhile, so
 //! delta chunks run with the collector paused (`set_busy`).
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use moonswap_bytecode::{Capture, FunctionId, Instruction, OpCode, OperandKind, Prototype};
 use moonswap_hotpatch::{ChangeClass, ChunkPlan, ENVIRONMENT_CELL, Migration};
 
 use super::HotError;
-use super::manifest::registry;
+use super::manifest::{registry, registry_at};
+use super::slots::SlotRegistry;
 use crate::host;
 use crate::loader;
-use crate::object::{
-    Closure, Instance, PrototypeSlot, SlotRegistry, StringObject, Upvalue, Version,
-};
+use crate::object::{Closure, Instance, PrototypeSlot, StringObject, Upvalue, Version};
 use crate::value::{Value, store, tag};
 use crate::vm::Vm;
 
@@ -97,7 +97,11 @@ impl Prepared {
                 instance,
                 slots: Vec::new(),
                 migrations: Vec::new(),
-                registry: SlotRegistry::new(),
+                registry: match &plan.places {
+                    Some(places) => registry_at(instance, || Arc::clone(places)),
+                    None => registry(instance),
+                }
+                .clone(),
                 cells: Vec::new(),
                 snapshot: Vec::new(),
                 fields: Vec::new(),
@@ -188,22 +192,26 @@ impl Prepared {
         // SAFETY: HP1: only new slots are installed here.
         unsafe {
             let old = registry(self.instance);
-            let mut fresh = Vec::new();
-            for change in &self.plan.changes {
+            let mut fresh = HashSet::new();
+            let mut gone = Vec::new();
+            let mut known_as = Vec::new();
+            for change in self.plan.work() {
+                let known = change.old.as_ref().and_then(|id| old.get(id));
+                if change.old != change.new {
+                    gone.extend(&change.old);
+                }
                 let Some(id) = &change.new else { continue };
-                let known = change
-                    .old
-                    .as_ref()
-                    .and_then(|old_id| old.get(old_id))
-                    .copied();
                 let slot = known.unwrap_or_else(|| {
                     let slot = loader::new_slot(vm, self.instance);
-                    fresh.push(slot);
+                    fresh.insert(slot);
                     slot
                 });
-                self.registry.insert(id.clone(), slot);
+                if change.old != change.new || known.is_none() {
+                    known_as.push((id.clone(), slot));
+                }
             }
-            for change in &self.plan.changes {
+            self.registry.change(&gone, known_as);
+            for change in self.plan.work() {
                 if matches!(
                     change.class,
                     ChangeClass::Unchanged | ChangeClass::Removed | ChangeClass::Refused
@@ -213,7 +221,7 @@ impl Prepared {
                 let (Some(id), Some(prototype)) = (&change.new, &change.new_prototype) else {
                     continue;
                 };
-                let Some(&slot) = self.registry.get(id) else {
+                let Some(slot) = self.registry.get(id) else {
                     continue;
                 };
                 let children = self.children_of(vm, prototype);
@@ -251,12 +259,10 @@ impl Prepared {
     }
 
     fn slot_of(&self, vm: &mut Vm, id: &FunctionId) -> *mut PrototypeSlot {
-        match self.registry.get(id) {
-            Some(&slot) => slot,
-            // A literal no plan names cannot be reached by its code either; an
-            // empty slot is still a slot.
-            None => loader::new_slot(vm, self.instance),
-        }
+        // A literal no plan names cannot be reached by its code either; an empty
+        // slot is still a slot.
+        let known = self.registry.get(id);
+        known.unwrap_or_else(|| loader::new_slot(vm, self.instance))
     }
 
     unsafe fn run_delta(&mut self, vm: &mut Vm) -> Result<(), HotError> {
@@ -270,7 +276,7 @@ impl Prepared {
                 let set = raw_native(vm, "rawset", raw_set);
                 let clear = raw_native(vm, "clear", clear);
                 let old = registry(self.instance);
-                let slots = self.plan.removals.iter().map(|id| old.get(id).copied());
+                let slots = self.plan.removals.iter().map(|id| old.get(id));
                 vm.hot.removed = slots.map(|s| s.unwrap_or(std::ptr::null_mut())).collect();
                 let skipped = self.run_chunk(vm, &define, &[get, set, clear])?;
                 if skipped.tag == tag::TABLE {
