@@ -9,5 +9,6 @@ mod safepoints;
 mod scenarios;
 mod suite;
 mod threads;
+mod undo;
 mod waiting;
 mod world;
