@@ -4,6 +4,16 @@
 local getupvalue, getmetatable = debug.getupvalue, debug.getmetatable
 local type, tostring, next = type, tostring, next
 local sort, concat, version = table.sort, table.concat, version
+local collect = collectgarbage
+-- What `collectgarbage` was set to.
+function gc_settings()
+  local pause = collect("setpause", 200)
+  collect("setpause", pause)
+  local multiplier = collect("setstepmul", 100)
+  collect("setstepmul", multiplier)
+  return "gc " .. pause .. " " .. multiplier .. " " .. tostring(collect("isrunning"))
+end
+
 local known = {}
 for _, name in next, {"string", "table", "math", "io", "os", "utf8", "coroutine", "debug"} do known[_G[name]] = true end
 

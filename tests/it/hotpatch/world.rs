@@ -94,8 +94,13 @@ pub(crate) fn run_in(
 ) -> Result<String, String> {
     let height = cx.height();
     let loaded = cx.load(source.as_bytes(), name.as_bytes(), "t", module);
-    if !matches!(loaded, Ok(true)) {
-        return Err(take_text(cx));
+    match loaded {
+        Ok(true) => {}
+        Ok(false) => return Err(take_text(cx)),
+        Err(raised) => {
+            cx.push_error(raised);
+            return Err(take_text(cx));
+        }
     }
     match cx.pcall(0, Some(1)) {
         Ok(Ok(_)) => Ok(take_text(cx)),

@@ -343,6 +343,11 @@ impl Heap {
         !failed && restored && !crammed && self.fits(headroom)
     }
 
+    /// Memory ran short and nothing was done about it yet.
+    pub(crate) fn is_short(&self) -> bool {
+        self.limit_exceeded || self.deferred
+    }
+
     /// An allocation failed on purpose (tests): collecting does not help.
     pub(crate) fn failed_on_purpose(&self) -> bool {
         self.budget.failed

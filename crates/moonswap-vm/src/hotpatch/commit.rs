@@ -12,11 +12,13 @@ use moonswap_hotpatch::{
 
 use super::history::{Entry, InstanceChange};
 use super::manifest;
-use super::prepare::Prepared;
+use super::prepare::{self, Prepared};
 use super::published::{self, Basis};
 use super::timing::{self, Obstacle, Quiet};
 use super::{HotError, activity, closing, migrate, waiting};
 use crate::callee::FROZEN;
+use crate::frame::{Frame, frame_top};
+use crate::host;
 use crate::loader;
 use crate::object::Instance;
 use crate::vm::Vm;
@@ -245,10 +247,15 @@ pub(crate) unsafe fn apply_planned(
             return Ok(draft.idle(vm, times));
         }
         let start = Instant::now();
+        make_room(vm, &planned);
         let closes = closing::is_wanted(policy).then(|| activity::changed(vm, &planned));
         vm.hot.busy = true;
         let prepared = prepare_all(vm, planned);
         vm.hot.busy = false;
+        if matches!(prepared, Err(HotError::Memory)) {
+            // That is how it is raised; who runs has done nothing wrong.
+            vm.heap.failure_raised();
+        }
         if !vm.hot.mailbox.is_empty() {
             // Polls in the delta chunks left it alone.
             vm.poll.request();
@@ -266,6 +273,28 @@ pub(crate) unsafe fn apply_planned(
             vm.poll.request();
         }
         Ok(report)
+    }
+}
+
+/// Room for what the plans load, by a collection if need be: while they are
+/// prepared there can be none.
+unsafe fn make_room(vm: &mut Vm, planned: &[Planned]) {
+    let plans = planned.iter().map(|(_, plan)| plan);
+    if !vm.heap.is_short() && vm.heap.permit_quietly(plans.map(prepare::bytes).sum()) {
+        return;
+    }
+    // SAFETY: HP2: whatever is in use lies below the frame's end, or `top`, and
+    // plans name instances by their numbers.
+    unsafe {
+        let frame = Frame {
+            base: vm.base,
+            pc: vm.pc,
+        };
+        let top = match frame.is_lua() {
+            true => frame_top(vm.base).max(vm.top),
+            false => vm.top,
+        };
+        host::collect_for(vm, top);
     }
 }
 
@@ -298,7 +327,13 @@ unsafe fn prepare_all(vm: &mut Vm, planned: Vec<Planned>) -> Result<Vec<Prepared
             return Err(e);
         }
         vm.heap.set_busy(busy);
-        match super::hooks::migrate_all(vm, &mut done) {
+        let outcome = super::hooks::migrate_all(vm, &mut done);
+        // What was served past the limit, and no safe point has noticed.
+        let outcome = match vm.heap.is_short() {
+            true => outcome.and(Err(HotError::Memory)),
+            false => outcome,
+        };
+        match outcome {
             Ok(()) => Ok(done),
             Err(e) => {
                 for prepared in done.iter_mut().rev() {

@@ -106,12 +106,9 @@ impl Prepared {
                 plan,
             };
             prepared.load(vm);
-            let outcome = if vm.heap.deferred {
-                // A constant could not be made.
-                let _ = vm.raise_memory();
-                Err(HotError::Delta("not enough memory".to_owned()))
-            } else {
-                prepared.run_delta(vm)
+            let outcome = match vm.heap.is_short() {
+                true => Err(HotError::Memory),
+                false => prepared.run_delta(vm),
             };
             prepared.fields = std::mem::take(&mut vm.hot.field_changes);
             if let Err(e) = outcome {
@@ -331,6 +328,20 @@ impl Prepared {
             }
         }
     }
+}
+
+/// Bytes that a plan will load, about.
+pub(super) fn bytes(plan: &ChunkPlan) -> usize {
+    let is_loaded = |class| {
+        !matches!(
+            class,
+            ChangeClass::Unchanged | ChangeClass::Removed | ChangeClass::Refused
+        )
+    };
+    let changes = plan.changes.iter().filter(|c| is_loaded(c.class));
+    let deltas = plan.delta.iter().chain(&plan.define);
+    let all = changes.filter_map(|c| c.new_prototype.as_ref()).chain(deltas);
+    all.map(|p| loader::version_bytes(p)).sum()
 }
 
 /// Whether the code counts on no captured variable that some closure lacks.
