@@ -46,14 +46,20 @@ pub(crate) struct FieldChange {
 }
 
 impl FieldChange {
-    /// Puts back what stood there, unless the field was set again since.
-    /// Answers whether it did.
-    pub(crate) unsafe fn undo(&self, vm: &mut Vm) -> bool {
+    /// Puts back what stood there, unless the field was set again since. The
+    /// error is why it did not.
+    pub(crate) unsafe fn undo(&self, vm: &mut Vm) -> Result<(), &'static str> {
+        let (table, key, before) = (self.table.as_table(), self.key, self.before);
         // SAFETY: table, keys and values are live (HP3).
         unsafe {
-            let table = self.table.as_table();
-            crate::table::get(table, self.key).raw_equal(self.after)
-                && crate::table::set(&mut vm.heap, table, self.key, self.before).is_ok()
+            if !crate::table::get(table, key).raw_equal(self.after) {
+                return Err("was changed since and left alone");
+            }
+            // The table may have to grow for it.
+            let set = vm
+                .heap
+                .past_limit(|heap| crate::table::set(heap, table, key, before));
+            set.map_err(|_| "could not be put back: not enough memory")
         }
     }
 }

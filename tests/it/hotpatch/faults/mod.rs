@@ -29,7 +29,6 @@ mod threads;
 
 use std::cell::Cell;
 use std::fmt::Write as _;
-use std::rc::Rc;
 use std::time::Instant;
 
 use moonswap_vm::{Context, Outcome};
@@ -66,38 +65,14 @@ impl Fault {
     }
 }
 
-/// A world in which things go wrong.
-struct Faulty {
-    world: World,
-    /// Calls of `fault` until one raises; 0: none will.
-    raise_in: Rc<Cell<u64>>,
-}
-
-impl Faulty {
-    fn new() -> Faulty {
-        let faulty = Faulty {
-            world: World::new(),
-            raise_in: Rc::default(),
-        };
-        let left = Rc::clone(&faulty.raise_in);
-        faulty.native("fault", move |cx| {
-            let n = left.get();
-            left.set(n.saturating_sub(1));
-            match n {
-                1 => Err(cx.error("injected")),
-                _ => Ok(0),
-            }
-        });
-        faulty
-    }
-
+impl World {
     /// Makes a native a global. Patches may be committed while it calls back.
-    fn native(
+    fn set_global(
         &self,
         name: &'static str,
         f: impl Fn(&mut Context<'_>) -> Outcome<usize> + 'static,
     ) {
-        self.world.machine.with(|cx| {
+        self.machine.with(|cx| {
             cx.push_globals();
             cx.push_boxed(name, Box::new(f));
             cx.mark_transparent();
@@ -109,7 +84,7 @@ impl Faulty {
     /// Does something while the `k`-th fault (from 1) of a kind is due; whether it
     /// struck, as far as that can be told.
     fn strike<R>(&self, fault: Fault, k: u64, act: impl FnOnce() -> R) -> (R, bool) {
-        let machine = &self.world.machine;
+        let machine = &self.machine;
         match fault {
             Fault::Allocation => {
                 machine.set_failing_allocation(k);
@@ -121,7 +96,7 @@ impl Faulty {
             Fault::Memory(portion) => {
                 // Everything is given back that can be.
                 machine.set_memory_limit(Some(1));
-                let _ = self.world.run("local function f() end f()");
+                let _ = self.run("local function f() end f()");
                 let more = portion * (k as usize - 1);
                 machine.set_memory_limit(Some(machine.system_memory() + more));
                 let result = act();
@@ -150,9 +125,11 @@ impl Faulty {
                 (result, false)
             }
             Fault::Raise => {
-                self.raise_in.set(k);
+                self.raise_in(k);
                 let result = act();
-                (result, self.raise_in.replace(0) == 0)
+                let came = !self.is_raise_due();
+                self.raise_in(0);
+                (result, came)
             }
         }
     }
@@ -172,22 +149,22 @@ impl Faulty {
                 strike(cx);
             }
         };
-        let machine = &self.world.machine;
+        let machine = &self.machine;
         machine.set_safe_point_hook(Some(Box::new(hook)));
         let result = act();
         machine.set_safe_point_hook(None);
         // One that came too late is not to strike later.
-        let _ = self.world.run("local function f() end f()");
+        let _ = self.run("local function f() end f()");
         let _ = machine.with(|cx| cx.take_limit());
         result
     }
 
     /// Everything that a patch which failed must leave as it was, as text.
     fn state(&self) -> String {
-        let _ = self.world.machine.with(|cx| cx.gc_collect());
-        let mut text = self.world.fingerprint();
-        text.push_str(&self.world.run("return gc_settings()").expect("settings"));
-        self.world.machine.with(|cx| {
+        let _ = self.machine.with(|cx| cx.gc_collect());
+        let mut text = self.fingerprint();
+        text.push_str(&self.run("return gc_settings()").expect("settings"));
+        self.machine.with(|cx| {
             let _ = writeln!(text, "\nstale {:?}", cx.hot_frames(None));
             let _ = writeln!(text, "quarantine {:?}", cx.hot_quarantine());
             let _ = writeln!(text, "queued {}", cx.hot_queued());

@@ -7,7 +7,7 @@ use moonswap_vm::planning::{
     Captures, Patch, Policy, RunSelector, StalePolicy, SuspendedPolicy,
 };
 
-use super::Faulty;
+use crate::hotpatch::world::World;
 
 /// A chunk before and after.
 pub(super) struct Texts {
@@ -72,13 +72,13 @@ impl Subject {
     }
 
     /// Makes what the patch is to find.
-    pub(super) fn set_up(&self, faulty: &Faulty) {
-        faulty.world.run(self.setup).expect(self.name);
+    pub(super) fn set_up(&self, world: &World) {
+        world.run(self.setup).expect(self.name);
     }
 
     /// A world in which the old texts run.
-    pub(super) fn world(&self) -> Faulty {
-        let faulty = Faulty::new();
+    pub(super) fn world(&self) -> World {
+        let world = World::new();
         for Texts {
             chunk,
             old,
@@ -87,11 +87,11 @@ impl Subject {
         } in &self.texts
         {
             for _ in 0..*instances {
-                faulty.world.load(chunk, old, true).expect(self.name);
+                world.load(chunk, old, true).expect(self.name);
             }
         }
-        self.set_up(&faulty);
-        faulty
+        self.set_up(&world);
+        world
     }
 
     fn compile(&self, text: impl Fn(&Texts) -> String) -> Patch {
@@ -112,12 +112,12 @@ impl Subject {
     }
 
     /// What the functions answer.
-    pub(super) fn ask(&self, faulty: &Faulty) -> Result<String, String> {
+    pub(super) fn ask(&self, world: &World) -> Result<String, String> {
         let script = format!(
             "local function all(...) local t = table.pack(...) for i = 1, t.n do t[i] = tostring(t[i]) end return table.concat(t, ' ') end return all({})",
             self.probe
         );
-        faulty.world.run(&script)
+        world.run(&script)
     }
 }
 

@@ -10,7 +10,8 @@ use moonswap_vm::planning::{Patch, Policy, Report};
 use moonswap_vm::{Applied, HotError, Stress, Ticket};
 
 use super::subjects::{self, Subject};
-use super::{Fault, Faulty, difference, tries_all, without_numbers};
+use super::{Fault, difference, tries_all, without_numbers};
+use crate::hotpatch::world::{CHUNK, World};
 use crate::support::in_parallel;
 
 /// What became of an attempt; `None`: it came to none.
@@ -52,14 +53,14 @@ const FAULTS: [Fault; 6] = [
 ];
 
 /// Polls until there is an outcome.
-fn poll_for(faulty: &Faulty, ticket: &Ticket) -> Result<Report, HotError> {
+fn poll_for(world: &World, ticket: &Ticket) -> Result<Report, HotError> {
     let start = Instant::now();
     loop {
         if let Some(outcome) = ticket.try_take() {
             return outcome;
         }
         assert!(start.elapsed() < Duration::from_secs(60), "no outcome");
-        faulty.world.machine.poll();
+        world.machine.poll();
         std::thread::yield_now();
     }
 }
@@ -68,21 +69,21 @@ impl Door {
     /// Lets the patch in while a fault is due.
     fn enter(
         self,
-        faulty: &Faulty,
+        world: &World,
         patch: &Patch,
         policy: &Policy,
         fault: Fault,
         k: u64,
     ) -> (Outcome, bool) {
-        let machine = &faulty.world.machine;
+        let machine = &world.machine;
         match self {
-            Door::Host => faulty.strike(fault, k, || {
+            Door::Host => world.strike(fault, k, || {
                 Some(machine.with(|cx| cx.hot_apply(patch, policy)))
             }),
             Door::Lua => {
                 let outcome: Rc<RefCell<Outcome>> = Rc::default();
                 let (mine, patch, policy) = (Rc::clone(&outcome), patch.clone(), policy.clone());
-                faulty.native("swap", move |cx| {
+                world.set_global("swap", move |cx| {
                     let done = cx.hot_apply_or_queue(&patch, &policy);
                     *mine.borrow_mut() = Some(done.map(|done| match done {
                         Applied::Now(report) => report,
@@ -90,31 +91,31 @@ impl Door {
                     }));
                     Ok(0)
                 });
-                let ((), came) = faulty.strike(fault, k, || {
-                    let _ = faulty.world.run("local function f() end f() swap() f()");
+                let ((), came) = world.strike(fault, k, || {
+                    let _ = world.run("local function f() end f() swap() f()");
                 });
-                faulty.world.run("swap = nil").expect("runs");
+                world.run("swap = nil").expect("runs");
                 (outcome.take(), came)
             }
             Door::Queued => {
                 let ticket = machine.with(|cx| cx.hot_submit(patch.clone(), policy.clone()));
-                faulty.strike(fault, k, || Some(poll_for(faulty, &ticket)))
+                world.strike(fault, k, || Some(poll_for(world, &ticket)))
             }
             Door::Thread | Door::NoThread | Door::Known => {
                 let ticket = machine.patcher().submit(patch.clone(), policy.clone());
-                faulty.strike(fault, k, || Some(poll_for(faulty, &ticket)))
+                world.strike(fault, k, || Some(poll_for(world, &ticket)))
             }
         }
     }
 
     /// Makes the world one for this door.
-    fn prepare(self, faulty: &Faulty, subject: &Subject) {
+    fn prepare(self, world: &World, subject: &Subject) {
         match self {
-            Door::NoThread => faulty.world.machine.set_stress(Stress::without_threads()),
+            Door::NoThread => world.machine.set_stress(Stress::without_threads()),
             Door::Known => {
-                let patcher = faulty.world.machine.patcher();
+                let patcher = world.machine.patcher();
                 let ticket = patcher.submit(subject.step(), Policy::default());
-                poll_for(faulty, &ticket).expect("published");
+                poll_for(world, &ticket).expect("published");
             }
             Door::Host | Door::Lua | Door::Queued | Door::Thread => {}
         }
@@ -135,11 +136,11 @@ impl Row<'_> {
     }
 
     /// What the functions answer must be that.
-    fn expect(&self, k: u64, faulty: &Faulty, expected: &str, may_raise: bool) {
-        let mut answer = self.subject.ask(faulty);
+    fn expect(&self, k: u64, world: &World, expected: &str, may_raise: bool) {
+        let mut answer = self.subject.ask(world);
         if may_raise && answer == Err("not enough memory".to_owned()) {
             // What was left to be raised.
-            answer = self.subject.ask(faulty);
+            answer = self.subject.ask(world);
         }
         if answer.as_deref() != Ok(expected) {
             self.fail(k, &format!("{answer:?} in place of {expected}"));
@@ -151,20 +152,20 @@ impl Row<'_> {
     fn check(
         &self,
         k: u64,
-        faulty: &Faulty,
+        world: &World,
         (outcome, came): (Outcome, bool),
         (before, generation): (&str, u64),
     ) -> bool {
-        let machine = &faulty.world.machine;
+        let machine = &world.machine;
         let now = machine.with(|cx| cx.hot_generation());
         match &outcome {
             Some(Ok(report)) => {
                 if came && self.subject.behind.is_none() && self.door != Door::Lua {
                     self.fail(k, "struck, and the patch was applied all the same");
                 }
-                self.expect(k, faulty, self.subject.new, came);
+                self.expect(k, world, self.subject.new, came);
                 if let Some(check) = self.subject.behind {
-                    let done = faulty.world.run(&format!("return {check}"));
+                    let done = world.run(&format!("return {check}"));
                     let told = report.warnings.iter().any(|w| w.contains(self.fault.cause()));
                     if done.as_deref() != Ok("true") && !told {
                         let warnings = report.warnings.join("; ");
@@ -183,12 +184,12 @@ impl Row<'_> {
                         self.fail(k, &format!("the cause is not named: {text}"));
                     }
                 }
-                let after = faulty.state();
+                let after = world.state();
                 if before != after {
                     let difference = difference(before, &after);
                     self.fail(k, &format!("{refused:?}: something changed\n{difference}"));
                 }
-                self.expect(k, faulty, self.subject.old, false);
+                self.expect(k, world, self.subject.old, false);
             }
         }
         if k % 16 == 1 {
@@ -197,13 +198,13 @@ impl Row<'_> {
         matches!(outcome, Some(Ok(_)))
     }
 
-    fn roll_back(&self, k: u64, faulty: &Faulty, before: Option<&str>) {
-        let machine = &faulty.world.machine;
+    fn roll_back(&self, k: u64, world: &World, before: Option<&str>) {
+        let machine = &world.machine;
         if let Err(error) = machine.with(|cx| cx.hot_rollback(None)) {
             self.fail(k, &error.to_string());
         }
-        self.expect(k, faulty, self.subject.old, false);
-        let after = without_numbers(&faulty.state());
+        self.expect(k, world, self.subject.old, false);
+        let after = without_numbers(&world.state());
         if let Some(before) = before
             && without_numbers(before) != after
         {
@@ -217,23 +218,23 @@ impl Row<'_> {
     fn one_after_the_other(&self) -> u64 {
         let subject = self.subject;
         let (patch, policy) = (subject.patch(), &subject.policy);
-        let faulty = subject.world();
-        self.door.prepare(&faulty, subject);
-        self.expect(0, &faulty, subject.old, false);
-        faulty.state();
-        let before = faulty.state();
-        let generation = faulty.world.machine.with(|cx| cx.hot_generation());
+        let world = subject.world();
+        self.door.prepare(&world, subject);
+        self.expect(0, &world, subject.old, false);
+        world.state();
+        let before = world.state();
+        let generation = world.machine.with(|cx| cx.hot_generation());
         let mut k = 1;
         loop {
-            let struck = self.door.enter(&faulty, &patch, policy, self.fault, k);
-            if self.check(k, &faulty, struck, (&before, generation)) {
+            let struck = self.door.enter(&world, &patch, policy, self.fault, k);
+            if self.check(k, &world, struck, (&before, generation)) {
                 break;
             }
             k += 1;
             assert!(k < 20_000, "{}: no end", subject.name);
         }
-        self.roll_back(k, &faulty, None);
-        faulty.world.machine.verify_heap();
+        self.roll_back(k, &world, None);
+        world.machine.verify_heap();
         k
     }
 
@@ -241,27 +242,27 @@ impl Row<'_> {
     fn each_mended(&self, n: u64, most: u64) {
         let subject = self.subject;
         let (patch, policy) = (subject.patch(), &subject.policy);
-        let faulty = subject.world();
-        self.door.prepare(&faulty, subject);
+        let world = subject.world();
+        self.door.prepare(&world, subject);
         let stride = if tries_all() { 1 } else { n.div_ceil(most) };
         for k in (1..=n).step_by(stride.max(1) as usize) {
-            subject.set_up(&faulty);
-            self.expect(k, &faulty, subject.old, false);
-            faulty.state();
-            let before = faulty.state();
-            let machine = &faulty.world.machine;
+            subject.set_up(&world);
+            self.expect(k, &world, subject.old, false);
+            world.state();
+            let before = world.state();
+            let machine = &world.machine;
             let generation = machine.with(|cx| cx.hot_generation());
-            let struck = self.door.enter(&faulty, &patch, policy, self.fault, k);
-            if !self.check(k, &faulty, struck, (&before, generation)) {
+            let struck = self.door.enter(&world, &patch, policy, self.fault, k);
+            if !self.check(k, &world, struck, (&before, generation)) {
                 let again = machine.with(|cx| cx.hot_apply(&patch, policy));
                 if let Err(error) = again {
                     self.fail(k, &format!("without the fault: {error}"));
                 }
-                self.expect(k, &faulty, subject.new, false);
+                self.expect(k, &world, subject.new, false);
             }
-            self.roll_back(k, &faulty, subject.behind.is_none().then_some(&*before));
+            self.roll_back(k, &world, subject.behind.is_none().then_some(&*before));
         }
-        faulty.world.machine.verify_heap();
+        world.machine.verify_heap();
     }
 
     fn run(&self, most: u64) -> u64 {
@@ -317,4 +318,133 @@ fn by_every_door() {
         .filter(|subject| ["initialisers", "hooks", "transaction"].contains(&subject.name))
         .collect();
     sweep(&rich, &DOORS[1..], 4);
+}
+
+/// A rollback has nothing to fail by: with any allocation failing, and with no
+/// memory left, the old code is back with all that it had.
+#[test]
+fn rollbacks_do_not_fail() {
+    for subject in subjects::all() {
+        for fault in [Fault::Allocation, Fault::Memory(256), Fault::Fuel] {
+            let door = Door::Host;
+            let row = Row {
+                subject: &subject,
+                door,
+                fault,
+            };
+            let world = subject.world();
+            let machine = &world.machine;
+            for k in 1..10 {
+                subject.set_up(&world);
+                row.expect(k, &world, subject.old, false);
+                world.state();
+                let before = without_numbers(&world.state());
+                let applied = machine.with(|cx| cx.hot_apply(&subject.patch(), &subject.policy));
+                applied.unwrap_or_else(|error| row.fail(k, &error.to_string()));
+                row.expect(k, &world, subject.new, false);
+                let undo = || machine.with(|cx| cx.hot_rollback(None));
+                let (outcome, _) = world.strike(fault, k, undo);
+                if let Err(error) = outcome {
+                    row.fail(k, &error.to_string());
+                }
+                row.expect(k, &world, subject.old, true);
+                let after = without_numbers(&world.state());
+                if subject.behind.is_none() && before != after {
+                    row.fail(k, &difference(&before, &after));
+                }
+            }
+            machine.verify_heap();
+        }
+    }
+}
+
+/// Fields that a patch cleared come back although their table has to grow for
+/// them and there is no memory.
+#[test]
+fn rollbacks_restore_fields_without_memory() {
+    // Around the sizes at which tables are full.
+    for n in [1, 8, 64, 1024, 4096, 16384].into_iter().flat_map(|n| n - 1..n + 3) {
+        let world = World::new();
+        let old = "function M.a() return 1 end function M.b() return 2 end function M.c() return 3 end";
+        world.run("M = {}").expect("runs");
+        world.load(CHUNK, old, true).expect("loads");
+        world.set_policy(Policy::default().remove(true));
+        world.patch(CHUNK, "function M.c() return 30 end").expect("applied");
+        let fill = format!("for i = 1, {n} do M['x' .. i] = i end return M.a, M.b, M.c()");
+        world.run(&fill).expect("runs");
+        let undo = || world.machine.with(|cx| cx.hot_rollback(None));
+        let (outcome, _) = world.strike(Fault::Memory(0), 1, undo);
+        let report = outcome.expect("rolled back");
+        assert_eq!(
+            world.run("return M.a() .. M.b() .. M.c()").as_deref(),
+            Ok("123"),
+            "{n} fields: {:?}",
+            report.warnings
+        );
+        world.machine.verify_heap();
+    }
+}
+
+/// Asked for where hardly any stack is left for what the patch runs: at each
+/// depth it is applied, or refused and says why.
+#[test]
+fn at_the_end_of_the_stack() {
+    let subjects = subjects::all();
+    let subject = subjects
+        .iter()
+        .find(|subject| subject.name == "transaction")
+        .expect("there");
+    let world = subject.world();
+    let row = Row {
+        subject,
+        door: Door::Lua,
+        fault: Fault::Raise,
+    };
+    world.set_global("nest", |cx| {
+        cx.set_height(1);
+        cx.call(0, Some(0)).map(|_| 0)
+    });
+    let outcome: Rc<RefCell<Outcome>> = Rc::default();
+    let (mine, patch) = (Rc::clone(&outcome), subject.patch());
+    world.set_global("swap", move |cx| {
+        *mine.borrow_mut() = Some(cx.hot_apply(&patch, &Policy::default()));
+        Ok(0)
+    });
+    // By calls of the host; by calls of Lua, which fill the stack.
+    let nested = "local function down(n) if n == 0 then return swap() end nest(function() down(n - 1) end) end";
+    let deep = "local function down(n) if n == 0 then swap() else down(n - 1) end end";
+    for (by, most) in [(nested, 260), (deep, 400_000)] {
+        world.state();
+        let before = world.state();
+        let (mut n_refused, mut n_missed, mut least, mut most) = (0, 0, 0, most);
+        // Where it is just refused, and applied: between, each depth.
+        while least < most {
+            let depth = u64::midpoint(least, most);
+            let _ = world.run(&format!("{by} down({depth})"));
+            match outcome.take() {
+                Some(Ok(_)) => {
+                    row.expect(depth, &world, subject.new, false);
+                    row.roll_back(depth, &world, Some(&before));
+                    least = depth + 1;
+                }
+                Some(Err(error)) => {
+                    let text = error.to_string();
+                    assert!(text.contains("stack overflow"), "{depth}: {text}");
+                    n_refused += 1;
+                    most = depth;
+                }
+                None => {
+                    n_missed += 1;
+                    most = depth;
+                }
+            }
+            row.expect(depth, &world, subject.old, false);
+            let after = world.state();
+            let (a, b) = (without_numbers(&before), without_numbers(&after));
+            assert!(a == b, "{depth}: {}", difference(&a, &b));
+        }
+        println!("applied at depth {}, {n_refused} refused, {n_missed} not reached", least - 1);
+        assert!(n_refused > 0 && n_missed > 0);
+        world.machine.verify_heap();
+    }
 }
