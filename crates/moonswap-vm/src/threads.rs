@@ -11,11 +11,7 @@ use crate::safepoint::PollHandle;
 const IMPOSSIBLE_STACK: usize = 1 << (usize::BITS - 2);
 
 /// Starts a thread on behalf of a VM; false if the system has none to give.
-pub(crate) fn start(
-    name: &str,
-    poll: &PollHandle,
-    work: impl FnOnce() + Send + 'static,
-) -> bool {
+pub(crate) fn start(name: &str, poll: &PollHandle, work: impl FnOnce() + Send + 'static) -> bool {
     let mut builder = Builder::new().name(name.to_owned());
     if poll.without_threads.load(Ordering::Relaxed) {
         builder = builder.stack_size(IMPOSSIBLE_STACK);

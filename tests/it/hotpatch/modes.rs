@@ -1,8 +1,9 @@
 //! All scenarios again, in modes: patches submitted from another thread; under
-//! the collector; the patch injected at every safe point of the run behind it.
+//! the collector; the patch injected at every safe point of the run behind it;
+//! with faults in every patch (`faults`).
 //!
 //! A scenario that means nothing in a mode says so: `--- not threads: WHY`,
-//! `--- not stress: WHY`, `--- not points: WHY`.
+//! `--- not stress: WHY`, `--- not points: WHY`, `--- not faults: WHY`.
 
 use std::cell::{Cell, RefCell};
 use std::path::Path;

@@ -69,7 +69,10 @@ pub(crate) struct World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        self.machine.close();
+        // Not after a panic in it.
+        if self.machine.is_free() {
+            self.machine.close();
+        }
         *self.shared.held.borrow_mut() = None;
     }
 }

@@ -346,7 +346,9 @@ pub(super) fn bytes(plan: &ChunkPlan) -> usize {
     };
     let changes = plan.changes.iter().filter(|c| is_loaded(c.class));
     let deltas = plan.delta.iter().chain(&plan.define);
-    let all = changes.filter_map(|c| c.new_prototype.as_ref()).chain(deltas);
+    let all = changes
+        .filter_map(|c| c.new_prototype.as_ref())
+        .chain(deltas);
     all.map(|p| loader::version_bytes(p)).sum()
 }
 

@@ -9,7 +9,7 @@ use std::cell::Cell;
 use moonswap_vm::HotError;
 use moonswap_vm::planning::{Patch, Policy, Report};
 
-use super::{Fault, difference, tries_all};
+use super::{Fault, difference};
 use crate::hotpatch::modes::{assert_none, scenarios};
 use crate::hotpatch::scenarios::{NOTHING, carry_out_by};
 use crate::hotpatch::world::World;
@@ -67,7 +67,7 @@ fn apply(
             }
         }
         n_struck.set(n_struck.get() + 1);
-        k += if tries_all() { 1 } else { 1 + k / 4 };
+        k += 1;
         if k > 100_000 {
             return Err(HotError::Other(format!("{fault:?}: no end")));
         }
@@ -76,7 +76,8 @@ fn apply(
 
 #[test]
 fn scenarios_with_faults() {
-    let (all, opted_out) = scenarios("faults");
+    let (mut all, opted_out) = scenarios("faults");
+    all.retain(|(_, sections, _)| sections.iter().any(|s| s.kind == "patch"));
     let results = in_parallel(&all, |(name, sections, _)| {
         let n_struck = Cell::new(0);
         let failed = FAULTS.iter().find_map(|&fault| {
@@ -99,5 +100,5 @@ fn scenarios_with_faults() {
         "{opted_out} opt out"
     );
     assert_none(results.into_iter().map(|(failed, _)| failed).collect());
-    assert!(n > 1000 || all.len() < 50, "{n} faults only");
+    assert!(n > 5000 || all.len() < 50, "{n} faults only");
 }

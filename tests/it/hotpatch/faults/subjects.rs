@@ -3,9 +3,7 @@
 
 use std::time::Duration;
 
-use moonswap_vm::planning::{
-    Captures, Patch, Policy, RunSelector, StalePolicy, SuspendedPolicy,
-};
+use moonswap_vm::planning::{Captures, Patch, Policy, RunSelector, StalePolicy, SuspendedPolicy};
 
 use crate::hotpatch::world::World;
 

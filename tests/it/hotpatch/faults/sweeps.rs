@@ -166,10 +166,16 @@ impl Row<'_> {
                 self.expect(k, world, self.subject.new, came);
                 if let Some(check) = self.subject.behind {
                     let done = world.run(&format!("return {check}"));
-                    let told = report.warnings.iter().any(|w| w.contains(self.fault.cause()));
+                    let told = report
+                        .warnings
+                        .iter()
+                        .any(|w| w.contains(self.fault.cause()));
                     if done.as_deref() != Ok("true") && !told {
                         let warnings = report.warnings.join("; ");
-                        self.fail(k, &format!("{check}: {done:?}, and nothing said: {warnings}"));
+                        self.fail(
+                            k,
+                            &format!("{check}: {done:?}, and nothing said: {warnings}"),
+                        );
                     }
                 }
                 let known = machine.with(|cx| cx.hot_history().last().map(|entry| entry.id));
@@ -363,13 +369,19 @@ fn rollbacks_do_not_fail() {
 #[test]
 fn rollbacks_restore_fields_without_memory() {
     // Around the sizes at which tables are full.
-    for n in [1, 8, 64, 1024, 4096, 16384].into_iter().flat_map(|n| n - 1..n + 3) {
+    for n in [1, 8, 64, 1024, 4096, 16384]
+        .into_iter()
+        .flat_map(|n| n - 1..n + 3)
+    {
         let world = World::new();
-        let old = "function M.a() return 1 end function M.b() return 2 end function M.c() return 3 end";
+        let old =
+            "function M.a() return 1 end function M.b() return 2 end function M.c() return 3 end";
         world.run("M = {}").expect("runs");
         world.load(CHUNK, old, true).expect("loads");
         world.set_policy(Policy::default().remove(true));
-        world.patch(CHUNK, "function M.c() return 30 end").expect("applied");
+        world
+            .patch(CHUNK, "function M.c() return 30 end")
+            .expect("applied");
         let fill = format!("for i = 1, {n} do M['x' .. i] = i end return M.a, M.b, M.c()");
         world.run(&fill).expect("runs");
         let undo = || world.machine.with(|cx| cx.hot_rollback(None));
@@ -382,6 +394,37 @@ fn rollbacks_restore_fields_without_memory() {
             report.warnings
         );
         world.machine.verify_heap();
+    }
+}
+
+/// Garbage is no reason to refuse a patch: it gives way, though nothing can be
+/// collected while a patch is prepared.
+#[test]
+fn garbage_gives_way() {
+    let subjects = subjects::all();
+    let subject = &subjects[0];
+    assert_eq!(subject.name, "swapped");
+    for door in DOORS {
+        let world = subject.world();
+        let machine = &world.machine;
+        world.run("collectgarbage('stop')").expect("runs");
+        let room = 480 << 10;
+        let limit = machine.system_memory() + room;
+        world
+            .run("for i = 1, 3000 do local t = { i, i } end")
+            .expect("runs");
+        while machine.system_memory() + (room / 8) < limit {
+            world
+                .run("for i = 1, 300 do local t = { i, i } end")
+                .expect("runs");
+        }
+        machine.set_memory_limit(Some(limit));
+        let (patch, policy) = (subject.patch(), &subject.policy);
+        let (outcome, _) = door.enter(&world, &patch, policy, Fault::Raise, 1);
+        assert!(matches!(outcome, Some(Ok(_))), "{door:?}: {outcome:?}");
+        machine.set_memory_limit(None);
+        assert_eq!(subject.ask(&world).as_deref(), Ok(subject.new));
+        machine.verify_heap();
     }
 }
 
@@ -443,7 +486,10 @@ fn at_the_end_of_the_stack() {
             let (a, b) = (without_numbers(&before), without_numbers(&after));
             assert!(a == b, "{depth}: {}", difference(&a, &b));
         }
-        println!("applied at depth {}, {n_refused} refused, {n_missed} not reached", least - 1);
+        println!(
+            "applied at depth {}, {n_refused} refused, {n_missed} not reached",
+            least - 1
+        );
         assert!(n_refused > 0 && n_missed > 0);
         world.machine.verify_heap();
     }
