@@ -133,6 +133,12 @@ fn prototype_bytes(p: &Prototype) -> usize {
         + strings
 }
 
+/// Bytes of a literal's version, about: for who asks before it is made.
+pub(crate) fn version_bytes(p: &Prototype) -> usize {
+    let words = p.code.len() + 2 * p.constants.len() + p.children.len();
+    size_of::<Version>() + size_of::<PrototypeSlot>() + 8 * words + prototype_bytes(p)
+}
+
 /// Makes a version: private code with constants behind it.
 pub(crate) fn new_version(
     vm: &mut Vm,

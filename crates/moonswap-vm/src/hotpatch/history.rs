@@ -332,7 +332,7 @@ impl<'a> Undoing<'a> {
             let instance = change.instance;
             vm.hot.touch(instance);
             let mut places = std::mem::take(&mut self.places);
-            let mut lost = Vec::new();
+            let mut lost: Vec<String> = Vec::new();
             let record = self.record(change);
             for s in &change.slots {
                 match places.get(&s.slot) {
@@ -368,15 +368,18 @@ impl<'a> Undoing<'a> {
                 }
             }
             for field in change.fields.iter().rev() {
-                if field.undo(vm) {
-                    record.fields.push(FieldChange {
+                match field.undo(vm) {
+                    Ok(()) => record.fields.push(FieldChange {
                         before: field.after,
                         after: field.before,
                         ..*field
-                    });
-                } else if field.key.tag == tag::STRING {
-                    let key = StringObject::bytes(field.key.as_string());
-                    lost.push(String::from_utf8_lossy(key).into_owned());
+                    }),
+                    Err(why) if field.key.tag == tag::STRING => {
+                        let key = StringObject::bytes(field.key.as_string());
+                        let key = String::from_utf8_lossy(key);
+                        lost.push(format!("field {key} {why}"));
+                    }
+                    Err(_) => {}
                 }
             }
             // Cells stay: code of the undone version may still run. Their names
@@ -387,10 +390,7 @@ impl<'a> Undoing<'a> {
                 }
             }
             self.places = places;
-            self.warnings.extend(
-                lost.iter()
-                    .map(|key| format!("field {key} was changed since and left alone")),
-            );
+            self.warnings.append(&mut lost);
             (*instance).version = change.version;
         }
     }

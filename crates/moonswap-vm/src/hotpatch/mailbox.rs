@@ -20,10 +20,11 @@ use super::commit;
 use super::event::{EventChunk, HotEvent};
 use super::manifest;
 use super::published::{Attic, Basis, Prospect, Published, Snapshot};
-use super::ticket::{Ticket, TicketState};
+use super::ticket::{Reply, Ticket, TicketState};
 use super::waiting;
 use crate::callee::FROZEN;
 use crate::safepoint::PollHandle;
+use crate::threads;
 use crate::vm::Vm;
 
 pub(super) type Manifests = Result<Vec<Snapshot>, HotError>;
@@ -46,7 +47,7 @@ struct RollbackRequest {
     id: u64,
     /// Only if the VM is still at this generation.
     generation: Option<u64>,
-    ticket: Arc<TicketState>,
+    ticket: Arc<Reply>,
 }
 
 pub(super) struct CommitRequest {
@@ -58,7 +59,7 @@ pub(super) struct CommitRequest {
     submitted: Instant,
     /// When it may no longer wait.
     pub(super) due: Option<Instant>,
-    pub(super) ticket: Arc<TicketState>,
+    pub(super) ticket: Arc<Reply>,
 }
 
 impl CommitRequest {
@@ -167,7 +168,7 @@ impl Patcher {
             patch,
             policy,
             submitted,
-            ticket: Arc::clone(&state),
+            ticket: Reply::new(&state),
         };
         job.start();
         self.mailbox.attic.clear();
@@ -230,7 +231,7 @@ impl Patcher {
         let request = RollbackRequest {
             id,
             generation,
-            ticket: Arc::clone(&state),
+            ticket: Reply::new(&state),
         };
         self.mailbox.post(Request::Rollback(request), &self.poll);
         Ticket::new(state, submitted, None, Arc::clone(&self.mailbox))
@@ -254,7 +255,7 @@ struct Job {
     patch: Patch,
     policy: Policy,
     submitted: Instant,
-    ticket: Arc<TicketState>,
+    ticket: Arc<Reply>,
 }
 
 impl Job {
@@ -279,11 +280,8 @@ impl Job {
         };
         self.patcher.mailbox.post(request, &self.patcher.poll);
         let fallback = self.clone();
-        if std::thread::Builder::new()
-            .name("moonswap-plan".to_owned())
-            .spawn(move || self.ask(&answer))
-            .is_err()
-        {
+        let poll = Arc::clone(&self.patcher.poll);
+        if !threads::start("moonswap-plan", &poll, move || self.ask(&answer)) {
             fallback.commit(None, Duration::ZERO);
         }
     }
@@ -348,7 +346,7 @@ pub(crate) fn submit_here(vm: &mut Vm, patch: Patch, policy: Policy) -> Ticket {
         prospect: None,
         prepare: Duration::ZERO,
         submitted,
-        ticket: Arc::clone(&ticket),
+        ticket: Reply::new(&ticket),
     };
     vm.hot
         .mailbox

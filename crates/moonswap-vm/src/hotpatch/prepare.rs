@@ -46,14 +46,20 @@ pub(crate) struct FieldChange {
 }
 
 impl FieldChange {
-    /// Puts back what stood there, unless the field was set again since.
-    /// Answers whether it did.
-    pub(crate) unsafe fn undo(&self, vm: &mut Vm) -> bool {
+    /// Puts back what stood there, unless the field was set again since. The
+    /// error is why it did not.
+    pub(crate) unsafe fn undo(&self, vm: &mut Vm) -> Result<(), &'static str> {
+        let (table, key, before) = (self.table.as_table(), self.key, self.before);
         // SAFETY: table, keys and values are live (HP3).
         unsafe {
-            let table = self.table.as_table();
-            crate::table::get(table, self.key).raw_equal(self.after)
-                && crate::table::set(&mut vm.heap, table, self.key, self.before).is_ok()
+            if !crate::table::get(table, key).raw_equal(self.after) {
+                return Err("was changed since and left alone");
+            }
+            // The table may have to grow for it.
+            let set = vm
+                .heap
+                .past_limit(|heap| crate::table::set(heap, table, key, before));
+            set.map_err(|_| "could not be put back: not enough memory")
         }
     }
 }
@@ -111,12 +117,9 @@ impl Prepared {
                 plan,
             };
             prepared.load(vm);
-            let outcome = if vm.heap.deferred {
-                // A constant could not be made.
-                let _ = vm.raise_memory();
-                Err(HotError::Delta("not enough memory".to_owned()))
-            } else {
-                prepared.run_delta(vm)
+            let outcome = match vm.heap.is_short() {
+                true => Err(HotError::Memory),
+                false => prepared.run_delta(vm),
             };
             prepared.fields = std::mem::take(&mut vm.hot.field_changes);
             outcome?;
@@ -291,6 +294,22 @@ impl Prepared {
             }
         }
     }
+}
+
+/// Bytes that a plan will load, about.
+pub(super) fn bytes(plan: &ChunkPlan) -> usize {
+    let is_loaded = |class| {
+        !matches!(
+            class,
+            ChangeClass::Unchanged | ChangeClass::Removed | ChangeClass::Refused
+        )
+    };
+    let changes = plan.changes.iter().filter(|c| is_loaded(c.class));
+    let deltas = plan.delta.iter().chain(&plan.define);
+    let all = changes
+        .filter_map(|c| c.new_prototype.as_ref())
+        .chain(deltas);
+    all.map(|p| loader::version_bytes(p)).sum()
 }
 
 /// Whether the code counts on no captured variable that some closure lacks.
