@@ -103,7 +103,12 @@ impl fmt::Display for Status {
             plural(n)
         )?;
         if self.queued > 0 {
-            writeln!(f, "{} patch{} waiting", self.queued, if self.queued == 1 { "" } else { "es" })?;
+            writeln!(
+                f,
+                "{} patch{} waiting",
+                self.queued,
+                if self.queued == 1 { "" } else { "es" }
+            )?;
         }
         for v in self
             .versions

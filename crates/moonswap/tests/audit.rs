@@ -417,7 +417,8 @@ fn what_fails_early_is_recorded() -> Result<()> {
     replayed.sequence = Some(3);
     std::fs::write(path("a.moonpatch"), replayed.to_bytes())?;
     std::fs::write(path("torn.moonpatch"), &replayed.to_bytes()[..40])?;
-    lua.globals().set("folder", folder.to_string_lossy().as_ref())?;
+    lua.globals()
+        .set("folder", folder.to_string_lossy().as_ref())?;
     lua.load(
         r#"
         local hot = require "moonswap"

@@ -134,9 +134,7 @@ pub(crate) fn rollback_or_wait(vm: &mut Vm, id: Option<u64>, origin: &Origin) ->
     }
     // SAFETY: HP2.
     let waits = unsafe {
-        vm.hot.closings.is_closing()
-            || vm.hot.n_blocking > 0
-            || timing::is_called_by_machine(vm)
+        vm.hot.closings.is_closing() || vm.hot.n_blocking > 0 || timing::is_called_by_machine(vm)
     };
     let entry = history::entry_of(vm, id);
     let is_known = vm.hot.history.entries.iter().any(|e| Some(e.id) == entry);

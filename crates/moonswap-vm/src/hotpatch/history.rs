@@ -359,6 +359,12 @@ impl<'a> Undoing<'a> {
                             after: c.before,
                         }),
                     }
+                } else {
+                    let at = (&(*instance).cells)
+                        .iter()
+                        .position(|&known| known == c.cell);
+                    let name = at.and_then(|at| (&(*instance).cell_names).get(at));
+                    lost.extend(name.map(|(name, _)| format!("local {name}")));
                 }
             }
             for field in change.fields.iter().rev() {
@@ -370,7 +376,7 @@ impl<'a> Undoing<'a> {
                     });
                 } else if field.key.tag == tag::STRING {
                     let key = StringObject::bytes(field.key.as_string());
-                    lost.push(String::from_utf8_lossy(key).into_owned());
+                    lost.push(format!("field {}", String::from_utf8_lossy(key)));
                 }
             }
             // Cells stay: code of the undone version may still run. Their names
@@ -383,7 +389,7 @@ impl<'a> Undoing<'a> {
             self.places = places;
             self.warnings.extend(
                 lost.iter()
-                    .map(|key| format!("field {key} was changed since and left alone")),
+                    .map(|what| format!("{what} was changed since and left alone")),
             );
             (*instance).version = change.version;
         }

@@ -150,11 +150,7 @@ fn set_migrated(cx: &Context<'_>, table: usize, migrated: &[Migrated]) -> Outcom
 /// Pushes what stands for the report of a patch that waits: `queued` is true,
 /// and `state()` answers `"queued"` and what it waits for, `"applied"` and the
 /// report, or `"refused"` and the message.
-pub(super) fn push_queued(
-    cx: &Context<'_>,
-    chunks: &[Arc<str>],
-    ticket: Ticket,
-) -> Outcome<usize> {
+pub(super) fn push_queued(cx: &Context<'_>, chunks: &[Arc<str>], ticket: Ticket) -> Outcome<usize> {
     let table = cx.height();
     cx.push_table(0, 5);
     cx.push_bool(true);
