@@ -218,7 +218,8 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
     // SAFETY: HP1, HP2.
     unsafe {
         let start = Instant::now();
-        if vm.hot.busy {
+        // While coroutines are closed the patch that closes them is not over.
+        if vm.hot.busy || vm.hot.closings.is_closing() {
             return Err(HotError::Busy);
         }
         let id = match id {
@@ -365,6 +366,13 @@ impl<'a> Undoing<'a> {
                             after: c.before,
                         }),
                     }
+                } else {
+                    let at = (&(*instance).cells)
+                        .iter()
+                        .position(|&known| known == c.cell);
+                    let name = at.and_then(|at| (&(*instance).cell_names).get(at));
+                    let lost_by = "was changed since and left alone";
+                    lost.extend(name.map(|(name, _)| format!("local {name} {lost_by}")));
                 }
             }
             for field in change.fields.iter().rev() {
@@ -421,7 +429,7 @@ impl<'a> Undoing<'a> {
                                 .unwrap_or(&id.chunk)
                                 .into(),
                             id: path_of(&(*s.after).prototype),
-                            class: ChangeClass::Swapped,
+                            class: change_class(s),
                             old: Some((*s.before).number),
                             new: Some((*s.after).number),
                         });
@@ -431,6 +439,20 @@ impl<'a> Undoing<'a> {
             }
             (functions, changes)
         }
+    }
+}
+
+/// What a rollback does to a literal: often only its lines or its name go back.
+unsafe fn change_class(change: &SlotChange) -> ChangeClass {
+    // SAFETY: HP3.
+    let (before, after) = unsafe { (&*change.before, &*change.after) };
+    let (p, q) = (&before.prototype, &after.prototype);
+    if before.number != after.number || p.own_hash != q.own_hash {
+        ChangeClass::Swapped
+    } else if p.id != q.id {
+        ChangeClass::Moved
+    } else {
+        ChangeClass::DebugOnly
     }
 }
 

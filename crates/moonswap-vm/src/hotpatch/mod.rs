@@ -93,6 +93,9 @@ pub(crate) struct HotState {
     pub(crate) is_held: bool,
     /// Fields set by the definitions that run now; collected by `prepare`.
     pub(crate) field_changes: Vec<prepare::FieldChange>,
+    /// The instance whose definitions run now or ran last; compared only while
+    /// they run.
+    pub(crate) defining: Option<*mut Instance>,
     /// Slots of functions whose fields the definitions that run now clear.
     pub(crate) removed: Vec<*mut PrototypeSlot>,
     /// What its code writes.

@@ -230,7 +230,8 @@ impl Prepared {
                 self.run_chunk(vm, &delta, &[])?;
             }
             if let Some(define) = self.plan.define.clone() {
-                let get = raw_native(vm, "rawget", raw_get);
+                let get = raw_native(vm, "standing", standing);
+                vm.hot.defining = Some(self.instance);
                 let set = raw_native(vm, "rawset", raw_set);
                 let clear = raw_native(vm, "clear", clear);
                 let old = registry(self.instance);
@@ -304,7 +305,7 @@ pub(super) fn bytes(plan: &ChunkPlan) -> usize {
             ChangeClass::Unchanged | ChangeClass::Removed | ChangeClass::Refused
         )
     };
-    let changes = plan.changes.iter().filter(|c| is_loaded(c.class));
+    let changes = plan.work().filter(|c| is_loaded(c.class));
     let deltas = plan.delta.iter().chain(&plan.define);
     let all = changes
         .filter_map(|c| c.new_prototype.as_ref())
@@ -371,10 +372,37 @@ fn raw_native(vm: &mut Vm, name: &'static str, f: crate::object::NativeFn) -> Va
     }))
 }
 
-fn raw_get(cx: &mut crate::Context<'_>) -> crate::Outcome<usize> {
+/// What stands in a field; nil if that is the function of this name which an
+/// earlier text defined there, and which is no longer in the text.
+fn standing(cx: &mut crate::Context<'_>) -> crate::Outcome<usize> {
     let table = cx.check_table(0)?;
     let value = table.get(cx.at(1));
-    cx.ret(value)
+    let name = cx.check_str(2)?.as_bytes();
+    // SAFETY: just checked; the instance is live, nothing is collected.
+    let is_left_over = unsafe {
+        let found = crate::table::get(cx.value(0).as_table(), cx.value(1));
+        let instance = cx.vm().hot.defining;
+        found.tag == tag::CLOSURE
+            && instance.is_some_and(|instance| {
+                let slot = Closure::slot(found.as_closure());
+                let id = &(&(*(*slot).version).prototype).id;
+                (*slot).instance == instance
+                    && registry(instance).get(id) != Some(&slot)
+                    && defined_name(id).as_bytes() == name
+            })
+    };
+    match is_left_over {
+        true => cx.ret(crate::View::Nil),
+        false => cx.ret(value),
+    }
+}
+
+/// `M.f` of `shop.lua / M:f#2`.
+fn defined_name(id: &FunctionId) -> String {
+    let full = id.to_string();
+    let path = full.split_once(" / ").map_or(&*full, |(_, path)| path);
+    let name = path.split_once('#').map_or(path, |(name, _)| name);
+    name.replace(':', ".")
 }
 
 fn raw_set(cx: &mut crate::Context<'_>) -> crate::Outcome<usize> {
