@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use moonswap_hotpatch::{Patch, Policy};
 
-use super::{machine, run, run_as, set_global, sized};
+use super::{compiled, machine, run, run_as, set_global, sized};
 use crate::{HotError, Machine};
 
 const OLD: &str = "
@@ -25,14 +25,7 @@ const NEW: &str = "
     return 'loaded'";
 
 fn patch(source: &str) -> Patch {
-    patch_of("=world", source)
-}
-
-fn patch_of(chunk: &str, source: &str) -> Patch {
-    match Patch::compile(chunk, source.as_bytes()) {
-        Ok(patch) => patch,
-        Err(error) => panic!("{error:?}"),
-    }
+    compiled("=world", source)
 }
 
 fn apply(machine: &Machine, source: &str) -> Result<(), HotError> {
@@ -77,7 +70,7 @@ fn what_fails_changes_nothing() {
     assert!(apply(&machine, &failing).is_err());
     assert!(
         machine
-            .with(|cx| cx.hot_apply(&patch_of("none", "return 1"), &Policy::default()))
+            .with(|cx| cx.hot_apply(&compiled("none", "return 1"), &Policy::default()))
             .is_err()
     );
     assert_eq!(run(&machine, "collect() return work(1), added"), "3 nil");
