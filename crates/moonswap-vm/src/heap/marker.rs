@@ -294,7 +294,7 @@ impl Marker {
                         self.mark_nullable(cell);
                     }
                     if let Some(registry) = &(*i).registry {
-                        for &slot in registry.values() {
+                        for (_, slot) in registry.iter() {
                             self.mark_nullable(slot);
                         }
                     }
