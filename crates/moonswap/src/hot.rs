@@ -195,11 +195,11 @@ impl Hot {
     }
 
     /// Keeps an audit record of every attempt from now on. [`Hot::off`] ends it.
+    /// A record that cannot be written stops nothing: it is a warning of the
+    /// attempt's report (of Lua's `warn`, if it was refused), and
+    /// [`AuditLog::on_failure`] is told.
     pub fn set_audit(&self, log: AuditLog) -> ListenerId {
-        // A panic of what is told of failures must not unwind through the VM.
-        let recorder = Rc::new(move |event: &HotEvent| {
-            let _ = catch_unwind(AssertUnwindSafe(|| log.record(event)));
-        });
+        let recorder = Rc::new(move |event: &HotEvent| log.record(event));
         ListenerId(self.0.with(|cx| cx.hot_record(recorder)))
     }
 

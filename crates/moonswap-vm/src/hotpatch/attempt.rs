@@ -63,7 +63,7 @@ pub(super) fn patch(
             hooks::after_commit(vm, &swapped, report);
         }
     }
-    end(vm, started, EventKind::After, &outcome);
+    end(vm, started, EventKind::After, &mut outcome);
     outcome
 }
 
@@ -91,7 +91,7 @@ pub(crate) fn rollback(
         begin(vm, event)
     });
     // SAFETY: HP1, HP2.
-    let outcome = unsafe {
+    let mut outcome = unsafe {
         let before = history::versions_since(vm, id);
         let now = vm.hot.generation();
         let mut outcome = match generation {
@@ -112,7 +112,7 @@ pub(crate) fn rollback(
         }
         outcome
     };
-    end(vm, started, EventKind::Rollback, &outcome);
+    end(vm, started, EventKind::Rollback, &mut outcome);
     outcome
 }
 
@@ -185,6 +185,7 @@ pub(crate) fn note(vm: &mut Vm, mut event: HotEvent) {
     let mut event = begin(vm, event);
     event.kind = EventKind::Refused;
     event.outcome = outcome;
+    warn_of(vm, event::record(vm, &event));
     event::emit(vm, event);
 }
 
@@ -205,6 +206,7 @@ pub(crate) fn failed(chunks: Vec<EventChunk>, policy: &Policy, error: HotError) 
 fn begin(vm: &mut Vm, event: HotEvent) -> HotEvent {
     // No patch while listeners hear of this one's beginning.
     let was_busy = std::mem::replace(&mut vm.hot.busy, true);
+    warn_of(vm, event::record(vm, &event));
     event::emit(vm, event.clone());
     vm.hot.busy = was_busy;
     event
@@ -214,7 +216,7 @@ fn end(
     vm: &mut Vm,
     started: Option<HotEvent>,
     success: EventKind,
-    outcome: &Result<Report, HotError>,
+    outcome: &mut Result<Report, HotError>,
 ) {
     let Some(mut event) = started else { return };
     event.kind = match outcome {
@@ -222,9 +224,24 @@ fn end(
         Err(_) => EventKind::Refused,
     };
     event.outcome = Some(outcome.clone());
+    let failed = event::record(vm, &event);
+    match (outcome, &mut event.outcome) {
+        (Ok(report), Some(Ok(heard))) => {
+            heard.warnings.extend_from_slice(&failed);
+            report.warnings.extend(failed);
+        }
+        _ => warn_of(vm, failed),
+    }
     event::emit(vm, event);
     if !vm.hot.mailbox.is_empty() {
         // Polls in the listeners may have left it alone.
         vm.poll.request();
+    }
+}
+
+/// What recorders could not write of an attempt that has no report.
+fn warn_of(vm: &mut Vm, failed: Vec<String>) {
+    for what in failed {
+        vm.warning(format!("moonswap: {what}").as_bytes(), false);
     }
 }

@@ -18,6 +18,9 @@ pub enum HotError {
     /// The new text's `migrate` raised an error; the message.
     #[error("the patch's migrate refused it: {0}")]
     Vetoed(String),
+    /// The VM's memory did not suffice for the new code.
+    #[error("not enough memory for the patch")]
+    Memory,
     /// No live instance of the chunk; the name.
     #[error("no chunk named '{0}' is loaded{hint}", hint = hint(.0))]
     NotLoaded(String),
@@ -73,6 +76,7 @@ impl HotError {
             Self::Refused(_) => "refused",
             Self::Delta(_) => "delta",
             Self::Vetoed(_) => "vetoed",
+            Self::Memory => "memory",
             Self::NotLoaded(_) => "not-loaded",
             Self::UnknownPatch(_) => "unknown-patch",
             Self::Moved { .. } => "moved",
