@@ -13,7 +13,7 @@ use moonswap_bytecode::{Constant, Instruction, Prototype};
 
 use crate::callee::{Entry, FROZEN};
 use crate::hotpatch::slots::SlotPointer;
-use crate::object::{Header, Instance, Kind, PrototypeSlot, Version};
+use crate::object::{Code, Header, Instance, Kind, PrototypeSlot, Version};
 use crate::value::{Value, tag};
 use crate::vm::Vm;
 
@@ -191,7 +191,7 @@ pub(crate) fn new_version(
         entry: Entry::NONE,
         prototype_bytes: prototype_bytes(prototype),
         prototype: Arc::clone(prototype),
-        code: code.into_boxed_slice(),
+        code: Code::new(code),
         n_code,
         children,
         slot,
@@ -251,7 +251,7 @@ pub(crate) fn install(vm: &mut Vm, slot: *mut PrototypeSlot, version: *mut Versi
         if n_upvalues > (*slot).n_fixed && usize::from(n_upvalues) > n_reserved {
             (*slot).reserved = Some(prototype.upvalues.as_ref().into());
         }
-        let code = (&mut (*version).code).as_mut_ptr();
+        let code = (*version).code.start();
         (*slot).entry = Entry::of(version, prototype, code);
         #[cfg(feature = "frozen")]
         {

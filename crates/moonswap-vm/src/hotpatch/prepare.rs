@@ -387,7 +387,7 @@ fn standing(cx: &mut crate::Context<'_>) -> crate::Outcome<usize> {
                 let slot = Closure::slot(found.as_closure());
                 let id = &(&(*(*slot).version).prototype).id;
                 (*slot).instance == instance
-                    && registry(instance).get(id) != Some(&slot)
+                    && registry(instance).get(id) != Some(slot)
                     && defined_name(id).as_bytes() == name
             })
     };
