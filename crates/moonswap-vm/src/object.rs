@@ -150,8 +150,9 @@ pub(crate) struct Table {
     /// All nodes at or after this index are in use (search for a free one
     /// goes down from here).
     pub(crate) last_free: u32,
-    /// Reserved for object shapes.
-    pub(crate) shape: u32,
+    /// Number of the journal that was kept when it was made
+    /// (`hotpatch/journal.rs`); 0: none.
+    pub(crate) made_in: u32,
 }
 
 /// A captured variable. Open: `value` points into a stack; closed: to `closed`.

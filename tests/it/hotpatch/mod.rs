@@ -10,5 +10,6 @@ mod safepoints;
 mod scenarios;
 mod suite;
 mod threads;
+mod undo;
 mod waiting;
 mod world;

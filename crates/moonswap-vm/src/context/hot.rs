@@ -126,7 +126,9 @@ impl Context<'_> {
 
     /// Lets `listener` hear of all attempts from now on; answers its number.
     pub fn hot_listen(&self, listener: Listener) -> u64 {
-        self.vm().hot.events.listen(listener)
+        let mut vm = self.vm();
+        crate::hotpatch::journal::listeners(&mut vm);
+        vm.hot.events.listen(listener)
     }
 
     /// Lets `recorder` write down every event from now on; answers its number.
@@ -136,7 +138,9 @@ impl Context<'_> {
 
     /// Lets a listener go; false if there is none of that number.
     pub fn hot_forget_listener(&self, number: u64) -> bool {
-        self.vm().hot.events.forget(number)
+        let mut vm = self.vm();
+        crate::hotpatch::journal::listeners(&mut vm);
+        vm.hot.events.forget(number)
     }
 
     /// Patches in quarantine, oldest first.
@@ -159,6 +163,7 @@ impl Context<'_> {
         // SAFETY: CX2; live slot and instance.
         unsafe {
             let slot = Closure::slot(v.as_closure());
+            crate::hotpatch::journal::flags(&mut self.vm(), slot);
             (*slot).header.flags |= PrototypeSlot::PROTECTED;
             let instance = (*slot).instance;
             self.vm().hot.touch(instance);

@@ -6,6 +6,7 @@ use std::any::{Any, TypeId};
 use std::cell::RefCell;
 
 use super::{Context, Outcome, View};
+use crate::hotpatch::journal;
 use crate::meta;
 use crate::meta_event::Event;
 use crate::object::Table;
@@ -23,7 +24,7 @@ impl Context<'_> {
             return Err(self.type_error(i, "table"));
         };
         // SAFETY: CX2.
-        match unsafe { table::set(&mut self.vm().heap, t, key, value) } {
+        match unsafe { journal::set(&mut self.vm(), t, key, value) } {
             Ok(()) => Ok(()),
             Err(e) => Err(meta::raise_table_error(&mut self.vm(), e)),
         }
@@ -102,6 +103,10 @@ impl Context<'_> {
     /// used length.
     fn plain_array(&self, i: usize) -> Option<*mut Table> {
         let t = self.table_at(i)?;
+        // Moving entries is not written down.
+        if self.vm().heap.journaled {
+            return None;
+        }
         // SAFETY: CX2.
         unsafe {
             ((*t).metatable.is_null() && table::len(t) == i64::from((*t).array_len)).then_some(t)
@@ -183,7 +188,11 @@ impl Context<'_> {
         };
         // SAFETY: CX2; only a permutation of the same values is written back.
         unsafe {
-            if !(*t).metatable.is_null() || n < 1 || n > i64::from((*t).array_len) {
+            if self.vm().heap.journaled
+                || !(*t).metatable.is_null()
+                || n < 1
+                || n > i64::from((*t).array_len)
+            {
                 return false;
             }
             let n = n as usize;
@@ -248,10 +257,12 @@ impl Context<'_> {
         unsafe {
             match v.tag {
                 tag::TABLE => {
+                    journal::metatable(&mut vm, v);
                     (*v.as_table()).metatable = pointer;
                     vm.heap.barrier(v.header(), mt);
                 }
                 tag::USERDATA => {
+                    journal::metatable(&mut vm, v);
                     (*v.as_userdata()).metatable = pointer;
                     vm.heap.barrier(v.header(), mt);
                 }

@@ -41,7 +41,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 pub(crate) use self::budget::Reserve;
-pub(crate) use self::cycle::{Forced, Mode, Roots};
+pub(crate) use self::cycle::{Forced, Mode, Roots, Settings};
 pub(crate) use self::marker::Marker;
 
 use self::block::{Cell, Class, Pool};
@@ -98,6 +98,9 @@ pub(crate) struct Heap {
     running: bool,
     /// No collection may be made (a patch is being prepared).
     busy: bool,
+    /// Writes go into the journal of a patch that is being prepared
+    /// (`hotpatch/journal.rs`): tables keep the keys they had.
+    pub(crate) journaled: bool,
     /// A finalizer runs: no collection except an emergency one.
     finalizing: bool,
     requested: bool,
@@ -169,6 +172,7 @@ impl Heap {
             forced: None,
             running: true,
             busy: false,
+            journaled: false,
             finalizing: false,
             requested: false,
             mode: Mode::Incremental,
@@ -495,7 +499,7 @@ unsafe fn write_table(t: *mut Table, extra: u8) {
             array_len: 0,
             array_cap: 0,
             last_free: 0,
-            shape: 0,
+            made_in: 0,
         });
     }
 }

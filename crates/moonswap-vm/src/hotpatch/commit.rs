@@ -15,7 +15,7 @@ use super::manifest;
 use super::prepare::{self, Prepared};
 use super::published::{self, Basis};
 use super::timing::{self, Obstacle, Quiet};
-use super::{HotError, activity, closing, migrate, waiting};
+use super::{HotError, activity, closing, journal, migrate, waiting};
 use crate::callee::FROZEN;
 use crate::frame::{Frame, frame_top};
 use crate::host;
@@ -298,52 +298,42 @@ unsafe fn make_room(vm: &mut Vm, planned: &[Planned]) {
     }
 }
 
+/// All of it, or nothing: what a patch that fails has done by then is undone.
 unsafe fn prepare_all(vm: &mut Vm, planned: Vec<Planned>) -> Result<Vec<Prepared>, HotError> {
     // SAFETY: HP2; the collector is paused until the commit, since prepared
-    // objects are in no root.
+    // objects are in no root (J1).
     unsafe {
         let busy = vm.heap.set_busy(true);
-        let mut done: Vec<Prepared> = Vec::with_capacity(planned.len());
-        let mut failure = None;
-        for (serial, plan) in planned {
-            let Some(instance) = find(vm, serial) else {
-                continue;
-            };
-            match Prepared::new(vm, instance, plan) {
-                Ok(prepared) => done.push(prepared),
-                Err(e) => {
-                    failure = Some(e);
-                    break;
-                }
-            }
+        journal::begin(vm);
+        let mut outcome = prepare_each(vm, planned);
+        if let Ok(done) = &mut outcome
+            && let Err(vetoed) = super::hooks::migrate_all(vm, done)
+        {
+            outcome = Err(vetoed);
         }
-        if let Some(e) = failure {
-            for prepared in done.iter_mut().rev() {
-                prepared.restore_fields(vm);
-                prepared.restore_cells(vm);
-                prepared.withdraw();
-            }
-            vm.heap.set_busy(busy);
-            return Err(e);
+        // What was served past the limit, and no safe point has noticed.
+        if outcome.is_ok() && vm.heap.is_short() {
+            outcome = Err(HotError::Memory);
+        }
+        match outcome {
+            Ok(_) => journal::forget(vm),
+            Err(_) => journal::undo(vm),
         }
         vm.heap.set_busy(busy);
-        let outcome = super::hooks::migrate_all(vm, &mut done);
-        // What was served past the limit, and no safe point has noticed.
-        let outcome = match vm.heap.is_short() {
-            true => outcome.and(Err(HotError::Memory)),
-            false => outcome,
-        };
-        match outcome {
-            Ok(()) => Ok(done),
-            Err(e) => {
-                for prepared in done.iter_mut().rev() {
-                    prepared.restore_fields(vm);
-                    prepared.restore_cells(vm);
-                    prepared.withdraw();
-                }
-                Err(e)
+        outcome
+    }
+}
+
+unsafe fn prepare_each(vm: &mut Vm, planned: Vec<Planned>) -> Result<Vec<Prepared>, HotError> {
+    // SAFETY: as `prepare_all`.
+    unsafe {
+        let mut done: Vec<Prepared> = Vec::with_capacity(planned.len());
+        for (serial, plan) in planned {
+            if let Some(instance) = find(vm, serial) {
+                done.push(Prepared::new(vm, instance, plan)?);
             }
         }
+        Ok(done)
     }
 }
 

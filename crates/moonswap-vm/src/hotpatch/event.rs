@@ -147,6 +147,15 @@ impl Events {
         self.last
     }
 
+    pub(super) fn listeners(&self) -> &[(u64, Listener)] {
+        &self.listeners
+    }
+
+    /// Numbers given since stay used.
+    pub(super) fn set_listeners(&mut self, listeners: Vec<(u64, Listener)>) {
+        self.listeners = listeners;
+    }
+
     pub(crate) fn record(&mut self, recorder: Recorder) -> u64 {
         self.last += 1;
         self.recorders.push((self.last, recorder));

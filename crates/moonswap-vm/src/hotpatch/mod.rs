@@ -31,6 +31,7 @@ pub(crate) mod guard;
 pub(crate) mod history;
 mod hooks;
 pub(crate) mod inspect;
+pub(crate) mod journal;
 pub(crate) mod mailbox;
 pub(crate) mod manifest;
 pub(crate) mod migrate;
@@ -93,6 +94,8 @@ pub(crate) struct HotState {
     pub(crate) field_changes: Vec<prepare::FieldChange>,
     /// Slots of functions whose fields the definitions that run now clear.
     pub(crate) removed: Vec<*mut PrototypeSlot>,
+    /// What its code writes.
+    pub(crate) journal: journal::Journal,
     /// A patch is being prepared: others wait.
     pub(crate) busy: bool,
     /// The mailbox is being worked off, or coroutines are being closed after a

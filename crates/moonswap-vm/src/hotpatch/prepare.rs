@@ -3,7 +3,7 @@
 //!
 //! Invariants: HP1–HP3. New slots and versions are reachable only from the
 //! scope of [`Prepared`] until the commit; no collection may run meanwhile, so
-//! delta chunks run with the collector paused (`set_busy`).
+//! delta chunks run with the collector paused (J1).
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::loader;
 use crate::object::{
     Closure, Instance, PrototypeSlot, SlotRegistry, StringObject, Upvalue, Version,
 };
-use crate::value::{Value, store, tag};
+use crate::value::{Value, tag};
 use crate::vm::Vm;
 
 /// One slot to rewrite.
@@ -79,13 +79,13 @@ pub(crate) struct Prepared {
     pub(crate) fields: Vec<FieldChange>,
     /// Fields the definitions left alone.
     pub(crate) overridden: Vec<String>,
-    /// To undo the scope record.
+    /// To undo the scope record in a rollback.
     pub(crate) old_names: Vec<(Arc<str>, u32)>,
 }
 
 impl Prepared {
-    /// Loads what the plan needs and runs its delta chunks. On an error the
-    /// scope record and all cells are as before.
+    /// Loads what the plan needs and runs its delta chunks. What that changes is
+    /// in the journal.
     pub(crate) unsafe fn new(
         vm: &mut Vm,
         instance: *mut Instance,
@@ -94,6 +94,7 @@ impl Prepared {
         // SAFETY: HP2; the instance is live (kept by the caller).
         unsafe {
             debug_assert!(moonswap_bytecode::verify::verify(&plan.main).is_ok());
+            super::journal::scope(vm, instance);
             let old_names = (*instance).cell_names.clone();
             extend_scope(vm, instance, &plan);
             // New cells are left out: a rollback keeps their values, for the
@@ -117,15 +118,7 @@ impl Prepared {
                 false => prepared.run_delta(vm),
             };
             prepared.fields = std::mem::take(&mut vm.hot.field_changes);
-            if let Err(e) = outcome {
-                prepared.restore_fields(vm);
-                for &(cell, value) in &snapshot {
-                    store((*cell).value, value);
-                    vm.heap.barrier(cell.cast(), value);
-                }
-                prepared.withdraw();
-                return Err(e);
-            }
+            outcome?;
             prepared.snapshot = snapshot;
             prepared.note_cells();
             Ok(prepared)
@@ -145,44 +138,6 @@ impl Prepared {
                     before,
                     after,
                 });
-            }
-        }
-    }
-
-    /// Takes the scope record back; for patches that are not committed.
-    pub(crate) unsafe fn withdraw(&mut self) {
-        // SAFETY: live instance.
-        unsafe {
-            let n = self.old_names.len();
-            (*self.instance).cells.truncate(n);
-            (*self.instance).cell_names = std::mem::take(&mut self.old_names);
-        }
-    }
-
-    /// Puts back what stood in the fields that definitions set, newest first.
-    pub(crate) unsafe fn restore_fields(&self, vm: &mut Vm) {
-        // SAFETY: tables, keys and values are live: nothing was collected since
-        // the journal was begun.
-        unsafe {
-            for change in self.fields.iter().rev() {
-                let restored = crate::table::set(
-                    &mut vm.heap,
-                    change.table.as_table(),
-                    change.key,
-                    change.before,
-                );
-                debug_assert!(restored.is_ok(), "the key was set before");
-            }
-        }
-    }
-
-    /// Puts back the values of cells that initialisers changed.
-    pub(crate) unsafe fn restore_cells(&self, vm: &mut Vm) {
-        // SAFETY: cells are live: the scope record has them.
-        unsafe {
-            for change in &self.cells {
-                store((*change.cell).value, change.before);
-                vm.heap.barrier(change.cell.cast(), change.before);
             }
         }
     }
@@ -294,7 +249,7 @@ impl Prepared {
         }
     }
 
-    /// Runs a delta chunk with the collector paused.
+    /// Runs a delta chunk.
     unsafe fn run_chunk(
         &self,
         vm: &mut Vm,
@@ -303,7 +258,7 @@ impl Prepared {
     ) -> Result<Value, HotError> {
         // SAFETY: as run_delta.
         unsafe {
-            let busy = vm.heap.set_busy(true);
+            super::journal::watch(vm);
             let slot = loader::new_slot(vm, self.instance);
             let children = self.children_of(vm, prototype);
             let version = loader::new_version(vm, prototype, children, slot, self.instance, 1);
@@ -319,7 +274,6 @@ impl Prepared {
             }
             let saved = vm.error;
             let result = host::call_protected(vm, Value::closure(closure), args);
-            vm.heap.set_busy(busy);
             match result {
                 Ok(value) => Ok(value),
                 Err(_) => {
@@ -457,9 +411,9 @@ fn clear(cx: &mut crate::Context<'_>) -> crate::Outcome<usize> {
             before,
             after: Value::NIL,
         };
-        let heap = &mut cx.vm().heap;
-        let cleared = crate::table::set(heap, table.as_table(), key, Value::NIL);
-        debug_assert!(cleared.is_ok(), "the key is there");
+        if let Err(e) = super::journal::set(&mut cx.vm(), table.as_table(), key, Value::NIL) {
+            return Err(crate::meta::raise_table_error(&mut cx.vm(), e));
+        }
         cx.vm().hot.field_changes.push(change);
         cx.ret(crate::View::Boolean(true))
     }

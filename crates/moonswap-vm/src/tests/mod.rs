@@ -8,6 +8,7 @@ mod doors;
 mod functions;
 mod patches;
 mod tables;
+mod undo;
 mod waiting;
 
 use crate::object::NativeFn;

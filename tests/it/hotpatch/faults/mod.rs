@@ -163,9 +163,8 @@ impl World {
     fn state(&self) -> String {
         let _ = self.machine.with(|cx| cx.gc_collect());
         let mut text = self.fingerprint();
-        text.push_str(&self.run("return gc_settings()").expect("settings"));
         self.machine.with(|cx| {
-            let _ = writeln!(text, "\nstale {:?}", cx.hot_frames(None));
+            let _ = writeln!(text, "stale {:?}", cx.hot_frames(None));
             let _ = writeln!(text, "quarantine {:?}", cx.hot_quarantine());
             let _ = writeln!(text, "queued {}", cx.hot_queued());
             for chunk in cx.hot_chunks() {
