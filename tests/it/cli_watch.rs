@@ -285,3 +285,44 @@ fn saves_with_a_record_on_a_full_disk() {
     watched.prints("a2 b1");
     watched.tells(&["not in the audit record", "No space left"]);
 }
+
+/// Ways of putting new files into place that no event of the file's directory tells
+/// of: a link that is switched, a directory that is replaced, a link's target that
+/// is edited.
+#[cfg(unix)]
+#[test]
+fn deployments_by_links_and_directories_are_seen() {
+    use std::os::unix::fs::symlink;
+    let folder = TempFolder::new("deployed");
+    let path = |name: &str| folder.path().join(name);
+    for release in ["one", "two", "lib"] {
+        std::fs::create_dir(path(release)).expect("made");
+    }
+    folder.write(
+        "main.lua",
+        MAIN.replace("'./?.lua'", "'./current/?.lua;./lib/?.lua'"),
+    );
+    folder.write("one/a.lua", module("a1"));
+    folder.write("two/a.lua", module("a2"));
+    folder.write("kept.lua", module("b1"));
+    symlink("one", path("current")).expect("linked");
+    symlink("../kept.lua", path("lib/b.lua")).expect("linked");
+    let watched = Watched::run(folder, &[], Stdio::null());
+    watched.prints("a1 b1");
+    let path = |name: &str| watched.folder.path().join(name);
+    // All at once: another release.
+    symlink("two", path("next")).expect("linked");
+    std::fs::rename(path("next"), path("current")).expect("switched");
+    watched.prints("a2 b1");
+    // Behind the link.
+    watched.folder.write("kept.lua", module("b2"));
+    watched.prints("a2 b2");
+    // The directory itself, with its file.
+    std::fs::rename(path("two"), path("old")).expect("moved");
+    std::fs::create_dir(path("two")).expect("made");
+    watched.folder.write("two/a.lua", module("a3"));
+    watched.prints("a3 b2");
+    // And from then on it is watched as any other.
+    watched.folder.write("two/a.lua", module("a4"));
+    watched.prints("a4 b2");
+}

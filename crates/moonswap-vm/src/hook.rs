@@ -241,7 +241,7 @@ unsafe fn events(vm: &mut Vm, op: OpCode) -> Result<(), Raised> {
         let pc = vm.pc;
         let at = vm.index_of(vm.base);
         let version = frame::version_of(vm.base);
-        let start = (&(*version).code).as_ptr().cast::<u64>();
+        let start = (*version).code.start().cast_const();
         let n_code = (*version).n_code;
         let came = arrive(&mut vm.hook, at, pc, start, op);
         let mask = |vm: &Vm| {

@@ -124,7 +124,10 @@ impl Hot {
     /// # }
     /// ```
     pub fn apply_file(&self, path: impl AsRef<Path>) -> Result<Report> {
-        self.apply_patch_file(&patch_file::read(path.as_ref())?)
+        self.0.with(|cx| {
+            let file = patch_file::read_to_apply(cx, path.as_ref())?;
+            patch_file::apply(cx, self.0.trust(), &file)
+        })
     }
 
     /// [`Hot::apply_file`] of a file that was read already.
@@ -208,6 +211,7 @@ impl Hot {
             stale: cx.hot_frames(None),
             history: cx.hot_history(),
             quarantine: cx.hot_quarantine(),
+            queued: cx.hot_queued(),
         })
     }
 

@@ -9,6 +9,7 @@ use moonswap_bytecode::FunctionId;
 use moonswap_hotpatch::{ChunkPlan, Patch, PatchHash, Plan, Policy, Report};
 
 use super::{Context, View};
+use crate::hotpatch::attempt::RolledBack;
 use crate::hotpatch::commit::Attempt;
 use crate::hotpatch::manifest::registry;
 use crate::hotpatch::{
@@ -19,8 +20,9 @@ use crate::object::{Closure, PrototypeSlot};
 use crate::value::tag;
 
 impl Context<'_> {
-    /// Plans a patch against the newest live instance of each of its chunks, and
-    /// lists who is in the middle of the functions it changes; changes nothing.
+    /// Plans a patch against all live instances of its chunks, and lists who is in
+    /// the middle of the functions it changes; changes nothing. Of several
+    /// instances the newest that it changes is shown; refusals are those of all.
     pub fn hot_plan(&mut self, patch: &Patch, policy: &Policy) -> Result<Plan, HotError> {
         // SAFETY: HP2.
         let (planned, activations) = unsafe {
@@ -30,14 +32,20 @@ impl Context<'_> {
             (planned, activations)
         };
         let quarantined = guard::quarantined(&self.vm(), patch);
+        let refusals = moonswap_hotpatch::refusals(planned.iter().map(|(_, plan)| plan));
         let mut chunks: Vec<ChunkPlan> = Vec::with_capacity(patch.chunks().len());
         for (_, plan) in planned {
             match chunks.last_mut() {
-                Some(last) if last.chunk == plan.chunk => *last = plan,
+                Some(last) if last.chunk == plan.chunk => {
+                    if !plan.is_empty() || last.is_empty() {
+                        *last = plan;
+                    }
+                }
                 _ => chunks.push(plan),
             }
         }
         let mut plan = Plan::of(chunks);
+        plan.refusals = refusals;
         plan.refusals
             .extend(quarantined.into_iter().flat_map(|refused| refused.refusals));
         plan.activations = activations;
@@ -107,6 +115,20 @@ impl Context<'_> {
         origin: &Origin,
     ) -> Result<Report, HotError> {
         attempt::rollback(&mut self.vm(), id, None, origin)
+    }
+
+    /// The same; queued, with the chunks concerned, if code asks for it that is no
+    /// safe point for a commit: called back by `sort` or `gsub`, as a hook,
+    /// finalizer or metamethod, or by what another patch closes.
+    pub fn hot_rollback_or_queue(
+        &mut self,
+        id: Option<u64>,
+        origin: &Origin,
+    ) -> Result<Result<Report, (Ticket, Vec<Arc<str>>)>, HotError> {
+        match attempt::rollback_or_wait(&mut self.vm(), id, origin) {
+            RolledBack::Done(outcome) => outcome.map(Ok),
+            RolledBack::Queued(ticket, chunks) => Ok(Err((ticket, chunks))),
+        }
     }
 
     /// Tells the listeners of an attempt that failed before there was a patch:
@@ -181,7 +203,7 @@ impl Context<'_> {
             let slot = Closure::slot(v.as_closure());
             let instance = (*slot).instance;
             let id = (&(*(*slot).version).prototype).id.clone();
-            let is_in_text = registry(instance).get(&id) == Some(&slot);
+            let is_in_text = registry(instance).get(&id) == Some(slot);
             let source = (*instance).source.clone();
             (id, source.filter(|_| is_in_text))
         })

@@ -24,10 +24,23 @@ impl Context<'_> {
             return Err(self.type_error(i, "table"));
         };
         // SAFETY: CX2.
-        match unsafe { journal::set(&mut self.vm(), t, key, value) } {
-            Ok(()) => Ok(()),
-            Err(e) => Err(meta::raise_table_error(&mut self.vm(), e)),
+        unsafe {
+            if self.vm().heap.journaled {
+                return self.raw_store_journaled(t, key, value);
+            }
+            match table::set(&mut self.vm().heap, t, key, value) {
+                Ok(()) => Ok(()),
+                Err(e) => Err(meta::raise_table_error(&mut self.vm(), e)),
+            }
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    unsafe fn raw_store_journaled(&self, t: *mut Table, key: Value, value: Value) -> Outcome<()> {
+        // SAFETY: CX2.
+        unsafe { journal::set(&mut self.vm(), t, key, value) }
+            .map_err(|e| meta::raise_table_error(&mut self.vm(), e))
     }
 
     /// `t[key] = value`, key and value popped from the top. Errors: nil or NaN
@@ -147,10 +160,10 @@ impl Context<'_> {
                 let tags = (*t).array.add((*t).array_cap as usize).cast::<u8>().add(at);
                 std::ptr::copy(values, values.add(1), count);
                 std::ptr::copy(tags, tags.add(1), count);
+                // Upward nothing slips behind a traversal; `v` was marked by its store.
                 *values = v.payload;
                 *tags = v.tag;
             }
-            self.vm().heap.barrier(t.cast(), v);
             self.pop(1);
             true
         }
@@ -175,6 +188,7 @@ impl Context<'_> {
             let tags = (*t).array.add((*t).array_cap as usize).cast::<u8>().add(at);
             std::ptr::copy(values.add(1), values, count);
             std::ptr::copy(tags.add(1), tags, count);
+            self.vm().heap.moved_down(t.cast(), at);
             self.push_value(removed);
             table::set_int(&mut self.vm().heap, t, n, Value::NIL).is_ok()
         }

@@ -451,6 +451,21 @@ impl Heap {
         }
     }
 
+    /// The array entries of a table behind index `from` (0-based) each moved down by
+    /// one: what a traversal in progress has before it must not slip behind it.
+    ///
+    /// # Safety
+    /// `owner` is a live table.
+    #[inline]
+    pub(crate) unsafe fn moved_down(&mut self, owner: *mut Header, from: usize) {
+        // SAFETY: by the caller.
+        unsafe {
+            if (*owner).mark == self.black {
+                self.marker.step_back(owner.cast(), from);
+            }
+        }
+    }
+
     /// A coroutine is being resumed: if it is or gets marked in this cycle, its
     /// stack must be looked at again. White ones count too: they may be marked
     /// while they run and then go on. `flags` says that it is listed.

@@ -9,7 +9,8 @@ use moonswap_hotpatch::{Door, Patch, Policy, Report};
 
 use super::event::{self, EventChunk, EventKind, HotEvent};
 use super::hooks::{self, Swapped};
-use super::{HotError, guard, history};
+use super::ticket::Ticket;
+use super::{HotError, guard, history, mailbox, timing};
 use crate::vm::Vm;
 
 /// Who asks for a rollback, by which way.
@@ -44,9 +45,11 @@ pub(super) fn patch(
     if let Ok(report) = &mut outcome
         && vm.hot.n_commits != generation
     {
-        // SAFETY: HP2; the entry is the one of this patch.
+        // SAFETY: HP2; the entry is the one of this patch: nothing was committed
+        // since.
         unsafe {
             let entry = vm.hot.history.entries.back();
+            debug_assert!(entry.is_some_and(|entry| entry.id == report.id));
             let changes = entry.map_or(&[][..], |entry| &entry.changes);
             let swapped: Vec<Swapped> = changes
                 .iter()
@@ -112,6 +115,37 @@ pub(crate) fn rollback(
     };
     end(vm, started, EventKind::Rollback, &mut outcome);
     outcome
+}
+
+/// What [`rollback_or_wait`] came to.
+pub(crate) enum RolledBack {
+    Done(Result<Report, HotError>),
+    /// Queued; the chunks that it concerns, as far as is known now.
+    Queued(Ticket, Vec<Arc<str>>),
+}
+
+/// [`rollback`] for Lua code, which may have been called in the middle of
+/// something: what is no moment for a commit is none for a rollback.
+pub(crate) fn rollback_or_wait(vm: &mut Vm, id: Option<u64>, origin: &Origin) -> RolledBack {
+    // While a patch is prepared it is not in the history yet: which one would be
+    // undone is not what who asks has seen.
+    if vm.hot.busy {
+        return RolledBack::Done(rollback(vm, id, None, origin));
+    }
+    // SAFETY: HP2.
+    let waits = unsafe {
+        vm.hot.closings.is_closing() || vm.hot.n_blocking > 0 || timing::is_called_by_machine(vm)
+    };
+    let entry = history::entry_of(vm, id);
+    let is_known = vm.hot.history.entries.iter().any(|e| Some(e.id) == entry);
+    if !waits || !is_known {
+        return RolledBack::Done(rollback(vm, id, None, origin));
+    }
+    let chunks = chunks_of(vm, id).into_iter().map(|chunk| chunk.name);
+    let chunks = chunks.collect();
+    // The one that is the newest now.
+    let ticket = mailbox::roll_back_later(vm, entry, origin.clone());
+    RolledBack::Queued(ticket, chunks)
 }
 
 /// The chunks of the patches that a rollback undoes.

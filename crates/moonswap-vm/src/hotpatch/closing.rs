@@ -52,6 +52,11 @@ impl Closings {
         }
     }
 
+    /// Whether coroutines are being closed at this moment.
+    pub(super) fn is_closing(&self) -> bool {
+        !self.now.is_empty()
+    }
+
     /// When the next ones have to be closed.
     pub(super) fn due(&self) -> Option<Instant> {
         self.later.iter().map(|l| l.due).min()

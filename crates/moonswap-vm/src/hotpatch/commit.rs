@@ -312,8 +312,8 @@ unsafe fn prepare_all(vm: &mut Vm, planned: Vec<Planned>) -> Result<Vec<Prepared
             outcome = Err(vetoed);
         }
         // What was served past the limit, and no safe point has noticed.
-        if outcome.is_ok() && vm.heap.is_short() {
-            outcome = Err(HotError::Memory);
+        if vm.heap.is_short() {
+            outcome = outcome.and(Err(HotError::Memory));
         }
         match outcome {
             Ok(_) => journal::forget(vm),
@@ -337,14 +337,8 @@ unsafe fn prepare_each(vm: &mut Vm, planned: Vec<Planned>) -> Result<Vec<Prepare
     }
 }
 
-pub(super) unsafe fn find(vm: &Vm, serial: u64) -> Option<*mut Instance> {
-    // SAFETY: entries are live.
-    vm.hot
-        .instances
-        .borrow()
-        .iter()
-        .copied()
-        .find(|&i| unsafe { (*i).serial } == serial)
+pub(super) fn find(vm: &Vm, serial: u64) -> Option<*mut Instance> {
+    vm.hot.instances.borrow().find(serial)
 }
 
 /// The stores. Nothing here can fail; allocation is only bookkeeping. What is
@@ -394,8 +388,7 @@ unsafe fn commit(
             let source = (*instance).source.replace(Arc::clone(&p.plan.source));
             // The old text is taken apart with the plan, after the pause.
             std::mem::swap(&mut (*instance).text, &mut p.plan.text);
-            let registry = (*instance).registry.replace(p.registry);
-            super::history::keep_registry(vm, instance);
+            let registry = super::history::exchange_registry(vm, instance, p.registry);
             for field in p.overridden {
                 let warning = format!("{field} was overridden at run time and left alone");
                 report.warnings.push(warning);
@@ -409,7 +402,7 @@ unsafe fn commit(
                 fields: p.fields,
                 prototype: before,
                 source,
-                registry: registry.unwrap_or_default(),
+                registry,
                 names: p.old_names,
             });
             planned.push(((*instance).serial, p.plan));

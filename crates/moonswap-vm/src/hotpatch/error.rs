@@ -22,10 +22,11 @@ pub enum HotError {
     #[error("not enough memory for the patch")]
     Memory,
     /// No live instance of the chunk; the name.
-    #[error("no chunk named '{0}' is loaded")]
+    #[error("no chunk named '{0}' is loaded{hint}", hint = hint(.0))]
     NotLoaded(String),
-    /// The patch is not in the history (any more); its number.
-    #[error("patch {0} is not in the history")]
+    /// The patch is not in the history (any more); its number. 0: no patch is in
+    /// force that could be undone.
+    #[error("{}", unknown(*.0))]
     UnknownPatch(u64),
     /// The VM was to be at one generation and is at another.
     #[error("the VM is at generation {now}, not {expected}: it was patched since")]
@@ -50,6 +51,21 @@ pub enum HotError {
     /// The VM is gone.
     #[error("the VM no longer exists")]
     Gone,
+}
+
+/// Most often the `@` of file names is missing.
+fn hint(name: &str) -> &'static str {
+    match name.starts_with(['@', '=']) {
+        true => "; patches name chunks as they were loaded",
+        false => "; chunks loaded from files have names that begin with '@'",
+    }
+}
+
+fn unknown(patch: u64) -> String {
+    match patch {
+        0 => "no patch in force is left to roll back".to_owned(),
+        patch => format!("patch {patch} is not in the history"),
+    }
 }
 
 impl HotError {

@@ -42,7 +42,7 @@ pub(super) unsafe fn migrate_all(vm: &mut Vm, all: &mut [Prepared]) -> Result<()
 unsafe fn migrate(vm: &mut Vm, prepared: &mut Prepared, id: &FunctionId) -> Result<(), HotError> {
     // SAFETY: HP4; the slots are live, the collector is paused.
     unsafe {
-        let Some(&slot) = prepared.registry.get(id) else {
+        let Some(slot) = prepared.registry.get(id) else {
             return Ok(());
         };
         let own: Vec<SlotChange> = prepared
@@ -85,7 +85,7 @@ pub(super) unsafe fn after_commit(vm: &mut Vm, changes: &[Swapped], report: &mut
             let Some(instance) = super::commit::find(vm, change.serial) else {
                 continue;
             };
-            let Some(&slot) = registry(instance).get(&change.hook) else {
+            let Some(slot) = registry(instance).get(&change.hook) else {
                 continue;
             };
             let versions = [change.before, change.after].map(|n| Value::integer(i64::from(n)));

@@ -44,9 +44,11 @@ enum Request {
 
 /// Asks for a patch to be undone.
 struct RollbackRequest {
-    id: u64,
+    /// `None`: of the newest patch in force.
+    id: Option<u64>,
     /// Only if the VM is still at this generation.
     generation: Option<u64>,
+    origin: Origin,
     ticket: Arc<Reply>,
 }
 
@@ -229,8 +231,12 @@ impl Patcher {
         let state = Arc::new(TicketState::default());
         let submitted = Instant::now();
         let request = RollbackRequest {
-            id,
+            id: Some(id),
             generation,
+            origin: Origin {
+                door: Door::Thread,
+                ..Origin::default()
+            },
             ticket: Reply::new(&state),
         };
         self.mailbox.post(Request::Rollback(request), &self.poll);
@@ -297,11 +303,12 @@ impl Job {
                 break answer;
             }
         };
-        let snapshots = match snapshots {
+        let mut snapshots = match snapshots {
             Ok(snapshots) => snapshots,
             Err(e) => return self.refuse(e),
         };
         let start = Instant::now();
+        snapshots.iter_mut().for_each(Snapshot::complete);
         let prospect = Prospect::new(&snapshots, &self.patch, &self.policy);
         if let Some(refused) = commit::refusals(&prospect.planned) {
             return self.refuse(refused.into());
@@ -351,6 +358,19 @@ pub(crate) fn submit_here(vm: &mut Vm, patch: Patch, policy: Policy) -> Ticket {
         .mailbox
         .post(Request::Commit(Box::new(request)), &vm.poll);
     Ticket::new(ticket, submitted, due, Arc::clone(&vm.hot.mailbox))
+}
+
+/// Queues a rollback from the VM's own thread.
+pub(crate) fn roll_back_later(vm: &mut Vm, id: Option<u64>, origin: Origin) -> Ticket {
+    let ticket = Arc::new(TicketState::default());
+    let request = RollbackRequest {
+        id,
+        generation: None,
+        origin,
+        ticket: Reply::new(&ticket),
+    };
+    vm.hot.mailbox.post(Request::Rollback(request), &vm.poll);
+    Ticket::new(ticket, Instant::now(), None, Arc::clone(&vm.hot.mailbox))
 }
 
 /// When a patch may no longer wait; never, if that is beyond what clocks count.
@@ -454,11 +474,7 @@ pub(super) fn current_prospect(
 }
 
 fn roll_back(vm: &mut Vm, request: &RollbackRequest) -> Result<Report, HotError> {
-    let origin = Origin {
-        door: Door::Thread,
-        ..Origin::default()
-    };
-    attempt::rollback(vm, Some(request.id), request.generation, &origin)
+    attempt::rollback(vm, request.id, request.generation, &request.origin)
 }
 
 pub(super) fn manifests(vm: &mut Vm, patch: &Patch) -> Manifests {
@@ -472,7 +488,7 @@ pub(super) fn manifests(vm: &mut Vm, patch: &Patch) -> Manifests {
             // SAFETY: at a safe point of the VM's thread (HP2); instances are
             // live. The manifest first: it opens cells.
             let snapshot = unsafe {
-                let manifest = Arc::new(manifest::of(vm, instance));
+                let manifest = Arc::new(manifest::in_short(vm, instance));
                 let basis = Basis::of(instance);
                 Snapshot { basis, manifest }
             };

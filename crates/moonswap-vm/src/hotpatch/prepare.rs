@@ -5,18 +5,18 @@
 //! scope of [`Prepared`] until the commit; no collection may run meanwhile, so
 //! delta chunks run with the collector paused (J1).
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use moonswap_bytecode::{Capture, FunctionId, Instruction, OpCode, OperandKind, Prototype};
 use moonswap_hotpatch::{ChangeClass, ChunkPlan, ENVIRONMENT_CELL, Migration};
 
 use super::HotError;
-use super::manifest::registry;
+use super::manifest::{registry, registry_at};
+use super::slots::SlotRegistry;
 use crate::host;
 use crate::loader;
-use crate::object::{
-    Closure, Instance, PrototypeSlot, SlotRegistry, StringObject, Upvalue, Version,
-};
+use crate::object::{Closure, Instance, PrototypeSlot, StringObject, Upvalue, Version};
 use crate::value::{Value, tag};
 use crate::vm::Vm;
 
@@ -104,7 +104,11 @@ impl Prepared {
                 instance,
                 slots: Vec::new(),
                 migrations: Vec::new(),
-                registry: SlotRegistry::new(),
+                registry: match &plan.places {
+                    Some(places) => registry_at(instance, || Arc::clone(places)),
+                    None => registry(instance),
+                }
+                .clone(),
                 cells: Vec::new(),
                 snapshot: Vec::new(),
                 fields: Vec::new(),
@@ -146,22 +150,26 @@ impl Prepared {
         // SAFETY: HP1: only new slots are installed here.
         unsafe {
             let old = registry(self.instance);
-            let mut fresh = Vec::new();
-            for change in &self.plan.changes {
+            let mut fresh = HashSet::new();
+            let mut gone = Vec::new();
+            let mut known_as = Vec::new();
+            for change in self.plan.work() {
+                let known = change.old.as_ref().and_then(|id| old.get(id));
+                if change.old != change.new {
+                    gone.extend(&change.old);
+                }
                 let Some(id) = &change.new else { continue };
-                let known = change
-                    .old
-                    .as_ref()
-                    .and_then(|old_id| old.get(old_id))
-                    .copied();
                 let slot = known.unwrap_or_else(|| {
                     let slot = loader::new_slot(vm, self.instance);
-                    fresh.push(slot);
+                    fresh.insert(slot);
                     slot
                 });
-                self.registry.insert(id.clone(), slot);
+                if change.old != change.new || known.is_none() {
+                    known_as.push((id.clone(), slot));
+                }
             }
-            for change in &self.plan.changes {
+            self.registry.change(&gone, known_as);
+            for change in self.plan.work() {
                 if matches!(
                     change.class,
                     ChangeClass::Unchanged | ChangeClass::Removed | ChangeClass::Refused
@@ -171,7 +179,7 @@ impl Prepared {
                 let (Some(id), Some(prototype)) = (&change.new, &change.new_prototype) else {
                     continue;
                 };
-                let Some(&slot) = self.registry.get(id) else {
+                let Some(slot) = self.registry.get(id) else {
                     continue;
                 };
                 let children = self.children_of(vm, prototype);
@@ -209,12 +217,10 @@ impl Prepared {
     }
 
     fn slot_of(&self, vm: &mut Vm, id: &FunctionId) -> *mut PrototypeSlot {
-        match self.registry.get(id) {
-            Some(&slot) => slot,
-            // A literal no plan names cannot be reached by its code either; an
-            // empty slot is still a slot.
-            None => loader::new_slot(vm, self.instance),
-        }
+        // A literal no plan names cannot be reached by its code either; an empty
+        // slot is still a slot.
+        let known = self.registry.get(id);
+        known.unwrap_or_else(|| loader::new_slot(vm, self.instance))
     }
 
     unsafe fn run_delta(&mut self, vm: &mut Vm) -> Result<(), HotError> {
@@ -224,11 +230,12 @@ impl Prepared {
                 self.run_chunk(vm, &delta, &[])?;
             }
             if let Some(define) = self.plan.define.clone() {
-                let get = raw_native(vm, "rawget", raw_get);
+                let get = raw_native(vm, "standing", standing);
+                vm.hot.defining = Some(self.instance);
                 let set = raw_native(vm, "rawset", raw_set);
                 let clear = raw_native(vm, "clear", clear);
                 let old = registry(self.instance);
-                let slots = self.plan.removals.iter().map(|id| old.get(id).copied());
+                let slots = self.plan.removals.iter().map(|id| old.get(id));
                 vm.hot.removed = slots.map(|s| s.unwrap_or(std::ptr::null_mut())).collect();
                 let skipped = self.run_chunk(vm, &define, &[get, set, clear])?;
                 if skipped.tag == tag::TABLE {
@@ -298,7 +305,7 @@ pub(super) fn bytes(plan: &ChunkPlan) -> usize {
             ChangeClass::Unchanged | ChangeClass::Removed | ChangeClass::Refused
         )
     };
-    let changes = plan.changes.iter().filter(|c| is_loaded(c.class));
+    let changes = plan.work().filter(|c| is_loaded(c.class));
     let deltas = plan.delta.iter().chain(&plan.define);
     let all = changes
         .filter_map(|c| c.new_prototype.as_ref())
@@ -365,10 +372,37 @@ fn raw_native(vm: &mut Vm, name: &'static str, f: crate::object::NativeFn) -> Va
     }))
 }
 
-fn raw_get(cx: &mut crate::Context<'_>) -> crate::Outcome<usize> {
+/// What stands in a field; nil if that is the function of this name which an
+/// earlier text defined there, and which is no longer in the text.
+fn standing(cx: &mut crate::Context<'_>) -> crate::Outcome<usize> {
     let table = cx.check_table(0)?;
     let value = table.get(cx.at(1));
-    cx.ret(value)
+    let name = cx.check_str(2)?.as_bytes();
+    // SAFETY: just checked; the instance is live, nothing is collected.
+    let is_left_over = unsafe {
+        let found = crate::table::get(cx.value(0).as_table(), cx.value(1));
+        let instance = cx.vm().hot.defining;
+        found.tag == tag::CLOSURE
+            && instance.is_some_and(|instance| {
+                let slot = Closure::slot(found.as_closure());
+                let id = &(&(*(*slot).version).prototype).id;
+                (*slot).instance == instance
+                    && registry(instance).get(id) != Some(slot)
+                    && defined_name(id).as_bytes() == name
+            })
+    };
+    match is_left_over {
+        true => cx.ret(crate::View::Nil),
+        false => cx.ret(value),
+    }
+}
+
+/// `M.f` of `shop.lua / M:f#2`.
+fn defined_name(id: &FunctionId) -> String {
+    let full = id.to_string();
+    let path = full.split_once(" / ").map_or(&*full, |(_, path)| path);
+    let name = path.split_once('#').map_or(path, |(name, _)| name);
+    name.replace(':', ".")
 }
 
 fn raw_set(cx: &mut crate::Context<'_>) -> crate::Outcome<usize> {

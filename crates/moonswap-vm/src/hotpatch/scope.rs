@@ -66,7 +66,7 @@ pub(crate) unsafe fn record_frame(
     unsafe {
         let version = frame::version_of(base);
         let prototype = Arc::clone(&(*version).prototype);
-        let at = pc.offset_from((*version).code.as_ptr()) as u32;
+        let at = pc.offset_from((*version).code.start()) as u32;
         for variable in &prototype.scope {
             let Some(register) = variable.register else {
                 continue;

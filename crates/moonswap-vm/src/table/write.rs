@@ -153,7 +153,7 @@ unsafe fn set_node<const KEEP: bool>(
 ///
 /// # Safety
 /// `t` is a live table of `heap`, `value` live.
-#[inline]
+#[inline(always)]
 pub(crate) unsafe fn set_int(
     heap: &mut Heap,
     t: *mut Table,
