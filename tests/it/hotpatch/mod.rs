@@ -2,6 +2,7 @@
 //! patches at every safe point, laws, patches from other threads.
 
 mod deep;
+mod index;
 mod laws;
 mod modes;
 mod random;

@@ -1,20 +1,24 @@
 //! All scenarios again, in modes: patches submitted from another thread; under
-//! the collector; the patch injected at every safe point of the run behind it.
+//! the collector; the patch injected at every safe point of the run behind it; a
+//! patch that is refused at every safe point of the runs around it.
 //!
 //! A scenario that means nothing in a mode says so: `--- not threads: WHY`,
-//! `--- not stress: WHY`, `--- not points: WHY`.
+//! `--- not stress: WHY`, `--- not points: WHY`, `--- not refused-points: WHY`.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use moonswap_vm::planning::{Patch, Policy, Report, Timing};
 use moonswap_vm::{HotError, Stress};
 
-use super::scenarios::{NOTHING, Section, carry_out_by, carry_out_in, chunk, policy, sections};
+use super::scenarios::{
+    NOTHING, Section, carry_out_around, carry_out_by, carry_out_in, chunk, policy, sections,
+};
 use super::world::{World, compile};
 use crate::support::{in_parallel, root};
 
@@ -63,9 +67,15 @@ fn assert_none(results: Vec<Option<String>>) {
     );
 }
 
-/// Submits from another thread while the machine runs Lua and is polled.
+/// How many times as long times are where another thread is waited for, or the
+/// machine is slow.
+const STRETCH: u32 = 5;
+
+/// Submits from another thread while the machine runs Lua and, if the patch waits
+/// for that, is polled.
 fn from_another_thread(world: &World, patch: Patch, policy: Policy) -> Result<Report, HotError> {
     let patcher = world.machine.patcher();
+    let needs_polls = policy.timing == Timing::Checkpoint;
     let done = Arc::new(AtomicBool::new(false));
     let thread = {
         let done = Arc::clone(&done);
@@ -80,7 +90,9 @@ fn from_another_thread(world: &World, patch: Patch, policy: Policy) -> Result<Re
         world
             .run("local function nothing() end for i = 1, 100 do nothing() end")
             .expect("runs");
-        world.machine.poll();
+        if needs_polls {
+            world.machine.poll();
+        }
     }
     thread.join().expect("thread")
 }
@@ -89,7 +101,9 @@ fn from_another_thread(world: &World, patch: Patch, policy: Policy) -> Result<Re
 fn scenarios_from_other_threads() {
     let (all, opted_out) = scenarios("threads");
     let results = in_parallel(&all, |(name, sections, _)| {
-        let why = carry_out_by(&World::new(), sections, &from_another_thread).err()?;
+        let world = World::new();
+        world.stretch(STRETCH);
+        let why = carry_out_by(&world, sections, &from_another_thread).err()?;
         Some(format!("{name}: {why}"))
     });
     assert!(
@@ -110,6 +124,7 @@ fn scenarios_under_stress() {
         modes.iter().find_map(|&mode| {
             let world = World::new();
             world.machine.set_stress(mode);
+            world.stretch(STRETCH);
             let why = carry_out_in(&world, text).err()?;
             Some(format!("{name}, {mode:?}: {why}"))
         })
@@ -120,9 +135,6 @@ fn scenarios_under_stress() {
     );
     assert_none(results);
 }
-
-/// Safe points of one run that are tried one by one; beyond, a choice.
-const EACH: usize = 40;
 
 /// One run of a script with a patch at its `k`-th safe point.
 struct Injected {
@@ -135,19 +147,15 @@ struct Injected {
     refused: Option<String>,
 }
 
-/// Carries out what comes before section `at`, a patch, and runs the script
-/// behind it with the patch at safe point `k` (`usize::MAX`: never).
-fn inject(sections: &[Section], at: usize, k: usize) -> Result<Injected, String> {
-    let world = World::new();
-    let mut first = at;
-    while first > 0 && sections[first - 1].kind == "with" {
-        first -= 1;
-    }
-    match carry_out_in_part(&world, &sections[..first]) {
-        Err(why) if why != NOTHING => return Err(why),
-        _ => {}
-    }
-    let texts: Vec<(String, &str)> = sections[first..=at]
+/// Where section `at`, a patch, begins with its other chunks.
+fn beginning(sections: &[Section], at: usize) -> usize {
+    let with = sections[..at].iter().rev();
+    at - with.take_while(|s| s.kind == "with").count()
+}
+
+/// The patch of section `at`, to be applied at once.
+fn patch_of(sections: &[Section], at: usize) -> Result<(Patch, Policy), String> {
+    let texts: Vec<(String, &str)> = sections[beginning(sections, at)..=at]
         .iter()
         .map(|s| (chunk(&s.argument), s.body.as_str()))
         .collect();
@@ -158,6 +166,19 @@ fn inject(sections: &[Section], at: usize, k: usize) -> Result<Injected, String>
         .find(|s| s.kind == "policy")
         .map_or_else(Policy::default, |s| policy(&s.body))
         .timing(Timing::Immediate);
+    Ok((patch, policy))
+}
+
+/// Carries out what comes before section `at`, a patch, and runs the script
+/// behind it with the patch at safe point `k` (`usize::MAX`: never).
+fn inject(sections: &[Section], at: usize, k: usize) -> Result<Injected, String> {
+    let world = World::new();
+    let first = beginning(sections, at);
+    match carry_out_in_part(&world, &sections[..first]) {
+        Err(why) if why != NOTHING => return Err(why),
+        _ => {}
+    }
+    let (patch, policy) = patch_of(sections, at)?;
     world.printed();
     let script = sections[at..].iter().find(|s| s.kind == "run");
     let script = &script.ok_or("no run")?.body;
@@ -224,9 +245,19 @@ fn words(lines: &[String]) -> impl Iterator<Item = &str> {
 fn at_every_point(sections: &[Section], at: usize) -> Result<usize, String> {
     let old = inject(sections, at, usize::MAX)?;
     let new = inject(sections, at, 0)?;
+    let legal: Vec<String> = sections[at..]
+        .iter()
+        .take_while(|s| s.kind != "run")
+        .filter(|s| s.kind == "legal")
+        .flat_map(|s| s.body.lines().map(str::to_owned))
+        .collect();
+    let known: HashSet<&str> = words(&old.lines)
+        .chain(words(&new.lines))
+        .chain(words(&legal))
+        .collect();
     let n = old.n_points;
-    let mut k = 1;
-    while k < n {
+    // The first was `new`.
+    for k in 1..n {
         let got = inject(sections, at, k)?;
         let fail = |why: &str| {
             Err(format!(
@@ -243,15 +274,9 @@ fn at_every_point(sections: &[Section], at: usize) -> Result<usize, String> {
         if got.lines.get(..got.before) != old.lines.get(..got.before) {
             return fail("not the old code's output before the patch");
         }
-        let is_known = |word: &str| {
-            words(&old.lines)
-                .chain(words(&new.lines))
-                .any(|w| w == word)
-        };
-        if let Some(word) = words(&got.lines[got.before..]).find(|word| !is_known(word)) {
+        if let Some(word) = words(&got.lines[got.before..]).find(|word| !known.contains(word)) {
             return fail(&format!("neither the old nor the new code prints {word:?}"));
         }
-        k += if k < EACH { 1 } else { (n / EACH).max(1) };
     }
     Ok(n)
 }
@@ -260,25 +285,121 @@ fn at_every_point(sections: &[Section], at: usize) -> Result<usize, String> {
 fn scenarios_at_every_safe_point() {
     let (all, opted_out) = scenarios("points");
     let results = in_parallel(&all, |(name, sections, _)| {
+        let start = Instant::now();
         let places = injectable(sections);
         let run = |&at: &usize| {
             let line = sections[at].line;
             at_every_point(sections, at).map_err(|e| format!("{name}, line {line}: {e}"))
         };
-        places
-            .iter()
-            .map(run)
-            .collect::<Result<Vec<usize>, String>>()
+        let points = places.iter().map(run).collect::<Result<Vec<_>, _>>()?;
+        Ok((name.clone(), points, start.elapsed()))
     });
-    let ok = || results.iter().filter_map(|r| r.as_ref().ok());
+    let ok = || {
+        results
+            .iter()
+            .filter_map(|r: &Result<_, String>| r.as_ref().ok())
+    };
+    let n: usize = ok().flat_map(|(_, points, _)| points).sum();
     println!(
-        "{} scenarios with a patch before a run, {} safe points",
-        ok().filter(|n| !n.is_empty()).count(),
-        ok().flatten().sum::<usize>()
+        "{} scenarios with a patch before a run, {n} safe points",
+        ok().filter(|(_, points, _)| !points.is_empty()).count(),
     );
+    for (name, points, time) in ok().filter(|(_, _, time)| time.as_secs() > 1) {
+        let n: usize = points.iter().sum();
+        println!("{name}: {n} safe points, {:.1} s", time.as_secs_f64());
+    }
     assert!(
         opted_out * 4 < all.len() || all.len() < 50,
         "{opted_out} opt out"
     );
+    assert_none(results.into_iter().map(Result::err).collect());
+}
+
+/// Carries out everything with the patch of section `at` tried as well at the `k`-th
+/// safe point of section `during`. Answers whether it was refused there, and how many
+/// safe points there were.
+fn refuse_at(
+    sections: &[Section],
+    at: usize,
+    during: usize,
+    k: usize,
+) -> Result<(Option<bool>, usize), String> {
+    let world = World::new();
+    let (patch, policy) = patch_of(sections, at)?;
+    let points = Rc::new(Cell::new(0));
+    let refused = Rc::new(Cell::new(None));
+    let around = |i: usize, is_before: bool| {
+        if i != during {
+            return;
+        }
+        let (points, refused) = (points.clone(), refused.clone());
+        let (patch, policy) = (patch.clone(), policy.clone());
+        let hook = move |cx: &mut moonswap_vm::Context<'_>| {
+            if points.get() == k {
+                refused.set(Some(cx.hot_apply(&patch, &policy).is_err()));
+                let _ = cx.gc_collect();
+            }
+            points.set(points.get() + 1);
+        };
+        let hook: Option<Box<dyn FnMut(&mut moonswap_vm::Context<'_>)>> =
+            is_before.then(|| Box::new(hook) as _);
+        world.machine.set_safe_point_hook(hook);
+    };
+    let here = |world: &World, patch: Patch, policy: Policy| {
+        world.machine.with(|cx| cx.hot_apply(&patch, &policy))
+    };
+    let outcome = carry_out_around(&world, sections, &here, &around);
+    match (refused.get(), outcome) {
+        // Refused or never tried: all is as if nothing had been.
+        (Some(true) | None, Err(why)) => Err(why),
+        (refused, _) => Ok((refused, points.get())),
+    }
+}
+
+/// A patch that is refused at a safe point changes nothing: the scenario goes on as
+/// it does without.
+#[test]
+fn refused_at_every_safe_point() {
+    let (all, opted_out) = scenarios("refused-points");
+    let results = in_parallel(&all, |(name, sections, _)| {
+        let (mut n_refused, mut n_applied) = (0, 0);
+        for at in 0..sections.len() {
+            let is_refused = sections.get(at + 1).is_some_and(|s| s.kind == "refuse");
+            if sections[at].kind != "patch" || !is_refused || patch_of(sections, at).is_err() {
+                continue;
+            }
+            let runs = |i: &usize| ["load", "string", "run"].contains(&sections[*i].kind.as_str());
+            let before = (0..at).rev().find(runs);
+            let after = (at..sections.len()).find(runs);
+            for during in before.into_iter().chain(after) {
+                let mut k = 0;
+                loop {
+                    let line = sections[at].line;
+                    let (refused, n) = refuse_at(sections, at, during, k).map_err(|why| {
+                        let during = sections[during].line;
+                        format!("{name}, line {line} at safe point {k} of line {during}: {why}")
+                    })?;
+                    match refused {
+                        Some(true) => n_refused += 1,
+                        Some(false) => n_applied += 1,
+                        None => {}
+                    }
+                    k += 1;
+                    if k > n {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok((n_refused, n_applied))
+    });
+    let sum = |part: fn(&(usize, usize)) -> usize| -> usize {
+        let ok = results.iter().filter_map(|r| r.as_ref().ok());
+        ok.map(part).sum()
+    };
+    let (n_refused, n_applied) = (sum(|r| r.0), sum(|r| r.1));
+    println!("refused at {n_refused} safe points, not yet or no more at {n_applied}");
+    assert!(opted_out * 20 < all.len() || all.len() < 50);
+    assert!(n_refused > 100 || all.len() < 50, "only {n_refused}");
     assert_none(results.into_iter().map(Result::err).collect());
 }

@@ -5,10 +5,11 @@
 //! scope of [`Prepared`] until the commit; no collection may run meanwhile, so
 //! delta chunks run with the collector paused (`set_busy`).
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use moonswap_bytecode::{Capture, FunctionId, Instruction, OpCode, OperandKind, Prototype};
-use moonswap_hotpatch::{ChangeClass, ChunkPlan, ENVIRONMENT_CELL, Migration};
+use moonswap_hotpatch::{ChangeClass, ChunkPlan, ENVIRONMENT_CELL, LiteralChange, Migration};
 
 use super::HotError;
 use super::manifest::registry;
@@ -19,6 +20,14 @@ use crate::object::{
 };
 use crate::value::{Value, store, tag};
 use crate::vm::Vm;
+
+/// Whether a literal gets another version.
+fn is_loaded(change: &LiteralChange) -> bool {
+    !matches!(
+        change.class,
+        ChangeClass::Unchanged | ChangeClass::Removed | ChangeClass::Refused
+    )
+}
 
 /// One slot to rewrite.
 #[derive(Clone, Copy)]
@@ -203,11 +212,18 @@ impl Prepared {
                 });
                 self.registry.insert(id.clone(), slot);
             }
+            // Equal long strings of one chunk stay one object: what the replaced
+            // versions have is used again.
+            vm.chunk_strings = Some(HashMap::new());
             for change in &self.plan.changes {
-                if matches!(
-                    change.class,
-                    ChangeClass::Unchanged | ChangeClass::Removed | ChangeClass::Refused
-                ) {
+                if is_loaded(change)
+                    && let Some(slot) = change.new.as_ref().and_then(|id| self.registry.get(id))
+                {
+                    loader::know_strings_of(vm, (**slot).version);
+                }
+            }
+            for change in &self.plan.changes {
+                if !is_loaded(change) {
                     continue;
                 }
                 let (Some(id), Some(prototype)) = (&change.new, &change.new_prototype) else {
@@ -235,6 +251,7 @@ impl Prepared {
                     });
                 }
             }
+            vm.chunk_strings = None;
         }
     }
 
