@@ -19,7 +19,7 @@
 //! | `--- run` | runs a script |
 //! | `--- rollback [ID]` | restores the code from before a patch |
 //! | `--- expect` | exactly what was printed since the last one |
-//! | `--- legal` | words that may be printed as well when the patch comes in the middle of a run (`modes.rs`) |
+//! | `--- legal` | words (`BEGINNING*`) that the next run may print as well if the patch comes in its middle (`modes.rs`) |
 //! | `--- not MODE: WHY` | is not carried out in that mode (`modes.rs`) |
 
 use std::path::Path;
