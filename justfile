@@ -23,6 +23,10 @@ fetch:
 patched-suite:
     PATCHED_ALL=1 cargo test -p moonswap-tests --test it official_suite_while_it_is_patched -- --nocapture
 
+# Faults in every step of an attempt, each place of each.
+faults:
+    MOONSWAP_FAULTS=all cargo test -p moonswap-tests --test it faults -- --nocapture
+
 # 100,000 alternating patches and their memory.
 many-patches:
     MOONSWAP_PATCHES=100000 cargo test -p moonswap-tests --test patch_memory -- --nocapture
@@ -92,10 +96,10 @@ asan target="x86_64-unknown-linux-gnu":
 tsan target="x86_64-unknown-linux-gnu":
     tests/sanitize.sh thread {{target}}
 
-# A fuzz target from a seed: just fuzz run 1000000 7 (targets: compile, undump, run, patch).
+# A fuzz target from a seed: just fuzz run 1000000 7 (targets: compile, undump, run, patch, file).
 fuzz target="run" execs="100000" seed="1":
     cargo run --release -p moonswap-fuzz -- {{target}} --execs {{execs}} --seed {{seed}} --state target/fuzz-{{target}}
 
-# The same under AddressSanitizer (needs a nightly toolchain).
+# The same under AddressSanitizer (needs a nightly toolchain); fuzz/README.md says what the settings are for.
 fuzz-asan target="run" execs="100000" seed="1":
-    RUSTFLAGS=-Zsanitizer=address ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 cargo +nightly run -p moonswap-fuzz --target x86_64-unknown-linux-gnu -- {{target}} --execs {{execs}} --seed {{seed}} --state target/fuzz-asan-{{target}}
+    RUSTFLAGS=-Zsanitizer=address ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:quarantine_size_mb=4:thread_local_quarantine_size_kb=256:malloc_context_size=1 cargo +nightly run --profile sanitized -p moonswap-fuzz --target x86_64-unknown-linux-gnu -- {{target}} --execs {{execs}} --seed {{seed}} --slow 10 --state target/fuzz-asan-{{target}}

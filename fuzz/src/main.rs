@@ -3,17 +3,19 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use moonswap_fuzz::runner::{self, Options};
 use moonswap_fuzz::{TARGETS, Target, patch, undump};
 
 const USAGE: &str = "\
 moonswap-fuzz TARGET [options]
-  TARGET       compile, undump, run or patch
+  TARGET       compile, undump, run, patch or file
   --execs N    executions (default 10000)
   --seed S     where they come from (default 1)
   --first I    number of the first one (default 0)
   --jobs J     threads (default 1)
+  --slow S     seconds of CPU time above which an execution is a finding (default 2)
   --state FILE where the execution under way is written down, to find aborts again
   --bytes HEX  one execution of these bytes
   --show       print what the executions run, and do not run it
@@ -37,6 +39,7 @@ fn command() -> Option<Command> {
             seed: 1,
             first: 0,
             jobs: 1,
+            slow: runner::SLOW,
             state: None,
             progress: true,
         },
@@ -50,6 +53,7 @@ fn command() -> Option<Command> {
             "--seed" => options.seed = arguments.next()?.parse().ok()?,
             "--first" => options.first = arguments.next()?.parse().ok()?,
             "--jobs" => options.jobs = arguments.next()?.parse().ok()?,
+            "--slow" => options.slow = Duration::from_secs(arguments.next()?.parse().ok()?),
             "--state" => options.state = Some(PathBuf::from(arguments.next()?)),
             "--bytes" => command.bytes = Some(from_hex(&arguments.next()?)?),
             "--show" => command.show = true,

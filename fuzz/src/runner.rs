@@ -15,8 +15,9 @@ use std::time::{Duration, Instant};
 use crate::Target;
 use crate::data::row;
 
-/// CPU time of one execution above which it is a finding.
-const SLOW: Duration = Duration::from_secs(2);
+/// CPU time of one execution above which it is a finding, if nothing else is
+/// wanted: under a sanitizer a megabyte of text takes longer.
+pub const SLOW: Duration = Duration::from_secs(2);
 /// Time without an end after which the process ends.
 const HANG: Duration = Duration::from_secs(60);
 /// Memory of the process above which an execution is a finding, bytes.
@@ -37,6 +38,8 @@ pub struct Options {
     pub first: u64,
     /// Threads.
     pub jobs: u64,
+    /// CPU time of one execution above which it is a finding.
+    pub slow: Duration,
     /// Where the execution under way is written down, if anywhere.
     pub state: Option<PathBuf>,
     /// Write progress to standard error.
@@ -96,7 +99,7 @@ fn resident() -> u64 {
 /// Runs a row; what is wrong with it.
 ///
 /// A panic is caught here and nowhere else, so the worker goes on.
-pub fn execute(target: Target, bytes: &[u8]) -> (Option<String>, Duration) {
+pub fn execute(target: Target, bytes: &[u8], slow: Duration) -> (Option<String>, Duration) {
     let start = cpu_time();
     let result = std::panic::catch_unwind(|| (target.run)(bytes));
     let time = cpu_time().saturating_sub(start);
@@ -105,7 +108,7 @@ pub fn execute(target: Target, bytes: &[u8]) -> (Option<String>, Duration) {
             let message = MESSAGE.with(|m| m.borrow_mut().take());
             Some(message.unwrap_or_else(|| "panic".to_owned()))
         }
-        Ok(()) if time > SLOW => Some(format!("took {time:?} of CPU time")),
+        Ok(()) if time > slow => Some(format!("took {time:?} of CPU time")),
         Ok(()) => None,
     };
     (message, time)
@@ -171,7 +174,7 @@ fn work(target: Target, options: &Options, job: u64, jobs: u64, done: &AtomicU64
         }
         watched.store(number, Ordering::Relaxed);
         let bytes = row(options.seed, number);
-        let (mut message, time) = execute(target, &bytes);
+        let (mut message, time) = execute(target, &bytes, options.slow);
         summary.execs += 1;
         summary.cpu += time;
         summary.slowest = summary.slowest.max((time, number));
@@ -180,7 +183,7 @@ fn work(target: Target, options: &Options, job: u64, jobs: u64, done: &AtomicU64
             message = message.or_else(|| Some(format!("{} bytes are in use", resident())));
         }
         if let Some(message) = message {
-            let bytes = shrink(target, bytes);
+            let bytes = shrink(target, bytes, options.slow);
             if options.progress {
                 report(target, options.seed, number, &message, &bytes);
             }
@@ -241,7 +244,7 @@ fn watchdog(target: Target, seed: u64, watched: Arc<AtomicU64>) {
 }
 
 /// Smaller bytes that still fail: pieces go, bytes become 0 or smaller.
-fn shrink(target: Target, bytes: Vec<u8>) -> Vec<u8> {
+fn shrink(target: Target, bytes: Vec<u8>, slow: Duration) -> Vec<u8> {
     let mut best = bytes;
     let mut steps = SHRINK_STEPS;
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -250,7 +253,7 @@ fn shrink(target: Target, bytes: Vec<u8>) -> Vec<u8> {
             return false;
         }
         steps -= 1;
-        execute(target, bytes).0.is_some()
+        execute(target, bytes, slow).0.is_some()
     };
     let mut size = best.len().div_ceil(2);
     while size > 0 {

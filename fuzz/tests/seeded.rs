@@ -18,6 +18,7 @@ fn holds(name: &str, execs: u64) {
         seed: SEED,
         first: 0,
         jobs: 1,
+        slow: runner::SLOW,
         state: None,
         progress: true,
     };
@@ -78,6 +79,7 @@ fn findings_are_caught_and_made_small() {
         seed: SEED,
         first: 0,
         jobs: 2,
+        slow: runner::SLOW,
         state: None,
         progress: false,
     };

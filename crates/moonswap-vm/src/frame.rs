@@ -146,7 +146,7 @@ impl Frame {
     /// Index of the current instruction in the pinned version's code.
     pub(crate) unsafe fn pc_index(self) -> usize {
         // SAFETY: F1, F2; pc lies in the version's code.
-        unsafe { self.pc.offset_from((*self.version()).code.as_ptr()) as usize }
+        unsafe { self.pc.offset_from((*self.version()).code.start()) as usize }
     }
 
     pub(crate) unsafe fn return_address(self) -> *const u64 {

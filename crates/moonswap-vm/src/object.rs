@@ -5,11 +5,13 @@
 //! allocation or a safe point. Which objects live in block cells and which are
 //! boxed (those with a destructor) is the heap's business.
 
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 use moonswap_bytecode::{Instruction, Prototype, UpvalueDescription};
 
 use crate::callee::{Callee, Entry};
+use crate::hotpatch::slots::{SlotPointer, SlotRegistry};
 use crate::value::Value;
 
 /// What kind of object a header belongs to.
@@ -150,8 +152,9 @@ pub(crate) struct Table {
     /// All nodes at or after this index are in use (search for a free one
     /// goes down from here).
     pub(crate) last_free: u32,
-    /// Reserved for object shapes.
-    pub(crate) shape: u32,
+    /// Number of the journal that was kept when it was made
+    /// (`hotpatch/journal.rs`); 0: none.
+    pub(crate) made_in: u32,
 }
 
 /// A captured variable. Open: `value` points into a stack; closed: to `closed`.
@@ -216,6 +219,35 @@ impl PrototypeSlot {
     pub(crate) const PROTECTED: u8 = 1;
 }
 
+/// Words of code followed by constants (16 bytes each). Code is written to while
+/// it runs (guesses, traps) and activations keep pointers into it: all of them
+/// come from the one that is kept here, and nothing borrows the words.
+pub(crate) struct Code(NonNull<[u64]>);
+
+impl Code {
+    pub(crate) fn new(words: Vec<u64>) -> Self {
+        Self(NonNull::from(Box::leak(words.into_boxed_slice())))
+    }
+
+    /// The first instruction.
+    #[inline(always)]
+    pub(crate) fn start(&self) -> *mut u64 {
+        self.0.as_ptr().cast()
+    }
+
+    /// Words, constants included.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl Drop for Code {
+    fn drop(&mut self) {
+        // SAFETY: from a box; versions die when no activation pins them.
+        unsafe { drop(Box::from_raw(self.0.as_ptr())) };
+    }
+}
+
 /// A prototype loaded into this VM: private mutable copy of the code with
 /// constants behind it (pc-relative), caches and quickened instructions in it.
 #[repr(C)]
@@ -226,8 +258,7 @@ pub(crate) struct Version {
     /// Bytes of the prototype, about; counted here, as versions keep it alive.
     pub(crate) prototype_bytes: usize,
     pub(crate) prototype: Arc<Prototype>,
-    /// Code words followed by constants (16 bytes each).
-    pub(crate) code: Box<[u64]>,
+    pub(crate) code: Code,
     pub(crate) n_code: usize,
     /// Slots of `prototype.children`, same order.
     pub(crate) children: Box<[*mut PrototypeSlot]>,
@@ -242,7 +273,7 @@ pub(crate) struct Version {
 impl Version {
     pub(crate) fn constants(&self) -> *const Value {
         // SAFETY: the constants stand behind the code in the same allocation.
-        unsafe { self.code.as_ptr().add(self.constant_start()).cast() }
+        unsafe { self.code.start().add(self.constant_start()).cast() }
     }
     pub(crate) fn constant_start(&self) -> usize {
         self.n_code
@@ -264,6 +295,9 @@ pub(crate) struct Instance {
     pub(crate) source: Option<Arc<[u8]>>,
     /// The same compiled, if it was needed: planning compares with it.
     pub(crate) text: Option<moonswap_hotpatch::ChunkPatch>,
+    /// The slots of all literals as they were loaded, each before those in it.
+    /// Slots whose functions patches removed may be gone.
+    pub(crate) slots: Arc<[SlotPointer]>,
     /// Slots by the id of their literal in `prototype`; `None` until the first
     /// patch asks (they are reachable through the main slot till then).
     pub(crate) registry: Option<SlotRegistry>,
@@ -283,10 +317,6 @@ pub(crate) struct Instance {
     /// Another one with each commit and rollback that concerns the instance.
     pub(crate) stamp: u64,
 }
-
-/// The slots of an instance by the ids of their literals.
-pub(crate) type SlotRegistry =
-    std::collections::HashMap<moonswap_bytecode::FunctionId, *mut PrototypeSlot>;
 
 /// Signature of a native function: arguments through the context, results
 /// pushed; returns how many.

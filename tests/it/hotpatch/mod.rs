@@ -2,6 +2,7 @@
 //! patches at every safe point, laws, patches from other threads.
 
 mod deep;
+mod faults;
 mod index;
 mod laws;
 mod modes;
@@ -10,5 +11,6 @@ mod safepoints;
 mod scenarios;
 mod suite;
 mod threads;
+mod undo;
 mod waiting;
 mod world;

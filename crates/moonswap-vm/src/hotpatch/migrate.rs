@@ -63,7 +63,8 @@ pub(super) unsafe fn begin(
 unsafe fn set_operation(version: *mut Version, pc: u32, op: OpCode) {
     // SAFETY: by the caller, an instruction of it.
     unsafe {
-        let word = (&raw mut (&mut (*version).code)[pc as usize]).cast::<u8>();
+        debug_assert!((pc as usize) < (*version).n_code);
+        let word = (*version).code.start().add(pc as usize).cast::<u8>();
         *word = op as u8;
     }
 }
@@ -116,7 +117,7 @@ pub(super) unsafe fn sprung(pc: *const u64, base: *mut Value, vm: &mut Vm) -> Ne
     // SAFETY: by the driver; MG1.
     unsafe {
         let version = version_of(base);
-        let at = pc.offset_from((&(*version).code).as_ptr()) as usize;
+        let at = pc.offset_from((*version).code.start()) as usize;
         vm.pc = pc;
         vm.base = base;
         match go(vm, version, at) {
@@ -163,7 +164,7 @@ unsafe fn go(vm: &mut Vm, version: *mut Version, at: usize) -> Result<Next, Stay
             return Err(Stays::Here);
         }
         move_frame(vm, version, target, landing)?;
-        let pc = (&(*target).code).as_ptr().add(landing.pc as usize);
+        let pc = (*target).code.start().add(landing.pc as usize);
         Ok(take_turn(pc, vm.base))
     }
 }

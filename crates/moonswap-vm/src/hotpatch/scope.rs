@@ -43,6 +43,7 @@ pub(crate) unsafe fn record(vm: &mut Vm, base: *mut Value, pc: *const u64) {
         let version = frame::version_of(base);
         let slot = (*version).slot;
         let instance = (*slot).instance;
+        super::journal::scope(vm, instance);
         if std::ptr::eq((*instance).main, slot) {
             // Delta chunks have a slot of their own and do not count.
             (*instance).n_runs += 1;
@@ -65,7 +66,7 @@ pub(crate) unsafe fn record_frame(
     unsafe {
         let version = frame::version_of(base);
         let prototype = Arc::clone(&(*version).prototype);
-        let at = pc.offset_from((*version).code.as_ptr()) as u32;
+        let at = pc.offset_from((*version).code.start()) as u32;
         for variable in &prototype.scope {
             let Some(register) = variable.register else {
                 continue;

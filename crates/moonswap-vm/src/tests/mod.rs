@@ -6,9 +6,14 @@ mod collector;
 mod coroutines;
 mod doors;
 mod functions;
+mod late;
+mod migration;
 mod patches;
 mod tables;
+mod undo;
 mod waiting;
+
+use moonswap_hotpatch::{Patch, Policy};
 
 use crate::object::NativeFn;
 use crate::{Context, Machine, NativeKind, Outcome, View};
@@ -106,6 +111,31 @@ fn set_global(
         cx.raw_set_field(0, name)
     });
     assert!(set.is_ok());
+}
+
+fn compiled(chunk: &str, source: &str) -> Patch {
+    match Patch::compile(chunk, source.as_bytes()) {
+        Ok(patch) => patch,
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+/// A machine under stress whose program runs `old` as the chunk "world" and
+/// patches it to the next of `news` each time it calls `swap`.
+fn swapping(old: &str, news: &[&str], policy: &Policy) -> Machine {
+    let machine = machine();
+    machine.set_stress(crate::stress::Stress::always(false, true, true, 0));
+    let patches: Vec<Patch> = news.iter().map(|new| compiled("=world", new)).collect();
+    let (policy, next) = (policy.clone(), std::cell::Cell::new(0));
+    set_global(&machine, "swap", move |cx| {
+        let patch = &patches[next.replace(next.get() + 1)];
+        match cx.hot_apply(patch, &policy) {
+            Ok(_) => Ok(0),
+            Err(error) => Err(cx.error(error.to_string())),
+        }
+    });
+    assert_eq!(run_as(&machine, "=world", old), "");
+    machine
 }
 
 fn unreachable(cx: &mut Context<'_>) -> Outcome<usize> {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use moonswap_hotpatch::{Patch, Policy};
 
-use super::{machine, run, run_as, set_global, sized};
+use super::{compiled, machine, run, run_as, set_global, sized};
 use crate::{HotError, Machine};
 
 const OLD: &str = "
@@ -25,14 +25,7 @@ const NEW: &str = "
     return 'loaded'";
 
 fn patch(source: &str) -> Patch {
-    patch_of("=world", source)
-}
-
-fn patch_of(chunk: &str, source: &str) -> Patch {
-    match Patch::compile(chunk, source.as_bytes()) {
-        Ok(patch) => patch,
-        Err(error) => panic!("{error:?}"),
-    }
+    compiled("=world", source)
 }
 
 fn apply(machine: &Machine, source: &str) -> Result<(), HotError> {
@@ -68,6 +61,26 @@ fn commit_and_rollback_under_running_code() {
     }
 }
 
+/// A rollback makes a version current again in which a coroutine sleeps: guesses
+/// and calls of both go on in the same code.
+#[test]
+fn a_version_comes_back_to_its_activations() {
+    let old = "
+    t = {1}
+    function work() while true do yield(t[1], old, tostring(t.x)) end end";
+    let new = old.replace("old", "new");
+    let machine = machine();
+    machine.set_stress(crate::stress::Stress::always(false, true, true, 0));
+    assert_eq!(run_as(&machine, "=world", old), "");
+    let script = "old, new = 'old', 'new' co, t.x = wrap(work), 0 return co()";
+    assert_eq!(run(&machine, script), "1 old 0");
+    assert!(apply(&machine, &new).is_ok());
+    assert_eq!(run(&machine, "return wrap(work)()"), "1 new 0");
+    assert!(machine.with(|cx| cx.hot_rollback(None)).is_ok());
+    let script = "t.y = 1 old = 'older' local a, b = co() return a, b, wrap(work)()";
+    assert_eq!(run(&machine, script), "1 older 1 older 0");
+}
+
 #[test]
 fn what_fails_changes_nothing() {
     let machine = machine();
@@ -77,10 +90,47 @@ fn what_fails_changes_nothing() {
     assert!(apply(&machine, &failing).is_err());
     assert!(
         machine
-            .with(|cx| cx.hot_apply(&patch_of("none", "return 1"), &Policy::default()))
+            .with(|cx| cx.hot_apply(&compiled("none", "return 1"), &Policy::default()))
             .is_err()
     );
     assert_eq!(run(&machine, "collect() return work(1), added"), "3 nil");
+}
+
+/// Each allocation of a patch fails once, and then there is no room but what
+/// garbage takes up: in the call that asks, and at a safe point of a loop.
+#[test]
+fn memory_that_does_not_suffice() {
+    let machine = machine();
+    assert_eq!(run_as(&machine, "=world", OLD), "loaded");
+    let mut n = 1;
+    loop {
+        machine.set_failing_allocation(n);
+        let outcome = apply(&machine, NEW);
+        let came = !machine.is_failure_pending();
+        machine.set_failing_allocation(0);
+        assert_eq!(came, outcome.is_err(), "{n}: {outcome:?}");
+        if outcome.is_ok() {
+            break;
+        }
+        assert_eq!(run(&machine, "return added"), "nil");
+        n += sized(1, 7) as u64;
+    }
+    assert!(n > 3);
+    assert_eq!(run(&machine, "return work(1)"), "102");
+    let handle = machine.clone();
+    set_global(&machine, "queue", move |cx| {
+        let full = || handle.set_memory_limit(Some(handle.system_memory()));
+        cx.suspended(full);
+        let _ = cx.hot_submit(patch(OLD), Policy::default());
+        Ok(0)
+    });
+    machine.with(|cx| cx.gc_stop());
+    let script = "local t for i = 1, 400 do t = {i, {t}} end t = nil queue() for i = 1, 2 do end
+        return work(1)";
+    assert_eq!(run(&machine, script), "4");
+    machine.set_memory_limit(None);
+    set_global(&machine, "queue", |_| Ok(0));
+    assert_eq!(run(&machine, "collect() return work(1)"), "5");
 }
 
 #[test]

@@ -2,19 +2,18 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
-use moonswap_hotpatch::{Patch, Policy, SuspendedPolicy, Timing};
+use moonswap_hotpatch::{Policy, SuspendedPolicy, Timing};
 
-use super::{machine, run, run_as, set_global};
-use crate::{Machine, Ticket};
+use super::{compiled, machine, run, run_as, set_global};
+use crate::{HotError, Machine, Ticket};
 
 /// A machine whose program can queue a patch of the chunk "world" to `new`.
 fn world(old: &str, new: &str, policy: Policy) -> (Machine, Rc<RefCell<Option<Ticket>>>) {
     let machine = machine();
     machine.set_stress(crate::stress::Stress::always(false, true, true, 0));
-    let Ok(patch) = Patch::compile("=world", new.as_bytes()) else {
-        panic!("{new}");
-    };
+    let patch = compiled("=world", new);
     let ticket = Rc::new(RefCell::new(None));
     let queued = Rc::clone(&ticket);
     set_global(&machine, "queue", move |cx| {
@@ -99,4 +98,85 @@ fn suspended_coroutines_are_closed() {
         matches!(&report, Some(Ok(r)) if r.closed.len() == 3),
         "{report:?}"
     );
+}
+
+/// Those that have not finished by a time are closed when it has passed.
+#[test]
+fn suspended_coroutines_are_closed_later() {
+    let old = "
+        log = ''
+        function nothing() end
+        function work(n)
+            local x <close> = setmetatable({}, { __close = function() collect() log = log .. n end })
+            yield()
+        end";
+    let new = "
+        function nothing() end
+        function work() return 2 end";
+    let policy = Policy::default()
+        .suspended(SuspendedPolicy::Close)
+        .deadline(Duration::from_millis(30));
+    let (machine, ticket) = world(old, new, policy);
+    // Should it never come.
+    machine.set_deadline(Some(Instant::now() + Duration::from_secs(100)));
+    let script = "
+        local one, two = create(work), create(work)
+        resume(one, 1) resume(two, 2)
+        queue()
+        nothing()
+        resume(two)
+        collect()
+        local before = log
+        while log == before do nothing() end
+        return status(one), status(two), before, log, work()";
+    assert_eq!(run(&machine, script), "dead dead 2 21 2");
+    let ticket = ticket.borrow();
+    let report = ticket.as_ref().and_then(Ticket::try_take);
+    assert!(
+        matches!(&report, Some(Ok(r)) if r.closed.is_empty() && r.warnings.len() == 3),
+        "{report:?}"
+    );
+}
+
+/// One that waits gives way to a later one of its chunk, and one that nobody
+/// wants any more is not committed.
+#[test]
+fn patches_that_never_come_to_be() {
+    let old = "
+        function nothing() end
+        function work(f) f() nothing() collect() return 1 end";
+    let new = "
+        function nothing() end
+        function work() return 2 end";
+    let policy = Policy::default().timing(Timing::Quiescent);
+    let (machine, ticket) = world(old, new, policy);
+    let other = compiled("=world", &old.replace("return 1", "return 3"));
+    set_global(&machine, "overtake", move |cx| {
+        match cx.hot_apply(&other, &Policy::default()) {
+            Ok(_) => Ok(0),
+            Err(error) => Err(cx.error(error.to_string())),
+        }
+    });
+    let script = "
+        local r = work(function() queue() nothing() overtake() end)
+        nothing()
+        return r, work(nothing)";
+    assert_eq!(run(&machine, script), "1 3");
+    let outcome = ticket.borrow().as_ref().and_then(Ticket::try_take);
+    assert!(
+        matches!(outcome, Some(Err(HotError::Refused(_)))),
+        "{outcome:?}"
+    );
+
+    let script = "
+        local withdrawn
+        local r = work(function() queue() nothing() withdrawn = forget() end)
+        nothing()
+        return withdrawn, r, work(nothing)";
+    let queued = Rc::clone(&ticket);
+    set_global(&machine, "forget", move |cx| {
+        let withdrawn = queued.borrow().as_ref().is_some_and(Ticket::withdraw);
+        cx.ret_bool(withdrawn)
+    });
+    assert_eq!(run(&machine, script), "true 3 3");
 }
