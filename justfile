@@ -23,6 +23,10 @@ fetch:
 patched-suite:
     PATCHED_ALL=1 cargo test -p moonswap-tests --test it official_suite_while_it_is_patched -- --nocapture
 
+# Faults in every step of an attempt, each place of each.
+faults:
+    MOONSWAP_FAULTS=all cargo test -p moonswap-tests --test it faults -- --nocapture
+
 # 100,000 alternating patches and their memory.
 many-patches:
     MOONSWAP_PATCHES=100000 cargo test -p moonswap-tests --test patch_memory -- --nocapture

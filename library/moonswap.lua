@@ -34,6 +34,17 @@ local hot = {}
 ---@field old? integer version before
 ---@field new? integer version now
 
+---A running or suspended activation of an old version.
+---@class moonswap.Activation
+---@field chunk string
+---@field id string path of the function in its chunk
+---@field version integer
+---@field line? integer
+---@field thread string
+---@field suspended boolean
+---@field turn? integer line of the loop at whose next turn it goes on in the new code
+---@field reason? string why it stays in the old one
+
 ---What was done; `tostring` gives one line.
 ---@class moonswap.Report
 ---@field id integer number of the patch, for `rollback`
@@ -45,6 +56,8 @@ local hot = {}
 ---@field unchanged integer how many are
 ---@field warnings string[]
 ---@field not_run { line: integer, text: string, why: string }[] changed top-level statements
+---@field closed moonswap.Activation[] coroutines that were closed
+---@field migrated moonswap.Activation[] old activations, with `turn` or `reason`
 ---@field times { prepare: number, wait: number, pause: number } seconds
 ---@field dry? true only planned
 ---@field plan? string only of a plan: literal by literal
@@ -117,10 +130,10 @@ function hot.patch(f, source, opts) end
 function hot.rollback(id) end
 
 ---The patches that can be rolled back, oldest first.
----@return { id: integer, generation: integer, chunk: string, chunks: string[], line: string, author?: string, reason?: string }[]
+---@return { id: integer, generation: integer, chunk: string, chunks: string[], line: string, rollback: boolean, in_force: boolean, author?: string, reason?: string }[]
 function hot.history() end
 
----@return { generation: integer, patches: integer, chunks: integer, functions: integer, patched: integer, stale: integer, quarantined: integer }
+---@return { generation: integer, patches: integer, chunks: integer, functions: integer, patched: integer, stale: integer, quarantined: integer, queued: integer }
 function hot.stats() end
 
 ---Version of a Lua function, from 1.
@@ -137,7 +150,7 @@ function hot.versions(modname) end
 
 ---Activations and suspended coroutines that still run an older version.
 ---@param modname? string
----@return { id: string, version: integer, line?: integer, thread: string, stack: string }[]? list
+---@return { id: string, version: integer, line?: integer, thread: string, stack: string, overdue?: true, migration?: string }[]? list
 ---@return string? message
 function hot.frames(modname) end
 

@@ -3,9 +3,14 @@
 //!
 //! One test, so that nothing else allocates meanwhile.
 
+use std::sync::Arc;
+
 use moonswap::{Lua, Patch};
 
 fn text(version: usize) -> String {
+    // Always as long: the main chunk, whose compiled form keeps those of the
+    // functions in it, knows columns.
+    let version = format!("{version:03}");
     let mut text = String::from("local kept = { 1, 2, 3 }\n");
     for i in 0..20 {
         text.push_str(&format!(
@@ -79,24 +84,44 @@ fn memory_stays_flat() {
     a_rollback_storm(&lua, n.min(10_000));
 }
 
-/// A coroutine suspended in one version keeps that one and nothing else.
+/// A coroutine suspended in version 7 keeps that one; beside it there are the
+/// current ones and those of the history, of each function, and nothing else.
+/// When it is gone, version 7 goes too.
 fn a_pinned_version(lua: &Lua, patch: &dyn Fn(usize) -> Patch) {
-    for v in 2..=7 {
-        lua.hot().apply(&patch(v)).expect("applied");
-    }
+    // The code of each text's `co`, as long as anything keeps it.
+    let mut codes = Vec::new();
+    let mut apply = |v: usize| {
+        let patch = patch(v);
+        let main = patch.chunks()[0].main();
+        let co = main.children.last().expect("the last function");
+        codes.push((v, Arc::downgrade(co)));
+        lua.hot().apply(&patch).expect("applied");
+    };
+    (2..=7).for_each(&mut apply);
     let script = "pinned = coroutine.create(co) return select(2, coroutine.resume(pinned))";
     let seven: i64 = lua.load(script).transient().eval().expect("runs");
     assert_eq!(seven, 7);
-    for v in 8..60 {
-        lua.hot().apply(&patch(v)).expect("applied");
-    }
+    (8..60).for_each(&mut apply);
+    let kept = || -> Vec<usize> {
+        let live = codes.iter().filter(|(_, code)| code.strong_count() > 0);
+        live.map(|(v, _)| *v).collect()
+    };
     let with = versions(lua);
+    // The one that runs, and what 16 patches replaced.
+    let history: Vec<usize> = (60 - 17..60).collect();
+    assert_eq!(kept(), [&[7], &history[..]].concat());
+    // Others may come and go meanwhile.
+    let script = "for i = 1, 100 do local other = coroutine.create(co) coroutine.resume(other) end";
+    lua.load(script).transient().exec().expect("runs");
+    assert_eq!(versions(lua), with);
+
     let script = "local a = select(2, coroutine.resume(pinned)) pinned = nil return a";
     let seven: i64 = lua.load(script).transient().eval().expect("runs");
     assert_eq!(seven, 7, "finishes on the code it began with");
     let without = versions(lua);
     println!("{with} versions with a coroutine in version 7, {without} without");
     assert_eq!(with, without + 1);
+    assert_eq!(kept(), history);
     // Current ones and 16 kept, of 21 functions; libraries and main chunks.
     assert!((17 * 21..17 * 21 + 40).contains(&without), "{without}");
 }

@@ -6,9 +6,14 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use moonswap_benches::{CHUNK, module};
+use moonswap_benches::{CHUNK, SMALL, World, module};
 use moonswap_compiler::compile;
 use moonswap_vm::planning::Patch;
+
+/// A module with so many functions.
+fn of(functions: usize) -> World {
+    World { functions, ..SMALL }
+}
 
 /// A real program and generated ones with many functions.
 fn sources() -> Vec<(&'static str, String)> {
@@ -17,8 +22,8 @@ fn sources() -> Vec<(&'static str, String)> {
             "richards",
             include_str!("../scripts/richards.lua").to_owned(),
         ),
-        ("100_functions", module(100, 1)),
-        ("5000_functions", module(5_000, 1)),
+        ("100_functions", module(of(100), 1)),
+        ("5000_functions", module(of(5_000), 1)),
         (
             "data",
             format!(
@@ -45,7 +50,7 @@ fn compiler(c: &mut Criterion) {
             })
         });
     }
-    let source = module(100, 1);
+    let source = module(of(100), 1);
     group.throughput(Throughput::Bytes(source.len() as u64));
     group.bench_function("patch_of_100_functions", |b| {
         b.iter(|| {

@@ -54,7 +54,7 @@ fn swaps(machine: &Machine, patches: &[Patch; 2], n: u64, part: Part) -> Duratio
 
 fn measure(c: &mut Criterion, group: &str, label: &str, size: World) {
     let machine = world(size);
-    let patches = [patch(size.functions, 2), patch(size.functions, 3)];
+    let patches = [patch(size, 2), patch(size, 3)];
     let parts: [(&str, Part); 4] = [
         ("commit", commit),
         ("load", load),
@@ -119,12 +119,13 @@ fn coroutines(c: &mut Criterion) {
 }
 
 fn rollback(c: &mut Criterion) {
-    let machine = world(World {
+    let size = World {
         closures: 1_000,
         functions: 10,
         ..SMALL
-    });
-    let patch = patch(10, 2);
+    };
+    let machine = world(size);
+    let patch = patch(size, 2);
     let mut group = c.benchmark_group("rollback");
     group.sampling_mode(SamplingMode::Flat).sample_size(20);
     group

@@ -23,8 +23,10 @@ pub struct World {
     pub tables: usize,
     /// Live closures of the first changed function.
     pub closures: usize,
-    /// Functions of the module; all of them change.
+    /// Functions of the module that change, all of them.
     pub functions: usize,
+    /// Functions of the module that stay as they are.
+    pub unchanged: usize,
     /// Coroutines suspended in the first changed function.
     pub coroutines: usize,
 }
@@ -34,6 +36,7 @@ pub const SMALL: World = World {
     tables: 1_000,
     closures: 1,
     functions: 1,
+    unchanged: 0,
     coroutines: 0,
 };
 
@@ -69,9 +72,9 @@ pub fn run(machine: &Machine, chunk: &str, source: &str, module: bool) {
     }
 }
 
-/// Text of the patched module: version `version` of its `functions` functions.
-/// The first is the closure that `M.make` returns.
-pub fn module(functions: usize, version: usize) -> String {
+/// Text of the patched module: version `version` of its functions. The first is
+/// the closure that `M.make` returns.
+pub fn module(size: World, version: usize) -> String {
     let mut text = String::from(
         "local M = {}\nlocal total = 0\nfunction M.make()\n  local n = 0\n  return function(x)\n",
     );
@@ -79,11 +82,14 @@ pub fn module(functions: usize, version: usize) -> String {
         text,
         "    n = n + x\n    total = total + 1\n    if x < 0 then coroutine.yield() end\n    return {version}, n\n  end\nend"
     );
-    for i in 1..functions {
+    for i in 1..size.functions {
         let _ = writeln!(
             text,
             "function M.f{i}(x)\n  if x > {i} then\n    total = total + x * {version}\n  end\n  return x + {version}\nend"
         );
+    }
+    for i in 0..size.unchanged {
+        let _ = writeln!(text, "function M.g{i}(x)\n  return x + total + {i}\nend");
     }
     text.push_str("MODULE = M\n");
     text
@@ -93,8 +99,8 @@ pub fn module(functions: usize, version: usize) -> String {
 ///
 /// # Panics
 /// If the generated text does not compile.
-pub fn patch(functions: usize, version: usize) -> Patch {
-    match Patch::compile(CHUNK, module(functions, version).as_bytes()) {
+pub fn patch(size: World, version: usize) -> Patch {
+    match Patch::compile(CHUNK, module(size, version).as_bytes()) {
         Ok(patch) => patch,
         Err(e) => panic!("{e:?}"),
     }
@@ -103,7 +109,7 @@ pub fn patch(functions: usize, version: usize) -> Patch {
 /// A VM with version 1 of the module loaded and the world filled.
 pub fn world(size: World) -> Machine {
     let machine = machine();
-    run(&machine, CHUNK, &module(size.functions, 1), true);
+    run(&machine, CHUNK, &module(size, 1), true);
     let fill = format!(
         "TABLES, CLOSURES, COROUTINES = {{}}, {{}}, {{}}
          for i = 1, {} do TABLES[i] = {{ x = i, y = i * 2 }} end

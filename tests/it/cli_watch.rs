@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use crate::support::{TempFolder, clean_environment, moonswap};
+use crate::support::{STRESS, TempFolder, clean_environment, moonswap};
 
 /// How long to wait for something that must come before giving up.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -51,16 +51,29 @@ fn module(text: &str) -> String {
 impl Watched {
     /// Two modules and a program that prints their answers.
     fn start(options: &[&str]) -> Watched {
+        Watched::start_stressed(options, None)
+    }
+
+    fn start_stressed(options: &[&str], stress: Option<&str>) -> Watched {
         let folder = TempFolder::new("watched");
         folder.write("main.lua", MAIN);
         folder.write("a.lua", module("a1"));
         folder.write("b.lua", module("b1"));
-        let watched = Watched::run(folder, options, Stdio::null());
+        let watched = Watched::run_stressed(folder, options, Stdio::null(), stress);
         watched.prints("a1 b1");
         watched
     }
 
     fn run(folder: TempFolder, options: &[&str], input: Stdio) -> Watched {
+        Watched::run_stressed(folder, options, input, None)
+    }
+
+    fn run_stressed(
+        folder: TempFolder,
+        options: &[&str],
+        input: Stdio,
+        stress: Option<&str>,
+    ) -> Watched {
         let mut command = Command::new(moonswap());
         command
             .args(["run", "--watch"])
@@ -71,6 +84,9 @@ impl Watched {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         clean_environment(&mut command);
+        if let Some(stress) = stress {
+            command.env(STRESS, stress);
+        }
         let mut child = command.spawn().expect("moonswap runs");
         let out = lines(child.stdout.take().expect("piped"));
         let err = lines(child.stderr.take().expect("piped"));
@@ -218,4 +234,95 @@ fn a_program_that_waits_gets_the_newest_save() {
     input.write_all(b"\n").expect("it reads");
     watched.prints("final");
     assert!(watched.child.wait().expect("ends").success());
+}
+
+/// The VM can start no thread (in builds that can be told so): what is saved
+/// runs all the same.
+#[test]
+fn without_threads_for_the_vm() {
+    let watched = Watched::start_stressed(&["--json"], Some("threads"));
+    watched.folder.write("a.lua", module("a2"));
+    watched.prints("a2 b1");
+    watched.folder.write("a.lua", "local M = = {}\n");
+    watched.tells(&["\"event\":\"syntax\""]);
+    watched.save_both(&module("a3"), &module("b3"));
+    watched.prints("a3 b3");
+}
+
+/// A save for which there is no memory is refused and says so; the program goes
+/// on, and a better one takes its place.
+#[test]
+fn a_save_that_memory_does_not_suffice_for() {
+    let watched = Watched::start(&["--json", "--mem", "4M"]);
+    let greedy = |n: usize| {
+        format!(
+            "local hoard = {{}} for i = 1, {n} do hoard[i] = ('x'):rep(1000) .. i end\n\
+             local M = {{}}\nlocal calls = 0\n\
+             function M.text() calls = calls + #hoard - #hoard return 'a2' end\nreturn M\n"
+        )
+    };
+    let initialised = |n: usize| {
+        let text = greedy(n).replacen(
+            "local hoard = {} for",
+            "local hoard = (function() local hoard = {} for",
+            1,
+        );
+        text.replacen(".. i end\n", ".. i end return hoard end)()\n", 1)
+    };
+    watched.folder.write("a.lua", initialised(10_000));
+    watched.tells(&["not enough memory"]);
+    watched.prints_nothing();
+    watched.folder.write("a.lua", initialised(100));
+    watched.prints("a2 b1");
+}
+
+/// Nobody can write the record of attempts: they go on, and it is said.
+#[cfg(target_os = "linux")]
+#[test]
+fn saves_with_a_record_on_a_full_disk() {
+    let watched = Watched::start(&["--audit", "/dev/full"]);
+    watched.folder.write("a.lua", module("a2"));
+    watched.prints("a2 b1");
+    watched.tells(&["not in the audit record", "No space left"]);
+}
+
+/// Ways of putting new files into place that no event of the file's directory tells
+/// of: a link that is switched, a directory that is replaced, a link's target that
+/// is edited.
+#[cfg(unix)]
+#[test]
+fn deployments_by_links_and_directories_are_seen() {
+    use std::os::unix::fs::symlink;
+    let folder = TempFolder::new("deployed");
+    let path = |name: &str| folder.path().join(name);
+    for release in ["one", "two", "lib"] {
+        std::fs::create_dir(path(release)).expect("made");
+    }
+    folder.write(
+        "main.lua",
+        MAIN.replace("'./?.lua'", "'./current/?.lua;./lib/?.lua'"),
+    );
+    folder.write("one/a.lua", module("a1"));
+    folder.write("two/a.lua", module("a2"));
+    folder.write("kept.lua", module("b1"));
+    symlink("one", path("current")).expect("linked");
+    symlink("../kept.lua", path("lib/b.lua")).expect("linked");
+    let watched = Watched::run(folder, &[], Stdio::null());
+    watched.prints("a1 b1");
+    let path = |name: &str| watched.folder.path().join(name);
+    // All at once: another release.
+    symlink("two", path("next")).expect("linked");
+    std::fs::rename(path("next"), path("current")).expect("switched");
+    watched.prints("a2 b1");
+    // Behind the link.
+    watched.folder.write("kept.lua", module("b2"));
+    watched.prints("a2 b2");
+    // The directory itself, with its file.
+    std::fs::rename(path("two"), path("old")).expect("moved");
+    std::fs::create_dir(path("two")).expect("made");
+    watched.folder.write("two/a.lua", module("a3"));
+    watched.prints("a3 b2");
+    // And from then on it is watched as any other.
+    watched.folder.write("two/a.lua", module("a4"));
+    watched.prints("a4 b2");
 }

@@ -20,7 +20,7 @@ mod watch;
 pub use effects::{Effects, Form};
 pub use instruction::{Instruction, MULTI};
 pub use listing::listing;
-pub use opcode::{OpCode, OperandKind};
+pub use opcode::{OpCode, OperandKind, Written};
 pub use prototype::{
     Capture, ClosureSite, CodeHash, Constant, DebugInfo, FunctionId, LocalVariable, LoopInfo,
     LoopKind, PathStep, Prototype, ScopeVariable, UpvalueDescription, VariableKind,

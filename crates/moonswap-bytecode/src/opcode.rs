@@ -1,5 +1,6 @@
 //! THE opcode table: every operation, its operands, its form (what it does to
-//! windows of registers and to control, `effects.rs`) and the event it calls.
+//! windows of registers and to control, `effects.rs`), the event it calls and what
+//! it changes that lives outside its frame.
 //!
 //! Operand fields (see `instruction.rs`): `a b c` are 16 bits, `x` 8 bits,
 //! `bc` the 32 bits of `b` and `c` together. `R[..]` are registers of the
@@ -79,6 +80,29 @@ impl OperandKind {
     }
 }
 
+/// What an operation changes that lives outside the frame: what a VM that keeps a
+/// journal of writes has to know. An open captured variable counts, whoever's
+/// register it is. (`SETLIST` fills a table that nobody else has yet.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// `U[B][K[C]]`
+    UpvalueField,
+    /// `R[A][R[B]]`
+    Element,
+    /// `R[A][B]`
+    Index,
+    /// `R[A][K[B]]`
+    Field,
+    /// `U[B]`
+    Upvalue,
+    /// The cell `K[bc]`
+    Cell,
+    /// `U[B]`, which the closure may lack
+    Late,
+    /// Nothing, but a table comes into being.
+    Table,
+}
+
 /// The form of an operation in the table; without one it is plain.
 macro_rules! form {
     () => {
@@ -99,11 +123,21 @@ macro_rules! event {
     };
 }
 
+/// What is written, in the table.
+macro_rules! written {
+    () => {
+        None
+    };
+    ($what:ident) => {
+        Some(Written::$what)
+    };
+}
+
 macro_rules! opcodes {
     ($(
         $(#[doc = $doc:literal])*
         $name:ident = $text:literal ($a:ident, $b:ident, $c:ident)
-            $(: $form:ident)? $(calls $event:literal)?;
+            $(: $form:ident)? $(calls $event:literal)? $(writes $what:ident)?;
     )*) => {
         /// One operation of the machine.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -133,6 +167,11 @@ macro_rules! opcodes {
             /// The event whose metamethod it calls, without the underscores.
             pub const fn event(self) -> Option<&'static str> {
                 match self { $( OpCode::$name => event!($($event)?) ),* }
+            }
+
+            /// What it changes outside the frame.
+            pub const fn writes(self) -> Option<Written> {
+                match self { $( OpCode::$name => written!($($what)?) ),* }
             }
 
             /// The operation with that number, if there is one.
@@ -172,22 +211,22 @@ opcodes! {
     /// `R[A] := U[B]`
     GetUpvalue = "GETUPVAL" (Target, Upvalue, Unused);
     /// `U[B] := R[A]`
-    SetUpvalue = "SETUPVAL" (Register, Upvalue, Unused);
+    SetUpvalue = "SETUPVAL" (Register, Upvalue, Unused) writes Upvalue;
     /// `R[A] := cell K[bc]`: a top-level local through the scope record
     GetCell = "GETCELL" (Target, Cell, Unused);
     /// `cell K[bc] := R[A]`
-    SetCell = "SETCELL" (Register, Cell, Unused);
+    SetCell = "SETCELL" (Register, Cell, Unused) writes Cell;
     /// `R[A] := U[B]`, which closures made before a patch may lack: nil then
     GetLate = "GETLATE" (Target, Upvalue, Unused);
     /// `U[B] := R[A]`; a closure that lacks it gets one of its own
-    SetLate = "SETLATE" (Register, Upvalue, Unused);
+    SetLate = "SETLATE" (Register, Upvalue, Unused) writes Late;
     /// `if the closure has U[B] then pc += C`
     JumpIfLate = "JLATE" (Unused, Upvalue, Jump);
 
     /// `R[A] := U[B][K[C]]`, K a short string; globals
     GetTabUp = "GETTABUP" (Target, Upvalue, Key) calls "index";
     /// `U[B][K[C]] := R[A]`
-    SetTabUp = "SETTABUP" (Register, Upvalue, Key) calls "newindex";
+    SetTabUp = "SETTABUP" (Register, Upvalue, Key) calls "newindex" writes UpvalueField;
     /// `R[A] := R[B][R[C]]`
     GetTable = "GETTABLE" (Target, Register, Register) calls "index";
     /// `R[A] := R[B][C]`, C an unsigned 16-bit integer
@@ -195,15 +234,15 @@ opcodes! {
     /// `R[A] := R[B][K[C]]`, K a short string
     GetField = "GETFIELD" (Target, Register, Key) calls "index";
     /// `R[A][R[B]] := R[C]`
-    SetTable = "SETTABLE" (Register, Register, Register) calls "newindex";
+    SetTable = "SETTABLE" (Register, Register, Register) calls "newindex" writes Element;
     /// `R[A][B] := R[C]`, B an unsigned 16-bit integer
-    SetIndex = "SETI" (Register, Unsigned, Register) calls "newindex";
+    SetIndex = "SETI" (Register, Unsigned, Register) calls "newindex" writes Index;
     /// `R[A][K[B]] := R[C]`, K a short string
-    SetField = "SETFIELD" (Register, Key, Register) calls "newindex";
+    SetField = "SETFIELD" (Register, Key, Register) calls "newindex" writes Field;
     /// `R[A+2] := R[B]; R[A] := R[B][K[C]]`, K a short string
     SelfField = "SELF" (Window, Register, Key): Method calls "index";
     /// `R[A] := {}` with room for B array items and C fields
-    NewTable = "NEWTABLE" (Target, Count, Count): NewTable;
+    NewTable = "NEWTABLE" (Target, Count, Count): NewTable writes Table;
     /// `R[A][(x<<16|C)*50 + i] := R[A+i]`, 1 <= i <= B; B = MULTI: up to top
     SetList = "SETLIST" (Window, List, Unsigned): SetList;
 

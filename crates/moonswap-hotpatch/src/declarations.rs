@@ -7,7 +7,7 @@ use moonswap_compiler::syntax::ast::{Ast, Attribute, Expr, StatementKind};
 
 use crate::outline::symbol_text;
 use crate::shape;
-use crate::statements::{is_constant, statements};
+use crate::statements::{Constant, constant, statements};
 use crate::toplevel::Variable;
 
 /// A top-level local as written.
@@ -30,7 +30,7 @@ pub(crate) struct Declared {
 pub(crate) struct Initialiser {
     pub(crate) shape: Vec<u8>,
     /// A literal number, string, boolean or nil.
-    pub(crate) constant: bool,
+    pub(crate) constant: Option<Constant>,
     /// Its own value, not a part of a multiple result.
     pub(crate) paired: bool,
     /// There is nothing to run.
@@ -72,13 +72,13 @@ pub(crate) fn declarations(ast: &Ast) -> Vec<Declared> {
                         },
                         Some(value) => Initialiser {
                             shape: shape::expression(ast, *value),
-                            constant: is_constant(ast, *value),
+                            constant: constant(ast, *value),
                             paired: true,
                             absent: false,
                         },
                         None => Initialiser {
                             absent: true,
-                            constant: true,
+                            constant: Some(Constant::Nil),
                             paired: true,
                             shape: vec![0],
                         },

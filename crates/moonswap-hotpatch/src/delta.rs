@@ -7,10 +7,12 @@
 //! configuration constants.
 //!
 //! A definition runs raw and only where nothing stands:
-//! `if rawget(M, "f") == nil then rawset(M, "f", function … end)
-//! else skipped["M.f"] = true end`. `rawget` and `rawset` are the chunk's two
-//! arguments (the text may have other globals of these names), and it returns
-//! the table `skipped`. Fields of removed functions are cleared last, by a third
+//! `if standing(M, "f", "M.f") == nil then rawset(M, "f", function … end)
+//! else skipped["M.f"] = true end`. `standing` and `rawset` are the chunk's
+//! arguments (the text may have globals of these names), and it returns
+//! the table `skipped`. `standing` answers nil, too, for what a text before this
+//! one put there. A configuration constant is stored where nobody changed the
+//! variable: `if MAX == 10 then MAX = 20 else skipped["MAX"] = true end`. Fields of removed functions are cleared last, by a third
 //! one: `if not clear(M, "f", 0) then skipped["M.f"] = true end`.
 
 use std::collections::HashMap;
@@ -25,7 +27,7 @@ use moonswap_compiler::{CompileError, CompileOptions, ParseLimits, Span, compile
 
 use crate::outline::{statement_literals, symbol_text};
 use crate::removal::Removal;
-use crate::statements::{definition, target_text};
+use crate::statements::{Constant, definition, target_text};
 use crate::toplevel::Action;
 
 /// A new main chunk cut down to some of its statements.
@@ -51,7 +53,7 @@ impl Delta<'_> {
     pub(crate) fn compile(&self, stage: Stage) -> Result<Option<Arc<Prototype>>, CompileError> {
         let of_stage = |action: &Action| match action {
             Action::Run | Action::RunNames(_) => stage == Stage::Initialise,
-            Action::Define | Action::Configure => stage == Stage::Define,
+            Action::Define | Action::Configure(_) => stage == Stage::Define,
         };
         let clears = stage == Stage::Define && !self.removals.is_empty();
         if !clears && !self.actions.values().any(of_stage) {
@@ -92,10 +94,17 @@ impl Delta<'_> {
                     statements.push(statement);
                     keep.push(false);
                 }
-                Some(Action::Run | Action::Configure) => {
+                Some(Action::Run) => {
                     child_of.extend(literals.map(|i| (i, true)));
                     statements.push(statement);
                     keep.push(true);
+                }
+                Some(Action::Configure(before)) => {
+                    let store = edit.configured(&statement, before);
+                    keep.push(store.is_none());
+                    keep.extend(store.is_some().then_some(true));
+                    statements.push(statement);
+                    statements.extend(store);
                 }
                 Some(Action::RunNames(names)) => {
                     for (part, index) in edit.split(statement) {
@@ -195,13 +204,17 @@ struct Edit {
 
 impl Edit {
     fn symbol(&mut self, text: &str) -> Symbol {
+        self.symbol_of(text.as_bytes())
+    }
+
+    fn symbol_of(&mut self, text: &[u8]) -> Symbol {
         let at = self
             .ast
             .symbols
             .iter()
-            .position(|s| **s == *text.as_bytes())
+            .position(|s| **s == *text)
             .unwrap_or_else(|| {
-                self.ast.symbols.push(text.as_bytes().into());
+                self.ast.symbols.push(text.into());
                 self.ast.symbols.len() - 1
             });
         Symbol(at as u32)
@@ -244,7 +257,7 @@ impl Edit {
         }
     }
 
-    /// `local rawget, rawset, clear = ...` and `local skipped = {}` under names that
+    /// `local standing, rawset, clear = ...` and `local skipped = {}` under names that
     /// no text can spell.
     fn prologue(&mut self) -> [Statement; 2] {
         self.span = Span {
@@ -261,7 +274,7 @@ impl Edit {
             edit.statement(StatementKind::Local { names, values })
         };
         [
-            local(self, &["(rawget)", "(rawset)", "(clear)"], Expr::Vararg),
+            local(self, &["(standing)", "(rawset)", "(clear)"], Expr::Vararg),
             local(self, &["(skipped)"], Expr::Table(Vec::new())),
         ]
     }
@@ -320,7 +333,8 @@ impl Edit {
                 _ => return statement,
             };
             let (again, key_again) = (self.copy(object), self.string(&key));
-            let current = self.call("(rawget)", vec![again, key_again]);
+            let name = self.string(&text);
+            let current = self.call("(standing)", vec![again, key_again, name]);
             let (key, value) = (self.string(&key), closure(self, function));
             let call = self.call("(rawset)", vec![object, key, value]);
             (current, self.statement(StatementKind::Call(call)))
@@ -331,7 +345,50 @@ impl Edit {
             lhs: current,
             rhs: nil,
         });
-        let note = self.note(&text);
+        self.unless_skipped(condition, store, &text)
+    }
+
+    /// The declaration of a configuration constant as an assignment to its
+    /// variable, if that still holds `before`.
+    fn configured(&mut self, declaration: &Statement, before: &Constant) -> Option<Statement> {
+        let StatementKind::Local { names, values } = &declaration.kind else {
+            return None;
+        };
+        let &(name, ..) = names.first()?;
+        let text = symbol_text(&self.ast, name);
+        let value = match values.first() {
+            Some(value) => *value,
+            None => self.expr(Expr::Nil),
+        };
+        let (current, target) = (self.expr(Expr::Name(name)), self.expr(Expr::Name(name)));
+        let before = self.constant(before);
+        let condition = self.expr(Expr::Binary {
+            op: BinaryOp::Eq,
+            lhs: current,
+            rhs: before,
+        });
+        let store = self.statement(StatementKind::Assign {
+            targets: vec![target],
+            values: vec![value],
+        });
+        Some(self.unless_skipped(condition, store, &text))
+    }
+
+    fn constant(&mut self, value: &Constant) -> ExprId {
+        let expr = match value {
+            Constant::Nil => Expr::Nil,
+            Constant::Boolean(true) => Expr::True,
+            Constant::Boolean(false) => Expr::False,
+            Constant::Integer(i) => Expr::Integer(*i),
+            Constant::Float(bits) => Expr::Float(f64::from_bits(*bits)),
+            Constant::String(bytes) => Expr::String(self.symbol_of(bytes)),
+        };
+        self.expr(expr)
+    }
+
+    /// `if condition then store else skipped[text] = true end`
+    fn unless_skipped(&mut self, condition: ExprId, store: Statement, text: &str) -> Statement {
+        let note = self.note(text);
         let (then, otherwise) = (self.block(vec![store]), self.block(vec![note]));
         self.statement(StatementKind::If {
             arms: vec![(condition, then)],

@@ -190,12 +190,6 @@ impl Matcher<'_> {
             return self.pair(*was, *is);
         }
         let equal_number = olds.len() == news.len();
-        if equal_number && role.is_named() {
-            for (was, is) in olds.into_iter().zip(news) {
-                self.pair(was, is);
-            }
-            return;
-        }
         // Siblings that cannot be told apart: the hash decides, and among
         // literals of one hash the order does (they are interchangeable code).
         let deep = |o: &Outline, at: LiteralIndex| o.get(at).prototype.deep_hash;
@@ -221,6 +215,13 @@ impl Matcher<'_> {
         match (&olds[..], &news[..]) {
             ([], _) | (_, []) => {}
             ([was], [is]) if equal_number => self.pair(*was, *is),
+            // Namesakes that changed, as many as before: their order is in their
+            // paths.
+            _ if equal_number && role.is_named() => {
+                for (was, is) in olds.into_iter().zip(news) {
+                    self.pair(was, is);
+                }
+            }
             _ => {
                 let reason = format!(
                     "{} older functions in the same role ({role}) could be this one",

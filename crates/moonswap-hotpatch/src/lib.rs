@@ -48,7 +48,9 @@ pub use digest::Digest;
 pub use encoding::{from_hex, to_hex};
 pub use hooks::{Hooks, MIGRATE, ON_SWAP};
 pub use json::{Json, JsonError};
-pub use manifest::{CellInfo, ChunkManifest, ENVIRONMENT_CELL, SlotInfo, is_reserved, reserved};
+pub use manifest::{
+    CellInfo, ChunkManifest, ENVIRONMENT_CELL, Places, SlotInfo, is_reserved, places, reserved,
+};
 pub use migrate::{Landing, Migration, Turn, is_sound};
 pub use patch::{ChunkPatch, Patch, base_refusals};
 pub use patch_file::{FileChunk, FileSignature, PatchFile, Uncompiled, refused};

@@ -57,8 +57,24 @@ pub struct SlotInfo {
     pub n_fixed: usize,
     /// No patch may change its code.
     pub protected: bool,
-    /// The path it was created under.
-    pub original_path: FunctionId,
+}
+
+/// Where the slots of a chunk that was never patched are, in the order of loading:
+/// each literal before those in it.
+pub type Places = HashMap<FunctionId, u32>;
+
+fn in_order(main: &Arc<Prototype>) -> impl Iterator<Item = Arc<Prototype>> {
+    let mut todo = vec![Arc::clone(main)];
+    std::iter::from_fn(move || {
+        let next = todo.pop()?;
+        todo.extend(next.children.iter().rev().cloned());
+        Some(next)
+    })
+}
+
+/// The [`Places`] of the literals of a text.
+pub fn places(main: &Arc<Prototype>) -> Places {
+    in_order(main).map(|p| p.id.clone()).zip(0..).collect()
 }
 
 /// What a VM knows about one loaded chunk instance.
@@ -78,6 +94,8 @@ pub struct ChunkManifest {
     pub cells: Vec<CellInfo>,
     /// The slots, by the id of their current prototype.
     pub slots: HashMap<FunctionId, SlotInfo>,
+    /// Where they are, if the chunk was never patched.
+    pub places: Option<Arc<Places>>,
     /// The main chunk is running.
     pub main_running: bool,
     /// How often the main chunk was started.
@@ -90,20 +108,6 @@ impl ChunkManifest {
     /// The manifest of a chunk that was just loaded and ran once as a module:
     /// every literal at version 1, every top-level local with a cell.
     pub fn fresh(main: Arc<Prototype>, source: Option<Arc<[u8]>>) -> Self {
-        let mut slots = HashMap::new();
-        let mut todo = vec![main.clone()];
-        while let Some(prototype) = todo.pop() {
-            todo.extend(prototype.children.iter().cloned());
-            let info = SlotInfo {
-                version: 1,
-                protected: false,
-                layout: prototype.upvalues.to_vec(),
-                n_fixed: prototype.upvalues.len(),
-                original_path: prototype.id.clone(),
-                current: prototype.clone(),
-            };
-            slots.insert(prototype.id.clone(), info);
-        }
         let cells = main
             .scope
             .iter()
@@ -113,17 +117,37 @@ impl ChunkManifest {
                 present: variable.register.is_some(),
             })
             .collect();
-        Self {
+        let mut manifest = Self {
             chunk: main.id.chunk.clone(),
             main,
             source,
             text: None,
             cells,
-            slots,
+            slots: HashMap::new(),
+            places: None,
             main_running: false,
             n_runs: 1,
             generation: 1,
-        }
+        };
+        manifest.describe_untouched();
+        manifest
+    }
+
+    /// Fills in the slots of a chunk that no patch has touched: all that is to be
+    /// known of them is in its text.
+    pub fn describe_untouched(&mut self) {
+        let slot = |prototype: Arc<Prototype>| {
+            let info = SlotInfo {
+                version: 1,
+                protected: false,
+                layout: prototype.upvalues.to_vec(),
+                n_fixed: prototype.upvalues.len(),
+                current: Arc::clone(&prototype),
+            };
+            (prototype.id.clone(), info)
+        };
+        self.slots = in_order(&self.main).map(slot).collect();
+        self.places = Some(Arc::new(places(&self.main)));
     }
 
     /// What the instance is once `plan`, which was made for this manifest and
@@ -136,16 +160,12 @@ impl ChunkManifest {
             };
             let known = change.old.as_ref().and_then(|old| self.slots.get(old));
             let slot = match known {
-                Some(slot) if change.class == ChangeClass::Unchanged => SlotInfo {
-                    original_path: id.clone(),
-                    ..slot.clone()
-                },
+                Some(slot) if change.class == ChangeClass::Unchanged => slot.clone(),
                 _ => SlotInfo {
                     version: change.new_version().unwrap_or(1),
                     protected: known.is_some_and(|slot| slot.protected),
                     layout: prototype.upvalues.to_vec(),
                     n_fixed: known.map_or(prototype.upvalues.len(), |slot| slot.n_fixed),
-                    original_path: id.clone(),
                     current: Arc::clone(prototype),
                 },
             };
@@ -168,6 +188,7 @@ impl ChunkManifest {
             text: Some(patch.clone()),
             cells,
             slots,
+            places: None,
             main_running: self.main_running,
             n_runs: self.n_runs,
             generation: self.generation + 1,

@@ -12,7 +12,7 @@ use crate::build::{Built, build};
 use crate::captures::CaptureCheck;
 use crate::diff::{Matching, match_literals};
 use crate::hooks::Hooks;
-use crate::manifest::ChunkManifest;
+use crate::manifest::{ChunkManifest, Places};
 use crate::migrate::{self, Cells, Migration};
 use crate::outline::{LiteralIndex, Outline, path_name};
 use crate::patch::{ChunkPatch, base_refusals, shown};
@@ -119,6 +119,11 @@ pub struct ChunkPlan {
     pub main: Arc<Prototype>,
     /// All literals of the new source in source order, then the removed ones.
     pub changes: Vec<LiteralChange>,
+    /// Which of them are work for a commit: all but those that stay as they are
+    /// under the id they have.
+    pub(crate) work: Vec<u32>,
+    /// Where the slots are, if the chunk was never patched.
+    pub places: Option<Arc<Places>>,
     /// Labels of the whole scope record after the commit: the existing cells
     /// first (names may have changed), then the new ones.
     pub cell_labels: Vec<(Arc<str>, u32)>,
@@ -168,21 +173,34 @@ impl ChunkPlan {
     /// Whether applying it would change nothing.
     pub fn is_empty(&self) -> bool {
         !self.is_refused()
-            && self
-                .changes
-                .iter()
-                .all(|c| c.class == ChangeClass::Unchanged)
+            && self.touched().next().is_none()
             && self.new_cells.is_empty()
             && self.delta.is_none()
             && self.define.is_none()
     }
 
+    /// The literals that a commit has to do with: those it touches, and those that
+    /// only get another id. Costs what they are, not what all are.
+    pub fn work(&self) -> impl Iterator<Item = &LiteralChange> {
+        self.work
+            .iter()
+            .filter_map(|&at| self.changes.get(at as usize))
+    }
+
     /// The literals that a commit touches.
     pub fn touched(&self) -> impl Iterator<Item = &LiteralChange> {
-        self.changes
-            .iter()
-            .filter(|c| c.class != ChangeClass::Unchanged)
+        self.work().filter(|c| c.class != ChangeClass::Unchanged)
     }
+}
+
+/// Indices of the changes that are work.
+fn work(changes: &[LiteralChange]) -> Vec<u32> {
+    let stays = |c: &LiteralChange| c.class == ChangeClass::Unchanged && c.old == c.new;
+    let numbered = (0..).zip(changes);
+    numbered
+        .filter(|(_, change)| !stays(change))
+        .map(|(at, _)| at)
+        .collect()
 }
 
 /// What applying a patch to one VM would do, chunk by chunk.
@@ -362,6 +380,8 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
             .iter()
             .filter(|c| c.class == ChangeClass::Unchanged)
             .count(),
+        work: work(&changes),
+        places: manifest.places.clone(),
         changes,
         cell_labels,
         new_cells,

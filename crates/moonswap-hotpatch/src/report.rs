@@ -1,6 +1,7 @@
 //! `Report`: what was done, with versions and times; prints as one line,
 //! serialises to JSON.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,6 +82,17 @@ impl Migrated {
             reason: Some(why.into()),
         }
     }
+
+    /// The fields of the activation, and `turn` or `reason`.
+    pub fn json(&self) -> Json {
+        let mut json = self.activation.json();
+        if let Json::Object(entries) = &mut json {
+            let reason = self.reason.as_ref().map_or(Json::Null, Json::text);
+            entries.push(("turn".to_owned(), Json::optional_number(self.turn)));
+            entries.push(("reason".to_owned(), reason));
+        }
+        json
+    }
 }
 
 impl fmt::Display for Migrated {
@@ -156,7 +168,7 @@ impl Report {
             }
             let shown: Arc<str> = plan.shown_chunk().into();
             if report.chunks.contains(&shown) {
-                // Further instances: what is said of the first holds for them.
+                report.add_instance(&shown, plan);
                 continue;
             }
             report.unchanged += plan.n_unchanged;
@@ -173,6 +185,30 @@ impl Report {
             report.chunks.push(shown);
         }
         report
+    }
+
+    /// A further instance of a chunk: most often what is said of the first holds
+    /// for it, but another text may have been running in it.
+    fn add_instance(&mut self, shown: &Arc<str>, plan: &ChunkPlan) {
+        let known: HashSet<&str> = self
+            .functions
+            .iter()
+            .filter(|f| f.chunk == *shown)
+            .map(|f| &*f.id)
+            .collect();
+        let more: Vec<ReportedFunction> = plan
+            .touched()
+            .filter(|change| !known.contains(&*change.name))
+            .map(|change| ReportedFunction::of(shown, change))
+            .collect();
+        let counted = more.iter().filter(|f| f.old.is_some() && f.new.is_some());
+        self.unchanged = self.unchanged.saturating_sub(counted.count());
+        self.functions.extend(more);
+        for statement in &plan.not_run {
+            if !self.not_run.contains(statement) {
+                self.not_run.push(statement.clone());
+            }
+        }
     }
 
     /// Number of the patch.
@@ -205,6 +241,10 @@ impl Report {
             (
                 "closed",
                 Json::Array(self.closed.iter().map(Activation::json).collect()),
+            ),
+            (
+                "migrated",
+                Json::Array(self.migrated.iter().map(Migrated::json).collect()),
             ),
             (
                 "times",
@@ -324,6 +364,14 @@ mod tests {
 
     #[test]
     fn one_line_and_json() {
+        let serve = Activation {
+            chunk: "shop.lua".into(),
+            function: "serve".into(),
+            version: 1,
+            line: Some(7),
+            thread: "thread: 0x1".into(),
+            suspended: true,
+        };
         let report = Report {
             id: 3,
             generation: 4,
@@ -338,15 +386,8 @@ mod tests {
             unchanged: 1,
             warnings: vec!["a \"b\"\n".into()],
             not_run: vec![],
-            migrated: Vec::new(),
-            closed: vec![Activation {
-                chunk: "shop.lua".into(),
-                function: "serve".into(),
-                version: 1,
-                line: Some(7),
-                thread: "thread: 0x1".into(),
-                suspended: true,
-            }],
+            migrated: vec![Migrated::stays(serve.clone(), "it is in no loop")],
+            closed: vec![serve],
             times: Times {
                 pause: Duration::from_micros(38),
                 ..Times::default()
@@ -354,13 +395,15 @@ mod tests {
         };
         assert_eq!(
             report.to_string(),
-            "shop.lua: price v1 → v2, 1 function, 38 µs"
+            "shop.lua: price v1 → v2, 1 function, 0 of 1 activations move, 38 µs"
         );
         assert_eq!(
             report.to_json(),
             "{\"id\":3,\"generation\":4,\"chunks\":[\"shop.lua\"],\"functions\":[{\"chunk\":\"shop.lua\",\"id\":\"price\",\"class\":\"swapped\",\
              \"old\":1,\"new\":2}],\"unchanged\":1,\"warnings\":[\"a \\\"b\\\"\\n\"],\"not_run\":[],\"closed\":[{\"chunk\":\"shop.lua\",\"id\":\"serve\",\"version\":1,\
              \"line\":7,\"thread\":\"thread: 0x1\",\"suspended\":true}],\
+             \"migrated\":[{\"chunk\":\"shop.lua\",\"id\":\"serve\",\"version\":1,\"line\":7,\"thread\":\"thread: 0x1\",\
+             \"suspended\":true,\"turn\":null,\"reason\":\"it is in no loop\"}],\
              \"times\":{\"prepare\":0,\"wait\":0,\"load\":0,\"pause\":0.000038}}"
         );
     }

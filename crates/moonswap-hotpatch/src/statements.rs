@@ -1,6 +1,8 @@
 //! Questions about top-level statements: what one defines, what is assigned,
 //! which of two lists correspond. Pure functions of the syntax tree.
 
+use std::sync::Arc;
+
 use moonswap_compiler::syntax::ast::{Ast, Expr, ExprId, Statement, StatementKind, UnaryOp};
 
 use crate::outline::symbol_text;
@@ -52,26 +54,38 @@ pub(crate) fn target_text(ast: &Ast, target: ExprId) -> String {
     parts.join(".")
 }
 
-pub(crate) fn is_constant(ast: &Ast, expr: ExprId) -> bool {
-    match ast.exprs.get(expr.0 as usize) {
-        Some(
-            Expr::Nil
-            | Expr::True
-            | Expr::False
-            | Expr::Integer(_)
-            | Expr::Float(_)
-            | Expr::String(_),
-        ) => true,
-        Some(Expr::Unary {
+/// The value of a literal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Constant {
+    Nil,
+    Boolean(bool),
+    Integer(i64),
+    /// By its bits.
+    Float(u64),
+    String(Arc<[u8]>),
+}
+
+/// What an expression is, if it is a literal or a negative number.
+pub(crate) fn constant(ast: &Ast, expr: ExprId) -> Option<Constant> {
+    let negative = |operand: ExprId| match ast.exprs.get(operand.0 as usize)? {
+        Expr::Integer(i) => Some(Constant::Integer(i.wrapping_neg())),
+        Expr::Float(x) => Some(Constant::Float((-x).to_bits())),
+        _ => None,
+    };
+    match ast.exprs.get(expr.0 as usize)? {
+        Expr::Nil => Some(Constant::Nil),
+        Expr::True => Some(Constant::Boolean(true)),
+        Expr::False => Some(Constant::Boolean(false)),
+        Expr::Integer(i) => Some(Constant::Integer(*i)),
+        Expr::Float(x) => Some(Constant::Float(x.to_bits())),
+        Expr::String(text) => Some(Constant::String(
+            ast.symbols.get(text.0 as usize)?.as_ref().into(),
+        )),
+        Expr::Unary {
             op: UnaryOp::Negate,
             operand,
-        }) => {
-            matches!(
-                ast.exprs.get(operand.0 as usize),
-                Some(Expr::Integer(_) | Expr::Float(_))
-            )
-        }
-        _ => false,
+        } => negative(*operand),
+        _ => None,
     }
 }
 

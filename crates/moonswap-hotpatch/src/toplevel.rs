@@ -18,7 +18,7 @@ use crate::plan::NotRun;
 use crate::policy::{Policy, RunSelector};
 use crate::refusal::{Code, Refusal, Unfit};
 use crate::removal::{Removal, removal};
-use crate::statements::{assigned, definition, statements, target_text, unmatched};
+use crate::statements::{Constant, assigned, definition, statements, target_text, unmatched};
 
 /// What a top-level local of the new source is to the running chunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,8 +42,9 @@ pub(crate) enum Action {
     RunNames(Vec<usize>),
     /// A function put into a field if the field is nil.
     Define,
-    /// A configuration constant is stored.
-    Configure,
+    /// A configuration constant is stored, if its variable still holds what the
+    /// old text gave it: code that is gone from both texts may have changed it.
+    Configure(Constant),
 }
 
 /// The comparison of two main chunks.
@@ -154,7 +155,7 @@ impl Comparison<'_> {
                 Action::Run => "once",
                 Action::RunNames(_) => "the new names only",
                 Action::Define => "if nothing stands there",
-                Action::Configure => "configuration",
+                Action::Configure(_) => "configuration",
             };
             let span = self.body()[*at].span;
             top.runs.push(NotRun {
@@ -220,7 +221,7 @@ impl Comparison<'_> {
                 .map(|(at, _)| at);
             let folded = |was: usize| {
                 old[was].attribute == Attribute::Const
-                    && old[was].initialiser.constant
+                    && old[was].initialiser.constant.is_some()
                     && old[was].initialiser.paired
             };
             variable.state = match was {
@@ -376,24 +377,27 @@ impl Comparison<'_> {
         if was.statement == usize::MAX || was.initialiser == is.initialiser {
             return;
         }
-        let folded = is.attribute == Attribute::Const && is.initialiser.constant;
+        let folded = is.attribute == Attribute::Const && is.initialiser.constant.is_some();
         if folded {
             // Functions have the value in their code.
             return;
         }
-        let constants = was.initialiser.constant
-            && is.initialiser.constant
+        let constants = is.initialiser.constant.is_some()
             && was.initialiser.paired
-            && is.initialiser.paired;
+            && is.initialiser.paired
+            && is.attribute != Attribute::Close;
         let never_assigned = || {
             self.old.is_some_and(|a| !assigned(a.ast(), &was.name))
                 && !assigned(self.new.ast(), &is.name)
         };
         let single = matches!(&self.body()[is.statement].kind, StatementKind::Local { names, .. } if names.len() == 1);
         let mut why = "initialiser changed";
-        if constants && never_assigned() {
+        if let (Some(before), true) = (&was.initialiser.constant, constants)
+            && never_assigned()
+        {
             if self.policy.config && cell.is_some() && single {
-                top.actions.insert(is.statement, Action::Configure);
+                let action = Action::Configure(before.clone());
+                top.actions.insert(is.statement, action);
                 return;
             }
             why = if self.policy.config {

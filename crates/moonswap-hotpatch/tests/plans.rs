@@ -80,7 +80,6 @@ fn commit(manifest: &mut ChunkManifest, plan: &Plan) {
                 version: 1,
                 layout: prototype.upvalues.to_vec(),
                 n_fixed: prototype.upvalues.len(),
-                original_path: id.clone(),
                 current: prototype.clone(),
             },
         };

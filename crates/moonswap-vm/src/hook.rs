@@ -74,14 +74,24 @@ pub(crate) struct HookState {
 pub(crate) unsafe fn set(vm: &mut Vm, co: *mut Coroutine, function: Value, mask: u8, count: u32) {
     // SAFETY: live coroutine; barrier after the store.
     unsafe {
+        crate::hotpatch::journal::hook_of(vm, co);
         let function = if mask == 0 { Value::NIL } else { function };
-        (*co).hook = Hook {
+        let hook = Hook {
             function,
             mask,
             count,
             left: count,
         };
-        vm.heap.barrier(co.cast(), function);
+        put(vm, co, hook);
+    }
+}
+
+/// Makes it the hook of a coroutine.
+pub(crate) unsafe fn put(vm: &mut Vm, co: *mut Coroutine, hook: Hook) {
+    // SAFETY: as in `set`.
+    unsafe {
+        (*co).hook = hook;
+        vm.heap.barrier(co.cast(), hook.function);
         if std::ptr::eq(co, vm.current) {
             refresh(vm);
         }

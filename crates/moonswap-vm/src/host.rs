@@ -333,7 +333,8 @@ pub(crate) fn check_limits(vm: &mut Vm) -> Result<(), Raised> {
 pub(crate) unsafe fn run_finalizers(vm: &mut Vm, most: usize) {
     // SAFETY: HO1 at a safe point.
     unsafe {
-        if vm.in_finalizer {
+        // What the code of a patch leads to may have to be undone (J1).
+        if vm.in_finalizer || vm.hot.journal.is_open() {
             return;
         }
         for _ in 0..most {

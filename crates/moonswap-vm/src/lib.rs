@@ -32,6 +32,7 @@ mod string;
 mod table;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod timer;
 mod unwind;
 mod value;

@@ -45,11 +45,11 @@ pub enum Limit {
 }
 
 impl Limit {
-    fn text(self) -> &'static [u8] {
+    const fn text(self) -> &'static str {
         match self {
-            Limit::Interrupt => b"interrupted!",
-            Limit::Deadline => b"deadline exceeded",
-            Limit::Fuel => b"out of fuel",
+            Limit::Interrupt => "interrupted!",
+            Limit::Deadline => "deadline exceeded",
+            Limit::Fuel => "out of fuel",
         }
     }
 }
@@ -98,6 +98,12 @@ impl Limits {
     /// Whether a call into Lua would end at once.
     pub(crate) fn is_spent(&self) -> bool {
         self.is_struck() || self.reached().is_some()
+    }
+
+    /// The limit because of which a call into Lua would end at once, in words.
+    pub(crate) fn spent_by(&self) -> Option<&'static str> {
+        let struck = self.struck.as_ref().map(|ended| ended.limit);
+        struck.or_else(|| self.reached()).map(Limit::text)
     }
 
     /// Whether a limit ended the last call from the host.
@@ -164,7 +170,7 @@ pub(crate) fn check(vm: &mut Vm) -> Result<(), Raised> {
     let raised = vm.raise_located(limit.text());
     let message = match View::of(vm.error) {
         View::String(text) => text.as_bytes().to_vec(),
-        _ => limit.text().to_vec(),
+        _ => limit.text().as_bytes().to_vec(),
     };
     let at = vm.index_of(vm.top);
     vm.limits.struck = Some(Ended {
@@ -224,7 +230,12 @@ fn enter_limited(vm: &mut Vm) -> Result<(), Raised> {
     }
     let look = vm.host_depth == 0 || vm.poll.requested.load(Ordering::Relaxed);
     if look || vm.limits.overdrawn {
-        return check(vm);
+        let result = check(vm);
+        if vm.host_depth == 0 && vm.limits.is_struck() {
+            // The call does not even begin.
+            end(vm);
+        }
+        return result;
     }
     Ok(())
 }

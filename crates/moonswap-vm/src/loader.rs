@@ -12,7 +12,8 @@ use std::sync::Arc;
 use moonswap_bytecode::{Constant, Instruction, Prototype};
 
 use crate::callee::{Entry, FROZEN};
-use crate::object::{Code, Header, Instance, Kind, PrototypeSlot, SlotRegistry, Version};
+use crate::hotpatch::slots::SlotPointer;
+use crate::object::{Code, Header, Instance, Kind, PrototypeSlot, Version};
 use crate::value::{Value, tag};
 use crate::vm::Vm;
 
@@ -51,6 +52,7 @@ pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep_all: bool) 
         prototype: Arc::clone(main),
         source: None,
         text: None,
+        slots: Arc::default(),
         registry: None,
         cells: vec![std::ptr::null_mut(); scope.len()],
         cell_names: scope
@@ -64,11 +66,15 @@ pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep_all: bool) 
         stamp: 0,
     });
     vm.chunk_strings = Some(HashMap::new());
-    let slot = load_tree(vm, main, instance);
+    let mut slots = Vec::new();
+    let slot = load_tree(vm, main, instance, &mut slots);
     vm.chunk_strings = None;
     // SAFETY: just made; nothing was collected since.
     unsafe {
         (*instance).main = slot;
+        if !FROZEN {
+            vm.heap.change_boxed(instance, |i| i.slots = slots.into());
+        }
         vm.heap.barrier_object(instance.cast(), slot.cast());
     }
     if !FROZEN {
@@ -83,12 +89,14 @@ fn load_tree(
     vm: &mut Vm,
     prototype: &Arc<Prototype>,
     instance: *mut Instance,
+    all: &mut Vec<SlotPointer>,
 ) -> *mut PrototypeSlot {
     let slot = new_slot(vm, instance);
+    all.push(SlotPointer(slot));
     let children = prototype
         .children
         .iter()
-        .map(|child| load_tree(vm, child, instance))
+        .map(|child| load_tree(vm, child, instance, all))
         .collect();
     let version = new_version(vm, prototype, children, slot, instance, 1);
     install(vm, slot, version);
@@ -123,6 +131,12 @@ fn prototype_bytes(p: &Prototype) -> usize {
             .map(|l| size_of_val(l) + l.header.len() + 16)
             .sum::<usize>()
         + strings
+}
+
+/// Bytes of a literal's version, about: for who asks before it is made.
+pub(crate) fn version_bytes(p: &Prototype) -> usize {
+    let words = p.code.len() + 2 * p.constants.len() + p.children.len();
+    size_of::<Version>() + size_of::<PrototypeSlot>() + 8 * words + prototype_bytes(p)
 }
 
 /// Makes a version: private code with constants behind it.
@@ -247,22 +261,4 @@ pub(crate) fn install(vm: &mut Vm, slot: *mut PrototypeSlot, version: *mut Versi
         (*slot).version_number = (*version).number;
         vm.heap.barrier_object(slot.cast(), version.cast());
     }
-}
-
-/// All slots of an instance that was never patched, by the id of their literal.
-pub(crate) fn slots_of(instance: *mut Instance) -> SlotRegistry {
-    let mut found = SlotRegistry::new();
-    // SAFETY: live instance; children of versions are live slots.
-    unsafe {
-        let mut pending = vec![(*instance).main];
-        while let Some(slot) = pending.pop() {
-            let version = (*slot).version;
-            if version.is_null() {
-                continue;
-            }
-            found.insert((&(*version).prototype).id.clone(), slot);
-            pending.extend((&(*version).children).iter().copied());
-        }
-    }
-    found
 }

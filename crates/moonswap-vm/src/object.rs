@@ -11,6 +11,7 @@ use std::sync::Arc;
 use moonswap_bytecode::{Instruction, Prototype, UpvalueDescription};
 
 use crate::callee::{Callee, Entry};
+use crate::hotpatch::slots::{SlotPointer, SlotRegistry};
 use crate::value::Value;
 
 /// What kind of object a header belongs to.
@@ -151,8 +152,9 @@ pub(crate) struct Table {
     /// All nodes at or after this index are in use (search for a free one
     /// goes down from here).
     pub(crate) last_free: u32,
-    /// Reserved for object shapes.
-    pub(crate) shape: u32,
+    /// Number of the journal that was kept when it was made
+    /// (`hotpatch/journal.rs`); 0: none.
+    pub(crate) made_in: u32,
 }
 
 /// A captured variable. Open: `value` points into a stack; closed: to `closed`.
@@ -293,6 +295,9 @@ pub(crate) struct Instance {
     pub(crate) source: Option<Arc<[u8]>>,
     /// The same compiled, if it was needed: planning compares with it.
     pub(crate) text: Option<moonswap_hotpatch::ChunkPatch>,
+    /// The slots of all literals as they were loaded, each before those in it.
+    /// Slots whose functions patches removed may be gone.
+    pub(crate) slots: Arc<[SlotPointer]>,
     /// Slots by the id of their literal in `prototype`; `None` until the first
     /// patch asks (they are reachable through the main slot till then).
     pub(crate) registry: Option<SlotRegistry>,
@@ -312,10 +317,6 @@ pub(crate) struct Instance {
     /// Another one with each commit and rollback that concerns the instance.
     pub(crate) stamp: u64,
 }
-
-/// The slots of an instance by the ids of their literals.
-pub(crate) type SlotRegistry =
-    std::collections::HashMap<moonswap_bytecode::FunctionId, *mut PrototypeSlot>;
 
 /// Signature of a native function: arguments through the context, results
 /// pushed; returns how many.

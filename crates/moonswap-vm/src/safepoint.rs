@@ -19,6 +19,8 @@ pub(crate) struct PollHandle {
     /// Entries into Lua by natives and metamethods have to look closer: a limit
     /// is set, or something was requested (perhaps not any more).
     pub(crate) look: AtomicBool,
+    /// For tests: no thread can be started for this VM (`threads.rs`).
+    pub(crate) without_threads: AtomicBool,
     /// Dispatch table to overwrite; set up by the interpreter.
     pub(crate) table: crate::interp::DispatchTable,
 }

@@ -53,6 +53,7 @@ impl Every {
 /// | --- | --- |
 /// | `cells` | free lists are one cell long, so that every allocation may sweep |
 /// | `keep` | freed cells are used again only in one of 16 cycles |
+/// | `threads` | the VM can start no thread |
 ///
 /// A period is as long as it says while the stack has room for 2047 slots at most and the
 /// heap 512 KiB, and longer in proportion above. With any mode on, freed memory
@@ -65,6 +66,7 @@ pub struct Stress {
     pub(crate) verify: Every,
     pub(crate) cells: bool,
     pub(crate) keep: bool,
+    pub(crate) threads: bool,
 }
 
 impl Stress {
@@ -83,6 +85,14 @@ impl Stress {
                 period: verify_every,
                 left: 0,
             },
+            ..Stress::default()
+        }
+    }
+
+    /// A VM for which the system has no thread to give.
+    pub fn without_threads() -> Stress {
+        Stress {
+            threads: true,
             ..Stress::default()
         }
     }
@@ -139,6 +149,7 @@ impl FromStr for Stress {
                 "verify" => stress.verify = every,
                 "cells" => stress.cells = true,
                 "keep" => stress.keep = true,
+                "threads" => stress.threads = true,
                 _ => return Err(format!("{name} is no stress mode")),
             }
         }

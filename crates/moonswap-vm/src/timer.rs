@@ -11,6 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use crate::safepoint::PollHandle;
+use crate::threads;
 
 /// What a VM is woken for: one time for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,13 +65,12 @@ pub(crate) fn set(
         return true;
     };
     timer.queue.insert(key(at), Arc::downgrade(poll));
-    if !timer.is_running {
-        let thread = std::thread::Builder::new().name("moonswap-timer".to_owned());
-        timer.is_running = thread.spawn(run).is_ok();
-        if !timer.is_running {
-            timer.queue.clear();
+    if !timer.is_running || poll.without_threads.load(Ordering::Relaxed) {
+        if !threads::start("moonswap-timer", poll, run) {
+            timer.queue.remove(&key(at));
             return false;
         }
+        timer.is_running = true;
     } else if timer.looks_at.is_none_or(|looks_at| at < looks_at) {
         timer.looks_at = Some(at);
         CHANGED.notify_one();

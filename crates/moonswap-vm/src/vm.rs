@@ -205,6 +205,9 @@ impl Vm {
     pub(crate) fn set_stress(&mut self, stress: Stress) {
         self.stress = stress;
         self.heap.set_stress(&stress);
+        self.poll
+            .without_threads
+            .store(stress.threads, std::sync::atomic::Ordering::Relaxed);
         self.poll.request();
     }
 

@@ -115,20 +115,20 @@ impl AuditLog {
         self.0.borrow().link.torn.is_some()
     }
 
-    pub(crate) fn record(&self, event: &HotEvent) {
+    pub(crate) fn record(&self, event: &HotEvent) -> Result<(), String> {
         if event.kind == EventKind::Before {
-            return;
+            return Ok(());
         }
         let Ok(mut state) = self.0.try_borrow_mut() else {
-            return;
+            return Err("it is being written to".to_owned());
         };
-        if let Err(error) = state.write(event) {
-            state.is_broken = true;
+        state.write(event).map_err(|error| {
             (state.tell)(&format!(
                 "attempt {} is not in the audit record: {error}",
                 event.attempt
             ));
-        }
+            error.to_string()
+        })
     }
 }
 
@@ -147,8 +147,11 @@ impl State {
         let line = self.link.line(event).to_string().into_bytes();
         let prev = Digest::of(&line).0;
         let before: &[u8] = if self.link.is_open { b"\n" } else { b"" };
+        // Until it is written: the writer may fail, or panic, in the middle.
+        self.is_broken = true;
         self.out.write_all(&[before, &line, b"\n"].concat())?;
         self.out.flush()?;
+        self.is_broken = false;
         self.link = Link {
             seq: self.link.seq + 1,
             prev,

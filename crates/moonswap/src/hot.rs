@@ -124,7 +124,10 @@ impl Hot {
     /// # }
     /// ```
     pub fn apply_file(&self, path: impl AsRef<Path>) -> Result<Report> {
-        self.apply_patch_file(&patch_file::read(path.as_ref())?)
+        self.0.with(|cx| {
+            let file = patch_file::read_to_apply(cx, path.as_ref())?;
+            patch_file::apply(cx, self.0.trust(), &file)
+        })
     }
 
     /// [`Hot::apply_file`] of a file that was read already.
@@ -192,11 +195,11 @@ impl Hot {
     }
 
     /// Keeps an audit record of every attempt from now on. [`Hot::off`] ends it.
+    /// A record that cannot be written stops nothing: it is a warning of the
+    /// attempt's report (of Lua's `warn`, if it was refused), and
+    /// [`AuditLog::on_failure`] is told.
     pub fn set_audit(&self, log: AuditLog) -> ListenerId {
-        // A panic of what is told of failures must not unwind through the VM.
-        let recorder = Rc::new(move |event: &HotEvent| {
-            let _ = catch_unwind(AssertUnwindSafe(|| log.record(event)));
-        });
+        let recorder = Rc::new(move |event: &HotEvent| log.record(event));
         ListenerId(self.0.with(|cx| cx.hot_record(recorder)))
     }
 
@@ -208,6 +211,7 @@ impl Hot {
             stale: cx.hot_frames(None),
             history: cx.hot_history(),
             quarantine: cx.hot_quarantine(),
+            queued: cx.hot_queued(),
         })
     }
 

@@ -10,6 +10,7 @@ mod report;
 mod resolve;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -81,6 +82,17 @@ fn hot_failure(cx: &Context<'_>, error: HotError) -> Outcome<usize> {
     failure(cx, Error::from(error).message_bytes())
 }
 
+/// `nil, message`, of an attempt that failed before there was a patch.
+fn failed_attempt(
+    cx: &mut Context<'_>,
+    chunks: &[&str],
+    policy: &Policy,
+    message: String,
+) -> Outcome<usize> {
+    cx.hot_note(chunks, policy, HotError::Other(message.clone()));
+    failure(cx, message)
+}
+
 /// Compiles and applies the new text of one chunk.
 fn patch(cx: &mut Context<'_>, chunk: &str, source: &[u8], policy: &Policy) -> Outcome<usize> {
     match Patch::compile(chunk, source) {
@@ -100,17 +112,17 @@ fn patch_function(cx: &mut Context<'_>) -> Outcome<usize> {
     let expression = cx.check_str(1)?.as_bytes().to_vec();
     let policy = options::read(cx, 2)?;
     let Some((id, source)) = cx.hot_literal(0) else {
-        return failure(cx, "native functions cannot be patched");
+        let message = "native functions cannot be patched".to_owned();
+        return failed_attempt(cx, &[], &policy, message);
     };
     let Some(source) = source else {
-        return failure(
-            cx,
-            format!("{id}: the text of the chunk was not kept, or the function is gone from it"),
-        );
+        let message =
+            format!("{id}: the text of the chunk was not kept, or the function is gone from it");
+        return failed_attempt(cx, &[&id.chunk], &policy, message);
     };
     match moonswap_hotpatch::replace_literal(&source, &id, &expression) {
         Ok(source) => patch(cx, &id.chunk, &source, &policy),
-        Err(message) => failure(cx, message),
+        Err(message) => failed_attempt(cx, &[&id.chunk], &policy, message),
     }
 }
 
@@ -153,9 +165,14 @@ fn apply(cx: &mut Context<'_>, patch: &Patch, policy: &Policy) -> Outcome<usize>
     }
     match cx.hot_apply_or_queue(patch, policy) {
         Ok(Applied::Now(done)) => report::push(cx, &done),
-        Ok(Applied::Queued(ticket)) => report::push_queued(cx, patch, ticket),
+        Ok(Applied::Queued(ticket)) => report::push_queued(cx, &names(patch), ticket),
         Err(error) => hot_failure(cx, error),
     }
+}
+
+fn names(patch: &Patch) -> Vec<Arc<str>> {
+    let chunks = patch.chunks().iter();
+    chunks.map(|chunk| Arc::clone(chunk.chunk())).collect()
 }
 
 fn push_plan(cx: &Context<'_>, plan: &Plan) -> Outcome<usize> {
@@ -192,7 +209,7 @@ fn swap(cx: &mut Context<'_>) -> Outcome<usize> {
     let policy = options::read(cx, 1)?;
     match resolve::module_file(cx, &module)? {
         Ok(path) => swap_path(cx, &path, &policy),
-        Err(message) => failure(cx, message),
+        Err(message) => failed_attempt(cx, &[&module], &policy, message),
     }
 }
 
@@ -204,11 +221,11 @@ fn swapfile(cx: &mut Context<'_>) -> Outcome<usize> {
 }
 
 fn swap_path(cx: &mut Context<'_>, path: &str, policy: &Policy) -> Outcome<usize> {
+    let chunk = resolve::chunk_of_file(&cx.hot_chunks(), path);
     let source = match read_file(path) {
         Ok(source) => source,
-        Err(message) => return failure(cx, message),
+        Err(message) => return failed_attempt(cx, &[&chunk], policy, message),
     };
-    let chunk = resolve::chunk_of_file(&cx.hot_chunks(), path);
     patch(cx, &chunk, &source, policy)
 }
 
@@ -235,16 +252,19 @@ fn applyfile(cx: &mut Context<'_>) -> Outcome<usize> {
     let Some(lua) = Lua::of(cx) else {
         return failure(cx, HotError::Gone.to_string());
     };
-    let done = patch_file::read(Path::new(&path)).and_then(|file| {
-        if dry {
-            patch_file::plan(cx, lua.trust(), &file).map(Err)
-        } else {
-            patch_file::apply_or_queue(cx, lua.trust(), &file).map(Ok)
-        }
-    });
+    let path = Path::new(&path);
+    let done = if dry {
+        patch_file::read(path)
+            .and_then(|file| patch_file::plan(cx, lua.trust(), &file))
+            .map(Err)
+    } else {
+        patch_file::read_to_apply(cx, path)
+            .and_then(|file| patch_file::apply_or_queue(cx, lua.trust(), &file))
+            .map(Ok)
+    };
     match done {
         Ok(Ok((_, Applied::Now(done)))) => report::push(cx, &done),
-        Ok(Ok((patch, Applied::Queued(ticket)))) => report::push_queued(cx, &patch, ticket),
+        Ok(Ok((patch, Applied::Queued(ticket)))) => report::push_queued(cx, &names(&patch), ticket),
         Ok(Err(plan)) => push_plan(cx, &plan),
         Err(error) => {
             cx.charge(0)?;
@@ -283,6 +303,7 @@ fn transaction(cx: &mut Context<'_>) -> Outcome<usize> {
         let (chunk, source) = match chunk_to_patch(cx, &name, source)? {
             Ok(found) => found,
             Err(message) => {
+                cx.hot_note(&[&name], &policy, HotError::Other(message.clone()));
                 failures.push(message);
                 continue;
             }
@@ -298,9 +319,18 @@ fn transaction(cx: &mut Context<'_>) -> Outcome<usize> {
     if !failures.is_empty() {
         return failure(cx, failures.join("\n"));
     }
+    if patches.is_empty() {
+        return failure(cx, "a transaction of no chunks");
+    }
+    let chunks: Vec<Arc<str>> = patches.iter().flat_map(names).collect();
     match Patch::transaction(patches) {
         Ok(patch) => apply(cx, &patch, &policy),
-        Err(refused) => failure(cx, refused.to_string()),
+        Err(refused) => {
+            let message = refused.to_string();
+            let chunks: Vec<&str> = chunks.iter().map(|chunk| &**chunk).collect();
+            cx.hot_note(&chunks, &policy, refused.into());
+            failure(cx, message)
+        }
     }
 }
 
@@ -348,8 +378,9 @@ fn rollback(cx: &mut Context<'_>) -> Outcome<usize> {
         door: Door::Lua,
         ..Origin::default()
     };
-    match cx.hot_rollback_by(id, &origin) {
-        Ok(done) => report::push(cx, &done),
+    match cx.hot_rollback_or_queue(id, &origin) {
+        Ok(Ok(done)) => report::push(cx, &done),
+        Ok(Err((ticket, chunks))) => report::push_queued(cx, &chunks, ticket),
         Err(error) => hot_failure(cx, error),
     }
 }
@@ -426,6 +457,9 @@ fn frames(cx: &mut Context<'_>) -> Outcome<usize> {
         if frame.overdue {
             cx.push_bool(true);
             cx.raw_set_field(entry, "overdue")?;
+        }
+        if let Some(migration) = &frame.migration {
+            report::set_text(cx, entry, "migration", migration)?;
         }
         cx.raw_set_int(list, k)?;
     }

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::path::Path;
 
 use moonswap_hotpatch::{
-    Door, Patch, PatchFile, Plan, Refused, Report, Timestamp, Uncompiled, base_refusals,
+    Door, Patch, PatchFile, Plan, Policy, Refused, Report, Timestamp, Uncompiled, base_refusals,
 };
 use moonswap_vm::Context;
 use moonswap_vm::hotpatch::{Applied, HotError};
@@ -59,14 +59,20 @@ pub(crate) fn plan(cx: &mut Context<'_>, trust: &RefCell<Trust>, file: &PatchFil
     Ok(cx.hot_plan(&patch, &file.policy)?)
 }
 
+/// [`read`] by who wants to apply it: a failure is an attempt as well.
+pub(crate) fn read_to_apply(cx: &mut Context<'_>, path: &Path) -> Result<PatchFile> {
+    let policy = Policy::default().door(Door::File);
+    read(path).inspect_err(|error| cx.hot_note(&[], &policy, error.to_hot()))
+}
+
 /// [`apply`] that may have to wait. What waits counts as applied.
 pub(crate) fn apply_or_queue(
     cx: &mut Context<'_>,
     trust: &RefCell<Trust>,
     file: &PatchFile,
 ) -> Result<(Patch, Applied)> {
-    let patch = open(cx, trust, file)?;
-    let applied = cx.hot_apply_or_queue(&patch, &file.policy)?;
+    let (patch, policy) = open_to_apply(cx, trust, file)?;
+    let applied = cx.hot_apply_or_queue(&patch, &policy)?;
     trust.borrow_mut().applied(file);
     Ok((patch, applied))
 }
@@ -76,16 +82,25 @@ pub(crate) fn apply(
     trust: &RefCell<Trust>,
     file: &PatchFile,
 ) -> Result<Report> {
-    let policy = file.policy.clone().door(Door::File);
-    let patch = match open(cx, trust, file) {
-        Ok(patch) => patch,
-        Err(error) => {
-            let names: Vec<&str> = file.chunks.iter().map(|c| &*c.name).collect();
-            cx.hot_note(&names, &policy, error.to_hot());
-            return Err(error);
-        }
-    };
+    let (patch, policy) = open_to_apply(cx, trust, file)?;
     let report = cx.hot_apply(&patch, &policy)?;
     trust.borrow_mut().applied(file);
     Ok(report)
+}
+
+/// [`open`], and listeners hear of what is refused.
+fn open_to_apply(
+    cx: &mut Context<'_>,
+    trust: &RefCell<Trust>,
+    file: &PatchFile,
+) -> Result<(Patch, Policy)> {
+    let policy = file.policy.clone().door(Door::File);
+    match open(cx, trust, file) {
+        Ok(patch) => Ok((patch, policy)),
+        Err(error) => {
+            let names: Vec<&str> = file.chunks.iter().map(|c| &*c.name).collect();
+            cx.hot_note(&names, &policy, error.to_hot());
+            Err(error)
+        }
+    }
 }

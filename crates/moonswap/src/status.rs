@@ -18,6 +18,8 @@ pub struct Status {
     pub history: Vec<HistoryEntry>,
     /// Patches that are refused since they used up their error budget.
     pub quarantine: Vec<Quarantined>,
+    /// How many patches are queued or wait for their moment.
+    pub queued: usize,
 }
 
 impl Status {
@@ -50,12 +52,16 @@ impl Status {
                 ("current", Json::number(f.current)),
                 ("line", Json::optional_number(f.line)),
                 ("thread", Json::text(&f.thread)),
+                ("overdue", Json::Bool(f.overdue)),
+                ("migration", optional(&f.migration)),
                 ("stack", Json::text(&f.stack)),
             ])
         });
         let history = self.history.iter().map(|h| {
             Json::object([
                 ("id", Json::number(h.id)),
+                ("rollback", Json::Bool(h.is_rollback)),
+                ("in_force", Json::Bool(h.is_in_force)),
                 ("generation", Json::number(h.generation)),
                 ("chunks", Json::texts(&h.chunks)),
                 ("line", Json::text(&h.line)),
@@ -73,6 +79,7 @@ impl Status {
         Json::object([
             ("generation", Json::number(self.generation)),
             ("unfinished", Json::number(self.unfinished())),
+            ("queued", Json::number(self.queued)),
             ("versions", Json::Array(versions.collect())),
             ("stale", Json::Array(stale.collect())),
             ("history", Json::Array(history.collect())),
@@ -95,6 +102,14 @@ impl fmt::Display for Status {
             plural(self.versions.len()),
             plural(n)
         )?;
+        if self.queued > 0 {
+            writeln!(
+                f,
+                "{} patch{} waiting",
+                self.queued,
+                if self.queued == 1 { "" } else { "es" }
+            )?;
+        }
         for v in self
             .versions
             .iter()
@@ -118,13 +133,21 @@ impl fmt::Display for Status {
             if let Some(line) = frame.line {
                 write!(f, " at line {line}")?;
             }
-            writeln!(f, " in {}", frame.thread)?;
+            write!(f, " in {}", frame.thread)?;
+            if frame.overdue {
+                f.write_str(", overdue")?;
+            }
+            match &frame.migration {
+                Some(migration) => writeln!(f, ": {migration}")?,
+                None => f.write_str("\n")?,
+            }
             for line in frame.stack.lines() {
                 writeln!(f, "  {line}")?;
             }
         }
         for h in &self.history {
-            write!(f, "patch {}: {}", h.id, h.line)?;
+            let what = if h.is_rollback { "rollback" } else { "patch" };
+            write!(f, "{what} {}: {}", h.id, h.line)?;
             if let Some(author) = &h.author {
                 write!(f, ", by {author}")?;
             }

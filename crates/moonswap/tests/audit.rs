@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use moonswap::audit::{AuditFault, AuditLog, Audited, verify};
 use moonswap::prelude::*;
-use moonswap::{Result, TextDigest};
+use moonswap::{FileChunk, PatchFile, Result, TextDigest};
 use moonswap_hotpatch::Json;
 
 /// A log that stays readable.
@@ -396,5 +396,80 @@ fn status_says_who_runs_what() -> Result<()> {
     lua.globals().set("co", Value::Nil)?;
     lua.gc_collect()?;
     assert_eq!(lua.hot().status().unfinished(), 0);
+    Ok(())
+}
+
+/// What Lua asks for and is refused before there is a patch is an attempt, too.
+#[test]
+fn what_fails_early_is_recorded() -> Result<()> {
+    let log = Shared::default();
+    let lua = audited(AuditLog::new(log.clone()))?;
+    let folder = std::env::temp_dir().join(format!("moonswap-early-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let path = |name: &str| folder.join(name);
+    let chunk = FileChunk {
+        name: "@f.lua".into(),
+        base: None,
+        changes: vec![],
+        source: source(2).into_bytes(),
+    };
+    let mut replayed = PatchFile::new(vec![chunk], Policy::new().signed_off("ann", "again"));
+    replayed.sequence = Some(3);
+    std::fs::write(path("a.moonpatch"), replayed.to_bytes())?;
+    std::fs::write(path("torn.moonpatch"), &replayed.to_bytes()[..40])?;
+    lua.globals()
+        .set("folder", folder.to_string_lossy().as_ref())?;
+    lua.load(
+        r#"
+        local hot = require "moonswap"
+        assert(hot.applyfile(folder .. "/a.moonpatch"))
+        for _, attempt in ipairs {
+          function() return hot.applyfile(folder .. "/a.moonpatch") end,
+          function() return hot.applyfile(folder .. "/torn.moonpatch") end,
+          function() return hot.applyfile(folder .. "/missing.moonpatch") end,
+          function() return hot.swapfile(folder .. "/missing.lua") end,
+          function() return hot.swap("no.such.module") end,
+          function() return hot.patch(f, "5") end,
+          function() return hot.patch(print, "function() end") end,
+          function() return hot.transaction { ["no.such.module"] = "return 1" } end,
+        } do
+          local ok, message = attempt()
+          assert(ok == nil and type(message) == "string")
+        end
+        assert(not hot.applyfile(folder .. "/torn.moonpatch", { dry = true }))
+        assert(not hot.applyfile(folder .. "/a.moonpatch", { dry = true }))
+        "#,
+    )
+    .exec()?;
+    assert!(lua.hot().apply_file(path("torn.moonpatch")).is_err());
+    std::fs::remove_dir_all(&folder)?;
+    let log = log.0.borrow();
+    let told: Vec<String> = lines(&log)
+        .iter()
+        .map(|line| {
+            let [door, event] = ["door", "event"].map(|key| text(line, &[key]).to_owned());
+            let chunks = line.get("chunks").and_then(Json::as_array).unwrap_or(&[]);
+            let names: Vec<&str> = chunks.iter().map(|c| text(c, &["name"])).collect();
+            format!("{door} {event} {}", names.join(" "))
+        })
+        .collect();
+    assert_eq!(
+        told.iter().map(|line| line.trim_end()).collect::<Vec<_>>(),
+        [
+            "file after @f.lua",
+            "file refused @f.lua",
+            "file refused",
+            "file refused",
+            &format!("lua refused @{}", path("missing.lua").display()),
+            "lua refused no.such.module",
+            "lua refused @f.lua",
+            "lua refused",
+            "lua refused no.such.module",
+            "file refused",
+        ]
+    );
+    let replay = &lines(&log)[1];
+    assert_eq!(text(replay, &["author"]), "ann");
+    assert!(text(replay, &["error", "message"]).contains("S006"));
     Ok(())
 }

@@ -237,3 +237,131 @@ fn reload_runs_again_and_merges() -> Result<()> {
     std::fs::remove_dir_all(&folder)?;
     outcome
 }
+
+/// What is no moment for a commit is none for a rollback either.
+#[test]
+fn rollbacks_wait_for_their_moment() -> Result<()> {
+    run(r#"
+        local hot = require "moonswap"
+        local function text(n) return "function v() return " .. n .. " end function cmp(a, b) return a < b end" end
+        assert(load(text(1), "@m.lua"))()
+        local asked
+        local function ask()
+          asked = assert(hot.rollback())
+          assert(asked.queued and tostring(asked) == "queued: m.lua", tostring(asked))
+        end
+        local function done()
+          local state, report = asked.state()
+          assert(state == "applied" and report.functions[1].id == "v" and v() == 1)
+        end
+        -- called back by a native
+        assert(hot.swapstring("m.lua", text(2)))
+        local once
+        table.sort({ 3, 1, 2 }, function(a, b)
+          if not once then once = true ask() end
+          assert(v() == 2 and asked.state() == "queued")
+          return cmp(a, b)
+        end)
+        done()
+        -- a metamethod, a hook, a finalizer
+        assert(hot.swapstring("m.lua", text(3)))
+        local _ = setmetatable({}, { __index = function() ask() end }).field
+        v() done()
+        assert(hot.swapstring("m.lua", text(4)))
+        debug.sethook(function() debug.sethook() ask() end, "l")
+        local x = 1
+        v() done()
+        assert(hot.swapstring("m.lua", text(5)))
+        setmetatable({}, { __gc = function() ask() end })
+        collectgarbage()
+        v() done()
+        -- what is not there is said at once
+        _ = setmetatable({}, { __index = function()
+          local report, message = hot.rollback()
+          assert(not report and message:find("no patch in force", 1, true), message)
+          report, message = hot.rollback(99)
+          assert(not report and message:find("patch 99", 1, true), message)
+        end }).field
+    "#)
+}
+
+/// A `__close` method of a coroutine that a patch closes undoes the patch: its
+/// probation is not that of the rollback.
+#[test]
+fn undone_by_what_it_closes() -> Result<()> {
+    run(r#"
+        local hot = require "moonswap"
+        local text = [[
+        function worker()
+          local guard <close> = setmetatable({}, { __close = function() UNDO() end })
+          coroutine.yield(1)
+        end]]
+        local asked
+        function UNDO() asked = hot.rollback() end
+        assert(load(text, "@m.lua"))()
+        local co = coroutine.create(worker)
+        coroutine.resume(co)
+        local report = assert(hot.swapstring("m.lua", (text:gsub("yield%(1%)", "yield(2)")),
+          { suspended = "close", guard = { errors = 0, within = 60 } }))
+        assert(#report.closed == 1 and report.closed[1].id == "worker")
+        for _, warning in ipairs(report.warnings) do
+          assert(not warning:find("probation"), warning)
+        end
+        assert(asked.queued)
+        local state, undone = asked.state()
+        assert(state == "applied" and undone.id == report.id + 1, state)
+        assert(hot.version(worker) == 1 and hot.stats().quarantined == 0)
+    "#)
+}
+
+/// Reports say what becomes of old activations, and what happened in which
+/// instance.
+#[test]
+fn reports_tell_the_whole() -> Result<()> {
+    run(r#"
+        local hot = require "moonswap"
+        local text = [[
+        function loops() while true do coroutine.yield(1) end end
+        function waits() coroutine.yield(1) end]]
+        assert(load(text, "@m.lua"))()
+        local a, b = coroutine.wrap(loops), coroutine.wrap(waits)
+        a() b()
+        local report = assert(hot.swapstring("m.lua", (text:gsub("yield%(1%)", "yield(2)")),
+          { stale = "migrate" }))
+        assert(#report.migrated == 2)
+        for _, one in ipairs(report.migrated) do
+          assert(one.chunk == "m.lua" and one.version == 1 and one.suspended)
+          if one.id == "loops" then assert(one.turn == 1 and not one.reason)
+          else assert(one.id == "waits" and one.reason == "it is in no loop" and not one.turn) end
+        end
+        local frames = hot.frames()
+        assert(#frames == 2)
+        for _, frame in ipairs(frames) do assert(frame.migration) end
+        -- a rollback says of what moved only that it moved
+        report = assert(hot.swapstring("m.lua", "\n" .. text:gsub("yield%(1%)", "yield(2)")))
+        assert(report.functions[1].class == "debug-only")
+        report = assert(hot.rollback())
+        for _, f in ipairs(report.functions) do assert(f.class == "debug-only", f.class) end
+        assert(tostring(report):find("only lines moved", 1, true))
+
+        -- one instance runs the new text already, the other does not
+        local one = "KEEP = KEEP or {} KEEP[#KEEP + 1] = function() return 1 end"
+        local two = "KEEP = KEEP or {} KEEP[#KEEP + 1] = function() return 2 end"
+        assert(load(one, "@k.lua"))()
+        assert(hot.swapstring("k.lua", two))
+        assert(load(one, "@k.lua"))()
+        assert(load(two, "@k.lua"))()
+        local plan = assert(hot.swapstring("k.lua", two, { dry = true }))
+        assert(#plan.functions == 1 and plan.functions[1].class == "swapped")
+        report = assert(hot.swapstring("k.lua", two))
+        assert(#report.functions == 1 and report.functions[1].class == "swapped")
+        assert(tostring(report):find("v1 → v2", 1, true), tostring(report))
+        assert(KEEP[1]() == 2 and KEEP[2]() == 2)
+        -- refused for an older instance only: the plan says so
+        assert(load("function make() local x = 1 OLD = function() return x end end make()", "@r.lua"))()
+        local new = "function make() local x, y = 1, 2 OLD = function() return x + y end end make()"
+        assert(load(new, "@r.lua"))()
+        local ok, message = hot.swapstring("r.lua", new .. " -- again", { dry = true })
+        assert(not ok and message:find("P003", 1, true), message)
+    "#)
+}

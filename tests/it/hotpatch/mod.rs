@@ -2,6 +2,7 @@
 //! patches at every safe point, laws, patches from other threads.
 
 mod deep;
+mod faults;
 mod laws;
 mod modes;
 mod random;
@@ -9,5 +10,6 @@ mod safepoints;
 mod scenarios;
 mod suite;
 mod threads;
+mod undo;
 mod waiting;
 mod world;

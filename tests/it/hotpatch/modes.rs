@@ -1,8 +1,9 @@
 //! All scenarios again, in modes: patches submitted from another thread; under
-//! the collector; the patch injected at every safe point of the run behind it.
+//! the collector; the patch injected at every safe point of the run behind it;
+//! with faults in every patch (`faults`).
 //!
 //! A scenario that means nothing in a mode says so: `--- not threads: WHY`,
-//! `--- not stress: WHY`, `--- not points: WHY`.
+//! `--- not stress: WHY`, `--- not points: WHY`, `--- not faults: WHY`.
 
 use std::cell::{Cell, RefCell};
 use std::path::Path;
@@ -19,7 +20,7 @@ use super::world::{World, compile};
 use crate::support::{in_parallel, root};
 
 /// Scenarios with their names, and how many opt out of a mode.
-fn scenarios(mode: &str) -> (Vec<(String, Vec<Section>, String)>, usize) {
+pub(super) fn scenarios(mode: &str) -> (Vec<(String, Vec<Section>, String)>, usize) {
     let only = std::env::var("SCENARIO").unwrap_or_default();
     let mut found = Vec::new();
     let mut opted_out = 0;
@@ -53,7 +54,7 @@ fn name_of(path: &Path) -> String {
     stem.to_string_lossy().into_owned()
 }
 
-fn assert_none(results: Vec<Option<String>>) {
+pub(super) fn assert_none(results: Vec<Option<String>>) {
     let failures: Vec<String> = results.into_iter().flatten().collect();
     assert!(
         failures.is_empty(),

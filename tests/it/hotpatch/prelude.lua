@@ -1,11 +1,12 @@
--- What can be reached from the globals, as text: contents of tables, their
--- metatables, captured variables of functions, versions. Two texts are equal
--- if nothing has changed.
+-- What can be reached from the globals, the registry and the metatables of types,
+-- as text: contents of tables, their metatables, captured variables of functions,
+-- versions; and what the collector and the debug hook are set to. Two texts are
+-- equal if nothing has changed.
 local getupvalue, getmetatable = debug.getupvalue, debug.getmetatable
 local type, tostring, next = type, tostring, next
 local sort, concat, version = table.sort, table.concat, version
-local known = {}
-for _, name in next, {"string", "table", "math", "io", "os", "utf8", "coroutine", "debug"} do known[_G[name]] = true end
+local upvalueid, gethook, collect = debug.upvalueid, debug.gethook, collectgarbage
+local getregistry, thread = debug.getregistry, coroutine.create(function() end)
 
 local function raw(value)
   if type(value) == "string" then return string.format("%q", value) end
@@ -19,12 +20,28 @@ function fingerprint()
   local seen, lines, pending = {}, {}, {}
   local function visit(value)
     local t = type(value)
-    if (t == "table" or t == "function") and not seen[value] and not known[value] then
+    if (t == "table" or t == "function") and not seen[value] then
       seen[value] = true
       pending[#pending + 1] = value
     end
   end
   visit(_G)
+  visit(getregistry())
+  local types = { [0] = "nil", false, 0, "", print, thread }
+  for i = 0, #types do
+    local value = types[i]
+    if i == 0 then value = nil end
+    lines[#lines + 1] = "metatable of a " .. type(value) .. " = " .. raw(getmetatable(value))
+    visit(getmetatable(value))
+  end
+  local pause, multiplier = collect("setpause", 200), collect("setstepmul", 100)
+  collect("setpause", pause)
+  collect("setstepmul", multiplier)
+  local mode = collect("incremental")
+  collect(mode)
+  lines[#lines + 1] = concat({ "gc", pause, multiplier, mode, tostring(collect("isrunning")) }, " ")
+  local hook, mask, count = gethook()
+  lines[#lines + 1] = concat({ "hook", raw(hook), tostring(mask), tostring(count) }, " ")
   while #pending > 0 do
     local value = pending[#pending]
     pending[#pending] = nil
@@ -45,7 +62,9 @@ function fingerprint()
       for i = 1, 255 do
         local n, v = getupvalue(value, i)
         if not n then break end
-        lines[#lines + 1] = name .. " captures " .. n .. " = " .. raw(v)
+        -- Asking for its identity would make a variable that the function lacks.
+        local id = v ~= nil and tostring(upvalueid(value, i)) or ""
+        lines[#lines + 1] = name .. " captures " .. n .. " = " .. raw(v) .. " " .. id
         visit(v)
       end
     end

@@ -13,15 +13,15 @@ use super::world::{CHUNK, World, compile};
 const SEED: u64 = 540;
 const OTHER: &str = "@other.lua";
 
-fn n_cases(usual: u64) -> u64 {
+pub(super) fn n_cases(usual: u64) -> u64 {
     std::env::var("LAWS").map_or(usual, |n| n.parse().expect("a number"))
 }
 
 /// What random modules call.
-const PRELUDE: &str =
+pub(super) const PRELUDE: &str =
     "function tick() end function keep(...) kept = kept or {} kept[#kept + 1] = (...) end";
 /// Calls what they define, so that there is state.
-const DRIVE: &str = "
+pub(super) const DRIVE: &str = "
 local names = {}
 for k, f in pairs(_G) do if type(f) == 'function' and k:find '^[Ff]%d$' then names[#names + 1] = k end end
 table.sort(names)

@@ -12,6 +12,7 @@
 //! | `version(f)`, `generation()` | numbers |
 //! | `stale()` | a line per stale activation: `PATH vOLD < vNEW at LINE` |
 //! | `enter()` | 1, 2, 3 …: numbers for activations |
+//! | `fault()` | nothing, or the error "injected" when it is due (`faults`) |
 //! | `hold(f)`, `held(...)` | keeps a function in a Rust handle; calls it |
 //! | `fingerprint()` | all that can be reached, as text, to compare |
 
@@ -33,6 +34,8 @@ struct Shared {
     policy: RefCell<Policy>,
     held: RefCell<Option<Root>>,
     entered: Cell<i64>,
+    /// Calls of `fault` until one raises; 0: none will.
+    raise_in: Cell<u64>,
     /// The last patch that was queued.
     ticket: RefCell<Option<Ticket>>,
 }
@@ -66,7 +69,10 @@ pub(crate) struct World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        self.machine.close();
+        // Not after a panic in it.
+        if self.machine.is_free() {
+            self.machine.close();
+        }
         *self.shared.held.borrow_mut() = None;
     }
 }
@@ -94,8 +100,13 @@ pub(crate) fn run_in(
 ) -> Result<String, String> {
     let height = cx.height();
     let loaded = cx.load(source.as_bytes(), name.as_bytes(), "t", module);
-    if !matches!(loaded, Ok(true)) {
-        return Err(take_text(cx));
+    match loaded {
+        Ok(true) => {}
+        Ok(false) => return Err(take_text(cx)),
+        Err(raised) => {
+            cx.push_error(raised);
+            return Err(take_text(cx));
+        }
     }
     match cx.pcall(0, Some(1)) {
         Ok(Ok(_)) => Ok(take_text(cx)),
@@ -227,6 +238,14 @@ impl World {
             shared.entered.set(n);
             cx.ret_int(n)
         });
+        self.native(cx, "fault", |shared, cx| {
+            let n = shared.raise_in.get();
+            shared.raise_in.set(n.saturating_sub(1));
+            match n {
+                1 => Err(cx.error("injected")),
+                _ => Ok(0),
+            }
+        });
         self.native(cx, "hold", |shared, cx| {
             cx.check_function(0)?;
             cx.set_height(1);
@@ -302,6 +321,16 @@ impl World {
         text
     }
 
+    /// Lets the `k`-th call of `fault` from now on raise (0: none).
+    pub(crate) fn raise_in(&self, k: u64) {
+        self.shared.raise_in.set(k);
+    }
+
+    /// Whether such a call is still to come.
+    pub(crate) fn is_raise_due(&self) -> bool {
+        self.shared.raise_in.get() != 0
+    }
+
     /// How many numbers `enter()` has given.
     pub(crate) fn entered(&self) -> impl Fn() -> i64 + 'static {
         let shared = Rc::clone(&self.shared);
@@ -314,6 +343,11 @@ impl World {
         move || {
             String::from_utf8_lossy(&std::mem::take(&mut *shared.printed.borrow_mut())).into_owned()
         }
+    }
+
+    /// Takes back what was printed since, and puts `text` in its place.
+    pub(crate) fn print_anew(&self, text: &str) {
+        *self.shared.printed.borrow_mut() = text.as_bytes().to_vec();
     }
 
     /// What was printed since the last call.

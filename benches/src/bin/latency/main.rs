@@ -1,5 +1,6 @@
 //! Latency of patches, against everything it must not depend on and the one
-//! thing it may: heap, live closures, suspended coroutines, changed functions.
+//! thing it may: heap, live closures, suspended coroutines, functions that stay;
+//! changed functions.
 //!
 //! `latency [--quick] [--gate] [SAMPLES]` prints one table in microseconds,
 //! p50/p99/max. Compiled patches are submitted from another thread to a VM that
@@ -77,10 +78,11 @@ fn best_p99(samples: &[Duration]) -> Duration {
 
 fn print_row(size: World, row: &Row) {
     println!(
-        "{:>9}{:>9}{:>10}{:>10} {:>22} {:>18} {:>18} {:>16} {:>22}",
+        "{:>9}{:>9}{:>10}{:>10}{:>10} {:>22} {:>18} {:>18} {:>16} {:>22}",
         size.tables,
         size.closures,
         size.coroutines,
+        size.unchanged,
         size.functions,
         cell(&Summary::of(row.prepare.clone())),
         cell(&Summary::of(row.load.clone())),
@@ -142,7 +144,7 @@ struct Axis {
     unit: Option<(f64, &'static str)>,
 }
 
-const AXES: [Axis; 4] = [
+const AXES: [Axis; 5] = [
     Axis {
         name: "heap",
         sizes: &[1_000, 10_000, 100_000, 1_000_000, 10_000_000],
@@ -168,6 +170,13 @@ const AXES: [Axis; 4] = [
         unit: Some((1e5, "per 10^5 coroutines")),
     },
     Axis {
+        name: "unchanged functions",
+        sizes: &[0, 100, 1_000, 10_000],
+        quick: &[0, 1_000],
+        world: |unchanged| World { unchanged, ..SMALL },
+        unit: Some((1e4, "per 10^4 functions")),
+    },
+    Axis {
         name: "functions",
         sizes: &[1, 10, 100, 1_000, 10_000],
         quick: &[1, 10, 100],
@@ -182,10 +191,11 @@ fn table(options: &Options, verdict: &mut Verdict) -> Result<(), String> {
         options.samples
     );
     println!(
-        "{:>9}{:>9}{:>10}{:>10} {:>22} {:>18} {:>18} {:>16} {:>22}",
+        "{:>9}{:>9}{:>10}{:>10}{:>10} {:>22} {:>18} {:>18} {:>16} {:>22}",
         "tables",
         "closures",
         "suspended",
+        "unchanged",
         "functions",
         "prepare",
         "load",
@@ -248,6 +258,10 @@ fn rollbacks(options: &Options) {
                 ..SMALL
             },
             World {
+                unchanged: 10_000,
+                ..SMALL
+            },
+            World {
                 functions: 10_000,
                 ..SMALL
             },
@@ -255,7 +269,7 @@ fn rollbacks(options: &Options) {
     };
     for &size in sizes {
         let machine = world(size);
-        let patch = patch(size.functions, 2);
+        let patch = patch(size, 2);
         let n = if size.functions > 1_000 { 10 } else { 100 };
         let samples = (0..n.min(options.samples)).map(|_| {
             apply(&machine, &patch);
@@ -268,10 +282,11 @@ fn rollbacks(options: &Options) {
         });
         let samples = Summary::of(samples.collect());
         println!(
-            "{:>9}{:>9}{:>10}{:>10}  {}",
+            "{:>9}{:>9}{:>10}{:>10}{:>10}  {}",
             size.tables,
             size.closures,
             size.coroutines,
+            size.unchanged,
             size.functions,
             cell(&samples)
         );

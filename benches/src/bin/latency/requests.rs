@@ -15,7 +15,10 @@ use moonswap_vm::planning::{Patch, Policy};
 use crate::submit::{Stop, TIMEOUT, give_stopped};
 
 /// Functions of the module that is patched all the time.
-const FUNCTIONS: usize = 10;
+const WORLD: World = World {
+    functions: 10,
+    ..SMALL
+};
 /// One request calls a changed function some hundred times.
 const LOOP: &str = "local f, stopped, served = CLOSURES[1], stopped, served
     while not stopped() do
@@ -39,10 +42,7 @@ struct Served {
 fn serve(
     submit: impl FnOnce(&dyn Fn(&Patch) -> Result<(), String>) -> Result<(), String> + Send + 'static,
 ) -> Result<Vec<Served>, String> {
-    let machine: Machine = world(World {
-        functions: FUNCTIONS,
-        ..SMALL
-    });
+    let machine: Machine = world(WORLD);
     let stop = Arc::new(AtomicBool::new(false));
     give_stopped(&machine, &stop);
     let served = Rc::new(RefCell::new(Vec::with_capacity(1 << 21)));
@@ -85,7 +85,7 @@ fn serve(
 pub(crate) fn throughput(is_quick: bool) -> Result<(), String> {
     let n_patches = if is_quick { 50 } else { 1_000 };
     let served = serve(move |apply| {
-        let patches = [patch(FUNCTIONS, 2), patch(FUNCTIONS, 3)];
+        let patches = [patch(WORLD, 2), patch(WORLD, 3)];
         std::thread::sleep(Duration::from_millis(20));
         for i in 0..n_patches {
             apply(&patches[i % 2])?;
@@ -125,7 +125,8 @@ pub(crate) fn throughput(is_quick: bool) -> Result<(), String> {
         }
     }
     println!(
-        "\nrequests served in bins of 1 ms of CPU time around {n_patches} patches of {FUNCTIONS} functions\n"
+        "\nrequests served in bins of 1 ms of CPU time around {n_patches} patches of {} functions\n",
+        WORLD.functions
     );
     let mut medians = [0_u32; 2];
     for (i, what) in ["bins without a patch", "bins with a patch"]
@@ -166,7 +167,7 @@ pub(crate) fn latency(is_quick: bool) -> Result<f64, String> {
     let n_patches = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let counter = Arc::clone(&n_patches);
     let served = serve(move |apply| {
-        let patches = [patch(FUNCTIONS, 2), patch(FUNCTIONS, 3)];
+        let patches = [patch(WORLD, 2), patch(WORLD, 3)];
         apply(&patches[0])?;
         let mut i = 1;
         for turn in 0..turns {

@@ -25,14 +25,14 @@ pub(crate) struct Row {
 /// patch, for which the VM has to be asked what is loaded, does not count.
 fn submit(
     patcher: &Patcher,
-    functions: usize,
+    size: World,
     samples: usize,
     seen: &Receiver<(i64, Instant)>,
 ) -> Result<Row, String> {
     let mut row = Row::default();
     for i in 0..=samples {
         let version = i + 2;
-        let text = module(functions, version);
+        let text = module(size, version);
         let patch = Patch::compile(CHUNK, text.as_bytes()).map_err(|e| format!("{e:?}"))?;
         let start = Instant::now();
         let report = patcher
@@ -103,7 +103,7 @@ pub(crate) fn measure(size: World, samples: usize) -> Result<Row, String> {
     let patcher = machine.patcher();
     let submitter = std::thread::spawn(move || {
         let _stop = Stop(stop);
-        submit(&patcher, size.functions, samples, &seen)
+        submit(&patcher, size, samples, &seen)
     });
     let busy = "local f, last, stopped, changed = CLOSURES[1], 1, stopped, changed
         while not stopped() do

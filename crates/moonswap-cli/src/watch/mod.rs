@@ -1,11 +1,12 @@
 //! `run --watch`: what is saved is swapped; what is saved together is one
 //! transaction.
 //!
-//! Directories are watched, not files: editors replace files. A thread of its
-//! own compares contents, compiles, and submits; the VM's thread only commits.
+//! Directories are watched, not files: editors replace files. What no event tells
+//! of is found by the clock (`stamps`). A thread of its own compares contents, compiles, and submits; the VM's thread only commits.
 //! What waits for a better save is kept in `queue`; `tell` says what became of it.
 
 mod queue;
+mod stamps;
 mod tell;
 
 use std::collections::HashSet;
@@ -18,6 +19,7 @@ use moonswap::{Error, Function, HotError, Lua, Patch, Patcher, Policy, Report, R
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
 use self::queue::Queue;
+use self::stamps::Stamps;
 use self::tell::{Event, Tried, tell};
 use crate::output::complain;
 
@@ -95,6 +97,7 @@ pub(crate) fn start(lua: &Lua, main: &Path, policy: Policy, json: bool) -> Resul
         json,
         queue: Queue::default(),
         directories: HashSet::new(),
+        stamps: Stamps::default(),
         again: Vec::new(),
     };
     std::thread::Builder::new()
@@ -121,6 +124,7 @@ struct Watch {
     json: bool,
     queue: Queue,
     directories: HashSet<PathBuf>,
+    stamps: Stamps,
     /// Withdrawn for the sake of something newer, and not part of it.
     again: Vec<PathBuf>,
 }
@@ -129,9 +133,10 @@ impl Watch {
     fn run(mut self) {
         loop {
             if !self.heard.any() && self.again.is_empty() {
-                match self.receiver.recv() {
+                match self.receiver.recv_timeout(stamps::PERIOD) {
                     Ok(message) => self.take(message),
-                    Err(_) => return,
+                    Err(RecvTimeoutError::Timeout) => self.look_without_events(),
+                    Err(RecvTimeoutError::Disconnected) => return,
                 }
             }
             let end = Instant::now() + LONGEST_BURST;
@@ -161,6 +166,7 @@ impl Watch {
                 self.heard
                     .names
                     .extend(path.file_name().map(ToOwned::to_owned));
+                self.stamps.note(&path);
                 self.again.retain(|waiting| *waiting != path);
                 self.queue.loaded(path, content);
             }
@@ -176,11 +182,25 @@ impl Watch {
         }
     }
 
+    /// Finds what no event told of. The directory may be another one by now, from
+    /// which no events come.
+    fn look_without_events(&mut self) {
+        for path in self.stamps.changed() {
+            if path.exists() {
+                let directory = directory_of(&path);
+                if self.directories.remove(&directory) {
+                    // It may be gone with the old directory.
+                    let _ = self.watcher.unwatch(&directory);
+                }
+                self.watch_directory(&path);
+            }
+            let name = path.file_name().map(ToOwned::to_owned);
+            self.heard.names.extend(name);
+        }
+    }
+
     fn watch_directory(&mut self, file: &Path) {
-        let directory = match file.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-            _ => PathBuf::from("."),
-        };
+        let directory = directory_of(file);
         if self.directories.contains(&directory) {
             return;
         }
@@ -336,6 +356,13 @@ impl Watch {
             })
             .collect();
         tell(event, &tried, self.json);
+    }
+}
+
+fn directory_of(file: &Path) -> PathBuf {
+    match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
     }
 }
 

@@ -70,6 +70,8 @@ fn as_text(event: &Event<'_>, files: &[Tried<'_>], style: RenderStyle) -> String
             lines.push(format!("[moonswap] {report}"));
             let warnings = report.warnings.iter();
             lines.extend(warnings.map(|warning| format!("[moonswap]   warning: {warning}")));
+            let staying = report.migrated.iter().filter(|m| m.turn.is_none());
+            lines.extend(staying.map(|one| format!("[moonswap]   {one}")));
             lines.extend(report.not_run.iter().map(|statement| {
                 format!(
                     "[moonswap]   line {}: not run: {} ({})",

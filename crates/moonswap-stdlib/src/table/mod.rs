@@ -44,15 +44,21 @@ fn check_like_table(cx: &Context<'_>, i: usize, needed: &[&str]) -> Outcome<()> 
     Ok(())
 }
 
-/// Length of argument 0, which must have the metamethods `needed`.
-fn length(cx: &mut Context<'_>, needed: &[&str]) -> Outcome<i64> {
+/// Length of argument 0, which must have the metamethods `needed`, and whether raw
+/// access will do for it.
+fn measure(cx: &mut Context<'_>, needed: &[&str]) -> Outcome<(i64, bool)> {
     if let View::Table(t) = cx.at(0)
         && t.metatable().is_none()
     {
-        return Ok(t.len());
+        return Ok((t.len(), true));
     }
     check_like_table(cx, 0, needed)?;
-    cx.length(0)
+    Ok((cx.length(0)?, false))
+}
+
+/// The length alone.
+fn length(cx: &mut Context<'_>, needed: &[&str]) -> Outcome<i64> {
+    Ok(measure(cx, needed)?.0)
 }
 
 const READ_WRITE_LENGTH: &[&str] = &["__index", "__newindex", "__len"];
@@ -76,8 +82,8 @@ fn set(cx: &mut Context<'_>, i: usize, key: i64, plain: bool) -> Outcome<()> {
 }
 
 fn insert(cx: &mut Context<'_>) -> Outcome<usize> {
-    let plain = is_plain(cx, 0);
-    let end = length(cx, READ_WRITE_LENGTH)?.wrapping_add(1);
+    let (size, plain) = measure(cx, READ_WRITE_LENGTH)?;
+    let end = size.wrapping_add(1);
     match cx.n_args() {
         2 => set(cx, 0, end, plain)?,
         3 => {
@@ -103,8 +109,7 @@ fn insert(cx: &mut Context<'_>) -> Outcome<usize> {
 }
 
 fn remove(cx: &mut Context<'_>) -> Outcome<usize> {
-    let plain = is_plain(cx, 0);
-    let size = length(cx, READ_WRITE_LENGTH)?;
+    let (size, plain) = measure(cx, READ_WRITE_LENGTH)?;
     let mut pos = cx.opt_int(1, size)?;
     if pos != size && (pos as u64).wrapping_sub(1) > size as u64 {
         return Err(cx.arg_error(1, "position out of bounds"));

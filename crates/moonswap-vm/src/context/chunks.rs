@@ -9,6 +9,7 @@ use moonswap_compiler::{CompileOptions, Watch};
 
 use super::{Context, Outcome};
 use crate::callee::FROZEN;
+use crate::hotpatch::journal;
 use crate::object::Closure;
 use crate::value::{Value, tag};
 use crate::{limits, loader};
@@ -234,6 +235,7 @@ impl Context<'_> {
             if module {
                 (*instance).source = source.map(Arc::from);
                 if !FROZEN {
+                    journal::module(&mut vm, &(*instance).chunk);
                     vm.hot.keep_module(instance);
                 }
             }
@@ -268,6 +270,7 @@ impl Context<'_> {
             let closure = f.as_closure();
             if (*closure).header.word > 0 {
                 let up = *Closure::upvalue_at(closure, 0);
+                journal::variable(&mut self.vm(), up);
                 crate::value::store((*up).value, value);
                 self.vm().heap.barrier(up.cast(), value);
             }

@@ -9,6 +9,7 @@ use moonswap_bytecode::FunctionId;
 use moonswap_hotpatch::{ChunkPlan, Patch, PatchHash, Plan, Policy, Report};
 
 use super::{Context, View};
+use crate::hotpatch::attempt::RolledBack;
 use crate::hotpatch::commit::Attempt;
 use crate::hotpatch::manifest::registry;
 use crate::hotpatch::{
@@ -19,8 +20,9 @@ use crate::object::{Closure, PrototypeSlot};
 use crate::value::tag;
 
 impl Context<'_> {
-    /// Plans a patch against the newest live instance of each of its chunks, and
-    /// lists who is in the middle of the functions it changes; changes nothing.
+    /// Plans a patch against all live instances of its chunks, and lists who is in
+    /// the middle of the functions it changes; changes nothing. Of several
+    /// instances the newest that it changes is shown; refusals are those of all.
     pub fn hot_plan(&mut self, patch: &Patch, policy: &Policy) -> Result<Plan, HotError> {
         // SAFETY: HP2.
         let (planned, activations) = unsafe {
@@ -30,14 +32,20 @@ impl Context<'_> {
             (planned, activations)
         };
         let quarantined = guard::quarantined(&self.vm(), patch);
+        let refusals = moonswap_hotpatch::refusals(planned.iter().map(|(_, plan)| plan));
         let mut chunks: Vec<ChunkPlan> = Vec::with_capacity(patch.chunks().len());
         for (_, plan) in planned {
             match chunks.last_mut() {
-                Some(last) if last.chunk == plan.chunk => *last = plan,
+                Some(last) if last.chunk == plan.chunk => {
+                    if !plan.is_empty() || last.is_empty() {
+                        *last = plan;
+                    }
+                }
                 _ => chunks.push(plan),
             }
         }
         let mut plan = Plan::of(chunks);
+        plan.refusals = refusals;
         plan.refusals
             .extend(quarantined.into_iter().flat_map(|refused| refused.refusals));
         plan.activations = activations;
@@ -109,6 +117,20 @@ impl Context<'_> {
         attempt::rollback(&mut self.vm(), id, None, origin)
     }
 
+    /// The same; queued, with the chunks concerned, if code asks for it that is no
+    /// safe point for a commit: called back by `sort` or `gsub`, as a hook,
+    /// finalizer or metamethod, or by what another patch closes.
+    pub fn hot_rollback_or_queue(
+        &mut self,
+        id: Option<u64>,
+        origin: &Origin,
+    ) -> Result<Result<Report, (Ticket, Vec<Arc<str>>)>, HotError> {
+        match attempt::rollback_or_wait(&mut self.vm(), id, origin) {
+            RolledBack::Done(outcome) => outcome.map(Ok),
+            RolledBack::Queued(ticket, chunks) => Ok(Err((ticket, chunks))),
+        }
+    }
+
     /// Tells the listeners of an attempt that failed before there was a patch:
     /// a text that does not compile.
     pub fn hot_note(&mut self, chunks: &[&str], policy: &Policy, error: HotError) {
@@ -126,7 +148,9 @@ impl Context<'_> {
 
     /// Lets `listener` hear of all attempts from now on; answers its number.
     pub fn hot_listen(&self, listener: Listener) -> u64 {
-        self.vm().hot.events.listen(listener)
+        let mut vm = self.vm();
+        crate::hotpatch::journal::listeners(&mut vm);
+        vm.hot.events.listen(listener)
     }
 
     /// Lets `recorder` write down every event from now on; answers its number.
@@ -136,7 +160,9 @@ impl Context<'_> {
 
     /// Lets a listener go; false if there is none of that number.
     pub fn hot_forget_listener(&self, number: u64) -> bool {
-        self.vm().hot.events.forget(number)
+        let mut vm = self.vm();
+        crate::hotpatch::journal::listeners(&mut vm);
+        vm.hot.events.forget(number)
     }
 
     /// Patches in quarantine, oldest first.
@@ -159,6 +185,7 @@ impl Context<'_> {
         // SAFETY: CX2; live slot and instance.
         unsafe {
             let slot = Closure::slot(v.as_closure());
+            crate::hotpatch::journal::flags(&mut self.vm(), slot);
             (*slot).header.flags |= PrototypeSlot::PROTECTED;
             let instance = (*slot).instance;
             self.vm().hot.touch(instance);
@@ -176,7 +203,7 @@ impl Context<'_> {
             let slot = Closure::slot(v.as_closure());
             let instance = (*slot).instance;
             let id = (&(*(*slot).version).prototype).id.clone();
-            let is_in_text = registry(instance).get(&id) == Some(&slot);
+            let is_in_text = registry(instance).get(&id) == Some(slot);
             let source = (*instance).source.clone();
             (id, source.filter(|_| is_in_text))
         })

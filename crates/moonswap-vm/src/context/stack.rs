@@ -103,6 +103,8 @@ impl Context<'_> {
     /// Pushes a new table with room for that many items and fields.
     pub fn push_table(&self, n_array: usize, n_hash: usize) {
         let t = self.vm().heap.new_table(n_array, n_hash);
+        // SAFETY: just made.
+        unsafe { crate::hotpatch::journal::made(&self.vm(), t) };
         self.push_value(Value::table(t));
     }
 

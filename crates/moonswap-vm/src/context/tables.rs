@@ -6,6 +6,7 @@ use std::any::{Any, TypeId};
 use std::cell::RefCell;
 
 use super::{Context, Outcome, View};
+use crate::hotpatch::journal;
 use crate::meta;
 use crate::meta_event::Event;
 use crate::object::Table;
@@ -23,10 +24,23 @@ impl Context<'_> {
             return Err(self.type_error(i, "table"));
         };
         // SAFETY: CX2.
-        match unsafe { table::set(&mut self.vm().heap, t, key, value) } {
-            Ok(()) => Ok(()),
-            Err(e) => Err(meta::raise_table_error(&mut self.vm(), e)),
+        unsafe {
+            if self.vm().heap.journaled {
+                return self.raw_store_journaled(t, key, value);
+            }
+            match table::set(&mut self.vm().heap, t, key, value) {
+                Ok(()) => Ok(()),
+                Err(e) => Err(meta::raise_table_error(&mut self.vm(), e)),
+            }
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    unsafe fn raw_store_journaled(&self, t: *mut Table, key: Value, value: Value) -> Outcome<()> {
+        // SAFETY: CX2.
+        unsafe { journal::set(&mut self.vm(), t, key, value) }
+            .map_err(|e| meta::raise_table_error(&mut self.vm(), e))
     }
 
     /// `t[key] = value`, key and value popped from the top. Errors: nil or NaN
@@ -102,6 +116,10 @@ impl Context<'_> {
     /// used length.
     fn plain_array(&self, i: usize) -> Option<*mut Table> {
         let t = self.table_at(i)?;
+        // Moving entries is not written down.
+        if self.vm().heap.journaled {
+            return None;
+        }
         // SAFETY: CX2.
         unsafe {
             ((*t).metatable.is_null() && table::len(t) == i64::from((*t).array_len)).then_some(t)
@@ -142,10 +160,10 @@ impl Context<'_> {
                 let tags = (*t).array.add((*t).array_cap as usize).cast::<u8>().add(at);
                 std::ptr::copy(values, values.add(1), count);
                 std::ptr::copy(tags, tags.add(1), count);
+                // Upward nothing slips behind a traversal; `v` was marked by its store.
                 *values = v.payload;
                 *tags = v.tag;
             }
-            self.vm().heap.barrier(t.cast(), v);
             self.pop(1);
             true
         }
@@ -170,6 +188,7 @@ impl Context<'_> {
             let tags = (*t).array.add((*t).array_cap as usize).cast::<u8>().add(at);
             std::ptr::copy(values.add(1), values, count);
             std::ptr::copy(tags.add(1), tags, count);
+            self.vm().heap.moved_down(t.cast(), at);
             self.push_value(removed);
             table::set_int(&mut self.vm().heap, t, n, Value::NIL).is_ok()
         }
@@ -183,7 +202,11 @@ impl Context<'_> {
         };
         // SAFETY: CX2; only a permutation of the same values is written back.
         unsafe {
-            if !(*t).metatable.is_null() || n < 1 || n > i64::from((*t).array_len) {
+            if self.vm().heap.journaled
+                || !(*t).metatable.is_null()
+                || n < 1
+                || n > i64::from((*t).array_len)
+            {
                 return false;
             }
             let n = n as usize;
@@ -248,10 +271,12 @@ impl Context<'_> {
         unsafe {
             match v.tag {
                 tag::TABLE => {
+                    journal::metatable(&mut vm, v);
                     (*v.as_table()).metatable = pointer;
                     vm.heap.barrier(v.header(), mt);
                 }
                 tag::USERDATA => {
+                    journal::metatable(&mut vm, v);
                     (*v.as_userdata()).metatable = pointer;
                     vm.heap.barrier(v.header(), mt);
                 }

@@ -11,12 +11,14 @@
 
 use super::{info, walk};
 use crate::frame::{Frame, frame_top};
+use crate::hotpatch::journal;
 use crate::object::Coroutine;
 use crate::value::{Value, store, tag};
 use crate::vm::Vm;
 
 /// A slot of a frame and what it is called.
 struct Place {
+    frame: Frame,
     slot: *mut Value,
     name: Vec<u8>,
     /// A variable of the program, which may hold anything.
@@ -58,6 +60,7 @@ fn find(vm: &Vm, co: Option<*mut Coroutine>, level: usize, n: i64) -> Option<Pla
                 .filter(|v| v.start_pc as usize <= pc && pc < v.end_pc as usize);
             if let Some(v) = alive.nth(n) {
                 return Some(Place {
+                    frame,
                     slot: frame.base.add(usize::from(v.register)),
                     name: v.name.as_bytes().to_vec(),
                     is_variable: !v.name.starts_with('('),
@@ -79,6 +82,7 @@ fn find(vm: &Vm, co: Option<*mut Coroutine>, level: usize, n: i64) -> Option<Pla
             b"(C temporary)"
         };
         Some(Place {
+            frame,
             slot: frame.base.add(n),
             name: name.to_vec(),
             is_variable: false,
@@ -102,6 +106,7 @@ unsafe fn vararg(frame: Frame, n: i64) -> Option<Place> {
         }
         let slot = start.add(usize::from(prototype.n_params) + index);
         Some(Place {
+            frame,
             slot,
             name: b"(vararg)".to_vec(),
             is_variable: true,
@@ -141,10 +146,9 @@ pub(crate) fn set_local(
     let place = find(vm, co, level, n).filter(|place| !place.is_native)?;
     // SAFETY: a slot of the frame; D2, D3.
     unsafe {
-        let held = (*place.slot).tag;
-        let fixed = matches!(held, tag::INTEGER | tag::FLOAT | tag::TABLE) || held > tag::COROUTINE;
-        if place.is_variable || !fixed || held == value.tag {
-            store(place.slot, value);
+        let of = co.unwrap_or(vm.current);
+        journal::local(vm, of, place.frame, place.slot, place.is_variable);
+        if put(place.slot, place.is_variable, value) {
             if let Some(co) = walk::other(vm, co) {
                 // A stack marked already must be looked at again.
                 vm.heap.note_resumed(co);
@@ -152,6 +156,23 @@ pub(crate) fn set_local(
         }
     }
     Some(place.name)
+}
+
+/// Stores into a slot of a Lua function's frame, if it accepts the value (D2).
+///
+/// # Safety
+/// It is one.
+pub(crate) unsafe fn put(slot: *mut Value, is_variable: bool, value: Value) -> bool {
+    // SAFETY: by the caller.
+    unsafe {
+        let held = (*slot).tag;
+        let fixed = matches!(held, tag::INTEGER | tag::FLOAT | tag::TABLE) || held > tag::COROUTINE;
+        let accepted = is_variable || !fixed || held == value.tag;
+        if accepted {
+            store(slot, value);
+        }
+        accepted
+    }
 }
 
 /// Name of parameter `n` of a function that is not running.

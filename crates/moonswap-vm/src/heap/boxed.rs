@@ -54,7 +54,10 @@ pub(super) unsafe fn boxed_size(h: *mut Header) -> usize {
                 let v = &*h.cast::<Version>();
                 size_of::<Version>() + v.code.len() * 8 + v.children.len() * 8 + v.prototype_bytes
             }
-            Kind::Instance => size_of::<Instance>() + object::<Instance>(h).cells.capacity() * 32,
+            Kind::Instance => {
+                let i = object::<Instance>(h);
+                size_of::<Instance>() + i.cells.capacity() * 32 + size_of_val(&*i.slots)
+            }
             _ => 0,
         }
     }

@@ -242,6 +242,18 @@ impl Heap {
         Ok(())
     }
 
+    /// Does what is not to fail because of the limit. What it takes is on the
+    /// account; relief follows.
+    pub(crate) fn past_limit<R>(&mut self, act: impl FnOnce(&mut Heap) -> R) -> R {
+        let limit = std::mem::replace(&mut self.budget.limit, usize::MAX);
+        let result = act(self);
+        self.budget.limit = limit;
+        if !self.fits(0) {
+            self.ask_relief();
+        }
+        result
+    }
+
     /// Whether so many bytes are allowed; nothing follows if not.
     pub(crate) fn permit_quietly(&self, bytes: usize) -> bool {
         self.fits(bytes)
@@ -341,6 +353,11 @@ impl Heap {
         };
         let crammed = self.strings.is_full() && !self.fits(self.strings.growth());
         !failed && restored && !crammed && self.fits(headroom)
+    }
+
+    /// Memory ran short and nothing was done about it yet.
+    pub(crate) fn is_short(&self) -> bool {
+        self.limit_exceeded || self.deferred
     }
 
     /// An allocation failed on purpose (tests): collecting does not help.

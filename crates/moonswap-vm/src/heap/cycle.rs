@@ -61,6 +61,15 @@ pub(crate) enum Forced {
     Collection,
 }
 
+/// What `collectgarbage` sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Settings {
+    running: bool,
+    pause: usize,
+    step_multiplier: usize,
+    mode: Mode,
+}
+
 /// What the VM keeps alive.
 pub(crate) trait Roots {
     /// Marks registry, globals, metatables of types, main coroutine and so on.
@@ -578,6 +587,37 @@ impl Heap {
         if self.phase == Phase::Pause {
             self.trigger = self.pause_trigger();
             self.charge(0);
+        }
+    }
+
+    /// What a program can set.
+    pub(crate) fn settings(&self) -> Settings {
+        Settings {
+            running: self.running,
+            pause: self.pause,
+            step_multiplier: self.step_multiplier,
+            mode: self.mode,
+        }
+    }
+
+    /// Puts settings back; the old ones do nothing.
+    pub(crate) fn set_settings(&mut self, settings: Settings) {
+        let Settings {
+            running,
+            pause,
+            step_multiplier,
+            mode,
+        } = settings;
+        self.step_multiplier = step_multiplier;
+        self.mode = mode;
+        if pause != self.pause {
+            self.set_pause(pause);
+        }
+        if running != self.running {
+            match running {
+                true => self.restart(),
+                false => self.stop(),
+            }
         }
     }
 

@@ -61,6 +61,24 @@ impl Heap {
         }
     }
 
+    /// Makes the closure lack captured variable `i`, which it did not have once.
+    ///
+    /// # Safety
+    /// The closure is live.
+    pub(crate) unsafe fn clear_late_upvalue(&mut self, closure: *mut Closure, i: usize) {
+        // SAFETY: by the caller; LA1, LA2; indices are tested.
+        unsafe {
+            let own = (*closure).header.word as usize;
+            if i < own {
+                *Closure::upvalue_at(closure, i) = std::ptr::null_mut();
+            } else if let Some(&annexe) = self.marker.annexes.get(&closure)
+                && i - own < (*annexe).header.word as usize
+            {
+                *Closure::upvalue_at(annexe, i - own) = std::ptr::null_mut();
+            }
+        }
+    }
+
     /// Makes captured variable `i` that upvalue.
     ///
     /// # Safety

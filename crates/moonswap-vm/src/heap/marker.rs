@@ -152,6 +152,16 @@ impl Marker {
         }
     }
 
+    /// Slices of `t` that begin behind array index `from` begin one earlier.
+    #[cold]
+    pub(super) fn step_back(&mut self, t: *mut Table, from: usize) {
+        for slice in &mut self.slices {
+            if std::ptr::eq(slice.table, t) && slice.array > from {
+                slice.array -= 1;
+            }
+        }
+    }
+
     /// Marks what a value refers to.
     ///
     /// # Safety
@@ -284,7 +294,7 @@ impl Marker {
                         self.mark_nullable(cell);
                     }
                     if let Some(registry) = &(*i).registry {
-                        for &slot in registry.values() {
+                        for (_, slot) in registry.iter() {
                             self.mark_nullable(slot);
                         }
                     }

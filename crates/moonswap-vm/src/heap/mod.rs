@@ -41,7 +41,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 pub(crate) use self::budget::Reserve;
-pub(crate) use self::cycle::{Forced, Mode, Roots};
+pub(crate) use self::cycle::{Forced, Mode, Roots, Settings};
 pub(crate) use self::marker::Marker;
 
 use self::block::{Cell, Class, Pool};
@@ -98,6 +98,9 @@ pub(crate) struct Heap {
     running: bool,
     /// No collection may be made (a patch is being prepared).
     busy: bool,
+    /// Writes go into the journal of a patch that is being prepared
+    /// (`hotpatch/journal.rs`): tables keep the keys they had.
+    pub(crate) journaled: bool,
     /// A finalizer runs: no collection except an emergency one.
     finalizing: bool,
     requested: bool,
@@ -169,6 +172,7 @@ impl Heap {
             forced: None,
             running: true,
             busy: false,
+            journaled: false,
             finalizing: false,
             requested: false,
             mode: Mode::Incremental,
@@ -447,6 +451,21 @@ impl Heap {
         }
     }
 
+    /// The array entries of a table behind index `from` (0-based) each moved down by
+    /// one: what a traversal in progress has before it must not slip behind it.
+    ///
+    /// # Safety
+    /// `owner` is a live table.
+    #[inline]
+    pub(crate) unsafe fn moved_down(&mut self, owner: *mut Header, from: usize) {
+        // SAFETY: by the caller.
+        unsafe {
+            if (*owner).mark == self.black {
+                self.marker.step_back(owner.cast(), from);
+            }
+        }
+    }
+
     /// A coroutine is being resumed: if it is or gets marked in this cycle, its
     /// stack must be looked at again. White ones count too: they may be marked
     /// while they run and then go on. `flags` says that it is listed.
@@ -495,7 +514,7 @@ unsafe fn write_table(t: *mut Table, extra: u8) {
             array_len: 0,
             array_cap: 0,
             last_free: 0,
-            shape: 0,
+            made_in: 0,
         });
     }
 }

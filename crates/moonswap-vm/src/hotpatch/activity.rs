@@ -23,11 +23,10 @@ pub(super) type Changed = HashSet<*mut PrototypeSlot>;
 pub(super) unsafe fn changed(vm: &Vm, planned: &[Planned]) -> Changed {
     let mut found = Changed::new();
     for (serial, plan) in planned {
-        // SAFETY: HP2; live instances.
-        let Some(instance) = (unsafe { find(vm, *serial) }) else {
+        let Some(instance) = find(vm, *serial) else {
             continue;
         };
-        for change in &plan.changes {
+        for change in plan.touched() {
             let counts = match change.class {
                 ChangeClass::Swapped | ChangeClass::Removed => true,
                 ChangeClass::Unchanged
@@ -37,7 +36,7 @@ pub(super) unsafe fn changed(vm: &Vm, planned: &[Planned]) -> Changed {
                 | ChangeClass::Refused => false,
             };
             if let Some(old) = change.old.as_ref().filter(|_| counts) {
-                // SAFETY: as above.
+                // SAFETY: HP2; live instance.
                 found.extend(unsafe { registry(instance) }.get(old));
             }
         }

@@ -9,7 +9,8 @@ use moonswap_hotpatch::{Door, Patch, Policy, Report};
 
 use super::event::{self, EventChunk, EventKind, HotEvent};
 use super::hooks::{self, Swapped};
-use super::{HotError, guard, history};
+use super::ticket::Ticket;
+use super::{HotError, guard, history, mailbox, timing};
 use crate::vm::Vm;
 
 /// Who asks for a rollback, by which way.
@@ -44,9 +45,11 @@ pub(super) fn patch(
     if let Ok(report) = &mut outcome
         && vm.hot.n_commits != generation
     {
-        // SAFETY: HP2; the entry is the one of this patch.
+        // SAFETY: HP2; the entry is the one of this patch: nothing was committed
+        // since.
         unsafe {
             let entry = vm.hot.history.entries.back();
+            debug_assert!(entry.is_some_and(|entry| entry.id == report.id));
             let changes = entry.map_or(&[][..], |entry| &entry.changes);
             let swapped: Vec<Swapped> = changes
                 .iter()
@@ -61,7 +64,7 @@ pub(super) fn patch(
             hooks::after_commit(vm, &swapped, report);
         }
     }
-    end(vm, started, EventKind::After, &outcome);
+    end(vm, started, EventKind::After, &mut outcome);
     outcome
 }
 
@@ -89,7 +92,7 @@ pub(crate) fn rollback(
         begin(vm, event)
     });
     // SAFETY: HP1, HP2.
-    let outcome = unsafe {
+    let mut outcome = unsafe {
         let before = history::versions_since(vm, id);
         let now = vm.hot.generation();
         let mut outcome = match generation {
@@ -110,8 +113,39 @@ pub(crate) fn rollback(
         }
         outcome
     };
-    end(vm, started, EventKind::Rollback, &outcome);
+    end(vm, started, EventKind::Rollback, &mut outcome);
     outcome
+}
+
+/// What [`rollback_or_wait`] came to.
+pub(crate) enum RolledBack {
+    Done(Result<Report, HotError>),
+    /// Queued; the chunks that it concerns, as far as is known now.
+    Queued(Ticket, Vec<Arc<str>>),
+}
+
+/// [`rollback`] for Lua code, which may have been called in the middle of
+/// something: what is no moment for a commit is none for a rollback.
+pub(crate) fn rollback_or_wait(vm: &mut Vm, id: Option<u64>, origin: &Origin) -> RolledBack {
+    // While a patch is prepared it is not in the history yet: which one would be
+    // undone is not what who asks has seen.
+    if vm.hot.busy {
+        return RolledBack::Done(rollback(vm, id, None, origin));
+    }
+    // SAFETY: HP2.
+    let waits = unsafe {
+        vm.hot.closings.is_closing() || vm.hot.n_blocking > 0 || timing::is_called_by_machine(vm)
+    };
+    let entry = history::entry_of(vm, id);
+    let is_known = vm.hot.history.entries.iter().any(|e| Some(e.id) == entry);
+    if !waits || !is_known {
+        return RolledBack::Done(rollback(vm, id, None, origin));
+    }
+    let chunks = chunks_of(vm, id).into_iter().map(|chunk| chunk.name);
+    let chunks = chunks.collect();
+    // The one that is the newest now.
+    let ticket = mailbox::roll_back_later(vm, entry, origin.clone());
+    RolledBack::Queued(ticket, chunks)
 }
 
 /// The chunks of the patches that a rollback undoes.
@@ -155,6 +189,7 @@ pub(crate) fn note(vm: &mut Vm, mut event: HotEvent) {
     let mut event = begin(vm, event);
     event.kind = EventKind::Refused;
     event.outcome = outcome;
+    warn_of(vm, event::record(vm, &event));
     event::emit(vm, event);
 }
 
@@ -175,6 +210,7 @@ pub(crate) fn failed(chunks: Vec<EventChunk>, policy: &Policy, error: HotError) 
 fn begin(vm: &mut Vm, event: HotEvent) -> HotEvent {
     // No patch while listeners hear of this one's beginning.
     let was_busy = std::mem::replace(&mut vm.hot.busy, true);
+    warn_of(vm, event::record(vm, &event));
     event::emit(vm, event.clone());
     vm.hot.busy = was_busy;
     event
@@ -184,7 +220,7 @@ fn end(
     vm: &mut Vm,
     started: Option<HotEvent>,
     success: EventKind,
-    outcome: &Result<Report, HotError>,
+    outcome: &mut Result<Report, HotError>,
 ) {
     let Some(mut event) = started else { return };
     event.kind = match outcome {
@@ -192,9 +228,24 @@ fn end(
         Err(_) => EventKind::Refused,
     };
     event.outcome = Some(outcome.clone());
+    let failed = event::record(vm, &event);
+    match (outcome, &mut event.outcome) {
+        (Ok(report), Some(Ok(heard))) => {
+            heard.warnings.extend_from_slice(&failed);
+            report.warnings.extend(failed);
+        }
+        _ => warn_of(vm, failed),
+    }
     event::emit(vm, event);
     if !vm.hot.mailbox.is_empty() {
         // Polls in the listeners may have left it alone.
         vm.poll.request();
+    }
+}
+
+/// What recorders could not write of an attempt that has no report.
+fn warn_of(vm: &mut Vm, failed: Vec<String>) {
+    for what in failed {
+        vm.warning(format!("moonswap: {what}").as_bytes(), false);
     }
 }

@@ -13,7 +13,7 @@ use crate::frame::{Frame, frame_top};
 use crate::heap::Marker;
 use crate::host;
 use crate::object::{Coroutine, CoroutineStatus, StringObject, Version};
-use crate::value::tag;
+use crate::value::{Value, tag};
 use crate::vm::Vm;
 
 const SUSPENDED: Wanted = Wanted {
@@ -50,6 +50,11 @@ impl Closings {
                 marker.mark_object(version.cast());
             }
         }
+    }
+
+    /// Whether coroutines are being closed at this moment.
+    pub(super) fn is_closing(&self) -> bool {
+        !self.now.is_empty()
     }
 
     /// When the next ones have to be closed.
@@ -120,9 +125,11 @@ pub(super) unsafe fn after_commit(
         }
         // SAFETY: HP2.
         _ => unsafe {
-            close(vm, candidates, &mut |activation, error| {
-                report.warnings.push(describe(activation, error));
-                report.closed.push(activation.clone());
+            close(vm, candidates, &mut |activation, fate| {
+                report.warnings.push(describe(activation, &fate));
+                if !matches!(fate, Fate::Left(_)) {
+                    report.closed.push(activation.clone());
+                }
             });
         },
     }
@@ -137,8 +144,8 @@ pub(super) unsafe fn close_due(vm: &mut Vm) {
             let later = vm.hot.closings.later.remove(i);
             let found = activity::look(vm, SUSPENDED, &|v| later.versions.contains(&v));
             let mut texts = Vec::new();
-            close(vm, found, &mut |activation, error| {
-                texts.push(describe(activation, error));
+            close(vm, found, &mut |activation, fate| {
+                texts.push(describe(activation, &fate));
             });
             for text in texts {
                 vm.warning(format!("patch {}: {text}", later.patch).as_bytes(), false);
@@ -147,10 +154,20 @@ pub(super) unsafe fn close_due(vm: &mut Vm) {
     }
 }
 
-fn describe(activation: &Activation, error: Option<String>) -> String {
-    match error {
-        None => format!("{activation} was closed"),
-        Some(error) => format!("{activation} was closed, with an error: {error}"),
+/// What became of a coroutine that was to be closed.
+enum Fate {
+    Closed,
+    /// With this error.
+    Failed(String),
+    /// It stays as it is, for this reason.
+    Left(&'static str),
+}
+
+fn describe(activation: &Activation, fate: &Fate) -> String {
+    match fate {
+        Fate::Closed => format!("{activation} was closed"),
+        Fate::Failed(error) => format!("{activation} was closed, with an error: {error}"),
+        Fate::Left(why) => format!("{activation} was not closed: {why}"),
     }
 }
 
@@ -161,7 +178,7 @@ fn count(found: &[Found]) -> usize {
 
 /// Closes coroutines one after the other and tells of each, by its innermost
 /// activation.
-unsafe fn close(vm: &mut Vm, found: Vec<Found>, tell: &mut dyn FnMut(&Activation, Option<String>)) {
+unsafe fn close(vm: &mut Vm, found: Vec<Found>, tell: &mut dyn FnMut(&Activation, Fate)) {
     // SAFETY: HP2, CL1. Above `top` nothing is alive (VM3); `__close` methods
     // are called from there.
     unsafe {
@@ -185,24 +202,23 @@ unsafe fn close(vm: &mut Vm, found: Vec<Found>, tell: &mut dyn FnMut(&Activation
         let error = vm.error;
         let journey = std::mem::take(&mut vm.journey);
         for activation in activations {
-            // What a limit ended runs no `__close` methods: it stays as it is.
-            if vm.limits.is_spent() || vm.ensure_top(64).is_err() {
-                break;
-            }
             let Some(&co) = vm.hot.closings.now.front() else {
                 break;
             };
             // Another one's method may have resumed or closed it.
             if (*co).status == CoroutineStatus::Suspended {
-                let outcome = host::close_coroutine(vm, co);
-                let text = outcome.err().map(|value| {
-                    if value.tag == tag::STRING {
-                        String::from_utf8_lossy(StringObject::bytes(value.as_string())).into_owned()
-                    } else {
-                        format!("(error object is a {} value)", value.type_name())
+                // What a limit ended runs no `__close` methods.
+                let fate = if let Some(limit) = vm.limits.spent_by() {
+                    Fate::Left(limit)
+                } else if vm.ensure_top(64).is_err() {
+                    Fate::Left("stack overflow")
+                } else {
+                    match host::close_coroutine(vm, co) {
+                        Ok(()) => Fate::Closed,
+                        Err(value) => Fate::Failed(error_text(value)),
                     }
-                });
-                tell(&activation, text);
+                };
+                tell(&activation, fate);
             }
             vm.hot.closings.now.pop_front();
         }
@@ -211,4 +227,14 @@ unsafe fn close(vm: &mut Vm, found: Vec<Found>, tell: &mut dyn FnMut(&Activation
         vm.journey = journey;
         vm.top = vm.stack_base.add(saved_top);
     }
+}
+
+/// An error value as text.
+unsafe fn error_text(value: Value) -> String {
+    if value.tag != tag::STRING {
+        return format!("(error object is a {} value)", value.type_name());
+    }
+    // SAFETY: V1.
+    let bytes = unsafe { StringObject::bytes(value.as_string()) };
+    String::from_utf8_lossy(bytes).into_owned()
 }

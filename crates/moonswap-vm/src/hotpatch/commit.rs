@@ -12,11 +12,13 @@ use moonswap_hotpatch::{
 
 use super::history::{Entry, InstanceChange};
 use super::manifest;
-use super::prepare::Prepared;
+use super::prepare::{self, Prepared};
 use super::published::{self, Basis};
 use super::timing::{self, Obstacle, Quiet};
-use super::{HotError, activity, closing, migrate, waiting};
+use super::{HotError, activity, closing, journal, migrate, waiting};
 use crate::callee::FROZEN;
+use crate::frame::{Frame, frame_top};
+use crate::host;
 use crate::loader;
 use crate::object::Instance;
 use crate::vm::Vm;
@@ -245,10 +247,15 @@ pub(crate) unsafe fn apply_planned(
             return Ok(draft.idle(vm, times));
         }
         let start = Instant::now();
+        make_room(vm, &planned);
         let closes = closing::is_wanted(policy).then(|| activity::changed(vm, &planned));
         vm.hot.busy = true;
         let prepared = prepare_all(vm, planned);
         vm.hot.busy = false;
+        if matches!(prepared, Err(HotError::Memory)) {
+            // That is how it is raised; who runs has done nothing wrong.
+            vm.heap.failure_raised();
+        }
         if !vm.hot.mailbox.is_empty() {
             // Polls in the delta chunks left it alone.
             vm.poll.request();
@@ -269,57 +276,69 @@ pub(crate) unsafe fn apply_planned(
     }
 }
 
-unsafe fn prepare_all(vm: &mut Vm, planned: Vec<Planned>) -> Result<Vec<Prepared>, HotError> {
-    // SAFETY: HP2; the collector is paused until the commit, since prepared
-    // objects are in no root.
+/// Room for what the plans load, by a collection if need be: while they are
+/// prepared there can be none.
+unsafe fn make_room(vm: &mut Vm, planned: &[Planned]) {
+    let plans = planned.iter().map(|(_, plan)| plan);
+    if !vm.heap.is_short() && vm.heap.permit_quietly(plans.map(prepare::bytes).sum()) {
+        return;
+    }
+    // SAFETY: HP2: whatever is in use lies below the frame's end, or `top`, and
+    // plans name instances by their numbers.
     unsafe {
-        let busy = vm.heap.set_busy(true);
-        let mut done: Vec<Prepared> = Vec::with_capacity(planned.len());
-        let mut failure = None;
-        for (serial, plan) in planned {
-            let Some(instance) = find(vm, serial) else {
-                continue;
-            };
-            match Prepared::new(vm, instance, plan) {
-                Ok(prepared) => done.push(prepared),
-                Err(e) => {
-                    failure = Some(e);
-                    break;
-                }
-            }
-        }
-        if let Some(e) = failure {
-            for prepared in done.iter_mut().rev() {
-                prepared.restore_fields(vm);
-                prepared.restore_cells(vm);
-                prepared.withdraw();
-            }
-            vm.heap.set_busy(busy);
-            return Err(e);
-        }
-        vm.heap.set_busy(busy);
-        match super::hooks::migrate_all(vm, &mut done) {
-            Ok(()) => Ok(done),
-            Err(e) => {
-                for prepared in done.iter_mut().rev() {
-                    prepared.restore_fields(vm);
-                    prepared.restore_cells(vm);
-                    prepared.withdraw();
-                }
-                Err(e)
-            }
-        }
+        let frame = Frame {
+            base: vm.base,
+            pc: vm.pc,
+        };
+        let top = match frame.is_lua() {
+            true => frame_top(vm.base).max(vm.top),
+            false => vm.top,
+        };
+        host::collect_for(vm, top);
     }
 }
 
-pub(super) unsafe fn find(vm: &Vm, serial: u64) -> Option<*mut Instance> {
-    // SAFETY: entries are live.
-    vm.hot
-        .instances
-        .borrow()
-        .iter()
-        .copied()
-        .find(|&i| unsafe { (*i).serial } == serial)
+/// All of it, or nothing: what a patch that fails has done by then is undone.
+unsafe fn prepare_all(vm: &mut Vm, planned: Vec<Planned>) -> Result<Vec<Prepared>, HotError> {
+    // SAFETY: HP2; the collector is paused until the commit, since prepared
+    // objects are in no root (J1).
+    unsafe {
+        let busy = vm.heap.set_busy(true);
+        journal::begin(vm);
+        let mut outcome = prepare_each(vm, planned);
+        if let Ok(done) = &mut outcome
+            && let Err(vetoed) = super::hooks::migrate_all(vm, done)
+        {
+            outcome = Err(vetoed);
+        }
+        // What was served past the limit, and no safe point has noticed.
+        if vm.heap.is_short() {
+            outcome = outcome.and(Err(HotError::Memory));
+        }
+        match outcome {
+            Ok(_) => journal::forget(vm),
+            Err(_) => journal::undo(vm),
+        }
+        vm.heap.set_busy(busy);
+        outcome
+    }
+}
+
+unsafe fn prepare_each(vm: &mut Vm, planned: Vec<Planned>) -> Result<Vec<Prepared>, HotError> {
+    // SAFETY: as `prepare_all`.
+    unsafe {
+        let mut done: Vec<Prepared> = Vec::with_capacity(planned.len());
+        for (serial, plan) in planned {
+            if let Some(instance) = find(vm, serial) {
+                done.push(Prepared::new(vm, instance, plan)?);
+            }
+        }
+        Ok(done)
+    }
+}
+
+pub(super) fn find(vm: &Vm, serial: u64) -> Option<*mut Instance> {
+    vm.hot.instances.borrow().find(serial)
 }
 
 /// The stores. Nothing here can fail; allocation is only bookkeeping. What is
@@ -369,8 +388,7 @@ unsafe fn commit(
             let source = (*instance).source.replace(Arc::clone(&p.plan.source));
             // The old text is taken apart with the plan, after the pause.
             std::mem::swap(&mut (*instance).text, &mut p.plan.text);
-            let registry = (*instance).registry.replace(p.registry);
-            super::history::keep_registry(vm, instance);
+            let registry = super::history::exchange_registry(vm, instance, p.registry);
             for field in p.overridden {
                 let warning = format!("{field} was overridden at run time and left alone");
                 report.warnings.push(warning);
@@ -384,7 +402,7 @@ unsafe fn commit(
                 fields: p.fields,
                 prototype: before,
                 source,
-                registry: registry.unwrap_or_default(),
+                registry,
                 names: p.old_names,
             });
             planned.push(((*instance).serial, p.plan));

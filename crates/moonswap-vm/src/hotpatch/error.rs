@@ -18,11 +18,15 @@ pub enum HotError {
     /// The new text's `migrate` raised an error; the message.
     #[error("the patch's migrate refused it: {0}")]
     Vetoed(String),
+    /// The VM's memory did not suffice for the new code.
+    #[error("not enough memory for the patch")]
+    Memory,
     /// No live instance of the chunk; the name.
-    #[error("no chunk named '{0}' is loaded")]
+    #[error("no chunk named '{0}' is loaded{hint}", hint = hint(.0))]
     NotLoaded(String),
-    /// The patch is not in the history (any more); its number.
-    #[error("patch {0} is not in the history")]
+    /// The patch is not in the history (any more); its number. 0: no patch is in
+    /// force that could be undone.
+    #[error("{}", unknown(*.0))]
     UnknownPatch(u64),
     /// The VM was to be at one generation and is at another.
     #[error("the VM is at generation {now}, not {expected}: it was patched since")]
@@ -49,6 +53,21 @@ pub enum HotError {
     Gone,
 }
 
+/// Most often the `@` of file names is missing.
+fn hint(name: &str) -> &'static str {
+    match name.starts_with(['@', '=']) {
+        true => "; patches name chunks as they were loaded",
+        false => "; chunks loaded from files have names that begin with '@'",
+    }
+}
+
+fn unknown(patch: u64) -> String {
+    match patch {
+        0 => "no patch in force is left to roll back".to_owned(),
+        patch => format!("patch {patch} is not in the history"),
+    }
+}
+
 impl HotError {
     /// Stable word for the kind, as in audit records.
     pub fn kind(&self) -> &'static str {
@@ -57,6 +76,7 @@ impl HotError {
             Self::Refused(_) => "refused",
             Self::Delta(_) => "delta",
             Self::Vetoed(_) => "vetoed",
+            Self::Memory => "memory",
             Self::NotLoaded(_) => "not-loaded",
             Self::UnknownPatch(_) => "unknown-patch",
             Self::Moved { .. } => "moved",

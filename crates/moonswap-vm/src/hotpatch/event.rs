@@ -9,6 +9,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -114,8 +115,9 @@ impl HotEvent {
 pub type Listener = Rc<dyn Fn(&mut Context<'_>, &HotEvent) -> Outcome<()>>;
 
 /// Writes events down: called at once, in the middle of what happens, so it sees
-/// every event in order and may not enter the VM.
-pub type Recorder = Rc<dyn Fn(&HotEvent)>;
+/// every event in order and may not enter the VM. The error is why it could not:
+/// it does not stop the attempt, whose report has it as a warning.
+pub type Recorder = Rc<dyn Fn(&HotEvent) -> Result<(), String>>;
 
 /// The listeners of a VM.
 #[derive(Default)]
@@ -143,6 +145,15 @@ impl Events {
         self.last += 1;
         self.listeners.push((self.last, listener));
         self.last
+    }
+
+    pub(super) fn listeners(&self) -> &[(u64, Listener)] {
+        &self.listeners
+    }
+
+    /// Numbers given since stay used.
+    pub(super) fn set_listeners(&mut self, listeners: Vec<(u64, Listener)>) {
+        self.listeners = listeners;
     }
 
     pub(crate) fn record(&mut self, recorder: Recorder) -> u64 {
@@ -185,11 +196,24 @@ pub(super) fn base_of(vm: &Vm, chunk: &str) -> Option<CodeHash> {
     Some(unsafe { (&(*newest).prototype).deep_hash })
 }
 
+/// Has an event written down; what could not be.
+pub(super) fn record(vm: &Vm, event: &HotEvent) -> Vec<String> {
+    let mut failed = Vec::new();
+    for (_, recorder) in &vm.hot.events.recorders {
+        let attempt = event.attempt;
+        match catch_unwind(AssertUnwindSafe(|| recorder(event))) {
+            Ok(Ok(())) => {}
+            Ok(Err(why)) => failed.push(format!("attempt {attempt} is not on record: {why}")),
+            Err(_) => failed.push(format!(
+                "attempt {attempt} may not be on record: its recorder panicked"
+            )),
+        }
+    }
+    failed
+}
+
 /// Lets the listeners hear an event, and what they set off.
 pub(super) fn emit(vm: &mut Vm, event: HotEvent) {
-    for (_, recorder) in &vm.hot.events.recorders {
-        recorder(&event);
-    }
     if vm.hot.events.listeners.is_empty() {
         return;
     }
@@ -239,7 +263,7 @@ unsafe fn deliver(vm: &mut Vm, listener: &Listener, event: &HotEvent) {
         let error = vm.error;
         let journey = std::mem::take(&mut vm.journey);
         let outcome = match vm.ensure_top(48) {
-            Ok(()) => listener(&mut Context::of_frame(vm, at), event),
+            Ok(()) => call(vm, at, listener, event),
             Err(raised) => Err(raised),
         };
         vm.journey = journey;
@@ -255,4 +279,23 @@ unsafe fn deliver(vm: &mut Vm, listener: &Listener, event: &HotEvent) {
             vm.warning(&message, false);
         }
     }
+}
+
+/// Calls a listener. A panic of it is an error, unless it has left the VM in the
+/// middle of something.
+fn call(vm: &mut Vm, at: usize, listener: &Listener, event: &HotEvent) -> Outcome<()> {
+    let (current, base, depth) = (vm.current, vm.index_of(vm.base), vm.host_depth);
+    let outcome = {
+        let mut cx = Context::of_frame(vm, at);
+        catch_unwind(AssertUnwindSafe(|| listener(&mut cx, event)))
+    };
+    outcome.unwrap_or_else(|panic| {
+        let is_whole = std::ptr::eq(vm.current, current)
+            && vm.index_of(vm.base) == base
+            && vm.host_depth == depth;
+        if !is_whole {
+            resume_unwind(panic);
+        }
+        Err(vm.raise_message("panic"))
+    })
 }

@@ -117,9 +117,12 @@ pub(super) unsafe fn watch(vm: &mut Vm, patch: &Patch, policy: &Policy) {
                     versions.insert(slot.after);
                 }
             }
-            for slot in (*change.instance).registry.iter().flat_map(|r| r.values()) {
-                if !change.registry.values().any(|known| known == slot) {
-                    versions.insert((**slot).version);
+            // Added functions; moved ones have had their turn.
+            let known: HashSet<_> = change.slots.iter().map(|c| c.slot).collect();
+            let now = super::manifest::registry(change.instance);
+            for slot in now.beyond(&change.registry) {
+                if !known.contains(&slot) {
+                    versions.insert((*slot).version);
                 }
             }
         }

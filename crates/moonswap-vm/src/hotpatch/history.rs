@@ -13,9 +13,10 @@ use moonswap_hotpatch::{ChangeClass, Report, ReportedFunction, Times, write_paus
 use super::HotError;
 use super::prepare::{CellChange, FieldChange, SlotChange};
 use super::published::Attic;
+use super::slots::SlotRegistry;
 use crate::heap::Marker;
 use crate::loader;
-use crate::object::{Instance, PrototypeSlot, SlotRegistry, StringObject};
+use crate::object::{Instance, PrototypeSlot, StringObject};
 use crate::value::{store, tag};
 use crate::vm::Vm;
 
@@ -98,7 +99,9 @@ impl History {
                         marker.mark_value(value);
                     }
                 }
-                for &slot in change.registry.values() {
+                // The instance has its own marked.
+                let now = super::manifest::registry(change.instance);
+                for slot in change.registry.besides(now) {
                     marker.mark_object(slot.cast());
                 }
                 for cell in &change.cells {
@@ -143,17 +146,21 @@ pub(crate) fn push(vm: &mut Vm, entry: Entry) {
     history.trim(&vm.hot.mailbox.attic);
 }
 
-/// The instance has another registry: if the collector has been there, it is
-/// told of the slots.
-pub(crate) unsafe fn keep_registry(vm: &mut Vm, instance: *mut Instance) {
+/// Gives the instance another registry. If the collector has been there, it is
+/// told of the slots that are new. Answers the registry it had.
+pub(crate) unsafe fn exchange_registry(
+    vm: &mut Vm,
+    instance: *mut Instance,
+    registry: SlotRegistry,
+) -> SlotRegistry {
     // SAFETY: live instance and slots.
     unsafe {
-        if (*instance).header.mark != vm.heap.black {
-            return;
-        }
-        for &slot in (*instance).registry.iter().flat_map(|r| r.values()) {
+        let before = super::manifest::registry(instance).clone();
+        for slot in registry.beyond(&before) {
             vm.heap.barrier_object(instance.cast(), slot.cast());
         }
+        (*instance).registry = Some(registry);
+        before
     }
 }
 
@@ -211,7 +218,8 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
     // SAFETY: HP1, HP2.
     unsafe {
         let start = Instant::now();
-        if vm.hot.busy {
+        // While coroutines are closed the patch that closes them is not over.
+        if vm.hot.busy || vm.hot.closings.is_closing() {
             return Err(HotError::Busy);
         }
         let id = match id {
@@ -310,7 +318,7 @@ impl<'a> Undoing<'a> {
                     fields: Vec::new(),
                     prototype: Arc::clone(&(*instance).prototype),
                     source: (*instance).source.clone(),
-                    registry: (*instance).registry.take().unwrap_or_default(),
+                    registry: super::manifest::registry(instance).clone(),
                     names: (*instance).cell_names.clone(),
                 };
                 self.changes.push((before, change));
@@ -325,7 +333,7 @@ impl<'a> Undoing<'a> {
             let instance = change.instance;
             vm.hot.touch(instance);
             let mut places = std::mem::take(&mut self.places);
-            let mut lost = Vec::new();
+            let mut lost: Vec<String> = Vec::new();
             let record = self.record(change);
             for s in &change.slots {
                 match places.get(&s.slot) {
@@ -358,18 +366,28 @@ impl<'a> Undoing<'a> {
                             after: c.before,
                         }),
                     }
+                } else {
+                    let at = (&(*instance).cells)
+                        .iter()
+                        .position(|&known| known == c.cell);
+                    let name = at.and_then(|at| (&(*instance).cell_names).get(at));
+                    let lost_by = "was changed since and left alone";
+                    lost.extend(name.map(|(name, _)| format!("local {name} {lost_by}")));
                 }
             }
             for field in change.fields.iter().rev() {
-                if field.undo(vm) {
-                    record.fields.push(FieldChange {
+                match field.undo(vm) {
+                    Ok(()) => record.fields.push(FieldChange {
                         before: field.after,
                         after: field.before,
                         ..*field
-                    });
-                } else if field.key.tag == tag::STRING {
-                    let key = StringObject::bytes(field.key.as_string());
-                    lost.push(String::from_utf8_lossy(key).into_owned());
+                    }),
+                    Err(why) if field.key.tag == tag::STRING => {
+                        let key = StringObject::bytes(field.key.as_string());
+                        let key = String::from_utf8_lossy(key);
+                        lost.push(format!("field {key} {why}"));
+                    }
+                    Err(_) => {}
                 }
             }
             // Cells stay: code of the undone version may still run. Their names
@@ -380,10 +398,7 @@ impl<'a> Undoing<'a> {
                 }
             }
             self.places = places;
-            self.warnings.extend(
-                lost.iter()
-                    .map(|key| format!("field {key} was changed since and left alone")),
-            );
+            self.warnings.append(&mut lost);
             (*instance).version = change.version;
         }
     }
@@ -400,10 +415,8 @@ impl<'a> Undoing<'a> {
                 let instance = change.instance;
                 (*instance).prototype = Arc::clone(&oldest.prototype);
                 (*instance).source = oldest.source.clone();
-                let registry = &oldest.registry;
-                (*instance).registry = (!registry.is_empty()).then(|| registry.clone());
+                exchange_registry(vm, instance, oldest.registry.clone());
                 (*instance).text = None;
-                keep_registry(vm, instance);
                 change.slots.retain(|s| s.before != s.after);
                 for s in &change.slots {
                     let id = &(&(*s.after).prototype).id;
@@ -416,7 +429,7 @@ impl<'a> Undoing<'a> {
                                 .unwrap_or(&id.chunk)
                                 .into(),
                             id: path_of(&(*s.after).prototype),
-                            class: ChangeClass::Swapped,
+                            class: change_class(s),
                             old: Some((*s.before).number),
                             new: Some((*s.after).number),
                         });
@@ -426,6 +439,20 @@ impl<'a> Undoing<'a> {
             }
             (functions, changes)
         }
+    }
+}
+
+/// What a rollback does to a literal: often only its lines or its name go back.
+unsafe fn change_class(change: &SlotChange) -> ChangeClass {
+    // SAFETY: HP3.
+    let (before, after) = unsafe { (&*change.before, &*change.after) };
+    let (p, q) = (&before.prototype, &after.prototype);
+    if before.number != after.number || p.own_hash != q.own_hash {
+        ChangeClass::Swapped
+    } else if p.id != q.id {
+        ChangeClass::Moved
+    } else {
+        ChangeClass::DebugOnly
     }
 }
 

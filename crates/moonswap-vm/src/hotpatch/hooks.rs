@@ -7,7 +7,7 @@
 //! inside it have their new code; all others still have the old one.
 //!
 //! Invariants: HP1–HP3, S1. HP4 versions installed for a migration are taken back
-//! when it ends; the collector is paused meanwhile.
+//! when it ends; the collector is paused meanwhile (J1).
 
 use moonswap_bytecode::{FunctionId, UpvalueDescription};
 use moonswap_hotpatch::{Hooks, MIGRATE, ON_SWAP, Report};
@@ -26,11 +26,6 @@ use crate::vm::Vm;
 pub(super) unsafe fn migrate_all(vm: &mut Vm, all: &mut [Prepared]) -> Result<(), HotError> {
     // SAFETY: HP2, HP4.
     unsafe {
-        if all.iter().all(|p| p.plan.hooks.migrate.is_none()) {
-            return Ok(());
-        }
-        let busy = vm.heap.set_busy(true);
-        let mut outcome = Ok(());
         for prepared in all {
             let Some(id) = prepared.plan.hooks.migrate.clone() else {
                 continue;
@@ -38,20 +33,16 @@ pub(super) unsafe fn migrate_all(vm: &mut Vm, all: &mut [Prepared]) -> Result<()
             if prepared.plan.is_empty() {
                 continue;
             }
-            outcome = migrate(vm, prepared, &id);
-            if outcome.is_err() {
-                break;
-            }
+            migrate(vm, prepared, &id)?;
         }
-        vm.heap.set_busy(busy);
-        outcome
+        Ok(())
     }
 }
 
 unsafe fn migrate(vm: &mut Vm, prepared: &mut Prepared, id: &FunctionId) -> Result<(), HotError> {
     // SAFETY: HP4; the slots are live, the collector is paused.
     unsafe {
-        let Some(&slot) = prepared.registry.get(id) else {
+        let Some(slot) = prepared.registry.get(id) else {
             return Ok(());
         };
         let own: Vec<SlotChange> = prepared
@@ -68,6 +59,7 @@ unsafe fn migrate(vm: &mut Vm, prepared: &mut Prepared, id: &FunctionId) -> Resu
         }
         let instance = prepared.instance;
         let version = Value::integer(i64::from((*instance).version));
+        super::journal::watch(vm);
         let outcome = closure(vm, instance, slot)
             .and_then(|function| call(vm, function, &[version]))
             .map_err(|text| HotError::Vetoed(format!("{MIGRATE}: {text}")));
@@ -93,7 +85,7 @@ pub(super) unsafe fn after_commit(vm: &mut Vm, changes: &[Swapped], report: &mut
             let Some(instance) = super::commit::find(vm, change.serial) else {
                 continue;
             };
-            let Some(&slot) = registry(instance).get(&change.hook) else {
+            let Some(slot) = registry(instance).get(&change.hook) else {
                 continue;
             };
             let versions = [change.before, change.after].map(|n| Value::integer(i64::from(n)));

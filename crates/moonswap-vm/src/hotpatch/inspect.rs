@@ -114,14 +114,14 @@ pub(crate) unsafe fn versions(vm: &mut Vm, chunk: Option<&str>) -> Vec<VersionIn
             }
         });
         let mut found = Vec::new();
-        let instances = vm.hot.instances.borrow().clone();
+        let instances = vm.hot.instances.borrow().all().to_vec();
         for instance in instances {
             if chunk.is_some_and(|c| {
                 c != &*(*instance).chunk && Some(c) != (*instance).chunk.strip_prefix(['@', '='])
             }) {
                 continue;
             }
-            for (id, &slot) in registry(instance).iter() {
+            for (id, slot) in registry(instance).iter() {
                 let (frames, stale) = counts.get(&slot).copied().unwrap_or_default();
                 found.push(VersionInfo {
                     id: id.to_string(),

@@ -20,10 +20,11 @@ use super::commit;
 use super::event::{EventChunk, HotEvent};
 use super::manifest;
 use super::published::{Attic, Basis, Prospect, Published, Snapshot};
-use super::ticket::{Ticket, TicketState};
+use super::ticket::{Reply, Ticket, TicketState};
 use super::waiting;
 use crate::callee::FROZEN;
 use crate::safepoint::PollHandle;
+use crate::threads;
 use crate::vm::Vm;
 
 pub(super) type Manifests = Result<Vec<Snapshot>, HotError>;
@@ -43,10 +44,12 @@ enum Request {
 
 /// Asks for a patch to be undone.
 struct RollbackRequest {
-    id: u64,
+    /// `None`: of the newest patch in force.
+    id: Option<u64>,
     /// Only if the VM is still at this generation.
     generation: Option<u64>,
-    ticket: Arc<TicketState>,
+    origin: Origin,
+    ticket: Arc<Reply>,
 }
 
 pub(super) struct CommitRequest {
@@ -58,7 +61,7 @@ pub(super) struct CommitRequest {
     submitted: Instant,
     /// When it may no longer wait.
     pub(super) due: Option<Instant>,
-    pub(super) ticket: Arc<TicketState>,
+    pub(super) ticket: Arc<Reply>,
 }
 
 impl CommitRequest {
@@ -167,7 +170,7 @@ impl Patcher {
             patch,
             policy,
             submitted,
-            ticket: Arc::clone(&state),
+            ticket: Reply::new(&state),
         };
         job.start();
         self.mailbox.attic.clear();
@@ -228,9 +231,13 @@ impl Patcher {
         let state = Arc::new(TicketState::default());
         let submitted = Instant::now();
         let request = RollbackRequest {
-            id,
+            id: Some(id),
             generation,
-            ticket: Arc::clone(&state),
+            origin: Origin {
+                door: Door::Thread,
+                ..Origin::default()
+            },
+            ticket: Reply::new(&state),
         };
         self.mailbox.post(Request::Rollback(request), &self.poll);
         Ticket::new(state, submitted, None, Arc::clone(&self.mailbox))
@@ -254,7 +261,7 @@ struct Job {
     patch: Patch,
     policy: Policy,
     submitted: Instant,
-    ticket: Arc<TicketState>,
+    ticket: Arc<Reply>,
 }
 
 impl Job {
@@ -279,11 +286,8 @@ impl Job {
         };
         self.patcher.mailbox.post(request, &self.patcher.poll);
         let fallback = self.clone();
-        if std::thread::Builder::new()
-            .name("moonswap-plan".to_owned())
-            .spawn(move || self.ask(&answer))
-            .is_err()
-        {
+        let poll = Arc::clone(&self.patcher.poll);
+        if !threads::start("moonswap-plan", &poll, move || self.ask(&answer)) {
             fallback.commit(None, Duration::ZERO);
         }
     }
@@ -299,11 +303,12 @@ impl Job {
                 break answer;
             }
         };
-        let snapshots = match snapshots {
+        let mut snapshots = match snapshots {
             Ok(snapshots) => snapshots,
             Err(e) => return self.refuse(e),
         };
         let start = Instant::now();
+        snapshots.iter_mut().for_each(Snapshot::complete);
         let prospect = Prospect::new(&snapshots, &self.patch, &self.policy);
         if let Some(refused) = commit::refusals(&prospect.planned) {
             return self.refuse(refused.into());
@@ -347,12 +352,25 @@ pub(crate) fn submit_here(vm: &mut Vm, patch: Patch, policy: Policy) -> Ticket {
         prospect: None,
         prepare: Duration::ZERO,
         submitted,
-        ticket: Arc::clone(&ticket),
+        ticket: Reply::new(&ticket),
     };
     vm.hot
         .mailbox
         .post(Request::Commit(Box::new(request)), &vm.poll);
     Ticket::new(ticket, submitted, due, Arc::clone(&vm.hot.mailbox))
+}
+
+/// Queues a rollback from the VM's own thread.
+pub(crate) fn roll_back_later(vm: &mut Vm, id: Option<u64>, origin: Origin) -> Ticket {
+    let ticket = Arc::new(TicketState::default());
+    let request = RollbackRequest {
+        id,
+        generation: None,
+        origin,
+        ticket: Reply::new(&ticket),
+    };
+    vm.hot.mailbox.post(Request::Rollback(request), &vm.poll);
+    Ticket::new(ticket, Instant::now(), None, Arc::clone(&vm.hot.mailbox))
 }
 
 /// When a patch may no longer wait; never, if that is beyond what clocks count.
@@ -456,11 +474,7 @@ pub(super) fn current_prospect(
 }
 
 fn roll_back(vm: &mut Vm, request: &RollbackRequest) -> Result<Report, HotError> {
-    let origin = Origin {
-        door: Door::Thread,
-        ..Origin::default()
-    };
-    attempt::rollback(vm, Some(request.id), request.generation, &origin)
+    attempt::rollback(vm, request.id, request.generation, &request.origin)
 }
 
 pub(super) fn manifests(vm: &mut Vm, patch: &Patch) -> Manifests {
@@ -474,7 +488,7 @@ pub(super) fn manifests(vm: &mut Vm, patch: &Patch) -> Manifests {
             // SAFETY: at a safe point of the VM's thread (HP2); instances are
             // live. The manifest first: it opens cells.
             let snapshot = unsafe {
-                let manifest = Arc::new(manifest::of(vm, instance));
+                let manifest = Arc::new(manifest::in_short(vm, instance));
                 let basis = Basis::of(instance);
                 Snapshot { basis, manifest }
             };

@@ -3,22 +3,32 @@
 //! Invariants: HP1–HP3.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use moonswap_hotpatch::{CellInfo, ChunkManifest, ENVIRONMENT_CELL, SlotInfo};
+use moonswap_hotpatch::{CellInfo, ChunkManifest, ENVIRONMENT_CELL, Places, SlotInfo, places};
 
-use crate::loader;
-use crate::object::{Instance, PrototypeSlot, SlotRegistry};
+use super::slots::SlotRegistry;
+use crate::object::{Instance, PrototypeSlot};
 use crate::vm::Vm;
 
 /// The slots of an instance, made on first use.
-pub(crate) unsafe fn registry<'a>(instance: *mut Instance) -> &'a mut SlotRegistry {
-    // SAFETY: live instance; the reference is not held over a collection.
+pub(crate) unsafe fn registry<'a>(instance: *mut Instance) -> &'a SlotRegistry {
+    // SAFETY: live instance.
+    unsafe { registry_at(instance, || Arc::new(places(&(*instance).prototype))) }
+}
+
+/// The same, if somebody else has found out where the slots are.
+pub(crate) unsafe fn registry_at<'a>(
+    instance: *mut Instance,
+    places: impl FnOnce() -> Arc<Places>,
+) -> &'a SlotRegistry {
+    // SAFETY: live instance; the reference is not held over a collection. Until
+    // there is a registry the prototype is the one that was loaded.
     unsafe {
-        let place = &mut (*instance).registry;
-        if place.is_none() {
-            *place = Some(loader::slots_of(instance));
-        }
-        place.get_or_insert_with(SlotRegistry::new)
+        let slots = &(*instance).slots;
+        (*instance)
+            .registry
+            .get_or_insert_with(|| SlotRegistry::new(places(), Arc::clone(slots)))
     }
 }
 
@@ -26,9 +36,9 @@ pub(crate) unsafe fn registry<'a>(instance: *mut Instance) -> &'a mut SlotRegist
 pub(crate) unsafe fn of(vm: &mut Vm, instance: *mut Instance) -> ChunkManifest {
     // SAFETY: HP2; live instance.
     unsafe {
-        let main_running = super::scope::open_running(vm, instance);
-        let mut slots = HashMap::new();
-        for (id, &slot) in registry(instance).iter() {
+        let mut manifest = without_slots(vm, instance);
+        let slots = &mut manifest.slots;
+        for (id, slot) in registry(instance).iter() {
             let current = (&(*(*slot).version).prototype).clone();
             let mut layout = current.upvalues.to_vec();
             // What newer versions, rolled back since, captured.
@@ -41,11 +51,38 @@ pub(crate) unsafe fn of(vm: &mut Vm, instance: *mut Instance) -> ChunkManifest {
                     version: (*slot).version_number,
                     layout,
                     n_fixed: usize::from((*slot).n_fixed),
-                    original_path: id.clone(),
                     current,
                 },
             );
         }
+        manifest
+    }
+}
+
+/// The same in short, for instances that were never touched: without the slots,
+/// which whoever plans can do ([`ChunkManifest::describe_untouched`]). Costs the
+/// VM's thread as much as the chunk has top-level locals.
+pub(crate) unsafe fn in_short(vm: &mut Vm, instance: *mut Instance) -> ChunkManifest {
+    // SAFETY: HP2; live instance.
+    unsafe {
+        if (*instance).stamp > 0 {
+            return of(vm, instance);
+        }
+        let manifest = without_slots(vm, instance);
+        #[cfg(debug_assertions)]
+        {
+            let mut whole = manifest.clone();
+            whole.describe_untouched();
+            super::published::compare(&whole, &of(vm, instance));
+        }
+        manifest
+    }
+}
+
+unsafe fn without_slots(vm: &mut Vm, instance: *mut Instance) -> ChunkManifest {
+    // SAFETY: HP2; live instance.
+    unsafe {
+        let main_running = super::scope::open_running(vm, instance);
         let cells = (&(*instance).cell_names)
             .iter()
             .zip(&(*instance).cells)
@@ -61,7 +98,8 @@ pub(crate) unsafe fn of(vm: &mut Vm, instance: *mut Instance) -> ChunkManifest {
             source: (*instance).source.clone(),
             text: (*instance).text.clone(),
             cells,
-            slots,
+            slots: HashMap::new(),
+            places: None,
             main_running,
             // A main chunk that has not ended yet counts as started once.
             n_runs: (*instance).n_runs + u32::from(main_running),

@@ -31,12 +31,15 @@ pub(crate) mod guard;
 pub(crate) mod history;
 mod hooks;
 pub(crate) mod inspect;
+pub(crate) mod instances;
+pub(crate) mod journal;
 pub(crate) mod mailbox;
 pub(crate) mod manifest;
 pub(crate) mod migrate;
 mod prepare;
 mod published;
 pub(crate) mod scope;
+pub(crate) mod slots;
 mod ticket;
 pub(crate) mod timing;
 pub(crate) mod trap;
@@ -70,9 +73,8 @@ pub enum Applied {
 /// What a VM knows about its chunks and patches.
 #[derive(Default)]
 pub(crate) struct HotState {
-    /// All live instances, oldest first; dead ones are dropped by the
-    /// collector's atomic step.
-    pub(crate) instances: RefCell<Vec<*mut Instance>>,
+    /// All live instances; dead ones are dropped by the collector's atomic step.
+    pub(crate) instances: RefCell<instances::Instances>,
     /// The newest instance of each module, kept alive.
     pub(crate) modules: HashMap<Arc<str>, *mut Instance>,
     /// Serial of the newest instance.
@@ -91,8 +93,13 @@ pub(crate) struct HotState {
     pub(crate) is_held: bool,
     /// Fields set by the definitions that run now; collected by `prepare`.
     pub(crate) field_changes: Vec<prepare::FieldChange>,
+    /// The instance whose definitions run now or ran last; compared only while
+    /// they run.
+    pub(crate) defining: Option<*mut Instance>,
     /// Slots of functions whose fields the definitions that run now clear.
     pub(crate) removed: Vec<*mut PrototypeSlot>,
+    /// What its code writes.
+    pub(crate) journal: journal::Journal,
     /// A patch is being prepared: others wait.
     pub(crate) busy: bool,
     /// The mailbox is being worked off, or coroutines are being closed after a
@@ -152,23 +159,16 @@ impl HotState {
         };
     }
 
-    /// Live instances of a chunk, oldest first. Functions that were dumped and
-    /// loaded again by themselves are no instances of it: they have no module
-    /// around them that a patch could be compared with.
+    /// Live instances of a chunk, oldest first.
     pub(crate) fn instances_of(&self, chunk: &str) -> Vec<*mut Instance> {
-        self.instances
-            .borrow()
-            .iter()
-            .copied()
-            // SAFETY: entries are live (dead ones are dropped when found dead).
-            .filter(|&i| unsafe { &*(*i).chunk == chunk && (&(*i).prototype).is_main() })
-            .collect()
+        self.instances.borrow().of(chunk).to_vec()
     }
 
     /// Names of all chunks with live instances, as given to `load`.
     pub(crate) fn chunks(&self) -> Vec<String> {
         let instances = self.instances.borrow();
         let mut names: Vec<String> = instances
+            .all()
             .iter()
             // SAFETY: entries are live.
             .map(|&i| unsafe { (*i).chunk.to_string() })
@@ -194,7 +194,7 @@ impl HotState {
 
     /// Drops instances and versions the collector found dead.
     pub(crate) fn forget_dead(&self, is_live: &dyn Fn(*mut Header) -> bool) {
-        self.instances.borrow_mut().retain(|&i| is_live(i.cast()));
+        self.instances.borrow_mut().retain(|i| is_live(i.cast()));
         migrate::forget_dead(&mut self.migrating.borrow_mut(), is_live);
     }
 }

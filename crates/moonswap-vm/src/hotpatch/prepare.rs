@@ -3,21 +3,21 @@
 //!
 //! Invariants: HP1–HP3. New slots and versions are reachable only from the
 //! scope of [`Prepared`] until the commit; no collection may run meanwhile, so
-//! delta chunks run with the collector paused (`set_busy`).
+//! delta chunks run with the collector paused (J1).
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use moonswap_bytecode::{Capture, FunctionId, Instruction, OpCode, OperandKind, Prototype};
 use moonswap_hotpatch::{ChangeClass, ChunkPlan, ENVIRONMENT_CELL, Migration};
 
 use super::HotError;
-use super::manifest::registry;
+use super::manifest::{registry, registry_at};
+use super::slots::SlotRegistry;
 use crate::host;
 use crate::loader;
-use crate::object::{
-    Closure, Instance, PrototypeSlot, SlotRegistry, StringObject, Upvalue, Version,
-};
-use crate::value::{Value, store, tag};
+use crate::object::{Closure, Instance, PrototypeSlot, StringObject, Upvalue, Version};
+use crate::value::{Value, tag};
 use crate::vm::Vm;
 
 /// One slot to rewrite.
@@ -46,14 +46,20 @@ pub(crate) struct FieldChange {
 }
 
 impl FieldChange {
-    /// Puts back what stood there, unless the field was set again since.
-    /// Answers whether it did.
-    pub(crate) unsafe fn undo(&self, vm: &mut Vm) -> bool {
+    /// Puts back what stood there, unless the field was set again since. The
+    /// error is why it did not.
+    pub(crate) unsafe fn undo(&self, vm: &mut Vm) -> Result<(), &'static str> {
+        let (table, key, before) = (self.table.as_table(), self.key, self.before);
         // SAFETY: table, keys and values are live (HP3).
         unsafe {
-            let table = self.table.as_table();
-            crate::table::get(table, self.key).raw_equal(self.after)
-                && crate::table::set(&mut vm.heap, table, self.key, self.before).is_ok()
+            if !crate::table::get(table, key).raw_equal(self.after) {
+                return Err("was changed since and left alone");
+            }
+            // The table may have to grow for it.
+            let set = vm
+                .heap
+                .past_limit(|heap| crate::table::set(heap, table, key, before));
+            set.map_err(|_| "could not be put back: not enough memory")
         }
     }
 }
@@ -73,13 +79,13 @@ pub(crate) struct Prepared {
     pub(crate) fields: Vec<FieldChange>,
     /// Fields the definitions left alone.
     pub(crate) overridden: Vec<String>,
-    /// To undo the scope record.
+    /// To undo the scope record in a rollback.
     pub(crate) old_names: Vec<(Arc<str>, u32)>,
 }
 
 impl Prepared {
-    /// Loads what the plan needs and runs its delta chunks. On an error the
-    /// scope record and all cells are as before.
+    /// Loads what the plan needs and runs its delta chunks. What that changes is
+    /// in the journal.
     pub(crate) unsafe fn new(
         vm: &mut Vm,
         instance: *mut Instance,
@@ -88,6 +94,7 @@ impl Prepared {
         // SAFETY: HP2; the instance is live (kept by the caller).
         unsafe {
             debug_assert!(moonswap_bytecode::verify::verify(&plan.main).is_ok());
+            super::journal::scope(vm, instance);
             let old_names = (*instance).cell_names.clone();
             extend_scope(vm, instance, &plan);
             // New cells are left out: a rollback keeps their values, for the
@@ -97,7 +104,11 @@ impl Prepared {
                 instance,
                 slots: Vec::new(),
                 migrations: Vec::new(),
-                registry: SlotRegistry::new(),
+                registry: match &plan.places {
+                    Some(places) => registry_at(instance, || Arc::clone(places)),
+                    None => registry(instance),
+                }
+                .clone(),
                 cells: Vec::new(),
                 snapshot: Vec::new(),
                 fields: Vec::new(),
@@ -106,23 +117,12 @@ impl Prepared {
                 plan,
             };
             prepared.load(vm);
-            let outcome = if vm.heap.deferred {
-                // A constant could not be made.
-                let _ = vm.raise_memory();
-                Err(HotError::Delta("not enough memory".to_owned()))
-            } else {
-                prepared.run_delta(vm)
+            let outcome = match vm.heap.is_short() {
+                true => Err(HotError::Memory),
+                false => prepared.run_delta(vm),
             };
             prepared.fields = std::mem::take(&mut vm.hot.field_changes);
-            if let Err(e) = outcome {
-                prepared.restore_fields(vm);
-                for &(cell, value) in &snapshot {
-                    store((*cell).value, value);
-                    vm.heap.barrier(cell.cast(), value);
-                }
-                prepared.withdraw();
-                return Err(e);
-            }
+            outcome?;
             prepared.snapshot = snapshot;
             prepared.note_cells();
             Ok(prepared)
@@ -146,64 +146,30 @@ impl Prepared {
         }
     }
 
-    /// Takes the scope record back; for patches that are not committed.
-    pub(crate) unsafe fn withdraw(&mut self) {
-        // SAFETY: live instance.
-        unsafe {
-            let n = self.old_names.len();
-            (*self.instance).cells.truncate(n);
-            (*self.instance).cell_names = std::mem::take(&mut self.old_names);
-        }
-    }
-
-    /// Puts back what stood in the fields that definitions set, newest first.
-    pub(crate) unsafe fn restore_fields(&self, vm: &mut Vm) {
-        // SAFETY: tables, keys and values are live: nothing was collected since
-        // the journal was begun.
-        unsafe {
-            for change in self.fields.iter().rev() {
-                let restored = crate::table::set(
-                    &mut vm.heap,
-                    change.table.as_table(),
-                    change.key,
-                    change.before,
-                );
-                debug_assert!(restored.is_ok(), "the key was set before");
-            }
-        }
-    }
-
-    /// Puts back the values of cells that initialisers changed.
-    pub(crate) unsafe fn restore_cells(&self, vm: &mut Vm) {
-        // SAFETY: cells are live: the scope record has them.
-        unsafe {
-            for change in &self.cells {
-                store((*change.cell).value, change.before);
-                vm.heap.barrier(change.cell.cast(), change.before);
-            }
-        }
-    }
-
     unsafe fn load(&mut self, vm: &mut Vm) {
         // SAFETY: HP1: only new slots are installed here.
         unsafe {
             let old = registry(self.instance);
-            let mut fresh = Vec::new();
-            for change in &self.plan.changes {
+            let mut fresh = HashSet::new();
+            let mut gone = Vec::new();
+            let mut known_as = Vec::new();
+            for change in self.plan.work() {
+                let known = change.old.as_ref().and_then(|id| old.get(id));
+                if change.old != change.new {
+                    gone.extend(&change.old);
+                }
                 let Some(id) = &change.new else { continue };
-                let known = change
-                    .old
-                    .as_ref()
-                    .and_then(|old_id| old.get(old_id))
-                    .copied();
                 let slot = known.unwrap_or_else(|| {
                     let slot = loader::new_slot(vm, self.instance);
-                    fresh.push(slot);
+                    fresh.insert(slot);
                     slot
                 });
-                self.registry.insert(id.clone(), slot);
+                if change.old != change.new || known.is_none() {
+                    known_as.push((id.clone(), slot));
+                }
             }
-            for change in &self.plan.changes {
+            self.registry.change(&gone, known_as);
+            for change in self.plan.work() {
                 if matches!(
                     change.class,
                     ChangeClass::Unchanged | ChangeClass::Removed | ChangeClass::Refused
@@ -213,7 +179,7 @@ impl Prepared {
                 let (Some(id), Some(prototype)) = (&change.new, &change.new_prototype) else {
                     continue;
                 };
-                let Some(&slot) = self.registry.get(id) else {
+                let Some(slot) = self.registry.get(id) else {
                     continue;
                 };
                 let children = self.children_of(vm, prototype);
@@ -251,12 +217,10 @@ impl Prepared {
     }
 
     fn slot_of(&self, vm: &mut Vm, id: &FunctionId) -> *mut PrototypeSlot {
-        match self.registry.get(id) {
-            Some(&slot) => slot,
-            // A literal no plan names cannot be reached by its code either; an
-            // empty slot is still a slot.
-            None => loader::new_slot(vm, self.instance),
-        }
+        // A literal no plan names cannot be reached by its code either; an empty
+        // slot is still a slot.
+        let known = self.registry.get(id);
+        known.unwrap_or_else(|| loader::new_slot(vm, self.instance))
     }
 
     unsafe fn run_delta(&mut self, vm: &mut Vm) -> Result<(), HotError> {
@@ -266,11 +230,12 @@ impl Prepared {
                 self.run_chunk(vm, &delta, &[])?;
             }
             if let Some(define) = self.plan.define.clone() {
-                let get = raw_native(vm, "rawget", raw_get);
+                let get = raw_native(vm, "standing", standing);
+                vm.hot.defining = Some(self.instance);
                 let set = raw_native(vm, "rawset", raw_set);
                 let clear = raw_native(vm, "clear", clear);
                 let old = registry(self.instance);
-                let slots = self.plan.removals.iter().map(|id| old.get(id).copied());
+                let slots = self.plan.removals.iter().map(|id| old.get(id));
                 vm.hot.removed = slots.map(|s| s.unwrap_or(std::ptr::null_mut())).collect();
                 let skipped = self.run_chunk(vm, &define, &[get, set, clear])?;
                 if skipped.tag == tag::TABLE {
@@ -291,7 +256,7 @@ impl Prepared {
         }
     }
 
-    /// Runs a delta chunk with the collector paused.
+    /// Runs a delta chunk.
     unsafe fn run_chunk(
         &self,
         vm: &mut Vm,
@@ -300,7 +265,7 @@ impl Prepared {
     ) -> Result<Value, HotError> {
         // SAFETY: as run_delta.
         unsafe {
-            let busy = vm.heap.set_busy(true);
+            super::journal::watch(vm);
             let slot = loader::new_slot(vm, self.instance);
             let children = self.children_of(vm, prototype);
             let version = loader::new_version(vm, prototype, children, slot, self.instance, 1);
@@ -316,7 +281,6 @@ impl Prepared {
             }
             let saved = vm.error;
             let result = host::call_protected(vm, Value::closure(closure), args);
-            vm.heap.set_busy(busy);
             match result {
                 Ok(value) => Ok(value),
                 Err(_) => {
@@ -331,6 +295,22 @@ impl Prepared {
             }
         }
     }
+}
+
+/// Bytes that a plan will load, about.
+pub(super) fn bytes(plan: &ChunkPlan) -> usize {
+    let is_loaded = |class| {
+        !matches!(
+            class,
+            ChangeClass::Unchanged | ChangeClass::Removed | ChangeClass::Refused
+        )
+    };
+    let changes = plan.work().filter(|c| is_loaded(c.class));
+    let deltas = plan.delta.iter().chain(&plan.define);
+    let all = changes
+        .filter_map(|c| c.new_prototype.as_ref())
+        .chain(deltas);
+    all.map(|p| loader::version_bytes(p)).sum()
 }
 
 /// Whether the code counts on no captured variable that some closure lacks.
@@ -392,10 +372,37 @@ fn raw_native(vm: &mut Vm, name: &'static str, f: crate::object::NativeFn) -> Va
     }))
 }
 
-fn raw_get(cx: &mut crate::Context<'_>) -> crate::Outcome<usize> {
+/// What stands in a field; nil if that is the function of this name which an
+/// earlier text defined there, and which is no longer in the text.
+fn standing(cx: &mut crate::Context<'_>) -> crate::Outcome<usize> {
     let table = cx.check_table(0)?;
     let value = table.get(cx.at(1));
-    cx.ret(value)
+    let name = cx.check_str(2)?.as_bytes();
+    // SAFETY: just checked; the instance is live, nothing is collected.
+    let is_left_over = unsafe {
+        let found = crate::table::get(cx.value(0).as_table(), cx.value(1));
+        let instance = cx.vm().hot.defining;
+        found.tag == tag::CLOSURE
+            && instance.is_some_and(|instance| {
+                let slot = Closure::slot(found.as_closure());
+                let id = &(&(*(*slot).version).prototype).id;
+                (*slot).instance == instance
+                    && registry(instance).get(id) != Some(slot)
+                    && defined_name(id).as_bytes() == name
+            })
+    };
+    match is_left_over {
+        true => cx.ret(crate::View::Nil),
+        false => cx.ret(value),
+    }
+}
+
+/// `M.f` of `shop.lua / M:f#2`.
+fn defined_name(id: &FunctionId) -> String {
+    let full = id.to_string();
+    let path = full.split_once(" / ").map_or(&*full, |(_, path)| path);
+    let name = path.split_once('#').map_or(path, |(name, _)| name);
+    name.replace(':', ".")
 }
 
 fn raw_set(cx: &mut crate::Context<'_>) -> crate::Outcome<usize> {
@@ -438,9 +445,9 @@ fn clear(cx: &mut crate::Context<'_>) -> crate::Outcome<usize> {
             before,
             after: Value::NIL,
         };
-        let heap = &mut cx.vm().heap;
-        let cleared = crate::table::set(heap, table.as_table(), key, Value::NIL);
-        debug_assert!(cleared.is_ok(), "the key is there");
+        if let Err(e) = super::journal::set(&mut cx.vm(), table.as_table(), key, Value::NIL) {
+            return Err(crate::meta::raise_table_error(&mut cx.vm(), e));
+        }
         cx.vm().hot.field_changes.push(change);
         cx.ret(crate::View::Boolean(true))
     }

@@ -4,7 +4,7 @@
 //! A snapshot is a guess until the commit compares its [`Basis`] with the live
 //! instance; whatever changes an instance withdraws the snapshots of its chunk.
 //!
-//! Invariants: HP2; HP5 a registry in the attic is only dropped.
+//! Invariants: HP2.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +13,8 @@ use moonswap_bytecode::Prototype;
 use moonswap_hotpatch::{ChunkManifest, ChunkPatch, ChunkPlan, Patch, Policy, plan_chunk};
 
 use super::commit::{Draft, Planned};
-use crate::object::{Instance, SlotRegistry};
+use super::slots::SlotRegistry;
+use crate::object::Instance;
 use crate::vm::Vm;
 
 /// The state of an instance that a manifest describes.
@@ -44,6 +45,15 @@ impl Basis {
 pub(super) struct Snapshot {
     pub(super) basis: Basis,
     pub(super) manifest: Arc<ChunkManifest>,
+}
+
+impl Snapshot {
+    /// Adds what the VM's thread left to whoever plans.
+    pub(super) fn complete(&mut self) {
+        if self.manifest.slots.is_empty() {
+            Arc::make_mut(&mut self.manifest).describe_untouched();
+        }
+    }
 }
 
 /// All live instances of a chunk, oldest first.
@@ -89,16 +99,8 @@ pub(crate) struct Attic(Mutex<Vec<Leftover>>);
 enum Leftover {
     Snapshots(Snapshots),
     Plans(Vec<Planned>),
-    Chunk(Arc<Prototype>, Option<Arc<[u8]>>, Retired),
+    Chunk(Arc<Prototype>, Option<Arc<[u8]>>, SlotRegistry),
 }
-
-/// Slots by name that nothing refers to any more.
-#[derive(Debug)]
-#[expect(dead_code, reason = "kept to be dropped elsewhere")]
-struct Retired(SlotRegistry);
-
-// SAFETY: HP5: the pointers are not followed; names are plain data.
-unsafe impl Send for Retired {}
 
 impl Attic {
     fn keep(&self, leftover: Leftover) {
@@ -122,7 +124,7 @@ impl Attic {
         source: Option<Arc<[u8]>>,
         registry: SlotRegistry,
     ) {
-        self.keep(Leftover::Chunk(main, source, Retired(registry)));
+        self.keep(Leftover::Chunk(main, source, registry));
     }
 
     #[cfg(test)]
@@ -234,7 +236,7 @@ pub(super) unsafe fn publish(vm: &mut Vm, bases: &[Basis], after: Vec<ChunkManif
         unsafe {
             // A module called again: see `may_have_begun`.
             if !super::scope::is_running(vm, instance) {
-                tests::compare(&manifest, &super::manifest::of(vm, instance));
+                compare(&manifest, &super::manifest::of(vm, instance));
             }
         }
         let snapshot = Snapshot {
@@ -255,25 +257,23 @@ pub(super) unsafe fn publish(vm: &mut Vm, bases: &[Basis], after: Vec<ChunkManif
     });
 }
 
+/// What was worked out must be what the VM's thread would have answered.
 #[cfg(debug_assertions)]
-mod tests {
-    use super::*;
-
-    /// What was worked out must be what the VM's thread would have answered.
-    pub(super) fn compare(expected: &ChunkManifest, is: &ChunkManifest) {
-        assert!(Arc::ptr_eq(&expected.main, &is.main), "main chunk");
-        assert_eq!(expected.source, is.source, "source");
-        assert_eq!(expected.cells, is.cells, "cells");
-        assert_eq!(expected.slots.len(), is.slots.len(), "slots");
-        for (id, slot) in &expected.slots {
-            let there = is.slots.get(id);
-            let same = there.is_some_and(|there| {
-                Arc::ptr_eq(&there.current, &slot.current)
-                    && there.version == slot.version
-                    && there.layout == slot.layout
-            });
-            assert!(same, "{id}");
-        }
-        assert_eq!(expected.n_runs, is.n_runs, "runs");
+pub(super) fn compare(expected: &ChunkManifest, is: &ChunkManifest) {
+    assert!(Arc::ptr_eq(&expected.main, &is.main), "main chunk");
+    assert_eq!(expected.source, is.source, "source");
+    assert_eq!(expected.cells, is.cells, "cells");
+    assert_eq!(expected.slots.len(), is.slots.len(), "slots");
+    for (id, slot) in &expected.slots {
+        let there = is.slots.get(id);
+        let same = there.is_some_and(|there| {
+            Arc::ptr_eq(&there.current, &slot.current)
+                && there.version == slot.version
+                && there.layout == slot.layout
+                && there.n_fixed == slot.n_fixed
+                && there.protected == slot.protected
+        });
+        assert!(same, "{id}");
     }
+    assert_eq!(expected.n_runs, is.n_runs, "runs");
 }

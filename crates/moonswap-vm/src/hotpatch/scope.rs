@@ -43,6 +43,7 @@ pub(crate) unsafe fn record(vm: &mut Vm, base: *mut Value, pc: *const u64) {
         let version = frame::version_of(base);
         let slot = (*version).slot;
         let instance = (*slot).instance;
+        super::journal::scope(vm, instance);
         if std::ptr::eq((*instance).main, slot) {
             // Delta chunks have a slot of their own and do not count.
             (*instance).n_runs += 1;

@@ -1,7 +1,8 @@
 //! `Ticket`: a submitted patch as its submitter has it: waits for the outcome, asks
 //! what it waits for, withdraws it.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,8 @@ const WITHDRAWN: u8 = 2;
 pub(super) struct TicketState {
     answer: Answer<Result<Report, HotError>>,
     stage: AtomicU8,
+    /// There was an answer; it may have been taken.
+    is_answered: AtomicBool,
     /// What it waits for, once the VM's thread has looked.
     obstacle: Mutex<Option<Obstacle>>,
 }
@@ -37,6 +40,7 @@ impl TicketState {
     /// The outcome of one that is not committed: it cannot be withdrawn any more.
     pub(super) fn answer(&self, outcome: Result<Report, HotError>) {
         self.advance(TAKEN);
+        self.is_answered.store(true, Ordering::Release);
         self.answer.put(outcome);
     }
 
@@ -50,6 +54,38 @@ impl TicketState {
 
     pub(super) fn note(&self, obstacle: Obstacle) {
         *lock(&self.obstacle) = Some(obstacle);
+    }
+}
+
+/// The duty to answer a ticket, shared by all who may. When the last of them lets
+/// it go unanswered (a panic of the host has passed through the VM, say), the
+/// submitter hears that nothing will come.
+#[derive(Debug)]
+pub(super) struct Reply(Arc<TicketState>);
+
+impl Reply {
+    pub(super) fn new(state: &Arc<TicketState>) -> Arc<Reply> {
+        Arc::new(Reply(Arc::clone(state)))
+    }
+}
+
+impl Deref for Reply {
+    type Target = TicketState;
+
+    fn deref(&self) -> &TicketState {
+        &self.0
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        if !self.0.is_answered.load(Ordering::Acquire) {
+            let error = match self.0.is_withdrawn() {
+                true => HotError::TimedOut,
+                false => HotError::Gone,
+            };
+            self.0.answer(Err(error));
+        }
     }
 }
 

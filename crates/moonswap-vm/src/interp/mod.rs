@@ -26,6 +26,7 @@ mod concat;
 mod deferred;
 mod drive;
 mod index;
+mod journal;
 mod late;
 mod loops;
 mod moves;
@@ -223,6 +224,24 @@ mod backend {
         };
     }
 
+    // The instruction itself by its real handler, or by what stands for it while
+    // writes are watched: what a poll or a hook goes on at may be any operation.
+    abi_fn!(go_handler, pc, base, vm, table, {
+        // SAFETY: as in `dispatch`.
+        unsafe {
+            let op = *pc.cast::<u8>() as usize;
+            if op == OpCode::Halt as usize {
+                return halt_handler(pc, base, vm, table);
+            }
+            if (*vm).heap.journaled
+                && let Some(next) = super::journal::step(pc, base, vm)
+            {
+                return Tail { vm, table }.go(next);
+            }
+            HANDLERS[op](pc, base, vm, table)
+        }
+    });
+
     // Runs the poll, then the instruction itself by its real handler: a request
     // made during the poll waits for the next safe point, so code always moves on.
     abi_fn!(poll_handler, pc, base, vm, table, {
@@ -232,11 +251,7 @@ mod backend {
             if (*vm).hook.active {
                 next = crate::hook::before(next.pc, next.base, vm);
             }
-            let op = *next.pc.cast::<u8>() as usize;
-            if op == OpCode::Halt as usize {
-                return halt_handler(next.pc, next.base, vm, table);
-            }
-            HANDLERS[op](next.pc, next.base, vm, table)
+            go_handler(next.pc, next.base, vm, table)
         }
     });
 
@@ -268,11 +283,7 @@ mod backend {
         // SAFETY: as in `dispatch`.
         unsafe {
             let next = crate::hook::before(pc, base, vm);
-            let op = *next.pc.cast::<u8>() as usize;
-            if op == OpCode::Halt as usize {
-                return halt_handler(next.pc, next.base, vm, table);
-            }
-            HANDLERS[op](next.pc, next.base, vm, table)
+            go_handler(next.pc, next.base, vm, table)
         }
     });
 
@@ -283,6 +294,10 @@ mod backend {
         }
         if table.is_hooked() && !op.is_internal() {
             let handler: Handler = hook_handler;
+            return handler as *mut ();
+        }
+        if table.is_journaled() && super::journal::watches(op) {
+            let handler: Handler = go_handler;
             return handler as *mut ();
         }
         real(op)
@@ -389,6 +404,17 @@ mod backend {
                         }
                         hooked = false;
                         polled = false;
+                        if const { super::journal::watches(OpCode::$name) } {
+                            // SAFETY: as above.
+                            unsafe {
+                                if (*vm).heap.journaled
+                                    && let Some(done) = super::journal::step(next.pc, next.base, vm)
+                                {
+                                    next = done;
+                                    continue;
+                                }
+                            }
+                        }
                         // SAFETY: as above.
                         next = unsafe { ops::$name(Returning, next.pc, next.base, vm) };
                     })*
@@ -445,6 +471,8 @@ pub(crate) struct DispatchTable {
     hooked: AtomicBool,
     /// Safe points count down.
     metered: AtomicBool,
+    /// Operations that write go into a journal.
+    journaled: AtomicBool,
 }
 
 impl Default for DispatchTable {
@@ -453,6 +481,7 @@ impl Default for DispatchTable {
             entries: Box::new([const { AtomicPtr::new(std::ptr::null_mut()) }; 256]),
             hooked: AtomicBool::new(false),
             metered: AtomicBool::new(false),
+            journaled: AtomicBool::new(false),
         }
     }
 }
@@ -478,6 +507,18 @@ impl DispatchTable {
     /// which requests a poll afterwards.
     pub(crate) fn set_metered(&self, on: bool) {
         self.metered.store(on, Ordering::Relaxed);
+        backend::restore(self);
+    }
+
+    #[cfg_attr(not(moonswap_tail), allow(dead_code))]
+    fn is_journaled(&self) -> bool {
+        self.journaled.load(Ordering::Relaxed)
+    }
+
+    /// Turns the journal of writes on or off, with `heap.journaled`; the VM's own
+    /// thread only, which looks for requests afterwards.
+    pub(crate) fn set_journaled(&self, on: bool) {
+        self.journaled.store(on, Ordering::Relaxed);
         backend::restore(self);
     }
 

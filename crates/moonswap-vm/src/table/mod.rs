@@ -19,7 +19,7 @@
 mod tests;
 pub(crate) mod write;
 
-pub(crate) use write::{TableError, reserve, set, set_int, set_short};
+pub(crate) use write::{TableError, reserve, set, set_int, set_keeping, set_short};
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};

@@ -1,4 +1,9 @@
 //! Raw tables: stores, growth, presizing. Invariants: see `mod.rs` (T1–T4).
+//!
+//! *Keeping* stores (`KEEP`) are for tables whose writes may be undone without
+//! memory (`hotpatch/journal.rs`): T5 as long as only such stores are made and
+//! `heap.journaled` is set, a key that had a node or an array slot keeps one,
+//! with or without a value.
 
 use std::ptr;
 
@@ -43,31 +48,58 @@ pub(crate) unsafe fn set(
     value: Value,
 ) -> Result<(), TableError> {
     // SAFETY: by the caller.
+    unsafe { set_in::<false>(heap, t, key, value) }
+}
+
+/// [`set`] that keeps keys (T5). If the key has its place already, it allocates
+/// nothing and cannot fail.
+///
+/// # Safety
+/// As [`set`].
+pub(crate) unsafe fn set_keeping(
+    heap: &mut Heap,
+    t: *mut Table,
+    key: Value,
+    value: Value,
+) -> Result<(), TableError> {
+    // SAFETY: by the caller.
+    unsafe { set_in::<true>(heap, t, key, value) }
+}
+
+#[inline(always)]
+unsafe fn set_in<const KEEP: bool>(
+    heap: &mut Heap,
+    t: *mut Table,
+    key: Value,
+    value: Value,
+) -> Result<(), TableError> {
+    // SAFETY: by the caller.
     unsafe {
         match key.tag {
-            tag::INTEGER => set_int(heap, t, key.as_i64(), value),
+            tag::INTEGER => set_int_in::<KEEP>(heap, t, key.as_i64(), value),
             tag::STRING if StringObject::is_short(key.as_string()) => {
-                set_short(heap, t, key.as_string(), value)
+                let node = find_short(t, key.as_string());
+                set_node::<KEEP>(heap, t, node, key, value)
             }
             tag::NIL => Err(TableError::NilKey),
             tag::FLOAT => match integer_key(key.as_f64()) {
-                Some(i) => set_int(heap, t, i, value),
+                Some(i) => set_int_in::<KEEP>(heap, t, i, value),
                 None if key.as_f64().is_nan() => Err(TableError::NanKey),
-                None => set_other(heap, t, key, value),
+                None => set_other::<KEEP>(heap, t, key, value),
             },
-            _ => set_other(heap, t, key, value),
+            _ => set_other::<KEEP>(heap, t, key, value),
         }
     }
 }
 
-unsafe fn set_other(
+unsafe fn set_other<const KEEP: bool>(
     heap: &mut Heap,
     t: *mut Table,
     key: Value,
     value: Value,
 ) -> Result<(), TableError> {
     // SAFETY: by the caller of `set`.
-    unsafe { set_node(heap, t, find_other(t, key, false), key, value) }
+    unsafe { set_node::<KEEP>(heap, t, find_other(t, key, false), key, value) }
 }
 
 /// Stores under a short string.
@@ -82,12 +114,12 @@ pub(crate) unsafe fn set_short(
     value: Value,
 ) -> Result<(), TableError> {
     // SAFETY: by the caller.
-    unsafe { set_node(heap, t, find_short(t, key), Value::string(key), value) }
+    unsafe { set_node::<false>(heap, t, find_short(t, key), Value::string(key), value) }
 }
 
 /// Stores into the found node or inserts.
 #[inline(always)]
-unsafe fn set_node(
+unsafe fn set_node<const KEEP: bool>(
     heap: &mut Heap,
     t: *mut Table,
     n: *mut Node,
@@ -100,7 +132,7 @@ unsafe fn set_node(
             if value.is_nil() {
                 return Ok(());
             }
-            return insert(heap, t, key, value);
+            return insert::<KEEP>(heap, t, key, value);
         }
         if (*n).value_tag == tag::NIL {
             if value.is_nil() {
@@ -121,8 +153,19 @@ unsafe fn set_node(
 ///
 /// # Safety
 /// `t` is a live table of `heap`, `value` live.
-#[inline]
+#[inline(always)]
 pub(crate) unsafe fn set_int(
+    heap: &mut Heap,
+    t: *mut Table,
+    key: i64,
+    value: Value,
+) -> Result<(), TableError> {
+    // SAFETY: by the caller.
+    unsafe { set_int_in::<false>(heap, t, key, value) }
+}
+
+#[inline(always)]
+unsafe fn set_int_in<const KEEP: bool>(
     heap: &mut Heap,
     t: *mut Table,
     key: i64,
@@ -150,7 +193,7 @@ pub(crate) unsafe fn set_int(
             }
             return Ok(());
         }
-        set_int_slow(heap, t, key, value)
+        set_int_slow::<KEEP>(heap, t, key, value)
     }
 }
 
@@ -170,7 +213,7 @@ unsafe fn put_array(t: *mut Table, at: usize, value: Value) {
 
 #[cold]
 #[inline(never)]
-unsafe fn set_int_slow(
+unsafe fn set_int_slow<const KEEP: bool>(
     heap: &mut Heap,
     t: *mut Table,
     key: i64,
@@ -190,7 +233,7 @@ unsafe fn set_int_slow(
         if node_count(t) != 0 {
             let n = find_int(t, key);
             if !n.is_null() {
-                return set_node(heap, t, n, Value::integer(key), value);
+                return set_node::<KEEP>(heap, t, n, Value::integer(key), value);
             }
         }
         if value.is_nil() {
@@ -211,7 +254,7 @@ unsafe fn set_int_slow(
             heap.barrier(t.cast(), value);
             return Ok(());
         }
-        insert(heap, t, Value::integer(key), value)
+        insert::<KEEP>(heap, t, Value::integer(key), value)
     }
 }
 
@@ -344,16 +387,28 @@ unsafe fn write_node(n: *mut Node, key: Value, value: Value) {
     }
 }
 
+/// The key of an entry, with or without a value, that T5 is about.
+#[inline(always)]
+unsafe fn is_keyed(n: *const Node) -> bool {
+    // SAFETY: by the caller.
+    unsafe { !matches!((*n).key_tag, tag::NIL | tag::DEAD_KEY) }
+}
+
 /// Tries to place a key that is absent; false if the node part is full.
 #[inline]
-unsafe fn place(heap: &mut Heap, t: *mut Table, key: Value, value: Value) -> bool {
+unsafe fn place<const KEEP: bool>(
+    heap: &mut Heap,
+    t: *mut Table,
+    key: Value,
+    value: Value,
+) -> bool {
     // SAFETY: T1, T3.
     unsafe {
         if std::ptr::eq((*t).nodes, &raw const EMPTY_NODE) {
             return false;
         }
         let home = node_at(t, hash_key(key.payload, key.tag));
-        if (*home).value_tag == tag::NIL {
+        if (*home).value_tag == tag::NIL && !(KEEP && is_keyed(home)) {
             // Unused or removed: the links stay, other chains may need them.
             write_node(home, key, value);
             return true;
@@ -399,7 +454,7 @@ unsafe fn place(heap: &mut Heap, t: *mut Table, key: Value, value: Value) -> boo
 
 /// Adds an absent key (normalised) with a non-nil value.
 #[inline(never)]
-unsafe fn insert(
+unsafe fn insert<const KEEP: bool>(
     heap: &mut Heap,
     t: *mut Table,
     key: Value,
@@ -408,12 +463,12 @@ unsafe fn insert(
     // SAFETY: by the caller of `set`.
     unsafe {
         (*t).header.flags = 0;
-        if !place(heap, t, key, value) {
+        if !place::<KEEP>(heap, t, key, value) {
             rehash(heap, t, key)?;
             if key.tag == tag::INTEGER && key.payload.wrapping_sub(1) < u64::from((*t).array_cap) {
                 put_array(t, key.payload as usize - 1, value);
             } else {
-                let placed = place(heap, t, key, value);
+                let placed = place::<KEEP>(heap, t, key, value);
                 debug_assert!(placed);
             }
         }
@@ -436,7 +491,9 @@ fn bin(k: u64) -> usize {
 unsafe fn rehash(heap: &mut Heap, t: *mut Table, key: Value) -> Result<(), TableError> {
     // SAFETY: by the caller of `set`.
     unsafe {
+        let keep = heap.journaled;
         let n_nodes = node_count(t);
+        let stays = |n: *const Node| (*n).value_tag != tag::NIL || (keep && is_keyed(n));
         let mut bins = [0usize; 32];
         let mut n_live = 1;
         let mut n_integers = 0;
@@ -449,7 +506,7 @@ unsafe fn rehash(heap: &mut Heap, t: *mut Table, key: Value) -> Result<(), Table
         count(key.payload, key.tag);
         for i in 0..n_nodes {
             let n = (*t).nodes.add(i);
-            if (*n).value_tag != tag::NIL {
+            if stays(n) {
                 n_live += 1;
                 count((*n).key, (*n).key_tag);
             }
@@ -481,7 +538,7 @@ unsafe fn rehash(heap: &mut Heap, t: *mut Table, key: Value) -> Result<(), Table
             // Between half and the present capacity: leave it.
             if best > old_cap || best * 2 <= old_cap {
                 cap = if best == 0 { 0 } else { fit_array(best) };
-                if cap < old_cap && cap * 2 > old_cap {
+                if cap < old_cap && (cap * 2 > old_cap || keep) {
                     cap = old_cap;
                 }
             }
@@ -493,7 +550,7 @@ unsafe fn rehash(heap: &mut Heap, t: *mut Table, key: Value) -> Result<(), Table
             wanted -= usize::from(in_array(key.payload, key.tag));
             for i in 0..n_nodes {
                 let n = (*t).nodes.add(i);
-                if (*n).value_tag != tag::NIL && in_array((*n).key, (*n).key_tag) {
+                if stays(n) && in_array((*n).key, (*n).key_tag) {
                     wanted -= 1;
                 }
             }
@@ -556,21 +613,13 @@ unsafe fn resize(
         (*t).nodes = new_nodes;
         (*t).header.word = if nodes == 0 { 0 } else { nodes as u32 - 1 };
         (*t).last_free = nodes as u32;
-        for i in (0..n_old).rev() {
-            let n = old_nodes.add(i);
-            if (*n).value_tag == tag::NIL {
-                continue;
-            }
-            let value = Value::raw((*n).value, (*n).value_tag);
-            if (*n).key_tag == tag::INTEGER && (*n).key.wrapping_sub(1) < cap as u64 {
-                put_array(t, (*n).key as usize - 1, value);
-            } else {
-                let placed = place(heap, t, Value::raw((*n).key, (*n).key_tag), value);
-                debug_assert!(placed);
-            }
+        if heap.journaled {
+            take_over::<true>(heap, t, old_nodes, n_old);
+        } else {
+            take_over::<false>(heap, t, old_nodes, n_old);
         }
         for (key, value) in evicted {
-            let placed = place(heap, t, Value::integer(key), value);
+            let placed = place::<false>(heap, t, Value::integer(key), value);
             debug_assert!(placed);
         }
         if n_old != 0 {
@@ -583,6 +632,36 @@ unsafe fn resize(
         // Entries changed places: a traversal in progress starts again.
         heap.retrace(owner);
         Ok(())
+    }
+}
+
+/// Entries of an old node part go where they belong now.
+#[inline(always)]
+unsafe fn take_over<const KEEP: bool>(
+    heap: &mut Heap,
+    t: *mut Table,
+    old_nodes: *mut Node,
+    n_old: usize,
+) {
+    // SAFETY: by the caller, there is room for all; T5: keys without a value that
+    // belong into the array have their slot there.
+    unsafe {
+        let cap = u64::from((*t).array_cap);
+        for i in (0..n_old).rev() {
+            let n = old_nodes.add(i);
+            if (*n).value_tag == tag::NIL && !(KEEP && is_keyed(n)) {
+                continue;
+            }
+            let value = Value::raw((*n).value, (*n).value_tag);
+            if (*n).key_tag == tag::INTEGER && (*n).key.wrapping_sub(1) < cap {
+                if !KEEP || !value.is_nil() {
+                    put_array(t, (*n).key as usize - 1, value);
+                }
+            } else {
+                let placed = place::<KEEP>(heap, t, Value::raw((*n).key, (*n).key_tag), value);
+                debug_assert!(placed);
+            }
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod late;
 mod migration;
 mod patches;
 mod tables;
+mod undo;
 mod waiting;
 
 use moonswap_hotpatch::{Patch, Policy};

@@ -96,6 +96,43 @@ fn what_fails_changes_nothing() {
     assert_eq!(run(&machine, "collect() return work(1), added"), "3 nil");
 }
 
+/// Each allocation of a patch fails once, and then there is no room but what
+/// garbage takes up: in the call that asks, and at a safe point of a loop.
+#[test]
+fn memory_that_does_not_suffice() {
+    let machine = machine();
+    assert_eq!(run_as(&machine, "=world", OLD), "loaded");
+    let mut n = 1;
+    loop {
+        machine.set_failing_allocation(n);
+        let outcome = apply(&machine, NEW);
+        let came = !machine.is_failure_pending();
+        machine.set_failing_allocation(0);
+        assert_eq!(came, outcome.is_err(), "{n}: {outcome:?}");
+        if outcome.is_ok() {
+            break;
+        }
+        assert_eq!(run(&machine, "return added"), "nil");
+        n += sized(1, 7) as u64;
+    }
+    assert!(n > 3);
+    assert_eq!(run(&machine, "return work(1)"), "102");
+    let handle = machine.clone();
+    set_global(&machine, "queue", move |cx| {
+        let full = || handle.set_memory_limit(Some(handle.system_memory()));
+        cx.suspended(full);
+        let _ = cx.hot_submit(patch(OLD), Policy::default());
+        Ok(0)
+    });
+    machine.with(|cx| cx.gc_stop());
+    let script = "local t for i = 1, 400 do t = {i, {t}} end t = nil queue() for i = 1, 2 do end
+        return work(1)";
+    assert_eq!(run(&machine, script), "4");
+    machine.set_memory_limit(None);
+    set_global(&machine, "queue", |_| Ok(0));
+    assert_eq!(run(&machine, "collect() return work(1)"), "5");
+}
+
 #[test]
 fn another_thread_patches_a_loop_that_runs() {
     let machine = machine();

@@ -1,8 +1,9 @@
 //! Reports as Lua tables that print as one line.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
-use moonswap_hotpatch::{Activation, NotRun, Patch, Plan, Report, ReportedFunction};
+use moonswap_hotpatch::{Activation, Migrated, NotRun, Plan, Report, ReportedFunction};
 use moonswap_vm::hotpatch::{HotError, Ticket};
 use moonswap_vm::{Context, Outcome, View};
 
@@ -46,7 +47,7 @@ pub(super) fn set_chunks(
 /// Pushes what was done.
 pub(super) fn push(cx: &Context<'_>, report: &Report) -> Outcome<usize> {
     let table = cx.height();
-    cx.push_table(0, 10);
+    cx.push_table(0, 12);
     set_int(cx, table, "id", report.id)?;
     set_int(cx, table, "generation", report.generation)?;
     set_chunks(cx, table, &report.chunks)?;
@@ -59,7 +60,8 @@ pub(super) fn push(cx: &Context<'_>, report: &Report) -> Outcome<usize> {
     set_int(cx, table, "unchanged", report.unchanged as u64)?;
     set_notes(cx, table, &report.warnings, &report.not_run)?;
     set_activations(cx, table, "closed", &report.closed)?;
-    cx.push_table(0, 3);
+    set_migrated(cx, table, &report.migrated)?;
+    cx.push_table(0, 4);
     for (name, time) in [
         ("prepare", report.times.prepare),
         ("load", report.times.load),
@@ -106,34 +108,56 @@ fn set_activations(
     let list = cx.height();
     cx.push_table(activations.len(), 0);
     for (k, activation) in (1..).zip(activations) {
-        let entry = cx.height();
-        cx.push_table(0, 6);
-        set_text(cx, entry, "chunk", &activation.chunk)?;
-        set_text(cx, entry, "id", &activation.function)?;
-        set_int(cx, entry, "version", u64::from(activation.version))?;
-        if let Some(line) = activation.line {
-            set_int(cx, entry, "line", u64::from(line))?;
-        }
-        set_text(cx, entry, "thread", &activation.thread)?;
-        cx.push_bool(activation.suspended);
-        cx.raw_set_field(entry, "suspended")?;
+        push_activation(cx, activation)?;
         cx.raw_set_int(list, k)?;
     }
     cx.raw_set_field(table, key)
 }
 
+fn push_activation(cx: &Context<'_>, activation: &Activation) -> Outcome<()> {
+    let entry = cx.height();
+    cx.push_table(0, 8);
+    set_text(cx, entry, "chunk", &activation.chunk)?;
+    set_text(cx, entry, "id", &activation.function)?;
+    set_int(cx, entry, "version", u64::from(activation.version))?;
+    if let Some(line) = activation.line {
+        set_int(cx, entry, "line", u64::from(line))?;
+    }
+    set_text(cx, entry, "thread", &activation.thread)?;
+    cx.push_bool(activation.suspended);
+    cx.raw_set_field(entry, "suspended")
+}
+
+/// table.migrated = list of activations, each with `turn` (the line of the loop
+/// at whose next turn it moves) or `reason` (why it stays)
+fn set_migrated(cx: &Context<'_>, table: usize, migrated: &[Migrated]) -> Outcome<()> {
+    let list = cx.height();
+    cx.push_table(migrated.len(), 0);
+    for (k, one) in (1..).zip(migrated) {
+        let entry = cx.height();
+        push_activation(cx, &one.activation)?;
+        if let Some(turn) = one.turn {
+            set_int(cx, entry, "turn", u64::from(turn))?;
+        }
+        if let Some(reason) = &one.reason {
+            set_text(cx, entry, "reason", reason)?;
+        }
+        cx.raw_set_int(list, k)?;
+    }
+    cx.raw_set_field(table, "migrated")
+}
+
 /// Pushes what stands for the report of a patch that waits: `queued` is true,
 /// and `state()` answers `"queued"` and what it waits for, `"applied"` and the
 /// report, or `"refused"` and the message.
-pub(super) fn push_queued(cx: &Context<'_>, patch: &Patch, ticket: Ticket) -> Outcome<usize> {
+pub(super) fn push_queued(cx: &Context<'_>, chunks: &[Arc<str>], ticket: Ticket) -> Outcome<usize> {
     let table = cx.height();
     cx.push_table(0, 5);
     cx.push_bool(true);
     cx.raw_set_field(table, "queued")?;
-    let chunks: Vec<&str> = patch
-        .chunks()
+    let chunks: Vec<&str> = chunks
         .iter()
-        .map(|c| c.chunk().strip_prefix(['@', '=']).unwrap_or(c.chunk()))
+        .map(|chunk| chunk.strip_prefix(['@', '=']).unwrap_or(chunk))
         .collect();
     set_chunks(cx, table, &chunks)?;
     set_text(cx, table, LINE, &format!("queued: {}", chunks.join(", ")))?;

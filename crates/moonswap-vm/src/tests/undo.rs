@@ -1,0 +1,151 @@
+//! The journal of writes: everything that the code of a patch which fails can have
+//! written is as before, in tables that grew, shrank and moved meanwhile.
+
+use moonswap_hotpatch::{Patch, Policy};
+
+use super::{machine, run, run_as, set_global, sized};
+use crate::stress::Stress;
+use crate::{HotError, Machine};
+
+const OLD: &str = "
+    local n, kept, list, map = 1, {1}, {}, {}
+    for i = 1, SIZE do list[i] = i map['k' .. i] = i end
+    local function one() return n end
+    local function two() return kept end
+    function get() return n, kept, list, map, one, two end
+    meta, plain, other = {}, {}, create(get)
+    setmetatable(list, meta)";
+
+/// Writes everything there is, and then what is asked for.
+const WRITES: &str = "
+    local tried = (function()
+        n, kept = 2, {2}
+        for i = SIZE, 1, -1 do list[i] = nil map['k' .. i] = nil end
+        for i = 1, 2 * SIZE do list[i * 100] = {i} map['x' .. i] = i map[i + 0.5] = i end
+        for i = 1, 2 * SIZE do list[i * 100] = nil map[plain] = i end
+        for i = 1, 3 * SIZE do list[i] = i .. '' end
+        setmetatable(list, nil)
+        setmetatable(plain, {__newindex = map})
+        plain.through = 'proxy'
+        meta.__index = map
+        global = {n}
+        set(one, 1, 'set')
+        join(one, two)
+        hook(other)
+        local fresh = {}
+        for i = 1, SIZE do fresh[i] = {i} end
+        wrap(function() map.inside = fresh yield() end)()
+        pcall(function() map.caught = 1 error('caught') end)
+        local _ = collect() or setlocal(3, 'changed')
+        return END
+    end)()
+    local function show() return tried end
+    function shown() return show() end";
+
+const SHOW: &str = "
+    local n, kept, list, map, one, two = get()
+    local sum, count = 0, 0
+    for k, v in next, list do sum = sum + v count = count + 1 end
+    for k, v in next, map do sum = sum + v count = count + 1 end
+    return n, kept[1], sum, count, one(), two()[1], global, plain.through, hooked(other), meta.__index";
+
+fn natives(machine: &Machine) {
+    set_global(machine, "set", |cx| {
+        cx.set_height(3);
+        let _ = cx.set_upvalue_of(0, 1);
+        Ok(0)
+    });
+    set_global(machine, "join", |cx| {
+        cx.upvalue_join(0, 1, 1, 1).map(|()| 0)
+    });
+    set_global(machine, "hook", |cx| {
+        cx.push_native("hook", |_| Ok(0));
+        let crate::View::Coroutine(co) = cx.at(0) else {
+            return Ok(0);
+        };
+        cx.set_hook(Some(co), b"c", 0);
+        Ok(0)
+    });
+    set_global(machine, "hooked", |cx| {
+        let crate::View::Coroutine(co) = cx.at(0) else {
+            return Ok(0);
+        };
+        let hooked = cx.push_hook(Some(co)).is_some();
+        cx.ret_bool(hooked)
+    });
+    set_global(machine, "setlocal", |cx| {
+        let level = cx.check_int(0)?;
+        cx.set_height(2);
+        let name = cx.set_local(None, level, 1)?;
+        cx.ret_bool(name.is_some())
+    });
+    set_global(machine, "patch", |cx| {
+        let text = String::from_utf8_lossy(cx.check_str(0)?.as_bytes()).into_owned();
+        match apply(cx, &text) {
+            Ok(()) => cx.ret_bytes(b"applied"),
+            Err(error) => cx.ret_bytes(error.to_string().as_bytes()),
+        }
+    });
+}
+
+fn apply(cx: &mut crate::Context<'_>, text: &str) -> Result<(), HotError> {
+    let patch = Patch::compile("=world", text.as_bytes())?;
+    cx.hot_apply(&patch, &Policy::default()).map(drop)
+}
+
+fn text(body: &str, end: &str) -> String {
+    body.replace("SIZE", &sized(40, 6).to_string())
+        .replace("END", end)
+}
+
+#[test]
+fn what_a_failing_patch_wrote_is_undone() {
+    for &(step, stack) in &[(true, true), (false, false)][..sized(2, 1)] {
+        let machine = machine();
+        natives(&machine);
+        machine.set_stress(Stress::always(false, step, stack, 0));
+        assert_eq!(run_as(&machine, "=world", &text(OLD, "")), "");
+        let before = run(&machine, SHOW);
+        for (end, why) in [("error('no')", "no"), ("no.such.thing", "index a nil")] {
+            let failing = text(OLD, "") + &text(WRITES, end);
+            let outcome = machine.with(|cx| apply(cx, &failing));
+            assert!(
+                matches!(&outcome, Err(HotError::Delta(text)) if text.contains(why)),
+                "{outcome:?}"
+            );
+            assert_eq!(run(&machine, SHOW), before);
+            machine.verify_heap();
+            assert_eq!(run(&machine, "collect() collect()"), "");
+            assert_eq!(run(&machine, SHOW), before);
+        }
+        // From inside: the locals of who asks are written, too.
+        set_text(&machine, &(text(OLD, "") + &text(WRITES, "error('no')")));
+        assert_eq!(
+            run(
+                &machine,
+                "local mine = 'mine' local why = patch(text) return mine, why"
+            ),
+            "mine error in the patch's initialisers: no"
+        );
+        assert_eq!(run(&machine, SHOW), before);
+        set_text(&machine, &(text(OLD, "") + &text(WRITES, "'end'")));
+        assert_eq!(run(&machine, "return patch(text), shown()"), "applied end");
+        assert_ne!(run(&machine, "return (get())"), "1");
+        assert_eq!(
+            run(
+                &machine,
+                "collect() local _, _, _, map = get() return map.through, hooked(other)"
+            ),
+            "proxy true"
+        );
+        machine.verify_heap();
+    }
+}
+
+fn set_text(machine: &Machine, text: &str) {
+    machine.with(|cx| {
+        cx.push_globals();
+        cx.push_bytes(text.as_bytes());
+        assert!(cx.raw_set_field(0, "text").is_ok());
+    });
+}

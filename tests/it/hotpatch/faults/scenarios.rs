@@ -1,0 +1,104 @@
+//! All scenario files, each with every fault in each of its patches: until one
+//! comes too late, the patch is refused and nothing has changed; then the
+//! scenario goes on as if nothing had been.
+//!
+//! A scenario for which that means nothing says so: `--- not faults: WHY`.
+
+use std::cell::Cell;
+
+use moonswap_vm::HotError;
+use moonswap_vm::planning::{Patch, Policy, Report};
+
+use super::{Fault, difference};
+use crate::hotpatch::modes::{assert_none, scenarios};
+use crate::hotpatch::scenarios::{NOTHING, carry_out_by};
+use crate::hotpatch::world::World;
+use crate::support::in_parallel;
+
+const FAULTS: [Fault; 5] = [
+    Fault::Allocation,
+    Fault::Memory(512),
+    Fault::Fuel,
+    Fault::Interrupt,
+    Fault::Deadline,
+];
+
+/// Given as the error of a patch that was committed before the fault struck: what
+/// the rest of the scenario expects may not have happened.
+const BEHIND: &str = "behind the commit";
+
+/// Applies a patch, with one fault after the other before.
+fn apply(
+    world: &World,
+    patch: &Patch,
+    policy: &Policy,
+    fault: Fault,
+    n_struck: &Cell<u64>,
+) -> Result<Report, HotError> {
+    let printed = world.printed();
+    world.state();
+    let before = world.state();
+    let mut k = 1;
+    loop {
+        let attempt = || world.machine.with(|cx| cx.hot_apply(patch, policy));
+        let (outcome, came) = world.strike(fault, k, attempt);
+        let is_cause = |text: &str| text.contains(fault.cause());
+        match &outcome {
+            Ok(report) => {
+                if came || report.warnings.iter().any(|text| is_cause(text)) {
+                    return Err(HotError::Other(BEHIND.to_owned()));
+                }
+                world.print_anew(&format!("{printed}{}", world.printed()));
+                return outcome;
+            }
+            Err(error) => {
+                let after = world.state();
+                if before != after {
+                    let difference = difference(&before, &after);
+                    let text = format!("{fault:?} {k}: {error}: something changed\n{difference}");
+                    return Err(HotError::Other(text));
+                }
+                // It fails by itself.
+                if !came && !is_cause(&error.to_string()) {
+                    world.print_anew(&format!("{printed}{}", world.printed()));
+                    return outcome;
+                }
+                world.print_anew("");
+            }
+        }
+        n_struck.set(n_struck.get() + 1);
+        k += 1;
+        if k > 100_000 {
+            return Err(HotError::Other(format!("{fault:?}: no end")));
+        }
+    }
+}
+
+#[test]
+fn scenarios_with_faults() {
+    let (mut all, opted_out) = scenarios("faults");
+    all.retain(|(_, sections, _)| sections.iter().any(|s| s.kind == "patch"));
+    let results = in_parallel(&all, |(name, sections, _)| {
+        let n_struck = Cell::new(0);
+        let failed = FAULTS.iter().find_map(|&fault| {
+            let world = World::new();
+            let apply = |world: &World, patch: Patch, policy: Policy| {
+                apply(world, &patch, &policy, fault, &n_struck)
+            };
+            let why = carry_out_by(&world, sections, &apply).err()?;
+            if why == NOTHING || why.contains(BEHIND) {
+                return None;
+            }
+            Some(format!("{name}, {fault:?}: {why}"))
+        });
+        (failed, n_struck.get())
+    });
+    let n: u64 = results.iter().map(|(_, n)| n).sum();
+    println!("{n} faults");
+    assert!(
+        opted_out * 4 < all.len() || all.len() < 50,
+        "{opted_out} opt out"
+    );
+    assert_none(results.into_iter().map(|(failed, _)| failed).collect());
+    assert!(n > 5000 || all.len() < 50, "{n} faults only");
+}
