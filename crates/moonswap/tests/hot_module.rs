@@ -238,6 +238,64 @@ fn reload_runs_again_and_merges() -> Result<()> {
     outcome
 }
 
+#[test]
+fn what_a_refused_patch_asked_of_the_module_is_undone() -> Result<()> {
+    let lua = Lua::new();
+    let text = |failing: &str| {
+        format!(
+            "function f() return 1 end\nfunction hear(about) heard = (heard or 0) + 1 end\n\
+             local hot = require 'moonswap'\n\
+             local asked = (function()\n\
+               warn '@on'\n\
+               assert(hot.on('after', hear))\n\
+               if off then off() end\n\
+               hot.protect(f)\n\
+               hot.keep('counter', {{ n = 5 }})\n\
+               {failing}\n\
+               return 'asked'\n\
+             end)()\n\
+             function g() return asked end\n"
+        )
+    };
+    lua.load(
+        "function f() return 1 end\nfunction hear(about) heard = (heard or 0) + 1 end\n\
+         off = require('moonswap').on('before', function() before = (before or 0) + 1 end)",
+    )
+    .set_name("@m.lua")
+    .exec()?;
+    let failed = lua
+        .hot()
+        .apply_source("@m.lua", text("error('no', 0)"))
+        .expect_err("an initialiser fails");
+    assert!(failed.to_string().contains("no"), "{failed}");
+    lua.load(
+        "local hot = require 'moonswap'\n\
+         assert(heard == nil and before == 1)\n\
+         -- it does not hear yet, so it may be added, once\n\
+         local off = assert(hot.on('after', hear)) assert(not hot.on('after', hear)) off()\n\
+         assert(hot.keep('counter', { n = 7 }).n == 7)",
+    )
+    .exec()?;
+    // f is not protected, and the listener that was let go hears again.
+    lua.hot().apply_source(
+        "@m.lua",
+        "function f() return 2 end\nfunction hear(about) heard = (heard or 0) + 1 end\n\
+         off = require('moonswap').on('before', function() before = (before or 0) + 1 end)",
+    )?;
+    lua.load("assert(f() == 2 and before == 2 and heard == nil)")
+        .exec()?;
+    lua.hot()
+        .apply_source("@m.lua", text("").replace("return 1", "return 2"))?;
+    lua.load("assert(g() == 'asked' and heard == 1 and before == 3)")
+        .exec()?;
+    let refused = lua
+        .hot()
+        .apply_source("@m.lua", text("").replace("return 1", "return 3"))
+        .expect_err("f is protected");
+    assert!(refused.to_string().contains("P041"), "{refused}");
+    Ok(())
+}
+
 /// What is no moment for a commit is none for a rollback either.
 #[test]
 fn rollbacks_wait_for_their_moment() -> Result<()> {

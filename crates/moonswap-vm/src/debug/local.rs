@@ -148,11 +148,11 @@ pub(crate) fn set_local(
     unsafe {
         let of = co.unwrap_or(vm.current);
         journal::local(vm, of, place.frame, place.slot, place.is_variable);
-        if put(place.slot, place.is_variable, value) {
-            if let Some(co) = walk::other(vm, co) {
-                // A stack marked already must be looked at again.
-                vm.heap.note_resumed(co);
-            }
+        if put(place.slot, place.is_variable, value)
+            && let Some(co) = walk::other(vm, co)
+        {
+            // A stack marked already must be looked at again.
+            vm.heap.note_resumed(co);
         }
     }
     Some(place.name)

@@ -71,7 +71,7 @@ enum Entry {
     Scope(Box<Scope>),
     /// The instance of a module that patches kept alive; null: none.
     Module(Box<Arc<str>>, *mut Instance),
-    Listeners(Box<Vec<(u64, Listener)>>),
+    Listeners(Vec<(u64, Listener)>),
     /// A function's flags.
     Slot(*mut PrototypeSlot, u8),
 }
@@ -323,7 +323,7 @@ unsafe fn revert(vm: &mut Vm, entry: Entry) {
                     vm.hot.modules.insert(*chunk, old);
                 }
             }
-            Entry::Listeners(listeners) => vm.hot.events.set_listeners(*listeners),
+            Entry::Listeners(listeners) => vm.hot.events.set_listeners(listeners),
             Entry::Slot(slot, flags) => {
                 (*slot).header.flags = flags;
                 vm.hot.touch((*slot).instance);
@@ -382,8 +382,8 @@ unsafe fn set_journaled(
     // SAFETY: by the caller; J2, J3.
     unsafe {
         let journal = &mut vm.hot.journal;
-        let is_key = !key.is_nil() && !(key.tag == tag::FLOAT && key.as_f64().is_nan());
-        if (*table).made_in == journal.number || !is_key {
+        let is_nan = key.tag == tag::FLOAT && key.as_f64().is_nan();
+        if (*table).made_in == journal.number || key.is_nil() || is_nan {
             return table::set(&mut vm.heap, table, key, value);
         }
         if !journal.is_known(table.cast(), key.payload, key.tag) {
@@ -569,7 +569,7 @@ pub(crate) fn module(vm: &mut Vm, chunk: &Arc<str>) {
 /// A listener is about to come or go.
 pub(crate) fn listeners(vm: &mut Vm) {
     if vm.heap.journaled {
-        let entry = Entry::Listeners(Box::new(vm.hot.events.listeners().to_vec()));
+        let entry = Entry::Listeners(vm.hot.events.listeners().to_vec());
         vm.hot.journal.push(&mut vm.heap, entry);
     }
 }

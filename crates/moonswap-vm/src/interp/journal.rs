@@ -21,14 +21,24 @@ pub(super) const fn watches(op: OpCode) -> bool {
     op.writes().is_some()
 }
 
-/// Does the operation at `pc`; `None` if it is none that writes.
+/// Whether that is so and `op` is one of them.
+#[cfg_attr(not(moonswap_tail), allow(dead_code))]
+pub(super) unsafe fn is_due(vm: *mut Vm, op: u8) -> bool {
+    // SAFETY: by the caller.
+    let journaled = unsafe { (*vm).heap.journaled };
+    journaled && OpCode::from_u8(op).is_some_and(watches)
+}
+
+/// Does the operation at `pc`, which is one that writes.
 #[cold]
 #[inline(never)]
-pub(super) unsafe fn step(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Option<Next> {
+pub(super) unsafe fn step(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1–I3; operands are those of the operation.
     unsafe {
-        let written = OpCode::from_u8(*pc.cast::<u8>())?.writes()?;
-        let next = match written {
+        let Some(written) = OpCode::from_u8(*pc.cast::<u8>()).and_then(OpCode::writes) else {
+            return Next { pc, base };
+        };
+        match written {
             Written::UpvalueField => {
                 let object = *(*moves::upvalue(base, b(pc))).value;
                 set_slow(pc, base, vm, object, *kc(pc), *ra(pc, base))
@@ -59,7 +69,6 @@ pub(super) unsafe fn step(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Opti
                 journal::made(&*vm, (*ra(pc, base)).as_table());
                 next
             }
-        };
-        Some(next)
+        }
     }
 }

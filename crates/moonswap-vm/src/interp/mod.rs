@@ -233,9 +233,8 @@ mod backend {
             if op == OpCode::Halt as usize {
                 return halt_handler(pc, base, vm, table);
             }
-            if (*vm).heap.journaled
-                && let Some(next) = super::journal::step(pc, base, vm)
-            {
+            if super::journal::is_due(vm, op as u8) {
+                let next = super::journal::step(pc, base, vm);
                 return Tail { vm, table }.go(next);
             }
             HANDLERS[op](pc, base, vm, table)
@@ -407,10 +406,8 @@ mod backend {
                         if const { super::journal::watches(OpCode::$name) } {
                             // SAFETY: as above.
                             unsafe {
-                                if (*vm).heap.journaled
-                                    && let Some(done) = super::journal::step(next.pc, next.base, vm)
-                                {
-                                    next = done;
+                                if (*vm).heap.journaled {
+                                    next = super::journal::step(next.pc, next.base, vm);
                                     continue;
                                 }
                             }

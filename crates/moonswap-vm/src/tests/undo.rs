@@ -94,7 +94,7 @@ fn apply(cx: &mut crate::Context<'_>, text: &str) -> Result<(), HotError> {
 }
 
 fn text(body: &str, end: &str) -> String {
-    body.replace("SIZE", &sized(40, 6).to_string())
+    body.replace("SIZE", &sized(40, 4).to_string())
         .replace("END", end)
 }
 
@@ -103,19 +103,24 @@ fn what_a_failing_patch_wrote_is_undone() {
     for &(step, stack) in &[(true, true), (false, false)][..sized(2, 1)] {
         let machine = machine();
         natives(&machine);
-        machine.set_stress(Stress::always(false, step, stack, 0));
         assert_eq!(run_as(&machine, "=world", &text(OLD, "")), "");
+        if !cfg!(miri) {
+            machine.set_stress(Stress::always(false, step, stack, 0));
+        }
         let before = run(&machine, SHOW);
-        for (end, why) in [("error('no')", "no"), ("no.such.thing", "index a nil")] {
+        let ends = [("error('no')", "no"), ("no.such.thing", "index a nil")];
+        for &(end, why) in &ends[..sized(2, 1)] {
             let failing = text(OLD, "") + &text(WRITES, end);
             let outcome = machine.with(|cx| apply(cx, &failing));
             assert!(
                 matches!(&outcome, Err(HotError::Delta(text)) if text.contains(why)),
                 "{outcome:?}"
             );
-            assert_eq!(run(&machine, SHOW), before);
-            machine.verify_heap();
-            assert_eq!(run(&machine, "collect() collect()"), "");
+            if !cfg!(miri) {
+                assert_eq!(run(&machine, SHOW), before);
+                machine.verify_heap();
+            }
+            assert_eq!(run(&machine, "collect()"), "");
             assert_eq!(run(&machine, SHOW), before);
         }
         // From inside: the locals of who asks are written, too.
@@ -138,7 +143,9 @@ fn what_a_failing_patch_wrote_is_undone() {
             ),
             "proxy true"
         );
-        machine.verify_heap();
+        if !cfg!(miri) {
+            machine.verify_heap();
+        }
     }
 }
 
