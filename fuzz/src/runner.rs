@@ -18,8 +18,11 @@ use crate::data::row;
 /// CPU time of one execution above which it is a finding, if nothing else is
 /// wanted: under a sanitizer a megabyte of text takes longer.
 pub const SLOW: Duration = Duration::from_secs(2);
-/// Time without an end after which the process ends.
+/// Time without an end after which the process ends, if it worked for half of it:
+/// on a busy machine it may not have been let to.
 const HANG: Duration = Duration::from_secs(60);
+/// Time without an end after which the process ends in any case.
+const STUCK: Duration = Duration::from_secs(1200);
 /// Memory of the process above which an execution is a finding, bytes.
 const BIG: u64 = 3 << 30;
 /// Most executions spent on making one finding small.
@@ -76,14 +79,21 @@ thread_local! {
     static MESSAGE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-fn cpu_time() -> Duration {
+/// CPU time of this thread, or of the whole process.
+fn cpu_time(of_process: bool) -> Duration {
     #[cfg(unix)]
     {
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        use rustix::time::{ClockId, clock_gettime};
+        let now = clock_gettime(if of_process {
+            ClockId::ProcessCPUTime
+        } else {
+            ClockId::ThreadCPUTime
+        });
         Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
     }
     #[cfg(not(unix))]
     {
+        let _ = of_process;
         static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
         START.get_or_init(Instant::now).elapsed()
     }
@@ -100,9 +110,9 @@ fn resident() -> u64 {
 ///
 /// A panic is caught here and nowhere else, so the worker goes on.
 pub fn execute(target: Target, bytes: &[u8], slow: Duration) -> (Option<String>, Duration) {
-    let start = cpu_time();
+    let start = cpu_time(false);
     let result = std::panic::catch_unwind(|| (target.run)(bytes));
-    let time = cpu_time().saturating_sub(start);
+    let time = cpu_time(false).saturating_sub(start);
     let message = match result {
         Err(_) => {
             let message = MESSAGE.with(|m| m.borrow_mut().take());
@@ -223,7 +233,7 @@ pub fn report(target: Target, seed: u64, number: u64, message: &str, bytes: &[u8
 /// Ends the process when the row under way stays the same for too long.
 fn watchdog(target: Target, seed: u64, watched: Arc<AtomicU64>) {
     std::thread::spawn(move || {
-        let (mut last, mut since) = (u64::MAX, Instant::now());
+        let (mut last, mut since, mut cpu) = (u64::MAX, Instant::now(), Duration::ZERO);
         loop {
             std::thread::sleep(Duration::from_millis(500));
             let now = watched.load(Ordering::Relaxed);
@@ -231,10 +241,14 @@ fn watchdog(target: Target, seed: u64, watched: Arc<AtomicU64>) {
                 return;
             }
             if now != last {
-                (last, since) = (now, Instant::now());
-            } else if now != u64::MAX && since.elapsed() > HANG {
+                (last, since, cpu) = (now, Instant::now(), cpu_time(true));
+                continue;
+            }
+            let worked = cpu_time(true).saturating_sub(cpu) > HANG / 2;
+            let limit = if worked { HANG } else { STUCK };
+            if now != u64::MAX && since.elapsed() > limit {
                 eprintln!(
-                    "FINDING in {}: no end after {HANG:?}\n  again: {} --seed {seed} --first {now} --execs 1",
+                    "FINDING in {}: no end after {limit:?}\n  again: {} --seed {seed} --first {now} --execs 1",
                     target.name, target.name
                 );
                 std::process::exit(3);

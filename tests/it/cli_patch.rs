@@ -335,3 +335,50 @@ fn applied_by_a_script() {
     );
     expect(&folder, "main.lua", 0, &["125.0\n", "P013"]);
 }
+
+/// Several chunks, compared with the folder that runs.
+#[test]
+fn shown_for_a_running_folder() {
+    let folder = shop();
+    for below in ["running", "fixed", "elsewhere"] {
+        std::fs::create_dir_all(folder.path().join(below)).expect("made");
+    }
+    for name in ["a.lua", "b.lua"] {
+        folder.write(&format!("running/{name}"), OLD);
+        folder.write(&format!("fixed/{name}"), OLD.replace("1.2", "1.25"));
+        folder.write(&format!("elsewhere/{name}"), OLD);
+    }
+    folder.write("elsewhere/b.lua", OLD.replace("1.2", "2"));
+    expect(
+        &folder,
+        "patch build running fixed -o all.moonpatch",
+        0,
+        &[],
+    );
+    expect(
+        &folder,
+        "patch show all.moonpatch --old running",
+        0,
+        &["plan for a.lua: M.price v1 → v2", "b.lua: M.price v1 → v2"],
+    );
+    expect(
+        &folder,
+        "patch show all.moonpatch --old elsewhere",
+        5,
+        &["b.lua:1: P013"],
+    );
+    expect(
+        &folder,
+        "patch show all.moonpatch --old running/a.lua",
+        2,
+        &["is no folder"],
+    );
+    let text = std::fs::read_to_string(folder.path().join("all.moonpatch")).expect("written");
+    folder.write("out.moonpatch", text.replace("@a.lua", "@../old.lua"));
+    expect(
+        &folder,
+        "patch show out.moonpatch --old running",
+        2,
+        &["no path in running"],
+    );
+}

@@ -4,12 +4,14 @@
 //! The suite is fetched by `lua-tests/fetch-official.sh`, never by a test.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    STRESS, Section, TempFolder, clean_environment, files, in_parallel, moonswap, root, run_group,
-    sections,
+    Outcome, STRESS, Section, TempFolder, clean_environment, files, in_parallel, moonswap, root,
+    run_group, sections,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,13 +97,22 @@ pub(crate) fn names_to_pass() -> Vec<String> {
     pass.map(|entry| entry.name).collect()
 }
 
+/// The file of a run that should pass.
+pub(crate) fn file_of(name: &str) -> String {
+    to_pass(name).file
+}
+
 /// Runs a file that should pass, under stress.
 pub(crate) fn attempt_stressed(name: &str, stress: &str, limit: Duration) -> Result<(), String> {
-    let entry = entries()
+    attempt(&to_pass(name), Some(stress), limit)
+}
+
+/// The entry of a file that should pass.
+fn to_pass(name: &str) -> Entry {
+    entries()
         .into_iter()
         .find(|entry| entry.name == name && entry.status == Some(Status::Pass))
-        .unwrap_or_else(|| panic!("{name} is not to pass in official.toml"));
-    attempt(&entry, Some(stress), limit)
+        .unwrap_or_else(|| panic!("{name} is not to pass in official.toml"))
 }
 
 /// Runs one entry as often as it may take, all together at most twice as long as
@@ -123,12 +134,9 @@ fn passes(entry: &Entry, limit: Duration) -> Result<(), String> {
     outcome
 }
 
-/// Runs one entry; `Err` says how it went wrong.
-fn attempt(entry: &Entry, stress: Option<&str>, limit: Duration) -> Result<(), String> {
-    let suite = root().join("lua-tests/official");
-    let folder = TempFolder::copy_of(&entry.name, &suite);
-    let program = moonswap();
-    let mut command = match entry.mode {
+/// The command that runs an entry.
+fn command(entry: &Entry, program: &Path) -> Command {
+    match entry.mode {
         Mode::Full => {
             let mut shell = Command::new("sh");
             shell
@@ -164,14 +172,11 @@ fn attempt(entry: &Entry, stress: Option<&str>, limit: Duration) -> Result<(), S
             }
             plain
         }
-    };
-    command.current_dir(folder.path());
-    clean_environment(&mut command);
-    if let Some(stress) = stress {
-        command.env(STRESS, stress);
     }
-    // What the file leaves running in the background ends with it.
-    let outcome = run_group(&mut command, b"", limit);
+}
+
+/// What is wrong with how an entry ended.
+fn verdict(entry: &Entry, outcome: &Outcome) -> Result<(), String> {
     if outcome.code != Some(0) {
         return Err(outcome.tail());
     }
@@ -182,6 +187,38 @@ fn attempt(entry: &Entry, stress: Option<&str>, limit: Duration) -> Result<(), S
         return Err(format!("never out of memory\n{}", outcome.tail()));
     }
     Ok(())
+}
+
+/// Runs an entry that should pass by another program, once.
+pub(crate) fn attempt_by(
+    program: &Path,
+    name: &str,
+    environment: &[(&str, &OsStr)],
+    limit: Duration,
+) -> Result<(), String> {
+    let entry = to_pass(name);
+    let suite = root().join("lua-tests/official");
+    let folder = TempFolder::copy_of(&entry.name, &suite);
+    let mut command = command(&entry, program);
+    command.current_dir(folder.path());
+    clean_environment(&mut command);
+    command.envs(environment.iter().copied());
+    verdict(&entry, &run_group(&mut command, b"", limit))
+}
+
+/// Runs one entry; `Err` says how it went wrong.
+fn attempt(entry: &Entry, stress: Option<&str>, limit: Duration) -> Result<(), String> {
+    let suite = root().join("lua-tests/official");
+    let folder = TempFolder::copy_of(&entry.name, &suite);
+    let mut command = command(entry, moonswap());
+    command.current_dir(folder.path());
+    clean_environment(&mut command);
+    if let Some(stress) = stress {
+        command.env(STRESS, stress);
+    }
+    // What the file leaves running in the background ends with it.
+    let outcome = run_group(&mut command, b"", limit);
+    verdict(entry, &outcome)
 }
 
 #[test]

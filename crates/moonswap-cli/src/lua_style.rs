@@ -89,7 +89,7 @@ fn collect(arguments: &[Vec<u8>]) -> std::result::Result<Options, usize> {
 }
 
 /// Runs the command line; returns the exit code.
-pub(crate) fn main(arguments: &[OsString]) -> u8 {
+pub(crate) fn main(arguments: &[OsString], show: fn(&Lua)) -> u8 {
     let program = match arguments.first() {
         Some(name) if !name.is_empty() => name.to_string_lossy().into_owned(),
         _ => "moonswap".to_owned(),
@@ -112,7 +112,7 @@ pub(crate) fn main(arguments: &[OsString]) -> u8 {
         .compat(options.compat)
         .error_texts(true)
         .build();
-    let session = match Session::new(lua) {
+    let session = match Session::new(lua, show) {
         Ok(session) => session,
         Err(error) => {
             report(Some(&program), &error);

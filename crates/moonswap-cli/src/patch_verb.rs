@@ -1,6 +1,6 @@
 //! `patch`: build, show and sign patch files.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use moonswap::{FileChunk, PatchFile, TextDigest, Timestamp, Trust};
@@ -45,8 +45,9 @@ pub(crate) enum PatchVerb {
     Show {
         /// The patch file
         file: PathBuf,
-        /// Plan it for this running text as well
-        #[arg(long, value_name = "FILE")]
+        /// Plan it for this running text as well: a file, or the folder in which
+        /// names of chunks are paths
+        #[arg(long, value_name = "RUNNING")]
         old: Option<PathBuf>,
         /// Accept only what one of these public keys signed: a key, or its file
         #[cfg(feature = "sign")]
@@ -296,19 +297,46 @@ fn show(path: &Path, old: Option<&Path>, trust: &Trust, json: bool) -> Result<()
     }
 }
 
-/// The plan for one running text, or that it is not the one it was made for.
+/// The plan for the running texts, or that they are not those it was made for.
 fn plan_for(file: &PatchFile, old: &Path, json: bool) -> Result<Result<Plan, Refused>, u8> {
-    let (text, _) = check::source_of(old).ok_or(LUA_ERROR)?;
-    let [chunk] = &file.chunks[..] else {
-        complain("moonswap: --old is for patches of one chunk");
-        return Err(USAGE);
-    };
-    let refusals = base_refusals(&chunk.name, chunk.base, Some(&text), &chunk.source);
+    let mut sources = Sources::default();
+    let mut refusals = Vec::new();
+    for chunk in &file.chunks {
+        let text = running_text(file, chunk, old)?;
+        let base = base_refusals(&chunk.name, chunk.base, Some(&text), &chunk.source);
+        refusals.extend(base);
+        sources.add(&chunk.name, text, &chunk.source);
+    }
     if !refusals.is_empty() {
         return Ok(Err(Refused::from(refusals)));
     }
-    let sources = Sources::of_one(&chunk.name, text, &chunk.source);
     sources.plan(&file.policy, json).map(Ok)
+}
+
+/// The text of a chunk in the file `old`, or in the folder in which names of
+/// chunks are paths.
+fn running_text(file: &PatchFile, chunk: &FileChunk, old: &Path) -> Result<Vec<u8>, u8> {
+    let usage = |message: String| {
+        complain(format!("moonswap: {message}"));
+        Err(USAGE)
+    };
+    let path = if old.is_dir() {
+        let name = Path::new(chunk.name.trim_start_matches(['@', '=']));
+        let inside = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+        if !name.components().all(inside) {
+            return usage(format!("{}: no path in {}", chunk.name, old.display()));
+        }
+        old.join(name)
+    } else if file.chunks.len() == 1 {
+        old.to_owned()
+    } else {
+        return usage(format!(
+            "{} is no folder: of a patch of several chunks --old is the folder that runs",
+            old.display()
+        ));
+    };
+    let (text, _) = check::source_of(&path).ok_or(LUA_ERROR)?;
+    Ok(text)
 }
 
 /// All but the sources.

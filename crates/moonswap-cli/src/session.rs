@@ -26,12 +26,14 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(lua: Lua) -> Result<Self> {
+    /// `show` sees the VM before anything runs in it.
+    pub(crate) fn new(lua: Lua, show: fn(&Lua)) -> Result<Self> {
         let ctrl_c = CtrlC::of(&lua);
         let stdin = lua
             .load("return io.stdin, io.stdin.read")
             .transient()
             .call(())?;
+        show(&lua);
         Ok(Self { lua, ctrl_c, stdin })
     }
 

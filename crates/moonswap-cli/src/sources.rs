@@ -32,6 +32,7 @@ pub(crate) struct NameArgs {
 }
 
 /// The pairs that differ, by name; for folders also what is only on one side.
+#[derive(Default)]
 pub(crate) struct Sources {
     pub(crate) pairs: Vec<Pair>,
     pub(crate) notes: Vec<String>,
@@ -74,18 +75,14 @@ impl Sources {
         }
     }
 
-    /// One pair of texts that are at hand.
-    pub(crate) fn of_one(name: &str, old: Vec<u8>, new: &[u8]) -> Self {
-        let pair = Pair {
+    /// Adds a pair of texts that are at hand.
+    pub(crate) fn add(&mut self, name: &str, old: Vec<u8>, new: &[u8]) {
+        self.pairs.push(Pair {
             name: name.to_owned(),
             old,
             new: new.to_vec(),
             new_name: name.to_owned(),
-        };
-        Self {
-            pairs: vec![pair],
-            notes: Vec::new(),
-        }
+        });
     }
 
     fn of_folders(old: &Path, new: &Path, prefix: &str) -> Result<Self, u8> {

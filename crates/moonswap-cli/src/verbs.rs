@@ -133,8 +133,8 @@ enum Verb {
     },
 }
 
-/// Runs a verb; returns the exit code.
-pub(crate) fn main(arguments: Vec<OsString>) -> u8 {
+/// Runs a verb; returns the exit code. `show` sees the VMs it makes.
+pub(crate) fn main(arguments: Vec<OsString>, show: fn(&Lua)) -> u8 {
     let command = match Command::try_parse_from(arguments) {
         Ok(command) => command,
         Err(error) => {
@@ -170,14 +170,20 @@ pub(crate) fn main(arguments: Vec<OsString>) -> u8 {
             lua.set_fuel(fuel);
             lua.set_deadline(timeout.and_then(|timeout| Instant::now().checked_add(timeout)));
             let watch = watch.then(|| policy.policy().door(Door::Watch));
-            run(lua, watch, json, &file, &arguments)
+            let outcome = |session: &Session| run(session, watch, json, &file, &arguments);
+            started(lua, show, json, outcome)
         }
         Verb::Repl { compat } => {
             say(lua_style::VERSION);
-            started(Lua::builder().compat(compat).build(), false, |session| {
-                prompt::run(session, true);
-                Ok(())
-            })
+            started(
+                Lua::builder().compat(compat).build(),
+                show,
+                false,
+                |session| {
+                    prompt::run(session, true);
+                    Ok(())
+                },
+            )
         }
         Verb::Check { json, files } => check::check(json, &files),
         Verb::List { long, json, file } => list(long, json, &file),
@@ -194,22 +200,31 @@ pub(crate) fn main(arguments: Vec<OsString>) -> u8 {
 }
 
 /// Runs a script; with a policy, what is saved is swapped under it.
-fn run(lua: Lua, watch: Option<Policy>, json: bool, file: &Path, arguments: &[OsString]) -> u8 {
-    started(lua, json, |session| {
-        let mut all = vec![file.as_os_str().to_owned()];
-        all.extend_from_slice(arguments);
-        session.set_arg(&all, 0)?;
-        // `-` is standard input: nothing that could be watched.
-        let path = (file != Path::new("-")).then_some(file);
-        if let (Some(policy), Some(path)) = (watch, path) {
-            watch::start(&session.lua, path, policy, json)?;
-        }
-        session.run_script(path)
-    })
+fn run(
+    session: &Session,
+    watch: Option<Policy>,
+    json: bool,
+    file: &Path,
+    arguments: &[OsString],
+) -> moonswap::Result<()> {
+    let mut all = vec![file.as_os_str().to_owned()];
+    all.extend_from_slice(arguments);
+    session.set_arg(&all, 0)?;
+    // `-` is standard input: nothing that could be watched.
+    let path = (file != Path::new("-")).then_some(file);
+    if let (Some(policy), Some(path)) = (watch, path) {
+        watch::start(&session.lua, path, policy, json)?;
+    }
+    session.run_script(path)
 }
 
 /// Does `work` in a session; syntax errors are shown with their source line.
-fn started(lua: Lua, json: bool, work: impl FnOnce(&Session) -> moonswap::Result<()>) -> u8 {
+fn started(
+    lua: Lua,
+    show: fn(&Lua),
+    json: bool,
+    work: impl FnOnce(&Session) -> moonswap::Result<()>,
+) -> u8 {
     let tell = |error: &moonswap::Error| {
         if json {
             complain(error_event(error).to_string());
@@ -219,7 +234,7 @@ fn started(lua: Lua, json: bool, work: impl FnOnce(&Session) -> moonswap::Result
             report(Some("moonswap"), error);
         }
     };
-    match Session::new(lua) {
+    match Session::new(lua, show) {
         Ok(session) => {
             let outcome = work(&session);
             session.finish(outcome, tell)

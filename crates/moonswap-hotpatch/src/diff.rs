@@ -126,6 +126,7 @@ impl Matcher<'_> {
     }
 
     fn renames(&mut self, policy: &Policy) {
+        let mut taken: Vec<&str> = Vec::new();
         for (from, to) in &policy.rename {
             let olds = named(self.old, from);
             let news = named(self.new, to);
@@ -136,21 +137,29 @@ impl Matcher<'_> {
                     self.pair(*was, *is);
                     self.result.moved[*is] = true;
                 }
-                ([], []) if top_local(self.old, from) && top_local(self.new, to) => {}
+                ([], [])
+                    if top_local(self.old, from)
+                        && top_local(self.new, to)
+                        && !taken.contains(&&**to) =>
+                {
+                    taken.push(to);
+                }
+                _ if taken.contains(&&**to) => {
+                    let reason = format!(
+                        "rename of \"{from}\" to \"{to}\": another one has become \"{to}\""
+                    );
+                    self.refuse_rename(reason, "rename one of them only");
+                }
                 _ => {
                     let reason = format!(
                         "rename of \"{from}\" to \"{to}\": {} and {} functions have these names",
                         olds.len(),
                         news.len()
                     );
-                    let refused = self.result.refused[0];
-                    self.refuse(
-                        Code::RenameNotFound,
-                        0,
+                    self.refuse_rename(
                         reason,
                         "name one literal or top-level local each, by its full path",
                     );
-                    self.result.refused[0] = refused;
                     let nowhere = olds.is_empty()
                         && news.is_empty()
                         && !top_local(self.old, from)
@@ -162,6 +171,13 @@ impl Matcher<'_> {
                 }
             }
         }
+    }
+
+    /// Of the whole patch: the main chunk itself is not in doubt.
+    fn refuse_rename(&mut self, reason: String, remedy: &str) {
+        let refused = self.result.refused[0];
+        self.refuse(Code::RenameNotFound, 0, reason, remedy);
+        self.result.refused[0] = refused;
     }
 
     /// Matches the children of a pair, role by role.

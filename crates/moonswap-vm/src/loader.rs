@@ -217,6 +217,28 @@ fn string_constant(vm: &mut Vm, s: &Arc<[u8]>) -> Value {
     value
 }
 
+/// Makes [`string_constant`] use the long strings of a version again; null is none.
+pub(crate) unsafe fn know_strings_of(vm: &mut Vm, version: *mut Version) {
+    if version.is_null() {
+        return;
+    }
+    let Some(known) = &mut vm.chunk_strings else {
+        return;
+    };
+    // SAFETY: live version (the caller's); constants stand behind its code.
+    unsafe {
+        let constants = (*version).code.start().add((*version).n_code);
+        for (i, constant) in (&(*version).prototype).constants.iter().enumerate() {
+            if let Constant::String(s) = constant
+                && s.len() > moonswap_bytecode::verify::MAX_KEY
+            {
+                let value = Value::raw(*constants.add(2 * i), tag::STRING);
+                known.entry(Arc::clone(s)).or_insert(value);
+            }
+        }
+    }
+}
+
 /// Constant operands from indices to distances in words.
 fn relocate(instruction: Instruction, at: usize, n_code: usize) -> Instruction {
     let Some(op) = instruction.opcode() else {

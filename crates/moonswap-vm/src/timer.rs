@@ -29,11 +29,16 @@ type Key = (Instant, usize, Purpose);
 struct Timer {
     queue: BTreeMap<Key, Weak<PollHandle>>,
     is_running: bool,
+    /// When the thread looks at the queue next, at the latest; `None`: when it
+    /// is told to. A host that sets a deadline for each of its requests does not
+    /// wake the thread each time: it sleeps on to the time of the first one.
+    looks_at: Option<Instant>,
 }
 
 static TIMER: Mutex<Timer> = Mutex::new(Timer {
     queue: BTreeMap::new(),
     is_running: false,
+    looks_at: None,
 });
 static CHANGED: Condvar = Condvar::new();
 
@@ -66,7 +71,8 @@ pub(crate) fn set(
             return false;
         }
         timer.is_running = true;
-    } else if timer.queue.keys().next() == Some(&key(at)) {
+    } else if timer.looks_at.is_none_or(|looks_at| at < looks_at) {
+        timer.looks_at = Some(at);
         CHANGED.notify_one();
     }
     true
@@ -76,11 +82,13 @@ fn run() {
     let mut timer = lock();
     loop {
         let Some((&(at, id, purpose), _)) = timer.queue.first_key_value() else {
+            timer.looks_at = None;
             timer = CHANGED.wait(timer).unwrap_or_else(PoisonError::into_inner);
             continue;
         };
         let now = Instant::now();
         if now < at {
+            timer.looks_at = Some(at);
             let waited = CHANGED.wait_timeout(timer, at - now);
             timer = waited.unwrap_or_else(PoisonError::into_inner).0;
             continue;
@@ -139,6 +147,22 @@ mod tests {
             Purpose::Deadline
         ));
         assert!(rings(&late));
+    }
+
+    #[test]
+    fn one_behind_a_lifted_one_rings() {
+        let poll = Arc::<PollHandle>::default();
+        let at = |ms| Some(Instant::now() + Duration::from_millis(ms));
+        let (first, second) = (at(20), at(60));
+        assert!(set(&poll, None, first, Purpose::Deadline));
+        assert!(set(&poll, first, None, Purpose::Deadline));
+        // The thread looks at the time of the first one, and then at this.
+        assert!(set(&poll, None, second, Purpose::Deadline));
+        assert!(rings(&poll));
+        let third = at(0);
+        poll.requested.store(false, Ordering::Release);
+        assert!(set(&poll, None, third, Purpose::Deadline));
+        assert!(rings(&poll));
     }
 
     #[test]

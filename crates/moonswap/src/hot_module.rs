@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use moonswap_hotpatch::{Door, Patch, Plan, Policy};
-use moonswap_vm::hotpatch::{Applied, HotError, Origin};
+use moonswap_vm::hotpatch::{Applied, HotError, Origin, RolledBack};
 use moonswap_vm::{Context, NativeFn, Outcome, View};
 
 use crate::error::Error;
@@ -379,8 +379,8 @@ fn rollback(cx: &mut Context<'_>) -> Outcome<usize> {
         ..Origin::default()
     };
     match cx.hot_rollback_or_queue(id, &origin) {
-        Ok(Ok(done)) => report::push(cx, &done),
-        Ok(Err((ticket, chunks))) => report::push_queued(cx, &chunks, ticket),
+        Ok(RolledBack::Now(done)) => report::push(cx, &done),
+        Ok(RolledBack::Queued { ticket, chunks }) => report::push_queued(cx, &chunks, ticket),
         Err(error) => hot_failure(cx, error),
     }
 }

@@ -58,8 +58,9 @@ pub use hot::{
 pub use lua::Lua;
 pub use moonswap_compiler::{CompileError, Span};
 pub use moonswap_hotpatch::{
-    Activation, Digest as TextDigest, Door, FileChunk, FileSignature, Patch, PatchFile, PatchHash,
-    Plan, Policy, Refusal, Refused, Report, SuspendedPolicy, Timestamp, Timing,
+    Activation, ChangeClass, Digest as TextDigest, Door, FileChunk, FileSignature, Patch,
+    PatchFile, PatchHash, Plan, Policy, Refusal, Refused, Report, ReportedFunction,
+    SuspendedPolicy, Timestamp, Timing,
 };
 pub use multi::{FromLuaMulti, IntoLuaMulti, MultiValue, Variadic};
 pub use pool::{Abort, Canary, MemberOutcome, MemberReport, Pool, PoolReport, Rollout};

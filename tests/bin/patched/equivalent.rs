@@ -4,79 +4,184 @@
 //! Not a parser: it knows strings, comments and `function (…)`, which is enough
 //! to find where bodies begin. Text that is no Lua gives text that is no Lua.
 
-/// What may stand before the first statement of a body: nothing, or code without
-/// effect.
-const FILLERS: [&[u8]; 3] = [b"", b"do local _ end ", b"do local _ = 0 end "];
+use std::collections::BTreeMap;
 
-/// One text in the shapes it is patched to, one after the other. In each step all
-/// functions with a name change and one of those without: two that stand in the
-/// same role and have both changed are refused as ambiguous.
+/// What may stand before the first statement of a body: nothing, or code without
+/// effect. What is not nothing is equally long, so that nothing else moves.
+const FILLERS: [&[u8]; 3] = [b"", b"do local _ = 0 end ", b"do local _ = 1 end "];
+
+/// How often each function is to change before the program runs at full speed.
+const ENOUGH: usize = 2;
+
+/// A function of the text.
+struct Function {
+    line: usize,
+    /// What stands before a function without a name; empty for one with a name.
+    place: Vec<u8>,
+    /// How often it has changed, and how often it was to.
+    changed: usize,
+    tried: usize,
+}
+
+/// One text in the shapes it is patched to, one after the other. Of functions
+/// without a name two that stand in the same role and have both changed are
+/// refused as ambiguous, so in each step all with a name change and one at each
+/// kind of place; if that goes wrong, at fewer. Or all change at first and then one
+/// in each step, whatever it is: then little memory is taken.
 pub(crate) struct Shapes {
     source: Vec<u8>,
-    named: usize,
-    /// For each function without a name, in the order of the text.
-    nameless: Vec<usize>,
-    /// The next of them to change.
-    next: usize,
+    /// In the order of the text.
+    functions: Vec<Function>,
+    is_single: bool,
+    /// At how many places.
+    width: usize,
 }
 
 impl Shapes {
-    pub(crate) fn new(source: Vec<u8>) -> Shapes {
-        let mut n = 0;
-        fill(&source, |is_named| {
-            n += usize::from(!is_named);
+    pub(crate) fn new(source: Vec<u8>, is_single: bool) -> Shapes {
+        let mut functions = Vec::new();
+        let (mut line, mut seen) = (1, 0);
+        fill(&source, |is_named, at| {
+            line += source[seen..at].iter().filter(|&&b| b == b'\n').count();
+            seen = at;
+            let mut place = if is_named {
+                vec![]
+            } else {
+                before(&source[..at])
+            };
+            place.retain(|b| !b.is_ascii_whitespace());
+            functions.push(Function {
+                line,
+                place,
+                changed: 0,
+                tried: 0,
+            });
             b""
         });
         Shapes {
             source,
-            named: 0,
-            nameless: vec![0; n],
-            next: 0,
+            functions,
+            is_single,
+            width: 1,
         }
+    }
+
+    /// How many functions the text has, the main chunk among them.
+    pub(crate) fn n_functions(&self) -> usize {
+        self.functions.len()
+    }
+
+    /// Each function has changed a few times, or it alone was to and was refused.
+    pub(crate) fn is_done(&self) -> bool {
+        let mut all = self.functions.iter();
+        all.all(|f| f.changed.max(f.tried) >= ENOUGH)
+    }
+
+    /// Lines of functions that have not changed yet.
+    pub(crate) fn missing(&self) -> Vec<usize> {
+        let unchanged = self.functions.iter().filter(|f| f.changed == 0);
+        unchanged.map(|f| f.line).collect()
+    }
+
+    /// How often each of the others has changed at least.
+    pub(crate) fn least(&self) -> usize {
+        let changed = self.functions.iter().map(|f| f.changed);
+        changed.filter(|&n| n > 0).min().unwrap_or(0)
+    }
+
+    /// How many functions the next step changes at least.
+    pub(crate) fn n_changing(&self) -> usize {
+        self.changes()
+            .into_iter()
+            .filter(|&changes| changes)
+            .count()
+    }
+
+    /// Whose turn it is in the next step, besides those with names.
+    fn in_turn(&self) -> Vec<usize> {
+        let mut turns: BTreeMap<&[u8], usize> = BTreeMap::new();
+        for (i, function) in self.functions.iter().enumerate() {
+            if self.is_single || !function.place.is_empty() {
+                let place = if self.is_single {
+                    b""
+                } else {
+                    &function.place[..]
+                };
+                let turn = turns.entry(place).or_insert(i);
+                if function.tried < self.functions[*turn].tried {
+                    *turn = i;
+                }
+            }
+        }
+        let mut turns: Vec<usize> = turns.into_values().collect();
+        turns.sort_by_key(|&i| (self.functions[i].tried, i));
+        turns.truncate(self.width);
+        turns
+    }
+
+    /// Whether each changes in the next step.
+    fn changes(&self) -> Vec<bool> {
+        let is_always = |f: &Function| !self.is_single && f.place.is_empty();
+        let mut changes: Vec<bool> = self.functions.iter().map(is_always).collect();
+        for i in self.in_turn() {
+            changes[i] = true;
+        }
+        changes
     }
 
     /// The next shape; [`Shapes::keep`] makes it the present one.
     pub(crate) fn next(&self) -> Vec<u8> {
+        let changes = self.changes();
         let mut i = 0;
-        fill(&self.source, |is_named| {
-            let n = if is_named {
-                1 + self.named
+        fill(&self.source, |_, _| {
+            let n = self.functions[i].changed + usize::from(changes[i]);
+            i += 1;
+            if self.is_single {
+                FILLERS[1 + n % 2]
             } else {
-                i += 1;
-                self.nameless[i - 1] + usize::from(i - 1 == self.next)
-            };
-            FILLERS[n % FILLERS.len()]
+                FILLERS[n % FILLERS.len()]
+            }
         })
     }
 
     /// The patch was applied.
     pub(crate) fn keep(&mut self) {
-        self.named += 1;
-        if let Some(n) = self.nameless.get_mut(self.next) {
-            *n += 1;
+        let changes = self.changes();
+        for (function, changes) in std::iter::zip(&mut self.functions, changes) {
+            function.changed += usize::from(changes);
+            function.tried += usize::from(changes);
         }
-        self.skip();
+        if !self.is_single {
+            self.width = (2 * self.width).min(self.functions.len());
+        }
     }
 
-    /// It was not: another function is tried next.
+    /// It was not.
     pub(crate) fn skip(&mut self) {
-        self.next = (self.next + 1) % self.nameless.len().max(1);
+        if self.width > 1 {
+            self.width /= 2;
+        } else if let [i] = self.in_turn()[..] {
+            self.functions[i].tried += 1;
+        }
     }
 }
 
+/// What a piece of text ends in: a word and what follows it.
+fn before(text: &[u8]) -> Vec<u8> {
+    let is_word = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
+    let end = text.iter().rposition(is_word).map_or(0, |at| at + 1);
+    let start = text[..end].iter().rposition(|b| !is_word(b));
+    text[start.map_or(0, |at| at + 1)..].to_vec()
+}
+
 /// `source` with something at the beginning of every body; `filler` is told
-/// whether the function has a name (the main chunk has).
-fn fill(source: &[u8], mut filler: impl FnMut(bool) -> &'static [u8]) -> Vec<u8> {
+/// whether the function has a name (the main chunk has), and where it begins.
+fn fill(source: &[u8], mut filler: impl FnMut(bool, usize) -> &'static [u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(source.len() * 2);
-    let mut at = 0;
-    if source.first() == Some(&b'#') {
-        let line = source.iter().position(|&b| b == b'\n');
-        at = line.unwrap_or(source.len());
-    }
-    let start = skip_blank(source, at);
+    let start = skip_blank(source, 0);
     out.extend_from_slice(&source[..start]);
-    out.extend_from_slice(filler(true));
-    at = start;
+    out.extend_from_slice(filler(true, 0));
+    let mut at = start;
     while at < source.len() {
         let start = at;
         let end = token(source, start);
@@ -92,7 +197,7 @@ fn fill(source: &[u8], mut filler: impl FnMut(bool) -> &'static [u8]) -> Vec<u8>
             if let Some((open, close)) = close {
                 let body = skip_blank(source, close + 1);
                 out.extend_from_slice(&source[end..body]);
-                out.extend_from_slice(filler(open != skip_blank(source, end)));
+                out.extend_from_slice(filler(open != skip_blank(source, end), start));
                 at = body;
             }
         }

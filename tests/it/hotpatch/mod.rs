@@ -3,6 +3,7 @@
 
 mod deep;
 mod faults;
+mod index;
 mod laws;
 mod modes;
 mod random;

@@ -1,21 +1,27 @@
 //! All scenarios again, in modes: patches submitted from another thread; under
-//! the collector; the patch injected at every safe point of the run behind it;
-//! with faults in every patch (`faults`).
+//! the collector; the patch injected at every safe point of the run behind it; a
+//! patch that is refused at every safe point of the runs around it; texts by which
+//! scripts patch themselves, injected at every safe point of the script; with
+//! faults in every patch (`faults`).
 //!
 //! A scenario that means nothing in a mode says so: `--- not threads: WHY`,
-//! `--- not stress: WHY`, `--- not points: WHY`, `--- not faults: WHY`.
+//! `--- not stress: WHY`, `--- not points: WHY`, `--- not refused-points: WHY`,
+//! `--- not sources: WHY`, `--- not faults: WHY`.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use moonswap_vm::planning::{Patch, Policy, Report, Timing};
 use moonswap_vm::{HotError, Stress};
 
-use super::scenarios::{NOTHING, Section, carry_out_by, carry_out_in, chunk, policy, sections};
+use super::scenarios::{
+    NOTHING, Section, carry_out_around, carry_out_by, carry_out_in, chunk, policy, sections,
+};
 use super::world::{World, compile};
 use crate::support::{in_parallel, root};
 
@@ -64,9 +70,15 @@ pub(super) fn assert_none(results: Vec<Option<String>>) {
     );
 }
 
-/// Submits from another thread while the machine runs Lua and is polled.
+/// How many times as long times are where another thread is waited for, or the
+/// machine is slow.
+const STRETCH: u32 = 5;
+
+/// Submits from another thread while the machine runs Lua and, if the patch waits
+/// for that, is polled.
 fn from_another_thread(world: &World, patch: Patch, policy: Policy) -> Result<Report, HotError> {
     let patcher = world.machine.patcher();
+    let needs_polls = policy.timing == Timing::Checkpoint;
     let done = Arc::new(AtomicBool::new(false));
     let thread = {
         let done = Arc::clone(&done);
@@ -81,7 +93,9 @@ fn from_another_thread(world: &World, patch: Patch, policy: Policy) -> Result<Re
         world
             .run("local function nothing() end for i = 1, 100 do nothing() end")
             .expect("runs");
-        world.machine.poll();
+        if needs_polls {
+            world.machine.poll();
+        }
     }
     thread.join().expect("thread")
 }
@@ -90,7 +104,9 @@ fn from_another_thread(world: &World, patch: Patch, policy: Policy) -> Result<Re
 fn scenarios_from_other_threads() {
     let (all, opted_out) = scenarios("threads");
     let results = in_parallel(&all, |(name, sections, _)| {
-        let why = carry_out_by(&World::new(), sections, &from_another_thread).err()?;
+        let world = World::new();
+        world.stretch(STRETCH);
+        let why = carry_out_by(&world, sections, &from_another_thread).err()?;
         Some(format!("{name}: {why}"))
     });
     assert!(
@@ -111,6 +127,7 @@ fn scenarios_under_stress() {
         modes.iter().find_map(|&mode| {
             let world = World::new();
             world.machine.set_stress(mode);
+            world.stretch(STRETCH);
             let why = carry_out_in(&world, text).err()?;
             Some(format!("{name}, {mode:?}: {why}"))
         })
@@ -121,9 +138,6 @@ fn scenarios_under_stress() {
     );
     assert_none(results);
 }
-
-/// Safe points of one run that are tried one by one; beyond, a choice.
-const EACH: usize = 40;
 
 /// One run of a script with a patch at its `k`-th safe point.
 struct Injected {
@@ -136,32 +150,75 @@ struct Injected {
     refused: Option<String>,
 }
 
-/// Carries out what comes before section `at`, a patch, and runs the script
-/// behind it with the patch at safe point `k` (`usize::MAX`: never).
-fn inject(sections: &[Section], at: usize, k: usize) -> Result<Injected, String> {
-    let world = World::new();
-    let mut first = at;
-    while first > 0 && sections[first - 1].kind == "with" {
-        first -= 1;
-    }
-    match carry_out_in_part(&world, &sections[..first]) {
-        Err(why) if why != NOTHING => return Err(why),
-        _ => {}
-    }
-    let texts: Vec<(String, &str)> = sections[first..=at]
+/// Where section `at`, a patch, begins with its other chunks.
+fn beginning(sections: &[Section], at: usize) -> usize {
+    let with = sections[..at].iter().rev();
+    at - with.take_while(|s| s.kind == "with").count()
+}
+
+/// The patch of section `at`, to be applied at once.
+fn patch_of(sections: &[Section], at: usize) -> Result<(Patch, Policy), String> {
+    let texts: Vec<(String, &str)> = sections[beginning(sections, at)..=at]
         .iter()
         .map(|s| (chunk(&s.argument), s.body.as_str()))
         .collect();
     let patch = compile(&texts).map_err(|e| e.to_string())?;
-    let policy = sections[..at]
-        .iter()
-        .rev()
-        .find(|s| s.kind == "policy")
-        .map_or_else(Policy::default, |s| policy(&s.body))
-        .timing(Timing::Immediate);
+    Ok((patch, policy_at(sections, at)))
+}
+
+/// The policy in force at section `at`, for a patch that is applied at once.
+fn policy_at(sections: &[Section], at: usize) -> Policy {
+    let mut before = sections[..at].iter().rev();
+    let set = before.find(|s| s.kind == "policy");
+    set.map_or_else(Policy::default, |s| policy(&s.body))
+        .timing(Timing::Immediate)
+}
+
+/// What is put into a run: the sections before it that are carried out, the patch,
+/// the section that runs.
+struct Injection {
+    before: usize,
+    patch: Patch,
+    policy: Policy,
+    run: usize,
+}
+
+impl Injection {
+    /// Of section `at`, a patch with a run behind it.
+    fn of_patch(sections: &[Section], at: usize) -> Result<Injection, String> {
+        let (patch, policy) = patch_of(sections, at)?;
+        let run = (at..sections.len()).find(|&i| sections[i].kind == "run");
+        Ok(Injection {
+            before: beginning(sections, at),
+            patch,
+            policy,
+            run: run.ok_or("no run")?,
+        })
+    }
+
+    /// Of a text that a script has for patching itself.
+    fn of_source(sections: &[Section], at: usize, run: usize) -> Result<Injection, String> {
+        let texts = [(chunk(""), sections[at].body.as_str())];
+        Ok(Injection {
+            before: run,
+            patch: compile(&texts).map_err(|e| e.to_string())?,
+            policy: policy_at(sections, run),
+            run,
+        })
+    }
+}
+
+/// Carries out what comes before a run, and runs it with the patch at safe point `k`
+/// (`usize::MAX`: never).
+fn inject(sections: &[Section], injection: &Injection, k: usize) -> Result<Injected, String> {
+    let world = World::new();
+    match carry_out_in_part(&world, &sections[..injection.before]) {
+        Err(why) if why != NOTHING => return Err(why),
+        _ => {}
+    }
+    let (patch, policy) = (injection.patch.clone(), injection.policy.clone());
     world.printed();
-    let script = sections[at..].iter().find(|s| s.kind == "run");
-    let script = &script.ok_or("no run")?.body;
+    let script = &sections[injection.run].body;
     let printed = Rc::new(RefCell::new(String::new()));
     let points = Rc::new(Cell::new(0));
     let refused = Rc::new(RefCell::new(None));
@@ -222,13 +279,24 @@ fn words(lines: &[String]) -> impl Iterator<Item = &str> {
 /// The output with the patch at any safe point: what was printed before it is the
 /// old code's, and every word printed after it is one that the old or the new code
 /// prints (a line may have words of calls before and after the patch).
-fn at_every_point(sections: &[Section], at: usize) -> Result<usize, String> {
-    let old = inject(sections, at, usize::MAX)?;
-    let new = inject(sections, at, 0)?;
+fn at_every_point(sections: &[Section], injection: &Injection) -> Result<usize, String> {
+    let old = inject(sections, injection, usize::MAX)?;
+    let new = inject(sections, injection, 0)?;
+    let legal: Vec<String> = sections[..injection.run]
+        .iter()
+        .rev()
+        .take_while(|s| s.kind != "run")
+        .filter(|s| s.kind == "legal")
+        .flat_map(|s| s.body.lines().map(str::to_owned))
+        .collect();
+    let known: HashSet<&str> = words(&old.lines)
+        .chain(words(&new.lines))
+        .chain(words(&legal))
+        .collect();
     let n = old.n_points;
-    let mut k = 1;
-    while k < n {
-        let got = inject(sections, at, k)?;
+    // The first was `new`.
+    for k in 1..n {
+        let got = inject(sections, injection, k)?;
         let fail = |why: &str| {
             Err(format!(
                 "safe point {k} of {n}: {why}\n{}\n- old\n{}\n- new\n{}",
@@ -244,15 +312,13 @@ fn at_every_point(sections: &[Section], at: usize) -> Result<usize, String> {
         if got.lines.get(..got.before) != old.lines.get(..got.before) {
             return fail("not the old code's output before the patch");
         }
-        let is_known = |word: &str| {
-            words(&old.lines)
-                .chain(words(&new.lines))
-                .any(|w| w == word)
+        let is_known = |word: &&str| {
+            let mut beginnings = legal.iter().filter_map(|l| l.strip_suffix('*'));
+            known.contains(word) || beginnings.any(|beginning| word.starts_with(beginning))
         };
         if let Some(word) = words(&got.lines[got.before..]).find(|word| !is_known(word)) {
             return fail(&format!("neither the old nor the new code prints {word:?}"));
         }
-        k += if k < EACH { 1 } else { (n / EACH).max(1) };
     }
     Ok(n)
 }
@@ -261,25 +327,162 @@ fn at_every_point(sections: &[Section], at: usize) -> Result<usize, String> {
 fn scenarios_at_every_safe_point() {
     let (all, opted_out) = scenarios("points");
     let results = in_parallel(&all, |(name, sections, _)| {
+        let start = Instant::now();
         let places = injectable(sections);
         let run = |&at: &usize| {
             let line = sections[at].line;
-            at_every_point(sections, at).map_err(|e| format!("{name}, line {line}: {e}"))
+            Injection::of_patch(sections, at)
+                .and_then(|injection| at_every_point(sections, &injection))
+                .map_err(|e| format!("{name}, line {line}: {e}"))
         };
-        places
-            .iter()
-            .map(run)
-            .collect::<Result<Vec<usize>, String>>()
+        let points = places.iter().map(run).collect::<Result<Vec<_>, _>>()?;
+        Ok((name.clone(), points, start.elapsed()))
     });
-    let ok = || results.iter().filter_map(|r| r.as_ref().ok());
+    let ok = || {
+        results
+            .iter()
+            .filter_map(|r: &Result<_, String>| r.as_ref().ok())
+    };
+    let n: usize = ok().flat_map(|(_, points, _)| points).sum();
     println!(
-        "{} scenarios with a patch before a run, {} safe points",
-        ok().filter(|n| !n.is_empty()).count(),
-        ok().flatten().sum::<usize>()
+        "{} scenarios with a patch before a run, {n} safe points",
+        ok().filter(|(_, points, _)| !points.is_empty()).count(),
     );
+    for (name, points, time) in ok().filter(|(_, _, time)| time.as_secs() > 1) {
+        let n: usize = points.iter().sum();
+        println!("{name}: {n} safe points, {:.1} s", time.as_secs_f64());
+    }
     assert!(
         opted_out * 4 < all.len() || all.len() < 50,
         "{opted_out} opt out"
     );
+    assert_none(results.into_iter().map(Result::err).collect());
+}
+
+/// Carries out everything with the patch of section `at` tried as well at the `k`-th
+/// safe point of section `during`. Answers whether it was refused there, and how many
+/// safe points there were.
+fn refuse_at(
+    sections: &[Section],
+    at: usize,
+    during: usize,
+    k: usize,
+) -> Result<(Option<bool>, usize), String> {
+    let world = World::new();
+    let (patch, policy) = patch_of(sections, at)?;
+    let points = Rc::new(Cell::new(0));
+    let refused = Rc::new(Cell::new(None));
+    let around = |i: usize, is_before: bool| {
+        if i != during {
+            return;
+        }
+        let (points, refused) = (points.clone(), refused.clone());
+        let (patch, policy) = (patch.clone(), policy.clone());
+        let hook = move |cx: &mut moonswap_vm::Context<'_>| {
+            if points.get() == k {
+                refused.set(Some(cx.hot_apply(&patch, &policy).is_err()));
+                let _ = cx.gc_collect();
+            }
+            points.set(points.get() + 1);
+        };
+        if is_before {
+            world.machine.set_safe_point_hook(Some(Box::new(hook)));
+        } else {
+            world.machine.set_safe_point_hook(None);
+        }
+    };
+    let here = |world: &World, patch: Patch, policy: Policy| {
+        world.machine.with(|cx| cx.hot_apply(&patch, &policy))
+    };
+    let outcome = carry_out_around(&world, sections, &here, &around);
+    match (refused.get(), outcome) {
+        // Refused or never tried: all is as if nothing had been.
+        (Some(true) | None, Err(why)) => Err(why),
+        (refused, _) => Ok((refused, points.get())),
+    }
+}
+
+/// A patch that is refused at a safe point changes nothing: the scenario goes on as
+/// it does without.
+#[test]
+fn refused_at_every_safe_point() {
+    let (all, opted_out) = scenarios("refused-points");
+    let results = in_parallel(&all, |(name, sections, _)| {
+        let (mut n_refused, mut n_applied) = (0, 0);
+        for at in 0..sections.len() {
+            let is_refused = sections.get(at + 1).is_some_and(|s| s.kind == "refuse");
+            if sections[at].kind != "patch" || !is_refused || patch_of(sections, at).is_err() {
+                continue;
+            }
+            let runs = |i: &usize| ["load", "string", "run"].contains(&sections[*i].kind.as_str());
+            let before = (0..at).rev().find(runs);
+            let after = (at..sections.len()).find(runs);
+            for during in before.into_iter().chain(after) {
+                let mut k = 0;
+                loop {
+                    let line = sections[at].line;
+                    let (refused, n) = refuse_at(sections, at, during, k).map_err(|why| {
+                        let during = sections[during].line;
+                        format!("{name}, line {line} at safe point {k} of line {during}: {why}")
+                    })?;
+                    match refused {
+                        Some(true) => n_refused += 1,
+                        Some(false) => n_applied += 1,
+                        None => {}
+                    }
+                    k += 1;
+                    if k > n {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok((n_refused, n_applied))
+    });
+    let sum = |part: fn(&(usize, usize)) -> usize| -> usize {
+        let ok = results.iter().filter_map(|r| r.as_ref().ok());
+        ok.map(part).sum()
+    };
+    let (n_refused, n_applied) = (sum(|r| r.0), sum(|r| r.1));
+    println!("refused at {n_refused} safe points, not yet or no more at {n_applied}");
+    assert!(opted_out * 20 < all.len() || all.len() < 50);
+    assert!(n_refused > 100 || all.len() < 50, "only {n_refused}");
+    assert_none(results.into_iter().map(Result::err).collect());
+}
+
+/// Scripts that patch themselves get their texts from outside as well, at every safe
+/// point.
+#[test]
+fn sources_at_every_safe_point() {
+    let (all, opted_out) = scenarios("sources");
+    let results = in_parallel(&all, |(name, sections, _)| {
+        let kind = |i: usize| sections[i].kind.as_str();
+        let mut n = 0;
+        for at in (0..sections.len()).filter(|&at| kind(at) == "source") {
+            for run in (at..sections.len()).filter(|&i| kind(i) == "run") {
+                if kind((run + 1).min(sections.len() - 1)) == "error" {
+                    continue;
+                }
+                let Ok(injection) = Injection::of_source(sections, at, run) else {
+                    continue;
+                };
+                let line = sections[run].line;
+                n += at_every_point(sections, &injection)
+                    .map_err(|e| format!("{name}, line {line}: {e}"))?;
+            }
+        }
+        Ok(n)
+    });
+    let ok = || {
+        results
+            .iter()
+            .filter_map(|r: &Result<_, String>| r.as_ref().ok())
+    };
+    let n: usize = ok().sum();
+    println!(
+        "{n} safe points in {} scenarios",
+        ok().filter(|&&n| n > 0).count()
+    );
+    assert!(opted_out * 4 < all.len() || all.len() < 50);
     assert_none(results.into_iter().map(Result::err).collect());
 }

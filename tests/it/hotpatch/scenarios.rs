@@ -19,6 +19,7 @@
 //! | `--- run` | runs a script |
 //! | `--- rollback [ID]` | restores the code from before a patch |
 //! | `--- expect` | exactly what was printed since the last one |
+//! | `--- legal` | words (`BEGINNING*`) that the next run may print as well if the patch comes in its middle (`modes.rs`) |
 //! | `--- not MODE: WHY` | is not carried out in that mode (`modes.rs`) |
 
 use std::path::Path;
@@ -171,6 +172,17 @@ pub(super) fn carry_out_by(
     sections: &[Section],
     apply: Apply<'_>,
 ) -> Result<(), String> {
+    carry_out_around(world, sections, apply, &|_, _| {})
+}
+
+/// The same; `around` is called before (true) and after each section that runs
+/// something, with its index.
+pub(super) fn carry_out_around(
+    world: &World,
+    sections: &[Section],
+    apply: Apply<'_>,
+    around: &dyn Fn(usize, bool),
+) -> Result<(), String> {
     let mut policy_now = Policy::default();
     let mut report = String::new();
     let mut n_checks = 0;
@@ -181,10 +193,12 @@ pub(super) fn carry_out_by(
         let followed_by = |kind: &str| next.filter(|next| next.kind == kind);
         match section.kind.as_str() {
             "load" | "string" | "run" => {
+                around(i, true);
                 let outcome = match section.kind.as_str() {
                     "run" => world.run(&section.body),
                     kind => world.load(&chunk(&section.argument), &section.body, kind == "load"),
                 };
+                around(i, false);
                 match (outcome, followed_by("error")) {
                     (Ok(_), None) => {}
                     (Ok(_), Some(_)) => return fail("no error".to_owned()),
@@ -195,7 +209,7 @@ pub(super) fn carry_out_by(
             "with" => parts.push((chunk(&section.argument), section.body.as_str())),
             "source" => world.source(&section.argument, &section.body),
             "policy" => {
-                policy_now = policy(&section.body);
+                policy_now = world.stretched(policy(&section.body));
                 world.set_policy(policy_now.clone());
             }
             "patch" => {
@@ -278,7 +292,7 @@ pub(super) fn carry_out_by(
                 }
                 n_checks += 1;
             }
-            "refuse" | "error" | "not" => {}
+            "refuse" | "error" | "not" | "legal" => {}
             other => return fail(format!("no section {other}")),
         }
     }

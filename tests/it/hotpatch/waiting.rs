@@ -205,18 +205,23 @@ fn refuses_or_waits_for_suspended_ones() {
     suspend_one(&world);
     let rule = Policy::default().suspended(SuspendedPolicy::Refuse);
     let patient = rule.clone().deadline(PATIENCE);
-    let patch = compile("function f() coroutine.yield() return 2 end");
-    let thread = submitter(&world, vec![(patch.clone(), rule), (patch, patient)], &done);
-    // It goes on for a while after the first answer.
+    let patch = compile("function f() coroutine.yield() return 2 end function added() end");
+    let patcher = world.machine.patcher();
+    let answered = Arc::clone(&done);
+    let thread = std::thread::spawn(move || {
+        let refused = patcher.submit(patch.clone(), rule).wait(Some(PATIENCE));
+        let ticket = patcher.submit(patch, patient);
+        answered.store(true, Ordering::Release);
+        [refused, ticket.wait(Some(PATIENCE))].map(|o| o.map(|report| report.generation))
+    });
+    // It goes on for a while after the second was submitted.
     let script = "
-local turns = 0
-repeat
-  turns = turns + 1
-  if turns == 300000 then assert(co() == 1) end
-  local function nothing() end
-  nothing()
-until done()
-return turns >= 300000";
+local function nothing() end
+repeat nothing() until done()
+for turn = 1, 30000 do nothing() end
+assert(co() == 1)
+repeat nothing() until added
+return true";
     assert_eq!(world.run(script), Ok("true".to_owned()));
     let outcomes = thread.join().expect("thread");
     let kinds: Vec<_> = outcomes

@@ -20,6 +20,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::rc::Rc;
+use std::time::Duration;
 
 use moonswap_vm::planning::{Patch, Policy, Report};
 use moonswap_vm::{Applied, Context, HotError, Machine, Outcome, Root, Ticket, View};
@@ -38,6 +39,8 @@ struct Shared {
     raise_in: Cell<u64>,
     /// The last patch that was queued.
     ticket: RefCell<Option<Ticket>>,
+    /// How many times as long all times are.
+    stretch: Cell<u32>,
 }
 
 impl Shared {
@@ -149,6 +152,7 @@ impl World {
             assert!(moonswap_stdlib::open_all(cx).is_ok(), "libraries");
             world.natives(cx);
         });
+        world.stretch(1);
         let prelude = include_str!("prelude.lua");
         world.run(prelude).expect("prelude");
         world
@@ -211,9 +215,9 @@ impl World {
             cx.hot_poll();
             Ok(0)
         });
-        self.native(cx, "pause", |_, cx| {
-            let seconds = cx.check_num(0)?;
-            std::thread::sleep(std::time::Duration::from_secs_f64(seconds));
+        self.native(cx, "pause", |shared, cx| {
+            let time = Duration::from_secs_f64(cx.check_num(0)?);
+            std::thread::sleep(time * shared.stretch.get());
             Ok(0)
         });
         self.native(cx, "rollback", |_, cx| {
@@ -270,6 +274,22 @@ impl World {
             .sources
             .borrow_mut()
             .insert(name.to_owned(), text.to_owned());
+    }
+
+    /// Makes times in scenarios longer: where another thread is waited for they
+    /// would pass meanwhile.
+    pub(crate) fn stretch(&self, stretch: u32) {
+        self.shared.stretch.set(stretch);
+    }
+
+    /// A policy with its times as long as they are here.
+    pub(crate) fn stretched(&self, mut policy: Policy) -> Policy {
+        let stretch = self.shared.stretch.get();
+        policy.deadline = policy.deadline.map(|deadline| deadline * stretch);
+        if let Some(guard) = &mut policy.guard {
+            guard.within *= stretch;
+        }
+        policy
     }
 
     /// The policy of patches from now on.

@@ -9,12 +9,11 @@ use moonswap_bytecode::FunctionId;
 use moonswap_hotpatch::{ChunkPlan, Patch, PatchHash, Plan, Policy, Report};
 
 use super::{Context, View};
-use crate::hotpatch::attempt::RolledBack;
 use crate::hotpatch::commit::Attempt;
 use crate::hotpatch::manifest::registry;
 use crate::hotpatch::{
     Applied, EventChunk, HistoryEntry, HotError, Listener, Origin, Quarantined, Recorder,
-    StaleFrame, Ticket, VersionInfo, attempt, commit, guard, history, inspect, mailbox,
+    RolledBack, StaleFrame, Ticket, VersionInfo, attempt, commit, guard, history, inspect, mailbox,
 };
 use crate::object::{Closure, PrototypeSlot};
 use crate::value::tag;
@@ -117,18 +116,15 @@ impl Context<'_> {
         attempt::rollback(&mut self.vm(), id, None, origin)
     }
 
-    /// The same; queued, with the chunks concerned, if code asks for it that is no
-    /// safe point for a commit: called back by `sort` or `gsub`, as a hook,
-    /// finalizer or metamethod, or by what another patch closes.
+    /// The same; queued if the code that asks is at no moment for a commit: called
+    /// back by `sort` or `gsub`, as a hook, finalizer or metamethod, or by what
+    /// another patch closes.
     pub fn hot_rollback_or_queue(
         &mut self,
         id: Option<u64>,
         origin: &Origin,
-    ) -> Result<Result<Report, (Ticket, Vec<Arc<str>>)>, HotError> {
-        match attempt::rollback_or_wait(&mut self.vm(), id, origin) {
-            RolledBack::Done(outcome) => outcome.map(Ok),
-            RolledBack::Queued(ticket, chunks) => Ok(Err((ticket, chunks))),
-        }
+    ) -> Result<RolledBack, HotError> {
+        attempt::rollback_or_wait(&mut self.vm(), id, origin)
     }
 
     /// Tells the listeners of an attempt that failed before there was a patch:

@@ -9,8 +9,7 @@ use moonswap_hotpatch::{Door, Patch, Policy, Report};
 
 use super::event::{self, EventChunk, EventKind, HotEvent};
 use super::hooks::{self, Swapped};
-use super::ticket::Ticket;
-use super::{HotError, guard, history, mailbox, timing};
+use super::{HotError, RolledBack, guard, history, mailbox, timing};
 use crate::vm::Vm;
 
 /// Who asks for a rollback, by which way.
@@ -117,20 +116,17 @@ pub(crate) fn rollback(
     outcome
 }
 
-/// What [`rollback_or_wait`] came to.
-pub(crate) enum RolledBack {
-    Done(Result<Report, HotError>),
-    /// Queued; the chunks that it concerns, as far as is known now.
-    Queued(Ticket, Vec<Arc<str>>),
-}
-
 /// [`rollback`] for Lua code, which may have been called in the middle of
 /// something: what is no moment for a commit is none for a rollback.
-pub(crate) fn rollback_or_wait(vm: &mut Vm, id: Option<u64>, origin: &Origin) -> RolledBack {
+pub(crate) fn rollback_or_wait(
+    vm: &mut Vm,
+    id: Option<u64>,
+    origin: &Origin,
+) -> Result<RolledBack, HotError> {
     // While a patch is prepared it is not in the history yet: which one would be
     // undone is not what who asks has seen.
     if vm.hot.busy {
-        return RolledBack::Done(rollback(vm, id, None, origin));
+        return rollback(vm, id, None, origin).map(RolledBack::Now);
     }
     // SAFETY: HP2.
     let waits = unsafe {
@@ -139,13 +135,13 @@ pub(crate) fn rollback_or_wait(vm: &mut Vm, id: Option<u64>, origin: &Origin) ->
     let entry = history::entry_of(vm, id);
     let is_known = vm.hot.history.entries.iter().any(|e| Some(e.id) == entry);
     if !waits || !is_known {
-        return RolledBack::Done(rollback(vm, id, None, origin));
+        return rollback(vm, id, None, origin).map(RolledBack::Now);
     }
     let chunks = chunks_of(vm, id).into_iter().map(|chunk| chunk.name);
     let chunks = chunks.collect();
     // The one that is the newest now.
     let ticket = mailbox::roll_back_later(vm, entry, origin.clone());
-    RolledBack::Queued(ticket, chunks)
+    Ok(RolledBack::Queued { ticket, chunks })
 }
 
 /// The chunks of the patches that a rollback undoes.

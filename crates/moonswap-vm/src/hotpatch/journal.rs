@@ -382,8 +382,8 @@ unsafe fn set_journaled(
     // SAFETY: by the caller; J2, J3.
     unsafe {
         let journal = &mut vm.hot.journal;
-        let is_no_key = key.is_nil() || (key.tag == tag::FLOAT && key.as_f64().is_nan());
-        if (*table).made_in == journal.number || is_no_key {
+        let is_nan = key.tag == tag::FLOAT && key.as_f64().is_nan();
+        if (*table).made_in == journal.number || key.is_nil() || is_nan {
             return table::set(&mut vm.heap, table, key, value);
         }
         if !journal.is_known(table.cast(), key.payload, key.tag) {

@@ -70,6 +70,20 @@ pub enum Applied {
     Queued(Ticket),
 }
 
+/// What became of a rollback that may have to wait.
+#[derive(Debug)]
+pub enum RolledBack {
+    /// It is done.
+    Now(moonswap_hotpatch::Report),
+    /// It waits.
+    Queued {
+        /// Tells when it is done.
+        ticket: Ticket,
+        /// The chunks concerned, as given to `load`.
+        chunks: Vec<Arc<str>>,
+    },
+}
+
 /// What a VM knows about its chunks and patches.
 #[derive(Default)]
 pub(crate) struct HotState {

@@ -5,11 +5,11 @@
 //! scope of [`Prepared`] until the commit; no collection may run meanwhile, so
 //! delta chunks run with the collector paused (J1).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use moonswap_bytecode::{Capture, FunctionId, Instruction, OpCode, OperandKind, Prototype};
-use moonswap_hotpatch::{ChangeClass, ChunkPlan, ENVIRONMENT_CELL, Migration};
+use moonswap_hotpatch::{ChangeClass, ChunkPlan, ENVIRONMENT_CELL, LiteralChange, Migration};
 
 use super::HotError;
 use super::manifest::{registry, registry_at};
@@ -19,6 +19,14 @@ use crate::loader;
 use crate::object::{Closure, Instance, PrototypeSlot, StringObject, Upvalue, Version};
 use crate::value::{Value, tag};
 use crate::vm::Vm;
+
+/// Whether a literal gets another version.
+fn is_loaded(change: &LiteralChange) -> bool {
+    !matches!(
+        change.class,
+        ChangeClass::Unchanged | ChangeClass::Removed | ChangeClass::Refused
+    )
+}
 
 /// One slot to rewrite.
 #[derive(Clone, Copy)]
@@ -169,11 +177,16 @@ impl Prepared {
                 }
             }
             self.registry.change(&gone, known_as);
+            // Equal long strings of one chunk stay one object: what the replaced
+            // versions have is used again.
+            vm.chunk_strings = Some(HashMap::new());
+            for change in self.plan.work().filter(|change| is_loaded(change)) {
+                if let Some(slot) = change.new.as_ref().and_then(|id| self.registry.get(id)) {
+                    loader::know_strings_of(vm, (*slot).version);
+                }
+            }
             for change in self.plan.work() {
-                if matches!(
-                    change.class,
-                    ChangeClass::Unchanged | ChangeClass::Removed | ChangeClass::Refused
-                ) {
+                if !is_loaded(change) {
                     continue;
                 }
                 let (Some(id), Some(prototype)) = (&change.new, &change.new_prototype) else {
@@ -201,6 +214,7 @@ impl Prepared {
                     });
                 }
             }
+            vm.chunk_strings = None;
         }
     }
 

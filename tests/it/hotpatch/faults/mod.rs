@@ -164,7 +164,7 @@ impl World {
         let _ = self.machine.with(|cx| cx.gc_collect());
         let mut text = self.fingerprint();
         self.machine.with(|cx| {
-            let _ = writeln!(text, "\nstale {:?}", cx.hot_frames(None));
+            let _ = writeln!(text, "stale {:?}", cx.hot_frames(None));
             let _ = writeln!(text, "quarantine {:?}", cx.hot_quarantine());
             let _ = writeln!(text, "queued {}", cx.hot_queued());
             for chunk in cx.hot_chunks() {

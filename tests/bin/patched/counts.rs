@@ -1,0 +1,92 @@
+//! What was patched, told in lines: `applied N`, `swapped N`, `others N` (chunks that
+//! are no files), `short N` (patches that swapped fewer functions than changed),
+//! `chunk NAME FUNCTIONS SWAPPED TIMES` for each file, `missing NAME LINES`,
+//! `refused N WHY`.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt::Write as _;
+
+use moonswap::{ChangeClass, Report};
+
+use crate::equivalent::Shapes;
+
+/// The functions of one file.
+#[derive(Default)]
+struct Chunk {
+    n_functions: usize,
+    /// Lines of those that were never swapped.
+    missing: Vec<usize>,
+    /// How often each of the others was at least.
+    least: usize,
+}
+
+/// What the thread has done.
+#[derive(Default)]
+pub(crate) struct Counts {
+    applied: u64,
+    swapped: u64,
+    short: u64,
+    files: BTreeMap<String, Chunk>,
+    /// Other chunks that were patched.
+    others: HashSet<String>,
+    /// By what the error says first.
+    refused: BTreeMap<String, u64>,
+}
+
+impl Counts {
+    /// A patch that changed `n_changed` functions was applied.
+    pub(crate) fn applied(
+        &mut self,
+        name: &str,
+        shapes: &Shapes,
+        n_changed: usize,
+        report: &Report,
+    ) {
+        let swapped = report.functions.iter();
+        let swapped = swapped.filter(|f| f.class == ChangeClass::Swapped).count();
+        self.applied += 1;
+        self.swapped += swapped as u64;
+        self.short += u64::from(swapped < n_changed);
+        if name.starts_with('@') {
+            let chunk = self.files.entry(name.to_owned()).or_default();
+            chunk.n_functions = shapes.n_functions();
+            chunk.missing = shapes.missing();
+            chunk.least = shapes.least();
+        } else {
+            self.others.insert(name.to_owned());
+        }
+    }
+
+    pub(crate) fn refused(&mut self, error: &impl std::fmt::Display) {
+        let text = error.to_string();
+        let why = text.split('\'').next().unwrap_or_default();
+        let why = why.lines().take(2).collect::<Vec<_>>().join(" ");
+        *self.refused.entry(why).or_default() += 1;
+    }
+
+    pub(crate) fn is_young(&self) -> bool {
+        self.applied < 5
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let mut text = format!(
+            "applied {}\nswapped {}\nshort {}\nothers {}\n",
+            self.applied,
+            self.swapped,
+            self.short,
+            self.others.len()
+        );
+        for (name, chunk) in &self.files {
+            let n = chunk.n_functions;
+            let swapped = n - chunk.missing.len();
+            let _ = writeln!(text, "chunk {name} {n} {swapped} {}", chunk.least);
+            if !chunk.missing.is_empty() {
+                let _ = writeln!(text, "missing {name} {:?}", chunk.missing);
+            }
+        }
+        for (why, n) in &self.refused {
+            let _ = writeln!(text, "refused {n} {why}");
+        }
+        text
+    }
+}
