@@ -27,7 +27,7 @@ use patching::Progress;
 
 /// How long a program waits at safe points in all, until all its functions have
 /// been swapped; half of it again with each file that it loads.
-const SLOW: Duration = Duration::from_secs(15);
+const SLOW: Duration = Duration::from_secs(60);
 /// The same for programs that a patched program starts.
 const SLOW_CHILD: Duration = Duration::from_millis(200);
 /// How long it waits for a patch at one of them.
