@@ -18,6 +18,7 @@ use moonswap_compiler::syntax::ast::{
 };
 
 use crate::outline::statement_literals;
+use crate::patch::ChunkPatch;
 use crate::refusal::{Code, Refusal};
 use crate::statements::statements;
 
@@ -35,6 +36,8 @@ pub struct Hooks {
     /// Called after the commit with the chunk's versions before and now; an
     /// error is a warning.
     pub on_swap: Option<FunctionId>,
+    /// The same of the text that is replaced, for when it comes back.
+    pub on_swap_before: Option<FunctionId>,
 }
 
 impl Hooks {
@@ -64,24 +67,17 @@ impl Hooks {
         Self {
             migrate: one(MIGRATE),
             on_swap: one(ON_SWAP),
+            on_swap_before: None,
         }
     }
 
-    /// The hook after a commit of a text that was patched in before; of several
-    /// none.
-    pub fn on_swap_of(main: &Prototype, source: &[u8]) -> Option<FunctionId> {
-        let named = source
-            .windows(ON_SWAP.len())
-            .any(|word| word == ON_SWAP.as_bytes());
-        if !named {
-            return None;
+    /// Adds what is known of the text that is replaced; of several hooks none.
+    pub(crate) fn with_old(mut self, main: &Prototype, text: Option<&ChunkPatch>) -> Self {
+        let found = text.map(|text| candidates(main, text.ast(), ON_SWAP));
+        if let Some([(id, _)]) = found.as_deref() {
+            self.on_swap_before = Some(id.clone());
         }
-        let limits = moonswap_compiler::ParseLimits::default();
-        let ast = moonswap_compiler::parse(&*main.id.chunk, source, limits).ok()?;
-        match &candidates(main, &ast, ON_SWAP)[..] {
-            [(id, _)] => Some(id.clone()),
-            _ => None,
-        }
+        self
     }
 }
 

@@ -339,6 +339,7 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
     let mut changes = classify(manifest, &check, &matching);
     refusals.extend(protected(&chunk, manifest, &mut changes));
     let hooks = Hooks::find(&chunk, patch.main(), patch.ast(), &mut refusals);
+    let hooks = hooks.with_old(&manifest.main, old_text.as_ref());
     let mut warnings = std::mem::take(&mut top.warnings);
     warnings.append(&mut captures.warnings);
     warnings.extend(arity_warnings(old, new, &matching));

@@ -31,8 +31,12 @@ use submit::Row;
 
 /// Parts of the samples of one world.
 const PARTS: usize = 5;
+/// Between two patches: the loop is warm again.
+const REST: Duration = Duration::from_micros(300);
 /// Growth below this over the whole range is none for anybody.
 const NEGLIGIBLE_US: f64 = 1.0;
+/// The same where caches are cold: a commit then takes 7 µs, two more or less.
+const NEGLIGIBLE_COLD_US: f64 = 4.0;
 
 /// What the command line asks for.
 struct Options {
@@ -110,9 +114,15 @@ impl Verdict {
     }
 
     /// Regression of the parts' lower deciles against one size.
-    fn slope(&mut self, what: &str, points: &[(f64, f64)], unit: f64, per: &str) {
+    fn slope(
+        &mut self,
+        what: &str,
+        points: &[(f64, f64)],
+        (unit, per): (f64, &str),
+        negligible: f64,
+    ) {
         let Some(fit) = Fit::of(points) else { return };
-        let flat = fit.is_flat() || fit.total < NEGLIGIBLE_US;
+        let flat = fit.is_flat() || fit.total < negligible;
         println!(
             "  pause against {what}: {:+.3} ± {:.3} µs {per}, {:+.2} µs over the range: {}",
             fit.slope * unit,
@@ -140,6 +150,8 @@ struct Axis {
     sizes: &'static [usize],
     quick: &'static [usize],
     world: fn(usize) -> World,
+    /// Between two patches.
+    rest: Duration,
     /// For printing the slope; `None`: it may have one.
     unit: Option<(f64, &'static str)>,
 }
@@ -150,6 +162,7 @@ const AXES: [Axis; 5] = [
         sizes: &[1_000, 10_000, 100_000, 1_000_000, 10_000_000],
         quick: &[1_000, 100_000],
         world: |tables| World { tables, ..SMALL },
+        rest: REST,
         unit: Some((1e6, "per 10^6 tables")),
     },
     Axis {
@@ -157,6 +170,7 @@ const AXES: [Axis; 5] = [
         sizes: &[1, 1_000, 100_000, 1_000_000],
         quick: &[1, 10_000],
         world: |closures| World { closures, ..SMALL },
+        rest: REST,
         unit: Some((1e6, "per 10^6 closures")),
     },
     Axis {
@@ -167,6 +181,7 @@ const AXES: [Axis; 5] = [
             coroutines,
             ..SMALL
         },
+        rest: REST,
         unit: Some((1e5, "per 10^5 coroutines")),
     },
     Axis {
@@ -174,6 +189,8 @@ const AXES: [Axis; 5] = [
         sizes: &[0, 100, 1_000, 10_000],
         quick: &[0, 1_000],
         world: |unchanged| World { unchanged, ..SMALL },
+        // Planning takes up to a tenth of a second: so that caches are equally cold.
+        rest: Duration::from_millis(100),
         unit: Some((1e4, "per 10^4 functions")),
     },
     Axis {
@@ -181,6 +198,7 @@ const AXES: [Axis; 5] = [
         sizes: &[1, 10, 100, 1_000, 10_000],
         quick: &[1, 10, 100],
         world: |functions| World { functions, ..SMALL },
+        rest: REST,
         unit: None,
     },
 ];
@@ -204,7 +222,7 @@ fn table(options: &Options, verdict: &mut Verdict) -> Result<(), String> {
         "effective"
     );
     // The first world of a process is the slowest: it is not shown.
-    submit::measure(SMALL, options.samples)?;
+    submit::measure(SMALL, options.samples, REST)?;
     for axis in &AXES {
         let mut points = Vec::new();
         let mut bars = Vec::new();
@@ -217,17 +235,25 @@ fn table(options: &Options, verdict: &mut Verdict) -> Result<(), String> {
             let size = (axis.world)(n);
             // Planning ten thousand functions takes a tenth of a second.
             let samples = match size.functions {
+                _ if axis.rest > REST => options.samples.min(60),
                 0..1_000 => options.samples,
                 1_000..10_000 => options.samples.min(50),
                 _ => options.samples.min(15),
             };
-            let row = submit::measure(size, samples).map_err(|e| format!("{size:?}: {e}"))?;
+            let row =
+                submit::measure(size, samples, axis.rest).map_err(|e| format!("{size:?}: {e}"))?;
             print_row(size, &row);
             points.extend(points_of(n as f64, &row.pause));
             bars.push((n, best_p99(&row.pause), best_p99(&row.effective)));
         }
-        if let Some((unit, per)) = axis.unit {
-            verdict.slope(axis.name, &points, unit, per);
+        if let Some(unit) = axis.unit {
+            let is_cold = axis.rest > REST;
+            let negligible = if is_cold {
+                NEGLIGIBLE_COLD_US
+            } else {
+                NEGLIGIBLE_US
+            };
+            verdict.slope(axis.name, &points, unit, negligible);
         } else if let Some((n, pause, _)) = bars.iter().rfind(|(n, ..)| *n <= 100) {
             let what = format!("pause p99 of {n} functions");
             verdict.bar(&what, pause.as_secs_f64() * 1e6, 10.0, "µs");

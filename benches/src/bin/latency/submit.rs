@@ -27,6 +27,7 @@ fn submit(
     patcher: &Patcher,
     size: World,
     samples: usize,
+    rest: Duration,
     seen: &Receiver<(i64, Instant)>,
 ) -> Result<Row, String> {
     let mut row = Row::default();
@@ -53,7 +54,7 @@ fn submit(
             row.pause.push(report.times.pause);
             row.effective.push(served - start);
         }
-        std::thread::sleep(Duration::from_micros(300));
+        std::thread::sleep(rest);
     }
     Ok(row)
 }
@@ -83,7 +84,8 @@ impl Drop for Stop {
     }
 }
 
-pub(crate) fn measure(size: World, samples: usize) -> Result<Row, String> {
+/// `rest`: between two patches. A patch that comes after long meets cold caches.
+pub(crate) fn measure(size: World, samples: usize, rest: Duration) -> Result<Row, String> {
     let machine = world(size);
     let stop = Arc::new(AtomicBool::new(false));
     give_stopped(&machine, &stop);
@@ -103,7 +105,7 @@ pub(crate) fn measure(size: World, samples: usize) -> Result<Row, String> {
     let patcher = machine.patcher();
     let submitter = std::thread::spawn(move || {
         let _stop = Stop(stop);
-        submit(&patcher, size, samples, &seen)
+        submit(&patcher, size, samples, rest, &seen)
     });
     let busy = "local f, last, stopped, changed = CLOSURES[1], 1, stopped, changed
         while not stopped() do

@@ -52,7 +52,7 @@ pub(super) fn patch(
             let changes = entry.map_or(&[][..], |entry| &entry.changes);
             let swapped: Vec<Swapped> = changes
                 .iter()
-                .filter_map(|change| Swapped::by_patch(change))
+                .filter_map(|change| Swapped::by(change))
                 .collect();
             guard::watch(vm, patch, policy);
             for id in guard::forget_gone(vm) {
@@ -92,7 +92,6 @@ pub(crate) fn rollback(
     });
     // SAFETY: HP1, HP2.
     let mut outcome = unsafe {
-        let before = history::versions_since(vm, id);
         let now = vm.hot.generation();
         let mut outcome = match generation {
             Some(expected) if expected != now => Err(HotError::Moved { expected, now }),
@@ -104,9 +103,11 @@ pub(crate) fn rollback(
                 entry.reason.clone_from(&origin.reason);
             }
             guard::forget_gone(vm);
-            let swapped: Vec<Swapped> = before
-                .into_iter()
-                .filter_map(|(instance, version)| Swapped::by_rollback(instance, version))
+            let entry = vm.hot.history.entries.back();
+            let changes = entry.map_or(&[][..], |entry| &entry.changes);
+            let swapped: Vec<Swapped> = changes
+                .iter()
+                .filter_map(|change| Swapped::by(change))
                 .collect();
             hooks::after_commit(vm, &swapped, report);
         }

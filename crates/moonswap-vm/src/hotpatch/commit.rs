@@ -397,6 +397,7 @@ unsafe fn commit(
                 instance,
                 version,
                 on_swap: p.plan.hooks.on_swap.clone(),
+                on_swap_before: p.plan.hooks.on_swap_before.clone(),
                 slots: p.slots,
                 cells: p.cells,
                 fields: p.fields,

@@ -30,6 +30,8 @@ pub(crate) struct InstanceChange {
     pub(crate) version: u32,
     /// The hook of the new text.
     pub(crate) on_swap: Option<FunctionId>,
+    /// The hook of the text before.
+    pub(crate) on_swap_before: Option<FunctionId>,
     pub(crate) slots: Vec<SlotChange>,
     pub(crate) cells: Vec<CellChange>,
     /// Fields that definitions set or cleared.
@@ -193,22 +195,6 @@ pub(super) fn entry_of(vm: &Vm, id: Option<u64>) -> Option<u64> {
     id.or(vm.hot.history.in_force.last().copied())
 }
 
-/// The instances that a rollback to before entry `id` changes, with the versions
-/// of their texts now.
-pub(super) unsafe fn versions_since(vm: &Vm, id: Option<u64>) -> Vec<(*mut Instance, u32)> {
-    let entries = &vm.hot.history.entries;
-    let mut found: Vec<(*mut Instance, u32)> = Vec::new();
-    let from = entry_of(vm, id).and_then(|id| entries.iter().position(|e| e.id == id));
-    let from = from.unwrap_or(entries.len());
-    for change in entries.range(from..).flat_map(|entry| &entry.changes) {
-        if !found.iter().any(|(known, _)| *known == change.instance) {
-            // SAFETY: HP3.
-            found.push((change.instance, unsafe { (*change.instance).version }));
-        }
-    }
-    found
-}
-
 /// Restores what was before entry `id` of the history, in one commit (`None`: the
 /// newest patch in force). An entry may be a rollback: what it undid comes back.
 /// Configuration constants and locals that patches set, and fields of functions
@@ -313,6 +299,7 @@ impl<'a> Undoing<'a> {
                     instance,
                     version: (*instance).version,
                     on_swap: None,
+                    on_swap_before: change.on_swap.clone(),
                     slots: Vec::new(),
                     cells: Vec::new(),
                     fields: Vec::new(),
@@ -416,7 +403,10 @@ impl<'a> Undoing<'a> {
                 (*instance).prototype = Arc::clone(&oldest.prototype);
                 (*instance).source = oldest.source.clone();
                 exchange_registry(vm, instance, oldest.registry.clone());
-                (*instance).text = None;
+                change.on_swap = oldest.on_swap_before.clone();
+                // Long to take apart, for a large chunk.
+                let text = (*instance).text.take();
+                vm.hot.mailbox.attic.keep_text(text);
                 change.slots.retain(|s| s.before != s.after);
                 for s in &change.slots {
                     let id = &(&(*s.after).prototype).id;

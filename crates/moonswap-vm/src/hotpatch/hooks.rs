@@ -10,7 +10,7 @@
 //! when it ends; the collector is paused meanwhile (J1).
 
 use moonswap_bytecode::{FunctionId, UpvalueDescription};
-use moonswap_hotpatch::{Hooks, MIGRATE, ON_SWAP, Report};
+use moonswap_hotpatch::{MIGRATE, ON_SWAP, Report};
 
 use super::HotError;
 use super::history::InstanceChange;
@@ -112,8 +112,8 @@ pub(super) struct Swapped {
 }
 
 impl Swapped {
-    /// After a patch.
-    pub(super) unsafe fn by_patch(change: &InstanceChange) -> Option<Self> {
+    /// After a patch or rollback.
+    pub(super) unsafe fn by(change: &InstanceChange) -> Option<Self> {
         // SAFETY: live instance.
         unsafe {
             Some(Self {
@@ -121,20 +121,6 @@ impl Swapped {
                 hook: change.on_swap.clone()?,
                 before: change.version,
                 after: (*change.instance).version,
-            })
-        }
-    }
-
-    /// After a rollback of an instance that had the version `before`.
-    pub(super) unsafe fn by_rollback(instance: *mut Instance, before: u32) -> Option<Self> {
-        // SAFETY: live instance.
-        unsafe {
-            let source = (&(*instance).source).as_deref()?;
-            Some(Self {
-                serial: (*instance).serial,
-                hook: Hooks::on_swap_of(&(*instance).prototype, source)?,
-                before,
-                after: (*instance).version,
             })
         }
     }

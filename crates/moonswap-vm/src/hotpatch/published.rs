@@ -99,6 +99,7 @@ pub(crate) struct Attic(Mutex<Vec<Leftover>>);
 enum Leftover {
     Snapshots(Snapshots),
     Plans(Vec<Planned>),
+    Text(ChunkPatch),
     Chunk(Arc<Prototype>, Option<Arc<[u8]>>, SlotRegistry),
 }
 
@@ -111,6 +112,12 @@ impl Attic {
     pub(super) fn keep_snapshots(&self, known: Option<Snapshots>) {
         if let Some(known) = known {
             self.keep(Leftover::Snapshots(known));
+        }
+    }
+
+    pub(super) fn keep_text(&self, text: Option<ChunkPatch>) {
+        if let Some(text) = text {
+            self.keep(Leftover::Text(text));
         }
     }
 
