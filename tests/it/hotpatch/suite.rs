@@ -29,7 +29,7 @@ const CHOICE: &[&str] = &[
 ];
 
 /// The longest that one run may take.
-const LIMIT: Duration = Duration::from_secs(900);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// A file to run.
 struct Entry {
