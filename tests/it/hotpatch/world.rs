@@ -324,10 +324,13 @@ impl World {
         self.shared.outcome()
     }
 
-    /// Everything that a refused patch must leave as it was, as text.
+    /// Everything that a refused patch must leave as it was, as text. Collects
+    /// garbage: chunks that nobody holds are listed until then, and when that would
+    /// be depends on how long another thread took.
     pub(crate) fn fingerprint(&self) -> String {
         let mut text = self.run("return fingerprint()").expect("fingerprint");
         self.machine.with(|cx| {
+            assert!(cx.gc_collect().is_ok(), "collects");
             let _ = writeln!(text, "generation {}", cx.hot_generation());
             for entry in cx.hot_history() {
                 let _ = writeln!(text, "history {} {}", entry.id, entry.line);

@@ -2,7 +2,8 @@
 //! transaction.
 //!
 //! Directories are watched, not files: editors replace files. What no event tells
-//! of is found by the clock (`stamps`). A thread of its own compares contents, compiles, and submits; the VM's thread only commits.
+//! of is found by the clock (`stamps`). A thread of its own compares contents,
+//! compiles, and submits; the VM's thread only commits.
 //! What waits for a better save is kept in `queue`; `tell` says what became of it.
 
 mod queue;

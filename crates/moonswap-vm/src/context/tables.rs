@@ -24,23 +24,10 @@ impl Context<'_> {
             return Err(self.type_error(i, "table"));
         };
         // SAFETY: CX2.
-        unsafe {
-            if self.vm().heap.journaled {
-                return self.raw_store_journaled(t, key, value);
-            }
-            match table::set(&mut self.vm().heap, t, key, value) {
-                Ok(()) => Ok(()),
-                Err(e) => Err(meta::raise_table_error(&mut self.vm(), e)),
-            }
+        match unsafe { journal::set(&mut self.vm(), t, key, value) } {
+            Ok(()) => Ok(()),
+            Err(e) => Err(meta::raise_table_error(&mut self.vm(), e)),
         }
-    }
-
-    #[cold]
-    #[inline(never)]
-    unsafe fn raw_store_journaled(&self, t: *mut Table, key: Value, value: Value) -> Outcome<()> {
-        // SAFETY: CX2.
-        unsafe { journal::set(&mut self.vm(), t, key, value) }
-            .map_err(|e| meta::raise_table_error(&mut self.vm(), e))
     }
 
     /// `t[key] = value`, key and value popped from the top. Errors: nil or NaN

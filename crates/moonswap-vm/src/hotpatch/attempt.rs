@@ -49,11 +49,7 @@ pub(super) fn patch(
         unsafe {
             let entry = vm.hot.history.entries.back();
             debug_assert!(entry.is_some_and(|entry| entry.id == report.id));
-            let changes = entry.map_or(&[][..], |entry| &entry.changes);
-            let swapped: Vec<Swapped> = changes
-                .iter()
-                .filter_map(|change| Swapped::by(change))
-                .collect();
+            let swapped = Swapped::by_newest(vm);
             guard::watch(vm, patch, policy);
             for id in guard::forget_gone(vm) {
                 report.warnings.push(format!(
@@ -103,12 +99,7 @@ pub(crate) fn rollback(
                 entry.reason.clone_from(&origin.reason);
             }
             guard::forget_gone(vm);
-            let entry = vm.hot.history.entries.back();
-            let changes = entry.map_or(&[][..], |entry| &entry.changes);
-            let swapped: Vec<Swapped> = changes
-                .iter()
-                .filter_map(|change| Swapped::by(change))
-                .collect();
+            let swapped = Swapped::by_newest(vm);
             hooks::after_commit(vm, &swapped, report);
         }
         outcome

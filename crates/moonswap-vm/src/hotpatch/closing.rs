@@ -9,11 +9,11 @@ use std::time::Instant;
 use moonswap_hotpatch::{Activation, Policy, Report, SuspendedPolicy, Timing};
 
 use super::activity::{self, Changed, Found, Wanted};
+use super::call::text_of;
 use crate::frame::{Frame, frame_top};
 use crate::heap::Marker;
 use crate::host;
-use crate::object::{Coroutine, CoroutineStatus, StringObject, Version};
-use crate::value::{Value, tag};
+use crate::object::{Coroutine, CoroutineStatus, Version};
 use crate::vm::Vm;
 
 const SUSPENDED: Wanted = Wanted {
@@ -215,7 +215,7 @@ unsafe fn close(vm: &mut Vm, found: Vec<Found>, tell: &mut dyn FnMut(&Activation
                 } else {
                     match host::close_coroutine(vm, co) {
                         Ok(()) => Fate::Closed,
-                        Err(value) => Fate::Failed(error_text(value)),
+                        Err(value) => Fate::Failed(text_of(value)),
                     }
                 };
                 tell(&activation, fate);
@@ -227,14 +227,4 @@ unsafe fn close(vm: &mut Vm, found: Vec<Found>, tell: &mut dyn FnMut(&Activation
         vm.journey = journey;
         vm.top = vm.stack_base.add(saved_top);
     }
-}
-
-/// An error value as text.
-unsafe fn error_text(value: Value) -> String {
-    if value.tag != tag::STRING {
-        return format!("(error object is a {} value)", value.type_name());
-    }
-    // SAFETY: V1.
-    let bytes = unsafe { StringObject::bytes(value.as_string()) };
-    String::from_utf8_lossy(bytes).into_owned()
 }

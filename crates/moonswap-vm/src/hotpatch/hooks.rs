@@ -13,13 +13,13 @@ use moonswap_bytecode::{FunctionId, UpvalueDescription};
 use moonswap_hotpatch::{MIGRATE, ON_SWAP, Report};
 
 use super::HotError;
+use super::call::call;
 use super::history::InstanceChange;
 use super::manifest::registry;
 use super::prepare::{Prepared, SlotChange};
-use crate::host;
 use crate::loader;
-use crate::object::{Closure, Instance, PrototypeSlot, StringObject, Upvalue};
-use crate::value::{Value, tag};
+use crate::object::{Closure, Instance, PrototypeSlot, Upvalue};
+use crate::value::Value;
 use crate::vm::Vm;
 
 /// Runs the migrations of all instances of a patch, after all initialisers.
@@ -61,7 +61,7 @@ unsafe fn migrate(vm: &mut Vm, prepared: &mut Prepared, id: &FunctionId) -> Resu
         let version = Value::integer(i64::from((*instance).version));
         super::journal::watch(vm);
         let outcome = closure(vm, instance, slot)
-            .and_then(|function| call(vm, function, &[version]))
+            .and_then(|function| call(vm, function, &[version]).map(drop))
             .map_err(|text| HotError::Vetoed(format!("{MIGRATE}: {text}")));
         for change in &own {
             loader::install(vm, change.slot, change.before);
@@ -112,8 +112,16 @@ pub(super) struct Swapped {
 }
 
 impl Swapped {
-    /// After a patch or rollback.
-    pub(super) unsafe fn by(change: &InstanceChange) -> Option<Self> {
+    /// Those of the newest patch or rollback.
+    pub(super) unsafe fn by_newest(vm: &Vm) -> Vec<Self> {
+        let entry = vm.hot.history.entries.back();
+        let changes = entry.map_or(&[][..], |entry| &entry.changes);
+        // SAFETY: HP3: the history keeps instances alive.
+        let swapped = |change| unsafe { Self::by(change) };
+        changes.iter().filter_map(swapped).collect()
+    }
+
+    unsafe fn by(change: &InstanceChange) -> Option<Self> {
         // SAFETY: live instance.
         unsafe {
             Some(Self {
@@ -180,25 +188,6 @@ unsafe fn cell(
                 "the top-level local {}, which it uses, was not kept",
                 upvalue.name
             )),
-        }
-    }
-}
-
-/// Calls protected; the error as text.
-unsafe fn call(vm: &mut Vm, function: Value, arguments: &[Value]) -> Result<(), String> {
-    // SAFETY: HO1 at a safe point.
-    unsafe {
-        let saved = vm.error;
-        let journey = std::mem::take(&mut vm.journey);
-        let result = host::call_protected(vm, function, arguments);
-        vm.journey = journey;
-        let error = std::mem::replace(&mut vm.error, saved);
-        match result {
-            Ok(_) => Ok(()),
-            Err(_) if error.tag == tag::STRING => {
-                Err(String::from_utf8_lossy(StringObject::bytes(error.as_string())).into_owned())
-            }
-            Err(_) => Err(format!("(error object is a {} value)", error.type_name())),
         }
     }
 }

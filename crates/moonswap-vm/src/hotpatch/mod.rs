@@ -15,14 +15,16 @@
 //! All of it is reached through `attempt`, which also asks the quarantine
 //! (`guard`), calls hooks (`hooks`) and tells listeners (`event`).
 //!
-//! Invariants: HP1 only `commit::Prepared::commit` and rollback install versions
-//! into slots that code can reach, and migrations for a time (HP4); HP2 they run at a safe point of the VM's
-//! thread; HP3 versions and slots in the history are marked by the collector; HP5 what
-//! lies in the attic (`published`) is only dropped, its pointers are not followed.
+//! Invariants: HP1 only `commit` and rollback install versions into slots that code
+//! can reach, and migrations for a time (HP4); HP2 they run at a safe point of the
+//! VM's thread; HP3 versions and slots in the history are marked by the collector;
+//! HP5 slots in lists that other threads have (`slots`, the attic of `published`) are
+//! followed by the VM's thread only, the others drop the lists.
 
 mod activity;
 mod answer;
 pub(crate) mod attempt;
+mod call;
 mod closing;
 pub(crate) mod commit;
 mod error;

@@ -12,9 +12,9 @@ use moonswap_bytecode::{Capture, FunctionId, Instruction, OpCode, OperandKind, P
 use moonswap_hotpatch::{ChangeClass, ChunkPlan, ENVIRONMENT_CELL, LiteralChange, Migration};
 
 use super::HotError;
+use super::call::call;
 use super::manifest::{registry, registry_at};
 use super::slots::SlotRegistry;
-use crate::host;
 use crate::loader;
 use crate::object::{Closure, Instance, PrototypeSlot, StringObject, Upvalue, Version};
 use crate::value::{Value, tag};
@@ -103,11 +103,10 @@ impl Prepared {
         unsafe {
             debug_assert!(moonswap_bytecode::verify::verify(&plan.main).is_ok());
             super::journal::scope(vm, instance);
-            let old_names = (*instance).cell_names.clone();
-            extend_scope(vm, instance, &plan);
+            let old_names = extend_scope(vm, instance, &plan);
             // New cells are left out: a rollback keeps their values, for the
             // variable may come back with a later patch.
-            let snapshot = snapshot(instance, old_names.len());
+            let snapshot = cells_of(instance, old_names.len());
             let mut prepared = Prepared {
                 instance,
                 slots: Vec::new(),
@@ -118,7 +117,7 @@ impl Prepared {
                 }
                 .clone(),
                 cells: Vec::new(),
-                snapshot: Vec::new(),
+                snapshot,
                 fields: Vec::new(),
                 overridden: Vec::new(),
                 old_names,
@@ -131,7 +130,6 @@ impl Prepared {
             };
             prepared.fields = std::mem::take(&mut vm.hot.field_changes);
             outcome?;
-            prepared.snapshot = snapshot;
             prepared.note_cells();
             Ok(prepared)
         }
@@ -293,33 +291,14 @@ impl Prepared {
                 };
                 *Closure::upvalue_at(closure, i) = up;
             }
-            let saved = vm.error;
-            let result = host::call_protected(vm, Value::closure(closure), args);
-            match result {
-                Ok(value) => Ok(value),
-                Err(_) => {
-                    let error = std::mem::replace(&mut vm.error, saved);
-                    let text = if error.tag == tag::STRING {
-                        String::from_utf8_lossy(StringObject::bytes(error.as_string())).into_owned()
-                    } else {
-                        format!("(error object is a {} value)", error.type_name())
-                    };
-                    Err(HotError::Delta(text))
-                }
-            }
+            call(vm, Value::closure(closure), args).map_err(HotError::Delta)
         }
     }
 }
 
 /// Bytes that a plan will load, about.
 pub(super) fn bytes(plan: &ChunkPlan) -> usize {
-    let is_loaded = |class| {
-        !matches!(
-            class,
-            ChangeClass::Unchanged | ChangeClass::Removed | ChangeClass::Refused
-        )
-    };
-    let changes = plan.work().filter(|c| is_loaded(c.class));
+    let changes = plan.work().filter(|change| is_loaded(change));
     let deltas = plan.delta.iter().chain(&plan.define);
     let all = changes
         .filter_map(|c| c.new_prototype.as_ref())
@@ -339,8 +318,13 @@ fn fits(prototype: &Prototype, n_fixed: u16) -> bool {
     prototype.code.iter().all(word) && captures.all(capture)
 }
 
-/// Appends the plan's new cells (nil) and renames the record.
-unsafe fn extend_scope(vm: &mut Vm, instance: *mut Instance, plan: &ChunkPlan) {
+/// Appends the plan's new cells (nil) and renames the record; answers the names
+/// it had.
+unsafe fn extend_scope(
+    vm: &mut Vm,
+    instance: *mut Instance,
+    plan: &ChunkPlan,
+) -> Vec<(Arc<str>, u32)> {
     // SAFETY: live instance; barriers after the stores.
     unsafe {
         for (_, declaration) in &plan.new_cells {
@@ -352,12 +336,12 @@ unsafe fn extend_scope(vm: &mut Vm, instance: *mut Instance, plan: &ChunkPlan) {
             vm.heap.change_boxed(instance, |i| i.cells.push(cell));
             vm.heap.barrier_object(instance.cast(), cell.cast());
         }
-        (*instance).cell_names = plan.cell_labels.clone();
+        std::mem::replace(&mut (*instance).cell_names, plan.cell_labels.clone())
     }
 }
 
 /// Values of the first `n` cells before the initialisers run.
-unsafe fn snapshot(instance: *mut Instance, n: usize) -> Vec<(*mut Upvalue, Value)> {
+unsafe fn cells_of(instance: *mut Instance, n: usize) -> Vec<(*mut Upvalue, Value)> {
     // SAFETY: live instance and cells.
     unsafe {
         (&(*instance).cells)

@@ -4,7 +4,7 @@
 //! not cost more for a module with many functions: so registries share one big
 //! map and differ by small ones. A copy costs nothing.
 //!
-//! Invariants: HP2; HP5 a registry in the attic is only dropped.
+//! Invariants: HP2, HP5.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -74,12 +74,18 @@ impl SlotRegistry {
         own.filter_map(|(id, slot)| Some((id, slot.as_ref()?.0)))
     }
 
+    /// Whether it is another's copy, or the other way round.
+    fn is_same(&self, other: &Self) -> bool {
+        self.shares_with(other) && Arc::ptr_eq(&self.differs, &other.differs)
+    }
+
     /// Slots that are not known to be in `older` under the same id; when maps have
-    /// been put together, that may be all.
+    /// been put together, that may be all. Most patches add none: that is found out
+    /// at once.
     pub(crate) fn beyond(&self, older: &Self) -> impl Iterator<Item = Slot> {
         let is_near = self.shares_with(older);
         let all = (!is_near).then(|| self.iter());
-        let own = is_near.then(|| self.own());
+        let own = (is_near && !self.is_same(older)).then(|| self.own());
         all.into_iter()
             .flatten()
             .chain(own.into_iter().flatten())
