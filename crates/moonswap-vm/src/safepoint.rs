@@ -16,6 +16,9 @@ pub(crate) struct PollHandle {
     /// A limit of time has been reached, as far as another thread knows: what
     /// takes long may stop, and have the VM look (`limits.rs`).
     pub(crate) overdue: AtomicBool,
+    /// A patch made a step of the collector due, which is to come after the first
+    /// calls of the new code (`heap/cycle.rs`).
+    is_step_put_off: AtomicBool,
     /// Entries into Lua by natives and metamethods have to look closer: a limit
     /// is set, or something was requested (perhaps not any more).
     pub(crate) look: AtomicBool,
@@ -33,6 +36,28 @@ impl PollHandle {
         self.requested.swap(true, Ordering::AcqRel);
         self.look.store(true, Ordering::Release);
         self.table.arm();
+    }
+
+    /// The collector wants to step at the next safe point.
+    pub(crate) fn request_step(&self) {
+        self.is_step_put_off.store(false, Ordering::Release);
+        self.request();
+    }
+
+    /// The collector's step is not due before it is asked for again.
+    pub(crate) fn put_off_step(&self) {
+        self.is_step_put_off.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_step_put_off(&self) -> bool {
+        self.is_step_put_off.load(Ordering::Acquire)
+    }
+
+    /// A step that was put off may come now. Callable from any thread.
+    pub(crate) fn resume_step(&self) {
+        if self.is_step_put_off() {
+            self.request_step();
+        }
     }
 
     /// The VM's thread has written entries anew: one that came before or meanwhile

@@ -88,6 +88,43 @@ fn busy_with_calls() {
     assert_eq!(busy([&a, &b], script), "true");
 }
 
+/// Steps of the collector that patches make due are put off until somebody waits
+/// for the patch or allocates: here nobody ever does.
+#[test]
+fn nobody_waits_and_nothing_allocates() {
+    const N: u64 = 1500;
+    let done = Arc::new(AtomicBool::new(false));
+    let world = world_with(&done);
+    let text = |v: &str| format!("function f(i) return i + {v} end\n");
+    world.load(CHUNK, &text("1"), true).expect("loads");
+    world.machine.reset_gc_stats();
+    let before = world.machine.with(|cx| cx.gc_bytes());
+    let patcher = world.machine.patcher();
+    let thread = std::thread::spawn(move || {
+        let patches = [compile(&text("2")), compile(&text("1"))];
+        let start = Instant::now();
+        for i in 0..N {
+            drop(patcher.submit(patches[i as usize % 2].clone(), Policy::default()));
+            while patcher.generation() < i + 2 && start.elapsed() < PATIENCE {
+                std::thread::yield_now();
+            }
+        }
+        done.store(true, Ordering::Release);
+    });
+    let script = "local f, done = f, done while not done() do f(1) end";
+    world.run(script).expect("runs");
+    thread.join().expect("thread");
+    assert_eq!(world.machine.with(|cx| cx.hot_generation()), N + 1);
+    let cycles = world.machine.gc_stats().cycles;
+    let grown = world
+        .machine
+        .with(|cx| cx.gc_bytes())
+        .saturating_sub(before);
+    println!("{cycles} cycles, {} KiB more", grown >> 10);
+    assert!(cycles >= 2, "{cycles} cycles");
+    assert!(grown < 1 << 20, "{grown} bytes");
+}
+
 #[test]
 fn busy_with_a_loop_without_calls() {
     let text = |v: &str| format!("function which() return '{v}' end\n");

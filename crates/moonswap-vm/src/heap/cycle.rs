@@ -90,7 +90,27 @@ impl Heap {
     #[inline(always)]
     pub(crate) fn is_due(&self) -> bool {
         !self.is_blocked()
-            && (self.forced.is_some() || (self.running && self.charged >= self.trigger))
+            && (self.forced.is_some() || (self.is_past_trigger() && !self.poll.is_step_put_off()))
+    }
+
+    #[inline(always)]
+    fn is_past_trigger(&self) -> bool {
+        self.running && self.charged >= self.trigger
+    }
+
+    /// A patch was committed, and what it allocated may have made a step due: the
+    /// new code is called first. Who waited for the patch resumes the step, or the
+    /// next allocation does; one that patches alone have put off for as long as
+    /// between two steps is not put off further.
+    pub(crate) fn put_off_step(&mut self) {
+        if !self.is_past_trigger() {
+            return;
+        }
+        let first = *self.put_off_at.get_or_insert(self.charged);
+        if self.charged - first < STEP {
+            self.requested = false;
+            self.poll.put_off_step();
+        }
     }
 
     /// For tests: the safe point that is under way collects, unless the program
@@ -123,6 +143,7 @@ impl Heap {
     /// At a safe point; `roots` covers everything that is in use.
     pub(crate) unsafe fn step(&mut self, roots: &dyn Roots) {
         self.requested = false;
+        self.put_off_at = None;
         if self.is_blocked() {
             return;
         }
@@ -353,6 +374,7 @@ impl Heap {
             self.live = self.marker.live;
             self.charged = 0;
             self.charged_at_step = 0;
+            self.put_off_at = None;
             self.phase = Phase::Sweep;
             self.large_sweep = self.large.len();
             self.boxed_sweep = self.boxed.len();

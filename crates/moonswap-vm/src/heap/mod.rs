@@ -116,6 +116,8 @@ pub(crate) struct Heap {
     live: usize,
     /// Charge at the last step of this cycle.
     charged_at_step: isize,
+    /// Charge when the step that is due was first put off.
+    put_off_at: Option<isize>,
     n_rescans: u32,
     pause: usize,
     step_multiplier: usize,
@@ -181,6 +183,7 @@ impl Heap {
             trigger: cycle::FLOOR,
             live: 0,
             charged_at_step: 0,
+            put_off_at: None,
             n_rescans: 0,
             pause: 200,
             step_multiplier: 100,
@@ -235,7 +238,7 @@ impl Heap {
     fn ask(&mut self) {
         if self.running {
             self.requested = true;
-            self.poll.request();
+            self.poll.request_step();
         }
     }
 

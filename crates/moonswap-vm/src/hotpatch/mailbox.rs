@@ -154,6 +154,21 @@ impl Patcher {
         Patcher { mailbox, poll }
     }
 
+    fn of(vm: &Vm) -> Patcher {
+        Patcher::new(Arc::clone(&vm.hot.mailbox), Arc::clone(&vm.poll))
+    }
+
+    /// Who waited for the outcome has it: the new code has been called by now.
+    pub(super) fn resume_step(&self) {
+        self.poll.resume_step();
+    }
+
+    /// What the VM's thread leaves to whoever waited for an outcome.
+    pub(super) fn tidy_up(&self) {
+        self.resume_step();
+        self.mailbox.attic.clear();
+    }
+
     /// Submits a patch: it is planned off the VM's thread and committed at one
     /// of the VM's next safe points. Does not wait for the VM: a chunk that was
     /// patched before is planned here and now (some microseconds for a
@@ -174,7 +189,7 @@ impl Patcher {
         };
         job.start();
         self.mailbox.attic.clear();
-        Ticket::new(state, submitted, due, Arc::clone(&self.mailbox))
+        Ticket::new(state, submitted, due, self.clone())
     }
 
     /// Names of all chunks with live instances, as given to `load`, at one of the
@@ -201,7 +216,7 @@ impl Patcher {
                 self.note_failure(&[name], &policy, error.clone());
                 let state = Arc::new(TicketState::default());
                 state.answer(Err(error));
-                Ticket::new(state, Instant::now(), None, Arc::clone(&self.mailbox))
+                Ticket::new(state, Instant::now(), None, self.clone())
             }
         }
     }
@@ -240,7 +255,7 @@ impl Patcher {
             ticket: Reply::new(&state),
         };
         self.mailbox.post(Request::Rollback(request), &self.poll);
-        Ticket::new(state, submitted, None, Arc::clone(&self.mailbox))
+        Ticket::new(state, submitted, None, self.clone())
     }
 
     /// The VM's generation at this moment; the last one, if the VM is gone.
@@ -357,7 +372,7 @@ pub(crate) fn submit_here(vm: &mut Vm, patch: Patch, policy: Policy) -> Ticket {
     vm.hot
         .mailbox
         .post(Request::Commit(Box::new(request)), &vm.poll);
-    Ticket::new(ticket, submitted, due, Arc::clone(&vm.hot.mailbox))
+    Ticket::new(ticket, submitted, due, Patcher::of(vm))
 }
 
 /// Queues a rollback from the VM's own thread.
@@ -370,7 +385,7 @@ pub(crate) fn roll_back_later(vm: &mut Vm, id: Option<u64>, origin: Origin) -> T
         ticket: Reply::new(&ticket),
     };
     vm.hot.mailbox.post(Request::Rollback(request), &vm.poll);
-    Ticket::new(ticket, Instant::now(), None, Arc::clone(&vm.hot.mailbox))
+    Ticket::new(ticket, Instant::now(), None, Patcher::of(vm))
 }
 
 /// When a patch may no longer wait; never, if that is beyond what clocks count.

@@ -10,7 +10,7 @@ use moonswap_hotpatch::Report;
 
 use super::HotError;
 use super::answer::{Answer, lock};
-use super::mailbox::Mailbox;
+use super::mailbox::Patcher;
 use super::timing::Obstacle;
 
 /// Where a submission stands. It leaves `PENDING` once: either the VM's thread
@@ -95,7 +95,7 @@ impl Drop for Reply {
 pub struct Ticket {
     state: Arc<TicketState>,
     submitted: Instant,
-    mailbox: Arc<Mailbox>,
+    patcher: Patcher,
     /// When it is refused at the latest, if the VM looks.
     due: Option<Instant>,
 }
@@ -109,12 +109,12 @@ impl Ticket {
         state: Arc<TicketState>,
         submitted: Instant,
         due: Option<Instant>,
-        mailbox: Arc<Mailbox>,
+        patcher: Patcher,
     ) -> Self {
         Self {
             state,
             submitted,
-            mailbox,
+            patcher,
             due,
         }
     }
@@ -125,7 +125,7 @@ impl Ticket {
     /// Not for the VM's own thread, which would wait for itself.
     pub fn wait(self, timeout: Option<Duration>) -> Result<Report, HotError> {
         let outcome = self.outcome(timeout);
-        self.mailbox.attic.clear();
+        self.patcher.tidy_up();
         outcome
     }
 
@@ -168,6 +168,10 @@ impl Ticket {
 
     /// The outcome, if there is one by now; it is taken.
     pub fn try_take(&self) -> Option<Result<Report, HotError>> {
-        self.state.answer.take()
+        let outcome = self.state.answer.take();
+        if outcome.is_some() {
+            self.patcher.resume_step();
+        }
+        outcome
     }
 }

@@ -201,6 +201,10 @@ fn commit_and_answer(vm: &mut Vm, request: CommitRequest) {
         mailbox::commit_request(vm, request)
     });
     committed(vm, &patch, before, &outcome);
+    if outcome.is_ok() {
+        // Before the answer: who gets it resumes the step.
+        vm.heap.put_off_step();
+    }
     ticket.answer(outcome);
 }
 
