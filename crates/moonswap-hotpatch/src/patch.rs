@@ -1,7 +1,7 @@
 //! `Patch`: the new text of one or more chunks, parsed and compiled without a
 //! VM.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use moonswap_bytecode::{Prototype, code_hash};
 use moonswap_compiler::CompileError;
@@ -87,7 +87,7 @@ pub struct ChunkPatch {
     source: Arc<[u8]>,
     ast: Arc<Ast>,
     main: Arc<Prototype>,
-    facts: Arc<OnceLock<Facts>>,
+    facts: Arc<Facts>,
     base: Option<Digest>,
 }
 
@@ -97,12 +97,14 @@ impl ChunkPatch {
     pub fn compile(name: &str, source: &[u8]) -> Result<Self, CompileError> {
         let ast = parse(name, source, ParseLimits::default())?;
         let main = compile_ast(name, source, &ast, CompileOptions::default())?;
+        // Now, so that it need not be done between submission and commit.
+        let facts = Facts::of(&main, &ast);
         Ok(Self {
             chunk: name.into(),
             source: source.into(),
             ast: Arc::new(ast),
             main,
-            facts: Arc::default(),
+            facts: Arc::new(facts),
             base: None,
         })
     }
@@ -135,7 +137,7 @@ impl ChunkPatch {
     }
 
     pub(crate) fn facts(&self) -> &Facts {
-        self.facts.get_or_init(|| Facts::of(&self.main, &self.ast))
+        &self.facts
     }
 
     pub(crate) fn ast(&self) -> &Ast {

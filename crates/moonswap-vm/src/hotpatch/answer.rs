@@ -1,17 +1,25 @@
 //! `Answer`: a one-shot place where one thread leaves a value for another.
 //!
 //! Who puts it there does not call the system unless somebody sleeps: the VM's
-//! thread is to go on with Lua. Who waits goes to sleep at once: staying awake
-//! for a moment would keep a VM waiting that shares the processor with it.
+//! thread is to go on with Lua. So who waits stays awake for as long as a busy VM
+//! takes to commit a small patch, and not longer: a VM that shares the processor
+//! with it would have to wait.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long who waits stays awake.
+const AWAKE: Duration = Duration::from_micros(8);
 
 /// One-shot place for an answer.
 #[derive(Debug)]
 pub(super) struct Answer<T> {
     place: Mutex<Place<T>>,
     ready: Condvar,
+    /// There has been a value: to be looked at without keeping who puts one
+    /// there out.
+    is_put: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -29,6 +37,7 @@ impl<T> Default for Answer<T> {
         Self {
             place: Mutex::new(place),
             ready: Condvar::new(),
+            is_put: AtomicBool::new(false),
         }
     }
 }
@@ -43,6 +52,7 @@ impl<T> Answer<T> {
         place.value = Some(value);
         let wake = place.n_asleep > 0;
         drop(place);
+        self.is_put.store(true, Ordering::Release);
         if wake {
             self.ready.notify_all();
         }
@@ -59,6 +69,10 @@ impl<T> Answer<T> {
     }
 
     pub(super) fn wait(&self, until: Option<Instant>) -> Option<T> {
+        let start = Instant::now();
+        while !self.is_put.load(Ordering::Acquire) && start.elapsed() < AWAKE {
+            std::hint::spin_loop();
+        }
         let mut place = lock(&self.place);
         loop {
             if let Some(value) = place.value.take() {

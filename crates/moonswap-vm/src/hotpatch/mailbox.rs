@@ -165,8 +165,8 @@ impl Patcher {
 
     /// What the VM's thread leaves to whoever waited for an outcome.
     pub(super) fn tidy_up(&self) {
-        self.resume_step();
         self.mailbox.attic.clear();
+        self.resume_step();
     }
 
     /// Submits a patch: it is planned off the VM's thread and committed at one
