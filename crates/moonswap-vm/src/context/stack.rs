@@ -190,8 +190,9 @@ impl Context<'_> {
         if let Some(f) = self.running_native() {
             // SAFETY: as upvalue; barrier after the store.
             unsafe {
-                if let Some(place) = (&mut (*f).upvalues).get_mut(i) {
-                    *place = v;
+                if i < (&(*f).upvalues).len() {
+                    crate::hotpatch::journal::native_variable(&mut self.vm(), f, i);
+                    (&mut (*f).upvalues)[i] = v;
                     self.vm().heap.barrier(f.cast(), v);
                 }
             }
