@@ -71,7 +71,6 @@ enum Entry {
     Scope(Box<Scope>),
     /// The instance of a module that patches kept alive; null: none.
     Module(Box<Arc<str>>, *mut Instance),
-    Listeners(Vec<(u64, Listener)>),
     /// A function's flags.
     Slot(*mut PrototypeSlot, u8),
 }
@@ -103,6 +102,8 @@ struct World {
     type_metatables: [*mut Table; 16],
     warn_on: bool,
     warn_continues: bool,
+    /// Once one has come or gone: those before.
+    listeners: Option<Vec<(u64, Listener)>>,
 }
 
 /// The journal of the patch that is being prepared.
@@ -203,6 +204,7 @@ pub(super) fn begin(vm: &mut Vm) {
         type_metatables: vm.type_metatables,
         warn_on: vm.warn_on,
         warn_continues: vm.warn_continues,
+        listeners: None,
     });
 }
 
@@ -232,11 +234,14 @@ pub(super) unsafe fn undo(vm: &mut Vm) {
         while let Some(entry) = vm.hot.journal.pop() {
             revert(vm, entry);
         }
-        if let Some(world) = &vm.hot.journal.world {
+        if let Some(world) = vm.hot.journal.world.take() {
             vm.type_metatables = world.type_metatables;
             vm.warn_on = world.warn_on;
             vm.warn_continues = world.warn_continues;
             vm.heap.set_settings(world.gc);
+            if let Some(listeners) = world.listeners {
+                vm.hot.events.set_listeners(listeners);
+            }
         }
     }
     close(vm);
@@ -323,7 +328,6 @@ unsafe fn revert(vm: &mut Vm, entry: Entry) {
                     vm.hot.modules.insert(*chunk, old);
                 }
             }
-            Entry::Listeners(listeners) => vm.hot.events.set_listeners(listeners),
             Entry::Slot(slot, flags) => {
                 (*slot).header.flags = flags;
                 vm.hot.touch((*slot).instance);
@@ -450,7 +454,12 @@ pub(crate) unsafe fn variable(vm: &mut Vm, upvalue: *mut Upvalue) {
 /// # Safety
 /// It is live, the index in range.
 pub(crate) unsafe fn native_variable(vm: &mut Vm, native: *mut Native, index: usize) {
-    if vm.heap.journaled {
+    if vm.heap.journaled
+        && !vm
+            .hot
+            .journal
+            .is_known(native.cast(), index as u64, tag::NIL)
+    {
         // SAFETY: by the caller.
         let old = unsafe { (&(*native).upvalues)[index] };
         let entry = Entry::NativeVariable { native, index, old };
@@ -568,9 +577,11 @@ pub(crate) fn module(vm: &mut Vm, chunk: &Arc<str>) {
 
 /// A listener is about to come or go.
 pub(crate) fn listeners(vm: &mut Vm) {
-    if vm.heap.journaled {
-        let entry = Entry::Listeners(vm.hot.events.listeners().to_vec());
-        vm.hot.journal.push(&mut vm.heap, entry);
+    if vm.heap.journaled
+        && let Some(world) = &mut vm.hot.journal.world
+    {
+        let now = || vm.hot.events.listeners().to_vec();
+        world.listeners.get_or_insert_with(now);
     }
 }
 

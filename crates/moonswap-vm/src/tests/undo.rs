@@ -1,9 +1,12 @@
 //! The journal of writes: everything that the code of a patch which fails can have
 //! written is as before, in tables that grew, shrank and moved meanwhile.
 
+use std::rc::Rc;
+
 use moonswap_hotpatch::{Patch, Policy};
 
 use super::{machine, run, run_as, set_global, sized};
+use crate::hotpatch::Listener;
 use crate::stress::Stress;
 use crate::{HotError, Machine};
 
@@ -155,4 +158,51 @@ fn set_text(machine: &Machine, text: &str) {
         cx.push_bytes(text.as_bytes());
         assert!(cx.raw_set_field(0, "text").is_ok());
     });
+}
+
+/// However many come and go: those before the patch are written down once.
+#[test]
+fn listeners_are_copied_once() {
+    let machine = machine();
+    let first: Listener = Rc::new(|_, _| Ok(()));
+    let token = Rc::new(());
+    machine.with(|cx| cx.hot_listen(Rc::clone(&first)));
+    let (seen, held) = (Rc::clone(&first), Rc::clone(&token));
+    set_global(&machine, "listen", move |cx| {
+        let held = Rc::clone(&held);
+        let number = cx.hot_listen(Rc::new(move |_, _| {
+            let _ = &held;
+            Ok(())
+        }));
+        cx.ret_int(number as i64)
+    });
+    set_global(&machine, "forget", |cx| {
+        let number = cx.check_int(0)?;
+        let found = cx.hot_forget_listener(number as u64);
+        cx.ret_bool(found)
+    });
+    set_global(&machine, "copies", move |cx| {
+        cx.ret_int(Rc::strong_count(&seen) as i64)
+    });
+    assert_eq!(run_as(&machine, "=world", "function f() end"), "");
+    let before = Rc::strong_count(&token);
+    let failing = "
+        local n = (function()
+            local most = copies()
+            for i = 1, 20 do forget(listen()) listen() end
+            forget(1)
+            error('' .. (copies() - most))
+        end)()
+        function f() return n end";
+    let outcome = machine.with(|cx| apply(cx, failing));
+    assert!(
+        matches!(&outcome, Err(HotError::Delta(text)) if text == "0"),
+        "{outcome:?}"
+    );
+    assert_eq!(Rc::strong_count(&token), before);
+    // It is in the list again, and nowhere else.
+    assert_eq!(
+        run(&machine, "return copies(), forget(1), copies()"),
+        "3 true 2"
+    );
 }
