@@ -113,7 +113,7 @@ impl Context<'_> {
         id: Option<u64>,
         origin: &Origin,
     ) -> Result<Report, HotError> {
-        attempt::rollback(&mut self.vm(), id, None, origin)
+        attempt::rollback_here(&mut self.vm(), id, origin)
     }
 
     /// The same; queued if the code that asks is at no moment for a commit: called

@@ -25,13 +25,23 @@ pub(super) struct Answer<T> {
 #[derive(Debug)]
 struct Place<T> {
     value: Option<T>,
+    is_taken: bool,
     n_asleep: usize,
+}
+
+impl<T> Place<T> {
+    fn take(&mut self) -> Option<T> {
+        let value = self.value.take();
+        self.is_taken |= value.is_some();
+        value
+    }
 }
 
 impl<T> Default for Answer<T> {
     fn default() -> Self {
         let place = Place {
             value: None,
+            is_taken: false,
             n_asleep: 0,
         };
         Self {
@@ -65,7 +75,12 @@ impl<T> Answer<T> {
 
     /// The value, if there is one by now; it is taken.
     pub(super) fn take(&self) -> Option<T> {
-        lock(&self.place).value.take()
+        lock(&self.place).take()
+    }
+
+    /// Whether there was a value, and somebody has it.
+    pub(super) fn is_taken(&self) -> bool {
+        lock(&self.place).is_taken
     }
 
     pub(super) fn wait(&self, until: Option<Instant>) -> Option<T> {
@@ -75,7 +90,7 @@ impl<T> Answer<T> {
         }
         let mut place = lock(&self.place);
         loop {
-            if let Some(value) = place.value.take() {
+            if let Some(value) = place.take() {
                 return Some(value);
             }
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));

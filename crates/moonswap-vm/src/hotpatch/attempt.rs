@@ -108,7 +108,19 @@ pub(crate) fn rollback(
     outcome
 }
 
-/// [`rollback`] for Lua code, which may have been called in the middle of
+/// [`rollback`] for who waits for it on the VM's own thread, and so takes apart what
+/// it leaves over.
+pub(crate) fn rollback_here(
+    vm: &mut Vm,
+    id: Option<u64>,
+    origin: &Origin,
+) -> Result<Report, HotError> {
+    let outcome = rollback(vm, id, None, origin);
+    vm.hot.mailbox.attic.clear();
+    outcome
+}
+
+/// [`rollback_here`] for Lua code, which may have been called in the middle of
 /// something: what is no moment for a commit is none for a rollback.
 pub(crate) fn rollback_or_wait(
     vm: &mut Vm,
@@ -118,7 +130,7 @@ pub(crate) fn rollback_or_wait(
     // While a patch is prepared it is not in the history yet: which one would be
     // undone is not what who asks has seen.
     if vm.hot.busy {
-        return rollback(vm, id, None, origin).map(RolledBack::Now);
+        return rollback_here(vm, id, origin).map(RolledBack::Now);
     }
     // SAFETY: HP2.
     let waits = unsafe {
@@ -127,7 +139,7 @@ pub(crate) fn rollback_or_wait(
     let entry = history::entry_of(vm, id);
     let is_known = vm.hot.history.entries.iter().any(|e| Some(e.id) == entry);
     if !waits || !is_known {
-        return rollback(vm, id, None, origin).map(RolledBack::Now);
+        return rollback_here(vm, id, origin).map(RolledBack::Now);
     }
     let chunks = chunks_of(vm, id).into_iter().map(|chunk| chunk.name);
     let chunks = chunks.collect();

@@ -255,6 +255,7 @@ impl Patcher {
             ticket: Reply::new(&state),
         };
         self.mailbox.post(Request::Rollback(request), &self.poll);
+        self.mailbox.attic.clear();
         Ticket::new(state, submitted, None, self.clone())
     }
 

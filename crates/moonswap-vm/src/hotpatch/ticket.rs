@@ -122,7 +122,9 @@ impl Ticket {
     /// Waits until the patch is committed or refused. After `timeout` it is
     /// withdrawn: it will not be committed later. The same happens when the
     /// deadline of its policy passes and the VM reaches no safe point to say why.
-    /// Not for the VM's own thread, which would wait for itself.
+    /// Not for the VM's own thread, which would wait for itself. Of an outcome that
+    /// [`try_take`](Self::try_take) has answered, and of a patch that was withdrawn,
+    /// nothing will come: that is an error at once.
     pub fn wait(self, timeout: Option<Duration>) -> Result<Report, HotError> {
         let outcome = self.outcome(timeout);
         self.patcher.tidy_up();
@@ -130,6 +132,12 @@ impl Ticket {
     }
 
     fn outcome(&self, timeout: Option<Duration>) -> Result<Report, HotError> {
+        if self.state.answer.is_taken() {
+            return Err(HotError::Other("the outcome was taken before".to_owned()));
+        }
+        if self.state.is_withdrawn() {
+            return self.try_take().unwrap_or(Err(HotError::TimedOut));
+        }
         let timeout = timeout.and_then(|t| self.submitted.checked_add(t));
         let due = self.due.and_then(|due| due.checked_add(LAST_WORD));
         let until = [timeout, due].into_iter().flatten().min();

@@ -186,7 +186,40 @@ fn what_commits_leave_is_taken_apart() {
         assert!(apply(&machine, source).is_ok());
         assert_eq!(left(), 0);
     }
+    // Rollbacks of rollbacks, by both.
+    for _ in 0..sized(40, 3) {
+        let newest = machine.with(|cx| cx.hot_history().last().map_or(0, |entry| entry.id));
+        assert!(machine.with(|cx| cx.hot_rollback(Some(newest))).is_ok());
+        assert_eq!(left(), 0);
+    }
+    for _ in 0..sized(40, 3) {
+        let newest = machine.with(|cx| cx.hot_history().last().map_or(0, |entry| entry.id));
+        let ticket = patcher.rollback(newest, None);
+        // Whoever else comes takes apart what the one before has left.
+        assert_eq!(left(), 0);
+        machine.poll();
+        assert!(ticket.try_take().is_some_and(|outcome| outcome.is_ok()));
+    }
     assert_eq!(run(&machine, "collect() return work(1)"), "102");
+}
+
+/// Nobody waits for an outcome that will not come (again).
+#[test]
+fn a_ticket_without_an_outcome_to_wait_for() {
+    let machine = machine();
+    assert_eq!(run_as(&machine, "=world", OLD), "loaded");
+    let patcher = machine.patcher();
+    let ticket = patcher.rollback(1, None);
+    machine.poll();
+    assert!(matches!(
+        ticket.try_take(),
+        Some(Err(HotError::UnknownPatch(1)))
+    ));
+    assert!(matches!(ticket.wait(None), Err(HotError::Other(_))));
+    let ticket = patcher.rollback(1, None);
+    assert!(ticket.withdraw());
+    assert!(matches!(ticket.wait(None), Err(HotError::TimedOut)));
+    machine.poll();
 }
 
 #[test]
