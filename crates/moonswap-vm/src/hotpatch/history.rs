@@ -278,6 +278,8 @@ struct Undoing<'a> {
     changes: Vec<(InstanceChange, &'a InstanceChange)>,
     /// Where in its instance's record a slot is.
     places: HashMap<*mut PrototypeSlot, usize>,
+    /// The same of fields: by instance, table and key (constants, one object each).
+    field_places: HashMap<(*mut Instance, u64, u64), usize>,
     warnings: Vec<String>,
 }
 
@@ -320,6 +322,7 @@ impl<'a> Undoing<'a> {
             let instance = change.instance;
             vm.hot.touch(instance);
             let mut places = std::mem::take(&mut self.places);
+            let mut field_places = std::mem::take(&mut self.field_places);
             let mut lost: Vec<String> = Vec::new();
             let record = self.record(change);
             for s in &change.slots {
@@ -364,11 +367,20 @@ impl<'a> Undoing<'a> {
             }
             for field in change.fields.iter().rev() {
                 match field.undo(vm) {
-                    Ok(()) => record.fields.push(FieldChange {
-                        before: field.after,
-                        after: field.before,
-                        ..*field
-                    }),
+                    // One for each field, however often it came and went: with
+                    // rollbacks of rollbacks they would double each time.
+                    Ok(()) => {
+                        let place = (instance, field.table.payload, field.key.payload);
+                        let at = *field_places.entry(place).or_insert(record.fields.len());
+                        match record.fields.get_mut(at) {
+                            Some(known) => known.after = field.before,
+                            None => record.fields.push(FieldChange {
+                                before: field.after,
+                                after: field.before,
+                                ..*field
+                            }),
+                        }
+                    }
                     Err(why) if field.key.tag == tag::STRING => {
                         let key = StringObject::bytes(field.key.as_string());
                         let key = String::from_utf8_lossy(key);
@@ -385,6 +397,7 @@ impl<'a> Undoing<'a> {
                 }
             }
             self.places = places;
+            self.field_places = field_places;
             self.warnings.append(&mut lost);
             (*instance).version = change.version;
         }
@@ -408,6 +421,7 @@ impl<'a> Undoing<'a> {
                 let text = (*instance).text.take();
                 vm.hot.mailbox.attic.keep_text(text);
                 change.slots.retain(|s| s.before != s.after);
+                change.fields.retain(|f| !f.before.raw_equal(f.after));
                 for s in &change.slots {
                     let id = &(&(*s.after).prototype).id;
                     // Further instances: what is said of the first holds for them.

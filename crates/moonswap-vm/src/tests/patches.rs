@@ -203,6 +203,37 @@ fn what_commits_leave_is_taken_apart() {
     assert_eq!(run(&machine, "collect() return work(1)"), "102");
 }
 
+/// Rollbacks over rollbacks: what each entry of the history keeps does not grow with
+/// those it undoes, and each field is as at the time gone back to.
+#[test]
+fn rollbacks_of_rollbacks_stay_small() {
+    let machine = machine();
+    assert_eq!(run_as(&machine, "=world", OLD), "loaded");
+    assert!(apply(&machine, NEW).is_ok());
+    let first = machine.with(|cx| cx.hot_history().last().map_or(0, |entry| entry.id));
+    let there = || run(&machine, "return added and added()");
+    assert_eq!(there(), "101");
+    for i in 0..sized(12, 3) {
+        // Undone; and the newest rollback, which brings it back once.
+        assert!(machine.with(|cx| cx.hot_rollback(Some(first))).is_ok());
+        assert_eq!(there(), "nil");
+        if i == 0 {
+            let newest = machine.with(|cx| cx.hot_history().last().map_or(0, |entry| entry.id));
+            assert!(machine.with(|cx| cx.hot_rollback(Some(newest))).is_ok());
+            assert_eq!(there(), "102");
+        }
+    }
+    machine.with(|cx| {
+        let vm = cx.vm();
+        for entry in &vm.hot.history.entries {
+            for change in &entry.changes {
+                let (slots, fields) = (change.slots.len(), change.fields.len());
+                assert!(slots <= 8 && fields <= 1, "{slots} {fields}");
+            }
+        }
+    });
+}
+
 /// Nobody waits for an outcome that will not come (again).
 #[test]
 fn a_ticket_without_an_outcome_to_wait_for() {
