@@ -77,6 +77,26 @@ enum Entry {
 
 const _: () = assert!(size_of::<Entry>() <= 48);
 
+impl Entry {
+    /// Bytes beside those of the entry itself.
+    fn boxed_bytes(&self) -> usize {
+        match self {
+            Entry::Field { .. }
+            | Entry::Metatable { .. }
+            | Entry::Variable { .. }
+            | Entry::NativeVariable { .. }
+            | Entry::Captured { .. }
+            | Entry::Slot(..) => 0,
+            Entry::Local(_) => size_of::<Local>(),
+            Entry::Hook(..) => size_of::<Hook>(),
+            Entry::Scope(scope) => {
+                size_of::<Scope>() + size_of_val(&scope.cells[..]) + size_of_val(&scope.names[..])
+            }
+            Entry::Module(..) => size_of::<Arc<str>>(),
+        }
+    }
+}
+
 /// A local variable of an activation that exists, by the debug library.
 struct Local {
     coroutine: *mut Coroutine,
@@ -112,7 +132,9 @@ pub(crate) struct Journal {
     /// `Some` while it is open.
     world: Option<World>,
     pieces: Vec<Vec<Entry>>,
-    /// Bytes of the pieces, which are on the account.
+    /// Bytes that entries have elsewhere.
+    boxed: usize,
+    /// Bytes of the pieces and of those, which are on the account.
     counted: usize,
     /// Owner, payload and tag of keys that have an entry.
     recent: Vec<(usize, u64, u8)>,
@@ -168,7 +190,8 @@ impl Journal {
     /// Brings the account up to date.
     fn count(&mut self, heap: &Heap) {
         let bytes = self.pieces.len() * PIECE * size_of::<Entry>()
-            + self.pieces.capacity() * size_of::<Vec<Entry>>();
+            + self.pieces.capacity() * size_of::<Vec<Entry>>()
+            + self.boxed;
         let buffers = &heap.reserve().buffers;
         buffers.set(buffers.get() - self.counted + bytes);
         self.counted = bytes;
@@ -180,6 +203,8 @@ impl Journal {
             // Not asking, it cannot be refused.
             let _ = self.grow(heap, false);
         }
+        // On the account with the next piece.
+        self.boxed += entry.boxed_bytes();
         if let Some(piece) = self.pieces.last_mut() {
             piece.push(entry);
         }
@@ -256,6 +281,7 @@ fn close(vm: &mut Vm) {
     }
     vm.hot.journal.recent.clear();
     vm.hot.journal.pieces = Vec::new();
+    vm.hot.journal.boxed = 0;
     vm.hot.journal.count(&vm.heap);
     if vm.heap.has_pending_finalizers() {
         // Polls in the patch's code left them alone.

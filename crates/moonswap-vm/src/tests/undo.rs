@@ -160,6 +160,38 @@ fn set_text(machine: &Machine, text: &str) {
     });
 }
 
+/// What entries keep beside the journal is on the account of the memory limit, and
+/// off it when the patch is over.
+#[test]
+fn all_that_the_journal_takes_is_counted() {
+    let machine = machine();
+    natives(&machine);
+    set_global(&machine, "account", |cx| {
+        let bytes = cx.vm().heap.reserve().buffers.get();
+        cx.ret_int(bytes as i64)
+    });
+    assert_eq!(run_as(&machine, "=world", "other = create(account)"), "");
+    let before = run(&machine, "return account()");
+    let failing = "
+        other = create(account)
+        local n = (function()
+            for i = 1, 1280 do hook(other) end
+            error('' .. account())
+        end)()
+        function f() return n end";
+    let outcome = machine.with(|cx| apply(cx, failing));
+    let Err(HotError::Delta(text)) = outcome else {
+        panic!("{outcome:?}");
+    };
+    let bytes: usize = text.parse().unwrap_or(0);
+    // All but those of the last piece.
+    assert!(
+        bytes > 1100 * (48 + size_of::<crate::hook::Hook>()),
+        "{bytes}"
+    );
+    assert_eq!(run(&machine, "return account()"), before);
+}
+
 /// However many come and go: those before the patch are written down once.
 #[test]
 fn listeners_are_copied_once() {
