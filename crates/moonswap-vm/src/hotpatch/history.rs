@@ -414,9 +414,9 @@ impl<'a> Undoing<'a> {
                     if told.insert(id) {
                         functions.push(ReportedFunction {
                             chunk: id
-                                .chunk
+                                .chunk()
                                 .strip_prefix(['@', '='])
-                                .unwrap_or(&id.chunk)
+                                .unwrap_or(id.chunk())
                                 .into(),
                             id: path_of(&(*s.after).prototype),
                             class: change_class(s),
