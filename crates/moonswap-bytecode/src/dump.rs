@@ -13,10 +13,11 @@
 use std::sync::Arc;
 
 use crate::code_hash;
+use crate::function_id::{FunctionId, PathStep};
 use crate::instruction::Instruction;
 use crate::prototype::{
-    Capture, ClosureSite, Constant, DebugInfo, FunctionId, LocalVariable, PathStep, Prototype,
-    ScopeVariable, UpvalueDescription, VariableKind,
+    Capture, ClosureSite, Constant, DebugInfo, LocalVariable, Prototype, ScopeVariable,
+    UpvalueDescription, VariableKind,
 };
 use crate::watch::Watch;
 
@@ -86,10 +87,10 @@ pub fn dump_watched(prototype: &Prototype, strip: bool, watch: &Watch<'_>) -> Op
     out.text(if out.strip {
         NO_SOURCE
     } else {
-        &prototype.id.chunk
+        prototype.id.chunk()
     });
-    out.number(prototype.id.path.len() as u64);
-    for step in prototype.id.path.iter() {
+    out.number(prototype.id.path().len() as u64);
+    for step in prototype.id.path() {
         out.step(step);
     }
     out.function(prototype);
@@ -210,7 +211,7 @@ impl Writer<'_> {
         self.debug(&p.debug);
         self.number(p.children.len() as u64);
         for child in &p.children {
-            match child.id.path.last() {
+            match child.id.path().last() {
                 Some(step) => self.step(step),
                 None => self.step(&(PathStep::Anonymous, 0)),
             }
@@ -308,10 +309,7 @@ pub fn undump_watched(
     for _ in 0..n_steps {
         path.push(input.step()?);
     }
-    let id = FunctionId {
-        chunk,
-        path: path.into(),
-    };
+    let id = FunctionId::new(chunk, path);
     let prototype = input.function(id, 0)?;
     if prototype.upvalues.len() != usize::from(n_upvalues) {
         return Err(UndumpError::Corrupted);
@@ -490,16 +488,9 @@ impl Reader<'_> {
             let step = input.step()?;
             input.steps = input
                 .steps
-                .checked_sub(id.path.len() + 1)
+                .checked_sub(id.path().len() + 1)
                 .ok_or(UndumpError::Corrupted)?;
-            let path = id.path.iter().cloned().chain([step]).collect();
-            input.function(
-                FunctionId {
-                    chunk: Arc::clone(&id.chunk),
-                    path,
-                },
-                depth + 1,
-            )
+            input.function(id.child(step), depth + 1)
         })?;
         let mut prototype = Prototype {
             id,

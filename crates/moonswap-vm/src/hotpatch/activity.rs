@@ -134,7 +134,7 @@ pub(super) unsafe fn activation_of(
     // SAFETY: F1, F2.
     unsafe {
         let prototype = &(*pinned).prototype;
-        let chunk = &prototype.id.chunk;
+        let chunk = prototype.id.chunk();
         let line = if frame.pc.is_null() {
             None
         } else {

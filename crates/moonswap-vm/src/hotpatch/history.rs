@@ -3,7 +3,7 @@
 //! Invariants: HP1–HP3. The history is bounded; entries that fall out of it let
 //! go of the versions they kept.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque, hash_map};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -270,7 +270,12 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
     }
 }
 
-/// A rollback under way: what it has changed up to now.
+/// A field as a record of an instance has it: equal long strings may be several.
+type Place = (*mut Instance, u64, u8, u64);
+
+/// A rollback under way: what it has changed up to now. Of each slot, variable
+/// and field there is one record, however often it changed: rollbacks of rollbacks
+/// would be twice as long each time.
 #[derive(Default)]
 struct Undoing<'a> {
     chunks: Vec<Arc<str>>,
@@ -278,8 +283,8 @@ struct Undoing<'a> {
     changes: Vec<(InstanceChange, &'a InstanceChange)>,
     /// Where in its instance's record a slot is.
     places: HashMap<*mut PrototypeSlot, usize>,
-    /// The same of fields: by instance, table and key (constants, one object each).
-    field_places: HashMap<(*mut Instance, u64, u64), usize>,
+    /// Where in its instance's record a field is.
+    fields: HashMap<Place, usize>,
     warnings: Vec<String>,
 }
 
@@ -322,7 +327,7 @@ impl<'a> Undoing<'a> {
             let instance = change.instance;
             vm.hot.touch(instance);
             let mut places = std::mem::take(&mut self.places);
-            let mut field_places = std::mem::take(&mut self.field_places);
+            let mut fields = std::mem::take(&mut self.fields);
             let mut lost: Vec<String> = Vec::new();
             let record = self.record(change);
             for s in &change.slots {
@@ -367,20 +372,19 @@ impl<'a> Undoing<'a> {
             }
             for field in change.fields.iter().rev() {
                 match field.undo(vm) {
-                    // One for each field, however often it came and went: with
-                    // rollbacks of rollbacks they would double each time.
-                    Ok(()) => {
-                        let place = (instance, field.table.payload, field.key.payload);
-                        let at = *field_places.entry(place).or_insert(record.fields.len());
-                        match record.fields.get_mut(at) {
-                            Some(known) => known.after = field.before,
-                            None => record.fields.push(FieldChange {
+                    Ok(()) => match fields.entry(place(instance, field)) {
+                        hash_map::Entry::Occupied(at) => {
+                            record.fields[*at.get()].after = field.before
+                        }
+                        hash_map::Entry::Vacant(new) => {
+                            new.insert(record.fields.len());
+                            record.fields.push(FieldChange {
                                 before: field.after,
                                 after: field.before,
                                 ..*field
-                            }),
+                            });
                         }
-                    }
+                    },
                     Err(why) if field.key.tag == tag::STRING => {
                         let key = StringObject::bytes(field.key.as_string());
                         let key = String::from_utf8_lossy(key);
@@ -397,7 +401,7 @@ impl<'a> Undoing<'a> {
                 }
             }
             self.places = places;
-            self.field_places = field_places;
+            self.fields = fields;
             self.warnings.append(&mut lost);
             (*instance).version = change.version;
         }
@@ -428,9 +432,9 @@ impl<'a> Undoing<'a> {
                     if told.insert(id) {
                         functions.push(ReportedFunction {
                             chunk: id
-                                .chunk
+                                .chunk()
                                 .strip_prefix(['@', '='])
-                                .unwrap_or(&id.chunk)
+                                .unwrap_or(id.chunk())
                                 .into(),
                             id: path_of(&(*s.after).prototype),
                             class: change_class(s),
@@ -444,6 +448,11 @@ impl<'a> Undoing<'a> {
             (functions, changes)
         }
     }
+}
+
+fn place(instance: *mut Instance, field: &FieldChange) -> Place {
+    let (table, key) = (field.table.payload, field.key);
+    (instance, table, key.tag, key.payload)
 }
 
 /// What a rollback does to a literal: often only its lines or its name go back.
