@@ -111,7 +111,7 @@ impl Outline {
 }
 
 /// Path of a literal without its chunk.
-pub(crate) fn path_name(prototype: &Prototype) -> String {
+pub fn path_name(prototype: &Prototype) -> String {
     if prototype.is_main() {
         return "main chunk".to_owned();
     }
