@@ -476,3 +476,14 @@ fn a_prefix_is_a_folder_and_sequence_numbers_are_large() {
         &["sequence 1795414460510"],
     );
 }
+
+#[test]
+fn only_what_the_user_loaded_is_listed() {
+    let folder = TempFolder::new("listed");
+    folder.write(
+        "main.lua",
+        "for _, one in ipairs(require('moonswap').versions()) do print(one.id) end\n",
+    );
+    let out = expect(&folder, "main.lua", 0, &[]);
+    assert_eq!(out, "main.lua / main chunk\n");
+}

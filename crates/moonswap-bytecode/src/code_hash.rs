@@ -4,10 +4,9 @@
 //! 128 bits, so that equal hashes may be taken for equal code. The result is
 //! the same on every platform and in every build.
 
+use crate::function_id::PathStep;
 use crate::instruction::Instruction;
-use crate::prototype::{
-    Capture, CodeHash, Constant, PathStep, Prototype, UpvalueDescription, VariableKind,
-};
+use crate::prototype::{Capture, CodeHash, Constant, Prototype, UpvalueDescription, VariableKind};
 
 /// Two multiply-rotate lanes with different constants, mixed at the end.
 struct Hasher {
@@ -63,7 +62,7 @@ pub fn own_hash(prototype: &Prototype) -> CodeHash {
     let mut hasher = Hasher::new();
     own(&mut hasher, prototype);
     for child in &prototype.children {
-        match child.id.path.last() {
+        match child.id.path().last() {
             Some((step, ordinal)) => {
                 path_step(&mut hasher, step);
                 hasher.word(u64::from(*ordinal));

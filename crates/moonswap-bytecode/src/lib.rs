@@ -7,6 +7,7 @@
 pub mod code_hash;
 pub mod dump;
 pub mod effects;
+pub mod function_id;
 pub mod instruction;
 pub mod listing;
 pub mod opcode;
@@ -18,12 +19,13 @@ mod verify_loops;
 mod watch;
 
 pub use effects::{Effects, Form};
+pub use function_id::{FunctionId, NumberedStep, PathStep};
 pub use instruction::{Instruction, MULTI};
 pub use listing::listing;
 pub use opcode::{OpCode, OperandKind, Written};
 pub use prototype::{
-    Capture, ClosureSite, CodeHash, Constant, DebugInfo, FunctionId, LocalVariable, LoopInfo,
-    LoopKind, PathStep, Prototype, ScopeVariable, UpvalueDescription, VariableKind,
+    Capture, ClosureSite, CodeHash, Constant, DebugInfo, LocalVariable, LoopInfo, LoopKind,
+    Prototype, ScopeVariable, UpvalueDescription, VariableKind,
 };
 pub use verify::{Fault, VerifyError, verify};
 pub use watch::Watch;

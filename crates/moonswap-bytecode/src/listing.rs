@@ -76,7 +76,7 @@ fn tables(out: &mut String, prototype: &Prototype) {
         for (i, site) in prototype.sites.iter().enumerate() {
             let _ = write!(out, "  {i}: ");
             match prototype.children.get(site.child as usize) {
-                Some(child) => match child.id.path.last() {
+                Some(child) => match child.id.path().last() {
                     Some((step, 0)) => {
                         let _ = write!(out, "{step}");
                     }
@@ -213,7 +213,7 @@ fn instruction_line(out: &mut String, prototype: &Prototype, pc: usize, instruct
                     .sites
                     .get(index)
                     .and_then(|s| prototype.children.get(s.child as usize));
-                if let Some((step, _)) = child.and_then(|c| c.id.path.last()) {
+                if let Some((step, _)) = child.and_then(|c| c.id.path().last()) {
                     space(&mut comment);
                     let _ = write!(comment, "{step}");
                 }

@@ -8,69 +8,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::function_id::FunctionId;
 use crate::instruction::Instruction;
-
-/// One role-and-name step of the lexical path of a literal.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum PathStep {
-    /// `local function name` or `local name = function`
-    Local(Arc<str>),
-    /// `function a.b.c` or `a.b.c = function`, a global or field path as written
-    Field(Arc<str>),
-    /// `function a.b:c`
-    Method(Arc<str>),
-    /// `{ name = function … }`
-    TableField(Arc<str>),
-    /// the n-th positional item of a table constructor (from 1)
-    TableItem(u32),
-    /// the n-th argument (from 1) of a call to the callee, as written, e.g. `timer.every`
-    Argument(Arc<str>, u32),
-    /// the n-th returned value (from 1)
-    Returned(u32),
-    /// any other place; told apart by ordinal only
-    Anonymous,
-}
-
-impl fmt::Display for PathStep {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Local(name) => write!(f, "local {name}"),
-            Self::Field(name) | Self::Method(name) => f.write_str(name),
-            Self::TableField(name) => write!(f, ".{name}"),
-            Self::TableItem(n) => write!(f, "[{n}]"),
-            Self::Argument(callee, n) => write!(f, "{callee}(arg {n})"),
-            Self::Returned(n) => write!(f, "return {n}"),
-            Self::Anonymous => f.write_str("function"),
-        }
-    }
-}
-
-/// Chunk name and lexical path of a literal. The main chunk has an empty path.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct FunctionId {
-    /// Chunk name as given to `load`, e.g. `@combat.lua`.
-    pub chunk: Arc<str>,
-    /// Steps from the main chunk inward; the number tells siblings with an
-    /// equal step apart, from 0 in source order.
-    pub path: Arc<[(PathStep, u32)]>,
-}
-
-impl fmt::Display for FunctionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let chunk = self.chunk.strip_prefix(['@', '=']).unwrap_or(&self.chunk);
-        f.write_str(chunk)?;
-        if self.path.is_empty() {
-            f.write_str(" / main chunk")?;
-        }
-        for (step, ordinal) in self.path.iter() {
-            write!(f, " / {step}")?;
-            if *ordinal > 0 {
-                write!(f, "#{}", ordinal + 1)?;
-            }
-        }
-        Ok(())
-    }
-}
 
 /// Hash of what a literal *means*: code, constants, captured names, arity; no
 /// line numbers and no names of local variables.
@@ -304,7 +243,7 @@ impl Prototype {
 
     /// Whether this is a main chunk.
     pub fn is_main(&self) -> bool {
-        self.id.path.is_empty()
+        self.id.path().is_empty()
     }
 
     /// Source line of an instruction, if known.

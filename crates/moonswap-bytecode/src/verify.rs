@@ -9,11 +9,10 @@
 //! takes them for granted; elsewhere it looks at them itself.
 
 use crate::effects::{Effects, Form, jump_distance};
+use crate::function_id::FunctionId;
 use crate::instruction::{Instruction, MULTI, REGISTER_BYTES};
 use crate::opcode::{OpCode, OperandKind};
-use crate::prototype::{
-    Capture, Constant, FunctionId, LocalVariable, Prototype, ScopeVariable, VariableKind,
-};
+use crate::prototype::{Capture, Constant, LocalVariable, Prototype, ScopeVariable, VariableKind};
 use crate::watch::Watch;
 
 /// Most registers of one function: the 254 that a text may ask for, as in standard

@@ -207,7 +207,7 @@ fn build(
             base: with_base.then(|| TextDigest::of(&pair.old)),
             changes: changes
                 .filter(|change| change.class != ChangeClass::DebugOnly)
-                .map(|change| format!("{} {}", change.class, change.name))
+                .map(|change| format!("{} {}", change.class, change.name()))
                 .collect(),
             source: pair.new.clone(),
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use moonswap_bytecode::dump::{UndumpError, dump, undump};
-use moonswap_bytecode::{PathStep, Prototype};
+use moonswap_bytecode::{FunctionId, PathStep, Prototype};
 
 fn compiled(source: &str) -> Prototype {
     let prototype = moonswap_compiler::compile("@d", source.as_bytes()).expect("it compiles");
@@ -45,7 +45,7 @@ fn paths_take_no_more_memory_than_the_chunk_pays_for() {
     // A path is written as one step and held in full: few bytes, much memory.
     let mut prototype = compiled("f = function() end");
     let step = (PathStep::Anonymous, 0);
-    prototype.id.path = vec![step; 1000].into();
+    prototype.id = FunctionId::new(prototype.id.chunk().clone(), vec![step; 1000]);
     prototype.scope = Box::new([]);
     assert_eq!(
         undump(&dump(&prototype, true)).err(),
@@ -68,4 +68,21 @@ fn debug_information_is_whole_or_absent() {
         undump(&dump(&prototype, false)).err(),
         Some(UndumpError::Corrupted)
     );
+}
+
+/// A build with other operations would take the code for another, as valid.
+#[test]
+fn chunks_of_other_builds_are_refused() {
+    let prototype = compiled("return 1");
+    let mut bytes = dump(&prototype, false);
+    // Behind the reference's header and its two numbers.
+    for at in 31..35 {
+        bytes[at] ^= 1;
+        assert!(
+            matches!(undump(&bytes), Err(UndumpError::Header(what)) if what.contains("another version")),
+            "byte {at}"
+        );
+        bytes[at] ^= 1;
+    }
+    assert!(undump(&bytes).is_ok());
 }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use moonswap_bytecode::prototype::{FunctionId, Prototype, UpvalueDescription};
+use moonswap_bytecode::{FunctionId, Prototype, UpvalueDescription};
 
 use crate::patch::ChunkPatch;
 use crate::plan::{ChangeClass, ChunkPlan};
@@ -118,7 +118,7 @@ impl ChunkManifest {
             })
             .collect();
         let mut manifest = Self {
-            chunk: main.id.chunk.clone(),
+            chunk: main.id.chunk().clone(),
             main,
             source,
             text: None,

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use moonswap_bytecode::{PathStep, Prototype};
+use moonswap_bytecode::{FunctionId, PathStep, Prototype};
 use moonswap_compiler::syntax::ast::{
     Ast, Block, Expr, ExprId, FunctionIndex, StatementKind, Symbol, TableItem,
 };
@@ -87,7 +87,7 @@ impl Outline {
     }
 
     pub(crate) fn step(&self, at: LiteralIndex) -> Option<&(PathStep, u32)> {
-        self.literals[at].prototype.id.path.last()
+        self.literals[at].prototype.id.path().last()
     }
 
     /// The literal `depth` functions outward.
@@ -100,7 +100,7 @@ impl Outline {
 
     /// Path without the chunk, `main chunk` for the main chunk.
     pub(crate) fn name(&self, at: LiteralIndex) -> String {
-        path_name(&self.literals[at].prototype)
+        path_name(&self.literals[at].prototype.id)
     }
 
     /// How often a literal declares a name at that level; `None`: not known.
@@ -111,13 +111,12 @@ impl Outline {
 }
 
 /// Path of a literal without its chunk.
-pub fn path_name(prototype: &Prototype) -> String {
-    if prototype.is_main() {
+pub fn path_name(id: &FunctionId) -> String {
+    if id.path().is_empty() {
         return "main chunk".to_owned();
     }
-    let steps: Vec<String> = prototype
-        .id
-        .path
+    let steps: Vec<String> = id
+        .path()
         .iter()
         .map(|(step, ordinal)| match (step, ordinal) {
             (PathStep::Local(name), 0) => name.to_string(),

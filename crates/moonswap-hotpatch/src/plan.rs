@@ -75,11 +75,16 @@ pub struct LiteralChange {
     pub migration: Option<Arc<Migration>>,
     /// Line in the new text (in the old one for removed literals).
     pub line: u32,
-    /// Path without the chunk.
-    pub name: String,
 }
 
 impl LiteralChange {
+    /// Path without the chunk, in the new text (in the old one for removed
+    /// literals).
+    pub fn name(&self) -> String {
+        let id = self.new.as_ref().or(self.old.as_ref());
+        id.map(path_name).unwrap_or_default()
+    }
+
     /// Version of the slot after the commit.
     pub fn new_version(&self) -> Option<u32> {
         match self.class {
@@ -500,7 +505,6 @@ fn classify(
             old_version: was.map(version),
             migration: None,
             line: literal.line,
-            name: path_name(&literal.prototype),
         });
     }
     for (was, literal) in old.literals.iter().enumerate() {
@@ -515,7 +519,6 @@ fn classify(
                 old_version: Some(version(was)),
                 migration: None,
                 line: literal.line,
-                name: path_name(&literal.prototype),
             });
         }
     }

@@ -51,7 +51,7 @@ impl ChunkPlan {
 impl LiteralChange {
     fn json(&self) -> Json {
         Json::object([
-            ("id", Json::text(&self.name)),
+            ("id", Json::text(self.name())),
             ("class", Json::text(self.class.to_string())),
             ("line", Json::number(self.line)),
             ("old", Json::optional_number(self.old_version)),

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::patch::shown;
-use crate::plan::{ChangeClass, ChunkPlan, Plan};
+use crate::plan::{ChangeClass, ChunkPlan, LiteralChange, Plan};
 use crate::refusal::Refused;
 use crate::report::{Mention, write_line};
 
@@ -50,10 +50,11 @@ impl fmt::Display for Plan {
 impl ChunkPlan {
     fn summary(&self) -> String {
         let mut out = format!("{}: ", shown(&self.chunk));
-        let mentions: Vec<Mention<'_>> = self
-            .touched()
-            .map(|c| Mention {
-                id: &c.name,
+        let names: Vec<String> = self.touched().map(LiteralChange::name).collect();
+        let touched = self.touched().zip(&names);
+        let mentions: Vec<Mention<'_>> = touched
+            .map(|(c, name)| Mention {
+                id: name,
                 class: c.class,
                 old: c.old_version,
                 new: c.new_version(),
@@ -66,7 +67,7 @@ impl ChunkPlan {
 
     fn write_details(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for change in self.touched() {
-            write!(f, "\n  {:10} {}", change.class, change.name)?;
+            write!(f, "\n  {:10} {}", change.class, change.name())?;
             match (change.class, change.old_version, change.new_version()) {
                 (ChangeClass::Swapped, Some(old), Some(new)) => write!(f, " v{old} → v{new}")?,
                 (ChangeClass::Added | ChangeClass::Removed | ChangeClass::Refused, ..) => {}

@@ -25,7 +25,7 @@ pub(crate) fn protected(
             chunk: chunk.clone(),
             line: change.line,
             column: 1,
-            function: change.name.clone(),
+            function: change.name(),
             reason: "the function is protected".to_owned(),
             remedy: "leave its code as it is".to_owned(),
         });

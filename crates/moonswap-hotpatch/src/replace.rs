@@ -23,7 +23,7 @@ pub fn replace_literal(
     let ast = parse("=patch", &text, ParseLimits::default())
         .map_err(|error| String::from_utf8_lossy(&error.raw).into_owned())?;
     let new = only_function(&ast).ok_or("the text of one function expression expected")?;
-    let current = ChunkPatch::compile(&id.chunk, source)
+    let current = ChunkPatch::compile(id.chunk(), source)
         .map_err(|error| String::from_utf8_lossy(&error.raw).into_owned())?;
     let place = find(&current, id).ok_or_else(|| format!("{id} is not in its chunk's text"))?;
     let old = current

@@ -44,7 +44,7 @@ impl ReportedFunction {
     pub fn of(shown: &Arc<str>, change: &LiteralChange) -> Self {
         Self {
             chunk: Arc::clone(shown),
-            id: change.name.clone(),
+            id: change.name(),
             class: change.class,
             old: change.old_version,
             new: change.new_version(),
@@ -198,7 +198,7 @@ impl Report {
             .collect();
         let more: Vec<ReportedFunction> = plan
             .touched()
-            .filter(|change| !known.contains(&*change.name))
+            .filter(|change| !known.contains(&*change.name()))
             .map(|change| ReportedFunction::of(shown, change))
             .collect();
         let counted = more.iter().filter(|f| f.old.is_some() && f.new.is_some());

@@ -104,6 +104,11 @@ impl TopLevel {
     }
 }
 
+fn targets(definitions: &[Shaped]) -> HashSet<&[u8]> {
+    let targets = definitions.iter().map(|(_, target)| target.as_slice());
+    targets.collect()
+}
+
 /// Everything that is compared.
 pub(crate) struct Comparison<'a> {
     pub(crate) chunk: Arc<str>,
@@ -423,12 +428,15 @@ impl Comparison<'_> {
     /// `function M.f` and the like: added ones run, removed ones are reported.
     fn defines(&self, old: &ChunkPatch, top: &mut TopLevel) {
         let (was, is) = (&old.facts().definitions, &self.new.facts().definitions);
-        let targets = |all: &'_ [Shaped]| all.iter().map(|(_, t)| t.clone()).collect();
-        let (old_targets, new_targets): (HashSet<_>, HashSet<_>) = (targets(was), targets(is));
+        if was.iter().map(|d| &d.1).eq(is.iter().map(|d| &d.1)) {
+            // Most patches change functions only.
+            return;
+        }
+        let (old_targets, new_targets) = (targets(was), targets(is));
         let (old, old_source) = (old.ast(), old.source());
         let renamed: Vec<&str> = self.policy.rename.values().map(String::as_str).collect();
         for (at, target) in is {
-            if !old_targets.contains(target) {
+            if !old_targets.contains(target.as_slice()) {
                 let text = self.text(self.source(), self.body()[*at].span);
                 // A renamed function is not put anywhere: only its code goes on.
                 let target = definition(self.new.ast(), &self.body()[*at].kind)
@@ -448,7 +456,7 @@ impl Comparison<'_> {
             }
         }
         for (at, target) in was {
-            if !new_targets.contains(target) {
+            if !new_targets.contains(target.as_slice()) {
                 let text = self.text(old_source, statements(old)[*at].span);
                 let target = definition(old, &statements(old)[*at].kind);
                 let removal =

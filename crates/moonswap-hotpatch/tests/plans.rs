@@ -245,7 +245,7 @@ fn check(manifest: &ChunkManifest, plan: &Plan, what: &str) {
         assert!(
             prototype.upvalues.len() >= slot.layout.len(),
             "{what}: {}: layout",
-            change.name
+            change.name()
         );
         fits(prototype, slot.n_fixed, what);
     }

@@ -38,7 +38,7 @@ pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep_all: bool) 
     let instance = vm.heap.adopt(Instance {
         header: header(Kind::Instance, 0),
         serial: vm.hot.last_serial,
-        chunk: Arc::clone(&main.id.chunk),
+        chunk: Arc::clone(main.id.chunk()),
         main: std::ptr::null_mut(),
         prototype: Arc::clone(main),
         source: None,
@@ -106,7 +106,7 @@ fn prototype_bytes(p: &Prototype) -> usize {
         .sum();
     // A dozen small allocations with their headers, names among them.
     256 + size_of_val(p)
-        + size_of_val(&*p.id.path)
+        + size_of_val(p.id.path())
         + size_of_val(&*p.code)
         + size_of_val(&*p.constants)
         + size_of_val(&*p.children)

@@ -118,11 +118,11 @@ fn patch_function(cx: &mut Context<'_>) -> Outcome<usize> {
     let Some(source) = source else {
         let message =
             format!("{id}: the text of the chunk was not kept, or the function is gone from it");
-        return failed_attempt(cx, &[&id.chunk], &policy, message);
+        return failed_attempt(cx, &[id.chunk()], &policy, message);
     };
     match moonswap_hotpatch::replace_literal(&source, &id, &expression) {
-        Ok(source) => patch(cx, &id.chunk, &source, &policy),
-        Err(message) => failed_attempt(cx, &[&id.chunk], &policy, message),
+        Ok(source) => patch(cx, id.chunk(), &source, &policy),
+        Err(message) => failed_attempt(cx, &[id.chunk()], &policy, message),
     }
 }
 

@@ -56,6 +56,7 @@ pub use hot::{
     Origin, Patcher, Quarantined, StaleFrame, Ticket, VersionInfo,
 };
 pub use lua::Lua;
+pub use moonswap_bytecode::{CodeHash, FunctionId};
 pub use moonswap_compiler::{CompileError, Span};
 pub use moonswap_hotpatch::{
     Activation, CapturePolicy, Captures, ChangeClass, ChunkPatch, ChunkPlan, Code as RefusalCode,

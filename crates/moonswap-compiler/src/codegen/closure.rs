@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use moonswap_bytecode::{
-    Capture, ClosureSite, FunctionId, OpCode, PathStep, Prototype, UpvalueDescription, VariableKind,
+    Capture, ClosureSite, OpCode, PathStep, Prototype, UpvalueDescription, VariableKind,
 };
 
 use crate::codegen::function::FunctionState;
@@ -58,12 +58,7 @@ impl<'a> Generator<'a> {
         };
         let step = stable_step(ast, index).unwrap_or(step);
         let step = self.f.siblings.number(step);
-        let mut path = self.f.id.path.to_vec();
-        path.push(step);
-        let id = FunctionId {
-            chunk: Arc::clone(&self.f.id.chunk),
-            path: Arc::from(path),
-        };
+        let id = self.f.id.child(step);
         let layout = self.options.layout.and_then(|l| l.functions.get(&id));
         let (prototype, captures) = loop {
             let mut state = FunctionState::new(ast, id.clone(), self.big.contains(&index));

@@ -116,7 +116,7 @@ impl<'a> FunctionState<'a> {
     pub(crate) fn new(ast: &'a Ast, id: FunctionId, big: bool) -> Self {
         Self {
             ast,
-            is_main: id.path.is_empty(),
+            is_main: id.path().is_empty(),
             id,
             code: Vec::new(),
             lines: Vec::new(),

@@ -121,10 +121,7 @@ pub(crate) fn generate_until(
         .position(|s| **s == *b"_ENV")
         .map_or(u32::MAX, |i| i as u32);
     let chunk: Arc<str> = Arc::from(chunk);
-    let id = FunctionId {
-        chunk: Arc::clone(&chunk),
-        path: Arc::from([]),
-    };
+    let id = FunctionId::new(Arc::clone(&chunk), []);
     let mut generator = Generator {
         ast,
         source,

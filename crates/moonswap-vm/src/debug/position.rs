@@ -14,7 +14,7 @@ pub(super) fn source(prototype: &Prototype) -> &[u8] {
     if prototype.is_stripped() {
         b"=?"
     } else {
-        prototype.id.chunk.as_bytes()
+        prototype.id.chunk().as_bytes()
     }
 }
 

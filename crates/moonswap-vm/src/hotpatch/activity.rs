@@ -133,7 +133,7 @@ pub(super) unsafe fn activation_of(
     // SAFETY: F1, F2.
     unsafe {
         let prototype = &(*pinned).prototype;
-        let chunk = &prototype.id.chunk;
+        let chunk = prototype.id.chunk();
         let line = if frame.pc.is_null() {
             None
         } else {
@@ -141,7 +141,7 @@ pub(super) unsafe fn activation_of(
         };
         Activation {
             chunk: chunk.strip_prefix(['@', '=']).unwrap_or(chunk).into(),
-            function: path_name(prototype),
+            function: path_name(&prototype.id),
             version: (*pinned).number,
             line,
             thread: thread_name(vm, coroutine),

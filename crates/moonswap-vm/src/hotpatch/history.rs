@@ -414,11 +414,11 @@ impl<'a> Undoing<'a> {
                     if told.insert(id) {
                         functions.push(ReportedFunction {
                             chunk: id
-                                .chunk
+                                .chunk()
                                 .strip_prefix(['@', '='])
-                                .unwrap_or(&id.chunk)
+                                .unwrap_or(id.chunk())
                                 .into(),
-                            id: path_name(&(*s.after).prototype),
+                            id: path_name(id),
                             class: change_class(s),
                             old: Some((*s.before).number),
                             new: Some((*s.after).number),

@@ -49,8 +49,8 @@ unsafe fn migrate(vm: &mut Vm, prepared: &mut Prepared, id: &FunctionId) -> Resu
             .slots
             .iter()
             .filter(|change| {
-                let path = &(&(*change.after).prototype).id.path;
-                path.starts_with(&id.path)
+                let path = &(&(*change.after).prototype).id.path();
+                path.starts_with(id.path())
             })
             .copied()
             .collect();

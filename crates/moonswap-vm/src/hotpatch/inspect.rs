@@ -149,7 +149,8 @@ pub(crate) unsafe fn stale_frames(vm: &mut Vm, chunk: Option<&str>) -> Vec<Stale
             }
             let prototype = &(*version).prototype;
             if chunk.is_some_and(|c| {
-                c != &*prototype.id.chunk && Some(c) != prototype.id.chunk.strip_prefix(['@', '='])
+                c != &**prototype.id.chunk()
+                    && Some(c) != prototype.id.chunk().strip_prefix(['@', '='])
             }) {
                 return;
             }

@@ -150,10 +150,7 @@ mod tests {
     use super::*;
 
     fn id(n: usize) -> FunctionId {
-        FunctionId {
-            chunk: format!("chunk {n}").into(),
-            path: [].into(),
-        }
+        FunctionId::new(format!("chunk {n}").into(), [])
     }
 
     fn slot(n: usize) -> Slot {

@@ -199,6 +199,11 @@ fn withdrawn_at_any_time() {
             if withdrawn.get() == Some(true) {
                 n_withdrawn += 1;
                 assert_eq!(now, generation, "{what}: applied later");
+                // Who plans may take long, and only then hand it in, to no effect.
+                let start = Instant::now();
+                while world.state() != before && start.elapsed() < PATIENCE {
+                    world.machine.poll();
+                }
                 assert_eq!(world.state(), before, "{what}");
                 let outcome = ticket.try_take();
                 assert!(
