@@ -3,7 +3,7 @@
 //! Invariants: HP1–HP3. The history is bounded; entries that fall out of it let
 //! go of the versions they kept.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque, hash_map};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -270,7 +270,12 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
     }
 }
 
-/// A rollback under way: what it has changed up to now.
+/// A field as a record of an instance has it: equal long strings may be several.
+type Place = (*mut Instance, u64, u8, u64);
+
+/// A rollback under way: what it has changed up to now. Of each slot, variable
+/// and field there is one record, however often it changed: rollbacks of rollbacks
+/// would be twice as long each time.
 #[derive(Default)]
 struct Undoing<'a> {
     chunks: Vec<Arc<str>>,
@@ -278,6 +283,8 @@ struct Undoing<'a> {
     changes: Vec<(InstanceChange, &'a InstanceChange)>,
     /// Where in its instance's record a slot is.
     places: HashMap<*mut PrototypeSlot, usize>,
+    /// Where in its instance's record a field is.
+    fields: HashMap<Place, usize>,
     warnings: Vec<String>,
 }
 
@@ -320,6 +327,7 @@ impl<'a> Undoing<'a> {
             let instance = change.instance;
             vm.hot.touch(instance);
             let mut places = std::mem::take(&mut self.places);
+            let mut fields = std::mem::take(&mut self.fields);
             let mut lost: Vec<String> = Vec::new();
             let record = self.record(change);
             for s in &change.slots {
@@ -364,11 +372,19 @@ impl<'a> Undoing<'a> {
             }
             for field in change.fields.iter().rev() {
                 match field.undo(vm) {
-                    Ok(()) => record.fields.push(FieldChange {
-                        before: field.after,
-                        after: field.before,
-                        ..*field
-                    }),
+                    Ok(()) => match fields.entry(place(instance, field)) {
+                        hash_map::Entry::Occupied(at) => {
+                            record.fields[*at.get()].after = field.before
+                        }
+                        hash_map::Entry::Vacant(new) => {
+                            new.insert(record.fields.len());
+                            record.fields.push(FieldChange {
+                                before: field.after,
+                                after: field.before,
+                                ..*field
+                            });
+                        }
+                    },
                     Err(why) if field.key.tag == tag::STRING => {
                         let key = StringObject::bytes(field.key.as_string());
                         let key = String::from_utf8_lossy(key);
@@ -385,6 +401,7 @@ impl<'a> Undoing<'a> {
                 }
             }
             self.places = places;
+            self.fields = fields;
             self.warnings.append(&mut lost);
             (*instance).version = change.version;
         }
@@ -408,6 +425,7 @@ impl<'a> Undoing<'a> {
                 let text = (*instance).text.take();
                 vm.hot.mailbox.attic.keep_text(text);
                 change.slots.retain(|s| s.before != s.after);
+                change.fields.retain(|f| !f.before.raw_equal(f.after));
                 for s in &change.slots {
                     let id = &(&(*s.after).prototype).id;
                     // Further instances: what is said of the first holds for them.
@@ -430,6 +448,11 @@ impl<'a> Undoing<'a> {
             (functions, changes)
         }
     }
+}
+
+fn place(instance: *mut Instance, field: &FieldChange) -> Place {
+    let (table, key) = (field.table.payload, field.key);
+    (instance, table, key.tag, key.payload)
 }
 
 /// What a rollback does to a literal: often only its lines or its name go back.

@@ -96,6 +96,47 @@ fn what_fails_changes_nothing() {
     assert_eq!(run(&machine, "collect() return work(1), added"), "3 nil");
 }
 
+/// However often rollbacks are rolled back, the record of one has each slot,
+/// variable and field once.
+#[test]
+fn rollbacks_of_rollbacks_do_not_grow() {
+    let machine = machine();
+    assert_eq!(run_as(&machine, "=world", OLD), "loaded");
+    assert!(apply(&machine, NEW).is_ok());
+    let lengths = || {
+        machine.with(|cx| {
+            let vm = cx.vm();
+            let change = vm
+                .hot
+                .history
+                .entries
+                .back()
+                .and_then(|e| e.changes.first());
+            change.map(|c| (c.slots.len(), c.cells.len(), c.fields.len()))
+        })
+    };
+    let mut newest = 1;
+    for i in 0..sized(20, 4) {
+        // Of the patch, of the rollback before: before the patch, after it, …
+        let id = if i % 2 == 0 { 1 } else { newest };
+        let report = machine.with(|cx| cx.hot_rollback(Some(id)));
+        newest = report.map_or(0, |report| report.id);
+        let added = run(&machine, "return added");
+        assert_eq!(added == "nil", i % 2 == 0, "{i}");
+        assert_eq!(lengths().map(|(_, _, fields)| fields), Some(1), "{i}");
+        assert!(lengths().is_some_and(|(slots, cells, _)| slots <= 3 && cells <= 3));
+    }
+    // Nothing that was and is the same.
+    for _ in 0..2 {
+        assert!(machine.with(|cx| cx.hot_rollback(Some(1))).is_ok());
+    }
+    assert_eq!(run(&machine, "return work(1), added"), "3 nil");
+    assert_eq!(
+        lengths().map(|(slots, _, fields)| (slots, fields)),
+        Some((0, 0))
+    );
+}
+
 /// Each allocation of a patch fails once, and then there is no room but what
 /// garbage takes up: in the call that asks, and at a safe point of a loop.
 #[test]
