@@ -16,7 +16,7 @@ local hot = {}
 ---@field remove? boolean clear fields of functions that were removed
 ---@field run? (integer|string)[] top-level statements to run, by line or text
 ---@field config? boolean update configuration constants (default true)
----@field captures? string|table<string, string> "keep-old", "nil" or "expr: …", for all or by name
+---@field captures? string|table<string, string> "refuse" (default), "keep-old", "nil" or "expr: …", for all or by name
 ---@field timing? "deferred-native"|"immediate"|"quiescent"|"checkpoint"
 ---@field suspended? "finish"|"refuse"|"close"
 ---@field stale? "finish"|"migrate"
@@ -58,7 +58,7 @@ local hot = {}
 ---@field not_run { line: integer, text: string, why: string }[] changed top-level statements
 ---@field closed moonswap.Activation[] coroutines that were closed
 ---@field migrated moonswap.Activation[] old activations, with `turn` or `reason`
----@field times { prepare: number, wait: number, pause: number } seconds
+---@field times { prepare: number, wait: number, load: number, pause: number } seconds; `load` is a part of `prepare`
 ---@field dry? true only planned
 ---@field plan? string only of a plan: literal by literal
 

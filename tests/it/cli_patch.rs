@@ -70,7 +70,12 @@ fn plans_of_folders_and_as_json() {
         &["a is a folder", "both be folders"],
     );
     expect(&folder, "plan a b --name x", 2, &["--name"]);
-    expect(&folder, "plan a missing.lua", 2, &[]);
+    expect(
+        &folder,
+        "plan a missing.lua",
+        1,
+        &["cannot open missing.lua"],
+    );
 
     expect(
         &folder,
@@ -176,7 +181,12 @@ fn build_and_show() {
         0,
         &[],
     );
-    expect(&folder, "patch show late.moonpatch", 5, &["S005"]);
+    expect(
+        &folder,
+        "patch show late.moonpatch",
+        5,
+        &["S005", "expired 1999"],
+    );
 
     expect(
         &folder,
@@ -220,7 +230,12 @@ fn build_and_show() {
 fn signatures() {
     let folder = shop();
     let public = expect(&folder, "patch keygen key", 0, &["moonswap-public-key "]);
-    expect(&folder, "patch keygen key", 1, &["cannot write"]);
+    expect(
+        &folder,
+        "patch keygen key",
+        1,
+        &["cannot write key", "another name"],
+    );
     expect(
         &folder,
         "patch keygen other --json",
@@ -381,4 +396,94 @@ fn shown_for_a_running_folder() {
         2,
         &["no path in running"],
     );
+}
+
+#[test]
+fn help_and_messages_name_the_cause_and_the_choices() {
+    let folder = shop();
+    let help = expect(
+        &folder,
+        "run --help",
+        0,
+        &[
+            "possible values: deferred-native, immediate, quiescent, checkpoint",
+            "possible values: finish, refuse, close",
+            "possible values: finish, migrate",
+        ],
+    );
+    // What is no setting of patches does not stand under their heading.
+    let (own, settings) = help
+        .split_once("How to apply the patch")
+        .expect("a heading");
+    assert!(own.contains("[ARGUMENTS]..."), "{help}");
+    assert!(!settings.contains("[ARGUMENTS]"), "{help}");
+
+    for (line, code, parts) in [
+        (
+            "plan --timing later old.lua new.lua",
+            2,
+            ["--timing", "quiescent"],
+        ),
+        (
+            "plan --captures x old.lua new.lua",
+            2,
+            ["--captures", "keep-old"],
+        ),
+        (
+            "run --timing immediate old.lua",
+            2,
+            ["--watch", "nothing is patched"],
+        ),
+        (
+            "patch build old.lua new.lua -o x --expires soon",
+            2,
+            ["7d", "2031-05-04T12:30:00Z"],
+        ),
+        (
+            "audit verify missing.jsonl",
+            1,
+            ["cannot read missing.jsonl", "No such"],
+        ),
+    ] {
+        expect(&folder, line, code, &parts);
+    }
+    std::fs::create_dir(folder.path().join("a")).expect("made");
+    expect(&folder, "plan a old.lua", 2, &["both be folders"]);
+}
+
+#[test]
+fn a_prefix_is_a_folder_and_sequence_numbers_are_large() {
+    let folder = shop();
+    for (name, text) in [("a", OLD.to_owned()), ("b", OLD.replace("1.2", "1.5"))] {
+        std::fs::create_dir(folder.path().join(name)).expect("made");
+        folder.write(&format!("{name}/shop.lua"), text);
+    }
+    for prefix in ["scripts", "scripts/"] {
+        let line = format!("plan a b --json --prefix {prefix}");
+        expect(&folder, &line, 0, &["\"chunk\":\"scripts/shop.lua\""]);
+    }
+    // Behind a number that signing chose: milliseconds since 1970.
+    expect(
+        &folder,
+        "patch build a b -o x.moonpatch --sequence 1795414460510",
+        0,
+        &["sequence 1795414460510"],
+    );
+    expect(
+        &folder,
+        "patch show x.moonpatch",
+        0,
+        &["sequence 1795414460510"],
+    );
+}
+
+#[test]
+fn only_what_the_user_loaded_is_listed() {
+    let folder = TempFolder::new("listed");
+    folder.write(
+        "main.lua",
+        "for _, one in ipairs(require('moonswap').versions()) do print(one.id) end\n",
+    );
+    let out = expect(&folder, "main.lua", 0, &[]);
+    assert_eq!(out, "main.lua / main chunk\n");
 }

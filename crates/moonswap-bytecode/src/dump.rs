@@ -1,7 +1,8 @@
 //! Binary chunks: prototypes as bytes and back.
 //!
 //! The header is the reference's, byte for byte, so that tools recognise the
-//! file; the body is our own encoding (the machine's instructions differ).
+//! file; the body is our own encoding (the machine's instructions differ),
+//! which begins with a hash of the operations.
 //! Reading trusts nothing: every count is held against the bytes that are left
 //! before anything is allocated, nesting is limited, and the result must pass
 //! the verifier.
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use crate::code_hash;
 use crate::function_id::{FunctionId, PathStep};
 use crate::instruction::Instruction;
+use crate::opcode::OpCode;
 use crate::prototype::{
     Capture, ClosureSite, Constant, DebugInfo, LocalVariable, Prototype, ScopeVariable,
     UpvalueDescription, VariableKind,
@@ -29,6 +31,31 @@ pub const SIGNATURE: u8 = 0x1B;
 const HEADER: &[u8; 15] = b"\x1BLua\x54\x00\x19\x93\r\n\x1a\n\x04\x08\x08";
 const CHECK_INT: i64 = 0x5678;
 const CHECK_NUM: f64 = 370.5;
+
+/// Hash (FNV-1a) of names and operands of all operations in order: what the
+/// numbers in the code mean. Behind the reference's header, because a build
+/// with other operations would take the code for another that is as valid.
+const OPERATIONS: u32 = {
+    let mut hash = 0x811C_9DC5_u32;
+    let mut i = 0;
+    while i < OpCode::ALL.len() {
+        let name = OpCode::ALL[i].name().as_bytes();
+        let [a, b, c] = OpCode::ALL[i].operands();
+        let mut k = 0;
+        while k < name.len() + 3 {
+            let byte = match k.wrapping_sub(name.len()) {
+                0 => a as u8,
+                1 => b as u8,
+                2 => c as u8,
+                _ => name[k],
+            };
+            hash = (hash ^ byte as u32).wrapping_mul(0x0100_0193);
+            k += 1;
+        }
+        i += 1;
+    }
+    hash
+};
 
 /// Source of stripped code.
 const NO_SOURCE: &str = "=?";
@@ -82,6 +109,7 @@ pub fn dump_watched(prototype: &Prototype, strip: bool, watch: &Watch<'_>) -> Op
     };
     out.bytes.extend_from_slice(&CHECK_INT.to_le_bytes());
     out.bytes.extend_from_slice(&CHECK_NUM.to_le_bytes());
+    out.bytes.extend_from_slice(&OPERATIONS.to_le_bytes());
     out.bytes.push(prototype.upvalues.len() as u8);
     out.bytes.push(u8::from(out.strip));
     out.text(if out.strip {
@@ -373,6 +401,11 @@ impl Reader<'_> {
         }
         if self.word()? != CHECK_NUM.to_bits() {
             return Err(UndumpError::Header("float format mismatch"));
+        }
+        if self.take(4)? != OPERATIONS.to_le_bytes() {
+            return Err(UndumpError::Header(
+                "made by another version of moonswap; compile the source again",
+            ));
         }
         Ok(())
     }

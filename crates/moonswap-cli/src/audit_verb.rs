@@ -9,12 +9,12 @@ use moonswap::audit::{self, AuditLog};
 use moonswap::{Lua, TextDigest};
 use moonswap_hotpatch::Json;
 
-use crate::output::{complain, say};
+use crate::output::{cannot, complain, say};
 use crate::{LUA_ERROR, PROVENANCE};
 
 #[derive(Subcommand)]
 pub(crate) enum AuditVerb {
-    /// Check the chain of hashes; names the first line that is wrong
+    /// Check the chain of hashes; names the first line that does not continue the one before it
     Verify {
         /// One JSON object
         #[arg(long)]
@@ -62,7 +62,7 @@ fn verify(json: bool, head: Option<TextDigest>, file: &Path) -> u8 {
     let outcome = match read {
         Ok(outcome) => outcome,
         Err(error) => {
-            complain(format!("moonswap: cannot read {}: {error}", file.display()));
+            complain(format!("moonswap: {}", cannot("read", file, &error)));
             return LUA_ERROR;
         }
     };

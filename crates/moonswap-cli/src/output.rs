@@ -51,17 +51,20 @@ pub(crate) fn report(program: Option<&str>, error: &Error) {
 
 /// Reads a file; the message is the reference's.
 pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, String> {
-    let failed = |what: &str, error: &std::io::Error| {
-        let mut reason = error.to_string();
-        if let Some(at) = reason.find(" (os error") {
-            reason.truncate(at);
-        }
-        format!("cannot {what} {}: {reason}", path.display())
-    };
-    let mut file = std::fs::File::open(path).map_err(|error| failed("open", &error))?;
+    let mut file = std::fs::File::open(path).map_err(|error| cannot("open", path, &error))?;
     let mut bytes = Vec::new();
-    std::io::Read::read_to_end(&mut file, &mut bytes).map_err(|error| failed("read", &error))?;
+    std::io::Read::read_to_end(&mut file, &mut bytes)
+        .map_err(|error| cannot("read", path, &error))?;
     Ok(bytes)
+}
+
+/// `cannot open x.lua: No such file or directory`, as C programs say it.
+pub(crate) fn cannot(what: &str, path: &Path, error: &std::io::Error) -> String {
+    let mut reason = error.to_string();
+    if let Some(at) = reason.find(" (os error") {
+        reason.truncate(at);
+    }
+    format!("cannot {what} {}: {reason}", path.display())
 }
 
 /// Tells of a refusal, as JSON on standard output or as text on standard

@@ -7,7 +7,7 @@ use moonswap::{FileChunk, PatchFile, TextDigest, Timestamp, Trust};
 use moonswap_hotpatch::{ChangeClass, Json, Plan, Refused, base_refusals, to_hex};
 
 use crate::check;
-use crate::output::{complain, refused, say};
+use crate::output::{cannot, complain, refused, say};
 use crate::policy_args::{PolicyArgs, duration};
 use crate::sources::{NameArgs, Sources, patch_file};
 use crate::{LUA_ERROR, REFUSED, USAGE};
@@ -88,9 +88,9 @@ pub(crate) enum PatchVerb {
 /// What a signer vouches for besides the content.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Seal {
-    /// Sequence number: larger than that of the file applied before
-    #[arg(long, value_name = "N")]
-    sequence: Option<u32>,
+    /// Sequence number, larger than that of the file applied before [signed files: the time in ms]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    sequence: Option<u64>,
     /// Until when it may be applied: 7d, 12h, or 2031-05-04T12:30:00Z
     #[arg(long, value_name = "TIME", value_parser = expiry)]
     expires: Option<Timestamp>,
@@ -99,7 +99,7 @@ pub(crate) struct Seal {
 impl Seal {
     fn put(&self, file: &mut PatchFile) {
         if let Some(sequence) = self.sequence {
-            file.sequence = Some(sequence.into());
+            file.sequence = Some(sequence);
         }
         if self.expires.is_some() {
             file.expires = self.expires;
@@ -110,7 +110,9 @@ impl Seal {
 fn expiry(text: &str) -> Result<Timestamp, String> {
     match text.parse() {
         Ok(time) => Ok(time),
-        Err(_) => duration(text).map(|time| Timestamp::now().after(time)),
+        Err(_) => duration(text)
+            .map(|time| Timestamp::now().after(time))
+            .map_err(|_| "7d, 12h or 2031-05-04T12:30:00Z expected".to_owned()),
     }
 }
 
@@ -248,10 +250,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), u8> {
         .and_then(|()| std::fs::rename(&beside, path))
         .map_err(|error| {
             let _ = std::fs::remove_file(&beside);
-            complain(format!(
-                "moonswap: cannot write {}: {error}",
-                path.display()
-            ));
+            complain(format!("moonswap: {}", cannot("write", path, &error)));
             LUA_ERROR
         })
 }
@@ -380,7 +379,12 @@ fn headline(file: &PatchFile) -> String {
         out.push_str(&format!(", made {time}"));
     }
     if let Some(time) = file.expires {
-        out.push_str(&format!(", expires {time}"));
+        let over = if time <= Timestamp::now() {
+            "expired"
+        } else {
+            "expires"
+        };
+        out.push_str(&format!(", {over} {time}"));
     }
     out.push_str(if file.signature.is_some() {
         ", signed"
@@ -423,7 +427,7 @@ pub(crate) mod keys {
     use moonswap::{PublicKey, SecretKey, Trust};
     use moonswap_hotpatch::Json;
 
-    use crate::output::{complain, read_file, say};
+    use crate::output::{cannot, complain, read_file, say};
     use crate::{LUA_ERROR, USAGE};
 
     fn told(message: impl std::fmt::Display) -> u8 {
@@ -486,6 +490,12 @@ pub(crate) mod keys {
         options
             .open(path)
             .and_then(|mut file| file.write_all(text.as_bytes()))
-            .map_err(|error| told(format_args!("cannot write {}: {error}", path.display())))
+            .map_err(|error| match error.kind() {
+                std::io::ErrorKind::AlreadyExists => told(format_args!(
+                    "cannot write {}: it is there, and keys are not overwritten: choose another name",
+                    path.display()
+                )),
+                _ => told(cannot("write", path, &error)),
+            })
     }
 }

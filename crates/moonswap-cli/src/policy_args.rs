@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use moonswap::Policy;
 use moonswap_hotpatch::{
     CapturePolicy, Captures, Guard, RunSelector, StalePolicy, SuspendedPolicy, Timing,
@@ -31,15 +32,15 @@ pub(crate) struct PolicyArgs {
     #[arg(long, value_name = "[NAME=]RULE", value_parser = captures)]
     captures: Vec<(Option<String>, Captures)>,
     /// When to commit
-    #[arg(long, value_name = "WHEN", value_parser = timing)]
+    #[arg(long, value_name = "WHEN", value_parser = one_of(Timing::WORDS, Timing::of_word))]
     timing: Option<Timing>,
     /// Coroutines suspended in changed code
-    #[arg(long, value_name = "WHAT", value_parser = suspended)]
+    #[arg(long, value_name = "WHAT", value_parser = one_of(SuspendedPolicy::WORDS, SuspendedPolicy::of_word))]
     suspended: Option<SuspendedPolicy>,
     /// Activations of changed code
-    #[arg(long, value_name = "WHAT", value_parser = stale)]
+    #[arg(long, value_name = "WHAT", value_parser = one_of(StalePolicy::WORDS, StalePolicy::of_word))]
     stale: Option<StalePolicy>,
-    /// How long to wait for that, e.g. 2s
+    /// How long to wait for a moment to commit, e.g. 2s
     #[arg(long, value_name = "TIME", value_parser = duration)]
     deadline: Option<Duration>,
     /// The generation the patch is made for
@@ -110,28 +111,16 @@ fn captures(text: &str) -> Result<(Option<String>, Captures), String> {
         Some((name, rule)) if is_name(name) => (Some(name.to_owned()), rule),
         _ => (None, text),
     };
-    let rule = Captures::of_word(rule).ok_or("keep-old, nil, refuse or \"expr: …\" expected")?;
-    Ok((name, rule))
+    Ok((name, Captures::of_word(rule)?))
 }
 
-fn choice<T: Copy>(words: &[(&str, T)], text: &str) -> Result<T, String> {
-    let found = words.iter().find(|(word, _)| *word == text);
-    found.map(|&(_, meant)| meant).ok_or_else(|| {
-        let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        format!("one of {} expected", words.join(", "))
-    })
-}
-
-fn timing(text: &str) -> Result<Timing, String> {
-    choice(Timing::WORDS, text)
-}
-
-fn suspended(text: &str) -> Result<SuspendedPolicy, String> {
-    choice(SuspendedPolicy::WORDS, text)
-}
-
-fn stale(text: &str) -> Result<StalePolicy, String> {
-    choice(StalePolicy::WORDS, text)
+/// A word of a table: the help lists them all.
+fn one_of<T: Copy + Send + Sync + 'static>(
+    words: &'static [(&'static str, T)],
+    of_word: fn(&str) -> Result<T, &'static str>,
+) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(words.iter().map(|(word, _)| *word))
+        .try_map(move |word| of_word(&word))
 }
 
 fn guard(text: &str) -> Result<Guard, String> {

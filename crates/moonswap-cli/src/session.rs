@@ -29,12 +29,17 @@ impl Session {
     /// `show` sees the VM before anything runs in it.
     pub(crate) fn new(lua: Lua, show: fn(&Lua)) -> Result<Self> {
         let ctrl_c = CtrlC::of(&lua);
-        let stdin = lua
-            .load("return io.stdin, io.stdin.read")
-            .transient()
-            .call(())?;
+        let stdin: AnyUserData = lua.globals().get::<Table>("io")?.get("stdin")?;
+        // Not by a chunk, which would be among those that `versions` lists.
+        let of: Function = lua.globals().get("getmetatable")?;
+        let methods: Table = of.call::<Table>(&stdin)?.get("__index")?;
+        let read = methods.get("read")?;
         show(&lua);
-        Ok(Self { lua, ctrl_c, stdin })
+        Ok(Self {
+            lua,
+            ctrl_c,
+            stdin: (stdin, read),
+        })
     }
 
     /// Calls a function; Ctrl-C ends it with an error.

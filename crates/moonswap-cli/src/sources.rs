@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use moonswap_hotpatch::{ChunkManifest, ChunkPatch, Plan, Policy, plan_chunk};
 
 use crate::check;
-use crate::output::{complain, read_file};
+use crate::output::{cannot, complain, read_file};
 use crate::{LUA_ERROR, USAGE};
 
 /// Two texts of one chunk.
@@ -26,7 +26,7 @@ pub(crate) struct NameArgs {
     /// Name of the chunk where it runs (of two files), e.g. @scripts/shop.lua
     #[arg(long, value_name = "CHUNK")]
     name: Option<String>,
-    /// Path before the names of files (of two folders), e.g. scripts/
+    /// Folder before the names of files (of two folders), e.g. scripts/
     #[arg(long, value_name = "PATH")]
     prefix: Option<String>,
 }
@@ -59,8 +59,20 @@ impl Sources {
                     notes: Vec::new(),
                 })
             }
-            (true, true) => Self::of_folders(old, new, names.prefix.as_deref().unwrap_or("")),
+            (true, true) => {
+                let mut prefix = names.prefix.clone().unwrap_or_default();
+                if !prefix.is_empty() && !prefix.ends_with('/') {
+                    prefix.push('/');
+                }
+                Self::of_folders(old, new, &prefix)
+            }
             (old_is_folder, _) => {
+                for path in [old, new] {
+                    if let Err(error) = std::fs::metadata(path) {
+                        complain(format!("moonswap: {}", cannot("open", path, &error)));
+                        return Err(LUA_ERROR);
+                    }
+                }
                 let (folder, file) = if old_is_folder {
                     (old, new)
                 } else {
@@ -160,10 +172,7 @@ fn lua_files(folder: &Path) -> Result<BTreeMap<String, PathBuf>, u8> {
     let mut todo = vec![(folder.to_owned(), String::new())];
     while let Some((folder, relative)) = todo.pop() {
         let failed = |error: std::io::Error| {
-            complain(format!(
-                "moonswap: cannot read {}: {error}",
-                folder.display()
-            ));
+            complain(format!("moonswap: {}", cannot("read", &folder, &error)));
             LUA_ERROR
         };
         for entry in std::fs::read_dir(&folder).map_err(failed)? {

@@ -73,13 +73,14 @@ enum Verb {
         /// error: one object per line
         #[arg(long)]
         json: bool,
-        #[command(flatten)]
-        policy: PolicyArgs,
         /// The script
         file: PathBuf,
         /// Its arguments
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
+        // Last: its heading in the help holds for what follows.
+        #[command(flatten)]
+        policy: PolicyArgs,
     },
     /// Interactive prompt
     Repl {
@@ -160,6 +161,13 @@ pub(crate) fn main(arguments: Vec<OsString>, show: fn(&Lua)) -> u8 {
                 complain("moonswap: --base is for one patch, not for every save");
                 return USAGE;
             }
+            let policy = policy.policy();
+            if !watch && policy != Policy::default() {
+                complain(
+                    "moonswap: without --watch nothing is patched that settings could hold for",
+                );
+                return USAGE;
+            }
             let lua = Lua::builder().compat(compat).build();
             if let Some(audit) = &audit
                 && let Err(code) = audit_verb::keep(&lua, audit)
@@ -169,7 +177,7 @@ pub(crate) fn main(arguments: Vec<OsString>, show: fn(&Lua)) -> u8 {
             lua.set_memory_limit(mem);
             lua.set_fuel(fuel);
             lua.set_deadline(timeout.and_then(|timeout| Instant::now().checked_add(timeout)));
-            let watch = watch.then(|| policy.policy().door(Door::Watch));
+            let watch = watch.then(|| policy.door(Door::Watch));
             let outcome = |session: &Session| run(session, watch, json, &file, &arguments);
             started(lua, show, json, outcome)
         }

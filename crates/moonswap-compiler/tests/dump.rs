@@ -69,3 +69,20 @@ fn debug_information_is_whole_or_absent() {
         Some(UndumpError::Corrupted)
     );
 }
+
+/// A build with other operations would take the code for another, as valid.
+#[test]
+fn chunks_of_other_builds_are_refused() {
+    let prototype = compiled("return 1");
+    let mut bytes = dump(&prototype, false);
+    // Behind the reference's header and its two numbers.
+    for at in 31..35 {
+        bytes[at] ^= 1;
+        assert!(
+            matches!(undump(&bytes), Err(UndumpError::Header(what)) if what.contains("another version")),
+            "byte {at}"
+        );
+        bytes[at] ^= 1;
+    }
+    assert!(undump(&bytes).is_ok());
+}

@@ -52,6 +52,7 @@ pub use manifest::{
     CellInfo, ChunkManifest, ENVIRONMENT_CELL, Places, SlotInfo, is_reserved, places, reserved,
 };
 pub use migrate::{Landing, Migration, Turn, is_sound};
+pub use outline::path_name;
 pub use patch::{ChunkPatch, Patch, base_refusals};
 pub use patch_file::{FileChunk, FileSignature, PatchFile, Uncompiled, refused};
 pub use plan::{ChangeClass, ChunkPlan, LiteralChange, NotRun, Plan, plan_chunk, refusals};

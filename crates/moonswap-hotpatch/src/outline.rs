@@ -111,7 +111,7 @@ impl Outline {
 }
 
 /// Path of a literal without its chunk.
-pub(crate) fn path_name(id: &FunctionId) -> String {
+pub fn path_name(id: &FunctionId) -> String {
     if id.path().is_empty() {
         return "main chunk".to_owned();
     }

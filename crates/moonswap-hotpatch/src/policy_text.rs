@@ -10,19 +10,23 @@ use crate::policy::{
 };
 
 macro_rules! words {
-    ($($type:ident { $($variant:ident = $word:literal),* })*) => { $(
+    ($($type:ident { $first:ident = $first_word:literal $(, $variant:ident = $word:literal)* })*) => { $(
         impl $type {
             /// All words of this setting with what they mean.
-            pub const WORDS: &'static [(&'static str, Self)] = &[$(($word, Self::$variant)),*];
+            pub const WORDS: &'static [(&'static str, Self)] =
+                &[($first_word, Self::$first) $(, ($word, Self::$variant))*];
+            /// What to say to whoever gave another word.
+            pub const EXPECTED: &'static str = concat!("one of ", $first_word $(, ", ", $word)*, " expected");
 
             /// The word for it.
             pub fn word(self) -> &'static str {
-                match self { $(Self::$variant => $word),* }
+                match self { Self::$first => $first_word $(, Self::$variant => $word)* }
             }
 
-            /// What a word means; `None` if it is none of them.
-            pub fn of_word(word: &str) -> Option<Self> {
-                Self::WORDS.iter().find(|(known, _)| *known == word).map(|&(_, meant)| meant)
+            /// What a word means; [`Self::EXPECTED`] if it is none of them.
+            pub fn of_word(word: &str) -> Result<Self, &'static str> {
+                let found = Self::WORDS.iter().find(|(known, _)| *known == word);
+                found.map(|&(_, meant)| meant).ok_or(Self::EXPECTED)
             }
         }
     )* };
@@ -38,15 +42,19 @@ words! {
 }
 
 impl Captures {
-    /// `keep-old`, `nil`, `refuse` or `expr: …`; `None` for anything else.
-    pub fn of_word(word: &str) -> Option<Self> {
+    /// What to say to whoever gave another word.
+    pub const EXPECTED: &'static str = "keep-old, nil, refuse or \"expr: …\" expected";
+
+    /// `keep-old`, `nil`, `refuse` or `expr: …`; [`Self::EXPECTED`] for anything else.
+    pub fn of_word(word: &str) -> Result<Self, &'static str> {
         match word {
-            "keep-old" => Some(Self::KeepOld),
-            "nil" => Some(Self::Nil),
-            "refuse" => Some(Self::Refuse),
+            "keep-old" => Ok(Self::KeepOld),
+            "nil" => Ok(Self::Nil),
+            "refuse" => Ok(Self::Refuse),
             _ => word
                 .strip_prefix("expr:")
-                .map(|expression| Self::Expression(expression.trim().to_owned())),
+                .map(|expression| Self::Expression(expression.trim().to_owned()))
+                .ok_or(Self::EXPECTED),
         }
     }
 
@@ -209,12 +217,12 @@ fn seconds(value: Option<&Json>) -> Checked<Duration> {
         .ok_or("number of seconds expected")
 }
 
-fn choice<T>(value: &Json, of_word: impl Fn(&str) -> Option<T>) -> Checked<T> {
-    of_word(&text(value)?).ok_or("unknown value")
+fn choice<T>(value: &Json, of_word: impl Fn(&str) -> Checked<T>) -> Checked<T> {
+    of_word(&text(value)?)
 }
 
 fn captures(value: &Json) -> Checked<Captures> {
-    Captures::of_word(&text(value)?).ok_or("\"keep-old\", \"nil\" or \"expr: …\" expected")
+    Captures::of_word(&text(value)?)
 }
 
 fn selector(value: &Json) -> Checked<RunSelector> {

@@ -12,25 +12,16 @@ use std::sync::Arc;
 use moonswap_bytecode::{Constant, Instruction, Prototype};
 
 use crate::callee::{Entry, FROZEN};
+use crate::heap::header;
 use crate::hotpatch::slots::SlotPointer;
-use crate::object::{Code, Header, Instance, Kind, PrototypeSlot, Version};
+use crate::object::{Code, Instance, Kind, PrototypeSlot, Version};
 use crate::value::{Value, tag};
 use crate::vm::Vm;
-
-const fn header(kind: Kind) -> Header {
-    Header {
-        kind,
-        mark: 0,
-        flags: 0,
-        extra: 0,
-        word: 0,
-    }
-}
 
 /// An empty slot; [`install`] must give it a version before it is called.
 pub(crate) fn new_slot(vm: &mut Vm, instance: *mut Instance) -> *mut PrototypeSlot {
     vm.heap.adopt(PrototypeSlot {
-        header: header(Kind::Slot),
+        header: header(Kind::Slot, 0),
         entry: Entry::NONE,
         version: std::ptr::null_mut(),
         version_number: 0,
@@ -45,7 +36,7 @@ pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep_all: bool) 
     vm.hot.last_serial += 1;
     let scope = if FROZEN { &[] } else { &main.scope[..] };
     let instance = vm.heap.adopt(Instance {
-        header: header(Kind::Instance),
+        header: header(Kind::Instance, 0),
         serial: vm.hot.last_serial,
         chunk: Arc::clone(main.id.chunk()),
         main: std::ptr::null_mut(),
@@ -186,7 +177,7 @@ pub(crate) fn new_version(
     }
     vm.heap.charge(code.len() * 8);
     vm.heap.adopt(Version {
-        header: header(Kind::Version),
+        header: header(Kind::Version, 0),
         #[cfg(feature = "frozen")]
         entry: Entry::NONE,
         prototype_bytes: prototype_bytes(prototype),

@@ -127,17 +127,7 @@ unsafe fn find_catcher(vm: &Vm) -> Catcher {
         };
         loop {
             match frame.return_op() {
-                Some(OpCode::FinishPcall | OpCode::FinishXpcall) => {
-                    if let Some((below, _)) = frame.caller() {
-                        if !vm.limits.is_struck() {
-                            return Catcher::Protected(below.base);
-                        }
-                        frame = below;
-                        continue;
-                    }
-                    return Catcher::Coroutine;
-                }
-                Some(OpCode::FinishUnwind) => {
+                Some(OpCode::FinishPcall | OpCode::FinishXpcall | OpCode::FinishUnwind) => {
                     if let Some((below, _)) = frame.caller() {
                         if !vm.limits.is_struck() {
                             return Catcher::Protected(below.base);

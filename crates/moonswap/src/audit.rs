@@ -319,7 +319,8 @@ pub struct Audited {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {what}")]
 pub struct AuditFault {
-    /// The first line that is wrong, from 1.
+    /// The first line that does not continue the one before it, from 1: of a
+    /// record that was changed, the one behind it.
     pub line: u64,
     /// What is wrong.
     pub what: &'static str,

@@ -56,11 +56,13 @@ pub use hot::{
     Origin, Patcher, Quarantined, StaleFrame, Ticket, VersionInfo,
 };
 pub use lua::Lua;
+pub use moonswap_bytecode::{CodeHash, FunctionId};
 pub use moonswap_compiler::{CompileError, Span};
 pub use moonswap_hotpatch::{
-    Activation, ChangeClass, Digest as TextDigest, Door, FileChunk, FileSignature, Patch,
-    PatchFile, PatchHash, Plan, Policy, Refusal, Refused, Report, ReportedFunction,
-    SuspendedPolicy, Timestamp, Timing,
+    Activation, CapturePolicy, Captures, ChangeClass, ChunkPatch, ChunkPlan, Code as RefusalCode,
+    Digest as TextDigest, Door, FileChunk, FileSignature, Guard, Json, LiteralChange, Migrated,
+    NotRun, Patch, PatchFile, PatchHash, Plan, Policy, Refusal, Refused, Report, ReportedFunction,
+    RunSelector, StalePolicy, SuspendedPolicy, Times, Timestamp, Timing,
 };
 pub use multi::{FromLuaMulti, IntoLuaMulti, MultiValue, Variadic};
 pub use pool::{Abort, Canary, MemberOutcome, MemberReport, Pool, PoolReport, Rollout};

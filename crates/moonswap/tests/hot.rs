@@ -145,3 +145,80 @@ fn calls_from_the_host_are_safe_points() -> Result<()> {
     }
     panic!("nothing was collected: {used} bytes");
 }
+
+/// All that a host needs to write settings and read answers is in the facade.
+#[test]
+fn settings_and_answers_have_names_here() -> Result<()> {
+    use moonswap::{
+        CapturePolicy, Captures, ChangeClass, Guard, NotRun, RefusalCode, ReportedFunction,
+        RunSelector, StalePolicy, SuspendedPolicy, Times, Timing,
+    };
+    let policy = Policy {
+        captures: CapturePolicy::default(),
+        guard: Some(Guard {
+            errors: 3,
+            within: std::time::Duration::from_secs(60),
+        }),
+        ..Policy::new()
+            .captures(Captures::Nil)
+            .stale(StalePolicy::Migrate)
+            .run(RunSelector::Line(3))
+            .timing(Timing::Immediate)
+            .suspended(SuspendedPolicy::Finish)
+    };
+    let lua = Lua::new();
+    lua.load("local t = {}\nlocal function f() return t end\nt.x = 1\ng = f")
+        .set_name("@s.lua")
+        .exec()?;
+    let patch = Patch::compile(
+        "@s.lua",
+        b"local t = {}\nlocal function f() return t, 2 end\nt.x = 2\nt.y = 1\ng = f",
+    )?;
+    let report = lua.hot().apply_with(&patch, &policy)?;
+    let functions: &[ReportedFunction] = &report.functions;
+    let not_run: &[NotRun] = &report.not_run;
+    let times: Times = report.times;
+    assert_eq!(functions[0].class, ChangeClass::Swapped, "{report}");
+    assert_eq!(not_run[0].line, 4, "{report:?}");
+    assert!(times.pause > std::time::Duration::ZERO);
+    assert_eq!(lua.load("local t = g() return t.x").eval::<i64>()?, 2);
+
+    let refused = lua
+        .hot()
+        .apply_with(&patch, &Policy::new().base(99))
+        .expect_err("of another generation");
+    let codes: Vec<RefusalCode> = refused
+        .refused()
+        .expect("refused")
+        .refusals
+        .iter()
+        .map(|refusal| refusal.code)
+        .collect();
+    assert_eq!(codes, [RefusalCode::BaseMismatch]);
+    Ok(())
+}
+
+/// A function has one name, whoever tells of it.
+#[test]
+fn patches_rollbacks_and_activations_call_a_function_the_same() -> Result<()> {
+    let lua = Lua::new();
+    let text = "local function wait() coroutine.yield(1) end\nw = wait";
+    lua.load(text).set_name("@n.lua").exec()?;
+    let applied = lua
+        .hot()
+        .apply_source("@n.lua", text.replace("(1)", "(2)"))?;
+    let undone = lua.hot().rollback(applied.id())?;
+    assert_eq!(applied.functions[0].id, "wait");
+    assert_eq!(undone.functions[0].id, "wait");
+
+    lua.load("co = coroutine.wrap(w) co()").exec()?;
+    let refused = lua.hot().apply_with(
+        &Patch::compile("@n.lua", text.replace("(1)", "(3)").as_bytes())?,
+        &Policy::new().suspended(moonswap::SuspendedPolicy::Refuse),
+    );
+    let refused = refused.expect_err("suspended in it");
+    let refused = refused.refused().expect("refused");
+    assert_eq!(refused.activations[0].function, "wait");
+    assert_eq!(refused.refusals[0].function, "wait");
+    Ok(())
+}

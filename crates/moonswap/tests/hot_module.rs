@@ -423,3 +423,31 @@ fn reports_tell_the_whole() -> Result<()> {
         assert(not ok and message:find("P003", 1, true), message)
     "#)
 }
+
+#[test]
+fn refusals_of_options_and_names_say_what_would_do() -> Result<()> {
+    run(r#"
+        local hot = require "moonswap"
+        assert(load("function f() return 1 end", "@m.lua"))()
+        local function refused(opts, ...)
+          local ok, message = pcall(hot.swapstring, "m.lua", "function f() return 2 end", opts)
+          assert(not ok)
+          for _, part in ipairs { ... } do assert(message:find(part, 1, true), message) end
+        end
+        refused({ timing = "now" }, "option 'timing'", "deferred-native", "quiescent")
+        refused({ suspended = "now" }, "option 'suspended'", "finish", "close")
+        refused({ stale = "now" }, "option 'stale'", "migrate")
+        refused({ captures = "now" }, "option 'captures'", "keep-old", "refuse", "expr")
+        assert(f() == 1)
+
+        local none, message = hot.swap("nosuch")
+        assert(not none and message:find("'nosuch' not found:\n\tno file", 1, true), message)
+        none, message = hot.rollback(77)
+        assert(not none and message:find("patch 77 is not in the history", 1, true), message)
+        assert(message:find("one that it lists", 1, true), message)
+        local report = assert(hot.swapstring("m.lua", "function f() return 2 end"))
+        for _, part in ipairs { "prepare", "wait", "load", "pause" } do
+          assert(math.type(report.times[part]) == "float", part)
+        end
+    "#)
+}

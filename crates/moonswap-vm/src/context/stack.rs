@@ -5,9 +5,9 @@
 use std::any::Any;
 
 use super::{Buffer, Context, Outcome, View};
-use crate::heap::OutOfMemory;
+use crate::heap::{OutOfMemory, header};
 use crate::machine::{Machine, Root};
-use crate::object::{Header, Kind, Native, NativeCode, NativeFn, NativeKind, UserData};
+use crate::object::{Kind, Native, NativeCode, NativeFn, NativeKind, UserData};
 use crate::value::{Value, copy, store};
 
 /// Plans from this size on are tried on the system.
@@ -15,16 +15,6 @@ const PROBE_FROM: usize = 1 << 20;
 /// Above this many bytes a finished buffer becomes the string itself; below,
 /// copying it and keeping the buffer is cheaper.
 const GIVE_AWAY: usize = 8 << 10;
-
-const fn header(kind: Kind) -> Header {
-    Header {
-        kind,
-        mark: 0,
-        flags: 0,
-        extra: 0,
-        word: 0,
-    }
-}
 
 impl Context<'_> {
     #[inline]
@@ -134,7 +124,7 @@ impl Context<'_> {
         let upvalues = (first..first + n_up).map(|i| self.value(i)).collect();
         self.pop(n_up);
         let f = self.vm().heap.adopt(Native {
-            header: header(Kind::Native),
+            header: header(Kind::Native, 0),
             kind,
             code,
             upvalues,
@@ -146,7 +136,7 @@ impl Context<'_> {
     /// Pushes a userdata that owns `data`.
     pub fn push_userdata(&self, data: Box<dyn Any>) {
         let u = self.vm().heap.adopt(UserData {
-            header: header(Kind::UserData),
+            header: header(Kind::UserData, 0),
             metatable: std::ptr::null_mut(),
             data: Some(data),
             user_values: Box::default(),

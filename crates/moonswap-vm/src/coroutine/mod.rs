@@ -19,9 +19,10 @@ use std::ptr;
 
 use crate::error::Raised;
 use crate::frame::{self, return_into, set_word};
+use crate::heap::header;
 use crate::host;
 use crate::interp::{Next, leave_native, precall};
-use crate::object::{Coroutine, CoroutineStatus, Header, Kind, Upvalue};
+use crate::object::{Coroutine, CoroutineStatus, Kind, Upvalue};
 use crate::unwind::throw;
 use crate::value::{Value, copy, store, tag};
 use crate::vm::{EXTRA_SLOTS, Vm};
@@ -43,13 +44,7 @@ pub(crate) fn new(vm: &mut Vm, slots: usize) -> *mut Coroutine {
         );
     }
     vm.heap.adopt(Coroutine {
-        header: Header {
-            kind: Kind::Coroutine,
-            mark: 0,
-            flags: 0,
-            extra: 0,
-            word: 0,
-        },
+        header: header(Kind::Coroutine, 0),
         status: CoroutineStatus::Suspended,
         failed: false,
         stack,

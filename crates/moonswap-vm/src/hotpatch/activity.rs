@@ -7,10 +7,9 @@
 
 use std::collections::HashSet;
 
-use moonswap_hotpatch::{Activation, ChangeClass};
+use moonswap_hotpatch::{Activation, ChangeClass, path_name};
 
 use super::commit::{Planned, find};
-use super::history::path_of;
 use super::inspect::top_frame;
 use super::manifest::registry;
 use crate::frame::Frame;
@@ -142,7 +141,7 @@ pub(super) unsafe fn activation_of(
         };
         Activation {
             chunk: chunk.strip_prefix(['@', '=']).unwrap_or(chunk).into(),
-            function: path_of(prototype),
+            function: path_name(&prototype.id),
             version: (*pinned).number,
             line,
             thread: thread_name(vm, coroutine),

@@ -64,7 +64,10 @@ fn hint(name: &str) -> &'static str {
 fn unknown(patch: u64) -> String {
     match patch {
         0 => "no patch in force is left to roll back".to_owned(),
-        patch => format!("patch {patch} is not in the history"),
+        patch => format!(
+            "patch {patch} is not in the history, which keeps the newest {}: roll back one that it lists",
+            super::history::DEPTH
+        ),
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use moonswap_bytecode::{FunctionId, Prototype};
-use moonswap_hotpatch::{ChangeClass, Report, ReportedFunction, Times, write_pause};
+use moonswap_hotpatch::{ChangeClass, Report, ReportedFunction, Times, path_name, write_pause};
 
 use super::HotError;
 use super::prepare::{CellChange, FieldChange, SlotChange};
@@ -21,7 +21,7 @@ use crate::value::{store, tag};
 use crate::vm::Vm;
 
 /// Patches kept for rollback; beside them as many rollbacks.
-const DEPTH: usize = 16;
+pub(super) const DEPTH: usize = 16;
 
 /// What a patch, or a rollback, did to one instance: enough to undo it.
 pub(crate) struct InstanceChange {
@@ -436,7 +436,7 @@ impl<'a> Undoing<'a> {
                                 .strip_prefix(['@', '='])
                                 .unwrap_or(id.chunk())
                                 .into(),
-                            id: path_of(&(*s.after).prototype),
+                            id: path_name(id),
                             class: change_class(s),
                             old: Some((*s.before).number),
                             new: Some((*s.after).number),
@@ -466,14 +466,5 @@ unsafe fn change_class(change: &SlotChange) -> ChangeClass {
         ChangeClass::Moved
     } else {
         ChangeClass::DebugOnly
-    }
-}
-
-/// Path of a literal without the chunk.
-pub(crate) fn path_of(prototype: &Prototype) -> String {
-    let full = prototype.id.to_string();
-    match full.split_once(" / ") {
-        Some((_, path)) => path.to_owned(),
-        None => full,
     }
 }

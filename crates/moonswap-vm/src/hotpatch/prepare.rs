@@ -354,15 +354,9 @@ unsafe fn cells_of(instance: *mut Instance, n: usize) -> Vec<(*mut Upvalue, Valu
 }
 
 fn raw_native(vm: &mut Vm, name: &'static str, f: crate::object::NativeFn) -> Value {
-    use crate::object::{Header, Kind, Native, NativeCode, NativeKind};
+    use crate::object::{Kind, Native, NativeCode, NativeKind};
     Value::native(vm.heap.adopt(Native {
-        header: Header {
-            kind: Kind::Native,
-            mark: 0,
-            flags: 0,
-            extra: 0,
-            word: 0,
-        },
+        header: crate::heap::header(Kind::Native, 0),
         kind: NativeKind::Plain,
         code: NativeCode::Function(f),
         upvalues: Box::default(),

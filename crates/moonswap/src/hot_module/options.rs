@@ -115,12 +115,12 @@ fn seconds(value: View<'_>) -> Checked<Duration> {
     Duration::try_from_secs_f64(seconds).map_err(|_| "number of seconds expected")
 }
 
-fn choice<T>(value: View<'_>, of_word: impl Fn(&str) -> Option<T>) -> Checked<T> {
-    of_word(&text(value)?).ok_or("unknown value")
+fn choice<T>(value: View<'_>, of_word: impl Fn(&str) -> Checked<T>) -> Checked<T> {
+    of_word(&text(value)?)
 }
 
 fn captures(value: View<'_>) -> Checked<Captures> {
-    Captures::of_word(&text(value)?).ok_or("\"keep-old\", \"nil\" or \"expr: …\" expected")
+    Captures::of_word(&text(value)?)
 }
 
 fn selector(value: View<'_>) -> Checked<RunSelector> {

@@ -53,7 +53,7 @@ pub(super) fn module_file(cx: &mut Context<'_>, module: &str) -> Outcome<Result<
         Ok(_) => match (cx.at(base + 3), cx.at(base + 4)) {
             (View::String(path), _) => Ok(String::from_utf8_lossy(path.as_bytes()).into_owned()),
             (_, View::String(why)) => Err(format!(
-                "module '{module}' not found:{}",
+                "module '{module}' not found:\n\t{}",
                 String::from_utf8_lossy(why.as_bytes())
             )),
             _ => Err(format!("module '{module}' not found")),
