@@ -17,7 +17,7 @@ use moonswap_vm::{Machine, Outcome, View};
 pub const CHUNK: &str = "@world.lua";
 
 /// How much there is for a commit to be slowed down by.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct World {
     /// Live tables on the heap.
     pub tables: usize,
