@@ -1,7 +1,7 @@
 //! What was patched, told in lines: `applied N`, `swapped N`, `others N` (chunks that
 //! are no files), `short N` (patches that swapped fewer functions than changed),
 //! `chunk NAME FUNCTIONS SWAPPED TIMES` for each file, `missing NAME LINES`,
-//! `refused N WHY`.
+//! `refused N WHY`, `again N WHAT` (texts that the program had loaded again).
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
@@ -31,6 +31,8 @@ pub(crate) struct Counts {
     others: HashSet<String>,
     /// By what the error says first.
     refused: BTreeMap<String, u64>,
+    /// How often a chunk had been loaded again.
+    again: BTreeMap<String, u64>,
 }
 
 impl Counts {
@@ -55,6 +57,16 @@ impl Counts {
         } else {
             self.others.insert(name.to_owned());
         }
+    }
+
+    /// It is not the text that was put there last.
+    pub(crate) fn again(&mut self, name: &str) {
+        let what = if name.starts_with('@') {
+            name
+        } else {
+            "strings"
+        };
+        *self.again.entry(what.to_owned()).or_default() += 1;
     }
 
     pub(crate) fn refused(&mut self, error: &impl std::fmt::Display) {
@@ -83,6 +95,9 @@ impl Counts {
             if !chunk.missing.is_empty() {
                 let _ = writeln!(text, "missing {name} {:?}", chunk.missing);
             }
+        }
+        for (what, n) in &self.again {
+            let _ = writeln!(text, "again {n} {what}");
         }
         for (why, n) in &self.refused {
             let _ = writeln!(text, "refused {n} {why}");

@@ -30,6 +30,8 @@ struct Function {
 /// in each step, whatever it is: then little memory is taken.
 pub(crate) struct Shapes {
     source: Vec<u8>,
+    /// The text of the last patch that was applied.
+    present: Vec<u8>,
     /// In the order of the text.
     functions: Vec<Function>,
     is_single: bool,
@@ -59,6 +61,7 @@ impl Shapes {
             b""
         });
         Shapes {
+            present: source.clone(),
             source,
             functions,
             is_single,
@@ -144,8 +147,14 @@ impl Shapes {
         })
     }
 
-    /// The patch was applied.
-    pub(crate) fn keep(&mut self) {
+    /// What runs, if it is still the instance that was patched last.
+    pub(crate) fn present(&self) -> &[u8] {
+        &self.present
+    }
+
+    /// The patch to `text` was applied.
+    pub(crate) fn keep(&mut self, text: Vec<u8>) {
+        self.present = text;
         let changes = self.changes();
         for (function, changes) in std::iter::zip(&mut self.functions, changes) {
             function.changed += usize::from(changes);

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use moonswap::{Patch, Patcher, Policy};
+use moonswap::{ChunkPatch, HotError, Patch, Patcher, Policy, Report, TextDigest};
 
 use crate::counts::Counts;
 use crate::equivalent::Shapes;
@@ -88,19 +88,33 @@ impl Patching<'_> {
         });
         let Some(shapes) = shapes else { return };
         // A chunk that came in binary form may have a name that is no text.
-        let Ok(patch) = Patch::compile(chunk, &shapes.next()) else {
+        let text = shapes.next();
+        let Ok(patch) = ChunkPatch::compile(chunk, &text) else {
             known.insert(chunk.to_owned(), None);
             return;
         };
         let start = Instant::now();
-        let outcome = self.gate.pass(|| {
-            let ticket = self.patcher.submit(patch, Policy::default());
-            ticket.wait(Some(PATIENCE))
-        });
+        let submit = |patch: ChunkPatch| -> Option<Result<Report, HotError>> {
+            self.gate.pass(|| {
+                let ticket = self.patcher.submit(Patch::from(patch), Policy::default());
+                ticket.wait(Some(PATIENCE))
+            })
+        };
+        let mut n_changed = shapes.n_changing();
+        let based = patch.clone().with_base(TextDigest::of(shapes.present()));
+        let mut outcome = submit(based);
+        if let Some(Err(error)) = &outcome
+            && error.to_string().contains("P013")
+        {
+            // The program has loaded it again, and the one that was patched may be
+            // gone: how many functions differ is not known.
+            self.counts.again(chunk);
+            n_changed = 0;
+            outcome = submit(patch);
+        }
         match outcome {
             Some(Ok(report)) => {
-                let n_changed = shapes.n_changing();
-                shapes.keep();
+                shapes.keep(text);
                 self.counts.applied(chunk, shapes, n_changed, &report);
             }
             Some(Err(error)) => {
