@@ -43,14 +43,19 @@ pub(crate) fn new(vm: &mut Vm, slots: usize) -> *mut Coroutine {
             u64::from(tag::LINK),
         );
     }
-    vm.heap.adopt(Coroutine {
+    vm.heap.adopt(on_stack(stack, 2))
+}
+
+/// A coroutine that has not begun, with the first frame at `base`.
+pub(crate) fn on_stack(stack: Vec<Value>, base: usize) -> Coroutine {
+    Coroutine {
         header: header(Kind::Coroutine, 0),
         status: CoroutineStatus::Suspended,
         failed: false,
         stack,
         pc: ptr::null(),
-        base: 2,
-        top: 2,
+        base,
+        top: base,
         open_upvalues: ptr::null_mut(),
         to_be_closed: Vec::new(),
         resumer: ptr::null_mut(),
@@ -60,7 +65,7 @@ pub(crate) fn new(vm: &mut Vm, slots: usize) -> *mut Coroutine {
         n_pcalls: 0,
         hook: Default::default(),
         error: Value::NIL,
-    })
+    }
 }
 
 /// Makes a coroutine that will run `body`.

@@ -17,31 +17,21 @@ const AWAKE: Duration = Duration::from_micros(8);
 pub(super) struct Answer<T> {
     place: Mutex<Place<T>>,
     ready: Condvar,
-    /// There has been a value: to be looked at without keeping who puts one
-    /// there out.
+    /// There has been a value; set with the place locked, to be looked at without
+    /// keeping who puts one there out.
     is_put: AtomicBool,
 }
 
 #[derive(Debug)]
 struct Place<T> {
     value: Option<T>,
-    is_taken: bool,
     n_asleep: usize,
-}
-
-impl<T> Place<T> {
-    fn take(&mut self) -> Option<T> {
-        let value = self.value.take();
-        self.is_taken |= value.is_some();
-        value
-    }
 }
 
 impl<T> Default for Answer<T> {
     fn default() -> Self {
         let place = Place {
             value: None,
-            is_taken: false,
             n_asleep: 0,
         };
         Self {
@@ -60,9 +50,9 @@ impl<T> Answer<T> {
     pub(super) fn put(&self, value: T) {
         let mut place = lock(&self.place);
         place.value = Some(value);
+        self.is_put.store(true, Ordering::Release);
         let wake = place.n_asleep > 0;
         drop(place);
-        self.is_put.store(true, Ordering::Release);
         if wake {
             self.ready.notify_all();
         }
@@ -75,22 +65,28 @@ impl<T> Answer<T> {
 
     /// The value, if there is one by now; it is taken.
     pub(super) fn take(&self) -> Option<T> {
-        lock(&self.place).take()
+        lock(&self.place).value.take()
+    }
+
+    /// Whether there has been a value; it may have been taken.
+    pub(super) fn was_put(&self) -> bool {
+        self.is_put.load(Ordering::Acquire)
     }
 
     /// Whether there was a value, and somebody has it.
     pub(super) fn is_taken(&self) -> bool {
-        lock(&self.place).is_taken
+        let place = lock(&self.place);
+        self.was_put() && place.value.is_none()
     }
 
     pub(super) fn wait(&self, until: Option<Instant>) -> Option<T> {
         let start = Instant::now();
-        while !self.is_put.load(Ordering::Acquire) && start.elapsed() < AWAKE {
+        while !self.was_put() && start.elapsed() < AWAKE {
             std::hint::spin_loop();
         }
         let mut place = lock(&self.place);
         loop {
-            if let Some(value) = place.take() {
+            if let Some(value) = place.value.take() {
                 return Some(value);
             }
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));

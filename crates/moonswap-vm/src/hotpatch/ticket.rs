@@ -2,7 +2,7 @@
 //! what it waits for, withdraws it.
 
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -24,8 +24,6 @@ const WITHDRAWN: u8 = 2;
 pub(super) struct TicketState {
     answer: Answer<Result<Report, HotError>>,
     stage: AtomicU8,
-    /// There was an answer; it may have been taken.
-    is_answered: AtomicBool,
     /// What it waits for, once the VM's thread has looked.
     obstacle: Mutex<Option<Obstacle>>,
 }
@@ -40,7 +38,6 @@ impl TicketState {
     /// The outcome of one that is not committed: it cannot be withdrawn any more.
     pub(super) fn answer(&self, outcome: Result<Report, HotError>) {
         self.advance(TAKEN);
-        self.is_answered.store(true, Ordering::Release);
         self.answer.put(outcome);
     }
 
@@ -79,7 +76,7 @@ impl Deref for Reply {
 
 impl Drop for Reply {
     fn drop(&mut self) {
-        if !self.0.is_answered.load(Ordering::Acquire) {
+        if !self.0.answer.was_put() {
             let error = match self.0.is_withdrawn() {
                 true => HotError::TimedOut,
                 false => HotError::Gone,

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
 use super::*;
-use crate::object::{CoroutineStatus, UserData};
+use crate::object::UserData;
 use crate::table::{get, get_int, next, set, set_int};
 use crate::tests::sized;
 use crate::value::tag;
@@ -66,24 +66,9 @@ fn new_userdata(heap: &mut Heap, n: usize, drops: &Rc<StdCell<usize>>) -> *mut U
 }
 
 fn new_coroutine(heap: &mut Heap, n: usize) -> *mut Coroutine {
-    heap.adopt(Coroutine {
-        header: header(Kind::Coroutine, 0),
-        status: CoroutineStatus::Suspended,
-        failed: false,
-        stack: vec![Value::NIL; n],
-        pc: ptr::null(),
-        base: 0,
-        top: n,
-        open_upvalues: ptr::null_mut(),
-        to_be_closed: Vec::new(),
-        resumer: ptr::null_mut(),
-        n_host_calls: 0,
-        is_wrap: false,
-        started: false,
-        n_pcalls: 0,
-        hook: Default::default(),
-        error: Value::NIL,
-    })
+    let mut co = crate::coroutine::on_stack(vec![Value::NIL; n], 0);
+    co.top = n;
+    heap.adopt(co)
 }
 
 /// What the model knows of an object.
