@@ -272,6 +272,61 @@ pub(super) unsafe fn undo(vm: &mut Vm) {
     close(vm);
 }
 
+/// A place in the journal.
+#[derive(Clone, Copy)]
+pub(super) struct Mark(usize);
+
+/// The place where the next entry comes. From here on each write of something
+/// older makes an entry again.
+pub(super) fn mark(vm: &mut Vm) -> Mark {
+    let journal = &mut vm.hot.journal;
+    journal.recent.fill((0, 0, 0));
+    Mark(journal.pieces.iter().map(Vec::len).sum())
+}
+
+impl Journal {
+    fn since(&self, mark: Mark) -> impl Iterator<Item = &Entry> {
+        self.pieces.iter().flatten().skip(mark.0)
+    }
+}
+
+/// Fields of older tables that were written since, with what stood there.
+pub(super) fn fields_since(vm: &Vm, mark: Mark) -> Vec<(*mut Table, Value, Value)> {
+    let field = |entry: &Entry| match entry {
+        Entry::Field { table, key, old } => Some((*table, *key, *old)),
+        _ => None,
+    };
+    vm.hot.journal.since(mark).filter_map(field).collect()
+}
+
+/// Whether anything that is older than the journal was written since, other than
+/// these variables.
+pub(super) unsafe fn touches_old(vm: &Vm, mark: Mark, new: &[*mut Upvalue]) -> bool {
+    let number = vm.hot.journal.number;
+    let is_old = |entry: &Entry| match entry {
+        Entry::Variable { upvalue, .. } => !new.contains(upvalue),
+        Entry::Metatable { object, .. } => {
+            // SAFETY: J1, J4.
+            unsafe { (**object).kind != Kind::Table || (*object.cast::<Table>()).made_in != number }
+        }
+        _ => true,
+    };
+    vm.hot.journal.since(mark).any(is_old)
+}
+
+/// All is as it was at the mark.
+pub(super) unsafe fn undo_to(vm: &mut Vm, mark: Mark) {
+    // SAFETY: J1, J3.
+    unsafe {
+        while vm.hot.journal.since(mark).next().is_some() {
+            if let Some(entry) = vm.hot.journal.pop() {
+                revert(vm, entry);
+            }
+        }
+    }
+    vm.hot.journal.recent.fill((0, 0, 0));
+}
+
 fn close(vm: &mut Vm) {
     vm.hot.journal.world = None;
     if vm.heap.journaled {
