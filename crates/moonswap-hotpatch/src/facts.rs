@@ -9,6 +9,7 @@ use crate::declarations::{Declared, declarations};
 use crate::outline::Outline;
 use crate::shape;
 use crate::statements::statements;
+use crate::targets::Targets;
 use crate::toplevel::path::Constants;
 use crate::toplevel::state::Assigned;
 
@@ -24,6 +25,8 @@ pub(crate) struct Facts {
     pub(crate) constants: Constants,
     /// What its functions and blocks assign.
     pub(crate) assigned: Assigned,
+    /// Where functions are put, whatever the form.
+    pub(crate) targets: Targets,
 }
 
 impl Facts {
@@ -36,6 +39,7 @@ impl Facts {
             shapes: shapes.map(|s| shape::statement(ast, &s.kind)).collect(),
             constants: Constants::of(ast, &|name| assigned.name_anywhere(name)),
             assigned,
+            targets: Targets::of(ast),
         }
     }
 }

@@ -461,7 +461,11 @@ fn delta_chunks() {
     assert!(!plan.is_refused(), "{plan}");
     let mut text = String::new();
     let deltas = &plan.chunks[0].deltas;
-    assert_eq!(deltas.len(), 3, "one that runs, one that is tried, one that runs");
+    assert_eq!(
+        deltas.len(),
+        3,
+        "one that runs, one that is tried, one that runs"
+    );
     for delta in deltas {
         let how = match delta.tried {
             Some(_) => "tried",

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use moonswap_compiler::Span;
 use moonswap_compiler::syntax::ast::{
-    Ast, Expr, ExprId, FunctionIndex, Statement, StatementKind, TableItem,
+    Ast, BinaryOp, Expr, ExprId, FunctionIndex, Statement, StatementKind, TableItem,
 };
 
 use super::constant::Constant;
@@ -25,6 +25,9 @@ pub(crate) enum Leaf {
     /// A table whose items are entries of their own; the number of those without
     /// a key.
     Table(usize),
+    /// A table behind something else, `M or {…}` or `setmetatable({…}, mt)`: the
+    /// shape of all but the table, and as above.
+    Wrapped(Arc<[u8]>, usize),
     /// A literal.
     Function(FunctionIndex),
     /// Something else, by its shape.
@@ -164,22 +167,34 @@ impl Taker<'_> {
         is_item: bool,
         found: &mut Vec<Entry>,
     ) {
+        let mut inner = value;
+        let positional = |items: &[TableItem]| {
+            let positional = |item: &&TableItem| matches!(item, TableItem::Positional(_));
+            items.iter().filter(positional).count()
+        };
         let leaf = match self.expr(value) {
             Some(Expr::Function(function)) => Leaf::Function(*function),
-            Some(Expr::Table(items)) if self.is_plain(items) => {
-                let positional = |item: &&TableItem| matches!(item, TableItem::Positional(_));
-                Leaf::Table(items.iter().filter(positional).count())
-            }
-            _ => match self.constants.value(self.ast, scope, value) {
-                Some(constant) => Leaf::Constant(constant),
-                None => Leaf::Expression {
+            Some(Expr::Table(items)) if self.is_plain(items) => Leaf::Table(positional(items)),
+            _ => match (
+                self.constants.value(self.ast, scope, value),
+                self.wrapped(value),
+            ) {
+                (Some(constant), _) => Leaf::Constant(constant),
+                (None, Some((table, shape))) => {
+                    inner = table;
+                    match self.expr(table) {
+                        Some(Expr::Table(items)) => Leaf::Wrapped(shape, positional(items)),
+                        _ => Leaf::Table(0),
+                    }
+                }
+                (None, None) => Leaf::Expression {
                     shape: shape::expression(self.ast, value).into(),
                     only_reads: only_reads(self.ast, value),
                 },
             },
         };
-        let items = match (&leaf, self.expr(value)) {
-            (Leaf::Table(_), Some(Expr::Table(items))) => &items[..],
+        let items = match (&leaf, self.expr(inner)) {
+            (Leaf::Table(_) | Leaf::Wrapped(..), Some(Expr::Table(items))) => &items[..],
             _ => &[],
         };
         let span = self.ast.spans.get(value.0 as usize).copied();
@@ -207,6 +222,34 @@ impl Taker<'_> {
             };
             self.value(statement, path.with(key), value, scope, true, found);
         }
+    }
+
+    /// The table in `x or {…}` and `setmetatable({…}, …)`, and the shape of the rest.
+    fn wrapped(&self, value: ExprId) -> Option<(ExprId, Arc<[u8]>)> {
+        let (table, mut shape) = match self.expr(value)? {
+            Expr::Binary {
+                op: BinaryOp::Or,
+                lhs,
+                rhs,
+            } => (*rhs, shape::expression(self.ast, *lhs)),
+            Expr::Call { callee, args } => match (self.expr(*callee)?, &args[..]) {
+                (Expr::Name(name), [table, metatable])
+                    if **self.ast.symbols.get(name.0 as usize)? == *b"setmetatable" =>
+                {
+                    (*table, shape::expression(self.ast, *metatable))
+                }
+                _ => return None,
+            },
+            _ => return None,
+        };
+        let Expr::Table(items) = self.expr(table)? else {
+            return None;
+        };
+        shape.push(u8::from(matches!(
+            self.expr(value),
+            Some(Expr::Call { .. })
+        )));
+        self.is_plain(items).then(|| (table, shape.into()))
     }
 
     /// Whether it is known how many items there are.

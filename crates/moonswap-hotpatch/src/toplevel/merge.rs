@@ -106,7 +106,7 @@ impl<'a> Side<'a> {
                 }
                 None => Before::Unknown,
             },
-            Leaf::Expression { .. } => Before::Unknown,
+            Leaf::Expression { .. } | Leaf::Wrapped(..) => Before::Unknown,
             Leaf::Table(_) => {
                 let depth = entry.path.keys.len();
                 let mut items = Vec::new();
@@ -134,6 +134,8 @@ enum Verdict {
     Same,
     /// To be changed.
     Change(Before, ChangeKind, ValueCode),
+    /// It is new, and calls something.
+    Try,
     /// It changed, and is not brought to the new text; why, and the setting that
     /// does it.
     Listed(&'static str, Option<String>),
@@ -261,11 +263,14 @@ impl<'a> Merging<'a> {
         let verdict = self.verdict(at, entry, variable.as_ref(), top);
         let is_whole = matches!(
             verdict,
-            Verdict::Change(_, ChangeKind::Data | ChangeKind::Definition, _) | Verdict::Listed(..)
+            Verdict::Change(_, ChangeKind::Data | ChangeKind::Definition, _)
+                | Verdict::Listed(..)
+                | Verdict::Try
         );
         match verdict {
             Verdict::Same => {}
             Verdict::Listed(why, option) => self.list(entry, why, option, top),
+            Verdict::Try => self.run_statement(entry, top),
             Verdict::Change(..) if !self.reach.has(entry.statement) => {
                 self.list(entry, &self.reach.why, None, top);
             }
@@ -333,7 +338,10 @@ impl<'a> Merging<'a> {
                     return Verdict::Listed("renamed: the field keeps its old name", None);
                 }
                 if !is_safe {
-                    return Verdict::Listed("added", run());
+                    return match self.is_about_new(entry, variable, top) {
+                        true => Verdict::Try,
+                        false => Verdict::Listed("added", run()),
+                    };
                 }
                 Verdict::Change(Before::Absent, kind, value)
             }
@@ -350,6 +358,9 @@ impl<'a> Merging<'a> {
                         return Verdict::Same;
                     }
                     (Leaf::Table(n), Leaf::Table(m)) if n == m => return Verdict::Same,
+                    (Leaf::Wrapped(a, n), Leaf::Wrapped(b, m)) if a == b && n == m => {
+                        return Verdict::Same;
+                    }
                     (Leaf::Table(_), Leaf::Table(_)) => match self.list_change(was, at) {
                         Some((before, aligned, items)) => {
                             self.lists.insert(self.old.entries[was].path.clone());
@@ -361,7 +372,7 @@ impl<'a> Merging<'a> {
                         }
                         None => return Verdict::Listed(changed, run()),
                     },
-                    (Leaf::Expression { .. }, _) => {
+                    (Leaf::Expression { .. } | Leaf::Wrapped(..), _) => {
                         let option = match is_root {
                             true => self.reset_option(variable),
                             false => run(),
@@ -449,6 +460,24 @@ impl<'a> Merging<'a> {
             DataPolicy::Replace => {}
         }
         Verdict::Change(before, kind, value)
+    }
+
+    /// Whether a statement sets a field of something that is new.
+    fn is_about_new(
+        &self,
+        entry: &Entry,
+        variable: Option<&super::Declared>,
+        top: &TopLevel,
+    ) -> bool {
+        let is_new = variable.is_some_and(|v| matches!(v.state, Variable::New { .. }));
+        let mut above = entry.path.parent();
+        while let Some(path) = above {
+            if top.fresh.contains(&path) {
+                return !entry.is_item;
+            }
+            above = path.parent();
+        }
+        is_new && !entry.is_item
     }
 
     fn may_be_state(&self, path: &Path, old_path: Option<&Path>) -> bool {
@@ -555,7 +584,7 @@ impl<'a> Merging<'a> {
                 _ => "{…}".to_owned(),
             },
             (Leaf::Function(_), _) => "function".to_owned(),
-            (Leaf::Expression { .. }, _) => self.value_text(entry),
+            (Leaf::Expression { .. } | Leaf::Wrapped(..), _) => self.value_text(entry),
         };
         let is_replaced = self.comparison.policy.data.of(&path) == DataPolicy::Replace;
         let change = DataChange {
@@ -663,7 +692,10 @@ impl<'a> Merging<'a> {
             Root::Global | Root::Returned => entry.path.clone(),
         };
         if let Some(is) = self.new.last(&path) {
-            return matches!(self.new.entries[is].leaf, Leaf::Table(_));
+            return matches!(
+                (&entry.leaf, &self.new.entries[is].leaf),
+                (Leaf::Table(_), Leaf::Table(_)) | (Leaf::Wrapped(..), Leaf::Wrapped(..))
+            );
         }
         if is_root {
             return false;
