@@ -85,9 +85,12 @@ pub enum Progress {
     Unknown,
     /// It never ran to a return, and does not run.
     NotStarted,
-    /// The instruction of the current text's main chunk at which it returned or is.
-    At(u32),
-    /// The statement of the current text in which it returned or is, by position.
+    /// The instruction of the current text's main chunk at which it returned.
+    Ended(u32),
+    /// The instruction of the current text's main chunk at which it is.
+    Running(u32),
+    /// The statement of the current text in which it returned or is, by position; not
+    /// by its end.
     Statement(u32),
 }
 

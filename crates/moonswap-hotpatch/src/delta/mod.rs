@@ -55,6 +55,10 @@ enum Place {
     Chunk(usize),
 }
 
+/// Each chunk costs about as much as compiling the text: behind so many, statements
+/// that stand next to each other are tried together.
+const CHUNKS: usize = 32;
+
 /// Statements with their places.
 #[derive(Default)]
 struct Program {
@@ -72,9 +76,11 @@ impl Program {
 
     /// The chunk for what comes next.
     fn chunk(&mut self, tried: Option<NotRun>) -> Place {
+        let is_full = self.chunks.len() >= CHUNKS;
         match (self.chunks.last_mut(), tried) {
-            (Some(Some(list)), Some(tried)) => list.push(tried),
             (Some(None), None) => {}
+            // Each by itself, as long as there are not too many.
+            (Some(Some(list)), Some(tried)) if is_full => list.push(tried),
             (_, tried) => self.chunks.push(tried.map(|tried| vec![tried])),
         }
         Place::Chunk(self.chunks.len() - 1)

@@ -2,23 +2,22 @@
 //! and field to, compared entry by entry (three-way merge; the third side, what
 //! the program holds, is looked at when the patch is applied).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use moonswap_compiler::Span;
 use moonswap_compiler::syntax::ast::{Attribute, ExprId, FunctionIndex};
 
 use super::constant::Constant;
-use super::entries::{Entry, Leaf, Taker, only_reads};
+use super::entries::{Entry, Leaf, only_reads};
 use super::path::{Key, Path, Root};
 use super::reach::Reach;
+use super::side::{Side, list_change};
 use super::{Comparison, TopLevel, Variable};
 use crate::change::{Before, ChangeKind, DataChange};
-use crate::outline::{LiteralIndex, Outline};
 use crate::patch::ChunkPatch;
 use crate::plan::NotRun;
 use crate::policy::DataPolicy;
-use crate::removal;
-use crate::statements::{statements, unmatched};
+use crate::statements::statements;
 
 /// What is put in place by one change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,98 +41,14 @@ pub(crate) struct MergeCode {
     pub(crate) value: ValueCode,
 }
 
-/// One of the two texts, taken apart.
-struct Side<'a> {
-    text: &'a ChunkPatch,
-    entries: Vec<Entry>,
-    /// The places of a path's entries.
-    at: HashMap<Path, Vec<usize>>,
-    literals: HashMap<FunctionIndex, LiteralIndex>,
-}
-
-impl<'a> Side<'a> {
-    fn new(text: &'a ChunkPatch) -> Self {
-        let facts = text.facts();
-        let taker = Taker {
-            ast: text.ast(),
-            constants: &facts.constants,
-        };
-        let entries = taker.entries(&|_| true);
-        let mut at: HashMap<Path, Vec<usize>> = HashMap::with_capacity(entries.len());
-        for (i, entry) in entries.iter().enumerate() {
-            at.entry(entry.path.clone()).or_default().push(i);
-        }
-        let outline: &Outline = &facts.outline;
-        let literals = outline.literals.iter().enumerate();
-        let literals = literals.filter_map(|(i, l)| Some((l.function?, i)));
-        Self {
-            text,
-            entries,
-            at,
-            literals: literals.collect(),
-        }
-    }
-
-    /// The last entry of a path: it is what counts.
-    fn last(&self, path: &Path) -> Option<usize> {
-        self.at.get(path)?.last().copied()
-    }
-
-    fn is_repeated(&self, path: &Path) -> bool {
-        self.at.get(path).is_some_and(|at| at.len() > 1)
-    }
-
-    /// The entries of the items of a table, with those of the items' items.
-    fn below(&self, table: usize) -> &[Entry] {
-        let depth = self.entries[table].path.keys.len();
-        let statement = self.entries[table].statement;
-        let rest = &self.entries[table + 1..];
-        let n = rest
-            .iter()
-            .take_while(|e| e.is_item && e.statement == statement && e.path.keys.len() > depth)
-            .count();
-        &rest[..n]
-    }
-
-    fn before(&self, at: usize) -> Before {
-        let entry = &self.entries[at];
-        match &entry.leaf {
-            Leaf::Constant(Constant::Nil) => Before::Absent,
-            Leaf::Constant(constant) => Before::Constant(constant.clone()),
-            Leaf::Function(function) => match self.literals.get(function) {
-                Some(literal) => {
-                    Before::Function(self.text.facts().outline.get(*literal).prototype.id.clone())
-                }
-                None => Before::Unknown,
-            },
-            Leaf::Expression { .. } | Leaf::Wrapped(..) => Before::Unknown,
-            Leaf::Table(_) => {
-                let depth = entry.path.keys.len();
-                let mut items = Vec::new();
-                for (i, item) in self.below(at).iter().enumerate() {
-                    if item.path.keys.len() != depth + 1 {
-                        continue;
-                    }
-                    match &item.path.keys[depth] {
-                        Key::Constant(key) => match self.before(at + 1 + i) {
-                            Before::Absent => {}
-                            before => items.push((key.clone(), before)),
-                        },
-                        Key::Shape(_) => return Before::Unknown,
-                    }
-                }
-                Before::Table(items)
-            }
-        }
-    }
-}
-
 /// What is found when an entry is looked at.
 enum Verdict {
     /// The same in both texts.
     Same,
     /// To be changed.
     Change(Before, ChangeKind, ValueCode),
+    /// The function of this entry of the old text is gone.
+    Removed(usize),
     /// It is new, and calls something.
     Try,
     /// It changed, and is not brought to the new text; why, and the setting that
@@ -142,12 +57,14 @@ enum Verdict {
 }
 
 pub(super) struct Merging<'a> {
-    comparison: &'a Comparison<'a>,
-    old: Side<'a>,
-    new: Side<'a>,
+    pub(super) comparison: &'a Comparison<'a>,
+    pub(super) old: Side<'a>,
+    pub(super) new: Side<'a>,
     reach: &'a Reach,
     /// Lists without keys that are changed as a whole, by their paths in the old text.
-    lists: HashSet<Path>,
+    pub(super) lists: HashSet<Path>,
+    /// The same in the new text.
+    new_lists: HashSet<Path>,
 }
 
 impl<'a> Merging<'a> {
@@ -162,6 +79,7 @@ impl<'a> Merging<'a> {
             new: Side::new(comparison.new),
             reach,
             lists: HashSet::new(),
+            new_lists: HashSet::new(),
         }
     }
 
@@ -255,6 +173,9 @@ impl<'a> Merging<'a> {
         if self.new.last(&entry.path) != Some(at) {
             return false;
         }
+        if entry.is_item && is_in_list(&entry.path, &self.new_lists) {
+            return false;
+        }
         if is_new && is_root {
             // Assigned below its declaration.
             self.run_statement(entry, top);
@@ -266,11 +187,18 @@ impl<'a> Merging<'a> {
             Verdict::Change(_, ChangeKind::Data | ChangeKind::Definition, _)
                 | Verdict::Listed(..)
                 | Verdict::Try
+                | Verdict::Removed(_)
         );
         match verdict {
             Verdict::Same => {}
             Verdict::Listed(why, option) => self.list(entry, why, option, top),
             Verdict::Try => self.run_statement(entry, top),
+            Verdict::Removed(was) => {
+                let statement = self.old.entries[was].statement;
+                let text = self.comparison.old_statement_text(self.old.text, statement);
+                top.warnings
+                    .push(format!("removed: {text}: the local variable keeps it"));
+            }
             Verdict::Change(..) if !self.reach.has(entry.statement) => {
                 self.list(entry, &self.reach.why, None, top);
             }
@@ -361,17 +289,26 @@ impl<'a> Merging<'a> {
                     (Leaf::Wrapped(a, n), Leaf::Wrapped(b, m)) if a == b && n == m => {
                         return Verdict::Same;
                     }
-                    (Leaf::Table(_), Leaf::Table(_)) => match self.list_change(was, at) {
-                        Some((before, aligned, items)) => {
-                            self.lists.insert(self.old.entries[was].path.clone());
-                            Verdict::Change(
-                                before,
-                                ChangeKind::List(aligned),
-                                ValueCode::List(items),
-                            )
+                    (Leaf::Table(_), Leaf::Table(_)) => {
+                        match list_change(&self.old, &self.new, was, at) {
+                            Some((before, aligned, items)) => {
+                                self.lists.insert(self.old.entries[was].path.clone());
+                                self.new_lists.insert(entry.path.clone());
+                                Verdict::Change(
+                                    before,
+                                    ChangeKind::List(aligned),
+                                    ValueCode::List(items),
+                                )
+                            }
+                            None => return Verdict::Listed(changed, run()),
                         }
-                        None => return Verdict::Listed(changed, run()),
-                    },
+                    }
+                    // `local f` is left of `local f; f = function() end`.
+                    (Leaf::Function(_), Leaf::Constant(Constant::Nil))
+                        if is_root && entry.value.is_none() =>
+                    {
+                        return Verdict::Removed(was);
+                    }
                     (Leaf::Expression { .. } | Leaf::Wrapped(..), _) => {
                         let option = match is_root {
                             true => self.reset_option(variable),
@@ -480,7 +417,7 @@ impl<'a> Merging<'a> {
         is_new && !entry.is_item
     }
 
-    fn may_be_state(&self, path: &Path, old_path: Option<&Path>) -> bool {
+    pub(super) fn may_be_state(&self, path: &Path, old_path: Option<&Path>) -> bool {
         let new = self.new.text.facts();
         let old = self.old.text.facts();
         new.assigned.may_set(path)
@@ -511,63 +448,7 @@ impl<'a> Merging<'a> {
         matching.old_of[*is] == Some(*was) || matching.refused[*is]
     }
 
-    /// A list whose number of items changed: what the old one was, which old item
-    /// each new one is, the new items.
-    fn list_change(
-        &self,
-        was: usize,
-        is: usize,
-    ) -> Option<(Before, Vec<Option<u32>>, Vec<ExprId>)> {
-        let items = |side: &Side<'_>, table: usize| {
-            let depth = side.entries[table].path.keys.len();
-            let n = match side.entries[table].leaf {
-                Leaf::Table(n) => n as i64,
-                _ => 0,
-            };
-            let is_item = |e: &&Entry| {
-                e.path.keys.len() == depth + 1
-                    && matches!(&e.path.keys[depth], Key::Constant(Constant::Integer(i)) if (1..=n).contains(i))
-            };
-            let below = side.below(table).iter();
-            below.filter(is_item).cloned().collect::<Vec<Entry>>()
-        };
-        let (old, new) = (items(&self.old, was), items(&self.new, is));
-        let shapes = |side: &Side<'_>, list: &[Entry]| {
-            let shape = |e: &Entry| {
-                let value = e.value?;
-                Some(crate::shape::expression(side.text.ast(), value))
-            };
-            let list: Option<Vec<Vec<u8>>> = list.iter().map(shape).collect();
-            Some(list?.into_iter().enumerate().collect::<Vec<_>>())
-        };
-        let (was_shapes, is_shapes) = (shapes(&self.old, &old)?, shapes(&self.new, &new)?);
-        let (gone, come) = unmatched(&was_shapes, &is_shapes);
-        let (gone, come): (HashSet<usize>, HashSet<usize>) =
-            (gone.into_iter().collect(), come.into_iter().collect());
-        let mut kept = (0..old.len()).filter(|i| !gone.contains(i));
-        let aligned: Vec<Option<u32>> = (0..new.len())
-            .map(|j| match come.contains(&j) {
-                true => None,
-                false => kept.next().map(|i| i as u32),
-            })
-            .collect();
-        let values: Option<Vec<ExprId>> = new.iter().map(|e| e.value).collect();
-        let values = values?;
-        if !values.iter().all(|v| only_reads(self.new.text.ast(), *v)) {
-            return None;
-        }
-        let Before::Table(items) = self.old.before(was) else {
-            return None;
-        };
-        let n = old.len() as i64;
-        let items = items
-            .into_iter()
-            .filter(|(key, _)| matches!(key, Constant::Integer(i) if (1..=n).contains(i)))
-            .collect();
-        Some((Before::Table(items), aligned, values))
-    }
-
-    fn change(
+    pub(super) fn change(
         &self,
         entry: &Entry,
         before: Before,
@@ -652,131 +533,12 @@ impl<'a> Merging<'a> {
             option,
         });
     }
-
-    /// What the new text has no more.
-    fn gone(&mut self, top: &mut TopLevel) {
-        let mut covered: Option<Path> = None;
-        for at in 0..self.old.entries.len() {
-            let entry = self.old.entries[at].clone();
-            if let Some(whole) = &covered {
-                if entry.is_item && entry.path.keys.starts_with(&whole.keys) {
-                    continue;
-                }
-                covered = None;
-            }
-            if self.old.last(&entry.path) != Some(at) || !self.one_gone(at, &entry, top) {
-                covered = Some(entry.path);
-            }
-        }
-    }
-
-    /// Answers whether the items are to be asked for as well.
-    fn one_gone(&mut self, at: usize, entry: &Entry, top: &mut TopLevel) -> bool {
-        let is_root = entry.path.keys.is_empty();
-        let path = match &entry.path.root {
-            Root::Local(name, declaration) => {
-                let name = self.comparison.new_name(name);
-                let state = top.variable(&name, *declaration).map(|v| &v.state);
-                match state {
-                    Some(Variable::Existing { cell: Some(_) }) => Path {
-                        root: Root::Local(name, *declaration),
-                        keys: entry.path.keys.clone(),
-                    },
-                    // The variable is gone with all of it, or cannot be reached.
-                    _ => {
-                        self.removed_function(entry, top);
-                        return false;
-                    }
-                }
-            }
-            Root::Global | Root::Returned => entry.path.clone(),
-        };
-        if let Some(is) = self.new.last(&path) {
-            return matches!(
-                (&entry.leaf, &self.new.entries[is].leaf),
-                (Leaf::Table(_), Leaf::Table(_)) | (Leaf::Wrapped(..), Leaf::Wrapped(..))
-            );
-        }
-        if is_root {
-            return false;
-        }
-        if let Some(parent) = entry.path.parent()
-            && self.lists.contains(&parent)
-            && matches!(
-                entry.path.keys.last(),
-                Some(Key::Constant(Constant::Integer(_)))
-            )
-        {
-            return false;
-        }
-        if matches!(entry.leaf, Leaf::Function(_)) {
-            self.removed_function(entry, top);
-            return false;
-        }
-        if entry.leaf == Leaf::Constant(Constant::Nil) {
-            return false;
-        }
-        let name = path.to_string();
-        let text = |this: &Self| match entry.is_item {
-            true => name.clone(),
-            false => this
-                .comparison
-                .old_statement_text(this.old.text, entry.statement),
-        };
-        let before = self.old.before(at);
-        let rule = self.comparison.policy.data.of(&name);
-        let is_known = entry.path.constants().is_some() && before != Before::Unknown;
-        let is_reachable = entry.path.root != Root::Returned || self.comparison.manifest.returned;
-        let is_state = rule != DataPolicy::Replace && self.may_be_state(&path, Some(&entry.path));
-        if !is_known || !is_reachable || is_state || rule == DataPolicy::List {
-            top.warnings.push(format!(
-                "no longer in the text, its effect stays: {}",
-                text(self)
-            ));
-            return false;
-        }
-        let gone = Entry {
-            path,
-            leaf: Leaf::Constant(Constant::Nil),
-            statement: usize::MAX,
-            value: None,
-            ..entry.clone()
-        };
-        self.change(&gone, before, ChangeKind::Data, ValueCode::Nil, top);
-        false
-    }
-
-    fn removed_function(&self, entry: &Entry, top: &mut TopLevel) {
-        let Leaf::Function(function) = &entry.leaf else {
-            return;
-        };
-        if entry.path.keys.is_empty() {
-            return;
-        }
-        let text = match entry.is_item {
-            true => entry.path.to_string(),
-            false => self
-                .comparison
-                .old_statement_text(self.old.text, entry.statement),
-        };
-        let literal = self.old.literals.get(function);
-        let id = literal.map(|l| self.old.text.facts().outline.get(*l).prototype.id.clone());
-        let removal = removal::removal(&entry.path, id, self.comparison.policy, top);
-        let what = match removal {
-            Ok(removal) => {
-                top.removals.push(removal);
-                "the field is cleared if it still holds it"
-            }
-            Err(why) => why,
-        };
-        top.warnings.push(format!("removed: {text}: {what}"));
-    }
 }
 
-impl Side<'_> {
-    fn below_of(&self, path: &Path) -> usize {
-        self.last(path).map_or(0, |at| self.below(at).len())
-    }
+/// Whether a path is an item of one of these lists.
+pub(super) fn is_in_list(path: &Path, lists: &HashSet<Path>) -> bool {
+    matches!(path.keys.last(), Some(Key::Constant(Constant::Integer(_))))
+        && path.parent().is_some_and(|parent| lists.contains(&parent))
 }
 
 fn merge_option(path: &str) -> String {

@@ -10,15 +10,18 @@
 //! | `state` | what other code of a text assigns |
 //! | `variables` | which top-level local is which |
 //! | `merge` | data and definitions, old against new |
+//! | `side`, `gone` | one of the texts; what it has no more |
 //! | `others` | statements that set nothing of their own; `run`, `rerun` |
 //! | `reach` | how far the main chunk got |
 
 pub(crate) mod constant;
 pub(crate) mod entries;
+mod gone;
 pub(crate) mod merge;
 mod others;
 pub(crate) mod path;
 mod reach;
+mod side;
 pub(crate) mod state;
 mod variables;
 
@@ -203,16 +206,14 @@ impl Comparison<'_> {
                     merging.run(&mut top);
                     self.others(old, &taken, &reach, &mut top);
                 }
-                top.left =
-                    (reach.limit < self.body().len()).then(|| reach.limit.saturating_sub(1) as u32);
+                top.left = reach.is_left.then(|| reach.limit.saturating_sub(1) as u32);
             }
             None => {
-                let reach = Reach {
-                    limit: self.body().len(),
-                    why: String::new(),
-                };
+                let reach = Reach::without_text(self.manifest.progress, self.body().len());
                 self.variables(&self.declared_by_prototype(), &reach, &mut top);
-                self.added(&mut top);
+                if reach.limit > 0 {
+                    self.added(&mut top);
+                }
             }
         }
         self.selected(&mut top);

@@ -12,14 +12,28 @@ pub(crate) struct Reach {
     pub(crate) limit: usize,
     /// Why nothing is run from there on.
     pub(crate) why: String,
+    /// The main chunk did not get to its end, or is not known to.
+    pub(crate) is_left: bool,
 }
 
 impl Reach {
+    /// Without the old text it is only known whether the main chunk ran.
+    pub(crate) fn without_text(progress: Progress, n_statements: usize) -> Self {
+        let is_left = progress == Progress::NotStarted;
+        Self {
+            limit: if is_left { 0 } else { n_statements },
+            why: NOT_RUN.to_owned(),
+            is_left,
+        }
+    }
+
     /// Whether the main chunk has run the statement, or passed its place.
     pub(crate) fn has(&self, statement: usize) -> bool {
         statement < self.limit
     }
 }
+
+const NOT_RUN: &str = "the main chunk has not run";
 
 /// What of the old text the main chunk has run: the statement it left or is in.
 /// `None`: it ran to its end, or that is not known.
@@ -31,8 +45,8 @@ pub(crate) fn left_in(
     let at = match progress {
         Progress::Unknown => return None,
         Progress::NotStarted => return Some(0),
-        Progress::Statement(at) => at as usize,
-        Progress::At(pc) => {
+        Progress::Statement(at) => return Some(at as usize),
+        Progress::Ended(pc) | Progress::Running(pc) => {
             let pc = pc as usize;
             let place = (
                 *main.debug.lines.get(pc)?,
@@ -42,8 +56,9 @@ pub(crate) fn left_in(
             statements.iter().rposition(begins).unwrap_or(0)
         }
     };
-    // The last one: everything was reached.
-    (at + 1 < statements.len()).then_some(at)
+    // It left the last one at its end: everything was reached.
+    let is_running = matches!(progress, Progress::Running(_));
+    (is_running || at + 1 < statements.len()).then_some(at)
 }
 
 /// How far that is in the new text. `pairs` are statements of the old and the new
@@ -55,13 +70,8 @@ pub(crate) fn reach(
     new: &[Statement],
     pairs: &[(usize, usize)],
 ) -> Reach {
-    let mut reach = Reach {
-        limit: new.len(),
-        why: String::new(),
-    };
+    let mut reach = Reach::without_text(progress, new.len());
     if progress == Progress::NotStarted {
-        reach.limit = 0;
-        reach.why = "the main chunk has not run".to_owned();
         return reach;
     }
     if let Some(left) = left_in(progress, main, old) {
@@ -71,10 +81,21 @@ pub(crate) fn reach(
             Some((_, is)) => is + 1,
             None => {
                 let before = pairs.iter().filter(|(was, _)| *was < left);
-                before.map(|(_, is)| is + 1).max().unwrap_or(0)
+                let from = before.map(|(_, is)| is + 1).max().unwrap_or(0);
+                let behind = pairs.iter().filter(|(was, _)| *was > left);
+                let to = behind.map(|(_, is)| *is).min().unwrap_or(new.len());
+                // The only one of its kind in its place has changed.
+                let kind = std::mem::discriminant(&old[left].kind);
+                let mut alike = (from..to.max(from))
+                    .filter(|at| std::mem::discriminant(&new[*at].kind) == kind);
+                match (alike.next(), alike.next()) {
+                    (Some(at), None) => at + 1,
+                    _ => from,
+                }
             }
         };
         let line = old.get(left).map_or(1, |s| s.span.line);
+        reach.is_left = true;
         reach.why =
             format!("not reached: the main chunk left or is in line {line} of the old text");
     }
@@ -83,6 +104,7 @@ pub(crate) fn reach(
         let is_old = pairs.iter().any(|(_, is)| *is == at);
         if !is_old && may_leave(&statement.kind) && at + 1 < reach.limit {
             reach.limit = at + 1;
+            reach.is_left = true;
             reach.why = format!("behind the new return in line {}", statement.span.line);
             break;
         }

@@ -6,9 +6,12 @@ use std::sync::Arc;
 use moonswap_compiler::Span;
 use moonswap_compiler::syntax::ast::{Attribute, StatementKind};
 
+use super::entries::Taker;
+use super::path::{Root, Scope};
 use super::reach::Reach;
 use super::{Action, Comparison, TopLevel, Variable, text};
 use crate::declarations::{Declared, Initialiser};
+use crate::patch::ChunkPatch;
 use crate::plan::NotRun;
 use crate::refusal::Code;
 
@@ -139,12 +142,49 @@ impl Comparison<'_> {
                 ),
                 "declare it without <close>",
             );
+        } else if let Some(global) = self.own_global(variable) {
+            self.refuse(
+                top,
+                Code::ReadsOwnGlobal,
+                variable.span,
+                format!(
+                    "the new top-level local {} takes {global}, which the text sets below: the program has that now, a fresh load would take what was there before",
+                    variable.name
+                ),
+                "carry the value over with `rename`, if the local had another name",
+            );
         } else if !variable.initialiser.absent
             && let Some(part) = top.part(variable.statement, variable.index)
         {
             part.declare = true;
         }
         Variable::New { cell }
+    }
+
+    /// The global that a new local takes, if the text replaces it: `local old_print =
+    /// print` above `function print() … end`.
+    fn own_global(&self, variable: &Declared) -> Option<String> {
+        let ast = self.new.ast();
+        let StatementKind::Local { values, .. } = &self.body().get(variable.statement)?.kind else {
+            return None;
+        };
+        let constants = &self.new.facts().constants;
+        let mut scope = Scope::default();
+        for statement in &self.body()[..variable.statement] {
+            scope.pass(&statement.kind);
+        }
+        let path = constants.path(ast, &scope, *values.get(variable.index)?)?;
+        let sets = |text: &ChunkPatch| {
+            let (ast, facts) = (text.ast(), text.facts());
+            let taker = Taker {
+                ast,
+                constants: &facts.constants,
+            };
+            let entries = taker.entries(&|_| true);
+            entries.iter().any(|entry| entry.path == path)
+        };
+        let is_own = path.root == Root::Global && sets(self.new) && self.old.is_some_and(sets);
+        is_own.then(|| path.to_string())
     }
 
     fn reset(&self, is: &Declared, cell: Option<u32>, top: &mut TopLevel) {

@@ -46,12 +46,13 @@ pub(crate) unsafe fn record(vm: &mut Vm, base: *mut Value, pc: *const u64) {
         let version = frame::version_of(base);
         let slot = (*version).slot;
         let instance = (*slot).instance;
-        super::journal::scope(vm, instance);
-        if std::ptr::eq((*instance).main, slot) {
-            // Delta chunks have a slot of their own and do not count.
-            (*instance).n_runs += 1;
-            note_end(vm, instance, version, base, pc);
+        if !std::ptr::eq((*instance).main, slot) {
+            // Delta chunks have a slot of their own, no variables, and do not count.
+            return;
         }
+        super::journal::scope(vm, instance);
+        (*instance).n_runs += 1;
+        note_end(vm, instance, version, base, pc);
         let co = vm.current;
         record_frame(vm, co, instance, base, pc, (*instance).keep_all);
     }
@@ -74,7 +75,7 @@ unsafe fn note_end(
         let at = pc.offset_from((*version).code.start()) as u32;
         let prototype = &(*version).prototype;
         if Arc::ptr_eq(prototype, &(*instance).prototype) {
-            (*instance).progress = Progress::At(at);
+            (*instance).progress = Progress::Ended(at);
         } else if at as usize + 2 >= prototype.code.len() {
             (*instance).progress = Progress::Unknown;
         } else if (*instance).progress == Progress::NotStarted {
@@ -133,7 +134,7 @@ pub(super) unsafe fn progress(vm: &Vm, instance: *mut Instance) -> Progress {
         }
         // Behind the call that it is in.
         let at = frame.pc.offset_from((*version).code.start()) as u32;
-        Progress::At(at.saturating_sub(1))
+        Progress::Running(at.saturating_sub(1))
     }
 }
 

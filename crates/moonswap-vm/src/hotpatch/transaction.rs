@@ -16,7 +16,7 @@ use moonswap_hotpatch::NotRun;
 use super::call::call;
 use super::manifest::registry;
 use super::merging::{NATIVES, Transaction};
-use super::prepare::Prepared;
+use super::prepare::{Prepared, SlotChange};
 use super::{HotError, journal};
 use crate::error::Raised;
 use crate::loader;
@@ -26,18 +26,28 @@ use crate::object::{
 use crate::value::Value;
 use crate::vm::Vm;
 
-/// Versions that are current for the time of the transaction.
+/// Versions that are current for the time of the transaction. Not those of main
+/// chunks: who runs one again means the old text, not the patch once more.
 pub(super) struct Installed {
     before: Vec<(*mut PrototypeSlot, Option<Arc<[UpvalueDescription]>>)>,
 }
 
 impl Installed {
+    fn changes(all: &[Prepared]) -> impl Iterator<Item = &SlotChange> {
+        all.iter().flat_map(|prepared| {
+            // SAFETY: live instance.
+            let main = unsafe { (*prepared.instance).main };
+            let slots = prepared.slots.iter();
+            slots.filter(move |change| change.slot != main)
+        })
+    }
+
     /// Makes the versions of a patch current.
     pub(super) unsafe fn new(vm: &mut Vm, all: &[Prepared]) -> Self {
         // SAFETY: HP4: live slots and versions.
         unsafe {
             let mut before = Vec::new();
-            for change in all.iter().flat_map(|prepared| &prepared.slots) {
+            for change in Self::changes(all) {
                 before.push((change.slot, (*change.slot).reserved.clone()));
                 loader::install(vm, change.slot, change.after);
             }
@@ -49,8 +59,7 @@ impl Installed {
     pub(super) unsafe fn take_back(self, vm: &mut Vm, all: &[Prepared]) {
         // SAFETY: as above.
         unsafe {
-            let changes = all.iter().flat_map(|prepared| &prepared.slots);
-            for (change, (slot, reserved)) in changes.zip(self.before) {
+            for (change, (slot, reserved)) in Self::changes(all).zip(self.before) {
                 debug_assert_eq!(change.slot, slot);
                 loader::install(vm, slot, change.before);
                 (*slot).reserved = reserved;
