@@ -12,8 +12,9 @@ use super::{Context, View};
 use crate::hotpatch::commit::Attempt;
 use crate::hotpatch::manifest::registry;
 use crate::hotpatch::{
-    Applied, EventChunk, HistoryEntry, HotError, Listener, Origin, Quarantined, Recorder,
-    RolledBack, StaleFrame, Ticket, VersionInfo, attempt, commit, guard, history, inspect, mailbox,
+    Applied, EventChunk, HistoryEntry, HotError, Listener, OnProbation, Origin, Quarantined,
+    Recorder, RolledBack, StaleFrame, Ticket, VersionInfo, attempt, commit, guard, history,
+    inspect, mailbox,
 };
 use crate::object::{Closure, PrototypeSlot};
 use crate::value::tag;
@@ -164,6 +165,11 @@ impl Context<'_> {
     /// Patches in quarantine, oldest first.
     pub fn hot_quarantine(&self) -> Vec<Quarantined> {
         self.vm().hot.guards.quarantine()
+    }
+
+    /// Patches on probation, oldest first.
+    pub fn hot_probation(&self) -> Vec<OnProbation> {
+        self.vm().hot.guards.on_probation()
     }
 
     /// Lets a patch out of quarantine; false if it is not in it.

@@ -122,9 +122,12 @@ impl Context<'_> {
         match self.call_with(n_args, n_results, takes_errors) {
             Ok(n) => Ok(Ok(n)),
             Err(e) => {
-                if self.vm().limits.is_struck() || self.vm().limits.has_ended() {
+                let vm = self.vm();
+                let may_be_caught = vm.journey.expelled.is_none();
+                if vm.limits.is_struck() || vm.limits.has_ended() || !may_be_caught {
                     return Err(e);
                 }
+                drop(vm);
                 // SAFETY: CX1: the stack is cut to where the function stood.
                 unsafe {
                     let mut vm = self.vm();

@@ -408,6 +408,14 @@ pub(crate) fn drain(vm: &mut Vm, host_polls: bool) {
             super::guard::restore(vm);
         }
     }
+    if vm.hot.guards.is_active() {
+        if host_polls {
+            super::watchdog::host_polls(vm);
+        }
+        if !vm.hot.busy && !vm.hot.is_draining {
+            super::guard::end_probations(vm);
+        }
+    }
     let mailbox = Arc::clone(&vm.hot.mailbox);
     if vm.hot.busy || vm.hot.is_draining {
         return;
