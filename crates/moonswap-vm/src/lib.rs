@@ -45,7 +45,7 @@ pub use error::Raised;
 pub use gc_stats::{GcClock, GcStats};
 pub use hotpatch::{
     Applied, Cause, EventChunk, EventKind, HistoryEntry, HotError, HotEvent, Listener, OnProbation,
-    Origin, Patcher, Quarantined, Recorder, StaleFrame, Ticket, VersionInfo,
+    Origin, Patcher, Quarantined, Recorder, StaleFrame, Ticket, VersionInfo, Which,
 };
 pub use limits::{Ended, Interrupter, Limit};
 pub use machine::{Machine, Root};

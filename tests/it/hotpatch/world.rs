@@ -15,6 +15,7 @@
 //! | `release(id)` | whether the patch was in quarantine |
 //! | `listen()`, `heard()` | from now on, a line per event: `KIND DOOR [PATCH] [REASON]` |
 //! | `spin(seconds)` | a native that loops, and is charged for it |
+//! | `swallow(f)` | calls it and takes no notice of errors |
 //! | `stale()` | a line per stale activation: `PATH vOLD < vNEW at LINE` |
 //! | `enter()` | 1, 2, 3 …: numbers for activations |
 //! | `fault()` | nothing, or the error "injected" when it is due (`faults`) |
@@ -27,7 +28,8 @@ use std::fmt::Write as _;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use moonswap_vm::planning::{Patch, Policy, Report};
+use moonswap_vm::hotpatch::Which;
+use moonswap_vm::planning::{Door, Patch, Policy, Report};
 use moonswap_vm::{Applied, Context, HotError, Machine, Outcome, Root, Ticket, View};
 
 /// Name of the chunk that most tests patch.
@@ -258,7 +260,7 @@ impl World {
             let id = cx.check_int(0)?;
             let all = cx.hot_quarantine();
             let found = all.iter().find(|q| u64::try_from(id) == Ok(q.patch));
-            let released = found.is_some_and(|q| cx.hot_release(q.hash));
+            let released = found.is_some_and(|q| cx.hot_release(Which::Hash(q.hash), Door::Lua));
             cx.ret_bool(released)
         });
         self.native(cx, "listen", |shared, cx| {
@@ -283,6 +285,12 @@ impl World {
                 cx.charge(1000)?;
             }
             Ok(0)
+        });
+        self.native(cx, "swallow", |_, cx| {
+            cx.set_height(1);
+            let outcome = cx.call(0, Some(0));
+            cx.set_height(0);
+            cx.ret_bool(outcome.is_ok())
         });
         self.native(cx, "stale", |_, cx| {
             let text = stale_text(cx);

@@ -6,14 +6,14 @@
 use std::sync::Arc;
 
 use moonswap_bytecode::FunctionId;
-use moonswap_hotpatch::{ChunkPlan, Patch, PatchHash, Plan, Policy, Report};
+use moonswap_hotpatch::{ChunkPlan, Door, Patch, Plan, Policy, Report};
 
 use super::{Context, View};
 use crate::hotpatch::commit::Attempt;
 use crate::hotpatch::manifest::registry;
 use crate::hotpatch::{
     Applied, EventChunk, HistoryEntry, HotError, Listener, OnProbation, Origin, Quarantined,
-    Recorder, RolledBack, StaleFrame, Ticket, VersionInfo, attempt, commit, guard, history,
+    Recorder, RolledBack, StaleFrame, Ticket, VersionInfo, Which, attempt, commit, guard, history,
     inspect, mailbox,
 };
 use crate::object::{Closure, PrototypeSlot};
@@ -173,8 +173,8 @@ impl Context<'_> {
     }
 
     /// Lets a patch out of quarantine; false if it is not in it.
-    pub fn hot_release(&self, hash: PatchHash) -> bool {
-        self.vm().hot.guards.release(hash)
+    pub fn hot_release(&mut self, which: Which, door: Door) -> bool {
+        guard::release(&mut self.vm(), which, door)
     }
 
     /// From now on patches that would change the code of the Lua function at

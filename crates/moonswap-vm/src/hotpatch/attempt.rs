@@ -212,8 +212,16 @@ pub(crate) fn failed(chunks: Vec<EventChunk>, policy: &Policy, error: HotError) 
     }
 }
 
-/// Tells that a patch has passed its probation.
-pub(super) fn passed(vm: &mut Vm, patch: u64, reason: String, mut chunks: Vec<EventChunk>) {
+/// Tells what else has become of a patch: it has passed its probation, or was let out
+/// of quarantine.
+pub(super) fn tell(
+    vm: &mut Vm,
+    kind: EventKind,
+    door: Door,
+    patch: u64,
+    reason: String,
+    mut chunks: Vec<EventChunk>,
+) {
     let attempt = vm.hot.events.next_attempt();
     if !vm.hot.events.is_heard() {
         return;
@@ -222,9 +230,9 @@ pub(super) fn passed(vm: &mut Vm, patch: u64, reason: String, mut chunks: Vec<Ev
         chunk.base = event::base_of(vm, &chunk.name);
     }
     let event = HotEvent {
-        kind: EventKind::Passed,
+        kind,
         attempt,
-        door: Door::Guard,
+        door,
         author: None,
         reason: Some(reason),
         chunks,

@@ -2,7 +2,8 @@
 //!
 //! Each attempt, by whatever door, gives one `before` and then one of `after`,
 //! `refused`, `rollback`. A patch that was on probation gives one `passed` at its
-//! end, if it was not undone. Listeners run on the VM's thread at a safe point and
+//! end, if it was not undone; one that was, a `released` when it is let out of
+//! quarantine. Listeners run on the VM's thread at a safe point and
 //! cannot stop an attempt; their errors are warnings. What a listener itself
 //! sets off is heard when it has returned, so listeners never nest.
 //!
@@ -42,16 +43,19 @@ pub enum EventKind {
     Rollback,
     /// The probation of a patch is over: it stays.
     Passed,
+    /// A patch was let out of quarantine.
+    Released,
 }
 
 impl EventKind {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Before,
         Self::After,
         Self::Refused,
         Self::Rollback,
         Self::Passed,
+        Self::Released,
     ];
 
     /// The word in the Lua API and in audit records.
@@ -62,6 +66,7 @@ impl EventKind {
             Self::Refused => "refused",
             Self::Rollback => "rollback",
             Self::Passed => "passed",
+            Self::Released => "released",
         }
     }
 }
@@ -98,12 +103,12 @@ pub struct HotEvent {
     pub reason: Option<String>,
     /// The chunks concerned; of a rollback those that are known by then.
     pub chunks: Vec<EventChunk>,
-    /// Of a rollback: the patch that is undone, if one was named. Of `passed`: the
-    /// patch that is not.
+    /// Of a rollback: the patch that is undone, if one was named. Of `passed` and
+    /// `released`: the patch.
     pub undoes: Option<u64>,
     /// Of a rollback by the VM itself: what the patch did.
     pub cause: Option<Cause>,
-    /// What came of it; `None` before, and if it has passed.
+    /// What came of it; `None` before, and for `passed` and `released`.
     pub outcome: Option<Result<Report, HotError>>,
 }
 

@@ -19,7 +19,7 @@ use moonswap_bytecode::OpCode;
 use moonswap_hotpatch::{Code, Door, Patch, PatchHash, Policy, Refusal, Refused};
 
 use super::attempt::{self, Origin};
-use super::event::EventChunk;
+use super::event::{EventChunk, EventKind};
 use super::watchdog::{self, Seen, Watchdog};
 use crate::frame::Frame;
 use crate::machine::Root;
@@ -118,6 +118,8 @@ pub struct Quarantined {
     pub cause: Cause,
     /// What it did, in words: "raised 2 errors within 60 s".
     pub deed: String,
+    /// Its chunks, named as given to `load`.
+    pub chunks: Vec<Arc<str>>,
 }
 
 impl Quarantined {
@@ -145,6 +147,11 @@ impl Quarantined {
             errors,
             cause,
             deed,
+            chunks: probation
+                .chunks
+                .iter()
+                .map(|c| Arc::clone(&c.name))
+                .collect(),
         }
     }
 }
@@ -193,12 +200,43 @@ impl Guards {
     pub(crate) fn quarantine(&self) -> Vec<Quarantined> {
         self.quarantine.iter().cloned().collect()
     }
+}
 
-    pub(crate) fn release(&mut self, hash: PatchHash) -> bool {
-        let before = self.quarantine.len();
-        self.quarantine.retain(|q| q.hash != hash);
-        self.quarantine.len() < before
-    }
+/// Which patch is to be let out of quarantine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// By what it means.
+    Hash(PatchHash),
+    /// By its number when it was applied.
+    Patch(u64),
+}
+
+/// Lets a patch out of quarantine; false if it is not in it.
+pub(crate) fn release(vm: &mut Vm, which: Which, door: Door) -> bool {
+    let quarantine = &mut vm.hot.guards.quarantine;
+    let found = quarantine.iter().position(|q| match which {
+        Which::Hash(hash) => q.hash == hash,
+        Which::Patch(id) => q.patch == id,
+    });
+    let Some(released) = found.and_then(|at| quarantine.remove(at)) else {
+        return false;
+    };
+    let reason = format!("patch {} {}", released.patch, released.deed);
+    let chunks = released.chunks.iter().map(|name| EventChunk {
+        name: Arc::clone(name),
+        base: None,
+        new: None,
+    });
+    let chunks = chunks.collect();
+    attempt::tell(
+        vm,
+        EventKind::Released,
+        door,
+        released.patch,
+        reason,
+        chunks,
+    );
+    true
 }
 
 /// Why a patch is not even planned.
@@ -439,6 +477,7 @@ pub(super) fn end_probations(vm: &mut Vm) {
             probation.errors,
             if probation.errors == 1 { "" } else { "s" }
         );
-        attempt::passed(vm, probation.patch, reason, probation.chunks);
+        let (door, patch) = (Door::Guard, probation.patch);
+        attempt::tell(vm, EventKind::Passed, door, patch, reason, probation.chunks);
     }
 }

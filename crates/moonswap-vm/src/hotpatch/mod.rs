@@ -58,7 +58,7 @@ use crate::object::{Header, Instance, PrototypeSlot, Version};
 pub use attempt::Origin;
 pub use error::HotError;
 pub use event::{EventChunk, EventKind, HotEvent, Listener, Recorder};
-pub use guard::{Cause, OnProbation, Quarantined};
+pub use guard::{Cause, OnProbation, Quarantined, Which};
 pub use history::HistoryEntry;
 pub use inspect::{StaleFrame, VersionInfo};
 pub use mailbox::Patcher;
