@@ -122,12 +122,15 @@ impl Context<'_> {
         match self.call_with(n_args, n_results, takes_errors) {
             Ok(n) => Ok(Ok(n)),
             Err(e) => {
-                let vm = self.vm();
-                let may_be_caught = vm.journey.expelled.is_none();
-                if vm.limits.is_struck() || vm.limits.has_ended() || !may_be_caught {
+                let (is_limit, is_expelled) = {
+                    let vm = self.vm();
+                    let limits = &vm.limits;
+                    let is_limit = limits.is_struck() || limits.has_ended();
+                    (is_limit, vm.journey.expelled.is_some())
+                };
+                if is_limit || is_expelled {
                     return Err(e);
                 }
-                drop(vm);
                 // SAFETY: CX1: the stack is cut to where the function stood.
                 unsafe {
                     let mut vm = self.vm();
