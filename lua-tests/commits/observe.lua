@@ -318,7 +318,7 @@ local function compare(live, fresh)
     end
     for i = 1, math.min(#was, #is) do
       for at = 1, math.max(was[i].n, is[i].n) do
-        push(was[i][at], is[i][at], step(path, "argument " .. at))
+        push(was[i][at], is[i][at], step(path, ("argument %d of call %d"):format(at, i)))
       end
     end
   end

@@ -129,6 +129,8 @@ pub(crate) struct Changes {
     /// Words of the statements that are in one text only, or another number of times;
     /// of definitions of functions only what they define.
     pub(crate) words: BTreeSet<String>,
+    /// Words of each of these statements.
+    changed: Vec<BTreeSet<String>>,
     /// Words of each other statement that defines no function.
     standing: Vec<BTreeSet<String>>,
 }
@@ -152,11 +154,13 @@ impl Changes {
         }
         let mut changes = Self {
             words: BTreeSet::new(),
+            changed: Vec::new(),
             standing: Vec::new(),
         };
         for (text, (count, is_definition)) in counts {
             if count != 0 {
                 changes.words.append(&mut owned(words(text)));
+                changes.changed.push(owned(words(text)));
             } else if !is_definition {
                 changes.standing.push(owned(words(text)));
             }
@@ -166,7 +170,16 @@ impl Changes {
 
     /// Whether a statement that stands in both texts has all these words.
     pub(crate) fn stands(&self, names: &BTreeSet<&str>) -> bool {
-        let has_all = |words: &BTreeSet<String>| names.iter().all(|name| words.contains(*name));
-        !names.is_empty() && self.standing.iter().any(has_all)
+        is_within(names, &self.standing)
     }
+
+    /// Whether a statement that differs has all these words.
+    pub(crate) fn changed(&self, names: &BTreeSet<&str>) -> bool {
+        is_within(names, &self.changed)
+    }
+}
+
+fn is_within(names: &BTreeSet<&str>, statements: &[BTreeSet<String>]) -> bool {
+    let has_all = |words: &BTreeSet<String>| names.iter().all(|name| words.contains(*name));
+    !names.is_empty() && statements.iter().any(has_all)
 }

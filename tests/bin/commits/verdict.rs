@@ -114,14 +114,25 @@ fn add(to: &mut BTreeSet<String>, text: &str) {
     to.extend(words(text).into_iter().map(str::to_owned));
 }
 
+fn head(text: &str) -> &str {
+    let end = text.char_indices().nth(12).map_or(text.len(), |(at, _)| at);
+    &text[..end]
+}
+
 impl Account {
     /// Takes a report along.
     pub(crate) fn note(&mut self, report: &Report, old: &[Statement], new: &[Statement]) {
         for each in &report.not_run {
             add(&mut self.listed, &each.text);
-            for statement in old.iter().chain(new) {
-                if statement.line == each.line {
-                    add(&mut self.listed, &statement.text);
+            let Some(listed) = new.iter().find(|s| s.line == each.line) else {
+                continue;
+            };
+            add(&mut self.listed, &listed.text);
+            // What it stands for in the old text begins alike.
+            let start = head(&listed.text);
+            for gone in old.iter().filter(|s| head(&s.text) == start) {
+                if new.iter().all(|s| s.text != gone.text) {
+                    add(&mut self.listed, &gone.text);
                 }
             }
         }
@@ -143,6 +154,17 @@ const GENERAL: &[&str] = &[
 
 fn path_words(difference: &Difference) -> BTreeSet<&str> {
     words_from(difference, 0)
+}
+
+/// Of the first two names of the path: the root says `return` or nothing.
+fn first_words(difference: &Difference) -> BTreeSet<&str> {
+    let first = Difference {
+        path: difference.path.iter().take(2).cloned().collect(),
+        ..difference.clone()
+    };
+    let names = words_from(&first, 0);
+    let all = words_from(difference, 0);
+    all.into_iter().filter(|name| names.contains(name)).collect()
 }
 
 /// Of the last two names of the path, or from its last captured variable on.
@@ -206,7 +228,11 @@ fn cause(
     let is_old = earlier == Some(&difference.live);
     let may_be_old = is_old || earlier.is_none();
     let is_untouched = !any(&changes.words);
-    let is_made_again = || is_untouched || changes.stands(&last_words(difference));
+    let (first, last) = (first_words(difference), last_words(difference));
+    let is_made_again = || {
+        let stands = changes.stands(&last) || (changes.stands(&first) && !changes.changed(&last));
+        is_untouched || stands
+    };
     let is_state = may_be_old && !is_code(difference) && is_made_again();
     if any(&account.listed) || (any(&account.told) && is_old) {
         Cause::Listed
