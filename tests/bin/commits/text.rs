@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use moonswap_compiler::syntax::ast::{Ast, StatementKind};
+use moonswap_compiler::syntax::ast::{Ast, Expr, ExprId, StatementKind};
 use moonswap_compiler::{ParseLimits, parse};
 
 /// A top-level statement.
@@ -53,8 +53,8 @@ impl<'a> Text<'a> {
                 StatementKind::LocalFunction { .. } | StatementKind::Function { .. } => {
                     (true, "function")
                 }
-                StatementKind::Local { .. } => (false, "local"),
-                StatementKind::Assign { .. } => (false, "assignment"),
+                StatementKind::Local { values, .. } => (self.are_functions(values), "local"),
+                StatementKind::Assign { values, .. } => (self.are_functions(values), "assignment"),
                 StatementKind::Call(_) => (false, "call"),
                 StatementKind::Return(_) => (false, "return"),
                 StatementKind::If { .. } => (false, "if"),
@@ -75,6 +75,14 @@ impl<'a> Text<'a> {
             }
         });
         each.collect()
+    }
+
+    fn are_functions(&self, values: &[ExprId]) -> bool {
+        let is_function = |id: &ExprId| {
+            let value = self.ast.exprs.get(id.0 as usize);
+            matches!(value, Some(Expr::Function(_)))
+        };
+        !values.is_empty() && values.iter().all(is_function)
     }
 
     /// The text with a function `commits_probe` in front of its last `return` that
@@ -131,6 +139,8 @@ pub(crate) struct Changes {
     pub(crate) words: BTreeSet<String>,
     /// Words of each of these statements.
     changed: Vec<BTreeSet<String>>,
+    /// Of those that define no function.
+    changed_plain: Vec<BTreeSet<String>>,
     /// Words of each other statement that defines no function.
     standing: Vec<BTreeSet<String>>,
 }
@@ -155,12 +165,16 @@ impl Changes {
         let mut changes = Self {
             words: BTreeSet::new(),
             changed: Vec::new(),
+            changed_plain: Vec::new(),
             standing: Vec::new(),
         };
         for (text, (count, is_definition)) in counts {
             if count != 0 {
                 changes.words.append(&mut owned(words(text)));
                 changes.changed.push(owned(words(text)));
+                if !is_definition {
+                    changes.changed_plain.push(owned(words(text)));
+                }
             } else if !is_definition {
                 changes.standing.push(owned(words(text)));
             }
@@ -176,6 +190,11 @@ impl Changes {
     /// Whether a statement that differs has all these words.
     pub(crate) fn changed(&self, names: &BTreeSet<&str>) -> bool {
         is_within(names, &self.changed)
+    }
+
+    /// Whether a statement that differs and defines no function has all these words.
+    pub(crate) fn changed_plain(&self, names: &BTreeSet<&str>) -> bool {
+        is_within(names, &self.changed_plain)
     }
 }
 

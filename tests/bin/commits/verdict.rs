@@ -164,7 +164,9 @@ fn first_words(difference: &Difference) -> BTreeSet<&str> {
     };
     let names = words_from(&first, 0);
     let all = words_from(difference, 0);
-    all.into_iter().filter(|name| names.contains(name)).collect()
+    all.into_iter()
+        .filter(|name| names.contains(name))
+        .collect()
 }
 
 /// Of the last two names of the path, or from its last captured variable on.
@@ -227,6 +229,15 @@ fn cause(
     let earlier = before.get(&(difference.kind.clone(), difference.path.clone()));
     let is_old = earlier == Some(&difference.live);
     let may_be_old = is_old || earlier.is_none();
+    if difference.kind.starts_with("call") {
+        // Made by a function that a statement called: which one is not to be known.
+        let is_told = !account.listed.is_empty() || any(&account.told);
+        return match (is_told, changes.changed_plain(&names)) {
+            (true, _) => Cause::Listed,
+            (false, false) => Cause::State,
+            (false, true) => Cause::Unknown,
+        };
+    }
     let is_untouched = !any(&changes.words);
     let (first, last) = (first_words(difference), last_words(difference));
     let is_made_again = || {
