@@ -154,6 +154,10 @@ unsafe fn attempt(
             (_, Some(native)) => {
                 format!("added: it calls {native}, which may do more than change what is new")
             }
+            // Want of memory is no fault of the statement.
+            (Err(HotError::Delta(text)), None) if text == NO_MEMORY => {
+                return Err(HotError::Delta(text));
+            }
             (Err(HotError::Delta(text)), None) => format!("added: it raised an error: {text}"),
             (Err(other), None) => return Err(other),
             (Ok(()), None) if journal::touches_old(vm, mark, &cells) => {
@@ -165,6 +169,9 @@ unsafe fn attempt(
         Ok(Some(why))
     }
 }
+
+/// The error that is raised where memory does not suffice.
+const NO_MEMORY: &str = "not enough memory";
 
 /// A chunk that is only tried.
 #[derive(Default)]
