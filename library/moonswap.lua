@@ -17,6 +17,7 @@ local hot = {}
 ---@field run? (integer|string)[] top-level statements to run, by line or text
 ---@field config? boolean update configuration constants (default true)
 ---@field captures? string|table<string, string> "refuse" (default), "keep-old", "nil" or "expr: …", for all or by name
+---@field refused? string|table<string, string> "refuse" (default) or "keep-old": a refused function stays on its code, the rest is applied; for all ([""] in a table) or by function
 ---@field timing? "deferred-native"|"immediate"|"quiescent"|"checkpoint"
 ---@field suspended? "finish"|"refuse"|"close"
 ---@field stale? "finish"|"migrate"
@@ -30,9 +31,18 @@ local hot = {}
 ---@class moonswap.Function
 ---@field chunk string
 ---@field id string path of the function in its chunk
----@field class "unchanged"|"debug-only"|"swapped"|"moved"|"added"|"removed"|"refused"
+---@field class "unchanged"|"debug-only"|"swapped"|"moved"|"added"|"removed"|"refused"|"diverged"
 ---@field old? integer version before
 ---@field new? integer version now
+
+---Why a function does not run what the text says.
+---@class moonswap.Refusal
+---@field code string e.g. "P003"
+---@field chunk string
+---@field id string path of the function in its chunk
+---@field line integer
+---@field reason string
+---@field remedy string
 
 ---A running or suspended activation of an old version.
 ---@class moonswap.Activation
@@ -56,6 +66,7 @@ local hot = {}
 ---@field unchanged integer how many are
 ---@field warnings string[]
 ---@field not_run { line: integer, text: string, why: string }[] changed top-level statements
+---@field diverged moonswap.Refusal[] functions that stay on older code
 ---@field closed moonswap.Activation[] coroutines that were closed
 ---@field migrated moonswap.Activation[] old activations, with `turn` or `reason`
 ---@field times { prepare: number, wait: number, load: number, pause: number } seconds; `load` is a part of `prepare`
@@ -133,7 +144,7 @@ function hot.rollback(id) end
 ---@return { id: integer, generation: integer, chunk: string, chunks: string[], line: string, rollback: boolean, in_force: boolean, author?: string, reason?: string }[]
 function hot.history() end
 
----@return { generation: integer, patches: integer, chunks: integer, functions: integer, patched: integer, stale: integer, quarantined: integer, queued: integer }
+---@return { generation: integer, patches: integer, chunks: integer, functions: integer, patched: integer, stale: integer, diverged: integer, quarantined: integer, queued: integer }
 function hot.stats() end
 
 ---Version of a Lua function, from 1.
@@ -144,9 +155,16 @@ function hot.version(f) end
 
 ---Versions of all functions of a module or chunk, or of all.
 ---@param modname? string
----@return { id: string, version: integer, frames: integer }[]? list
+---@return { id: string, version: integer, frames: integer, diverged?: string }[]? list
 ---@return string? message
 function hot.versions(modname) end
+
+---Functions that do not run what the text of their chunk says: patches with
+---`refused = "keep-old"` left them on older code.
+---@param modname? string
+---@return moonswap.Refusal[]? list
+---@return string? message
+function hot.diverged(modname) end
 
 ---Activations and suspended coroutines that still run an older version.
 ---@param modname? string

@@ -23,7 +23,7 @@ use moonswap_compiler::syntax::ast::{
     Ast, Attribute, BinaryOp, Block, Expr, ExprId, FunctionIndex, Statement, StatementKind, Symbol,
     UnaryOp,
 };
-use moonswap_compiler::{CompileError, CompileOptions, ParseLimits, Span, compile_ast, parse};
+use moonswap_compiler::{CompileError, CompileOptions, Span, compile_ast};
 
 use crate::outline::{statement_literals, symbol_text};
 use crate::removal::Removal;
@@ -34,6 +34,7 @@ use crate::toplevel::Action;
 pub(crate) struct Delta<'a> {
     pub(crate) chunk: &'a str,
     pub(crate) source: &'a [u8],
+    pub(crate) ast: &'a Ast,
     pub(crate) actions: &'a HashMap<usize, Action>,
     pub(crate) removals: &'a [Removal],
     pub(crate) options: CompileOptions<'a>,
@@ -61,7 +62,7 @@ impl Delta<'_> {
         }
         // A tree of its own: statements are cut out of it.
         let mut edit = Edit {
-            ast: parse(self.chunk, self.source, ParseLimits::default())?,
+            ast: self.ast.clone(),
             span: Span::default(),
             locals: Vec::new(),
         };

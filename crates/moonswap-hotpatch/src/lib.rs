@@ -15,14 +15,17 @@ mod declarations;
 mod delta;
 mod diff;
 mod digest;
+mod divergence;
 mod encoding;
 mod facts;
 mod hooks;
 mod json;
+mod keeping;
 mod late;
 mod liveness;
 mod manifest;
 mod migrate;
+mod mixture;
 mod outline;
 mod patch;
 mod patch_file;
@@ -45,6 +48,7 @@ mod toplevel;
 pub use account::{Door, PatchHash};
 pub use activation::Activation;
 pub use digest::Digest;
+pub use divergence::{Diverged, Divergence};
 pub use encoding::{from_hex, to_hex};
 pub use hooks::{Hooks, MIGRATE, ON_SWAP};
 pub use json::{Json, JsonError};
@@ -57,7 +61,8 @@ pub use patch::{ChunkPatch, Patch, base_refusals};
 pub use patch_file::{FileChunk, FileSignature, PatchFile, Uncompiled, refused};
 pub use plan::{ChangeClass, ChunkPlan, LiteralChange, NotRun, Plan, plan_chunk, refusals};
 pub use policy::{
-    CapturePolicy, Captures, Guard, Policy, RunSelector, StalePolicy, SuspendedPolicy, Timing,
+    CapturePolicy, Captures, Guard, Policy, RefusedPolicy, RunSelector, StalePolicy,
+    SuspendedPolicy, Timing, WhenRefused,
 };
 pub use refusal::{Code, Refusal, Refused, Unfit};
 pub use replace::replace_literal;

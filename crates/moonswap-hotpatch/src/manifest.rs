@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use moonswap_bytecode::{FunctionId, Prototype, UpvalueDescription};
 
+use crate::divergence::Divergence;
 use crate::patch::ChunkPatch;
-use crate::plan::{ChangeClass, ChunkPlan};
+use crate::plan::ChunkPlan;
 
 /// The `declaration` of the scope-record cell that holds the chunk's `_ENV`:
 /// code that used no global before reads the environment through it.
@@ -90,6 +91,8 @@ pub struct ChunkManifest {
     /// The current source compiled, if that is at hand: spares planning to do
     /// it again.
     pub text: Option<ChunkPatch>,
+    /// What of it does not run.
+    pub diverged: Option<Arc<Divergence>>,
     /// The scope record.
     pub cells: Vec<CellInfo>,
     /// The slots, by the id of their current prototype.
@@ -122,6 +125,7 @@ impl ChunkManifest {
             main,
             source,
             text: None,
+            diverged: None,
             cells,
             slots: HashMap::new(),
             places: None,
@@ -160,7 +164,7 @@ impl ChunkManifest {
             };
             let known = change.old.as_ref().and_then(|old| self.slots.get(old));
             let slot = match known {
-                Some(slot) if change.class == ChangeClass::Unchanged => slot.clone(),
+                Some(slot) if change.stays() => slot.clone(),
                 _ => SlotInfo {
                     version: change.new_version().unwrap_or(1),
                     protected: known.is_some_and(|slot| slot.protected),
@@ -185,7 +189,8 @@ impl ChunkManifest {
             chunk: Arc::clone(&self.chunk),
             main: Arc::clone(&plan.main),
             source: Some(Arc::clone(&plan.source)),
-            text: Some(patch.clone()),
+            text: Some(plan.text.as_ref().unwrap_or(patch).clone()),
+            diverged: plan.diverged.clone(),
             cells,
             slots,
             places: None,

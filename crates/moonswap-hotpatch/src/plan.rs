@@ -11,7 +11,9 @@ use crate::activation::Activation;
 use crate::build::{Built, build};
 use crate::captures::CaptureCheck;
 use crate::diff::{Matching, match_literals};
+use crate::divergence::{Divergence, is_same};
 use crate::hooks::Hooks;
+use crate::keeping::plan_keeping;
 use crate::manifest::{ChunkManifest, Places};
 use crate::migrate::{self, Cells, Migration};
 use crate::outline::{LiteralIndex, Outline, path_name};
@@ -38,6 +40,9 @@ pub enum ChangeClass {
     Removed,
     /// May not be changed like this.
     Refused,
+    /// May not be changed like this, and stays as it is while the rest is applied
+    /// (`refused = "keep-old"`).
+    Diverged,
 }
 
 impl fmt::Display for ChangeClass {
@@ -50,6 +55,7 @@ impl fmt::Display for ChangeClass {
             Self::Added => "added",
             Self::Removed => "removed",
             Self::Refused => "refused",
+            Self::Diverged => "diverged",
         })
     }
 }
@@ -73,6 +79,9 @@ pub struct LiteralChange {
     pub old_version: Option<u32>,
     /// How running activations move to it, if the policy wants that.
     pub migration: Option<Arc<Migration>>,
+    /// The id that it has in the new text, if it stands for no older one and is
+    /// held back: it is not there.
+    pub missing: Option<FunctionId>,
     /// Line in the new text (in the old one for removed literals).
     pub line: u32,
 }
@@ -82,7 +91,22 @@ impl LiteralChange {
     /// literals).
     pub fn name(&self) -> String {
         let id = self.new.as_ref().or(self.old.as_ref());
+        let id = id.or(self.missing.as_ref());
         id.map(path_name).unwrap_or_default()
+    }
+
+    /// Whether a commit leaves its version alone.
+    pub fn stays(&self) -> bool {
+        match self.class {
+            ChangeClass::Unchanged | ChangeClass::Refused => true,
+            // Under another id its version has to be known by that.
+            ChangeClass::Diverged => self.old == self.new,
+            ChangeClass::DebugOnly
+            | ChangeClass::Swapped
+            | ChangeClass::Moved
+            | ChangeClass::Added
+            | ChangeClass::Removed => false,
+        }
     }
 
     /// Version of the slot after the commit.
@@ -94,7 +118,8 @@ impl LiteralChange {
             ChangeClass::Unchanged
             | ChangeClass::DebugOnly
             | ChangeClass::Moved
-            | ChangeClass::Refused => self.old_version,
+            | ChangeClass::Refused
+            | ChangeClass::Diverged => self.old_version,
         }
     }
 }
@@ -162,6 +187,11 @@ pub struct ChunkPlan {
     pub unfit: Vec<Unfit>,
     /// Number of literals that stay as they are.
     pub n_unchanged: usize,
+    /// What stays on older code after it, because it was refused and the rest is
+    /// applied.
+    pub diverged: Option<Arc<Divergence>>,
+    /// That is something else than before.
+    pub(crate) is_diverging: bool,
 }
 
 impl ChunkPlan {
@@ -178,7 +208,8 @@ impl ChunkPlan {
     /// Whether applying it would change nothing.
     pub fn is_empty(&self) -> bool {
         !self.is_refused()
-            && self.touched().next().is_none()
+            && !self.is_diverging
+            && self.touched().all(|c| c.class == ChangeClass::Diverged)
             && self.new_cells.is_empty()
             && self.delta.is_none()
             && self.define.is_none()
@@ -195,6 +226,19 @@ impl ChunkPlan {
     /// The literals that a commit touches.
     pub fn touched(&self) -> impl Iterator<Item = &LiteralChange> {
         self.work().filter(|c| c.class != ChangeClass::Unchanged)
+    }
+}
+
+impl ChunkPlan {
+    /// Works out what follows from the changes and their classes.
+    pub(crate) fn conclude(&mut self, manifest: &ChunkManifest) {
+        self.n_unchanged = self
+            .changes
+            .iter()
+            .filter(|c| c.class == ChangeClass::Unchanged)
+            .count();
+        self.work = work(&self.changes);
+        self.is_diverging = !is_same(self.diverged.as_ref(), manifest.diverged.as_ref());
     }
 }
 
@@ -259,6 +303,14 @@ impl Plan {
         all.cloned().collect()
     }
 
+    /// Why functions stay on older code.
+    pub fn diverged(&self) -> Vec<Refusal> {
+        let all = self.chunks.iter().filter_map(|c| c.diverged.as_ref());
+        all.flat_map(|d| &d.functions)
+            .map(|left| left.refusal.clone())
+            .collect()
+    }
+
     /// Number of literals that stay as they are.
     pub fn n_unchanged(&self) -> usize {
         self.chunks.iter().map(|c| c.n_unchanged).sum()
@@ -293,13 +345,24 @@ pub fn refusals<'a>(plans: impl Iterator<Item = &'a ChunkPlan> + Clone) -> Vec<R
 
 /// Plans the new text of one chunk against one instance of it.
 pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy) -> ChunkPlan {
+    plan_keeping(
+        manifest,
+        patch,
+        policy,
+        plan_text(manifest, patch, policy),
+    )
+}
+
+/// The same, all or nothing.
+pub(crate) fn plan_text(
+    manifest: &ChunkManifest,
+    patch: &ChunkPatch,
+    policy: &Policy,
+) -> ChunkPlan {
     let chunk = shown(&manifest.chunk);
     let mut refusals = addressee(&chunk, manifest, patch, policy);
 
-    let old_text = manifest.text.clone().or_else(|| {
-        let source = manifest.source.as_ref()?;
-        ChunkPatch::compile(&manifest.chunk, source).ok()
-    });
+    let old_text = old_text(manifest);
     let old_main = old_text.as_ref().map_or(&manifest.main, ChunkPatch::main);
     let nameless;
     let old = match &old_text {
@@ -377,16 +440,15 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
     }
     let new_cells = cell_labels[top.n_old_cells..].to_vec();
     refusals.sort_by_key(|r| (r.line, r.column, r.code));
-    ChunkPlan {
+    let mut plan = ChunkPlan {
         chunk: manifest.chunk.clone(),
         source: patch.source().clone(),
         text: Some(patch.clone()),
         main: built.main,
-        n_unchanged: changes
-            .iter()
-            .filter(|c| c.class == ChangeClass::Unchanged)
-            .count(),
-        work: work(&changes),
+        n_unchanged: 0,
+        diverged: None,
+        is_diverging: false,
+        work: Vec::new(),
         places: manifest.places.clone(),
         changes,
         cell_labels,
@@ -400,7 +462,18 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
         not_run,
         refusals,
         unfit,
-    }
+    };
+    plan.conclude(manifest);
+    plan
+}
+
+/// The text that runs, if it is known.
+pub(crate) fn old_text(manifest: &ChunkManifest) -> Option<ChunkPatch> {
+    let running = manifest.diverged.as_ref().map(|d| &d.running);
+    running.or(manifest.text.as_ref()).cloned().or_else(|| {
+        let source = manifest.source.as_ref()?;
+        ChunkPatch::compile(&manifest.chunk, source).ok()
+    })
 }
 
 /// How running activations of existing functions move to their new code.
@@ -415,7 +488,8 @@ fn plan_migrations(
             ChangeClass::Unchanged
             | ChangeClass::Added
             | ChangeClass::Removed
-            | ChangeClass::Refused => continue,
+            | ChangeClass::Refused
+            | ChangeClass::Diverged => continue,
         }
         let slot = change.old.as_ref().and_then(|id| manifest.slots.get(id));
         if let (Some(slot), Some(new)) = (slot, &change.new_prototype) {
@@ -504,6 +578,7 @@ fn classify(
             new_hash: Some(literal.prototype.own_hash),
             old_version: was.map(version),
             migration: None,
+            missing: None,
             line: literal.line,
         });
     }
@@ -518,6 +593,7 @@ fn classify(
                 new_hash: None,
                 old_version: Some(version(was)),
                 migration: None,
+                missing: None,
                 line: literal.line,
             });
         }

@@ -43,6 +43,16 @@ impl ChunkPlan {
             ("new_locals", Json::texts(locals.map(|(name, _)| name))),
             ("runs", statements(&self.runs)),
             ("not_run", statements(&self.not_run)),
+            (
+                "diverged",
+                Json::Array(
+                    self.diverged
+                        .iter()
+                        .flat_map(|d| &d.functions)
+                        .map(|left| left.refusal.json())
+                        .collect(),
+                ),
+            ),
             ("warnings", Json::texts(&self.warnings)),
         ])
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::patch::shown;
 use crate::plan::{ChangeClass, ChunkPlan, LiteralChange, Plan};
 use crate::refusal::Refused;
-use crate::report::{Mention, write_line};
+use crate::report::{Mention, write_diverged, write_line};
 
 impl Plan {
     /// `shop.lua: price v1 → v2, 1 function`; several chunks one after the
@@ -61,6 +61,8 @@ impl ChunkPlan {
             })
             .collect();
         let written = write_line(&mut out, &mentions);
+        let n = self.diverged.as_ref().map_or(0, |d| d.functions.len());
+        let written = written.and_then(|()| write_diverged(&mut out, n));
         debug_assert!(written.is_ok());
         out
     }
@@ -101,6 +103,9 @@ impl ChunkPlan {
                 "\n  not run: line {}: {} ({})",
                 statement.line, statement.text, statement.why
             )?;
+        }
+        for left in self.diverged.iter().flat_map(|d| &d.functions) {
+            write!(f, "\n  diverged: {}", left.refusal)?;
         }
         for warning in &self.warnings {
             write!(f, "\n  warning: {warning}")?;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::json::Json;
 use crate::policy::{
-    CapturePolicy, Captures, Guard, Policy, RunSelector, StalePolicy, SuspendedPolicy, Timing,
+    CapturePolicy, Captures, Guard, Policy, RefusedPolicy, RunSelector, StalePolicy,
+    SuspendedPolicy, Timing, WhenRefused,
 };
 
 macro_rules! words {
@@ -39,6 +40,7 @@ words! {
     }
     SuspendedPolicy { Finish = "finish", Refuse = "refuse", Close = "close" }
     StalePolicy { Finish = "finish", Migrate = "migrate" }
+    WhenRefused { Refuse = "refuse", KeepOld = "keep-old" }
 }
 
 impl Captures {
@@ -115,6 +117,13 @@ impl Policy {
             let by_name = by_name.map(|(name, rule)| (name.clone(), Json::text(rule.word())));
             put("captures", Json::object(all.into_iter().chain(by_name)));
         }
+        if self.refused != RefusedPolicy::default() {
+            let all = (self.refused.all != WhenRefused::default())
+                .then(|| (String::new(), Json::text(self.refused.all.word())));
+            let by_name = self.refused.by_function.iter();
+            let by_name = by_name.map(|(name, rule)| (name.clone(), Json::text(rule.word())));
+            put("refused", Json::object(all.into_iter().chain(by_name)));
+        }
         if self.timing != Timing::default() {
             put("timing", Json::text(self.timing.word()));
         }
@@ -173,6 +182,20 @@ impl Policy {
                     rule => CapturePolicy {
                         all: captures(rule)?,
                         by_name: BTreeMap::new(),
+                    },
+                };
+            }
+            "refused" => {
+                let rule = |value: &Json| choice(value, WhenRefused::of_word);
+                self.refused = match value {
+                    Json::Object(_) => {
+                        let mut by_function = entries(value, rule)?;
+                        let all = by_function.remove("").unwrap_or_default();
+                        RefusedPolicy { all, by_function }
+                    }
+                    all => RefusedPolicy {
+                        all: rule(all)?,
+                        by_function: BTreeMap::new(),
                     },
                 };
             }
@@ -273,6 +296,9 @@ mod tests {
             .signed_off("ann", "why \"not\"");
         policy.remove = true;
         policy.captures.by_name.insert("y".into(), Captures::Nil);
+        policy.refused.all = WhenRefused::KeepOld;
+        let by_function = &mut policy.refused.by_function;
+        by_function.insert("M.f / return 1".into(), WhenRefused::Refuse);
         policy.suspended = SuspendedPolicy::Close;
         policy.stale = StalePolicy::Migrate;
         policy.deadline = Some(Duration::from_millis(1500));
@@ -302,6 +328,7 @@ mod tests {
             r#"{"remove":"yes"}"#,
             r#"{"guard":{"errors":1,"within":1,"or":2}}"#,
             r#"{"captures":"guess"}"#,
+            r#"{"refused":"nil"}"#,
             r#"{"run":-1}"#,
             r#"{"base":1.5}"#,
         ] {

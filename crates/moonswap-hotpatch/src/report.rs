@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::activation::Activation;
 use crate::json::Json;
 use crate::plan::{ChangeClass, ChunkPlan, LiteralChange, NotRun};
+use crate::refusal::Refusal;
 
 /// How long a patch took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -135,6 +136,8 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// Top-level statements that changed and did not run.
     pub not_run: Vec<NotRun>,
+    /// Why functions do not run what the text says, and stay on older code.
+    pub diverged: Vec<Refusal>,
     /// Coroutines that were suspended in changed code and were closed.
     pub closed: Vec<Activation>,
     /// Activations of replaced versions, if the policy moves them.
@@ -156,6 +159,7 @@ impl Report {
             unchanged: 0,
             warnings: Vec::new(),
             not_run: Vec::new(),
+            diverged: Vec::new(),
             closed: Vec::new(),
             migrated: Vec::new(),
             times: Times::default(),
@@ -164,6 +168,11 @@ impl Report {
             for warning in &plan.warnings {
                 if !report.warnings.contains(warning) {
                     report.warnings.push(warning.clone());
+                }
+            }
+            for left in plan.diverged.iter().flat_map(|d| &d.functions) {
+                if !report.diverged.contains(&left.refusal) {
+                    report.diverged.push(left.refusal.clone());
                 }
             }
             let shown: Arc<str> = plan.shown_chunk().into();
@@ -239,6 +248,10 @@ impl Report {
                 Json::Array(self.not_run.iter().map(NotRun::json).collect()),
             ),
             (
+                "diverged",
+                Json::Array(self.diverged.iter().map(Refusal::json).collect()),
+            ),
+            (
                 "closed",
                 Json::Array(self.closed.iter().map(Activation::json).collect()),
             ),
@@ -299,12 +312,22 @@ impl Report {
                 .collect();
             write!(f, "{}{chunk}: ", if i > 0 { "; " } else { "" })?;
             write_line(f, &mentions)?;
+            let diverged = self.diverged.iter().filter(|r| r.chunk == *chunk);
+            write_diverged(f, diverged.count())?;
         }
         if !self.migrated.is_empty() {
             let n = self.migrated.iter().filter(|m| m.turn.is_some()).count();
             write!(f, ", {n} of {} activations move", self.migrated.len())?;
         }
         Ok(())
+    }
+}
+
+/// How many functions do not run what the text says.
+pub(crate) fn write_diverged(f: &mut impl fmt::Write, n: usize) -> fmt::Result {
+    match n {
+        0 => Ok(()),
+        n => write!(f, ", {n} diverged"),
     }
 }
 
@@ -322,9 +345,10 @@ pub(crate) fn write_line(f: &mut impl fmt::Write, functions: &[Mention<'_>]) -> 
     const NAMED: usize = 4;
     let real: Vec<&Mention<'_>> = functions
         .iter()
-        .filter(|m| m.class != ChangeClass::DebugOnly)
+        .filter(|m| !matches!(m.class, ChangeClass::DebugOnly | ChangeClass::Diverged))
         .collect();
-    let n_lines = functions.len() - real.len();
+    let is_moved = |m: &&Mention<'_>| m.class == ChangeClass::DebugOnly;
+    let n_lines = functions.iter().filter(is_moved).count();
     // The main chunk is not run again: it is named only when nothing else is.
     let (mut named, rest): (Vec<&Mention<'_>>, Vec<&Mention<'_>>) =
         real.into_iter().partition(|m| m.id != "main chunk");
@@ -386,6 +410,7 @@ mod tests {
             unchanged: 1,
             warnings: vec!["a \"b\"\n".into()],
             not_run: vec![],
+            diverged: vec![],
             migrated: vec![Migrated::stays(serve.clone(), "it is in no loop")],
             closed: vec![serve],
             times: Times {
@@ -400,7 +425,7 @@ mod tests {
         assert_eq!(
             report.to_json(),
             "{\"id\":3,\"generation\":4,\"chunks\":[\"shop.lua\"],\"functions\":[{\"chunk\":\"shop.lua\",\"id\":\"price\",\"class\":\"swapped\",\
-             \"old\":1,\"new\":2}],\"unchanged\":1,\"warnings\":[\"a \\\"b\\\"\\n\"],\"not_run\":[],\"closed\":[{\"chunk\":\"shop.lua\",\"id\":\"serve\",\"version\":1,\
+             \"old\":1,\"new\":2}],\"unchanged\":1,\"warnings\":[\"a \\\"b\\\"\\n\"],\"not_run\":[],\"diverged\":[],\"closed\":[{\"chunk\":\"shop.lua\",\"id\":\"serve\",\"version\":1,\
              \"line\":7,\"thread\":\"thread: 0x1\",\"suspended\":true}],\
              \"migrated\":[{\"chunk\":\"shop.lua\",\"id\":\"serve\",\"version\":1,\"line\":7,\"thread\":\"thread: 0x1\",\
              \"suspended\":true,\"turn\":null,\"reason\":\"it is in no loop\"}],\

@@ -295,6 +295,8 @@ pub(crate) struct Instance {
     pub(crate) source: Option<Arc<[u8]>>,
     /// The same compiled, if it was needed: planning compares with it.
     pub(crate) text: Option<moonswap_hotpatch::ChunkPatch>,
+    /// What of the text does not run, because it was refused.
+    pub(crate) diverged: Option<Arc<moonswap_hotpatch::Divergence>>,
     /// The slots of all literals as they were loaded, each before those in it.
     /// Slots whose functions patches removed may be gone.
     pub(crate) slots: Arc<[SlotPointer]>,

@@ -209,6 +209,7 @@ impl Hot {
             generation: cx.hot_generation(),
             versions: cx.hot_versions(None),
             stale: cx.hot_frames(None),
+            diverged: cx.hot_diverged(None),
             history: cx.hot_history(),
             quarantine: cx.hot_quarantine(),
             queued: cx.hot_queued(),
@@ -235,6 +236,12 @@ impl Hot {
     /// and at most 32 entries.
     pub fn history(&self) -> Vec<HistoryEntry> {
         self.0.with(|cx| cx.hot_history())
+    }
+
+    /// Functions that do not run what the text of their chunk says, and why: patches
+    /// with `refused = "keep-old"` left them on older code.
+    pub fn diverged(&self) -> Vec<moonswap_hotpatch::Refusal> {
+        self.0.with(|cx| cx.hot_diverged(None))
     }
 
     /// Version of each function of each loaded chunk.

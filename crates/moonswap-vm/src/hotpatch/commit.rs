@@ -80,6 +80,7 @@ pub(crate) unsafe fn plan_all(
             for instance in instances {
                 let mut manifest = manifest::of(vm, instance);
                 if manifest.text.is_none()
+                    && manifest.diverged.is_none()
                     && let Some(source) = &manifest.source
                 {
                     let text = ChunkPatch::compile(&manifest.chunk, source).ok();
@@ -388,6 +389,8 @@ unsafe fn commit(
             let source = (*instance).source.replace(Arc::clone(&p.plan.source));
             // The old text is taken apart with the plan, after the pause.
             std::mem::swap(&mut (*instance).text, &mut p.plan.text);
+            let diverged = p.plan.diverged.take();
+            let diverged = std::mem::replace(&mut (*instance).diverged, diverged);
             let registry = super::history::exchange_registry(vm, instance, p.registry);
             for field in p.overridden {
                 let warning = format!("{field} was overridden at run time and left alone");
@@ -403,6 +406,7 @@ unsafe fn commit(
                 fields: p.fields,
                 prototype: before,
                 source,
+                diverged,
                 registry,
                 names: p.old_names,
             });

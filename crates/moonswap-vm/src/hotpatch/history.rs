@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use moonswap_bytecode::{FunctionId, Prototype};
-use moonswap_hotpatch::{ChangeClass, Report, ReportedFunction, Times, path_name, write_pause};
+use moonswap_hotpatch::{
+    ChangeClass, Divergence, Refusal, Report, ReportedFunction, Times, path_name, write_pause,
+};
 
 use super::HotError;
 use super::prepare::{CellChange, FieldChange, SlotChange};
@@ -38,6 +40,8 @@ pub(crate) struct InstanceChange {
     pub(crate) fields: Vec<FieldChange>,
     pub(crate) prototype: Arc<Prototype>,
     pub(crate) source: Option<Arc<[u8]>>,
+    /// What of that text did not run.
+    pub(crate) diverged: Option<Arc<Divergence>>,
     pub(crate) registry: SlotRegistry,
     pub(crate) names: Vec<(Arc<str>, u32)>,
 }
@@ -233,6 +237,7 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
         let chunks = undoing.chunks;
         let mut warnings = vec![format!("rolled back to before patch {id}")];
         warnings.append(&mut undoing.warnings);
+        let diverged = undoing.diverged;
         let in_force = entries[first].in_force_before.clone();
         vm.hot.history.entries = entries;
         vm.hot.advance();
@@ -248,6 +253,7 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
             unchanged: 0,
             warnings,
             not_run: Vec::new(),
+            diverged,
             closed: Vec::new(),
             migrated: Vec::new(),
             times,
@@ -286,6 +292,8 @@ struct Undoing<'a> {
     /// Where in its instance's record a field is.
     fields: HashMap<Place, usize>,
     warnings: Vec<String>,
+    /// Why functions do not run what the text says that comes back.
+    diverged: Vec<Refusal>,
 }
 
 impl<'a> Undoing<'a> {
@@ -312,6 +320,7 @@ impl<'a> Undoing<'a> {
                     fields: Vec::new(),
                     prototype: Arc::clone(&(*instance).prototype),
                     source: (*instance).source.clone(),
+                    diverged: (*instance).diverged.clone(),
                     registry: super::manifest::registry(instance).clone(),
                     names: (*instance).cell_names.clone(),
                 };
@@ -419,6 +428,12 @@ impl<'a> Undoing<'a> {
                 let instance = change.instance;
                 (*instance).prototype = Arc::clone(&oldest.prototype);
                 (*instance).source = oldest.source.clone();
+                (*instance).diverged = oldest.diverged.clone();
+                for diverged in oldest.diverged.iter().flat_map(|d| &d.functions) {
+                    if !self.diverged.contains(&diverged.refusal) {
+                        self.diverged.push(diverged.refusal.clone());
+                    }
+                }
                 exchange_registry(vm, instance, oldest.registry.clone());
                 change.on_swap = oldest.on_swap_before.clone();
                 // Long to take apart, for a large chunk.

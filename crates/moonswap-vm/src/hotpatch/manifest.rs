@@ -97,6 +97,7 @@ unsafe fn without_slots(vm: &mut Vm, instance: *mut Instance) -> ChunkManifest {
             main: (*instance).prototype.clone(),
             source: (*instance).source.clone(),
             text: (*instance).text.clone(),
+            diverged: (*instance).diverged.clone(),
             cells,
             slots: HashMap::new(),
             places: None,
