@@ -290,7 +290,8 @@ impl Keeping<'_> {
             }
             let refusal = twin.and_then(|twin| self.held[twin].take());
             let refusal = refusal.unwrap_or_else(|| {
-                let mut inside = self.held_back("stands in a function that is held back".to_owned());
+                let mut inside =
+                    self.held_back("stands in a function that is held back".to_owned());
                 (inside.line, inside.function) = (change.line, outline.name(at));
                 inside
             });
@@ -306,7 +307,8 @@ impl Keeping<'_> {
             let known = self.lost.iter().find(|(lost, _)| *lost == at);
             let refusal = known.map_or_else(
                 || {
-                    let mut inside = self.held_back("stands in a function that is held back".to_owned());
+                    let mut inside =
+                        self.held_back("stands in a function that is held back".to_owned());
                     (inside.line, inside.function) = (literal.line, new.name(at));
                     inside
                 },
@@ -343,7 +345,10 @@ impl Keeping<'_> {
             // The older text's hook has run with the older text.
             plan.hooks.migrate = None;
         }
-        if functions.iter().any(|d| Some(&d.id) == plan.hooks.migrate.as_ref()) {
+        if functions
+            .iter()
+            .any(|d| Some(&d.id) == plan.hooks.migrate.as_ref())
+        {
             plan.hooks.migrate = None;
         }
         functions.sort_by(|a, b| {

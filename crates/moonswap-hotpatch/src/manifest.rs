@@ -8,7 +8,7 @@ use moonswap_bytecode::{FunctionId, Prototype, UpvalueDescription};
 
 use crate::divergence::Divergence;
 use crate::patch::ChunkPatch;
-use crate::plan::ChunkPlan;
+use crate::plan::{ChangeClass, ChunkPlan};
 
 /// The `declaration` of the scope-record cell that holds the chunk's `_ENV`:
 /// code that used no global before reads the environment through it.
@@ -58,6 +58,8 @@ pub struct SlotInfo {
     pub n_fixed: usize,
     /// No patch may change its code.
     pub protected: bool,
+    /// It has never had other code.
+    pub is_first: bool,
 }
 
 /// Where the slots of a chunk that was never patched are, in the order of loading:
@@ -144,6 +146,7 @@ impl ChunkManifest {
             let info = SlotInfo {
                 version: 1,
                 protected: false,
+                is_first: true,
                 layout: prototype.upvalues.to_vec(),
                 n_fixed: prototype.upvalues.len(),
                 current: Arc::clone(&prototype),
@@ -168,6 +171,8 @@ impl ChunkManifest {
                 _ => SlotInfo {
                     version: change.new_version().unwrap_or(1),
                     protected: known.is_some_and(|slot| slot.protected),
+                    is_first: known
+                        .is_none_or(|slot| slot.is_first && change.class != ChangeClass::Swapped),
                     layout: prototype.upvalues.to_vec(),
                     n_fixed: known.map_or(prototype.upvalues.len(), |slot| slot.n_fixed),
                     current: Arc::clone(prototype),

@@ -136,13 +136,13 @@ impl Mixture {
         let outline = &self.text.facts().outline;
         let (which, own) = self.origins[at];
         let own_outline = texts.outline(which);
-        let (here, there) = (
-            &outline.get(at).prototype,
-            &own_outline.get(own).prototype,
-        );
+        let (here, there) = (&outline.get(at).prototype, &own_outline.get(own).prototype);
         let (used_here, used_there) = (used(here), used(there));
         let same = |a: u16, b: u16| {
-            let (a, b) = (&here.upvalues[usize::from(a)], &there.upvalues[usize::from(b)]);
+            let (a, b) = (
+                &here.upvalues[usize::from(a)],
+                &there.upvalues[usize::from(b)],
+            );
             let alike = a.name == b.name
                 && a.top_level == b.top_level
                 && a.in_loop == b.in_loop
@@ -155,9 +155,8 @@ impl Mixture {
                 (Some(other), Some(owner)) => {
                     let is_pair = texts.new_of(other).is_some()
                         && texts.new_of(other) == texts.new_of((which, owner));
-                    let count = |of: usize, literal| {
-                        texts.outline(of).count(literal, &a.name, a.top_level)
-                    };
+                    let count =
+                        |of: usize, literal| texts.outline(of).count(literal, &a.name, a.top_level);
                     let counts = (count(other.0, other.1), count(which, owner));
                     is_pair && counts.0.is_some() && counts.0 == counts.1
                 }
@@ -216,7 +215,11 @@ fn operations(prototype: &Prototype) -> Vec<(OpCode, [u16; 3])> {
         .filter(|(op, _)| {
             !matches!(
                 op,
-                OpCode::Close | OpCode::Return | OpCode::Return0 | OpCode::Return1 | OpCode::KeepScope
+                OpCode::Close
+                    | OpCode::Return
+                    | OpCode::Return0
+                    | OpCode::Return1
+                    | OpCode::KeepScope
             )
         })
         .map(|(op, list)| {

@@ -345,12 +345,19 @@ pub fn refusals<'a>(plans: impl Iterator<Item = &'a ChunkPlan> + Clone) -> Vec<R
 
 /// Plans the new text of one chunk against one instance of it.
 pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy) -> ChunkPlan {
-    plan_keeping(
-        manifest,
-        patch,
-        policy,
-        plan_text(manifest, patch, policy),
-    )
+    let plan = plan_text(manifest, patch, policy);
+    let mut plan = plan_keeping(manifest, patch, policy, plan);
+    if plan.refusals.is_empty() {
+        let before = manifest.diverged.iter().flat_map(|d| &d.functions);
+        let after = |id| plan.diverged.as_ref().is_some_and(|d| d.of(id).is_some());
+        let resolved = before.filter(|diverged| !after(&diverged.id));
+        let said = resolved.map(|diverged| {
+            let name = &diverged.refusal.function;
+            format!("{name}: no longer held back")
+        });
+        plan.warnings.extend(said);
+    }
+    plan
 }
 
 /// The same, all or nothing.
@@ -401,6 +408,8 @@ pub(crate) fn plan_text(
         old,
         new,
         top: &top,
+        old_ast: old_text.as_ref().map(ChunkPatch::ast),
+        new_ast: patch.ast(),
     };
     let mut captures = check.run(&mut matching);
     refusals.append(&mut captures.refusals);

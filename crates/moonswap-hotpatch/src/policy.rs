@@ -65,7 +65,8 @@ impl RefusedPolicy {
     pub fn of(&self, path: &str) -> &WhenRefused {
         let last = path.rsplit(" / ").next().unwrap_or(path);
         let own = self.by_function.get(path);
-        own.or_else(|| self.by_function.get(last)).unwrap_or(&self.all)
+        own.or_else(|| self.by_function.get(last))
+            .unwrap_or(&self.all)
     }
 
     /// Whether any function is to be held back.

@@ -78,6 +78,7 @@ fn commit(manifest: &mut ChunkManifest, plan: &Plan) {
             Some(slot) => slot.clone(),
             None => SlotInfo {
                 protected: false,
+                is_first: true,
                 version: 1,
                 layout: prototype.upvalues.to_vec(),
                 n_fixed: prototype.upvalues.len(),
@@ -85,6 +86,7 @@ fn commit(manifest: &mut ChunkManifest, plan: &Plan) {
             },
         };
         slot.version = change.new_version().expect("a version");
+        slot.is_first &= change.class != ChangeClass::Swapped;
         if !change.stays() {
             slot.current = prototype;
         }

@@ -217,6 +217,8 @@ pub(crate) struct PrototypeSlot {
 impl PrototypeSlot {
     /// `header.flags`: no patch may change the function's code.
     pub(crate) const PROTECTED: u8 = 1;
+    /// `header.flags`: a patch has given it other code, now or before.
+    pub(crate) const REPLACED: u8 = 2;
 }
 
 /// Words of code followed by constants (16 bytes each). Code is written to while

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use moonswap_vm::HotError;
 use moonswap_vm::planning::{
-    Captures, Patch, Policy, Report, RunSelector, StalePolicy, SuspendedPolicy, Timing,
+    Captures, Patch, Policy, Report, RunSelector, StalePolicy, SuspendedPolicy, Timing, WhenRefused,
 };
 
 use super::world::{World, compile};
@@ -88,6 +88,13 @@ pub(super) fn policy(body: &str) -> Policy {
                 policy.captures.by_name.insert(name, captures(value));
                 policy
             }
+            "refused" => policy.refused(when_refused(value)),
+            key if key.starts_with("refused.") => {
+                let name = key["refused.".len()..].to_owned();
+                let by_function = &mut policy.refused.by_function;
+                by_function.insert(name, when_refused(value));
+                policy
+            }
             "remove" => policy.remove(value == "true"),
             "guard" => {
                 let (errors, seconds) = value.split_once(" in ").expect("ERRORS in SECONDS");
@@ -121,6 +128,10 @@ pub(super) fn policy(body: &str) -> Policy {
         };
     }
     policy
+}
+
+fn when_refused(value: &str) -> WhenRefused {
+    WhenRefused::of_word(value).expect("a rule")
 }
 
 fn captures(value: &str) -> Captures {

@@ -122,7 +122,8 @@ impl Statement {
             }
             StatementKind::Call(call) => to.expr(call),
             StatementKind::Do(body) => body.relocate(to),
-            StatementKind::While { condition, body } | StatementKind::Repeat { body, condition } => {
+            StatementKind::While { condition, body }
+            | StatementKind::Repeat { body, condition } => {
                 to.expr(condition);
                 body.relocate(to);
             }

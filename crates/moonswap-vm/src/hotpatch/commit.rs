@@ -20,7 +20,7 @@ use crate::callee::FROZEN;
 use crate::frame::{Frame, frame_top};
 use crate::host;
 use crate::loader;
-use crate::object::Instance;
+use crate::object::{Instance, PrototypeSlot};
 use crate::vm::Vm;
 
 /// A plan with the instance (by serial) it was made for.
@@ -359,6 +359,9 @@ unsafe fn commit(
         for p in &prepared {
             for change in &p.slots {
                 loader::install(vm, change.slot, change.after);
+                if (*change.before).number != (*change.after).number {
+                    (*change.slot).header.flags |= PrototypeSlot::REPLACED;
+                }
                 if finish_by.is_some() {
                     (*change.before).finish_by = finish_by;
                 }

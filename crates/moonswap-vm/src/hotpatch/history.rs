@@ -352,6 +352,11 @@ impl<'a> Undoing<'a> {
                     }
                 }
                 loader::install(vm, s.slot, s.before);
+                // Rolled back or not: closures may be left of what it ran.
+                debug_assert!(
+                    (*s.before).number == (*s.after).number
+                        || (*s.slot).header.flags & PrototypeSlot::REPLACED != 0
+                );
                 (*s.before).finish_by = None;
                 super::migrate::withdraw(s.before);
             }

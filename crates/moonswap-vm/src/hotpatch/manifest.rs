@@ -48,6 +48,7 @@ pub(crate) unsafe fn of(vm: &mut Vm, instance: *mut Instance) -> ChunkManifest {
                 id.clone(),
                 SlotInfo {
                     protected: (*slot).header.flags & PrototypeSlot::PROTECTED != 0,
+                    is_first: (*slot).header.flags & PrototypeSlot::REPLACED == 0,
                     version: (*slot).version_number,
                     layout,
                     n_fixed: usize::from((*slot).n_fixed),

@@ -281,6 +281,7 @@ pub(super) fn compare(expected: &ChunkManifest, is: &ChunkManifest) {
                 && there.layout == slot.layout
                 && there.n_fixed == slot.n_fixed
                 && there.protected == slot.protected
+                && there.is_first == slot.is_first
         });
         assert!(same, "{id}");
     }

@@ -3,9 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use moonswap_hotpatch::{
-    Activation, Migrated, NotRun, Plan, Refusal, Report, ReportedFunction,
-};
+use moonswap_hotpatch::{Activation, Migrated, NotRun, Plan, Refusal, Report, ReportedFunction};
 use moonswap_vm::hotpatch::{HotError, Ticket};
 use moonswap_vm::{Context, Outcome, View};
 
