@@ -19,6 +19,8 @@ pub struct Diverged {
     /// The code it is to have: while later texts ask for the same, they need not
     /// be told again to leave it alone. `None`: it is to be gone.
     pub wanted: Option<CodeHash>,
+    /// It is a statement of the main chunk that does not run, in these words.
+    pub(crate) statement: Option<Vec<u8>>,
 }
 
 /// What of a chunk instance's text does not run.

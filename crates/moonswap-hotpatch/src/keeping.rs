@@ -10,24 +10,34 @@
 //!   does;
 //! - a function around a new one that is refused and stands for no older one: it
 //!   would create it;
-//! - for a refused statement of the top level, the main chunk: its statements and
-//!   what they add stay away, functions in it are still replaced one by one.
+//! - for a refused statement of the top level, or a new function in one, the
+//!   statement and those that use what it declares: older declarations of the same
+//!   names stand in their place;
+//! - where that is not enough, the main chunk: its statements and what they add stay
+//!   away, functions in it are still replaced one by one.
 //!
 //! Each round holds back at least one function more, and the old text with nothing
 //! new in it is refused nothing, so there is an end. What functions *call* is not
 //! looked at: a new caller of an older function is applied, and calls the older one.
 
+use std::collections::HashSet;
 use std::sync::Arc;
+
+use moonswap_compiler::Span;
+use moonswap_compiler::syntax::ast::{Ast, Block, Expr, ExprId, Statement, StatementKind};
+use moonswap_compiler::syntax::graft::Exchanged;
 
 use crate::diff::match_literals;
 use crate::divergence::{Diverged, Divergence};
 use crate::manifest::ChunkManifest;
 use crate::mixture::{Mixture, NEW, OLD, Origin, Texts};
-use crate::outline::LiteralIndex;
+use crate::outline::{LiteralIndex, parts, statement_literals, symbol_text};
 use crate::patch::{ChunkPatch, shown};
 use crate::plan::{ChangeClass, ChunkPlan, LiteralChange, NotRun, old_text, plan_text};
 use crate::policy::{Policy, WhenRefused};
 use crate::refusal::{Code, Refusal};
+use crate::shape;
+use crate::statements::statements;
 
 /// Plans the patch with what is refused held back. Answers `first`, the plan without
 /// that, if the policy wants none held back or it cannot be.
@@ -59,6 +69,10 @@ pub(crate) fn plan_keeping(
         },
         held: vec![None; outlines.1.literals.len()],
         lost: Vec::new(),
+        exchanged: Exchanged::new(),
+        statements: Vec::new(),
+        fresh: HashSet::new(),
+        fresh_statements: HashSet::new(),
     };
     // What earlier patches left behind and this one does not touch is no news.
     let is_news = |refusal: &&Refusal| !keeping.is_known(refusal);
@@ -108,6 +122,15 @@ struct Keeping<'a> {
     held: Vec<Option<Refusal>>,
     /// Why literals of the new text that stand for no old one are not added.
     lost: Vec<(LiteralIndex, Refusal)>,
+    /// Statements of the new main chunk that give way to older ones.
+    exchanged: Exchanged,
+    /// Why they do.
+    statements: Vec<(usize, Refusal)>,
+    /// Literals held back since the last mixture was planned: what else is refused
+    /// about them, or in them, was about their new code.
+    fresh: HashSet<LiteralIndex>,
+    /// The same of statements.
+    fresh_statements: HashSet<usize>,
 }
 
 impl Keeping<'_> {
@@ -127,6 +150,11 @@ impl Keeping<'_> {
         let Some(at) = self.new_named(&refusal.function) else {
             return false;
         };
+        if let Some(statement) = self.statement_of(refusal) {
+            let words = Some(self.words(statement));
+            return is_about_code(refusal.code)
+                && self.known.iter().any(|before| before.statement == words);
+        }
         let wanted = self.texts.outline(NEW).get(at).prototype.own_hash;
         is_about_code(refusal.code)
             && self.known.iter().any(|before| {
@@ -158,7 +186,9 @@ impl Keeping<'_> {
         };
         loop {
             let n_held = self.n_held();
-            let mixture = self.texts.mix(&self.flags())?;
+            self.fresh.clear();
+            self.fresh_statements.clear();
+            let mixture = self.texts.mix(&self.flags(), &self.exchanged)?;
             let outline = &mixture.text.facts().outline;
             let chain = |at| -> Vec<Origin> {
                 let outward = outwards(at, |at| outline.get(at).parent);
@@ -190,16 +220,22 @@ impl Keeping<'_> {
     }
 
     fn n_held(&self) -> usize {
-        self.held.iter().flatten().count()
+        self.held.iter().flatten().count() + self.exchanged.len()
     }
 
     /// Holds back the first of a literal and those around it that can be and is not
     /// yet. `None`: there is none.
     fn hold(&mut self, chain: &[Origin], refusal: &Refusal) -> Option<()> {
         let mut refusal = refusal.clone();
+        let statement = self.statement_of(&refusal);
+        if statement.is_some_and(|at| self.exchange(at, &refusal)) {
+            return Some(());
+        }
         for &(which, at) in chain {
             let is_pair = which == NEW && self.texts.matching.old_of[at].is_some();
-            if is_pair && self.held[at].is_some() {
+            if is_pair && self.fresh.contains(&at) {
+                return Some(());
+            } else if is_pair && self.held[at].is_some() {
                 // Its older text is what does not fit.
             } else if is_pair {
                 let literal = self.texts.outline(NEW).get(at);
@@ -208,14 +244,104 @@ impl Keeping<'_> {
                     refusal.function = self.texts.outline(NEW).name(at);
                 }
                 self.held[at] = Some(refusal);
+                self.fresh.insert(at);
                 return Some(());
             } else if which == NEW && !self.lost.iter().any(|(lost, _)| *lost == at) {
                 self.lost.push((at, refusal.clone()));
+            }
+            // What is new at the top level stays away with its statement.
+            let statement = (which == NEW).then(|| self.statement_around(at)).flatten();
+            if !is_pair && statement.is_some_and(|at| self.exchange(at, &refusal)) {
+                return Some(());
             }
             let name = self.texts.outline(which).name(at);
             refusal = self.held_back(format!("creates {name}, which is held back"));
         }
         None
+    }
+
+    /// The declaration of the new main chunk that a refusal is about.
+    fn statement_of(&self, refusal: &Refusal) -> Option<usize> {
+        let is_there = |span: &Span| (span.line, span.column) == (refusal.line, refusal.column);
+        let is_it = |statement: &Statement| match &statement.kind {
+            StatementKind::Local { names, .. } => {
+                is_there(&statement.span) || names.iter().any(|(_, _, span)| is_there(span))
+            }
+            _ => false,
+        };
+        let is_main = refusal.function == self.texts.outline(NEW).name(0);
+        is_main
+            .then(|| statements(self.texts.new.ast()).iter().position(is_it))
+            .flatten()
+    }
+
+    /// The statement of the new main chunk in which a literal directly in it stands.
+    fn statement_around(&self, at: LiteralIndex) -> Option<usize> {
+        let literal = self.texts.outline(NEW).get(at);
+        let function = literal.function.filter(|_| literal.parent == Some(0))?;
+        let ast = self.texts.new.ast();
+        let holds = |s: &Statement| statement_literals(ast, &s.kind).contains(&function);
+        statements(ast).iter().position(holds)
+    }
+
+    fn words(&self, at: usize) -> Vec<u8> {
+        let ast = self.texts.new.ast();
+        shape::statement(ast, &statements(ast)[at].kind)
+    }
+
+    /// Puts the older declarations in the place of a refused one, and takes out what
+    /// uses variables that are not declared then. False if that is not possible, or
+    /// done already.
+    fn exchange(&mut self, at: usize, refusal: &Refusal) -> bool {
+        if self.held[0].is_some() {
+            return false;
+        }
+        if self.fresh_statements.contains(&at) {
+            return true;
+        }
+        let mut exchanged = self.exchanged.clone();
+        let mut reasons = vec![(at, refusal.clone())];
+        let mut done = 0;
+        let (old, new) = (self.texts.old.ast(), self.texts.new.ast());
+        while let Some((at, _)) = reasons.get(done).cloned() {
+            done += 1;
+            if exchanged.contains_key(&at) {
+                return false;
+            }
+            let statement = &statements(new)[at];
+            if matches!(statement.kind, StatementKind::Return(_)) {
+                return false;
+            }
+            let names = declared_names(new, &statement.kind);
+            let older: Vec<usize> = (0..statements(old).len())
+                .filter(|at| {
+                    let older = declared_names(old, &statements(old)[*at].kind);
+                    older.iter().any(|name| names.contains(name))
+                })
+                .collect();
+            let kept: Vec<Arc<str>> = older
+                .iter()
+                .flat_map(|at| declared_names(old, &statements(old)[*at].kind))
+                .collect();
+            exchanged.insert(at, older);
+            for name in names.iter().filter(|name| !kept.contains(name)) {
+                for (user, statement) in statements(new).iter().enumerate() {
+                    let is_known = reasons.iter().any(|(known, _)| *known == user);
+                    if !is_known && mentions(new, &statement.kind, name) {
+                        let mut why =
+                            self.held_back(format!("uses {name}, whose declaration is held back"));
+                        (why.line, why.column) = (statement.span.line, statement.span.column);
+                        why.function = self.texts.outline(NEW).name(0);
+                        reasons.push((user, why));
+                    }
+                }
+            }
+        }
+        self.exchanged = exchanged;
+        self.fresh_statements
+            .extend(reasons.iter().map(|(at, _)| *at));
+        self.statements.extend(reasons);
+        true
     }
 
     fn held_back(&self, reason: String) -> Refusal {
@@ -300,6 +426,7 @@ impl Keeping<'_> {
                 id: id.clone(),
                 refusal,
                 wanted: twin.map(|twin| new.get(twin).prototype.own_hash),
+                statement: None,
             });
         }
         for at in (0..new.literals.len()).filter(|at| !is_there[*at]) {
@@ -318,6 +445,7 @@ impl Keeping<'_> {
                 id: literal.prototype.id.clone(),
                 refusal,
                 wanted: Some(literal.prototype.own_hash),
+                statement: None,
             });
             plan.changes.push(LiteralChange {
                 class: ChangeClass::Diverged,
@@ -351,6 +479,31 @@ impl Keeping<'_> {
         {
             plan.hooks.migrate = None;
         }
+        if mixture.origins[0].0 == NEW {
+            for (at, refusal) in std::mem::take(&mut self.statements) {
+                let statement = &statements(patch.ast())[at];
+                let text = patch
+                    .source()
+                    .get(statement.span.start as usize..statement.span.end as usize);
+                let text = String::from_utf8_lossy(text.unwrap_or_default());
+                plan.not_run.push(NotRun {
+                    line: statement.span.line,
+                    text: text.lines().next().unwrap_or_default().to_owned(),
+                    why: "held back".to_owned(),
+                });
+                if functions.iter().any(|known| known.refusal == refusal) {
+                    // Told of as the function that it would add.
+                    continue;
+                }
+                functions.push(Diverged {
+                    id: new.get(0).prototype.id.clone(),
+                    refusal,
+                    wanted: None,
+                    statement: Some(self.words(at)),
+                });
+            }
+            plan.not_run.sort_by_key(|statement| statement.line);
+        }
         functions.sort_by(|a, b| {
             (a.refusal.line, &a.refusal.function).cmp(&(b.refusal.line, &b.refusal.function))
         });
@@ -362,6 +515,77 @@ impl Keeping<'_> {
         plan.diverged = Some(Arc::new(divergence));
         plan.conclude(manifest);
         plan
+    }
+}
+
+/// The names that a statement of the main chunk declares.
+fn declared_names(ast: &Ast, kind: &StatementKind) -> Vec<Arc<str>> {
+    match kind {
+        StatementKind::Local { names, .. } => {
+            let names = names.iter().map(|(name, ..)| symbol_text(ast, *name));
+            names.collect()
+        }
+        StatementKind::LocalFunction { name, .. } => vec![symbol_text(ast, *name)],
+        _ => Vec::new(),
+    }
+}
+
+/// Whether a statement uses a variable of this name, literals in it left aside.
+fn mentions(ast: &Ast, kind: &StatementKind, name: &str) -> bool {
+    let mut todo: Vec<ExprId> = Vec::new();
+    roots(kind, &mut todo);
+    while let Some(expr) = todo.pop() {
+        let node = ast.exprs.get(expr.0 as usize);
+        if matches!(node, Some(Expr::Name(n)) if *symbol_text(ast, *n) == *name) {
+            return true;
+        }
+        todo.extend(parts(ast, expr));
+    }
+    false
+}
+
+/// The expressions directly in a statement, blocks in it included.
+fn roots(kind: &StatementKind, found: &mut Vec<ExprId>) {
+    let mut block = |body: &Block| {
+        for statement in &body.statements {
+            roots(&statement.kind, found);
+        }
+    };
+    match kind {
+        StatementKind::Local { values, .. } | StatementKind::Return(values) => {
+            found.extend(values);
+        }
+        StatementKind::Assign { targets, values } => found.extend(targets.iter().chain(values)),
+        StatementKind::Function { target, .. } => found.push(*target),
+        StatementKind::Call(call) => found.push(*call),
+        StatementKind::Do(body) => block(body),
+        StatementKind::While { condition, body } | StatementKind::Repeat { condition, body } => {
+            block(body);
+            found.push(*condition);
+        }
+        StatementKind::If { arms, otherwise } => {
+            arms.iter().for_each(|(_, body)| block(body));
+            otherwise.iter().for_each(&mut block);
+            found.extend(arms.iter().map(|(condition, _)| *condition));
+        }
+        StatementKind::NumericFor {
+            start,
+            limit,
+            step,
+            body,
+            ..
+        } => {
+            block(body);
+            found.extend([start, limit].into_iter().chain(step));
+        }
+        StatementKind::GenericFor { values, body, .. } => {
+            block(body);
+            found.extend(values);
+        }
+        StatementKind::LocalFunction { .. }
+        | StatementKind::Goto(_)
+        | StatementKind::Label(_)
+        | StatementKind::Break => {}
     }
 }
 

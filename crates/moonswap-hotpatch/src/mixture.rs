@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use moonswap_bytecode::opcode::{OpCode, OperandKind};
 use moonswap_bytecode::prototype::Prototype;
 use moonswap_compiler::syntax::ast::FunctionIndex;
-use moonswap_compiler::syntax::graft::graft;
+use moonswap_compiler::syntax::graft::{Exchanged, graft};
 
 use crate::diff::Matching;
 use crate::outline::{LiteralIndex, Outline};
@@ -45,6 +45,8 @@ pub(crate) struct Mixture {
     pub(crate) text: ChunkPatch,
     /// Where its literals come from.
     pub(crate) origins: Vec<Origin>,
+    /// Statements of the new main chunk gave way to older ones.
+    is_cut: bool,
 }
 
 impl Texts<'_> {
@@ -72,9 +74,10 @@ impl Texts<'_> {
         }
     }
 
-    /// Puts the older functions of `held` into the new text, or the newer ones into
-    /// the older main chunk if that is held back. `None` if it cannot be compiled.
-    pub(crate) fn mix(&self, held: &[bool]) -> Option<Mixture> {
+    /// Puts the older functions of `held` into the new text, and older statements for
+    /// those of the new main chunk in `exchanged`; or the newer functions into the
+    /// older main chunk, if that is held back. `None` if it cannot be compiled.
+    pub(crate) fn mix(&self, held: &[bool], exchanged: &Exchanged) -> Option<Mixture> {
         let outlines = [OLD, NEW].map(|which| self.outline(which));
         let literal_of = outlines.map(|outline| {
             let numbered = outline.literals.iter().enumerate();
@@ -96,7 +99,9 @@ impl Texts<'_> {
             chosen.and_then(function).unwrap_or((which, index))
         };
         let main = function(self.chosen((NEW, 0), held))?;
-        let made = graft(trees, main, &mut choose)?;
+        let none = Exchanged::new();
+        let exchanged = if main.0 == NEW { exchanged } else { &none };
+        let made = graft(trees, main, exchanged, &mut choose)?;
         let text = ChunkPatch::of_tree(self.new.chunk(), &made.source, made.ast).ok()?;
         let origin = |function: Option<FunctionIndex>| {
             let (which, index) = *made.origins.get(function?.0 as usize)?;
@@ -105,7 +110,11 @@ impl Texts<'_> {
         let literals = text.facts().outline.literals.iter();
         let origins: Option<Vec<Origin>> = literals.map(|l| origin(l.function)).collect();
         let origins = origins?;
-        Some(Mixture { text, origins })
+        Some(Mixture {
+            text,
+            origins,
+            is_cut: !exchanged.is_empty(),
+        })
     }
 }
 
@@ -122,6 +131,8 @@ impl Mixture {
             );
             if let Some(name) = self.other_variable(texts, at) {
                 found.push((at, Some(name)));
+            } else if at == 0 && self.is_cut {
+                // What the other statements mean was looked at when it was cut.
             } else if here.constants != there.constants || operations(here) != operations(there) {
                 // The value of a constant variable is part of the code.
                 found.push((at, None));

@@ -4,7 +4,7 @@
 //! The spans of a tree are places in one text, so the result has a text too: the
 //! main chunk's, and behind it the pieces that the other functions stand in.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -28,15 +28,40 @@ pub struct Graft {
     pub origins: Vec<Origin>,
 }
 
-/// Copies the main chunk `main`; `choose` says for each function in what is copied
-/// which one is to stand there. `None`: the result would be nested too deeply.
+/// Statements of the main chunk, by position, that give way to statements of the
+/// other tree's main chunk.
+pub type Exchanged = BTreeMap<usize, Vec<usize>>;
+
+/// Copies the main chunk `main`, with some statements exchanged; `choose` says for
+/// each function in what is copied which one is to stand there. `None`: the result
+/// would be nested too deeply.
 pub fn graft(
     trees: [(&Ast, &[u8]); 2],
     main: Origin,
+    exchanged: &Exchanged,
     choose: &mut dyn FnMut(Origin) -> Origin,
 ) -> Option<Graft> {
     let mut pieces = Pieces::default();
-    let picked = pick(&trees, main, choose, 0, &mut pieces)?;
+    let mut picked = pick(&trees, main, choose, 0, &mut pieces)?;
+    let other = 1 - main.0.min(1);
+    for (at, others) in exchanged {
+        let mut list = Vec::with_capacity(others.len());
+        for index in others {
+            let statement = trees[other]
+                .0
+                .functions
+                .last()?
+                .body
+                .statements
+                .get(*index)?;
+            pieces.add(other, statement.span.start..statement.span.end);
+            let mut parts = Parts::default();
+            statement.clone().relocate(&mut parts);
+            let picked = parts.pick(&trees, (other, 0), choose, 0, &mut pieces)?;
+            list.push((*index, picked));
+        }
+        picked.exchanged.push((*at, list));
+    }
     pieces.place();
     let mut copier = Copier {
         trees,
@@ -62,6 +87,14 @@ struct Picked {
     /// Its own expressions, in ascending order.
     exprs: Vec<ExprId>,
     /// What is copied for each function directly in it.
+    nested: Vec<(FunctionIndex, Picked)>,
+    /// Statements that give way to such of the other tree.
+    exchanged: Vec<(usize, Vec<(usize, PickedParts)>)>,
+}
+
+/// What stands in something that is copied.
+struct PickedParts {
+    exprs: Vec<ExprId>,
     nested: Vec<(FunctionIndex, Picked)>,
 }
 
@@ -105,28 +138,46 @@ fn pick(
     pieces.add(tree, piece);
     let mut parts = Parts::default();
     function.clone().relocate(&mut parts);
-    // Left spines may be a million long: no recursion.
-    let mut exprs = Vec::with_capacity(parts.exprs.len());
-    while let Some(expr) = parts.exprs.pop() {
-        exprs.push(expr);
-        let mut node = ast.exprs.get(expr.0 as usize)?.clone();
-        node.relocate(&mut parts);
-    }
-    exprs.sort_unstable_by_key(|expr| expr.0);
-    exprs.dedup();
-    let mut nested = Vec::with_capacity(parts.nested.len());
-    for index in parts.nested {
-        let inner = ast.functions.get(index.0 as usize)?;
-        let inside = level + inner.level.checked_sub(function.level)?;
-        let chosen = choose((tree, index));
-        nested.push((index, pick(trees, chosen, choose, inside, pieces)?));
-    }
+    let parts = parts.pick(trees, (tree, function.level), choose, level, pieces)?;
     Some(Picked {
         origin,
         level,
-        exprs,
-        nested,
+        exprs: parts.exprs,
+        nested: parts.nested,
+        exchanged: Vec::new(),
     })
+}
+
+impl Parts {
+    /// Finds all expressions, and what is to stand for the functions; what they are in
+    /// has the level `own` in its tree and `level` in the result.
+    fn pick(
+        mut self,
+        trees: &[(&Ast, &[u8]); 2],
+        (tree, own): (usize, u32),
+        choose: &mut dyn FnMut(Origin) -> Origin,
+        level: u32,
+        pieces: &mut Pieces,
+    ) -> Option<PickedParts> {
+        let ast = trees.get(tree)?.0;
+        // Left spines may be a million long: no recursion.
+        let mut exprs = Vec::with_capacity(self.exprs.len());
+        while let Some(expr) = self.exprs.pop() {
+            exprs.push(expr);
+            let mut node = ast.exprs.get(expr.0 as usize)?.clone();
+            node.relocate(&mut self);
+        }
+        exprs.sort_unstable_by_key(|expr| expr.0);
+        exprs.dedup();
+        let mut nested = Vec::with_capacity(self.nested.len());
+        for index in self.nested {
+            let inner = ast.functions.get(index.0 as usize)?;
+            let inside = level + inner.level.checked_sub(own)?;
+            let chosen = choose((tree, index));
+            nested.push((index, pick(trees, chosen, choose, inside, pieces)?));
+        }
+        Some(PickedParts { exprs, nested })
+    }
 }
 
 /// The parts of the two texts that are needed.
@@ -190,25 +241,60 @@ struct Copier<'a> {
     origins: Vec<Origin>,
 }
 
-impl Copier<'_> {
+impl<'a> Copier<'a> {
     /// Nesting is bounded: see [`pick`].
     fn copy(&mut self, picked: &Picked) -> FunctionIndex {
-        let nested: HashMap<FunctionIndex, FunctionIndex> = picked
-            .nested
+        let (tree, index) = picked.origin;
+        let from = self.trees[tree].0;
+        let mut function: Function = from.functions[index.0 as usize].clone();
+        function.relocate(&mut self.place(tree, &picked.exprs, &picked.nested));
+        let other = 1 - tree.min(1);
+        // From behind, so that places stay right.
+        for (at, list) in picked.exchanged.iter().rev() {
+            let source = &self.trees[other].0.functions;
+            let source = source.last().map_or(&[][..], |main| &main.body.statements);
+            let mut statements = Vec::with_capacity(list.len());
+            for (index, parts) in list {
+                let mut statement = source[*index].clone();
+                statement.relocate(&mut self.place(other, &parts.exprs, &parts.nested));
+                statements.push(statement);
+            }
+            function.body.statements.splice(*at..=*at, statements);
+        }
+        function.level = picked.level;
+        let deepest = |(_, inner): &(FunctionIndex, Picked)| {
+            let depth = self.trees[inner.origin.0].0.functions[inner.origin.1.0 as usize].depth;
+            inner.level + depth - picked.level
+        };
+        let nested = picked.nested.iter().map(deepest).max().unwrap_or(0);
+        function.depth = function.depth.max(nested);
+        let new = FunctionIndex(self.ast.functions.len() as u32);
+        self.ast.functions.push(function);
+        self.origins.push(picked.origin);
+        new
+    }
+
+    /// Copies what stands in something, which is then put there with the result.
+    fn place(
+        &mut self,
+        tree: usize,
+        exprs: &[ExprId],
+        nested: &[(FunctionIndex, Picked)],
+    ) -> Place<'_, 'a> {
+        let nested: HashMap<FunctionIndex, FunctionIndex> = nested
             .iter()
             .map(|(index, inner)| (*index, self.copy(inner)))
             .collect();
-        let (tree, index) = picked.origin;
         let from = self.trees[tree].0;
         let first = self.ast.exprs.len() as u32;
-        let exprs = (first..).map(ExprId);
+        let new = (first..).map(ExprId);
         let mut place = Place {
             tree,
-            exprs: picked.exprs.iter().copied().zip(exprs).collect(),
+            exprs: exprs.iter().copied().zip(new).collect(),
             nested,
             copier: self,
         };
-        for old in &picked.exprs {
+        for old in exprs {
             let at = old.0 as usize;
             let (Some(expr), Some(span)) = (from.exprs.get(at), from.spans.get(at)) else {
                 continue;
@@ -234,19 +320,7 @@ impl Copier<'_> {
                 lines.extend(old_lines.get(old).map(|line| (new, *line)));
             }
         }
-        let mut function: Function = from.functions[index.0 as usize].clone();
-        function.relocate(&mut place);
-        function.level = picked.level;
-        let deepest = |(_, inner): &(FunctionIndex, Picked)| {
-            let depth = self.trees[inner.origin.0].0.functions[inner.origin.1.0 as usize].depth;
-            inner.level + depth - picked.level
-        };
-        let nested = picked.nested.iter().map(deepest).max().unwrap_or(0);
-        function.depth = function.depth.max(nested);
-        let new = FunctionIndex(self.ast.functions.len() as u32);
-        self.ast.functions.push(function);
-        self.origins.push(picked.origin);
-        new
+        place
     }
 }
 

@@ -91,7 +91,7 @@ impl Block {
 }
 
 impl Statement {
-    fn relocate(&mut self, to: &mut impl Relocate) {
+    pub(super) fn relocate(&mut self, to: &mut impl Relocate) {
         to.span(&mut self.span);
         match &mut self.kind {
             StatementKind::Local { names, values } => {
