@@ -421,6 +421,7 @@ impl Keeping<'_> {
                 (inside.line, inside.function) = (change.line, outline.name(at));
                 inside
             });
+            change.is_relinked = change.class == ChangeClass::Swapped;
             change.class = ChangeClass::Diverged;
             functions.push(Diverged {
                 id: id.clone(),
@@ -458,6 +459,7 @@ impl Keeping<'_> {
                 migration: None,
                 line: literal.line,
                 missing: Some(literal.prototype.id.clone()),
+                is_relinked: false,
             });
         }
         if mixture.origins[0].0 == OLD {

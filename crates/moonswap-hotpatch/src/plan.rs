@@ -82,6 +82,8 @@ pub struct LiteralChange {
     /// The id that it has in the new text, if it stands for no older one and is
     /// held back: it is not there.
     pub missing: Option<FunctionId>,
+    /// It is held back, but literals in it have other slots now.
+    pub(crate) is_relinked: bool,
     /// Line in the new text (in the old one for removed literals).
     pub line: u32,
 }
@@ -100,7 +102,7 @@ impl LiteralChange {
         match self.class {
             ChangeClass::Unchanged | ChangeClass::Refused => true,
             // Under another id its version has to be known by that.
-            ChangeClass::Diverged => self.old == self.new,
+            ChangeClass::Diverged => self.old == self.new && !self.is_relinked,
             ChangeClass::DebugOnly
             | ChangeClass::Swapped
             | ChangeClass::Moved
@@ -588,6 +590,7 @@ fn classify(
             old_version: was.map(version),
             migration: None,
             missing: None,
+            is_relinked: false,
             line: literal.line,
         });
     }
@@ -603,6 +606,7 @@ fn classify(
                 old_version: Some(version(was)),
                 migration: None,
                 missing: None,
+                is_relinked: false,
                 line: literal.line,
             });
         }
