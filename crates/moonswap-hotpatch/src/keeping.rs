@@ -57,7 +57,8 @@ pub(crate) fn plan_keeping(
     };
     let chunk = shown(&manifest.chunk);
     let outlines = (&old.facts().outline, &patch.facts().outline);
-    let matching = match_literals(&chunk, outlines.0, outlines.1, policy);
+    let targets = Some((&old.facts().targets, &patch.facts().targets));
+    let matching = match_literals(&chunk, outlines.0, outlines.1, policy, targets);
     let mut keeping = Keeping {
         chunk,
         policy,
