@@ -19,6 +19,7 @@ local hot = {}
 ---@field data? moonswap.DataRule|table<string, moonswap.DataRule> data that the text gives as constants; by path, "" for all others
 ---@field config? boolean update configuration constants (default true)
 ---@field captures? string|table<string, string> "refuse" (default), "keep-old", "nil" or "expr: …", for all or by name
+---@field refused? string|table<string, string> "refuse" (default) or "keep-old": a refused function stays on its code, the rest is applied; for all ([""] in a table) or by function
 ---@field timing? "deferred-native"|"immediate"|"quiescent"|"checkpoint"
 ---@field suspended? "finish"|"refuse"|"close"
 ---@field stale? "finish"|"migrate"
@@ -32,9 +33,18 @@ local hot = {}
 ---@class moonswap.Function
 ---@field chunk string
 ---@field id string path of the function in its chunk
----@field class "unchanged"|"debug-only"|"swapped"|"moved"|"added"|"removed"|"refused"
+---@field class "unchanged"|"debug-only"|"swapped"|"moved"|"added"|"removed"|"refused"|"diverged"
 ---@field old? integer version before
 ---@field new? integer version now
+
+---Why a function does not run what the text says.
+---@class moonswap.Refusal
+---@field code string e.g. "P003"
+---@field chunk string
+---@field id string path of the function in its chunk
+---@field line integer
+---@field reason string
+---@field remedy string
 
 ---A running or suspended activation of an old version.
 ---@class moonswap.Activation
@@ -72,6 +82,7 @@ local hot = {}
 ---@field warnings string[]
 ---@field not_run { line: integer, text: string, why: string, option?: string }[] changed top-level statements; `option`: the setting that applies it
 ---@field data moonswap.Merged[] what became of changed data
+---@field diverged moonswap.Refusal[] functions that stay on older code
 ---@field closed moonswap.Activation[] coroutines that were closed
 ---@field migrated moonswap.Activation[] old activations, with `turn` or `reason`
 ---@field times { prepare: number, wait: number, load: number, pause: number } seconds; `load` is a part of `prepare`
@@ -169,7 +180,7 @@ function hot.quarantine() end
 ---@return string? message
 function hot.release(which) end
 
----@return { generation: integer, patches: integer, chunks: integer, functions: integer, patched: integer, stale: integer, probation: integer, quarantined: integer, queued: integer }
+---@return { generation: integer, patches: integer, chunks: integer, functions: integer, patched: integer, stale: integer, diverged: integer, probation: integer, quarantined: integer, queued: integer }
 function hot.stats() end
 
 ---Version of a Lua function, from 1.
@@ -180,9 +191,16 @@ function hot.version(f) end
 
 ---Versions of all functions of a module or chunk, or of all.
 ---@param modname? string
----@return { id: string, version: integer, frames: integer }[]? list
+---@return { id: string, version: integer, frames: integer, diverged?: string }[]? list
 ---@return string? message
 function hot.versions(modname) end
+
+---Functions that do not run what the text of their chunk says: patches with
+---`refused = "keep-old"` left them on older code.
+---@param modname? string
+---@return moonswap.Refusal[]? list
+---@return string? message
+function hot.diverged(modname) end
 
 ---Activations and suspended coroutines that still run an older version.
 ---@param modname? string

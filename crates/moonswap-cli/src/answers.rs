@@ -69,8 +69,11 @@ fn versions(status: &Status) -> String {
             0 => String::new(),
             n => format!(", {n} stale"),
         };
+        let diverged = v.diverged.as_ref().map_or_else(String::new, |refusal| {
+            format!(", diverged ({})", refusal.code)
+        });
         format!(
-            "{:<width$}  v{}  {} running{stale}\n",
+            "{:<width$}  v{}  {} running{stale}{diverged}\n",
             v.id,
             v.version,
             v.frames,

@@ -8,8 +8,8 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use moonswap::Policy;
 use moonswap_hotpatch::{
-    CapturePolicy, Captures, DataPolicies, DataPolicy, Guard, Rerun, RunSelector, StalePolicy,
-    SuspendedPolicy, Timing,
+    CapturePolicy, Captures, DataPolicies, DataPolicy, Guard, RefusedPolicy, Rerun, RunSelector,
+    StalePolicy, SuspendedPolicy, Timing, WhenRefused,
 };
 
 #[derive(Args, Clone, Debug, Default)]
@@ -41,6 +41,10 @@ pub(crate) struct PolicyArgs {
     /// New captures of old closures: keep-old, nil, refuse or "expr: …"
     #[arg(long, value_name = "[NAME=]RULE", value_parser = captures)]
     captures: Vec<(Option<String>, Captures)>,
+    /// A refused function refuses the patch (refuse), or stays on its code while
+    /// the rest is applied (keep-old)
+    #[arg(long, value_name = "[FUNCTION=]RULE", value_parser = refused)]
+    refused: Vec<(Option<String>, WhenRefused)>,
     /// When to commit
     #[arg(long, value_name = "WHEN", value_parser = one_of(Timing::WORDS, Timing::of_word))]
     timing: Option<Timing>,
@@ -77,6 +81,13 @@ impl PolicyArgs {
                 None => captures.all = rule,
             }
         }
+        let mut refused = RefusedPolicy::default();
+        for (name, rule) in self.refused {
+            match name {
+                Some(name) => _ = refused.by_function.insert(name, rule),
+                None => refused.all = rule,
+            }
+        }
         let mut by_path: BTreeMap<String, DataPolicy> = self.data.into_iter().collect();
         let all = by_path.remove("").unwrap_or_default();
         let mut policy = Policy {
@@ -87,6 +98,7 @@ impl PolicyArgs {
             remove: self.remove,
             config: self.config,
             captures,
+            refused,
             timing: self.timing.unwrap_or_default(),
             suspended: self.suspended.unwrap_or_default(),
             stale: self.stale.unwrap_or_default(),
@@ -133,6 +145,14 @@ fn captures(text: &str) -> Result<(Option<String>, Captures), String> {
         _ => (None, text),
     };
     Ok((name, Captures::of_word(rule)?))
+}
+
+fn refused(text: &str) -> Result<(Option<String>, WhenRefused), String> {
+    let (name, rule) = match text.rsplit_once('=') {
+        Some((name, rule)) if !name.is_empty() => (Some(name.to_owned()), rule),
+        _ => (None, text),
+    };
+    Ok((name, WhenRefused::of_word(rule)?))
 }
 
 /// A word of a table: the help lists them all.
@@ -194,13 +214,13 @@ mod tests {
     fn every_option_means_what_it_does_in_lua() {
         use clap::Parser;
         let words = "x --rename a=b --reset c --run 3 --run f() --rerun on_* --data M.a=list --remove --config false \
-                     --captures nil --captures y=keep-old --timing immediate --suspended close \
+                     --captures nil --captures y=keep-old --refused keep-old --refused M.f=refuse --timing immediate --suspended close \
                      --stale migrate --deadline 1.5 --base 7 --guard 3/10s/500ms --author ann --reason why";
         let line = Line::try_parse_from(words.split_whitespace()).expect("valid");
         let json = line.policy.policy().to_json().to_string();
         assert_eq!(
             json,
-            r#"{"author":"ann","reason":"why","base":7,"rename":{"a":"b"},"reset":["c"],"run":[3,"f()"],"rerun":["on_*"],"data":{"M.a":"list"},"remove":true,"config":false,"captures":{"":"nil","y":"keep-old"},"timing":"immediate","suspended":"close","stale":"migrate","deadline":1.5,"guard":{"errors":3,"within":10,"slow":0.5}}"#
+            r#"{"author":"ann","reason":"why","base":7,"rename":{"a":"b"},"reset":["c"],"run":[3,"f()"],"rerun":["on_*"],"data":{"M.a":"list"},"remove":true,"config":false,"captures":{"":"nil","y":"keep-old"},"refused":{"":"keep-old","M.f":"refuse"},"timing":"immediate","suspended":"close","stale":"migrate","deadline":1.5,"guard":{"errors":3,"within":10,"slow":0.5}}"#
         );
         let plain = Line::try_parse_from(["x"]).expect("nothing is needed");
         assert_eq!(plain.policy.policy(), Policy::default());
@@ -212,6 +232,7 @@ mod tests {
             "--guard 3/10s/1s/1s",
             "--rename a",
             "--captures x=",
+            "--refused nil",
             "--config perhaps",
         ] {
             assert!(Line::try_parse_from(format!("x {wrong}").split_whitespace()).is_err());

@@ -70,7 +70,7 @@ pub(crate) fn build(
         )
     };
     let cells = top.cells();
-    let late = late::prepare(patch, new, &captures).map_err(|e| failed(*e))?;
+    let late = late::prepare(patch, new, &captures);
     let layout = CaptureLayout {
         functions: std::mem::take(&mut captures.layouts),
     };
@@ -206,6 +206,7 @@ fn finish(
     let delta = Delta {
         chunk: patch.chunk(),
         source: patch.source(),
+        ast: patch.ast(),
         top,
         tried: &tried,
         options,

@@ -6,10 +6,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use moonswap_bytecode::{FunctionId, UpvalueDescription};
+use moonswap_compiler::syntax::ast::Ast;
 
+use crate::confined::is_confined;
 use crate::diff::Matching;
 use crate::late::{LateValue, late_index};
 use crate::manifest::{ChunkManifest, is_reserved, reserved};
+use crate::namesakes;
 use crate::outline::{LiteralIndex, Outline};
 use crate::policy::{Captures, Policy};
 use crate::refusal::{Code, Refusal};
@@ -36,6 +39,8 @@ pub(crate) struct CaptureCheck<'a> {
     pub(crate) old: &'a Outline,
     pub(crate) new: &'a Outline,
     pub(crate) top: &'a TopLevel,
+    pub(crate) old_ast: Option<&'a Ast>,
+    pub(crate) new_ast: &'a Ast,
 }
 
 /// How an old variable relates to the new source.
@@ -108,13 +113,60 @@ impl CaptureCheck<'_> {
         );
         match counts {
             (_, Some(0)) => Counterpart::Gone,
-            (Some(old), Some(new)) if old != new => Counterpart::Ambiguous,
+            (Some(old), Some(new)) if old != new => match self.aligned(from, to, e) {
+                Some(declaration) => Counterpart::Is(UpvalueDescription {
+                    name,
+                    depth: depth as u16,
+                    declaration,
+                    ..e.clone()
+                }),
+                None => Counterpart::Ambiguous,
+            },
             _ => Counterpart::Is(UpvalueDescription {
                 name,
                 depth: depth as u16,
                 ..e.clone()
             }),
         }
+    }
+
+    /// The ordinal that a variable of a function has now, where the number of
+    /// declarations of its name changed.
+    fn aligned(&self, from: LiteralIndex, to: LiteralIndex, e: &UpvalueDescription) -> Option<u32> {
+        if e.top_level {
+            return None;
+        }
+        let old = (self.old_ast?, self.old.get(from).function?);
+        let new = (self.new_ast, self.new.get(to).function?);
+        namesakes::aligned(old, new, &e.name, e.declaration)
+    }
+
+    /// The value that a variable of an enclosing function has from its declaration
+    /// on, if that is a constant. A closure that lacks the variable may then have one
+    /// of its own: nobody can tell them apart, since nobody writes to it.
+    fn constant(&self, is: LiteralIndex, wanted: &UpvalueDescription) -> Option<String> {
+        let owner = self.new.ancestor(is, wanted.depth)?;
+        let function = self.new.get(owner).function?;
+        let value = namesakes::constant_of((self.new_ast, function), &wanted.name)?;
+        Some(namesakes::constant_text(&value))
+    }
+
+    /// Whether all closures of a literal end with the activation around it that made
+    /// them: such an activation that runs now is on its old code to its end, and so may
+    /// its closures be. The literals concerned have had one code only, so no other
+    /// text has made closures that go farther.
+    fn is_confined(&self, was: LiteralIndex) -> bool {
+        let find = || {
+            let parent = self.old.get(was).parent?;
+            let (around, inside) = (self.old.get(parent), self.old.get(was));
+            let confined = is_confined(self.old_ast?, around.function?, inside.function?);
+            confined.then_some(parent)
+        };
+        let is_first = |at: &LiteralIndex| {
+            let slot = self.manifest.slots.get(&self.old.get(*at).prototype.id);
+            slot.is_some_and(|slot| slot.is_first)
+        };
+        find().is_some_and(|parent| self.old.inside(parent).iter().all(is_first))
     }
 
     fn literal(
@@ -204,7 +256,27 @@ impl CaptureCheck<'_> {
                 self.top_level(is, wanted, m, result);
             } else {
                 match self.policy.captures.of(&wanted.name) {
-                    Captures::Refuse => self.enclosing(is, wanted, m, result),
+                    Captures::Refuse => match self.constant(is, wanted) {
+                        Some(text) => {
+                            let index = late_index(&mut layout, n_fixed, wanted);
+                            late.retain(|value| value.index != index);
+                            late.push(LateValue {
+                                index,
+                                text: text.as_str().into(),
+                            });
+                        }
+                        None if self.is_confined(was) => {
+                            let around = self.old.get(was).parent.unwrap_or_default();
+                            result.warnings.push(format!(
+                                "{}: now captures {}; activations of {} that run already keep to the old version of it",
+                                self.new.name(is),
+                                wanted.name,
+                                self.old.name(around)
+                            ));
+                            return self.unpair(was, is, m);
+                        }
+                        None => self.enclosing(is, wanted, m, result),
+                    },
                     Captures::KeepOld => return self.keep_old(was, is, wanted, m, result),
                     Captures::Nil => {
                         late_index(&mut layout, n_fixed, wanted);
@@ -399,22 +471,13 @@ impl CaptureCheck<'_> {
     }
 
     fn unpair(&self, was: LiteralIndex, is: LiteralIndex, m: &mut Matching) {
-        let inside = |outline: &Outline, root: LiteralIndex| {
-            let mut found = vec![root];
-            let mut at = 0;
-            while at < found.len() {
-                found.extend(&outline.get(found[at]).children);
-                at += 1;
-            }
-            found
-        };
-        for at in inside(self.new, is) {
+        for at in self.new.inside(is) {
             if let Some(was) = m.old_of[at].take() {
                 m.new_of[was] = None;
             }
             m.moved[at] = false;
         }
-        for at in inside(self.old, was) {
+        for at in self.old.inside(was) {
             if let Some(is) = m.new_of[at].take() {
                 m.old_of[is] = None;
             }

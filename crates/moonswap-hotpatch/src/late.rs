@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use moonswap_bytecode::{FunctionId, Prototype, UpvalueDescription};
 use moonswap_compiler::syntax::ast::{Ast, Expr, ExprId, StatementKind, Symbol};
-use moonswap_compiler::{CompileError, Initialiser, Initialisers, ParseLimits, parse};
+use moonswap_compiler::{Initialiser, Initialisers, ParseLimits, parse};
 
 use crate::captures::{CaptureResult, same};
 use crate::manifest::{is_reserved, reserved};
@@ -113,15 +113,11 @@ pub(crate) fn prepare(
     patch: &ChunkPatch,
     new: &Outline,
     captures: &CaptureResult,
-) -> Result<Option<(Ast, Initialisers)>, Box<CompileError>> {
+) -> Option<(Ast, Initialisers)> {
     if captures.initialisers.is_empty() {
-        return Ok(None);
+        return None;
     }
-    let mut ast = parse(
-        patch.chunk().as_ref(),
-        patch.source(),
-        ParseLimits::default(),
-    )?;
+    let mut ast = patch.ast().clone();
     let mut initialisers = Initialisers::new();
     for literal in &new.literals {
         let id: &FunctionId = &literal.prototype.id;
@@ -166,5 +162,5 @@ pub(crate) fn prepare(
             initialisers.insert(id.clone(), list);
         }
     }
-    Ok(Some((ast, initialisers)))
+    Some((ast, initialisers))
 }

@@ -12,18 +12,23 @@ mod activation;
 mod build;
 mod captures;
 mod change;
+mod confined;
 mod declarations;
 mod delta;
 mod diff;
 mod digest;
+mod divergence;
 mod encoding;
 mod facts;
 mod hooks;
 mod json;
+mod keeping;
 mod late;
 mod liveness;
 mod manifest;
 mod migrate;
+mod mixture;
+mod namesakes;
 mod outline;
 mod patch;
 mod patch_file;
@@ -48,6 +53,7 @@ pub use account::{Door, PatchHash};
 pub use activation::Activation;
 pub use change::{Before, ChangeKind, Constant, DataChange, Merged};
 pub use digest::Digest;
+pub use divergence::{Diverged, Divergence};
 pub use encoding::{from_hex, to_hex};
 pub use hooks::{Hooks, MIGRATE, ON_SWAP};
 pub use json::{Json, JsonError};
@@ -63,8 +69,8 @@ pub use plan::{
     ChangeClass, ChunkPlan, DeltaChunk, LiteralChange, NotRun, Plan, plan_chunk, refusals,
 };
 pub use policy::{
-    CapturePolicy, Captures, DataPolicies, DataPolicy, Guard, Policy, Rerun, RunSelector,
-    StalePolicy, SuspendedPolicy, Timing,
+    CapturePolicy, Captures, DataPolicies, DataPolicy, Guard, Policy, RefusedPolicy, Rerun,
+    RunSelector, StalePolicy, SuspendedPolicy, Timing, WhenRefused,
 };
 pub use refusal::{Code, Refusal, Refused, Unfit};
 pub use replace::replace_literal;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use moonswap_bytecode::{FunctionId, Prototype, UpvalueDescription};
 
+use crate::divergence::Divergence;
 use crate::patch::ChunkPatch;
 use crate::plan::{ChangeClass, ChunkPlan};
 
@@ -57,6 +58,8 @@ pub struct SlotInfo {
     pub n_fixed: usize,
     /// No patch may change its code.
     pub protected: bool,
+    /// It has never had other code.
+    pub is_first: bool,
 }
 
 /// Where the slots of a chunk that was never patched are, in the order of loading:
@@ -107,6 +110,8 @@ pub struct ChunkManifest {
     /// The current source compiled, if that is at hand: spares planning to do
     /// it again.
     pub text: Option<ChunkPatch>,
+    /// What of it does not run.
+    pub diverged: Option<Arc<Divergence>>,
     /// The scope record.
     pub cells: Vec<CellInfo>,
     /// The slots, by the id of their current prototype.
@@ -145,6 +150,7 @@ impl ChunkManifest {
             main,
             source,
             text: None,
+            diverged: None,
             cells,
             slots: HashMap::new(),
             places: None,
@@ -166,6 +172,7 @@ impl ChunkManifest {
             let info = SlotInfo {
                 version: 1,
                 protected: false,
+                is_first: true,
                 layout: prototype.upvalues.to_vec(),
                 n_fixed: prototype.upvalues.len(),
                 current: Arc::clone(&prototype),
@@ -186,10 +193,12 @@ impl ChunkManifest {
             };
             let known = change.old.as_ref().and_then(|old| self.slots.get(old));
             let slot = match known {
-                Some(slot) if change.class == ChangeClass::Unchanged => slot.clone(),
+                Some(slot) if change.stays() => slot.clone(),
                 _ => SlotInfo {
                     version: change.new_version().unwrap_or(1),
                     protected: known.is_some_and(|slot| slot.protected),
+                    is_first: known
+                        .is_none_or(|slot| slot.is_first && change.class != ChangeClass::Swapped),
                     layout: prototype.upvalues.to_vec(),
                     n_fixed: known.map_or(prototype.upvalues.len(), |slot| slot.n_fixed),
                     current: Arc::clone(prototype),
@@ -211,7 +220,8 @@ impl ChunkManifest {
             chunk: Arc::clone(&self.chunk),
             main: Arc::clone(&plan.main),
             source: Some(Arc::clone(&plan.source)),
-            text: Some(patch.clone()),
+            text: Some(plan.text.as_ref().unwrap_or(patch).clone()),
+            diverged: plan.diverged.clone(),
             cells,
             slots,
             places: None,

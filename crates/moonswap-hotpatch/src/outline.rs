@@ -98,6 +98,17 @@ impl Outline {
         Some(at)
     }
 
+    /// A literal and all in it.
+    pub(crate) fn inside(&self, root: LiteralIndex) -> Vec<LiteralIndex> {
+        let mut found = vec![root];
+        let mut at = 0;
+        while at < found.len() {
+            found.extend(&self.get(found[at]).children);
+            at += 1;
+        }
+        found
+    }
+
     /// Path without the chunk, `main chunk` for the main chunk.
     pub(crate) fn name(&self, at: LiteralIndex) -> String {
         path_name(&self.literals[at].prototype.id)

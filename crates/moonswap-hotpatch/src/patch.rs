@@ -96,6 +96,11 @@ impl ChunkPatch {
     /// `load`, e.g. `@shop.lua`.
     pub fn compile(name: &str, source: &[u8]) -> Result<Self, CompileError> {
         let ast = parse(name, source, ParseLimits::default())?;
+        Self::of_tree(name, source, ast)
+    }
+
+    /// Compiles a tree whose spans are places in `source`.
+    pub(crate) fn of_tree(name: &str, source: &[u8], ast: Ast) -> Result<Self, CompileError> {
         let main = compile_ast(name, source, &ast, CompileOptions::default())?;
         // Now, so that it need not be done between submission and commit.
         let facts = Facts::of(&main, &ast);

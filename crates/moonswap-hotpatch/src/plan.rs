@@ -12,7 +12,9 @@ use crate::build::{Built, build};
 use crate::captures::CaptureCheck;
 use crate::change::DataChange;
 use crate::diff::{Matching, match_literals};
+use crate::divergence::{Divergence, is_same};
 use crate::hooks::Hooks;
+use crate::keeping::plan_keeping;
 use crate::manifest::{ChunkManifest, Places, Progress};
 use crate::migrate::{self, Cells, Migration};
 use crate::outline::{LiteralIndex, Outline, path_name};
@@ -39,6 +41,9 @@ pub enum ChangeClass {
     Removed,
     /// May not be changed like this.
     Refused,
+    /// May not be changed like this, and stays as it is while the rest is applied
+    /// (`refused = "keep-old"`).
+    Diverged,
 }
 
 impl fmt::Display for ChangeClass {
@@ -51,6 +56,7 @@ impl fmt::Display for ChangeClass {
             Self::Added => "added",
             Self::Removed => "removed",
             Self::Refused => "refused",
+            Self::Diverged => "diverged",
         })
     }
 }
@@ -74,6 +80,11 @@ pub struct LiteralChange {
     pub old_version: Option<u32>,
     /// How running activations move to it, if the policy wants that.
     pub migration: Option<Arc<Migration>>,
+    /// The id that it has in the new text, if it stands for no older one and is
+    /// held back: it is not there.
+    pub missing: Option<FunctionId>,
+    /// It is held back, but literals in it have other slots now.
+    pub(crate) is_relinked: bool,
     /// Line in the new text (in the old one for removed literals).
     pub line: u32,
 }
@@ -83,7 +94,22 @@ impl LiteralChange {
     /// literals).
     pub fn name(&self) -> String {
         let id = self.new.as_ref().or(self.old.as_ref());
+        let id = id.or(self.missing.as_ref());
         id.map(path_name).unwrap_or_default()
+    }
+
+    /// Whether a commit leaves its version alone.
+    pub fn stays(&self) -> bool {
+        match self.class {
+            ChangeClass::Unchanged | ChangeClass::Refused => true,
+            // Under another id its version has to be known by that.
+            ChangeClass::Diverged => self.old == self.new && !self.is_relinked,
+            ChangeClass::DebugOnly
+            | ChangeClass::Swapped
+            | ChangeClass::Moved
+            | ChangeClass::Added
+            | ChangeClass::Removed => false,
+        }
     }
 
     /// Version of the slot after the commit.
@@ -95,7 +121,8 @@ impl LiteralChange {
             ChangeClass::Unchanged
             | ChangeClass::DebugOnly
             | ChangeClass::Moved
-            | ChangeClass::Refused => self.old_version,
+            | ChangeClass::Refused
+            | ChangeClass::Diverged => self.old_version,
         }
     }
 }
@@ -180,6 +207,11 @@ pub struct ChunkPlan {
     pub unfit: Vec<Unfit>,
     /// Number of literals that stay as they are.
     pub n_unchanged: usize,
+    /// What stays on older code after it, because it was refused and the rest is
+    /// applied.
+    pub diverged: Option<Arc<Divergence>>,
+    /// That is something else than before.
+    pub(crate) is_diverging: bool,
 }
 
 impl ChunkPlan {
@@ -205,7 +237,8 @@ impl ChunkPlan {
     /// Whether applying it would change nothing.
     pub fn is_empty(&self) -> bool {
         !self.is_refused()
-            && self.touched().next().is_none()
+            && !self.is_diverging
+            && self.touched().all(|c| c.class == ChangeClass::Diverged)
             && self.new_cells.is_empty()
             && self.deltas.is_empty()
     }
@@ -221,6 +254,19 @@ impl ChunkPlan {
     /// The literals that a commit touches.
     pub fn touched(&self) -> impl Iterator<Item = &LiteralChange> {
         self.work().filter(|c| c.class != ChangeClass::Unchanged)
+    }
+}
+
+impl ChunkPlan {
+    /// Works out what follows from the changes and their classes.
+    pub(crate) fn conclude(&mut self, manifest: &ChunkManifest) {
+        self.n_unchanged = self
+            .changes
+            .iter()
+            .filter(|c| c.class == ChangeClass::Unchanged)
+            .count();
+        self.work = work(&self.changes);
+        self.is_diverging = !is_same(self.diverged.as_ref(), manifest.diverged.as_ref());
     }
 }
 
@@ -285,6 +331,14 @@ impl Plan {
         all.cloned().collect()
     }
 
+    /// Why functions stay on older code.
+    pub fn diverged(&self) -> Vec<Refusal> {
+        let all = self.chunks.iter().filter_map(|c| c.diverged.as_ref());
+        all.flat_map(|d| &d.functions)
+            .map(|left| left.refusal.clone())
+            .collect()
+    }
+
     /// Number of literals that stay as they are.
     pub fn n_unchanged(&self) -> usize {
         self.chunks.iter().map(|c| c.n_unchanged).sum()
@@ -319,13 +373,31 @@ pub fn refusals<'a>(plans: impl Iterator<Item = &'a ChunkPlan> + Clone) -> Vec<R
 
 /// Plans the new text of one chunk against one instance of it.
 pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy) -> ChunkPlan {
+    let plan = plan_text(manifest, patch, policy);
+    let mut plan = plan_keeping(manifest, patch, policy, plan);
+    if plan.refusals.is_empty() {
+        let before = manifest.diverged.iter().flat_map(|d| &d.functions);
+        let after = |id| plan.diverged.as_ref().is_some_and(|d| d.of(id).is_some());
+        let resolved = before.filter(|diverged| !after(&diverged.id));
+        let said = resolved.map(|diverged| {
+            let name = &diverged.refusal.function;
+            format!("{name}: no longer held back")
+        });
+        plan.warnings.extend(said);
+    }
+    plan
+}
+
+/// The same, all or nothing.
+pub(crate) fn plan_text(
+    manifest: &ChunkManifest,
+    patch: &ChunkPatch,
+    policy: &Policy,
+) -> ChunkPlan {
     let chunk = shown(&manifest.chunk);
     let mut refusals = addressee(&chunk, manifest, patch, policy);
 
-    let old_text = manifest.text.clone().or_else(|| {
-        let source = manifest.source.as_ref()?;
-        ChunkPatch::compile(&manifest.chunk, source).ok()
-    });
+    let old_text = old_text(manifest);
     let old_main = old_text.as_ref().map_or(&manifest.main, ChunkPatch::main);
     let nameless;
     let old = match &old_text {
@@ -366,6 +438,8 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
         old,
         new,
         top: &top,
+        old_ast: old_text.as_ref().map(ChunkPatch::ast),
+        new_ast: patch.ast(),
     };
     let mut captures = check.run(&mut matching);
     refusals.append(&mut captures.refusals);
@@ -404,16 +478,15 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
     }
     let new_cells = cell_labels[top.n_old_cells..].to_vec();
     refusals.sort_by_key(|r| (r.line, r.column, r.code));
-    ChunkPlan {
+    let mut plan = ChunkPlan {
         chunk: manifest.chunk.clone(),
         source: patch.source().clone(),
         text: Some(patch.clone()),
         main: built.main,
-        n_unchanged: changes
-            .iter()
-            .filter(|c| c.class == ChangeClass::Unchanged)
-            .count(),
-        work: work(&changes),
+        n_unchanged: 0,
+        diverged: None,
+        is_diverging: false,
+        work: Vec::new(),
         places: manifest.places.clone(),
         changes,
         cell_labels,
@@ -428,7 +501,18 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
         not_run,
         refusals,
         unfit,
-    }
+    };
+    plan.conclude(manifest);
+    plan
+}
+
+/// The text that runs, if it is known.
+pub(crate) fn old_text(manifest: &ChunkManifest) -> Option<ChunkPatch> {
+    let running = manifest.diverged.as_ref().map(|d| &d.running);
+    running.or(manifest.text.as_ref()).cloned().or_else(|| {
+        let source = manifest.source.as_ref()?;
+        ChunkPatch::compile(&manifest.chunk, source).ok()
+    })
 }
 
 /// How running activations of existing functions move to their new code.
@@ -443,7 +527,8 @@ fn plan_migrations(
             ChangeClass::Unchanged
             | ChangeClass::Added
             | ChangeClass::Removed
-            | ChangeClass::Refused => continue,
+            | ChangeClass::Refused
+            | ChangeClass::Diverged => continue,
         }
         let slot = change.old.as_ref().and_then(|id| manifest.slots.get(id));
         if let (Some(slot), Some(new)) = (slot, &change.new_prototype) {
@@ -532,6 +617,8 @@ fn classify(
             new_hash: Some(literal.prototype.own_hash),
             old_version: was.map(version),
             migration: None,
+            missing: None,
+            is_relinked: false,
             line: literal.line,
         });
     }
@@ -546,6 +633,8 @@ fn classify(
                 new_hash: None,
                 old_version: Some(version(was)),
                 migration: None,
+                missing: None,
+                is_relinked: false,
                 line: literal.line,
             });
         }

@@ -48,6 +48,16 @@ impl ChunkPlan {
             ),
             ("runs", statements(&self.runs)),
             ("not_run", statements(&self.not_run)),
+            (
+                "diverged",
+                Json::Array(
+                    self.diverged
+                        .iter()
+                        .flat_map(|d| &d.functions)
+                        .map(|left| left.refusal.json())
+                        .collect(),
+                ),
+            ),
             ("warnings", Json::texts(&self.warnings)),
         ])
     }

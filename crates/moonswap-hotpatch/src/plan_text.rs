@@ -6,7 +6,7 @@ use crate::change::DataChange;
 use crate::patch::shown;
 use crate::plan::{ChangeClass, ChunkPlan, LiteralChange, NotRun, Plan};
 use crate::refusal::Refused;
-use crate::report::{Mention, write_line};
+use crate::report::{Mention, write_diverged, write_line};
 
 impl Plan {
     /// `shop.lua: price v1 → v2, 1 function`; several chunks one after the
@@ -80,6 +80,8 @@ impl ChunkPlan {
             })
             .collect();
         let written = write_line(&mut out, &mentions);
+        let n = self.diverged.as_ref().map_or(0, |d| d.functions.len());
+        let written = written.and_then(|()| write_diverged(&mut out, n));
         debug_assert!(written.is_ok());
         out
     }
@@ -123,6 +125,9 @@ impl ChunkPlan {
         }
         for statement in &self.not_run {
             write!(f, "\n  not run: {statement}")?;
+        }
+        for left in self.diverged.iter().flat_map(|d| &d.functions) {
+            write!(f, "\n  diverged: {}", left.refusal)?;
         }
         for warning in &self.warnings {
             write!(f, "\n  warning: {warning}")?;

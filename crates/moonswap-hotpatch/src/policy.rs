@@ -38,6 +38,44 @@ impl CapturePolicy {
     }
 }
 
+/// What a refusal of one function does to the rest of the patch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenRefused {
+    /// The whole patch is refused.
+    #[default]
+    Refuse,
+    /// The function stays on its code, and with it what cannot be applied without
+    /// it; the rest is applied. It is listed as diverged until a later patch has
+    /// code for it that can be applied.
+    KeepOld,
+}
+
+/// [`WhenRefused`] for all functions and by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RefusedPolicy {
+    /// For functions without an entry of their own.
+    pub all: WhenRefused,
+    /// By path without the chunk, or by its last step; `main chunk` for statements
+    /// of the top level.
+    pub by_function: BTreeMap<String, WhenRefused>,
+}
+
+impl RefusedPolicy {
+    /// The rule for a function.
+    pub fn of(&self, path: &str) -> &WhenRefused {
+        let last = path.rsplit(" / ").next().unwrap_or(path);
+        let own = self.by_function.get(path);
+        own.or_else(|| self.by_function.get(last))
+            .unwrap_or(&self.all)
+    }
+
+    /// Whether any function is to be held back.
+    pub fn keeps_any(&self) -> bool {
+        let keeps = |rule: &WhenRefused| *rule == WhenRefused::KeepOld;
+        keeps(&self.all) || self.by_function.values().any(keeps)
+    }
+}
+
 /// When the commit may happen. A patch that has to wait is refused when its
 /// [`Policy::deadline`] passes; without one it waits until it is withdrawn, or
 /// until a later patch of one of its chunks is committed.
@@ -247,6 +285,8 @@ pub struct Policy {
     pub config: bool,
     /// New captures of enclosing functions' locals.
     pub captures: CapturePolicy,
+    /// Whether a refused function refuses the whole patch.
+    pub refused: RefusedPolicy,
     /// When to commit.
     pub timing: Timing,
     /// Suspended coroutines.
@@ -282,6 +322,7 @@ impl Default for Policy {
             data: DataPolicies::default(),
             config: true,
             captures: CapturePolicy::default(),
+            refused: RefusedPolicy::default(),
             timing: Timing::default(),
             suspended: SuspendedPolicy::default(),
             stale: StalePolicy::default(),
@@ -355,6 +396,13 @@ impl Policy {
     #[must_use]
     pub fn config(mut self, update: bool) -> Self {
         self.config = update;
+        self
+    }
+
+    /// Whether a refused function refuses the whole patch.
+    #[must_use]
+    pub fn refused(mut self, rule: WhenRefused) -> Self {
+        self.refused.all = rule;
         self
     }
 

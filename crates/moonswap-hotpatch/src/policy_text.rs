@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::json::Json;
 use crate::policy::{
-    CapturePolicy, Captures, DataPolicies, DataPolicy, Guard, Policy, Rerun, RunSelector,
-    StalePolicy, SuspendedPolicy, Timing,
+    CapturePolicy, Captures, DataPolicies, DataPolicy, Guard, Policy, RefusedPolicy, Rerun,
+    RunSelector, StalePolicy, SuspendedPolicy, Timing, WhenRefused,
 };
 
 macro_rules! words {
@@ -41,6 +41,7 @@ words! {
     SuspendedPolicy { Finish = "finish", Refuse = "refuse", Close = "close" }
     StalePolicy { Finish = "finish", Migrate = "migrate" }
     DataPolicy { Merge = "merge", List = "list", Replace = "replace" }
+    WhenRefused { Refuse = "refuse", KeepOld = "keep-old" }
 }
 
 /// The word in `run` for added statements that change only what is new.
@@ -135,6 +136,13 @@ impl Policy {
             let by_name = by_name.map(|(name, rule)| (name.clone(), Json::text(rule.word())));
             put("captures", Json::object(all.into_iter().chain(by_name)));
         }
+        if self.refused != RefusedPolicy::default() {
+            let all = (self.refused.all != WhenRefused::default())
+                .then(|| (String::new(), Json::text(self.refused.all.word())));
+            let by_name = self.refused.by_function.iter();
+            let by_name = by_name.map(|(name, rule)| (name.clone(), Json::text(rule.word())));
+            put("refused", Json::object(all.into_iter().chain(by_name)));
+        }
         if self.timing != Timing::default() {
             put("timing", Json::text(self.timing.word()));
         }
@@ -222,6 +230,20 @@ impl Policy {
                     rule => CapturePolicy {
                         all: captures(rule)?,
                         by_name: BTreeMap::new(),
+                    },
+                };
+            }
+            "refused" => {
+                let rule = |value: &Json| choice(value, WhenRefused::of_word);
+                self.refused = match value {
+                    Json::Object(_) => {
+                        let mut by_function = entries(value, rule)?;
+                        let all = by_function.remove("").unwrap_or_default();
+                        RefusedPolicy { all, by_function }
+                    }
+                    all => RefusedPolicy {
+                        all: rule(all)?,
+                        by_function: BTreeMap::new(),
                     },
                 };
             }
@@ -341,6 +363,9 @@ mod tests {
             .data
             .by_path
             .insert("M.max".into(), DataPolicy::Replace);
+        policy.refused.all = WhenRefused::KeepOld;
+        let by_function = &mut policy.refused.by_function;
+        by_function.insert("M.f / return 1".into(), WhenRefused::Refuse);
         policy.suspended = SuspendedPolicy::Close;
         policy.stale = StalePolicy::Migrate;
         policy.deadline = Some(Duration::from_millis(1500));
@@ -371,6 +396,7 @@ mod tests {
             r#"{"guard":{"errors":1,"within":1,"slow":null}}"#,
             r#"{"guard":{"slow":1}}"#,
             r#"{"captures":"guess"}"#,
+            r#"{"refused":"nil"}"#,
             r#"{"run":-1}"#,
             r#"{"base":1.5}"#,
         ] {

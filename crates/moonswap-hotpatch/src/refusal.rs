@@ -91,6 +91,8 @@ codes! {
     Protected = "P041";
     /// several functions could be the module's `migrate` or `on_swap`
     AmbiguousHook = "P042";
+    /// needs what another refusal holds back, and stays on its code with it
+    HeldBack = "P050";
     /// a patch file is damaged, or of an unknown format
     MalformedFile = "S001";
     /// the signature of a patch file does not fit its content

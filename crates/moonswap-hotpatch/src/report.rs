@@ -10,6 +10,7 @@ use crate::activation::Activation;
 use crate::change::Merged;
 use crate::json::Json;
 use crate::plan::{ChangeClass, ChunkPlan, LiteralChange, NotRun};
+use crate::refusal::Refusal;
 
 /// How long a patch took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -138,6 +139,8 @@ pub struct Report {
     pub not_run: Vec<NotRun>,
     /// What became of data that the text gives as constants and that changed.
     pub data: Vec<Merged>,
+    /// Why functions do not run what the text says, and stay on older code.
+    pub diverged: Vec<Refusal>,
     /// Coroutines that were suspended in changed code and were closed.
     pub closed: Vec<Activation>,
     /// Activations of replaced versions, if the policy moves them.
@@ -160,6 +163,7 @@ impl Report {
             warnings: Vec::new(),
             not_run: Vec::new(),
             data: Vec::new(),
+            diverged: Vec::new(),
             closed: Vec::new(),
             migrated: Vec::new(),
             times: Times::default(),
@@ -168,6 +172,11 @@ impl Report {
             for warning in &plan.warnings {
                 if !report.warnings.contains(warning) {
                     report.warnings.push(warning.clone());
+                }
+            }
+            for left in plan.diverged.iter().flat_map(|d| &d.functions) {
+                if !report.diverged.contains(&left.refusal) {
+                    report.diverged.push(left.refusal.clone());
                 }
             }
             let shown: Arc<str> = plan.shown_chunk().into();
@@ -247,6 +256,10 @@ impl Report {
                 Json::Array(self.data.iter().map(Merged::json).collect()),
             ),
             (
+                "diverged",
+                Json::Array(self.diverged.iter().map(Refusal::json).collect()),
+            ),
+            (
                 "closed",
                 Json::Array(self.closed.iter().map(Activation::json).collect()),
             ),
@@ -307,6 +320,8 @@ impl Report {
                 .collect();
             write!(f, "{}{chunk}: ", if i > 0 { "; " } else { "" })?;
             write_line(f, &mentions)?;
+            let diverged = self.diverged.iter().filter(|r| r.chunk == *chunk);
+            write_diverged(f, diverged.count())?;
         }
         let n_left = self.data.iter().filter(|d| d.overridden.is_some()).count();
         match (self.data.len() - n_left, n_left) {
@@ -319,6 +334,14 @@ impl Report {
             write!(f, ", {n} of {} activations move", self.migrated.len())?;
         }
         Ok(())
+    }
+}
+
+/// How many functions do not run what the text says.
+pub(crate) fn write_diverged(f: &mut impl fmt::Write, n: usize) -> fmt::Result {
+    match n {
+        0 => Ok(()),
+        n => write!(f, ", {n} diverged"),
     }
 }
 
@@ -336,9 +359,10 @@ pub(crate) fn write_line(f: &mut impl fmt::Write, functions: &[Mention<'_>]) -> 
     const NAMED: usize = 4;
     let real: Vec<&Mention<'_>> = functions
         .iter()
-        .filter(|m| m.class != ChangeClass::DebugOnly)
+        .filter(|m| !matches!(m.class, ChangeClass::DebugOnly | ChangeClass::Diverged))
         .collect();
-    let n_lines = functions.len() - real.len();
+    let is_moved = |m: &&Mention<'_>| m.class == ChangeClass::DebugOnly;
+    let n_lines = functions.iter().filter(is_moved).count();
     // The main chunk is not run again: it is named only when nothing else is.
     let (mut named, rest): (Vec<&Mention<'_>>, Vec<&Mention<'_>>) =
         real.into_iter().partition(|m| m.id != "main chunk");
@@ -408,6 +432,7 @@ mod tests {
                 after: "2".into(),
                 overridden: None,
             }],
+            diverged: vec![],
             migrated: vec![Migrated::stays(serve.clone(), "it is in no loop")],
             closed: vec![serve],
             times: Times {
@@ -423,7 +448,7 @@ mod tests {
             report.to_json(),
             "{\"id\":3,\"generation\":4,\"chunks\":[\"shop.lua\"],\"functions\":[{\"chunk\":\"shop.lua\",\"id\":\"price\",\"class\":\"swapped\",\
              \"old\":1,\"new\":2}],\"unchanged\":1,\"warnings\":[\"a \\\"b\\\"\\n\"],\"not_run\":[],\"data\":[{\"chunk\":\"shop.lua\",\"line\":2,\"path\":\"M.max\",\
-             \"before\":\"1\",\"after\":\"2\",\"overridden\":null}],\"closed\":[{\"chunk\":\"shop.lua\",\"id\":\"serve\",\"version\":1,\
+             \"before\":\"1\",\"after\":\"2\",\"overridden\":null}],\"diverged\":[],\"closed\":[{\"chunk\":\"shop.lua\",\"id\":\"serve\",\"version\":1,\
              \"line\":7,\"thread\":\"thread: 0x1\",\"suspended\":true}],\
              \"migrated\":[{\"chunk\":\"shop.lua\",\"id\":\"serve\",\"version\":1,\"line\":7,\"thread\":\"thread: 0x1\",\
              \"suspended\":true,\"turn\":null,\"reason\":\"it is in no loop\"}],\

@@ -3,7 +3,8 @@
 //!
 //! A file has the sections `--- old`, `--- new`, `--- policy` (may be absent)
 //! and `--- plan`. Policy lines: `rename a b`, `reset x`, `run 3`, `run text …`,
-//! `config off`, `captures keep-old`, `base 7`, … and `chunk …` settings
+//! `config off`, `captures keep-old`, `refused keep-old`, `refused f keep-old`,
+//! `via refused` (the intermediate version is applied with `refused keep-old`), `base 7`, … and `chunk …` settings
 //! `runs 2`, `lost x` (the cell of x is not there), `stripped`, `via` + text of
 //! an intermediate version in a `--- via` section.
 
@@ -77,6 +78,7 @@ fn commit(manifest: &mut ChunkManifest, plan: &Plan) {
             Some(slot) => slot.clone(),
             None => SlotInfo {
                 protected: false,
+                is_first: true,
                 version: 1,
                 layout: prototype.upvalues.to_vec(),
                 n_fixed: prototype.upvalues.len(),
@@ -84,7 +86,8 @@ fn commit(manifest: &mut ChunkManifest, plan: &Plan) {
             },
         };
         slot.version = change.new_version().expect("a version");
-        if change.class != ChangeClass::Unchanged {
+        slot.is_first &= change.class != ChangeClass::Swapped;
+        if !change.stays() {
             slot.current = prototype;
         }
         let layout = slot.current.upvalues.to_vec();
@@ -98,6 +101,7 @@ fn commit(manifest: &mut ChunkManifest, plan: &Plan) {
     manifest.slots = slots;
     manifest.main = plan.main.clone();
     manifest.source = Some(plan.source.clone());
+    manifest.diverged = plan.diverged.clone();
     let n_old = manifest.cells.len();
     for (i, (name, declaration)) in plan.cell_labels.iter().enumerate() {
         if i < n_old {
@@ -119,7 +123,7 @@ fn expression(line: &str, head: &str) -> Captures {
 
 fn set_up(case: &Case) -> (ChunkManifest, Policy) {
     let mut manifest = manifest(&case.old);
-    let mut policy = Policy::default();
+    let (mut policy, mut via) = (Policy::default(), Policy::default());
     for line in case.policy.lines().filter(|l| !l.trim().is_empty()) {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words[..] {
@@ -147,6 +151,13 @@ fn set_up(case: &Case) -> (ChunkManifest, Policy) {
                     .by_name
                     .insert(name.to_owned(), Captures::Nil);
             }
+            ["refused", "keep-old"] => policy = policy.refused(WhenRefused::KeepOld),
+            ["refused", .., rule] => {
+                let name = line["refused".len()..line.len() - rule.len()].trim();
+                let rule = WhenRefused::of_word(rule).expect("a rule");
+                policy.refused.by_function.insert(name.to_owned(), rule);
+            }
+            ["via", "refused"] => via = via.refused(WhenRefused::KeepOld),
             ["base", n] => policy = policy.base(n.parse().expect("a number")),
             ["stale", "migrate"] => policy.stale = StalePolicy::Migrate,
             ["runs", n] => manifest.n_runs = n.parse().expect("a number"),
@@ -160,8 +171,8 @@ fn set_up(case: &Case) -> (ChunkManifest, Policy) {
             _ => panic!("unknown policy {line}"),
         }
     }
-    if let Some(via) = &case.via {
-        let first = plan(&manifest, &compile(via), &Policy::default());
+    if let Some(text) = &case.via {
+        let first = plan(&manifest, &compile(text), &via);
         commit(&mut manifest, &first);
     }
     (manifest, policy)
@@ -239,7 +250,7 @@ fn check(manifest: &ChunkManifest, plan: &Plan, what: &str) {
             continue;
         };
         let slot = &manifest.slots[old];
-        if change.class == ChangeClass::Unchanged {
+        if change.stays() {
             continue;
         }
         assert!(

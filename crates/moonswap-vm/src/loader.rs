@@ -44,6 +44,7 @@ pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep_all: bool) 
         prototype: Arc::clone(main),
         source: None,
         text: None,
+        diverged: None,
         slots: Arc::default(),
         registry: None,
         cells: vec![std::ptr::null_mut(); scope.len()],

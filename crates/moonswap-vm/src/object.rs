@@ -218,6 +218,8 @@ pub(crate) struct PrototypeSlot {
 impl PrototypeSlot {
     /// `header.flags`: no patch may change the function's code.
     pub(crate) const PROTECTED: u8 = 1;
+    /// `header.flags`: a patch has given it other code, now or before.
+    pub(crate) const REPLACED: u8 = 2;
 }
 
 /// Words of code followed by constants (16 bytes each). Code is written to while
@@ -296,6 +298,8 @@ pub(crate) struct Instance {
     pub(crate) source: Option<Arc<[u8]>>,
     /// The same compiled, if it was needed: planning compares with it.
     pub(crate) text: Option<moonswap_hotpatch::ChunkPatch>,
+    /// What of the text does not run, because it was refused.
+    pub(crate) diverged: Option<Arc<moonswap_hotpatch::Divergence>>,
     /// The slots of all literals as they were loaded, each before those in it.
     /// Slots whose functions patches removed may be gone.
     pub(crate) slots: Arc<[SlotPointer]>,

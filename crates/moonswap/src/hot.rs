@@ -211,6 +211,7 @@ impl Hot {
             generation: cx.hot_generation(),
             versions: cx.hot_versions(None),
             stale: cx.hot_frames(None),
+            diverged: cx.hot_diverged(None),
             history: cx.hot_history(),
             probation: cx.hot_probation(),
             quarantine: cx.hot_quarantine(),
@@ -250,6 +251,12 @@ impl Hot {
     /// and at most 32 entries.
     pub fn history(&self) -> Vec<HistoryEntry> {
         self.0.with(|cx| cx.hot_history())
+    }
+
+    /// Functions that do not run what the text of their chunk says, and why: patches
+    /// with `refused = "keep-old"` left them on older code.
+    pub fn diverged(&self) -> Vec<moonswap_hotpatch::Refusal> {
+        self.0.with(|cx| cx.hot_diverged(None))
     }
 
     /// Version of each function of each loaded chunk.

@@ -37,6 +37,7 @@ const FUNCTIONS: &[(&str, NativeFn)] = &[
     ("quarantine", probation::quarantine),
     ("release", probation::release),
     ("version", version),
+    ("diverged", diverged),
     ("versions", versions),
     ("frames", frames),
     ("history", history),
@@ -443,8 +444,22 @@ fn versions(cx: &mut Context<'_>) -> Outcome<usize> {
         report::set_text(cx, entry, "id", &info.id.to_string())?;
         report::set_int(cx, entry, "version", u64::from(info.version))?;
         report::set_int(cx, entry, "frames", info.frames as u64)?;
+        if let Some(refusal) = &info.diverged {
+            report::set_text(cx, entry, "diverged", &refusal.to_string())?;
+        }
         cx.raw_set_int(list, k)?;
     }
+    Ok(1)
+}
+
+/// `diverged([modname])`: functions that do not run what the text says
+fn diverged(cx: &mut Context<'_>) -> Outcome<usize> {
+    let chunk = match chosen_chunk(cx)? {
+        Ok(chunk) => chunk,
+        Err(message) => return failure(cx, message),
+    };
+    let refusals = cx.hot_diverged(chunk.as_deref());
+    report::push_refusals(cx, &refusals)?;
     Ok(1)
 }
 
@@ -521,6 +536,8 @@ fn stats(cx: &mut Context<'_>) -> Outcome<usize> {
     let patched = versions.iter().filter(|info| info.version > 1).count();
     report::set_int(cx, table, "patched", patched as u64)?;
     report::set_int(cx, table, "stale", stale as u64)?;
+    let diverged = cx.hot_diverged(None).len();
+    report::set_int(cx, table, "diverged", diverged as u64)?;
     let probation = cx.hot_probation().len();
     report::set_int(cx, table, "probation", probation as u64)?;
     let quarantined = cx.hot_quarantine().len();

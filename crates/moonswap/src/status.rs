@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use moonswap_hotpatch::Json;
+use moonswap_hotpatch::{Json, Refusal};
 use moonswap_vm::hotpatch::{HistoryEntry, OnProbation, Quarantined, StaleFrame, VersionInfo};
 
 /// What runs in a VM; see [`Hot::status`](crate::Hot::status).
@@ -14,6 +14,8 @@ pub struct Status {
     pub versions: Vec<VersionInfo>,
     /// Activations, in suspended coroutines too, that run an older version.
     pub stale: Vec<StaleFrame>,
+    /// Functions that do not run what the text of their chunk says, and why.
+    pub diverged: Vec<Refusal>,
     /// The patches that can be rolled back, oldest first.
     pub history: Vec<HistoryEntry>,
     /// Patches on probation, oldest first.
@@ -45,6 +47,10 @@ impl Status {
                 ("version", Json::number(v.version)),
                 ("frames", Json::number(v.frames)),
                 ("stale", Json::number(v.stale)),
+                (
+                    "diverged",
+                    v.diverged.as_ref().map_or(Json::Null, Refusal::json),
+                ),
             ])
         });
         let stale = self.stale.iter().map(|f| {
@@ -97,6 +103,10 @@ impl Status {
             ("queued", Json::number(self.queued)),
             ("versions", Json::Array(versions.collect())),
             ("stale", Json::Array(stale.collect())),
+            (
+                "diverged",
+                Json::Array(self.diverged.iter().map(Refusal::json).collect()),
+            ),
             ("history", Json::Array(history.collect())),
             ("probation", Json::Array(probation.collect())),
             ("quarantine", Json::Array(quarantine.collect())),
@@ -160,6 +170,9 @@ impl fmt::Display for Status {
             for line in frame.stack.lines() {
                 writeln!(f, "  {line}")?;
             }
+        }
+        for refusal in &self.diverged {
+            writeln!(f, "diverged: {refusal}")?;
         }
         for h in &self.history {
             let what = if h.is_rollback { "rollback" } else { "patch" };

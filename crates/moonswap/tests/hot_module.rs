@@ -451,3 +451,52 @@ fn refusals_of_options_and_names_say_what_would_do() -> Result<()> {
         end
     "#)
 }
+
+#[test]
+fn one_refused_function_beside_the_rest() -> Result<()> {
+    let lua = Lua::new();
+    let old = "function make(x) return function() return 'old' end end\n\
+               function other() return 1 end\nc = make(5)";
+    let new = "function make(x) return function() return x end end\n\
+               function other() return 2 end\nc = make(5)";
+    let last = "function make(x) return function() return 'last' end end\n\
+                function other() return 3 end\nc = make(5)";
+    lua.load(old).set_name("@m.lua").exec()?;
+    let text = |name: &str, text: &str| format!("local {name} = [==[{text}]==]\n");
+    let script = text("NEW", new)
+        + &text("LAST", last)
+        + r#"
+        local hot = require "moonswap"
+        assert(not hot.swapstring("@m.lua", NEW))
+        assert(not hot.swapstring("@m.lua", NEW, { refused = { other = "keep-old" } }))
+        local ok, message = pcall(hot.swapstring, "@m.lua", NEW, { refused = "nil" })
+        assert(not ok and message:find("option 'refused': one of refuse, keep-old expected", 1, true), message)
+        local rule = { refused = { ["make / return 1"] = "keep-old" }, dry = true }
+        local plan = assert(hot.swapstring("@m.lua", NEW, rule))
+        assert(plan.diverged[1].code == "P003" and plan.plan:find("diverged", 1, true))
+        local report = assert(hot.swapstring("@m.lua", NEW, { refused = { [""] = "keep-old" } }))
+        local left = report.diverged[1]
+        assert(#report.diverged == 1 and left.code == "P003" and left.id == "make / return 1")
+        assert(left.chunk == "m.lua" and left.line == 1)
+        assert(tostring(report):find("1 diverged", 1, true), tostring(report))
+        assert(c() == "old" and other() == 2)
+        assert(hot.stats().diverged == 1 and hot.diverged()[1].id == left.id)
+        local told
+        for _, info in ipairs(hot.versions()) do told = told or info.diverged end
+        assert(told:find("P003", 1, true))
+        assert(hot.swapstring("@m.lua", LAST))
+        assert(hot.stats().diverged == 0 and #hot.diverged() == 0)
+        assert(c() == "last" and other() == 3)
+        "#;
+    lua.load(&script).exec()?;
+    assert!(lua.hot().diverged().is_empty());
+    lua.hot().rollback_last()?;
+    let status = lua.hot().status();
+    assert_eq!(status.diverged.len(), 1, "{status}");
+    assert!(
+        status.to_string().contains("diverged: m.lua:1: P003"),
+        "{status}"
+    );
+    assert!(status.to_json().contains("\"code\":\"P003\""));
+    Ok(())
+}

@@ -2,6 +2,7 @@
 //! patches at every safe point, laws, patches from other threads.
 
 mod deep;
+mod diverged;
 mod faults;
 mod index;
 mod laws;

@@ -28,6 +28,7 @@ use std::time::Duration;
 use moonswap_vm::HotError;
 use moonswap_vm::planning::{
     Captures, DataPolicy, Patch, Policy, Report, RunSelector, StalePolicy, SuspendedPolicy, Timing,
+    WhenRefused,
 };
 
 use super::world::{World, compile};
@@ -97,6 +98,13 @@ pub(super) fn policy(body: &str) -> Policy {
                 policy.captures.by_name.insert(name, captures(value));
                 policy
             }
+            "refused" => policy.refused(when_refused(value)),
+            key if key.starts_with("refused.") => {
+                let name = key["refused.".len()..].to_owned();
+                let by_function = &mut policy.refused.by_function;
+                by_function.insert(name, when_refused(value));
+                policy
+            }
             "remove" => policy.remove(value == "true"),
             "guard" => {
                 let (errors, times) = value.split_once(" in ").expect("ERRORS in SECONDS");
@@ -138,6 +146,10 @@ pub(super) fn policy(body: &str) -> Policy {
         };
     }
     policy
+}
+
+fn when_refused(value: &str) -> WhenRefused {
+    WhenRefused::of_word(value).expect("a rule")
 }
 
 fn captures(value: &str) -> Captures {

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use super::relocate::Relocate;
 use crate::error::Span;
 
 /// An interned identifier or string of the chunk.
@@ -21,7 +22,7 @@ pub struct ExprId(pub u32);
 pub struct FunctionIndex(pub u32);
 
 /// A parsed chunk.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Ast {
     /// Interned byte strings, by [`Symbol`].
     pub symbols: Vec<std::sync::Arc<[u8]>>,
@@ -60,60 +61,11 @@ impl Ast {
                 self.symbols.len() - 1
             }) as u32);
         }
-        let name = |symbol: &mut Symbol| *symbol = Symbol(symbols[symbol.0 as usize]);
-        let moved = |expr: &mut ExprId| expr.0 += first;
+        let mut to = Absorbed { first, symbols };
         for mut expr in other.exprs {
-            match &mut expr {
-                Expr::Nil
-                | Expr::True
-                | Expr::False
-                | Expr::Vararg
-                | Expr::Integer(_)
-                | Expr::Float(_) => {}
+            match expr {
                 Expr::Function(_) => expr = Expr::Nil,
-                Expr::String(text) | Expr::Name(text) => name(text),
-                Expr::Index { object, key } => {
-                    moved(object);
-                    moved(key);
-                }
-                Expr::Field { object, name: key } => {
-                    moved(object);
-                    name(key);
-                }
-                Expr::Call { callee, args } => {
-                    moved(callee);
-                    args.iter_mut().for_each(moved);
-                }
-                Expr::MethodCall {
-                    object,
-                    name: key,
-                    args,
-                } => {
-                    moved(object);
-                    name(key);
-                    args.iter_mut().for_each(moved);
-                }
-                Expr::Binary { lhs, rhs, .. } => {
-                    moved(lhs);
-                    moved(rhs);
-                }
-                Expr::Unary { operand, .. } => moved(operand),
-                Expr::Paren(inner) => moved(inner),
-                Expr::Table(items) => {
-                    for item in items {
-                        match item {
-                            TableItem::Positional(value) => moved(value),
-                            TableItem::Named(key, value) => {
-                                name(key);
-                                moved(value);
-                            }
-                            TableItem::Keyed(key, value) => {
-                                moved(key);
-                                moved(value);
-                            }
-                        }
-                    }
-                }
+                _ => expr.relocate(&mut to),
             }
             self.exprs.push(expr);
             self.spans.push(span);
@@ -123,8 +75,25 @@ impl Ast {
     }
 }
 
+/// The places of what [`Ast::absorb`] takes along.
+struct Absorbed {
+    first: u32,
+    symbols: Vec<u32>,
+}
+
+impl Relocate for Absorbed {
+    fn symbol(&mut self, symbol: &mut Symbol) {
+        symbol.0 = self.symbols[symbol.0 as usize];
+    }
+    fn expr(&mut self, expr: &mut ExprId) {
+        expr.0 += self.first;
+    }
+    fn function(&mut self, _: &mut FunctionIndex) {}
+    fn span(&mut self, _: &mut Span) {}
+}
+
 /// A literal.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Function {
     /// Parameters (`self` first in methods).
     pub params: Vec<(Symbol, Span)>,
@@ -141,10 +110,14 @@ pub struct Function {
     /// Stable identity from an annotation comment `--@id name` on the line
     /// before the literal, if any.
     pub stable_id: Option<Symbol>,
+    /// How deeply it is nested, in the parser's levels.
+    pub level: u32,
+    /// By how many levels what stands in it is nested deeper.
+    pub depth: u32,
 }
 
 /// A list of statements with a scope of its own.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Block {
     /// The statements, `return` last if there is one.
     pub statements: Vec<Statement>,
@@ -166,7 +139,7 @@ pub enum Attribute {
 }
 
 /// A statement with its place (first token to last).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Statement {
     /// What it is.
     pub kind: StatementKind,
@@ -175,7 +148,7 @@ pub struct Statement {
 }
 
 /// The kinds of statements.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum StatementKind {
     /// `local a <attr>, b = …`
     Local {
@@ -304,7 +277,7 @@ pub enum UnaryOp {
 }
 
 /// An expression.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Expr {
     /// `nil`
     Nil,
@@ -377,7 +350,7 @@ pub enum Expr {
 }
 
 /// One item of a table constructor.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum TableItem {
     /// `value`
     Positional(ExprId),

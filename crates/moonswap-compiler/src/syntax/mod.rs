@@ -1,7 +1,9 @@
 //! Syntax: the tree and the parser that makes it.
 pub mod ast;
 mod expr;
+pub mod graft;
 mod parser;
+mod relocate;
 mod stmt;
 
 pub use parser::{ParseLimits, parse};

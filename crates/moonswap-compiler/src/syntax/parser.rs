@@ -82,6 +82,7 @@ pub(crate) fn parse_or_part(
         previous_end: 0,
         previous: Span::default(),
         level: 0,
+        deepest: 0,
         max_levels: limits.levels.min(ParseLimits::MAX_LEVELS),
         in_vararg: true,
         locals: 0,
@@ -106,6 +107,8 @@ pub(crate) fn parse_or_part(
         span: Span::default(),
         end: parser.token.span,
         stable_id: None,
+        level: 0,
+        depth: parser.deepest,
     });
     ast.symbols = parser.lexer.into_symbols();
     match parser.failed {
@@ -129,6 +132,8 @@ pub(super) struct Parser<'s> {
     /// The token in front of the current one.
     previous: Span,
     level: u32,
+    /// The deepest level in the function that is read.
+    deepest: u32,
     max_levels: u32,
     /// The function being parsed has `...`.
     pub(super) in_vararg: bool,
@@ -271,6 +276,7 @@ impl Parser<'_> {
     /// failed goes no further, so errors need not leave.
     pub(super) fn enter(&mut self) -> Parse<()> {
         self.level += 1;
+        self.deepest = self.deepest.max(self.level);
         if self.level >= self.max_levels {
             let mut error = self.lexer.error_at(b"C stack overflow", &self.token);
             // The reference notices this in `load`, which has no position.
@@ -436,7 +442,10 @@ impl Parser<'_> {
         let outer_vararg = std::mem::replace(&mut self.in_vararg, is_vararg);
         let outer_locals = std::mem::replace(&mut self.locals, 0);
         let outer_line = std::mem::replace(&mut self.function_line, line);
+        let outer_deepest = std::mem::replace(&mut self.deepest, self.level);
         let body = self.block();
+        let deepest = std::mem::replace(&mut self.deepest, outer_deepest);
+        self.deepest = self.deepest.max(deepest);
         self.function_line = outer_line;
         self.locals = outer_locals;
         self.in_vararg = outer_vararg;
@@ -454,6 +463,8 @@ impl Parser<'_> {
             span: keyword.span,
             end,
             stable_id,
+            level: self.level,
+            depth: deepest - self.level,
         });
         Ok(index)
     }

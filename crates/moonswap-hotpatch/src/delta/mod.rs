@@ -14,8 +14,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use moonswap_bytecode::{Capture, Prototype, UpvalueDescription};
-use moonswap_compiler::syntax::ast::{FunctionIndex, Statement, StatementKind};
-use moonswap_compiler::{CompileError, CompileOptions, ParseLimits, compile_ast, parse};
+use moonswap_compiler::syntax::ast::{Ast, FunctionIndex, Statement, StatementKind};
+use moonswap_compiler::{CompileError, CompileOptions, compile_ast};
 
 use crate::change::DataChange;
 use crate::outline::statement_literals;
@@ -27,6 +27,7 @@ use edit::Edit;
 pub(crate) struct Delta<'a> {
     pub(crate) chunk: &'a str,
     pub(crate) source: &'a [u8],
+    pub(crate) ast: &'a Ast,
     pub(crate) top: &'a TopLevel,
     /// What is said of a statement that is only tried.
     pub(crate) tried: &'a dyn Fn(usize) -> NotRun,
@@ -95,8 +96,7 @@ impl Delta<'_> {
             return Ok(Vec::new());
         }
         // A tree of its own: statements are cut out of it.
-        let ast = parse(self.chunk, self.source, ParseLimits::default());
-        let mut edit = Edit::new(ast.map_err(Failed::Compile)?);
+        let mut edit = Edit::new(self.ast.clone());
         let body = edit.take_body();
         let mut n_literals = 0;
         let mut child_of = HashMap::new();

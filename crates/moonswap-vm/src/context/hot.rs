@@ -225,6 +225,12 @@ impl Context<'_> {
         (v.tag == tag::CLOSURE).then(|| unsafe { (*Closure::slot(v.as_closure())).version_number })
     }
 
+    /// What of the text of a chunk (`None`: of all chunks) does not run because it was
+    /// refused, with the reasons.
+    pub fn hot_diverged(&self, chunk: Option<&str>) -> Vec<moonswap_hotpatch::Refusal> {
+        inspect::diverged(&self.vm(), chunk)
+    }
+
     /// Versions of all functions of a chunk (`None`: of all).
     pub fn hot_versions(&mut self, chunk: Option<&str>) -> Vec<VersionInfo> {
         // SAFETY: HP2.

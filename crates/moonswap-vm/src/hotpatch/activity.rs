@@ -32,7 +32,8 @@ pub(super) unsafe fn changed(vm: &Vm, planned: &[Planned]) -> Changed {
                 | ChangeClass::DebugOnly
                 | ChangeClass::Moved
                 | ChangeClass::Added
-                | ChangeClass::Refused => false,
+                | ChangeClass::Refused
+                | ChangeClass::Diverged => false,
             };
             if let Some(old) = change.old.as_ref().filter(|_| counts) {
                 // SAFETY: HP2; live instance.

@@ -21,7 +21,7 @@ use crate::callee::FROZEN;
 use crate::frame::{Frame, frame_top};
 use crate::host;
 use crate::loader;
-use crate::object::Instance;
+use crate::object::{Instance, PrototypeSlot};
 use crate::vm::Vm;
 
 /// A plan with the instance (by serial) it was made for.
@@ -81,6 +81,7 @@ pub(crate) unsafe fn plan_all(
             for instance in instances {
                 let mut manifest = manifest::of(vm, instance);
                 if manifest.text.is_none()
+                    && manifest.diverged.is_none()
                     && let Some(source) = &manifest.source
                 {
                     let text = ChunkPatch::compile(&manifest.chunk, source).ok();
@@ -371,6 +372,9 @@ unsafe fn commit(
         for p in &prepared {
             for change in &p.slots {
                 loader::install(vm, change.slot, change.after);
+                if (*change.before).number != (*change.after).number {
+                    (*change.slot).header.flags |= PrototypeSlot::REPLACED;
+                }
                 if finish_by.is_some() {
                     (*change.before).finish_by = finish_by;
                 }
@@ -401,6 +405,8 @@ unsafe fn commit(
             let source = (*instance).source.replace(Arc::clone(&p.plan.source));
             // The old text is taken apart with the plan, after the pause.
             std::mem::swap(&mut (*instance).text, &mut p.plan.text);
+            let diverged = p.plan.diverged.take();
+            let diverged = std::mem::replace(&mut (*instance).diverged, diverged);
             let registry = super::history::exchange_registry(vm, instance, p.registry);
             for field in p.overridden {
                 let warning = format!("{field} was overridden at run time and left alone");
@@ -432,6 +438,7 @@ unsafe fn commit(
                 fields: p.fields,
                 prototype: before,
                 source,
+                diverged,
                 registry,
                 names: p.old_names,
             });

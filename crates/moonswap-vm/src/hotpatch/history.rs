@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use moonswap_bytecode::{FunctionId, Prototype};
 use moonswap_hotpatch::{
-    ChangeClass, Progress, Report, ReportedFunction, Times, path_name, write_pause,
+    ChangeClass, Divergence, Progress, Refusal, Report, ReportedFunction, Times, path_name,
+    write_pause,
 };
 
 use super::HotError;
@@ -42,6 +43,8 @@ pub(crate) struct InstanceChange {
     pub(crate) fields: Vec<FieldChange>,
     pub(crate) prototype: Arc<Prototype>,
     pub(crate) source: Option<Arc<[u8]>>,
+    /// What of that text did not run.
+    pub(crate) diverged: Option<Arc<Divergence>>,
     pub(crate) registry: SlotRegistry,
     pub(crate) names: Vec<(Arc<str>, u32)>,
 }
@@ -237,6 +240,7 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
         let chunks = undoing.chunks;
         let mut warnings = vec![format!("rolled back to before patch {id}")];
         warnings.append(&mut undoing.warnings);
+        let diverged = undoing.diverged;
         let in_force = entries[first].in_force_before.clone();
         vm.hot.history.entries = entries;
         vm.hot.advance();
@@ -253,6 +257,7 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
             warnings,
             not_run: Vec::new(),
             data: Vec::new(),
+            diverged,
             closed: Vec::new(),
             migrated: Vec::new(),
             times,
@@ -291,6 +296,8 @@ struct Undoing<'a> {
     /// Where in its instance's record a field is.
     fields: HashMap<Place, usize>,
     warnings: Vec<String>,
+    /// Why functions do not run what the text says that comes back.
+    diverged: Vec<Refusal>,
 }
 
 impl<'a> Undoing<'a> {
@@ -318,6 +325,7 @@ impl<'a> Undoing<'a> {
                     fields: Vec::new(),
                     prototype: Arc::clone(&(*instance).prototype),
                     source: (*instance).source.clone(),
+                    diverged: (*instance).diverged.clone(),
                     registry: super::manifest::registry(instance).clone(),
                     names: (*instance).cell_names.clone(),
                 };
@@ -349,6 +357,11 @@ impl<'a> Undoing<'a> {
                     }
                 }
                 loader::install(vm, s.slot, s.before);
+                // Rolled back or not: closures may be left of what it ran.
+                debug_assert!(
+                    (*s.before).number == (*s.after).number
+                        || (*s.slot).header.flags & PrototypeSlot::REPLACED != 0
+                );
                 (*s.before).finish_by = None;
                 super::migrate::withdraw(s.before);
             }
@@ -426,6 +439,12 @@ impl<'a> Undoing<'a> {
                 let instance = change.instance;
                 (*instance).prototype = Arc::clone(&oldest.prototype);
                 (*instance).source = oldest.source.clone();
+                (*instance).diverged = oldest.diverged.clone();
+                for diverged in oldest.diverged.iter().flat_map(|d| &d.functions) {
+                    if !self.diverged.contains(&diverged.refusal) {
+                        self.diverged.push(diverged.refusal.clone());
+                    }
+                }
                 exchange_registry(vm, instance, oldest.registry.clone());
                 change.on_swap = oldest.on_swap_before.clone();
                 // Long to take apart, for a large chunk.

@@ -2,6 +2,8 @@
 //!
 //! Invariants: HP2, F1.
 
+use moonswap_hotpatch::Refusal;
+
 use super::manifest::registry;
 use crate::frame::Frame;
 use crate::object::{Coroutine, CoroutineStatus, Kind, Version};
@@ -18,6 +20,8 @@ pub struct VersionInfo {
     pub frames: usize,
     /// Of these, on an older version.
     pub stale: usize,
+    /// Why it does not run what the text says, if it does not.
+    pub diverged: Option<Refusal>,
 }
 
 /// An activation that runs an older version of its function.
@@ -128,12 +132,34 @@ pub(crate) unsafe fn versions(vm: &mut Vm, chunk: Option<&str>) -> Vec<VersionIn
                     version: (*slot).version_number,
                     frames,
                     stale,
+                    diverged: (&(*instance).diverged)
+                        .as_ref()
+                        .and_then(|diverged| diverged.of(id))
+                        .cloned(),
                 });
             }
         }
         found.sort_by(|a, b| a.id.cmp(&b.id));
         found
     }
+}
+
+/// What of the texts of a chunk (`None`: of all chunks) does not run, with the
+/// reasons: instances of one text are told of once.
+pub(crate) fn diverged(vm: &Vm, chunk: Option<&str>) -> Vec<Refusal> {
+    let mut found: Vec<Refusal> = Vec::new();
+    for &instance in vm.hot.instances.borrow().all() {
+        // SAFETY: HP2.
+        let (name, diverged) = unsafe { (&(*instance).chunk, &(*instance).diverged) };
+        let is_it = |c: &str| c == &**name || Some(c) == name.strip_prefix(['@', '=']);
+        let all = diverged.iter().flat_map(|diverged| &diverged.functions);
+        for one in all.filter(|_| chunk.is_none_or(is_it)) {
+            if !found.contains(&one.refusal) {
+                found.push(one.refusal.clone());
+            }
+        }
+    }
+    found
 }
 
 /// Stale activations of a chunk (`None`: of all chunks).

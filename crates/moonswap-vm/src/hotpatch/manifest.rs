@@ -49,6 +49,7 @@ pub(crate) unsafe fn of(vm: &mut Vm, instance: *mut Instance) -> ChunkManifest {
                 id.clone(),
                 SlotInfo {
                     protected: (*slot).header.flags & PrototypeSlot::PROTECTED != 0,
+                    is_first: (*slot).header.flags & PrototypeSlot::REPLACED == 0,
                     version: (*slot).version_number,
                     layout,
                     n_fixed: usize::from((*slot).n_fixed),
@@ -98,6 +99,7 @@ unsafe fn without_slots(vm: &mut Vm, instance: *mut Instance) -> ChunkManifest {
             main: (*instance).prototype.clone(),
             source: (*instance).source.clone(),
             text: (*instance).text.clone(),
+            diverged: (*instance).diverged.clone(),
             cells,
             slots: HashMap::new(),
             places: None,

@@ -22,10 +22,7 @@ use crate::vm::Vm;
 
 /// Whether a literal gets another version.
 fn is_loaded(change: &LiteralChange) -> bool {
-    !matches!(
-        change.class,
-        ChangeClass::Unchanged | ChangeClass::Removed | ChangeClass::Refused
-    )
+    change.class != ChangeClass::Removed && !change.stays()
 }
 
 /// One slot to rewrite.

@@ -269,6 +269,8 @@ pub(super) unsafe fn publish(vm: &mut Vm, bases: &[Basis], after: Vec<ChunkManif
 pub(super) fn compare(expected: &ChunkManifest, is: &ChunkManifest) {
     assert!(Arc::ptr_eq(&expected.main, &is.main), "main chunk");
     assert_eq!(expected.source, is.source, "source");
+    let left = |m: &ChunkManifest| m.diverged.as_ref().map(|d| d.functions.clone());
+    assert_eq!(left(expected), left(is), "diverged");
     assert_eq!(expected.cells, is.cells, "cells");
     assert_eq!(expected.slots.len(), is.slots.len(), "slots");
     for (id, slot) in &expected.slots {
@@ -279,6 +281,7 @@ pub(super) fn compare(expected: &ChunkManifest, is: &ChunkManifest) {
                 && there.layout == slot.layout
                 && there.n_fixed == slot.n_fixed
                 && there.protected == slot.protected
+                && there.is_first == slot.is_first
         });
         assert!(same, "{id}");
     }

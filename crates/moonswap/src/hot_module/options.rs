@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use moonswap_hotpatch::{
-    CapturePolicy, Captures, DataPolicies, DataPolicy, Door, Guard, Policy, Rerun, RunSelector,
-    StalePolicy, SuspendedPolicy, Timing,
+    CapturePolicy, Captures, DataPolicies, DataPolicy, Door, Guard, Policy, RefusedPolicy, Rerun,
+    RunSelector, StalePolicy, SuspendedPolicy, Timing, WhenRefused,
 };
 use moonswap_vm::{Context, Outcome, View};
 
@@ -69,6 +69,17 @@ fn set(cx: &Context<'_>, policy: &mut Policy, name: &str, at: usize) -> Outcome<
                 Err(message) => Err(message),
             },
             value => store(&mut policy.captures.all, captures(value)),
+        },
+        "refused" => match value {
+            View::Table(_) => match entries(cx, at, &refused)? {
+                Ok(mut by_function) => {
+                    // "" is no path of a function: it stands for all others.
+                    let all = by_function.remove("").unwrap_or_default();
+                    store(&mut policy.refused, Ok(RefusedPolicy { all, by_function }))
+                }
+                Err(message) => Err(message),
+            },
+            value => store(&mut policy.refused.all, refused(value)),
         },
         "reset" => store(&mut policy.reset, list(value, text)),
         "run" => list(value, selector).map(|list| policy.set_run(list)),
@@ -148,6 +159,10 @@ fn choice<T>(value: View<'_>, of_word: impl Fn(&str) -> Checked<T>) -> Checked<T
 
 fn captures(value: View<'_>) -> Checked<Captures> {
     Captures::of_word(&text(value)?)
+}
+
+fn refused(value: View<'_>) -> Checked<WhenRefused> {
+    choice(value, WhenRefused::of_word)
 }
 
 fn selector(value: View<'_>) -> Checked<RunSelector> {

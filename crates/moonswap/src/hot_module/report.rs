@@ -3,7 +3,9 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use moonswap_hotpatch::{Activation, Merged, Migrated, NotRun, Plan, Report, ReportedFunction};
+use moonswap_hotpatch::{
+    Activation, Merged, Migrated, NotRun, Plan, Refusal, Report, ReportedFunction,
+};
 use moonswap_vm::hotpatch::{HotError, Ticket};
 use moonswap_vm::{Context, Outcome, View};
 
@@ -60,6 +62,8 @@ pub(super) fn push(cx: &Context<'_>, report: &Report) -> Outcome<usize> {
     set_int(cx, table, "unchanged", report.unchanged as u64)?;
     set_notes(cx, table, &report.warnings, &report.not_run)?;
     set_data(cx, table, &report.data)?;
+    push_refusals(cx, &report.diverged)?;
+    cx.raw_set_field(table, "diverged")?;
     set_activations(cx, table, "closed", &report.closed)?;
     set_migrated(cx, table, &report.migrated)?;
     cx.push_table(0, 4);
@@ -95,6 +99,8 @@ pub(super) fn push_plan(cx: &Context<'_>, plan: &Plan) -> Outcome<usize> {
     cx.raw_set_field(table, "functions")?;
     set_int(cx, table, "unchanged", plan.n_unchanged() as u64)?;
     set_notes(cx, table, &plan.warnings(), &plan.not_run())?;
+    push_refusals(cx, &plan.diverged())?;
+    cx.raw_set_field(table, "diverged")?;
     set_activations(cx, table, "active", &plan.activations)?;
     finish(cx, table)
 }
@@ -208,6 +214,24 @@ fn set_function(cx: &Context<'_>, list: usize, k: i64, function: &ReportedFuncti
         }
     }
     cx.raw_set_int(list, k)
+}
+
+/// Pushes a list of `{ code, chunk, id, line, reason, remedy }`.
+pub(super) fn push_refusals(cx: &Context<'_>, refusals: &[Refusal]) -> Outcome<()> {
+    let list = cx.height();
+    cx.push_table(refusals.len(), 0);
+    for (k, refusal) in (1..).zip(refusals) {
+        let entry = cx.height();
+        cx.push_table(0, 6);
+        set_text(cx, entry, "code", refusal.code.text())?;
+        set_text(cx, entry, "chunk", &refusal.chunk)?;
+        set_text(cx, entry, "id", &refusal.function)?;
+        set_int(cx, entry, "line", u64::from(refusal.line))?;
+        set_text(cx, entry, "reason", &refusal.reason)?;
+        set_text(cx, entry, "remedy", &refusal.remedy)?;
+        cx.raw_set_int(list, k)?;
+    }
+    Ok(())
 }
 
 fn set_notes(
