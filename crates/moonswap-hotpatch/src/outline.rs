@@ -10,6 +10,8 @@ use moonswap_compiler::syntax::ast::{
 };
 use smallvec::SmallVec;
 
+use crate::sites::{Site, sites};
+
 /// Index into [`Outline::literals`]; 0 is the main chunk.
 pub(crate) type LiteralIndex = usize;
 
@@ -24,6 +26,8 @@ pub(crate) struct Literal {
     pub(crate) function: Option<FunctionIndex>,
     pub(crate) parent: Option<LiteralIndex>,
     pub(crate) children: Vec<LiteralIndex>,
+    /// What surrounds it; `None` when there is no text.
+    pub(crate) site: Option<Site>,
     /// Nesting, 0 for the main chunk.
     pub(crate) level: usize,
     pub(crate) line: u32,
@@ -45,6 +49,7 @@ impl Outline {
         let root = ast
             .filter(|a| !a.functions.is_empty())
             .map(|a| FunctionIndex(a.functions.len() as u32 - 1));
+        let sites = ast.map(sites).unwrap_or_default();
         let mut outline = Outline {
             literals: Vec::new(),
         };
@@ -72,6 +77,7 @@ impl Outline {
                 function,
                 parent,
                 children: Vec::new(),
+                site: function.and_then(|f| sites.get(f.0 as usize).copied().flatten()),
                 level,
                 line: span.map_or(prototype.line_defined, |s| s.line).max(1),
                 column: span.map_or(1, |s| s.column).max(1),

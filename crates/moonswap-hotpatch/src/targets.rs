@@ -72,6 +72,8 @@ pub(crate) struct Definition {
     pub(crate) statement: usize,
     pub(crate) target: Target,
     pub(crate) function: FunctionIndex,
+    /// A key is the position in a list, which says little about which one this is.
+    pub(crate) in_list: bool,
 }
 
 /// All definitions of a text in source order, whatever their form.
@@ -110,6 +112,8 @@ struct Walk<'a> {
     known: HashMap<Symbol, Constant>,
     /// Names that are assigned somewhere.
     assigned: HashSet<Symbol>,
+    /// How many positional items the value stands in.
+    lists: u32,
     found: Targets,
 }
 
@@ -121,6 +125,7 @@ impl<'a> Walk<'a> {
             declared: HashMap::new(),
             known: HashMap::new(),
             assigned: assigned_names(ast),
+            lists: 0,
             found: Targets::default(),
         }
     }
@@ -204,6 +209,7 @@ impl<'a> Walk<'a> {
             statement: self.at,
             target,
             function,
+            in_list: self.lists > 0,
         });
     }
 
@@ -224,9 +230,12 @@ impl<'a> Walk<'a> {
                         TableItem::Named(name, value) => (Some(self.string(*name)), *value),
                         TableItem::Keyed(key, value) => (self.key(*key), *value),
                     };
+                    let positional = u32::from(matches!(item, TableItem::Positional(_)));
                     if let Some(key) = key {
                         keys.push(key);
+                        self.lists += positional;
                         self.value(root, keys, value);
+                        self.lists -= positional;
                         keys.pop();
                     }
                 }

@@ -126,7 +126,7 @@ impl Comparison<'_> {
     }
 
     /// The statements of the new text.
-    fn body(&self) -> &[Statement] {
+    pub(crate) fn body(&self) -> &[Statement] {
         statements(self.new.ast())
     }
 
@@ -608,7 +608,7 @@ impl Comparison<'_> {
     }
 
     /// The first line of a statement, shortened.
-    fn text(&self, source: &[u8], span: Span) -> String {
+    pub(crate) fn text(&self, source: &[u8], span: Span) -> String {
         const SHOWN: usize = 60;
         let bytes = source
             .get(span.start as usize..span.end as usize)
