@@ -80,6 +80,7 @@ pub(crate) fn match_literals(
     matcher.result.new_of[0] = Some(0);
     matcher.stable_ids();
     matcher.renames(policy);
+    matcher.unchanged();
     if let Some((old, new)) = targets {
         matcher.forms(old, new);
     }
@@ -261,76 +262,6 @@ impl Matcher<'_> {
         }
     }
 
-    /// Looks for literals without a match by their code.
-    fn moves(&mut self) {
-        let mut places: BTreeMap<_, [Vec<LiteralIndex>; 2]> = BTreeMap::new();
-        for at in 0..self.new.literals.len() {
-            if self.result.old_of[at].is_none() && !self.result.refused[at] {
-                let hash = self.new.get(at).prototype.deep_hash;
-                places.entry(hash.0).or_default()[1].push(at);
-            }
-        }
-        if places.is_empty() {
-            return;
-        }
-        for at in 0..self.old.literals.len() {
-            if self.result.new_of[at].is_none() {
-                let hash = self.old.get(at).prototype.deep_hash;
-                if let Some([olds, _]) = places.get_mut(&hash.0) {
-                    olds.push(at);
-                }
-            }
-        }
-        let mut places: Vec<_> = places.into_values().collect();
-        // In source order, so that what moved takes along what is inside.
-        places.sort_by_key(|[_, news]| news.first().copied());
-        for [mut olds, mut news] in places {
-            olds.retain(|at| self.result.new_of[*at].is_none());
-            news.retain(|at| self.result.old_of[*at].is_none());
-            self.moved(&olds, &news);
-        }
-    }
-
-    /// The same code under other paths.
-    fn moved(&mut self, olds: &[LiteralIndex], news: &[LiteralIndex]) {
-        if let ([was], [is]) = (olds, news) {
-            if self.same_surroundings(*was, *is) && self.may_have_moved(*was, *is) {
-                self.pair(*was, *is);
-                self.result.moved[*is] = true;
-                self.pair_inside(*was, *is);
-            }
-            return;
-        }
-        for at in news {
-            let fits = |was: &&LiteralIndex| {
-                self.same_surroundings(**was, *at) && self.may_have_moved(**was, *at)
-            };
-            let places: Vec<String> = olds
-                .iter()
-                .filter(fits)
-                .map(|was| format!("{} (line {})", self.old.name(*was), self.old.get(*was).line))
-                .collect();
-            if places.is_empty() {
-                continue;
-            }
-            let from = olds
-                .iter()
-                .find(fits)
-                .map_or(String::new(), |was| self.old.name(*was));
-            let remedy = format!(
-                "say which with rename = {{ [{from:?}] = {:?} }}, or use --@id annotations",
-                self.new.name(*at)
-            );
-            let reason = format!(
-                "the same code is found {} in the old source and {} in the new one: it was {}",
-                times(olds.len()),
-                times(news.len()),
-                places.join(" or "),
-            );
-            self.refuse(Code::AmbiguousMove, *at, reason, &remedy);
-        }
-    }
-
     /// Says which places have another function now.
     fn tell(&mut self) {
         for (was, is) in std::mem::take(&mut self.unlike) {
@@ -344,52 +275,6 @@ impl Matcher<'_> {
                 ));
             }
         }
-    }
-
-    /// A literal that captures locals of enclosing functions can only have
-    /// moved within the function that declares them.
-    fn same_surroundings(&self, was: LiteralIndex, is: LiteralIndex) -> bool {
-        let (old, new) = (&self.old.get(was).prototype, &self.new.get(is).prototype);
-        old.upvalues.len() == new.upvalues.len()
-            && old.upvalues.iter().zip(&new.upvalues).all(|(a, b)| {
-                let from = self.old.ancestor(was, a.depth);
-                let to = self.new.ancestor(is, b.depth);
-                a.name == b.name
-                    && match (from, to) {
-                        (Some(from), Some(to)) => self.result.old_of[to] == Some(from),
-                        (None, None) => true,
-                        _ => false,
-                    }
-            })
-    }
-
-    /// Equal deep hashes: the children correspond one to one.
-    fn pair_inside(&mut self, was: LiteralIndex, is: LiteralIndex) {
-        let mut todo = vec![(was, is)];
-        while let Some((was, is)) = todo.pop() {
-            let pairs: Vec<_> = self
-                .old
-                .get(was)
-                .children
-                .iter()
-                .copied()
-                .zip(self.new.get(is).children.iter().copied())
-                .collect();
-            for (was, is) in pairs {
-                if self.result.new_of[was].is_none() && self.result.old_of[is].is_none() {
-                    self.pair(was, is);
-                    todo.push((was, is));
-                }
-            }
-        }
-    }
-}
-
-/// `once`, `3 times`.
-fn times(n: usize) -> String {
-    match n {
-        1 => "once".to_owned(),
-        n => format!("{n} times"),
     }
 }
 

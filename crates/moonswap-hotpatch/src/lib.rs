@@ -24,6 +24,7 @@ mod likeness;
 mod liveness;
 mod manifest;
 mod migrate;
+mod moves;
 mod outline;
 mod patch;
 mod patch_file;

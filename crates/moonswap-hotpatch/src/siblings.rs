@@ -18,24 +18,19 @@ const SAME_KIND: f64 = 0.5;
 const SAME_NAME: f64 = 0.3;
 /// The same at places with different names.
 const OTHER_NAME: f64 = 0.7;
-/// The same for functions in other roles: a rename.
-const RENAMED: f64 = 0.85;
-/// Least size of functions that are recognised by their code alone, in parts of a
-/// sketch.
-const TELLING: usize = 24;
 /// By how much a candidate has to be the best one.
-const MARGIN: f64 = 0.1;
+pub(crate) const MARGIN: f64 = 0.1;
 /// Parts of sketches that are compared for one group at most.
-const MAX_WORK: usize = 20_000_000;
+pub(crate) const MAX_WORK: usize = 20_000_000;
 
 /// Sketches that were needed, old and new.
 pub(crate) type Sketches = [HashMap<LiteralIndex, Sketch>; 2];
 
 /// A possible pair.
-struct Candidate {
-    was: LiteralIndex,
-    is: LiteralIndex,
-    score: f64,
+pub(crate) struct Candidate {
+    pub(crate) was: LiteralIndex,
+    pub(crate) is: LiteralIndex,
+    pub(crate) score: f64,
 }
 
 /// What a literal without a text is known by.
@@ -111,8 +106,14 @@ impl Matcher<'_> {
         }
     }
 
+    /// What is the same at the beginning and end of the main chunk.
+    pub(crate) fn unchanged(&mut self) {
+        let [mut olds, mut news] = self.open(0, 0);
+        self.in_order(&mut olds, &mut news);
+    }
+
     /// Children of a pair that are not matched yet.
-    fn open(&self, was: LiteralIndex, is: LiteralIndex) -> [Vec<LiteralIndex>; 2] {
+    pub(crate) fn open(&self, was: LiteralIndex, is: LiteralIndex) -> [Vec<LiteralIndex>; 2] {
         let result = &self.result;
         let olds = self.old.get(was).children.iter().copied();
         let news = self.new.get(is).children.iter().copied();
@@ -262,29 +263,12 @@ impl Matcher<'_> {
 
     /// Whether equal code tells enough: `function() end` under another name is
     /// another function.
-    fn tells(&self, was: LiteralIndex, is: LiteralIndex) -> bool {
+    pub(crate) fn tells(&self, was: LiteralIndex, is: LiteralIndex) -> bool {
         const EMPTY: usize = 2;
         !self.names_differ(was, is) || self.old.get(was).prototype.code.len() > EMPTY
     }
 
-    /// The same for functions in other roles: small ones have to stand at the same
-    /// place among their siblings as well.
-    pub(crate) fn may_have_moved(&self, was: LiteralIndex, is: LiteralIndex) -> bool {
-        const SMALL: usize = 4;
-        if self.old.get(was).prototype.code.len() > SMALL {
-            return true;
-        }
-        let (Some(from), Some(to)) = (self.old.get(was).parent, self.new.get(is).parent) else {
-            return false;
-        };
-        let gaps = || self.gaps(from, to);
-        let in_gap = |(low, high): &(LiteralIndex, LiteralIndex)| *low < was && was < *high;
-        self.tells(was, is)
-            && self.result.old_of[to] == Some(from)
-            && gaps().get(&is).is_some_and(in_gap)
-    }
-
-    fn likeness(&mut self, was: LiteralIndex, is: LiteralIndex) -> f64 {
+    pub(crate) fn likeness(&mut self, was: LiteralIndex, is: LiteralIndex) -> f64 {
         let [olds, news] = &mut self.sketches;
         let (old, new) = (self.old, self.new);
         let sketch = |outline: &Outline, at: LiteralIndex| Sketch::of(&outline.get(at).prototype);
@@ -293,7 +277,7 @@ impl Matcher<'_> {
         a.likeness(b)
     }
 
-    fn size(&mut self, was: LiteralIndex, is: LiteralIndex) -> usize {
+    pub(crate) fn size(&mut self, was: LiteralIndex, is: LiteralIndex) -> usize {
         self.likeness(was, is);
         let [olds, news] = &self.sketches;
         let size = |sketch: Option<&Sketch>| sketch.map_or(0, Sketch::len);
@@ -314,7 +298,7 @@ impl Matcher<'_> {
 
     /// For each new child: the old siblings between which it stands, judged by its
     /// neighbours that are matched.
-    fn gaps(
+    pub(crate) fn gaps(
         &self,
         was: LiteralIndex,
         is: LiteralIndex,
@@ -507,77 +491,6 @@ impl Matcher<'_> {
         if let ([was], [is]) = (&olds[..], &news[..]) {
             self.unlike.push((*was, *is));
         }
-    }
-
-    /// Functions that got another name, another role or another callee and were
-    /// changed besides: recognised by likeness, where nothing else is like them and
-    /// their place among the others is the same.
-    pub(crate) fn renamed(&mut self, was: LiteralIndex, is: LiteralIndex) {
-        let [olds, news] = self.open(was, is);
-        if olds.is_empty() || news.is_empty() {
-            return;
-        }
-        let large = |outline: &Outline, at: LiteralIndex| {
-            outline.get(at).prototype.code.len() >= TELLING / 4
-        };
-        let olds: Vec<_> = olds.into_iter().filter(|at| large(self.old, *at)).collect();
-        let news: Vec<_> = news.into_iter().filter(|at| large(self.new, *at)).collect();
-        let gaps = self.gaps(was, is);
-        let mut found = Vec::new();
-        let mut work = 0_usize;
-        for was in &olds {
-            for is in &news {
-                let (p, q) = (&self.old.get(*was).prototype, &self.new.get(*is).prototype);
-                // The length tells whether they can be alike at all.
-                let (a, b) = (p.code.len(), q.code.len());
-                if a.max(b) > 2 * a.min(b) || !self.may_have_captures(*was, *is) {
-                    continue;
-                }
-                work += a + b;
-                if work > MAX_WORK {
-                    return;
-                }
-                let score = self.likeness(*was, *is);
-                if score >= RENAMED - MARGIN && self.size(*was, *is) >= TELLING {
-                    let (was, is) = (*was, *is);
-                    found.push(Candidate { was, is, score });
-                }
-            }
-        }
-        for at in 0..found.len() {
-            let Candidate { was, is, score } = found[at];
-            let signature = |o: &Outline, at: LiteralIndex| {
-                let p = &o.get(at).prototype;
-                (p.n_params, p.is_vararg)
-            };
-            let fits = score >= RENAMED
-                && signature(self.old, was) == signature(self.new, is)
-                && gaps
-                    .get(&is)
-                    .is_some_and(|(low, high)| *low < was && was < *high)
-                && found.iter().enumerate().all(|(other, c)| {
-                    other == at || c.was != was && c.is != is || c.score <= score - MARGIN
-                });
-            if fits {
-                self.pair(was, is);
-                self.inward(was, is);
-            }
-        }
-    }
-
-    /// Whether closures of the old one have all that the new one captures of
-    /// enclosing functions.
-    fn may_have_captures(&self, was: LiteralIndex, is: LiteralIndex) -> bool {
-        let (p, q) = (&self.old.get(was).prototype, &self.new.get(is).prototype);
-        q.upvalues.iter().all(|wanted| {
-            wanted.top_level
-                || &*wanted.name == "_ENV"
-                || p.upvalues.iter().any(|had| {
-                    let from = self.old.ancestor(was, had.depth);
-                    let to = self.new.ancestor(is, wanted.depth);
-                    had.name == wanted.name && to.is_some_and(|to| self.result.old_of[to] == from)
-                })
-        })
     }
 }
 

@@ -83,24 +83,29 @@ impl Site {
     }
 }
 
-/// The sites of all literals of a text, by function.
-pub(crate) fn sites(ast: &Ast) -> Vec<Option<Site>> {
-    let mut walk = Walk {
-        ast,
-        found: vec![None; ast.functions.len()],
-    };
-    for function in &ast.functions {
-        walk.block(&function.body, 0);
-    }
-    walk.found
-}
-
-struct Walk<'a> {
+/// The sites of literals, by function.
+pub(crate) struct Sites<'a> {
     ast: &'a Ast,
     found: Vec<Option<Site>>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> Sites<'a> {
+    pub(crate) fn new(ast: &'a Ast) -> Self {
+        let found = vec![None; ast.functions.len()];
+        Self { ast, found }
+    }
+
+    /// Finds the literals that are written directly in a function.
+    pub(crate) fn look_into(&mut self, function: FunctionIndex) {
+        if let Some(function) = self.ast.functions.get(function.0 as usize) {
+            self.block(&function.body, 0);
+        }
+    }
+
+    pub(crate) fn get(&self, function: FunctionIndex) -> Option<Site> {
+        self.found.get(function.0 as usize).copied().flatten()
+    }
+
     fn expr(&self, id: ExprId) -> Option<&'a Expr> {
         self.ast.exprs.get(id.0 as usize)
     }
@@ -298,14 +303,16 @@ impl<'a> Walk<'a> {
                 }
                 Some(Expr::Call { callee, args }) => {
                     todo.push((*callee, site.step("called").strength(Strength::Weak)));
-                    self.arguments(site, self.names(*callee), args, &mut todo);
+                    self.arguments(site, || self.names(*callee), args, &mut todo);
                 }
                 Some(Expr::MethodCall { object, name, args }) => {
                     todo.push((*object, site));
-                    let mut names = vec![self.bytes(*name)];
                     // A chain of calls may grow at any place: only where it begins
                     // counts.
-                    names.extend(self.names(*object).pop());
+                    let names = || {
+                        let first = self.names(*object).pop();
+                        std::iter::once(self.bytes(*name)).chain(first).collect()
+                    };
                     self.arguments(site, names, args, &mut todo);
                 }
                 Some(Expr::Table(items)) => self.items(site, items, &mut todo),
@@ -331,14 +338,31 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Nothing can stand in it.
+    fn is_leaf(&self, expr: ExprId) -> bool {
+        matches!(
+            self.expr(expr),
+            Some(
+                Expr::Nil
+                    | Expr::True
+                    | Expr::False
+                    | Expr::Vararg
+                    | Expr::Integer(_)
+                    | Expr::Float(_)
+                    | Expr::String(_)
+                    | Expr::Name(_)
+            ) | None
+        )
+    }
+
     fn arguments(
         &self,
         site: Site,
-        callee: Vec<&[u8]>,
+        callee: impl Fn() -> Vec<&'a [u8]>,
         args: &[ExprId],
         todo: &mut Vec<(ExprId, Site)>,
     ) {
-        if args.is_empty() {
+        if args.iter().all(|arg| self.is_leaf(*arg)) {
             return;
         }
         let (mut full, mut id, mut symbolic) = (0, None, None);
@@ -369,7 +393,11 @@ impl<'a> Walk<'a> {
             (None, Strength::Keyed) => Strength::Keyed,
             (None, Strength::Variable | Strength::Weak) => Strength::Weak,
         };
+        let callee = callee();
         for (n, arg) in args.iter().enumerate() {
+            if self.is_leaf(*arg) {
+                continue;
+            }
             let step = mix(n as u64, &callee);
             let site = Site {
                 full: mix(site.full, (step, full)),
@@ -383,6 +411,13 @@ impl<'a> Walk<'a> {
     }
 
     fn items(&self, site: Site, items: &[TableItem], todo: &mut Vec<(ExprId, Site)>) {
+        let is_leaf = |item: &TableItem| match item {
+            TableItem::Positional(value) | TableItem::Named(_, value) => self.is_leaf(*value),
+            TableItem::Keyed(key, value) => self.is_leaf(*key) && self.is_leaf(*value),
+        };
+        if items.iter().all(is_leaf) {
+            return;
+        }
         // What is in a table that has a name is called by its keys alone.
         let is_bound = matches!(
             site.strength,
