@@ -46,15 +46,53 @@ impl Matcher<'_> {
 
     /// The same code under other paths.
     fn moved(&mut self, olds: &[LiteralIndex], news: &[LiteralIndex]) {
-        if let ([was], [is]) = (olds, news) {
-            if self.same_surroundings(*was, *is) && self.may_have_moved(*was, *is) {
-                self.pair(*was, *is);
-                self.result.moved[*is] = true;
-                self.pair_inside(*was, *is);
+        let open = |this: &Self| {
+            let olds = olds.iter().copied();
+            let news = news.iter().copied();
+            let olds: Vec<_> = olds
+                .filter(|at| this.result.new_of[*at].is_none())
+                .collect();
+            let news: Vec<_> = news
+                .filter(|at| this.result.old_of[*at].is_none())
+                .collect();
+            (olds, news)
+        };
+        // Several: one in the same function as before, then one of the same name.
+        let same_parent = |this: &Self, was: LiteralIndex, is: LiteralIndex| {
+            let (from, to) = (this.old.get(was).parent, this.new.get(is).parent);
+            to.is_some_and(|to| this.result.old_of[to] == from)
+        };
+        let same_name = |this: &Self, was: LiteralIndex, is: LiteralIndex| {
+            let (a, b) = (this.old.step(was), this.new.step(is));
+            a.zip(b).is_some_and(|(a, b)| a.0 == b.0)
+        };
+        type Fits<'f, T> = &'f dyn Fn(&T, LiteralIndex, LiteralIndex) -> bool;
+        let stages: [Fits<'_, Self>; 3] = [&same_parent, &same_name, &|_, _, _| true];
+        for stage in stages {
+            let (olds, news) = open(self);
+            for is in &news {
+                let mut found = olds.iter().filter(|was| stage(self, **was, *is));
+                let (Some(was), None) = (found.next(), found.next()) else {
+                    continue;
+                };
+                let rivals = news.iter().filter(|is| stage(self, *was, **is)).count();
+                let is_open = self.result.new_of[*was].is_none();
+                if rivals == 1
+                    && is_open
+                    && self.same_surroundings(*was, *is)
+                    && self.may_have_moved(*was, *is)
+                {
+                    self.pair(*was, *is);
+                    self.result.moved[*is] = true;
+                    self.pair_inside(*was, *is);
+                }
             }
+        }
+        let (olds, news) = open(self);
+        if let ([_], [_]) = (&olds[..], &news[..]) {
             return;
         }
-        for at in news {
+        for at in &news {
             let fits = |was: &&LiteralIndex| {
                 self.same_surroundings(**was, *at) && self.may_have_moved(**was, *at)
             };
