@@ -59,6 +59,7 @@ fn site_of_step(step: &PathStep) -> Site {
         role: name,
         block: 0,
         strength,
+        called: false,
     }
 }
 

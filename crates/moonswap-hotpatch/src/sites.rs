@@ -41,6 +41,8 @@ pub(crate) struct Site {
     /// The blocks around it, by their conditions.
     pub(crate) block: u64,
     pub(crate) strength: Strength,
+    /// It is called where it stands: by itself, or by `pcall` or `xpcall`.
+    pub(crate) called: bool,
 }
 
 /// Longest chain of names and calls that is looked at.
@@ -65,6 +67,7 @@ impl Site {
             role: 0,
             block,
             strength,
+            called: false,
         }
     }
 
@@ -293,8 +296,14 @@ impl<'a> Sites<'a> {
     fn value(&mut self, expr: ExprId, site: Site) {
         let mut todo = vec![(expr, site)];
         while let Some((expr, site)) = todo.pop() {
+            let called = site.called;
+            let site = Site {
+                called: false,
+                ..site
+            };
             match self.expr(expr) {
                 Some(Expr::Function(function)) => {
+                    let site = Site { called, ..site };
                     let strength = match site.strength {
                         Strength::Variable => Strength::Named,
                         other => other,
@@ -302,7 +311,14 @@ impl<'a> Sites<'a> {
                     self.found(*function, site.strength(strength));
                 }
                 Some(Expr::Call { callee, args }) => {
-                    todo.push((*callee, site.step("called").strength(Strength::Weak)));
+                    let called = site.step("called").strength(Strength::Weak);
+                    todo.push((
+                        *callee,
+                        Site {
+                            called: true,
+                            ..called
+                        },
+                    ));
                     self.arguments(site, || self.names(*callee), args, &mut todo);
                 }
                 Some(Expr::MethodCall { object, name, args }) => {
@@ -318,11 +334,10 @@ impl<'a> Sites<'a> {
                 Some(Expr::Table(items)) => self.items(site, items, &mut todo),
                 Some(Expr::Index { object, key }) => todo.extend([(*object, site), (*key, site)]),
                 Some(Expr::Binary { lhs, rhs, .. }) => todo.extend([(*lhs, site), (*rhs, site)]),
-                Some(
-                    Expr::Field { object: part, .. }
-                    | Expr::Unary { operand: part, .. }
-                    | Expr::Paren(part),
-                ) => todo.push((*part, site)),
+                Some(Expr::Field { object: part, .. } | Expr::Unary { operand: part, .. }) => {
+                    todo.push((*part, site))
+                }
+                Some(Expr::Paren(part)) => todo.push((*part, Site { called, ..site })),
                 Some(
                     Expr::Nil
                     | Expr::True
@@ -399,7 +414,9 @@ impl<'a> Sites<'a> {
                 continue;
             }
             let step = mix(n as u64, &callee);
+            let runs = n == 0 && matches!(callee[..], [b"pcall" | b"xpcall"]);
             let site = Site {
+                called: runs,
                 full: mix(site.full, (step, full)),
                 name: mix(site.name, (step, id)),
                 role: step,

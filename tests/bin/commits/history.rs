@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use moonswap::{Patch, Policy, Table};
 
 use crate::corpus::Package;
-use crate::step::pairs;
+use crate::step::{left_behind, pairs};
 use crate::text::{Changes, Statement, Text};
 use crate::verdict::{Account, Verdict, by_place};
 use crate::world::{Difference, World};
@@ -78,6 +78,7 @@ impl Live {
             }
         };
         let mut verdict = Verdict::applied(&report, &statements);
+        verdict.wrong = left_behind(world, &patch, policy);
         (verdict.pairs, verdict.unlike) = (count, unlike);
         self.account.note(&report, &self.current, &statements);
         let compared = world.compare(&self.world, &fresh).ok()?;

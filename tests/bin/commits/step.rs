@@ -98,6 +98,19 @@ pub(crate) fn pairs(
     (count, unlike)
 }
 
+/// Functions, those inside others too, that do not have the code of the text that was
+/// applied: planned once more, it must change none.
+pub(crate) fn left_behind(world: &World, patch: &Patch, policy: &Policy) -> Vec<String> {
+    let Ok(plan) = world.lua.hot().plan_with(patch, policy) else {
+        return vec!["the text that was applied is refused when it is planned again".to_owned()];
+    };
+    let changes = plan.chunks.iter().flat_map(|chunk| &chunk.changes);
+    let other = changes.filter(|c| c.class != ChangeClass::Unchanged || c.old_hash != c.new_hash);
+    other
+        .map(|change| format!("planned again: {} {}", change.name(), change.class))
+        .collect()
+}
+
 /// Puts the probes of several worlds in, and calls them.
 fn probe(world: &World, chunk: &str, text: &[u8], worlds: &[&Table]) -> Option<()> {
     let probing = Text::parse(text)?.with_probe()?;
@@ -141,6 +154,7 @@ pub(crate) fn step(
         }
     };
     let mut verdict = Verdict::applied(&report, &is);
+    verdict.wrong = left_behind(&world, &patch, policy);
     (verdict.pairs, verdict.unlike) = (count, unlike);
     let fresh = world.load(&name, path, new).map_err(unusable)?;
     probe(&world, &name, new, &[&live, &fresh]);

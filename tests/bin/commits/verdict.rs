@@ -232,7 +232,8 @@ fn cause(
     if difference.kind.starts_with("call") {
         // Made by a function that a statement called: which one is not to be known.
         let is_told = !account.listed.is_empty() || any(&account.told);
-        return match (is_told, changes.changed_plain(&names)) {
+        let is_changed = changes.changed_plain(&names) && !changes.stands(&names);
+        return match (is_told, is_changed) {
             (true, _) => Cause::Listed,
             (false, false) => Cause::State,
             (false, true) => Cause::Unknown,

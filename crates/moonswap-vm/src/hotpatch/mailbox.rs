@@ -18,6 +18,7 @@ use super::attempt::{self, Origin};
 use super::closing;
 use super::commit;
 use super::event::{EventChunk, HotEvent};
+use super::guard::{self, Which};
 use super::manifest;
 use super::published::{Attic, Basis, Prospect, Published, Snapshot};
 use super::ticket::{Reply, Ticket, TicketState};
@@ -37,6 +38,11 @@ enum Request {
     Commit(Box<CommitRequest>),
     /// Names of the chunks with live instances.
     Chunks(Arc<Answer<Vec<String>>>),
+    /// A patch is to be let out of quarantine; whether it was in it.
+    Release {
+        which: Which,
+        answer: Arc<Answer<bool>>,
+    },
     /// An attempt that ended without the VM's thread.
     Note(Box<HotEvent>),
     Rollback(RollbackRequest),
@@ -136,6 +142,7 @@ fn give_up(request: Request, why: &HotError) {
     match request {
         Request::Manifests { answer, .. } => answer.put(Err(why.clone())),
         Request::Chunks(answer) => answer.put(Vec::new()),
+        Request::Release { answer, .. } => answer.put(false),
         Request::Commit(commit) => commit.answer(Err(why.clone())),
         Request::Rollback(rollback) => rollback.ticket.answer(Err(why.clone())),
         Request::Note(_) => {}
@@ -199,6 +206,18 @@ impl Patcher {
         let answer = Arc::new(Answer::default());
         self.mailbox
             .post(Request::Chunks(Arc::clone(&answer)), &self.poll);
+        answer.wait(Instant::now().checked_add(timeout))
+    }
+
+    /// Lets a patch out of quarantine at one of the VM's next safe points; whether it
+    /// was in it. `None`: the VM reached none within `timeout`.
+    pub fn release(&self, which: Which, timeout: Duration) -> Option<bool> {
+        let answer = Arc::new(Answer::default());
+        let request = Request::Release {
+            which,
+            answer: Arc::clone(&answer),
+        };
+        self.mailbox.post(request, &self.poll);
         answer.wait(Instant::now().checked_add(timeout))
     }
 
@@ -405,7 +424,15 @@ pub(crate) fn drain(vm: &mut Vm, host_polls: bool) {
         if vm.hot.n_blocking > 0 && !host_polls {
             vm.hot.is_held = true;
         } else {
-            super::guard::restore(vm);
+            guard::restore(vm);
+        }
+    }
+    if vm.hot.guards.is_active() {
+        if host_polls {
+            super::watchdog::host_polls(vm);
+        }
+        if !vm.hot.busy && !vm.hot.is_draining {
+            guard::end_probations(vm);
         }
     }
     let mailbox = Arc::clone(&vm.hot.mailbox);
@@ -428,6 +455,9 @@ pub(crate) fn drain(vm: &mut Vm, host_polls: bool) {
             Request::Note(event) => attempt::note(vm, *event),
             Request::Commit(request) => waiting::consider(vm, request, &pass),
             Request::Chunks(answer) => answer.put(vm.hot.chunks()),
+            Request::Release { which, answer } => {
+                answer.put(guard::release(vm, which, Door::Thread));
+            }
             Request::Rollback(request) => {
                 if vm.hot.n_blocking > 0 && !host_polls {
                     held.push_back(Request::Rollback(request));
