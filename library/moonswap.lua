@@ -15,6 +15,8 @@ local hot = {}
 ---@field reset? string|string[] top-level locals whose initialisers run again
 ---@field remove? boolean clear fields of functions that were removed
 ---@field run? (integer|string)[] top-level statements to run, by line or text
+---@field rerun? string|string[] calls to run when they are added or changed, by what they call: "core.register_*", "added:…", "changed:…"
+---@field data? moonswap.DataRule|table<string, moonswap.DataRule> data that the text gives as constants; by path, "" for all others
 ---@field config? boolean update configuration constants (default true)
 ---@field captures? string|table<string, string> "refuse" (default), "keep-old", "nil" or "expr: …", for all or by name
 ---@field timing? "deferred-native"|"immediate"|"quiescent"|"checkpoint"
@@ -45,6 +47,19 @@ local hot = {}
 ---@field turn? integer line of the loop at whose next turn it goes on in the new code
 ---@field reason? string why it stays in the old one
 
+---What becomes of data that nobody changed: it follows the text, is left alone, or is
+---replaced whatever it is.
+---@alias moonswap.DataRule "merge"|"list"|"replace"
+
+---What became of a variable or field that the text sets to a constant.
+---@class moonswap.Merged
+---@field chunk string
+---@field line integer
+---@field path string
+---@field before string what the old text put there
+---@field after string what the new text puts there
+---@field overridden? string what stood there instead and was left alone
+
 ---What was done; `tostring` gives one line.
 ---@class moonswap.Report
 ---@field id integer number of the patch, for `rollback`
@@ -55,7 +70,8 @@ local hot = {}
 ---@field functions moonswap.Function[] all that are not unchanged
 ---@field unchanged integer how many are
 ---@field warnings string[]
----@field not_run { line: integer, text: string, why: string }[] changed top-level statements
+---@field not_run { line: integer, text: string, why: string, option?: string }[] changed top-level statements; `option`: the setting that applies it
+---@field data moonswap.Merged[] what became of changed data
 ---@field closed moonswap.Activation[] coroutines that were closed
 ---@field migrated moonswap.Activation[] old activations, with `turn` or `reason`
 ---@field times { prepare: number, wait: number, load: number, pause: number } seconds; `load` is a part of `prepare`
@@ -101,6 +117,11 @@ function hot.swapfile(path, opts) end
 ---@return moonswap.Report? report
 ---@return string? message
 function hot.swapstring(chunkname, text, opts) end
+
+---Names the calls of this module's main chunk that run again when a patch adds or
+---changes them. Reads as data: give a table of strings.
+---@param rules string[] as `opts.rerun`
+function hot.rerun(rules) end
 
 ---Applies a patch file under the policy it carries.
 ---@param path string

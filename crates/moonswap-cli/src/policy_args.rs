@@ -1,13 +1,15 @@
 //! The settings of a patch as options of the command line, by the names that
 //! `opts` has in Lua.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use moonswap::Policy;
 use moonswap_hotpatch::{
-    CapturePolicy, Captures, Guard, RunSelector, StalePolicy, SuspendedPolicy, Timing,
+    CapturePolicy, Captures, DataPolicies, DataPolicy, Guard, Rerun, RunSelector, StalePolicy,
+    SuspendedPolicy, Timing,
 };
 
 #[derive(Args, Clone, Debug, Default)]
@@ -19,9 +21,17 @@ pub(crate) struct PolicyArgs {
     /// Run the initialiser of this top-level local again
     #[arg(long, value_name = "NAME")]
     reset: Vec<String>,
-    /// Run this top-level statement of the new text
+    /// Run this top-level statement of the new text; `listed`: only those named,
+    /// `new`: also added ones that change only what is new (the default)
     #[arg(long, value_name = "LINE|TEXT", value_parser = selector)]
     run: Vec<RunSelector>,
+    /// Run added and changed calls of this function, e.g. 'core.register_*';
+    /// `added:…` or `changed:…` for those only
+    #[arg(long, value_name = "CALLEE")]
+    rerun: Vec<String>,
+    /// Data that the text gives as constants: merge (the default), list, replace
+    #[arg(long, value_name = "[PATH=]RULE", value_parser = data)]
+    data: Vec<(String, DataPolicy)>,
     /// Clear fields of removed functions
     #[arg(long)]
     remove: bool,
@@ -67,10 +77,13 @@ impl PolicyArgs {
                 None => captures.all = rule,
             }
         }
-        Policy {
+        let mut by_path: BTreeMap<String, DataPolicy> = self.data.into_iter().collect();
+        let all = by_path.remove("").unwrap_or_default();
+        let mut policy = Policy {
             rename: self.rename.into_iter().collect(),
             reset: self.reset,
-            run: self.run,
+            rerun: self.rerun.iter().map(|rule| Rerun::parse(rule)).collect(),
+            data: DataPolicies { all, by_path },
             remove: self.remove,
             config: self.config,
             captures,
@@ -83,7 +96,9 @@ impl PolicyArgs {
             author: self.author,
             reason: self.reason,
             ..Policy::default()
-        }
+        };
+        policy.set_run(self.run);
+        policy
     }
 }
 
@@ -102,6 +117,11 @@ fn selector(text: &str) -> Result<RunSelector, String> {
         Ok(line) => RunSelector::Line(line),
         Err(_) => RunSelector::Text(text.to_owned()),
     })
+}
+
+fn data(text: &str) -> Result<(String, DataPolicy), String> {
+    let (path, rule) = text.rsplit_once('=').unwrap_or(("", text));
+    Ok((path.to_owned(), DataPolicy::of_word(rule)?))
 }
 
 fn captures(text: &str) -> Result<(Option<String>, Captures), String> {
@@ -173,14 +193,14 @@ mod tests {
     #[test]
     fn every_option_means_what_it_does_in_lua() {
         use clap::Parser;
-        let words = "x --rename a=b --reset c --run 3 --run f() --remove --config false \
+        let words = "x --rename a=b --reset c --run 3 --run f() --rerun on_* --data M.a=list --remove --config false \
                      --captures nil --captures y=keep-old --timing immediate --suspended close \
                      --stale migrate --deadline 1.5 --base 7 --guard 3/10s/500ms --author ann --reason why";
         let line = Line::try_parse_from(words.split_whitespace()).expect("valid");
         let json = line.policy.policy().to_json().to_string();
         assert_eq!(
             json,
-            r#"{"author":"ann","reason":"why","base":7,"rename":{"a":"b"},"reset":["c"],"run":[3,"f()"],"remove":true,"config":false,"captures":{"":"nil","y":"keep-old"},"timing":"immediate","suspended":"close","stale":"migrate","deadline":1.5,"guard":{"errors":3,"within":10,"slow":0.5}}"#
+            r#"{"author":"ann","reason":"why","base":7,"rename":{"a":"b"},"reset":["c"],"run":[3,"f()"],"rerun":["on_*"],"data":{"M.a":"list"},"remove":true,"config":false,"captures":{"":"nil","y":"keep-old"},"timing":"immediate","suspended":"close","stale":"migrate","deadline":1.5,"guard":{"errors":3,"within":10,"slow":0.5}}"#
         );
         let plain = Line::try_parse_from(["x"]).expect("nothing is needed");
         assert_eq!(plain.policy.policy(), Policy::default());

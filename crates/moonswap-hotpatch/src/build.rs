@@ -4,24 +4,24 @@
 use std::sync::Arc;
 
 use moonswap_bytecode::{Prototype, UpvalueDescription};
-use moonswap_compiler::{CaptureLayout, CompileOptions, compile_ast};
+use moonswap_compiler::{CaptureLayout, CompileOptions, Span, compile_ast};
 
 use crate::captures::{CaptureResult, same};
-use crate::delta::{Delta, Stage};
+use crate::delta::{Delta, Failed};
 use crate::late;
 use crate::manifest::{ChunkManifest, ENVIRONMENT_CELL};
 use crate::outline::Outline;
 use crate::patch::{ChunkPatch, shown};
-use crate::plan::LiteralChange;
+use crate::plan::{DeltaChunk, LiteralChange, NotRun};
 use crate::refusal::{Code, Refusal};
 use crate::relayout::{Place, TooLarge, rebuild, relayout};
-use crate::toplevel::TopLevel;
+use crate::statements::statements;
+use crate::toplevel::{self, TopLevel};
 
 /// The compiled parts of a plan.
 pub(crate) struct Built {
     pub(crate) main: Arc<Prototype>,
-    pub(crate) delta: Option<Arc<Prototype>>,
-    pub(crate) define: Option<Arc<Prototype>>,
+    pub(crate) deltas: Vec<DeltaChunk>,
 }
 
 /// The cell of the chunk's environment, appended when it is first needed.
@@ -108,7 +108,7 @@ pub(crate) fn build(
     }
     .map_err(failed)?;
     if is_plain {
-        return finish(patch, top, options, fitted, changes);
+        return finish(manifest, patch, top, options, fitted, changes);
     }
     let mut hashes = std::collections::HashMap::new();
     let mut todo = vec![patch.main()];
@@ -170,11 +170,12 @@ pub(crate) fn build(
         )
     })?;
 
-    finish(patch, top, options, main, changes)
+    finish(manifest, patch, top, options, main, changes)
 }
 
 /// Hands the code to the changes and compiles the delta chunks.
 fn finish(
+    manifest: &ChunkManifest,
     patch: &ChunkPatch,
     top: &TopLevel,
     options: CompileOptions<'_>,
@@ -192,32 +193,51 @@ fn finish(
             change.new_prototype = Some(Arc::clone(fitted));
         }
     }
+    let tried = |at: usize| {
+        let statement = statements(patch.ast()).get(at);
+        let span = statement.map_or(Span::default(), |s| s.span);
+        NotRun {
+            line: span.line,
+            text: toplevel::text(patch.source(), span),
+            why: String::new(),
+            option: Some(format!("run = {{ {} }}", span.line)),
+        }
+    };
     let delta = Delta {
         chunk: patch.chunk(),
         source: patch.source(),
-        actions: &top.actions,
-        removals: &top.removals,
+        top,
+        tried: &tried,
         options,
         main: &main,
+        has_arguments: manifest.arguments,
     };
-    let (initialise, define) = (
-        delta.compile(Stage::Initialise),
-        delta.compile(Stage::Define),
-    );
-    let cannot_run = |e: moonswap_compiler::CompileError| {
+    let deltas = delta.compile().map_err(|failed| {
+        let (code, line, column, reason, remedy) = match failed {
+            Failed::Compile(e) => (
+                Code::DeltaFailed,
+                e.span.line,
+                e.span.column,
+                e.message,
+                "write what runs without it, or make the statement run as well",
+            ),
+            Failed::Arguments(line) => (
+                Code::ArgumentsGone,
+                line,
+                1,
+                "uses `...`, and the arguments of the main chunk were not kept".to_owned(),
+                "use a variable that keeps them, or load the chunk as a module with plain arguments",
+            ),
+        };
         Box::new(Refusal {
-            code: Code::DeltaFailed,
+            code,
             chunk: shown(patch.chunk()),
-            line: e.span.line,
-            column: e.span.column,
-            function: "patch".to_owned(),
-            reason: e.message,
-            remedy: "write what runs without it, or make the statement run as well".to_owned(),
+            line,
+            column,
+            function: "main chunk".to_owned(),
+            reason,
+            remedy: remedy.to_owned(),
         })
-    };
-    Ok(Built {
-        delta: initialise.map_err(cannot_run)?,
-        define: define.map_err(cannot_run)?,
-        main,
-    })
+    })?;
+    Ok(Built { deltas, main })
 }

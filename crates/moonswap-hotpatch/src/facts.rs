@@ -2,17 +2,16 @@
 //! for each compiled text, and kept with it.
 
 use moonswap_bytecode::Prototype;
-use moonswap_compiler::syntax::ast::{Ast, StatementKind};
+use moonswap_compiler::syntax::ast::Ast;
 use std::sync::Arc;
 
 use crate::declarations::{Declared, declarations};
 use crate::outline::Outline;
 use crate::shape;
-use crate::statements::{definition, statements};
+use crate::statements::statements;
 use crate::targets::Targets;
-
-/// A statement of the main chunk, by position, and a shape.
-pub(crate) type Shaped = (usize, Vec<u8>);
+use crate::toplevel::path::Constants;
+use crate::toplevel::state::Assigned;
 
 /// See the head.
 #[derive(Debug)]
@@ -20,35 +19,26 @@ pub(crate) struct Facts {
     pub(crate) outline: Outline,
     /// Its top-level locals.
     pub(crate) declared: Vec<Declared>,
-    /// Definitions, by the shapes of their targets.
-    pub(crate) definitions: Vec<Shaped>,
-    /// Statements other than declarations and definitions.
-    pub(crate) others: Vec<Shaped>,
+    /// The shapes of the main chunk's statements.
+    pub(crate) shapes: Vec<Vec<u8>>,
+    /// Its top-level locals that are constants.
+    pub(crate) constants: Constants,
+    /// What its functions and blocks assign.
+    pub(crate) assigned: Assigned,
     /// Where functions are put, whatever the form.
     pub(crate) targets: Targets,
 }
 
 impl Facts {
     pub(crate) fn of(main: &Arc<Prototype>, ast: &Ast) -> Self {
-        let mut definitions = Vec::new();
-        let mut others = Vec::new();
-        for (at, statement) in statements(ast).iter().enumerate() {
-            let kind = &statement.kind;
-            let declares = matches!(
-                kind,
-                StatementKind::Local { .. } | StatementKind::LocalFunction { .. }
-            );
-            if let Some(target) = definition(ast, kind) {
-                definitions.push((at, shape::expression(ast, target)));
-            } else if !declares {
-                others.push((at, shape::statement(ast, kind)));
-            }
-        }
+        let assigned = Assigned::of(ast);
+        let shapes = statements(ast).iter();
         Self {
             outline: Outline::new(main, Some(ast)),
             declared: declarations(ast),
-            definitions,
-            others,
+            shapes: shapes.map(|s| shape::statement(ast, &s.kind)).collect(),
+            constants: Constants::of(ast, &|name| assigned.name_anywhere(name)),
+            assigned,
             targets: Targets::of(ast),
         }
     }

@@ -11,6 +11,7 @@ mod account;
 mod activation;
 mod build;
 mod captures;
+mod change;
 mod declarations;
 mod delta;
 mod diff;
@@ -50,20 +51,25 @@ mod unpaired;
 
 pub use account::{Door, PatchHash};
 pub use activation::Activation;
+pub use change::{Before, ChangeKind, Constant, DataChange, Merged};
 pub use digest::Digest;
 pub use encoding::{from_hex, to_hex};
 pub use hooks::{Hooks, MIGRATE, ON_SWAP};
 pub use json::{Json, JsonError};
 pub use manifest::{
-    CellInfo, ChunkManifest, ENVIRONMENT_CELL, Places, SlotInfo, is_reserved, places, reserved,
+    CellInfo, ChunkManifest, ENVIRONMENT_CELL, Places, Progress, SlotInfo, is_reserved, places,
+    reserved,
 };
 pub use migrate::{Landing, Migration, Turn, is_sound};
 pub use outline::path_name;
-pub use patch::{ChunkPatch, Patch, base_refusals};
+pub use patch::{ChunkPatch, Patch, base_refusals, shown as shown_chunk};
 pub use patch_file::{FileChunk, FileSignature, PatchFile, Uncompiled, refused};
-pub use plan::{ChangeClass, ChunkPlan, LiteralChange, NotRun, Plan, plan_chunk, refusals};
+pub use plan::{
+    ChangeClass, ChunkPlan, DeltaChunk, LiteralChange, NotRun, Plan, plan_chunk, refusals,
+};
 pub use policy::{
-    CapturePolicy, Captures, Guard, Policy, RunSelector, StalePolicy, SuspendedPolicy, Timing,
+    CapturePolicy, Captures, DataPolicies, DataPolicy, Guard, Policy, Rerun, RunSelector,
+    StalePolicy, SuspendedPolicy, Timing,
 };
 pub use refusal::{Code, Refusal, Refused, Unfit};
 pub use replace::replace_literal;

@@ -77,6 +77,23 @@ pub fn places(main: &Arc<Prototype>) -> Places {
     in_order(main).map(|p| p.id.clone()).zip(0..).collect()
 }
 
+/// How far the main chunk of an instance got.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Progress {
+    /// Not known; taken for its end.
+    #[default]
+    Unknown,
+    /// It never ran to a return, and does not run.
+    NotStarted,
+    /// The instruction of the current text's main chunk at which it returned.
+    Ended(u32),
+    /// The instruction of the current text's main chunk at which it is.
+    Running(u32),
+    /// The statement of the current text in which it returned or is, by position; not
+    /// by its end.
+    Statement(u32),
+}
+
 /// What a VM knows about one loaded chunk instance.
 #[derive(Clone, Debug)]
 pub struct ChunkManifest {
@@ -100,6 +117,12 @@ pub struct ChunkManifest {
     pub main_running: bool,
     /// How often the main chunk was started.
     pub n_runs: u32,
+    /// How far it got.
+    pub progress: Progress,
+    /// Its arguments (`...`) are kept.
+    pub arguments: bool,
+    /// The first value it returned is a table, and is kept.
+    pub returned: bool,
     /// The VM's generation, compared with the patch's `base`.
     pub generation: u64,
 }
@@ -127,6 +150,9 @@ impl ChunkManifest {
             places: None,
             main_running: false,
             n_runs: 1,
+            progress: Progress::Unknown,
+            arguments: true,
+            returned: true,
             generation: 1,
         };
         manifest.describe_untouched();
@@ -191,6 +217,9 @@ impl ChunkManifest {
             places: None,
             main_running: self.main_running,
             n_runs: self.n_runs,
+            progress: plan.progress(self.progress),
+            arguments: self.arguments,
+            returned: self.returned,
             generation: self.generation + 1,
         }
     }

@@ -145,8 +145,8 @@ impl ChunkPatch {
     }
 }
 
-/// A chunk name as shown to people.
-pub(crate) fn shown(chunk: &str) -> Arc<str> {
+/// A chunk name as shown to people: without the `@` or `=` that it was loaded with.
+pub fn shown(chunk: &str) -> Arc<str> {
     chunk.strip_prefix(['@', '=']).unwrap_or(chunk).into()
 }
 

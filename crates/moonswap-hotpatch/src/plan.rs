@@ -10,9 +10,10 @@ use moonswap_bytecode::{CodeHash, FunctionId, Prototype};
 use crate::activation::Activation;
 use crate::build::{Built, build};
 use crate::captures::CaptureCheck;
+use crate::change::DataChange;
 use crate::diff::{Matching, match_literals};
 use crate::hooks::Hooks;
-use crate::manifest::{ChunkManifest, Places};
+use crate::manifest::{ChunkManifest, Places, Progress};
 use crate::migrate::{self, Cells, Migration};
 use crate::outline::{LiteralIndex, Outline, path_name};
 use crate::patch::{ChunkPatch, base_refusals, shown};
@@ -108,6 +109,26 @@ pub struct NotRun {
     pub text: String,
     /// What is new about it, or in which way it runs.
     pub why: String,
+    /// The setting that would bring it about, as written in Lua's `opts`.
+    pub option: Option<String>,
+}
+
+/// Top-level code of a patch: statements of the new text in its order, compiled to
+/// run beside the instance. It takes `_ENV` as its captured variable.
+///
+/// Its arguments are functions of the VM:
+/// 1. `merge(table, i, value)` makes change `i` of the plan's `data`,
+/// 2. `choose(now, i, value)` answers what a variable is to hold,
+/// 3. `clear(table, i, key…)` clears the field of removal `i`,
+/// 4. `returned()` answers what the main chunk returned,
+/// 5. `arguments()` answers the main chunk's arguments.
+#[derive(Clone, Debug)]
+pub struct DeltaChunk {
+    /// The code.
+    pub code: Arc<Prototype>,
+    /// It is undone if it changes anything that existed before the patch: its
+    /// statements.
+    pub tried: Option<Vec<NotRun>>,
 }
 
 /// What applying a patch to one chunk instance would do.
@@ -135,18 +156,15 @@ pub struct ChunkPlan {
     /// The cells to append: the tail of `cell_labels`. One with the
     /// declaration [`ENVIRONMENT_CELL`] is the instance's `_ENV`.
     pub new_cells: Vec<(Arc<str>, u32)>,
-    /// Run first, protected: initialisers of new top-level locals, `run`,
-    /// `reset`. Takes `_ENV` as its captured variable and no arguments.
-    pub delta: Option<Arc<Prototype>>,
-    /// Run after it, protected: added functions put into their fields,
-    /// configuration constants. Takes `_ENV` as its captured variable, the raw
-    /// functions `rawget` and `rawset` as arguments, and returns a table whose
-    /// keys are the fields that were left alone because something stands there.
-    /// A third argument, called with a table, a key and an index into
-    /// `removals`, clears that field and answers whether nothing else is there.
-    pub define: Option<Arc<Prototype>>,
-    /// Functions whose fields `define` clears.
+    /// What runs before the commit, protected, in order: see [`DeltaChunk`].
+    pub deltas: Vec<DeltaChunk>,
+    /// What these change, by number.
+    pub data: Arc<[DataChange]>,
+    /// Functions whose fields these clear, by number.
     pub removals: Vec<FunctionId>,
+    /// The statement of the new text that the main chunk left or is in; `None`: it
+    /// got to the end.
+    pub left: Option<u32>,
     /// Functions of the new text that are called around the commit.
     pub hooks: Hooks,
     /// What people should know.
@@ -175,13 +193,21 @@ impl ChunkPlan {
         !self.refusals.is_empty()
     }
 
+    /// How far the main chunk of an instance counts as having got after the commit.
+    pub fn progress(&self, before: Progress) -> Progress {
+        match self.left {
+            _ if before == Progress::NotStarted => before,
+            Some(left) => Progress::Statement(left),
+            None => Progress::Unknown,
+        }
+    }
+
     /// Whether applying it would change nothing.
     pub fn is_empty(&self) -> bool {
         !self.is_refused()
             && self.touched().next().is_none()
             && self.new_cells.is_empty()
-            && self.delta.is_none()
-            && self.define.is_none()
+            && self.deltas.is_empty()
     }
 
     /// The literals that a commit has to do with: those it touches, and those that
@@ -357,8 +383,7 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
 
     let mut built = Built {
         main: patch.main().clone(),
-        delta: None,
-        define: None,
+        deltas: Vec::new(),
     };
     if refusals.is_empty() {
         match build(
@@ -395,8 +420,9 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
         changes,
         cell_labels,
         new_cells,
-        delta: built.delta,
-        define: built.define,
+        deltas: built.deltas,
+        data: std::mem::take(&mut top.data).into(),
+        left: top.left,
         removals: top.removals.into_iter().map(|r| r.id).collect(),
         hooks,
         warnings,

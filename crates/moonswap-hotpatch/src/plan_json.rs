@@ -1,6 +1,7 @@
 //! Plans, refusals and what they list as JSON values.
 
 use crate::activation::Activation;
+use crate::change::DataChange;
 use crate::json::Json;
 use crate::manifest::ENVIRONMENT_CELL;
 use crate::patch::shown;
@@ -41,6 +42,10 @@ impl ChunkPlan {
             ),
             ("unchanged", Json::number(self.n_unchanged)),
             ("new_locals", Json::texts(locals.map(|(name, _)| name))),
+            (
+                "data",
+                Json::Array(self.data_changes().map(DataChange::json).collect()),
+            ),
             ("runs", statements(&self.runs)),
             ("not_run", statements(&self.not_run)),
             ("warnings", Json::texts(&self.warnings)),
@@ -78,6 +83,10 @@ impl NotRun {
             ("line", Json::number(self.line)),
             ("text", Json::text(&self.text)),
             ("why", Json::text(&self.why)),
+            (
+                "option",
+                self.option.as_ref().map_or(Json::Null, Json::text),
+            ),
         ])
     }
 }

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use crate::change::DataChange;
 use crate::patch::shown;
-use crate::plan::{ChangeClass, ChunkPlan, LiteralChange, Plan};
+use crate::plan::{ChangeClass, ChunkPlan, LiteralChange, NotRun, Plan};
 use crate::refusal::Refused;
 use crate::report::{Mention, write_line};
 
@@ -47,7 +48,25 @@ impl fmt::Display for Plan {
     }
 }
 
+impl fmt::Display for NotRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            line, text, why, ..
+        } = self;
+        write!(f, "line {line}: {text} ({why})")?;
+        match &self.option {
+            Some(option) => write!(f, "; to apply it: {option}"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl ChunkPlan {
+    /// The changes of data it makes where nobody has changed them.
+    pub fn data_changes(&self) -> impl Iterator<Item = &DataChange> {
+        self.data.iter().filter(|change| change.is_data())
+    }
+
     fn summary(&self) -> String {
         let mut out = format!("{}: ", shown(&self.chunk));
         let names: Vec<String> = self.touched().map(LiteralChange::name).collect();
@@ -95,12 +114,15 @@ impl ChunkPlan {
                 statement.line, statement.text, statement.why
             )?;
         }
-        for statement in &self.not_run {
+        for change in self.data_changes() {
             write!(
                 f,
-                "\n  not run: line {}: {} ({})",
-                statement.line, statement.text, statement.why
+                "\n  data: line {}: {}: {} → {}",
+                change.line, change.path, change.before, change.after
             )?;
+        }
+        for statement in &self.not_run {
+            write!(f, "\n  not run: {statement}")?;
         }
         for warning in &self.warnings {
             write!(f, "\n  warning: {warning}")?;

@@ -101,6 +101,95 @@ pub enum RunSelector {
     Text(String),
 }
 
+/// What becomes of data that the text gives as constants (fields, tables) and that
+/// the patch changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DataPolicy {
+    /// It follows the text where the program still holds what the old text said.
+    #[default]
+    Merge,
+    /// It is listed and left alone.
+    List,
+    /// It follows the text whatever the program holds.
+    Replace,
+}
+
+/// [`DataPolicy`] for all data and by path.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DataPolicies {
+    /// For data without an entry of its own.
+    pub all: DataPolicy,
+    /// By path, e.g. `M.limits.max`. An entry also allows changes of data that
+    /// other code assigns.
+    pub by_path: BTreeMap<String, DataPolicy>,
+}
+
+impl DataPolicies {
+    /// The rule for a path.
+    pub fn of(&self, path: &str) -> DataPolicy {
+        self.by_path.get(path).copied().unwrap_or(self.all)
+    }
+}
+
+/// Which call statements of the main chunk run again, by what they call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rerun {
+    /// The callee as written, `*` for any text: `core.register_*`.
+    pub callee: String,
+    /// Those that the patch adds.
+    pub added: bool,
+    /// Those that the patch changes.
+    pub changed: bool,
+}
+
+impl Rerun {
+    /// `core.register_*`, `added:…` or `changed:…`. A `:` of a method call counts as
+    /// a `.`.
+    pub fn parse(rule: &str) -> Self {
+        let (added, changed, callee) =
+            match (rule.strip_prefix("added:"), rule.strip_prefix("changed:")) {
+                (Some(callee), _) => (true, false, callee),
+                (_, Some(callee)) => (false, true, callee),
+                _ => (true, true, rule),
+            };
+        Self {
+            callee: callee.trim().replace(':', "."),
+            added,
+            changed,
+        }
+    }
+
+    /// The reverse of [`Self::parse`].
+    pub fn rule(&self) -> String {
+        let which = match (self.added, self.changed) {
+            (true, false) => "added:",
+            (false, true) => "changed:",
+            _ => "",
+        };
+        format!("{which}{}", self.callee)
+    }
+
+    /// Whether a callee fits.
+    pub fn fits(&self, callee: &str) -> bool {
+        let mut parts = self.callee.split('*');
+        let first = parts.next().unwrap_or_default();
+        let Some(last) = parts.next_back() else {
+            return callee == first;
+        };
+        let rest = callee.strip_prefix(first);
+        let Some(mut rest) = rest.and_then(|rest| rest.strip_suffix(last)) else {
+            return false;
+        };
+        for part in parts {
+            match rest.find(part) {
+                Some(at) => rest = &rest[at + part.len()..],
+                None => return false,
+            }
+        }
+        true
+    }
+}
+
 /// Probation of a patch: what undoes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Guard {
@@ -148,6 +237,12 @@ pub struct Policy {
     pub remove: bool,
     /// Top-level statements to run.
     pub run: Vec<RunSelector>,
+    /// Also run added statements that change only what is new in this patch.
+    pub run_new: bool,
+    /// Call statements to run by what they call.
+    pub rerun: Vec<Rerun>,
+    /// Data that the text gives as constants.
+    pub data: DataPolicies,
     /// Update configuration constants (`local MAX = 10` → `20`).
     pub config: bool,
     /// New captures of enclosing functions' locals.
@@ -182,6 +277,9 @@ impl Default for Policy {
             reset: Vec::new(),
             remove: false,
             run: Vec::new(),
+            run_new: true,
+            rerun: Vec::new(),
+            data: DataPolicies::default(),
             config: true,
             captures: CapturePolicy::default(),
             timing: Timing::default(),
@@ -228,6 +326,28 @@ impl Policy {
     #[must_use]
     pub fn run(mut self, which: RunSelector) -> Self {
         self.run.push(which);
+        self
+    }
+
+    /// Whether added statements that change only what is new run.
+    #[must_use]
+    pub fn run_new(mut self, run: bool) -> Self {
+        self.run_new = run;
+        self
+    }
+
+    /// Runs call statements that the patch adds or changes, by what they call:
+    /// see [`Rerun::parse`].
+    #[must_use]
+    pub fn rerun(mut self, rule: &str) -> Self {
+        self.rerun.push(Rerun::parse(rule));
+        self
+    }
+
+    /// The rule for data that the text gives as constants.
+    #[must_use]
+    pub fn data(mut self, rule: DataPolicy) -> Self {
+        self.data.all = rule;
         self
     }
 
@@ -325,5 +445,29 @@ impl Policy {
         self.author = Some(author.into());
         self.reason = Some(reason.into());
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Rerun;
+
+    #[test]
+    fn callees_fit_rules() {
+        for (rule, callee, fits) in [
+            ("core.register_*", "core.register_node", true),
+            ("core.register_*", "core.unregister_node", false),
+            ("describe", "describe", true),
+            ("describe", "describes", false),
+            ("*.on", "bus.on", true),
+            ("*.on", "bus.once", false),
+            ("added:app:get", "app.get", true),
+            ("a*b*c", "a1b2c", true),
+            ("a*b*c", "a1c2b", false),
+            ("ab*b", "ab", false),
+            ("*", "anything", true),
+        ] {
+            assert_eq!(Rerun::parse(rule).fits(callee), fits, "{rule} {callee}");
+        }
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::json::Json;
 use crate::policy::{
-    CapturePolicy, Captures, Guard, Policy, RunSelector, StalePolicy, SuspendedPolicy, Timing,
+    CapturePolicy, Captures, DataPolicies, DataPolicy, Guard, Policy, Rerun, RunSelector,
+    StalePolicy, SuspendedPolicy, Timing,
 };
 
 macro_rules! words {
@@ -39,7 +40,13 @@ words! {
     }
     SuspendedPolicy { Finish = "finish", Refuse = "refuse", Close = "close" }
     StalePolicy { Finish = "finish", Migrate = "migrate" }
+    DataPolicy { Merge = "merge", List = "list", Replace = "replace" }
 }
+
+/// The word in `run` for added statements that change only what is new.
+const NEW: &str = "new";
+/// The word in `run` for none but the statements that are named.
+const LISTED: &str = "listed";
 
 impl Captures {
     /// What to say to whoever gave another word.
@@ -94,12 +101,25 @@ impl Policy {
         if !self.reset.is_empty() {
             put("reset", Json::texts(&self.reset));
         }
-        if !self.run.is_empty() {
+        if !self.run.is_empty() || !self.run_new {
+            let mode = (!self.run_new).then(|| Json::text(LISTED));
             let list = self.run.iter().map(|which| match which {
                 RunSelector::Line(line) => Json::number(*line),
                 RunSelector::Text(text) => Json::text(text),
             });
-            put("run", Json::Array(list.collect()));
+            put("run", Json::Array(mode.into_iter().chain(list).collect()));
+        }
+        if !self.rerun.is_empty() {
+            let rules = self.rerun.iter().map(|rule| Json::text(rule.rule()));
+            put("rerun", Json::Array(rules.collect()));
+        }
+        if self.data != DataPolicies::default() {
+            // "" is no path: it stands for all others.
+            let all = (self.data.all != DataPolicy::default())
+                .then(|| (String::new(), Json::text(self.data.all.word())));
+            let by_path = self.data.by_path.iter();
+            let by_path = by_path.map(|(path, rule)| (path.clone(), Json::text(rule.word())));
+            put("data", Json::object(all.into_iter().chain(by_path)));
         }
         if self.remove {
             put("remove", Json::Bool(true));
@@ -156,6 +176,15 @@ impl Policy {
         Ok(policy)
     }
 
+    /// What `run` says: statements, and the words `new` (also added statements that
+    /// change only what is new; the default) or `listed`.
+    pub fn set_run(&mut self, mut list: Vec<RunSelector>) {
+        let is_word = |which: &RunSelector, word: &str| matches!(which, RunSelector::Text(text) if text == word);
+        self.run_new = !list.iter().any(|which| is_word(which, LISTED));
+        list.retain(|which| !is_word(which, NEW) && !is_word(which, LISTED));
+        self.run = list;
+    }
+
     fn set(&mut self, name: &str, value: &Json) -> Checked<()> {
         match name {
             "author" => self.author = Some(text(value)?),
@@ -163,7 +192,24 @@ impl Policy {
             "base" => self.base = Some(value.as_u64().ok_or("natural number expected")?),
             "rename" => self.rename = entries(value, text)?,
             "reset" => self.reset = list(value, text)?,
-            "run" => self.run = list(value, selector)?,
+            "run" => {
+                self.set_run(list(value, selector)?);
+            }
+            "rerun" => self.rerun = list(value, |rule| text(rule).map(|rule| Rerun::parse(&rule)))?,
+            "data" => {
+                let rule = |value: &Json| choice(value, DataPolicy::of_word);
+                self.data = match value {
+                    Json::Object(_) => {
+                        let mut by_path = entries(value, rule)?;
+                        let all = by_path.remove("").unwrap_or_default();
+                        DataPolicies { all, by_path }
+                    }
+                    all => DataPolicies {
+                        all: rule(all)?,
+                        by_path: BTreeMap::new(),
+                    },
+                };
+            }
             "remove" => self.remove = boolean(value)?,
             "config" => self.config = boolean(value)?,
             "captures" => {
@@ -281,12 +327,20 @@ mod tests {
             .run(RunSelector::Line(3))
             .run(RunSelector::Text("f()".into()))
             .config(false)
+            .run_new(false)
+            .rerun("core.register_*")
+            .rerun("changed:on:add")
+            .data(DataPolicy::List)
             .captures(Captures::Expression("x + 1".into()))
             .timing(Timing::Immediate)
             .base(7)
             .signed_off("ann", "why \"not\"");
         policy.remove = true;
         policy.captures.by_name.insert("y".into(), Captures::Nil);
+        policy
+            .data
+            .by_path
+            .insert("M.max".into(), DataPolicy::Replace);
         policy.suspended = SuspendedPolicy::Close;
         policy.stale = StalePolicy::Migrate;
         policy.deadline = Some(Duration::from_millis(1500));

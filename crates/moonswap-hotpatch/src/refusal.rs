@@ -67,6 +67,14 @@ codes! {
     DuplicateChunk = "P019";
     /// the expression for a new captured variable cannot be used
     CaptureExpression = "P020";
+    /// top-level code of the patch uses `...`, and the main chunk's arguments were not kept
+    ArgumentsGone = "P021";
+    /// top-level code of the patch raised an error
+    InitialiserFailed = "P022";
+    /// a function is added to a table that is not there
+    TableMissing = "P023";
+    /// a new top-level local reads a global that the text itself sets: a fresh load would read what was there before
+    ReadsOwnGlobal = "P024";
     /// a function the patch changes was active, and no moment without came in time
     Active = "P030";
     /// a coroutine is suspended in a function the patch changes

@@ -1,33 +1,30 @@
 //! `remove = true`: fields of functions that the new text has no more are
 //! cleared, if they still hold the function.
 
-use std::sync::Arc;
+use moonswap_bytecode::FunctionId;
 
-use moonswap_bytecode::{FunctionId, Prototype};
-use moonswap_compiler::syntax::ast::{Ast, Expr, ExprId, StatementKind};
-
-use crate::outline::{statement_literals, symbol_text};
 use crate::policy::Policy;
-use crate::statements::{statements, target_text};
-use crate::toplevel::TopLevel;
+use crate::toplevel::constant::Constant;
+use crate::toplevel::path::{Path, Root};
+use crate::toplevel::{TopLevel, Variable};
 
 /// A field to clear.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Removal {
-    /// A global or top-level local, then names of fields; the last one is to be
-    /// cleared.
-    pub(crate) path: Vec<Arc<str>>,
+    pub(crate) root: Root,
+    /// From the variable or the environment on; the last one is to be cleared.
+    pub(crate) keys: Vec<Constant>,
+    /// As shown.
+    pub(crate) path: String,
     /// The function that must stand there.
     pub(crate) id: FunctionId,
 }
 
 /// What becomes of a definition that is gone: the field to clear, or why it
-/// stays.
+/// stays. `path` is that of the old text.
 pub(crate) fn removal(
-    ast: &Ast,
-    main: &Prototype,
-    at: usize,
-    target: ExprId,
+    path: &Path,
+    id: Option<FunctionId>,
     policy: &Policy,
     top: &TopLevel,
 ) -> Result<Removal, &'static str> {
@@ -35,49 +32,28 @@ pub(crate) fn removal(
     if !policy.remove {
         return Err(STAYS);
     }
-    let name = target_text(ast, target);
-    if policy
-        .rename
-        .keys()
-        .any(|from| from.replace(':', ".") == name)
-    {
+    let name = path.to_string();
+    let mut renamed = policy.rename.keys();
+    if renamed.any(|from| from.replace(':', ".") == name) {
         return Err("renamed: the field keeps its old name");
     }
-    let mut path = Vec::new();
-    let mut part = target;
-    while let Some(Expr::Field { object, name }) = ast.exprs.get(part.0 as usize) {
-        path.push(symbol_text(ast, *name));
-        part = *object;
-    }
-    if let Some(Expr::Name(root)) = ast.exprs.get(part.0 as usize) {
-        path.push(symbol_text(ast, *root));
-    }
-    path.reverse();
-    let body = statements(ast);
-    let is_local = |name: &str| {
-        body.iter().take(at).any(|s| match &s.kind {
-            StatementKind::Local { names, .. } => {
-                names.iter().any(|(n, _, _)| *symbol_text(ast, *n) == *name)
+    match &path.root {
+        Root::Local(..) if path.keys.is_empty() => return Err("the local variable keeps it"),
+        Root::Local(root, declaration) => {
+            let state = top.variable(root, *declaration).map(|v| &v.state);
+            if !matches!(state, Some(Variable::Existing { cell: Some(_) })) {
+                return Err("the field stays: its table is not the same variable in the new text");
             }
-            StatementKind::LocalFunction { name: n, .. } => *symbol_text(ast, *n) == *name,
-            _ => false,
-        })
+        }
+        Root::Global | Root::Returned => {}
+    }
+    let (Some(id), Some(keys)) = (id, path.constants()) else {
+        return Err(STAYS);
     };
-    let root = path.first().map_or("", |root| root);
-    match (is_local(root), top.is_reachable(root)) {
-        (true, _) if path.len() == 1 => return Err("the local variable keeps it"),
-        (true, Some(true)) | (false, None) => {}
-        _ => return Err("the field stays: its table is not the same variable in the new text"),
-    }
-    let child: usize = body[..at]
-        .iter()
-        .map(|s| statement_literals(ast, &s.kind).len())
-        .sum();
-    match main.children.get(child) {
-        Some(literal) => Ok(Removal {
-            path,
-            id: literal.id.clone(),
-        }),
-        None => Err(STAYS),
-    }
+    Ok(Removal {
+        root: path.root.clone(),
+        keys,
+        path: name,
+        id,
+    })
 }

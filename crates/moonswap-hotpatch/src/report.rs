@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::activation::Activation;
+use crate::change::Merged;
 use crate::json::Json;
 use crate::plan::{ChangeClass, ChunkPlan, LiteralChange, NotRun};
 
@@ -135,6 +136,8 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// Top-level statements that changed and did not run.
     pub not_run: Vec<NotRun>,
+    /// What became of data that the text gives as constants and that changed.
+    pub data: Vec<Merged>,
     /// Coroutines that were suspended in changed code and were closed.
     pub closed: Vec<Activation>,
     /// Activations of replaced versions, if the policy moves them.
@@ -156,6 +159,7 @@ impl Report {
             unchanged: 0,
             warnings: Vec::new(),
             not_run: Vec::new(),
+            data: Vec::new(),
             closed: Vec::new(),
             migrated: Vec::new(),
             times: Times::default(),
@@ -239,6 +243,10 @@ impl Report {
                 Json::Array(self.not_run.iter().map(NotRun::json).collect()),
             ),
             (
+                "data",
+                Json::Array(self.data.iter().map(Merged::json).collect()),
+            ),
+            (
                 "closed",
                 Json::Array(self.closed.iter().map(Activation::json).collect()),
             ),
@@ -299,6 +307,12 @@ impl Report {
                 .collect();
             write!(f, "{}{chunk}: ", if i > 0 { "; " } else { "" })?;
             write_line(f, &mentions)?;
+        }
+        let n_left = self.data.iter().filter(|d| d.overridden.is_some()).count();
+        match (self.data.len() - n_left, n_left) {
+            (0, 0) => {}
+            (n, 0) => write!(f, ", data: {n} changed")?,
+            (n, left) => write!(f, ", data: {n} changed, {left} overridden")?,
         }
         if !self.migrated.is_empty() {
             let n = self.migrated.iter().filter(|m| m.turn.is_some()).count();
@@ -386,6 +400,14 @@ mod tests {
             unchanged: 1,
             warnings: vec!["a \"b\"\n".into()],
             not_run: vec![],
+            data: vec![Merged {
+                chunk: "shop.lua".into(),
+                line: 2,
+                path: "M.max".into(),
+                before: "1".into(),
+                after: "2".into(),
+                overridden: None,
+            }],
             migrated: vec![Migrated::stays(serve.clone(), "it is in no loop")],
             closed: vec![serve],
             times: Times {
@@ -395,12 +417,13 @@ mod tests {
         };
         assert_eq!(
             report.to_string(),
-            "shop.lua: price v1 → v2, 1 function, 0 of 1 activations move, 38 µs"
+            "shop.lua: price v1 → v2, 1 function, data: 1 changed, 0 of 1 activations move, 38 µs"
         );
         assert_eq!(
             report.to_json(),
             "{\"id\":3,\"generation\":4,\"chunks\":[\"shop.lua\"],\"functions\":[{\"chunk\":\"shop.lua\",\"id\":\"price\",\"class\":\"swapped\",\
-             \"old\":1,\"new\":2}],\"unchanged\":1,\"warnings\":[\"a \\\"b\\\"\\n\"],\"not_run\":[],\"closed\":[{\"chunk\":\"shop.lua\",\"id\":\"serve\",\"version\":1,\
+             \"old\":1,\"new\":2}],\"unchanged\":1,\"warnings\":[\"a \\\"b\\\"\\n\"],\"not_run\":[],\"data\":[{\"chunk\":\"shop.lua\",\"line\":2,\"path\":\"M.max\",\
+             \"before\":\"1\",\"after\":\"2\",\"overridden\":null}],\"closed\":[{\"chunk\":\"shop.lua\",\"id\":\"serve\",\"version\":1,\
              \"line\":7,\"thread\":\"thread: 0x1\",\"suspended\":true}],\
              \"migrated\":[{\"chunk\":\"shop.lua\",\"id\":\"serve\",\"version\":1,\"line\":7,\"thread\":\"thread: 0x1\",\
              \"suspended\":true,\"turn\":null,\"reason\":\"it is in no loop\"}],\

@@ -2,7 +2,9 @@
 //! two texts mean the same apart from the bodies of nested literals, which are
 //! compared on their own.
 
-use moonswap_compiler::syntax::ast::{Ast, Block, Expr, ExprId, StatementKind, Symbol, TableItem};
+use moonswap_compiler::syntax::ast::{
+    Ast, Block, Expr, ExprId, FunctionIndex, StatementKind, Symbol, TableItem,
+};
 
 use crate::outline::parts;
 
@@ -34,6 +36,31 @@ pub(crate) fn statement(ast: &Ast, kind: &StatementKind) -> Vec<u8> {
     };
     shape.statement(kind);
     shape.out
+}
+
+/// The literals that an expression calls by itself: `(function() … end)()`,
+/// `pcall(function() … end)`.
+pub(crate) fn called_in_place(ast: &Ast, expr: ExprId) -> Vec<FunctionIndex> {
+    let literal = |mut expr: ExprId| loop {
+        match ast.exprs.get(expr.0 as usize)? {
+            Expr::Paren(inner) => expr = *inner,
+            Expr::Function(function) => return Some(*function),
+            _ => return None,
+        }
+    };
+    let Some(Expr::Call { callee, args }) = ast.exprs.get(expr.0 as usize) else {
+        return Vec::new();
+    };
+    let is_protected = match ast.exprs.get(callee.0 as usize) {
+        Some(Expr::Name(name)) => {
+            let name = ast.symbols.get(name.0 as usize);
+            name.is_some_and(|name| matches!(&**name, b"pcall" | b"xpcall"))
+        }
+        _ => false,
+    };
+    let protected = args.first().filter(|_| is_protected);
+    let called = [Some(callee), protected].into_iter().flatten();
+    called.filter_map(|expr| literal(*expr)).collect()
 }
 
 struct Shape<'a> {
@@ -70,8 +97,24 @@ impl Shape<'_> {
             self.head(expr);
             let parts = parts(self.ast, expr);
             self.number(parts.len());
+            for function in called_in_place(self.ast, expr) {
+                self.body(function);
+            }
             todo.extend(parts.into_iter().rev());
         }
+    }
+
+    /// A literal that runs where it stands is a part of the statement.
+    fn body(&mut self, function: FunctionIndex) {
+        let Some(function) = self.ast.functions.get(function.0 as usize) else {
+            return;
+        };
+        self.number(function.params.len());
+        for (name, _) in &function.params {
+            self.symbol(*name);
+        }
+        self.out.push(u8::from(function.is_vararg));
+        self.block(&function.body);
     }
 
     fn head(&mut self, expr: ExprId) {

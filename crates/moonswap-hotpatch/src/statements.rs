@@ -1,42 +1,16 @@
 //! Questions about top-level statements: what one defines, what is assigned,
 //! which of two lists correspond. Pure functions of the syntax tree.
 
-use std::sync::Arc;
-
-use moonswap_compiler::syntax::ast::{Ast, Expr, ExprId, Statement, StatementKind, UnaryOp};
+use moonswap_compiler::syntax::ast::{Ast, Expr, ExprId, Statement, UnaryOp};
 
 use crate::outline::symbol_text;
+pub(crate) use crate::toplevel::constant::Constant;
 
 /// The statements of the main chunk.
 pub(crate) fn statements(ast: &Ast) -> &[Statement] {
     ast.functions
         .last()
         .map_or(&[], |main| &main.body.statements)
-}
-
-/// The target of a statement that does nothing but put one function into a
-/// global or a field.
-pub(crate) fn definition(ast: &Ast, kind: &StatementKind) -> Option<ExprId> {
-    let target = match kind {
-        StatementKind::Function { target, .. } => *target,
-        StatementKind::Assign { targets, values } => match (&targets[..], &values[..]) {
-            ([target], [value])
-                if matches!(ast.exprs.get(value.0 as usize), Some(Expr::Function(_))) =>
-            {
-                *target
-            }
-            _ => return None,
-        },
-        _ => return None,
-    };
-    let mut at = target;
-    loop {
-        match ast.exprs.get(at.0 as usize)? {
-            Expr::Name(_) => return Some(target),
-            Expr::Field { object, .. } => at = *object,
-            _ => return None,
-        }
-    }
 }
 
 /// A chain of names and fields as written.
@@ -52,17 +26,6 @@ pub(crate) fn target_text(ast: &Ast, target: ExprId) -> String {
     }
     parts.reverse();
     parts.join(".")
-}
-
-/// The value of a literal.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Constant {
-    Nil,
-    Boolean(bool),
-    Integer(i64),
-    /// By its bits.
-    Float(u64),
-    String(Arc<[u8]>),
 }
 
 /// What an expression is, if it is a literal or a negative number.
@@ -89,39 +52,24 @@ pub(crate) fn constant(ast: &Ast, expr: ExprId) -> Option<Constant> {
     }
 }
 
-/// Whether a name stands on the left of an assignment anywhere: by name only,
-/// so a namesake in an inner scope counts too, which errs on the safe side.
-pub(crate) fn assigned(ast: &Ast, name: &str) -> bool {
-    fn block(ast: &Ast, name: &str, list: &[Statement]) -> bool {
-        list.iter().any(|s| match &s.kind {
-            StatementKind::Assign { targets, .. } => targets.iter().any(|t| is_name(ast, *t, name)),
-            StatementKind::Function { target, .. } => is_name(ast, *target, name),
-            StatementKind::Do(b) => block(ast, name, &b.statements),
-            StatementKind::While { body, .. }
-            | StatementKind::Repeat { body, .. }
-            | StatementKind::NumericFor { body, .. }
-            | StatementKind::GenericFor { body, .. } => block(ast, name, &body.statements),
-            StatementKind::If { arms, otherwise } => {
-                arms.iter().any(|(_, b)| block(ast, name, &b.statements))
-                    || otherwise
-                        .as_ref()
-                        .is_some_and(|b| block(ast, name, &b.statements))
-            }
-            StatementKind::Local { .. }
-            | StatementKind::LocalFunction { .. }
-            | StatementKind::Call(_)
-            | StatementKind::Goto(_)
-            | StatementKind::Label(_)
-            | StatementKind::Break
-            | StatementKind::Return(_) => false,
-        })
+/// What a call calls, as a chain of names and fields: `a.b.c`, `a:m` as `a.m`.
+pub(crate) fn callee_text(ast: &Ast, call: ExprId) -> Option<String> {
+    let is_chain = |mut at: ExprId| loop {
+        match ast.exprs.get(at.0 as usize) {
+            Some(Expr::Name(_)) => break true,
+            Some(Expr::Field { object, .. }) => at = *object,
+            _ => break false,
+        }
+    };
+    match ast.exprs.get(call.0 as usize)? {
+        Expr::Call { callee, .. } if is_chain(*callee) => Some(target_text(ast, *callee)),
+        Expr::MethodCall { object, name, .. } if is_chain(*object) => Some(format!(
+            "{}.{}",
+            target_text(ast, *object),
+            symbol_text(ast, *name)
+        )),
+        _ => None,
     }
-    fn is_name(ast: &Ast, expr: ExprId, name: &str) -> bool {
-        matches!(ast.exprs.get(expr.0 as usize), Some(Expr::Name(s)) if *symbol_text(ast, *s) == *name)
-    }
-    ast.functions
-        .iter()
-        .any(|f| block(ast, name, &f.body.statements))
 }
 
 /// The positions of what is only in the one or only in the other list, by

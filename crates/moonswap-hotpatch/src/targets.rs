@@ -67,9 +67,6 @@ fn is_identifier(bytes: &[u8]) -> bool {
 /// variable or field.
 #[derive(Clone, Debug)]
 pub(crate) struct Definition {
-    /// Position of the statement in the main chunk.
-    #[expect(dead_code, reason = "for the comparison of statements")]
-    pub(crate) statement: usize,
     pub(crate) target: Target,
     pub(crate) function: FunctionIndex,
     /// A key is the position in a list, which says little about which one this is.
@@ -87,8 +84,7 @@ pub(crate) struct Targets {
 impl Targets {
     pub(crate) fn of(ast: &Ast) -> Self {
         let mut walk = Walk::new(ast);
-        for (at, statement) in statements(ast).iter().enumerate() {
-            walk.at = at;
+        for statement in statements(ast) {
             walk.statement(&statement.kind);
         }
         walk.found
@@ -105,7 +101,6 @@ impl Targets {
 
 struct Walk<'a> {
     ast: &'a Ast,
-    at: usize,
     /// How often each top-level local was declared so far.
     declared: HashMap<Symbol, u32>,
     /// The values of those that keep a constant.
@@ -121,7 +116,6 @@ impl<'a> Walk<'a> {
     fn new(ast: &'a Ast) -> Self {
         Self {
             ast,
-            at: 0,
             declared: HashMap::new(),
             known: HashMap::new(),
             assigned: assigned_names(ast),
@@ -206,7 +200,6 @@ impl<'a> Walk<'a> {
             keys: keys.to_vec(),
         };
         self.found.definitions.push(Definition {
-            statement: self.at,
             target,
             function,
             in_list: self.lists > 0,

@@ -22,11 +22,14 @@ impl Comparison<'_> {
             let (Some(why), false) = (why, top.actions.contains_key(&at)) else {
                 continue;
             };
-            let line = statement.span.line;
-            let text = self.text(self.new.source(), statement.span);
+            let (line, text) = (self.statement_line(at), self.statement_text(at));
             if !top.not_run.iter().any(|n| n.line == line && n.text == text) {
-                let why = (*why).to_owned();
-                top.not_run.push(NotRun { line, text, why });
+                top.not_run.push(NotRun {
+                    line,
+                    text,
+                    why: (*why).to_owned(),
+                    option: self.run_option(at),
+                });
             }
         }
         top.not_run.sort_by_key(|n| n.line);

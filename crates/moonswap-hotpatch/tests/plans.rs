@@ -249,8 +249,8 @@ fn check(manifest: &ChunkManifest, plan: &Plan, what: &str) {
         );
         fits(prototype, slot.n_fixed, what);
     }
-    let roots = [Some(&plan.main), plan.delta.as_ref(), plan.define.as_ref()];
-    for root in roots.into_iter().flatten() {
+    let deltas = plan.deltas.iter().map(|delta| &delta.code);
+    for root in std::iter::once(&plan.main).chain(deltas) {
         well_formed(root, plan.cell_labels.len(), what);
     }
 }
@@ -455,16 +455,24 @@ fn random_edits_never_panic() {
 fn delta_chunks() {
     let old = "local MAX = 10\nlocal M = {}\nfunction M.f() return MAX end\nreturn M\n";
     let new = "local MAX = 20\nlocal M = {}\nlocal print = print\nlocal function twice(x) return x * 2 end\n\
-               function M.f() return twice(MAX) end\nfunction M.g() print(M.f()) end\nreturn M\n";
+               function M.f() return twice(MAX) end\nlocal C = {}\nC.limit = twice(2)\n\
+               C.max = MAX\nfunction M.g() print(M.f(), C) end\nreturn M\n";
     let plan = plan(&manifest(old), &compile(new), &Policy::default());
     assert!(!plan.is_refused(), "{plan}");
     let mut text = String::new();
-    for (name, chunk) in [
-        ("delta", &plan.chunks[0].delta),
-        ("define", &plan.chunks[0].define),
-    ] {
-        let chunk = chunk.as_ref().expect("both stages");
-        text += &format!("--- {name}\n{}", moonswap_bytecode::listing::listing(chunk));
+    let deltas = &plan.chunks[0].deltas;
+    assert_eq!(
+        deltas.len(),
+        3,
+        "one that runs, one that is tried, one that runs"
+    );
+    for delta in deltas {
+        let how = match delta.tried {
+            Some(_) => "tried",
+            None => "runs",
+        };
+        let listing = moonswap_bytecode::listing::listing(&delta.code);
+        text += &format!("--- {how}\n{listing}");
     }
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/delta.listing");
     if std::env::var_os("UPDATE").is_some() {

@@ -310,6 +310,9 @@ unsafe fn events(vm: &mut Vm, op: OpCode) -> Result<(), Raised> {
 pub(crate) unsafe fn native_call(vm: &mut Vm, n: usize) -> Result<(), Raised> {
     // SAFETY: VM3: its frame is on top.
     unsafe {
+        if vm.hot.trial.is_some() {
+            crate::hotpatch::transaction::check_native(vm)?;
+        }
         if (*vm.current).hook.mask & CALL != 0 {
             fire(vm, "call", None, (1, n))
         } else {

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use moonswap_bytecode::{Constant, Instruction, Prototype};
+use moonswap_hotpatch::Progress;
 
 use crate::callee::{Entry, FROZEN};
 use crate::heap::header;
@@ -53,6 +54,9 @@ pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep_all: bool) 
         environment: std::ptr::null_mut(),
         keep_all,
         n_runs: 0,
+        progress: Progress::NotStarted,
+        arguments: None,
+        returned: Value::NIL,
         version: 1,
         stamp: 0,
     });

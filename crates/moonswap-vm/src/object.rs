@@ -5,6 +5,7 @@
 //! allocation or a safe point. Which objects live in block cells and which are
 //! boxed (those with a destructor) is the heap's business.
 
+use moonswap_hotpatch::Progress;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -311,6 +312,12 @@ pub(crate) struct Instance {
     pub(crate) keep_all: bool,
     /// How often the main chunk ended.
     pub(crate) n_runs: u32,
+    /// How far the main chunk got when it last ended, in terms of the committed text.
+    pub(crate) progress: Progress,
+    /// Its arguments, if they are few and plain; of modules.
+    pub(crate) arguments: Option<Arc<[Value]>>,
+    /// The table that it returned; of modules.
+    pub(crate) returned: Value,
     /// Version of the text: 1, and one more with each patch that changes it; a
     /// rollback gives it back.
     pub(crate) version: u32,
@@ -368,6 +375,9 @@ pub(crate) struct Native {
 impl Native {
     /// `header.flags`: patches may be committed while it calls back.
     pub(crate) const TRANSPARENT: u8 = 1;
+    /// `header.flags`: it writes only its arguments, through the journal, and
+    /// otherwise only answers and calls back.
+    pub(crate) const HARMLESS: u8 = 2;
 }
 
 /// A value of the host, with optional metatable. Boxed; dropped when collected.

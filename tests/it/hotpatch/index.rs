@@ -49,6 +49,8 @@ fn each_case_has_its_scenarios() {
                 "refused: ",
                 " stays",
                 "undone",
+                "not run: ",
+                "left alone",
                 "P0",
                 "warning: ",
             ];

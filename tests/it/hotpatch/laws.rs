@@ -155,7 +155,16 @@ keep = M.f
     let before = world.fingerprint();
     for fault in 0..=added.len() {
         let outcome = world.patch(CHUNK, &text(Some(fault)));
-        assert!(matches!(outcome, Err(HotError::Delta(_))), "{outcome:?}");
+        if fault < added.len() {
+            assert!(matches!(outcome, Err(HotError::Delta(_))), "{outcome:?}");
+        } else {
+            // A function for a table that is not there.
+            let code = match &outcome {
+                Err(HotError::Refused(refused)) => refused.refusals[0].code.text(),
+                _ => "",
+            };
+            assert_eq!(code, "P023", "{outcome:?}");
+        }
         assert_eq!(before, world.fingerprint(), "fault at {fault}");
         world.run("collectgarbage()").expect("collects");
     }

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use moonswap_vm::HotError;
 use moonswap_vm::planning::{
-    Captures, Patch, Policy, Report, RunSelector, StalePolicy, SuspendedPolicy, Timing,
+    Captures, DataPolicy, Patch, Policy, Report, RunSelector, StalePolicy, SuspendedPolicy, Timing,
 };
 
 use super::world::{World, compile};
@@ -78,7 +78,16 @@ pub(super) fn policy(body: &str) -> Policy {
         policy = match key.trim() {
             "config" => policy.config(value == "true"),
             "reset" => policy.reset(value),
+            "run" if value == "listed" => policy.run_new(false),
             "run" => policy.run(RunSelector::Text(value.to_owned())),
+            "rerun" => policy.rerun(value),
+            "data" => policy.data(DataPolicy::of_word(value).expect("a rule")),
+            key if key.starts_with("data.") => {
+                let path = key["data.".len()..].to_owned();
+                let rule = DataPolicy::of_word(value).expect("a rule");
+                policy.data.by_path.insert(path, rule);
+                policy
+            }
             "run-line" => policy.run(RunSelector::Line(value.parse().expect("a line"))),
             "base" => policy.base(value.parse().expect("a generation")),
             "dry" => policy.dry(value == "true"),
@@ -243,6 +252,12 @@ pub(super) fn carry_out_around(
                         report.push_str(&format!("\n{done}\n"));
                         for frame in &done.migrated {
                             report.push_str(&format!("{frame}\n"));
+                        }
+                        for merged in &done.data {
+                            report.push_str(&format!("{merged}\n"));
+                        }
+                        for statement in &done.not_run {
+                            report.push_str(&format!("not run: {statement}\n"));
                         }
                         for warning in &done.warnings {
                             report.push_str(&format!("warning: {warning}\n"));

@@ -19,6 +19,7 @@
 //! | `stale()` | a line per stale activation: `PATH vOLD < vNEW at LINE` |
 //! | `enter()` | 1, 2, 3 …: numbers for activations |
 //! | `fault()` | nothing, or the error "injected" when it is due (`faults`) |
+//! | `loaded` | the table that the last module returned |
 //! | `hold(f)`, `held(...)` | keeps a function in a Rust handle; calls it |
 //! | `fingerprint()` | all that can be reached, as text, to compare |
 
@@ -121,7 +122,16 @@ pub(crate) fn run_in(
         }
     }
     match cx.pcall(0, Some(1)) {
-        Ok(Ok(_)) => Ok(take_text(cx)),
+        Ok(Ok(_)) => {
+            let value = cx.height() - 1;
+            if module && matches!(cx.at(value), View::Table(_)) {
+                cx.push_globals();
+                cx.push_at(value);
+                assert!(cx.raw_set_field(value + 1, "loaded").is_ok(), "global");
+                cx.set_height(value + 1);
+            }
+            Ok(take_text(cx))
+        }
         Ok(Err(())) => Err(take_text(cx)),
         Err(_) => {
             let _ = cx.take_limit();

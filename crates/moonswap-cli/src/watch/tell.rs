@@ -106,8 +106,12 @@ fn as_text(event: &Event<'_>, files: &[Tried<'_>], rest: &[String], style: Rende
             let staying = report.migrated.iter().filter(|m| m.turn.is_none());
             lines.extend(staying.map(|one| format!("[moonswap]   {one}")));
             lines.extend(report.not_run.iter().map(|statement| {
+                let option = match &statement.option {
+                    Some(option) => format!("; to apply it: {option}"),
+                    None => String::new(),
+                };
                 format!(
-                    "[moonswap]   line {}: not run: {} ({})",
+                    "[moonswap]   line {}: not run: {} ({}){option}",
                     statement.line, statement.text, statement.why
                 )
             }));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use moonswap_bytecode::FunctionId;
 use moonswap_hotpatch::{ChunkPlan, Door, Patch, Plan, Policy, Report};
 
-use super::{Context, View};
+use super::{Context, FunctionRef, View};
 use crate::hotpatch::commit::Attempt;
 use crate::hotpatch::manifest::registry;
 use crate::hotpatch::{
@@ -278,6 +278,16 @@ impl Context<'_> {
     /// Works off submitted patches now, as a host's poll does.
     pub fn hot_poll(&mut self) {
         mailbox::drain(&mut self.vm(), true);
+    }
+
+    /// Says of a native function that it writes nothing but its arguments, and those
+    /// by the table functions of this window, and otherwise only answers and calls
+    /// back: top-level statements that a patch tries may call it.
+    pub fn mark_harmless(&self, function: FunctionRef<'_>) {
+        if function.0.tag == tag::NATIVE {
+            // SAFETY: CX2.
+            unsafe { (*function.0.as_native()).header.flags |= crate::object::Native::HARMLESS };
+        }
     }
 
     /// Lets commits happen while the native function on top of the stack calls

@@ -290,6 +290,10 @@ impl Marker {
                     let i = h.cast::<Instance>();
                     self.mark_nullable((*i).main);
                     self.mark_nullable((*i).environment);
+                    self.mark_value((*i).returned);
+                    for value in (*i).arguments.iter().flat_map(|all| all.iter()) {
+                        self.mark_value(*value);
+                    }
                     for &cell in &(*i).cells {
                         self.mark_nullable(cell);
                     }

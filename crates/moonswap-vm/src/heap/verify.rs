@@ -101,6 +101,10 @@ unsafe fn children(heap: &Heap, h: *mut Header, mut f: impl FnMut(*mut Header)) 
                 let i = &*h.cast::<Instance>();
                 pointer(i.main.cast());
                 pointer(i.environment.cast());
+                value!(i.returned);
+                for v in i.arguments.iter().flat_map(|all| all.iter()) {
+                    value!(*v);
+                }
                 for &c in &i.cells {
                     pointer(c.cast());
                 }

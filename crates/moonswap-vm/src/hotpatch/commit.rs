@@ -15,6 +15,7 @@ use super::manifest;
 use super::prepare::{self, Prepared};
 use super::published::{self, Basis};
 use super::timing::{self, Obstacle, Quiet};
+use super::transaction::{self, Installed};
 use super::{HotError, activity, closing, journal, migrate, waiting};
 use crate::callee::FROZEN;
 use crate::frame::{Frame, frame_top};
@@ -305,35 +306,47 @@ unsafe fn prepare_all(vm: &mut Vm, planned: Vec<Planned>) -> Result<Vec<Prepared
     unsafe {
         let busy = vm.heap.set_busy(true);
         journal::begin(vm);
-        let mut outcome = prepare_each(vm, planned);
-        if let Ok(done) = &mut outcome
-            && let Err(vetoed) = super::hooks::migrate_all(vm, done)
-        {
-            outcome = Err(vetoed);
+        let mut all: Vec<Prepared> = Vec::with_capacity(planned.len());
+        for (serial, plan) in planned {
+            if let Some(instance) = find(vm, serial) {
+                all.push(Prepared::new(vm, instance, plan));
+            }
         }
+        let mut outcome = match vm.heap.is_short() {
+            true => Err(HotError::Memory),
+            false => run_all(vm, &mut all),
+        };
         // What was served past the limit, and no safe point has noticed.
         if vm.heap.is_short() {
             outcome = outcome.and(Err(HotError::Memory));
         }
         match outcome {
-            Ok(_) => journal::forget(vm),
+            Ok(()) => journal::forget(vm),
             Err(_) => journal::undo(vm),
         }
         vm.heap.set_busy(busy);
-        outcome
+        outcome.map(|()| all)
     }
 }
 
-unsafe fn prepare_each(vm: &mut Vm, planned: Vec<Planned>) -> Result<Vec<Prepared>, HotError> {
-    // SAFETY: as `prepare_all`.
+/// Runs the top-level code of all chunks, then their migrations.
+unsafe fn run_all(vm: &mut Vm, all: &mut [Prepared]) -> Result<(), HotError> {
+    // SAFETY: as `prepare_all`; HP4.
     unsafe {
-        let mut done: Vec<Prepared> = Vec::with_capacity(planned.len());
-        for (serial, plan) in planned {
-            if let Some(instance) = find(vm, serial) {
-                done.push(Prepared::new(vm, instance, plan)?);
+        let installed = Installed::new(vm, all);
+        let mut outcome = Ok(());
+        for prepared in &mut *all {
+            outcome = transaction::run(vm, prepared);
+            if outcome.is_err() {
+                break;
             }
         }
-        Ok(done)
+        if outcome.is_ok() {
+            outcome = super::hooks::migrate_all(vm, all);
+        }
+        installed.take_back(vm, all);
+        all.iter_mut().for_each(|prepared| prepared.note_cells());
+        outcome
     }
 }
 
@@ -393,9 +406,25 @@ unsafe fn commit(
                 let warning = format!("{field} was overridden at run time and left alone");
                 report.warnings.push(warning);
             }
+            for merged in p.merged {
+                if merged.overridden.is_some() {
+                    report.warnings.push(merged.to_string());
+                }
+                if !report.data.contains(&merged) {
+                    report.data.push(merged);
+                }
+            }
+            for statement in p.not_run {
+                if !report.not_run.contains(&statement) {
+                    report.not_run.push(statement);
+                }
+            }
+            let progress = (*instance).progress;
+            (*instance).progress = p.plan.progress(progress);
             changes.push(InstanceChange {
                 instance,
                 version,
+                progress,
                 on_swap: p.plan.hooks.on_swap.clone(),
                 on_swap_before: p.plan.hooks.on_swap_before.clone(),
                 slots: p.slots,
@@ -410,6 +439,8 @@ unsafe fn commit(
         }
         if !replaced.is_empty() {
             report.migrated = migrate::outlook(vm, &replaced);
+        }
+        if !replaced.is_empty() || !report.data.is_empty() {
             draft.head = report.head();
         }
         published::publish(vm, &draft.bases, draft.after);

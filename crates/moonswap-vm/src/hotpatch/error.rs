@@ -12,8 +12,8 @@ pub enum HotError {
     /// The plan was refused; every reason is listed.
     #[error("{0}")]
     Refused(#[from] Refused),
-    /// A new initialiser or definition raised an error; the message.
-    #[error("error in the patch's initialisers: {0}")]
+    /// Top-level code of the patch raised an error; the message.
+    #[error("P022 top-level code of the patch raised an error: {0}; correct it and apply again")]
     Delta(String),
     /// The new text's `migrate` raised an error; the message.
     #[error("the patch's migrate refused it: {0}")]

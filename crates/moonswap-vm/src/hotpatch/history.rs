@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use moonswap_bytecode::{FunctionId, Prototype};
-use moonswap_hotpatch::{ChangeClass, Report, ReportedFunction, Times, path_name, write_pause};
+use moonswap_hotpatch::{
+    ChangeClass, Progress, Report, ReportedFunction, Times, path_name, write_pause,
+};
 
 use super::HotError;
 use super::prepare::{CellChange, FieldChange, SlotChange};
@@ -28,6 +30,8 @@ pub(crate) struct InstanceChange {
     pub(crate) instance: *mut Instance,
     /// The text's version before.
     pub(crate) version: u32,
+    /// How far the main chunk counted as having got before.
+    pub(crate) progress: Progress,
     /// The hook of the new text.
     pub(crate) on_swap: Option<FunctionId>,
     /// The hook of the text before.
@@ -248,6 +252,7 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
             unchanged: 0,
             warnings,
             not_run: Vec::new(),
+            data: Vec::new(),
             closed: Vec::new(),
             migrated: Vec::new(),
             times,
@@ -305,6 +310,7 @@ impl<'a> Undoing<'a> {
                 let before = InstanceChange {
                     instance,
                     version: (*instance).version,
+                    progress: (*instance).progress,
                     on_swap: None,
                     on_swap_before: change.on_swap.clone(),
                     slots: Vec::new(),
@@ -404,6 +410,7 @@ impl<'a> Undoing<'a> {
             self.fields = fields;
             self.warnings.append(&mut lost);
             (*instance).version = change.version;
+            (*instance).progress = change.progress;
         }
     }
 

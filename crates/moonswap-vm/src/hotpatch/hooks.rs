@@ -3,11 +3,12 @@
 //!
 //! A hook is called as a closure of its own, made of the scope record: whatever
 //! the program has done to the variable or field it was put into, what runs is
-//! the text of the patch. While `migrate` runs, it and the functions written
-//! inside it have their new code; all others still have the old one.
+//! the text of the patch. While `migrate` runs, all functions of the patch have
+//! their new code.
 //!
-//! Invariants: HP1–HP3, S1. HP4 versions installed for a migration are taken back
-//! when it ends; the collector is paused meanwhile (J1).
+//! Invariants: HP1–HP3, S1. HP4 versions installed for the code that a patch runs
+//! before its commit are taken back when it ends (`transaction`); the collector is
+//! paused meanwhile (J1).
 
 use moonswap_bytecode::{FunctionId, UpvalueDescription};
 use moonswap_hotpatch::{MIGRATE, ON_SWAP, Report};
@@ -16,14 +17,13 @@ use super::HotError;
 use super::call::call;
 use super::history::InstanceChange;
 use super::manifest::registry;
-use super::prepare::{Prepared, SlotChange};
-use crate::loader;
+use super::prepare::Prepared;
 use crate::object::{Closure, Instance, PrototypeSlot, Upvalue};
 use crate::value::Value;
 use crate::vm::Vm;
 
 /// Runs the migrations of all instances of a patch, after all initialisers.
-pub(super) unsafe fn migrate_all(vm: &mut Vm, all: &mut [Prepared]) -> Result<(), HotError> {
+pub(super) unsafe fn migrate_all(vm: &mut Vm, all: &[Prepared]) -> Result<(), HotError> {
     // SAFETY: HP2, HP4.
     unsafe {
         for prepared in all {
@@ -39,36 +39,18 @@ pub(super) unsafe fn migrate_all(vm: &mut Vm, all: &mut [Prepared]) -> Result<()
     }
 }
 
-unsafe fn migrate(vm: &mut Vm, prepared: &mut Prepared, id: &FunctionId) -> Result<(), HotError> {
+unsafe fn migrate(vm: &mut Vm, prepared: &Prepared, id: &FunctionId) -> Result<(), HotError> {
     // SAFETY: HP4; the slots are live, the collector is paused.
     unsafe {
         let Some(slot) = prepared.registry.get(id) else {
             return Ok(());
         };
-        let own: Vec<SlotChange> = prepared
-            .slots
-            .iter()
-            .filter(|change| {
-                let path = &(&(*change.after).prototype).id.path();
-                path.starts_with(id.path())
-            })
-            .copied()
-            .collect();
-        for change in &own {
-            loader::install(vm, change.slot, change.after);
-        }
         let instance = prepared.instance;
         let version = Value::integer(i64::from((*instance).version));
         super::journal::watch(vm);
-        let outcome = closure(vm, instance, slot)
+        closure(vm, instance, slot)
             .and_then(|function| call(vm, function, &[version]).map(drop))
-            .map_err(|text| HotError::Vetoed(format!("{MIGRATE}: {text}")));
-        for change in &own {
-            loader::install(vm, change.slot, change.before);
-        }
-        // What it did to top-level locals belongs to the patch.
-        prepared.note_cells();
-        outcome
+            .map_err(|text| HotError::Vetoed(format!("{MIGRATE}: {text}")))
     }
 }
 

@@ -18,8 +18,8 @@
 //!   past the limit, as small allocations are.
 //! - J3 Tables named by entries are written by keeping stores only (T5): undoing
 //!   finds every key in its place, allocates nothing and cannot fail.
-//! - J4 A table with the journal's number was made while it is open: nobody can
-//!   miss what stood in it.
+//! - J4 A table with the journal's number was made while it is open, and since its
+//!   last mark: nobody can miss what stood in it.
 
 use std::sync::Arc;
 
@@ -138,8 +138,10 @@ pub(crate) struct Journal {
     counted: usize,
     /// Owner, payload and tag of keys that have an entry.
     recent: Vec<(usize, u64, u8)>,
-    /// Another one for each journal that watches writes; not 0.
+    /// Another one for each journal that watches writes, and for each mark; not 0.
     number: u32,
+    /// The first one of this journal.
+    first_number: u32,
 }
 
 impl Journal {
@@ -242,6 +244,7 @@ pub(super) fn watch(vm: &mut Vm) {
     journal.recent.clear();
     journal.recent.resize(RECENT, (0, 0, 0));
     journal.number = journal.number.wrapping_add(1).max(1);
+    journal.first_number = journal.number;
     vm.heap.journaled = true;
     vm.poll.table.set_journaled(true);
     vm.poll.rearm();
@@ -270,6 +273,68 @@ pub(super) unsafe fn undo(vm: &mut Vm) {
         }
     }
     close(vm);
+}
+
+/// A place in the journal.
+#[derive(Clone, Copy)]
+pub(super) struct Mark(usize);
+
+/// The place where the next entry comes. From here on each write of something
+/// that is there makes an entry again.
+pub(super) fn mark(vm: &mut Vm) -> Mark {
+    let journal = &mut vm.hot.journal;
+    journal.recent.fill((0, 0, 0));
+    journal.number = journal.number.wrapping_add(1).max(1);
+    Mark(journal.pieces.iter().map(Vec::len).sum())
+}
+
+impl Journal {
+    fn since(&self, mark: Mark) -> impl Iterator<Item = &Entry> {
+        self.pieces.iter().flatten().skip(mark.0)
+    }
+}
+
+/// Fields of older tables that were written since, with what stood there.
+pub(super) fn fields_since(vm: &Vm, mark: Mark) -> Vec<(*mut Table, Value, Value)> {
+    let field = |entry: &Entry| match entry {
+        Entry::Field { table, key, old } => Some((*table, *key, *old)),
+        _ => None,
+    };
+    vm.hot.journal.since(mark).filter_map(field).collect()
+}
+
+/// Whether anything that is older than the journal was written since, other than
+/// these variables.
+pub(super) unsafe fn touches_old(vm: &Vm, mark: Mark, new: &[*mut Upvalue]) -> bool {
+    let journal = &vm.hot.journal;
+    // SAFETY: J1, J4.
+    let is_new = |table: *mut Table| unsafe {
+        (*table).made_in.wrapping_sub(journal.first_number)
+            <= journal.number.wrapping_sub(journal.first_number)
+    };
+    let is_old = |entry: &Entry| match entry {
+        Entry::Variable { upvalue, .. } => !new.contains(upvalue),
+        Entry::Field { table, .. } => !is_new(*table),
+        Entry::Metatable { object, .. } => {
+            // SAFETY: J1.
+            unsafe { (**object).kind != Kind::Table || !is_new(object.cast()) }
+        }
+        _ => true,
+    };
+    vm.hot.journal.since(mark).any(is_old)
+}
+
+/// All is as it was at the mark.
+pub(super) unsafe fn undo_to(vm: &mut Vm, mark: Mark) {
+    // SAFETY: J1, J3.
+    unsafe {
+        while vm.hot.journal.since(mark).next().is_some() {
+            if let Some(entry) = vm.hot.journal.pop() {
+                revert(vm, entry);
+            }
+        }
+    }
+    vm.hot.journal.recent.fill((0, 0, 0));
 }
 
 fn close(vm: &mut Vm) {

@@ -9,6 +9,7 @@ use moonswap_hotpatch::{CellInfo, ChunkManifest, ENVIRONMENT_CELL, Places, SlotI
 
 use super::slots::SlotRegistry;
 use crate::object::{Instance, PrototypeSlot};
+use crate::value::tag;
 use crate::vm::Vm;
 
 /// The slots of an instance, made on first use.
@@ -103,6 +104,9 @@ unsafe fn without_slots(vm: &mut Vm, instance: *mut Instance) -> ChunkManifest {
             main_running,
             // A main chunk that has not ended yet counts as started once.
             n_runs: (*instance).n_runs + u32::from(main_running),
+            progress: super::scope::progress(vm, instance),
+            arguments: (*instance).arguments.is_some(),
+            returned: (*instance).returned.tag == tag::TABLE,
             generation: vm.hot.generation(),
         }
     }

@@ -5,8 +5,8 @@
 //! 1. a *manifest* of each live instance of the chunk is made (`manifest`);
 //! 2. the patch is planned against it (crate `moonswap-hotpatch`), off the VM's
 //!    thread if it was submitted from another one; refusals end it;
-//! 3. new versions are loaded into the heap and delta chunks run protected
-//!    (`prepare`);
+//! 3. new versions are loaded into the heap (`prepare`), and the patch's top-level
+//!    code runs protected (`transaction`, `merging`);
 //! 4. `commit` rewrites the slots: plain stores that cannot fail, at a safe
 //!    point; the versions replaced go to the `history`.
 //!
@@ -37,6 +37,7 @@ pub(crate) mod instances;
 pub(crate) mod journal;
 pub(crate) mod mailbox;
 pub(crate) mod manifest;
+mod merging;
 pub(crate) mod migrate;
 mod prepare;
 mod published;
@@ -44,6 +45,7 @@ pub(crate) mod scope;
 pub(crate) mod slots;
 mod ticket;
 pub(crate) mod timing;
+pub(crate) mod transaction;
 pub(crate) mod trap;
 pub(crate) mod waiting;
 pub(crate) mod watchdog;
@@ -53,7 +55,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::heap::Marker;
-use crate::object::{Header, Instance, PrototypeSlot, Version};
+use crate::object::{Header, Instance, Version};
 
 pub use attempt::Origin;
 pub use error::HotError;
@@ -108,13 +110,10 @@ pub(crate) struct HotState {
     pub(crate) n_blocking: u32,
     /// A commit waits for that count to become 0.
     pub(crate) is_held: bool,
-    /// Fields set by the definitions that run now; collected by `prepare`.
-    pub(crate) field_changes: Vec<prepare::FieldChange>,
-    /// The instance whose definitions run now or ran last; compared only while
-    /// they run.
-    pub(crate) defining: Option<*mut Instance>,
-    /// Slots of functions whose fields the definitions that run now clear.
-    pub(crate) removed: Vec<*mut PrototypeSlot>,
+    /// The delta chunks that run now.
+    pub(crate) transaction: Option<merging::Transaction>,
+    /// The delta chunk that runs now is only tried.
+    pub(crate) trial: Option<transaction::Trial>,
     /// What its code writes.
     pub(crate) journal: journal::Journal,
     /// A patch is being prepared: others wait.

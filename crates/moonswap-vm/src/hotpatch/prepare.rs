@@ -3,20 +3,20 @@
 //!
 //! Invariants: HP1–HP3. New slots and versions are reachable only from the
 //! scope of [`Prepared`] until the commit; no collection may run meanwhile, so
-//! delta chunks run with the collector paused (J1).
+//! delta chunks (`transaction`) run with the collector paused (J1).
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use moonswap_bytecode::{Capture, FunctionId, Instruction, OpCode, OperandKind, Prototype};
-use moonswap_hotpatch::{ChangeClass, ChunkPlan, ENVIRONMENT_CELL, LiteralChange, Migration};
+use moonswap_hotpatch::{
+    ChangeClass, ChunkPlan, ENVIRONMENT_CELL, LiteralChange, Merged, Migration, NotRun,
+};
 
-use super::HotError;
-use super::call::call;
 use super::manifest::{registry, registry_at};
 use super::slots::SlotRegistry;
 use crate::loader;
-use crate::object::{Closure, Instance, PrototypeSlot, StringObject, Upvalue, Version};
+use crate::object::{Instance, PrototypeSlot, Upvalue, Version};
 use crate::value::{Value, tag};
 use crate::vm::Vm;
 
@@ -83,22 +83,22 @@ pub(crate) struct Prepared {
     pub(crate) cells: Vec<CellChange>,
     /// The cells as they were before anything ran.
     snapshot: Vec<(*mut Upvalue, Value)>,
-    /// Fields the definitions set, with what stood there: to undo them.
+    /// Fields that changes of data and definitions set, with what stood there: to
+    /// undo them.
     pub(crate) fields: Vec<FieldChange>,
     /// Fields the definitions left alone.
     pub(crate) overridden: Vec<String>,
+    /// What became of data.
+    pub(crate) merged: Vec<Merged>,
+    /// Statements that were tried and undone.
+    pub(crate) not_run: Vec<NotRun>,
     /// To undo the scope record in a rollback.
     pub(crate) old_names: Vec<(Arc<str>, u32)>,
 }
 
 impl Prepared {
-    /// Loads what the plan needs and runs its delta chunks. What that changes is
-    /// in the journal.
-    pub(crate) unsafe fn new(
-        vm: &mut Vm,
-        instance: *mut Instance,
-        plan: ChunkPlan,
-    ) -> Result<Prepared, HotError> {
+    /// Loads what the plan needs. What that changes is in the journal.
+    pub(crate) unsafe fn new(vm: &mut Vm, instance: *mut Instance, plan: ChunkPlan) -> Prepared {
         // SAFETY: HP2; the instance is live (kept by the caller).
         unsafe {
             debug_assert!(moonswap_bytecode::verify::verify(&plan.main).is_ok());
@@ -120,18 +120,13 @@ impl Prepared {
                 snapshot,
                 fields: Vec::new(),
                 overridden: Vec::new(),
+                merged: Vec::new(),
+                not_run: Vec::new(),
                 old_names,
                 plan,
             };
             prepared.load(vm);
-            let outcome = match vm.heap.is_short() {
-                true => Err(HotError::Memory),
-                false => prepared.run_delta(vm),
-            };
-            prepared.fields = std::mem::take(&mut vm.hot.field_changes);
-            outcome?;
-            prepared.note_cells();
-            Ok(prepared)
+            prepared
         }
     }
 
@@ -216,7 +211,7 @@ impl Prepared {
         }
     }
 
-    unsafe fn children_of(
+    pub(super) unsafe fn children_of(
         &self,
         vm: &mut Vm,
         prototype: &Arc<Prototype>,
@@ -234,72 +229,12 @@ impl Prepared {
         let known = self.registry.get(id);
         known.unwrap_or_else(|| loader::new_slot(vm, self.instance))
     }
-
-    unsafe fn run_delta(&mut self, vm: &mut Vm) -> Result<(), HotError> {
-        // SAFETY: HP2; see the head for the collector.
-        unsafe {
-            if let Some(delta) = self.plan.delta.clone() {
-                self.run_chunk(vm, &delta, &[])?;
-            }
-            if let Some(define) = self.plan.define.clone() {
-                let get = raw_native(vm, "standing", standing);
-                vm.hot.defining = Some(self.instance);
-                let set = raw_native(vm, "rawset", raw_set);
-                let clear = raw_native(vm, "clear", clear);
-                let old = registry(self.instance);
-                let slots = self.plan.removals.iter().map(|id| old.get(id));
-                vm.hot.removed = slots.map(|s| s.unwrap_or(std::ptr::null_mut())).collect();
-                let skipped = self.run_chunk(vm, &define, &[get, set, clear])?;
-                if skipped.tag == tag::TABLE {
-                    let mut key = Value::NIL;
-                    while let Ok(Some((k, _))) = crate::table::next(skipped.as_table(), key) {
-                        if k.tag == tag::STRING {
-                            self.overridden.push(
-                                String::from_utf8_lossy(StringObject::bytes(k.as_string()))
-                                    .into_owned(),
-                            );
-                        }
-                        key = k;
-                    }
-                    self.overridden.sort();
-                }
-            }
-            Ok(())
-        }
-    }
-
-    /// Runs a delta chunk.
-    unsafe fn run_chunk(
-        &self,
-        vm: &mut Vm,
-        prototype: &Arc<Prototype>,
-        args: &[Value],
-    ) -> Result<Value, HotError> {
-        // SAFETY: as run_delta.
-        unsafe {
-            super::journal::watch(vm);
-            let slot = loader::new_slot(vm, self.instance);
-            let children = self.children_of(vm, prototype);
-            let version = loader::new_version(vm, prototype, children, slot, self.instance, 1);
-            loader::install(vm, slot, version);
-            let closure = vm.heap.new_closure(slot, prototype.upvalues.len());
-            for i in 0..prototype.upvalues.len() {
-                let up = if i == 0 && !(*self.instance).environment.is_null() {
-                    (*self.instance).environment
-                } else {
-                    vm.heap.new_closed_upvalue(Value::NIL)
-                };
-                *Closure::upvalue_at(closure, i) = up;
-            }
-            call(vm, Value::closure(closure), args).map_err(HotError::Delta)
-        }
-    }
 }
 
 /// Bytes that a plan will load, about.
 pub(super) fn bytes(plan: &ChunkPlan) -> usize {
     let changes = plan.work().filter(|change| is_loaded(change));
-    let deltas = plan.delta.iter().chain(&plan.define);
+    let deltas = plan.deltas.iter().map(|delta| &delta.code);
     let all = changes
         .filter_map(|c| c.new_prototype.as_ref())
         .chain(deltas);
@@ -350,97 +285,5 @@ unsafe fn cells_of(instance: *mut Instance, n: usize) -> Vec<(*mut Upvalue, Valu
             .filter(|c| !c.is_null())
             .map(|&c| (c, *(*c).value))
             .collect()
-    }
-}
-
-fn raw_native(vm: &mut Vm, name: &'static str, f: crate::object::NativeFn) -> Value {
-    use crate::object::{Kind, Native, NativeCode, NativeKind};
-    Value::native(vm.heap.adopt(Native {
-        header: crate::heap::header(Kind::Native, 0),
-        kind: NativeKind::Plain,
-        code: NativeCode::Function(f),
-        upvalues: Box::default(),
-        name,
-    }))
-}
-
-/// What stands in a field; nil if that is the function of this name which an
-/// earlier text defined there, and which is no longer in the text.
-fn standing(cx: &mut crate::Context<'_>) -> crate::Outcome<usize> {
-    let table = cx.check_table(0)?;
-    let value = table.get(cx.at(1));
-    let name = cx.check_str(2)?.as_bytes();
-    // SAFETY: just checked; the instance is live, nothing is collected.
-    let is_left_over = unsafe {
-        let found = crate::table::get(cx.value(0).as_table(), cx.value(1));
-        let instance = cx.vm().hot.defining;
-        found.tag == tag::CLOSURE
-            && instance.is_some_and(|instance| {
-                let slot = Closure::slot(found.as_closure());
-                let id = &(&(*(*slot).version).prototype).id;
-                (*slot).instance == instance
-                    && registry(instance).get(id) != Some(slot)
-                    && defined_name(id).as_bytes() == name
-            })
-    };
-    match is_left_over {
-        true => cx.ret(crate::View::Nil),
-        false => cx.ret(value),
-    }
-}
-
-/// `M.f` of `shop.lua / M:f#2`.
-fn defined_name(id: &FunctionId) -> String {
-    let full = id.to_string();
-    let path = full.split_once(" / ").map_or(&*full, |(_, path)| path);
-    let name = path.split_once('#').map_or(path, |(name, _)| name);
-    name.replace(':', ".")
-}
-
-fn raw_set(cx: &mut crate::Context<'_>) -> crate::Outcome<usize> {
-    cx.check_table(0)?;
-    // SAFETY: just checked; nothing is collected in between.
-    let before = unsafe { crate::table::get(cx.value(0).as_table(), cx.value(1)) };
-    let change = FieldChange {
-        table: cx.value(0),
-        key: cx.value(1),
-        before,
-        after: cx.value(2),
-    };
-    cx.set_height(3);
-    cx.raw_set(0)?;
-    cx.vm().hot.field_changes.push(change);
-    Ok(0)
-}
-
-/// Clears a field if a function of removed slot number `i` stands there; false
-/// if it is something else.
-fn clear(cx: &mut crate::Context<'_>) -> crate::Outcome<usize> {
-    let i = cx.check_int(2)? as usize;
-    let slot = cx.vm().hot.removed.get(i).copied();
-    let (table, key) = (cx.value(0), cx.value(1));
-    if table.tag != tag::TABLE {
-        return cx.ret(crate::View::Boolean(false));
-    }
-    // SAFETY: just checked; nothing is collected in between.
-    unsafe {
-        let before = crate::table::get(table.as_table(), key);
-        if before.is_nil() {
-            return cx.ret(crate::View::Boolean(true));
-        }
-        if before.tag != tag::CLOSURE || Some(Closure::slot(before.as_closure())) != slot {
-            return cx.ret(crate::View::Boolean(false));
-        }
-        let change = FieldChange {
-            table,
-            key,
-            before,
-            after: Value::NIL,
-        };
-        if let Err(e) = super::journal::set(&mut cx.vm(), table.as_table(), key, Value::NIL) {
-            return Err(crate::meta::raise_table_error(&mut cx.vm(), e));
-        }
-        cx.vm().hot.field_changes.push(change);
-        cx.ret(crate::View::Boolean(true))
     }
 }

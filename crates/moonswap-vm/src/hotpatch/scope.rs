@@ -5,9 +5,12 @@
 
 use std::sync::Arc;
 
+use moonswap_bytecode::{Instruction, OpCode};
+use moonswap_hotpatch::Progress;
+
 use crate::coroutine;
 use crate::frame::{self, Frame};
-use crate::object::{Coroutine, Instance, Upvalue};
+use crate::object::{Coroutine, Instance, Upvalue, Version};
 use crate::value::{Value, store, tag};
 use crate::vm::Vm;
 
@@ -43,13 +46,95 @@ pub(crate) unsafe fn record(vm: &mut Vm, base: *mut Value, pc: *const u64) {
         let version = frame::version_of(base);
         let slot = (*version).slot;
         let instance = (*slot).instance;
-        super::journal::scope(vm, instance);
-        if std::ptr::eq((*instance).main, slot) {
-            // Delta chunks have a slot of their own and do not count.
-            (*instance).n_runs += 1;
+        if !std::ptr::eq((*instance).main, slot) {
+            // Delta chunks have a slot of their own, no variables, and do not count.
+            return;
         }
+        super::journal::scope(vm, instance);
+        (*instance).n_runs += 1;
+        note_end(vm, instance, version, base, pc);
         let co = vm.current;
         record_frame(vm, co, instance, base, pc, (*instance).keep_all);
+    }
+}
+
+/// Arguments that are kept at most.
+const ARGUMENTS: usize = 16;
+
+/// Notes how far a main chunk got that ends at `pc`, what it returns, and its
+/// arguments.
+unsafe fn note_end(
+    vm: &mut Vm,
+    instance: *mut Instance,
+    version: *mut Version,
+    base: *mut Value,
+    pc: *const u64,
+) {
+    // SAFETY: a Lua frame of a main chunk at KEEPSCOPE (F1, F2): a return follows.
+    unsafe {
+        let at = pc.offset_from((*version).code.start()) as u32;
+        let prototype = &(*version).prototype;
+        if Arc::ptr_eq(prototype, &(*instance).prototype) {
+            (*instance).progress = Progress::Ended(at);
+        } else if at as usize + 2 >= prototype.code.len() {
+            (*instance).progress = Progress::Unknown;
+        } else if (*instance).progress == Progress::NotStarted {
+            // An older text ended early; the new one has no such place.
+            (*instance).progress = Progress::Statement(0);
+        }
+        if !(*instance).keep_all {
+            return;
+        }
+        let next = Instruction::from_bits(*pc.add(1));
+        let returned = match next.opcode() {
+            Some(OpCode::Return) if next.b() != 0 => *base.byte_add(usize::from(next.a())),
+            _ => Value::NIL,
+        };
+        (*instance).returned = match returned.tag {
+            tag::TABLE => returned,
+            _ => Value::NIL,
+        };
+        vm.heap.barrier(instance.cast(), (*instance).returned);
+        let link = *base.sub(1);
+        (*instance).arguments = None;
+        if link.tag == tag::VARARG_LINK {
+            let n_params = usize::from(prototype.n_params);
+            let distance = link.payload as usize / size_of::<Value>();
+            let n = distance - 2 - n_params;
+            let first = base.sub(distance).add(n_params);
+            let all: Vec<Value> = (0..n.min(ARGUMENTS + 1)).map(|i| *first.add(i)).collect();
+            if n <= ARGUMENTS
+                && all
+                    .iter()
+                    .all(|v| v.tag <= tag::STRING && v.tag != tag::LIGHT)
+            {
+                for value in &all {
+                    vm.heap.barrier(instance.cast(), *value);
+                }
+                (*instance).arguments = Some(all.into());
+            }
+        }
+    }
+}
+
+/// How far an instance's main chunk got.
+pub(super) unsafe fn progress(vm: &Vm, instance: *mut Instance) -> Progress {
+    let mut running = None;
+    // SAFETY: by the caller; F1, F2.
+    unsafe {
+        each_run(vm, instance, &mut |_, frame| {
+            running.get_or_insert(frame);
+        });
+        let Some(frame) = running else {
+            return (*instance).progress;
+        };
+        let version = frame.version();
+        if !Arc::ptr_eq(&(*version).prototype, &(*instance).prototype) {
+            return (*instance).progress;
+        }
+        // Behind the call that it is in.
+        let at = frame.pc.offset_from((*version).code.start()) as u32;
+        Progress::Running(at.saturating_sub(1))
     }
 }
 

@@ -133,7 +133,7 @@ fn what_a_failing_patch_wrote_is_undone() {
                 &machine,
                 "local mine = 'mine' local why = patch(text) return mine, why"
             ),
-            "mine error in the patch's initialisers: no"
+            "mine P022 top-level code of the patch raised an error: no; correct it and apply again"
         );
         assert_eq!(run(&machine, SHOW), before);
         set_text(&machine, &(text(OLD, "") + &text(WRITES, "'end'")));

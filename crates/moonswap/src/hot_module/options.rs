@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use moonswap_hotpatch::{
-    CapturePolicy, Captures, Door, Guard, Policy, RunSelector, StalePolicy, SuspendedPolicy, Timing,
+    CapturePolicy, Captures, DataPolicies, DataPolicy, Door, Guard, Policy, Rerun, RunSelector,
+    StalePolicy, SuspendedPolicy, Timing,
 };
 use moonswap_vm::{Context, Outcome, View};
 
@@ -70,7 +71,21 @@ fn set(cx: &Context<'_>, policy: &mut Policy, name: &str, at: usize) -> Outcome<
             value => store(&mut policy.captures.all, captures(value)),
         },
         "reset" => store(&mut policy.reset, list(value, text)),
-        "run" => store(&mut policy.run, list(value, selector)),
+        "run" => list(value, selector).map(|list| policy.set_run(list)),
+        "rerun" => store(
+            &mut policy.rerun,
+            list(value, |rule| text(rule).map(|rule| Rerun::parse(&rule))),
+        ),
+        "data" => match value {
+            View::Table(_) => match entries(cx, at, &|rule| choice(rule, DataPolicy::of_word))? {
+                Ok(mut by_path) => {
+                    let all = by_path.remove("").unwrap_or_default();
+                    store(&mut policy.data, Ok(DataPolicies { all, by_path }))
+                }
+                Err(message) => Err(message),
+            },
+            value => store(&mut policy.data.all, choice(value, DataPolicy::of_word)),
+        },
         "guard" => match value {
             View::Table(_) => {
                 let errors = natural(cx.raw_get_field(at, "errors"));

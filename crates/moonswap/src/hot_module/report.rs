@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use moonswap_hotpatch::{Activation, Migrated, NotRun, Plan, Report, ReportedFunction};
+use moonswap_hotpatch::{Activation, Merged, Migrated, NotRun, Plan, Report, ReportedFunction};
 use moonswap_vm::hotpatch::{HotError, Ticket};
 use moonswap_vm::{Context, Outcome, View};
 
@@ -59,6 +59,7 @@ pub(super) fn push(cx: &Context<'_>, report: &Report) -> Outcome<usize> {
     cx.raw_set_field(table, "functions")?;
     set_int(cx, table, "unchanged", report.unchanged as u64)?;
     set_notes(cx, table, &report.warnings, &report.not_run)?;
+    set_data(cx, table, &report.data)?;
     set_activations(cx, table, "closed", &report.closed)?;
     set_migrated(cx, table, &report.migrated)?;
     cx.push_table(0, 4);
@@ -229,9 +230,32 @@ fn set_notes(
         set_int(cx, entry, "line", u64::from(statement.line))?;
         set_text(cx, entry, "text", &statement.text)?;
         set_text(cx, entry, "why", &statement.why)?;
+        if let Some(option) = &statement.option {
+            set_text(cx, entry, "option", option)?;
+        }
         cx.raw_set_int(list, k)?;
     }
     cx.raw_set_field(table, "not_run")
+}
+
+/// table.data = list of `{ chunk, line, path, before, after, overridden }`
+fn set_data(cx: &Context<'_>, table: usize, data: &[Merged]) -> Outcome<()> {
+    let list = cx.height();
+    cx.push_table(data.len(), 0);
+    for (k, one) in (1..).zip(data) {
+        let entry = cx.height();
+        cx.push_table(0, 6);
+        set_text(cx, entry, "chunk", &one.chunk)?;
+        set_int(cx, entry, "line", u64::from(one.line))?;
+        set_text(cx, entry, "path", &one.path)?;
+        set_text(cx, entry, "before", &one.before)?;
+        set_text(cx, entry, "after", &one.after)?;
+        if let Some(live) = &one.overridden {
+            set_text(cx, entry, "overridden", live)?;
+        }
+        cx.raw_set_int(list, k)?;
+    }
+    cx.raw_set_field(table, "data")
 }
 
 fn finish(cx: &Context<'_>, table: usize) -> Outcome<usize> {

@@ -88,7 +88,31 @@ fn listeners_that_panic() {
         };
         assert!(outcome.is_ok(), "{outcome:?}");
         assert_eq!(f(&lua), 2);
+        two_on_probation(&lua);
         assert!(n.get() >= 2, "{kind}: {}", n.get());
+    }
+}
+
+/// Twice a patch passes its probation, and twice one that does not is let out of
+/// quarantine.
+fn two_on_probation(lua: &Lua) {
+    let hot = lua.hot();
+    for n in 0..2 {
+        let brief = Policy::default().guard(0, Duration::from_millis(1));
+        let text = format!("function f() return 2, {n} end");
+        hot.apply_source_with(CHUNK, text, &brief).expect("applied");
+        let start = Instant::now();
+        while !hot.probation().is_empty() {
+            lua.poll();
+            assert!(start.elapsed() < Duration::from_secs(30));
+        }
+        let long = Policy::default().guard(0, Duration::from_secs(3600));
+        let text = format!("function f() error('{n}') end");
+        let report = hot.apply_source_with(CHUNK, text, &long).expect("applied");
+        assert!(lua.load("return (f())").eval::<i64>().is_err());
+        lua.poll();
+        assert_eq!(f(lua), 2);
+        assert!(hot.release_patch(report.id()));
     }
 }
 

@@ -1,0 +1,500 @@
+//! Changes of data and definitions: what the delta chunks' calls do (the VM's
+//! side of the three-way merge: what the program holds).
+//!
+//! A change is made where the program still holds what the old text put there;
+//! elsewhere it is left alone and reported.
+//!
+//! Invariants: HP2, HP3; J1: nothing is collected while these run.
+
+use std::sync::Arc;
+
+use moonswap_hotpatch::{
+    Before, ChangeKind, Code, Constant, DataChange, Merged, Refusal, shown_chunk,
+};
+
+use super::journal;
+use super::manifest::registry;
+use super::prepare::FieldChange;
+use crate::context::{Context, Outcome};
+use crate::meta_event::Event;
+use crate::object::{Closure, Instance, NativeFn, PrototypeSlot, StringObject, Table};
+use crate::table;
+use crate::value::{Value, tag};
+use crate::vm::Vm;
+
+/// Tables nest this deep at most when they are compared.
+const DEPTH: usize = 200;
+
+/// The delta chunks of one instance while they run.
+pub(crate) struct Transaction {
+    pub(super) instance: *mut Instance,
+    pub(super) data: Arc<[DataChange]>,
+    /// Slots of functions whose fields are cleared.
+    pub(super) removed: Vec<*mut PrototypeSlot>,
+    /// Fields that were set, with what stood there.
+    pub(super) fields: Vec<FieldChange>,
+    /// What became of the data.
+    pub(super) merged: Vec<Merged>,
+    /// Fields of functions that were left alone.
+    pub(super) overridden: Vec<String>,
+    /// Why the patch is refused.
+    pub(super) refusal: Option<Refusal>,
+}
+
+/// The functions that delta chunks get, in the order of their arguments.
+pub(super) const NATIVES: [(&str, NativeFn); 5] = [
+    ("merge", merge),
+    ("choose", choose),
+    ("clear", clear),
+    ("returned", returned),
+    ("arguments", arguments),
+];
+
+/// The transaction under way, and change number `i` of it.
+fn change(cx: &Context<'_>, i: usize) -> Outcome<(*mut Instance, Arc<[DataChange]>, usize)> {
+    let at = cx.check_int(i)? as usize;
+    let vm = cx.vm();
+    let Some(transaction) = &vm.hot.transaction else {
+        return Err(cx.error_plain("no patch is being prepared"));
+    };
+    let (instance, data) = (transaction.instance, Arc::clone(&transaction.data));
+    drop(vm);
+    match at < data.len() {
+        true => Ok((instance, data, at)),
+        false => Err(cx.error_plain("there is no such change")),
+    }
+}
+
+fn with<T>(vm: &mut Vm, f: impl FnOnce(&mut Transaction) -> T) -> Option<T> {
+    vm.hot.transaction.as_mut().map(f)
+}
+
+/// `merge(table, i, value)`
+fn merge(cx: &mut Context<'_>) -> Outcome<usize> {
+    let (instance, data, at) = change(cx, 1)?;
+    let change = &data[at];
+    let is_list = matches!(change.kind, ChangeKind::List(_));
+    let (walked, last) = match change.keys.split_last() {
+        Some((last, walked)) if !is_list => (walked, Some(last)),
+        _ => (&change.keys[..], None),
+    };
+    let mut container = cx.value(0);
+    for key in walked {
+        if container.tag != tag::TABLE {
+            break;
+        }
+        let key = value_of(&mut cx.vm(), key);
+        // SAFETY: a live table; nothing is collected.
+        container = unsafe { table::get(container.as_table(), key) };
+    }
+    if container.tag != tag::TABLE {
+        return missing(cx, instance, change);
+    }
+    if is_list {
+        return merge_list(cx, instance, change, container.as_table());
+    }
+    let key = match last {
+        Some(key) => value_of(&mut cx.vm(), key),
+        None => return Err(cx.error_plain("a variable is not merged")),
+    };
+    let value = cx.value(2);
+    // SAFETY: as above.
+    unsafe {
+        let live = table::get(container.as_table(), key);
+        let is_absent = change.before == Before::Absent
+            && (live.is_nil() || is_left_over(instance, live, &change.path));
+        if is_absent || change.replace || holds(&mut cx.vm(), instance, live, &change.before) {
+            if same(live, value) {
+                return Ok(0);
+            }
+            let shown_live = text_of(live);
+            if live.is_nil() && has_newindex(cx, container.as_table()) {
+                set_as_the_text_does(cx, container, key, value)?;
+            } else {
+                set(cx, container, key, value)?;
+            }
+            note(cx, instance, change, None, &shown_live);
+        } else if !same(live, value) {
+            let live = text_of(live);
+            note(cx, instance, change, Some(live), "");
+        }
+    }
+    Ok(0)
+}
+
+/// `choose(now, i, value)`
+fn choose(cx: &mut Context<'_>) -> Outcome<usize> {
+    let (instance, data, at) = change(cx, 1)?;
+    let change = &data[at];
+    let (live, value) = (cx.value(0), cx.value(2));
+    // SAFETY: live values; nothing is collected.
+    unsafe {
+        let is_free = match &change.before {
+            Before::Absent => live.is_nil() || is_left_over(instance, live, &change.path),
+            before => holds(&mut cx.vm(), instance, live, before),
+        };
+        if is_free || change.replace {
+            if !same(live, value) {
+                note(cx, instance, change, None, &text_of(live));
+            }
+            cx.push_at(2);
+        } else {
+            if !same(live, value) {
+                note(cx, instance, change, Some(text_of(live)), "");
+            }
+            cx.push_at(0);
+        }
+    }
+    Ok(1)
+}
+
+/// `clear(table, i, key…)`: clears the field if the removed function stands there.
+fn clear(cx: &mut Context<'_>) -> Outcome<usize> {
+    let i = cx.check_int(1)? as usize;
+    let slot = with(&mut cx.vm(), |t| t.removed.get(i).copied()).flatten();
+    let n = cx.height();
+    let mut container = cx.value(0);
+    let mut path = String::new();
+    // SAFETY: live values; nothing is collected.
+    unsafe {
+        for at in 2..n {
+            let key = cx.value(at);
+            if key.tag == tag::STRING {
+                let text = StringObject::bytes(key.as_string());
+                if !path.is_empty() {
+                    path.push('.');
+                }
+                path.push_str(&String::from_utf8_lossy(text));
+            }
+            if container.tag != tag::TABLE {
+                return Ok(0);
+            }
+            if at + 1 < n {
+                container = table::get(container.as_table(), key);
+                continue;
+            }
+            let live = table::get(container.as_table(), key);
+            if live.is_nil() {
+                return Ok(0);
+            }
+            if live.tag == tag::CLOSURE && Some(Closure::slot(live.as_closure())) == slot {
+                return set(cx, container, key, Value::NIL).map(|()| 0);
+            }
+            let name = with(&mut cx.vm(), |t| t.overridden.push(path.clone()));
+            debug_assert!(name.is_some());
+        }
+    }
+    Ok(0)
+}
+
+/// `returned()`
+fn returned(cx: &mut Context<'_>) -> Outcome<usize> {
+    let instance = with(&mut cx.vm(), |t| t.instance);
+    // SAFETY: live instance.
+    let value = instance.map_or(Value::NIL, |i| unsafe { (*i).returned });
+    cx.push_value(value);
+    Ok(1)
+}
+
+/// `arguments()`
+fn arguments(cx: &mut Context<'_>) -> Outcome<usize> {
+    let instance = with(&mut cx.vm(), |t| t.instance);
+    let mut n = 0;
+    if let Some(instance) = instance {
+        // SAFETY: live instance, whose arguments stay what they are.
+        let kept = unsafe { (&(*instance).arguments).clone() };
+        for value in kept.iter().flat_map(|all| all.iter()) {
+            cx.push_value(*value);
+            n += 1;
+        }
+    }
+    Ok(n)
+}
+
+/// The table for a change is not there.
+fn missing(cx: &mut Context<'_>, instance: *mut Instance, change: &DataChange) -> Outcome<usize> {
+    if change.is_data() {
+        note(cx, instance, change, Some("in no table".to_owned()), "");
+        return Ok(0);
+    }
+    let parent = change.path.rsplit_once(['.', '[']).map_or("", |(p, _)| p);
+    // SAFETY: live instance.
+    let chunk = unsafe { shown_chunk(&(*instance).chunk) };
+    let refusal = Refusal {
+        code: Code::TableMissing,
+        chunk,
+        line: change.line,
+        column: 1,
+        function: change.path.clone(),
+        reason: format!("is put into {parent}, which is no table"),
+        remedy: format!(
+            "name the statement that makes {parent} in `run`, or make it in a new local"
+        ),
+    };
+    let text = refusal.to_string();
+    with(&mut cx.vm(), |t| t.refusal.get_or_insert(refusal).line);
+    Err(cx.error_plain(text))
+}
+
+/// Items without keys of a table whose number changed.
+fn merge_list(
+    cx: &mut Context<'_>,
+    instance: *mut Instance,
+    change: &DataChange,
+    list: *mut Table,
+) -> Outcome<usize> {
+    let (Before::Table(before), ChangeKind::List(aligned)) = (&change.before, &change.kind) else {
+        return Err(cx.error_plain("no list"));
+    };
+    let fresh = cx.value(2);
+    if fresh.tag != tag::TABLE {
+        return Err(cx.error_plain("no list"));
+    }
+    let index = |i: usize| Value::integer(i as i64 + 1);
+    // SAFETY: live tables; nothing is collected.
+    unsafe {
+        let n_old = before
+            .iter()
+            .filter_map(|(key, _)| match key {
+                Constant::Integer(i) => usize::try_from(*i).ok(),
+                _ => None,
+            })
+            .max()
+            .unwrap_or(0);
+        let mut old: Vec<Value> = (0..n_old).map(|i| table::get(list, index(i))).collect();
+        let mut is_kept = table::get(list, index(n_old)).is_nil() || change.replace;
+        for (key, before) in before {
+            let Constant::Integer(i) = key else { continue };
+            let live = old[*i as usize - 1];
+            is_kept &= match before {
+                // Not known without running it.
+                Before::Unknown => !live.is_nil(),
+                before => change.replace || holds(&mut cx.vm(), instance, live, before),
+            };
+        }
+        if !is_kept {
+            let live = format!("{} items", table::len(list));
+            note(cx, instance, change, Some(live), "");
+            return Ok(0);
+        }
+        for (j, from) in aligned.iter().enumerate() {
+            let value = match from.and_then(|i| old.get(i as usize)) {
+                Some(kept) => *kept,
+                None => table::get(fresh.as_table(), index(j)),
+            };
+            if !same(table::get(list, index(j)), value) {
+                set(cx, Value::table(list), index(j), value)?;
+            }
+        }
+        for i in aligned.len()..n_old {
+            set(cx, Value::table(list), index(i), Value::NIL)?;
+        }
+        old.clear();
+        note(cx, instance, change, None, &format!("{n_old} items"));
+    }
+    Ok(0)
+}
+
+/// Reports what became of a change: made (`overridden` is `None`), or not.
+fn note(
+    cx: &mut Context<'_>,
+    instance: *mut Instance,
+    change: &DataChange,
+    overridden: Option<String>,
+    live: &str,
+) {
+    // SAFETY: live instance.
+    let chunk = unsafe { shown_chunk(&(*instance).chunk) };
+    let is_data = change.is_data();
+    with(&mut cx.vm(), |t| match is_data {
+        true => {
+            // What is replaced whatever it was is shown as it was.
+            let before = match change.replace && overridden.is_none() {
+                true => live.to_owned(),
+                false => change.before.to_string(),
+            };
+            t.merged.push(Merged {
+                chunk,
+                line: change.line,
+                path: change.path.clone(),
+                before,
+                after: change.after.clone(),
+                overridden,
+            });
+        }
+        false if overridden.is_some() => t.overridden.push(change.path.clone()),
+        false => {}
+    });
+}
+
+/// Sets a field without metamethods, and remembers what stood there.
+fn set(cx: &mut Context<'_>, container: Value, key: Value, after: Value) -> Outcome<()> {
+    let mut vm = cx.vm();
+    // SAFETY: a live table; nothing is collected.
+    unsafe {
+        let table = container.as_table();
+        let before = table::get(table, key);
+        if let Err(e) = journal::set(&mut vm, table, key, after) {
+            return Err(crate::meta::raise_table_error(&mut vm, e));
+        }
+        let change = FieldChange {
+            table: container,
+            key,
+            before,
+            after,
+        };
+        with(&mut vm, |t| t.fields.push(change));
+    }
+    Ok(())
+}
+
+/// Sets a field with `__newindex`, as the statement would. What that writes is
+/// remembered by the journal's entries.
+fn set_as_the_text_does(
+    cx: &mut Context<'_>,
+    container: Value,
+    key: Value,
+    value: Value,
+) -> Outcome<()> {
+    let mark = journal::mark(&mut cx.vm());
+    let at = cx.height();
+    cx.push_value(container);
+    cx.push_value(key);
+    cx.push_value(value);
+    cx.set_index(at)?;
+    cx.pop(1);
+    let mut vm = cx.vm();
+    let written = journal::fields_since(&vm, mark);
+    with(&mut vm, |t| {
+        // SAFETY: live tables; nothing is collected.
+        t.fields
+            .extend(written.into_iter().map(|(table, key, before)| unsafe {
+                FieldChange {
+                    table: Value::table(table),
+                    key,
+                    before,
+                    after: crate::table::get(table, key),
+                }
+            }));
+    });
+    Ok(())
+}
+
+fn has_newindex(cx: &Context<'_>, table: *mut Table) -> bool {
+    !crate::meta::of(&cx.vm(), Value::table(table), Event::NewIndex).is_nil()
+}
+
+/// Whether the program holds what the old text put there.
+unsafe fn holds(vm: &mut Vm, instance: *mut Instance, live: Value, before: &Before) -> bool {
+    // SAFETY: by the caller.
+    unsafe { holds_within(vm, instance, live, before, DEPTH) }
+}
+
+unsafe fn holds_within(
+    vm: &mut Vm,
+    instance: *mut Instance,
+    live: Value,
+    before: &Before,
+    depth: usize,
+) -> bool {
+    // SAFETY: live values; nothing is collected.
+    unsafe {
+        match before {
+            Before::Absent => live.is_nil(),
+            Before::Unknown => false,
+            Before::Constant(constant) => {
+                let constant = value_of(vm, constant);
+                live.raw_equal(constant)
+            }
+            Before::Function(id) => {
+                live.tag == tag::CLOSURE
+                    && registry(instance).get(id) == Some(Closure::slot(live.as_closure()))
+            }
+            Before::Table(items) => {
+                if live.tag != tag::TABLE || depth == 0 {
+                    return false;
+                }
+                let table = live.as_table();
+                for (key, before) in items {
+                    let key = value_of(vm, key);
+                    if !holds_within(vm, instance, table::get(table, key), before, depth - 1) {
+                        return false;
+                    }
+                }
+                // Nothing else is there.
+                let mut key = Value::NIL;
+                let mut n = 0;
+                while let Ok(Some((next, _))) = table::next(table, key) {
+                    n += 1;
+                    key = next;
+                    if n > items.len() {
+                        return false;
+                    }
+                }
+                (*table).metatable.is_null()
+            }
+        }
+    }
+}
+
+/// Whether it is the function of this name which an earlier text defined there,
+/// and which is no longer in the text.
+unsafe fn is_left_over(instance: *mut Instance, live: Value, path: &str) -> bool {
+    // SAFETY: live value and instance.
+    unsafe {
+        if live.tag != tag::CLOSURE {
+            return false;
+        }
+        let slot = Closure::slot(live.as_closure());
+        let id = &(&(*(*slot).version).prototype).id;
+        (*slot).instance == instance
+            && registry(instance).get(id) != Some(slot)
+            && defined_name(id) == path
+    }
+}
+
+/// `M.f` of `shop.lua / M:f#2`.
+fn defined_name(id: &moonswap_bytecode::FunctionId) -> String {
+    let full = id.to_string();
+    let path = full.split_once(" / ").map_or(&*full, |(_, path)| path);
+    let name = path.split_once('#').map_or(path, |(name, _)| name);
+    name.replace(':', ".")
+}
+
+fn same(a: Value, b: Value) -> bool {
+    // `1` and `1.0` are equal keys and other values.
+    a.tag == b.tag && (a.tag <= tag::TRUE || a.payload == b.payload || a.raw_equal(b))
+}
+
+fn value_of(vm: &mut Vm, constant: &Constant) -> Value {
+    match constant {
+        Constant::Nil => Value::NIL,
+        Constant::Boolean(b) => Value::boolean(*b),
+        Constant::Integer(i) => Value::integer(*i),
+        Constant::Float(bits) => Value::float(f64::from_bits(*bits)),
+        Constant::String(text) => vm.string_value(text),
+    }
+}
+
+/// A value as shown to people.
+unsafe fn text_of(value: Value) -> String {
+    // SAFETY: by the caller.
+    unsafe {
+        let constant = match value.tag {
+            tag::NIL => Constant::Nil,
+            tag::TRUE => Constant::Boolean(true),
+            tag::FALSE => Constant::Boolean(false),
+            tag::INTEGER => Constant::Integer(value.as_i64()),
+            tag::FLOAT => Constant::Float(value.as_f64().to_bits()),
+            tag::STRING => Constant::String(StringObject::bytes(value.as_string()).into()),
+            tag::TABLE => {
+                return match table::next(value.as_table(), Value::NIL) {
+                    Ok(Some(_)) => "{…}".to_owned(),
+                    _ => "{}".to_owned(),
+                };
+            }
+            _ => return value.type_name().to_owned(),
+        };
+        constant.to_string()
+    }
+}

@@ -1,0 +1,245 @@
+//! The transaction: the top-level code that a patch runs before its commit, in
+//! the order of the new text, on the undo log.
+//!
+//! While it runs the patch's versions are current, for nothing else runs; before
+//! the commit they are taken back. Statements that are only tried are undone when
+//! they write anything that existed before, or call a native that may do more
+//! than that.
+//!
+//! Invariants: HP1–HP3, HP4 (`hooks`); J1: the collector is paused.
+
+use std::sync::Arc;
+
+use moonswap_bytecode::{Prototype, UpvalueDescription};
+use moonswap_hotpatch::NotRun;
+
+use super::call::call;
+use super::manifest::registry;
+use super::merging::{NATIVES, Transaction};
+use super::prepare::{Prepared, SlotChange};
+use super::{HotError, journal};
+use crate::error::Raised;
+use crate::loader;
+use crate::object::{
+    Closure, Kind, Native, NativeCode, NativeFn, NativeKind, PrototypeSlot, Upvalue,
+};
+use crate::value::Value;
+use crate::vm::Vm;
+
+/// Versions that are current for the time of the transaction. Not those of main
+/// chunks: who runs one again means the old text, not the patch once more.
+pub(super) struct Installed {
+    before: Vec<(*mut PrototypeSlot, Option<Arc<[UpvalueDescription]>>)>,
+}
+
+impl Installed {
+    fn changes(all: &[Prepared]) -> impl Iterator<Item = &SlotChange> {
+        all.iter().flat_map(|prepared| {
+            // SAFETY: live instance.
+            let main = unsafe { (*prepared.instance).main };
+            let slots = prepared.slots.iter();
+            slots.filter(move |change| change.slot != main)
+        })
+    }
+
+    /// Makes the versions of a patch current.
+    pub(super) unsafe fn new(vm: &mut Vm, all: &[Prepared]) -> Self {
+        // SAFETY: HP4: live slots and versions.
+        unsafe {
+            let mut before = Vec::new();
+            for change in Self::changes(all) {
+                before.push((change.slot, (*change.slot).reserved.clone()));
+                loader::install(vm, change.slot, change.after);
+            }
+            Self { before }
+        }
+    }
+
+    /// Takes them back.
+    pub(super) unsafe fn take_back(self, vm: &mut Vm, all: &[Prepared]) {
+        // SAFETY: as above.
+        unsafe {
+            for (change, (slot, reserved)) in Self::changes(all).zip(self.before) {
+                debug_assert_eq!(change.slot, slot);
+                loader::install(vm, slot, change.before);
+                (*slot).reserved = reserved;
+            }
+        }
+    }
+}
+
+/// Runs the delta chunks of one instance.
+pub(super) unsafe fn run(vm: &mut Vm, prepared: &mut Prepared) -> Result<(), HotError> {
+    // SAFETY: HP2.
+    unsafe {
+        if prepared.plan.deltas.is_empty() {
+            return Ok(());
+        }
+        let natives = NATIVES.map(|(name, code)| native(vm, name, code));
+        let old = registry(prepared.instance);
+        let removed = prepared.plan.removals.iter();
+        let removed = removed.map(|id| old.get(id).unwrap_or(std::ptr::null_mut()));
+        vm.hot.transaction = Some(Transaction {
+            instance: prepared.instance,
+            data: Arc::clone(&prepared.plan.data),
+            removed: removed.collect(),
+            fields: Vec::new(),
+            merged: Vec::new(),
+            overridden: Vec::new(),
+            refusal: None,
+        });
+        let mut outcome = Ok(());
+        let mut not_run = Vec::new();
+        for delta in prepared.plan.deltas.clone() {
+            outcome = match delta.tried {
+                None => chunk(vm, prepared, &delta.code, &natives),
+                Some(statements) => attempt(vm, prepared, &delta.code, &natives).map(|why| {
+                    not_run.extend(why.into_iter().flat_map(|why| listed(&statements, &why)))
+                }),
+            };
+            if outcome.is_err() {
+                break;
+            }
+        }
+        prepared.not_run = not_run;
+        if let Some(transaction) = vm.hot.transaction.take() {
+            prepared.fields = transaction.fields;
+            prepared.merged = transaction.merged;
+            prepared.overridden = transaction.overridden;
+            prepared.overridden.sort();
+            if let Some(refusal) = transaction.refusal
+                && outcome.is_err()
+            {
+                outcome = Err(HotError::Refused(vec![refusal].into()));
+            }
+        }
+        outcome
+    }
+}
+
+fn listed(statements: &[NotRun], why: &str) -> Vec<NotRun> {
+    let with_reason = |statement: &NotRun| NotRun {
+        why: why.to_owned(),
+        ..statement.clone()
+    };
+    statements.iter().map(with_reason).collect()
+}
+
+/// Runs a chunk that is only tried; answers why it was undone.
+unsafe fn attempt(
+    vm: &mut Vm,
+    prepared: &Prepared,
+    code: &Arc<Prototype>,
+    natives: &[Value],
+) -> Result<Option<String>, HotError> {
+    // SAFETY: HP2.
+    unsafe {
+        journal::watch(vm);
+        let mark = journal::mark(vm);
+        let n_old = prepared.old_names.len();
+        let was_active = std::mem::replace(&mut vm.hook.active, true);
+        vm.hot.trial = Some(Trial::default());
+        let outcome = chunk(vm, prepared, code, natives);
+        let trial = vm.hot.trial.take().unwrap_or_default();
+        vm.hook.active = was_active;
+        if vm.limits.is_struck() || vm.limits.has_ended() || vm.heap.is_short() {
+            return outcome.map(|()| None);
+        }
+        let cells: Vec<*mut Upvalue> = (&(*prepared.instance).cells)
+            .iter()
+            .skip(n_old)
+            .copied()
+            .collect();
+        let why = match (outcome, trial.reaches_outside) {
+            (_, Some(native)) => {
+                format!("added: it calls {native}, which may do more than change what is new")
+            }
+            // Want of memory is no fault of the statement.
+            (Err(HotError::Delta(text)), None) if text == NO_MEMORY => {
+                return Err(HotError::Delta(text));
+            }
+            (Err(HotError::Delta(text)), None) => format!("added: it raised an error: {text}"),
+            (Err(other), None) => return Err(other),
+            (Ok(()), None) if journal::touches_old(vm, mark, &cells) => {
+                "added: it changes what existed before".to_owned()
+            }
+            (Ok(()), None) => return Ok(None),
+        };
+        journal::undo_to(vm, mark);
+        Ok(Some(why))
+    }
+}
+
+/// The error that is raised where memory does not suffice.
+const NO_MEMORY: &str = "not enough memory";
+
+/// A chunk that is only tried.
+#[derive(Default)]
+pub(crate) struct Trial {
+    /// The native it called that may do anything.
+    pub(crate) reaches_outside: Option<&'static str>,
+}
+
+/// The native whose frame is on top is about to run in a chunk that is only tried:
+/// an error, unless it can do no harm.
+///
+/// # Safety
+/// VM3.
+pub(crate) unsafe fn check_native(vm: &mut Vm) -> Result<(), Raised> {
+    // SAFETY: by the caller.
+    unsafe {
+        let native = (*vm.base.sub(2)).as_native();
+        let is_harmless = (*native).header.flags & Native::HARMLESS != 0
+            || matches!((*native).kind, NativeKind::Next | NativeKind::IpairsStep);
+        if is_harmless {
+            return Ok(());
+        }
+        let name = (*native).name;
+        if let Some(trial) = &mut vm.hot.trial {
+            trial.reaches_outside.get_or_insert(name);
+        }
+        Err(vm.raise_located(format!("'{name}' may not be called here")))
+    }
+}
+
+/// Runs a delta chunk.
+unsafe fn chunk(
+    vm: &mut Vm,
+    prepared: &Prepared,
+    code: &Arc<Prototype>,
+    natives: &[Value],
+) -> Result<(), HotError> {
+    // SAFETY: HP2; see the head for the collector.
+    unsafe {
+        journal::watch(vm);
+        let instance = prepared.instance;
+        let slot = loader::new_slot(vm, instance);
+        let children = prepared.children_of(vm, code);
+        let version = loader::new_version(vm, code, children, slot, instance, 1);
+        loader::install(vm, slot, version);
+        let closure = vm.heap.new_closure(slot, code.upvalues.len());
+        for i in 0..code.upvalues.len() {
+            let up = if i == 0 && !(*instance).environment.is_null() {
+                (*instance).environment
+            } else {
+                vm.heap.new_closed_upvalue(Value::NIL)
+            };
+            *Closure::upvalue_at(closure, i) = up;
+        }
+        call(vm, Value::closure(closure), natives)
+            .map(drop)
+            .map_err(HotError::Delta)
+    }
+}
+
+fn native(vm: &mut Vm, name: &'static str, f: NativeFn) -> Value {
+    let mut header = crate::heap::header(Kind::Native, 0);
+    header.flags |= Native::HARMLESS;
+    Value::native(vm.heap.adopt(Native {
+        header,
+        kind: NativeKind::Plain,
+        code: NativeCode::Function(f),
+        upvalues: Box::default(),
+        name,
+    }))
+}
