@@ -1,8 +1,9 @@
 //! Matching: which literal of the new source is which of the old one.
 //!
-//! By path and hash, from the main chunk inward; a literal that is found
-//! nowhere by its path is looked for by its hash in the whole chunk. Nothing is
-//! matched by its position in a list alone: what is ambiguous is refused.
+//! Stable ids and `rename` first; then from the main chunk inward, function by
+//! function (`siblings.rs`); what is not found in its function is looked for by its
+//! hash in the whole chunk, and at last by likeness. Nothing is matched by its
+//! position in a list alone: what is ambiguous is refused.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -13,7 +14,8 @@ use moonswap_compiler::syntax::ast::FunctionIndex;
 use crate::outline::{LiteralIndex, Outline};
 use crate::policy::Policy;
 use crate::refusal::{Code, Refusal, Unfit};
-use crate::targets::{Target, Targets};
+use crate::siblings::Sketches;
+use crate::targets::{Root, Target, Targets};
 
 /// The result of matching two outlines.
 #[derive(Debug)]
@@ -29,13 +31,21 @@ pub(crate) struct Matching {
     pub(crate) refusals: Vec<Refusal>,
     /// Names in `rename` that occur nowhere here.
     pub(crate) unfit: Vec<Unfit>,
+    pub(crate) warnings: Vec<String>,
 }
 
-struct Matcher<'a> {
+pub(crate) struct Matcher<'a> {
     chunk: Arc<str>,
-    old: &'a Outline,
-    new: &'a Outline,
-    result: Matching,
+    pub(crate) old: &'a Outline,
+    pub(crate) new: &'a Outline,
+    /// Both have texts, whose surroundings can be compared.
+    pub(crate) with_text: bool,
+    pub(crate) sketches: Sketches,
+    /// New literals whose children were compared.
+    pub(crate) seen: Vec<bool>,
+    /// Old and new functions at one place that have too little in common.
+    pub(crate) unlike: Vec<(LiteralIndex, LiteralIndex)>,
+    pub(crate) result: Matching,
 }
 
 /// Matches the literals of two sources of one chunk.
@@ -54,37 +64,54 @@ pub(crate) fn match_literals(
         refused: vec![false; n_new],
         refusals: Vec::new(),
         unfit: Vec::new(),
+        warnings: Vec::new(),
     };
     let mut matcher = Matcher {
         chunk: chunk.clone(),
         old,
         new,
+        with_text: targets.is_some(),
+        sketches: Sketches::default(),
+        seen: vec![false; n_new],
+        unlike: Vec::new(),
         result,
     };
     matcher.result.old_of[0] = Some(0);
     matcher.result.new_of[0] = Some(0);
     matcher.stable_ids();
     matcher.renames(policy);
+    matcher.unchanged();
     if let Some((old, new)) = targets {
         matcher.forms(old, new);
     }
-    // Parents stand before their children, so one pass goes inward.
-    for at in 0..n_new {
-        if let Some(was) = matcher.result.old_of[at] {
-            matcher.children(was, at);
-        }
+    let known: Vec<_> = matcher.known().collect();
+    for (was, is) in known {
+        matcher.inward(was, is);
     }
     matcher.moves();
+    if matcher.with_text {
+        let known: Vec<_> = matcher.known().collect();
+        for (was, is) in known {
+            matcher.renamed(was, is);
+        }
+    }
+    matcher.tell();
     matcher.result
 }
 
 impl Matcher<'_> {
-    fn pair(&mut self, was: LiteralIndex, is: LiteralIndex) {
+    /// The pairs so far, parents before their children.
+    fn known(&self) -> impl Iterator<Item = (LiteralIndex, LiteralIndex)> {
+        let pairs = self.result.old_of.iter().enumerate();
+        pairs.filter_map(|(is, was)| Some(((*was)?, is)))
+    }
+
+    pub(crate) fn pair(&mut self, was: LiteralIndex, is: LiteralIndex) {
         self.result.old_of[is] = Some(was);
         self.result.new_of[was] = Some(is);
     }
 
-    fn refuse(&mut self, code: Code, at: LiteralIndex, reason: String, remedy: &str) {
+    pub(crate) fn refuse(&mut self, code: Code, at: LiteralIndex, reason: String, remedy: &str) {
         self.result.refused[at] = true;
         let literal = self.new.get(at);
         self.result.refusals.push(Refusal {
@@ -200,15 +227,20 @@ impl Matcher<'_> {
         for through_return in [false, true] {
             let key = |targets: &Targets, target: &Target| {
                 let seen = through_return.then(|| targets.returned(target)).flatten();
-                seen.unwrap_or_else(|| target.clone())
+                let mut key = seen.unwrap_or_else(|| target.clone());
+                // An ordinal among namesakes is a position only.
+                if let Root::Local(_, ordinal) = &mut key.root {
+                    *ordinal = 0;
+                }
+                key
             };
-            let mut places: HashMap<Target, [Vec<LiteralIndex>; 2]> = HashMap::new();
+            let mut places: HashMap<Target, [Vec<(LiteralIndex, bool)>; 2]> = HashMap::new();
             for d in &old.definitions {
                 if let Some(at) = old_literals.get(&d.function)
                     && self.result.new_of[*at].is_none()
                 {
                     let [olds, _] = places.entry(key(old, &d.target)).or_default();
-                    olds.push(*at);
+                    olds.push((*at, d.in_list));
                 }
             }
             for d in &new.definitions {
@@ -217,205 +249,31 @@ impl Matcher<'_> {
                     && !self.result.refused[*at]
                 {
                     let [_, news] = places.entry(key(new, &d.target)).or_default();
-                    news.push(*at);
+                    news.push((*at, d.in_list));
                 }
             }
             for [olds, news] in places.into_values() {
-                if let ([was], [is]) = (&olds[..], &news[..]) {
+                if let ([(was, old_list)], [(is, new_list)]) = (&olds[..], &news[..])
+                    && !(*old_list && *new_list)
+                {
                     self.pair(*was, *is);
                 }
             }
         }
     }
 
-    /// Matches the children of a pair, role by role.
-    fn children(&mut self, was: LiteralIndex, is: LiteralIndex) {
-        let mut groups: BTreeMap<Role, (Vec<LiteralIndex>, Vec<LiteralIndex>)> = BTreeMap::new();
-        let (old, new) = (self.old, self.new);
-        for &child in &old.get(was).children {
-            if let (None, Some((step, _))) = (self.result.new_of[child], old.step(child)) {
-                groups.entry(Role::of(step)).or_default().0.push(child);
+    /// Says which places have another function now.
+    fn tell(&mut self) {
+        for (was, is) in std::mem::take(&mut self.unlike) {
+            if self.result.old_of[is].is_none() && self.result.new_of[was].is_none() {
+                let (before, now) = (self.old.get(was).line, self.new.get(is).line);
+                self.result.warnings.push(format!(
+                    "{} (line {now}) has too little in common with what stood there (line {before} of the old text): closures of that keep their code; rename = {{ [{:?}] = {:?} }} gives them the new one",
+                    self.new.name(is),
+                    self.old.name(was),
+                    self.new.name(is),
+                ));
             }
-        }
-        for &child in &new.get(is).children {
-            if let (None, Some((step, _))) = (self.result.old_of[child], new.step(child))
-                && !self.result.refused[child]
-            {
-                groups.entry(Role::of(step)).or_default().1.push(child);
-            }
-        }
-        for (role, (olds, news)) in groups {
-            self.siblings(&role, olds, news);
-        }
-    }
-
-    fn siblings(&mut self, role: &Role, mut olds: Vec<LiteralIndex>, mut news: Vec<LiteralIndex>) {
-        if let ([was], [is]) = (&olds[..], &news[..]) {
-            return self.pair(*was, *is);
-        }
-        let equal_number = olds.len() == news.len();
-        // Siblings that cannot be told apart: the hash decides, and among
-        // literals of one hash the order does (they are interchangeable code).
-        let deep = |o: &Outline, at: LiteralIndex| o.get(at).prototype.deep_hash;
-        let own = |o: &Outline, at: LiteralIndex| o.get(at).prototype.own_hash;
-        for hash in [deep, own] {
-            let mut by_hash: HashMap<_, (Vec<LiteralIndex>, Vec<LiteralIndex>)> = HashMap::new();
-            for &at in &olds {
-                by_hash.entry(hash(self.old, at)).or_default().0.push(at);
-            }
-            for &at in &news {
-                by_hash.entry(hash(self.new, at)).or_default().1.push(at);
-            }
-            for (was, is) in by_hash.into_values() {
-                if was.len() == is.len() {
-                    for (was, is) in was.into_iter().zip(is) {
-                        self.pair(was, is);
-                    }
-                }
-            }
-            olds.retain(|at| self.result.new_of[*at].is_none());
-            news.retain(|at| self.result.old_of[*at].is_none());
-        }
-        match (&olds[..], &news[..]) {
-            ([], _) | (_, []) => {}
-            ([was], [is]) if equal_number => self.pair(*was, *is),
-            // Namesakes that changed, as many as before: their order is in their
-            // paths.
-            _ if equal_number && role.is_named() => {
-                for (was, is) in olds.into_iter().zip(news) {
-                    self.pair(was, is);
-                }
-            }
-            _ => {
-                let reason = format!(
-                    "{} older functions in the same role ({role}) could be this one",
-                    olds.len(),
-                );
-                for at in news {
-                    self.refuse(
-                        Code::AmbiguousMatch,
-                        at,
-                        reason.clone(),
-                        "change one at a time, or give them names or --@id annotations",
-                    );
-                }
-            }
-        }
-    }
-
-    /// Looks for literals without a match by their code.
-    fn moves(&mut self) {
-        for at in 0..self.new.literals.len() {
-            if self.result.old_of[at].is_some() || self.result.refused[at] {
-                continue;
-            }
-            let hash = self.new.get(at).prototype.deep_hash;
-            let olds: Vec<LiteralIndex> = (0..self.old.literals.len())
-                .filter(|o| {
-                    self.result.new_of[*o].is_none() && self.old.get(*o).prototype.deep_hash == hash
-                })
-                .collect();
-            if olds.is_empty() {
-                continue;
-            }
-            let rivals = (0..self.new.literals.len())
-                .filter(|n| {
-                    self.result.old_of[*n].is_none() && self.new.get(*n).prototype.deep_hash == hash
-                })
-                .count();
-            if let ([was], 1) = (&olds[..], rivals) {
-                if self.same_surroundings(*was, at) {
-                    self.pair(*was, at);
-                    self.result.moved[at] = true;
-                    self.pair_inside(*was, at);
-                }
-            } else if olds.iter().any(|was| self.same_surroundings(*was, at)) {
-                let reason = format!(
-                    "the same code is found {} times in the old source and {rivals} times in the new one",
-                    olds.len()
-                );
-                self.refuse(
-                    Code::AmbiguousMove,
-                    at,
-                    reason,
-                    "say which with rename = { old = \"new\" }, or use --@id annotations",
-                );
-            }
-        }
-    }
-
-    /// A literal that captures locals of enclosing functions can only have
-    /// moved within the function that declares them.
-    fn same_surroundings(&self, was: LiteralIndex, is: LiteralIndex) -> bool {
-        let (old, new) = (&self.old.get(was).prototype, &self.new.get(is).prototype);
-        old.upvalues.len() == new.upvalues.len()
-            && old.upvalues.iter().zip(&new.upvalues).all(|(a, b)| {
-                let from = self.old.ancestor(was, a.depth);
-                let to = self.new.ancestor(is, b.depth);
-                a.name == b.name
-                    && match (from, to) {
-                        (Some(from), Some(to)) => self.result.old_of[to] == Some(from),
-                        (None, None) => true,
-                        _ => false,
-                    }
-            })
-    }
-
-    /// Equal deep hashes: the children correspond one to one.
-    fn pair_inside(&mut self, was: LiteralIndex, is: LiteralIndex) {
-        let mut todo = vec![(was, is)];
-        while let Some((was, is)) = todo.pop() {
-            let pairs: Vec<_> = self
-                .old
-                .get(was)
-                .children
-                .iter()
-                .copied()
-                .zip(self.new.get(is).children.iter().copied())
-                .collect();
-            for (was, is) in pairs {
-                if self.result.new_of[was].is_none() && self.result.old_of[is].is_none() {
-                    self.pair(was, is);
-                    todo.push((was, is));
-                }
-            }
-        }
-    }
-}
-
-/// What siblings have in common: the step without positions in lists.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Role {
-    Named(PathStep),
-    TableItem,
-    Other(PathStep),
-}
-
-impl Role {
-    fn of(step: &PathStep) -> Self {
-        match step {
-            // `M.f` and `M:f` are the same field.
-            PathStep::Field(name) | PathStep::Method(name) => {
-                Self::Named(PathStep::Field(name.replace(':', ".").into()))
-            }
-            PathStep::Local(_) | PathStep::TableField(_) => Self::Named(step.clone()),
-            PathStep::TableItem(_) => Self::TableItem,
-            PathStep::Argument(..) | PathStep::Returned(_) | PathStep::Anonymous => {
-                Self::Other(step.clone())
-            }
-        }
-    }
-
-    fn is_named(&self) -> bool {
-        matches!(self, Self::Named(_))
-    }
-}
-
-impl std::fmt::Display for Role {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Named(step) | Self::Other(step) => step.fmt(f),
-            Self::TableItem => f.write_str("table item"),
         }
     }
 }

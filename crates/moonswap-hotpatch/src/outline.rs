@@ -10,6 +10,8 @@ use moonswap_compiler::syntax::ast::{
 };
 use smallvec::SmallVec;
 
+use crate::sites::{Site, Sites};
+
 /// Index into [`Outline::literals`]; 0 is the main chunk.
 pub(crate) type LiteralIndex = usize;
 
@@ -24,6 +26,8 @@ pub(crate) struct Literal {
     pub(crate) function: Option<FunctionIndex>,
     pub(crate) parent: Option<LiteralIndex>,
     pub(crate) children: Vec<LiteralIndex>,
+    /// What surrounds it; `None` when there is no text.
+    pub(crate) site: Option<Site>,
     /// Nesting, 0 for the main chunk.
     pub(crate) level: usize,
     pub(crate) line: u32,
@@ -45,6 +49,7 @@ impl Outline {
         let root = ast
             .filter(|a| !a.functions.is_empty())
             .map(|a| FunctionIndex(a.functions.len() as u32 - 1));
+        let mut sites = ast.map(Sites::new);
         let mut outline = Outline {
             literals: Vec::new(),
         };
@@ -53,6 +58,11 @@ impl Outline {
             let at = outline.literals.len();
             if let Some(parent) = parent {
                 outline.literals[parent].children.push(at);
+            }
+            if let (Some(sites), Some(function)) = (&mut sites, function)
+                && !prototype.children.is_empty()
+            {
+                sites.look_into(function);
             }
             let facts = ast.zip(function).map(|(ast, f)| Facts::of(ast, f));
             // The two trees are built alike; if they ever differ, the literal
@@ -72,6 +82,7 @@ impl Outline {
                 function,
                 parent,
                 children: Vec::new(),
+                site: sites.as_ref().zip(function).and_then(|(s, f)| s.get(f)),
                 level,
                 line: span.map_or(prototype.line_defined, |s| s.line).max(1),
                 column: span.map_or(1, |s| s.column).max(1),

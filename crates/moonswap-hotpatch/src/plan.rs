@@ -423,6 +423,7 @@ pub(crate) fn plan_text(
         matching: &matching,
     };
     let mut top = comparison.run();
+    comparison.unpaired(&mut top);
     refusals.append(&mut top.refusals);
     let mut unfit = std::mem::take(&mut matching.unfit);
     unfit.append(&mut top.unfit);
@@ -449,6 +450,7 @@ pub(crate) fn plan_text(
     let hooks = hooks.with_old(&manifest.main, old_text.as_ref());
     let mut warnings = std::mem::take(&mut top.warnings);
     warnings.append(&mut captures.warnings);
+    warnings.append(&mut matching.warnings);
     warnings.extend(arity_warnings(old, new, &matching));
     let not_run = std::mem::take(&mut top.not_run);
     let mut cell_labels = std::mem::take(&mut top.labels);

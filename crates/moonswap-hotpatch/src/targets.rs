@@ -67,11 +67,10 @@ fn is_identifier(bytes: &[u8]) -> bool {
 /// variable or field.
 #[derive(Clone, Debug)]
 pub(crate) struct Definition {
-    /// Position of the statement in the main chunk.
-    #[expect(dead_code, reason = "for the comparison of statements")]
-    pub(crate) statement: usize,
     pub(crate) target: Target,
     pub(crate) function: FunctionIndex,
+    /// A key is the position in a list, which says little about which one this is.
+    pub(crate) in_list: bool,
 }
 
 /// All definitions of a text in source order, whatever their form.
@@ -85,8 +84,7 @@ pub(crate) struct Targets {
 impl Targets {
     pub(crate) fn of(ast: &Ast) -> Self {
         let mut walk = Walk::new(ast);
-        for (at, statement) in statements(ast).iter().enumerate() {
-            walk.at = at;
+        for statement in statements(ast) {
             walk.statement(&statement.kind);
         }
         walk.found
@@ -103,13 +101,14 @@ impl Targets {
 
 struct Walk<'a> {
     ast: &'a Ast,
-    at: usize,
     /// How often each top-level local was declared so far.
     declared: HashMap<Symbol, u32>,
     /// The values of those that keep a constant.
     known: HashMap<Symbol, Constant>,
     /// Names that are assigned somewhere.
     assigned: HashSet<Symbol>,
+    /// How many positional items the value stands in.
+    lists: u32,
     found: Targets,
 }
 
@@ -117,10 +116,10 @@ impl<'a> Walk<'a> {
     fn new(ast: &'a Ast) -> Self {
         Self {
             ast,
-            at: 0,
             declared: HashMap::new(),
             known: HashMap::new(),
             assigned: assigned_names(ast),
+            lists: 0,
             found: Targets::default(),
         }
     }
@@ -201,9 +200,9 @@ impl<'a> Walk<'a> {
             keys: keys.to_vec(),
         };
         self.found.definitions.push(Definition {
-            statement: self.at,
             target,
             function,
+            in_list: self.lists > 0,
         });
     }
 
@@ -224,9 +223,12 @@ impl<'a> Walk<'a> {
                         TableItem::Named(name, value) => (Some(self.string(*name)), *value),
                         TableItem::Keyed(key, value) => (self.key(*key), *value),
                     };
+                    let positional = u32::from(matches!(item, TableItem::Positional(_)));
                     if let Some(key) = key {
                         keys.push(key);
+                        self.lists += positional;
                         self.value(root, keys, value);
+                        self.lists -= positional;
                         keys.pop();
                     }
                 }

@@ -180,7 +180,7 @@ impl Comparison<'_> {
     }
 
     /// The statements of the new text.
-    fn body(&self) -> &[Statement] {
+    pub(crate) fn body(&self) -> &[Statement] {
         statements(self.new.ast())
     }
 
@@ -338,16 +338,16 @@ impl Comparison<'_> {
     }
 
     /// The setting that runs a statement, if it can run alone.
-    fn run_option(&self, statement: usize) -> Option<String> {
+    pub(crate) fn run_option(&self, statement: usize) -> Option<String> {
         let statement = self.body().get(statement)?;
         others::runs_alone(&statement.kind).then(|| format!("run = {{ {} }}", statement.span.line))
     }
 
-    fn statement_line(&self, statement: usize) -> u32 {
+    pub(crate) fn statement_line(&self, statement: usize) -> u32 {
         merge::span_of(self.new, statement).line
     }
 
-    fn statement_text(&self, statement: usize) -> String {
+    pub(crate) fn statement_text(&self, statement: usize) -> String {
         text(self.source(), merge::span_of(self.new, statement))
     }
 
