@@ -61,8 +61,8 @@ pub use moonswap_compiler::{CompileError, Span};
 pub use moonswap_hotpatch::{
     Activation, CapturePolicy, Captures, ChangeClass, ChunkPatch, ChunkPlan, Code as RefusalCode,
     Digest as TextDigest, Door, FileChunk, FileSignature, Guard, Json, LiteralChange, Migrated,
-    NotRun, Patch, PatchFile, PatchHash, Plan, Policy, Refusal, Refused, Report, ReportedFunction,
-    RunSelector, StalePolicy, SuspendedPolicy, Times, Timestamp, Timing,
+    MigrationReport, NotRun, Patch, PatchFile, PatchHash, Plan, Policy, Refusal, Refused, Report,
+    ReportedFunction, RunSelector, StalePolicy, Staying, SuspendedPolicy, Times, Timestamp, Timing,
 };
 pub use multi::{FromLuaMulti, IntoLuaMulti, MultiValue, Variadic};
 pub use pool::{Abort, Canary, MemberOutcome, MemberReport, Pool, PoolReport, Rollout};
