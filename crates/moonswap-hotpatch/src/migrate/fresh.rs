@@ -133,6 +133,15 @@ fn uses(prototype: &Prototype, pc: u32) -> Set {
     set
 }
 
+/// Whether a variable holds more than what it was declared with: it is assigned to, or
+/// what it was declared with is not known, or is a table.
+pub(super) fn is_state(side: &Side<'_>, local: &LocalVariable) -> bool {
+    let initialisers = Initialisers::new(side);
+    let run = initialisers.slice(local.start_pc, &[local.register]);
+    let is_constant = run.is_some_and(|run| !initialisers.makes_table(&run));
+    !is_constant || !is_steady(side, local)
+}
+
 /// Finds what gives new variables their values.
 pub(super) struct Initialisers<'a, 'b> {
     side: &'b Side<'a>,
@@ -140,6 +149,8 @@ pub(super) struct Initialisers<'a, 'b> {
     /// Variables of the new code whose values are what they were declared with, by
     /// register and first instruction.
     steady: HashSet<(u16, u32)>,
+    /// New ones that have got a value.
+    made: HashSet<(u16, u32)>,
     /// By the instruction and register of what they give.
     found: BTreeMap<(u32, u16), Initial>,
 }
@@ -150,6 +161,7 @@ impl<'a, 'b> Initialisers<'a, 'b> {
             side,
             targets: targets(side.prototype),
             steady: HashSet::new(),
+            made: HashSet::new(),
             found: BTreeMap::new(),
         }
     }
@@ -172,16 +184,14 @@ impl<'a, 'b> Initialisers<'a, 'b> {
         let Some(run) = self.slice(start, &[register]) else {
             return false;
         };
-        let makes_table = run
-            .iter()
-            .any(|&pc| prototype.code[pc as usize].opcode() == Some(OpCode::NewTable));
+        let makes_table = self.makes_table(&run);
         let is_used = || (start..until).any(|pc| uses(prototype, pc).has(register));
         if makes_table && is_used() {
             return false;
         }
         // A table is one table: which variables share it is not followed.
-        if !makes_table && is_steady(self.side, local) {
-            self.steady.insert((register, start));
+        if !makes_table {
+            self.made.insert((register, start));
         }
         let gives = Gives::Variable(register);
         self.found.insert((start, register), Initial { run, gives });
@@ -193,14 +203,18 @@ impl<'a, 'b> Initialisers<'a, 'b> {
         let Some(run) = self.slice(prepare, &[state + 1, state + 2]) else {
             return false;
         };
-        let makes_table =
-            |pc: &u32| self.side.prototype.code[*pc as usize].opcode() == Some(OpCode::NewTable);
-        if run.iter().any(makes_table) {
+        if self.makes_table(&run) {
             return false;
         }
         let gives = Gives::Loop(state);
         self.found.insert((prepare, state), Initial { run, gives });
         true
+    }
+
+    fn makes_table(&self, run: &[u32]) -> bool {
+        let code = &self.side.prototype.code;
+        let mut ops = run.iter().map(|&pc| code[pc as usize].opcode());
+        ops.any(|op| op == Some(OpCode::NewTable))
     }
 
     fn is_captured(&self, local: &LocalVariable, until: u32) -> bool {
@@ -243,7 +257,7 @@ impl<'a, 'b> Initialisers<'a, 'b> {
             open.retain(|r| !effects.changes(*r));
             for register in uses(prototype, pc).iter() {
                 match self.named(register, pc) {
-                    Some(local) if self.steady.contains(&(register, local.start_pc)) => {}
+                    Some(local) if self.is_known(local, pc) => {}
                     Some(_) => return None,
                     None if open.contains(&register) => {}
                     None => open.push(register),
@@ -252,6 +266,16 @@ impl<'a, 'b> Initialisers<'a, 'b> {
         }
         run.reverse();
         Some(run)
+    }
+
+    /// Whether a variable has at an instruction the value it has when activations
+    /// move.
+    fn is_known(&self, local: &LocalVariable, pc: u32) -> bool {
+        let (register, start) = (local.register, local.start_pc);
+        self.steady.contains(&(register, start))
+            || self.made.contains(&(register, start))
+                && !changes(self.side.prototype, register, start, pc)
+                && !self.is_captured(local, pc)
     }
 
     /// The variable in a register.

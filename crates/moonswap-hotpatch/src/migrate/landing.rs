@@ -7,7 +7,7 @@ use std::sync::Arc;
 use moonswap_bytecode::prototype::{Capture, LocalVariable, LoopKind, Prototype, ScopeVariable};
 use moonswap_bytecode::{OpCode, verify};
 
-use super::fresh::{Initialisers, is_steady};
+use super::fresh::{Initialisers, is_state, is_steady};
 use super::loops::{Loops, Match};
 use super::{Landing, ScopeCells};
 use crate::liveness::Set;
@@ -298,7 +298,15 @@ impl<'a> Sides<'a> {
                 },
             }
         }
+        // Who may be one of the new variables under another name, by level.
+        let mut vanished: Vec<(usize, &LocalVariable)> = Vec::new();
         for (identity, locals) in &known {
+            if let Identity::Local(level, _) = identity
+                && !wanted.contains_key(identity)
+            {
+                let state = locals.iter().filter(|l| is_state(&self.old, l));
+                vanished.extend(state.map(|l| (*level, *l)));
+            }
             let gone = wanted.get(identity).map_or(0, Vec::len) < locals.len();
             if let Some(local) = locals.iter().find(|l| gone && self.old.is_closed(l)) {
                 return Err(format!("'{}' is to be closed and is gone", local.name));
@@ -307,6 +315,18 @@ impl<'a> Sides<'a> {
         order.sort_unstable();
         if order.windows(2).any(|pair| pair[0].1 >= pair[1].1) {
             return Err("variables to be closed changed their order".to_owned());
+        }
+        for local in missing.iter().filter(|l| needs.has(l.register)) {
+            let level = self.new.level(&place.new_around, local);
+            let mut same_level = vanished.iter().filter(|(l, _)| *l == level);
+            if let Some((_, before)) = same_level.next()
+                && is_state(&self.new, local)
+            {
+                return Err(format!(
+                    "'{}' may be '{}' under another name",
+                    local.name, before.name
+                ));
+            }
         }
         self.make(place, initialisers, &missing, &limits, &mut landing)?;
         if let Some(register) = needs.iter().find(|r| !landing.gives(*r)) {

@@ -22,7 +22,7 @@ use moonswap_bytecode::{ClosureSite, OpCode};
 
 pub use fresh::{Gives, Initial};
 use landing::{Side, Sides};
-use loops::{match_loops, turns};
+use loops::{Loops, match_loops, turns};
 
 use crate::liveness::needed;
 
@@ -128,6 +128,12 @@ pub fn plan_migration(old: &Prototype, new: &Prototype, cells: &ScopeCells<'_>) 
     if turns.is_empty() {
         return Migration::default();
     }
+    if is_same_code(old, new) {
+        let turns = turns.into_iter().map(|(pc, at)| same_place(old, pc, at));
+        return Migration {
+            turns: turns.collect(),
+        };
+    }
     let general = frames_differ(old, new);
     let new_needs = match general {
         None => needed(new),
@@ -158,6 +164,25 @@ pub fn plan_migration(old: &Prototype, new: &Prototype, cells: &ScopeCells<'_>) 
     });
     Migration {
         turns: planned.collect(),
+    }
+}
+
+/// A turn of code that only has other lines, or other names of locals.
+fn same_place(code: &Prototype, pc: u32, at: usize) -> Turn {
+    let loops = Loops::of(code);
+    let info = loops.all[at];
+    let registers = 0..code.frame_size;
+    Turn {
+        pc,
+        line: info.line,
+        first: info.start_pc,
+        last: info.end_pc,
+        to: Ok(Landing {
+            pc,
+            moves: registers.map(|register| (register, register)).collect(),
+            cells: Vec::new(),
+            initials: Vec::new(),
+        }),
     }
 }
 
