@@ -8,10 +8,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use moonswap_bytecode::PathStep;
+use moonswap_compiler::syntax::ast::FunctionIndex;
 
 use crate::outline::{LiteralIndex, Outline};
 use crate::policy::Policy;
 use crate::refusal::{Code, Refusal, Unfit};
+use crate::targets::{Target, Targets};
 
 /// The result of matching two outlines.
 #[derive(Debug)]
@@ -42,6 +44,7 @@ pub(crate) fn match_literals(
     old: &Outline,
     new: &Outline,
     policy: &Policy,
+    targets: Option<(&Targets, &Targets)>,
 ) -> Matching {
     let (n_old, n_new) = (old.literals.len(), new.literals.len());
     let result = Matching {
@@ -62,6 +65,9 @@ pub(crate) fn match_literals(
     matcher.result.new_of[0] = Some(0);
     matcher.stable_ids();
     matcher.renames(policy);
+    if let Some((old, new)) = targets {
+        matcher.forms(old, new);
+    }
     // Parents stand before their children, so one pass goes inward.
     for at in 0..n_new {
         if let Some(was) = matcher.result.old_of[at] {
@@ -178,6 +184,48 @@ impl Matcher<'_> {
         let refused = self.result.refused[0];
         self.refuse(Code::RenameNotFound, 0, reason, remedy);
         self.result.refused[0] = refused;
+    }
+
+    /// Functions put into one variable or field, in whatever form: `local function
+    /// f` and `local f; function f()`. Then those that whoever loads the chunk finds
+    /// in one place, though its variable has another name.
+    fn forms(&mut self, old: &Targets, new: &Targets) {
+        let literal = |outline: &Outline| -> HashMap<FunctionIndex, LiteralIndex> {
+            let children = outline.get(0).children.iter();
+            children
+                .filter_map(|at| Some((outline.get(*at).function?, *at)))
+                .collect()
+        };
+        let (old_literals, new_literals) = (literal(self.old), literal(self.new));
+        for through_return in [false, true] {
+            let key = |targets: &Targets, target: &Target| {
+                let seen = through_return.then(|| targets.returned(target)).flatten();
+                seen.unwrap_or_else(|| target.clone())
+            };
+            let mut places: HashMap<Target, [Vec<LiteralIndex>; 2]> = HashMap::new();
+            for d in &old.definitions {
+                if let Some(at) = old_literals.get(&d.function)
+                    && self.result.new_of[*at].is_none()
+                {
+                    let [olds, _] = places.entry(key(old, &d.target)).or_default();
+                    olds.push(*at);
+                }
+            }
+            for d in &new.definitions {
+                if let Some(at) = new_literals.get(&d.function)
+                    && self.result.old_of[*at].is_none()
+                    && !self.result.refused[*at]
+                {
+                    let [_, news] = places.entry(key(new, &d.target)).or_default();
+                    news.push(*at);
+                }
+            }
+            for [olds, news] in places.into_values() {
+                if let ([was], [is]) = (&olds[..], &news[..]) {
+                    self.pair(*was, *is);
+                }
+            }
+        }
     }
 
     /// Matches the children of a pair, role by role.

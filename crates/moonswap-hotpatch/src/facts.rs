@@ -9,6 +9,7 @@ use crate::declarations::{Declared, declarations};
 use crate::outline::Outline;
 use crate::shape;
 use crate::statements::{definition, statements};
+use crate::targets::Targets;
 
 /// A statement of the main chunk, by position, and a shape.
 pub(crate) type Shaped = (usize, Vec<u8>);
@@ -23,6 +24,8 @@ pub(crate) struct Facts {
     pub(crate) definitions: Vec<Shaped>,
     /// Statements other than declarations and definitions.
     pub(crate) others: Vec<Shaped>,
+    /// Where functions are put, whatever the form.
+    pub(crate) targets: Targets,
 }
 
 impl Facts {
@@ -46,6 +49,7 @@ impl Facts {
             declared: declarations(ast),
             definitions,
             others,
+            targets: Targets::of(ast),
         }
     }
 }

@@ -40,6 +40,7 @@ mod replace;
 mod report;
 mod shape;
 mod statements;
+mod targets;
 mod timestamp;
 mod toplevel;
 

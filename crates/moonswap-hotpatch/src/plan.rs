@@ -332,7 +332,9 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
         }
     };
     let new = &patch.facts().outline;
-    let mut matching = match_literals(&chunk, old, new, policy);
+    let targets = old_text.as_ref().map(|text| &text.facts().targets);
+    let targets = targets.map(|old| (old, &patch.facts().targets));
+    let mut matching = match_literals(&chunk, old, new, policy, targets);
     refusals.append(&mut matching.refusals);
 
     let comparison = Comparison {

@@ -55,7 +55,7 @@ pub(crate) fn target_text(ast: &Ast, target: ExprId) -> String {
 }
 
 /// The value of a literal.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Constant {
     Nil,
     Boolean(bool),
