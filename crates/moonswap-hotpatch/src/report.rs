@@ -76,7 +76,7 @@ pub struct Report {
     /// Activations of older versions of what changed, if the policy moves them.
     pub migrated: Vec<Migrated>,
     /// How many activations of what changed stay on older code.
-    pub staying: Staying,
+    pub staying: Box<Staying>,
     /// Times.
     pub times: Times,
 }
@@ -96,7 +96,7 @@ impl Report {
             not_run: Vec::new(),
             closed: Vec::new(),
             migrated: Vec::new(),
-            staying: Staying::default(),
+            staying: Box::default(),
             times: Times::default(),
         };
         for plan in plans.clone() {
@@ -152,7 +152,7 @@ impl Report {
 
     /// What the policy moves, and why the rest stays.
     pub fn set_migrated(&mut self, migrated: Vec<Migrated>) {
-        self.staying = Staying::of(&migrated);
+        *self.staying = Staying::of(&migrated);
         self.warnings.extend(reasons(&migrated));
         self.migrated = migrated;
     }
@@ -162,7 +162,7 @@ impl Report {
         if !staying.is_empty() {
             self.warnings.push(staying.warning());
         }
-        self.staying = staying;
+        *self.staying = staying;
     }
 
     /// Number of the patch.
@@ -344,13 +344,13 @@ mod tests {
             warnings: vec!["a \"b\"\n".into()],
             not_run: vec![],
             migrated: vec![Migrated::stays(serve.clone(), "it is in no loop")],
-            staying: Staying {
+            staying: Box::new(Staying {
                 activations: 1,
                 coroutines: 1,
                 in_main: false,
                 functions: vec![("serve".into(), 1)],
                 looked_at: None,
-            },
+            }),
             closed: vec![serve],
             times: Times {
                 pause: Duration::from_micros(38),

@@ -8,9 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use moonswap_bytecode::{FunctionId, Prototype};
-use moonswap_hotpatch::{
-    ChangeClass, Report, ReportedFunction, Staying, Times, path_name, write_pause,
-};
+use moonswap_hotpatch::{ChangeClass, Report, ReportedFunction, Times, path_name, write_pause};
 
 use super::HotError;
 use super::prepare::{CellChange, FieldChange, SlotChange};
@@ -265,7 +263,7 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
             not_run: Vec::new(),
             closed: Vec::new(),
             migrated: Vec::new(),
-            staying: Staying::default(),
+            staying: Box::default(),
             times,
         };
         match migrated {
