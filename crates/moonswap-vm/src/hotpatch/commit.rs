@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use moonswap_hotpatch::{
     Activation, ChunkManifest, ChunkPatch, ChunkPlan, Patch, Policy, Refused, Report, StalePolicy,
-    Times, Timing, plan_chunk,
+    SuspendedPolicy, Times, Timing, plan_chunk,
 };
 
 use super::history::{Entry, InstanceChange};
@@ -271,9 +271,10 @@ pub(crate) unsafe fn apply_planned(
             .collect();
         let mut report = commit(vm, prepared, draft, policy, times);
         if policy.stale == StalePolicy::Finish {
-            let limit = match vm.hot.is_draining {
-                true => staying::LOOKED_AT,
-                false => usize::MAX,
+            let limit = match (policy.suspended, vm.hot.is_draining) {
+                (SuspendedPolicy::Close, _) => None,
+                (_, true) => Some(staying::LOOKED_AT),
+                (_, false) => Some(usize::MAX),
             };
             report.set_staying(staying::count(vm, &changed, limit));
         }

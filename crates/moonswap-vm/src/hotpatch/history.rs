@@ -268,7 +268,7 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
         };
         match migrated {
             Some(migrated) => report.set_migrated(migrated),
-            None => report.set_staying(staying::count(vm, &slots, staying::LOOKED_AT)),
+            None => report.set_staying(staying::count(vm, &slots, Some(staying::LOOKED_AT))),
         }
         let in_force_before = std::mem::replace(&mut vm.hot.history.in_force, in_force);
         let entry = Entry {

@@ -42,6 +42,8 @@ use crate::vm::Vm;
 pub(crate) struct Pending {
     target: *mut Version,
     turns: Arc<Migration>,
+    /// Turns at which an activation could not move after all: nobody tries again.
+    failed: Vec<u32>,
 }
 
 /// A version that is replaced, by which, and how activations move.
@@ -166,7 +168,11 @@ unsafe fn prepare(vm: &mut Vm, version: *mut Version, ready: &[Planned]) {
                 set_operation(version, turn.pc, OpCode::Trap);
             }
         }
-        (*version).migration = Some(Box::new(Pending { target, turns }));
+        (*version).migration = Some(Box::new(Pending {
+            target,
+            turns,
+            failed: Vec::new(),
+        }));
         let migrating = vm.hot.migrating.get_mut();
         if !migrating.contains(&version) {
             migrating.push(version);
@@ -264,6 +270,9 @@ pub(super) unsafe fn sprung(pc: *const u64, base: *mut Value, vm: &mut Vm) -> Ne
             }
             Err(Stays::Here) => {
                 restore(version, at as u32);
+                if let Some(pending) = &mut (*version).migration {
+                    pending.failed.push(at as u32);
+                }
                 Next { pc, base: vm.base }
             }
         }
@@ -489,7 +498,7 @@ pub(crate) unsafe fn outlook(
                 .or_insert_with(|| change_of(version, plan, change, policy));
             let Some(turns) = turns else { return };
             let activation = activation_of(vm, co, frame, version);
-            found.push(match (policy.stale, of_turns(turns, frame)) {
+            found.push(match (policy.stale, of_turns(turns, &[], frame)) {
                 (StalePolicy::Finish, _) => Migrated::stays(activation, NOT_ASKED),
                 (StalePolicy::Migrate, Ok(line)) => Migrated::moves(activation, line),
                 (StalePolicy::Migrate, Err(why)) => Migrated::stays(activation, why),
@@ -551,11 +560,11 @@ unsafe fn prospect(version: *mut Version, frame: Frame) -> Result<u32, String> {
         let Some(pending) = pending.filter(|p| is_current(p.target)) else {
             return Err("a patch that moves no activations replaced its version".to_owned());
         };
-        of_turns(&pending.turns, frame)
+        of_turns(&pending.turns, &pending.failed, frame)
     }
 }
 
-unsafe fn of_turns(turns: &Migration, frame: Frame) -> Result<u32, String> {
+unsafe fn of_turns(turns: &Migration, failed: &[u32], frame: Frame) -> Result<u32, String> {
     // SAFETY: F1, F2.
     unsafe {
         let turn = if frame.pc.is_null() {
@@ -563,8 +572,12 @@ unsafe fn of_turns(turns: &Migration, frame: Frame) -> Result<u32, String> {
         } else {
             turns.outlook(frame.pc_index())
         };
+        let has_failed = turn.is_some_and(|turn| failed.contains(&turn.pc));
         match turn.map(|turn| (&turn.to, turn.line)) {
             None => Err("it is in no loop".to_owned()),
+            Some((Ok(_), line)) if has_failed => Err(format!(
+                "the loop at line {line}: the values there did not allow it"
+            )),
             Some((Ok(_), line)) => Ok(line),
             Some((Err(why), line)) => Err(format!("the loop at line {line}: {why}")),
         }

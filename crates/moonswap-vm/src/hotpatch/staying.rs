@@ -18,8 +18,12 @@ use crate::vm::Vm;
 pub(super) const LOOKED_AT: usize = 256;
 
 /// Activations of these functions whose code is not the current one, in at most
-/// `limit` coroutines besides those that run.
-pub(super) unsafe fn count(vm: &Vm, slots: &HashSet<*mut PrototypeSlot>, limit: usize) -> Staying {
+/// `limit` coroutines besides those that run; `None`: those will be closed.
+pub(super) unsafe fn count(
+    vm: &Vm,
+    slots: &HashSet<*mut PrototypeSlot>,
+    limit: Option<usize>,
+) -> Staying {
     let mut staying = Staying::default();
     if slots.is_empty() {
         return staying;
@@ -48,6 +52,9 @@ pub(super) unsafe fn count(vm: &Vm, slots: &HashSet<*mut PrototypeSlot>, limit: 
             }
         };
         running.iter().for_each(|&co| look(co));
+        let Some(limit) = limit else {
+            return staying;
+        };
         let others = vm.heap.all_coroutines();
         let mut others = others.filter(|co| !running.contains(co));
         others.by_ref().take(limit).for_each(&mut look);
