@@ -15,6 +15,11 @@ demo:
 test:
     cargo test --workspace
 
+# Releases of real packages, applied one to the next (minutes; needs pip, npm, a network).
+commits *options:
+    lua-tests/commits/fetch.py
+    cargo run -q -p moonswap-tests --bin commits -- {{options}}
+
 # The official Lua test suite, into lua-tests/official.
 fetch:
     lua-tests/fetch-official.sh

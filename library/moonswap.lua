@@ -22,7 +22,7 @@ local hot = {}
 ---@field stale? "finish"|"migrate"
 ---@field deadline? number seconds
 ---@field base? integer the generation the patch was made for
----@field guard? { errors: integer, within: number } more errors than this within so many seconds undo the patch
+---@field guard? { errors: integer, within: number, slow?: number } more errors than this within so many seconds undo the patch, or a call of its code that takes longer than `slow` seconds
 ---@field author? string who
 ---@field reason? string why
 
@@ -86,13 +86,14 @@ local hot = {}
 ---@field reason? string
 ---@field chunk? string the first chunk
 ---@field chunks string[]
----@field patch? integer of a rollback: the patch that is undone
+---@field patch? integer of a rollback: the patch that is undone; of `passed` and `released`: the patch
+---@field cause? "errors"|"limit"|"slow" of a rollback by the VM itself
 ---@field report? moonswap.Report of `after` and `rollback`
 ---@field kind? string of `refused`: "refused", "compile", "vetoed", …
 ---@field codes? string[] of `refused`: codes of all refusals
 ---@field message? string of `refused`
 
----@alias moonswap.EventName "before"|"after"|"refused"|"rollback"
+---@alias moonswap.EventName "before"|"after"|"refused"|"rollback"|"passed"|"released"
 
 ---Swaps the functions of a loaded module: its file is found as by `require`.
 ---@param modname string
@@ -155,7 +156,21 @@ function hot.migrate(modname) end
 ---@return { id: integer, generation: integer, chunk: string, chunks: string[], line: string, rollback: boolean, in_force: boolean, author?: string, reason?: string }[]
 function hot.history() end
 
----@return { generation: integer, patches: integer, chunks: integer, functions: integer, patched: integer, stale: integer, quarantined: integer, queued: integer }
+---Patches on probation, oldest first; times in seconds.
+---@return { patch: integer, errors: integer, left: integer, rest: number, slow?: number }[]
+function hot.probation() end
+
+---Patches that were undone for what their code did, and are refused since.
+---@return { patch: integer, errors: integer, hash: string, cause: "errors"|"limit"|"slow", deed: string, chunk: string, chunks: string[] }[]
+function hot.quarantine() end
+
+---Lets a patch out of quarantine: by its number, its hash, or its entry in `quarantine()`.
+---@param which integer|string|table
+---@return true? released
+---@return string? message
+function hot.release(which) end
+
+---@return { generation: integer, patches: integer, chunks: integer, functions: integer, patched: integer, stale: integer, probation: integer, quarantined: integer, queued: integer }
 function hot.stats() end
 
 ---Version of a Lua function, from 1.

@@ -42,6 +42,15 @@ while true do
   hot.sleep(0.002)
 end";
 
+/// [`MAIN`], which goes on when one of them fails.
+fn guarded_main() -> String {
+    MAIN.replace(
+        "local now = a.text() .. ' ' .. b.text()",
+        "local ok, text = pcall(a.text)
+  local now = ok and text .. ' ' .. b.text() or 'failed'",
+    )
+}
+
 fn module(text: &str) -> String {
     format!(
         "local M = {{}}\nlocal calls = 0\nfunction M.text() calls = calls + 1 return '{text}' end\nreturn M\n"
@@ -234,6 +243,94 @@ fn a_program_that_waits_gets_the_newest_save() {
     input.write_all(b"\n").expect("it reads");
     watched.prints("final");
     assert!(watched.child.wait().expect("ends").success());
+}
+
+/// A save that hangs: the program, whose loop is Lua, goes on with the old code and
+/// says so; the file stays newer than what runs until it is mended or released.
+#[test]
+fn a_save_that_hangs_is_undone() {
+    let folder = TempFolder::new("hangs");
+    folder.write("main.lua", guarded_main());
+    folder.write("a.lua", module("a1"));
+    folder.write("b.lua", module("b1"));
+    let options = ["--guard", "5/1h/100ms", "--audit", "audit.jsonl"];
+    let watched = Watched::run(folder, &options, Stdio::null());
+    watched.prints("a1 b1");
+    let hangs = module("a2").replace("return 'a2'", "while true do pcall(error) end");
+    watched.folder.write("a.lua", &hangs);
+    watched.prints("failed");
+    watched.prints("a1 b1");
+    watched.tells(&["undone by guard: patch 1 did not return within 0.1 s: M.text"]);
+    watched.tells(&[
+        "./a.lua: older code runs than was saved",
+        "moonswap release ./a.lua",
+    ]);
+
+    // Others are swapped, and it is not forgotten.
+    watched.folder.write("b.lua", module("b2"));
+    watched.prints("a1 b2");
+    watched.tells(&["still older than saved: ./a.lua"]);
+
+    // The same again, in other words: refused. Released, it hangs again.
+    watched.folder.write("a.lua", format!("-- again\n{hangs}"));
+    watched.tells(&[
+        "P040",
+        "in quarantine: as patch 1 it did not return within 0.1 s",
+    ]);
+    watched.tells(&["to try the same code again: moonswap release ./a.lua"]);
+    watched.folder.write("a.lua", format!("-- again\n{hangs}"));
+    watched.tells(&["P040"]);
+    let release = |file: &str| {
+        let path = watched.folder.path();
+        crate::support::run_moonswap(path, &["release", file], b"")
+    };
+    assert!(release("a.lua").code == Some(0));
+    watched.tells(&["./a.lua: released, tried again"]);
+    watched.prints("failed");
+    watched.prints("a1 b2");
+    watched.tells(&["undone by guard: patch"]);
+    assert!(release("b.lua").code == Some(0));
+    watched.tells(&["./b.lua: not in quarantine"]);
+
+    watched.folder.write("a.lua", module("a3"));
+    watched.prints("a3 b2");
+    let record = std::fs::read_to_string(watched.folder.path().join("audit.jsonl"));
+    let record = record.expect("a record");
+    let undone = |line: &&str| {
+        [
+            "\"event\":\"rollback\"",
+            "\"door\":\"guard\"",
+            "\"cause\":\"slow\"",
+        ]
+        .iter()
+        .all(|part| line.contains(part))
+    };
+    assert_eq!(record.lines().filter(undone).count(), 2, "{record}");
+    assert!(record.contains("\"event\":\"released\""), "{record}");
+}
+
+/// The same as JSON, for an error; two files of one save are undone and mended
+/// together.
+#[test]
+fn an_undone_save_as_json() {
+    let folder = TempFolder::new("undone");
+    folder.write("main.lua", guarded_main());
+    folder.write("a.lua", module("a1"));
+    folder.write("b.lua", module("b1"));
+    let options = ["--json", "--guard", "0/1h"];
+    let watched = Watched::run(folder, &options, Stdio::null());
+    watched.prints("a1 b1");
+    let failing = module("a2").replace("return 'a2'", "return nil .. 'a2'");
+    watched.save_both(&failing, &module("b2"));
+    watched.prints("failed");
+    watched.prints("a1 b1");
+    watched.tells(&[
+        "{\"event\":\"undone\",\"files\":[\"./a.lua\",\"./b.lua\"],\"patch\":1,\"door\":\"guard\",\
+         \"cause\":\"errors\",\"reason\":\"patch 1 raised 1 error within 3600 s\"",
+        "\"report\":{",
+    ]);
+    watched.folder.write("a.lua", module("a3"));
+    watched.prints("a3 b2");
 }
 
 /// The VM can start no thread (in builds that can be told so): what is saved

@@ -46,8 +46,9 @@ pub(crate) struct PolicyArgs {
     /// The generation the patch is made for
     #[arg(long, value_name = "GENERATION")]
     pub(crate) base: Option<u64>,
-    /// Roll back after more errors than this within a time
-    #[arg(long, value_name = "N/TIME", value_parser = guard)]
+    /// Roll back after more errors than this within a time, or when a call of new
+    /// code takes longer than SLOW
+    #[arg(long, value_name = "N/TIME[/SLOW]", value_parser = guard)]
     guard: Option<Guard>,
     /// Who
     #[arg(long, value_name = "NAME")]
@@ -124,11 +125,19 @@ fn one_of<T: Copy + Send + Sync + 'static>(
 }
 
 fn guard(text: &str) -> Result<Guard, String> {
-    let expected = "a number and a time such as 3/10s expected";
+    let expected = "a number and a time such as 3/10s, or 3/10s/500ms, expected";
     let (errors, within) = text.split_once('/').ok_or(expected)?;
+    let (within, slow) = match within.split_once('/') {
+        Some((within, slow)) => (within, Some(duration(slow)?)),
+        None => (within, None),
+    };
+    if slow.is_some_and(|slow| slow.is_zero()) {
+        return Err(Guard::SLOW_EXPECTED.to_owned());
+    }
     Ok(Guard {
         errors: errors.parse().map_err(|_| expected)?,
         within: duration(within)?,
+        slow,
     })
 }
 
@@ -166,18 +175,21 @@ mod tests {
         use clap::Parser;
         let words = "x --rename a=b --reset c --run 3 --run f() --remove --config false \
                      --captures nil --captures y=keep-old --timing immediate --suspended close \
-                     --stale migrate --deadline 1.5 --base 7 --guard 3/10s --author ann --reason why";
+                     --stale migrate --deadline 1.5 --base 7 --guard 3/10s/500ms --author ann --reason why";
         let line = Line::try_parse_from(words.split_whitespace()).expect("valid");
         let json = line.policy.policy().to_json().to_string();
         assert_eq!(
             json,
-            r#"{"author":"ann","reason":"why","base":7,"rename":{"a":"b"},"reset":["c"],"run":[3,"f()"],"remove":true,"config":false,"captures":{"":"nil","y":"keep-old"},"timing":"immediate","suspended":"close","stale":"migrate","deadline":1.5,"guard":{"errors":3,"within":10}}"#
+            r#"{"author":"ann","reason":"why","base":7,"rename":{"a":"b"},"reset":["c"],"run":[3,"f()"],"remove":true,"config":false,"captures":{"":"nil","y":"keep-old"},"timing":"immediate","suspended":"close","stale":"migrate","deadline":1.5,"guard":{"errors":3,"within":10,"slow":0.5}}"#
         );
         let plain = Line::try_parse_from(["x"]).expect("nothing is needed");
         assert_eq!(plain.policy.policy(), Policy::default());
         for wrong in [
             "--timing soon",
             "--guard 3",
+            "--guard 3/10s/0",
+            "--guard 3/10s/",
+            "--guard 3/10s/1s/1s",
             "--rename a",
             "--captures x=",
             "--config perhaps",

@@ -1,4 +1,4 @@
-//! The verbs: `run`, `repl`, `check`, `list`, `plan`, `patch`, `audit`.
+//! The verbs: `run`, `repl`, `check`, `list`, `plan`, `patch`, `release`, `audit`.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -24,6 +24,7 @@ const VERBS: &[&str] = &[
     "plan",
     "patch",
     "audit",
+    "release",
     "help",
     "--help",
     "--version",
@@ -127,6 +128,11 @@ enum Verb {
         #[command(subcommand)]
         verb: PatchVerb,
     },
+    /// Let a watcher try a text again that was undone
+    Release {
+        /// The file, which `run --watch` has loaded
+        file: PathBuf,
+    },
     /// Check records of attempts
     Audit {
         #[command(subcommand)]
@@ -203,6 +209,7 @@ pub(crate) fn main(arguments: Vec<OsString>, show: fn(&Lua)) -> u8 {
             policy,
         } => plan(&old, &new, json, &names, policy).unwrap_or_else(|code| code),
         Verb::Patch { verb } => patch_verb::main(verb),
+        Verb::Release { file } => watch::release::main(&file),
         Verb::Audit { verb } => audit_verb::main(verb),
     }
 }

@@ -55,3 +55,31 @@ impl fmt::Display for PatchHash {
         self.0.fmt(f)
     }
 }
+
+impl std::str::FromStr for PatchHash {
+    type Err = &'static str;
+
+    /// Reads what it prints.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let digits = (text.len() == 32).then_some(text);
+        let digits = digits.filter(|text| text.bytes().all(|b| b.is_ascii_hexdigit()));
+        let number = digits.and_then(|text| u128::from_str_radix(text, 16).ok());
+        number
+            .map(|number| Self(CodeHash(number)))
+            .ok_or("32 hexadecimal digits expected")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_there_and_back() {
+        let hash = PatchHash(CodeHash(0x12ab));
+        assert_eq!(hash.to_string().parse(), Ok(hash));
+        for wrong in ["", "12ab", "+2345678901234567890123456789012", "g"] {
+            assert!(wrong.parse::<PatchHash>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -102,13 +102,38 @@ pub enum RunSelector {
     Text(String),
 }
 
-/// Error budget of a patch on probation.
+/// Probation of a patch: what undoes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Guard {
-    /// More errors than this …
+    /// More errors than this (errors of limits count as well) …
     pub errors: u32,
     /// … within this time after the commit restore the previous generation.
     pub within: Duration,
+    /// So does, within the same time, an activation of code that the patch brought
+    /// if it neither returns nor yields for so long, and the host does not poll. It
+    /// is interrupted. `None`: activations may take as long as they like.
+    pub slow: Option<Duration>,
+}
+
+impl Guard {
+    /// What to say to whoever gave no positive time.
+    pub const SLOW_EXPECTED: &'static str = "slow: more than 0 seconds expected";
+
+    /// More than `errors` errors within a time undo the patch.
+    pub fn new(errors: u32, within: Duration) -> Self {
+        Self {
+            errors,
+            within,
+            slow: None,
+        }
+    }
+
+    /// So does an activation that takes longer than this; not zero.
+    #[must_use]
+    pub fn slow(mut self, slow: Duration) -> Self {
+        self.slow = Some(slow);
+        self
+    }
 }
 
 /// All settings of one patch.
@@ -268,7 +293,23 @@ impl Policy {
     /// patch is refused from then on.
     #[must_use]
     pub fn guard(mut self, errors: u32, within: Duration) -> Self {
-        self.guard = Some(Guard { errors, within });
+        let slow = self.guard.and_then(|guard| guard.slow);
+        self.guard = Some(Guard {
+            errors,
+            within,
+            slow,
+        });
+        self
+    }
+
+    /// Probation: an activation of the new code that neither returns nor yields for
+    /// so long, while the host does not poll, is interrupted, and undoes the patch.
+    /// Without [`Policy::guard`]: within a minute after the commit, in which the
+    /// first error undoes it as well.
+    #[must_use]
+    pub fn slow(mut self, slow: Duration) -> Self {
+        let guard = self.guard.unwrap_or(Guard::new(0, Duration::from_secs(60)));
+        self.guard = Some(guard.slow(slow));
         self
     }
 

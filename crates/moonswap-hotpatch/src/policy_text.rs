@@ -128,10 +128,13 @@ impl Policy {
             put("deadline", Json::Float(deadline.as_secs_f64()));
         }
         if let Some(guard) = self.guard {
-            let entries = [
+            let mut entries = vec![
                 ("errors", Json::number(guard.errors)),
                 ("within", Json::Float(guard.within.as_secs_f64())),
             ];
+            if let Some(slow) = guard.slow {
+                entries.push(("slow", Json::Float(slow.as_secs_f64())));
+            }
             put("guard", Json::object(entries));
         }
         Json::Object(out)
@@ -181,17 +184,28 @@ impl Policy {
             "stale" => self.stale = choice(value, StalePolicy::of_word)?,
             "deadline" => self.deadline = Some(seconds(Some(value))?),
             "guard" => {
-                let expected = "{\"errors\": n, \"within\": seconds} expected";
+                let expected = "{\"errors\": n, \"within\": seconds[, \"slow\": seconds]} expected";
                 let Json::Object(entries) = value else {
                     return Err(expected);
                 };
                 let errors = value.get("errors").and_then(Json::as_u64);
                 let errors = errors.and_then(|n| u32::try_from(n).ok()).ok_or(expected)?;
                 let within = seconds(value.get("within"))?;
-                if entries.len() != 2 {
+                let slow = match value.get("slow") {
+                    Some(time) => Some(seconds(Some(time))?),
+                    None => None,
+                };
+                if entries.len() != 2 + usize::from(slow.is_some()) {
                     return Err(expected);
                 }
-                self.guard = Some(Guard { errors, within });
+                if slow.is_some_and(|slow| slow.is_zero()) {
+                    return Err(Guard::SLOW_EXPECTED);
+                }
+                self.guard = Some(Guard {
+                    errors,
+                    within,
+                    slow,
+                });
             }
             _ => return Err("there is no such setting"),
         }
@@ -276,10 +290,8 @@ mod tests {
         policy.suspended = SuspendedPolicy::Close;
         policy.stale = StalePolicy::Migrate;
         policy.deadline = Some(Duration::from_millis(1500));
-        policy.guard = Some(Guard {
-            errors: 3,
-            within: Duration::from_secs(10),
-        });
+        policy.guard =
+            Some(Guard::new(3, Duration::from_secs(10)).slow(Duration::from_millis(250)));
         let text = policy.to_json().to_string();
         let read = Json::parse(&text).expect("JSON");
         assert_eq!(Policy::from_json(&read), Ok(policy), "{text}");
@@ -301,6 +313,9 @@ mod tests {
             r#"{"guard":{"errors":1}}"#,
             r#"{"remove":"yes"}"#,
             r#"{"guard":{"errors":1,"within":1,"or":2}}"#,
+            r#"{"guard":{"errors":1,"within":1,"slow":0}}"#,
+            r#"{"guard":{"errors":1,"within":1,"slow":null}}"#,
+            r#"{"guard":{"slow":1}}"#,
             r#"{"captures":"guess"}"#,
             r#"{"run":-1}"#,
             r#"{"base":1.5}"#,

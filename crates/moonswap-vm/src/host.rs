@@ -228,6 +228,7 @@ pub(crate) unsafe fn close_above(vm: &mut Vm, level: usize) {
             let hold = place.add(1);
             store(hold, error);
             vm.top = hold.add(1);
+            crate::unwind::commit_pending(vm);
             let f = meta::of(vm, value, Event::Close);
             let journey = std::mem::take(&mut vm.journey);
             if call_value(vm, f, &[value, error]).is_ok() {
@@ -236,6 +237,9 @@ pub(crate) unsafe fn close_above(vm: &mut Vm, level: usize) {
                     raised_in: None,
                     ..journey
                 };
+            } else {
+                // Another error takes its place.
+                vm.journey.expelled = journey.expelled;
             }
         }
         let place = vm.stack_base.add(level);
@@ -308,15 +312,19 @@ unsafe fn close_variables(
             let place = (&mut (*co).stack).as_mut_ptr().add(pending as usize);
             coroutine::close_upvalues(vm, co, place);
             let value = *place;
-            let f = meta::of(vm, value, Event::Close);
             let error = outcome.unwrap_or(Value::NIL);
             store(vm.top, error);
-            vm.top = vm.top.add(1);
+            store(vm.top.add(1), value);
+            vm.top = vm.top.add(2);
             let top = vm.index_of(vm.top);
+            if outcome.is_some() {
+                crate::unwind::commit_pending(vm);
+            }
+            let f = meta::of(vm, value, Event::Close);
             if call_protected(vm, f, &[value, error]).is_err() {
                 outcome = Some(vm.error);
             }
-            vm.top = vm.stack_base.add(top - 1);
+            vm.top = vm.stack_base.add(top - 2);
         }
         let bottom = (&mut (*co).stack).as_mut_ptr();
         coroutine::close_upvalues(vm, co, bottom);

@@ -44,8 +44,8 @@ pub use context::{
 pub use error::Raised;
 pub use gc_stats::{GcClock, GcStats};
 pub use hotpatch::{
-    Applied, EventChunk, EventKind, HistoryEntry, HotError, HotEvent, Listener, Origin, Patcher,
-    Quarantined, Recorder, StaleFrame, Ticket, VersionInfo,
+    Applied, Cause, EventChunk, EventKind, HistoryEntry, HotError, HotEvent, Listener, OnProbation,
+    Origin, Patcher, Quarantined, Recorder, StaleFrame, Ticket, VersionInfo, Which,
 };
 pub use limits::{Ended, Interrupter, Limit};
 pub use machine::{Machine, Root};

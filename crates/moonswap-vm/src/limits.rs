@@ -22,6 +22,7 @@ use std::time::Instant;
 
 use crate::context::{Context, View};
 use crate::error::Raised;
+use crate::hotpatch::watchdog;
 use crate::safepoint::PollHandle;
 use crate::timer::{self, Purpose};
 use crate::vm::Vm;
@@ -42,6 +43,9 @@ pub enum Limit {
     Deadline,
     /// The fuel is used up.
     Fuel,
+    /// Code of a patch on probation took too long and could not be made to return
+    /// (`guard.slow`).
+    Hang,
 }
 
 impl Limit {
@@ -50,6 +54,7 @@ impl Limit {
             Limit::Interrupt => "interrupted!",
             Limit::Deadline => "deadline exceeded",
             Limit::Fuel => "out of fuel",
+            Limit::Hang => "code of a patch did not return in time",
         }
     }
 }
@@ -84,6 +89,8 @@ pub(crate) struct Limits {
     pub(crate) broken_in: Arc<AtomicBool>,
     /// The limit that was reached, until the outermost call has ended.
     struck: Option<Ended>,
+    /// Its error was counted against the patches whose code it met first.
+    pub(crate) is_counted: bool,
     /// What ended the last outermost call.
     ended: Option<Ended>,
 }
@@ -164,13 +171,21 @@ pub(crate) fn check(vm: &mut Vm) -> Result<(), Raised> {
         if has_to_break(vm) {
             return Err(crate::host::raise_break(vm));
         }
+        if watchdog::is_asked(vm) {
+            return watchdog::look(vm);
+        }
         return Ok(());
     };
     vm.limits.interrupted.store(false, Ordering::Release);
-    let raised = vm.raise_located(limit.text());
+    Err(strike(vm, limit, limit.text()))
+}
+
+/// A limit is reached: nothing of the program runs any more.
+pub(crate) fn strike(vm: &mut Vm, limit: Limit, text: &str) -> Raised {
+    let raised = vm.raise_located(text);
     let message = match View::of(vm.error) {
         View::String(text) => text.as_bytes().to_vec(),
-        _ => limit.text().as_bytes().to_vec(),
+        _ => text.as_bytes().to_vec(),
     };
     let at = vm.index_of(vm.top);
     vm.limits.struck = Some(Ended {
@@ -178,10 +193,11 @@ pub(crate) fn check(vm: &mut Vm) -> Result<(), Raised> {
         message,
         traceback: Context::of_frame(vm, at).traceback(None, None, 0),
     });
+    vm.limits.is_counted = false;
     vm.limits.armed = true;
     vm.poll.look.store(true, Ordering::Release);
     vm.poll.request();
-    Err(raised)
+    raised
 }
 
 /// Whether [`Interrupter::break_in`] waits for what runs. An error in a finalizer
@@ -263,7 +279,8 @@ fn end(vm: &mut Vm) {
 #[inline]
 pub(crate) fn charge(vm: &mut Vm, steps: usize) -> Result<(), Raised> {
     let asked = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
-    if !vm.limits.armed && !asked(&vm.limits.interrupted) && !has_to_break(vm) {
+    let watched = watchdog::is_asked(vm);
+    if !vm.limits.armed && !asked(&vm.limits.interrupted) && !has_to_break(vm) && !watched {
         return Ok(());
     }
     if vm.limits.metered {

@@ -396,6 +396,7 @@ impl Drop for Shared {
         let mut vm = unsafe { Box::from_raw(self.vm.as_ptr()) };
         limits::forget(&mut vm);
         crate::hotpatch::waiting::forget(&mut vm);
+        crate::hotpatch::watchdog::forget(&mut vm);
     }
 }
 /// A value the host keeps alive. Cloning shares it; it may be dropped anywhere.

@@ -16,6 +16,8 @@ pub(crate) struct PollHandle {
     /// A limit of time has been reached, as far as another thread knows: what
     /// takes long may stop, and have the VM look (`limits.rs`).
     pub(crate) overdue: AtomicBool,
+    /// The watchdog wants to look (`hotpatch/watchdog.rs`).
+    pub(crate) guard_rings: AtomicBool,
     /// A patch made a step of the collector due, which is to come after the first
     /// calls of the new code (`heap/cycle.rs`).
     is_step_put_off: AtomicBool,

@@ -1,5 +1,6 @@
-//! One thread for the deadlines and waiting patches of all VMs of the process: it
-//! sleeps until the next of their times and asks that VM for a poll.
+//! One thread for the deadlines, waiting patches and patches on probation of all VMs
+//! of the process: it sleeps until the next of their times and asks that VM for a
+//! poll.
 //!
 //! It starts with the first deadline and stays. It only wakes: whether a
 //! deadline has passed is for the VM to see (`limits.rs`). Where no thread can
@@ -20,6 +21,8 @@ pub(crate) enum Purpose {
     Deadline,
     /// Patches that wait (`hotpatch/waiting.rs`).
     Patches,
+    /// Patches on probation (`hotpatch/watchdog.rs`).
+    Guard,
 }
 
 /// When, the address of the handle, and what for.
@@ -98,8 +101,10 @@ fn run() {
             .remove(&(at, id, purpose))
             .and_then(|p| p.upgrade())
         {
-            if purpose == Purpose::Deadline {
-                poll.overdue.store(true, Ordering::Release);
+            match purpose {
+                Purpose::Deadline => poll.overdue.store(true, Ordering::Release),
+                Purpose::Guard => poll.guard_rings.store(true, Ordering::Release),
+                Purpose::Patches => {}
             }
             poll.request();
         }

@@ -8,11 +8,15 @@
 //! Invariants: U1 `vm.error` is the value; U2 VM3 holds on entry; U3 a frame
 //! returning into FINPCALL/FINXPCALL/FINUNWIND has a native pcall frame below.
 
+use std::sync::atomic::Ordering;
+
 use moonswap_bytecode::OpCode;
 
 use crate::coroutine;
 use crate::frame::{self, Frame, frame_top, return_into};
 use crate::host;
+use crate::hotpatch::guard;
+use crate::hotpatch::watchdog::Place;
 use crate::interp::{Next, leave_native};
 use crate::meta;
 use crate::meta_event::Event;
@@ -38,6 +42,9 @@ pub(crate) struct Journey {
     pub(crate) counted: bool,
     /// The message handler of the `xpcall` that will catch it has run.
     pub(crate) handled: bool,
+    /// It ends this activation, which was given up by the watchdog; until then
+    /// nothing catches it.
+    pub(crate) expelled: Option<Place>,
     /// Topmost frame where it was raised (slot of its base, pc), if it will end
     /// the coroutine and nothing has used the stack above since.
     pub(crate) raised_in: Option<(usize, *const u64)>,
@@ -99,7 +106,7 @@ unsafe fn is_xpcall(base: *mut Value) -> bool {
 unsafe fn before_host(vm: &mut Vm, at: usize) {
     // SAFETY: U1–U3.
     unsafe {
-        if vm.journey.handled || vm.limits.is_struck() {
+        if vm.journey.handled || is_uncatchable(vm) {
             return;
         }
         match find_beyond(vm.stack_base.add(at)) {
@@ -118,18 +125,33 @@ unsafe fn before_host(vm: &mut Vm, at: usize) {
     }
 }
 
-unsafe fn find_catcher(vm: &Vm) -> Catcher {
+/// Whether protected calls have to let the error pass.
+fn is_uncatchable(vm: &Vm) -> bool {
+    vm.limits.is_struck() || vm.journey.expelled.is_some()
+}
+
+/// Finds where the error goes. What was to be ended before it can be caught may end
+/// on the way.
+unsafe fn find_catcher(vm: &mut Vm) -> Catcher {
     // SAFETY: F1, U2.
     unsafe {
+        // The error of another activation, if a native has caught that one.
+        let expelled = vm.journey.expelled.filter(|place| place.stands(vm));
+        vm.journey.expelled = expelled;
         let mut frame = Frame {
             base: vm.base,
             pc: vm.pc,
         };
         loop {
+            if let Some(place) = vm.journey.expelled
+                && place.is(vm, frame)
+            {
+                vm.journey.expelled = None;
+            }
             match frame.return_op() {
                 Some(OpCode::FinishPcall | OpCode::FinishXpcall | OpCode::FinishUnwind) => {
                     if let Some((below, _)) = frame.caller() {
-                        if !vm.limits.is_struck() {
+                        if !is_uncatchable(vm) {
                             return Catcher::Protected(below.base);
                         }
                         frame = below;
@@ -155,7 +177,7 @@ unsafe fn count(vm: &mut Vm, catcher: &Catcher) {
         Catcher::Coroutine => (null, null),
     };
     // SAFETY: U2.
-    unsafe { crate::hotpatch::guard::count(vm, end, host) };
+    unsafe { guard::count(vm, end, host) };
 }
 
 /// Raises `vm.error` in the topmost frame; returns where to go on.
@@ -164,6 +186,9 @@ unsafe fn count(vm: &mut Vm, catcher: &Catcher) {
 pub(crate) unsafe fn throw(vm: &mut Vm) -> Next {
     // SAFETY: U1–U3.
     unsafe {
+        if vm.hot.guards.is_overdue() {
+            guard::restore_before_unwinding(vm);
+        }
         let catcher = find_catcher(vm);
         if vm.hot.guards.is_active() {
             count(vm, &catcher);
@@ -182,7 +207,7 @@ pub(crate) unsafe fn throw_call(vm: &mut Vm, ret: *const u64, at: usize) -> Next
     unsafe {
         let catcher = match moonswap_bytecode::Instruction::from_bits(*ret).opcode() {
             Some(OpCode::FinishPcall | OpCode::FinishXpcall | OpCode::FinishUnwind)
-                if !vm.limits.is_struck() =>
+                if !is_uncatchable(vm) =>
             {
                 Catcher::Protected(vm.base)
             }
@@ -327,6 +352,7 @@ unsafe fn unwind_to(vm: &mut Vm, base: *mut Value) -> Next {
             if vm.ensure_stack(vm.top, 16).is_err() {
                 continue;
             }
+            commit_pending(vm);
             let f = meta::of(vm, value, Event::Close);
             if f.is_nil() {
                 let _ = meta::raise_close(vm, value, pending as usize);
@@ -347,6 +373,34 @@ unsafe fn unwind_to(vm: &mut Vm, base: *mut Value) -> Next {
         vm.error = Value::NIL;
         vm.top = base.add(2);
         leave_native(vm, base, 2)
+    }
+}
+
+/// Commits what was requested before the next `__close` method is called because of
+/// `vm.error`: after the last one there may be no safe point for long.
+///
+/// # Safety
+/// VM3; all that is in use stands below `vm.top`. The stack may move.
+pub(crate) unsafe fn commit_pending(vm: &mut Vm) {
+    // SAFETY: by the caller; VM2: there is room for the error.
+    unsafe {
+        let frame = Frame {
+            base: vm.base,
+            pc: vm.pc,
+        };
+        // What the collector keeps of a Lua frame ends at its registers.
+        let has_place = vm.pc.is_null() && !frame.is_lua();
+        if !has_place || !vm.poll.requested.load(Ordering::Relaxed) || vm.limits.is_spent() {
+            return;
+        }
+        let at = vm.index_of(vm.top);
+        store(vm.top, vm.error);
+        vm.top = vm.top.add(1);
+        let journey = std::mem::take(&mut vm.journey);
+        crate::hotpatch::mailbox::drain(vm, false);
+        vm.journey = journey;
+        vm.top = vm.stack_base.add(at);
+        copy(&raw mut vm.error, vm.top);
     }
 }
 

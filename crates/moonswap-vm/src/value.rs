@@ -35,6 +35,9 @@ pub(crate) mod tag {
     pub(crate) const DEAD_KEY: u8 = 15;
     /// Constant: pointer to an upvalue of the scope record.
     pub(crate) const CELL: u8 = 16;
+    /// Stack word: as LINK, of an activation that the watchdog has met
+    /// (`hotpatch/watchdog.rs`).
+    pub(crate) const SEEN_LINK: u8 = 17;
 }
 
 /// A Lua value (or a word of frame bookkeeping on the stack).

@@ -7,9 +7,10 @@
 //! | `prev` | SHA-256 of the line before, without its end; zeros for the first |
 //! | `torn` | only behind a line that a crash cut off: that piece's SHA-256 |
 //! | `time` | UTC, ISO 8601 |
-//! | `event` | `after`, `refused`, `rollback` |
+//! | `event` | `after`, `refused`, `rollback`; `passed` (a probation is over), `released` (from quarantine) |
 //! | `attempt`, `door`, `author`, `reason` | which attempt of this VM, by which way, who, why |
-//! | `patch` | of a rollback: the patch that was to be undone |
+//! | `patch` | of a rollback: the patch that was to be undone; of `passed` and `released`: the patch |
+//! | `cause` | of a rollback by the VM itself: `errors`, `limit`, `slow` |
 //! | `chunks` | `name`, `base` and `new`: hashes of the code that ran and was to run |
 //! | `report` | what was done, as in reports, times included |
 //! | `error` | `kind`, `message`, and `refusals` if there are any |
@@ -192,6 +193,9 @@ impl Link {
         ]);
         if event.kind == EventKind::Rollback || event.undoes.is_some() {
             entries.push(("patch", Json::optional_number(event.undoes)));
+        }
+        if let Some(cause) = event.cause {
+            entries.push(("cause", Json::text(cause.text())));
         }
         entries.push(("chunks", Json::Array(chunks.collect())));
         match &event.outcome {

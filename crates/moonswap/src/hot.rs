@@ -5,12 +5,13 @@ use std::path::Path;
 use std::rc::Rc;
 
 use moonswap_hotpatch::{
-    MigrationReport, Patch, PatchFile, PatchHash, Plan, Policy, Refused, Report,
+    Door, MigrationReport, Patch, PatchFile, PatchHash, Plan, Policy, Refused, Report,
 };
 use moonswap_vm::Context;
 pub use moonswap_vm::Interrupter;
 pub use moonswap_vm::hotpatch::{Applied, HistoryEntry, HotError, StaleFrame, VersionInfo};
-pub use moonswap_vm::hotpatch::{EventChunk, EventKind, HotEvent, Origin, Quarantined};
+pub use moonswap_vm::hotpatch::{Cause, OnProbation, Quarantined, Which};
+pub use moonswap_vm::hotpatch::{EventChunk, EventKind, HotEvent, Origin};
 pub use moonswap_vm::hotpatch::{Patcher, Ticket};
 
 use crate::audit::AuditLog;
@@ -205,7 +206,8 @@ impl Hot {
 
     /// Calls `listener` at every event from now on: each attempt to change code,
     /// by whatever door, gives a `Before` and then an `After`, `Refused` or
-    /// `Rollback`. It runs on the VM's thread at a safe point and can use the
+    /// `Rollback`; the end of a probation a `Passed`, a release from quarantine a
+    /// `Released`. It runs on the VM's thread at a safe point and can use the
     /// VM; it cannot stop the attempt. Patches it applies itself are heard when
     /// it has returned; during `Before` they are refused as busy. A panic in it
     /// becomes a warning.
@@ -242,6 +244,7 @@ impl Hot {
             versions: cx.hot_versions(None),
             stale: cx.hot_frames(None),
             history: cx.hot_history(),
+            probation: cx.hot_probation(),
             quarantine: cx.hot_quarantine(),
             queued: cx.hot_queued(),
         })
@@ -252,15 +255,27 @@ impl Hot {
         self.0.with(|cx| cx.hot_forget_listener(listener.0))
     }
 
-    /// Patches that used up their error budget and were undone: they are refused
-    /// (`P040`) until they are released.
+    /// Patches on probation ([`Policy::guard`]), oldest first.
+    pub fn probation(&self) -> Vec<OnProbation> {
+        self.0.with(|cx| cx.hot_probation())
+    }
+
+    /// Patches that used up their error budget, or whose code did not return in time,
+    /// and were undone: they are refused (`P040`) until they are released.
     pub fn quarantine(&self) -> Vec<Quarantined> {
         self.0.with(|cx| cx.hot_quarantine())
     }
 
     /// Lets a patch out of quarantine; false if it is not in it.
     pub fn release(&self, hash: PatchHash) -> bool {
-        self.0.with(|cx| cx.hot_release(hash))
+        self.0
+            .with(|cx| cx.hot_release(Which::Hash(hash), Door::Rust))
+    }
+
+    /// [`Hot::release`] by the number the patch had when it was applied.
+    pub fn release_patch(&self, id: u64) -> bool {
+        self.0
+            .with(|cx| cx.hot_release(Which::Patch(id), Door::Rust))
     }
 
     /// Patches and rollbacks that can be undone, oldest first: the last 16 patches

@@ -6,6 +6,7 @@
 mod events;
 mod modules;
 mod options;
+mod probation;
 mod report;
 mod resolve;
 
@@ -33,6 +34,9 @@ const FUNCTIONS: &[(&str, NativeFn)] = &[
     ("patch", patch_function),
     ("rollback", rollback),
     ("migrate", migrate),
+    ("probation", probation::list),
+    ("quarantine", probation::quarantine),
+    ("release", probation::release),
     ("version", version),
     ("versions", versions),
     ("frames", frames),
@@ -514,7 +518,7 @@ fn stats(cx: &mut Context<'_>) -> Outcome<usize> {
     let versions = cx.hot_versions(None);
     let stale = cx.hot_frames(None).len();
     let table = cx.height();
-    cx.push_table(0, 8);
+    cx.push_table(0, 9);
     report::set_int(cx, table, "generation", cx.hot_generation())?;
     report::set_int(cx, table, "patches", n_patches as u64)?;
     report::set_int(cx, table, "chunks", cx.hot_chunks().len() as u64)?;
@@ -522,6 +526,8 @@ fn stats(cx: &mut Context<'_>) -> Outcome<usize> {
     let patched = versions.iter().filter(|info| info.version > 1).count();
     report::set_int(cx, table, "patched", patched as u64)?;
     report::set_int(cx, table, "stale", stale as u64)?;
+    let probation = cx.hot_probation().len();
+    report::set_int(cx, table, "probation", probation as u64)?;
     let quarantined = cx.hot_quarantine().len();
     report::set_int(cx, table, "quarantined", quarantined as u64)?;
     report::set_int(cx, table, "queued", cx.hot_queued() as u64)?;

@@ -52,8 +52,8 @@ pub use convert::{FromLua, IntoLua};
 pub use error::{Error, ErrorKind, Result, TraceFrame, Traceback};
 pub use function::{Function, FunctionInfo};
 pub use hot::{
-    Applied, EventChunk, EventKind, HistoryEntry, Hot, HotError, HotEvent, Interrupter, ListenerId,
-    Origin, Patcher, Quarantined, StaleFrame, Ticket, VersionInfo,
+    Applied, Cause, EventChunk, EventKind, HistoryEntry, Hot, HotError, HotEvent, Interrupter,
+    ListenerId, OnProbation, Origin, Patcher, Quarantined, StaleFrame, Ticket, VersionInfo, Which,
 };
 pub use lua::Lua;
 pub use moonswap_bytecode::{CodeHash, FunctionId};

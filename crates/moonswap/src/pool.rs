@@ -220,7 +220,11 @@ impl<'a> Rollout<'a> {
         let mut policy = self.policy.clone();
         if let Some(errors) = self.budget.filter(|_| canary) {
             let within = self.hold;
-            policy.guard = Some(Guard { errors, within });
+            policy.guard = Some(Guard {
+                errors,
+                within,
+                slow: self.policy.guard.and_then(|guard| guard.slow),
+            });
         }
         let tickets: Vec<(usize, Ticket)> = range
             .map(|i| {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use moonswap_hotpatch::Json;
-use moonswap_vm::hotpatch::{HistoryEntry, Quarantined, StaleFrame, VersionInfo};
+use moonswap_vm::hotpatch::{HistoryEntry, OnProbation, Quarantined, StaleFrame, VersionInfo};
 
 /// What runs in a VM; see [`Hot::status`](crate::Hot::status).
 #[derive(Clone, Debug)]
@@ -16,7 +16,9 @@ pub struct Status {
     pub stale: Vec<StaleFrame>,
     /// The patches that can be rolled back, oldest first.
     pub history: Vec<HistoryEntry>,
-    /// Patches that are refused since they used up their error budget.
+    /// Patches on probation, oldest first.
+    pub probation: Vec<OnProbation>,
+    /// Patches that are refused since they were undone for what their code did.
     pub quarantine: Vec<Quarantined>,
     /// How many patches are queued or wait for their moment.
     pub queued: usize,
@@ -74,6 +76,19 @@ impl Status {
                 ("hash", Json::text(q.hash.to_string())),
                 ("patch", Json::number(q.patch)),
                 ("errors", Json::number(q.errors)),
+                ("cause", Json::text(q.cause.text())),
+                ("deed", Json::text(&q.deed)),
+                ("chunks", Json::texts(&q.chunks)),
+            ])
+        });
+        let seconds = |time: std::time::Duration| Json::Float(time.as_secs_f64());
+        let probation = self.probation.iter().map(|p| {
+            Json::object([
+                ("patch", Json::number(p.patch)),
+                ("errors", Json::number(p.errors)),
+                ("left", Json::number(p.left)),
+                ("slow", p.slow.map_or(Json::Null, seconds)),
+                ("rest", seconds(p.rest)),
             ])
         });
         Json::object([
@@ -83,6 +98,7 @@ impl Status {
             ("versions", Json::Array(versions.collect())),
             ("stale", Json::Array(stale.collect())),
             ("history", Json::Array(history.collect())),
+            ("probation", Json::Array(probation.collect())),
             ("quarantine", Json::Array(quarantine.collect())),
         ])
     }
@@ -156,15 +172,19 @@ impl fmt::Display for Status {
             }
             f.write_str("\n")?;
         }
-        for q in &self.quarantine {
+        for p in &self.probation {
             writeln!(
                 f,
-                "quarantined: patch {} after {} error{} ({})",
-                q.patch,
-                q.errors,
-                plural(q.errors as usize),
-                q.hash
+                "on probation: patch {}, {} error{}, {} more allowed, {:.0} s left",
+                p.patch,
+                p.errors,
+                plural(p.errors as usize),
+                p.left,
+                p.rest.as_secs_f64().ceil()
             )?;
+        }
+        for q in &self.quarantine {
+            writeln!(f, "quarantined: patch {} {} ({})", q.patch, q.deed, q.hash)?;
         }
         Ok(())
     }

@@ -265,24 +265,6 @@ fn probation_ends_with_the_place_in_the_history() -> Result<()> {
 }
 
 #[test]
-fn errors_of_limits_are_not_the_patchs() -> Result<()> {
-    let lua = Lua::new();
-    loaded(&lua)?;
-    let f: Function = lua.globals().get("f")?;
-    let policy = Policy::new().guard(0, Duration::from_secs(600));
-    lua.hot()
-        .apply_source_with("@f.lua", "function f() while true do end end", &policy)?;
-    lua.set_fuel(Some(1000));
-    let error = f.call::<()>(()).expect_err("no fuel");
-    assert!(matches!(error.kind(), ErrorKind::OutOfFuel));
-    lua.set_fuel(None);
-    lua.poll();
-    assert_eq!(lua.hot().generation(), 2);
-    assert!(lua.hot().quarantine().is_empty());
-    Ok(())
-}
-
-#[test]
 fn traces_name_the_version_that_runs() -> Result<()> {
     let lua = Lua::new();
     lua.load("function f(g) g() return 1 end function fail() error('x') end")

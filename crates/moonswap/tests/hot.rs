@@ -158,6 +158,7 @@ fn settings_and_answers_have_names_here() -> Result<()> {
         guard: Some(Guard {
             errors: 3,
             within: std::time::Duration::from_secs(60),
+            slow: None,
         }),
         ..Policy::new()
             .captures(Captures::Nil)

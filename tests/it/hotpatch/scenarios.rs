@@ -91,9 +91,17 @@ pub(super) fn policy(body: &str) -> Policy {
             }
             "remove" => policy.remove(value == "true"),
             "guard" => {
-                let (errors, seconds) = value.split_once(" in ").expect("ERRORS in SECONDS");
-                let within = seconds.parse().map(std::time::Duration::from_secs_f64);
-                policy.guard(errors.parse().expect("a number"), within.expect("seconds"))
+                let (errors, times) = value.split_once(" in ").expect("ERRORS in SECONDS");
+                let (within, slow) = match times.split_once(" slow ") {
+                    Some((within, slow)) => (within, Some(slow)),
+                    None => (times, None),
+                };
+                let time = |text: &str| Duration::from_secs_f64(text.parse().expect("seconds"));
+                let policy = policy.guard(errors.parse().expect("a number"), time(within));
+                match slow {
+                    Some(slow) => policy.slow(time(slow)),
+                    None => policy,
+                }
             }
             "timing" => policy.timing(match value {
                 "immediate" => Timing::Immediate,

@@ -10,6 +10,12 @@
 //! | `pause(seconds)` | lets time pass without a safe point |
 //! | `rollback(id)` | nil and the error, or true |
 //! | `version(f)`, `generation()` | numbers |
+//! | `probation()` | a line per patch: `PATCH: ERRORS, LEFT left` |
+//! | `quarantine()` | a line per patch: `PATCH: DEED` |
+//! | `release(id)` | whether the patch was in quarantine |
+//! | `listen()`, `heard()` | from now on, a line per event: `KIND DOOR [PATCH] [REASON]` |
+//! | `spin(seconds)` | a native that loops, and is charged for it |
+//! | `swallow(f)` | calls it and takes no notice of errors |
 //! | `stale()` | a line per stale activation: `PATH vOLD < vNEW at LINE` |
 //! | `enter()` | 1, 2, 3 …: numbers for activations |
 //! | `fault()` | nothing, or the error "injected" when it is due (`faults`) |
@@ -20,9 +26,10 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use moonswap_vm::planning::{Patch, Policy, Report};
+use moonswap_vm::hotpatch::Which;
+use moonswap_vm::planning::{Door, Patch, Policy, Report};
 use moonswap_vm::{Applied, Context, HotError, Machine, Outcome, Root, Ticket, View};
 
 /// Name of the chunk that most tests patch.
@@ -39,6 +46,8 @@ struct Shared {
     raise_in: Cell<u64>,
     /// The last patch that was queued.
     ticket: RefCell<Option<Ticket>>,
+    /// What listeners heard.
+    heard: Rc<RefCell<Vec<String>>>,
     /// How many times as long all times are.
     stretch: Cell<u32>,
 }
@@ -240,6 +249,56 @@ impl World {
             };
             cx.ret_bytes(text.as_bytes())
         });
+        self.native(cx, "probation", |_, cx| {
+            let all = cx.hot_probation();
+            let lines = all
+                .iter()
+                .map(|p| format!("{}: {}, {} left", p.patch, p.errors, p.left));
+            let lines: Vec<String> = lines.collect();
+            cx.ret_bytes(lines.join("\n").as_bytes())
+        });
+        self.native(cx, "quarantine", |_, cx| {
+            let all = cx.hot_quarantine();
+            let lines = all.iter().map(|q| format!("{}: {}", q.patch, q.deed));
+            let lines: Vec<String> = lines.collect();
+            cx.ret_bytes(lines.join("\n").as_bytes())
+        });
+        self.native(cx, "release", |_, cx| {
+            let id = cx.check_int(0)?;
+            let all = cx.hot_quarantine();
+            let found = all.iter().find(|q| u64::try_from(id) == Ok(q.patch));
+            let released = found.is_some_and(|q| cx.hot_release(Which::Hash(q.hash), Door::Lua));
+            cx.ret_bool(released)
+        });
+        self.native(cx, "listen", |shared, cx| {
+            let heard = Rc::clone(&shared.heard);
+            cx.hot_listen(Rc::new(move |_, event| {
+                let mut words = vec![event.kind.to_string(), event.door.to_string()];
+                words.extend(event.undoes.map(|id| id.to_string()));
+                words.extend(event.cause.map(|cause| format!("({cause})")));
+                words.extend(event.reason.clone());
+                heard.borrow_mut().push(words.join(" "));
+                Ok(())
+            }));
+            Ok(0)
+        });
+        self.native(cx, "heard", |shared, cx| {
+            let lines = shared.heard.take().join("\n");
+            cx.ret_bytes(lines.as_bytes())
+        });
+        self.native(cx, "spin", |_, cx| {
+            let end = Instant::now() + Duration::from_secs_f64(cx.check_num(0)?);
+            while Instant::now() < end {
+                cx.charge(1000)?;
+            }
+            Ok(0)
+        });
+        self.native(cx, "swallow", |_, cx| {
+            cx.set_height(1);
+            let outcome = cx.call(0, Some(0));
+            cx.set_height(0);
+            cx.ret_bool(outcome.is_ok())
+        });
         self.native(cx, "stale", |_, cx| {
             let text = stale_text(cx);
             cx.ret_bytes(text.as_bytes())
@@ -295,6 +354,7 @@ impl World {
         policy.deadline = policy.deadline.map(|deadline| deadline * stretch);
         if let Some(guard) = &mut policy.guard {
             guard.within *= stretch;
+            guard.slow = guard.slow.map(|slow| slow * stretch);
         }
         policy
     }

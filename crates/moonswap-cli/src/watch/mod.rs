@@ -5,22 +5,28 @@
 //! of is found by the clock (`stamps`). A thread of its own compares contents,
 //! compiles, and submits; the VM's thread only commits.
 //! What waits for a better save is kept in `queue`; `tell` says what became of it.
+//! What the VM undoes (`guard`) is told as well: the files are newer then than what
+//! runs, until they are saved with other code, or released (`release`).
 
 mod queue;
+pub(crate) mod release;
 mod stamps;
 mod tell;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use moonswap::{Error, Function, HotError, Lua, Patch, Patcher, Policy, Report, Result};
+use moonswap::{
+    Door, Error, EventKind, Function, HotError, HotEvent, Lua, Patch, Patcher, Policy, Report,
+    Result, Which,
+};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
 use self::queue::Queue;
-use self::stamps::Stamps;
+use self::stamps::{Stamp, Stamps};
 use self::tell::{Event, Tried, tell};
 use crate::output::complain;
 
@@ -39,6 +45,8 @@ enum Message {
     Loaded(PathBuf, Vec<u8>),
     /// Something happened to files; without a list: look at all.
     Changed(Option<Vec<PathBuf>>),
+    /// The VM tells what became of a patch.
+    Heard(Box<HotEvent>),
 }
 
 /// Tells the watcher of every file that Lua loads, before it does: what is saved
@@ -81,6 +89,17 @@ pub(crate) fn start(lua: &Lua, main: &Path, policy: Policy, json: bool) -> Resul
     .map_err(|error| Error::runtime(format_args!("cannot watch files: {error}")))?;
     let patcher = lua.hot().patcher();
     note_file(&sender, main);
+    let heard = sender.clone();
+    lua.hot().on_event(move |_, event| {
+        let is_told = match event.kind {
+            EventKind::Rollback | EventKind::Passed => true,
+            EventKind::Refused => event.door == Door::Guard,
+            EventKind::Before | EventKind::After | EventKind::Released => false,
+        };
+        if is_told {
+            let _ = heard.send(Message::Heard(Box::new(event.clone())));
+        }
+    });
     let note: Function = lua.create_function(move |_, file: String| {
         note_file(&sender, Path::new(&file));
         Ok(())
@@ -93,6 +112,8 @@ pub(crate) fn start(lua: &Lua, main: &Path, policy: Policy, json: bool) -> Resul
         watcher,
         receiver,
         heard: Changed::default(),
+        events: Vec::new(),
+        undone: HashMap::new(),
         patcher,
         policy,
         json,
@@ -120,6 +141,11 @@ struct Watch {
     receiver: Receiver<Message>,
     /// Not looked at yet.
     heard: Changed,
+    /// Of the VM, not told yet.
+    events: Vec<HotEvent>,
+    /// Files of which an older text runs since the VM undid a patch, as they were when
+    /// they were looked at last.
+    undone: HashMap<PathBuf, Option<Stamp>>,
     patcher: Patcher,
     policy: Policy,
     json: bool,
@@ -148,8 +174,10 @@ impl Watch {
                     Err(RecvTimeoutError::Disconnected) => return,
                 }
             }
+            self.tell_events();
             let heard = std::mem::take(&mut self.heard);
             if heard.any() {
+                self.release(&heard);
                 self.look(&heard);
             }
             let again = std::mem::take(&mut self.again);
@@ -171,6 +199,7 @@ impl Watch {
                 self.again.retain(|waiting| *waiting != path);
                 self.queue.loaded(path, content);
             }
+            Message::Heard(event) => self.events.push(*event),
             Message::Changed(None) => self.heard.all = true,
             Message::Changed(Some(paths)) => {
                 self.heard.names.extend(
@@ -198,6 +227,60 @@ impl Watch {
             let name = path.file_name().map(ToOwned::to_owned);
             self.heard.names.extend(name);
         }
+        let requests = self.undone.keys().map(|path| release::request_of(path));
+        let waiting = requests.filter(|request| request.exists());
+        let names = waiting.filter_map(|request| request.file_name().map(ToOwned::to_owned));
+        self.heard.names.extend(names);
+    }
+
+    /// Tells what the VM has told.
+    fn tell_events(&mut self) {
+        for event in std::mem::take(&mut self.events) {
+            let (Some(report), Some(undone)) = (event.report(), event.undoes) else {
+                self.tell(&Event::Heard(&event), &[]);
+                continue;
+            };
+            let files = self.queue.rolled_back(report.id, undone);
+            for path in &files {
+                if self.queue.waits(path) {
+                    self.undone.insert(path.clone(), stamps::stamp(path));
+                } else {
+                    self.undone.remove(path);
+                }
+            }
+            self.tell(&Event::Undone(&event, report), &files);
+        }
+    }
+
+    /// Lets texts out of quarantine that somebody asks for, and tries them again.
+    fn release(&mut self, heard: &Changed) {
+        let asked = |path: &&PathBuf| heard.has(&release::request_of(path));
+        let paths: Vec<PathBuf> = self.queue.paths().filter(asked).cloned().collect();
+        for path in paths {
+            // Removed: that is the answer.
+            if std::fs::remove_file(release::request_of(&path)).is_err() {
+                continue;
+            }
+            let group = self.queue.group_of(&path);
+            let patches = group
+                .iter()
+                .map(|path| Patch::compile(&chunk_name(path), self.source(path)))
+                .collect::<Result<Vec<_>, _>>();
+            let hash = patches.ok().and_then(|patches| {
+                let patch = Patch::transaction(patches).ok()?;
+                Some(patch.hash())
+            });
+            let released = hash.is_some_and(|hash| {
+                let outcome = self.patcher.release(Which::Hash(hash), SLOW_COMMIT);
+                outcome == Some(true)
+            });
+            if released {
+                self.tell(&Event::Released, &group);
+                self.swap(group);
+            } else {
+                self.tell(&Event::NotReleased, &[path]);
+            }
+        }
     }
 
     fn watch_directory(&mut self, file: &Path) {
@@ -222,7 +305,15 @@ impl Watch {
         let contents: Vec<(PathBuf, Vec<u8>)> = paths
             .filter_map(|path| Some((path.clone(), std::fs::read(path).ok()?)))
             .collect();
-        let Some(group) = self.queue.saved(contents) else {
+        let mut again = Vec::new();
+        for (path, known) in &mut self.undone {
+            let now = stamps::stamp(path);
+            if changed.has(path) && *known != now {
+                *known = now;
+                again.push(path.clone());
+            }
+        }
+        let Some(group) = self.queue.saved(contents, &again) else {
             return;
         };
         // Taken back, or part of this group now.
@@ -241,7 +332,11 @@ impl Watch {
     fn swap(&mut self, mut group: Vec<PathBuf>) {
         loop {
             match self.submit(&group) {
-                Submitted::Done => return self.queue.runs(&group),
+                Submitted::Done(id) => {
+                    self.queue.committed(id, &group);
+                    group.iter().for_each(|path| _ = self.undone.remove(path));
+                    return;
+                }
                 Submitted::Kept => return,
                 Submitted::Again => {
                     self.again = group;
@@ -289,7 +384,7 @@ impl Watch {
         match outcome {
             Ok(report) => {
                 self.tell(&Event::Swapped(&report), group);
-                Submitted::Done
+                Submitted::Done(report.id)
             }
             Err(HotError::Refused(refused)) => {
                 self.tell(&Event::Refused(&refused), group);
@@ -315,6 +410,8 @@ impl Watch {
             if let Some(outcome) = ticket.try_take() {
                 return Some(outcome);
             }
+            // Of other patches.
+            self.tell_events();
             // Soon at first; who waits for long is in no hurry.
             let pause = (submitted.elapsed() / 8).clamp(LOOK_AGAIN, LOOK_AGAIN * 50);
             match self.receiver.recv_timeout(pause) {
@@ -356,7 +453,10 @@ impl Watch {
                 source: self.source(path),
             })
             .collect();
-        tell(event, &tried, self.json);
+        let rest = self.queue.differing();
+        let rest = rest.iter().filter(|path| !group.contains(path));
+        let rest: Vec<String> = rest.map(|path| path.display().to_string()).collect();
+        tell(event, &tried, &rest, self.json);
     }
 }
 
@@ -373,7 +473,8 @@ fn chunk_name(path: &Path) -> String {
 
 /// What became of a group.
 enum Submitted {
-    Done,
+    /// It runs, by the patch of this number.
+    Done(u64),
     /// It stays in the queue until a file of it is saved again.
     Kept,
     /// It stays in the queue and is submitted again soon.

@@ -3,9 +3,10 @@
 //! Files saved together are one group and become one transaction: all of them
 //! run or none. A group that does not compile, or is refused, stays; when one of
 //! its files is saved again the whole group is tried again. Groups that share a
-//! file are one. Other groups go their own way meanwhile.
+//! file are one. Other groups go their own way meanwhile. What the VM undoes is a
+//! group again, and older texts run.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 
 /// A file that Lua loaded.
@@ -22,7 +23,18 @@ pub(super) struct Queue {
     files: HashMap<PathBuf, File>,
     /// Saved and not running.
     groups: Vec<BTreeSet<PathBuf>>,
+    /// What patches and rollbacks replaced, oldest first.
+    steps: VecDeque<Step>,
 }
+
+/// A commit: its number in the VM's history, and what ran before.
+struct Step {
+    id: u64,
+    before: Vec<(PathBuf, Vec<u8>)>,
+}
+
+/// Commits that are remembered: as many as the VM's history has entries.
+const MAX_STEPS: usize = 32;
 
 impl Queue {
     /// Lua loads a file with this content: that runs now.
@@ -48,9 +60,11 @@ impl Queue {
     /// waits for one of them; it is what should be tried, in the order of its
     /// paths. `None`: nothing changed. An empty group: what was waiting has been
     /// taken back.
+    /// Those of `again` are tried even if they are as they were.
     pub(super) fn saved(
         &mut self,
         contents: impl IntoIterator<Item = (PathBuf, Vec<u8>)>,
+        again: &[PathBuf],
     ) -> Option<Vec<PathBuf>> {
         let mut group = BTreeSet::new();
         for (path, content) in contents {
@@ -59,7 +73,8 @@ impl Queue {
             };
             // A file that is just being replaced may be empty: the event that
             // completes it is still to come.
-            if file.seen == content || (content.is_empty() && !file.seen.is_empty()) {
+            let is_new = file.seen != content || again.contains(&path);
+            if !is_new || (content.is_empty() && !file.seen.is_empty()) {
                 continue;
             }
             file.seen = content;
@@ -89,6 +104,66 @@ impl Queue {
         self.groups.iter().any(|group| group.contains(path))
     }
 
+    /// What was tried runs now, by patch `id`.
+    pub(super) fn committed(&mut self, id: u64, group: &[PathBuf]) {
+        let running = |path: &PathBuf| Some((path.clone(), self.files.get(path)?.running.clone()));
+        let before = group.iter().filter_map(running).collect();
+        self.push(Step { id, before });
+        self.runs(group);
+    }
+
+    fn push(&mut self, step: Step) {
+        self.steps.push_back(step);
+        while self.steps.len() > MAX_STEPS {
+            self.steps.pop_front();
+        }
+    }
+
+    /// Rollback `id` has restored what was before entry `undone` of the history.
+    /// Answers the files of which another text runs now.
+    pub(super) fn rolled_back(&mut self, id: u64, undone: u64) -> Vec<PathBuf> {
+        let mut restored: BTreeMap<PathBuf, Vec<u8>> = BTreeMap::new();
+        for step in self.steps.iter().rev().take_while(|step| step.id >= undone) {
+            restored.extend(step.before.iter().cloned());
+        }
+        let mut before = Vec::new();
+        let mut group = BTreeSet::new();
+        for (path, running) in restored {
+            let Some(file) = self.files.get_mut(&path) else {
+                continue;
+            };
+            let replaced = std::mem::replace(&mut file.running, running);
+            if file.running != file.seen {
+                group.insert(path.clone());
+            }
+            before.push((path, replaced));
+        }
+        let paths: Vec<PathBuf> = before.iter().map(|(path, _)| path.clone()).collect();
+        self.push(Step { id, before });
+        paths.iter().for_each(|path| self.leave(path));
+        if !group.is_empty() {
+            self.groups.push(group);
+        }
+        paths
+    }
+
+    /// Files that are saved and do not run so, in order.
+    pub(super) fn differing(&self) -> Vec<PathBuf> {
+        let differs = self
+            .files
+            .iter()
+            .filter(|(_, file)| file.seen != file.running);
+        let mut paths: Vec<PathBuf> = differs.map(|(path, _)| path.clone()).collect();
+        paths.sort();
+        paths
+    }
+
+    /// What waits together with a file.
+    pub(super) fn group_of(&self, path: &Path) -> Vec<PathBuf> {
+        let found = self.groups.iter().find(|group| group.contains(path));
+        found.map_or_else(Vec::new, |group| group.iter().cloned().collect())
+    }
+
     /// What was tried runs now.
     pub(super) fn runs(&mut self, group: &[PathBuf]) {
         for path in group {
@@ -115,7 +190,7 @@ mod tests {
         let contents = files
             .iter()
             .map(|(path, text)| (path.into(), text.as_bytes().to_vec()));
-        let group = queue.saved(contents.collect::<Vec<_>>())?;
+        let group = queue.saved(contents.collect::<Vec<_>>(), &[])?;
         Some(
             group
                 .iter()
@@ -157,6 +232,35 @@ mod tests {
             Some("")
         );
         assert!(queue.groups.is_empty());
+    }
+
+    #[test]
+    fn what_is_undone_waits_again() {
+        let mut queue = Queue::default();
+        for name in ["a", "b", "c"] {
+            queue.loaded(name.into(), b"1".to_vec());
+        }
+        let paths = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
+        save(&mut queue, &[("a", "2"), ("b", "2")]);
+        queue.committed(1, &paths(&["a", "b"]));
+        save(&mut queue, &[("c", "2")]);
+        queue.committed(2, &paths(&["c"]));
+        save(&mut queue, &[("a", "3")]);
+        queue.committed(3, &paths(&["a"]));
+        assert_eq!(queue.rolled_back(4, 3), paths(&["a"]));
+        assert_eq!(queue.differing(), paths(&["a"]));
+        // As it was saved: nothing new, unless it is asked for.
+        assert_eq!(save(&mut queue, &[("a", "3")]), None);
+        let again = queue.saved([("a".into(), b"3".to_vec())], &paths(&["a"]));
+        assert_eq!(again, Some(paths(&["a"])));
+        assert_eq!(save(&mut queue, &[("a", "2")]).as_deref(), Some(""));
+        // All of it: what was saved together is mended together.
+        assert_eq!(queue.rolled_back(5, 1), paths(&["a", "b", "c"]));
+        assert_eq!(queue.group_of(Path::new("c")), paths(&["a", "b", "c"]));
+        assert_eq!(save(&mut queue, &[("b", "4")]).as_deref(), Some("a b c"));
+        // What a rollback undid comes back.
+        queue.rolled_back(6, 5);
+        assert_eq!(queue.differing(), paths(&["b"]));
     }
 
     #[test]

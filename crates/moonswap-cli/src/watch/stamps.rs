@@ -11,7 +11,7 @@ pub(super) const PERIOD: Duration = Duration::from_secs(1);
 
 /// What tells one state of a file from another without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
+pub(super) struct Stamp {
     /// Device and number of the file behind all links, where there are such.
     identity: (u64, u64),
     length: u64,
@@ -42,7 +42,8 @@ impl Stamps {
     }
 }
 
-fn stamp(path: &Path) -> Option<Stamp> {
+/// What a file is now; `None`: it is not there.
+pub(super) fn stamp(path: &Path) -> Option<Stamp> {
     let about = std::fs::metadata(path).ok()?;
     Some(Stamp {
         identity: identity(&about),

@@ -1,7 +1,7 @@
 //! What the watcher tells: lines for people, or one JSON object per event on
 //! standard error (standard output is the script's).
 
-use moonswap::{HotError, RenderStyle, Report, render_diagnostic};
+use moonswap::{HotError, HotEvent, RefusalCode, RenderStyle, Report, render_diagnostic};
 use moonswap_compiler::CompileError;
 use moonswap_hotpatch::{Json, Refused};
 
@@ -25,19 +25,27 @@ pub(super) enum Event<'a> {
     Waiting(Option<String>),
     /// What was waiting is as it runs again.
     TakenBack,
+    /// A rollback, which may have been the VM's own.
+    Undone(&'a HotEvent, &'a Report),
+    /// Something else that the VM tells.
+    Heard(&'a HotEvent),
+    /// Out of quarantine, and tried again.
+    Released,
+    /// The text is not in quarantine.
+    NotReleased,
     Failed(&'a HotError),
 }
 
-/// Tells of what became of some files.
-pub(super) fn tell(event: &Event<'_>, files: &[Tried<'_>], json: bool) {
+/// Tells of what became of some files. `rest`: others that are not what runs.
+pub(super) fn tell(event: &Event<'_>, files: &[Tried<'_>], rest: &[String], json: bool) {
     complain(if json {
-        as_json(event, files).to_string()
+        as_json(event, files, rest).to_string()
     } else {
-        as_text(event, files, style())
+        as_text(event, files, rest, style())
     });
 }
 
-fn as_json(event: &Event<'_>, files: &[Tried<'_>]) -> Json {
+fn as_json(event: &Event<'_>, files: &[Tried<'_>], rest: &[String]) -> Json {
     let (name, more) = match event {
         Event::Swapped(report) => ("swapped", Some(("report", report.json()))),
         Event::Syntax(errors) => {
@@ -50,14 +58,39 @@ fn as_json(event: &Event<'_>, files: &[Tried<'_>]) -> Json {
             ("waiting", Some(("for", why)))
         }
         Event::TakenBack => ("taken-back", None),
+        Event::Undone(_, report) => ("undone", Some(("report", report.json()))),
+        Event::Heard(heard) => match heard.error() {
+            Some(error) => (
+                "not-undone",
+                Some(("message", Json::text(error.to_string()))),
+            ),
+            None => ("passed", None),
+        },
+        Event::Released => ("released", None),
+        Event::NotReleased => ("not-released", None),
         Event::Failed(error) => ("failed", Some(("message", Json::text(error.to_string())))),
     };
     let files = files.iter().map(|file| &file.shown);
-    let head = [("event", Json::text(name)), ("files", Json::texts(files))];
-    Json::object(head.into_iter().chain(more))
+    let mut entries = vec![("event", Json::text(name)), ("files", Json::texts(files))];
+    if let Event::Undone(heard, _) | Event::Heard(heard) = event {
+        entries.extend([
+            ("patch", Json::optional_number(heard.undoes)),
+            ("door", Json::text(heard.door.text())),
+        ]);
+        if let Some(cause) = heard.cause {
+            entries.push(("cause", Json::text(cause.text())));
+        }
+        if let Some(reason) = &heard.reason {
+            entries.push(("reason", Json::text(reason)));
+        }
+    }
+    if !rest.is_empty() {
+        entries.push(("differ", Json::texts(rest)));
+    }
+    Json::object(entries.into_iter().chain(more))
 }
 
-fn as_text(event: &Event<'_>, files: &[Tried<'_>], style: RenderStyle) -> String {
+fn as_text(event: &Event<'_>, files: &[Tried<'_>], rest: &[String], style: RenderStyle) -> String {
     let mut lines = Vec::new();
     let names: Vec<&str> = files.iter().map(|file| &*file.shown).collect();
     let names = names.join(", ");
@@ -115,6 +148,15 @@ fn as_text(event: &Event<'_>, files: &[Tried<'_>], style: RenderStyle) -> String
             lines.push(format!(
                 "[moonswap] {names}: refused, the old code keeps running"
             ));
+            let mut codes = refused.refusals.iter().map(|refusal| refusal.code);
+            if let (true, Some(file)) =
+                (codes.any(|c| c == RefusalCode::Quarantined), files.first())
+            {
+                lines.push(format!(
+                    "[moonswap]   to try the same code again: moonswap release {}",
+                    file.shown
+                ));
+            }
         }
         Event::Waiting(None) => lines.push(format!(
             "[moonswap] {names}: the program reaches no safe point; still waiting for one"
@@ -123,9 +165,41 @@ fn as_text(event: &Event<'_>, files: &[Tried<'_>], style: RenderStyle) -> String
             lines.push(format!("[moonswap] {names}: still waiting: {why}"));
         }
         Event::TakenBack => lines.push("[moonswap] taken back: nothing waits any more".to_owned()),
+        Event::Undone(heard, report) => {
+            let why = heard
+                .reason
+                .as_ref()
+                .map_or_else(String::new, |reason| format!(": {reason}"));
+            lines.push(format!("[moonswap] undone by {}{why}", heard.door));
+            lines.push(format!("[moonswap]   {report}"));
+            let warnings = report.warnings.iter();
+            lines.extend(warnings.map(|warning| format!("[moonswap]   warning: {warning}")));
+            if let Some(file) = files.first() {
+                lines.push(format!(
+                    "[moonswap] {names}: older code runs than was saved, until other code is \
+                     saved, or the same released: moonswap release {}",
+                    file.shown
+                ));
+            }
+        }
+        Event::Heard(heard) => {
+            let what = heard.reason.as_deref().unwrap_or_default();
+            lines.push(match heard.error() {
+                Some(error) => format!("[moonswap] not undone ({what}): {error}"),
+                None => format!("[moonswap] passed: {what}"),
+            });
+        }
+        Event::Released => lines.push(format!("[moonswap] {names}: released, tried again")),
+        Event::NotReleased => lines.push(format!(
+            "[moonswap] {names}: not in quarantine, there is nothing to release"
+        )),
         Event::Failed(error) => {
             lines.push(format!("[moonswap] {names}: not swapped: {error}"));
         }
+    }
+    if matches!(event, Event::Swapped(_)) && !rest.is_empty() {
+        let rest = rest.join(", ");
+        lines.push(format!("[moonswap]   still older than saved: {rest}"));
     }
     lines.join("\n")
 }

@@ -6,15 +6,15 @@
 use std::sync::Arc;
 
 use moonswap_bytecode::FunctionId;
-use moonswap_hotpatch::{ChunkPlan, MigrationReport, Patch, PatchHash, Plan, Policy, Report};
+use moonswap_hotpatch::{ChunkPlan, Door, MigrationReport, Patch, Plan, Policy, Report};
 
 use super::{Context, View};
 use crate::hotpatch::commit::Attempt;
 use crate::hotpatch::manifest::registry;
 use crate::hotpatch::{
-    Applied, EventChunk, HistoryEntry, HotError, Listener, Origin, Quarantined, Recorder,
-    RolledBack, StaleFrame, Ticket, VersionInfo, attempt, commit, guard, history, inspect, mailbox,
-    migrate,
+    Applied, EventChunk, HistoryEntry, HotError, Listener, OnProbation, Origin, Quarantined,
+    Recorder, RolledBack, StaleFrame, Ticket, VersionInfo, Which, attempt, commit, guard, history,
+    inspect, mailbox, migrate,
 };
 use crate::object::{Closure, PrototypeSlot};
 use crate::value::tag;
@@ -169,9 +169,14 @@ impl Context<'_> {
         self.vm().hot.guards.quarantine()
     }
 
+    /// Patches on probation, oldest first.
+    pub fn hot_probation(&self) -> Vec<OnProbation> {
+        self.vm().hot.guards.on_probation()
+    }
+
     /// Lets a patch out of quarantine; false if it is not in it.
-    pub fn hot_release(&self, hash: PatchHash) -> bool {
-        self.vm().hot.guards.release(hash)
+    pub fn hot_release(&mut self, which: Which, door: Door) -> bool {
+        guard::release(&mut self.vm(), which, door)
     }
 
     /// From now on patches that would change the code of the Lua function at

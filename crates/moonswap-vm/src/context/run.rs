@@ -122,7 +122,13 @@ impl Context<'_> {
         match self.call_with(n_args, n_results, takes_errors) {
             Ok(n) => Ok(Ok(n)),
             Err(e) => {
-                if self.vm().limits.is_struck() || self.vm().limits.has_ended() {
+                let (is_limit, is_expelled) = {
+                    let vm = self.vm();
+                    let limits = &vm.limits;
+                    let is_limit = limits.is_struck() || limits.has_ended();
+                    (is_limit, vm.journey.expelled.is_some())
+                };
+                if is_limit || is_expelled {
                     return Err(e);
                 }
                 // SAFETY: CX1: the stack is cut to where the function stood.

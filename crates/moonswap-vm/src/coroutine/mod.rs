@@ -62,6 +62,7 @@ pub(crate) fn on_stack(stack: Vec<Value>, base: usize) -> Coroutine {
         n_host_calls: 0,
         is_wrap: false,
         started: false,
+        is_watched: false,
         n_pcalls: 0,
         hook: Default::default(),
         error: Value::NIL,
@@ -255,6 +256,9 @@ pub(crate) unsafe fn enter_yield(vm: &mut Vm, n: usize) -> Next {
         (*co).top = vm.index_of(vm.base);
         (*co).pc = ptr::null();
         (*co).status = CoroutineStatus::Suspended;
+        if (*co).is_watched {
+            crate::hotpatch::watchdog::yielded(vm, co);
+        }
         let from = vm.index_of(vm.base);
         hand_over(vm, co, from, n)
     }
@@ -334,6 +338,7 @@ pub(crate) unsafe fn fail(vm: &mut Vm) -> Next {
         // The frames inside natives' callbacks are cut off, but not overwritten.
         let journey = std::mem::take(&mut vm.journey);
         let (raised_in, counted) = (journey.raised_in, journey.counted);
+        let expelled = journey.expelled;
         let (base, pc) = raised_in.unwrap_or((vm.index_of(vm.base), vm.pc));
         (*co).base = base - 2;
         (*co).pc = pc.cast();
@@ -350,19 +355,21 @@ pub(crate) unsafe fn fail(vm: &mut Vm) -> Next {
         vm.heap.barrier(co.cast(), error);
         switch_back(vm, to);
         vm.leave_overflow(vm.base);
-        if (*co).is_wrap || vm.limits.is_struck() {
+        if (*co).is_wrap || vm.limits.is_struck() || expelled.is_some() {
             // A wrap function closes the coroutine and passes the error on.
             vm.top = vm.base.add(1);
             store(vm.base, error);
             let error = host::close_coroutine(vm, co).err().unwrap_or(error);
             vm.error = error;
-            if error.tag == tag::STRING && !vm.limits.is_struck() {
+            let is_own = vm.limits.is_struck() || expelled.is_some();
+            if error.tag == tag::STRING && !is_own {
                 let mut text = crate::debug::position::at_level(vm, 1);
                 text.extend_from_slice(crate::object::StringObject::bytes(error.as_string()));
                 vm.error = vm.string_value(&text);
             }
             // It is the same error that goes on.
             vm.journey.counted = counted;
+            vm.journey.expelled = expelled;
             return throw(vm);
         }
         let base = vm.base;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use moonswap_hotpatch::{Door, Patch, Policy, Report};
 
 use super::event::{self, EventChunk, EventKind, HotEvent};
+use super::guard::Cause;
 use super::hooks::{self, Swapped};
 use super::{HotError, RolledBack, guard, history, mailbox, timing};
 use crate::vm::Vm;
@@ -21,6 +22,8 @@ pub struct Origin {
     pub author: Option<String>,
     /// Why.
     pub reason: Option<String>,
+    /// Of the VM's own ([`Door::Guard`]): what the patch did.
+    pub cause: Option<Cause>,
 }
 
 /// Tries a patch; `work` plans and commits it.
@@ -82,6 +85,7 @@ pub(crate) fn rollback(
             reason: origin.reason.clone(),
             chunks: chunks_of(vm, id),
             undoes: history::entry_of(vm, id),
+            cause: origin.cause,
             outcome: None,
         };
         begin(vm, event)
@@ -203,8 +207,41 @@ pub(crate) fn failed(chunks: Vec<EventChunk>, policy: &Policy, error: HotError) 
         reason: policy.reason.clone(),
         chunks,
         undoes: None,
+        cause: None,
         outcome: Some(Err(error)),
     }
+}
+
+/// Tells what else has become of a patch: it has passed its probation, or was let out
+/// of quarantine.
+pub(super) fn tell(
+    vm: &mut Vm,
+    kind: EventKind,
+    door: Door,
+    patch: u64,
+    reason: String,
+    mut chunks: Vec<EventChunk>,
+) {
+    let attempt = vm.hot.events.next_attempt();
+    if !vm.hot.events.is_heard() {
+        return;
+    }
+    for chunk in &mut chunks {
+        chunk.base = event::base_of(vm, &chunk.name);
+    }
+    let event = HotEvent {
+        kind,
+        attempt,
+        door,
+        author: None,
+        reason: Some(reason),
+        chunks,
+        undoes: Some(patch),
+        cause: None,
+        outcome: None,
+    };
+    warn_of(vm, event::record(vm, &event));
+    event::emit(vm, event);
 }
 
 fn begin(vm: &mut Vm, event: HotEvent) -> HotEvent {

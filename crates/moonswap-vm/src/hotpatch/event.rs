@@ -1,7 +1,9 @@
 //! Events: what listeners hear of every attempt to change code.
 //!
 //! Each attempt, by whatever door, gives one `before` and then one of `after`,
-//! `refused`, `rollback`. Listeners run on the VM's thread at a safe point and
+//! `refused`, `rollback`. A patch that was on probation gives one `passed` at its
+//! end, if it was not undone; one that was, a `released` when it is let out of
+//! quarantine. Listeners run on the VM's thread at a safe point and
 //! cannot stop an attempt; their errors are warnings. What a listener itself
 //! sets off is heard when it has returned, so listeners never nest.
 //!
@@ -17,6 +19,7 @@ use moonswap_bytecode::CodeHash;
 use moonswap_hotpatch::{Door, Patch, Policy, Report};
 
 use super::HotError;
+use super::guard::Cause;
 use crate::context::{Context, Outcome};
 use crate::frame::{Frame, frame_top};
 use crate::object::StringObject;
@@ -38,11 +41,22 @@ pub enum EventKind {
     Refused,
     /// An earlier generation was restored.
     Rollback,
+    /// The probation of a patch is over: it stays.
+    Passed,
+    /// A patch was let out of quarantine.
+    Released,
 }
 
 impl EventKind {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Before, Self::After, Self::Refused, Self::Rollback];
+    pub const ALL: [Self; 6] = [
+        Self::Before,
+        Self::After,
+        Self::Refused,
+        Self::Rollback,
+        Self::Passed,
+        Self::Released,
+    ];
 
     /// The word in the Lua API and in audit records.
     pub const fn text(self) -> &'static str {
@@ -51,6 +65,8 @@ impl EventKind {
             Self::After => "after",
             Self::Refused => "refused",
             Self::Rollback => "rollback",
+            Self::Passed => "passed",
+            Self::Released => "released",
         }
     }
 }
@@ -87,9 +103,12 @@ pub struct HotEvent {
     pub reason: Option<String>,
     /// The chunks concerned; of a rollback those that are known by then.
     pub chunks: Vec<EventChunk>,
-    /// Of a rollback: the patch that is undone, if one was named.
+    /// Of a rollback: the patch that is undone, if one was named. Of `passed` and
+    /// `released`: the patch.
     pub undoes: Option<u64>,
-    /// What came of it; `None` before.
+    /// Of a rollback by the VM itself: what the patch did.
+    pub cause: Option<Cause>,
+    /// What came of it; `None` before, and for `passed` and `released`.
     pub outcome: Option<Result<Report, HotError>>,
 }
 
@@ -185,6 +204,7 @@ pub(super) fn of_patch(vm: &Vm, attempt: u64, patch: &Patch, policy: &Policy) ->
         reason: policy.reason.clone(),
         chunks: chunks.collect(),
         undoes: None,
+        cause: None,
         outcome: None,
     }
 }

@@ -1,21 +1,28 @@
 //! Probation: errors in new code are counted against the budget of the patch
-//! that brought it; a patch that uses it up is undone and quarantined.
+//! that brought it; a patch that uses it up, or whose code takes too long
+//! (`watchdog`), is undone and quarantined. One that does neither has passed when
+//! its time is over.
 //!
 //! An error counts once, when it passes activations of code that the patch
-//! installed, whether it was raised there or came from what they called. Errors
-//! of limits of time do not. Nothing is counted, and nothing costs anything,
-//! while no patch is on probation.
+//! installed, whether it was raised there or came from what they called. Errors of
+//! limits (deadline, fuel, interrupt, memory) are among them. Nothing is counted,
+//! and nothing costs anything, while no patch is on probation.
 //!
 //! Invariants: HP1–HP3: the versions compared with are kept by the history.
 
 use std::collections::{HashSet, VecDeque};
+use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use moonswap_bytecode::OpCode;
 use moonswap_hotpatch::{Code, Door, Patch, PatchHash, Policy, Refusal, Refused};
 
 use super::attempt::{self, Origin};
+use super::event::{EventChunk, EventKind};
+use super::watchdog::{self, Seen, Watchdog};
 use crate::frame::Frame;
+use crate::machine::Root;
 use crate::object::Version;
 use crate::value::Value;
 use crate::vm::Vm;
@@ -23,19 +30,82 @@ use crate::vm::Vm;
 /// Patches in quarantine that are remembered; the oldest is forgotten first.
 const MAX_QUARANTINED: usize = 256;
 
+/// What ended the probation of a patch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// Its code raised more errors than it was allowed.
+    Errors,
+    /// So it did, and the last one was that of a limit: deadline, fuel, interrupt,
+    /// memory.
+    Limit,
+    /// An activation of its code took too long.
+    Slow,
+}
+
+impl Cause {
+    /// The word in events and audit records.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Errors => "errors",
+            Self::Limit => "limit",
+            Self::Slow => "slow",
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
 /// A patch on probation.
-struct Probation {
-    patch: u64,
+pub(super) struct Probation {
+    pub(super) patch: u64,
     hash: PatchHash,
+    chunks: Vec<EventChunk>,
     /// Errors it may still make.
     left: u32,
     errors: u32,
     within: Duration,
-    until: Instant,
-    versions: HashSet<*mut Version>,
+    pub(super) until: Instant,
+    pub(super) versions: HashSet<*mut Version>,
+    /// How long an activation of them may take.
+    pub(super) slow: Option<Duration>,
+    /// The one that is watched.
+    pub(super) seen: Option<Seen>,
+    /// It was undone; activations of it that are left are still watched.
+    pub(super) is_undone: bool,
 }
 
-/// A patch that used up its error budget.
+impl Probation {
+    /// Whether there is something to look for.
+    pub(super) fn is_watched(&self, now: Instant) -> bool {
+        self.slow.is_some() && !self.is_over(now)
+    }
+
+    /// An activation that is watched is to its end.
+    fn is_over(&self, now: Instant) -> bool {
+        now >= self.until && self.seen.is_none()
+    }
+}
+
+/// A patch on probation, as it is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OnProbation {
+    /// Its number.
+    pub patch: u64,
+    /// How many errors it has made.
+    pub errors: u32,
+    /// How many it may still make.
+    pub left: u32,
+    /// How long an activation of its code may take.
+    pub slow: Option<Duration>,
+    /// How long its probation still lasts.
+    pub rest: Duration,
+}
+
+/// A patch that was undone because of what its code did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quarantined {
     /// What it means.
@@ -44,14 +114,56 @@ pub struct Quarantined {
     pub patch: u64,
     /// How many errors it made.
     pub errors: u32,
+    /// What ended its probation.
+    pub cause: Cause,
+    /// What it did, in words: "raised 2 errors within 60 s".
+    pub deed: String,
+    /// Its chunks, named as given to `load`.
+    pub chunks: Vec<Arc<str>>,
+}
+
+impl Quarantined {
+    /// Of a probation that ends like this. `slow`: the function that took too long.
+    pub(super) fn new(probation: &Probation, cause: Cause, slow: Option<&str>) -> Self {
+        let errors = probation.errors;
+        let deed = match slow {
+            Some(function) => format!(
+                "did not return within {} s: {function}",
+                probation.slow.unwrap_or_default().as_secs_f64()
+            ),
+            None => format!(
+                "raised {errors} error{} within {} s{}",
+                if errors == 1 { "" } else { "s" },
+                probation.within.as_secs_f64(),
+                match cause {
+                    Cause::Limit => ", the last one that of a limit",
+                    Cause::Errors | Cause::Slow => "",
+                }
+            ),
+        };
+        Self {
+            hash: probation.hash,
+            patch: probation.patch,
+            errors,
+            cause,
+            deed,
+            chunks: probation
+                .chunks
+                .iter()
+                .map(|c| Arc::clone(&c.name))
+                .collect(),
+        }
+    }
 }
 
 /// Patches on probation and in quarantine.
 #[derive(Default)]
 pub(crate) struct Guards {
-    active: Vec<Probation>,
-    due: Vec<(Quarantined, Duration)>,
+    pub(super) active: Vec<Probation>,
+    /// To be undone.
+    pub(super) due: Vec<Quarantined>,
     quarantine: VecDeque<Quarantined>,
+    pub(super) dog: Watchdog,
 }
 
 impl Guards {
@@ -65,15 +177,66 @@ impl Guards {
         !self.due.is_empty()
     }
 
+    /// Whether one is to be undone before the error that is raised goes on its way.
+    #[inline]
+    pub(crate) fn is_overdue(&self) -> bool {
+        self.due.iter().any(|due| due.cause == Cause::Slow)
+    }
+
+    /// Patches on probation, oldest first.
+    pub(crate) fn on_probation(&self) -> Vec<OnProbation> {
+        let now = Instant::now();
+        let active = self.active.iter().filter(|p| !p.is_undone && now < p.until);
+        let told = active.map(|p| OnProbation {
+            patch: p.patch,
+            errors: p.errors,
+            left: p.left,
+            slow: p.slow,
+            rest: p.until - now,
+        });
+        told.collect()
+    }
+
     pub(crate) fn quarantine(&self) -> Vec<Quarantined> {
         self.quarantine.iter().cloned().collect()
     }
+}
 
-    pub(crate) fn release(&mut self, hash: PatchHash) -> bool {
-        let before = self.quarantine.len();
-        self.quarantine.retain(|q| q.hash != hash);
-        self.quarantine.len() < before
-    }
+/// Which patch is to be let out of quarantine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// By what it means.
+    Hash(PatchHash),
+    /// By its number when it was applied.
+    Patch(u64),
+}
+
+/// Lets a patch out of quarantine; false if it is not in it.
+pub(crate) fn release(vm: &mut Vm, which: Which, door: Door) -> bool {
+    let quarantine = &mut vm.hot.guards.quarantine;
+    let found = quarantine.iter().position(|q| match which {
+        Which::Hash(hash) => q.hash == hash,
+        Which::Patch(id) => q.patch == id,
+    });
+    let Some(released) = found.and_then(|at| quarantine.remove(at)) else {
+        return false;
+    };
+    let reason = format!("patch {} {}", released.patch, released.deed);
+    let chunks = released.chunks.iter().map(|name| EventChunk {
+        name: Arc::clone(name),
+        base: None,
+        new: None,
+    });
+    let chunks = chunks.collect();
+    attempt::tell(
+        vm,
+        EventKind::Released,
+        door,
+        released.patch,
+        reason,
+        chunks,
+    );
+    true
 }
 
 /// Why a patch is not even planned.
@@ -91,12 +254,14 @@ pub(crate) fn quarantined(vm: &Vm, patch: &Patch) -> Option<Refused> {
         column: 1,
         function: "patch".to_owned(),
         reason: format!(
-            "in quarantine: as patch {} it raised {} error{} and was undone",
-            known.patch,
-            known.errors,
-            if known.errors == 1 { "" } else { "s" }
+            "in quarantine: as patch {} it {} and was undone",
+            known.patch, known.deed
         ),
-        remedy: "mend the code, or have the host release it".to_owned(),
+        remedy: format!(
+            "mend the code; to try the same code again release it: hot.release({}) in Lua, \
+             Hot::release in the host",
+            known.patch
+        ),
     }]))
 }
 
@@ -128,9 +293,15 @@ pub(super) unsafe fn watch(vm: &mut Vm, patch: &Patch, policy: &Policy) {
         }
     }
     let now = Instant::now();
+    let chunks = patch.chunks().iter().map(|chunk| EventChunk {
+        name: Arc::clone(chunk.chunk()),
+        base: None,
+        new: Some(chunk.main().deep_hash),
+    });
     vm.hot.guards.active.push(Probation {
         patch: entry.id,
         hash: patch.hash(),
+        chunks: chunks.collect(),
         left: guard.errors,
         errors: 0,
         within: guard.within,
@@ -139,23 +310,33 @@ pub(super) unsafe fn watch(vm: &mut Vm, patch: &Patch, policy: &Policy) {
             .checked_add(guard.within)
             .unwrap_or(now + Duration::from_secs(1 << 30)),
         versions,
+        slow: guard.slow,
+        seen: None,
+        is_undone: false,
     });
+    watchdog::set_timer(vm, Duration::ZERO);
 }
 
 /// Patches that were undone or are out of the history cannot be undone, and the
-/// versions of the latter are not kept: their probation is over. Answers their
-/// numbers.
+/// versions of the latter are not kept: their probation is over. What runs of the
+/// former is watched to its end. Answers the numbers of the latter.
 pub(super) fn forget_gone(vm: &mut Vm) -> Vec<u64> {
-    let in_force = &vm.hot.history.in_force;
-    let is_kept = |id: u64| in_force.contains(&id);
+    let history = &vm.hot.history;
     let mut gone = Vec::new();
-    vm.hot.guards.active.retain(|p| {
-        if !is_kept(p.patch) {
+    let guards = &mut vm.hot.guards;
+    guards.active.retain_mut(|p| {
+        if history.in_force.contains(&p.patch) {
+            return true;
+        }
+        let was_undone = std::mem::replace(&mut p.is_undone, true);
+        let is_kept = history.entries.iter().any(|entry| entry.id == p.patch);
+        if !is_kept && !was_undone {
             gone.push(p.patch);
         }
-        is_kept(p.patch)
+        is_kept && p.slow.is_some()
     });
-    vm.hot.guards.due.retain(|(q, _)| is_kept(q.patch));
+    guards.due.retain(|q| history.in_force.contains(&q.patch));
+    watchdog::set_timer(vm, Duration::ZERO);
     gone
 }
 
@@ -166,11 +347,11 @@ pub(super) fn forget_gone(vm: &mut Vm) -> Vec<u64> {
 pub(crate) unsafe fn count(vm: &mut Vm, end: *mut Value, host: *mut Value) {
     // SAFETY: F1, F2: as `unwind::find_catcher`.
     unsafe {
-        if vm.journey.counted || vm.limits.is_struck() {
+        let of_limit = vm.limits.is_struck();
+        if vm.journey.counted || of_limit && vm.limits.is_counted {
             return;
         }
         let now = Instant::now();
-        vm.hot.guards.active.retain(|p| now < p.until);
         let mut hit: Vec<u64> = Vec::new();
         let mut next = Some(Frame {
             base: vm.base,
@@ -182,7 +363,8 @@ pub(crate) unsafe fn count(vm: &mut Vm, end: *mut Value, host: *mut Value) {
             }
             let version = frame.version();
             if !version.is_null() {
-                for probation in &vm.hot.guards.active {
+                let counting = vm.hot.guards.active.iter();
+                for probation in counting.filter(|p| !p.is_undone && now < p.until) {
                     if probation.versions.contains(&version) && !hit.contains(&probation.patch) {
                         hit.push(probation.patch);
                     }
@@ -199,53 +381,103 @@ pub(crate) unsafe fn count(vm: &mut Vm, end: *mut Value, host: *mut Value) {
             return;
         }
         vm.journey.counted = true;
+        vm.limits.is_counted = of_limit;
+        let cause = match of_limit || is_of_memory(vm) {
+            true => Cause::Limit,
+            false => Cause::Errors,
+        };
         let guards = &mut vm.hot.guards;
-        guards.active.retain_mut(|probation| {
+        for probation in guards.active.iter_mut() {
             if !hit.contains(&probation.patch) {
-                return true;
+                continue;
             }
             probation.errors += 1;
             if probation.left > 0 {
                 probation.left -= 1;
-                return true;
+                continue;
             }
-            let used_up = Quarantined {
-                hash: probation.hash,
-                patch: probation.patch,
-                errors: probation.errors,
-            };
-            guards.due.push((used_up, probation.within));
-            false
-        });
+            probation.is_undone = true;
+            guards.due.push(Quarantined::new(probation, cause, None));
+        }
+        guards.active.retain(|p| !p.is_undone || p.slow.is_some());
         if guards.is_due() {
             vm.poll.request();
         }
     }
 }
 
+/// Whether the error that is on its way is that of memory.
+fn is_of_memory(vm: &Vm) -> bool {
+    let memory = Value::string(vm.heap.memory_message);
+    vm.error.tag == memory.tag && vm.error.payload == memory.payload
+}
+
 /// At a safe point: undoes the patches whose budget is used up.
 #[cold]
 pub(crate) fn restore(vm: &mut Vm) {
-    while let Some((used_up, within)) = vm.hot.guards.due.pop() {
-        let id = used_up.patch;
+    while let Some(used_up) = vm.hot.guards.due.pop() {
+        undo(vm, used_up);
+    }
+}
+
+/// Undoes the patches whose code took too long, while the error that ends it is on
+/// its way.
+#[cold]
+pub(crate) fn restore_before_unwinding(vm: &mut Vm) {
+    if vm.hot.busy || vm.hot.is_draining {
+        return;
+    }
+    // Listeners and hooks run: the error is not reachable from anywhere else.
+    let error = Root::new(vm, vm.error);
+    let journey = std::mem::take(&mut vm.journey);
+    let all = std::mem::take(&mut vm.hot.guards.due);
+    let (slow, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|q| q.cause == Cause::Slow);
+    vm.hot.guards.due = others;
+    for used_up in slow {
+        undo(vm, used_up);
+    }
+    vm.journey = journey;
+    vm.error = error.value(vm).unwrap_or(Value::NIL);
+}
+
+fn undo(vm: &mut Vm, used_up: Quarantined) {
+    let id = used_up.patch;
+    let origin = Origin {
+        door: Door::Guard,
+        author: None,
+        reason: Some(format!("patch {id} {}", used_up.deed)),
+        cause: Some(used_up.cause),
+    };
+    let quarantine = &mut vm.hot.guards.quarantine;
+    quarantine.retain(|q| q.hash != used_up.hash);
+    quarantine.push_back(used_up);
+    if quarantine.len() > MAX_QUARANTINED {
+        quarantine.pop_front();
+    }
+    // One that is out of the history is told of as refused.
+    let _ = attempt::rollback(vm, Some(id), None, &origin);
+}
+
+/// At a safe point: lets patches go whose time of probation is over, and tells of
+/// those that have passed.
+pub(super) fn end_probations(vm: &mut Vm) {
+    let now = Instant::now();
+    if !vm.hot.guards.active.iter().any(|p| p.is_over(now)) {
+        return;
+    }
+    let all = std::mem::take(&mut vm.hot.guards.active);
+    let (over, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|p| p.is_over(now));
+    vm.hot.guards.active = others;
+    watchdog::set_timer(vm, Duration::ZERO);
+    for probation in over.into_iter().filter(|p| !p.is_undone) {
         let reason = format!(
-            "patch {id} raised {} error{} within {} s",
-            used_up.errors,
-            if used_up.errors == 1 { "" } else { "s" },
-            within.as_secs_f64()
+            "patch {} was on probation for {} s: {} error{}",
+            probation.patch,
+            probation.within.as_secs_f64(),
+            probation.errors,
+            if probation.errors == 1 { "" } else { "s" }
         );
-        let quarantine = &mut vm.hot.guards.quarantine;
-        quarantine.retain(|q| q.hash != used_up.hash);
-        quarantine.push_back(used_up);
-        if quarantine.len() > MAX_QUARANTINED {
-            quarantine.pop_front();
-        }
-        let origin = Origin {
-            door: Door::Guard,
-            author: None,
-            reason: Some(reason),
-        };
-        // One that is out of the history is told of as refused.
-        let _ = attempt::rollback(vm, Some(id), None, &origin);
+        let (door, patch) = (Door::Guard, probation.patch);
+        attempt::tell(vm, EventKind::Passed, door, patch, reason, probation.chunks);
     }
 }

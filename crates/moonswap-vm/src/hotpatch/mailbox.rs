@@ -18,6 +18,7 @@ use super::attempt::{self, Origin};
 use super::closing;
 use super::commit;
 use super::event::{EventChunk, HotEvent};
+use super::guard::{self, Which};
 use super::manifest;
 use super::migrate;
 use super::published::{Attic, Basis, Prospect, Published, Snapshot};
@@ -41,6 +42,11 @@ enum Request {
     Migrate {
         chunk: Option<String>,
         answer: Arc<Answer<Result<MigrationReport, HotError>>>,
+    },
+    /// A patch is to be let out of quarantine; whether it was in it.
+    Release {
+        which: Which,
+        answer: Arc<Answer<bool>>,
     },
     /// An attempt that ended without the VM's thread.
     Note(Box<HotEvent>),
@@ -142,6 +148,7 @@ fn give_up(request: Request, why: &HotError) {
         Request::Manifests { answer, .. } => answer.put(Err(why.clone())),
         Request::Chunks(answer) => answer.put(Vec::new()),
         Request::Migrate { answer, .. } => answer.put(Err(why.clone())),
+        Request::Release { answer, .. } => answer.put(false),
         Request::Commit(commit) => commit.answer(Err(why.clone())),
         Request::Rollback(rollback) => rollback.ticket.answer(Err(why.clone())),
         Request::Note(_) => {}
@@ -229,6 +236,18 @@ impl Patcher {
         self.mailbox.post(request, &self.poll);
         let until = Instant::now().checked_add(timeout);
         answer.wait(until).unwrap_or(Err(HotError::TimedOut))
+    }
+
+    /// Lets a patch out of quarantine at one of the VM's next safe points; whether it
+    /// was in it. `None`: the VM reached none within `timeout`.
+    pub fn release(&self, which: Which, timeout: Duration) -> Option<bool> {
+        let answer = Arc::new(Answer::default());
+        let request = Request::Release {
+            which,
+            answer: Arc::clone(&answer),
+        };
+        self.mailbox.post(request, &self.poll);
+        answer.wait(Instant::now().checked_add(timeout))
     }
 
     /// Compiles the new text of a chunk here and submits it. A text that does
@@ -434,7 +453,15 @@ pub(crate) fn drain(vm: &mut Vm, host_polls: bool) {
         if vm.hot.n_blocking > 0 && !host_polls {
             vm.hot.is_held = true;
         } else {
-            super::guard::restore(vm);
+            guard::restore(vm);
+        }
+    }
+    if vm.hot.guards.is_active() {
+        if host_polls {
+            super::watchdog::host_polls(vm);
+        }
+        if !vm.hot.busy && !vm.hot.is_draining {
+            guard::end_probations(vm);
         }
     }
     let mailbox = Arc::clone(&vm.hot.mailbox);
@@ -459,6 +486,9 @@ pub(crate) fn drain(vm: &mut Vm, host_polls: bool) {
             Request::Chunks(answer) => answer.put(vm.hot.chunks()),
             Request::Migrate { chunk, answer } => {
                 answer.put(migrate::begin_all(vm, chunk.as_deref()));
+            }
+            Request::Release { which, answer } => {
+                answer.put(guard::release(vm, which, Door::Thread));
             }
             Request::Rollback(request) => {
                 if vm.hot.n_blocking > 0 && !host_polls {

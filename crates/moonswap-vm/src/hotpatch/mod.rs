@@ -13,7 +13,7 @@
 //! Running activations keep their pinned version (`frame.rs`).
 //!
 //! All of it is reached through `attempt`, which also asks the quarantine
-//! (`guard`), calls hooks (`hooks`) and tells listeners (`event`).
+//! (`guard`, with `watchdog`), calls hooks (`hooks`) and tells listeners (`event`).
 //!
 //! Invariants: HP1 only `commit` and rollback install versions into slots that code
 //! can reach, and migrations for a time (HP4); HP2 they run at a safe point of the
@@ -47,6 +47,7 @@ mod ticket;
 pub(crate) mod timing;
 pub(crate) mod trap;
 pub(crate) mod waiting;
+pub(crate) mod watchdog;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -58,7 +59,7 @@ use crate::object::{Header, Instance, PrototypeSlot, Version};
 pub use attempt::Origin;
 pub use error::HotError;
 pub use event::{EventChunk, EventKind, HotEvent, Listener, Recorder};
-pub use guard::Quarantined;
+pub use guard::{Cause, OnProbation, Quarantined, Which};
 pub use history::HistoryEntry;
 pub use inspect::{StaleFrame, VersionInfo};
 pub use mailbox::Patcher;

@@ -12,6 +12,7 @@ use super::operand::{a, b, c, ra, x};
 use crate::coroutine;
 use crate::frame::{self, continuation_word, return_into, set_word};
 use crate::hook;
+use crate::hotpatch::watchdog;
 use crate::meta;
 use crate::meta_event::Event;
 use crate::object::Closure;
@@ -91,12 +92,13 @@ pub(super) unsafe fn tail_call_slow(pc: *const u64, base: *mut Value, vm: *mut V
         };
         let ret = (*original.sub(1)).payload;
         let dst = original.sub(2);
+        let seen = watchdog::is_seen(base);
         copy(dst, f);
         for i in 0..n {
             copy(original.add(i), f.add(2 + i));
         }
         // Fast entry: enough room and arguments.
-        enter_tail(vm, ret, dst, n, original)
+        enter_tail(vm, ret, dst, n, original, seen)
     }
 }
 
@@ -106,6 +108,7 @@ unsafe fn enter_tail(
     dst: *mut Value,
     n: usize,
     original: *mut Value,
+    seen: bool,
 ) -> Next {
     // SAFETY: as enter_lua. Should the stack overflow here, the frame that is
     // reported is the callee's: its link stands already.
@@ -115,11 +118,15 @@ unsafe fn enter_tail(
         vm.base = original;
         vm.pc = entry.code.cast();
         let next = enter_lua(vm, ret, frame::TAIL_CALL, dst, n);
-        // A loop of tail calls meets no other safe point. Not if it was refused.
-        if vm.poll.requested.load(std::sync::atomic::Ordering::Relaxed)
-            && std::ptr::eq(next.pc, entry.code.cast())
-        {
-            return super::poll::attend(next.pc, next.base, vm);
+        // Not if it was refused.
+        if std::ptr::eq(next.pc, entry.code.cast()) {
+            if seen {
+                watchdog::mark_callee(next.base);
+            }
+            // A loop of tail calls meets no other safe point.
+            if vm.poll.requested.load(std::sync::atomic::Ordering::Relaxed) {
+                return super::poll::attend(next.pc, next.base, vm);
+            }
         }
         next
     }
@@ -186,11 +193,12 @@ unsafe fn tail_other(vm: &mut Vm, pc: *const u64, f: *mut Value, n: usize) -> Ne
             return enter_native(vm, return_into(&frame::STUB_TAIL) as u64, f.add(1), n);
         }
         let dst = original.sub(2);
+        let seen = watchdog::is_seen(base);
         copy(dst, f);
         for i in 0..n {
             copy(original.add(i), f.add(2 + i));
         }
-        enter_tail(vm, ret, dst, n, original)
+        enter_tail(vm, ret, dst, n, original, seen)
     }
 }
 

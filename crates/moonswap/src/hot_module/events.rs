@@ -15,7 +15,7 @@ pub(super) fn on(cx: &mut Context<'_>) -> Outcome<usize> {
     let Some(kind) = EventKind::ALL.into_iter().find(|kind| kind.text() == name) else {
         return Err(cx.arg_error(
             0,
-            "\"before\", \"after\", \"refused\" or \"rollback\" expected",
+            "\"before\", \"after\", \"refused\", \"rollback\", \"passed\" or \"released\" expected",
         ));
     };
     cx.check_function(1)?;
@@ -88,6 +88,9 @@ fn push_event(cx: &mut Context<'_>, event: &HotEvent) -> Outcome<()> {
     report::set_chunks(cx, table, &chunks)?;
     if let Some(id) = event.undoes {
         report::set_int(cx, table, "patch", id)?;
+    }
+    if let Some(cause) = event.cause {
+        report::set_text(cx, table, "cause", cause.text())?;
     }
     match &event.outcome {
         None => {}

@@ -34,6 +34,8 @@ pub(super) fn read(cx: &mut Context<'_>, i: usize) -> Outcome<Policy> {
 
 type Checked<T> = Result<T, &'static str>;
 
+const GUARD_EXPECTED: &str = "{ errors = n, within = seconds [, slow = seconds] } expected";
+
 fn set(cx: &Context<'_>, policy: &mut Policy, name: &str, at: usize) -> Outcome<Checked<()>> {
     let value = cx.at(at);
     let done = match name {
@@ -73,14 +75,24 @@ fn set(cx: &Context<'_>, policy: &mut Policy, name: &str, at: usize) -> Outcome<
             View::Table(_) => {
                 let errors = natural(cx.raw_get_field(at, "errors"));
                 let within = seconds(cx.raw_get_field(at, "within"));
-                match (errors.map(u32::try_from), within) {
-                    (Ok(Ok(errors)), Ok(within)) => {
-                        store(&mut policy.guard, Ok(Some(Guard { errors, within })))
-                    }
-                    _ => Err("{ errors = n, within = seconds } expected"),
+                let slow = match cx.raw_get_field(at, "slow") {
+                    View::Nil => Ok(None),
+                    slow => seconds(slow).map(Some),
+                };
+                match (errors.map(u32::try_from), within, slow) {
+                    (_, _, Ok(Some(Duration::ZERO))) => Err(Guard::SLOW_EXPECTED),
+                    (Ok(Ok(errors)), Ok(within), Ok(slow)) => store(
+                        &mut policy.guard,
+                        Ok(Some(Guard {
+                            errors,
+                            within,
+                            slow,
+                        })),
+                    ),
+                    _ => Err(GUARD_EXPECTED),
                 }
             }
-            _ => Err("{ errors = n, within = seconds } expected"),
+            _ => Err(GUARD_EXPECTED),
         },
         _ => Err("there is no such option"),
     };

@@ -1,0 +1,366 @@
+//! The watchdog: activations of code on probation that take too long.
+//!
+//! While a patch on probation has a time (`guard.slow`), the timer (`timer.rs`)
+//! asks for a look several times within it, and once more when the time of an
+//! activation is over; nothing else does. A look notes of each such patch the
+//! outermost activation of its versions, in the running coroutine and those that
+//! resumed it, and marks its link: an activation that is met again with its mark
+//! has not returned since. Calls write links anew, so they know nothing of it.
+//! Tail calls hand the mark on (a loop of them never returns either): the tag of
+//! a marked link sends them the slow way. A coroutine that yields and a host that
+//! polls end what was noted.
+//!
+//! An activation that is too old is *expelled*: an error is raised that nothing
+//! can catch which was called by it; below it the error is like any other. Its
+//! `<close>` variables are closed. The patch is undone before the error goes on
+//! its way (`unwind.rs`). What is still there as long again (a native swallowed
+//! the error, a `__close` method hangs as well) is ended as by a limit of time.
+//!
+//! Natives that loop look when they are charged (`limits.rs`). What is in neither,
+//! a native that waits for the system say, is expelled when it comes back.
+//!
+//! Invariants: F1, F2, VM3; HP3: versions compared with are kept by the history.
+//! WD1 a mark is set in links of Lua frames only, and changes neither the return
+//! address nor the version.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use moonswap_hotpatch::path_name;
+
+use super::guard::{Cause, Probation, Quarantined};
+use super::inspect::top_frame;
+use crate::error::Raised;
+use crate::frame::{Frame, meta_word};
+use crate::limits::{self, Limit};
+use crate::object::Coroutine;
+use crate::timer::{self, Purpose};
+use crate::unwind::Journey;
+use crate::value::{Value, tag};
+use crate::vm::Vm;
+
+/// Longest time between two looks: an activation may have begun as long ago when
+/// it is first seen.
+const LONGEST_PERIOD: Duration = Duration::from_millis(50);
+/// Shortest one.
+const SHORTEST_PERIOD: Duration = Duration::from_millis(1);
+/// A look that took a time is followed by so many such times without one.
+const RATIO: u32 = 50;
+
+/// In the second word of a link beside the version: the activation was seen.
+const SEEN: u64 = 1 << 9;
+
+/// Where an activation stands: its coroutine and the slot of its base, before
+/// varargs were tucked under it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Place {
+    coroutine: *mut Coroutine,
+    slot: usize,
+}
+
+impl Place {
+    unsafe fn of(coroutine: *mut Coroutine, frame: Frame) -> Self {
+        // SAFETY: F1: a frame of this coroutine's stack.
+        unsafe {
+            let bottom = (&(*coroutine).stack).as_ptr();
+            Self {
+                coroutine,
+                slot: frame.original_base().cast_const().offset_from(bottom) as usize,
+            }
+        }
+    }
+
+    /// Whether the running coroutine's frame is the one.
+    pub(crate) unsafe fn is(self, vm: &Vm, frame: Frame) -> bool {
+        // SAFETY: F1.
+        unsafe {
+            std::ptr::eq(self.coroutine, vm.current)
+                && frame.is_lua()
+                && Self::of(self.coroutine, frame) == self
+        }
+    }
+
+    /// Whether the activation that was expelled still stands there.
+    pub(crate) unsafe fn stands(self, vm: &Vm) -> bool {
+        let mut found = false;
+        // SAFETY: VM3.
+        unsafe {
+            each_frame(vm, |coroutine, frame| {
+                found |= std::ptr::eq(coroutine, self.coroutine)
+                    && is_marked(frame)
+                    && Self::of(coroutine, frame) == self;
+            });
+        }
+        found
+    }
+}
+
+/// An activation that was met.
+pub(super) struct Seen {
+    place: Place,
+    since: Instant,
+    /// Path of its function.
+    function: String,
+    /// It was expelled.
+    is_expelled: bool,
+}
+
+/// When looks are due.
+#[derive(Default)]
+pub(crate) struct Watchdog {
+    /// When the timer rings.
+    ring: Option<Instant>,
+    /// No thread will ring: safe points look at the clock.
+    has_no_timer: bool,
+}
+
+/// The outermost activation of a patch's code that a look has found.
+struct Met {
+    coroutine: *mut Coroutine,
+    frame: Frame,
+    place: Place,
+    is_marked: bool,
+}
+
+/// Calls `visit` for the Lua frames of the running coroutine and of those that
+/// resumed it, from the topmost down.
+unsafe fn each_frame(vm: &Vm, mut visit: impl FnMut(*mut Coroutine, Frame)) {
+    // SAFETY: VM3, F1, C2.
+    unsafe {
+        let mut coroutine = vm.current;
+        while !coroutine.is_null() {
+            let mut next = top_frame(vm, coroutine);
+            while let Some(frame) = next {
+                if frame.is_lua() {
+                    visit(coroutine, frame);
+                }
+                next = frame.caller().map(|(below, _)| below);
+            }
+            coroutine = (*coroutine).resumer;
+        }
+    }
+}
+
+unsafe fn is_marked(frame: Frame) -> bool {
+    // SAFETY: F1.
+    unsafe { meta_word(frame.base.sub(1)) & SEEN != 0 }
+}
+
+/// Marks the link of the Lua frame at `base`.
+unsafe fn mark(base: *mut Value) {
+    // SAFETY: F1, WD1.
+    unsafe {
+        let link = base.sub(1);
+        let mut word = meta_word(link) | SEEN;
+        if (*link).tag == tag::LINK {
+            word ^= u64::from(tag::LINK ^ tag::SEEN_LINK);
+        }
+        link.cast::<u64>().add(1).write(word);
+    }
+}
+
+/// Before a tail call replaces the link of the frame at `base`: whether the callee
+/// is to be marked with [`mark_callee`].
+pub(crate) unsafe fn is_seen(base: *const Value) -> bool {
+    // SAFETY: F1.
+    unsafe { meta_word(base.sub(1)) & SEEN != 0 }
+}
+
+/// A tail call has entered the frame at `base` in place of a marked one.
+pub(crate) unsafe fn mark_callee(base: *mut Value) {
+    // SAFETY: by the caller: a Lua frame.
+    unsafe { mark(base) };
+}
+
+/// What a probation watches for has been asked about: whether the time for a look
+/// has come.
+#[inline]
+pub(crate) fn is_asked(vm: &Vm) -> bool {
+    vm.poll.guard_rings.load(Ordering::Relaxed)
+}
+
+/// Looks. The error is that an activation was expelled.
+#[cold]
+pub(crate) fn look(vm: &mut Vm) -> Result<(), Raised> {
+    let start = Instant::now();
+    let dog = &vm.hot.guards.dog;
+    if dog.has_no_timer && dog.ring.is_some_and(|at| start < at) {
+        vm.poll.request();
+        return Ok(());
+    }
+    vm.poll.guard_rings.store(false, Ordering::Release);
+    // SAFETY: VM3 at safe points and in natives.
+    let slow = unsafe { note_all(vm, start) };
+    set_timer(vm, start.elapsed() * RATIO);
+    match slow {
+        Some(at) => Err(expel(vm, at)),
+        None => Ok(()),
+    }
+}
+
+/// Notes the activations; the index of a probation that one of them has outstayed.
+unsafe fn note_all(vm: &mut Vm, now: Instant) -> Option<usize> {
+    // SAFETY: VM3, F1, F2, HP3.
+    unsafe {
+        let watched = &vm.hot.guards.active;
+        let mut met: Vec<Option<Met>> = Vec::new();
+        met.resize_with(watched.len(), || None);
+        each_frame(vm, |coroutine, frame| {
+            let version = frame.version();
+            let is_marked = is_marked(frame);
+            let place = Place::of(coroutine, frame);
+            for (probation, met) in watched.iter().zip(&mut met) {
+                let is_known =
+                    is_marked && probation.seen.as_ref().is_some_and(|s| s.place == place);
+                let is_new = || now < probation.until && probation.versions.contains(&version);
+                if probation.is_watched(now) && (is_known || is_new()) {
+                    *met = Some(Met {
+                        coroutine,
+                        frame,
+                        place,
+                        is_marked,
+                    });
+                }
+            }
+        });
+        let mut slow = None;
+        let main = vm.main;
+        for (i, (probation, met)) in vm.hot.guards.active.iter_mut().zip(met).enumerate() {
+            let Some(met) = met else {
+                probation.seen = None;
+                continue;
+            };
+            match &probation.seen {
+                Some(seen) if met.is_marked && seen.place == met.place => {
+                    let age = now.saturating_duration_since(seen.since);
+                    if slow.is_none() && probation.slow.is_some_and(|slow| age >= slow) {
+                        slow = Some(i);
+                    }
+                }
+                Some(_) | None => {
+                    probation.seen = Some(Seen {
+                        place: met.place,
+                        since: now,
+                        function: path_name(&(&(*met.frame.version()).prototype).id),
+                        is_expelled: false,
+                    });
+                    mark(met.frame.base);
+                }
+            }
+            // Whoever yields in between has not stood still.
+            let mut coroutine = vm.current;
+            while !std::ptr::eq(coroutine, main) && !coroutine.is_null() {
+                (*coroutine).is_watched = true;
+                if std::ptr::eq(coroutine, met.coroutine) {
+                    break;
+                }
+                coroutine = (*coroutine).resumer;
+            }
+        }
+        slow
+    }
+}
+
+/// The activation noted of a probation has taken too long.
+fn expel(vm: &mut Vm, at: usize) -> Raised {
+    let probation = &mut vm.hot.guards.active[at];
+    let (patch, slow) = (probation.patch, probation.slow.unwrap_or_default());
+    let Some(seen) = &mut probation.seen else {
+        return Raised(());
+    };
+    let again = std::mem::replace(&mut seen.is_expelled, true);
+    seen.since = Instant::now();
+    let (place, function) = (seen.place, seen.function.clone());
+    let is_new = !std::mem::replace(&mut probation.is_undone, true);
+    if is_new {
+        let used_up = Quarantined::new(probation, Cause::Slow, Some(&function));
+        vm.hot.guards.due.push(used_up);
+    }
+    let mut text = format!(
+        "interrupted: {function} of patch {patch} did not return within {} s",
+        slow.as_secs_f64()
+    );
+    if is_new {
+        text.push_str("; the patch is undone");
+    }
+    vm.poll.request();
+    if again {
+        return limits::strike(vm, Limit::Hang, &text);
+    }
+    let raised = vm.raise_located(text);
+    vm.journey = Journey {
+        counted: true,
+        expelled: Some(place),
+        ..Journey::default()
+    };
+    raised
+}
+
+/// The coroutine yields: what stands in it is not at a standstill.
+#[cold]
+#[inline(never)]
+pub(crate) unsafe fn yielded(vm: &mut Vm, coroutine: *mut Coroutine) {
+    // SAFETY: the running coroutine.
+    unsafe { (*coroutine).is_watched = false };
+    for probation in &mut vm.hot.guards.active {
+        let seen = probation.seen.as_ref();
+        if seen.is_some_and(|seen| std::ptr::eq(seen.place.coroutine, coroutine)) {
+            probation.seen = None;
+        }
+    }
+}
+
+/// The host polls: nothing stands still.
+pub(super) fn host_polls(vm: &mut Vm) {
+    for probation in &mut vm.hot.guards.active {
+        probation.seen = None;
+    }
+}
+
+/// Sets the timer for the next look and for the end of probations; looks not before
+/// `rest` has passed.
+pub(super) fn set_timer(vm: &mut Vm, rest: Duration) {
+    let now = Instant::now();
+    let next = |p: &Probation| {
+        let slow = p.slow.filter(|_| p.is_watched(now)).map(|slow| {
+            let period = (slow / 4).clamp(SHORTEST_PERIOD, LONGEST_PERIOD).max(rest);
+            let over = p
+                .seen
+                .as_ref()
+                .and_then(|seen| seen.since.checked_add(slow));
+            over.map_or(now + period, |over| {
+                over.clamp(now + rest, now + period.max(rest))
+            })
+        });
+        // Behind its end it waits for a safe point.
+        let end = if p.until > now {
+            p.until
+        } else {
+            now + LONGEST_PERIOD
+        };
+        slow.into_iter().chain([end]).min()
+    };
+    let guards = &mut vm.hot.guards;
+    let ring = guards.active.iter().filter_map(next).min();
+    let old = std::mem::replace(&mut guards.dog.ring, ring);
+    let has_no_timer = std::mem::take(&mut guards.dog.has_no_timer);
+    let old = if has_no_timer { None } else { old };
+    if ring.is_some() && old == ring {
+        return;
+    }
+    if !timer::set(&vm.poll, old, ring, Purpose::Guard) {
+        vm.hot.guards.dog.has_no_timer = true;
+        // Every safe point has to look at the clock.
+        vm.poll.guard_rings.store(true, Ordering::Release);
+        vm.poll.request();
+    }
+}
+
+/// The VM goes away.
+pub(crate) fn forget(vm: &mut Vm) {
+    let dog = std::mem::take(&mut vm.hot.guards.dog);
+    if !dog.has_no_timer {
+        timer::set(&Arc::clone(&vm.poll), dog.ring, None, Purpose::Guard);
+    }
+}
