@@ -61,7 +61,7 @@ fn turns(data: &mut Data<'_>, kind: u8) -> Loop {
         0 => Loop::For {
             limit,
             step: 1 + data.byte() % 3,
-            of_argument: data.byte() % 2 == 0,
+            of_argument: data.byte().is_multiple_of(2),
         },
         1 => Loop::While { limit },
         _ => Loop::Repeat { limit },
