@@ -70,6 +70,20 @@ local hot = {}
 ---@field after string what the new text puts there
 ---@field overridden? string what stood there instead and was left alone
 
+---How many activations stay on older code.
+---@class moonswap.Staying
+---@field activations integer
+---@field coroutines integer that they are in, besides the main one
+---@field at_least? true not all coroutines were looked at
+
+---What becomes of activations that are asked to move; `tostring` gives one line.
+---@class moonswap.Migration
+---@field line string
+---@field generation integer of the VM
+---@field moving integer how many move
+---@field staying moonswap.Staying how many do not
+---@field migrated moonswap.Activation[] all of them, with `turn` or `reason`
+
 ---What was done; `tostring` gives one line.
 ---@class moonswap.Report
 ---@field id integer number of the patch, for `rollback`
@@ -85,6 +99,7 @@ local hot = {}
 ---@field diverged moonswap.Refusal[] functions that stay on older code
 ---@field closed moonswap.Activation[] coroutines that were closed
 ---@field migrated moonswap.Activation[] old activations, with `turn` or `reason`
+---@field staying moonswap.Staying how many activations stay on older code
 ---@field times { prepare: number, wait: number, load: number, pause: number } seconds; `load` is a part of `prepare`
 ---@field dry? true only planned
 ---@field plan? string only of a plan: literal by literal
@@ -161,6 +176,13 @@ function hot.patch(f, source, opts) end
 ---@return moonswap.Report? report
 ---@return string? message
 function hot.rollback(id) end
+
+---Lets running activations and sleeping coroutines that are on older code move to the
+---current code, each when it next comes to a place that both codes have.
+---@param modname? string only those of this module or chunk
+---@return moonswap.Migration? migration
+---@return string? message
+function hot.migrate(modname) end
 
 ---The patches that can be rolled back, oldest first.
 ---@return { id: integer, generation: integer, chunk: string, chunks: string[], line: string, rollback: boolean, in_force: boolean, author?: string, reason?: string }[]

@@ -28,6 +28,7 @@ mod likeness;
 mod liveness;
 mod manifest;
 mod migrate;
+mod migration_report;
 mod mixture;
 mod moves;
 mod namesakes;
@@ -66,7 +67,11 @@ pub use manifest::{
     CellInfo, ChunkManifest, ENVIRONMENT_CELL, Places, Progress, SlotInfo, is_reserved, places,
     reserved,
 };
-pub use migrate::{Landing, Migration, Turn, is_sound};
+pub use migrate::{
+    Gives, Initial, Landing, Migration, ScopeCells, Turn, is_same_code, is_sound, plan_migration,
+    scope_cells,
+};
+pub use migration_report::{Migrated, MigrationReport, Staying};
 pub use outline::path_name;
 pub use patch::{ChunkPatch, Patch, base_refusals, shown as shown_chunk};
 pub use patch_file::{FileChunk, FileSignature, PatchFile, Uncompiled, refused};
@@ -79,5 +84,5 @@ pub use policy::{
 };
 pub use refusal::{Code, Refusal, Refused, Unfit};
 pub use replace::replace_literal;
-pub use report::{Migrated, Report, ReportedFunction, Times, write_pause};
+pub use report::{Report, ReportedFunction, Times, write_pause};
 pub use timestamp::Timestamp;

@@ -19,7 +19,7 @@ impl Set {
         word.is_some_and(|w| w >> (register % 64) & 1 == 1)
     }
 
-    fn add(&mut self, register: u16) {
+    pub(crate) fn add(&mut self, register: u16) {
         if let Some(word) = self.0.get_mut(usize::from(register) / 64) {
             *word |= 1 << (register % 64);
         }
@@ -93,7 +93,14 @@ pub(crate) fn needed(prototype: &Prototype) -> Vec<Set> {
     at
 }
 
-fn reads(prototype: &Prototype, pc: usize, op: OpCode, effects: &Effects, set: &mut Set) {
+/// Adds what an instruction reads.
+pub(crate) fn reads(
+    prototype: &Prototype,
+    pc: usize,
+    op: OpCode,
+    effects: &Effects,
+    set: &mut Set,
+) {
     let i = prototype.code[pc];
     let raw = [i.register_a(), i.register_b(), i.register_c()];
     for (kind, register) in op.operands().into_iter().zip(raw) {

@@ -16,7 +16,8 @@ use crate::divergence::{Divergence, is_same};
 use crate::hooks::Hooks;
 use crate::keeping::plan_keeping;
 use crate::manifest::{ChunkManifest, Places, Progress};
-use crate::migrate::{self, Cells, Migration};
+use crate::migrate::{Migration, ScopeCells, plan_migration, scope_cells};
+use crate::migration_report::{Migrated, Staying, reasons};
 use crate::outline::{LiteralIndex, Outline, path_name};
 use crate::patch::{ChunkPatch, base_refusals, shown};
 use crate::policy::{Policy, StalePolicy};
@@ -289,6 +290,11 @@ pub struct Plan {
     pub refusals: Vec<Refusal>,
     /// Who runs the functions it changes now: filled in by a VM.
     pub activations: Vec<Activation>,
+    /// What would become of activations whose code it changes, if the policy moves
+    /// them: filled in by a VM.
+    pub migrated: Vec<Migrated>,
+    /// How many of these would stay on older code.
+    pub staying: Staying,
 }
 
 impl Plan {
@@ -299,6 +305,16 @@ impl Plan {
             chunks,
             refusals,
             activations: Vec::new(),
+            migrated: Vec::new(),
+            staying: Staying::default(),
+        }
+    }
+
+    /// What would become of the activations whose code it changes.
+    pub fn set_outlook(&mut self, outlook: Vec<Migrated>, policy: &Policy) {
+        self.staying = Staying::of(&outlook);
+        if policy.stale == StalePolicy::Migrate {
+            self.migrated = outlook;
         }
     }
 
@@ -322,7 +338,13 @@ impl Plan {
     /// What people should know.
     pub fn warnings(&self) -> Vec<String> {
         let all = self.chunks.iter().flat_map(|c| &c.warnings);
-        all.cloned().collect()
+        let mut all: Vec<String> = all.cloned().collect();
+        if !self.migrated.is_empty() {
+            all.extend(reasons(&self.migrated));
+        } else if !self.staying.is_empty() {
+            all.push(self.staying.warning());
+        }
+        all
     }
 
     /// Top-level statements that changed and do not run.
@@ -523,6 +545,12 @@ fn plan_migrations(
     labels: &[(Arc<str>, u32)],
     changes: &mut [LiteralChange],
 ) {
+    let known: Vec<(Arc<str>, u32)> = manifest
+        .cells
+        .iter()
+        .map(|cell| (Arc::clone(&cell.name), cell.declaration))
+        .collect();
+    let present: Vec<bool> = manifest.cells.iter().map(|cell| cell.present).collect();
     for change in changes {
         match change.class {
             ChangeClass::DebugOnly | ChangeClass::Swapped | ChangeClass::Moved => {}
@@ -534,8 +562,12 @@ fn plan_migrations(
         }
         let slot = change.old.as_ref().and_then(|id| manifest.slots.get(id));
         if let (Some(slot), Some(new)) = (slot, &change.new_prototype) {
-            let cells = Cells { manifest, labels };
-            let migration = migrate::migration(&slot.current, new, &cells);
+            let cells = ScopeCells {
+                old: &scope_cells(&slot.current.scope, &known),
+                new: &scope_cells(&new.scope, labels),
+                present: &present,
+            };
+            let migration = plan_migration(&slot.current, new, &cells);
             change.migration = Some(Arc::new(migration));
         }
     }

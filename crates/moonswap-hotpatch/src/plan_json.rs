@@ -4,6 +4,7 @@ use crate::activation::Activation;
 use crate::change::DataChange;
 use crate::json::Json;
 use crate::manifest::ENVIRONMENT_CELL;
+use crate::migration_report::Migrated;
 use crate::patch::shown;
 use crate::plan::{ChunkPlan, LiteralChange, NotRun, Plan};
 use crate::refusal::{Refusal, Refused};
@@ -24,6 +25,11 @@ impl Plan {
                 "activations",
                 Json::Array(self.activations.iter().map(Activation::json).collect()),
             ),
+            (
+                "migrated",
+                Json::Array(self.migrated.iter().map(Migrated::json).collect()),
+            ),
+            ("staying", self.staying.json()),
             ("refusals", list(&self.refusals)),
         ])
     }

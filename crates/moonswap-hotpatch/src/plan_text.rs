@@ -41,6 +41,12 @@ impl fmt::Display for Plan {
         for activation in &self.activations {
             write!(f, "\n  {activation}")?;
         }
+        for one in &self.migrated {
+            write!(f, "\n  {one}")?;
+        }
+        if self.migrated.is_empty() && !self.staying.is_empty() {
+            write!(f, "\n  warning: {}", self.staying.warning())?;
+        }
         for refusal in &self.refusals {
             write!(f, "\n  refusal: {refusal}")?;
         }

@@ -124,9 +124,10 @@ pub enum StalePolicy {
     #[default]
     Finish,
     /// Those in a loop move to the new version when it begins its next turn, where
-    /// that is provably right; the report says which stay, and why. A later patch
-    /// of the function takes along those that have not moved yet only if it
-    /// migrates as well. A rollback moves none back.
+    /// that is provably right, also those that earlier patches left behind; the
+    /// report says which stay, and why. A later patch of the function takes along
+    /// those that have not moved yet only if it migrates as well. Undoing the patch
+    /// moves back.
     Migrate,
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::activation::Activation;
 use crate::change::Merged;
 use crate::json::Json;
+use crate::migration_report::{Migrated, Staying, reasons, write_moving};
 use crate::plan::{ChangeClass, ChunkPlan, LiteralChange, NotRun};
 use crate::refusal::Refusal;
 
@@ -54,71 +55,6 @@ impl ReportedFunction {
     }
 }
 
-/// A running activation of a replaced version, and what becomes of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Migrated {
-    /// As it was at the commit.
-    pub activation: Activation,
-    /// Line of the loop at whose next turn it goes on in the new code; `None`: it
-    /// finishes on its version.
-    pub turn: Option<u32>,
-    /// Why it stays.
-    pub reason: Option<String>,
-}
-
-impl Migrated {
-    /// It moves at the next turn of the loop at this line of the old text.
-    pub fn moves(activation: Activation, line: u32) -> Self {
-        Self {
-            activation,
-            turn: Some(line),
-            reason: None,
-        }
-    }
-
-    /// It stays.
-    pub fn stays(activation: Activation, why: impl Into<String>) -> Self {
-        Self {
-            activation,
-            turn: None,
-            reason: Some(why.into()),
-        }
-    }
-
-    /// The fields of the activation, and `turn` or `reason`.
-    pub fn json(&self) -> Json {
-        let mut json = self.activation.json();
-        if let Json::Object(entries) = &mut json {
-            let reason = self.reason.as_ref().map_or(Json::Null, Json::text);
-            entries.push(("turn".to_owned(), Json::optional_number(self.turn)));
-            entries.push(("reason".to_owned(), reason));
-        }
-        json
-    }
-}
-
-impl fmt::Display for Migrated {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Activation {
-            function,
-            thread,
-            version,
-            ..
-        } = &self.activation;
-        let thread = if thread == "main" {
-            "main"
-        } else {
-            "a coroutine"
-        };
-        write!(f, "{function} v{version} in {thread} ")?;
-        match (self.turn, &self.reason) {
-            (Some(line), _) => write!(f, "moves at the next turn of the loop at line {line}"),
-            (None, Some(why)) => write!(f, "stays: {why}"),
-            (None, None) => f.write_str("stays"),
-        }
-    }
-}
-
 /// What was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
@@ -143,8 +79,10 @@ pub struct Report {
     pub diverged: Vec<Refusal>,
     /// Coroutines that were suspended in changed code and were closed.
     pub closed: Vec<Activation>,
-    /// Activations of replaced versions, if the policy moves them.
+    /// Activations of older versions of what changed, if the policy moves them.
     pub migrated: Vec<Migrated>,
+    /// How many activations of what changed stay on older code.
+    pub staying: Box<Staying>,
     /// Times.
     pub times: Times,
 }
@@ -166,6 +104,7 @@ impl Report {
             diverged: Vec::new(),
             closed: Vec::new(),
             migrated: Vec::new(),
+            staying: Box::default(),
             times: Times::default(),
         };
         for plan in plans.clone() {
@@ -224,6 +163,21 @@ impl Report {
         }
     }
 
+    /// What the policy moves, and why the rest stays.
+    pub fn set_migrated(&mut self, migrated: Vec<Migrated>) {
+        *self.staying = Staying::of(&migrated);
+        self.warnings.extend(reasons(&migrated));
+        self.migrated = migrated;
+    }
+
+    /// What stays, since the policy moves nothing.
+    pub fn set_staying(&mut self, staying: Staying) {
+        if !staying.is_empty() {
+            self.warnings.push(staying.warning());
+        }
+        *self.staying = staying;
+    }
+
     /// Number of the patch.
     pub fn id(&self) -> u64 {
         self.id
@@ -267,6 +221,7 @@ impl Report {
                 "migrated",
                 Json::Array(self.migrated.iter().map(Migrated::json).collect()),
             ),
+            ("staying", self.staying.json()),
             (
                 "times",
                 Json::object([
@@ -330,8 +285,10 @@ impl Report {
             (n, left) => write!(f, ", data: {n} changed, {left} overridden")?,
         }
         if !self.migrated.is_empty() {
-            let n = self.migrated.iter().filter(|m| m.turn.is_some()).count();
-            write!(f, ", {n} of {} activations move", self.migrated.len())?;
+            f.write_str(", ")?;
+            write_moving(f, &self.migrated)?;
+        } else if !self.staying.is_empty() {
+            write!(f, ", {}", self.staying.line())?;
         }
         Ok(())
     }
@@ -434,6 +391,13 @@ mod tests {
             }],
             diverged: vec![],
             migrated: vec![Migrated::stays(serve.clone(), "it is in no loop")],
+            staying: Box::new(Staying {
+                activations: 1,
+                coroutines: 1,
+                in_main: false,
+                functions: vec![("serve".into(), 1)],
+                looked_at: None,
+            }),
             closed: vec![serve],
             times: Times {
                 pause: Duration::from_micros(38),
@@ -452,6 +416,7 @@ mod tests {
              \"line\":7,\"thread\":\"thread: 0x1\",\"suspended\":true}],\
              \"migrated\":[{\"chunk\":\"shop.lua\",\"id\":\"serve\",\"version\":1,\"line\":7,\"thread\":\"thread: 0x1\",\
              \"suspended\":true,\"turn\":null,\"reason\":\"it is in no loop\"}],\
+             \"staying\":{\"activations\":1,\"coroutines\":1,\"in_main\":false,\"at_least\":false},\
              \"times\":{\"prepare\":0,\"wait\":0,\"load\":0,\"pause\":0.000038}}"
         );
     }

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use moonswap_bytecode::{Constant, Instruction, Prototype};
-use moonswap_hotpatch::Progress;
+use moonswap_hotpatch::{Progress, scope_cells};
 
 use crate::callee::{Entry, FROZEN};
 use crate::heap::header;
@@ -181,6 +181,11 @@ pub(crate) fn new_version(
         code.push(u64::from(value.tag));
     }
     vm.heap.charge(code.len() * 8);
+    let scope_cells = match FROZEN {
+        true => Box::default(),
+        // SAFETY: live instance.
+        false => unsafe { scope_cells(&prototype.scope, &(*instance).cell_names) },
+    };
     vm.heap.adopt(Version {
         header: header(Kind::Version, 0),
         #[cfg(feature = "frozen")]
@@ -191,6 +196,7 @@ pub(crate) fn new_version(
         n_code,
         children,
         slot,
+        scope_cells,
         number,
         finish_by: None,
         migration: None,

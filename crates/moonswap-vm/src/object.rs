@@ -266,6 +266,9 @@ pub(crate) struct Version {
     /// Slots of `prototype.children`, same order.
     pub(crate) children: Box<[*mut PrototypeSlot]>,
     pub(crate) slot: *mut PrototypeSlot,
+    /// Of a main chunk: the cells that its top-level locals have, in the order of
+    /// `prototype.scope`. Names of cells change with the text, numbers never.
+    pub(crate) scope_cells: Box<[Option<u32>]>,
     pub(crate) number: u32,
     /// Replaced by a patch that gave its activations until then.
     pub(crate) finish_by: Option<std::time::Instant>,

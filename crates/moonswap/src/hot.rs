@@ -4,7 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::rc::Rc;
 
-use moonswap_hotpatch::{Door, Patch, PatchFile, PatchHash, Plan, Policy, Refused, Report};
+use moonswap_hotpatch::{
+    Door, MigrationReport, Patch, PatchFile, PatchHash, Plan, Policy, Refused, Report,
+};
 use moonswap_vm::Context;
 pub use moonswap_vm::Interrupter;
 pub use moonswap_vm::hotpatch::{Applied, HistoryEntry, HotError, StaleFrame, VersionInfo};
@@ -170,6 +172,36 @@ impl Hot {
     /// why, for events and the audit record.
     pub fn rollback_by(&self, id: Option<u64>, origin: &Origin) -> Result<Report> {
         Ok(self.0.with(|cx| cx.hot_rollback_by(id, origin))?)
+    }
+
+    /// Lets running activations and sleeping coroutines that are on older code move
+    /// to the current code, as patches do whose policy says `stale = "migrate"`: each
+    /// one when it next comes to a place that both codes have, such as the turn of a
+    /// loop. `chunk` is a name as [`Hot::chunks`] gives it, or without its first
+    /// character; `None`: of all chunks. From other threads: [`Patcher::migrate`].
+    ///
+    /// ```
+    /// use moonswap::Lua;
+    ///
+    /// # fn main() -> moonswap::Result<()> {
+    /// let lua = Lua::new();
+    /// let old = "function work() local n = 0 while true do n = n + 1 coroutine.yield('old') end end";
+    /// lua.load(old).set_name("@job.lua").exec()?;
+    /// lua.load("job = coroutine.wrap(work) job()").exec()?;
+    /// let report = lua.hot().apply_source("@job.lua", old.replace("'old'", "'new'"))?;
+    /// assert_eq!(report.staying.activations, 1);
+    ///
+    /// let report = lua.hot().migrate(None)?;
+    /// assert_eq!(report.to_string(), "1 of 1 activations move");
+    /// assert_eq!(lua.load("return job()").eval::<String>()?, "new");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// While a patch is being prepared: by code that the patch runs.
+    pub fn migrate(&self, chunk: Option<&str>) -> Result<MigrationReport> {
+        Ok(self.0.with(|cx| cx.hot_migrate(chunk))?)
     }
 
     /// Calls `listener` at every event from now on: each attempt to change code,

@@ -33,6 +33,7 @@ const FUNCTIONS: &[(&str, NativeFn)] = &[
     ("transaction", transaction),
     ("patch", patch_function),
     ("rollback", rollback),
+    ("migrate", migrate),
     ("probation", probation::list),
     ("quarantine", probation::quarantine),
     ("release", probation::release),
@@ -394,6 +395,18 @@ fn rollback(cx: &mut Context<'_>) -> Outcome<usize> {
     match cx.hot_rollback_or_queue(id, &origin) {
         Ok(RolledBack::Now(done)) => report::push(cx, &done),
         Ok(RolledBack::Queued { ticket, chunks }) => report::push_queued(cx, &chunks, ticket),
+        Err(error) => hot_failure(cx, error),
+    }
+}
+
+/// `migrate([modname])`
+fn migrate(cx: &mut Context<'_>) -> Outcome<usize> {
+    let chunk = match chosen_chunk(cx)? {
+        Ok(chunk) => chunk,
+        Err(message) => return failure(cx, message),
+    };
+    match cx.hot_migrate(chunk.as_deref()) {
+        Ok(done) => report::push_migration(cx, &done),
         Err(error) => hot_failure(cx, error),
     }
 }

@@ -61,9 +61,9 @@ pub use moonswap_compiler::{CompileError, Span};
 pub use moonswap_hotpatch::{
     Activation, CapturePolicy, Captures, ChangeClass, ChunkPatch, ChunkPlan, Code as RefusalCode,
     Digest as TextDigest, Diverged, Divergence, Door, FileChunk, FileSignature, Guard, Json,
-    LiteralChange, Migrated, NotRun, Patch, PatchFile, PatchHash, Plan, Policy, Refusal, Refused,
-    RefusedPolicy, Report, ReportedFunction, RunSelector, StalePolicy, SuspendedPolicy, Times,
-    Timestamp, Timing, WhenRefused,
+    LiteralChange, Migrated, MigrationReport, NotRun, Patch, PatchFile, PatchHash, Plan, Policy,
+    Refusal, Refused, RefusedPolicy, Report, ReportedFunction, RunSelector, StalePolicy, Staying,
+    SuspendedPolicy, Times, Timestamp, Timing, WhenRefused,
 };
 pub use multi::{FromLuaMulti, IntoLuaMulti, MultiValue, Variadic};
 pub use pool::{Abort, Canary, MemberOutcome, MemberReport, Pool, PoolReport, Rollout};

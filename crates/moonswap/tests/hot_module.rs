@@ -372,6 +372,56 @@ fn undone_by_what_it_closes() -> Result<()> {
     "#)
 }
 
+/// A patch tells how many stay on old code; asked for later, they move.
+#[test]
+fn activations_move_on_request() -> Result<()> {
+    run(r#"
+        local hot = require "moonswap"
+        local text = [[
+        function loops() while true do coroutine.yield(1) end end
+        function waits() coroutine.yield(1) end]]
+        assert(load(text, "@m.lua"))()
+        local a, b = coroutine.wrap(loops), coroutine.wrap(waits)
+        a() b()
+        local new = text:gsub("yield%(1%)", "yield(2)")
+        local plan = assert(hot.swapstring("m.lua", new, { dry = true }))
+        assert(plan.staying.activations == 2 and plan.staying.coroutines == 2)
+        assert(plan.plan:find("warning: 2 activations in 2 coroutines stay on old code", 1, true))
+        local report = assert(hot.swapstring("m.lua", new))
+        assert(report.staying.activations == 2 and not report.staying.at_least)
+        assert(tostring(report):find(", 2 activations in 2 coroutines stay on old code", 1, true))
+        assert(report.warnings[#report.warnings]:find("hot.migrate()", 1, true))
+        local moves = assert(hot.migrate("m.lua"))
+        assert(moves.moving == 1 and moves.staying.activations == 1 and #moves.migrated == 2)
+        assert(tostring(moves) == "1 of 2 activations move, 1 activation in 1 coroutine stays on old code")
+        assert(a() == 2)
+        local none, message = hot.migrate("nowhere")
+        assert(none == nil and message:find("not loaded", 1, true))
+    "#)
+}
+
+/// From another thread.
+#[test]
+fn activations_move_for_other_threads() -> Result<()> {
+    let lua = moonswap::Lua::new();
+    let old = "function loops() while true do coroutine.yield(1) end end";
+    lua.load(old).set_name("@m.lua").exec()?;
+    lua.load("a = coroutine.wrap(loops) a()").exec()?;
+    lua.hot()
+        .apply_source("@m.lua", old.replace("(1)", "(2)"))?;
+    let patcher = lua.hot().patcher();
+    let asked = std::thread::spawn(move || {
+        patcher.migrate(Some("m.lua"), std::time::Duration::from_secs(60))
+    });
+    while !asked.is_finished() {
+        lua.load("local function f() end f()").exec()?;
+    }
+    let report = asked.join().expect("no panic").expect("asked");
+    assert_eq!(report.to_string(), "1 of 1 activations move");
+    assert_eq!(lua.load("return a()").eval::<i64>()?, 2);
+    Ok(())
+}
+
 /// Reports say what becomes of old activations, and what happened in which
 /// instance.
 #[test]

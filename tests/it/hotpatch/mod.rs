@@ -7,6 +7,7 @@ mod faults;
 mod index;
 mod laws;
 mod modes;
+mod moving;
 mod random;
 mod safepoints;
 mod scenarios;

@@ -18,6 +18,7 @@
 //! | `--- error` | after `load` or `run`: lines the error must contain |
 //! | `--- run` | runs a script |
 //! | `--- rollback [ID]` | restores the code from before a patch |
+//! | `--- migrate [NAME]` | asks activations (of a chunk) to move to the current code |
 //! | `--- expect` | exactly what was printed since the last one |
 //! | `--- legal` | words (`BEGINNING*`) that the next run may print as well if the patch comes in its middle (`modes.rs`) |
 //! | `--- not MODE: WHY` | is not carried out in that mode (`modes.rs`) |
@@ -27,8 +28,8 @@ use std::time::Duration;
 
 use moonswap_vm::HotError;
 use moonswap_vm::planning::{
-    Captures, DataPolicy, Patch, Policy, Report, RunSelector, StalePolicy, SuspendedPolicy, Timing,
-    WhenRefused,
+    Captures, DataPolicy, Migrated, Patch, Policy, Report, RunSelector, StalePolicy,
+    SuspendedPolicy, Timing, WhenRefused,
 };
 
 use super::world::{World, compile};
@@ -186,6 +187,10 @@ fn contains_all(what: &str, text: &str, wanted: &str) -> Result<(), String> {
     }
 }
 
+fn lines(migrated: &[Migrated]) -> String {
+    migrated.iter().map(|one| format!("{one}\n")).collect()
+}
+
 fn carry_out(text: &str) -> Result<(), String> {
     carry_out_in(&World::new(), text)
 }
@@ -262,9 +267,7 @@ pub(super) fn carry_out_around(
                 match (outcome, refused) {
                     (Ok(done), None) => {
                         report.push_str(&format!("\n{done}\n"));
-                        for frame in &done.migrated {
-                            report.push_str(&format!("{frame}\n"));
-                        }
+                        report.push_str(&lines(&done.migrated));
                         for merged in &done.data {
                             report.push_str(&format!("{merged}\n"));
                         }
@@ -316,7 +319,18 @@ pub(super) fn carry_out_around(
             "rollback" => {
                 let id = section.argument.trim().parse().ok();
                 match world.machine.with(|cx| cx.hot_rollback(id)) {
-                    Ok(done) => report = format!("{done}\n{}\n", done.warnings.join("\n")),
+                    Ok(done) => {
+                        report = format!("{done}\n{}\n", done.warnings.join("\n"));
+                        report.push_str(&lines(&done.migrated));
+                    }
+                    Err(e) => return fail(e.to_string()),
+                }
+            }
+            "migrate" => {
+                let chosen =
+                    Some(chunk(&section.argument)).filter(|_| !section.argument.is_empty());
+                match world.machine.with(|cx| cx.hot_migrate(chosen.as_deref())) {
+                    Ok(done) => report = format!("{done}\n{}", lines(&done.activations)),
                     Err(e) => return fail(e.to_string()),
                 }
             }

@@ -252,6 +252,13 @@ impl World {
             let generation = cx.hot_generation();
             cx.ret_int(generation as i64)
         });
+        self.native(cx, "move_all", |_, cx| {
+            let text = match cx.hot_migrate(None) {
+                Ok(report) => report.to_string(),
+                Err(error) => error.to_string(),
+            };
+            cx.ret_bytes(text.as_bytes())
+        });
         self.native(cx, "probation", |_, cx| {
             let all = cx.hot_probation();
             let lines = all

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use moonswap_bytecode::FunctionId;
-use moonswap_hotpatch::{ChunkPlan, Door, Patch, Plan, Policy, Report};
+use moonswap_hotpatch::{ChunkPlan, Door, MigrationReport, Patch, Plan, Policy, Report};
 
 use super::{Context, FunctionRef, View};
 use crate::hotpatch::commit::Attempt;
@@ -14,7 +14,7 @@ use crate::hotpatch::manifest::registry;
 use crate::hotpatch::{
     Applied, EventChunk, HistoryEntry, HotError, Listener, OnProbation, Origin, Quarantined,
     Recorder, RolledBack, StaleFrame, Ticket, VersionInfo, Which, attempt, commit, guard, history,
-    inspect, mailbox,
+    inspect, mailbox, migrate,
 };
 use crate::object::{Closure, PrototypeSlot};
 use crate::value::tag;
@@ -25,11 +25,12 @@ impl Context<'_> {
     /// instances the newest that it changes is shown; refusals are those of all.
     pub fn hot_plan(&mut self, patch: &Patch, policy: &Policy) -> Result<Plan, HotError> {
         // SAFETY: HP2.
-        let (planned, activations) = unsafe {
+        let (planned, activations, outlook) = unsafe {
             let mut vm = self.vm();
             let planned = commit::plan_all(&mut vm, patch, policy)?;
             let activations = commit::activations(&mut vm, &planned);
-            (planned, activations)
+            let outlook = migrate::outlook(&vm, &planned, policy);
+            (planned, activations, outlook)
         };
         let quarantined = guard::quarantined(&self.vm(), patch);
         let refusals = moonswap_hotpatch::refusals(planned.iter().map(|(_, plan)| plan));
@@ -49,6 +50,7 @@ impl Context<'_> {
         plan.refusals
             .extend(quarantined.into_iter().flat_map(|refused| refused.refusals));
         plan.activations = activations;
+        plan.set_outlook(outlook, policy);
         Ok(plan)
     }
 
@@ -273,6 +275,16 @@ impl Context<'_> {
     /// called again.
     pub fn end_safe_point_hook(&self) {
         self.vm().safe_point_hook_ends = true;
+    }
+
+    /// Lets the running activations of a chunk (`None`: of all chunks) that are on
+    /// older code move to the current code, each when it next comes to a place where
+    /// that is right; tells of all of them. Changes nothing else.
+    ///
+    /// # Errors
+    /// [`HotError::Busy`] while a patch is prepared.
+    pub fn hot_migrate(&mut self, chunk: Option<&str>) -> Result<MigrationReport, HotError> {
+        migrate::begin_all(&mut self.vm(), chunk)
     }
 
     /// How many running activations patches have moved to new code (policy `stale

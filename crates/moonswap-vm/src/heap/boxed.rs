@@ -5,11 +5,14 @@
 //!   belongs to the header's kind, whose first field is the header.
 //! - X2: `..boxed_sweep` are still to be swept; entries behind were swept or
 //!   adopted since marking.
+//! - X3: `coroutines` has every coroutine in `boxed` once, at the place that its
+//!   header's word says. While the heap is swept dead ones are those without the
+//!   mark: new ones get it.
 
 use std::alloc::Layout;
 use std::mem::offset_of;
 
-use super::Heap;
+use super::{Heap, Phase};
 use crate::coroutine::FIRST_STACK;
 use crate::object::{Coroutine, Header, Instance, Kind, Native, PrototypeSlot, UserData, Version};
 use crate::value::{Value, tag};
@@ -52,7 +55,8 @@ pub(super) unsafe fn boxed_size(h: *mut Header) -> usize {
             Kind::Slot => size_of::<PrototypeSlot>(),
             Kind::Version => {
                 let v = &*h.cast::<Version>();
-                size_of::<Version>() + v.code.len() * 8 + v.children.len() * 8 + v.prototype_bytes
+                let lists = v.children.len() * 8 + size_of_val(&*v.scope_cells);
+                size_of::<Version>() + v.code.len() * 8 + lists + v.prototype_bytes
             }
             Kind::Instance => {
                 let i = object::<Instance>(h);
@@ -93,9 +97,61 @@ impl Heap {
             boxed_size(h)
         };
         self.budget.reserve.push(&mut self.boxed, h);
+        // SAFETY: X1, X3.
+        unsafe {
+            if (*h).kind == Kind::Coroutine {
+                self.list_coroutine(h.cast());
+            }
+        }
         self.charge(size);
         self.take_small(size);
         p
+    }
+
+    /// # Safety
+    /// Just adopted.
+    unsafe fn list_coroutine(&mut self, co: *mut Coroutine) {
+        // SAFETY: X3.
+        unsafe {
+            (*co).header.word = self.coroutines.len() as u32;
+            if self.phase == Phase::Sweep {
+                (*co).header.mark = self.marker.epoch;
+            }
+        }
+        self.budget.reserve.push(&mut self.coroutines, co);
+    }
+
+    /// # Safety
+    /// Listed, and about to be dropped.
+    unsafe fn unlist_coroutine(&mut self, co: *mut Coroutine) {
+        // SAFETY: X3.
+        unsafe {
+            let at = (*co).header.word as usize;
+            self.coroutines.swap_remove(at);
+            if let Some(&moved) = self.coroutines.get(at) {
+                (*moved).header.word = at as u32;
+            }
+        }
+    }
+
+    /// How many coroutines there are, dead ones included.
+    pub(crate) fn n_coroutines(&self) -> usize {
+        self.coroutines.len()
+    }
+
+    /// The coroutine at a place, unless it is known to be dead. Places change when
+    /// coroutines are swept: then another one stands at the place of one that is
+    /// gone, and none at the last place.
+    pub(crate) fn coroutine_at(&self, place: usize) -> Option<*mut Coroutine> {
+        let co = self.coroutines.get(place).copied()?;
+        // SAFETY: X1, X3.
+        let mark = unsafe { (*co).header.mark };
+        (self.phase != Phase::Sweep || mark == self.marker.epoch).then_some(co)
+    }
+
+    /// All coroutines that are not known to be dead.
+    pub(crate) fn all_coroutines(&self) -> impl Iterator<Item = *mut Coroutine> + '_ {
+        (0..self.coroutines.len()).filter_map(|place| self.coroutine_at(place))
     }
 
     /// Changes what a boxed object owns (a coroutine's stack, the cells of an
@@ -164,6 +220,9 @@ impl Heap {
             unsafe {
                 if (*h).mark != self.marker.epoch {
                     self.boxed.swap_remove(i);
+                    if (*h).kind == Kind::Coroutine {
+                        self.unlist_coroutine(h.cast());
+                    }
                     if (*h).kind == Kind::Coroutine
                         && self.spare_stacks.len() < MAX_SPARE_STACKS
                         // A stack in use after its end is to be noticed.

@@ -203,6 +203,7 @@ impl Heap {
     /// Bytes of the heap's own tables.
     fn own_tables(&self) -> usize {
         let pointers = self.boxed.capacity()
+            + self.coroutines.capacity()
             + self.finalizers.capacity()
             + self.pending.capacity()
             + self.ran_since_marking.capacity();

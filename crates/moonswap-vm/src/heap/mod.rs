@@ -137,6 +137,8 @@ pub(crate) struct Heap {
     large_sweep: usize,
     boxed: Vec<*mut Header>,
     boxed_sweep: usize,
+    /// All coroutines among them (X3).
+    coroutines: Vec<*mut Coroutine>,
     /// Stacks of dead coroutines, all of one size (see `boxed`).
     pub(super) spare_stacks: Vec<Vec<Value>>,
     finalizers: Vec<*mut Header>,
@@ -200,6 +202,7 @@ impl Heap {
             large_sweep: 0,
             boxed: Vec::new(),
             boxed_sweep: 0,
+            coroutines: Vec::new(),
             spare_stacks: Vec::new(),
             finalizers: Vec::new(),
             pending: VecDeque::new(),

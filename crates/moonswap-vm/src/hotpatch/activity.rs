@@ -13,7 +13,7 @@ use super::commit::{Planned, find};
 use super::inspect::top_frame;
 use super::manifest::registry;
 use crate::frame::Frame;
-use crate::object::{Coroutine, CoroutineStatus, Kind, PrototypeSlot, Version};
+use crate::object::{Coroutine, CoroutineStatus, PrototypeSlot, Version};
 use crate::vm::Vm;
 
 /// Slots of the functions that plans swap or remove.
@@ -70,8 +70,7 @@ pub(super) unsafe fn look(
     wanted: Wanted,
     is_changed: &dyn Fn(*mut Version) -> bool,
 ) -> Vec<Found> {
-    // SAFETY: HP2; the sweep is finished before suspended coroutines are
-    // visited, so all of them are intact.
+    // SAFETY: HP2; dead coroutines are left out, so all are intact.
     unsafe {
         let mut found = Vec::new();
         if wanted.running {
@@ -85,8 +84,8 @@ pub(super) unsafe fn look(
             }
         }
         if wanted.suspended {
-            for h in vm.heap.boxed_of(Kind::Coroutine) {
-                let co: *mut Coroutine = h.cast();
+            let all: Vec<*mut Coroutine> = vm.heap.all_coroutines().collect();
+            for co in all {
                 if (*co).status == CoroutineStatus::Suspended {
                     visit(vm, co, is_changed, &mut found);
                     if wanted.first && !found.is_empty() {

@@ -2,12 +2,13 @@
 //!
 //! Invariants: HP1–HP3.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use moonswap_hotpatch::{
-    Activation, ChunkManifest, ChunkPatch, ChunkPlan, Patch, Policy, Refused, Report, Times,
-    Timing, plan_chunk,
+    Activation, ChunkManifest, ChunkPatch, ChunkPlan, Patch, Policy, Refused, Report, StalePolicy,
+    SuspendedPolicy, Times, Timing, plan_chunk,
 };
 
 use super::history::{Entry, InstanceChange};
@@ -16,7 +17,7 @@ use super::prepare::{self, Prepared};
 use super::published::{self, Basis};
 use super::timing::{self, Obstacle, Quiet};
 use super::transaction::{self, Installed};
-use super::{HotError, activity, closing, journal, migrate, waiting};
+use super::{HotError, activity, closing, journal, migrate, staying, waiting};
 use crate::callee::FROZEN;
 use crate::frame::{Frame, frame_top};
 use crate::host;
@@ -266,7 +267,19 @@ pub(crate) unsafe fn apply_planned(
         let to_close = closing::candidates(vm, closes.as_ref());
         times.load = start.elapsed();
         times.prepare += times.load;
+        let changed: HashSet<*mut PrototypeSlot> = prepared
+            .iter()
+            .flat_map(|p| p.slots.iter().map(|change| change.slot))
+            .collect();
         let mut report = commit(vm, prepared, draft, policy, times);
+        if policy.stale == StalePolicy::Finish {
+            let limit = match (policy.suspended, vm.hot.is_draining) {
+                (SuspendedPolicy::Close, _) => None,
+                (_, true) => Some(staying::LOOKED_AT),
+                (_, false) => Some(usize::MAX),
+            };
+            report.set_staying(staying::count(vm, &changed, limit));
+        }
         let was_draining = std::mem::replace(&mut vm.hot.is_draining, true);
         closing::after_commit(vm, to_close, policy, &mut report);
         vm.hot.is_draining = was_draining;
@@ -380,10 +393,11 @@ unsafe fn commit(
                 }
             }
         }
-        let mut replaced = Vec::new();
-        for (before, after, turns) in prepared.iter().flat_map(|p| &p.migrations) {
-            migrate::begin(vm, *before, *after, turns);
-            replaced.push(*before);
+        let mut moving = None;
+        if policy.stale == StalePolicy::Migrate {
+            let slots = prepared.iter().flat_map(|p| &p.slots).map(|s| s.slot);
+            let ready = prepared.iter().flat_map(|p| p.migrations.iter().cloned());
+            moving = Some((slots.collect::<HashSet<_>>(), ready.collect::<Vec<_>>()));
         }
         vm.hot.advance();
         let mut report = Report {
@@ -444,10 +458,11 @@ unsafe fn commit(
             });
             planned.push(((*instance).serial, p.plan));
         }
-        if !replaced.is_empty() {
-            report.migrated = migrate::outlook(vm, &replaced);
-        }
-        if !replaced.is_empty() || !report.data.is_empty() {
+        if let Some((slots, ready)) = moving {
+            let is_wanted = |slot: *mut PrototypeSlot| slots.contains(&slot);
+            report.set_migrated(migrate::begin(vm, &is_wanted, &ready));
+            draft.head = report.head();
+        } else if !report.data.is_empty() {
             draft.head = report.head();
         }
         published::publish(vm, &draft.bases, draft.after);
@@ -463,6 +478,7 @@ unsafe fn commit(
             pause: start.elapsed(),
             author: policy.author.clone(),
             reason: policy.reason.clone(),
+            moves: policy.stale == StalePolicy::Migrate,
             changes,
         };
         super::history::push(vm, entry);

@@ -17,6 +17,7 @@ use super::HotError;
 use super::prepare::{CellChange, FieldChange, SlotChange};
 use super::published::Attic;
 use super::slots::SlotRegistry;
+use super::{migrate, staying};
 use crate::heap::Marker;
 use crate::loader;
 use crate::object::{Instance, PrototypeSlot, StringObject};
@@ -62,6 +63,8 @@ pub(crate) struct Entry {
     pub(crate) pause: Duration,
     pub(crate) author: Option<String>,
     pub(crate) reason: Option<String>,
+    /// It takes running activations along (`stale = migrate`), and so does undoing it.
+    pub(crate) moves: bool,
     pub(crate) changes: Vec<InstanceChange>,
 }
 
@@ -224,9 +227,11 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
             return Err(HotError::UnknownPatch(id));
         };
         let mut undoing = Undoing::default();
+        let mut moves = false;
         let entries = std::mem::take(&mut vm.hot.history.entries);
         for entry in entries.range(first..).rev() {
             vm.hot.closings.forget(entry.id);
+            moves |= entry.moves;
             for chunk in &entry.chunks {
                 if !undoing.chunks.contains(chunk) {
                     undoing.chunks.push(Arc::clone(chunk));
@@ -244,11 +249,19 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
         let in_force = entries[first].in_force_before.clone();
         vm.hot.history.entries = entries;
         vm.hot.advance();
+        let slots: HashSet<*mut PrototypeSlot> = changes
+            .iter()
+            .flat_map(|change| change.slots.iter().map(|s| s.slot))
+            .collect();
+        let migrated = match moves {
+            true => Some(migrate::begin(vm, &|slot| slots.contains(&slot), &[])),
+            false => None,
+        };
         let times = Times {
             pause: start.elapsed(),
             ..Times::default()
         };
-        let report = Report {
+        let mut report = Report {
             id: vm.hot.last_patch,
             generation: vm.hot.generation(),
             chunks,
@@ -260,8 +273,13 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
             diverged,
             closed: Vec::new(),
             migrated: Vec::new(),
+            staying: Box::default(),
             times,
         };
+        match migrated {
+            Some(migrated) => report.set_migrated(migrated),
+            None => report.set_staying(staying::count(vm, &slots, Some(staying::LOOKED_AT))),
+        }
         let in_force_before = std::mem::replace(&mut vm.hot.history.in_force, in_force);
         let entry = Entry {
             id: report.id,
@@ -273,6 +291,7 @@ pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, Ho
             pause: report.times.pause,
             author: None,
             reason: None,
+            moves,
             changes,
         };
         push(vm, entry);

@@ -5,8 +5,9 @@
 use moonswap_hotpatch::Refusal;
 
 use super::manifest::registry;
+use super::migrate::StaleVersions;
 use crate::frame::Frame;
-use crate::object::{Coroutine, CoroutineStatus, Kind, Version};
+use crate::object::{Coroutine, CoroutineStatus, Version};
 use crate::vm::Vm;
 
 /// Version of one literal.
@@ -42,8 +43,7 @@ pub struct StaleFrame {
     /// The patch that replaced the version gave it a time to finish, which has
     /// passed.
     pub overdue: bool,
-    /// A patch that moves activations replaced the version: when it moves, or why
-    /// it does not.
+    /// Its activations were asked to move: when it does, or why it does not.
     pub migration: Option<String>,
 }
 
@@ -75,21 +75,32 @@ pub(super) unsafe fn top_frame(vm: &Vm, co: *mut Coroutine) -> Option<Frame> {
 
 /// Calls `visit` for every activation of Lua code in the VM.
 pub(super) unsafe fn each_frame(
-    vm: &mut Vm,
+    vm: &Vm,
     visit: &mut dyn FnMut(&Vm, *mut Coroutine, Frame, *mut Version),
 ) {
-    // SAFETY: HP2; the sweep is finished first, so all coroutines are intact.
+    // SAFETY: HP2; dead coroutines are left out, so all are intact.
     unsafe {
-        for h in vm.heap.boxed_of(Kind::Coroutine) {
-            let co: *mut Coroutine = h.cast();
-            let mut next = top_frame(vm, co);
-            while let Some(frame) = next {
-                let version = frame.version();
-                if !version.is_null() {
-                    visit(vm, co, frame, version);
-                }
-                next = frame.caller().map(|(below, _)| below);
+        for co in vm.heap.all_coroutines() {
+            each_frame_of(vm, co, &mut |frame, version| visit(vm, co, frame, version));
+        }
+    }
+}
+
+/// The same of one coroutine, innermost first.
+pub(super) unsafe fn each_frame_of(
+    vm: &Vm,
+    co: *mut Coroutine,
+    visit: &mut dyn FnMut(Frame, *mut Version),
+) {
+    // SAFETY: HP2, F1.
+    unsafe {
+        let mut next = top_frame(vm, co);
+        while let Some(frame) = next {
+            let version = frame.version();
+            if !version.is_null() {
+                visit(frame, version);
             }
+            next = frame.caller().map(|(below, _)| below);
         }
     }
 }
@@ -110,10 +121,11 @@ pub(crate) unsafe fn versions(vm: &mut Vm, chunk: Option<&str>) -> Vec<VersionIn
     // SAFETY: HP2.
     unsafe {
         let mut counts = std::collections::HashMap::new();
+        let mut stale = StaleVersions::default();
         each_frame(vm, &mut |_, _, _, version| {
             let entry = counts.entry((*version).slot).or_insert((0usize, 0usize));
             entry.0 += 1;
-            if !std::ptr::eq((*(*version).slot).version, version) {
+            if stale.has(version) {
                 entry.1 += 1;
             }
         });
@@ -168,9 +180,10 @@ pub(crate) unsafe fn stale_frames(vm: &mut Vm, chunk: Option<&str>) -> Vec<Stale
     unsafe {
         let mut found = Vec::new();
         let now = std::time::Instant::now();
+        let mut stale = StaleVersions::default();
         each_frame(vm, &mut |vm, co, frame, version| {
             let slot = (*version).slot;
-            if std::ptr::eq((*slot).version, version) {
+            if !stale.has(version) {
                 return;
             }
             let prototype = &(*version).prototype;

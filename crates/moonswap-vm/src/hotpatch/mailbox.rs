@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use moonswap_hotpatch::{Door, Patch, Policy, Report, Times};
+use moonswap_hotpatch::{Door, MigrationReport, Patch, Policy, Report, Times};
 
 use super::HotError;
 use super::answer::{Answer, lock};
@@ -20,6 +20,7 @@ use super::commit;
 use super::event::{EventChunk, HotEvent};
 use super::guard::{self, Which};
 use super::manifest;
+use super::migrate;
 use super::published::{Attic, Basis, Prospect, Published, Snapshot};
 use super::ticket::{Reply, Ticket, TicketState};
 use super::waiting;
@@ -38,6 +39,10 @@ enum Request {
     Commit(Box<CommitRequest>),
     /// Names of the chunks with live instances.
     Chunks(Arc<Answer<Vec<String>>>),
+    Migrate {
+        chunk: Option<String>,
+        answer: Arc<Answer<Result<MigrationReport, HotError>>>,
+    },
     /// A patch is to be let out of quarantine; whether it was in it.
     Release {
         which: Which,
@@ -142,6 +147,7 @@ fn give_up(request: Request, why: &HotError) {
     match request {
         Request::Manifests { answer, .. } => answer.put(Err(why.clone())),
         Request::Chunks(answer) => answer.put(Vec::new()),
+        Request::Migrate { answer, .. } => answer.put(Err(why.clone())),
         Request::Release { answer, .. } => answer.put(false),
         Request::Commit(commit) => commit.answer(Err(why.clone())),
         Request::Rollback(rollback) => rollback.ticket.answer(Err(why.clone())),
@@ -207,6 +213,29 @@ impl Patcher {
         self.mailbox
             .post(Request::Chunks(Arc::clone(&answer)), &self.poll);
         answer.wait(Instant::now().checked_add(timeout))
+    }
+
+    /// Lets the running activations of a chunk (`None`: of all chunks) that are on
+    /// older code move to the current code, at one of the VM's next safe points, and
+    /// tells of all of them: see [`hot_migrate`](crate::Context::hot_migrate). Not for
+    /// the VM's own thread, which would wait for itself.
+    ///
+    /// # Errors
+    /// [`HotError::TimedOut`]: the VM reached no safe point within `timeout`; it does it
+    /// at the next one. [`HotError::Gone`]: there is no VM any more.
+    pub fn migrate(
+        &self,
+        chunk: Option<&str>,
+        timeout: Duration,
+    ) -> Result<MigrationReport, HotError> {
+        let answer = Arc::new(Answer::default());
+        let request = Request::Migrate {
+            chunk: chunk.map(str::to_owned),
+            answer: Arc::clone(&answer),
+        };
+        self.mailbox.post(request, &self.poll);
+        let until = Instant::now().checked_add(timeout);
+        answer.wait(until).unwrap_or(Err(HotError::TimedOut))
     }
 
     /// Lets a patch out of quarantine at one of the VM's next safe points; whether it
@@ -455,6 +484,9 @@ pub(crate) fn drain(vm: &mut Vm, host_polls: bool) {
             Request::Note(event) => attempt::note(vm, *event),
             Request::Commit(request) => waiting::consider(vm, request, &pass),
             Request::Chunks(answer) => answer.put(vm.hot.chunks()),
+            Request::Migrate { chunk, answer } => {
+                answer.put(migrate::begin_all(vm, chunk.as_deref()));
+            }
             Request::Release { which, answer } => {
                 answer.put(guard::release(vm, which, Door::Thread));
             }

@@ -1,12 +1,15 @@
 //! Moving running activations to new code at the turn of a loop.
 //!
-//! Where that is right is planned elsewhere (`moonswap_hotpatch::Migration`).
-//! A commit puts TRAP in place of the operations of the version it replaces at
-//! which turns begin, so that nothing else pays for it; an activation that runs
-//! into one leaves for the new version: its registers are laid out anew, captured
-//! and to-be-closed variables follow theirs, top-level locals that are new become
-//! the cells they have. Operands stay, since callees read those of the instruction
-//! they return behind.
+//! Where that is right is planned elsewhere (`moonswap_hotpatch::plan_migration`),
+//! for any version that something runs and the current one: beforehand for the
+//! version that a patch replaces, here for older ones. Whoever asks (a commit, a
+//! rollback, the operation of its own) puts TRAP in place of the operations of the
+//! old version at which turns begin, so that nothing else pays for it; an activation
+//! that runs into one leaves for the current version: its registers are laid out
+//! anew, captured and to-be-closed variables follow theirs, top-level locals that are
+//! new become the cells they have, other new variables are made by the new code's own
+//! instructions. Operands stay, since callees read those of the instruction they
+//! return behind.
 //!
 //! Invariants: HP2, F1, F2, C3; MG1 a version has TRAP at the turns that lead
 //! somewhere as long as it has a `migration`, and nowhere else but where TR1 says;
@@ -16,17 +19,22 @@
 //! the frames, and such operations find what they trust in where they land: the
 //! numbers of a prepared loop in its registers, anything anywhere else.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use moonswap_bytecode::OpCode;
-use moonswap_hotpatch::{Landing, Migrated, Migration, is_sound};
+use moonswap_hotpatch::{
+    ChangeClass, ChunkPlan, Gives, Landing, LiteralChange, Migrated, Migration, MigrationReport,
+    Policy, ScopeCells, StalePolicy, is_same_code, is_sound, plan_migration, scope_cells,
+};
 
+use super::HotError;
 use super::activity::activation_of;
 use super::inspect::each_frame;
+use crate::callee::FROZEN;
 use crate::frame::{Frame, TAIL_CALL, frame_top, meta_word, version_of};
-use crate::interp::{Next, take_turn};
-use crate::object::{Header, Upvalue, Version};
+use crate::interp::{Next, evaluate, other_limits, take_turn};
+use crate::object::{Coroutine, Header, PrototypeSlot, Upvalue, Version};
 use crate::value::{Value, copy, store, tag};
 use crate::vm::Vm;
 
@@ -34,29 +42,163 @@ use crate::vm::Vm;
 pub(crate) struct Pending {
     target: *mut Version,
     turns: Arc<Migration>,
+    /// Turns at which an activation could not move after all: nobody tries again.
+    failed: Vec<u32>,
 }
 
-/// Lets the activations of `before` move to `after`.
+/// A version that is replaced, by which, and how activations move.
+pub(super) type Planned = (*mut Version, *mut Version, Arc<Migration>);
+
+/// Whether an activation of a version runs other code than a call would now.
+pub(super) unsafe fn is_stale(version: *mut Version) -> bool {
+    // SAFETY: live version.
+    unsafe {
+        let current = (*(*version).slot).version;
+        !std::ptr::eq(current, version) && !is_same(version, current)
+    }
+}
+
+/// Whether two versions of a function mean the same.
+unsafe fn is_same(a: *mut Version, b: *mut Version) -> bool {
+    // SAFETY: live versions.
+    unsafe {
+        let (a, b) = (&*a, &*b);
+        a.children == b.children && is_same_code(&a.prototype, &b.prototype)
+    }
+}
+
+/// [`is_stale`] of many activations: each version is compared once.
+#[derive(Default)]
+pub(super) struct StaleVersions(HashMap<*mut Version, bool>);
+
+impl StaleVersions {
+    pub(super) unsafe fn has(&mut self, version: *mut Version) -> bool {
+        // SAFETY: live version; nothing is committed meanwhile.
+        unsafe {
+            if std::ptr::eq((*(*version).slot).version, version) {
+                return false;
+            }
+            let known = self.0.entry(version);
+            *known.or_insert_with(|| is_stale(version))
+        }
+    }
+}
+
+/// Lets the activations of functions that are not current move to what is, and
+/// tells of those whose code changed. `ready` are migrations that were planned.
 pub(super) unsafe fn begin(
     vm: &mut Vm,
-    before: *mut Version,
-    after: *mut Version,
-    turns: &Arc<Migration>,
-) {
-    // SAFETY: MG1–MG3.
+    is_wanted: &dyn Fn(*mut PrototypeSlot) -> bool,
+    ready: &[Planned],
+) -> Vec<Migrated> {
+    // SAFETY: HP2; nothing is collected and no stack moves meanwhile.
     unsafe {
-        super::trap::clear(vm);
-        withdraw(before);
-        for turn in &turns.turns {
-            if is_sound(&(*before).prototype, &(*after).prototype, turn) {
-                set_operation(before, turn.pc, OpCode::Trap);
+        let mut frames: Vec<(*mut Coroutine, Frame, *mut Version)> = Vec::new();
+        each_frame(vm, &mut |_, co, frame, version| {
+            let slot = (*version).slot;
+            if !std::ptr::eq((*slot).version, version) && is_wanted(slot) {
+                frames.push((co, frame, version));
+            }
+        });
+        let mut prepared: HashSet<*mut Version> = HashSet::new();
+        let mut stale = StaleVersions::default();
+        let mut found = Vec::new();
+        for (co, frame, version) in frames {
+            if prepared.insert(version) {
+                prepare(vm, version, ready);
+            }
+            if stale.has(version) {
+                let activation = activation_of(vm, co, frame, version);
+                found.push(match prospect(version, frame) {
+                    Ok(line) => Migrated::moves(activation, line),
+                    Err(why) => Migrated::stays(activation, why),
+                });
             }
         }
-        (*before).migration = Some(Box::new(Pending {
-            target: after,
-            turns: Arc::clone(turns),
+        found
+    }
+}
+
+/// The operation of its own: all activations of a chunk (`None`: of all chunks).
+pub(crate) fn begin_all(vm: &mut Vm, chunk: Option<&str>) -> Result<MigrationReport, HotError> {
+    if FROZEN {
+        return Err(HotError::CompiledOut);
+    }
+    // While a patch is prepared its own versions stand in slots for a time.
+    if vm.hot.busy {
+        return Err(HotError::Busy);
+    }
+    // SAFETY: HP2; slots of activations are live.
+    let activations = unsafe {
+        begin(
+            vm,
+            &|slot| {
+                let of = &*(*(*slot).instance).chunk;
+                chunk.is_none_or(|c| c == of || Some(c) == of.strip_prefix(['@', '=']))
+            },
+            &[],
+        )
+    };
+    Ok(MigrationReport {
+        generation: vm.hot.generation(),
+        activations,
+    })
+}
+
+/// Lets the activations of a version move to the current one.
+unsafe fn prepare(vm: &mut Vm, version: *mut Version, ready: &[Planned]) {
+    // SAFETY: MG1–MG3.
+    unsafe {
+        let target = (*(*version).slot).version;
+        let pending = (*version).migration.as_ref();
+        if pending.is_some_and(|p| std::ptr::eq(p.target, target)) {
+            return;
+        }
+        super::trap::clear(vm);
+        withdraw(version);
+        let known = ready.iter().find(|(before, after, _)| {
+            std::ptr::eq(*before, version) && std::ptr::eq(*after, target)
+        });
+        let turns = match known {
+            Some((_, _, turns)) => Arc::clone(turns),
+            None => Arc::new(plan(vm, version, target)),
+        };
+        for turn in &turns.turns {
+            if is_sound(&(*version).prototype, &(*target).prototype, turn) {
+                set_operation(version, turn.pc, OpCode::Trap);
+            }
+        }
+        (*version).migration = Some(Box::new(Pending {
+            target,
+            turns,
+            failed: Vec::new(),
         }));
-        vm.hot.migrating.get_mut().push(before);
+        let migrating = vm.hot.migrating.get_mut();
+        if !migrating.contains(&version) {
+            migrating.push(version);
+        }
+    }
+}
+
+unsafe fn plan(vm: &mut Vm, version: *mut Version, target: *mut Version) -> Migration {
+    // SAFETY: live versions and instance.
+    unsafe {
+        let instance = (*(*version).slot).instance;
+        let (old, new) = (
+            Arc::clone(&(*version).prototype),
+            Arc::clone(&(*target).prototype),
+        );
+        if !new.scope.is_empty() {
+            super::scope::open_running(vm, instance);
+        }
+        let cells = &(*instance).cells;
+        let present: Vec<bool> = cells.iter().map(|cell| !cell.is_null()).collect();
+        let cells = ScopeCells {
+            old: &(*version).scope_cells,
+            new: &(*target).scope_cells,
+            present: &present,
+        };
+        plan_migration(&old, &new, &cells)
     }
 }
 
@@ -128,6 +270,9 @@ pub(super) unsafe fn sprung(pc: *const u64, base: *mut Value, vm: &mut Vm) -> Ne
             }
             Err(Stays::Here) => {
                 restore(version, at as u32);
+                if let Some(pending) = &mut (*version).migration {
+                    pending.failed.push(at as u32);
+                }
                 Next { pc, base: vm.base }
             }
         }
@@ -149,7 +294,7 @@ unsafe fn go(vm: &mut Vm, version: *mut Version, at: usize) -> Result<Next, Stay
             Some(pending) => (pending.target, Arc::clone(&pending.turns)),
             None => return Err(Stays::Here),
         };
-        if !leads_on(target) {
+        if !is_current(target) {
             return Err(Stays::All);
         }
         let landing = match turns.at(at).map(|turn| &turn.to) {
@@ -169,19 +314,52 @@ unsafe fn go(vm: &mut Vm, version: *mut Version, at: usize) -> Result<Next, Stay
     }
 }
 
-/// Whether a version is current, or its activations move to one that is.
-unsafe fn leads_on(mut version: *mut Version) -> bool {
-    // SAFETY: MG2. Migrations lead to ever newer versions.
+unsafe fn is_current(version: *mut Version) -> bool {
+    // SAFETY: MG2.
+    unsafe { std::ptr::eq((*(*version).slot).version, version) }
+}
+
+/// The registers of the new frame.
+unsafe fn registers(
+    vm: &mut Vm,
+    target: *mut Version,
+    landing: &Landing,
+    cells: &[(u16, *mut Upvalue)],
+) -> Result<Vec<Value>, Stays> {
+    // SAFETY: MG3; the old frame is at `vm.base`.
     unsafe {
-        loop {
-            if std::ptr::eq((*(*version).slot).version, version) {
-                return true;
-            }
-            match &(*version).migration {
-                Some(pending) => version = pending.target,
-                None => return false,
+        let prototype = Arc::clone(&(*target).prototype);
+        let code = (*target).code.start();
+        let mut all = vec![Value::NIL; usize::from(prototype.frame_size)];
+        for &(from, to) in &landing.moves {
+            let value = *vm.base.add(usize::from(from));
+            // A link of a call that is over is no value.
+            if value.tag <= tag::COROUTINE {
+                all[usize::from(to)] = value;
             }
         }
+        for &(to, cell) in cells {
+            all[usize::from(to)] = *(*cell).value;
+        }
+        for initial in &landing.initials {
+            let mut work = all.clone();
+            for &pc in &initial.run {
+                let op = prototype.code[pc as usize].opcode();
+                let at = code.add(pc as usize);
+                if op.is_none_or(|op| !evaluate(vm, op, at, work.as_mut_ptr())) {
+                    return Err(Stays::Here);
+                }
+            }
+            match initial.gives {
+                Gives::Variable(to) => all[usize::from(to)] = work[usize::from(to)],
+                Gives::Loop(state) => {
+                    let at = usize::from(state);
+                    let values = other_limits(all[at], work[at + 1], work[at + 2]);
+                    all[at..at + 3].copy_from_slice(&values.ok_or(Stays::Here)?);
+                }
+            }
+        }
+        Ok(all)
     }
 }
 
@@ -200,10 +378,6 @@ unsafe fn move_frame(
         let old_size = usize::from((&(*version).prototype).frame_size);
         let new_size = usize::from((&(*target).prototype).frame_size);
         let instance = (*(*version).slot).instance;
-        let closure = (*base.sub(2)).as_closure();
-        if ((*closure).header.word as usize) < (&(*target).prototype).upvalues.len() {
-            return Err(Stays::Here);
-        }
         let mut cells: Vec<(u16, *mut Upvalue)> = Vec::with_capacity(landing.cells.len());
         for &(to, cell) in &landing.cells {
             let found = (&(*instance).cells).get(cell as usize).copied();
@@ -227,6 +401,8 @@ unsafe fn move_frame(
             }
         }
 
+        let registers = registers(vm, target, landing, &cells)?;
+
         // From here on nothing fails.
         (*co).to_be_closed = closing;
         let mut open: Vec<*mut Upvalue> = Vec::new();
@@ -248,22 +424,9 @@ unsafe fn move_frame(
                 }
             }
         }
-        let values: Vec<(u16, Value)> = landing
-            .moves
-            .iter()
-            .map(|&(from, to)| (to, *base.add(usize::from(from))))
-            .collect();
         for register in 0..old_size.max(new_size) {
-            store(base.add(register), Value::NIL);
-        }
-        for (to, value) in values {
-            // A link of a call that is over is no value.
-            let value = if value.tag > tag::COROUTINE {
-                Value::NIL
-            } else {
-                value
-            };
-            store(base.add(usize::from(to)), value);
+            let value = registers.get(register).copied().unwrap_or(Value::NIL);
+            store(base.add(register), value);
         }
         for (to, cell) in cells {
             let place = base.add(usize::from(to));
@@ -300,29 +463,93 @@ unsafe fn pin(base: *mut Value, version: *mut Version) {
     }
 }
 
-/// What becomes of the activations of functions whose versions a commit has just
-/// replaced.
-pub(super) unsafe fn outlook(vm: &mut Vm, replaced: &[*mut Version]) -> Vec<Migrated> {
-    let mut found = Vec::new();
-    if replaced.is_empty() {
-        return found;
-    }
-    // SAFETY: HP2; replaced versions are live.
+/// What would become of the activations of functions that plans change.
+pub(crate) unsafe fn outlook(
+    vm: &Vm,
+    planned: &[super::commit::Planned],
+    policy: &Policy,
+) -> Vec<Migrated> {
+    // SAFETY: HP2, F1; live instances.
     unsafe {
-        let slots: HashSet<_> = replaced.iter().map(|&v| (*v).slot).collect();
-        each_frame(vm, &mut |vm, co, frame, version| {
-            let slot = (*version).slot;
-            if !slots.contains(&slot) || std::ptr::eq((*slot).version, version) {
-                return;
+        let mut changes: HashMap<*mut PrototypeSlot, (&ChunkPlan, &LiteralChange)> = HashMap::new();
+        for (serial, plan) in planned {
+            let Some(instance) = super::commit::find(vm, *serial) else {
+                continue;
+            };
+            if plan.is_refused() {
+                continue;
             }
+            let registry = super::manifest::registry(instance);
+            for change in plan.touched() {
+                let slot = change.old.as_ref().and_then(|id| registry.get(id));
+                if let Some(slot) = slot.filter(|_| change.new_prototype.is_some()) {
+                    changes.insert(slot, (plan, change));
+                }
+            }
+        }
+        let mut known: HashMap<*mut Version, Option<Migration>> = HashMap::new();
+        let mut found = Vec::new();
+        each_frame(vm, &mut |vm, co, frame, version| {
+            let Some((plan, change)) = changes.get(&(*version).slot) else {
+                return;
+            };
+            let turns = known
+                .entry(version)
+                .or_insert_with(|| change_of(version, plan, change, policy));
+            let Some(turns) = turns else { return };
             let activation = activation_of(vm, co, frame, version);
-            found.push(match prospect(version, frame) {
-                Ok(line) => Migrated::moves(activation, line),
-                Err(why) => Migrated::stays(activation, why),
+            found.push(match (policy.stale, of_turns(turns, &[], frame)) {
+                (StalePolicy::Finish, _) => Migrated::stays(activation, NOT_ASKED),
+                (StalePolicy::Migrate, Ok(line)) => Migrated::moves(activation, line),
+                (StalePolicy::Migrate, Err(why)) => Migrated::stays(activation, why),
             });
         });
+        found
     }
-    found
+}
+
+/// Why activations stay that nobody wants to move.
+const NOT_ASKED: &str = "the policy moves no activations";
+
+/// How activations of a version would move to what a plan installs; `None`: it is
+/// the same code.
+unsafe fn change_of(
+    version: *mut Version,
+    plan: &ChunkPlan,
+    change: &LiteralChange,
+    policy: &Policy,
+) -> Option<Migration> {
+    // SAFETY: live version and instance.
+    unsafe {
+        let slot = (*version).slot;
+        let new = change.new_prototype.as_ref()?;
+        let old = Arc::clone(&(*version).prototype);
+        let is_swapped = change.class == ChangeClass::Swapped;
+        let is_same = match std::ptr::eq((*slot).version, version) {
+            true => !is_swapped,
+            false if is_swapped => is_same_code(&old, new),
+            false => !is_stale(version),
+        };
+        if is_same {
+            return None;
+        }
+        let turns = change.migration.as_ref();
+        if let Some(turns) = turns.filter(|_| std::ptr::eq((*slot).version, version)) {
+            return Some(Migration::clone(turns));
+        }
+        if policy.stale == StalePolicy::Finish {
+            return Some(Migration::default());
+        }
+        let instance = (*slot).instance;
+        let cells = &(*instance).cells;
+        let present: Vec<bool> = cells.iter().map(|cell| !cell.is_null()).collect();
+        let cells = ScopeCells {
+            old: &(*version).scope_cells,
+            new: &scope_cells(&new.scope, &plan.cell_labels),
+            present: &present,
+        };
+        Some(plan_migration(&old, new, &cells))
+    }
 }
 
 /// Line of the loop at whose next turn a stale activation moves, or why it stays.
@@ -330,16 +557,27 @@ unsafe fn prospect(version: *mut Version, frame: Frame) -> Result<u32, String> {
     // SAFETY: F1, F2, MG2.
     unsafe {
         let pending = (*version).migration.as_ref();
-        let Some(pending) = pending.filter(|p| leads_on(p.target)) else {
+        let Some(pending) = pending.filter(|p| is_current(p.target)) else {
             return Err("a patch that moves no activations replaced its version".to_owned());
         };
+        of_turns(&pending.turns, &pending.failed, frame)
+    }
+}
+
+unsafe fn of_turns(turns: &Migration, failed: &[u32], frame: Frame) -> Result<u32, String> {
+    // SAFETY: F1, F2.
+    unsafe {
         let turn = if frame.pc.is_null() {
             None
         } else {
-            pending.turns.outlook(frame.pc_index())
+            turns.outlook(frame.pc_index())
         };
+        let has_failed = turn.is_some_and(|turn| failed.contains(&turn.pc));
         match turn.map(|turn| (&turn.to, turn.line)) {
             None => Err("it is in no loop".to_owned()),
+            Some((Ok(_), line)) if has_failed => Err(format!(
+                "the loop at line {line}: the values there did not allow it"
+            )),
             Some((Ok(_), line)) => Ok(line),
             Some((Err(why), line)) => Err(format!("the loop at line {line}: {why}")),
         }

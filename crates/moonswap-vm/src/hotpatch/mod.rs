@@ -43,6 +43,7 @@ mod prepare;
 mod published;
 pub(crate) mod scope;
 pub(crate) mod slots;
+mod staying;
 mod ticket;
 pub(crate) mod timing;
 pub(crate) mod transaction;

@@ -152,7 +152,7 @@ pub(crate) unsafe fn record_frame(
         let version = frame::version_of(base);
         let prototype = Arc::clone(&(*version).prototype);
         let at = pc.offset_from((*version).code.start()) as u32;
-        for variable in &prototype.scope {
+        for (k, variable) in prototype.scope.iter().enumerate() {
             let Some(register) = variable.register else {
                 continue;
             };
@@ -172,7 +172,11 @@ pub(crate) unsafe fn record_frame(
             if cell.is_null() {
                 continue;
             }
-            let i = cell_index(vm, instance, &variable.name, variable.declaration);
+            // Later texts may have given its name to another cell.
+            let i = match (&(*version).scope_cells).get(k).copied().flatten() {
+                Some(cell) if (cell as usize) < (&(*instance).cells).len() => cell as usize,
+                _ => cell_index(vm, instance, &variable.name, variable.declaration),
+            };
             (&mut (*instance).cells)[i] = cell;
             vm.heap.barrier_object(instance.cast(), cell.cast());
         }

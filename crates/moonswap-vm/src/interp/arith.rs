@@ -389,6 +389,15 @@ pub(crate) unsafe fn operands(pc: *const u64, base: *mut Value) -> (OpCode, Valu
     // SAFETY: I1, I2.
     unsafe {
         let op = Instruction::from_bits(*pc).opcode().unwrap_unchecked();
+        let (l, r) = operands_of(op, pc, base);
+        (op, l, r)
+    }
+}
+
+/// The same, whatever stands in place of the operation.
+pub(super) unsafe fn operands_of(op: OpCode, pc: *const u64, base: *mut Value) -> (Value, Value) {
+    // SAFETY: I1, I2.
+    unsafe {
         let l = *rb(pc, base);
         let r = match op {
             OpCode::AddImm | OpCode::SubImm | OpCode::ShiftLeftImm | OpCode::ShiftRightImm => {
@@ -407,7 +416,7 @@ pub(crate) unsafe fn operands(pc: *const u64, base: *mut Value) -> (OpCode, Valu
             OpCode::Negate | OpCode::BitNot => l,
             _ => *rc(pc, base),
         };
-        if x(pc) == 1 { (op, r, l) } else { (op, l, r) }
+        if x(pc) == 1 { (r, l) } else { (l, r) }
     }
 }
 

@@ -84,6 +84,46 @@ fn integer_limit(limit: Value, start: i64, step: i64) -> Option<Option<i64>> {
     }
 }
 
+/// Turns that follow the first one.
+fn turns(first: i64, bound: i64, by: i64) -> u64 {
+    if by > 0 {
+        (bound as u64).wrapping_sub(first as u64) / by as u64
+    } else {
+        (first as u64).wrapping_sub(bound as u64)
+            / ((by.wrapping_add(1).wrapping_neg() as u64).wrapping_add(1))
+    }
+}
+
+/// The hidden registers of a numeric loop that is at `index` and gets another limit
+/// and step; a loop that is beyond its limit ends at the next turn. `None`: it would
+/// be an error, or its index would be of another type.
+pub(crate) fn other_limits(index: Value, limit: Value, step: Value) -> Option<[Value; 3]> {
+    let limit = if limit.tag == tag::STRING {
+        meta::to_number(limit)?
+    } else {
+        limit
+    };
+    if index.tag == tag::INTEGER && step.tag == tag::INTEGER {
+        let (first, by) = (index.as_i64(), step.as_i64());
+        if by == 0 {
+            return None;
+        }
+        let bound = integer_limit(limit, first, by)?;
+        let left = bound.map_or(0, |bound| turns(first, bound, by));
+        return Some([index, Value::integer(left as i64), step]);
+    }
+    let float = |v: Value| match v.tag {
+        tag::INTEGER => Some(v.as_i64() as f64),
+        tag::FLOAT => Some(v.as_f64()),
+        _ => None,
+    };
+    let (at, limit, by) = (float(index)?, float(limit)?, float(step)?);
+    if by == 0.0 {
+        return None;
+    }
+    Some([at, limit, by].map(Value::float))
+}
+
 #[inline(never)]
 pub(super) unsafe fn for_prep(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1, VM3.
@@ -112,13 +152,7 @@ pub(super) unsafe fn for_prep(pc: *const u64, base: *mut Value, vm: *mut Vm) -> 
             let Some(bound) = bound else {
                 return jump(pc, base, bc(pc));
             };
-            let count = if by > 0 {
-                (bound as u64).wrapping_sub(first as u64) / by as u64
-            } else {
-                (first as u64).wrapping_sub(bound as u64)
-                    / ((by.wrapping_add(1).wrapping_neg() as u64).wrapping_add(1))
-            };
-            (*r.add(1)).payload = count;
+            (*r.add(1)).payload = turns(first, bound, by);
             (*r.add(1)).tag = tag::INTEGER;
             store(r.add(3), start);
             return advance(pc, base);

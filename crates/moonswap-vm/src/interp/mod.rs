@@ -32,6 +32,7 @@ mod loops;
 mod moves;
 mod ops;
 mod poll;
+mod pure;
 mod tail_call;
 
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
@@ -46,7 +47,9 @@ pub(crate) use assign::{Store, store_lookup};
 pub(crate) use call::{call_metamethod, leave_native, precall};
 pub(crate) use deferred::call_unwinding;
 pub(crate) use index::{Lookup, lookup};
+pub(crate) use loops::other_limits;
 pub(crate) use poll::{attend_at_entry, collect_if_due};
+pub(crate) use pure::evaluate;
 
 /// Where to go on.
 #[derive(Clone, Copy, Debug)]

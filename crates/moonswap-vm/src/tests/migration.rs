@@ -3,7 +3,7 @@
 
 use moonswap_hotpatch::{Policy, StalePolicy};
 
-use super::{run, swapping};
+use super::{run, sized, swapping};
 
 /// The program swaps itself for `news` while `script` runs, which answers
 /// `expected`; so many activations have moved by then.
@@ -144,7 +144,7 @@ fn repeat_and_goto() {
     moves(old, &[new, &third], "return go()", "third 30", 2);
 }
 
-/// Coroutines that slept through two patches, with a frame that grows and
+/// Coroutines that slept through two patches move at once to the newest, with a frame that grows and
 /// arguments beyond the parameters.
 #[test]
 fn suspended_coroutines() {
@@ -173,7 +173,7 @@ fn suspended_coroutines() {
         one, two = nil, nil
         collect()
         return n, a, b, c, m, d, e, f, k";
-    moves(old, &[&second, &third], script, "41 a b c 41 d e nil 42", 4);
+    moves(old, &[&second, &third], script, "41 a b c 41 d e nil 42", 2);
 }
 
 /// An inner loop takes the outer one along; the main chunk's gets a new
@@ -205,4 +205,94 @@ fn nested_loops_of_a_main_chunk() {
       end
     end";
     moves(old, &[new], "return result()", "6 -1 -2 13 21 22 23  15", 1);
+}
+
+/// What the new code makes itself: constants, a table, arithmetic on an argument; and
+/// loops with other limits. Asked for after two patches that moved nothing.
+#[test]
+fn made_values_and_other_limits() {
+    let old = "
+    function go(p)
+      for i = 1, 3 do yield('old', i) end
+    end
+    function walk(x)
+      for y = x, 9 do yield('old', y) end
+    end
+    function plain(t) while true do yield('old') end end";
+    let new = "
+    function go(p)
+      local t, text, none = {}, 'new'
+      local twice = -(p * 2) // 1 | 1
+      for i = 1, twice + 20, 2 do t[1] = i yield(text, i, twice, t[1], not none) end
+      return 'end'
+    end
+    function walk(x)
+      local limit = x + 2
+      for y = x, limit do yield('new', y) end
+      return 'end'
+    end
+    function plain(t) local m = t + 1 while true do yield('new', m) end end";
+    let between = old.replace("'old'", "'between'");
+    let machine = swapping(old, &[&between, new], &Policy::default());
+    let script = "
+        a, b, c, d = wrap(go), wrap(go), wrap(walk), wrap(plain)
+        a(5) b(5) b() c(1.5) d({})
+        swap() swap() collect()";
+    assert_eq!(run(&machine, script), "");
+    let report = machine.with(|cx| cx.hot_migrate(None)).expect("asked");
+    assert_eq!(report.to_string(), "4 of 4 activations move");
+    let script = "
+        local w, i, t, x, n = a()
+        collect()
+        local e, j = b()
+        local f, y = c()
+        local g, z = c()
+        return w, i, t, x, n, e, j, f, y, g, z, a(), b(), c(), d()";
+    assert_eq!(
+        run(&machine, script),
+        "new 3 -9 3 true new 4 new 2.5 new 3.5 new new end old"
+    );
+    // What is no number stays.
+    let stale = machine.with(|cx| cx.hot_frames(None));
+    let why = stale.iter().filter_map(|f| f.migration.as_deref());
+    let why: Vec<&str> = why.collect();
+    assert_eq!(
+        why,
+        ["the loop at line 8: the values there did not allow it"]
+    );
+    assert_eq!(machine.with(|cx| cx.hot_migrated()), 3);
+}
+
+/// Activations are found while the collector sweeps, and those of dead coroutines are
+/// not.
+#[test]
+fn looks_while_the_heap_is_swept() {
+    let old = "
+    function go() local n = 0 while true do n = n + 1 yield(n) end end";
+    let new = old.replace("n + 1", "n + 10");
+    let machine = swapping(old, &[&new], &Policy::default());
+    let script = format!(
+        "kept = {{}}
+        for i = 1, {} do
+          local co = wrap(go)
+          co()
+          if i == 2 or i == 5 then kept[i] = co end
+        end
+        for i = 1, 40 do step() end
+        kept[1] = wrap(go) kept[1]()
+        swap()",
+        sized(60, 8)
+    );
+    assert_eq!(run(&machine, &script), "");
+    for _ in 0..3 {
+        let report = machine.with(|cx| cx.hot_migrate(None)).expect("asked");
+        assert!(report.moving().count() >= 3 && report.staying().count() == 0);
+        assert_eq!(run(&machine, "step() step()"), "");
+    }
+    assert_eq!(
+        run(&machine, "collect() return kept[1](), kept[2](), kept[5]()"),
+        "11 11 11"
+    );
+    let report = machine.with(|cx| cx.hot_migrate(None)).expect("asked");
+    assert_eq!(report.to_string(), "nothing runs old code");
 }

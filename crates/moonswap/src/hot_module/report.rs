@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use moonswap_hotpatch::{
-    Activation, Merged, Migrated, NotRun, Plan, Refusal, Report, ReportedFunction,
+    Activation, Merged, Migrated, MigrationReport, NotRun, Plan, Refusal, Report, ReportedFunction,
+    Staying,
 };
 use moonswap_vm::hotpatch::{HotError, Ticket};
 use moonswap_vm::{Context, Outcome, View};
@@ -66,6 +67,7 @@ pub(super) fn push(cx: &Context<'_>, report: &Report) -> Outcome<usize> {
     cx.raw_set_field(table, "diverged")?;
     set_activations(cx, table, "closed", &report.closed)?;
     set_migrated(cx, table, &report.migrated)?;
+    set_staying(cx, table, &report.staying)?;
     cx.push_table(0, 4);
     for (name, time) in [
         ("prepare", report.times.prepare),
@@ -102,6 +104,8 @@ pub(super) fn push_plan(cx: &Context<'_>, plan: &Plan) -> Outcome<usize> {
     push_refusals(cx, &plan.diverged())?;
     cx.raw_set_field(table, "diverged")?;
     set_activations(cx, table, "active", &plan.activations)?;
+    set_migrated(cx, table, &plan.migrated)?;
+    set_staying(cx, table, &plan.staying)?;
     finish(cx, table)
 }
 
@@ -152,6 +156,33 @@ fn set_migrated(cx: &Context<'_>, table: usize, migrated: &[Migrated]) -> Outcom
         cx.raw_set_int(list, k)?;
     }
     cx.raw_set_field(table, "migrated")
+}
+
+/// table.staying = how many activations stay on older code, `{ activations,
+/// coroutines, at_least }`
+fn set_staying(cx: &Context<'_>, table: usize, staying: &Staying) -> Outcome<()> {
+    let entry = cx.height();
+    cx.push_table(0, 3);
+    set_int(cx, entry, "activations", staying.activations as u64)?;
+    set_int(cx, entry, "coroutines", staying.coroutines as u64)?;
+    if staying.looked_at.is_some() {
+        cx.push_bool(true);
+        cx.raw_set_field(entry, "at_least")?;
+    }
+    cx.raw_set_field(table, "staying")
+}
+
+/// Pushes what becomes of activations that were asked to move: `line`,
+/// `generation`, `moving` (a number), `staying` and `migrated` as in reports.
+pub(super) fn push_migration(cx: &Context<'_>, report: &MigrationReport) -> Outcome<usize> {
+    let table = cx.height();
+    cx.push_table(0, 5);
+    set_text(cx, table, LINE, &report.to_string())?;
+    set_int(cx, table, "generation", report.generation)?;
+    set_int(cx, table, "moving", report.moving().count() as u64)?;
+    set_staying(cx, table, &Staying::of(&report.activations))?;
+    set_migrated(cx, table, &report.activations)?;
+    finish(cx, table)
 }
 
 /// Pushes what stands for the report of a patch that waits: `queued` is true,
