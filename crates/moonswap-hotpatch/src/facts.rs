@@ -6,6 +6,7 @@ use moonswap_compiler::syntax::ast::{Ast, StatementKind};
 use std::sync::Arc;
 
 use crate::declarations::{Declared, declarations};
+use crate::names::Names;
 use crate::outline::Outline;
 use crate::shape;
 use crate::statements::{definition, statements};
@@ -24,6 +25,8 @@ pub(crate) struct Facts {
     pub(crate) definitions: Vec<Shaped>,
     /// Statements other than declarations and definitions.
     pub(crate) others: Vec<Shaped>,
+    /// Its global names.
+    pub(crate) names: Names,
     /// Where functions are put, whatever the form.
     pub(crate) targets: Targets,
 }
@@ -49,6 +52,7 @@ impl Facts {
             declared: declarations(ast),
             definitions,
             others,
+            names: Names::of(ast),
             targets: Targets::of(ast),
         }
     }

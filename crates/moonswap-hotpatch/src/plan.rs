@@ -18,8 +18,10 @@ use crate::outline::{LiteralIndex, Outline, path_name};
 use crate::patch::{ChunkPatch, base_refusals, shown};
 use crate::policy::{Policy, StalePolicy};
 use crate::protected::protected;
-use crate::refusal::{Code, Refusal, Unfit};
-use crate::toplevel::Comparison;
+use crate::refusal::{Code, NOT_KEPT, Refusal, Unfit};
+use crate::statements::statements;
+use crate::toplevel::{Comparison, TopLevel};
+use crate::undefined::{self, Undefined};
 
 /// What becomes of one literal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -151,6 +153,11 @@ pub struct ChunkPlan {
     pub hooks: Hooks,
     /// What people should know.
     pub warnings: Vec<String>,
+    /// Global names that its functions use now and the texts do not define: asked
+    /// for with [`settle`](crate::settle).
+    pub look_up: Vec<Undefined>,
+    /// Those of them that nobody defines.
+    pub undefined: Vec<Undefined>,
     /// Top-level statements that `delta` and `define` run; `why` says how.
     pub runs: Vec<NotRun>,
     /// Top-level statements that changed and do not run.
@@ -190,6 +197,12 @@ impl ChunkPlan {
         self.work
             .iter()
             .filter_map(|&at| self.changes.get(at as usize))
+    }
+
+    /// What people should know, names that nobody defines included.
+    pub fn all_warnings(&self) -> impl Iterator<Item = String> {
+        let undefined = self.undefined.iter().map(Undefined::to_string);
+        self.warnings.iter().cloned().chain(undefined)
     }
 
     /// The literals that a commit touches.
@@ -249,8 +262,10 @@ impl Plan {
 
     /// What people should know.
     pub fn warnings(&self) -> Vec<String> {
-        let all = self.chunks.iter().flat_map(|c| &c.warnings);
-        all.cloned().collect()
+        self.chunks
+            .iter()
+            .flat_map(ChunkPlan::all_warnings)
+            .collect()
     }
 
     /// Top-level statements that changed and do not run.
@@ -329,8 +344,7 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
     let mut unfit = std::mem::take(&mut matching.unfit);
     unfit.append(&mut top.unfit);
     if old_text.is_none() {
-        top.warnings
-            .push("the old text is not known: top-level statements were not compared, only added functions are defined".to_owned());
+        top.warnings.push(text_unknown(patch));
     }
 
     let check = CaptureCheck {
@@ -350,6 +364,7 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
     let mut warnings = std::mem::take(&mut top.warnings);
     warnings.append(&mut captures.warnings);
     warnings.extend(arity_warnings(old, new, &matching));
+    let look_up = undefined::candidates(old_text.as_ref(), old, patch, &matching);
     let not_run = std::mem::take(&mut top.not_run);
     let mut cell_labels = std::mem::take(&mut top.labels);
 
@@ -374,7 +389,7 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
                     plan_migrations(manifest, &cell_labels, &mut changes);
                 }
             }
-            Err(refusal) => refusals.push(*refusal),
+            Err(refusal) => refusals.push(explained(*refusal, &top)),
         }
     }
     let new_cells = cell_labels[top.n_old_cells..].to_vec();
@@ -398,11 +413,40 @@ pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy)
         removals: top.removals.into_iter().map(|r| r.id).collect(),
         hooks,
         warnings,
+        look_up,
+        undefined: Vec::new(),
         runs: top.runs,
         not_run,
         refusals,
         unfit,
     }
+}
+
+/// What follows from not having the text that runs.
+fn text_unknown(patch: &ChunkPatch) -> String {
+    let n = statements(patch.ast()).len() - patch.facts().definitions.len();
+    let s = if n == 1 { "" } else { "s" };
+    format!(
+        "the old text is not known (the chunk was loaded from binary): functions are replaced and added ones \
+         defined, but {n} top-level statement{s} could not be compared, so changed constants and initialisers \
+         keep their old values, in later patches too"
+    )
+}
+
+/// A definition that needs a variable which nobody has kept is refused for that,
+/// not for what its delta chunk lacks.
+fn explained(mut refusal: Refusal, top: &TopLevel) -> Refusal {
+    let lost = |name: &&Arc<str>| refusal.reason.contains(&format!("'{name}'"));
+    if refusal.code == Code::DeltaFailed
+        && let Some(name) = top.lost().find(lost)
+    {
+        refusal.code = Code::CellMissing;
+        refusal.reason = format!(
+            "the statement needs the top-level local {name}, whose value was not kept when the main chunk returned"
+        );
+        refusal.remedy = NOT_KEPT.to_owned();
+    }
+    refusal
 }
 
 /// How running activations of existing functions move to their new code.

@@ -7,6 +7,7 @@ use crate::patch::shown;
 use crate::plan::{ChunkPlan, LiteralChange, NotRun, Plan};
 use crate::refusal::{Refusal, Refused};
 use crate::report::ReportedFunction;
+use crate::undefined::Undefined;
 
 impl Plan {
     /// All that [`Plan`]'s text says: `summary`, `refused`, `chunks` with their
@@ -43,7 +44,11 @@ impl ChunkPlan {
             ("new_locals", Json::texts(locals.map(|(name, _)| name))),
             ("runs", statements(&self.runs)),
             ("not_run", statements(&self.not_run)),
-            ("warnings", Json::texts(&self.warnings)),
+            ("warnings", Json::texts(self.all_warnings())),
+            (
+                "undefined",
+                Json::Array(self.undefined.iter().map(Undefined::json).collect()),
+            ),
         ])
     }
 }
@@ -78,6 +83,23 @@ impl NotRun {
             ("line", Json::number(self.line)),
             ("text", Json::text(&self.text)),
             ("why", Json::text(&self.why)),
+        ])
+    }
+}
+
+impl Undefined {
+    /// Each field under its name.
+    pub fn json(&self) -> Json {
+        let suggestion = self.suggestion.as_ref();
+        Json::object([
+            ("name", Json::text(self.name.as_ref())),
+            ("line", Json::number(self.line)),
+            ("column", Json::number(self.column)),
+            ("function", Json::text(&self.function)),
+            (
+                "suggestion",
+                suggestion.map_or(Json::Null, |name| Json::text(name.as_ref())),
+            ),
         ])
     }
 }

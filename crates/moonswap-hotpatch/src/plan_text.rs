@@ -102,7 +102,7 @@ impl ChunkPlan {
                 statement.line, statement.text, statement.why
             )?;
         }
-        for warning in &self.warnings {
+        for warning in self.all_warnings() {
             write!(f, "\n  warning: {warning}")?;
         }
         Ok(())

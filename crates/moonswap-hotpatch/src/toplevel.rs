@@ -83,6 +83,12 @@ impl TopLevel {
         last.map(|v| &v.state)
     }
 
+    /// Names of locals whose values were not kept.
+    pub(crate) fn lost(&self) -> impl Iterator<Item = &Arc<str>> {
+        let is_lost = |v: &&Declared| v.state == Variable::Existing { cell: None };
+        self.variables.iter().filter(is_lost).map(|v| &v.name)
+    }
+
     /// Whether a name is a top-level local at the end of the main chunk, and
     /// if so, whether it is the variable it was and can be reached.
     pub(crate) fn is_reachable(&self, name: &str) -> Option<bool> {
