@@ -13,8 +13,8 @@ use crate::hotpatch::commit::Attempt;
 use crate::hotpatch::manifest::registry;
 use crate::hotpatch::{
     Applied, EventChunk, HistoryEntry, HotError, Listener, OnProbation, Origin, Quarantined,
-    Recorder, RolledBack, StaleFrame, Ticket, VersionInfo, Which, attempt, commit, guard, history,
-    inspect, mailbox,
+    Recorder, RolledBack, StaleFrame, Ticket, VersionInfo, Which, attempt, commit, globals, guard,
+    history, inspect, mailbox,
 };
 use crate::object::{Closure, PrototypeSlot};
 use crate::value::tag;
@@ -27,7 +27,8 @@ impl Context<'_> {
         // SAFETY: HP2.
         let (planned, activations) = unsafe {
             let mut vm = self.vm();
-            let planned = commit::plan_all(&mut vm, patch, policy)?;
+            let mut planned = commit::plan_all(&mut vm, patch, policy)?;
+            globals::settle_planned(&mut vm, &mut planned);
             let activations = commit::activations(&mut vm, &planned);
             (planned, activations)
         };

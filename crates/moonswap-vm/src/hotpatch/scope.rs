@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::coroutine;
 use crate::frame::{self, Frame};
-use crate::object::{Coroutine, Instance, Upvalue};
+use crate::object::{Coroutine, Instance, Keep, Upvalue};
 use crate::value::{Value, store, tag};
 use crate::vm::Vm;
 
@@ -35,8 +35,8 @@ pub(crate) unsafe fn cell_index(
 }
 
 /// Records the top-level locals alive at `pc` of the main chunk's frame `base`
-/// on the current coroutine's stack, as it ends: all of them for modules, the
-/// captured ones for `load`ed strings.
+/// on the current coroutine's stack, as it ends: all of them, or the captured
+/// ones ([`Keep`]).
 pub(crate) unsafe fn record(vm: &mut Vm, base: *mut Value, pc: *const u64) {
     // SAFETY: a Lua frame of a main chunk (F1, F2).
     unsafe {
@@ -44,12 +44,19 @@ pub(crate) unsafe fn record(vm: &mut Vm, base: *mut Value, pc: *const u64) {
         let slot = (*version).slot;
         let instance = (*slot).instance;
         super::journal::scope(vm, instance);
+        let all = match (*instance).keep {
+            Keep::Module => true,
+            // Of later runs there would be several variables of a name, which no
+            // patch can use.
+            Keep::Locals => (*instance).n_runs == 0,
+            Keep::Captured => false,
+        };
         if std::ptr::eq((*instance).main, slot) {
             // Delta chunks have a slot of their own and do not count.
             (*instance).n_runs += 1;
         }
         let co = vm.current;
-        record_frame(vm, co, instance, base, pc, (*instance).keep_all);
+        record_frame(vm, co, instance, base, pc, all);
     }
 }
 
