@@ -11,7 +11,7 @@ use std::time::Duration;
 pub use fit::Fit;
 
 use moonswap_vm::planning::{Patch, Policy, Report};
-use moonswap_vm::{Machine, Outcome, View};
+use moonswap_vm::{Keep, Machine, Outcome, View};
 
 /// Chunk name of the module that is patched.
 pub const CHUNK: &str = "@world.lua";
@@ -53,8 +53,12 @@ pub fn machine() -> Machine {
 /// # Panics
 /// With Lua's message, if it does not compile or fails.
 pub fn run(machine: &Machine, chunk: &str, source: &str, module: bool) {
+    let keep = match module {
+        true => Keep::Module,
+        false => Keep::Captured,
+    };
     let failure = machine.with(|cx| -> Outcome<Option<String>> {
-        let failed = !cx.load(source.as_bytes(), chunk.as_bytes(), "t", module)?
+        let failed = !cx.load(source.as_bytes(), chunk.as_bytes(), "t", keep)?
             || cx.pcall(0, Some(0))?.is_err();
         if !failed {
             return Ok(None);

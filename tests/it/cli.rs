@@ -139,6 +139,48 @@ fn check_points_at_the_place() {
 }
 
 #[test]
+fn check_warns_of_names_that_nobody_defines() {
+    let folder = TempFolder::new("check-names");
+    folder.write(
+        "a.lua",
+        "local total = 0\nfunction add(n) totl = total + helper(n) return tota end\n",
+    );
+    folder.write("b.lua", "function helper(n) return spawn(n) end\n");
+    let alone = moonswap(folder.path(), &["check", "a.lua"]);
+    assert_eq!(alone.code, Some(0), "{}", alone.tail());
+    let told = alone.err();
+    for part in [
+        "a.lua:2:32",
+        "warning: the global helper is not defined",
+        "a.lua:2:49",
+        "warning: the global tota is not defined; did you mean total?",
+        "function add(n)",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let both = moonswap(
+        folder.path(),
+        &["check", "--globals", "ngx,spawn", "a.lua", "b.lua"],
+    );
+    assert_eq!(both.code, Some(0), "{}", both.tail());
+    assert_eq!(both.err().matches("warning").count(), 1, "{}", both.err());
+    let json = moonswap(folder.path(), &["check", "--json", "a.lua", "b.lua"]);
+    assert_eq!(json.code, Some(0), "{}", json.tail());
+    let lines: Vec<String> = json.out().lines().map(str::to_owned).collect();
+    assert_eq!(
+        lines,
+        [
+            "{\"file\":\"a.lua\",\"start\":64,\"end\":68,\"severity\":\"warning\",\
+             \"message\":\"the global tota is not defined; did you mean total?\",\"name\":\"tota\",\
+             \"line\":2,\"column\":49,\"function\":\"add\",\"suggestion\":\"total\"}",
+            "{\"file\":\"b.lua\",\"start\":26,\"end\":31,\"severity\":\"warning\",\
+             \"message\":\"the global spawn is not defined\",\"name\":\"spawn\",\
+             \"line\":1,\"column\":27,\"function\":\"helper\",\"suggestion\":null}",
+        ]
+    );
+}
+
+#[test]
 fn list_shows_every_function() {
     let folder = TempFolder::new("list");
     folder.write(
@@ -210,4 +252,33 @@ fn older_names_on_demand() {
         let outcome = moonswap(folder.path(), args);
         assert_eq!(outcome.out(), "plain\n", "{args:?}: {}", outcome.tail());
     }
+}
+
+#[test]
+fn modules_loaded_by_loadfile_follow_their_text() {
+    let folder = TempFolder::new("loadfile");
+    folder.write(
+        "plugin.lua",
+        "#!/usr/bin/lua\nlocal LIMIT = 1\nlocal M = {}\nfunction M.a() return LIMIT end\nreturn M\n",
+    );
+    folder.write(
+        "main.lua",
+        "local hot = require 'moonswap'
+local box = setmetatable({ note = print }, { __index = _G })
+local M = assert(loadfile('plugin.lua', 't', box))()
+local old = assert(io.open('plugin.lua')):read('a'):gsub('^#[^\\n]*\\n', '')
+local new = old:gsub('LIMIT = 1', 'LIMIT = 2'):gsub('return M', 'function M.b() note(LIMIT * 10) return nota end\\nreturn M')
+local report, why = hot.swapstring('plugin.lua', new)
+print(report and 'applied' or why, M.a(), M.b())
+for _, warning in ipairs(report.warnings) do print(warning) end
+local copy = assert(load(string.dump(assert(loadfile('plugin.lua'))), 'copy'))
+copy()
+",
+    );
+    let outcome = moonswap(folder.path(), &["main.lua"]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.tail());
+    assert_eq!(
+        outcome.out(),
+        "20\napplied\t2\tnil\nline 4: M.b: the global nota is not defined; did you mean note?\n"
+    );
 }

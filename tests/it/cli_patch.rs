@@ -31,6 +31,51 @@ fn shop() -> TempFolder {
 }
 
 #[test]
+fn plans_warn_of_names_that_nobody_defines() {
+    let folder = shop();
+    folder.write(
+        "typo.lua",
+        OLD.replace("x * 1.2", "x * taxx")
+            .replace("local M", "local tax, M"),
+    );
+    let text = expect(
+        &folder,
+        "plan old.lua typo.lua",
+        0,
+        &["warning: line 2: M.price: the global taxx is not defined; did you mean tax?"],
+    );
+    assert_eq!(text.matches("warning").count(), 1, "{text}");
+    expect(
+        &folder,
+        "plan old.lua typo.lua --json",
+        0,
+        &[
+            "\"undefined\":[{\"name\":\"taxx\",\"line\":2,\"column\":32,\"function\":\"M.price\",\"suggestion\":\"tax\"}]",
+        ],
+    );
+    let text = expect(&folder, "plan old.lua typo.lua --globals taxx", 0, &[]);
+    assert!(!text.contains("warning"), "{text}");
+    // What the text used before is not new.
+    folder.write("later.lua", OLD.replace("x * 1.2", "x * taxx * 2"));
+    folder.write("before.lua", OLD.replace("x * 1.2", "x * taxx"));
+    let text = expect(&folder, "plan before.lua later.lua", 0, &["M.price"]);
+    assert!(!text.contains("warning"), "{text}");
+    // Other files of the folder define it, whether they change or not.
+    for below in ["a", "b"] {
+        std::fs::create_dir_all(folder.path().join(below)).expect("made");
+        folder.write(
+            &format!("{below}/globals.lua"),
+            "function vat() return 1.2 end\n",
+        );
+    }
+    folder.write("a/shop.lua", OLD);
+    folder.write("b/shop.lua", OLD.replace("x * 1.2", "x * vat() * more()"));
+    folder.write("b/more.lua", "function more() return 1 end\n");
+    let text = expect(&folder, "plan a b", 0, &["M.price"]);
+    assert!(!text.contains("warning"), "{text}");
+}
+
+#[test]
 fn plans_of_folders_and_as_json() {
     let folder = shop();
     for below in ["a/deep", "b/deep"] {

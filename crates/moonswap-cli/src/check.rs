@@ -1,10 +1,11 @@
-//! `check`: compile errors as people and tools want to see them.
+//! `check`: compile errors, and names that nobody defines, as people and tools
+//! want to see them.
 
 use std::path::{Path, PathBuf};
 
-use moonswap::render_diagnostic;
+use moonswap::{render_diagnostic, render_warning};
 use moonswap_compiler::CompileError;
-use moonswap_hotpatch::Json;
+use moonswap_hotpatch::{ChunkPatch, Globals, Json, StandardGlobals, Undefined, undefined_in};
 
 use crate::LUA_ERROR;
 use crate::output::{complain, read_file, say, style};
@@ -23,20 +24,73 @@ pub(crate) fn source_of(file: &Path) -> Option<(Vec<u8>, String)> {
     }
 }
 
-/// Compiles all files; returns the exit code.
-pub(crate) fn check(json: bool, files: &[PathBuf]) -> u8 {
+/// The globals of the library, and those that the caller says the program has.
+pub(crate) struct Known<'a>(pub(crate) &'a [String]);
+
+impl Globals for Known<'_> {
+    fn has(&self, name: &str) -> bool {
+        StandardGlobals.has(name) || self.0.iter().any(|known| known == name)
+    }
+
+    fn each(&self, see: &mut dyn FnMut(&str)) {
+        StandardGlobals.each(see);
+        self.0.iter().for_each(|name| see(name));
+    }
+}
+
+/// Compiles all files; returns the exit code. Names that none of them defines are
+/// warned of.
+pub(crate) fn check(json: bool, files: &[PathBuf], globals: &[String]) -> u8 {
     let mut code = 0;
+    let mut texts = Vec::with_capacity(files.len());
     for file in files {
         let Some((source, name)) = source_of(file) else {
             code = LUA_ERROR;
             continue;
         };
-        if let Err(error) = moonswap_compiler::compile(&name, &source) {
-            show(json, &error, &source);
-            code = LUA_ERROR;
+        match ChunkPatch::compile(&name, &source) {
+            Ok(text) => texts.push(text),
+            Err(error) => {
+                show(json, &error, &source);
+                code = LUA_ERROR;
+            }
+        }
+    }
+    let found = undefined_in(&texts, &Known(globals));
+    for (text, undefined) in texts.iter().zip(found) {
+        for one in undefined {
+            warn(json, text, &one);
         }
     }
     code
+}
+
+fn warn(json: bool, text: &ChunkPatch, undefined: &Undefined) {
+    let chunk = moonswap_compiler::chunk_display(text.chunk().as_bytes());
+    let chunk = String::from_utf8_lossy(&chunk);
+    let (start, end) = undefined.span;
+    if json {
+        let mut problem = vec![
+            ("file".to_owned(), Json::text(&*chunk)),
+            ("start".to_owned(), Json::number(start)),
+            ("end".to_owned(), Json::number(end)),
+            ("severity".to_owned(), Json::text("warning")),
+            ("message".to_owned(), Json::text(undefined.message())),
+        ];
+        if let Json::Object(more) = undefined.json() {
+            problem.extend(more);
+        }
+        let problem = Json::Object(problem);
+        say(format!("{problem}\n"));
+    } else {
+        complain(render_warning(
+            style(),
+            &chunk,
+            text.source(),
+            (start as usize, end as usize),
+            &undefined.message(),
+        ));
+    }
 }
 
 /// Shows one error: JSON on standard output, or the source line on standard
@@ -64,6 +118,7 @@ pub(crate) fn problem(error: &CompileError) -> Json {
         ("column", Json::number(error.span.column)),
         ("start", Json::number(error.span.start)),
         ("end", Json::number(error.span.end)),
+        ("severity", Json::text("error")),
         ("message", Json::text(&error.message)),
     ])
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use moonswap_hotpatch::{ChunkManifest, ChunkPatch, Plan, Policy, plan_chunk};
+use moonswap_hotpatch::{ChunkManifest, ChunkPatch, ChunkPlan, Plan, Policy, plan_chunk, settle};
 
 use crate::check;
 use crate::output::{cannot, complain, read_file};
@@ -31,11 +31,25 @@ pub(crate) struct NameArgs {
     prefix: Option<String>,
 }
 
+/// What the program has that the texts do not say.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct GlobalArgs {
+    /// Globals that the program defines elsewhere, e.g. ngx,spawn: they are not
+    /// warned of
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) globals: Vec<String>,
+}
+
 /// The pairs that differ, by name; for folders also what is only on one side.
 #[derive(Default)]
 pub(crate) struct Sources {
     pub(crate) pairs: Vec<Pair>,
     pub(crate) notes: Vec<String>,
+    /// Files of the new folder that are as they were, or new: what they define is
+    /// known to the others.
+    beside: Vec<(String, Vec<u8>)>,
+    /// Globals that the program has.
+    pub(crate) globals: Vec<String>,
 }
 
 impl Sources {
@@ -56,7 +70,7 @@ impl Sources {
                 };
                 Ok(Self {
                     pairs: vec![pair],
-                    notes: Vec::new(),
+                    ..Self::default()
                 })
             }
             (true, true) => {
@@ -99,16 +113,14 @@ impl Sources {
 
     fn of_folders(old: &Path, new: &Path, prefix: &str) -> Result<Self, u8> {
         let mut olds = lua_files(old)?;
-        let mut sources = Self {
-            pairs: Vec::new(),
-            notes: Vec::new(),
-        };
+        let mut sources = Self::default();
         for (relative, path) in lua_files(new)? {
             let (new, new_name) = check::source_of(&path).ok_or(LUA_ERROR)?;
             let Some(old) = olds.remove(&relative) else {
                 sources
                     .notes
                     .push(format!("{relative} is new: loaded when it is required"));
+                sources.beside.push((new_name, new));
                 continue;
             };
             let (old, _) = check::source_of(&old).ok_or(LUA_ERROR)?;
@@ -119,6 +131,8 @@ impl Sources {
                     new,
                     new_name,
                 });
+            } else {
+                sources.beside.push((new_name, new));
             }
         }
         let gone = olds.keys();
@@ -153,10 +167,14 @@ impl Sources {
             }
         }
         if failed {
-            Err(LUA_ERROR)
-        } else {
-            Ok(Plan::of(plans))
+            return Err(LUA_ERROR);
         }
+        let beside = self.beside.iter();
+        let beside = beside.filter_map(|(name, text)| ChunkPatch::compile(name, text).ok());
+        let beside: Vec<ChunkPatch> = beside.collect();
+        let mut asked: Vec<&mut ChunkPlan> = plans.iter_mut().collect();
+        settle(&mut asked, &beside, |_, _| check::Known(&self.globals));
+        Ok(Plan::of(plans))
     }
 }
 

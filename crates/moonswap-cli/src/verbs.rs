@@ -13,7 +13,7 @@ use crate::output::{complain, report, say};
 use crate::patch_verb::{self, PatchVerb};
 use crate::policy_args::{PolicyArgs, duration};
 use crate::session::Session;
-use crate::sources::{NameArgs, Sources};
+use crate::sources::{GlobalArgs, NameArgs, Sources};
 use crate::{LUA_ERROR, REFUSED, USAGE, check, lua_style, prompt, watch};
 
 const VERBS: &[&str] = &[
@@ -89,11 +89,14 @@ enum Verb {
         #[arg(long)]
         compat: bool,
     },
-    /// Compile files and show what is wrong with them
+    /// Compile files and show what is wrong with them, also globals that neither
+    /// they nor Lua's libraries define
     Check {
         /// One JSON object per problem
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        globals: GlobalArgs,
         /// The files
         #[arg(required = true)]
         files: Vec<PathBuf>,
@@ -120,6 +123,8 @@ enum Verb {
         json: bool,
         #[command(flatten)]
         names: NameArgs,
+        #[command(flatten)]
+        globals: GlobalArgs,
         #[command(flatten)]
         policy: PolicyArgs,
     },
@@ -199,15 +204,20 @@ pub(crate) fn main(arguments: Vec<OsString>, show: fn(&Lua)) -> u8 {
                 },
             )
         }
-        Verb::Check { json, files } => check::check(json, &files),
+        Verb::Check {
+            json,
+            globals,
+            files,
+        } => check::check(json, &files, &globals.globals),
         Verb::List { long, json, file } => list(long, json, &file),
         Verb::Plan {
             old,
             new,
             json,
             names,
+            globals,
             policy,
-        } => plan(&old, &new, json, &names, policy).unwrap_or_else(|code| code),
+        } => plan(&old, &new, json, &names, &globals, policy).unwrap_or_else(|code| code),
         Verb::Patch { verb } => patch_verb::main(verb),
         Verb::Release { file } => watch::release::main(&file),
         Verb::Audit { verb } => audit_verb::main(verb),
@@ -311,9 +321,11 @@ fn plan(
     new: &Path,
     json: bool,
     names: &NameArgs,
+    globals: &GlobalArgs,
     policy: PolicyArgs,
 ) -> Result<u8, u8> {
-    let sources = Sources::read(old, new, names)?;
+    let mut sources = Sources::read(old, new, names)?;
+    sources.globals.clone_from(&globals.globals);
     let plan = sources.plan(&policy.policy(), json)?;
     if json {
         let mut out = match plan.json() {

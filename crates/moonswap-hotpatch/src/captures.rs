@@ -15,7 +15,7 @@ use crate::manifest::{ChunkManifest, is_reserved, reserved};
 use crate::namesakes;
 use crate::outline::{LiteralIndex, Outline};
 use crate::policy::{Captures, Policy};
-use crate::refusal::{Code, Refusal};
+use crate::refusal::{Code, NOT_KEPT, Refusal};
 use crate::toplevel::{TopLevel, Variable};
 
 /// What code generation needs, and what was found on the way.
@@ -421,7 +421,7 @@ impl CaptureCheck<'_> {
                 let reason = format!(
                     "now uses the top-level local {name}, whose value was not kept when the main chunk returned"
                 );
-                self.refuse(Code::CellMissing, is, reason, "load the chunk as a module, or capture the variable in a function from the start", m, result);
+                self.refuse(Code::CellMissing, is, reason, NOT_KEPT, m, result);
             }
             Some(Variable::Ambiguous) | None => self.ambiguous(is, wanted, m, result),
         }

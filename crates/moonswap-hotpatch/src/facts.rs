@@ -6,6 +6,7 @@ use moonswap_compiler::syntax::ast::Ast;
 use std::sync::Arc;
 
 use crate::declarations::{Declared, declarations};
+use crate::names::Names;
 use crate::outline::Outline;
 use crate::shape;
 use crate::statements::statements;
@@ -25,6 +26,8 @@ pub(crate) struct Facts {
     pub(crate) constants: Constants,
     /// What its functions and blocks assign.
     pub(crate) assigned: Assigned,
+    /// Its global names.
+    pub(crate) names: Names,
     /// Where functions are put, whatever the form.
     pub(crate) targets: Targets,
 }
@@ -39,6 +42,7 @@ impl Facts {
             shapes: shapes.map(|s| shape::statement(ast, &s.kind)).collect(),
             constants: Constants::of(ast, &|name| assigned.name_anywhere(name)),
             assigned,
+            names: Names::of(ast),
             targets: Targets::of(ast),
         }
     }

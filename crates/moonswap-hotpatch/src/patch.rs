@@ -169,7 +169,7 @@ pub fn base_refusals(
     let (reason, remedy) = match running {
         None => (
             "made for a certain text, but that of this chunk was not kept".to_owned(),
-            "load it as a module, or leave the base hash out",
+            "load it from its text, or leave the base hash out",
         ),
         Some(running) if Digest::of(running) == base => return Vec::new(),
         Some(running) if running == new => (

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use moonswap_bytecode::{CodeHash, FunctionId, Prototype};
+use moonswap_compiler::syntax::ast::{Expr, ExprId, Statement, StatementKind};
 
 use crate::activation::Activation;
 use crate::build::{Built, build};
@@ -22,8 +23,10 @@ use crate::outline::{LiteralIndex, Outline, path_name};
 use crate::patch::{ChunkPatch, base_refusals, shown};
 use crate::policy::{Policy, StalePolicy};
 use crate::protected::protected;
-use crate::refusal::{Code, Refusal, Unfit};
-use crate::toplevel::Comparison;
+use crate::refusal::{Code, NOT_KEPT, Refusal, Unfit};
+use crate::statements::statements;
+use crate::toplevel::{Comparison, TopLevel};
+use crate::undefined::{self, Undefined};
 
 /// What becomes of one literal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -197,6 +200,11 @@ pub struct ChunkPlan {
     pub hooks: Hooks,
     /// What people should know.
     pub warnings: Vec<String>,
+    /// Global names that its functions use now and the texts do not define: asked
+    /// for with [`settle`](crate::settle).
+    pub look_up: Vec<Undefined>,
+    /// Those of them that nobody defines.
+    pub undefined: Vec<Undefined>,
     /// Top-level statements that `delta` and `define` run; `why` says how.
     pub runs: Vec<NotRun>,
     /// Top-level statements that changed and do not run.
@@ -250,6 +258,12 @@ impl ChunkPlan {
         self.work
             .iter()
             .filter_map(|&at| self.changes.get(at as usize))
+    }
+
+    /// What people should know, names that nobody defines included.
+    pub fn all_warnings(&self) -> impl Iterator<Item = String> {
+        let undefined = self.undefined.iter().map(Undefined::to_string);
+        self.warnings.iter().cloned().chain(undefined)
     }
 
     /// The literals that a commit touches.
@@ -337,8 +351,8 @@ impl Plan {
 
     /// What people should know.
     pub fn warnings(&self) -> Vec<String> {
-        let all = self.chunks.iter().flat_map(|c| &c.warnings);
-        let mut all: Vec<String> = all.cloned().collect();
+        let all = self.chunks.iter().flat_map(ChunkPlan::all_warnings);
+        let mut all: Vec<String> = all.collect();
         if !self.migrated.is_empty() {
             all.extend(reasons(&self.migrated));
         } else if !self.staying.is_empty() {
@@ -450,8 +464,7 @@ pub(crate) fn plan_text(
     let mut unfit = std::mem::take(&mut matching.unfit);
     unfit.append(&mut top.unfit);
     if old_text.is_none() {
-        top.warnings
-            .push("the old text is not known: top-level statements were not compared, only added functions are defined".to_owned());
+        top.warnings.push(text_unknown(patch));
     }
 
     let check = CaptureCheck {
@@ -474,6 +487,7 @@ pub(crate) fn plan_text(
     warnings.append(&mut captures.warnings);
     warnings.append(&mut matching.warnings);
     warnings.extend(arity_warnings(old, new, &matching));
+    let look_up = undefined::candidates(old_text.as_ref(), old, patch, &matching);
     let not_run = std::mem::take(&mut top.not_run);
     let mut cell_labels = std::mem::take(&mut top.labels);
 
@@ -497,7 +511,7 @@ pub(crate) fn plan_text(
                     plan_migrations(manifest, &cell_labels, &mut changes);
                 }
             }
-            Err(refusal) => refusals.push(*refusal),
+            Err(refusal) => refusals.push(explained(*refusal, &top)),
         }
     }
     let new_cells = cell_labels[top.n_old_cells..].to_vec();
@@ -521,6 +535,8 @@ pub(crate) fn plan_text(
         removals: top.removals.into_iter().map(|r| r.id).collect(),
         hooks,
         warnings,
+        look_up,
+        undefined: Vec::new(),
         runs: top.runs,
         not_run,
         refusals,
@@ -537,6 +553,43 @@ pub(crate) fn old_text(manifest: &ChunkManifest) -> Option<ChunkPatch> {
         let source = manifest.source.as_ref()?;
         ChunkPatch::compile(&manifest.chunk, source).ok()
     })
+}
+
+/// What follows from not having the text that runs.
+fn text_unknown(patch: &ChunkPatch) -> String {
+    let is_function = |value: &ExprId| {
+        let value = patch.ast().exprs.get(value.0 as usize);
+        matches!(value, Some(Expr::Function(_)))
+    };
+    let defines = |s: &&Statement| match &s.kind {
+        StatementKind::Function { .. } => true,
+        StatementKind::Assign { values, .. } => values.iter().all(is_function),
+        _ => false,
+    };
+    let all = statements(patch.ast());
+    let n = all.len() - all.iter().filter(defines).count();
+    let s = if n == 1 { "" } else { "s" };
+    format!(
+        "the old text is not known (the chunk was loaded from binary): functions are replaced and added ones \
+         defined, but {n} top-level statement{s} could not be compared, so changed constants and initialisers \
+         keep their old values, in later patches too"
+    )
+}
+
+/// A definition that needs a variable which nobody has kept is refused for that,
+/// not for what its delta chunk lacks.
+fn explained(mut refusal: Refusal, top: &TopLevel) -> Refusal {
+    let lost = |name: &&Arc<str>| refusal.reason.contains(&format!("'{name}'"));
+    if refusal.code == Code::DeltaFailed
+        && let Some(name) = top.lost().find(lost)
+    {
+        refusal.code = Code::CellMissing;
+        refusal.reason = format!(
+            "the statement needs the top-level local {name}, whose value was not kept when the main chunk returned"
+        );
+        refusal.remedy = NOT_KEPT.to_owned();
+    }
+    refusal
 }
 
 /// How running activations of existing functions move to their new code.

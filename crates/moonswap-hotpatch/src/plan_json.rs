@@ -9,6 +9,7 @@ use crate::patch::shown;
 use crate::plan::{ChunkPlan, LiteralChange, NotRun, Plan};
 use crate::refusal::{Refusal, Refused};
 use crate::report::ReportedFunction;
+use crate::undefined::Undefined;
 
 impl Plan {
     /// All that [`Plan`]'s text says: `summary`, `refused`, `chunks` with their
@@ -64,7 +65,11 @@ impl ChunkPlan {
                         .collect(),
                 ),
             ),
-            ("warnings", Json::texts(&self.warnings)),
+            ("warnings", Json::texts(self.all_warnings())),
+            (
+                "undefined",
+                Json::Array(self.undefined.iter().map(Undefined::json).collect()),
+            ),
         ])
     }
 }
@@ -102,6 +107,23 @@ impl NotRun {
             (
                 "option",
                 self.option.as_ref().map_or(Json::Null, Json::text),
+            ),
+        ])
+    }
+}
+
+impl Undefined {
+    /// Each field under its name.
+    pub fn json(&self) -> Json {
+        let suggestion = self.suggestion.as_ref();
+        Json::object([
+            ("name", Json::text(self.name.as_ref())),
+            ("line", Json::number(self.line)),
+            ("column", Json::number(self.column)),
+            ("function", Json::text(&self.function)),
+            (
+                "suggestion",
+                suggestion.map_or(Json::Null, |name| Json::text(name.as_ref())),
             ),
         ])
     }

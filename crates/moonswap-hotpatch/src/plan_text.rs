@@ -135,7 +135,7 @@ impl ChunkPlan {
         for left in self.diverged.iter().flat_map(|d| &d.functions) {
             write!(f, "\n  diverged: {}", left.refusal)?;
         }
-        for warning in &self.warnings {
+        for warning in self.all_warnings() {
             write!(f, "\n  warning: {warning}")?;
         }
         Ok(())

@@ -107,6 +107,9 @@ codes! {
     Replayed = "S006";
 }
 
+/// The remedy for a top-level local whose value was not kept.
+pub(crate) const NOT_KEPT: &str = "load the chunk as a module or give it a name when it is loaded, or capture the variable in a function from the start";
+
 impl Code {
     /// The patch is not the one that was meant, or not meant for this program:
     /// wrong signature, file or base, whatever its code would do.

@@ -108,11 +108,7 @@ impl Report {
             times: Times::default(),
         };
         for plan in plans.clone() {
-            for warning in &plan.warnings {
-                if !report.warnings.contains(warning) {
-                    report.warnings.push(warning.clone());
-                }
-            }
+            report.warn(plan);
             for left in plan.diverged.iter().flat_map(|d| &d.functions) {
                 if !report.diverged.contains(&left.refusal) {
                     report.diverged.push(left.refusal.clone());
@@ -137,6 +133,15 @@ impl Report {
             report.chunks.push(shown);
         }
         report
+    }
+
+    /// Takes over what a plan warns of, unless it is here already.
+    pub fn warn(&mut self, plan: &ChunkPlan) {
+        for warning in plan.all_warnings() {
+            if !self.warnings.contains(&warning) {
+                self.warnings.push(warning);
+            }
+        }
     }
 
     /// A further instance of a chunk: most often what is said of the first holds

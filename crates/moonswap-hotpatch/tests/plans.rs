@@ -61,7 +61,9 @@ fn manifest(source: &str) -> ChunkManifest {
 }
 
 fn plan(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy) -> Plan {
-    Plan::of(vec![plan_chunk(manifest, patch, policy)])
+    let mut plan = plan_chunk(manifest, patch, policy);
+    settle(&mut [&mut plan], &[], |_, _| StandardGlobals);
+    Plan::of(vec![plan])
 }
 
 /// What a VM does with a plan, as far as the manifest shows it.

@@ -1,6 +1,6 @@
 //! Runs one Lua file on the bare VM with all libraries, for stress runs of the VM
 //! itself: `MOONSWAP_STRESS=gc,stack,verify/64 cargo run --example runlua -- FILE [args]`.
-use moonswap_vm::{Machine, View};
+use moonswap_vm::{Keep, Machine, View};
 fn main() {
     let m = Machine::new();
     let args: Vec<String> = std::env::args().collect();
@@ -16,7 +16,7 @@ fn main() {
         }
         cx.raw_set_field(0, "arg").unwrap();
         let name = format!("@{}", args[1]);
-        if !cx.load(&src, name.as_bytes(), "t", true).unwrap() {
+        if !cx.load(&src, name.as_bytes(), "t", Keep::Module).unwrap() {
             let h = cx.height();
             if let View::String(s) = cx.at(h - 1) {
                 eprintln!("{}", String::from_utf8_lossy(s.as_bytes()));

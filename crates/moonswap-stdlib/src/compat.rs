@@ -12,7 +12,7 @@
 //! A function that uses no globals has no `_ENV`: asking for its environment is
 //! an error, and so is the environment of a thread (level 0 of `setfenv`).
 
-use moonswap_vm::context::{Context, NativeFn, Outcome, View};
+use moonswap_vm::context::{Context, Keep, NativeFn, Outcome, View};
 
 const TABLE: &[(&str, NativeFn)] = &[("getn", getn), ("maxn", maxn)];
 
@@ -202,7 +202,7 @@ fn setfenv(cx: &mut Context<'_>) -> Outcome<usize> {
         return Err(no_environment(cx, "setfenv"));
     };
     // A chunk that has a variable to share: its environment.
-    if !cx.load(b"", b"=setfenv", "t", false)? {
+    if !cx.load(b"", b"=setfenv", "t", Keep::Captured)? {
         return Err(cx.raise_top());
     }
     cx.push_at(1);

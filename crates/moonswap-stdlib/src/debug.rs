@@ -1,6 +1,6 @@
 //! The debug library.
 
-use moonswap_vm::context::{Context, CoroutineRef, NativeFn, Outcome, View};
+use moonswap_vm::context::{Context, CoroutineRef, Keep, NativeFn, Outcome, View};
 
 const FUNCTIONS: &[(&str, NativeFn)] = &[
     ("debug", debug),
@@ -302,7 +302,8 @@ fn debug(cx: &mut Context<'_>) -> Outcome<usize> {
             return Ok(0);
         }
         let base = cx.height();
-        let ok = cx.load(&line, b"=(debug command)", "t", false)? && cx.pcall(0, Some(0))?.is_ok();
+        let ok = cx.load(&line, b"=(debug command)", "t", Keep::Captured)?
+            && cx.pcall(0, Some(0))?.is_ok();
         if !ok {
             cx.push_tostring(cx.height() - 1)?;
             if let View::String(s) = cx.at(cx.height() - 1) {

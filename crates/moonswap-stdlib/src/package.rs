@@ -2,7 +2,7 @@
 //! `package.preload`; there are no C modules, but the searchers for them keep
 //! their places and messages.
 
-use moonswap_vm::context::{Context, NativeFn, NativeKind, Outcome, View};
+use moonswap_vm::context::{Context, Keep, NativeFn, NativeKind, Outcome, View};
 
 use crate::failure;
 
@@ -209,7 +209,7 @@ fn search_lua(cx: &mut Context<'_>) -> Outcome<usize> {
     match find_file(cx, &name, "path")? {
         Err(message) => cx.ret_bytes(&message),
         Ok(file) => {
-            if crate::base::load_file(cx, Some(&file), "bt", true)? {
+            if crate::base::load_file(cx, Some(&file), "bt", Keep::Module)? {
                 cx.push_bytes(&file);
                 return Ok(2);
             }
@@ -292,6 +292,8 @@ fn require(cx: &mut Context<'_>) -> Outcome<usize> {
     find_loader(cx, &name)?;
     let data = cx.height() - 1;
     let loader = data - 1;
+    // Whichever searcher loaded it, and however.
+    cx.keep_as_module(loader);
     cx.push_at(loader);
     cx.push_at(0);
     cx.push_at(data);

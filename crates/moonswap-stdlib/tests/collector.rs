@@ -1,6 +1,6 @@
 //! The collector goes on by itself whatever the program does.
 
-use moonswap_vm::{Machine, View};
+use moonswap_vm::{Keep, Machine, View};
 
 fn count(program: &str) -> Vec<f64> {
     let machine = Machine::new();
@@ -8,7 +8,7 @@ fn count(program: &str) -> Vec<f64> {
         assert!(moonswap_stdlib::open_all(cx).is_ok());
         cx.set_height(0);
         assert!(matches!(
-            cx.load(program.as_bytes(), b"=program", "t", false),
+            cx.load(program.as_bytes(), b"=program", "t", Keep::Captured),
             Ok(true)
         ));
         assert!(cx.call(0, None).is_ok());
@@ -43,7 +43,7 @@ fn stacks_shrink() {
     let run = |text: &str| {
         m.with(|cx| {
             assert!(
-                cx.load(text.as_bytes(), b"=test", "t", false)
+                cx.load(text.as_bytes(), b"=test", "t", Keep::Captured)
                     .expect("load")
             );
             assert!(matches!(cx.pcall(0, Some(0)), Ok(Ok(_))), "{text}");

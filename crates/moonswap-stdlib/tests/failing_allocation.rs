@@ -5,7 +5,7 @@
 //! before that. By default n is sampled so that the test takes seconds;
 //! `MOONSWAP_ALLOC_FULL=1` tries every n, `MOONSWAP_ALLOC_ONLY=name` one script.
 
-use moonswap_vm::{Machine, View};
+use moonswap_vm::{Keep, Machine, View};
 
 /// Runs per script unless all are asked for.
 const SAMPLES: u64 = 40;
@@ -40,7 +40,7 @@ fn run(m: &Machine, text: &str, name: &str) -> Result<(), String> {
                 other => format!("a {} value", other.type_name()),
             }
         };
-        match cx.load(text.as_bytes(), name.as_bytes(), "t", true) {
+        match cx.load(text.as_bytes(), name.as_bytes(), "t", Keep::Module) {
             Ok(true) => {}
             Ok(false) => return Err(message(cx)),
             Err(e) => {

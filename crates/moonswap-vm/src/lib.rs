@@ -39,7 +39,7 @@ mod value;
 mod vm;
 
 pub use context::{
-    Buffer, Context, CoroutineRef, FunctionRef, Outcome, Str, TableRef, UserDataRef, View,
+    Buffer, Context, CoroutineRef, FunctionRef, Keep, Outcome, Str, TableRef, UserDataRef, View,
 };
 pub use error::Raised;
 pub use gc_stats::{GcClock, GcStats};

@@ -15,7 +15,7 @@ use moonswap_hotpatch::{Progress, scope_cells};
 use crate::callee::{Entry, FROZEN};
 use crate::heap::header;
 use crate::hotpatch::slots::SlotPointer;
-use crate::object::{Code, Instance, Kind, PrototypeSlot, Version};
+use crate::object::{Code, Instance, Keep, Kind, PrototypeSlot, Version};
 use crate::value::{Value, tag};
 use crate::vm::Vm;
 
@@ -33,7 +33,7 @@ pub(crate) fn new_slot(vm: &mut Vm, instance: *mut Instance) -> *mut PrototypeSl
 }
 
 /// Loads a chunk as a new instance.
-pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep_all: bool) -> *mut Instance {
+pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep: Keep) -> *mut Instance {
     vm.hot.last_serial += 1;
     let scope = if FROZEN { &[] } else { &main.scope[..] };
     let instance = vm.heap.adopt(Instance {
@@ -43,6 +43,8 @@ pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep_all: bool) 
         main: std::ptr::null_mut(),
         prototype: Arc::clone(main),
         source: None,
+        held_text: None,
+        short_text: 0,
         text: None,
         diverged: None,
         slots: Arc::default(),
@@ -53,7 +55,7 @@ pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep_all: bool) 
             .map(|v| (Arc::clone(&v.name), v.declaration))
             .collect(),
         environment: std::ptr::null_mut(),
-        keep_all,
+        keep,
         n_runs: 0,
         progress: Progress::NotStarted,
         arguments: None,

@@ -286,6 +286,19 @@ impl Version {
     }
 }
 
+/// What of a chunk is kept for patches beyond its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// The top-level locals that its functions capture: texts without a name of
+    /// their own, which run once.
+    Captured,
+    /// All top-level locals of its first run: chunks that the program named.
+    Locals,
+    /// All top-level locals, and the chunk itself until another one of its name
+    /// is loaded as a module: main scripts, `require`, named chunks of the host.
+    Module,
+}
+
 /// One load of one source: owns the scope record.
 #[repr(C)]
 pub(crate) struct Instance {
@@ -297,8 +310,10 @@ pub(crate) struct Instance {
     pub(crate) main: *mut PrototypeSlot,
     /// The committed main prototype (with all literals as children).
     pub(crate) prototype: Arc<Prototype>,
-    /// The committed source text, kept for modules.
+    /// The committed source text; `None` for binary chunks.
     pub(crate) source: Option<Arc<[u8]>>,
+    /// What keeps the text it was loaded with on the account, if that is long.
+    pub(crate) held_text: Option<std::rc::Rc<crate::hotpatch::texts::Held>>,
     /// The same compiled, if it was needed: planning compares with it.
     pub(crate) text: Option<moonswap_hotpatch::ChunkPatch>,
     /// What of the text does not run, because it was refused.
@@ -315,8 +330,9 @@ pub(crate) struct Instance {
     pub(crate) cell_names: Vec<(Arc<str>, u32)>,
     /// `_ENV` of the main closure.
     pub(crate) environment: *mut Upvalue,
-    /// Keep all top-level locals when the main chunk returns (modules).
-    pub(crate) keep_all: bool,
+    pub(crate) keep: Keep,
+    /// Bytes of the text it was loaded with, if that is short.
+    pub(crate) short_text: u8,
     /// How often the main chunk ended.
     pub(crate) n_runs: u32,
     /// How far the main chunk got when it last ended, in terms of the committed text.

@@ -1,5 +1,7 @@
 //! `Chunk`: source text on its way to a function.
 
+use moonswap_vm::Keep;
+
 use crate::callback::caught;
 use crate::value::Handle;
 use crate::{Error, FromLuaMulti, Function, IntoLuaMulti, Lua, MultiValue, Result, Table};
@@ -12,7 +14,7 @@ pub struct Chunk {
     source: Vec<u8>,
     name: Option<Vec<u8>>,
     environment: Option<Table>,
-    is_module: bool,
+    keep: Keep,
 }
 
 impl Chunk {
@@ -22,7 +24,7 @@ impl Chunk {
             source,
             name: None,
             environment: None,
-            is_module: false,
+            keep: Keep::Captured,
         }
     }
 
@@ -31,14 +33,14 @@ impl Chunk {
     /// chunk can be used by later patches.
     pub fn set_name(mut self, name: impl AsRef<[u8]>) -> Self {
         self.name = Some(name.as_ref().to_vec());
-        self.is_module = true;
+        self.keep = Keep::Module;
         self
     }
 
     /// Keeps no record of its top-level locals, as `load` in Lua does: for text
     /// that has a name and runs once, e.g. a line at a prompt.
     pub fn transient(mut self) -> Self {
-        self.is_module = false;
+        self.keep = Keep::Captured;
         self
     }
 
@@ -51,14 +53,14 @@ impl Chunk {
     /// Compiles it; the main chunk is the function's body.
     pub fn into_function(self) -> Result<Function> {
         let lua = self.lua.clone();
-        self.load(&lua, &self.source, self.is_module)
+        self.load(&lua, &self.source, self.keep)
     }
 
-    fn load(&self, lua: &Lua, source: &[u8], is_module: bool) -> Result<Function> {
+    fn load(&self, lua: &Lua, source: &[u8], keep: Keep) -> Result<Function> {
         let name = self.name.as_deref().unwrap_or(&self.source);
         lua.with(|cx| {
             let at = cx.height();
-            match cx.load(source, name, "bt", is_module) {
+            match cx.load(source, name, "bt", keep) {
                 Ok(true) => {}
                 Ok(false) => {
                     let plain = crate::callback::take_error(cx, None);
@@ -83,10 +85,10 @@ impl Chunk {
     pub fn eval<R: FromLuaMulti>(self) -> Result<R> {
         let lua = self.lua.clone();
         let as_expression = [b"return ", &self.source[..]].concat();
-        let function = match self.load(&lua, &as_expression, false) {
+        let function = match self.load(&lua, &as_expression, Keep::Captured) {
             Ok(function) => function,
             Err(error) if error.is_limit() => return Err(error),
-            Err(_) => self.load(&lua, &self.source, self.is_module)?,
+            Err(_) => self.load(&lua, &self.source, self.keep)?,
         };
         function.call(())
     }

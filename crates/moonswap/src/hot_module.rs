@@ -130,8 +130,9 @@ fn patch_function(cx: &mut Context<'_>) -> Outcome<usize> {
         return failed_attempt(cx, &[], &policy, message);
     };
     let Some(source) = source else {
-        let message =
-            format!("{id}: the text of the chunk was not kept, or the function is gone from it");
+        let message = format!(
+            "{id}: the text is not known (the chunk was loaded from binary), or the function is gone from it"
+        );
         return failed_attempt(cx, &[id.chunk()], &policy, message);
     };
     match moonswap_hotpatch::replace_literal(&source, &id, &expression) {

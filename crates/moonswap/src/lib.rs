@@ -67,7 +67,7 @@ pub use moonswap_hotpatch::{
 };
 pub use multi::{FromLuaMulti, IntoLuaMulti, MultiValue, Variadic};
 pub use pool::{Abort, Canary, MemberOutcome, MemberReport, Pool, PoolReport, Rollout};
-pub use render::{RenderStyle, render_diagnostic};
+pub use render::{RenderStyle, render_diagnostic, render_warning};
 #[cfg(feature = "sign")]
 pub use sign::{PublicKey, SecretKey};
 pub use status::Status;

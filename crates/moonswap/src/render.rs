@@ -22,6 +22,28 @@ pub fn render_diagnostic(
     message: &str,
     help: Option<&str>,
 ) -> String {
+    render(style, (Level::ERROR, message), file, source, span, help)
+}
+
+/// The same as a warning.
+pub fn render_warning(
+    style: RenderStyle,
+    file: &str,
+    source: &[u8],
+    span: (usize, usize),
+    message: &str,
+) -> String {
+    render(style, (Level::WARNING, message), file, source, span, None)
+}
+
+fn render(
+    style: RenderStyle,
+    (level, message): (Level<'_>, &str),
+    file: &str,
+    source: &[u8],
+    span: (usize, usize),
+    help: Option<&str>,
+) -> String {
     // Only the lines around the place are handed on: a message about a file of
     // many megabytes must not scan all of it.
     let start = span.0.min(source.len());
@@ -53,7 +75,7 @@ pub fn render_diagnostic(
         .line_start(first_line)
         .path(file)
         .annotation(AnnotationKind::Primary.span(from..to));
-    let mut group = Level::ERROR.primary_title(message).element(snippet);
+    let mut group = level.primary_title(message).element(snippet);
     if let Some(help) = help {
         group = group.element(Level::HELP.message(help));
     }

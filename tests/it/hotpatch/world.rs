@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 
 use moonswap_vm::hotpatch::Which;
 use moonswap_vm::planning::{Door, Patch, Policy, Report};
-use moonswap_vm::{Applied, Context, HotError, Machine, Outcome, Root, Ticket, View};
+use moonswap_vm::{Applied, Context, HotError, Keep, Machine, Outcome, Root, Ticket, View};
 
 /// Name of the chunk that most tests patch.
 pub(crate) const CHUNK: &str = "@m.lua";
@@ -109,10 +109,10 @@ pub(crate) fn run_in(
     cx: &mut Context<'_>,
     source: &str,
     name: &str,
-    module: bool,
+    keep: Keep,
 ) -> Result<String, String> {
     let height = cx.height();
-    let loaded = cx.load(source.as_bytes(), name.as_bytes(), "t", module);
+    let loaded = cx.load(source.as_bytes(), name.as_bytes(), "t", keep);
     match loaded {
         Ok(true) => {}
         Ok(false) => return Err(take_text(cx)),
@@ -124,7 +124,7 @@ pub(crate) fn run_in(
     match cx.pcall(0, Some(1)) {
         Ok(Ok(_)) => {
             let value = cx.height() - 1;
-            if module && matches!(cx.at(value), View::Table(_)) {
+            if keep == Keep::Module && matches!(cx.at(value), View::Table(_)) {
                 cx.push_globals();
                 cx.push_at(value);
                 assert!(cx.raw_set_field(value + 1, "loaded").is_ok(), "global");
@@ -375,11 +375,13 @@ impl World {
     }
 
     pub(crate) fn load(&self, chunk: &str, source: &str, module: bool) -> Result<String, String> {
-        self.machine.with(|cx| run_in(cx, source, chunk, module))
+        let keep = if module { Keep::Module } else { Keep::Locals };
+        self.machine.with(|cx| run_in(cx, source, chunk, keep))
     }
 
     pub(crate) fn run(&self, source: &str) -> Result<String, String> {
-        self.machine.with(|cx| run_in(cx, source, "=run", false))
+        self.machine
+            .with(|cx| run_in(cx, source, "=run", Keep::Captured))
     }
 
     pub(crate) fn patch(&self, chunk: &str, source: &str) -> Result<Report, HotError> {

@@ -127,6 +127,12 @@ impl TopLevel {
         last.map(|v| &v.state)
     }
 
+    /// Names of locals whose values were not kept.
+    pub(crate) fn lost(&self) -> impl Iterator<Item = &Arc<str>> {
+        let is_lost = |v: &&Declared| v.state == Variable::Existing { cell: None };
+        self.variables.iter().filter(is_lost).map(|v| &v.name)
+    }
+
     /// All cells that code of the new source may use.
     pub(crate) fn cells(&self) -> HashMap<(Arc<str>, u32), u32> {
         let cell = |state: &Variable| match state {

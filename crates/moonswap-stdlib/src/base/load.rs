@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 
-use moonswap_vm::context::{Buffer, Context, Outcome, View};
+use moonswap_vm::context::{Buffer, Context, Keep, Outcome, View};
 
 use crate::failure;
 
@@ -36,17 +36,29 @@ fn load_value(cx: &mut Context<'_>, mode: &str) -> Outcome<bool> {
         View::String(_) | View::Integer(_) | View::Float(_) => {
             let text = cx.check_str(0)?.as_bytes();
             let source = cx.copy_of(text)?;
-            let name = cx.copy_of(cx.opt_str(1)?.map_or(text, |name| name.as_bytes()))?;
-            cx.load(&source, &name, mode, false)
+            let name = cx.opt_str(1)?.map(|name| name.as_bytes());
+            let keep = keep_of(name.filter(|name| *name != text));
+            let name = cx.copy_of(name.unwrap_or(text))?;
+            cx.load(&source, &name, mode, keep)
         }
         _ => {
-            let name = cx.copy_of(cx.opt_str(1)?.map_or(b"=(load)", |name| name.as_bytes()))?;
+            let name = cx.opt_str(1)?.map(|name| name.as_bytes());
+            let keep = keep_of(name);
+            let name = cx.copy_of(name.unwrap_or(b"=(load)"))?;
             cx.check_function(0)?;
             match read_pieces(cx, mode)? {
-                Some(source) => cx.load(&source, &name, mode, false),
+                Some(source) => cx.load(&source, &name, mode, keep),
                 None => Ok(false),
             }
         }
+    }
+}
+
+/// What is named is meant to be found again.
+fn keep_of(name: Option<&[u8]>) -> Keep {
+    match name {
+        Some(_) => Keep::Locals,
+        None => Keep::Captured,
     }
 }
 
@@ -105,7 +117,7 @@ pub(super) fn loadfile(cx: &mut Context<'_>) -> Outcome<usize> {
     let mode = mode_argument(cx, 1)?;
     let env = cx.has(2).then_some(2);
     let height = cx.height();
-    let loaded = load_file(cx, name.as_deref(), &mode, false);
+    let loaded = load_file(cx, name.as_deref(), &mode, Keep::Locals);
     let ok = or_message(cx, height, loaded)?;
     Ok(finish(cx, ok, env))
 }
@@ -114,7 +126,7 @@ pub(super) fn loadfile(cx: &mut Context<'_>) -> Outcome<usize> {
 pub(super) fn dofile(cx: &mut Context<'_>) -> Outcome<usize> {
     let name = name_argument(cx)?;
     cx.set_height(1);
-    if !load_file(cx, name.as_deref(), "bt", true)? {
+    if !load_file(cx, name.as_deref(), "bt", Keep::Module)? {
         return Err(cx.raise_top());
     }
     cx.tail_call(0, false)
@@ -153,7 +165,7 @@ pub(crate) fn load_file(
     cx: &mut Context<'_>,
     name: Option<&[u8]>,
     mode: &str,
-    module: bool,
+    keep: Keep,
 ) -> Outcome<bool> {
     let (source, chunk_name) = match name {
         None => (crate::io::read_stdin(cx)?, b"=stdin".to_vec()),
@@ -178,7 +190,7 @@ pub(crate) fn load_file(
         moonswap_compiler::skip_shebang(&source),
         &chunk_name,
         mode,
-        module,
+        keep,
     )
 }
 

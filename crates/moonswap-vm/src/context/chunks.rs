@@ -9,8 +9,8 @@ use moonswap_compiler::{CompileOptions, Watch};
 
 use super::{Context, Outcome};
 use crate::callee::FROZEN;
-use crate::hotpatch::journal;
-use crate::object::Closure;
+use crate::hotpatch::{current, journal, texts};
+use crate::object::{Closure, Keep};
 use crate::value::{Value, tag};
 use crate::{limits, loader};
 
@@ -123,14 +123,14 @@ impl Context<'_> {
 
     /// Compiles source text and pushes the function with `_ENV` = globals, or
     /// pushes the error message and answers false. `mode`: "t", "b" or "bt".
-    /// `module`: keep the scope record of all top-level locals (`require`,
-    /// main scripts, named chunks of the host).
+    /// The text is kept for patches as long as the chunk lives; `keep` says what
+    /// else is. Of binary chunks there is no text.
     pub fn load(
         &mut self,
         source: &[u8],
         chunk_name: &[u8],
         mode: &str,
-        module: bool,
+        keep: Keep,
     ) -> Outcome<bool> {
         if !self.accepts_chunk(source, mode) {
             return Ok(false);
@@ -140,7 +140,8 @@ impl Context<'_> {
         let size = if binary {
             source.len().saturating_mul(BINARY_COST)
         } else {
-            compiler_bytes(source)
+            // Its own copy is kept.
+            compiler_bytes(source).saturating_add(source.len())
         };
         self.make_room(size)?;
         self.check_size(size)?;
@@ -152,7 +153,7 @@ impl Context<'_> {
             self.charge(0)?;
             return Ok(match read {
                 Ok(prototype) => {
-                    self.push_chunk(&prototype, false, None);
+                    self.push_chunk(&prototype, keep, None);
                     true
                 }
                 Err(e) => {
@@ -185,7 +186,7 @@ impl Context<'_> {
                     self.push_bytes(format!("internal compiler error: {e}").as_bytes());
                     return Ok(false);
                 }
-                self.push_chunk(&prototype, module, Some(source));
+                self.push_chunk(&prototype, keep, Some(source));
                 if self.vm().heap.deferred {
                     // A constant could not be made.
                     return Err(self.vm().raise_memory());
@@ -199,17 +200,15 @@ impl Context<'_> {
         }
     }
 
-    /// The Lua function at index `i` as a binary chunk; `None` for others.
+    /// The Lua function at index `i` as a binary chunk, with the current code of the
+    /// functions inside it; `None` for others.
     pub fn dump(&self, i: usize, strip: bool) -> Outcome<Option<Vec<u8>>> {
         let f = self.value(i);
         if f.tag != tag::CLOSURE {
             return Ok(None);
         }
         // SAFETY: CX2: a live closure; an installed slot has a version.
-        let prototype = unsafe {
-            let version = Closure::version(f.as_closure());
-            Arc::clone(&(*version).prototype)
-        };
+        let prototype = unsafe { current::prototype(Closure::version(f.as_closure())) };
         let is_over = || limits::has_to_stop(&self.vm());
         let dumped = dump::dump_watched(&prototype, strip, &Watch::new(&is_over));
         self.charge(0)?;
@@ -225,16 +224,18 @@ impl Context<'_> {
     pub(crate) fn push_chunk(
         &self,
         prototype: &Arc<moonswap_bytecode::Prototype>,
-        module: bool,
+        keep: Keep,
         source: Option<&[u8]>,
     ) {
         let mut vm = self.vm();
-        let instance = loader::load_instance(&mut vm, prototype, module);
+        let instance = loader::load_instance(&mut vm, prototype, keep);
         // SAFETY: CX2: nothing is collected before the closure is pushed.
         unsafe {
-            if module {
-                (*instance).source = source.map(Arc::from);
-                if !FROZEN {
+            if !FROZEN {
+                if let Some(source) = source {
+                    texts::keep(&mut vm, instance, source);
+                }
+                if keep == Keep::Module && prototype.is_main() {
                     journal::module(&mut vm, &(*instance).chunk);
                     vm.hot.keep_module(instance);
                 }
@@ -254,6 +255,30 @@ impl Context<'_> {
                 };
             }
             self.push_value(Value::closure(closure));
+        }
+    }
+
+    /// Makes the chunk a module, if the value at index `i` is the function of a
+    /// main chunk that has not begun yet: whoever loaded it, it is kept as
+    /// [`Keep::Module`] says.
+    pub fn keep_as_module(&self, i: usize) {
+        let f = self.value(i);
+        if FROZEN || f.tag != tag::CLOSURE {
+            return;
+        }
+        let mut vm = self.vm();
+        // SAFETY: CX2: a live closure, whose slot and instance are live.
+        unsafe {
+            let slot = Closure::slot(f.as_closure());
+            let instance = (*slot).instance;
+            let is_new = std::ptr::eq((*instance).main, slot)
+                && (&(*instance).prototype).is_main()
+                && (*instance).n_runs == 0;
+            if is_new && (*instance).keep != Keep::Module {
+                journal::module(&mut vm, &(*instance).chunk);
+                (*instance).keep = Keep::Module;
+                vm.hot.keep_module(instance);
+            }
         }
     }
 

@@ -13,8 +13,8 @@ use crate::hotpatch::commit::Attempt;
 use crate::hotpatch::manifest::registry;
 use crate::hotpatch::{
     Applied, EventChunk, HistoryEntry, HotError, Listener, OnProbation, Origin, Quarantined,
-    Recorder, RolledBack, StaleFrame, Ticket, VersionInfo, Which, attempt, commit, guard, history,
-    inspect, mailbox, migrate,
+    Recorder, RolledBack, StaleFrame, Ticket, VersionInfo, Which, attempt, commit, globals, guard,
+    history, inspect, mailbox, migrate,
 };
 use crate::object::{Closure, PrototypeSlot};
 use crate::value::tag;
@@ -27,7 +27,8 @@ impl Context<'_> {
         // SAFETY: HP2.
         let (planned, activations, outlook) = unsafe {
             let mut vm = self.vm();
-            let planned = commit::plan_all(&mut vm, patch, policy)?;
+            let mut planned = commit::plan_all(&mut vm, patch, policy)?;
+            globals::settle_planned(&mut vm, &mut planned);
             let activations = commit::activations(&mut vm, &planned);
             let outlook = migrate::outlook(&vm, &planned, policy);
             (planned, activations, outlook)

@@ -20,7 +20,7 @@ mod chunks;
 mod hot;
 mod inspect;
 mod run;
-mod stack;
+pub(crate) mod stack;
 mod tables;
 mod view;
 
@@ -32,7 +32,7 @@ pub use buffer::Buffer;
 pub use view::{CoroutineRef, FunctionRef, Str, TableRef, UserDataRef, View};
 
 pub use crate::error::Raised;
-pub use crate::object::{NativeFn, NativeKind};
+pub use crate::object::{Keep, NativeFn, NativeKind};
 use crate::value::Value;
 use crate::vm::Vm;
 

@@ -11,7 +11,7 @@ use crate::object::{Kind, Native, NativeCode, NativeFn, NativeKind, UserData};
 use crate::value::{Value, copy, store};
 
 /// Plans from this size on are tried on the system.
-const PROBE_FROM: usize = 1 << 20;
+pub(crate) const PROBE_FROM: usize = 1 << 20;
 /// Above this many bytes a finished buffer becomes the string itself; below,
 /// copying it and keeping the buffer is cheaper.
 const GIVE_AWAY: usize = 8 << 10;

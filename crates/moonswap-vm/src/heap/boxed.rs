@@ -60,7 +60,8 @@ pub(super) unsafe fn boxed_size(h: *mut Header) -> usize {
             }
             Kind::Instance => {
                 let i = object::<Instance>(h);
-                size_of::<Instance>() + i.cells.capacity() * 32 + size_of_val(&*i.slots)
+                let own = i.cells.capacity() * 32 + usize::from(i.short_text);
+                size_of::<Instance>() + own + size_of_val(&*i.slots)
             }
             _ => 0,
         }

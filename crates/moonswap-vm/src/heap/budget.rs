@@ -2,7 +2,8 @@
 //!
 //! Everything that Lua can make grow is counted in bytes taken from the system:
 //! blocks whether used or not, large parts, bodies of long strings, boxed
-//! objects, stacks, buffers of library functions, the heap's own tables.
+//! objects, stacks, buffers of library functions, texts of chunks, the heap's own
+//! tables.
 //!
 //! Two kinds of allocation: those of unbounded size ask first ([`Heap::permit`])
 //! and fail in place; small ones never fail. When one of them passes the limit,
@@ -37,6 +38,8 @@ const HEADROOM_PART: usize = 128;
 pub(crate) struct Reserve {
     /// Bytes of the buffers that library functions are filling.
     pub(crate) buffers: Cell<usize>,
+    /// Bytes of the long texts of loaded chunks.
+    pub(crate) texts: Cell<usize>,
     ballast: Cell<Vec<u8>>,
     /// The system refused memory; the ballast is gone.
     refused: Cell<bool>,
@@ -46,6 +49,7 @@ impl std::fmt::Debug for Reserve {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Reserve")
             .field("buffers", &self.buffers.get())
+            .field("texts", &self.texts.get())
             .field("refused", &self.refused.get())
             .finish_non_exhaustive()
     }
@@ -95,8 +99,8 @@ impl Reserve {
 
 /// The account of a heap.
 pub(crate) struct Budget {
-    /// Bytes taken from the system and not given back, except for buffers and
-    /// the heap's own tables, which are added when needed.
+    /// Bytes taken from the system and not given back, except for buffers, texts
+    /// and the heap's own tables, which are added when needed.
     held: usize,
     /// `usize::MAX`: none.
     limit: usize,
@@ -197,7 +201,8 @@ impl Heap {
 
     /// Bytes taken from the system: what the memory limit limits.
     pub(crate) fn system_bytes(&self) -> usize {
-        self.budget.held + self.budget.reserve.buffers.get() + self.own_tables()
+        let reserve = &self.budget.reserve;
+        self.budget.held + reserve.buffers.get() + reserve.texts.get() + self.own_tables()
     }
 
     /// Bytes of the heap's own tables.

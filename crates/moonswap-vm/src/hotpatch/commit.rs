@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use moonswap_hotpatch::{
-    Activation, ChunkManifest, ChunkPatch, ChunkPlan, Patch, Policy, Refused, Report, StalePolicy,
+    Activation, ChunkManifest, ChunkPlan, Patch, Policy, Refused, Report, StalePolicy,
     SuspendedPolicy, Times, Timing, plan_chunk,
 };
 
@@ -15,9 +15,10 @@ use super::history::{Entry, InstanceChange};
 use super::manifest;
 use super::prepare::{self, Prepared};
 use super::published::{self, Basis};
+use super::texts::Compiled;
 use super::timing::{self, Obstacle, Quiet};
 use super::transaction::{self, Installed};
-use super::{HotError, activity, closing, journal, migrate, staying, waiting};
+use super::{HotError, activity, closing, globals, journal, migrate, staying, waiting};
 use crate::callee::FROZEN;
 use crate::frame::{Frame, frame_top};
 use crate::host;
@@ -74,6 +75,7 @@ pub(crate) unsafe fn plan_all(
             return Err(HotError::CompiledOut);
         }
         let mut planned = Vec::with_capacity(patch.chunks().len());
+        let mut compiled = Compiled::default();
         for chunk in patch.chunks() {
             let instances = vm.hot.instances_of(chunk.chunk());
             if instances.is_empty() {
@@ -81,13 +83,9 @@ pub(crate) unsafe fn plan_all(
             }
             for instance in instances {
                 let mut manifest = manifest::of(vm, instance);
-                if manifest.text.is_none()
-                    && manifest.diverged.is_none()
-                    && let Some(source) = &manifest.source
-                {
-                    let text = ChunkPatch::compile(&manifest.chunk, source).ok();
-                    manifest.text.clone_from(&text);
-                    (*instance).text = text;
+                if manifest.diverged.is_none() {
+                    compiled.complete(&mut manifest);
+                    (*instance).text.clone_from(&manifest.text);
                 }
                 planned.push(((*instance).serial, plan_chunk(&manifest, chunk, policy)));
             }
@@ -247,6 +245,11 @@ pub(crate) unsafe fn apply_planned(
             return Err(HotError::Busy);
         }
         if policy.dry || planned.iter().all(|(_, plan)| plan.is_empty()) {
+            let (mut planned, mut draft) = (planned, draft);
+            globals::settle_planned(vm, &mut planned);
+            for (_, plan) in &planned {
+                draft.report.warn(plan);
+            }
             return Ok(draft.idle(vm, times));
         }
         let start = Instant::now();
@@ -263,7 +266,8 @@ pub(crate) unsafe fn apply_planned(
             // Polls in the delta chunks left it alone.
             vm.poll.request();
         }
-        let prepared = prepared?;
+        let (mut prepared, mut draft) = (prepared?, draft);
+        globals::settle_prepared(vm, &mut prepared, &mut draft.report);
         let to_close = closing::candidates(vm, closes.as_ref());
         times.load = start.elapsed();
         times.prepare += times.load;

@@ -21,7 +21,7 @@ use super::event::{EventChunk, HotEvent};
 use super::guard::{self, Which};
 use super::manifest;
 use super::migrate;
-use super::published::{Attic, Basis, Prospect, Published, Snapshot};
+use super::published::{self, Attic, Basis, Prospect, Published, Snapshot};
 use super::ticket::{Reply, Ticket, TicketState};
 use super::waiting;
 use crate::callee::FROZEN;
@@ -372,7 +372,7 @@ impl Job {
             Err(e) => return self.refuse(e),
         };
         let start = Instant::now();
-        snapshots.iter_mut().for_each(Snapshot::complete);
+        published::complete(&mut snapshots);
         let prospect = Prospect::new(&snapshots, &self.patch, &self.policy);
         if let Some(refused) = commit::refusals(&prospect.planned) {
             return self.refuse(refused.into());

@@ -27,8 +27,10 @@ pub(crate) mod attempt;
 mod call;
 mod closing;
 pub(crate) mod commit;
+pub(crate) mod current;
 mod error;
 pub(crate) mod event;
+pub(crate) mod globals;
 pub(crate) mod guard;
 pub(crate) mod history;
 mod hooks;
@@ -44,6 +46,7 @@ mod published;
 pub(crate) mod scope;
 pub(crate) mod slots;
 mod staying;
+pub(crate) mod texts;
 mod ticket;
 pub(crate) mod timing;
 pub(crate) mod transaction;
@@ -95,6 +98,7 @@ pub enum RolledBack {
 pub(crate) struct HotState {
     /// All live instances; dead ones are dropped by the collector's atomic step.
     pub(crate) instances: RefCell<instances::Instances>,
+    pub(crate) texts: RefCell<texts::Texts>,
     /// The newest instance of each module, kept alive.
     pub(crate) modules: HashMap<Arc<str>, *mut Instance>,
     /// Serial of the newest instance.
@@ -212,6 +216,7 @@ impl HotState {
     /// Drops instances and versions the collector found dead.
     pub(crate) fn forget_dead(&self, is_live: &dyn Fn(*mut Header) -> bool) {
         self.instances.borrow_mut().retain(|i| is_live(i.cast()));
+        self.texts.borrow_mut().forget_dead();
         migrate::forget_dead(&mut self.migrating.borrow_mut(), is_live);
     }
 }

@@ -14,7 +14,8 @@ use moonswap_hotpatch::{ChunkManifest, ChunkPatch, ChunkPlan, Patch, Policy, pla
 
 use super::commit::{Draft, Planned};
 use super::slots::SlotRegistry;
-use crate::object::Instance;
+use super::texts::Compiled;
+use crate::object::{Instance, Keep};
 use crate::vm::Vm;
 
 /// The state of an instance that a manifest describes.
@@ -48,11 +49,21 @@ pub(super) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Adds what the VM's thread left to whoever plans.
-    pub(super) fn complete(&mut self) {
+    fn complete(&mut self, compiled: &mut Compiled) {
         if self.manifest.slots.is_empty() {
             Arc::make_mut(&mut self.manifest).describe_untouched();
         }
+        if self.manifest.text.is_none() {
+            compiled.complete(Arc::make_mut(&mut self.manifest));
+        }
+    }
+}
+
+/// Adds to descriptions what the VM's thread left to whoever plans.
+pub(super) fn complete(snapshots: &mut [Snapshot]) {
+    let mut compiled = Compiled::default();
+    for snapshot in snapshots {
+        snapshot.complete(&mut compiled);
     }
 }
 
@@ -217,7 +228,7 @@ impl Prospect {
 unsafe fn may_have_begun(vm: &Vm, instance: *mut Instance, after: &[ChunkManifest]) -> bool {
     // SAFETY: live instance; HP2.
     unsafe {
-        let is_at_rest = (*instance).keep_all && (*instance).n_runs > 0;
+        let is_at_rest = (*instance).keep == Keep::Module && (*instance).n_runs > 0;
         // What ran when it was described is not published, and still runs.
         !is_at_rest && !after.is_empty() && super::scope::is_running(vm, instance)
     }

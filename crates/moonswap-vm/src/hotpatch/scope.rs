@@ -10,7 +10,7 @@ use moonswap_hotpatch::Progress;
 
 use crate::coroutine;
 use crate::frame::{self, Frame};
-use crate::object::{Coroutine, Instance, Upvalue, Version};
+use crate::object::{Coroutine, Instance, Keep, Upvalue, Version};
 use crate::value::{Value, store, tag};
 use crate::vm::Vm;
 
@@ -38,8 +38,8 @@ pub(crate) unsafe fn cell_index(
 }
 
 /// Records the top-level locals alive at `pc` of the main chunk's frame `base`
-/// on the current coroutine's stack, as it ends: all of them for modules, the
-/// captured ones for `load`ed strings.
+/// on the current coroutine's stack, as it ends: all of them, or the captured
+/// ones ([`Keep`]).
 pub(crate) unsafe fn record(vm: &mut Vm, base: *mut Value, pc: *const u64) {
     // SAFETY: a Lua frame of a main chunk (F1, F2).
     unsafe {
@@ -51,10 +51,17 @@ pub(crate) unsafe fn record(vm: &mut Vm, base: *mut Value, pc: *const u64) {
             return;
         }
         super::journal::scope(vm, instance);
+        let all = match (*instance).keep {
+            Keep::Module => true,
+            // Of later runs there would be several variables of a name, which no
+            // patch can use.
+            Keep::Locals => (*instance).n_runs == 0,
+            Keep::Captured => false,
+        };
         (*instance).n_runs += 1;
         note_end(vm, instance, version, base, pc);
         let co = vm.current;
-        record_frame(vm, co, instance, base, pc, (*instance).keep_all);
+        record_frame(vm, co, instance, base, pc, all);
     }
 }
 
@@ -82,7 +89,7 @@ unsafe fn note_end(
             // An older text ended early; the new one has no such place.
             (*instance).progress = Progress::Statement(0);
         }
-        if !(*instance).keep_all {
+        if (*instance).keep == Keep::Captured {
             return;
         }
         let next = Instruction::from_bits(*pc.add(1));

@@ -23,7 +23,7 @@ use super::HotError;
 use super::attempt;
 use super::commit;
 use super::mailbox::{self, CommitRequest};
-use super::published::{Prospect, Snapshot};
+use super::published::{self, Prospect};
 use super::timing::{self, Obstacle, Quiet};
 use super::trap;
 use crate::object::Coroutine;
@@ -348,7 +348,7 @@ pub(crate) fn at_host_call(vm: &mut Vm) {
 /// Makes plans for the live instances as they are now.
 pub(super) unsafe fn plan_now(vm: &mut Vm, request: &CommitRequest) -> Result<Prospect, HotError> {
     let mut snapshots = mailbox::manifests(vm, &request.patch)?;
-    snapshots.iter_mut().for_each(Snapshot::complete);
+    published::complete(&mut snapshots);
     let prospect = Prospect::new(&snapshots, &request.patch, &request.policy);
     match commit::refusals(&prospect.planned) {
         Some(refused) => Err(refused.into()),

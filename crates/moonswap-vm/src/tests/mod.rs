@@ -16,7 +16,7 @@ mod waiting;
 use moonswap_hotpatch::{Patch, Policy};
 
 use crate::object::NativeFn;
-use crate::{Context, Machine, NativeKind, Outcome, View};
+use crate::{Context, Keep, Machine, NativeKind, Outcome, View};
 
 /// A size for ordinary runs and one for Miri, which is some hundred times
 /// slower.
@@ -161,7 +161,7 @@ fn run_in(cx: &mut Context<'_>, chunk: &str, source: &str) -> String {
     let base = cx.height();
     let outcome = (|| {
         assert!(
-            cx.load(source.as_bytes(), chunk.as_bytes(), "t", true)?,
+            cx.load(source.as_bytes(), chunk.as_bytes(), "t", Keep::Module)?,
             "{source}"
         );
         cx.call(0, None)

@@ -1,7 +1,7 @@
 //! The other meaning: running a module again. `reload`, and what survives it:
 //! `keep`, `protect`.
 
-use moonswap_vm::{Context, Outcome, View};
+use moonswap_vm::{Context, Keep, Outcome, View};
 
 use super::{failure, push_field, push_registry_table, resolve, text};
 
@@ -37,7 +37,7 @@ pub(super) fn reload(cx: &mut Context<'_>) -> Outcome<usize> {
         Err(message) => return failure(cx, message),
     };
     // 3: the module as it is going to be
-    if !cx.load(&source, format!("@{path}").as_bytes(), "bt", true)? {
+    if !cx.load(&source, format!("@{path}").as_bytes(), "bt", Keep::Module)? {
         return failure_on_top(cx);
     }
     cx.push_at(0);
