@@ -12,6 +12,7 @@ mod activation;
 mod build;
 mod captures;
 mod change;
+mod classify;
 mod confined;
 mod declarations;
 mod delta;

@@ -227,7 +227,7 @@ impl ChunkManifest {
             places: None,
             main_running: self.main_running,
             n_runs: self.n_runs,
-            progress: plan.progress(self.progress),
+            progress: plan.progress,
             arguments: self.arguments,
             returned: self.returned,
             generation: self.generation + 1,

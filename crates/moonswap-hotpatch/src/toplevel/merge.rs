@@ -17,7 +17,10 @@ use crate::change::{Before, ChangeKind, DataChange};
 use crate::patch::ChunkPatch;
 use crate::plan::NotRun;
 use crate::policy::DataPolicy;
+use crate::refusal::{Code, NOT_KEPT};
 use crate::statements::statements;
+
+const NO_TABLE: &str = "its table was not kept";
 
 /// What is put in place by one change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -191,6 +194,9 @@ impl<'a> Merging<'a> {
         );
         match verdict {
             Verdict::Same => {}
+            Verdict::Listed(NO_TABLE, _) if matches!(entry.leaf, Leaf::Function(_)) => {
+                self.refuse_lost(entry, top);
+            }
             Verdict::Listed(why, option) => self.list(entry, why, option, top),
             Verdict::Try => self.run_statement(entry, top),
             Verdict::Removed(was) => {
@@ -207,6 +213,19 @@ impl<'a> Merging<'a> {
             }
         }
         !is_whole
+    }
+
+    /// A function for a table that nobody has kept.
+    fn refuse_lost(&self, entry: &Entry, top: &mut TopLevel) {
+        let Root::Local(name, _) = &entry.path.root else {
+            return;
+        };
+        let reason = format!(
+            "the statement needs the top-level local {name}, whose value was not kept when the main chunk returned"
+        );
+        let span = span_of(self.new.text, entry.statement);
+        self.comparison
+            .refuse(top, Code::CellMissing, span, reason, NOT_KEPT);
     }
 
     /// A statement that sets something new by an expression that calls.
@@ -337,7 +356,7 @@ impl<'a> Merging<'a> {
                         if is_root {
                             "configuration whose variable was not kept"
                         } else {
-                            "its table was not kept"
+                            NO_TABLE
                         },
                         None,
                     );

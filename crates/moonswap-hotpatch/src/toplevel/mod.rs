@@ -35,7 +35,7 @@ use moonswap_compiler::syntax::ast::{Statement, StatementKind};
 use crate::change::DataChange;
 pub(crate) use crate::declarations::Declared;
 use crate::diff::Matching;
-use crate::manifest::ChunkManifest;
+use crate::manifest::{ChunkManifest, Progress};
 use crate::patch::ChunkPatch;
 use crate::plan::NotRun;
 use crate::policy::Policy;
@@ -107,9 +107,8 @@ pub(crate) struct TopLevel {
     pub(crate) refusals: Vec<Refusal>,
     /// Names in `run` and `reset` that occur nowhere here.
     pub(crate) unfit: Vec<Unfit>,
-    /// The statement of the new text that the main chunk left or is in, if not
-    /// the last one.
-    pub(crate) left: Option<u32>,
+    /// How far the main chunk counts as having got, in terms of the new text.
+    pub(crate) progress: Progress,
 }
 
 impl TopLevel {
@@ -212,10 +211,11 @@ impl Comparison<'_> {
                     merging.run(&mut top);
                     self.others(old, &taken, &reach, &mut top);
                 }
-                top.left = reach.is_left.then(|| reach.limit.saturating_sub(1) as u32);
+                top.progress = reach.progress(self.manifest.progress);
             }
             None => {
                 let reach = Reach::without_text(self.manifest.progress, self.body().len());
+                top.progress = reach.progress(self.manifest.progress);
                 self.variables(&self.declared_by_prototype(), &reach, &mut top);
                 if reach.limit > 0 {
                     self.added(&mut top);

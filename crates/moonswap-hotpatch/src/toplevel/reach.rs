@@ -27,6 +27,15 @@ impl Reach {
         }
     }
 
+    /// The same for the next patch.
+    pub(crate) fn progress(&self, before: Progress) -> Progress {
+        match self.is_left {
+            _ if before == Progress::NotStarted => before,
+            true => Progress::Statement(self.limit.saturating_sub(1) as u32),
+            false => Progress::Unknown,
+        }
+    }
+
     /// Whether the main chunk has run the statement, or passed its place.
     pub(crate) fn has(&self, statement: usize) -> bool {
         statement < self.limit

@@ -95,12 +95,12 @@ impl Assigned {
                     Some(key) => {
                         self.keys.insert(key);
                     }
-                    None => match ast.exprs.get(object.0 as usize) {
-                        Some(Expr::Name(name) | Expr::Field { name, .. }) => {
+                    None => {
+                        let table = ast.exprs.get(object.0 as usize);
+                        if let Some(Expr::Name(name) | Expr::Field { name, .. }) = table {
                             self.tables.insert(text(*name));
                         }
-                        _ => {}
-                    },
+                    }
                 }
             }
             _ => {}

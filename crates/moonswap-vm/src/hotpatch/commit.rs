@@ -444,7 +444,7 @@ unsafe fn commit(
                 }
             }
             let progress = (*instance).progress;
-            (*instance).progress = p.plan.progress(progress);
+            (*instance).progress = p.plan.progress;
             changes.push(InstanceChange {
                 instance,
                 version,

@@ -89,7 +89,15 @@ unsafe fn note_end(
             // An older text ended early; the new one has no such place.
             (*instance).progress = Progress::Statement(0);
         }
-        if (*instance).keep == Keep::Captured {
+        let is_kept = match (*instance).keep {
+            Keep::Module => true,
+            Keep::Locals => (*instance).n_runs == 1,
+            Keep::Captured => false,
+        };
+        if !is_kept {
+            // Not for each call of a function that `load` made.
+            (*instance).returned = Value::NIL;
+            (*instance).arguments = None;
             return;
         }
         let next = Instruction::from_bits(*pc.add(1));
