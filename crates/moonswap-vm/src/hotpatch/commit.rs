@@ -121,6 +121,7 @@ pub(crate) fn refusals(planned: &[Planned]) -> Option<Refused> {
 }
 
 /// What became of a patch that may be committed now, if its policy agrees.
+#[allow(clippy::large_enum_variant, reason = "there is one for each patch")]
 pub(crate) enum Attempt {
     /// It was, or it was refused.
     Done(Result<Report, HotError>),

@@ -53,12 +53,10 @@ pub(super) const NATIVES: [(&str, NativeFn); 5] = [
 /// The transaction under way, and change number `i` of it.
 fn change(cx: &Context<'_>, i: usize) -> Outcome<(*mut Instance, Arc<[DataChange]>, usize)> {
     let at = cx.check_int(i)? as usize;
-    let vm = cx.vm();
-    let Some(transaction) = &vm.hot.transaction else {
+    let known = with(&mut cx.vm(), |t| (t.instance, Arc::clone(&t.data)));
+    let Some((instance, data)) = known else {
         return Err(cx.error_plain("no patch is being prepared"));
     };
-    let (instance, data) = (transaction.instance, Arc::clone(&transaction.data));
-    drop(vm);
     match at < data.len() {
         true => Ok((instance, data, at)),
         false => Err(cx.error_plain("there is no such change")),

@@ -72,6 +72,7 @@ pub use ticket::Ticket;
 
 /// What became of a patch that may have to wait.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one for each patch")]
 pub enum Applied {
     /// It is in force.
     Now(moonswap_hotpatch::Report),
@@ -81,6 +82,7 @@ pub enum Applied {
 
 /// What became of a rollback that may have to wait.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one for each patch")]
 pub enum RolledBack {
     /// It is done.
     Now(moonswap_hotpatch::Report),
