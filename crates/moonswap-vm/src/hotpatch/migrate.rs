@@ -295,7 +295,8 @@ unsafe fn go(vm: &mut Vm, version: *mut Version, at: usize) -> Result<Next, Stay
             None => return Err(Stays::Here),
         };
         if !is_current(target) {
-            return Err(Stays::All);
+            // Versions of a patch that is being prepared stand there for a time.
+            return Err(if vm.hot.busy { Stays::Here } else { Stays::All });
         }
         let landing = match turns.at(at).map(|turn| &turn.to) {
             Some(Ok(landing)) => landing,
