@@ -33,14 +33,14 @@ fn a_plan_changes_nothing() -> Result<()> {
 #[test]
 fn refusals_and_syntax_errors_change_nothing() -> Result<()> {
     let lua = Lua::new();
-    lua.load("function outer() local a = 1 return function() return 0 end end f = outer()")
+    lua.load("function outer(a) return function() return 0 end end f = outer(1)")
         .set_name("@r.lua")
         .exec()?;
     let error = lua
         .hot()
         .apply_source(
             "@r.lua",
-            "function outer() local a = 1 return function() return a end end f = outer()",
+            "function outer(a) return function() return a end end f = outer(1)",
         )
         .expect_err("a capture that old closures do not have");
     assert!(
@@ -173,7 +173,7 @@ fn settings_and_answers_have_names_here() -> Result<()> {
         .exec()?;
     let patch = Patch::compile(
         "@s.lua",
-        b"local t = {}\nlocal function f() return t, 2 end\nt.x = 2\nt.y = 1\ng = f",
+        b"local t = {}\nlocal function f() return t, 2 end\nt.x = 2\nt.y = tostring(1)\ng = f",
     )?;
     let report = lua.hot().apply_with(&patch, &policy)?;
     let functions: &[ReportedFunction] = &report.functions;
