@@ -180,7 +180,7 @@ fn canaries_that_hold_bring_the_others_along() {
 fn other_text(odd: usize) -> impl Fn(usize, &Lua) + Send + Sync + 'static {
     move |i, lua| {
         if i == odd {
-            lua.load("local k = 0\nlocal function make() local n = 0 return function() n = n + 1 return k + n end end\ncount = make()")
+            lua.load("local k = 0\nlocal function make(more) local n = 0 return function() n = n + 1 return k + n end end\ncount = make(5)")
                 .set_name("@count.lua")
                 .exec()
                 .expect("runs");
@@ -190,7 +190,7 @@ fn other_text(odd: usize) -> impl Fn(usize, &Lua) + Send + Sync + 'static {
 
 /// Refused where [`other_text`] runs: `made` is new there and captures a local
 /// that the closure does not have.
-const FACTORY: &str = "local k = 0\nlocal function make() local n, more = 0, 5 return function() n = n + more return k + n end end\ncount = make()";
+const FACTORY: &str = "local k = 0\nlocal function make(more) local n = 0 return function() n = n + more return k + n end end\ncount = make(5)";
 
 #[test]
 fn a_refusal_by_a_canary_stops_the_rollout() {
