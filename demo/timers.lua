@@ -19,8 +19,7 @@ function M.run(tick)
 end
 
 -- A bell; the answer is a function that tells how often it has rung.
-function M.bell(period)
-  local volume = 3
+function M.bell(period, volume)
   local rings = 0
   M.every(period, function()
     rings = rings + 1

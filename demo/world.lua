@@ -39,7 +39,7 @@ function M.start()
     end
   end)
 
-  bells = timers.bell(10)
+  bells = timers.bell(10, 3)
   for _, hero in ipairs(heroes) do
     quests.begin("patrol", quests.patrol, hero)
   end

@@ -214,11 +214,11 @@ fn plan_names_the_class_of_every_function() {
 
     folder.write(
         "outer.lua",
-        "local function make()\n  local a, b = 1, 2\n  return function() return a end, b\nend\nreturn make\n",
+        "local function make(a, b)\n  a = a or 1\n  return function() return a end, b\nend\nreturn make\n",
     );
     folder.write(
         "capture.lua",
-        "local function make()\n  local a, b = 1, 2\n  return function() return a + b end, b\nend\nreturn make\n",
+        "local function make(a, b)\n  a = a or 1\n  return function() return a + b end, b\nend\nreturn make\n",
     );
     let refused = moonswap(folder.path(), &["plan", "outer.lua", "capture.lua"]);
     assert_eq!(refused.code, Some(3), "{}", refused.tail());

@@ -239,8 +239,8 @@ fn build_and_show() {
         2,
         &["the same"],
     );
-    folder.write("outer.lua", "local function make()\n  local a, b = 1, 2\n  return function() return a end, b\nend\nreturn make\n");
-    folder.write("capture.lua", "local function make()\n  local a, b = 1, 2\n  return function() return a + b end, b\nend\nreturn make\n");
+    folder.write("outer.lua", "local function make(a, b)\n  a = a or 1\n  return function() return a end, b\nend\nreturn make\n");
+    folder.write("capture.lua", "local function make(a, b)\n  a = a or 1\n  return function() return a + b end, b\nend\nreturn make\n");
     expect(
         &folder,
         "patch build outer.lua capture.lua -o no.moonpatch",
