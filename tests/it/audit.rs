@@ -199,7 +199,7 @@ fn the_prompt_tells_what_runs() {
         "generation 2, ",
         "  shop.lua / price v2\n",
         "shop.lua / main chunk",
-        "{\"id\":\"shop.lua / price\",\"version\":2,\"frames\":0,\"stale\":0}",
+        "{\"id\":\"shop.lua / price\",\"version\":2,\"frames\":0,\"stale\":0,\"diverged\":null}",
         "> :frames\nnone\n",
         "patch 1: shop.lua: price v1 → v2",
         ":status, :versions [CHUNK]",

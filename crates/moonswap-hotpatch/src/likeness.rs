@@ -46,6 +46,25 @@ impl Sketch {
 
     /// From 0, nothing in common, to 1: twice what both have, by what each has.
     pub(crate) fn likeness(&self, other: &Self) -> f64 {
+        let all = self.len() + other.len();
+        if all == 0 {
+            return 1.0;
+        }
+        (2 * self.common(other)) as f64 / all as f64
+    }
+
+    /// Whether one is the other with about a statement more: of a short function
+    /// that can be most of its parts.
+    pub(crate) fn is_extension(&self, other: &Self) -> bool {
+        // The first pair of operations is another one if the statement stands first.
+        const LOST: usize = 1;
+        const STATEMENT: usize = 12;
+        let common = self.common(other);
+        let (a, b) = (self.len() - common, other.len() - common);
+        a.min(b) <= LOST && a.max(b) <= STATEMENT
+    }
+
+    fn common(&self, other: &Self) -> usize {
         let (mut a, mut b) = (self.0.iter().peekable(), other.0.iter().peekable());
         let mut common = 0_usize;
         while let (Some(x), Some(y)) = (a.peek(), b.peek()) {
@@ -58,11 +77,7 @@ impl Sketch {
                 b.next();
             }
         }
-        let all = self.len() + other.len();
-        if all == 0 {
-            return 1.0;
-        }
-        (2 * common) as f64 / all as f64
+        common
     }
 }
 

@@ -2,7 +2,7 @@
 //! already: by what surrounds them, by equal code, by likeness. Two that are about
 //! as good are refused; what is like nothing is removed or added.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use moonswap_bytecode::PathStep;
 
@@ -88,6 +88,8 @@ impl Matcher<'_> {
             return;
         }
         self.by_place(&mut olds, &mut news);
+        self.beside(was, is);
+        self.keep_open(&mut olds, &mut news);
         self.by_code(&mut olds, &mut news);
         if olds.is_empty() || news.is_empty() {
             return;
@@ -179,6 +181,44 @@ impl Matcher<'_> {
         self.keep_open(olds, news);
     }
 
+    /// Equal code at equal places next to siblings that are matched: of several that
+    /// are equal it is the one that stands there.
+    fn beside(&mut self, was: LiteralIndex, is: LiteralIndex) {
+        let (old, new) = (self.old, self.new);
+        let (olds, news) = (&old.get(was).children, &new.get(is).children);
+        self.follow(olds.iter().copied(), news.iter().copied());
+        self.follow(olds.iter().rev().copied(), news.iter().rev().copied());
+    }
+
+    fn follow(
+        &mut self,
+        olds: impl Iterator<Item = LiteralIndex>,
+        news: impl Iterator<Item = LiteralIndex>,
+    ) {
+        let olds: Vec<LiteralIndex> = olds.collect();
+        let place: HashMap<LiteralIndex, usize> =
+            olds.iter().enumerate().map(|(i, at)| (*at, i)).collect();
+        let mut next = None;
+        for is in news {
+            let result = &self.result;
+            if let Some(was) = result.old_of[is] {
+                next = place.get(&was).map(|i| i + 1);
+                continue;
+            }
+            let was = next.and_then(|i: usize| olds.get(i)).copied();
+            next = None;
+            if let Some(was) = was
+                && result.new_of[was].is_none()
+                && !result.refused[is]
+                && self.same_code(was, is)
+                && self.old_site(was) == self.new_site(is)
+            {
+                self.pair(was, is);
+                next = place.get(&was).map(|i| i + 1);
+            }
+        }
+    }
+
     /// Places that are the only one of their name in both: whatever the code, it is
     /// what stands there.
     fn by_place(&mut self, olds: &mut Vec<LiteralIndex>, news: &mut Vec<LiteralIndex>) {
@@ -247,7 +287,11 @@ impl Matcher<'_> {
             }
             for [olds, news] in groups.into_values() {
                 let as_many = olds.len() == news.len();
-                for (was, is) in olds.into_iter().zip(news) {
+                let pairs = match as_many {
+                    true => olds.into_iter().zip(news).collect(),
+                    false => self.by_rank(olds, news),
+                };
+                for (was, is) in pairs {
                     if (as_many || !self.names_differ(was, is)) && self.tells(was, is) {
                         self.pair(was, is);
                     }
@@ -255,6 +299,30 @@ impl Matcher<'_> {
             }
             self.keep_open(olds, news);
         }
+    }
+
+    /// Pairs of two lists of one code that are not equally long: those at the same
+    /// place among their siblings, then the others in their order.
+    fn by_rank(
+        &self,
+        mut olds: Vec<LiteralIndex>,
+        mut news: Vec<LiteralIndex>,
+    ) -> Vec<(LiteralIndex, LiteralIndex)> {
+        let rank = |outline: &Outline, at: LiteralIndex| {
+            let siblings = &outline.get(outline.get(at).parent?).children;
+            siblings.binary_search(&at).ok()
+        };
+        let places: HashMap<_, _> = olds.iter().map(|at| (rank(self.old, *at), *at)).collect();
+        let (mut pairs, mut paired) = (Vec::new(), HashSet::new());
+        news.retain(|is| {
+            let was = places.get(&rank(self.new, *is)).copied();
+            pairs.extend(was.map(|was| (was, *is)));
+            paired.extend(was);
+            was.is_none()
+        });
+        olds.retain(|at| !paired.contains(at));
+        pairs.extend(olds.into_iter().zip(news));
+        pairs
     }
 
     fn names_differ(&self, was: LiteralIndex, is: LiteralIndex) -> bool {
@@ -269,20 +337,23 @@ impl Matcher<'_> {
         !self.names_differ(was, is) || self.old.get(was).prototype.code.len() > EMPTY
     }
 
-    pub(crate) fn likeness(&mut self, was: LiteralIndex, is: LiteralIndex) -> f64 {
+    fn sketches(&mut self, was: LiteralIndex, is: LiteralIndex) -> (&Sketch, &Sketch) {
         let [olds, news] = &mut self.sketches;
         let (old, new) = (self.old, self.new);
         let sketch = |outline: &Outline, at: LiteralIndex| Sketch::of(&outline.get(at).prototype);
         let a = olds.entry(was).or_insert_with(|| sketch(old, was));
         let b = news.entry(is).or_insert_with(|| sketch(new, is));
+        (a, b)
+    }
+
+    pub(crate) fn likeness(&mut self, was: LiteralIndex, is: LiteralIndex) -> f64 {
+        let (a, b) = self.sketches(was, is);
         a.likeness(b)
     }
 
     pub(crate) fn size(&mut self, was: LiteralIndex, is: LiteralIndex) -> usize {
-        self.likeness(was, is);
-        let [olds, news] = &self.sketches;
-        let size = |sketch: Option<&Sketch>| sketch.map_or(0, Sketch::len);
-        size(olds.get(&was)).min(size(news.get(&is)))
+        let (a, b) = self.sketches(was, is);
+        a.len().min(b.len())
     }
 
     /// Least likeness of a pair: the less their places tell, the more the code has to.
@@ -401,13 +472,23 @@ impl Matcher<'_> {
             for (new_rank, is) in news.iter().enumerate() {
                 let likeness = self.likeness(*was, *is);
                 let (a, b) = (self.old_site(*was), self.new_site(*is));
-                let least = self.least(*was, *is);
-                if likeness < least {
-                    continue;
-                }
                 let gap = gaps
                     .get(is)
                     .is_some_and(|(low, high)| low < was && was < high);
+                if likeness < self.least(*was, *is) {
+                    // The only ones of their role between the same neighbours.
+                    let between = gaps.get(is);
+                    let in_gap = |at: &&LiteralIndex| {
+                        between.is_some_and(|(low, high)| low < *at && *at < high)
+                    };
+                    let is_alone = gap
+                        && olds.iter().filter(in_gap).count() == 1
+                        && news.iter().filter(|at| gaps.get(at) == between).count() == 1;
+                    let (a, b) = self.sketches(*was, *is);
+                    if !is_alone || !a.is_extension(b) {
+                        continue;
+                    }
+                }
                 let hints = [
                     (a.name == b.name, 0.3),
                     (a.full == b.full, 0.1),

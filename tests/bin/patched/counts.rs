@@ -1,7 +1,7 @@
 //! What was patched, told in lines: `applied N`, `swapped N`, `others N` (chunks that
 //! are no files), `short N` (patches that swapped fewer functions than changed),
 //! `chunk NAME FUNCTIONS SWAPPED TIMES` for each file, `missing NAME LINES`,
-//! `refused N WHY`, `again N WHAT` (texts that the program had loaded again).
+//! `kept NAME FUNCTIONS` (what a short patch did not swap), `refused N WHY`, `again N WHAT` (texts that the program had loaded again).
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
@@ -26,6 +26,8 @@ pub(crate) struct Counts {
     applied: u64,
     swapped: u64,
     short: u64,
+    /// What short patches did instead.
+    kept: Vec<String>,
     files: BTreeMap<String, Chunk>,
     /// Other chunks that were patched.
     others: HashSet<String>,
@@ -48,7 +50,10 @@ impl Counts {
         let swapped = swapped.filter(|f| f.class == ChangeClass::Swapped).count();
         self.applied += 1;
         self.swapped += swapped as u64;
-        self.short += u64::from(swapped < n_changed);
+        if swapped < n_changed {
+            self.short += 1;
+            self.kept.push(kept(name, report));
+        }
         if name.starts_with('@') {
             let chunk = self.files.entry(name.to_owned()).or_default();
             chunk.n_functions = shapes.n_functions();
@@ -96,6 +101,9 @@ impl Counts {
                 let _ = writeln!(text, "missing {name} {:?}", chunk.missing);
             }
         }
+        for kept in &self.kept {
+            let _ = writeln!(text, "kept {kept}");
+        }
         for (what, n) in &self.again {
             let _ = writeln!(text, "again {n} {what}");
         }
@@ -104,4 +112,16 @@ impl Counts {
         }
         text
     }
+}
+
+/// The functions of a patch that are neither unchanged nor swapped.
+fn kept(name: &str, report: &Report) -> String {
+    let mut text = name.lines().next().unwrap_or_default().to_owned();
+    for function in &report.functions {
+        let class = function.class;
+        if !matches!(class, ChangeClass::Swapped | ChangeClass::Unchanged) {
+            let _ = write!(text, "; {} {class:?}", function.id);
+        }
+    }
+    text
 }
