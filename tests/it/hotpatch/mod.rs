@@ -5,6 +5,7 @@ mod deep;
 mod diverged;
 mod faults;
 mod index;
+mod law;
 mod laws;
 mod modes;
 mod moving;

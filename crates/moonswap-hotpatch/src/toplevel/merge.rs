@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 
 use moonswap_compiler::Span;
-use moonswap_compiler::syntax::ast::{Attribute, ExprId, FunctionIndex};
+use moonswap_compiler::syntax::ast::{Attribute, Expr, ExprId, FunctionIndex};
 
 use super::constant::Constant;
 use super::entries::{Entry, Leaf, only_reads};
@@ -14,6 +14,7 @@ use super::reach::Reach;
 use super::side::{Side, list_change};
 use super::{Comparison, TopLevel, Variable};
 use crate::change::{Before, ChangeKind, DataChange};
+use crate::outline::symbol_text;
 use crate::patch::ChunkPatch;
 use crate::plan::NotRun;
 use crate::policy::DataPolicy;
@@ -193,7 +194,7 @@ impl<'a> Merging<'a> {
                 | Verdict::Removed(_)
         );
         match verdict {
-            Verdict::Same => {}
+            Verdict::Same => self.tell_other_meaning(entry, top),
             Verdict::Listed(NO_TABLE, _) if matches!(entry.leaf, Leaf::Function(_)) => {
                 self.refuse_lost(entry, top);
             }
@@ -530,9 +531,7 @@ impl<'a> Merging<'a> {
         };
         // The span of an operation is that of its operator: the text is not at hand.
         match ast.exprs.get(value.0 as usize) {
-            Some(moonswap_compiler::syntax::ast::Expr::Name(name)) => {
-                crate::outline::symbol_text(ast, *name).to_string()
-            }
+            Some(Expr::Name(name)) => symbol_text(ast, *name).to_string(),
             _ => "an expression".to_owned(),
         }
     }

@@ -10,6 +10,7 @@
 //! | `state` | what other code of a text assigns |
 //! | `variables` | which top-level local is which |
 //! | `merge` | data and definitions, old against new |
+//! | `meaning` | the same words that mean something else |
 //! | `side`, `gone` | one of the texts; what it has no more |
 //! | `others` | statements that set nothing of their own; `run`, `rerun` |
 //! | `reach` | how far the main chunk got |
@@ -17,6 +18,7 @@
 pub(crate) mod constant;
 pub(crate) mod entries;
 mod gone;
+mod meaning;
 pub(crate) mod merge;
 mod others;
 pub(crate) mod path;
@@ -211,6 +213,14 @@ impl Comparison<'_> {
                     merging.run(&mut top);
                     self.others(old, &taken, &reach, &mut top);
                 }
+                for at in &reach.skipped {
+                    top.list(NotRun {
+                        line: self.statement_line(*at),
+                        text: self.statement_text(*at),
+                        why: reach.why.clone(),
+                        option: None,
+                    });
+                }
                 top.progress = reach.progress(self.manifest.progress);
             }
             None => {
@@ -260,6 +270,15 @@ impl Comparison<'_> {
         } else {
             let number = |list: &[Vec<u8>]| list.iter().cloned().enumerate().collect::<Vec<_>>();
             let (gone, come) = unmatched(&number(was), &number(is));
+            // What moved past others is still the same.
+            let mut moved: HashMap<&[u8], Vec<usize>> = HashMap::new();
+            for at in gone.iter().rev() {
+                moved.entry(&was[*at]).or_default().push(*at);
+            }
+            let from = |at: &usize| moved.get_mut(&is[*at][..]).and_then(Vec::pop);
+            let moves: Vec<Option<usize>> = come.iter().map(from).collect();
+            let moves = moves.into_iter().zip(come.iter().copied());
+            pairs.extend(moves.filter_map(|(was, is)| Some((was?, is))));
             let stays = |n: usize, other: Vec<usize>| {
                 let other: HashSet<usize> = other.into_iter().collect();
                 (0..n).filter(move |at| !other.contains(at))
@@ -267,9 +286,9 @@ impl Comparison<'_> {
             pairs.extend(stays(was.len(), gone).zip(stays(is.len(), come)));
             if reach::left_in(progress, self.old_main, statements(old.ast())).is_some() {
                 pairs.extend(Merging::pairs(self, old));
-                pairs.sort_unstable();
-                pairs.dedup();
             }
+            pairs.sort_unstable();
+            pairs.dedup();
         }
         reach::reach(
             progress,

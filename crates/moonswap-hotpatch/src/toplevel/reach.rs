@@ -14,6 +14,9 @@ pub(crate) struct Reach {
     pub(crate) why: String,
     /// The main chunk did not get to its end, or is not known to.
     pub(crate) is_left: bool,
+    /// Statements above the limit that the old text has as well, and that were not
+    /// reached there.
+    pub(crate) skipped: Vec<usize>,
 }
 
 impl Reach {
@@ -24,6 +27,7 @@ impl Reach {
             limit: if is_left { 0 } else { n_statements },
             why: NOT_RUN.to_owned(),
             is_left,
+            skipped: Vec::new(),
         }
     }
 
@@ -38,7 +42,7 @@ impl Reach {
 
     /// Whether the main chunk has run the statement, or passed its place.
     pub(crate) fn has(&self, statement: usize) -> bool {
-        statement < self.limit
+        statement < self.limit && !self.skipped.contains(&statement)
     }
 }
 
@@ -103,6 +107,10 @@ pub(crate) fn reach(
                 }
             }
         };
+        let skipped = pairs
+            .iter()
+            .filter(|(was, is)| *was > left && *is < reach.limit);
+        reach.skipped = skipped.map(|(_, is)| *is).collect();
         let line = old.get(left).map_or(1, |s| s.span.line);
         reach.is_left = true;
         reach.why =
