@@ -112,6 +112,8 @@ impl Verdict {
 pub(crate) struct Account {
     /// Words of the statements that did not run.
     listed: BTreeSet<String>,
+    /// Calls run again by rule: the first ones have left what they made.
+    pub(crate) has_rules: bool,
     /// Words of warnings, and names of removed functions.
     told: BTreeSet<String>,
 }
@@ -248,7 +250,7 @@ fn cause(
     let may_be_old = is_old || earlier.is_none();
     if difference.kind.starts_with("call") {
         // Made by a function that a statement called: which one is not to be known.
-        let is_told = !account.listed.is_empty() || any(&account.told);
+        let is_told = account.has_rules || !account.listed.is_empty() || any(&account.told);
         let is_changed = changes.changed_plain(&names) && !changes.stands(&names);
         return match (is_told, is_changed) {
             (true, _) => Cause::Listed,
@@ -260,7 +262,7 @@ fn cause(
         .path
         .first()
         .is_some_and(|p| p.starts_with("call "));
-    if is_argument && !account.listed.is_empty() {
+    if is_argument && (account.has_rules || !account.listed.is_empty()) {
         // As of the calls themselves.
         return Cause::Listed;
     }
