@@ -28,7 +28,7 @@ fn lua_runs() {
     );
     let note = "-- … shop.lua is edited …";
     assert!(pieces[0].contains(note));
-    folder.write("main.lua", &pieces[0].replace(note, &edit));
+    folder.write("main.lua", pieces[0].replace(note, &edit));
     let outcome = run_moonswap(folder.path(), &["main.lua"], b"");
     assert_eq!(outcome.code, Some(0), "{}", outcome.tail());
     assert!(
