@@ -52,11 +52,11 @@ impl Merging<'_> {
             Some(was) => {
                 let before = &self.old.entries[was];
                 match (&before.leaf, before.value) {
-                    (Leaf::Constant(_) | Leaf::Function(_) | Leaf::Table(_), _) => None,
+                    (Leaf::Constant(_) | Leaf::Function(_), _) => None,
                     (Leaf::Wrapped(shape, _), _) if shape.last() == Some(&entries::OR) => {
                         return None;
                     }
-                    (Leaf::Wrapped(..) | Leaf::Expression { .. }, value) => {
+                    (Leaf::Table(_) | Leaf::Wrapped(..) | Leaf::Expression { .. }, value) => {
                         let value = value?;
                         let is_open = is_open_to_evaluation(self.old.text.ast(), value)
                             && self.means_the_same(value, before, entry, top);

@@ -18,6 +18,7 @@ pub(crate) mod constant;
 pub(crate) mod entries;
 mod evaluate;
 mod gone;
+mod made;
 pub(crate) mod merge;
 mod others;
 pub(crate) mod path;
