@@ -223,7 +223,7 @@ pub(crate) unsafe fn close_above(vm: &mut Vm, level: usize) {
             let place = vm.stack_base.add(pending as usize);
             coroutine::close_upvalues(vm, vm.current, place);
             let value = *place;
-            let error = vm.error;
+            let (error, is_memory) = (vm.error, vm.is_memory_error);
             // Hold the error on the stack: the call may collect.
             let hold = place.add(1);
             store(hold, error);
@@ -233,6 +233,7 @@ pub(crate) unsafe fn close_above(vm: &mut Vm, level: usize) {
             let journey = std::mem::take(&mut vm.journey);
             if call_value(vm, f, &[value, error]).is_ok() {
                 vm.error = error;
+                vm.is_memory_error = is_memory;
                 vm.journey = Journey {
                     raised_in: None,
                     ..journey
@@ -337,13 +338,18 @@ pub(crate) fn check_limits(vm: &mut Vm) -> Result<(), Raised> {
     limits::check(vm)
 }
 
-/// Calls up to `most` pending finalizers.
+/// Calls up to `most` pending finalizers, and tells of destructors of the host's
+/// that panicked, as of errors in finalizers.
 pub(crate) unsafe fn run_finalizers(vm: &mut Vm, most: usize) {
     // SAFETY: HO1 at a safe point.
     unsafe {
         // What the code of a patch leads to may have to be undone (J1).
         if vm.in_finalizer || vm.hot.journal.is_open() {
             return;
+        }
+        if let Some(text) = vm.heap.host_panic.take() {
+            let text = format!("error in the destructor of host data (panic: {text})");
+            vm.warning(text.as_bytes(), false);
         }
         for _ in 0..most {
             // They stay pending: called now they would end at once.
@@ -368,7 +374,7 @@ unsafe fn finalize(vm: &mut Vm, object: Value) {
         }
         let finalizing = vm.heap.set_finalizing(true);
         let was_in_finalizer = std::mem::replace(&mut vm.in_finalizer, true);
-        let saved = vm.error;
+        let (saved, was_memory) = (vm.error, vm.is_memory_error);
         let overflow = vm.handling_overflow;
         let journey = std::mem::take(&mut vm.journey);
         let result = call_protected(vm, f, &[object]);
@@ -391,6 +397,7 @@ unsafe fn finalize(vm: &mut Vm, object: Value) {
             vm.warning(&message, false);
         }
         vm.error = saved;
+        vm.is_memory_error = was_memory;
     }
 }
 

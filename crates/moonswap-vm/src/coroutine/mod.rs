@@ -361,7 +361,7 @@ pub(crate) unsafe fn fail(vm: &mut Vm) -> Next {
             store(vm.base, error);
             let error = host::close_coroutine(vm, co).err().unwrap_or(error);
             vm.error = error;
-            let is_own = vm.limits.is_struck() || expelled.is_some();
+            let is_own = vm.limits.is_struck() || expelled.is_some() || vm.is_memory_error;
             if error.tag == tag::STRING && !is_own {
                 let mut text = crate::debug::position::at_level(vm, 1);
                 text.extend_from_slice(crate::object::StringObject::bytes(error.as_string()));
