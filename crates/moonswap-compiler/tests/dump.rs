@@ -61,7 +61,8 @@ fn debug_information_is_whole_or_absent() {
         undump(&dump(&prototype, false)).err(),
         Some(UndumpError::Corrupted)
     );
-    let child = |p: &mut Prototype| Arc::make_mut(&mut p.children[0]).debug.lines = Box::new([]);
+    let child =
+        |p: &mut Prototype| Arc::make_mut(&mut p.children[0]).debug.lines = Vec::new().into();
     let mut prototype = compiled("return function() return 1 end");
     child(&mut prototype);
     assert_eq!(
