@@ -10,7 +10,6 @@ use crate::captures::{CaptureResult, same};
 use crate::delta::{Delta, Failed};
 use crate::late;
 use crate::manifest::{ChunkManifest, ENVIRONMENT_CELL};
-use crate::outline::Outline;
 use crate::patch::{ChunkPatch, shown};
 use crate::plan::{DeltaChunk, LiteralChange, NotRun};
 use crate::refusal::{Code, Refusal};
@@ -43,12 +42,12 @@ pub(crate) fn build(
     manifest: &ChunkManifest,
     old: Option<&ChunkPatch>,
     patch: &ChunkPatch,
-    new: &Outline,
     mut captures: CaptureResult,
     top: &TopLevel,
     cell_labels: &mut Vec<(Arc<str>, u32)>,
     changes: &mut [LiteralChange],
 ) -> Result<Built, Box<Refusal>> {
+    let new = &patch.facts().outline;
     let refuse = |code, line, column, reason: String, remedy: &str| {
         let (chunk, function) = (shown(patch.chunk()), "patch".to_owned());
         Box::new(Refusal {

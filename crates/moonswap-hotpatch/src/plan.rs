@@ -494,7 +494,6 @@ pub(crate) fn plan_text(
             manifest,
             old_text.as_ref(),
             patch,
-            new,
             captures,
             &top,
             &mut cell_labels,

@@ -173,7 +173,7 @@ fn settings_and_answers_have_names_here() -> Result<()> {
         .exec()?;
     let patch = Patch::compile(
         "@s.lua",
-        b"local t = {}\nlocal function f() return t, 2 end\nt.x = 2\nt.y = tostring(1)\ng = f",
+        b"local t = {}\nlocal function f() return t, 2 end\nt.x = 2\nt.y = os.tmpname()\ng = f",
     )?;
     let report = lua.hot().apply_with(&patch, &policy)?;
     let functions: &[ReportedFunction] = &report.functions;
