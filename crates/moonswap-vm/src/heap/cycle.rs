@@ -29,6 +29,9 @@ const MAX_PAID: isize = 512 * 1024;
 /// Bytes marked by a complete collection between two looks at the limits (about
 /// 1 ms).
 const SLICE: usize = 1 << 20;
+/// Live bytes from which on a cycle begins earlier, so that the heap stays near
+/// twice its live size also while it is marked.
+const LARGE_HEAP: usize = 32 << 20;
 /// Blocks swept by a step; about 10 µs each.
 const SWEEP_BLOCKS: usize = 8;
 /// Boxed objects looked at (four for one that is dropped) and large parts
@@ -277,8 +280,15 @@ impl Heap {
     /// is as good as free: if it counted, more and more would wait for the next.
     pub(super) fn pause_trigger(&self) -> isize {
         let live = self.live.saturating_sub(self.doomed);
+        // Marking lets the program allocate a fourth of what it marks, and what is
+        // stored meanwhile stays for a cycle: in a large heap that counts.
+        let marking = match live {
+            ..LARGE_HEAP => 0,
+            _ => live / MARK_PER_BYTE,
+        };
         let pause = (live / 100).saturating_mul(self.pause.saturating_sub(100));
-        let pause = (pause.min(isize::MAX as usize) as isize).max(FLOOR);
+        let pause = pause.saturating_sub(marking).min(isize::MAX as usize) as isize;
+        let pause = pause.max(FLOOR);
         match self.budget.limit() {
             Some(limit) => pause.min(limit.saturating_sub(self.live).max(STEP as usize) as isize),
             None => pause,
