@@ -59,7 +59,7 @@ pub(super) unsafe fn boxed_size(h: *mut Header) -> usize {
             }
             Kind::UserData => {
                 let u = object::<UserData>(h);
-                let data = u.data.as_deref().map_or(0, |data| size_of_val(data));
+                let data = u.data.as_deref().map_or(0, size_of_val);
                 size_of::<UserData>() + u.user_values.len() * 16 + data + u.owned + 32
             }
             Kind::Coroutine => {

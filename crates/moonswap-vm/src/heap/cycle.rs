@@ -29,8 +29,8 @@ const MAX_PAID: isize = 512 * 1024;
 /// Bytes marked by a complete collection between two looks at the limits (about
 /// 1 ms).
 const SLICE: usize = 1 << 20;
-/// Live bytes from which on a cycle begins earlier, so that the heap stays near
-/// twice its live size also while it is marked.
+/// Live bytes from which on marking goes twice as fast: what the program stores
+/// meanwhile stays for a cycle, which counts in a large heap.
 const LARGE_HEAP: usize = 32 << 20;
 /// Blocks swept by a step; about 10 µs each.
 const SWEEP_BLOCKS: usize = 8;
@@ -177,9 +177,10 @@ impl Heap {
         }
         self.strings.move_some(MOVED_STRINGS);
         let since = self.charged - self.charged_at_step;
-        let paid = since.clamp(STEP, MAX_PAID);
-        let mut work =
-            (paid as usize * MARK_PER_BYTE / 100).saturating_mul(self.step_multiplier.max(1));
+        let haste = 1 + usize::from(self.live >= LARGE_HEAP);
+        let paid = since.clamp(STEP, MAX_PAID / haste as isize);
+        let mut work = (paid as usize * MARK_PER_BYTE * haste / 100)
+            .saturating_mul(self.step_multiplier.max(1));
         // Pace: a heap that has doubled since the cycle began must not outrun it.
         if self.phase == Phase::Mark && self.charged > 2 * (self.live as isize).max(FLOOR) {
             work *= 2;
@@ -280,15 +281,8 @@ impl Heap {
     /// is as good as free: if it counted, more and more would wait for the next.
     pub(super) fn pause_trigger(&self) -> isize {
         let live = self.live.saturating_sub(self.doomed);
-        // Marking lets the program allocate a fourth of what it marks, and what is
-        // stored meanwhile stays for a cycle: in a large heap that counts.
-        let marking = match live {
-            ..LARGE_HEAP => 0,
-            _ => live / MARK_PER_BYTE,
-        };
         let pause = (live / 100).saturating_mul(self.pause.saturating_sub(100));
-        let pause = pause.saturating_sub(marking).min(isize::MAX as usize) as isize;
-        let pause = pause.max(FLOOR);
+        let pause = (pause.min(isize::MAX as usize) as isize).max(FLOOR);
         match self.budget.limit() {
             Some(limit) => pause.min(limit.saturating_sub(self.live).max(STEP as usize) as isize),
             None => pause,
