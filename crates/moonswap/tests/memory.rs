@@ -32,7 +32,10 @@ fn hosts_that_only_call_are_collected() {
     stays_bounded("function that allocates", turns, {
         let mut f: Option<Function> = None;
         move |lua, i| {
-            let f = f.get_or_insert(lua.load("return function(i) return {i, 'x' .. i} end").eval()?);
+            let f = f.get_or_insert(
+                lua.load("return function(i) return {i, 'x' .. i} end")
+                    .eval()?,
+            );
             f.call::<Table>(i).map(drop)
         }
     });
@@ -65,7 +68,8 @@ fn what_hosts_create_is_collected() {
     });
     stays_bounded("functions", turns, |lua, i| {
         let held = [i; 16];
-        lua.create_function(move |_, n: usize| Ok(held[n % 16])).map(drop)
+        lua.create_function(move |_, n: usize| Ok(held[n % 16]))
+            .map(drop)
     });
     stays_bounded("coroutines", turns, |lua, _| {
         let print: Function = lua.globals().get("print")?;
@@ -185,12 +189,18 @@ fn fails_at_limit(name: &str, mut act: impl FnMut(&Lua, usize) -> Result<()>) {
         assert!(has <= limit + limit / 20 + MIB, "{name}: {has}");
     }
     let error = error.unwrap_or_else(|| panic!("{name}: no error"));
-    assert!(matches!(error.kind(), ErrorKind::Memory), "{name}: {error:?}");
+    assert!(
+        matches!(error.kind(), ErrorKind::Memory),
+        "{name}: {error:?}"
+    );
     // What was kept is let go of: the VM is as good as new.
     drop(act);
     lua.globals().set("kept", Value::Nil).unwrap();
     lua.gc_collect().unwrap();
-    let n: i64 = lua.load("local t = {} for i = 1, 1000 do t[i] = {} end return #t").eval().unwrap();
+    let n: i64 = lua
+        .load("local t = {} for i = 1, 1000 do t[i] = {} end return #t")
+        .eval()
+        .unwrap();
     assert_eq!(n, 1000, "{name}");
 }
 
@@ -206,9 +216,14 @@ fn the_limit_holds_for_hosts() {
     });
     fails_at_limit("large strings", {
         let mut kept = Vec::new();
-        move |lua, i| lua.create_string(format!("{i:60000}")).map(|s| kept.push(s))
+        move |lua, i| {
+            lua.create_string(format!("{i:60000}"))
+                .map(|s| kept.push(s))
+        }
     });
-    fails_at_limit("one huge string", |lua, _| lua.create_string(vec![b'x'; 3 * MIB]).map(drop));
+    fails_at_limit("one huge string", |lua, _| {
+        lua.create_string(vec![b'x'; 3 * MIB]).map(drop)
+    });
     fails_at_limit("functions", {
         let mut kept = Vec::new();
         move |lua, i| {
@@ -239,7 +254,9 @@ fn the_limit_holds_for_hosts() {
     fails_at_limit("set of a huge value", |lua, _| {
         lua.globals().set("kept", "x".repeat(3 * MIB))
     });
-    fails_at_limit("sequence", |lua, _| lua.create_sequence_from(0..1_000_000).map(drop));
+    fails_at_limit("sequence", |lua, _| {
+        lua.create_sequence_from(0..1_000_000).map(drop)
+    });
     fails_at_limit("call", {
         let mut kept = Vec::new();
         move |lua, i| {

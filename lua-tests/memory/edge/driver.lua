@@ -1,6 +1,7 @@
 -- Every library function at the edge of the memory limit: it does what it does
 -- elsewhere, or raises "not enough memory"; never does it answer anything else.
--- Prints the peak of the process, which must stay near the limit.
+-- Prints what the process has at the start, and its peak, which must stay near the
+-- limit.
 local cases = assert(loadfile "edge/cases.lua")()
 
 -- Each function has a case, or the case says why not.
@@ -64,6 +65,7 @@ local function status(key)
 end
 local failed, n_failures, n_done = 0, 0, 0
 local before = status "VmHWM"
+print("start " .. before)
 for _, name in ipairs(names) do
   local case = cases[name]
   local function attempt() return table.pack(case()) end

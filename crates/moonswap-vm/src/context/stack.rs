@@ -376,9 +376,11 @@ impl Context<'_> {
         Ok(copy)
     }
 
-    /// Gives a buffer back. Above a megabyte it is freed.
+    /// Gives a buffer back. Large ones are freed: under a memory limit, which does
+    /// not see what is kept, soon.
     pub fn give_buffer(&self, mut b: Buffer) {
-        if b.capacity() <= 1 << 20 {
+        let is_limited = self.vm().heap.is_limited();
+        if b.capacity() <= if is_limited { 64 << 10 } else { 1 << 20 } {
             self.vm().buffer = b.take();
         }
     }

@@ -218,6 +218,12 @@ impl Heap {
             + pointers * size_of::<usize>()
     }
 
+    /// Whether there is a memory limit.
+    #[inline]
+    pub(crate) fn is_limited(&self) -> bool {
+        self.budget.limit != usize::MAX
+    }
+
     /// Asks for so many bytes from the system. An error, after which relief is
     /// due at the next safe point, if the limit does not allow them.
     pub(crate) fn permit(&mut self, bytes: usize) -> Result<(), OutOfMemory> {

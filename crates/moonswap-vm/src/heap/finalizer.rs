@@ -4,8 +4,8 @@
 //! - F1: a registered or pending object is allocated; `HAS_FINALIZER` in its
 //!   `extra` is set exactly while it is registered.
 
-use super::{Heap, Phase};
 use super::part::HAS_FINALIZER;
+use super::{Heap, Phase};
 use crate::object::{Header, Kind};
 use crate::value::Value;
 
