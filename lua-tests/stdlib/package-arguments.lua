@@ -21,3 +21,10 @@ local s = package.searchers package.searchers = nil t("no searchers", require, "
 package.path = nil t("path", require, "zz") package.path = 5 t("path", require, "zz") package.path = "?" package.cpath = nil t("cpath", require, "zz") package.cpath = {} t("cpath", require, "zz") package.cpath="" package.preload = nil t("preload", require, "zz") 
 package.loaded.x1 = false package.preload = {} package.path = "" t("loaded false", require, "x1") package.loaded.x2 = true print(require "x2") local env = {} t("req", require, "string") print(require "string" == string)
 os.remove "mod_ok.x" os.remove "mod_bad.x" os.remove "mod_err.x" os.remove "mod_nil.x"
+
+-- which of several wrong arguments is told of
+for _, arguments in ipairs {
+  {}, { "x" }, { nil, "?" }, { {}, {}, {}, {} }, { {}, {}, {} }, { {}, {} }, { "x", "?", ".", {} },
+} do
+  print(select(2, pcall(package.searchpath, table.unpack(arguments, 1, 4))))
+end

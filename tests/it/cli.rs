@@ -107,6 +107,78 @@ fn version_and_usage() {
     assert_eq!(nothing_to_run.code, Some(2), "{}", nothing_to_run.tail());
 }
 
+/// Words with a slip in them, and topics that there are not.
+#[test]
+fn what_was_meant() {
+    let folder = TempFolder::new("meant");
+    for (args, code, err) in [
+        (&["rnu", "x"][..], 1, "moonswap run'?"),
+        (&["chekc"], 1, "moonswap check'?"),
+        (&["paln"], 1, "moonswap plan'?"),
+        (&["lists"], 1, "moonswap list'?"),
+        (&["rn"], 1, "moonswap run'?"),
+        (&["help", "rnu"], 2, "did you mean 'run'?"),
+        (&["help", "nothing"], 2, "the verbs are run, repl"),
+    ] {
+        let outcome = moonswap(folder.path(), args);
+        assert_eq!(outcome.code, Some(code), "{args:?}: {}", outcome.tail());
+        assert!(outcome.err().contains(err), "{args:?}: {}", outcome.err());
+    }
+    let other = moonswap(folder.path(), &["script.lua"]);
+    assert!(!other.err().contains("mean"), "{}", other.err());
+    folder.write("rnu", "print 'a script'");
+    let script = moonswap(folder.path(), &["rnu"]);
+    assert_eq!(script.out(), "a script\n", "{}", script.tail());
+    for (args, out) in [
+        (
+            &["-V"][..],
+            concat!("moonswap ", env!("CARGO_PKG_VERSION"), "\n"),
+        ),
+        (&["help", "run"], "Run a script\n"),
+        (&["help"], "Lua 5.4 whose functions"),
+        (&["help", "patch", "build"], "Write a patch file"),
+    ] {
+        let outcome = moonswap(folder.path(), args);
+        assert_eq!(outcome.code, Some(0), "{args:?}: {}", outcome.tail());
+        assert!(
+            outcome.out().starts_with(out),
+            "{args:?}: {}",
+            outcome.out()
+        );
+    }
+}
+
+/// The reason of an error object whose `__tostring` raises is what is told.
+#[test]
+fn error_objects_that_cannot_say_what_they_are() {
+    let folder = TempFolder::new("tostring");
+    let object =
+        |body: &str| format!("error(setmetatable({{}}, {{ __tostring = function() {body} end }}))");
+    for (body, told) in [
+        ("error 'reason'", "(command line):1: reason"),
+        ("local x = nil .. 'a'", "attempt to concatenate a nil value"),
+        ("return 1", "(error object is a table value)"),
+        (
+            "error(setmetatable({}, { __tostring = function() return 'inner' end }))",
+            "inner",
+        ),
+        ("error()", "nil"),
+        ("error({})", "(error object is a table value)"),
+    ] {
+        let outcome = moonswap(folder.path(), &["-e", &object(body)]);
+        assert_eq!(outcome.code, Some(1), "{body}: {}", outcome.tail());
+        assert!(outcome.err().contains(told), "{body}: {}", outcome.err());
+    }
+    // Each error object raises another one.
+    let endless =
+        "local function object() error(setmetatable({}, { __tostring = object })) end object()";
+    let outcome = moonswap(
+        folder.path(),
+        &["-e", &endless.replace("local function", "function")],
+    );
+    assert_eq!(outcome.code, Some(1), "{}", outcome.tail());
+}
+
 #[test]
 fn run_verb_passes_arguments_and_exit_codes() {
     let folder = TempFolder::new("run");
@@ -235,6 +307,7 @@ fn older_names_on_demand() {
         "plain.lua",
         "for _, name in ipairs {'loadstring', 'unpack', 'setfenv', 'getfenv'} do assert(_G[name] == nil) end\n\
          assert(not table.getn and not table.maxn and not math.pow and not math.ldexp)\n\
+         assert(not bit32 and not math.atan2 and not package.loaders)\n\
          print 'plain'\n",
     );
     for args in [

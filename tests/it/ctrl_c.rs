@@ -1,6 +1,6 @@
 //! Ctrl-C: breaks off what runs, in Lua code and inside the library's long
 //! functions; the prompt goes on; a second one ends the process. And the end by
-//! a pipe that is closed.
+//! SIGTERM, by a pipe that is closed, and by signals that nobody handles.
 #![cfg(unix)]
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -44,8 +44,12 @@ impl Running {
     }
 
     fn press(&self) {
+        self.send("-INT");
+    }
+
+    fn send(&self, signal: &str) {
         let id = self.child.id().to_string();
-        let status = Command::new("kill").args(["-INT", &id]).status();
+        let status = Command::new("kill").args([signal, &id]).status();
         assert!(status.expect("kill").success());
     }
 
@@ -181,4 +185,53 @@ fn the_prompt_goes_on() {
     assert_eq!(status.code(), Some(0), "{err}");
     assert!(out.contains("still here"), "{out}");
     assert!(err.contains("interrupted!"), "{err}");
+}
+
+/// What is to be closed is closed, finalizers run, files are written out, and the
+/// parent learns of the signal.
+#[test]
+fn termination_closes_everything() {
+    let code = "local c <close> = setmetatable({}, { __close = function() print 'closed' end })
+        kept = setmetatable({}, { __gc = function() print 'finalized' end })
+        io.stdout:setvbuf 'full' print 'ready' io.stdout:flush() io.write 'written\\n'
+        coroutine.wrap(function()
+          local d <close> = setmetatable({}, { __close = function() print 'inner' end })
+          while true do end
+        end)()";
+    for args in [&["-e", code][..], &["-W", "-e", code]] {
+        let running = Running::start(args, "");
+        running.send("-TERM");
+        let (status, out, err) = running.end();
+        assert_eq!(status.signal(), Some(15), "{out}{err}");
+        assert_eq!(out, "written\ninner\nclosed\nfinalized\n", "{err}");
+    }
+}
+
+/// A program that takes the error and ends well has done what it was asked for.
+#[test]
+fn termination_can_be_caught_once() {
+    let code = "print 'ready' print(pcall(function() while true do end end)) print 'on'";
+    let running = Running::start(&["-e", code], "");
+    running.send("-TERM");
+    let (status, out, err) = running.end();
+    assert_eq!(status.code(), Some(0), "{err}");
+    assert!(out.ends_with("interrupted!\non\n"), "{out}");
+    let code = "print 'ready' while true do pcall(function() while true do end end) end";
+    let running = Running::start(&["-e", code], "");
+    running.send("-TERM");
+    std::thread::sleep(Duration::from_millis(200));
+    running.send("-TERM");
+    let (status, ..) = running.end();
+    assert_eq!(status.signal(), Some(15));
+}
+
+/// As the reference leaves them.
+#[test]
+fn other_signals_mean_what_the_system_says() {
+    for (name, number) in [("-HUP", 1), ("-USR1", 10)] {
+        let running = Running::start(&["-e", "print 'ready' while true do end"], "");
+        running.send(name);
+        let (status, ..) = running.end();
+        assert_eq!(status.signal(), Some(number), "{name}");
+    }
 }

@@ -315,6 +315,22 @@ pub fn undump_watched(
     bytes: &[u8],
     watch: Option<&Watch<'_>>,
 ) -> Result<Arc<Prototype>, UndumpError> {
+    let prototype = read(bytes, watch)?;
+    crate::verify::verify_watched(&prototype, watch)?;
+    Ok(prototype)
+}
+
+/// Whether bytes behind these make no difference to [`undump`]: the chunk ends
+/// here, or what is here is wrong. `false` if `watch` stopped the look.
+pub fn is_decided(bytes: &[u8], watch: Option<&Watch<'_>>) -> bool {
+    !matches!(
+        read(bytes, watch),
+        Err(UndumpError::Truncated | UndumpError::Stopped)
+    )
+}
+
+/// Reads a binary chunk, unverified.
+fn read(bytes: &[u8], watch: Option<&Watch<'_>>) -> Result<Arc<Prototype>, UndumpError> {
     let mut input = Reader {
         watch,
         bytes,
@@ -342,7 +358,6 @@ pub fn undump_watched(
     if prototype.upvalues.len() != usize::from(n_upvalues) {
         return Err(UndumpError::Corrupted);
     }
-    crate::verify::verify_watched(&prototype, watch)?;
     Ok(prototype)
 }
 

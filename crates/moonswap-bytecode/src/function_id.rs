@@ -1,6 +1,7 @@
 //! `FunctionId`: where a literal stands in the text of its chunk, by names.
 //!
-//! Patches look thousands of them up: each knows its own hash.
+//! Patches look thousands of them up: each knows its own hash. It is made of the
+//! parent's and one step, because a chunk's name may be its whole text.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -49,8 +50,8 @@ pub type NumberedStep = (PathStep, u32);
 /// Chunk name and lexical path of a literal. The main chunk has an empty path.
 #[derive(Clone)]
 pub struct FunctionId {
-    /// Of the rest, with the key of this process: texts cannot be made so that
-    /// many are equal.
+    /// Of the chunk, then of one step after the other, with the key of this
+    /// process: texts cannot be made so that many are equal.
     hash: u64,
     chunk: Arc<str>,
     path: Arc<[NumberedStep]>,
@@ -63,7 +64,7 @@ impl FunctionId {
     /// the main chunk inward.
     pub fn new(chunk: Arc<str>, path: impl Into<Arc<[NumberedStep]>>) -> Self {
         let path = path.into();
-        let hash = KEY.hash_one((&chunk, &path));
+        let hash = path.iter().fold(KEY.hash_one(&chunk), hash_step);
         Self { hash, chunk, path }
     }
 
@@ -80,9 +81,16 @@ impl FunctionId {
     /// Of a literal directly inside it.
     #[must_use]
     pub fn child(&self, step: NumberedStep) -> Self {
-        let path: Arc<[_]> = self.path.iter().cloned().chain([step]).collect();
-        Self::new(Arc::clone(&self.chunk), path)
+        Self {
+            hash: hash_step(self.hash, &step),
+            chunk: Arc::clone(&self.chunk),
+            path: self.path.iter().cloned().chain([step]).collect(),
+        }
     }
+}
+
+fn hash_step(parent: u64, step: &NumberedStep) -> u64 {
+    KEY.hash_one((parent, step))
 }
 
 impl PartialEq for FunctionId {

@@ -243,7 +243,8 @@ opcodes! {
     SelfField = "SELF" (Window, Register, Key): Method calls "index";
     /// `R[A] := {}` with room for B array items and C fields
     NewTable = "NEWTABLE" (Target, Count, Count): NewTable writes Table;
-    /// `R[A][(x<<16|C)*50 + i] := R[A+i]`, 1 <= i <= B; B = MULTI: up to top
+    /// `R[A][(x<<16|C)*50 + i] := R[A+i]`, 1 <= i <= B; B = MULTI: up to top; B = 0:
+    /// `R[A]` has keys from 0 on, to be visited in this order
     SetList = "SETLIST" (Window, List, Unsigned): SetList;
 
     /// `R[A] := R[B] + R[C]`

@@ -8,7 +8,7 @@ use moonswap::{Lua, Result, Table, Value};
 
 use crate::output::{complain, report, say};
 use crate::session::{self, Session};
-use crate::{LUA_ERROR, prompt};
+use crate::{LUA_ERROR, prompt, verbs};
 
 /// What `-v` and the prompt show.
 pub(crate) const VERSION: &str = concat!(
@@ -120,7 +120,14 @@ pub(crate) fn main(arguments: &[OsString], show: fn(&Lua)) -> u8 {
         }
     };
     let outcome = run(&session, &program, arguments, &texts, &options);
-    session.finish(outcome, |error| report(Some(&program), error))
+    let code = session.finish(outcome, |error| report(Some(&program), error));
+    if let Some(1) = options.script
+        && !Path::new(&arguments[1]).exists()
+        && let Some(verb) = arguments[1].to_str().and_then(verbs::meant)
+    {
+        complain(format!("did you mean '{program} {verb}'?"));
+    }
+    code
 }
 
 fn usage(program: &str, option: &[u8]) {

@@ -31,7 +31,7 @@ impl Lines {
     /// The next line without its newline; `None` at the end of input.
     fn next(&mut self, session: &Session, prompt: &[u8]) -> Option<Line> {
         match self {
-            Self::Editor(editor) => match editor.readline(&*String::from_utf8_lossy(prompt)) {
+            Self::Editor(editor) => match editor.readline(&String::from_utf8_lossy(prompt)) {
                 Ok(line) => Some(Line::Text(line.into_bytes())),
                 Err(ReadlineError::Interrupted) => Some(Line::Cancelled),
                 Err(_) => None,

@@ -10,16 +10,16 @@ use moonswap::{
 };
 
 use crate::LUA_ERROR;
-use crate::interrupt::CtrlC;
+use crate::interrupt::Signals;
 use crate::output::read_file;
 
 /// Most arguments that `arg` can hand to a script: what fits on Lua's stack.
 const MAX_ARGUMENTS: i64 = 999_000;
 
-/// A VM, its standard input, and what Ctrl-C does to it.
+/// A VM, its standard input, and what signals do to it.
 pub(crate) struct Session {
     pub(crate) lua: Lua,
-    ctrl_c: CtrlC,
+    signals: Signals,
     /// Lua's own standard input and its `read`: scripts and prompts take their
     /// text from the buffer that `io.read` goes on with.
     stdin: (AnyUserData, Function),
@@ -28,7 +28,7 @@ pub(crate) struct Session {
 impl Session {
     /// `show` sees the VM before anything runs in it.
     pub(crate) fn new(lua: Lua, show: fn(&Lua)) -> Result<Self> {
-        let ctrl_c = CtrlC::of(&lua);
+        let signals = Signals::of(&lua);
         let stdin: AnyUserData = lua.globals().get::<Table>("io")?.get("stdin")?;
         // Not by a chunk, which would be among those that `versions` lists.
         let of: Function = lua.globals().get("getmetatable")?;
@@ -37,7 +37,7 @@ impl Session {
         show(&lua);
         Ok(Self {
             lua,
-            ctrl_c,
+            signals,
             stdin: (stdin, read),
         })
     }
@@ -48,7 +48,7 @@ impl Session {
         function: &Function,
         arguments: impl IntoLuaMulti,
     ) -> Result<R> {
-        self.ctrl_c.during(|| function.call(arguments))
+        self.signals.during(|| function.call(arguments))
     }
 
     /// The function in a global. Errors: as a call of it, if it is none.
@@ -133,6 +133,9 @@ impl Session {
             }
         };
         self.lua.close();
+        if code != 0 {
+            self.signals.end_if_terminated();
+        }
         code
     }
 }

@@ -17,22 +17,35 @@ use crate::sources::{GlobalArgs, NameArgs, Sources};
 use crate::{LUA_ERROR, REFUSED, USAGE, check, lua_style, prompt, watch};
 
 const VERBS: &[&str] = &[
-    "run",
-    "repl",
-    "check",
-    "list",
-    "plan",
-    "patch",
-    "audit",
-    "release",
-    "help",
-    "--help",
-    "--version",
+    "run", "repl", "check", "list", "plan", "patch", "audit", "release", "help",
 ];
+
+/// Options that the reference does not have and that stand alone.
+const OPTIONS: &[&str] = &["--help", "--version", "-V"];
 
 /// Whether the first argument makes the call one of ours.
 pub(crate) fn is_verb(first: &str) -> bool {
-    VERBS.contains(&first)
+    VERBS.contains(&first) || OPTIONS.contains(&first)
+}
+
+/// The verb that was meant by a word with a slip of the hand in it.
+pub(crate) fn meant(word: &str) -> Option<&'static str> {
+    VERBS.iter().copied().find(|verb| is_slip(word, verb))
+}
+
+/// Whether one letter is missing, too many, another one, or two have changed places.
+fn is_slip(word: &str, verb: &str) -> bool {
+    let (a, b) = (word.as_bytes(), verb.as_bytes());
+    let front = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    let (a, b) = (&a[front..], &b[front..]);
+    let back = a.iter().rev().zip(b.iter().rev());
+    let back = back.take_while(|(a, b)| a == b).count();
+    let (a, b) = (&a[..a.len() - back], &b[..b.len() - back]);
+    match (a, b) {
+        ([], [_]) | ([_], [] | [_]) => true,
+        ([a, b], [c, d]) => a == d && b == c,
+        _ => false,
+    }
 }
 
 #[derive(Parser)]
@@ -147,6 +160,18 @@ enum Verb {
 
 /// Runs a verb; returns the exit code. `show` sees the VMs it makes.
 pub(crate) fn main(arguments: Vec<OsString>, show: fn(&Lua)) -> u8 {
+    if let (Some("help"), Some(topic)) = (
+        arguments.get(1).and_then(|first| first.to_str()),
+        arguments.get(2).map(|topic| topic.to_string_lossy()),
+    ) && !VERBS.contains(&&*topic)
+    {
+        let hint = match meant(&topic) {
+            Some(verb) => format!("did you mean '{verb}'?"),
+            None => format!("the verbs are {}", VERBS.join(", ")),
+        };
+        complain(format!("moonswap: no help on '{topic}': {hint}"));
+        return USAGE;
+    }
     let command = match Command::try_parse_from(arguments) {
         Ok(command) => command,
         Err(error) => {

@@ -35,6 +35,30 @@ pub fn compile_with(
     }
 }
 
+/// Whether a text that begins with `source` is wrong, whatever follows: what is
+/// wrong with it stands in front of its last byte. `false` if `options.watch`
+/// stopped the look.
+pub fn is_hopeless(source: &[u8], options: CompileOptions<'_>) -> bool {
+    let parsed = parse_or_part(b"=?", source, ParseLimits::default(), options.watch);
+    let (ast, end) = match parsed {
+        Ok(ast) => (ast, source.len() as u32),
+        Err(part) if part.error.message == STOPPED => return false,
+        Err(part) if is_settled(&part.error, source) => return true,
+        Err(part) => (part.ast, part.failed_at),
+    };
+    match codegen::generate_until("=?", source, &ast, options, end) {
+        Err(error) => {
+            error.message != STOPPED && error.span.start <= end && is_settled(&error, source)
+        }
+        Ok(_) => false,
+    }
+}
+
+/// Whether the token that an error is about cannot go on behind the source.
+fn is_settled(error: &CompileError, source: &[u8]) -> bool {
+    !error.incomplete && (error.span.end as usize) < source.len()
+}
+
 /// The first of a text's errors: what its grammar has nothing to say about
 /// (constants, labels, limits) may be wrong in front of a syntax error.
 #[cold]

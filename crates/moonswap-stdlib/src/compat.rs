@@ -5,9 +5,15 @@
 //! | --- | --- | --- |
 //! | `loadstring` | 5.1 | `load` |
 //! | `unpack` | 5.1 | `table.unpack` |
+//! | `package.loaders` | 5.1 | `package.searchers` |
 //! | `table.getn`, `table.maxn` | 5.1 | raw length, largest positive key |
 //! | `setfenv`, `getfenv` | 5.1 | the upvalue `_ENV` of a Lua function |
-//! | `math.pow cosh sinh tanh frexp ldexp log10` | 5.2 | as they were |
+//! | `bit32` | 5.2 | `bit32.rs` |
+//! | `math.atan2 cosh frexp ldexp log10 pow sinh tanh` | 5.2 | as they were |
+//!
+//! A reference built with `LUA_COMPAT_5_3`, as `lua5.4` of distributions is, has
+//! the last line of the table, and takes `not (b < a)` for `a <= b` where there
+//! is no `__le`, which is not here.
 //!
 //! A function that uses no globals has no `_ENV`: asking for its environment is
 //! an error, and so is the environment of a thread (level 0 of `setfenv`).
@@ -17,6 +23,9 @@ use moonswap_vm::context::{Context, Keep, NativeFn, Outcome, View};
 const TABLE: &[(&str, NativeFn)] = &[("getn", getn), ("maxn", maxn)];
 
 const MATH: &[(&str, NativeFn)] = &[
+    ("atan2", |cx| {
+        cx.ret_num(cx.check_num(0)?.atan2(cx.opt_num(1, 1.0)?))
+    }),
     ("cosh", |cx| cx.ret_num(cx.check_num(0)?.cosh())),
     ("frexp", frexp),
     ("ldexp", ldexp),
@@ -38,10 +47,15 @@ pub fn open(cx: &mut Context<'_>) -> Outcome<()> {
     crate::set_functions(cx, globals, GLOBALS)?;
     cx.push(cx.raw_get_field(globals, "load"));
     cx.raw_set_field(globals, "loadstring")?;
-    for (library, functions) in [("table", TABLE), ("math", MATH)] {
+    crate::bit32::open(cx)?;
+    for (library, functions) in [("package", &[][..]), ("table", TABLE), ("math", MATH)] {
         let at = cx.height();
         cx.push(cx.raw_get_field(globals, library));
         crate::set_functions(cx, at, functions)?;
+        if library == "package" {
+            cx.push(cx.raw_get_field(at, "searchers"));
+            cx.raw_set_field(at, "loaders")?;
+        }
         if library == "table" {
             cx.push(cx.raw_get_field(at, "unpack"));
             cx.raw_set_field(globals, "unpack")?;

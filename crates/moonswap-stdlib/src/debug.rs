@@ -264,7 +264,7 @@ fn sethook(cx: &mut Context<'_>) -> Outcome<usize> {
     cx.set_height(base);
     let (of, _) = coroutine(cx);
     cx.push_at(shift);
-    cx.set_hook(of, mask, u32::try_from(count).unwrap_or(0));
+    cx.set_hook(of, mask, count);
     Ok(0)
 }
 

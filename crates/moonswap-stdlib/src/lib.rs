@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 pub mod base;
+mod bit32;
 pub mod compat;
 pub mod coroutine;
 pub mod debug;

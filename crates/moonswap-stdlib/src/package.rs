@@ -173,10 +173,11 @@ fn search(
 }
 
 fn searchpath(cx: &mut Context<'_>) -> Outcome<usize> {
-    let name = cx.check_str(0)?.as_bytes();
-    let path = cx.check_str(1)?.as_bytes();
-    let separator = cx.opt_str(2)?.map_or(&b"."[..], |s| s.as_bytes());
+    // The reference checks the last argument first.
     let directory = cx.opt_str(3)?.map_or(&[SEPARATOR][..], |s| s.as_bytes());
+    let separator = cx.opt_str(2)?.map_or(&b"."[..], |s| s.as_bytes());
+    let path = cx.check_str(1)?.as_bytes();
+    let name = cx.check_str(0)?.as_bytes();
     cx.check_size(search_bytes(name, path, separator, directory))?;
     match search(name, path, separator, directory) {
         Ok(file) => cx.ret_bytes(&file),

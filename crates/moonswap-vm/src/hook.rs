@@ -42,8 +42,9 @@ pub(crate) struct Hook {
     pub(crate) function: Value,
     /// Events it wants; 0 = none.
     pub(crate) mask: u8,
-    /// Instructions between count events, and how many are left.
-    pub(crate) count: u32,
+    /// Instructions between count events, as they were given, and how many are
+    /// left.
+    pub(crate) count: i32,
     left: u32,
 }
 
@@ -71,7 +72,7 @@ pub(crate) struct HookState {
 }
 
 /// Sets the hook of a coroutine (mask 0: none).
-pub(crate) unsafe fn set(vm: &mut Vm, co: *mut Coroutine, function: Value, mask: u8, count: u32) {
+pub(crate) unsafe fn set(vm: &mut Vm, co: *mut Coroutine, function: Value, mask: u8, count: i32) {
     // SAFETY: live coroutine; barrier after the store.
     unsafe {
         crate::hotpatch::journal::hook_of(vm, co);
@@ -80,7 +81,7 @@ pub(crate) unsafe fn set(vm: &mut Vm, co: *mut Coroutine, function: Value, mask:
             function,
             mask,
             count,
-            left: count,
+            left: u32::try_from(count).unwrap_or(0),
         };
         put(vm, co, hook);
     }
@@ -260,7 +261,7 @@ unsafe fn events(vm: &mut Vm, op: OpCode) -> Result<(), Raised> {
             let hook = &mut (*vm.current).hook;
             hook.left = hook.left.saturating_sub(1);
             if hook.left == 0 {
-                hook.left = hook.count;
+                hook.left = u32::try_from(hook.count).unwrap_or(0);
                 fire(vm, "count", None, (0, 0))?;
             }
         }

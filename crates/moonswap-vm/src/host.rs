@@ -234,7 +234,7 @@ pub(crate) unsafe fn close_above(vm: &mut Vm, level: usize) {
             let place = vm.stack_base.add(pending as usize);
             coroutine::close_upvalues(vm, vm.current, place);
             let value = *place;
-            let error = vm.error;
+            let (error, is_memory) = (vm.error, vm.is_memory_error);
             // Hold the error on the stack: the call may collect.
             let hold = place.add(1);
             store(hold, error);
@@ -244,6 +244,7 @@ pub(crate) unsafe fn close_above(vm: &mut Vm, level: usize) {
             let journey = std::mem::take(&mut vm.journey);
             if call_value(vm, f, &[value, error]).is_ok() {
                 vm.error = error;
+                vm.is_memory_error = is_memory;
                 vm.journey = Journey {
                     raised_in: None,
                     ..journey
@@ -351,7 +352,20 @@ pub(crate) fn check_limits(vm: &mut Vm) -> Result<(), Raised> {
 /// Calls all pending finalizers.
 pub(crate) unsafe fn run_finalizers(vm: &mut Vm) {
     // SAFETY: HO1 at a safe point.
-    unsafe { while may_finalize(vm) && finalize_next(vm) {} }
+    unsafe {
+        tell_of_destructors(vm);
+        while may_finalize(vm) && finalize_next(vm) {}
+    }
+}
+
+/// Tells of destructors of the host's that panicked, as of errors in finalizers.
+fn tell_of_destructors(vm: &mut Vm) {
+    if may_finalize(vm)
+        && let Some(text) = vm.heap.host_panic.take()
+    {
+        let text = format!("error in the destructor of host data (panic: {text})");
+        vm.warning(text.as_bytes(), false);
+    }
 }
 
 /// Calls the finalizers that are due. If that takes long the program goes on in
@@ -359,6 +373,7 @@ pub(crate) unsafe fn run_finalizers(vm: &mut Vm) {
 pub(crate) unsafe fn run_due_finalizers(vm: &mut Vm) {
     // SAFETY: HO1 at a safe point.
     unsafe {
+        tell_of_destructors(vm);
         if !vm.heap.has_pending_finalizers() || !may_finalize(vm) {
             return;
         }
@@ -405,7 +420,7 @@ unsafe fn finalize(vm: &mut Vm, object: Value) {
         }
         let finalizing = vm.heap.set_finalizing(true);
         let was_in_finalizer = std::mem::replace(&mut vm.in_finalizer, true);
-        let saved = vm.error;
+        let (saved, was_memory) = (vm.error, vm.is_memory_error);
         let overflow = vm.handling_overflow;
         let journey = std::mem::take(&mut vm.journey);
         let result = call_protected(vm, f, &[object]);
@@ -428,6 +443,7 @@ unsafe fn finalize(vm: &mut Vm, object: Value) {
             vm.warning(&message, false);
         }
         vm.error = saved;
+        vm.is_memory_error = was_memory;
     }
 }
 

@@ -350,11 +350,17 @@ pub(crate) fn interrupter(vm: &Vm) -> Interrupter {
 }
 
 /// Stops Lua from another thread with an error that cannot be caught.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Interrupter {
     flag: Arc<AtomicBool>,
     broken_in: Arc<AtomicBool>,
     poll: Arc<PollHandle>,
+}
+
+impl std::fmt::Debug for Interrupter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Interrupter")
+    }
 }
 
 impl Interrupter {

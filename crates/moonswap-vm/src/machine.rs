@@ -12,7 +12,8 @@
 //! only, and that pointer is taken away for the time; M2 what is put there is
 //! derived from the pointer that was taken; M3 a VM that was left in the middle
 //! of something (a panic of the host passed through Lua code) is never entered
-//! again.
+//! again; M4 what a root holds stays alive and at its address as long as the root
+//! and the VM do, and the bytes of a string are never written to again.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -24,10 +25,10 @@ use crate::context::Context;
 use crate::host;
 use crate::hotpatch::{Patcher, mailbox::Mailbox};
 use crate::limits::{self, Interrupter};
-use crate::object::Coroutine;
+use crate::object::{Coroutine, StringObject};
 use crate::safepoint::PollHandle;
 use crate::stress::Stress;
-use crate::value::{Value, store};
+use crate::value::{Value, store, tag};
 use crate::vm::Vm;
 
 /// The one way into a VM (M1).
@@ -77,6 +78,8 @@ struct Shared {
     /// The VM, owned; from `Box::into_raw`.
     vm: NonNull<Vm>,
     door: Rc<Door>,
+    /// Tells whose a root is.
+    released: Rc<Released>,
     interrupter: Interrupter,
     poll: Arc<PollHandle>,
     mailbox: Arc<Mailbox>,
@@ -151,6 +154,7 @@ impl Machine {
     pub fn new() -> Machine {
         let vm = Vm::new();
         let door = Rc::clone(&vm.door);
+        let released = Rc::clone(&vm.released);
         let interrupter = limits::interrupter(&vm);
         let poll = Arc::clone(&vm.poll);
         let mailbox = Arc::clone(&vm.hot.mailbox);
@@ -159,6 +163,7 @@ impl Machine {
         let machine = Machine(Rc::new(Shared {
             vm,
             door,
+            released,
             interrupter,
             poll,
             mailbox,
@@ -217,6 +222,26 @@ impl Machine {
         let mut visit = self.enter();
         let top = visit.top;
         f(&mut Context::of_frame(visit.vm(), top))
+    }
+
+    /// The bytes of the string that a root of this VM holds; `None` if it holds
+    /// something else. Does not enter the VM: that may be in use.
+    ///
+    /// ```
+    /// let machine = moonswap_vm::Machine::new();
+    /// let root = machine.with(|cx| {
+    ///     cx.push_bytes(b"text");
+    ///     cx.root_top()
+    /// });
+    /// assert_eq!(machine.string_bytes(&root), Some(&b"text"[..]));
+    /// ```
+    pub fn string_bytes<'a>(&'a self, root: &'a Root) -> Option<&'a [u8]> {
+        let value = root.0.value;
+        if value.tag != tag::STRING || !Rc::ptr_eq(&root.0.released, &self.0.released) {
+            return None;
+        }
+        // SAFETY: M4: both are borrowed for as long as the bytes are.
+        Some(unsafe { StringObject::bytes(value.as_string()) })
     }
 
     /// A handle other threads use to stop what Lua does.
@@ -407,12 +432,18 @@ impl Drop for Shared {
     }
 }
 /// A value the host keeps alive. Cloning shares it; it may be dropped anywhere.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Root(Rc<RootEntry>);
 
-#[derive(Debug)]
+impl std::fmt::Debug for Root {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Root({:#x})", self.address())
+    }
+}
+
 struct RootEntry {
     index: u32,
+    value: Value,
     /// Tells also whose root it is.
     released: Rc<Released>,
 }
@@ -438,8 +469,15 @@ impl Root {
         unsafe { vm.heap.barrier(roots.cast(), value) };
         Root(Rc::new(RootEntry {
             index,
+            value,
             released: Rc::clone(&vm.released),
         }))
+    }
+
+    /// Identity of the object it holds: [`View::address`](crate::View::address),
+    /// without entering the VM.
+    pub fn address(&self) -> usize {
+        self.0.value.address()
     }
 
     pub(crate) fn value(&self, vm: &Vm) -> Option<Value> {

@@ -150,6 +150,14 @@ impl Value {
         self.payload as *mut Header
     }
     #[inline(always)]
+    /// Identity of heap objects; 0 for others.
+    pub(crate) fn address(self) -> usize {
+        match self.is_collectable() || self.tag == tag::LIGHT {
+            true => self.payload as usize,
+            false => 0,
+        }
+    }
+    #[inline(always)]
     pub(crate) fn as_string(self) -> *mut StringObject {
         self.payload as *mut StringObject
     }

@@ -70,6 +70,9 @@ pub(crate) struct Vm {
     pub(crate) type_metatables: [*mut Table; 16],
     /// Value of the error that is on its way.
     pub(crate) error: Value,
+    /// The newest error raised is that of memory. Its text does not tell: a
+    /// program may raise an equal one.
+    pub(crate) is_memory_error: bool,
     pub(crate) host_depth: u32,
     /// Set by `unwind::throw` when a host activation ends by an error.
     pub(crate) host_failed: bool,
@@ -167,6 +170,7 @@ impl Vm {
             stack_overflowed: false,
             message_handlers: 0,
             n_closing: 0,
+            is_memory_error: false,
             journey: Journey::default(),
             in_finalizer: false,
             stress: Stress::default(),
@@ -290,6 +294,7 @@ impl Vm {
     /// Sets the pending error.
     pub(crate) fn raise(&mut self, value: Value) -> Raised {
         self.error = value;
+        self.is_memory_error = false;
         self.journey = Journey::default();
         Raised(())
     }
@@ -304,12 +309,9 @@ impl Vm {
     #[cold]
     pub(crate) fn raise_memory(&mut self) -> Raised {
         self.heap.failure_raised();
-        self.raise(Value::string(self.heap.memory_message))
-    }
-
-    /// The error just raised is that of memory.
-    pub(crate) fn is_memory_error(&self) -> bool {
-        self.error.tag == tag::STRING && self.error.as_string() == self.heap.memory_message
+        let raised = self.raise(Value::string(self.heap.memory_message));
+        self.is_memory_error = true;
+        raised
     }
 
     /// Raises what natives that cannot fail left to be raised.

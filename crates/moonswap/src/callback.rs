@@ -3,7 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use moonswap_vm::{Context, Limit, NativeKind, Outcome, Raised, Root, View};
+use moonswap_vm::{Context, CoroutineRef, Limit, NativeKind, Outcome, Raised, Root, View};
 
 use crate::value::Handle;
 use crate::{
@@ -18,7 +18,16 @@ const ERROR_METATABLE: &str = "moonswap.Error";
 
 /// What the message handler found, until the call that raised returns.
 #[derive(Debug, Default)]
-struct LastTrace(Option<Traceback>);
+struct LastTrace {
+    traceback: Option<Traceback>,
+    /// Memory was short: the text alone does not say so.
+    is_memory: bool,
+}
+
+/// The last error of a Rust function that Lua saw as a text, with that text. Who
+/// catches the text in Rust gets the error back.
+#[derive(Debug, Default)]
+struct Crossing(Option<Error>);
 
 /// The natives that every call from Rust goes through.
 #[derive(Debug, Default)]
@@ -78,16 +87,93 @@ pub(crate) fn call(lua: &Lua, function: &Handle, arguments: &MultiValue) -> Resu
         match cx.call(arguments.len() + 2, None) {
             Ok(_) if cx.at(base).truthy() => Ok(take_values(lua, cx, base + 1)),
             Ok(_) => {
-                let traceback = cx.host_state::<LastTrace>().borrow_mut().0.take();
+                let last = std::mem::take(&mut *cx.host_state::<LastTrace>().borrow_mut());
                 if cx.height() < base + 2 {
                     cx.push_nil();
                 }
                 cx.set_height(base + 2);
-                Err(take_error(cx, traceback))
+                Err(take_error_of(cx, last))
             }
             Err(raised) => Err(caught(cx, raised)),
         }
     })
+}
+
+/// Resumes a coroutine. An error carries the traceback of its place in it.
+pub(crate) fn resume(lua: &Lua, thread: &Handle, arguments: &MultiValue) -> Result<MultiValue> {
+    lua.with(|cx| {
+        let base = cx.height();
+        if let Err(raised) = cx.ensure_stack(arguments.len() + 8, "too many arguments") {
+            return Err(caught(cx, raised));
+        }
+        thread.push(lua, cx)?;
+        cx.push_native_with("resume", NativeKind::Resume, unreachable_native, 0);
+        thread.push(lua, cx)?;
+        for value in arguments.iter() {
+            value.push(lua, cx)?;
+        }
+        match cx.call(arguments.len() + 1, None) {
+            Ok(_) if cx.at(base + 1).truthy() => Ok(take_values(lua, cx, base + 2)),
+            Ok(_) => {
+                let is_memory = cx.is_newest_error_of_memory();
+                if cx.height() < base + 3 {
+                    cx.push_nil();
+                }
+                cx.set_height(base + 3);
+                let traceback = match cx.at(base) {
+                    View::Coroutine(coroutine) if has_frames(cx, coroutine) => {
+                        Some(capture(cx, Some(coroutine)))
+                    }
+                    _ => None,
+                };
+                Err(take_error_of(
+                    cx,
+                    LastTrace {
+                        traceback,
+                        is_memory,
+                    },
+                ))
+            }
+            Err(raised) => Err(caught(cx, raised)),
+        }
+    })
+}
+
+/// Whether anything of a coroutine stands on its stack: it was not dead before.
+fn has_frames(cx: &Context<'_>, coroutine: CoroutineRef<'_>) -> bool {
+    let base = cx.height();
+    let has = matches!(cx.push_info_level(Some(coroutine), 0, b""), Ok(true));
+    cx.set_height(base);
+    has
+}
+
+/// A function that calls `function` with `bound` in front of its arguments.
+pub(crate) fn bind(lua: &Lua, function: &Handle, bound: &MultiValue) -> Result<Handle> {
+    lua.with(|cx| {
+        if let Err(raised) = cx.ensure_stack(bound.len() + 2, "too many arguments") {
+            return Err(caught(cx, raised));
+        }
+        function.push(lua, cx)?;
+        for value in bound.iter() {
+            value.push(lua, cx)?;
+        }
+        cx.push_native_with("?", NativeKind::Plain, call_bound, bound.len() + 1);
+        Ok(Handle::pop(lua, cx))
+    })
+}
+
+/// What [`bind`] makes: its captured variables are the function and its first
+/// arguments. Held by the host they would keep the VM alive.
+fn call_bound(cx: &mut Context<'_>) -> Outcome<usize> {
+    let (n_given, n_own) = (cx.height(), cx.n_upvalues());
+    cx.ensure_stack(n_given + n_own, "too many arguments")?;
+    for i in 0..n_own {
+        cx.push(cx.upvalue(i));
+    }
+    for i in 0..n_given {
+        cx.push_at(i);
+    }
+    cx.tail_call((n_own + n_given).saturating_sub(1), false)
 }
 
 /// The stack values from index `from` on; they stay on the stack.
@@ -103,12 +189,28 @@ pub(crate) fn take_values(lua: &Lua, cx: &Context<'_>, from: usize) -> MultiValu
 
 /// The error that a direct operation raised.
 pub(crate) fn caught(cx: &mut Context<'_>, raised: Raised) -> Error {
+    let is_memory = cx.is_memory_error(&raised);
     cx.push_error(raised);
-    take_error(cx, None)
+    take_error_of(
+        cx,
+        LastTrace {
+            traceback: None,
+            is_memory,
+        },
+    )
+}
+
+/// Pops an error value that was not raised just now.
+pub(crate) fn take_error(cx: &mut Context<'_>) -> Error {
+    take_error_of(cx, LastTrace::default())
 }
 
 /// Pops an error value.
-pub(crate) fn take_error(cx: &mut Context<'_>, traceback: Option<Traceback>) -> Error {
+fn take_error_of(cx: &mut Context<'_>, last: LastTrace) -> Error {
+    let LastTrace {
+        traceback,
+        is_memory,
+    } = last;
     let at = cx.height() - 1;
     if let Some(ended) = cx.take_limit() {
         let kind = match ended.limit {
@@ -131,11 +233,19 @@ pub(crate) fn take_error(cx: &mut Context<'_>, traceback: Option<Traceback>) -> 
             {
                 message = rest.strip_suffix(b"\n").unwrap_or(rest).to_vec();
             }
-            let kind = match &message[..] {
-                b"not enough memory" => ErrorKind::Memory,
-                _ => ErrorKind::Runtime,
-            };
-            Error::new(kind, message).with_traceback(traceback)
+            match crossing(cx, &message) {
+                Some(error) => {
+                    cx.host_state::<Crossing>().borrow_mut().0 = None;
+                    error.with_traceback(traceback)
+                }
+                None => {
+                    let kind = match is_memory && message == b"not enough memory" {
+                        true => ErrorKind::Memory,
+                        false => ErrorKind::Runtime,
+                    };
+                    Error::new(kind, message).with_traceback(traceback)
+                }
+            }
         }
         View::UserData(data) if data.downcast::<Error>().is_some() => {
             match data.downcast::<Error>() {
@@ -173,6 +283,28 @@ pub(crate) fn take_error(cx: &mut Context<'_>, traceback: Option<Traceback>) -> 
     error
 }
 
+/// The error of a Rust function that Lua has this text of, if it is one.
+fn crossing(cx: &Context<'_>, text: &[u8]) -> Option<Error> {
+    let last = cx.host_state::<Crossing>();
+    let last = last.borrow();
+    let error = last.0.as_ref()?;
+    match text.strip_suffix(error.message_bytes())? {
+        [] => Some(error.clone()),
+        // A position in front, as `coroutine.wrap` adds it.
+        place
+            if place.ends_with(b": ")
+                && place.rsplit(|&b| b == b':').nth(1).is_some_and(is_line) =>
+        {
+            Some(error.shown_as(text))
+        }
+        _ => None,
+    }
+}
+
+fn is_line(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(u8::is_ascii_digit)
+}
+
 fn top_text(cx: &Context<'_>, kind: ErrorKind) -> Error {
     match cx.at(cx.height() - 1) {
         View::String(text) => Error::new(kind, text.as_bytes().to_vec()),
@@ -197,22 +329,26 @@ fn message_handler(cx: &mut Context<'_>) -> Outcome<usize> {
     if speaks && !cx.metafield(0, "__tostring").is_nil() {
         cx.push(cx.metafield(0, "__tostring"));
         cx.push_at(0);
-        if cx.pcall(1, Some(1))?.is_ok() && matches!(cx.at(cx.height() - 1), View::String(_)) {
-            cx.host_state::<LastTrace>().borrow_mut().0 = None;
+        // An error in it comes here in its turn: the reason is not lost.
+        cx.call(1, Some(1))?;
+        if let View::String(_) = cx.at(cx.height() - 1) {
+            *cx.host_state::<LastTrace>().borrow_mut() = LastTrace::default();
             return Ok(1);
         }
         cx.set_height(1);
     }
+    let is_memory = cx.is_newest_error_of_memory();
     let known = match cx.at(0) {
-        View::UserData(data) => data
-            .downcast::<Error>()
-            .is_some_and(|e| e.traceback().is_some()),
-        _ => false,
+        View::UserData(data) => data.downcast::<Error>().cloned(),
+        View::String(text) => crossing(cx, text.as_bytes()),
+        _ => None,
     };
-    if !known {
-        let traceback = capture(cx);
-        cx.host_state::<LastTrace>().borrow_mut().0 = Some(traceback);
-    }
+    let known = known.and_then(|error| error.traceback().cloned());
+    let last = LastTrace {
+        traceback: Some(known.unwrap_or_else(|| capture(cx, None))),
+        is_memory,
+    };
+    *cx.host_state::<LastTrace>().borrow_mut() = last;
     if cx.host_state::<ErrorTexts>().borrow().0 {
         push_error_text(cx)
     } else {
@@ -239,7 +375,7 @@ fn push_error_text(cx: &mut Context<'_>) -> Outcome<usize> {
         }
         other => format!("(error object is a {} value)", other.type_name()).into_bytes(),
     };
-    if let Some(traceback) = &cx.host_state::<LastTrace>().borrow().0 {
+    if let Some(traceback) = &cx.host_state::<LastTrace>().borrow().traceback {
         text.push(b'\n');
         text.extend_from_slice(traceback.text.as_bytes());
     }
@@ -247,12 +383,14 @@ fn push_error_text(cx: &mut Context<'_>) -> Outcome<usize> {
     Ok(1)
 }
 
-fn capture(cx: &Context<'_>) -> Traceback {
-    let text = trace_text(cx.traceback(None, None, 1));
+/// The traceback of the running coroutine, above the handler, or of another one.
+fn capture(cx: &Context<'_>, of: Option<CoroutineRef<'_>>) -> Traceback {
+    let first = i64::from(of.is_none());
+    let text = trace_text(cx.traceback(of, None, first as usize));
     let mut frames = Vec::new();
-    for level in 1..=MAX_TRACE {
+    for level in first..first + MAX_TRACE {
         let base = cx.height();
-        if !matches!(cx.push_info_level(None, level, b"Sln"), Ok(true)) {
+        if !matches!(cx.push_info_level(of, level, b"Sln"), Ok(true)) {
             cx.set_height(base);
             break;
         }
@@ -267,6 +405,7 @@ fn capture(cx: &Context<'_>) -> Traceback {
         let (function, source) = (field("name"), field("short_src").unwrap_or_default());
         let version = usize::try_from(level)
             .ok()
+            .filter(|_| of.is_none())
             .and_then(|level| cx.hot_level_version(level));
         cx.set_height(base);
         frames.push(TraceFrame {
@@ -324,14 +463,26 @@ pub(crate) fn raise(cx: &Context<'_>, error: &Error) -> Raised {
         | ErrorKind::OutOfFuel
             if error.traceback().is_some() || error.compile_error().is_some() =>
         {
-            cx.raise_bytes(error.message_bytes())
+            crosses(cx, error, cx.raise_bytes(error.message_bytes()))
         }
-        ErrorKind::Runtime | ErrorKind::Conversion { .. } => cx.error(error.to_string()),
+        ErrorKind::Runtime | ErrorKind::Conversion { .. } => {
+            crosses(cx, error, cx.error(error.to_string()))
+        }
         _ => {
             push_error_object(cx, error);
             cx.raise_top()
         }
     }
+}
+
+/// Keeps the error that Lua sees as the text that was raised.
+fn crosses(cx: &Context<'_>, error: &Error, raised: Raised) -> Raised {
+    cx.push_error(raised);
+    if let View::String(text) = cx.at(cx.height() - 1) {
+        let error = error.shown_as(text.as_bytes());
+        cx.host_state::<Crossing>().borrow_mut().0 = Some(error);
+    }
+    cx.raise_top()
 }
 
 /// Where a call of a Rust closure failed.
@@ -371,7 +522,7 @@ where
                     return Err(match error.kind() {
                         ErrorKind::Conversion {
                             position: Some(at), ..
-                        } => cx.arg_error(*at, error.message_bytes()),
+                        } => crosses(cx, &error, cx.arg_error(*at, error.message_bytes())),
                         _ => raise(cx, &error),
                     });
                 }

@@ -7,7 +7,7 @@ use crate::value::Handle;
 use crate::{Error, FromLuaMulti, Function, IntoLuaMulti, Lua, MultiValue, Result, Table};
 
 /// Source text (or a binary chunk) that is about to be loaded.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "a chunk does nothing until it is run"]
 pub struct Chunk {
     lua: Lua,
@@ -15,6 +15,16 @@ pub struct Chunk {
     name: Option<Vec<u8>>,
     environment: Option<Table>,
     keep: Keep,
+}
+
+impl std::fmt::Debug for Chunk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = self.name.as_deref().map(String::from_utf8_lossy);
+        f.debug_struct("Chunk")
+            .field("name", &name)
+            .field("bytes", &self.source.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Chunk {
@@ -63,7 +73,7 @@ impl Chunk {
             match cx.load(source, name, "bt", keep) {
                 Ok(true) => {}
                 Ok(false) => {
-                    let plain = crate::callback::take_error(cx, None);
+                    let plain = crate::callback::take_error(cx);
                     return Err(syntax_error(source, name, plain));
                 }
                 Err(raised) => return Err(caught(cx, raised)),

@@ -81,6 +81,8 @@ struct Inner {
     traceback: Option<Traceback>,
     /// Of syntax errors: where, and the text it is in.
     compile: Option<(CompileError, Arc<[u8]>)>,
+    /// The whole text that Lua code saw, if it is not `message`.
+    shown: Option<Vec<u8>>,
 }
 
 /// Anything that went wrong. Cheap to clone, may go to other threads.
@@ -107,6 +109,7 @@ impl Error {
             message,
             traceback: None,
             compile: None,
+            shown: None,
         }))
     }
 
@@ -119,6 +122,9 @@ impl Error {
     }
 
     pub(crate) fn with_traceback(self, traceback: Option<Traceback>) -> Self {
+        if traceback.is_none() {
+            return self;
+        }
         let old = &self.0;
         let traceback = old.traceback.clone().or(traceback);
         Self(Arc::new(Inner {
@@ -126,6 +132,19 @@ impl Error {
             message: old.message.clone(),
             traceback,
             compile: old.compile.clone(),
+            shown: old.shown.clone(),
+        }))
+    }
+
+    /// The same error with the text that it has in Lua.
+    pub(crate) fn shown_as(&self, text: &[u8]) -> Self {
+        let old = &self.0;
+        Self(Arc::new(Inner {
+            kind: old.kind.clone(),
+            message: old.message.clone(),
+            traceback: old.traceback.clone(),
+            compile: old.compile.clone(),
+            shown: Some(text.to_vec()),
         }))
     }
 
@@ -135,6 +154,7 @@ impl Error {
             message: error.raw.clone(),
             traceback: None,
             compile: Some((error, source.into())),
+            shown: None,
         }))
     }
 
@@ -213,7 +233,7 @@ impl Error {
 
     /// The message as bytes: messages of Lua code need not be UTF-8.
     pub fn message_bytes(&self) -> &[u8] {
-        &self.0.message
+        self.0.shown.as_ref().unwrap_or(&self.0.message)
     }
 
     /// Where it came from, for errors raised while Lua code ran.
@@ -276,6 +296,9 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(shown) = &self.0.shown {
+            return f.write_str(&String::from_utf8_lossy(shown));
+        }
         let text = String::from_utf8_lossy(&self.0.message);
         match self.0.kind {
             ErrorKind::Conversion {
@@ -297,9 +320,11 @@ impl fmt::Debug for Error {
 }
 
 impl std::error::Error for Error {
+    /// What caused an error of the embedder's own. That error itself is in
+    /// [`ErrorKind::External`]: this one has its text already.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.0.kind {
-            ErrorKind::External(source) => Some(&**source),
+            ErrorKind::External(error) => error.source(),
             _ => None,
         }
     }

@@ -40,28 +40,11 @@ impl Function {
     /// A function that calls this one with `arguments` before its own.
     pub fn bind(&self, arguments: impl IntoLuaMulti) -> Result<Function> {
         let lua = &self.0.lua;
-        // The bound values live in Lua, in a closure's captured variables:
-        // kept by the host they would keep the VM alive.
-        let bind: Function = lua
-            .load(
-                "local function bind(f, n, ...)\n\
-                 if n == 0 then return f end\n\
-                 local bound, unpack = {...}, table.unpack\n\
-                 return function(...)\n\
-                 local all = {unpack(bound, 1, n)}\n\
-                 local m = select('#', ...)\n\
-                 for i = 1, m do all[n + i] = (select(i, ...)) end\n\
-                 return f(unpack(all, 1, n + m))\n\
-                 end end\n\
-                 return bind",
-            )
-            .set_name("=moonswap.bind")
-            .eval()?;
-        let mut values = arguments.into_lua_multi(lua)?;
-        let n = i64::try_from(values.len()).unwrap_or(i64::MAX);
-        values.insert(0, crate::Value::Integer(n));
-        values.insert(0, crate::Value::Function(self.clone()));
-        bind.call::<Function>(values)
+        let bound = arguments.into_lua_multi(lua)?;
+        match bound.is_empty() {
+            true => Ok(self.clone()),
+            false => callback::bind(lua, &self.0, &bound).map(Function),
+        }
     }
 
     /// What is known about it.

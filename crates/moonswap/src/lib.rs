@@ -91,3 +91,8 @@ pub mod prelude {
         Variadic,
     };
 }
+
+/// The pieces of Rust in README.md are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

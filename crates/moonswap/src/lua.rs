@@ -203,14 +203,6 @@ impl Lua {
         })
     }
 
-    /// `package.loaded[name]`.
-    pub(crate) fn loaded(&self, name: &str) -> Result<Table> {
-        self.globals()
-            .raw_get::<Table>("package")?
-            .raw_get::<Table>("loaded")?
-            .raw_get(name)
-    }
-
     /// Collects all garbage.
     pub fn gc_collect(&self) -> Result<()> {
         self.with(|cx| cx.gc_collect().map_err(|raised| caught(cx, raised)))

@@ -2,26 +2,38 @@
 
 use std::fmt;
 
-use moonswap_vm::View;
-
 use crate::value::Handle;
 use crate::{Error, Result};
 
-/// A byte string of the VM. The bytes are copied out when read, for a handle
-/// has no lifetime.
+/// A byte string of the VM.
 #[derive(Clone)]
 pub struct LuaString(pub(crate) Handle);
 
 impl LuaString {
+    /// The bytes, without a copy. Lua may run meanwhile: strings never change, and
+    /// the handle keeps this one.
+    ///
+    /// ```
+    /// # use moonswap::{Lua, LuaString};
+    /// let lua = Lua::new();
+    /// let text: LuaString = lua.load("return ('x'):rep(1000)").eval()?;
+    /// let bytes = text.as_bytes();
+    /// lua.gc_collect()?;
+    /// assert_eq!(bytes.len(), 1000);
+    /// # Ok::<(), moonswap::Error>(())
+    /// ```
+    pub fn as_bytes(&self) -> &[u8] {
+        let handle = &self.0;
+        handle
+            .lua
+            .machine()
+            .string_bytes(&handle.root)
+            .unwrap_or(b"")
+    }
+
     /// Calls `f` with the bytes, without a copy.
     pub fn with_bytes<R>(&self, f: impl FnOnce(&[u8]) -> R) -> R {
-        self.0.lua.with(|cx| {
-            cx.push_root(&self.0.root);
-            match cx.at(cx.height() - 1) {
-                View::String(string) => f(string.as_bytes()),
-                _ => f(b""),
-            }
-        })
+        f(self.as_bytes())
     }
 
     /// The bytes.
@@ -66,10 +78,16 @@ impl fmt::Display for LuaString {
 
 impl PartialEq for LuaString {
     fn eq(&self, other: &Self) -> bool {
-        self.to_bytes() == other.to_bytes()
+        self.as_bytes() == other.as_bytes()
     }
 }
 impl Eq for LuaString {}
+
+impl AsRef<[u8]> for LuaString {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
 
 impl PartialEq<str> for LuaString {
     fn eq(&self, other: &str) -> bool {

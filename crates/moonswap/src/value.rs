@@ -1,14 +1,22 @@
 //! `Value` and the handles that have no operations of their own.
 
+use std::fmt;
+
 use moonswap_vm::{Context, Root, View};
 
 use crate::{Error, Function, Lua, LuaString, Result, Table};
 
 /// A value that the host keeps alive, with the VM it belongs to.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Handle {
     pub(crate) lua: Lua,
     pub(crate) root: Root,
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}", self.address())
+    }
 }
 
 impl Handle {
@@ -30,10 +38,7 @@ impl Handle {
 
     /// Identity of the object.
     pub(crate) fn address(&self) -> usize {
-        self.lua.with(|cx| {
-            cx.push_root(&self.root);
-            cx.at(cx.height() - 1).address()
-        })
+        self.root.address()
     }
 }
 
@@ -61,23 +66,9 @@ impl Thread {
     /// Runs it until it yields, returns or raises.
     pub fn resume<R: crate::FromLuaMulti>(&self, arguments: impl crate::IntoLuaMulti) -> Result<R> {
         let lua = &self.0.lua;
-        let mut values = arguments.into_lua_multi(lua)?;
-        values.insert(0, Value::Thread(self.clone()));
-        let coroutine: Table = lua.loaded("coroutine")?;
-        let resume: Function = coroutine.raw_get("resume")?;
-        let mut results: crate::MultiValue = resume.call(values)?;
-        let ok = matches!(results.first(), Some(Value::Boolean(true)));
-        if !results.is_empty() {
-            results.remove(0);
-        }
-        if ok {
-            return R::from_lua_multi(results, lua);
-        }
-        Err(results
-            .into_iter()
-            .next()
-            .unwrap_or(Value::Nil)
-            .into_error(lua))
+        let arguments = arguments.into_lua_multi(lua)?;
+        let results = crate::callback::resume(lua, &self.0, &arguments)?;
+        R::from_lua_multi(results, lua)
     }
 }
 
@@ -86,7 +77,7 @@ impl Thread {
 pub struct AnyUserData(pub(crate) Handle);
 
 /// Any Lua value.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub enum Value {
     /// `nil`
     #[default]
@@ -227,15 +218,22 @@ impl Value {
             Object::UserData => Self::UserData(AnyUserData(handle)),
         }
     }
+}
 
-    /// The error that raising this value makes.
-    pub(crate) fn into_error(self, lua: &Lua) -> Error {
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Error(error) => error,
-            value => lua.with(|cx| match value.push(lua, cx) {
-                Ok(()) => crate::callback::take_error(cx, None),
-                Err(error) => error,
-            }),
+            Self::Nil => f.write_str("Nil"),
+            Self::Boolean(b) => write!(f, "Boolean({b})"),
+            Self::LightUserData(light) => light.fmt(f),
+            Self::Integer(i) => write!(f, "Integer({i})"),
+            Self::Number(n) => write!(f, "Number({n:?})"),
+            Self::String(s) => write!(f, "String({s:?})"),
+            Self::Table(table) => table.fmt(f),
+            Self::Function(function) => function.fmt(f),
+            Self::Thread(thread) => thread.fmt(f),
+            Self::UserData(data) => data.fmt(f),
+            Self::Error(error) => write!(f, "Error({:?})", error.to_string()),
         }
     }
 }

@@ -30,7 +30,11 @@ impl Generator<'_> {
             .filter(|i| matches!(i, TableItem::Positional(_)))
             .count();
         let size = |n: usize| n.min(usize::from(MULTI - 1)) as u16;
-        let (n_array, n_fields) = (n_items - usize::from(last_is_open), items.len() - n_items);
+        let from_zero = self.counts_from_zero(items);
+        let (n_array, n_fields) = match from_zero {
+            true => (items.len() - 1, 1),
+            false => (n_items - usize::from(last_is_open), items.len() - n_items),
+        };
         self.f.emit_at(
             span,
             OpCode::NewTable,
@@ -97,11 +101,23 @@ impl Generator<'_> {
             }
             self.check_limits()?;
         }
-        if pending > 0 {
+        if pending > 0 || from_zero {
             self.f.set_list(table, pending as u16, stored);
         }
         self.f.free = table + 1;
         Ok(Operand::new(Kind::Register(table)))
+    }
+
+    /// Whether the keys are written out as 0, 1, 2 and so on: programs rely on the
+    /// order in which the reference then visits them.
+    fn counts_from_zero(&self, items: &[TableItem]) -> bool {
+        items.len() > 1
+            && items.iter().zip(0..).all(|(item, n)| match item {
+                TableItem::Keyed(key, _) => {
+                    matches!(self.node(*key), Expr::Integer(i) if *i == n)
+                }
+                TableItem::Named(..) | TableItem::Positional(_) => false,
+            })
     }
 
     /// Whether an expression as written can yield several values.

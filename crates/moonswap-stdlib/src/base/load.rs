@@ -62,12 +62,18 @@ fn keep_of(name: Option<&[u8]>) -> Keep {
     }
 }
 
-/// Joins what the reader function returns. On failure the error value is on top
+/// Bytes that are looked through anew after each piece, so that no piece is read
+/// behind an error; behind them each look covers twice as much as the one before.
+const LOOK_CLOSELY: usize = 64 << 10;
+
+/// Joins what the reader function returns, up to an error in it. On failure the error value is on top
 /// of the stack.
 fn read_pieces(cx: &mut Context<'_>, mode: &str) -> Outcome<Option<Buffer>> {
     let base = cx.height();
     let mut source = cx.new_buffer(0)?;
     let mut is_first = true;
+    // Bytes that were looked through, counted each time.
+    let mut looked = 0;
     loop {
         cx.push_at(0);
         if cx.pcall_seen(0, Some(1))?.is_err() {
@@ -106,6 +112,12 @@ fn read_pieces(cx: &mut Context<'_>, mode: &str) -> Outcome<Option<Buffer>> {
         }
         is_first = false;
         cx.charge(1)?;
+        if looked <= LOOK_CLOSELY + source.len() {
+            looked += source.len();
+            if cx.has_read_enough(&source)? {
+                break;
+            }
+        }
     }
     cx.set_height(base);
     Ok(Some(source))

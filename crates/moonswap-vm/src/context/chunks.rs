@@ -136,16 +136,7 @@ impl Context<'_> {
             return Ok(false);
         }
         let binary = source.first() == Some(&dump::SIGNATURE);
-        // The compiler knows no limits: what it is going to take is estimated.
-        let size = if binary {
-            source.len().saturating_mul(BINARY_COST)
-        } else {
-            // Its own copy is kept.
-            compiler_bytes(source).saturating_add(source.len())
-        };
-        self.make_room(size)?;
-        self.check_size(size)?;
-        self.vm().heap.note_freed(size);
+        self.room_to_load(source, source.len())?;
         self.charge(source.len())?;
         if binary {
             let is_over = || limits::has_to_stop(&self.vm());
@@ -198,6 +189,41 @@ impl Context<'_> {
                 Ok(false)
             }
         }
+    }
+
+    /// Whether there is room for what loading takes, and `more` bytes.
+    fn room_to_load(&mut self, source: &[u8], more: usize) -> Outcome<()> {
+        // The compiler knows no limits: what it is going to take is estimated.
+        let size = match source.first() {
+            Some(&dump::SIGNATURE) => source.len().saturating_mul(BINARY_COST),
+            // Its own copy is kept.
+            _ => compiler_bytes(source).saturating_add(more),
+        };
+        self.make_room(size)?;
+        self.check_size(size)?;
+        self.vm().heap.note_freed(size);
+        Ok(())
+    }
+
+    /// Whether what follows these first bytes of a chunk makes no difference any
+    /// more: they have an error, or are all of a binary chunk. Takes as long as
+    /// loading them, and may not notice an error at their very end.
+    pub fn has_read_enough(&mut self, start: &[u8]) -> Outcome<bool> {
+        self.room_to_load(start, 0)?;
+        self.charge(start.len())?;
+        let is_over = || limits::has_to_stop(&self.vm());
+        let watch = Watch::new(&is_over);
+        let enough = if start.first() == Some(&dump::SIGNATURE) {
+            dump::is_decided(start, Some(&watch))
+        } else {
+            let options = CompileOptions {
+                watch: Some(&watch),
+                ..CompileOptions::default()
+            };
+            moonswap_compiler::is_hopeless(start, options)
+        };
+        self.charge(0)?;
+        Ok(enough)
     }
 
     /// The Lua function at index `i` as a binary chunk, with the current code of the

@@ -100,7 +100,7 @@ impl Context<'_> {
     /// Pops a function (or nil) and makes it the debug hook of a coroutine
     /// (`None`: the running one). `mask`: letters of "crl"; `count` > 0: also
     /// every so many instructions. Nil or no event: no hook.
-    pub fn set_hook(&self, of: Option<CoroutineRef<'_>>, mask: &[u8], count: u32) {
+    pub fn set_hook(&self, of: Option<CoroutineRef<'_>>, mask: &[u8], count: i32) {
         let function = self.pop_value();
         let mut vm = self.vm();
         let co = of.map_or(vm.current, |c| c.0);
@@ -124,7 +124,7 @@ impl Context<'_> {
 
     /// Pushes the hook of a coroutine; answers its mask and count, or `None`
     /// (nothing pushed) if it has none.
-    pub fn push_hook(&self, of: Option<CoroutineRef<'_>>) -> Option<(Vec<u8>, u32)> {
+    pub fn push_hook(&self, of: Option<CoroutineRef<'_>>) -> Option<(Vec<u8>, i32)> {
         let co = of.map_or(self.vm().current, |c| c.0);
         // SAFETY: CX2.
         let hook = unsafe { (*co).hook };

@@ -200,7 +200,7 @@ impl Context<'_> {
     fn store_value(&mut self, object: Value, key: Value, value: Value) -> Outcome<()> {
         let mut vm = self.vm();
         let mut stored = interp::store_lookup(&mut vm, object, key, value);
-        if stored.is_err() && vm.is_memory_error() {
+        if stored.is_err() && vm.is_memory_error {
             // Object and value are on the stack; the key may not be.
             self.push_value(key);
             let top = vm.top;

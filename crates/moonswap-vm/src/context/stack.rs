@@ -25,7 +25,7 @@ impl Context<'_> {
             // stack the value is dropped, and the native fails on its return.
             // SAFETY: CX3.
             if unsafe { vm.ensure_top(64) }.is_err() {
-                vm.stack_overflowed |= !vm.is_memory_error();
+                vm.stack_overflowed |= !vm.is_memory_error;
                 vm.heap.deferred = true;
                 return;
             }
@@ -221,6 +221,14 @@ impl Context<'_> {
             ),
             None => View::Nil,
         }
+    }
+
+    /// How many upvalues the running native has.
+    pub fn n_upvalues(&self) -> usize {
+        self.running_native().map_or(0, |f| {
+            // SAFETY: the running function is on the stack, hence live.
+            unsafe { &(*f).upvalues }.len()
+        })
     }
 
     /// Pops a value into upvalue `i` of the running native.
@@ -461,7 +469,13 @@ impl Context<'_> {
 
     /// Whether an error just raised is that of memory.
     pub fn is_memory_error(&self, _: &super::Raised) -> bool {
-        self.vm().is_memory_error()
+        self.vm().is_memory_error
+    }
+
+    /// Whether the newest error that was raised in this VM is that of memory. For
+    /// message handlers, which have no more of it than the text.
+    pub fn is_newest_error_of_memory(&self) -> bool {
+        self.vm().is_memory_error
     }
 
     /// Makes sure that so many bytes may be taken, by a collection if need be:

@@ -186,12 +186,7 @@ impl<'a> View<'a> {
 
     /// Identity of heap objects for `%p` and `tostring`; 0 for others.
     pub fn address(self) -> usize {
-        let v = self.raw();
-        if v.is_collectable() || v.tag == tag::LIGHT {
-            v.payload as usize
-        } else {
-            0
-        }
+        self.raw().address()
     }
 
     /// Primitive equality (no metamethods).

@@ -361,9 +361,8 @@ pub(crate) unsafe fn fail(vm: &mut Vm) -> Next {
             store(vm.base, error);
             let error = host::close_coroutine(vm, co).err().unwrap_or(error);
             vm.error = error;
-            let is_own = vm.limits.is_struck() || expelled.is_some();
-            // That of memory is passed on as it is.
-            if error.tag == tag::STRING && !is_own && !vm.is_memory_error() {
+            let is_own = vm.limits.is_struck() || expelled.is_some() || vm.is_memory_error;
+            if error.tag == tag::STRING && !is_own {
                 let mut text = crate::debug::position::at_level(vm, 1);
                 text.extend_from_slice(crate::object::StringObject::bytes(error.as_string()));
                 vm.error = vm.string_value(&text);

@@ -11,6 +11,7 @@
 
 use std::alloc::Layout;
 use std::mem::offset_of;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{Heap, Phase};
 use crate::coroutine::FIRST_STACK;
@@ -81,14 +82,29 @@ pub(super) unsafe fn boxed_size(h: *mut Header) -> usize {
     }
 }
 
+/// Drops what the host made. Its destructor may panic, and the collector is in
+/// the middle of something: answers the text of the panic.
+fn drop_of_host<T>(object: Box<T>) -> Option<String> {
+    let payload = catch_unwind(AssertUnwindSafe(|| drop(object))).err()?;
+    let text = payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned());
+    let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+    // Its own destructor might panic as well.
+    std::mem::forget(payload);
+    Some(text.unwrap_or_else(|| "unknown reason".to_owned()))
+}
+
+/// Answers the text of the panic of a destructor of the host's.
+///
 /// # Safety
 /// X1; nothing refers to the object.
-unsafe fn drop_boxed(h: *mut Header) {
+unsafe fn drop_boxed(h: *mut Header) -> Option<String> {
     // SAFETY: X1.
     unsafe {
         match (*h).kind {
-            Kind::Native => drop(Box::from_raw(h.cast::<Native>())),
-            Kind::UserData => drop(Box::from_raw(h.cast::<UserData>())),
+            Kind::Native => return drop_of_host(Box::from_raw(h.cast::<Native>())),
+            Kind::UserData => return drop_of_host(Box::from_raw(h.cast::<UserData>())),
             Kind::Coroutine => drop(Box::from_raw(h.cast::<Coroutine>())),
             Kind::Slot => drop(Box::from_raw(h.cast::<PrototypeSlot>())),
             Kind::Version => drop(Box::from_raw(h.cast::<Version>())),
@@ -96,6 +112,7 @@ unsafe fn drop_boxed(h: *mut Header) {
             kind => debug_assert!(false, "boxed {kind:?}"),
         }
     }
+    None
 }
 
 impl Heap {
@@ -252,7 +269,9 @@ impl Heap {
                         }
                     }
                     self.budget.give(boxed_size(h));
-                    drop_boxed(h);
+                    if let Some(panic) = drop_boxed(h) {
+                        self.host_panic.get_or_insert(panic);
+                    }
                 }
             }
         }
@@ -277,7 +296,7 @@ impl Heap {
     pub(super) unsafe fn release_boxed(&mut self) {
         for h in std::mem::take(&mut self.boxed) {
             // SAFETY: X1.
-            unsafe { drop_boxed(h) };
+            let _ = unsafe { drop_boxed(h) };
         }
     }
 }

@@ -129,6 +129,8 @@ pub(crate) struct Heap {
     pub(crate) deferred: bool,
     /// "not enough memory": there must be no need to allocate it.
     pub(crate) memory_message: *mut StringObject,
+    /// A destructor of host data panicked with this text; nobody was told yet.
+    pub(crate) host_panic: Option<String>,
     pub(crate) seed: u64,
     marker: Marker,
     pub(crate) strings: Interner,
@@ -197,6 +199,7 @@ impl Heap {
             budget,
             deferred: false,
             memory_message: ptr::null_mut(),
+            host_panic: None,
             seed,
             marker,
             strings: Interner::new(),

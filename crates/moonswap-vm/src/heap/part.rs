@@ -10,6 +10,8 @@ pub(crate) const INLINE_NODES: u8 = 1;
 pub(crate) const INLINE_ARRAY: u8 = 2;
 /// The object stands in the list of objects with finalizers (tables, userdata).
 pub(crate) const HAS_FINALIZER: u8 = 4;
+/// Traversals begin with key 0 (`table::visit_zero_first`).
+pub(crate) const ZERO_FIRST: u8 = 8;
 /// Shift of the table's own cell class (at most 256 bytes: four bits).
 pub(crate) const CLASS_SHIFT: u8 = 4;
 

@@ -382,7 +382,7 @@ pub(crate) unsafe fn count(vm: &mut Vm, end: *mut Value, host: *mut Value) {
         }
         vm.journey.counted = true;
         vm.limits.is_counted = of_limit;
-        let cause = match of_limit || is_of_memory(vm) {
+        let cause = match of_limit || vm.is_memory_error {
             true => Cause::Limit,
             false => Cause::Errors,
         };
@@ -406,12 +406,6 @@ pub(crate) unsafe fn count(vm: &mut Vm, end: *mut Value, host: *mut Value) {
     }
 }
 
-/// Whether the error that is on its way is that of memory.
-fn is_of_memory(vm: &Vm) -> bool {
-    let memory = Value::string(vm.heap.memory_message);
-    vm.error.tag == memory.tag && vm.error.payload == memory.payload
-}
-
 /// At a safe point: undoes the patches whose budget is used up.
 #[cold]
 pub(crate) fn restore(vm: &mut Vm) {
@@ -428,7 +422,7 @@ pub(crate) fn restore_before_unwinding(vm: &mut Vm) {
         return;
     }
     // Listeners and hooks run: the error is not reachable from anywhere else.
-    let error = Root::new(vm, vm.error);
+    let (error, is_memory) = (Root::new(vm, vm.error), vm.is_memory_error);
     let journey = std::mem::take(&mut vm.journey);
     let all = std::mem::take(&mut vm.hot.guards.due);
     let (slow, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|q| q.cause == Cause::Slow);
@@ -438,6 +432,7 @@ pub(crate) fn restore_before_unwinding(vm: &mut Vm) {
     }
     vm.journey = journey;
     vm.error = error.value(vm).unwrap_or(Value::NIL);
+    vm.is_memory_error = is_memory;
 }
 
 fn undo(vm: &mut Vm, used_up: Quarantined) {

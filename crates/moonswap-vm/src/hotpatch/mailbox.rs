@@ -156,10 +156,16 @@ fn give_up(request: Request, why: &HotError) {
 }
 
 /// Submits patches to one VM from any thread. Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Patcher {
     mailbox: Arc<Mailbox>,
     poll: Arc<PollHandle>,
+}
+
+impl std::fmt::Debug for Patcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Patcher")
+    }
 }
 
 impl Patcher {

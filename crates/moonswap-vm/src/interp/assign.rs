@@ -102,7 +102,7 @@ unsafe fn set_failed(vm: &mut Vm, object: Value, key: Value, value: Value) -> Ne
     // the store itself, so the second attempt ends like it or is done.
     unsafe {
         let (pc, base) = (vm.pc, vm.base);
-        if !vm.is_memory_error() || !crate::host::collect_for(vm, base) {
+        if !vm.is_memory_error || !crate::host::collect_for(vm, base) {
             return throw(vm);
         }
         match store_lookup(vm, object, key, value) {
@@ -355,6 +355,10 @@ pub(super) unsafe fn set_list(pc: *const u64, base: *mut Value, vm: *mut Vm) -> 
         let vm = &mut *vm;
         let r = ra(pc, base);
         let t = (*r).as_table();
+        if b(pc) == 0 {
+            table::visit_zero_first(t);
+            return advance(pc, base);
+        }
         let n = if b(pc) == usize::from(MULTI) {
             vm.top.offset_from(r) as usize - 1
         } else {

@@ -263,7 +263,7 @@ unsafe fn next_pair(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
         let control = *r.sub(2);
         let closing = r.sub(1);
         let cursor = if control.is_nil() {
-            Some(0)
+            Some(table::first_cursor(t))
         } else if (*closing).tag == tag::NIL
             && table::cursor_is_after(t, (*closing).payload as u32, control)
         {

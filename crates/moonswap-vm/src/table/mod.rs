@@ -14,6 +14,8 @@
 //!   node with nil value may be on foreign chains and keeps its links.
 //! - T4: `array` has room for `array_cap` values and, behind them, as many tag
 //!   bytes; the tags `0..array_len` are initialised.
+//! - T6: a table with ZERO_FIRST has one node, and had key 0 there when it got the
+//!   bit; another node part takes the bit away.
 
 #[cfg(test)]
 mod tests;
@@ -26,6 +28,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::heap::part::ZERO_FIRST;
 use crate::object::{Node, StringObject, Table};
 use crate::string::{equal_long, fold, hash_of};
 use crate::value::{Value, tag};
@@ -46,6 +49,11 @@ pub(crate) struct InvalidKey;
 
 /// Cursors of [`next_at`] with this bit are node indices.
 const NODE_CURSOR: u32 = 1 << 31;
+
+/// Cursor in front of key 0, and behind it, of a table that begins with it: node
+/// indices that no table has.
+const ZERO_CURSOR: u32 = u32::MAX - 1;
+const AFTER_ZERO: u32 = u32::MAX;
 
 #[inline(always)]
 pub(crate) fn empty_nodes() -> *mut Node {
@@ -428,6 +436,9 @@ pub(crate) unsafe fn next_at(t: *const Table, cursor: u32) -> Option<(u32, Value
                 }
                 i += 1;
             }
+            if (*t).header.extra & ZERO_FIRST != 0 && holds_zero((*t).nodes) {
+                return None;
+            }
         } else {
             j = cursor & !NODE_CURSOR;
         }
@@ -440,7 +451,57 @@ pub(crate) unsafe fn next_at(t: *const Table, cursor: u32) -> Option<(u32, Value
                 return Some((j | NODE_CURSOR, key, Value::raw((*n).value, (*n).value_tag)));
             }
         }
-        None
+        match cursor {
+            ZERO_CURSOR | AFTER_ZERO => next_around_zero(t, cursor),
+            _ => None,
+        }
+    }
+}
+
+#[cold]
+unsafe fn next_around_zero(t: *const Table, cursor: u32) -> Option<(u32, Value, Value)> {
+    // SAFETY: T1, T6: there is a node.
+    unsafe {
+        let n = (*t).nodes;
+        if cursor == ZERO_CURSOR && holds_zero(n) && (*n).value_tag != tag::NIL {
+            let value = Value::raw((*n).value, (*n).value_tag);
+            return Some((AFTER_ZERO, Value::integer(0), value));
+        }
+        next_at(t, 0)
+    }
+}
+
+#[inline(always)]
+unsafe fn holds_zero(n: *const Node) -> bool {
+    // SAFETY: by the caller, a node.
+    unsafe { (*n).key_tag == tag::INTEGER && (*n).key == 0 }
+}
+
+/// Cursor in front of the first entry.
+///
+/// # Safety
+/// `t` is a live table.
+#[inline(always)]
+pub(crate) unsafe fn first_cursor(t: *const Table) -> u32 {
+    // SAFETY: by the caller.
+    match unsafe { (*t).header.extra } & ZERO_FIRST {
+        0 => 0,
+        _ => ZERO_CURSOR,
+    }
+}
+
+/// Key 0 is visited in front of the keys from 1 on, which the array part has, if
+/// it is the only other key: the order in which the reference has the entries of
+/// `{[0] = a, [1] = b, …}`, where all are in its hash part.
+///
+/// # Safety
+/// `t` is a live table that nothing traverses.
+pub(crate) unsafe fn visit_zero_first(t: *mut Table) {
+    // SAFETY: by the caller, T1, T6.
+    unsafe {
+        if node_count(t) == 1 && holds_zero((*t).nodes) {
+            (*t).header.extra |= ZERO_FIRST;
+        }
     }
 }
 
@@ -474,7 +535,7 @@ pub(crate) unsafe fn cursor_of(t: *const Table, key: Value) -> Result<u32, Inval
     // SAFETY: by the caller.
     unsafe {
         match key.tag {
-            tag::NIL => return Ok(0),
+            tag::NIL => return Ok(first_cursor(t)),
             // stored as an integer, so `next` never gave it: as the reference, refused
             tag::FLOAT if integer_key(key.as_f64()).is_some() => return Err(InvalidKey),
             _ => {}
@@ -488,6 +549,9 @@ pub(crate) unsafe fn cursor_of(t: *const Table, key: Value) -> Result<u32, Inval
         };
         if n.is_null() || node_count(t) == 0 {
             return Err(InvalidKey);
+        }
+        if holds_zero(n) && (*t).header.extra & ZERO_FIRST != 0 {
+            return Ok(AFTER_ZERO);
         }
         Ok((n.offset_from((*t).nodes) as u32 + 1) | NODE_CURSOR)
     }

@@ -12,7 +12,9 @@ use super::{
     node_count, tag_at,
 };
 use crate::heap::Heap;
-use crate::heap::part::{INLINE_ARRAY, INLINE_NODES, array_bytes, fit_array, node_bytes};
+use crate::heap::part::{
+    INLINE_ARRAY, INLINE_NODES, ZERO_FIRST, array_bytes, fit_array, node_bytes,
+};
 use crate::object::{Header, Node, StringObject, Table};
 use crate::value::{Value, tag};
 
@@ -611,6 +613,7 @@ unsafe fn resize(
         }
         let (old_nodes, n_old) = ((*t).nodes, node_count(t));
         (*t).nodes = new_nodes;
+        (*t).header.extra &= !ZERO_FIRST;
         (*t).header.word = if nodes == 0 { 0 } else { nodes as u32 - 1 };
         (*t).last_free = nodes as u32;
         if heap.journaled {

@@ -1,0 +1,22 @@
+//! Loading is linear in the size of texts and binary chunks of all shapes.
+
+use crate::support::{TempFolder, alone, moonswap};
+
+#[test]
+fn is_linear() {
+    let folder = TempFolder::new("loading");
+    folder.write("loading.lua", include_str!("loading.lua.txt"));
+    let _alone = alone();
+    let mut told = String::new();
+    // The machine may be busy: a shape that is slow is so every time.
+    for _ in 0..4 {
+        let mut command = std::process::Command::new(moonswap());
+        command.arg("loading.lua").current_dir(folder.path());
+        let output = command.output().expect("runs");
+        told = String::from_utf8_lossy(&output.stdout).into_owned();
+        if told == "linear\n" {
+            return;
+        }
+    }
+    panic!("{told}");
+}
