@@ -89,14 +89,21 @@ impl Context<'_> {
     }
 
     /// What a safe point does where memory ran short: a collection, and "not enough
-    /// memory" if that does not help. For hosts that come back again and again.
+    /// memory" if that does not help. For hosts that come back again and again; they
+    /// have a little beyond the limit, so that they can let go of what fills it.
     pub fn relieve(&mut self) -> Outcome<()> {
         let mut vm = self.vm();
         if !vm.heap.limit_exceeded {
             return Ok(());
         }
+        let is_final = vm.heap.failed_on_purpose();
         // SAFETY: CX1: everything live is on the stack.
-        unsafe { crate::host::relieve(&mut vm, true) }
+        let relieved = unsafe { crate::host::relieve(&mut vm, true) };
+        if relieved.is_err() && !is_final && vm.heap.has_reserve() {
+            vm.is_memory_error = false;
+            return Ok(());
+        }
+        relieved
     }
 
     /// Pushes a string; a large vector becomes its body without a copy.

@@ -367,6 +367,13 @@ impl Heap {
         !failed && restored && !crammed && self.fits(headroom)
     }
 
+    /// Whether what is held beyond the limit is little: 3 %, half a MiB at most.
+    pub(crate) fn has_reserve(&self) -> bool {
+        let limit = self.budget.limit;
+        let most = limit.saturating_add((limit / 32).min(512 << 10));
+        !self.budget.reserve.refused.get() && self.system_bytes() <= most
+    }
+
     /// Memory ran short and nothing was done about it yet.
     pub(crate) fn is_short(&self) -> bool {
         self.limit_exceeded || self.deferred
