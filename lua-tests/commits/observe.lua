@@ -203,13 +203,31 @@ local function key_text(key)
   return "[" .. short(key) .. "]"
 end
 
-local function same_code(a, b)
+-- The first lines in which two texts differ, if they do.
+local function first_difference(a, b)
+  if a == b then return nil end
+  local next_a, next_b = a:gmatch "[^\n]+", b:gmatch "[^\n]+"
+  local line_a, line_b
+  repeat
+    line_a, line_b = next_a(), next_b()
+  until line_a ~= line_b or not line_a
+  return line_a or "end", line_b or "end"
+end
+
+-- Where the code of two functions differs; nothing if it does not.
+local function different_code(a, b)
   local was, was_constants, was_loose = code(a)
   local is, is_constants, is_loose = code(b)
   if was_loose or is_loose then
-    return was_constants == is_constants
+    -- A variable that closures lack may be one of the constants.
+    for line in is_constants:gmatch "[^\n]+" do
+      if not ("\n" .. was_constants .. "\n"):find("\n" .. line .. "\n", 1, true) then
+        return first_difference(was_constants, is_constants)
+      end
+    end
+    return nil
   end
-  return was == is
+  return first_difference(was, is)
 end
 
 local function upvalues(f)
@@ -262,8 +280,12 @@ local function compare(live, fresh)
     if was.linedefined ~= is.linedefined or was.lastlinedefined ~= is.lastlinedefined then
       return differ("function", path, place(a), place(b))
     end
-    if was.nparams ~= is.nparams or was.isvararg ~= is.isvararg or not same_code(a, b) then
-      return differ("code", path, place(a), place(b))
+    if was.nparams ~= is.nparams or was.isvararg ~= is.isvararg then
+      return differ("code", path, place(a) .. ", other parameters", place(b))
+    end
+    local line_a, line_b = different_code(a, b)
+    if line_a then
+      return differ("code", path, place(a) .. ": " .. line_a, place(b) .. ": " .. line_b)
     end
     local have, want = upvalues(a), upvalues(b)
     for name, variable in pairs(want) do

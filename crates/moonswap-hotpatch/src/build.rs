@@ -41,6 +41,7 @@ fn environment_cell(manifest: &ChunkManifest, labels: &mut Vec<(Arc<str>, u32)>)
 /// Compiles what the commit installs.
 pub(crate) fn build(
     manifest: &ChunkManifest,
+    old: Option<&ChunkPatch>,
     patch: &ChunkPatch,
     new: &Outline,
     mut captures: CaptureResult,
@@ -108,7 +109,7 @@ pub(crate) fn build(
     }
     .map_err(failed)?;
     if is_plain {
-        return finish(manifest, patch, top, options, fitted, changes);
+        return finish(manifest, old, patch, top, options, fitted, changes);
     }
     let mut hashes = std::collections::HashMap::new();
     let mut todo = vec![patch.main()];
@@ -170,12 +171,13 @@ pub(crate) fn build(
         )
     })?;
 
-    finish(manifest, patch, top, options, main, changes)
+    finish(manifest, old, patch, top, options, main, changes)
 }
 
 /// Hands the code to the changes and compiles the delta chunks.
 fn finish(
     manifest: &ChunkManifest,
+    old: Option<&ChunkPatch>,
     patch: &ChunkPatch,
     top: &TopLevel,
     options: CompileOptions<'_>,
@@ -199,7 +201,7 @@ fn finish(
         NotRun {
             line: span.line,
             text: toplevel::text(patch.source(), span),
-            why: String::new(),
+            why: "added".to_owned(),
             option: Some(format!("run = {{ {} }}", span.line)),
         }
     };
@@ -207,6 +209,7 @@ fn finish(
         chunk: patch.chunk(),
         source: patch.source(),
         ast: patch.ast(),
+        old: old.map(ChunkPatch::ast),
         top,
         tried: &tried,
         options,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use moonswap_bytecode::FunctionId;
 
 use crate::json::Json;
+use crate::plan::NotRun;
 pub use crate::toplevel::constant::Constant;
 
 /// What the old text put somewhere: what must stand there for a change to be made.
@@ -68,6 +69,21 @@ pub struct DataChange {
     pub kind: ChangeKind,
     /// Made whatever stands there.
     pub replace: bool,
+    /// Expressions that are evaluated for it.
+    pub evaluated: Option<Evaluated>,
+}
+
+/// A change whose old or new value is what an expression gives. Evaluating it may
+/// change nothing that exists; the change is made where the program has what the old
+/// expression gives now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evaluated {
+    /// Number of the value that the old text's expression gives before the patch.
+    pub old: Option<usize>,
+    /// Number of the value that the new text's expression gives.
+    pub new: Option<usize>,
+    /// What is said where the change is not made.
+    pub not_run: NotRun,
 }
 
 impl DataChange {

@@ -153,7 +153,8 @@ pub struct NotRun {
 /// 2. `choose(now, i, value)` answers what a variable is to hold,
 /// 3. `clear(table, i, key…)` clears the field of removal `i`,
 /// 4. `returned()` answers what the main chunk returned,
-/// 5. `arguments()` answers the main chunk's arguments.
+/// 5. `arguments()` answers the main chunk's arguments,
+/// 6. `hold(i, value)` keeps a value for the changes that name it.
 #[derive(Clone, Debug)]
 pub struct DeltaChunk {
     /// The code.
@@ -161,6 +162,8 @@ pub struct DeltaChunk {
     /// It is undone if it changes anything that existed before the patch: its
     /// statements.
     pub tried: Option<Vec<NotRun>>,
+    /// It runs before the patch changes anything: it evaluates what the old text has.
+    pub is_old: bool,
 }
 
 /// What applying a patch to one chunk instance would do.
@@ -489,6 +492,7 @@ pub(crate) fn plan_text(
     if refusals.is_empty() {
         match build(
             manifest,
+            old_text.as_ref(),
             patch,
             new,
             captures,

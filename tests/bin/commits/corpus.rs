@@ -12,6 +12,8 @@ pub(crate) struct Package {
     pub(crate) name: String,
     /// Version and texts.
     pub(crate) releases: Vec<(String, Texts)>,
+    /// Calls that register something, as rules of `rerun`.
+    pub(crate) rerun: Vec<String>,
 }
 
 /// Package folders, in order.
@@ -40,9 +42,11 @@ impl Package {
             read_into(&home, &home, &mut texts)?;
             releases.push(((*version).to_owned(), texts));
         }
+        let rules = std::fs::read_to_string(folder.join("rerun")).unwrap_or_default();
         Ok(Self {
             name: name.replace('+', "/"),
             releases,
+            rerun: rules.lines().map(str::to_owned).collect(),
         })
     }
 }

@@ -80,6 +80,7 @@ impl Live {
         let mut verdict = Verdict::applied(&report, &statements);
         verdict.wrong = left_behind(world, &patch, policy);
         (verdict.pairs, verdict.unlike) = (count, unlike);
+        self.account.has_rules = !policy.rerun.is_empty();
         self.account.note(&report, &self.current, &statements);
         let compared = world.compare(&self.world, &fresh).ok()?;
         let changes = Changes::between(&self.current, &statements);

@@ -14,7 +14,7 @@ mod world;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use moonswap::Policy;
+use moonswap::{Policy, WhenRefused};
 
 use corpus::Package;
 use tally::Tally;
@@ -27,10 +27,11 @@ struct Options {
     steps: bool,
     histories: bool,
     require: bool,
+    refused: WhenRefused,
 }
 
 const USAGE: &str = "commits [--folder FOLDER] [--only PACKAGE]... [--limit RELEASES] \
-[--steps | --histories] [--details FILE] [--require]";
+[--steps | --histories] [--keep-old] [--details FILE] [--require]";
 
 fn options() -> Result<Options, String> {
     let mut options = Options {
@@ -41,6 +42,7 @@ fn options() -> Result<Options, String> {
         steps: true,
         histories: true,
         require: false,
+        refused: WhenRefused::default(),
     };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
@@ -57,6 +59,7 @@ fn options() -> Result<Options, String> {
             "--details" => options.details = Some(value()?.into()),
             "--steps" => options.histories = false,
             "--histories" => options.steps = false,
+            "--keep-old" => options.refused = WhenRefused::KeepOld,
             "--require" => options.require = true,
             other => return Err(format!("unknown option {other}\n{USAGE}")),
         }
@@ -65,7 +68,6 @@ fn options() -> Result<Options, String> {
 }
 
 fn run(options: &Options) -> Result<bool, String> {
-    let policy = Policy::default();
     let mut tally = Tally::new(options.details.as_deref()).map_err(|e| e.to_string())?;
     let folders = corpus::packages(&options.folder).map_err(|error| {
         let folder = options.folder.display();
@@ -76,6 +78,11 @@ fn run(options: &Options) -> Result<bool, String> {
         if !options.only.is_empty() && !options.only.contains(&package.name) {
             continue;
         }
+        let policy = package
+            .rerun
+            .iter()
+            .fold(Policy::default(), |policy, rule| policy.rerun(rule));
+        let policy = policy.refused(options.refused);
         if options.steps {
             tally.steps(&package, &policy);
         }

@@ -162,6 +162,7 @@ pub(crate) fn step(
     let compared = world.compare(&live, &fresh).map_err(failed)?;
     let earlier = world.compare(&before, &fresh).map_err(failed)?;
     let mut account = Account::default();
+    account.has_rules = !policy.rerun.is_empty();
     account.note(&report, &was, &is);
     let changes = Changes::between(&was, &is);
     let earlier = by_place(&earlier.differences);

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use moonswap_compiler::syntax::ast::{Ast, Expr, ExprId, StatementKind};
+use moonswap_compiler::syntax::ast::{self, Ast, Expr, ExprId, StatementKind};
 use moonswap_compiler::{ParseLimits, parse};
 
 /// A top-level statement.
@@ -42,12 +42,18 @@ impl<'a> Text<'a> {
         Some(Self { source, ast })
     }
 
-    /// Its top-level statements.
+    /// Its top-level statements; those of a function that one of them calls in place
+    /// follow it.
     pub(crate) fn statements(&self) -> Vec<Statement> {
-        let Some(main) = self.ast.functions.last() else {
-            return Vec::new();
-        };
-        let each = main.body.statements.iter().map(|statement| {
+        let mut found = Vec::new();
+        if let Some(main) = self.ast.functions.last() {
+            self.statements_of(main, &mut found);
+        }
+        found
+    }
+
+    fn statements_of(&self, function: &ast::Function, found: &mut Vec<Statement>) {
+        for statement in &function.body.statements {
             let span = statement.span;
             let (is_definition, kind) = match &statement.kind {
                 StatementKind::LocalFunction { .. } | StatementKind::Function { .. } => {
@@ -67,14 +73,51 @@ impl<'a> Text<'a> {
                     (false, "jump")
                 }
             };
-            Statement {
+            let called = self.called_in_place(statement);
+            let source = match called {
+                Some(function) => [
+                    &self.source[span.start as usize..function.span.start as usize],
+                    b"function() ",
+                    &self.source[function.end.start as usize..span.end as usize],
+                ]
+                .concat(),
+                None => self.source[span.start as usize..span.end as usize].to_vec(),
+            };
+            found.push(Statement {
                 line: span.line,
-                text: squeezed(&self.source[span.start as usize..span.end as usize]),
+                text: squeezed(&source),
                 is_definition,
                 kind,
+            });
+            if let Some(function) = called {
+                self.statements_of(function, found);
             }
-        });
-        each.collect()
+        }
+    }
+
+    /// The literal that a statement only calls: `X = (function() … end)()`.
+    fn called_in_place(&self, statement: &ast::Statement) -> Option<&ast::Function> {
+        let expr = |id: ExprId| self.ast.exprs.get(id.0 as usize);
+        let call = match &statement.kind {
+            StatementKind::Local { values, .. }
+            | StatementKind::Assign { values, .. }
+            | StatementKind::Return(values) => match values[..] {
+                [value] => value,
+                _ => return None,
+            },
+            StatementKind::Call(call) => *call,
+            _ => return None,
+        };
+        let Some(Expr::Call { callee, .. }) = expr(call) else {
+            return None;
+        };
+        let Some(Expr::Paren(inner)) = expr(*callee) else {
+            return None;
+        };
+        let Some(Expr::Function(function)) = expr(*inner) else {
+            return None;
+        };
+        self.ast.functions.get(function.0 as usize)
     }
 
     fn are_functions(&self, values: &[ExprId]) -> bool {

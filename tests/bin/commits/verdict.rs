@@ -75,15 +75,21 @@ impl Verdict {
 
     /// Of a patch that was applied.
     pub(crate) fn applied(report: &Report, new: &[Statement]) -> Self {
-        let not_run: Vec<_> = report
+        let mut not_run: Vec<_> = report
             .not_run
             .iter()
             .map(|each| {
                 let there = new.iter().find(|s| s.line == each.line);
-                let kind = there.map_or("gone", |statement| statement.kind);
+                let kind = there.map_or("entry", |statement| statement.kind);
                 (kind, each.text.clone(), each.why.clone())
             })
             .collect();
+        // Nobody has changed the data: what is left alone is left out.
+        let overridden = report.data.iter().filter(|each| each.overridden.is_some());
+        not_run.extend(overridden.map(|each| ("data", each.path.clone(), each.to_string())));
+        let functions = report.functions.iter();
+        let diverged = functions.filter(|f| f.class == ChangeClass::Diverged);
+        not_run.extend(diverged.map(|f| ("diverged", f.id.to_string(), String::new())));
         let outcome = match not_run.is_empty() {
             true => Outcome::Full,
             false => Outcome::Listed,
@@ -106,6 +112,8 @@ impl Verdict {
 pub(crate) struct Account {
     /// Words of the statements that did not run.
     listed: BTreeSet<String>,
+    /// Calls run again by rule: the first ones have left what they made.
+    pub(crate) has_rules: bool,
     /// Words of warnings, and names of removed functions.
     told: BTreeSet<String>,
 }
@@ -122,8 +130,14 @@ fn head(text: &str) -> &str {
 impl Account {
     /// Takes a report along.
     pub(crate) fn note(&mut self, report: &Report, old: &[Statement], new: &[Statement]) {
+        for each in report.data.iter().filter(|d| d.overridden.is_some()) {
+            add(&mut self.listed, &each.path);
+        }
         for each in &report.not_run {
             add(&mut self.listed, &each.text);
+            if each.text.starts_with("(returned)") {
+                self.listed.insert("return".to_owned());
+            }
             let Some(listed) = new.iter().find(|s| s.line == each.line) else {
                 continue;
             };
@@ -138,6 +152,11 @@ impl Account {
         }
         for warning in &report.warnings {
             add(&mut self.told, warning);
+        }
+        for function in &report.functions {
+            if function.class == ChangeClass::Diverged {
+                add(&mut self.listed, &function.id);
+            }
         }
         for function in &report.functions {
             if function.class == ChangeClass::Removed {
@@ -231,13 +250,21 @@ fn cause(
     let may_be_old = is_old || earlier.is_none();
     if difference.kind.starts_with("call") {
         // Made by a function that a statement called: which one is not to be known.
-        let is_told = !account.listed.is_empty() || any(&account.told);
+        let is_told = account.has_rules || !account.listed.is_empty() || any(&account.told);
         let is_changed = changes.changed_plain(&names) && !changes.stands(&names);
         return match (is_told, is_changed) {
             (true, _) => Cause::Listed,
             (false, false) => Cause::State,
             (false, true) => Cause::Unknown,
         };
+    }
+    let is_argument = difference
+        .path
+        .first()
+        .is_some_and(|p| p.starts_with("call "));
+    if is_argument && (account.has_rules || !account.listed.is_empty()) {
+        // As of the calls themselves.
+        return Cause::Listed;
     }
     let is_untouched = !any(&changes.words);
     let (first, last) = (first_words(difference), last_words(difference));

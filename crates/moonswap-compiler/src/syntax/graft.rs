@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::ast::{Ast, ExprId, Function, FunctionIndex, Symbol};
+use super::ast::{Ast, Expr, ExprId, Function, FunctionIndex, Symbol};
 use super::parser::ParseLimits;
 use super::relocate::Relocate;
 use crate::error::Span;
@@ -31,6 +31,71 @@ pub struct Graft {
 /// Statements of the main chunk, by position, that give way to statements of the
 /// other tree's main chunk.
 pub type Exchanged = BTreeMap<usize, Vec<usize>>;
+
+/// Copies an expression to another tree, where it stands at `span`. `None`: it holds a
+/// function or `...`, which mean something only where they stand.
+pub fn copy_expression(from: &Ast, expr: ExprId, to: &mut Ast, span: Span) -> Option<ExprId> {
+    let mut parts = Parts::default();
+    parts.expr(&mut expr.clone());
+    let mut exprs = HashMap::new();
+    let mut order = Vec::new();
+    while let Some(expr) = parts.exprs.pop() {
+        let mut node = from.exprs.get(expr.0 as usize)?.clone();
+        if matches!(node, Expr::Function(_) | Expr::Vararg) {
+            return None;
+        }
+        exprs.insert(expr, ExprId((to.exprs.len() + order.len()) as u32));
+        node.relocate(&mut parts);
+        order.push(expr);
+    }
+    let mut place = Copied {
+        from,
+        exprs,
+        symbols: HashMap::new(),
+        to,
+    };
+    for expr in order {
+        let mut node = from.exprs[expr.0 as usize].clone();
+        node.relocate(&mut place);
+        place.to.exprs.push(node);
+        place.to.spans.push(span);
+        place.to.ends.push(span.end);
+    }
+    place.exprs.get(&expr).copied()
+}
+
+/// Where the parts of a copied expression are.
+struct Copied<'a> {
+    from: &'a Ast,
+    exprs: HashMap<ExprId, ExprId>,
+    symbols: HashMap<Symbol, Symbol>,
+    to: &'a mut Ast,
+}
+
+impl Relocate for Copied<'_> {
+    fn symbol(&mut self, symbol: &mut Symbol) {
+        let Self {
+            from, symbols, to, ..
+        } = self;
+        *symbol = *symbols.entry(*symbol).or_insert_with(|| {
+            let text = from.symbols.get(symbol.0 as usize).cloned();
+            let text = text.unwrap_or_else(|| (*b"?").into());
+            let known = to.symbols.iter().position(|known| *known == text);
+            Symbol(known.unwrap_or_else(|| {
+                to.symbols.push(text);
+                to.symbols.len() - 1
+            }) as u32)
+        });
+    }
+
+    fn expr(&mut self, expr: &mut ExprId) {
+        *expr = self.exprs.get(expr).copied().unwrap_or(*expr);
+    }
+
+    fn function(&mut self, _: &mut FunctionIndex) {}
+
+    fn span(&mut self, _: &mut Span) {}
+}
 
 /// Copies the main chunk `main`, with some statements exchanged; `choose` says for
 /// each function in what is copied which one is to stand there. `None`: the result

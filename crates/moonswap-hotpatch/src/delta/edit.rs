@@ -4,6 +4,7 @@ use moonswap_compiler::Span;
 use moonswap_compiler::syntax::ast::{
     Ast, Attribute, Block, Expr, ExprId, Statement, StatementKind, Symbol, TableItem,
 };
+use moonswap_compiler::syntax::graft::copy_expression;
 
 use crate::change::DataChange;
 use crate::outline::parts;
@@ -18,6 +19,7 @@ const CHOOSE: &str = "(choose)";
 const CLEAR: &str = "(clear)";
 const RETURNED: &str = "(returned)";
 const ARGUMENTS: &str = "(arguments)";
+const HOLD: &str = "(hold)";
 
 /// A syntax tree to which statements are added.
 pub(super) struct Edit {
@@ -92,7 +94,7 @@ impl Edit {
 
     /// `local merge, … = ...`
     pub(super) fn prologue(&mut self) -> Statement {
-        let names = [MERGE, CHOOSE, CLEAR, RETURNED, ARGUMENTS];
+        let names = [MERGE, CHOOSE, CLEAR, RETURNED, ARGUMENTS, HOLD];
         let local = |name: &str| (self.symbol(name.as_bytes()), Attribute::None, self.span);
         let names = names.map(local).to_vec();
         let values = vec![self.expr(Expr::Vararg)];
@@ -124,6 +126,25 @@ impl Edit {
         }
     }
 
+    /// Keeps the value of an expression for a change: `hold(i, (value))`.
+    pub(super) fn hold(&mut self, number: usize, value: ExprId) -> Statement {
+        let number = self.integer(number);
+        let value = self.expr(Expr::Paren(value));
+        let call = self.call(HOLD, vec![number, value]);
+        self.statement(StatementKind::Call(call))
+    }
+
+    /// The same of an expression of another tree; `None` if it cannot stand here.
+    pub(super) fn hold_of(
+        &mut self,
+        from: &Ast,
+        number: usize,
+        value: ExprId,
+    ) -> Option<Statement> {
+        let value = copy_expression(from, value, &mut self.ast, self.span)?;
+        Some(self.hold(number, value))
+    }
+
     /// One change of data or of a definition.
     pub(super) fn merge(&mut self, code: &MergeCode, data: &[DataChange]) -> Statement {
         let is_variable = data.get(code.change).is_some_and(|c| c.keys.is_empty())
@@ -131,6 +152,8 @@ impl Edit {
         let table = self.root(&code.root);
         let index = self.integer(code.change);
         let value = match &code.value {
+            // It was evaluated before.
+            _ if code.evaluation.new.is_some() => self.expr(Expr::Nil),
             ValueCode::Nil => self.expr(Expr::Nil),
             ValueCode::Expr(value) => {
                 // One value, whatever it is.

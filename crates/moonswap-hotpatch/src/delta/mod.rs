@@ -20,6 +20,7 @@ use moonswap_compiler::{CompileError, CompileOptions, compile_ast};
 use crate::change::DataChange;
 use crate::outline::statement_literals;
 use crate::plan::{DeltaChunk, NotRun};
+use crate::toplevel::merge::MergeCode;
 use crate::toplevel::{Action, TopLevel};
 use edit::Edit;
 
@@ -28,6 +29,8 @@ pub(crate) struct Delta<'a> {
     pub(crate) chunk: &'a str,
     pub(crate) source: &'a [u8],
     pub(crate) ast: &'a Ast,
+    /// The tree of the old text, if it is known.
+    pub(crate) old: Option<&'a Ast>,
     pub(crate) top: &'a TopLevel,
     /// What is said of a statement that is only tried.
     pub(crate) tried: &'a dyn Fn(usize) -> NotRun,
@@ -65,8 +68,15 @@ const CHUNKS: usize = 32;
 struct Program {
     statements: Vec<Statement>,
     places: Vec<Place>,
-    /// What the chunks try; `None`: they just run.
-    chunks: Vec<Option<Vec<NotRun>>>,
+    chunks: Vec<Part>,
+}
+
+/// One of the chunks.
+struct Part {
+    /// What it tries; `None`: it just runs.
+    tried: Option<Vec<NotRun>>,
+    /// It runs before the patch changes anything.
+    is_old: bool,
 }
 
 impl Program {
@@ -77,12 +87,38 @@ impl Program {
 
     /// The chunk for what comes next.
     fn chunk(&mut self, tried: Option<NotRun>) -> Place {
-        let is_full = self.chunks.len() >= CHUNKS;
-        match (self.chunks.last_mut(), tried) {
-            (Some(None), None) => {}
+        self.chunk_of(tried, false)
+    }
+
+    /// The chunk for an expression of the old text.
+    fn old_chunk(&mut self, tried: NotRun) -> Place {
+        self.chunk_of(Some(tried), true)
+    }
+
+    fn chunk_of(&mut self, tried: Option<NotRun>, is_old: bool) -> Place {
+        let mut same = self.chunks.iter().filter(|part| part.is_old == is_old);
+        let is_full = same.by_ref().count() >= CHUNKS;
+        let last = self.chunks.iter().rposition(|part| part.is_old == is_old);
+        let known = last.and_then(|at| Some((at, self.chunks.get_mut(at)?)));
+        match (known, tried) {
+            (Some((at, Part { tried: None, .. })), None) => return Place::Chunk(at),
             // Each by itself, as long as there are not too many.
-            (Some(Some(list)), Some(tried)) if is_full => list.push(tried),
-            (_, tried) => self.chunks.push(tried.map(|tried| vec![tried])),
+            (
+                Some((
+                    at,
+                    Part {
+                        tried: Some(list), ..
+                    },
+                )),
+                Some(tried),
+            ) if is_full => {
+                list.push(tried);
+                return Place::Chunk(at);
+            }
+            (_, tried) => self.chunks.push(Part {
+                tried: tried.map(|tried| vec![tried]),
+                is_old,
+            }),
         }
         Place::Chunk(self.chunks.len() - 1)
     }
@@ -131,7 +167,7 @@ impl Delta<'_> {
             .collect();
         let ast = edit.finish(statements);
         let mut compiled = Vec::with_capacity(chunks.len());
-        for (number, tried) in chunks.into_iter().enumerate() {
+        for (number, part) in chunks.into_iter().enumerate() {
             let is_kept = |place: &Place| *place == Place::All || *place == Place::Chunk(number);
             let keep: Vec<bool> = places.iter().map(is_kept).collect();
             let options = CompileOptions {
@@ -146,7 +182,12 @@ impl Delta<'_> {
                 .map(|literal| child_of.get(literal).copied().unwrap_or(usize::MAX))
                 .collect();
             let code = self.with_children(code.map_err(Failed::Compile)?, &children);
-            compiled.push(DeltaChunk { code, tried });
+            let Part { tried, is_old } = part;
+            compiled.push(DeltaChunk {
+                code,
+                tried,
+                is_old,
+            });
         }
         Ok(compiled)
     }
@@ -161,6 +202,7 @@ impl Delta<'_> {
         let data: &[DataChange] = &self.top.data;
         let line = statement.span.line;
         edit.at(statement.span);
+        self.evaluate(at, edit, program);
         let uses = |edit: &mut Edit, kind: &StatementKind| match edit.replace_arguments(kind)
             && !self.has_arguments
         {
@@ -208,6 +250,34 @@ impl Delta<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Evaluates what the changes of a statement need, where its names mean what they
+    /// mean in it.
+    fn evaluate(&self, at: usize, edit: &mut Edit, program: &mut Program) {
+        let merges: Vec<&MergeCode> = match self.top.actions.get(&at) {
+            Some(Action::Merge(merges)) => merges.iter().collect(),
+            Some(Action::Parts(parts)) => parts.values().flat_map(|part| &part.merges).collect(),
+            Some(Action::Run | Action::Try) | None => return,
+        };
+        for merge in merges {
+            let change = self.top.data.get(merge.change);
+            let Some(evaluated) = change.and_then(|change| change.evaluated.as_ref()) else {
+                continue;
+            };
+            if let (Some(number), Some(value), Some(old)) =
+                (evaluated.old, merge.evaluation.old, self.old)
+                && let Some(statement) = edit.hold_of(old, number, value)
+            {
+                let place = program.old_chunk(evaluated.not_run.clone());
+                program.push(statement, place);
+            }
+            if let (Some(number), Some(value)) = (evaluated.new, merge.evaluation.new) {
+                let place = program.chunk(Some(evaluated.not_run.clone()));
+                let statement = edit.hold(number, value);
+                program.push(statement, place);
+            }
+        }
     }
 
     /// Replaces the children by those of the main chunk, so that closures made

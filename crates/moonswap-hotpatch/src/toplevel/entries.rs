@@ -17,6 +17,11 @@ use crate::outline::parts;
 use crate::shape;
 use crate::statements::statements;
 
+/// How the shape of a [`Leaf::Wrapped`] ends: `x or {…}`.
+pub(crate) const OR: u8 = 0;
+/// `setmetatable({…}, …)`.
+const METATABLE: u8 = 1;
+
 /// What an entry is set to.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Leaf {
@@ -245,10 +250,10 @@ impl Taker<'_> {
         let Expr::Table(items) = self.expr(table)? else {
             return None;
         };
-        shape.push(u8::from(matches!(
-            self.expr(value),
-            Some(Expr::Call { .. })
-        )));
+        shape.push(match self.expr(value) {
+            Some(Expr::Call { .. }) => METATABLE,
+            _ => OR,
+        });
         self.is_plain(items).then(|| (table, shape.into()))
     }
 

@@ -95,7 +95,7 @@ impl Merging<'_> {
             value: None,
             ..entry.clone()
         };
-        self.change(&gone, before, ChangeKind::Data, ValueCode::Nil, top);
+        self.change(&gone, before, ChangeKind::Data, ValueCode::Nil, None, top);
         false
     }
 

@@ -8,12 +8,12 @@ use moonswap_compiler::Span;
 use moonswap_compiler::syntax::ast::{Attribute, ExprId, FunctionIndex};
 
 use super::constant::Constant;
-use super::entries::{Entry, Leaf, only_reads};
+use super::entries::{self, Entry, Leaf, only_reads};
 use super::path::{Key, Path, Root};
 use super::reach::Reach;
 use super::side::{Side, list_change};
 use super::{Comparison, TopLevel, Variable};
-use crate::change::{Before, ChangeKind, DataChange};
+use crate::change::{Before, ChangeKind};
 use crate::patch::ChunkPatch;
 use crate::plan::NotRun;
 use crate::policy::DataPolicy;
@@ -42,6 +42,16 @@ pub(crate) struct MergeCode {
     pub(crate) change: usize,
     pub(crate) root: Root,
     pub(crate) value: ValueCode,
+    pub(crate) evaluation: Evaluation,
+}
+
+/// What is evaluated for a change before it is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Evaluation {
+    /// An expression of the old text.
+    pub(crate) old: Option<ExprId>,
+    /// The value, an expression of the new text.
+    pub(crate) new: Option<ExprId>,
 }
 
 /// What is found when an entry is looked at.
@@ -50,6 +60,8 @@ enum Verdict {
     Same,
     /// To be changed.
     Change(Before, ChangeKind, ValueCode),
+    /// The same, to what an expression gives or gave.
+    Evaluated(Before, ChangeKind, ValueCode, Evaluation, NotRun),
     /// The function of this entry of the old text is gone.
     Removed(usize),
     /// It is new, and calls something.
@@ -126,7 +138,7 @@ impl<'a> Merging<'a> {
     }
 
     /// The path in the old text; `None`: the variable is not that of the old text.
-    fn old_path(&self, path: &Path, top: &TopLevel) -> Option<Path> {
+    pub(super) fn old_path(&self, path: &Path, top: &TopLevel) -> Option<Path> {
         let Root::Local(name, declaration) = &path.root else {
             return Some(path.clone());
         };
@@ -188,6 +200,7 @@ impl<'a> Merging<'a> {
         let is_whole = matches!(
             verdict,
             Verdict::Change(_, ChangeKind::Data | ChangeKind::Definition, _)
+                | Verdict::Evaluated(..)
                 | Verdict::Listed(..)
                 | Verdict::Try
                 | Verdict::Removed(_)
@@ -205,11 +218,14 @@ impl<'a> Merging<'a> {
                 top.warnings
                     .push(format!("removed: {text}: the local variable keeps it"));
             }
-            Verdict::Change(..) if !self.reach.has(entry.statement) => {
+            Verdict::Change(..) | Verdict::Evaluated(..) if !self.reach.has(entry.statement) => {
                 self.list(entry, &self.reach.why, None, top);
             }
             Verdict::Change(before, kind, value) => {
-                self.change(entry, before, kind, value, top);
+                self.change(entry, before, kind, value, None, top);
+            }
+            Verdict::Evaluated(before, kind, value, evaluation, not_run) => {
+                self.change(entry, before, kind, value, Some((evaluation, not_run)), top);
             }
         }
         !is_whole
@@ -284,13 +300,19 @@ impl<'a> Merging<'a> {
                 if is_function && self.is_renamed(&entry.path) {
                     return Verdict::Listed("renamed: the field keeps its old name", None);
                 }
-                if !is_safe {
-                    return match self.is_about_new(entry, variable, top) {
-                        true => Verdict::Try,
-                        false => Verdict::Listed("added", run()),
-                    };
+                if is_safe {
+                    Verdict::Change(Before::Absent, kind, value)
+                } else if self.is_about_new(entry, variable, top) {
+                    return Verdict::Try;
+                } else {
+                    match self.evaluation(None, entry, top) {
+                        Some(evaluation) => {
+                            let not_run = self.listed(entry, "added", run());
+                            Verdict::Evaluated(Before::Absent, kind, value, evaluation, not_run)
+                        }
+                        None => return Verdict::Listed("added", run()),
+                    }
                 }
-                Verdict::Change(Before::Absent, kind, value)
             }
             Some(was) => {
                 let before = &self.old.entries[was];
@@ -305,7 +327,14 @@ impl<'a> Merging<'a> {
                         return Verdict::Same;
                     }
                     (Leaf::Table(n), Leaf::Table(m)) if n == m => return Verdict::Same,
-                    (Leaf::Wrapped(a, n), Leaf::Wrapped(b, m)) if a == b && n == m => {
+                    // Of `M or {}` nothing shows whether that table was taken.
+                    (Leaf::Wrapped(a, n), Leaf::Wrapped(b, m))
+                        if a == b
+                            && n == m
+                            && (a.last() != Some(&entries::OR)
+                                || self.old.below_of(&self.old.entries[was].path) > 0
+                                || self.new.below_of(&entry.path) == 0) =>
+                    {
                         return Verdict::Same;
                     }
                     (Leaf::Table(_), Leaf::Table(_)) => {
@@ -319,7 +348,14 @@ impl<'a> Merging<'a> {
                                     ValueCode::List(items),
                                 )
                             }
-                            None => return Verdict::Listed(changed, run()),
+                            None => match self.evaluation(Some(was), entry, top) {
+                                Some(evaluation) => {
+                                    let not_run = self.listed(entry, changed, run());
+                                    let before = self.old.before(was);
+                                    Verdict::Evaluated(before, kind, value, evaluation, not_run)
+                                }
+                                None => return Verdict::Listed(changed, run()),
+                            },
                         }
                     }
                     // `local f` is left of `local f; f = function() end`.
@@ -328,19 +364,24 @@ impl<'a> Merging<'a> {
                     {
                         return Verdict::Removed(was);
                     }
-                    (Leaf::Expression { .. } | Leaf::Wrapped(..), _) => {
+                    // A local's value may name what stands above it by the same name.
+                    (old, new)
+                        if !is_safe
+                            || matches!(old, Leaf::Expression { .. } | Leaf::Wrapped(..))
+                            || (is_root && matches!(new, Leaf::Expression { .. })) =>
+                    {
                         let option = match is_root {
                             true => self.reset_option(variable),
                             false => run(),
                         };
-                        return Verdict::Listed(changed, option);
-                    }
-                    _ if !is_safe => {
-                        let option = match is_root {
-                            true => self.reset_option(variable),
-                            false => run(),
-                        };
-                        return Verdict::Listed(changed, option);
+                        match self.evaluation(Some(was), entry, top) {
+                            Some(evaluation) => {
+                                let not_run = self.listed(entry, changed, option);
+                                let before = self.old.before(was);
+                                Verdict::Evaluated(before, kind, value, evaluation, not_run)
+                            }
+                            None => return Verdict::Listed(changed, option),
+                        }
                     }
                     _ => Verdict::Change(self.old.before(was), kind, value),
                 }
@@ -383,11 +424,14 @@ impl<'a> Merging<'a> {
         if entry.path.constants().is_none() {
             return Verdict::Listed(changed, run());
         }
-        let Verdict::Change(before, kind, value) = change else {
-            return change;
+        let (before, kind) = match &change {
+            Verdict::Change(before, kind, _) | Verdict::Evaluated(before, kind, ..) => {
+                (before, kind)
+            }
+            _ => return change,
         };
-        if kind == ChangeKind::Definition {
-            return Verdict::Change(before, kind, value);
+        if *kind == ChangeKind::Definition {
+            return change;
         }
         // Data: what other code may have set is state.
         let name = entry.path.to_string();
@@ -399,7 +443,7 @@ impl<'a> Merging<'a> {
             DataPolicy::List if !is_root || matches!(entry.leaf, Leaf::Table(_)) => {
                 return Verdict::Listed("changed", Some(merge_option(&name)));
             }
-            DataPolicy::List | DataPolicy::Merge if before == Before::Absent && was.is_none() => {}
+            DataPolicy::List | DataPolicy::Merge if *before == Before::Absent && was.is_none() => {}
             DataPolicy::List | DataPolicy::Merge => {
                 let asked = self.comparison.policy.data.by_path.contains_key(&name);
                 if !asked && self.may_be_state(&entry.path, old_path.as_ref()) {
@@ -415,7 +459,7 @@ impl<'a> Merging<'a> {
             }
             DataPolicy::Replace => {}
         }
-        Verdict::Change(before, kind, value)
+        change
     }
 
     /// Whether a statement sets a field of something that is new.
@@ -465,92 +509,6 @@ impl<'a> Merging<'a> {
             return true;
         };
         matching.old_of[*is] == Some(*was) || matching.refused[*is]
-    }
-
-    pub(super) fn change(
-        &self,
-        entry: &Entry,
-        before: Before,
-        kind: ChangeKind,
-        value: ValueCode,
-        top: &mut TopLevel,
-    ) {
-        let path = entry.path.to_string();
-        let after = match (&entry.leaf, &kind) {
-            (_, ChangeKind::List(items)) => format!("{} items", items.len()),
-            (Leaf::Constant(constant), _) => constant.to_string(),
-            (Leaf::Table(_), _) => match self.new.below_of(&entry.path) {
-                0 => "{}".to_owned(),
-                _ => "{…}".to_owned(),
-            },
-            (Leaf::Function(_), _) => "function".to_owned(),
-            (Leaf::Expression { .. } | Leaf::Wrapped(..), _) => self.value_text(entry),
-        };
-        let is_replaced = self.comparison.policy.data.of(&path) == DataPolicy::Replace;
-        let change = DataChange {
-            line: entry.span.line,
-            keys: entry.path.constants().unwrap_or_default(),
-            path,
-            before,
-            after,
-            replace: is_replaced && kind != ChangeKind::Definition,
-            kind,
-        };
-        if change.before == Before::Absent {
-            top.fresh.insert(entry.path.clone());
-        }
-        let code = MergeCode {
-            change: top.data.len(),
-            root: entry.path.root.clone(),
-            value,
-        };
-        let declared = match &entry.path.root {
-            Root::Local(name, declaration) => top
-                .variable(name, *declaration)
-                .filter(|v| v.statement == entry.statement)
-                .map(|v| v.index),
-            Root::Global | Root::Returned => None,
-        };
-        top.data.push(change);
-        match declared {
-            Some(index) => {
-                if let Some(part) = top.part(entry.statement, index) {
-                    part.merges.push(code);
-                }
-            }
-            None if entry.statement == usize::MAX => top.gone.push(code),
-            None => top.merge(entry.statement, code),
-        }
-    }
-
-    fn value_text(&self, entry: &Entry) -> String {
-        let ast = self.new.text.ast();
-        let Some(value) = entry.value else {
-            return "nil".to_owned();
-        };
-        // The span of an operation is that of its operator: the text is not at hand.
-        match ast.exprs.get(value.0 as usize) {
-            Some(moonswap_compiler::syntax::ast::Expr::Name(name)) => {
-                crate::outline::symbol_text(ast, *name).to_string()
-            }
-            _ => "an expression".to_owned(),
-        }
-    }
-
-    fn list(&self, entry: &Entry, why: &str, option: Option<String>, top: &mut TopLevel) {
-        let text = match entry.is_item {
-            true => entry.path.to_string(),
-            false => self.comparison.statement_text(entry.statement),
-        };
-        top.list(NotRun {
-            line: match entry.is_item {
-                true => entry.span.line,
-                false => self.comparison.statement_line(entry.statement),
-            },
-            text,
-            why: why.to_owned(),
-            option,
-        });
     }
 }
 

@@ -16,7 +16,9 @@
 
 pub(crate) mod constant;
 pub(crate) mod entries;
+mod evaluate;
 mod gone;
+mod made;
 pub(crate) mod merge;
 mod others;
 pub(crate) mod path;
@@ -92,6 +94,8 @@ pub(crate) struct TopLevel {
     pub(crate) data: Vec<DataChange>,
     /// Entries that go, after all else.
     pub(crate) gone: Vec<MergeCode>,
+    /// How many expressions are evaluated for changes.
+    pub(crate) n_evaluated: usize,
     /// Paths that are new.
     fresh: HashSet<Path>,
     /// The scope record as it is to be labelled.

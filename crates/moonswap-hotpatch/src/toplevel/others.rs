@@ -10,7 +10,7 @@ use moonswap_compiler::syntax::ast::{
 
 use super::constant::{Constant, evaluate};
 use super::entries::{Leaf, Taker};
-use super::merge::{MergeCode, ValueCode};
+use super::merge::{Evaluation, MergeCode, ValueCode};
 use super::path::{Path, Root, Scope};
 use super::reach::Reach;
 use super::{Action, Comparison, TopLevel, Variable};
@@ -233,6 +233,7 @@ impl Comparison<'_> {
                 change: top.data.len(),
                 root: entry.path.root.clone(),
                 value: ValueCode::Function(function),
+                evaluation: Evaluation::default(),
             };
             top.data.push(DataChange {
                 line: entry.span.line,
@@ -242,6 +243,7 @@ impl Comparison<'_> {
                 after: "function".to_owned(),
                 kind: ChangeKind::Definition,
                 replace: false,
+                evaluated: None,
             });
             top.merge(entry.statement, code);
         }

@@ -113,6 +113,15 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
+    /// Those in scope where a statement of the main chunk stands.
+    pub(crate) fn before(ast: &Ast, statement: usize) -> Self {
+        let mut scope = Self::default();
+        for above in statements(ast).iter().take(statement) {
+            scope.pass(&above.kind);
+        }
+        scope
+    }
+
     /// Takes in the declarations of a statement.
     pub(crate) fn pass(&mut self, kind: &StatementKind) {
         let mut declare = |name: Symbol| *self.declared.entry(name).or_default() += 1;

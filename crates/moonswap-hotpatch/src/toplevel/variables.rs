@@ -169,10 +169,7 @@ impl Comparison<'_> {
             return None;
         };
         let constants = &self.new.facts().constants;
-        let mut scope = Scope::default();
-        for statement in &self.body()[..variable.statement] {
-            scope.pass(&statement.kind);
-        }
+        let scope = Scope::before(ast, variable.statement);
         let path = constants.path(ast, &scope, *values.get(variable.index)?)?;
         let sets = |text: &ChunkPatch| {
             let (ast, facts) = (text.ast(), text.facts());

@@ -352,6 +352,9 @@ unsafe fn prepare_all(vm: &mut Vm, planned: Vec<Planned>) -> Result<Vec<Prepared
 unsafe fn run_all(vm: &mut Vm, all: &mut [Prepared]) -> Result<(), HotError> {
     // SAFETY: as `prepare_all`; HP4.
     unsafe {
+        for prepared in &mut *all {
+            transaction::evaluate(vm, prepared)?;
+        }
         let installed = Installed::new(vm, all);
         let mut outcome = Ok(());
         for prepared in &mut *all {

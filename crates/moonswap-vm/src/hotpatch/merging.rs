@@ -9,9 +9,10 @@
 use std::sync::Arc;
 
 use moonswap_hotpatch::{
-    Before, ChangeKind, Code, Constant, DataChange, Merged, Refusal, shown_chunk,
+    Before, ChangeKind, Code, Constant, DataChange, Merged, NotRun, Refusal, shown_chunk,
 };
 
+use super::evaluated::{alike, held, hold, is_same, settle};
 use super::journal;
 use super::manifest::registry;
 use super::prepare::FieldChange;
@@ -39,15 +40,20 @@ pub(crate) struct Transaction {
     pub(super) overridden: Vec<String>,
     /// Why the patch is refused.
     pub(super) refusal: Option<Refusal>,
+    /// What expressions gave, by their numbers.
+    pub(super) held: Vec<Option<Value>>,
+    /// Changes that were not made.
+    pub(super) not_run: Vec<NotRun>,
 }
 
 /// The functions that delta chunks get, in the order of their arguments.
-pub(super) const NATIVES: [(&str, NativeFn); 5] = [
+pub(super) const NATIVES: [(&str, NativeFn); 6] = [
     ("merge", merge),
     ("choose", choose),
     ("clear", clear),
     ("returned", returned),
     ("arguments", arguments),
+    ("hold", hold),
 ];
 
 /// The transaction under way, and change number `i` of it.
@@ -63,7 +69,7 @@ fn change(cx: &Context<'_>, i: usize) -> Outcome<(*mut Instance, Arc<[DataChange
     }
 }
 
-fn with<T>(vm: &mut Vm, f: impl FnOnce(&mut Transaction) -> T) -> Option<T> {
+pub(super) fn with<T>(vm: &mut Vm, f: impl FnOnce(&mut Transaction) -> T) -> Option<T> {
     vm.hot.transaction.as_mut().map(f)
 }
 
@@ -76,17 +82,23 @@ fn merge(cx: &mut Context<'_>) -> Outcome<usize> {
         Some((last, walked)) if !is_list => (walked, Some(last)),
         _ => (&change.keys[..], None),
     };
-    let mut container = cx.value(0);
+    let height = cx.height();
+    cx.push_at(0);
     for key in walked {
-        if container.tag != tag::TABLE {
-            break;
-        }
         let key = value_of(&mut cx.vm(), key);
-        // SAFETY: a live table; nothing is collected.
-        container = unsafe { table::get(container.as_table(), key) };
+        read_field(cx, height, key)?;
+    }
+    let container = cx.value(height);
+    let can_be_set = container.tag == tag::TABLE || has_newindex(cx, container);
+    if !can_be_set || (container.tag != tag::TABLE && is_list) {
+        return missing(cx, instance, change);
     }
     if container.tag != tag::TABLE {
-        return missing(cx, instance, change);
+        // Not a table, but it says itself what assignments do.
+        let key = change.keys.last().map(|key| value_of(&mut cx.vm(), key));
+        set_as_the_text_does(cx, container, key.unwrap_or(Value::NIL), cx.value(2))?;
+        note(cx, instance, change, None, "");
+        return Ok(0);
     }
     if is_list {
         return merge_list(cx, instance, change, container.as_table());
@@ -95,24 +107,28 @@ fn merge(cx: &mut Context<'_>) -> Outcome<usize> {
         Some(key) => value_of(&mut cx.vm(), key),
         None => return Err(cx.error_plain("a variable is not merged")),
     };
-    let value = cx.value(2);
+    // SAFETY: as above.
+    let live = unsafe { table::get(container.as_table(), key) };
+    let Some(value) = wanted(cx, change, live, 2)? else {
+        return Ok(0);
+    };
     // SAFETY: as above.
     unsafe {
-        let live = table::get(container.as_table(), key);
         let is_absent = change.before == Before::Absent
             && (live.is_nil() || is_left_over(instance, live, &change.path));
-        if is_absent || change.replace || holds(&mut cx.vm(), instance, live, &change.before) {
-            if same(live, value) {
+        if is_absent || change.replace || holds(&mut cx.vm(), instance, live, change) {
+            let value = settled(cx, change, live, value)?;
+            if is_same(live, value) && live.tag != tag::TABLE {
                 return Ok(0);
             }
             let shown_live = text_of(live);
-            if live.is_nil() && has_newindex(cx, container.as_table()) {
+            if live.is_nil() && has_newindex(cx, container) {
                 set_as_the_text_does(cx, container, key, value)?;
             } else {
                 set(cx, container, key, value)?;
             }
             note(cx, instance, change, None, &shown_live);
-        } else if !same(live, value) {
+        } else if !is_same(live, value) {
             let live = text_of(live);
             note(cx, instance, change, Some(live), "");
         }
@@ -124,26 +140,77 @@ fn merge(cx: &mut Context<'_>) -> Outcome<usize> {
 fn choose(cx: &mut Context<'_>) -> Outcome<usize> {
     let (instance, data, at) = change(cx, 1)?;
     let change = &data[at];
-    let (live, value) = (cx.value(0), cx.value(2));
+    let live = cx.value(0);
+    let Some(value) = wanted(cx, change, live, 2)? else {
+        cx.push_at(0);
+        return Ok(1);
+    };
     // SAFETY: live values; nothing is collected.
     unsafe {
         let is_free = match &change.before {
             Before::Absent => live.is_nil() || is_left_over(instance, live, &change.path),
-            before => holds(&mut cx.vm(), instance, live, before),
+            _ => holds(&mut cx.vm(), instance, live, change),
         };
+        let differs = !is_same(live, value);
         if is_free || change.replace {
-            if !same(live, value) {
+            let value = settled(cx, change, live, value)?;
+            if differs {
                 note(cx, instance, change, None, &text_of(live));
             }
-            cx.push_at(2);
+            cx.push_value(value);
         } else {
-            if !same(live, value) {
+            if differs {
                 note(cx, instance, change, Some(text_of(live)), "");
             }
             cx.push_at(0);
         }
     }
     Ok(1)
+}
+
+/// The value that a change puts in place of `live`: its argument, or what was
+/// evaluated. `None`: the change is not made, which is listed.
+fn wanted(
+    cx: &mut Context<'_>,
+    change: &DataChange,
+    live: Value,
+    argument: usize,
+) -> Outcome<Option<Value>> {
+    let Some(evaluated) = &change.evaluated else {
+        return Ok(Some(cx.value(argument)));
+    };
+    // What could not be evaluated is listed already.
+    if let Some(number) = evaluated.old {
+        let Some(old) = held(cx, number) else {
+            return Ok(None);
+        };
+        // SAFETY: live values; nothing is collected.
+        if !change.replace && !unsafe { alike(live, old) } {
+            let why = &evaluated.not_run.why;
+            let not_run = NotRun {
+                why: format!("{why}: the program has something else than the old text gives now"),
+                ..evaluated.not_run.clone()
+            };
+            with(&mut cx.vm(), |t| t.not_run.push(not_run));
+            return Ok(None);
+        }
+    }
+    Ok(match evaluated.new {
+        Some(number) => held(cx, number),
+        None => Some(cx.value(argument)),
+    })
+}
+
+/// What is put in place of `live`: the value, or `live` itself with its contents.
+fn settled(cx: &mut Context<'_>, change: &DataChange, live: Value, value: Value) -> Outcome<Value> {
+    let number = change
+        .evaluated
+        .as_ref()
+        .and_then(|evaluated| evaluated.old);
+    match number.and_then(|number| held(cx, number)) {
+        Some(old) => settle(cx, live, old, value),
+        None => Ok(value),
+    }
 }
 
 /// `clear(table, i, key…)`: clears the field if the removed function stands there.
@@ -264,11 +331,7 @@ fn merge_list(
         for (key, before) in before {
             let Constant::Integer(i) = key else { continue };
             let live = old[*i as usize - 1];
-            is_kept &= match before {
-                // Not known without running it.
-                Before::Unknown => !live.is_nil(),
-                before => change.replace || holds(&mut cx.vm(), instance, live, before),
-            };
+            is_kept &= change.replace || holds_within(&mut cx.vm(), instance, live, before, DEPTH);
         }
         if !is_kept {
             let live = format!("{} items", table::len(list));
@@ -280,7 +343,7 @@ fn merge_list(
                 Some(kept) => *kept,
                 None => table::get(fresh.as_table(), index(j)),
             };
-            if !same(table::get(list, index(j)), value) {
+            if !is_same(table::get(list, index(j)), value) {
                 set(cx, Value::table(list), index(j), value)?;
             }
         }
@@ -304,10 +367,20 @@ fn note(
     // SAFETY: live instance.
     let chunk = unsafe { shown_chunk(&(*instance).chunk) };
     let is_data = change.is_data();
+    let new = change
+        .evaluated
+        .as_ref()
+        .and_then(|evaluated| evaluated.new);
+    let after = match new.and_then(|number| held(cx, number)) {
+        // SAFETY: a live value.
+        Some(value) => unsafe { text_of(value) },
+        None => change.after.clone(),
+    };
     with(&mut cx.vm(), |t| match is_data {
         true => {
             // What is replaced whatever it was is shown as it was.
-            let before = match change.replace && overridden.is_none() {
+            let is_shown = change.replace || change.evaluated.is_some();
+            let before = match is_shown && overridden.is_none() {
                 true => live.to_owned(),
                 false => change.before.to_string(),
             };
@@ -316,7 +389,7 @@ fn note(
                 line: change.line,
                 path: change.path.clone(),
                 before,
-                after: change.after.clone(),
+                after,
                 overridden,
             });
         }
@@ -326,7 +399,7 @@ fn note(
 }
 
 /// Sets a field without metamethods, and remembers what stood there.
-fn set(cx: &mut Context<'_>, container: Value, key: Value, after: Value) -> Outcome<()> {
+pub(super) fn set(cx: &mut Context<'_>, container: Value, key: Value, after: Value) -> Outcome<()> {
     let mut vm = cx.vm();
     // SAFETY: a live table; nothing is collected.
     unsafe {
@@ -378,14 +451,39 @@ fn set_as_the_text_does(
     Ok(())
 }
 
-fn has_newindex(cx: &Context<'_>, table: *mut Table) -> bool {
-    !crate::meta::of(&cx.vm(), Value::table(table), Event::NewIndex).is_nil()
+fn has_newindex(cx: &Context<'_>, value: Value) -> bool {
+    !crate::meta::of(&cx.vm(), value, Event::NewIndex).is_nil()
 }
 
-/// Whether the program holds what the old text put there.
-unsafe fn holds(vm: &mut Vm, instance: *mut Instance, live: Value, before: &Before) -> bool {
+/// Replaces the value at `at`, the top, by its field `key`, as the text would read
+/// it; by nil if it has no fields.
+fn read_field(cx: &mut Context<'_>, at: usize, key: Value) -> Outcome<()> {
+    let value = cx.value(at);
+    let is_indexed =
+        value.tag == tag::TABLE || !crate::meta::of(&cx.vm(), value, Event::Index).is_nil();
+    if is_indexed {
+        cx.push_value(key);
+        cx.index(at, at + 1)?;
+        let found = cx.value(at + 2);
+        cx.pop(3);
+        cx.push_value(found);
+    } else {
+        cx.pop(1);
+        cx.push_value(Value::NIL);
+    }
+    Ok(())
+}
+
+/// Whether the program holds what the old text put there, as far as it is known: not
+/// if nothing is, and it was not evaluated.
+unsafe fn holds(vm: &mut Vm, instance: *mut Instance, live: Value, change: &DataChange) -> bool {
+    let evaluated = change.evaluated.as_ref();
+    if evaluated.is_some_and(|evaluated| evaluated.old.is_some()) {
+        return true;
+    }
+    let before = &change.before;
     // SAFETY: by the caller.
-    unsafe { holds_within(vm, instance, live, before, DEPTH) }
+    *before != Before::Unknown && unsafe { holds_within(vm, instance, live, before, DEPTH) }
 }
 
 unsafe fn holds_within(
@@ -399,7 +497,8 @@ unsafe fn holds_within(
     unsafe {
         match before {
             Before::Absent => live.is_nil(),
-            Before::Unknown => false,
+            // Of a part that an expression made only that it is there.
+            Before::Unknown => !live.is_nil(),
             Before::Constant(constant) => {
                 let constant = value_of(vm, constant);
                 live.raw_equal(constant)
@@ -415,7 +514,8 @@ unsafe fn holds_within(
                 let table = live.as_table();
                 for (key, before) in items {
                     let key = value_of(vm, key);
-                    if !holds_within(vm, instance, table::get(table, key), before, depth - 1) {
+                    let live = table::get(table, key);
+                    if !holds_within(vm, instance, live, before, depth - 1) {
                         return false;
                     }
                 }
@@ -457,11 +557,6 @@ fn defined_name(id: &moonswap_bytecode::FunctionId) -> String {
     let path = full.split_once(" / ").map_or(&*full, |(_, path)| path);
     let name = path.split_once('#').map_or(path, |(name, _)| name);
     name.replace(':', ".")
-}
-
-fn same(a: Value, b: Value) -> bool {
-    // `1` and `1.0` are equal keys and other values.
-    a.tag == b.tag && (a.tag <= tag::TRUE || a.payload == b.payload || a.raw_equal(b))
 }
 
 fn value_of(vm: &mut Vm, constant: &Constant) -> Value {

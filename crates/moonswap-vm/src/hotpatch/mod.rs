@@ -29,6 +29,7 @@ mod closing;
 pub(crate) mod commit;
 pub(crate) mod current;
 mod error;
+mod evaluated;
 pub(crate) mod event;
 pub(crate) mod globals;
 pub(crate) mod guard;

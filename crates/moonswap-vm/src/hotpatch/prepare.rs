@@ -87,8 +87,10 @@ pub(crate) struct Prepared {
     pub(crate) overridden: Vec<String>,
     /// What became of data.
     pub(crate) merged: Vec<Merged>,
-    /// Statements that were tried and undone.
+    /// Statements that were tried and undone, and changes that were not made.
     pub(crate) not_run: Vec<NotRun>,
+    /// What expressions gave, while the transaction runs.
+    pub(super) held: Vec<Option<Value>>,
     /// To undo the scope record in a rollback.
     pub(crate) old_names: Vec<(Arc<str>, u32)>,
 }
@@ -119,6 +121,7 @@ impl Prepared {
                 overridden: Vec::new(),
                 merged: Vec::new(),
                 not_run: Vec::new(),
+                held: Vec::new(),
                 old_names,
                 plan,
             };

@@ -68,11 +68,27 @@ impl Installed {
     }
 }
 
+/// Evaluates what the old text of one instance has, before the patch changes anything.
+pub(super) unsafe fn evaluate(vm: &mut Vm, prepared: &mut Prepared) -> Result<(), HotError> {
+    // SAFETY: by the caller.
+    unsafe { run_part(vm, prepared, true) }
+}
+
 /// Runs the delta chunks of one instance.
 pub(super) unsafe fn run(vm: &mut Vm, prepared: &mut Prepared) -> Result<(), HotError> {
+    // SAFETY: by the caller.
+    unsafe { run_part(vm, prepared, false) }
+}
+
+unsafe fn run_part(vm: &mut Vm, prepared: &mut Prepared, is_old: bool) -> Result<(), HotError> {
     // SAFETY: HP2.
     unsafe {
-        if prepared.plan.deltas.is_empty() {
+        let deltas = prepared.plan.deltas.iter();
+        let deltas: Vec<_> = deltas
+            .filter(|delta| delta.is_old == is_old)
+            .cloned()
+            .collect();
+        if deltas.is_empty() {
             return Ok(());
         }
         let natives = NATIVES.map(|(name, code)| native(vm, name, code));
@@ -87,22 +103,32 @@ pub(super) unsafe fn run(vm: &mut Vm, prepared: &mut Prepared) -> Result<(), Hot
             merged: Vec::new(),
             overridden: Vec::new(),
             refusal: None,
+            held: std::mem::take(&mut prepared.held),
+            not_run: std::mem::take(&mut prepared.not_run),
         });
         let mut outcome = Ok(());
-        let mut not_run = Vec::new();
-        for delta in prepared.plan.deltas.clone() {
+        for delta in deltas {
             outcome = match delta.tried {
                 None => chunk(vm, prepared, &delta.code, &natives),
-                Some(statements) => attempt(vm, prepared, &delta.code, &natives).map(|why| {
-                    not_run.extend(why.into_iter().flat_map(|why| listed(&statements, &why)))
-                }),
+                Some(statements) => {
+                    let held = vm.hot.transaction.as_ref().map(|t| t.held.clone());
+                    let tried = attempt(vm, prepared, &delta.code, &natives);
+                    tried.map(|why| {
+                        if let (Some(why), Some(t)) = (why, &mut vm.hot.transaction) {
+                            t.held = held.unwrap_or_default();
+                            t.not_run.extend(listed(&statements, &why));
+                        }
+                    })
+                }
             };
             if outcome.is_err() {
                 break;
             }
         }
-        prepared.not_run = not_run;
         if let Some(transaction) = vm.hot.transaction.take() {
+            prepared.held = transaction.held;
+            prepared.not_run = transaction.not_run;
+            prepared.not_run.dedup();
             prepared.fields = transaction.fields;
             prepared.merged = transaction.merged;
             prepared.overridden = transaction.overridden;
@@ -119,7 +145,7 @@ pub(super) unsafe fn run(vm: &mut Vm, prepared: &mut Prepared) -> Result<(), Hot
 
 fn listed(statements: &[NotRun], why: &str) -> Vec<NotRun> {
     let with_reason = |statement: &NotRun| NotRun {
-        why: why.to_owned(),
+        why: format!("{}: {why}", statement.why),
         ..statement.clone()
     };
     statements.iter().map(with_reason).collect()
@@ -152,16 +178,16 @@ unsafe fn attempt(
             .collect();
         let why = match (outcome, trial.reaches_outside) {
             (_, Some(native)) => {
-                format!("added: it calls {native}, which may do more than change what is new")
+                format!("it calls {native}, which may do more than change what is new")
             }
             // Want of memory is no fault of the statement.
             (Err(HotError::Delta(text)), None) if text == NO_MEMORY => {
                 return Err(HotError::Delta(text));
             }
-            (Err(HotError::Delta(text)), None) => format!("added: it raised an error: {text}"),
+            (Err(HotError::Delta(text)), None) => format!("it raised an error: {text}"),
             (Err(other), None) => return Err(other),
             (Ok(()), None) if journal::touches_old(vm, mark, &cells) => {
-                "added: it changes what existed before".to_owned()
+                "it changes what existed before".to_owned()
             }
             (Ok(()), None) => return Ok(None),
         };
