@@ -276,7 +276,7 @@ impl Writer<'_> {
         }
         self.number(debug.lines.len() as u64);
         let mut last = 0;
-        for &line in &debug.lines {
+        for line in debug.lines.iter() {
             if self.stops() {
                 return;
             }
@@ -284,7 +284,7 @@ impl Writer<'_> {
             last = i64::from(line);
         }
         self.number(debug.columns.len() as u64);
-        for &column in &debug.columns {
+        for column in debug.columns.iter() {
             self.number(u64::from(column));
         }
         self.number(debug.locals.len() as u64);
@@ -646,7 +646,7 @@ impl Reader<'_> {
                 .ok_or(UndumpError::Corrupted)?;
             u32::try_from(line).map_err(|_| UndumpError::Corrupted)
         })?;
-        let columns = self.items(1, Self::small)?;
+        let columns: Box<[u32]> = self.items(1, Self::small)?;
         let locals = self.items(4, |input| {
             Ok(LocalVariable {
                 name: input.text()?,
@@ -656,8 +656,8 @@ impl Reader<'_> {
             })
         })?;
         Ok(DebugInfo {
-            lines,
-            columns,
+            lines: lines.into_vec().into(),
+            columns: columns.into_vec().into(),
             locals,
             loops: Box::default(),
         })

@@ -11,6 +11,7 @@ pub mod function_id;
 pub mod instruction;
 pub mod listing;
 pub mod opcode;
+pub mod positions;
 pub mod prototype;
 mod registers;
 pub mod verify;
@@ -23,6 +24,7 @@ pub use function_id::{FunctionId, NumberedStep, PathStep};
 pub use instruction::{Instruction, MULTI};
 pub use listing::listing;
 pub use opcode::{OpCode, OperandKind, Written};
+pub use positions::Positions;
 pub use prototype::{
     Capture, ClosureSite, CodeHash, Constant, DebugInfo, LocalVariable, LoopInfo, LoopKind,
     Prototype, ScopeVariable, UpvalueDescription, VariableKind,

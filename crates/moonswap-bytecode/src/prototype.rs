@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::function_id::FunctionId;
 use crate::instruction::Instruction;
+use crate::positions::Positions;
 
 /// Hash of what a literal *means*: code, constants, captured names, arity; no
 /// line numbers and no names of local variables.
@@ -185,9 +186,9 @@ pub struct LoopInfo {
 #[derive(Clone, Debug, Default)]
 pub struct DebugInfo {
     /// Line of each instruction; empty when stripped.
-    pub lines: Box<[u32]>,
+    pub lines: Positions,
     /// Column (from 1, in bytes) of each instruction; empty when stripped.
-    pub columns: Box<[u32]>,
+    pub columns: Positions,
     /// Local variables in order of `start_pc`; empty when stripped.
     pub locals: Box<[LocalVariable]>,
     /// Loops in the order of their ends. Binary chunks have none, so what stands
@@ -248,6 +249,6 @@ impl Prototype {
 
     /// Source line of an instruction, if known.
     pub fn line_at(&self, pc: usize) -> Option<u32> {
-        self.debug.lines.get(pc).copied()
+        self.debug.lines.get(pc)
     }
 }

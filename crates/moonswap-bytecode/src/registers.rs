@@ -6,8 +6,8 @@ use crate::verify::MAX_REGISTERS;
 /// Words of the sets for frames of any size.
 pub(crate) const WORDS: usize = (MAX_REGISTERS as usize + 1).div_ceil(64);
 
-/// Words of the sets that do for nearly all functions: those of frames smaller than
-/// 64 registers for each word.
+/// Words of the sets that do for large functions: those of frames smaller than 64
+/// registers for each word. One word does for nearly all.
 pub(crate) const FEW_WORDS: usize = 4;
 
 /// A set of register numbers below 64 times `W`.

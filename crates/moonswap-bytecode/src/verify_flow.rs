@@ -184,10 +184,11 @@ fn variables<const W: usize>(prototype: &Prototype) -> Vec<Change<W>> {
 
 /// Checks all paths of a function.
 pub(crate) fn check(prototype: &Prototype, watch: Option<&Watch<'_>>) -> Check<()> {
-    if usize::from(prototype.frame_size) < 64 * FEW_WORDS {
-        check_with::<FEW_WORDS>(prototype, watch)
-    } else {
-        check_with::<WORDS>(prototype, watch)
+    // The machine has two registers more above those of the frame.
+    match usize::from(prototype.frame_size) + 2 {
+        n if n < 64 => check_with::<1>(prototype, watch),
+        n if n < 64 * FEW_WORDS => check_with::<FEW_WORDS>(prototype, watch),
+        _ => check_with::<WORDS>(prototype, watch),
     }
 }
 

@@ -56,12 +56,13 @@ fn paths_take_no_more_memory_than_the_chunk_pays_for() {
 #[test]
 fn debug_information_is_whole_or_absent() {
     let mut prototype = compiled("local a = 1 return a");
-    prototype.debug.columns = Box::new([]);
+    prototype.debug.columns = Vec::new().into();
     assert_eq!(
         undump(&dump(&prototype, false)).err(),
         Some(UndumpError::Corrupted)
     );
-    let child = |p: &mut Prototype| Arc::make_mut(&mut p.children[0]).debug.lines = Box::new([]);
+    let child =
+        |p: &mut Prototype| Arc::make_mut(&mut p.children[0]).debug.lines = Vec::new().into();
     let mut prototype = compiled("return function() return 1 end");
     child(&mut prototype);
     assert_eq!(

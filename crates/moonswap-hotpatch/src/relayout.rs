@@ -9,12 +9,12 @@
 
 use std::sync::Arc;
 
-use moonswap_bytecode::Instruction;
 use moonswap_bytecode::effects::jump_distance;
 use moonswap_bytecode::instruction::REGISTER_BYTES;
 use moonswap_bytecode::opcode::{OpCode, OperandKind};
 use moonswap_bytecode::prototype::{Capture, Constant, Prototype};
 use moonswap_bytecode::verify::MAX_REGISTERS;
+use moonswap_bytecode::{Instruction, Positions};
 
 /// A jump or constant index no longer fits its field.
 #[derive(Debug)]
@@ -149,11 +149,14 @@ pub(crate) fn relayout(prototype: &Prototype, places: &[Place]) -> Result<Protot
             code[new_pc].with_c(u16::try_from(moved).map_err(|_| TooLarge)?)
         };
     }
+    let at = |positions: &Positions| -> Positions {
+        from.iter().filter_map(|pc| positions.get(*pc)).collect()
+    };
     if !prototype.debug.lines.is_empty() {
-        result.debug.lines = from.iter().map(|pc| prototype.debug.lines[*pc]).collect();
+        result.debug.lines = at(&prototype.debug.lines);
     }
     if !prototype.debug.columns.is_empty() {
-        result.debug.columns = from.iter().map(|pc| prototype.debug.columns[*pc]).collect();
+        result.debug.columns = at(&prototype.debug.columns);
     }
     let shift = |pc: &mut u32| *pc = start_of.get(*pc as usize).map_or(code.len(), |at| *at) as u32;
     for local in &mut result.debug.locals {

@@ -120,8 +120,8 @@ fn prototype_bytes(p: &Prototype) -> usize {
         + size_of_val(&*p.sites)
         + size_of_val(&*p.upvalues)
         + size_of_val(&*p.scope)
-        + size_of_val(&*p.debug.lines)
-        + size_of_val(&*p.debug.columns)
+        + p.debug.lines.heap_bytes()
+        + p.debug.columns.heap_bytes()
         + size_of_val(&*p.debug.locals)
         + p.debug
             .loops

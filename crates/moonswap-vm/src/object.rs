@@ -295,7 +295,8 @@ pub enum Keep {
     /// All top-level locals of its first run: chunks that the program named.
     Locals,
     /// All top-level locals, and the chunk itself until another one of its name
-    /// is loaded as a module: main scripts, `require`, named chunks of the host.
+    /// is loaded as a module: main scripts, `require`, the newest 1,024 named
+    /// chunks of the host.
     Module,
 }
 

@@ -40,7 +40,8 @@ impl Chunk {
 
     /// Names it as Lua's `load` does: `@file`, `=shown as it is`, else the text
     /// itself. The name is how patches find it; all top-level locals of a named
-    /// chunk can be used by later patches.
+    /// chunk can be used by later patches. The newest 1,024 names are known to
+    /// patches even if no function of theirs is left; the others as long as one is.
     pub fn set_name(mut self, name: impl AsRef<[u8]>) -> Self {
         self.name = Some(name.as_ref().to_vec());
         self.keep = Keep::Module;

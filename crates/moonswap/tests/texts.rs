@@ -160,3 +160,36 @@ fn names_that_nobody_defines() -> Result<()> {
     }
     Ok(())
 }
+
+/// A host may have a name for each request: those that leave no code are forgotten.
+#[test]
+fn names_without_code_are_dropped() -> moonswap::Result<()> {
+    let lua = Lua::new();
+    let name = |i: usize| format!("=request {i}");
+    lua.load("kept = function() return 1 end")
+        .set_name("@kept.lua")
+        .exec()?;
+    let run = |from: usize, to: usize| -> moonswap::Result<usize> {
+        for i in from..to {
+            lua.load("local x = 1 return { x }")
+                .set_name(name(i))
+                .exec()?;
+        }
+        lua.gc_collect()?;
+        lua.gc_collect()?;
+        Ok(lua.used_memory())
+    };
+    let before = run(0, 2000)?;
+    let after = run(2000, 6000)?;
+    assert!(after < before + before / 10, "{before} {after}");
+    // What has code, and what is new, can be patched.
+    lua.hot()
+        .apply_source("@kept.lua", "kept = function() return 2 end")?;
+    assert_eq!(lua.load("return kept()").eval::<i64>()?, 2);
+    lua.load("limit = 10").set_name("@config.lua").exec()?;
+    run(6000, 6100)?;
+    lua.hot().apply_source("@config.lua", "limit = 20")?;
+    assert_eq!(lua.globals().get::<i64>("limit")?, 20);
+    assert!(lua.hot().apply_source(&name(0), "return 2").is_err());
+    Ok(())
+}

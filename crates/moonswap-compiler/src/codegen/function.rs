@@ -346,8 +346,8 @@ impl<'a> FunctionState<'a> {
             line_defined: self.line_defined,
             last_line_defined,
             debug: DebugInfo {
-                lines: self.lines.into_boxed_slice(),
-                columns: self.columns.into_boxed_slice(),
+                lines: self.lines.into(),
+                columns: self.columns.into(),
                 locals: self.locals.into_boxed_slice(),
                 loops: self.loops.into_boxed_slice(),
             },

@@ -58,8 +58,8 @@ pub(crate) fn left_in(
         Progress::Ended(pc) | Progress::Running(pc) => {
             let pc = pc as usize;
             let place = (
-                *main.debug.lines.get(pc)?,
-                *main.debug.columns.get(pc).unwrap_or(&u32::MAX),
+                main.debug.lines.get(pc)?,
+                main.debug.columns.get(pc).unwrap_or(u32::MAX),
             );
             let begins = |s: &Statement| (s.span.line, s.span.column) <= place;
             statements.iter().rposition(begins).unwrap_or(0)

@@ -263,7 +263,7 @@ impl Context<'_> {
                 }
                 if keep == Keep::Module && prototype.is_main() {
                     journal::module(&mut vm, &(*instance).chunk);
-                    vm.hot.keep_module(instance);
+                    vm.hot.keep_named(instance);
                 }
             }
             let globals = Value::table(vm.globals);

@@ -95,7 +95,7 @@ pub(crate) fn describe(vm: &Vm, target: Target, what: &[u8]) -> Info {
             }
         }
         if what.contains(&b'L') {
-            info.active_lines = prototype.map(|p| p.debug.lines.iter().copied().collect());
+            info.active_lines = prototype.map(|p| p.debug.lines.iter().collect());
         }
         info
     }

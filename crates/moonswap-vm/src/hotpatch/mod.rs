@@ -56,7 +56,7 @@ pub(crate) mod waiting;
 pub(crate) mod watchdog;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::heap::Marker;
@@ -96,6 +96,10 @@ pub enum RolledBack {
     },
 }
 
+/// Chunks that were loaded by a name of the host's and are kept although no code of
+/// theirs lives: data that patches may change.
+const MAX_NAMES: usize = 1024;
+
 /// What a VM knows about its chunks and patches.
 #[derive(Default)]
 pub(crate) struct HotState {
@@ -104,6 +108,8 @@ pub(crate) struct HotState {
     pub(crate) texts: RefCell<texts::Texts>,
     /// The newest instance of each module, kept alive.
     pub(crate) modules: HashMap<Arc<str>, *mut Instance>,
+    /// Those of [`HotState::keep_named`], oldest first; some may be gone.
+    names: VecDeque<Arc<str>>,
     /// Serial of the newest instance.
     pub(crate) last_serial: u64,
     /// One more with each commit; 1 before the first.
@@ -181,6 +187,23 @@ impl HotState {
             self.modules
                 .insert(Arc::clone(&(*instance).chunk), instance)
         };
+    }
+
+    /// The same of a chunk that was loaded by its name only. A host may have a name
+    /// for each request: the oldest ones are kept no longer than their code lives.
+    pub(crate) unsafe fn keep_named(&mut self, instance: *mut Instance) {
+        // SAFETY: live instance.
+        let name = unsafe { Arc::clone(&(*instance).chunk) };
+        if !self.modules.contains_key(&name) {
+            self.names.push_back(name);
+        }
+        // SAFETY: by the caller.
+        unsafe { self.keep_module(instance) };
+        if self.names.len() > MAX_NAMES
+            && let Some(oldest) = self.names.pop_front()
+        {
+            self.modules.remove(&oldest);
+        }
     }
 
     /// Live instances of a chunk, oldest first.
