@@ -52,7 +52,11 @@ local function fill(leave)
       n = n + 1
     end
   end)
-  for i = n, math.max(1, n - leave // 3000), -1 do kept[i] = nil end
+  -- At the very edge this may fail as well: then a little more is let go of.
+  local from = math.max(1, n - leave // 3000)
+  while not pcall(function() for i = n, from, -1 do kept[i] = nil end end) do
+    from = math.max(1, from - 10)
+  end
   return kept
 end
 
