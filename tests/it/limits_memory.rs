@@ -25,6 +25,8 @@ fn folder() -> PathBuf {
 
 fn greedy_programs() -> Vec<PathBuf> {
     let mut programs = files(&folder(), "lua");
+    // Those in folders of their own are for other tests.
+    programs.retain(|p| p.parent() == Some(&*folder()));
     programs.retain(|p| !OTHERS.iter().any(|name| p.ends_with(name)));
     assert!(programs.len() >= 35, "{programs:?}");
     programs
@@ -99,6 +101,92 @@ fn refusals_of_the_system_are_errors() {
         .filter(|(_, outcome)| outcome.code != Some(0))
         .map(|(program, outcome)| format!("{}: {}", program.display(), outcome.tail()))
         .collect();
+    assert!(offenders.is_empty(), "{}", offenders.join("\n"));
+}
+
+/// Programs that make much garbage and keep little stay small. Each says in its
+/// first line how much it may take above an empty process (`-- at most N MiB`).
+#[test]
+fn garbage_does_not_pile_up() {
+    let programs = files(&folder().join("bounded"), "lua");
+    assert!(programs.len() >= 18, "{programs:?}");
+    let peak_of = |program: &Path| -> Result<u64, String> {
+        let mut command = Command::new("sh");
+        command.current_dir(folder());
+        command
+            .args(["-c", "ulimit -n 200; exec \"$@\"", "sh"])
+            .arg(moonswap())
+            .args(["run", "bounded/peak.lua.txt"])
+            .arg(program);
+        clean_environment(&mut command);
+        let outcome = run(&mut command, b"", Duration::from_secs(240));
+        let text = outcome.out();
+        let peak = text.lines().find_map(|line| line.strip_prefix("peak "));
+        peak.and_then(|kib| kib.trim().parse().ok())
+            .ok_or_else(|| outcome.tail())
+    };
+    let base = peak_of(Path::new("empty.lua")).expect("an empty program");
+    let results = in_parallel(&programs, |program| peak_of(program));
+    let mut offenders = Vec::new();
+    for (program, result) in programs.iter().zip(results) {
+        let name = program.file_name().unwrap_or_default().to_string_lossy();
+        let text = std::fs::read_to_string(program).expect("readable");
+        let most: u64 = text
+            .strip_prefix("-- at most ")
+            .and_then(|rest| rest.split_once(" MiB")?.0.parse().ok())
+            .unwrap_or_else(|| panic!("{name} does not say how much it may take"));
+        match result {
+            Err(tail) => offenders.push(format!("{name}: {tail}")),
+            Ok(peak) => {
+                let taken = peak.saturating_sub(base);
+                println!("{name}: {} MiB of {most}", taken >> 10);
+                if taken > most << 10 {
+                    offenders.push(format!("{name}: {} MiB of {most}", taken >> 10));
+                }
+            }
+        }
+    }
+    assert!(offenders.is_empty(), "{}", offenders.join("\n"));
+}
+
+/// Every library function where there is next to no memory left: it does its work
+/// or raises, and the process stays within 5 % and a MiB of the limit.
+#[test]
+fn library_functions_at_the_edge_of_the_limit() {
+    const LIMIT: u64 = 32 << 10;
+    let libraries = [
+        "base",
+        "string",
+        "table",
+        "utf8",
+        "io",
+        "file",
+        "os",
+        "coroutine",
+        "debug",
+        "package",
+        "moonswap",
+    ];
+    let results = in_parallel(&libraries, |library| {
+        let mut command = Command::new(moonswap());
+        command.current_dir(folder());
+        command.args(["run", "--mem", "32M", "edge/driver.lua", library]);
+        clean_environment(&mut command);
+        let outcome = run(&mut command, b"", Duration::from_secs(400));
+        let text = outcome.out();
+        let number = |what: &str| -> Option<u64> {
+            let line = text.lines().rev().find_map(|line| line.strip_prefix(what));
+            line?.trim().parse().ok()
+        };
+        match (outcome.code, number("start "), number("peak ")) {
+            (Some(0), Some(start), Some(peak)) if peak - start <= LIMIT + LIMIT / 20 + 1024 => {
+                println!("{library}: {} KiB", peak - start);
+                None
+            }
+            _ => Some(format!("{library}: {text}{}", outcome.tail())),
+        }
+    });
+    let offenders: Vec<String> = results.into_iter().flatten().collect();
     assert!(offenders.is_empty(), "{}", offenders.join("\n"));
 }
 

@@ -122,7 +122,33 @@ fn replace(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The first readable file of a path, or the message that lists those tried.
+/// What stands before the name of a file that was tried.
+const TRIED: &[u8] = b"'\n\tno file '";
+
+/// Bytes that [`search`] is going to take: names and paths multiply each other.
+fn search_bytes(name: &[u8], path: &[u8], separator: &[u8], directory: &[u8]) -> usize {
+    let count = |text: &[u8], part: &[u8]| match part {
+        [] => 0,
+        _ => memchr::memmem::find_iter(text, part).count(),
+    };
+    let parts = count(name, separator);
+    let places = count(path, b"?");
+    let replaced = name
+        .len()
+        .saturating_add(parts.saturating_mul(directory.len()));
+    let files = path.len().saturating_add(places.saturating_mul(replaced));
+    let ends_of_name =
+        count(name, b";").saturating_add(parts.saturating_mul(count(directory, b";")));
+    let ends = count(path, b";").saturating_add(places.saturating_mul(ends_of_name));
+    let message = files.saturating_add(ends.saturating_mul(TRIED.len()));
+    // The message is a string afterwards.
+    replaced
+        .saturating_add(files)
+        .saturating_add(message.saturating_mul(2))
+}
+
+/// The first readable file of a path, or the message that lists those tried. What
+/// it takes ([`search_bytes`]) was asked for.
 fn search(
     name: &[u8],
     path: &[u8],
@@ -139,7 +165,7 @@ fn search(
         Some(file) => Ok(file.to_vec()),
         None => {
             let mut message = b"no file '".to_vec();
-            message.extend_from_slice(&replace(&files, b";", b"'\n\tno file '"));
+            message.extend_from_slice(&replace(&files, b";", TRIED));
             message.push(b'\'');
             Err(message)
         }
@@ -152,6 +178,7 @@ fn searchpath(cx: &mut Context<'_>) -> Outcome<usize> {
     let separator = cx.opt_str(2)?.map_or(&b"."[..], |s| s.as_bytes());
     let path = cx.check_str(1)?.as_bytes();
     let name = cx.check_str(0)?.as_bytes();
+    cx.check_size(search_bytes(name, path, separator, directory))?;
     match search(name, path, separator, directory) {
         Ok(file) => cx.ret_bytes(&file),
         Err(message) => {
@@ -173,6 +200,7 @@ fn find_file(cx: &mut Context<'_>, name: &[u8], field: &str) -> Outcome<Result<V
         _ => return Err(cx.error(format!("'package.{field}' must be a string"))),
     };
     cx.set_height(base);
+    cx.check_size(search_bytes(name, &path, b".", &[SEPARATOR]))?;
     Ok(search(name, &path, b".", &[SEPARATOR]))
 }
 
@@ -322,6 +350,20 @@ fn require(cx: &mut Context<'_>) -> Outcome<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_search_takes_is_known_before() {
+        for (name, path, separator, directory) in [
+            (&b"a.b.c"[..], &b"?;./?/?;x"[..], &b"."[..], &b"/"[..]),
+            (b"a;b", b"no;?;?", b";", b"no;such;"),
+            (b"", b"", b"", b""),
+        ] {
+            let message = search(name, path, separator, directory).expect_err("no file");
+            assert!(message.len() * 2 <= search_bytes(name, path, separator, directory) + 40);
+        }
+        let long = vec![b'?'; 1 << 20];
+        assert!(search_bytes(&long, &long, b".", b"/") > 1 << 40);
+    }
 
     #[test]
     fn failed_searches_list_what_was_tried() {

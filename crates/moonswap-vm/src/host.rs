@@ -9,6 +9,7 @@
 //! cut to where the function stood and nothing above is open or to be closed.
 
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use moonswap_bytecode::{Instruction, OpCode};
 
@@ -25,6 +26,11 @@ use crate::object::{Coroutine, CoroutineStatus};
 use crate::unwind::Journey;
 use crate::value::{Value, store, tag};
 use crate::vm::{MAX_HOST_DEPTH, Vm};
+
+/// Finalizers called at every safe point, and between two looks at the clock.
+const FINALIZERS_AT_ONCE: usize = 8;
+/// Time that finalizers take at one safe point, roughly.
+const FINALIZER_TIME: Duration = Duration::from_micros(500);
 
 /// In a host call's continuation: whoever made it takes errors, so that message
 /// handlers further out have nothing to do with them.
@@ -125,6 +131,11 @@ unsafe fn call_until(
             }
             return Err(Raised(()));
         }
+        if std::ptr::eq(stub, &frame::STUB_HALT_ONE) {
+            vm.top = vm.stack_base.add(at + 1);
+        }
+        // A native, or the host, may call natives that allocate for ever.
+        interp::settle(vm);
         Ok(vm.index_of(vm.top))
     }
 }
@@ -338,30 +349,65 @@ pub(crate) fn check_limits(vm: &mut Vm) -> Result<(), Raised> {
     limits::check(vm)
 }
 
-/// Calls up to `most` pending finalizers, and tells of destructors of the host's
-/// that panicked, as of errors in finalizers.
-pub(crate) unsafe fn run_finalizers(vm: &mut Vm, most: usize) {
+/// Calls all pending finalizers.
+pub(crate) unsafe fn run_finalizers(vm: &mut Vm) {
     // SAFETY: HO1 at a safe point.
     unsafe {
-        // What the code of a patch leads to may have to be undone (J1).
-        if vm.in_finalizer || vm.hot.journal.is_open() {
+        tell_of_destructors(vm);
+        while may_finalize(vm) && finalize_next(vm) {}
+    }
+}
+
+/// Tells of destructors of the host's that panicked, as of errors in finalizers.
+fn tell_of_destructors(vm: &mut Vm) {
+    if may_finalize(vm)
+        && let Some(text) = vm.heap.host_panic.take()
+    {
+        let text = format!("error in the destructor of host data (panic: {text})");
+        vm.warning(text.as_bytes(), false);
+    }
+}
+
+/// Calls the finalizers that are due. If that takes long the program goes on in
+/// between, to the next safe point: a backlog takes a share of its time.
+pub(crate) unsafe fn run_due_finalizers(vm: &mut Vm) {
+    // SAFETY: HO1 at a safe point.
+    unsafe {
+        tell_of_destructors(vm);
+        if !vm.heap.has_pending_finalizers() || !may_finalize(vm) {
             return;
         }
-        if let Some(text) = vm.heap.host_panic.take() {
-            let text = format!("error in the destructor of host data (panic: {text})");
-            vm.warning(text.as_bytes(), false);
-        }
-        for _ in 0..most {
-            // They stay pending: called now they would end at once.
-            if vm.limits.is_spent() {
+        let due = vm.heap.due_finalizers().max(FINALIZERS_AT_ONCE);
+        let start = Instant::now();
+        for i in 1..=due {
+            if !may_finalize(vm) || !finalize_next(vm) {
                 return;
             }
-            let Some(object) = vm.heap.next_finalizer() else {
-                return;
-            };
-            finalize(vm, object);
+            if i % FINALIZERS_AT_ONCE == 0 && start.elapsed() > FINALIZER_TIME {
+                break;
+            }
+        }
+        if vm.heap.owes_finalizers() {
+            vm.poll.request_step();
         }
     }
+}
+
+/// Whether finalizers may be called here.
+fn may_finalize(vm: &Vm) -> bool {
+    // What the code of a patch leads to may have to be undone (J1). After a limit
+    // of time they stay pending: called now they would end at once.
+    !vm.in_finalizer && !vm.hot.journal.is_open() && !vm.limits.is_spent()
+}
+
+/// Calls the next finalizer; false if there is none.
+unsafe fn finalize_next(vm: &mut Vm) -> bool {
+    let object = vm.heap.next_finalizer();
+    if let Some(object) = object {
+        // SAFETY: HO1.
+        unsafe { finalize(vm, object) };
+    }
+    object.is_some()
 }
 
 /// Calls one object's `__gc`; an error becomes a warning.
@@ -467,7 +513,7 @@ pub(crate) unsafe fn relieve(vm: &mut Vm, finalize: bool) -> Result<(), Raised> 
         }
         if finalize && !vm.in_finalizer && vm.heap.has_pending_finalizers() {
             // What waits for its finalizer is garbage after that.
-            run_finalizers(vm, usize::MAX);
+            run_finalizers(vm);
             sync_current(vm);
             let (heap, roots) = vm.heap_and_roots();
             heap.collect_emergency(&roots);

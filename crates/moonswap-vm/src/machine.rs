@@ -106,7 +106,8 @@ impl Default for Machine {
     }
 }
 
-/// Somebody inside the VM; leaving puts the pointer back behind the door.
+/// Somebody inside the VM; leaving pays for what was allocated (collector,
+/// finalizers) and puts the pointer back behind the door.
 struct Visit<'m> {
     door: &'m Door,
     vm: NonNull<Vm>,
@@ -139,6 +140,11 @@ impl Drop for Visit<'_> {
         }
         // SAFETY: VM1; `top` was the top of this stack.
         vm.top = unsafe { vm.stack_base.add(top) };
+        // While a panic is on its way, others pay.
+        if !std::thread::panicking() {
+            // SAFETY: all that is in use is below the top.
+            unsafe { crate::interp::settle(vm) };
+        }
         self.door.way.set(Some(self.vm));
     }
 }
@@ -207,7 +213,8 @@ impl Machine {
 
     /// Runs `f` with a context whose stack is empty. Inside a native function
     /// that is [`suspended`](Context::suspended) it sits above the native. What
-    /// `f` leaves pushed is dropped.
+    /// `f` leaves pushed is dropped. Afterwards the collector works off what was
+    /// allocated, and finalizers may be called.
     ///
     /// # Panics
     /// If the VM is in use (see [`Machine`]).

@@ -411,6 +411,8 @@ pub(crate) struct UserData {
     pub(crate) metatable: *mut Table,
     pub(crate) data: Option<Box<dyn std::any::Any>>,
     pub(crate) user_values: Box<[Value]>,
+    /// Bytes that `data` owns elsewhere, as far as its owner told.
+    pub(crate) owned: usize,
 }
 
 /// State of a coroutine.

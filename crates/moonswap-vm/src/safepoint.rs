@@ -44,6 +44,8 @@ impl PollHandle {
     pub(crate) fn request_step(&self) {
         self.is_step_put_off.store(false, Ordering::Release);
         self.request();
+        // Code without calls and loops is to pay for what it allocates as well.
+        self.table.arm_memory();
     }
 
     /// The collector's step is not due before it is asked for again.
@@ -69,6 +71,7 @@ impl PollHandle {
         // before the entries are written, and miss a request that they hide.
         if self.requested.fetch_or(false, Ordering::AcqRel) {
             self.table.arm();
+            self.table.arm_memory();
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use moonswap_vm::{Context, CoroutineRef, Limit, NativeKind, Outcome, Raised, View};
+use moonswap_vm::{Context, CoroutineRef, Limit, NativeKind, Outcome, Raised, Root, View};
 
 use crate::value::Handle;
 use crate::{
@@ -29,6 +29,29 @@ struct LastTrace {
 #[derive(Debug, Default)]
 struct Crossing(Option<Error>);
 
+/// The natives that every call from Rust goes through.
+#[derive(Debug, Default)]
+struct CallNatives {
+    xpcall: Option<Root>,
+    handler: Option<Root>,
+}
+
+/// Pushes the one of the natives that `which` says, made on first use.
+fn push_call_native(
+    cx: &Context<'_>,
+    which: fn(&mut CallNatives) -> &mut Option<Root>,
+    make: fn(&Context<'_>),
+) {
+    let natives = cx.host_state::<CallNatives>();
+    if let Some(root) = which(&mut natives.borrow_mut()) {
+        cx.push_root(root);
+        return;
+    }
+    make(cx);
+    cx.push_at(cx.height() - 1);
+    *which(&mut natives.borrow_mut()) = Some(cx.root_top());
+}
+
 /// Whether errors become text with a traceback where they are raised.
 #[derive(Debug, Default)]
 struct ErrorTexts(bool);
@@ -40,16 +63,24 @@ pub(crate) fn make_error_texts(cx: &mut Context<'_>) {
 
 /// Calls `function` protected. An error carries the traceback of its place.
 pub(crate) fn call(lua: &Lua, function: &Handle, arguments: &MultiValue) -> Result<MultiValue> {
-    lua.with(|cx| {
+    lua.attempt(|cx| {
         let base = cx.height();
         if let Err(raised) = cx.ensure_stack(arguments.len() + 8, "too many arguments") {
             return Err(caught(cx, raised));
         }
         // `xpcall` is run by the interpreter itself: the handler sees the
         // stack as it was at the error.
-        cx.push_native_with("xpcall", NativeKind::Xpcall, unreachable_native, 0);
+        push_call_native(
+            cx,
+            |natives| &mut natives.xpcall,
+            |cx| cx.push_native_with("xpcall", NativeKind::Xpcall, unreachable_native, 0),
+        );
         function.push(lua, cx)?;
-        cx.push_native("traceback", message_handler);
+        push_call_native(
+            cx,
+            |natives| &mut natives.handler,
+            |cx| cx.push_native("traceback", message_handler),
+        );
         for value in arguments.iter() {
             value.push(lua, cx)?;
         }

@@ -69,7 +69,7 @@ impl Chunk {
 
     fn load(&self, lua: &Lua, source: &[u8], keep: Keep) -> Result<Function> {
         let name = self.name.as_deref().unwrap_or(&self.source);
-        lua.with(|cx| {
+        lua.attempt(|cx| {
             let at = cx.height();
             match cx.load(source, name, "bt", keep) {
                 Ok(true) => {}

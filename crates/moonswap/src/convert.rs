@@ -84,7 +84,7 @@ impl FromLua for LuaString {
     fn from_lua(value: Value, lua: &Lua) -> Result<Self> {
         match value {
             Value::String(string) => Ok(string),
-            Value::Integer(_) | Value::Number(_) => lua.with(|cx| {
+            Value::Integer(_) | Value::Number(_) => lua.attempt(|cx| {
                 value.push(lua, cx)?;
                 match cx.push_tostring(cx.height() - 1) {
                     Ok(()) => match Value::pop(lua, cx) {

@@ -78,6 +78,21 @@ impl Lua {
         self.0.machine.with(f)
     }
 
+    /// [`Lua::with`] for what may allocate: an error, and no stand-in, where the
+    /// memory limit is in the way.
+    pub(crate) fn attempt<R>(&self, f: impl FnOnce(&mut Context<'_>) -> Result<R>) -> Result<R> {
+        self.with(|cx| {
+            if let Err(raised) = cx.relieve() {
+                return Err(caught(cx, raised));
+            }
+            let result = f(cx);
+            match cx.check_made() {
+                Err(raised) => Err(caught(cx, raised)),
+                Ok(()) => result,
+            }
+        })
+    }
+
     /// Which patch files this VM believes.
     pub(crate) fn trust(&self) -> &RefCell<Trust> {
         &self.0.trust
@@ -109,7 +124,7 @@ impl Lua {
 
     /// An empty table.
     pub fn create_table(&self) -> Result<Table> {
-        self.with(|cx| {
+        self.attempt(|cx| {
             cx.push_table(0, 0);
             Ok(Table(Handle::pop(self, cx)))
         })
@@ -142,8 +157,9 @@ impl Lua {
 
     /// A byte string.
     pub fn create_string(&self, bytes: impl AsRef<[u8]>) -> Result<LuaString> {
-        self.with(|cx| {
-            cx.push_bytes(bytes.as_ref());
+        self.attempt(|cx| {
+            let made = cx.push_large(bytes.as_ref());
+            made.map_err(|raised| caught(cx, raised))?;
             Ok(LuaString(Handle::pop(self, cx)))
         })
     }
@@ -155,7 +171,7 @@ impl Lua {
         R: IntoLuaMulti,
         F: Fn(&Lua, A) -> Result<R> + 'static,
     {
-        self.with(|cx| {
+        self.attempt(|cx| {
             callback::push_closure(cx, function);
             Ok(Function(Handle::pop(self, cx)))
         })
@@ -180,7 +196,7 @@ impl Lua {
 
     /// A coroutine that is about to run `function`.
     pub fn create_thread(&self, function: Function) -> Result<crate::Thread> {
-        self.with(|cx| {
+        self.attempt(|cx| {
             function.0.push(self, cx)?;
             cx.push_coroutine();
             Ok(crate::Thread(Handle::pop(self, cx)))
@@ -303,7 +319,7 @@ impl Lua {
 
     /// Text of a value as `tostring` gives it.
     pub fn to_display(&self, value: &Value) -> Result<Vec<u8>> {
-        self.with(|cx| {
+        self.attempt(|cx| {
             let at = cx.height();
             value.push(self, cx)?;
             if let Err(raised) = cx.push_tostring(at) {

@@ -15,7 +15,7 @@ pub struct Table(pub(crate) Handle);
 impl Table {
     /// Runs `f` with the table at the given stack index.
     fn with<R>(&self, f: impl FnOnce(&mut Context<'_>, usize) -> Result<R>) -> Result<R> {
-        self.0.lua.with(|cx| {
+        self.0.lua.attempt(|cx| {
             let at = cx.height();
             cx.push_root(&self.0.root);
             f(cx, at)

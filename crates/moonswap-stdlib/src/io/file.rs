@@ -25,6 +25,9 @@ pub(super) struct Handle {
     standard: bool,
 }
 
+/// Bytes of an open file beside its buffers, roughly.
+const HANDLE: usize = size_of::<Handle>() + 64;
+
 /// Payload of the userdata.
 #[derive(Debug)]
 pub(super) struct LuaFile(pub(super) Rc<Handle>);
@@ -42,7 +45,8 @@ pub(super) struct Files {
 impl Files {
     fn add(&mut self, handle: &Rc<Handle>) {
         if self.open.len() >= self.sweep_at {
-            self.open.retain(|h| h.strong_count() > 0);
+            self.open
+                .retain(|h| h.upgrade().is_some_and(|handle| !handle.is_closed()));
             self.sweep_at = (self.open.len() * 2).max(16);
         }
         self.open.push(Rc::downgrade(handle));
@@ -120,12 +124,15 @@ pub(super) fn flush_all(cx: &Context<'_>) {
 
 /// Pushes a new userdata for an open stream.
 pub(super) fn push_stream(cx: &Context<'_>, stream: Stream) {
+    let owned = HANDLE + stream.room();
     let handle = Rc::new(Handle {
         stream: RefCell::new(Some(stream)),
         standard: false,
     });
     cx.host_state::<Files>().borrow_mut().add(&handle);
+    let file = cx.height();
     push_handle(cx, handle);
+    cx.set_userdata_bytes(file, owned);
 }
 
 /// Pushes a new userdata for a handle.
@@ -164,14 +171,16 @@ impl Handle {
     }
 }
 
-/// Closes a file and pushes the results of `close`.
-pub(super) fn close_handle(cx: &Context<'_>, handle: &Handle) -> Outcome<usize> {
+/// Closes the file at index `at` and pushes the results of `close`.
+pub(super) fn close_handle(cx: &Context<'_>, handle: &Handle, at: usize) -> Outcome<usize> {
     if handle.standard {
         cx.push_nil();
         cx.push_bytes(b"cannot close standard file");
         return Ok(2);
     }
+    // Device and buffers go now; what is left is collected some time.
     let stream = handle.stream.borrow_mut().take();
+    cx.set_userdata_bytes(at, HANDLE);
     match stream.map(Stream::close) {
         Some(Ok(Some(status))) => failure::exit_status(cx, status),
         Some(Err(error)) => failure::fail(cx, &error, None),
@@ -182,7 +191,7 @@ pub(super) fn close_handle(cx: &Context<'_>, handle: &Handle) -> Outcome<usize> 
 const METHODS: &[(&str, NativeFn)] = &[
     ("close", |cx| {
         let handle = open_handle(cx, 0)?;
-        close_handle(cx, &handle)
+        close_handle(cx, &handle, 0)
     }),
     ("flush", |cx| {
         let handle = open_handle(cx, 0)?;
@@ -226,7 +235,7 @@ pub(super) fn create_metatable(cx: &Context<'_>) -> Outcome<()> {
 fn finalize(cx: &mut Context<'_>) -> Outcome<usize> {
     let handle = any_handle(cx, 0)?;
     if !handle.is_closed() && !handle.standard {
-        close_handle(cx, &handle)?;
+        close_handle(cx, &handle, 0)?;
     }
     Ok(0)
 }
@@ -320,11 +329,11 @@ fn setvbuf(cx: &mut Context<'_>) -> Outcome<usize> {
         _ => Buffering::Line,
     };
     let size = usize::try_from(cx.opt_int(2, 1024)?).unwrap_or(usize::MAX);
-    failure::result(
-        cx,
-        handle.with(|stream| stream.set_buffering(mode, size)),
-        None,
-    )
+    let set = handle.with(|stream| stream.set_buffering(mode, size));
+    if let (false, Some(stream)) = (handle.standard, &*handle.stream.borrow()) {
+        cx.set_userdata_bytes(0, HANDLE + stream.room());
+    }
+    failure::result(cx, set, None)
 }
 
 /// Formats that an iterator can hold (it has three more upvalues).
@@ -381,7 +390,9 @@ fn next_line(cx: &mut Context<'_>) -> Outcome<usize> {
         return Err(cx.error(message.as_bytes()));
     }
     if cx.upvalue(2).truthy() {
-        close_handle(cx, &handle)?;
+        let file = cx.height();
+        cx.push(cx.upvalue(0));
+        close_handle(cx, &handle, file)?;
     }
     Ok(0)
 }

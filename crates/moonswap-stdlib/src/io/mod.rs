@@ -139,6 +139,12 @@ fn open_file(name: &[u8], mode: &[u8]) -> Result<Stream, Error> {
     Ok(Stream::new(Device::File(file), access))
 }
 
+/// Whether the system refuses because the process, or all of them, have too many
+/// files.
+fn has_too_many(error: &Error) -> bool {
+    cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24))
+}
+
 /// `[rwa]`, then `+` and `b`, each at most once.
 fn is_mode(mode: &[u8]) -> bool {
     let Some((b'r' | b'w' | b'a', rest)) = mode.split_first() else {
@@ -154,7 +160,17 @@ fn open_(cx: &mut Context<'_>) -> Outcome<usize> {
     if !is_mode(mode) {
         return Err(cx.arg_error(1, "invalid mode"));
     }
-    match open_file(name, mode) {
+    let opened = match open_file(name, mode) {
+        // Files that nothing refers to any more are closed by the collector.
+        Err(error) if has_too_many(&error) => {
+            cx.gc_collect()?;
+            let mode = cx.opt_str(1)?.map_or(&b"r"[..], |s| s.as_bytes());
+            open_file(cx.check_str(0)?.as_bytes(), mode)
+        }
+        opened => opened,
+    };
+    let name = cx.check_str(0)?.as_bytes();
+    match opened {
         Ok(stream) => {
             file::push_stream(cx, stream);
             Ok(1)
@@ -200,8 +216,8 @@ fn default_file(cx: &mut Context<'_>, which: &str, mode: &str) -> Outcome<usize>
 }
 
 fn close(cx: &mut Context<'_>) -> Outcome<usize> {
-    let handle = if cx.has(0) {
-        file::open_handle(cx, 0)?
+    let (handle, at) = if cx.has(0) {
+        (file::open_handle(cx, 0)?, 0)
     } else {
         // "default output file is closed" is the message of writing only
         let registry = cx.height();
@@ -211,11 +227,14 @@ fn close(cx: &mut Context<'_>) -> Outcome<usize> {
             _ => None,
         };
         match handle.filter(|h| !h.is_closed()) {
-            Some(handle) => handle,
+            Some(handle) => {
+                cx.push(cx.raw_get_field(registry, OUTPUT));
+                (handle, registry + 1)
+            }
             None => return Err(cx.error("attempt to use a closed file")),
         }
     };
-    file::close_handle(cx, &handle)
+    file::close_handle(cx, &handle, at)
 }
 
 fn flush(cx: &mut Context<'_>) -> Outcome<usize> {

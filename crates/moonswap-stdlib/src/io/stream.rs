@@ -86,6 +86,11 @@ impl Stream {
         Ok(())
     }
 
+    /// Bytes that its buffers may take.
+    pub(super) fn room(&self) -> usize {
+        usize::from(self.access.read) * BUFFER + usize::from(self.access.write) * self.capacity
+    }
+
     /// Is this standard input at a terminal?
     pub(super) fn is_interactive(&self) -> bool {
         matches!(self.device, Device::Stdin) && io::stdin().is_terminal()

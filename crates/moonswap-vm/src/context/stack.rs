@@ -8,7 +8,7 @@ use super::{Buffer, Context, Outcome, View};
 use crate::heap::{OutOfMemory, header};
 use crate::machine::{Machine, Root};
 use crate::object::{Kind, Native, NativeCode, NativeFn, NativeKind, UserData};
-use crate::value::{Value, copy, store};
+use crate::value::{Value, copy, store, tag};
 
 /// Plans from this size on are tried on the system.
 pub(crate) const PROBE_FROM: usize = 1 << 20;
@@ -66,6 +66,44 @@ impl Context<'_> {
     pub fn push_bytes(&self, s: &[u8]) {
         let v = self.vm().string_value(s);
         self.push_value(v);
+    }
+
+    /// Pushes a string, however large: "not enough memory", if a collection does
+    /// not help.
+    pub fn push_large(&mut self, s: &[u8]) -> Outcome<()> {
+        if s.len() > GIVE_AWAY / 2 {
+            self.make_room(s.len())?;
+        }
+        self.push_bytes(s);
+        self.check_made()
+    }
+
+    /// Fails if what was asked for since could not be made and has a stand-in, as a
+    /// native's return does: "not enough memory".
+    pub fn check_made(&self) -> Outcome<()> {
+        let mut vm = self.vm();
+        match vm.heap.deferred {
+            true => Err(vm.raise_deferred()),
+            false => Ok(()),
+        }
+    }
+
+    /// What a safe point does where memory ran short: a collection, and "not enough
+    /// memory" if that does not help. For hosts that come back again and again; they
+    /// have a little beyond the limit, so that they can let go of what fills it.
+    pub fn relieve(&mut self) -> Outcome<()> {
+        let mut vm = self.vm();
+        if !vm.heap.limit_exceeded {
+            return Ok(());
+        }
+        let is_final = vm.heap.failed_on_purpose();
+        // SAFETY: CX1: everything live is on the stack.
+        let relieved = unsafe { crate::host::relieve(&mut vm, true) };
+        if relieved.is_err() && !is_final && vm.heap.has_reserve() {
+            vm.is_memory_error = false;
+            return Ok(());
+        }
+        relieved
     }
 
     /// Pushes a string; a large vector becomes its body without a copy.
@@ -135,13 +173,31 @@ impl Context<'_> {
 
     /// Pushes a userdata that owns `data`.
     pub fn push_userdata(&self, data: Box<dyn Any>) {
+        self.push_userdata_owning(data, 0);
+    }
+
+    /// Pushes a userdata whose `data` owns `bytes` elsewhere (buffers, say): they
+    /// count against the memory limit, and the collector hurries the more.
+    pub fn push_userdata_owning(&self, data: Box<dyn Any>, bytes: usize) {
         let u = self.vm().heap.adopt(UserData {
             header: header(Kind::UserData, 0),
             metatable: std::ptr::null_mut(),
             data: Some(data),
             user_values: Box::default(),
+            owned: bytes,
         });
         self.push_value(Value::userdata(u));
+    }
+
+    /// Says anew how many bytes the data of the userdata at index `i` owns
+    /// elsewhere; nothing for other values.
+    pub fn set_userdata_bytes(&self, i: usize, bytes: usize) {
+        let v = self.value(i);
+        if v.tag == tag::USERDATA {
+            let u = v.as_userdata();
+            // SAFETY: CX2: live; `&self` methods hold no reference to it.
+            unsafe { self.vm().heap.change_boxed(u, |u| u.owned = bytes) };
+        }
     }
 
     /// Pushes the table of globals.
@@ -157,7 +213,7 @@ impl Context<'_> {
     fn running_native(&self) -> Option<*mut Native> {
         // SAFETY: CX1: the function slot stands two below the base.
         let f = unsafe { *self.vm().base.sub(2) };
-        (f.tag == crate::value::tag::NATIVE).then(|| f.as_native())
+        (f.tag == tag::NATIVE).then(|| f.as_native())
     }
 
     /// Upvalue `i` of the running native; nil if there is none.
@@ -335,9 +391,11 @@ impl Context<'_> {
         Ok(copy)
     }
 
-    /// Gives a buffer back. Above a megabyte it is freed.
+    /// Gives a buffer back. Large ones are freed: under a memory limit, which does
+    /// not see what is kept, soon.
     pub fn give_buffer(&self, mut b: Buffer) {
-        if b.capacity() <= 1 << 20 {
+        let is_limited = self.vm().heap.is_limited();
+        if b.capacity() <= if is_limited { 64 << 10 } else { 1 << 20 } {
             self.vm().buffer = b.take();
         }
     }

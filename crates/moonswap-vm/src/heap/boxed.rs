@@ -15,10 +15,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{Heap, Phase};
 use crate::coroutine::FIRST_STACK;
-use crate::object::{Coroutine, Header, Instance, Kind, Native, PrototypeSlot, UserData, Version};
+use crate::object::{
+    Coroutine, Header, Instance, Kind, Native, NativeCode, PrototypeSlot, UserData, Version,
+};
 use crate::value::{Value, tag};
 use crate::vm::EXTRA_SLOTS;
 
+/// What dropping an object costs, compared with looking at one.
+const DROPPED: usize = 4;
 /// Stacks kept for new coroutines: 2 MiB.
 const MAX_SPARE_STACKS: usize = 1024;
 
@@ -46,9 +50,18 @@ pub(super) unsafe fn boxed_size(h: *mut Header) -> usize {
     // SAFETY: X1.
     unsafe {
         match (*h).kind {
-            Kind::Native => size_of::<Native>() + object::<Native>(h).upvalues.len() * 16,
+            Kind::Native => {
+                let n = object::<Native>(h);
+                let code = match &n.code {
+                    NativeCode::Function(_) => 0,
+                    NativeCode::Boxed(function) => size_of_val(&**function),
+                };
+                size_of::<Native>() + n.upvalues.len() * 16 + code
+            }
             Kind::UserData => {
-                size_of::<UserData>() + object::<UserData>(h).user_values.len() * 16 + 32
+                let u = object::<UserData>(h);
+                let data = u.data.as_deref().map_or(0, size_of_val);
+                size_of::<UserData>() + u.user_values.len() * 16 + data + u.owned + 32
             }
             Kind::Coroutine => {
                 size_of::<Coroutine>() + object::<Coroutine>(h).stack.capacity() * 16
@@ -224,7 +237,8 @@ impl Heap {
         }
     }
 
-    /// Drops unmarked boxed objects, at most `n` looked at; true when done.
+    /// Drops unmarked boxed objects, at most `n` looked at ([`DROPPED`] for one that
+    /// is dropped); true when done.
     pub(super) fn sweep_boxed(&mut self, mut n: usize) -> bool {
         while self.boxed_sweep > 0 {
             if n == 0 {
@@ -237,6 +251,7 @@ impl Heap {
             // SAFETY: X1, X2.
             unsafe {
                 if (*h).mark != self.marker.epoch {
+                    n = n.saturating_sub(DROPPED - 1);
                     self.boxed.swap_remove(i);
                     if (*h).kind == Kind::Coroutine {
                         self.unlist_coroutine(h.cast());

@@ -218,6 +218,12 @@ impl Heap {
             + pointers * size_of::<usize>()
     }
 
+    /// Whether there is a memory limit.
+    #[inline]
+    pub(crate) fn is_limited(&self) -> bool {
+        self.budget.limit != usize::MAX
+    }
+
     /// Asks for so many bytes from the system. An error, after which relief is
     /// due at the next safe point, if the limit does not allow them.
     pub(crate) fn permit(&mut self, bytes: usize) -> Result<(), OutOfMemory> {
@@ -359,6 +365,13 @@ impl Heap {
         };
         let crammed = self.strings.is_full() && !self.fits(self.strings.growth());
         !failed && restored && !crammed && self.fits(headroom)
+    }
+
+    /// Whether what is held beyond the limit is little: 3 %, half a MiB at most.
+    pub(crate) fn has_reserve(&self) -> bool {
+        let limit = self.budget.limit;
+        let most = limit.saturating_add((limit / 32).min(512 << 10));
+        !self.budget.reserve.refused.get() && self.system_bytes() <= most
     }
 
     /// Memory ran short and nothing was done about it yet.

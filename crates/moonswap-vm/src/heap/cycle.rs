@@ -29,10 +29,15 @@ const MAX_PAID: isize = 512 * 1024;
 /// Bytes marked by a complete collection between two looks at the limits (about
 /// 1 ms).
 const SLICE: usize = 1 << 20;
+/// Live bytes from which on marking goes twice as fast: what the program stores
+/// meanwhile stays for a cycle, which counts in a large heap.
+const LARGE_HEAP: usize = 32 << 20;
 /// Blocks swept by a step; about 10 µs each.
 const SWEEP_BLOCKS: usize = 8;
-/// Boxed objects looked at and large parts freed by a step.
-const SWEEP_BOXED: usize = 256;
+/// Boxed objects looked at (four for one that is dropped) and large parts
+/// freed by a step: more than are made between two, so that what is dead never
+/// piles up.
+const SWEEP_BOXED: usize = 4096;
 const SWEEP_LARGE: usize = 64;
 /// Entries of an intern table of another size moved by a step; 10 to 20 µs.
 const MOVED_STRINGS: usize = 2048;
@@ -129,6 +134,14 @@ impl Heap {
         self.forced = None;
     }
 
+    /// Whether operations that allocate should look here ([`Heap::is_due`], or
+    /// memory is short).
+    #[cfg_attr(moonswap_tail, allow(dead_code))]
+    #[inline(always)]
+    pub(crate) fn wants_memory_point(&self) -> bool {
+        self.limit_exceeded || (self.requested && self.is_due())
+    }
+
     /// A poll found nothing due, because memory was given back since the
     /// request: the next allocation above the trigger asks again.
     pub(crate) fn forget_request(&mut self) {
@@ -164,9 +177,10 @@ impl Heap {
         }
         self.strings.move_some(MOVED_STRINGS);
         let since = self.charged - self.charged_at_step;
-        let paid = since.clamp(STEP, MAX_PAID);
-        let mut work =
-            (paid as usize * MARK_PER_BYTE / 100).saturating_mul(self.step_multiplier.max(1));
+        let haste = 1 + usize::from(self.live >= LARGE_HEAP);
+        let paid = since.clamp(STEP, MAX_PAID / haste as isize);
+        let mut work = (paid as usize * MARK_PER_BYTE * haste / 100)
+            .saturating_mul(self.step_multiplier.max(1));
         // Pace: a heap that has doubled since the cycle began must not outrun it.
         if self.phase == Phase::Mark && self.charged > 2 * (self.live as isize).max(FLOOR) {
             work *= 2;
@@ -174,14 +188,20 @@ impl Heap {
         if self.phase == Phase::Sweep && self.charged < self.pause_trigger() {
             // Blocks are swept by the allocator, which is about to write
             // there anyway; what is left when the next cycle is due, by steps.
-            let boxed = self.sweep_boxed(SWEEP_BOXED);
-            let large = self.sweep_large(SWEEP_LARGE);
-            self.trigger = if boxed && large {
+            self.charged_at_step = self.charged;
+            self.owe_finalizers(paid);
+            let share = (paid / STEP).max(1) as usize;
+            let boxed = self.sweep_boxed(SWEEP_BOXED * share);
+            let large = self.sweep_large(SWEEP_LARGE * share);
+            self.trigger = if boxed && large && !self.has_pending_finalizers() {
                 self.pause_trigger()
             } else {
                 self.charged + STEP
             };
             return;
+        }
+        if self.has_pending_finalizers() {
+            self.owe_finalizers(paid);
         }
         let phase = self.phase;
         // SAFETY: by the caller.
@@ -257,9 +277,11 @@ impl Heap {
         self.trigger = self.pause_trigger();
     }
 
-    /// Allocation after which the next cycle begins.
-    fn pause_trigger(&self) -> isize {
-        let pause = (self.live / 100).saturating_mul(self.pause.saturating_sub(100));
+    /// Allocation after which the next cycle begins. What is about to be finalised
+    /// is as good as free: if it counted, more and more would wait for the next.
+    pub(super) fn pause_trigger(&self) -> isize {
+        let live = self.live.saturating_sub(self.doomed);
+        let pause = (live / 100).saturating_mul(self.pause.saturating_sub(100));
         let pause = (pause.min(isize::MAX as usize) as isize).max(FLOOR);
         match self.budget.limit() {
             Some(limit) => pause.min(limit.saturating_sub(self.live).max(STEP as usize) as isize),
@@ -358,11 +380,13 @@ impl Heap {
             self.marker.clear_values(0);
             let n_weak = self.marker.weak.len();
             let n_open = self.marker.open_upvalues.len();
+            let reached = self.marker.live;
             self.separate_finalizers();
             self.mark_pending();
             self.marker.drain(usize::MAX);
             self.mark_open_upvalues(n_open);
             self.marker.converge();
+            self.doomed = self.marker.live - reached;
             self.marker.clear_keys();
             self.marker.clear_values(n_weak.min(self.marker.weak.len()));
             self.close_orphans();
@@ -564,7 +588,7 @@ impl Heap {
         self.running
     }
 
-    fn is_blocked(&self) -> bool {
+    pub(super) fn is_blocked(&self) -> bool {
         self.busy || self.finalizing
     }
 

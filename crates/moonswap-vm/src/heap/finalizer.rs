@@ -4,8 +4,8 @@
 //! - F1: a registered or pending object is allocated; `HAS_FINALIZER` in its
 //!   `extra` is set exactly while it is registered.
 
-use super::Heap;
 use super::part::HAS_FINALIZER;
+use super::{Heap, Phase};
 use crate::object::{Header, Kind};
 use crate::value::Value;
 
@@ -95,15 +95,45 @@ impl Heap {
         !self.pending.is_empty()
     }
 
+    /// A step paid for `paid` bytes: so many more finalizers are due that all that
+    /// wait have been called when the next cycle begins.
+    pub(super) fn owe_finalizers(&mut self, paid: isize) {
+        let waiting = self.pending.len();
+        let until_next = self.pause_trigger() - self.charged;
+        let share = if self.phase != Phase::Mark && until_next > paid {
+            waiting * paid.max(0) as usize / until_next as usize + 1
+        } else {
+            waiting
+        };
+        self.owed_finalizers = (self.owed_finalizers + share).min(waiting);
+    }
+
+    /// Finalizers that are to be called now.
+    pub(crate) fn due_finalizers(&self) -> usize {
+        self.owed_finalizers
+    }
+
+    /// Whether finalizers are to be called, and may be.
+    #[inline(always)]
+    pub(crate) fn owes_finalizers(&self) -> bool {
+        self.owed_finalizers != 0 && !self.is_blocked()
+    }
+
     /// Next object whose `__gc` is to be called.
     pub(crate) fn next_finalizer(&mut self) -> Option<Value> {
+        let next = self.pending.pop_front();
+        self.owed_finalizers = match next {
+            Some(_) => self.owed_finalizers.saturating_sub(1),
+            None => 0,
+        };
         // SAFETY: F1.
-        self.pending.pop_front().map(|h| unsafe { value_of(h) })
+        next.map(|h| unsafe { value_of(h) })
     }
 
     /// All objects with finalizers, in calling order, for closing the VM. The
     /// caller keeps them alive.
     pub(crate) fn take_all_finalizers(&mut self) -> Vec<Value> {
+        self.owed_finalizers = 0;
         let mut all: Vec<_> = self.pending.drain(..).collect();
         for h in self.finalizers.drain(..).rev() {
             // SAFETY: F1.

@@ -114,6 +114,8 @@ pub(crate) struct Heap {
     trigger: isize,
     /// Bytes found live by the last marking.
     live: usize,
+    /// Those of them that only objects waiting for their finalizers reach.
+    doomed: usize,
     /// Charge at the last step of this cycle.
     charged_at_step: isize,
     /// Charge when the step that is due was first put off.
@@ -145,6 +147,8 @@ pub(crate) struct Heap {
     pub(super) spare_stacks: Vec<Vec<Value>>,
     finalizers: Vec<*mut Header>,
     pending: VecDeque<*mut Header>,
+    /// How many of them are to be called at the next safe points.
+    owed_finalizers: usize,
     /// Coroutines resumed since they were marked.
     pub(crate) ran_since_marking: Vec<*mut Coroutine>,
     pub(crate) single: [*mut StringObject; 256],
@@ -186,6 +190,7 @@ impl Heap {
             charged: 0,
             trigger: cycle::FLOOR,
             live: 0,
+            doomed: 0,
             charged_at_step: 0,
             put_off_at: None,
             n_rescans: 0,
@@ -209,6 +214,7 @@ impl Heap {
             spare_stacks: Vec::new(),
             finalizers: Vec::new(),
             pending: VecDeque::new(),
+            owed_finalizers: 0,
             ran_since_marking: Vec::new(),
             single: [ptr::null_mut(); 256],
             event_names: [ptr::null_mut(); Event::COUNT],

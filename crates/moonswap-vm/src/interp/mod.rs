@@ -48,7 +48,7 @@ pub(crate) use call::{call_metamethod, leave_native, precall};
 pub(crate) use deferred::call_unwinding;
 pub(crate) use index::{Lookup, lookup};
 pub(crate) use loops::other_limits;
-pub(crate) use poll::{attend_at_entry, collect_if_due};
+pub(crate) use poll::{attend_at_entry, collect_if_due, settle};
 pub(crate) use pure::evaluate;
 
 /// Where to go on.
@@ -179,9 +179,9 @@ const SAFE_POINTS: [OpCode; 5] = [
     OpCode::TForLoop,
 ];
 
-/// Operations at which a shortage of memory is looked at as well: code without
-/// safe points must not allocate without end. All registers are the frame's own
-/// there, too (P1).
+/// Operations at which the collector takes its steps as well, and a shortage of
+/// memory is looked at: code without safe points must not allocate without end.
+/// All registers are the frame's own there, too (P1).
 const MEMORY_POINTS: [OpCode; 3] = [OpCode::NewTable, OpCode::Closure, OpCode::Concat];
 
 #[cfg(moonswap_tail)]
@@ -389,7 +389,7 @@ mod backend {
                         if const { super::is_memory_point(OpCode::$name) } {
                             // SAFETY: as above.
                             unsafe {
-                                if !polled && (*vm).heap.limit_exceeded {
+                                if !polled && (*vm).heap.wants_memory_point() {
                                     next = poll::poll(next.pc, next.base, vm);
                                     polled = true;
                                     continue;

@@ -54,6 +54,7 @@ pub(super) unsafe fn attend(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Ne
             if vm.heap.limit_exceeded && crate::host::relieve(vm, false).is_err() {
                 return throw(vm);
             }
+            collect_if_due(vm);
             return Next { pc, base: vm.base };
         }
         attend_to_all(pc, base, vm)
@@ -104,6 +105,12 @@ pub(super) unsafe fn precall_watched(
     // SAFETY: as precall.
     unsafe {
         let function = *f;
+        if function.tag != tag::CLOSURE && vm.heap.is_due() {
+            // What natives allocate as metamethods is paid for by the next one:
+            // all that is in use is in registers, or an argument.
+            let end = f.add(2 + n);
+            step(vm, end);
+        }
         let next = super::precall(vm, ret, f, n);
         if function.tag == tag::CLOSURE {
             return after_entry(vm, next, Closure::entry(function.as_closure()).code.cast());
@@ -188,25 +195,62 @@ unsafe fn stress(vm: &mut Vm) {
     }
 }
 
-/// A step of the collector if one is due, and the finalizers it found.
+/// A step of the collector if one is due, and the finalizers that are.
 pub(crate) unsafe fn collect_if_due(vm: &mut Vm) {
     // SAFETY: P1 or a host poll with an empty native frame on top.
     unsafe {
         if vm.heap.is_due() {
-            crate::host::sync_current(vm);
-            let was_sweeping = vm.heap.is_sweeping();
-            let start = vm.gc_stats.now();
-            let (heap, roots) = vm.heap_and_roots();
-            heap.step(&roots);
-            let marked = !was_sweeping && vm.heap.is_sweeping();
-            if marked {
-                vm.shrink_stack();
-            }
-            vm.gc_stats.note(start, marked);
+            let bottom = vm.stack_base;
+            step(vm, bottom);
         } else {
             vm.heap.forget_request();
         }
-        crate::host::run_finalizers(vm, 8);
+        crate::host::run_due_finalizers(vm);
+    }
+}
+
+/// [`collect_if_due`] where a native or the host has come back from what may
+/// have allocated, with all that is in use below `vm.top`: they need not ask.
+#[inline(always)]
+pub(crate) unsafe fn settle(vm: &mut Vm) {
+    // SAFETY: by the caller.
+    unsafe {
+        if vm.heap.is_due() || vm.heap.owes_finalizers() {
+            settle_slowly(vm);
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+unsafe fn settle_slowly(vm: &mut Vm) {
+    // SAFETY: by the caller of `settle`.
+    unsafe {
+        if vm.heap.is_due() {
+            let top = vm.top;
+            step(vm, top);
+        }
+        crate::host::run_due_finalizers(vm);
+    }
+}
+
+/// A step of the collector; all that is in use is in the registers of the topmost
+/// frame or below `end`.
+unsafe fn step(vm: &mut Vm, end: *mut Value) {
+    // SAFETY: by the caller.
+    unsafe {
+        crate::host::sync_current(vm);
+        let co = vm.current;
+        (*co).top = (*co).top.max(vm.index_of(end));
+        let was_sweeping = vm.heap.is_sweeping();
+        let start = vm.gc_stats.now();
+        let (heap, roots) = vm.heap_and_roots();
+        heap.step(&roots);
+        let marked = !was_sweeping && vm.heap.is_sweeping();
+        if marked {
+            vm.shrink_stack();
+        }
+        vm.gc_stats.note(start, marked);
     }
 }
 

@@ -58,6 +58,7 @@ impl Drop for CountDrop {
 
 fn new_userdata(heap: &mut Heap, n: usize, drops: &Rc<StdCell<usize>>) -> *mut UserData {
     heap.adopt(UserData {
+        owned: 0,
         header: header(Kind::UserData, 0),
         metatable: ptr::null_mut(),
         data: Some(Box::new(CountDrop(drops.clone()))),
