@@ -71,7 +71,16 @@ pub(crate) fn left_in(
     };
     // It left the last one at its end: everything was reached.
     let is_running = matches!(progress, Progress::Running(_));
-    (is_running || at + 1 < statements.len()).then_some(at)
+    let is_early = matches!(progress, Progress::Ended(pc) if !is_last_return(main, pc as usize));
+    let last = statements.get(at).map(|s| &s.kind);
+    let has_left =
+        is_early && last.is_some_and(|s| !matches!(s, StatementKind::Return(_)) && may_leave(s));
+    (is_running || has_left || at + 1 < statements.len()).then_some(at)
+}
+
+/// Whether the return of the main chunk behind this KEEPSCOPE is the one at its end.
+fn is_last_return(main: &Prototype, pc: usize) -> bool {
+    pc + 2 >= main.code.len()
 }
 
 /// How far that is in the new text. `pairs` are statements of the old and the new
