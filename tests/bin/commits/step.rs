@@ -105,7 +105,11 @@ pub(crate) fn left_behind(world: &World, patch: &Patch, policy: &Policy) -> Vec<
         return vec!["the text that was applied is refused when it is planned again".to_owned()];
     };
     let changes = plan.chunks.iter().flat_map(|chunk| &chunk.changes);
-    let other = changes.filter(|c| c.class != ChangeClass::Unchanged || c.old_hash != c.new_hash);
+    // What diverged is said to do so.
+    let other = changes.filter(|c| {
+        c.class != ChangeClass::Diverged
+            && (c.class != ChangeClass::Unchanged || c.old_hash != c.new_hash)
+    });
     other
         .map(|change| format!("planned again: {} {}", change.name(), change.class))
         .collect()

@@ -273,7 +273,7 @@ fn cause(
         is_untouched || stands
     };
     let is_state = may_be_old && !is_code(difference) && is_made_again();
-    if any(&account.listed) || (any(&account.told) && is_old) {
+    if any(&account.listed) || (any(&account.told) && may_be_old) {
         Cause::Listed
     } else if is_state || (is_untouched && carried.contains(difference)) {
         Cause::State
