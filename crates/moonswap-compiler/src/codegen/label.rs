@@ -3,7 +3,7 @@
 //! A `break` is a jump to a nameless label at the end of its loop. A jump
 //! forward is pending until a block it is inside of defines the label.
 
-use crate::codegen::jump::JumpList;
+use crate::codegen::jump_list::JumpList;
 use crate::error::Span;
 use crate::syntax::ast::Symbol;
 
