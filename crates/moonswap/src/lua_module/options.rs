@@ -138,7 +138,7 @@ fn boolean(value: View<'_>) -> Checked<bool> {
 }
 
 fn text(value: View<'_>) -> Checked<String> {
-    crate::convert::text_of(value).ok_or("string expected")
+    crate::value::convert::text_of(value).ok_or("string expected")
 }
 
 fn natural(value: View<'_>) -> Checked<u64> {

@@ -3,7 +3,8 @@
 
 use moonswap_vm::{Context, Keep, Outcome, View};
 
-use super::{failure, push_field, push_registry_table, resolve, text};
+use super::stack::{failure, push_field, push_registry_table, text};
+use crate::hot::resolve;
 
 const KEPT: &str = "moonswap.kept";
 const PROTECTED: &str = "moonswap.protected";
@@ -32,7 +33,7 @@ pub(super) fn reload(cx: &mut Context<'_>) -> Outcome<usize> {
     if is_protected(cx, 2)? {
         return failure(cx, format!("module '{module}' is protected"));
     }
-    let source = match super::read_file(&path) {
+    let source = match super::stack::read_file(&path) {
         Ok(source) => source,
         Err(message) => return failure(cx, message),
     };

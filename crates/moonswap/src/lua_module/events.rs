@@ -5,13 +5,14 @@ use std::rc::Rc;
 use moonswap_vm::hotpatch::{EventKind, HotError, HotEvent};
 use moonswap_vm::{Context, Outcome};
 
-use super::{failure, push_field, report};
+use super::report;
+use super::stack::{failure, push_field};
 use crate::error::Error;
 
 /// `on(event, f)`: calls `f(about)` at each event; answers a function that ends
 /// it. A function that hears of the event already is not added again.
 pub(super) fn on(cx: &mut Context<'_>) -> Outcome<usize> {
-    let name = super::text(cx, 0)?;
+    let name = super::stack::text(cx, 0)?;
     let Some(kind) = EventKind::ALL.into_iter().find(|kind| kind.text() == name) else {
         return Err(cx.arg_error(
             0,
@@ -53,7 +54,7 @@ pub(super) fn on(cx: &mut Context<'_>) -> Outcome<usize> {
 
 /// Pushes the table of the functions that hear of an event.
 fn push_known(cx: &Context<'_>, kind: EventKind) -> Outcome<()> {
-    super::push_registry_table(cx, &format!("moonswap.on {kind}"), false)
+    super::stack::push_registry_table(cx, &format!("moonswap.on {kind}"), false)
 }
 
 /// Notes the function at index 1; true if it was there.

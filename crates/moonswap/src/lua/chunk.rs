@@ -2,8 +2,8 @@
 
 use moonswap_vm::Keep;
 
-use crate::callback::caught;
-use crate::value::Handle;
+use crate::value::callback::caught;
+use crate::value::handle::Handle;
 use crate::{Error, FromLuaMulti, Function, IntoLuaMulti, Lua, MultiValue, Result, Table};
 
 /// Source text (or a binary chunk) that is about to be loaded.
@@ -74,7 +74,7 @@ impl Chunk {
             match cx.load(source, name, "bt", keep) {
                 Ok(true) => {}
                 Ok(false) => {
-                    let plain = crate::callback::take_error(cx);
+                    let plain = crate::value::callback::take_error(cx);
                     return Err(syntax_error(source, name, plain));
                 }
                 Err(raised) => return Err(caught(cx, raised)),

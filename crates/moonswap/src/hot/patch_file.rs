@@ -6,12 +6,13 @@ use std::cell::RefCell;
 use std::path::Path;
 
 use moonswap_hotpatch::{
-    Door, Patch, PatchFile, Plan, Policy, Refused, Report, Timestamp, Uncompiled, base_refusals,
+    Door, Patch, PatchFile, Plan, Policy, Refused, Report, Timestamp, base_refusals,
 };
 use moonswap_vm::Context;
 use moonswap_vm::hotpatch::{Applied, HotError};
 
-use crate::hot_module::loaded_name;
+use super::resolve::loaded_name;
+use super::trust::compile;
 use crate::{Error, Result, Trust};
 
 /// Reads and parses a file.
@@ -44,14 +45,6 @@ fn open(cx: &Context<'_>, trust: &RefCell<Trust>, file: &PatchFile) -> Result<Pa
         return Err(Refused::from(refusals).into());
     }
     compile(file, |name| loaded_name(&loaded, name))
-}
-
-/// Compiles a file whose provenance is known.
-pub(crate) fn compile(file: &PatchFile, name_of: impl Fn(&str) -> String) -> Result<Patch> {
-    file.compile(name_of).map_err(|failure| match failure {
-        Uncompiled::Text(error, chunk) => Error::compile(error, &chunk.source),
-        Uncompiled::Refused(refused) => refused.into(),
-    })
 }
 
 pub(crate) fn plan(cx: &mut Context<'_>, trust: &RefCell<Trust>, file: &PatchFile) -> Result<Plan> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::value::Handle;
+use crate::value::handle::Handle;
 use crate::{Error, Result};
 
 /// A byte string of the VM.

@@ -1,5 +1,8 @@
 //! `Lua`: one VM.
 
+pub(crate) mod builder;
+pub(crate) mod chunk;
+
 use std::any::{Any, TypeId};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -8,8 +11,8 @@ use std::rc::{Rc, Weak};
 
 use moonswap_vm::{Context, Machine, Outcome, View};
 
-use crate::callback::{self, caught};
-use crate::value::Handle;
+use crate::value::callback::{self, caught};
+use crate::value::handle::Handle;
 use crate::{
     Chunk, Error, FromLuaMulti, Function, Hot, Interrupter, IntoLua, IntoLuaMulti, LuaBuilder,
     LuaString, Result, Table, Trust, Value,
@@ -340,5 +343,5 @@ fn open(cx: &mut Context<'_>, compat: bool) -> Outcome<()> {
     }
     // The stand-alone reference interpreter starts in this mode.
     cx.gc_set_mode("generational");
-    crate::hot_module::open(cx)
+    crate::lua_module::open(cx)
 }

@@ -4,8 +4,8 @@ use std::marker::PhantomData;
 
 use moonswap_vm::{Context, Outcome, View};
 
-use crate::callback::caught;
-use crate::value::Handle;
+use crate::value::callback::caught;
+use crate::value::handle::Handle;
 use crate::{Error, FromLua, FromLuaMulti, Function, IntoLua, IntoLuaMulti, Result, Value};
 
 /// A table.

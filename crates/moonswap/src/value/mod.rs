@@ -1,46 +1,20 @@
 //! `Value` and the handles that have no operations of their own.
 
+pub(crate) mod callback;
+pub(crate) mod convert;
+pub(crate) mod function;
+pub(crate) mod handle;
+pub(crate) mod multi;
+pub(crate) mod string;
+pub(crate) mod table;
+
 use std::fmt;
 
-use moonswap_vm::{Context, Root, View};
+use moonswap_vm::{Context, View};
+
+use handle::Handle;
 
 use crate::{Error, Function, Lua, LuaString, Result, Table};
-
-/// A value that the host keeps alive, with the VM it belongs to.
-#[derive(Clone)]
-pub(crate) struct Handle {
-    pub(crate) lua: Lua,
-    pub(crate) root: Root,
-}
-
-impl fmt::Debug for Handle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:#x}", self.address())
-    }
-}
-
-impl Handle {
-    /// Pops the top of the stack into a handle.
-    pub(crate) fn pop(lua: &Lua, cx: &Context<'_>) -> Self {
-        Self {
-            lua: lua.clone(),
-            root: cx.root_top(),
-        }
-    }
-
-    pub(crate) fn push(&self, lua: &Lua, cx: &Context<'_>) -> Result<()> {
-        if !self.lua.is_same(lua) {
-            return Err(Error::foreign_handle());
-        }
-        cx.push_root(&self.root);
-        Ok(())
-    }
-
-    /// Identity of the object.
-    pub(crate) fn address(&self) -> usize {
-        self.root.address()
-    }
-}
 
 /// An address of the host's, as Lua sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +41,7 @@ impl Thread {
     pub fn resume<R: crate::FromLuaMulti>(&self, arguments: impl crate::IntoLuaMulti) -> Result<R> {
         let lua = &self.0.lua;
         let arguments = arguments.into_lua_multi(lua)?;
-        let results = crate::callback::resume(lua, &self.0, &arguments)?;
+        let results = crate::value::callback::resume(lua, &self.0, &arguments)?;
         R::from_lua_multi(results, lua)
     }
 }
@@ -171,7 +145,7 @@ impl Value {
             | Self::Function(Function(handle))
             | Self::Thread(Thread(handle))
             | Self::UserData(AnyUserData(handle)) => handle.push(lua, cx)?,
-            Self::Error(error) => crate::callback::push_error_object(cx, error),
+            Self::Error(error) => crate::value::callback::push_error_object(cx, error),
         }
         Ok(())
     }

@@ -7,7 +7,8 @@ use moonswap_hotpatch::{Door, PatchHash};
 use moonswap_vm::hotpatch::Which;
 use moonswap_vm::{Context, Outcome, View};
 
-use super::{failure, report};
+use super::report;
+use super::stack::failure;
 
 fn set_seconds(cx: &mut Context<'_>, table: usize, name: &str, time: Duration) -> Outcome<()> {
     cx.push_num(time.as_secs_f64());

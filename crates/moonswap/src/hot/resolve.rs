@@ -5,13 +5,13 @@ use std::path::{Component, Path, PathBuf};
 use moonswap_vm::{Context, Outcome, View};
 
 /// The loaded chunk that `name` names: its chunk name, or that without `@`.
-pub(super) fn chunk_named(chunks: &[String], name: &str) -> Option<String> {
+pub(crate) fn chunk_named(chunks: &[String], name: &str) -> Option<String> {
     let same = |chunk: &&String| **chunk == name || chunk.strip_prefix(['@', '=']) == Some(name);
     chunks.iter().find(same).cloned()
 }
 
 /// The chunk that was loaded from a file, however its path was written.
-pub(super) fn chunk_of_file(chunks: &[String], path: &str) -> String {
+pub(crate) fn chunk_of_file(chunks: &[String], path: &str) -> String {
     let exact = format!("@{path}");
     if chunks.contains(&exact) {
         return exact;
@@ -33,7 +33,7 @@ fn identity(path: &str) -> PathBuf {
 }
 
 /// The file of a module, as `require` looks for it.
-pub(super) fn module_file(cx: &mut Context<'_>, module: &str) -> Outcome<Result<String, String>> {
+pub(crate) fn module_file(cx: &mut Context<'_>, module: &str) -> Outcome<Result<String, String>> {
     let base = cx.height();
     cx.push_registry();
     cx.push(cx.raw_get_field(base, moonswap_stdlib::LOADED));
@@ -62,4 +62,13 @@ pub(super) fn module_file(cx: &mut Context<'_>, module: &str) -> Outcome<Result<
     };
     cx.set_height(base);
     Ok(outcome)
+}
+
+/// The loaded chunk that a patch file means by a name: that one, or the one
+/// loaded from the same file.
+pub(crate) fn loaded_name(loaded: &[String], name: &str) -> String {
+    match name.strip_prefix('@') {
+        Some(path) => chunk_of_file(loaded, path),
+        None => name.to_owned(),
+    }
 }

@@ -3,9 +3,9 @@
 
 use moonswap_vm::View;
 
-use crate::callback;
-use crate::convert::text_of;
-use crate::value::Handle;
+use crate::value::callback;
+use crate::value::convert::text_of;
+use crate::value::handle::Handle;
 use crate::{FromLuaMulti, IntoLuaMulti, MultiValue, Result};
 
 /// A function.

@@ -8,7 +8,7 @@ mod modules;
 mod options;
 mod probation;
 mod report;
-mod resolve;
+mod stack;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,8 +19,10 @@ use moonswap_hotpatch::{Door, Patch, Plan, Policy};
 use moonswap_vm::hotpatch::{Applied, HotError, Origin, RolledBack};
 use moonswap_vm::{Context, NativeFn, Outcome, View};
 
+use crate::Lua;
 use crate::error::Error;
-use crate::{Lua, patch_file};
+use crate::hot::{patch_file, resolve};
+use stack::{failure, read_file, text};
 
 /// Longest time in which `sleep` does not look for patches.
 const SLEEP_SLICE: Duration = Duration::from_millis(2);
@@ -83,13 +85,6 @@ fn loader(cx: &mut Context<'_>) -> Outcome<usize> {
     Ok(1)
 }
 
-/// `nil, message`
-fn failure(cx: &Context<'_>, message: impl AsRef<[u8]>) -> Outcome<usize> {
-    cx.push_nil();
-    cx.push_bytes(message.as_ref());
-    Ok(2)
-}
-
 fn hot_failure(cx: &Context<'_>, error: HotError) -> Outcome<usize> {
     // A limit that ended an initialiser ends the program as well.
     cx.charge(0)?;
@@ -141,35 +136,6 @@ fn patch_function(cx: &mut Context<'_>) -> Outcome<usize> {
     }
 }
 
-/// Pushes the field of the table at `table` whose key is at `key`.
-fn push_field(cx: &Context<'_>, table: usize, key: usize) {
-    match cx.at(table) {
-        View::Table(fields) => cx.push(fields.get(cx.at(key))),
-        _ => cx.push_nil(),
-    }
-}
-
-/// Pushes a table of the registry, made on first use; with `weak` keys.
-fn push_registry_table(cx: &Context<'_>, name: &str, weak: bool) -> Outcome<()> {
-    let at = cx.height();
-    cx.push_registry();
-    cx.push(cx.raw_get_field(at, name));
-    if cx.at(at + 1).is_nil() {
-        cx.set_height(at + 1);
-        cx.push_table(0, 0);
-        if weak {
-            cx.push_table(0, 1);
-            cx.push_bytes(b"k");
-            cx.raw_set_field(at + 2, "__mode")?;
-            cx.set_metatable(at + 1);
-        }
-        cx.push_at(at + 1);
-        cx.raw_set_field(at, name)?;
-    }
-    cx.remove(at);
-    Ok(())
-}
-
 /// Applies, or plans if `dry`.
 fn apply(cx: &mut Context<'_>, patch: &Patch, policy: &Policy) -> Outcome<usize> {
     if policy.dry {
@@ -195,27 +161,6 @@ fn push_plan(cx: &Context<'_>, plan: &Plan) -> Outcome<usize> {
         None => report::push_plan(cx, plan),
         Some(refused) => failure(cx, refused.to_string()),
     }
-}
-
-/// The loaded chunk that a patch file means by a name: that one, or the one
-/// loaded from the same file.
-pub(crate) fn loaded_name(loaded: &[String], name: &str) -> String {
-    match name.strip_prefix('@') {
-        Some(path) => resolve::chunk_of_file(loaded, path),
-        None => name.to_owned(),
-    }
-}
-
-/// The text of a file, as `loadfile` takes it.
-fn read_file(path: &str) -> Result<Vec<u8>, String> {
-    match std::fs::read(path) {
-        Ok(bytes) => Ok(moonswap_compiler::skip_shebang(&bytes).to_vec()),
-        Err(error) => Err(format!("cannot read {path}: {error}")),
-    }
-}
-
-fn text(cx: &Context<'_>, i: usize) -> Outcome<String> {
-    Ok(String::from_utf8_lossy(cx.check_str(i)?.as_bytes()).into_owned())
 }
 
 /// `swap(modname [, opts])`

@@ -1,5 +1,14 @@
 //! `Hot`: swapping functions of a running VM.
 
+pub mod audit;
+pub(crate) mod patch_file;
+pub(crate) mod pool;
+pub(crate) mod resolve;
+#[cfg(feature = "sign")]
+pub(crate) mod sign;
+pub(crate) mod status;
+pub(crate) mod trust;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::rc::Rc;
@@ -14,8 +23,8 @@ pub use moonswap_vm::hotpatch::{Cause, OnProbation, Quarantined, Which};
 pub use moonswap_vm::hotpatch::{EventChunk, EventKind, HotEvent, Origin};
 pub use moonswap_vm::hotpatch::{Patcher, Ticket};
 
-use crate::audit::AuditLog;
-use crate::{Error, ErrorKind, Lua, Result, Status, Trust, patch_file};
+use crate::hot::audit::AuditLog;
+use crate::{Error, ErrorKind, Lua, Result, Status, Trust};
 
 /// Names a listener of [`Hot::on_event`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -91,7 +91,7 @@ impl FromLua for LuaString {
                         Value::String(string) => Ok(string),
                         other => Err(Error::conversion("string", other.type_name())),
                     },
-                    Err(raised) => Err(crate::callback::caught(cx, raised)),
+                    Err(raised) => Err(crate::value::callback::caught(cx, raised)),
                 }
             }),
             other => Err(Error::conversion("string", other.type_name())),

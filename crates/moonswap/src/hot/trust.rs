@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use moonswap_hotpatch::{Code, Patch, PatchFile, Policy, Refused, Timestamp, refused};
+use moonswap_hotpatch::{Code, Patch, PatchFile, Policy, Refused, Timestamp, Uncompiled, refused};
 
 use crate::Error;
 
@@ -85,7 +85,7 @@ impl Trust {
     /// [`Trust::applied`] when it was applied.
     pub fn open(&self, file: &PatchFile) -> Result<(Patch, Policy), Error> {
         self.check(file, Timestamp::now())?;
-        let patch = crate::patch_file::compile(file, str::to_owned)?;
+        let patch = compile(file, str::to_owned)?;
         Ok((patch, file.policy.clone()))
     }
 
@@ -132,7 +132,7 @@ fn replayed(reason: String) -> Refused {
 }
 
 #[cfg(feature = "sign")]
-use crate::sign::verify;
+use crate::hot::sign::verify;
 
 /// What cannot be checked is not believed.
 #[cfg(not(feature = "sign"))]
@@ -142,4 +142,12 @@ fn verify(_: &PatchFile) -> Result<(), Refused> {
         "this program was built without the feature `sign` and cannot check signatures",
         "build it with the feature `sign`",
     ))
+}
+
+/// Compiles a file whose provenance is known.
+pub(crate) fn compile(file: &PatchFile, name_of: impl Fn(&str) -> String) -> Result<Patch, Error> {
+    file.compile(name_of).map_err(|failure| match failure {
+        Uncompiled::Text(error, chunk) => Error::compile(error, &chunk.source),
+        Uncompiled::Refused(refused) => refused.into(),
+    })
 }

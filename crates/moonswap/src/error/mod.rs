@@ -1,13 +1,15 @@
 //! `Error`: one struct for everything that can go wrong. `Display` keeps
 //! standard Lua's wording; `render` shows the source line.
 
+pub(crate) mod render;
+
 use std::fmt;
 use std::sync::Arc;
 
 use moonswap_compiler::{CompileError, Span};
 use moonswap_hotpatch::Refused;
 
-use crate::render::{RenderStyle, render_diagnostic};
+use crate::error::render::{RenderStyle, render_diagnostic};
 
 /// Result of the API.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use moonswap_vm::{Context, CoroutineRef, Limit, NativeKind, Outcome, Raised, Root, View};
 
-use crate::value::Handle;
+use crate::value::handle::Handle;
 use crate::{
     Error, ErrorKind, FromLuaMulti, IntoLuaMulti, Lua, MultiValue, Result, TraceFrame, Traceback,
     Value,
