@@ -14,7 +14,7 @@ pub mod syntax;
 
 pub use chunk_name::{chunk_display, skip_shebang};
 pub use codegen::CompileOptions;
-pub use codegen::late::{Initialiser, Initialisers};
+pub use codegen::initialiser::{Initialiser, Initialisers};
 pub use compile::{compile, compile_ast, compile_with, is_hopeless};
 pub use error::{CompileError, Span};
 pub use moonswap_bytecode::Watch;

@@ -1,4 +1,5 @@
 //! Syntax: the tree and the parser that makes it.
+mod absorb;
 pub mod ast;
 mod expr;
 pub mod graft;
