@@ -14,6 +14,7 @@ use crate::patch_verb::{self, PatchVerb};
 use crate::policy_args::{PolicyArgs, duration};
 use crate::session::Session;
 use crate::sources::{GlobalArgs, NameArgs, Sources};
+use crate::words::{VERBS, meant};
 use crate::{LUA_ERROR, REFUSED, USAGE, check, prompt, watch};
 
 #[derive(Parser)]

@@ -1,6 +1,6 @@
 //! First words of the command line.
 
-const VERBS: &[&str] = &[
+pub(crate) const VERBS: &[&str] = &[
     "run", "repl", "check", "list", "plan", "patch", "audit", "release", "help",
 ];
 
