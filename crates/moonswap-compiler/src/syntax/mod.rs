@@ -6,6 +6,7 @@ pub mod graft;
 mod parser;
 mod relocate;
 mod stmt;
+pub mod visit;
 
 pub use parser::{ParseLimits, parse};
 pub(crate) use parser::{Part, parse_or_part};

@@ -14,6 +14,7 @@
 
 use std::collections::HashSet;
 
+use moonswap_compiler::syntax::visit::Part;
 use moonswap_compiler::syntax::ast::{
     Ast, Attribute, Block, Expr, ExprId, FunctionIndex, Statement, StatementKind, Symbol,
 };
@@ -151,61 +152,13 @@ impl Check<'_> {
                 self.walk(*target, body);
                 body.stored.push(*function);
             }
-            StatementKind::Assign { targets, values } => {
-                for expr in targets.iter().chain(values) {
-                    self.walk(*expr, body);
-                }
+            other => {
+                other.each_part(&mut |part| match part {
+                    Part::Expression(expr) => self.walk(expr, body),
+                    Part::Block(inner) => self.block(inner, body),
+                    Part::Literal(_) | Part::Local(_) | Part::Loop(_) => {}
+                });
             }
-            StatementKind::Call(call) => self.walk(*call, body),
-            StatementKind::Do(inner) => self.block(inner, body),
-            StatementKind::While {
-                condition,
-                body: inner,
-            }
-            | StatementKind::Repeat {
-                body: inner,
-                condition,
-            } => {
-                self.walk(*condition, body);
-                self.block(inner, body);
-            }
-            StatementKind::If { arms, otherwise } => {
-                for (condition, inner) in arms {
-                    self.walk(*condition, body);
-                    self.block(inner, body);
-                }
-                if let Some(inner) = otherwise {
-                    self.block(inner, body);
-                }
-            }
-            StatementKind::NumericFor {
-                start,
-                limit,
-                step,
-                body: inner,
-                ..
-            } => {
-                for expr in [start, limit].into_iter().chain(step) {
-                    self.walk(*expr, body);
-                }
-                self.block(inner, body);
-            }
-            StatementKind::GenericFor {
-                values,
-                body: inner,
-                ..
-            } => {
-                for value in values {
-                    self.walk(*value, body);
-                }
-                self.block(inner, body);
-            }
-            StatementKind::Return(values) => {
-                for value in values {
-                    self.walk(*value, body);
-                }
-            }
-            StatementKind::Goto(_) | StatementKind::Label(_) | StatementKind::Break => {}
         }
     }
 

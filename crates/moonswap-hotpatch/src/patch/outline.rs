@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use moonswap_bytecode::{FunctionId, PathStep, Prototype};
+use moonswap_compiler::syntax::visit::Part;
 use moonswap_compiler::syntax::ast::{Ast, Block, ExprId, FunctionIndex, StatementKind, Symbol};
 
 use super::sites::{Site, Sites};
@@ -198,71 +199,13 @@ impl Walk<'_> {
     }
 
     fn statement(&mut self, kind: &StatementKind, top: bool) {
-        match kind {
-            StatementKind::Local { names, values } => {
-                self.exprs(values);
-                for (name, _, _) in names {
-                    self.declare(*name, top);
-                }
-            }
-            StatementKind::LocalFunction { name, function, .. } => {
-                self.declare(*name, top);
-                self.facts.nested.push(*function);
-            }
-            StatementKind::Function { target, function } => {
-                self.exprs(&[*target]);
-                self.facts.nested.push(*function);
-            }
-            StatementKind::Assign { targets, values } => {
-                self.exprs(targets);
-                self.exprs(values);
-            }
-            StatementKind::Call(expr) => self.exprs(&[*expr]),
-            StatementKind::Do(body) => self.block(body, false),
-            StatementKind::While { condition, body } => {
-                self.exprs(&[*condition]);
-                self.block(body, false);
-            }
-            StatementKind::Repeat { body, condition } => {
-                self.block(body, false);
-                self.exprs(&[*condition]);
-            }
-            StatementKind::If { arms, otherwise } => {
-                for (condition, body) in arms {
-                    self.exprs(&[*condition]);
-                    self.block(body, false);
-                }
-                if let Some(body) = otherwise {
-                    self.block(body, false);
-                }
-            }
-            StatementKind::NumericFor {
-                variable,
-                start,
-                limit,
-                step,
-                body,
-                ..
-            } => {
-                self.exprs(&[*start, *limit]);
-                self.exprs(step.as_slice());
-                self.declare(*variable, false);
-                self.block(body, false);
-            }
-            StatementKind::GenericFor {
-                names,
-                values,
-                body,
-            } => {
-                self.exprs(values);
-                for (name, _) in names {
-                    self.declare(*name, false);
-                }
-                self.block(body, false);
-            }
-            StatementKind::Goto(_) | StatementKind::Label(_) | StatementKind::Break => {}
-            StatementKind::Return(values) => self.exprs(values),
-        }
+        kind.each_part(&mut |part| match part {
+            Part::Expression(expr) => self.exprs(&[expr]),
+            Part::Literal(function) => self.facts.nested.push(function),
+            Part::Local(name) => self.declare(name, top),
+            Part::Loop(name) => self.declare(name, false),
+            Part::Block(body) => self.block(body, false),
+        });
     }
 }
 

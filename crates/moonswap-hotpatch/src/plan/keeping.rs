@@ -539,8 +539,7 @@ fn declared_names(ast: &Ast, kind: &StatementKind) -> Vec<Arc<str>> {
 
 /// Whether a statement uses a variable of this name, literals in it left aside.
 fn mentions(ast: &Ast, kind: &StatementKind, name: &str) -> bool {
-    let mut todo: Vec<ExprId> = Vec::new();
-    roots(kind, &mut todo);
+    let mut todo = kind.all_expressions();
     while let Some(expr) = todo.pop() {
         let node = ast.exprs.get(expr.0 as usize);
         if matches!(node, Some(Expr::Name(n)) if *symbol_text(ast, *n) == *name) {
@@ -549,51 +548,6 @@ fn mentions(ast: &Ast, kind: &StatementKind, name: &str) -> bool {
         todo.extend(parts(ast, expr));
     }
     false
-}
-
-/// The expressions directly in a statement, blocks in it included.
-fn roots(kind: &StatementKind, found: &mut Vec<ExprId>) {
-    let mut block = |body: &Block| {
-        for statement in &body.statements {
-            roots(&statement.kind, found);
-        }
-    };
-    match kind {
-        StatementKind::Local { values, .. } | StatementKind::Return(values) => {
-            found.extend(values);
-        }
-        StatementKind::Assign { targets, values } => found.extend(targets.iter().chain(values)),
-        StatementKind::Function { target, .. } => found.push(*target),
-        StatementKind::Call(call) => found.push(*call),
-        StatementKind::Do(body) => block(body),
-        StatementKind::While { condition, body } | StatementKind::Repeat { condition, body } => {
-            block(body);
-            found.push(*condition);
-        }
-        StatementKind::If { arms, otherwise } => {
-            arms.iter().for_each(|(_, body)| block(body));
-            otherwise.iter().for_each(&mut block);
-            found.extend(arms.iter().map(|(condition, _)| *condition));
-        }
-        StatementKind::NumericFor {
-            start,
-            limit,
-            step,
-            body,
-            ..
-        } => {
-            block(body);
-            found.extend([start, limit].into_iter().chain(step));
-        }
-        StatementKind::GenericFor { values, body, .. } => {
-            block(body);
-            found.extend(values);
-        }
-        StatementKind::LocalFunction { .. }
-        | StatementKind::Goto(_)
-        | StatementKind::Label(_)
-        | StatementKind::Break => {}
-    }
 }
 
 /// A literal and those around it.

@@ -202,8 +202,7 @@ impl Edit {
     /// `...` of the main chunk becomes a call that answers its arguments. Answers
     /// whether the statement has it.
     pub(super) fn replace_arguments(&mut self, kind: &StatementKind) -> bool {
-        let mut todo = Vec::new();
-        expressions(kind, &mut todo);
+        let mut todo = kind.all_expressions();
         let mut found = false;
         while let Some(expr) = todo.pop() {
             if matches!(self.ast.exprs.get(expr.0 as usize), Some(Expr::Vararg)) {
@@ -215,52 +214,5 @@ impl Edit {
             todo.extend(parts(&self.ast, expr));
         }
         found
-    }
-}
-
-/// The expressions of a statement and its blocks, literals left closed.
-fn expressions(kind: &StatementKind, found: &mut Vec<ExprId>) {
-    fn block(block: &Block, found: &mut Vec<ExprId>) {
-        block
-            .statements
-            .iter()
-            .for_each(|s| expressions(&s.kind, found));
-    }
-    match kind {
-        StatementKind::Local { values, .. } | StatementKind::Return(values) => found.extend(values),
-        StatementKind::Function { target, .. } => found.push(*target),
-        StatementKind::Assign { targets, values } => found.extend(targets.iter().chain(values)),
-        StatementKind::Call(call) => found.push(*call),
-        StatementKind::Do(body) => block(body, found),
-        StatementKind::While { condition, body } | StatementKind::Repeat { condition, body } => {
-            found.push(*condition);
-            block(body, found);
-        }
-        StatementKind::If { arms, otherwise } => {
-            for (condition, body) in arms {
-                found.push(*condition);
-                block(body, found);
-            }
-            otherwise.iter().for_each(|body| block(body, found));
-        }
-        StatementKind::NumericFor {
-            start,
-            limit,
-            step,
-            body,
-            ..
-        } => {
-            found.extend([*start, *limit]);
-            found.extend(step);
-            block(body, found);
-        }
-        StatementKind::GenericFor { values, body, .. } => {
-            found.extend(values);
-            block(body, found);
-        }
-        StatementKind::LocalFunction { .. }
-        | StatementKind::Goto(_)
-        | StatementKind::Label(_)
-        | StatementKind::Break => {}
     }
 }
