@@ -29,6 +29,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "syntax",
             "lexer",
             "resolve",
+            "parser",
             "codegen",
             "compile",
         ],

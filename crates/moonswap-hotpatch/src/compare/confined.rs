@@ -14,10 +14,10 @@
 
 use std::collections::HashSet;
 
-use moonswap_compiler::syntax::visit::Part;
 use moonswap_compiler::syntax::ast::{
     Ast, Attribute, Block, Expr, ExprId, FunctionIndex, Statement, StatementKind, Symbol,
 };
+use moonswap_compiler::syntax::visit::Part;
 
 use crate::patch::assigned::Assigned;
 use crate::patch::tree::parts;

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use moonswap_bytecode::{FunctionId, PathStep, Prototype};
-use moonswap_compiler::syntax::visit::Part;
 use moonswap_compiler::syntax::ast::{Ast, Block, ExprId, FunctionIndex, StatementKind, Symbol};
+use moonswap_compiler::syntax::visit::Part;
 
 use super::sites::{Site, Sites};
 use super::tree::{nested_literals, symbol_text};

@@ -24,7 +24,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use moonswap_compiler::Span;
-use moonswap_compiler::syntax::ast::{Ast, Block, Expr, ExprId, Statement, StatementKind};
+use moonswap_compiler::syntax::ast::{Ast, Expr, Statement, StatementKind};
 use moonswap_compiler::syntax::graft::Exchanged;
 
 use super::mixture::{Mixture, NEW, OLD, Origin, Texts};

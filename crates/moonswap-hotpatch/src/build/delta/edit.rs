@@ -2,7 +2,7 @@
 
 use moonswap_compiler::Span;
 use moonswap_compiler::syntax::ast::{
-    Ast, Attribute, Block, Expr, ExprId, Statement, StatementKind, Symbol, TableItem,
+    Ast, Attribute, Expr, ExprId, Statement, StatementKind, Symbol, TableItem,
 };
 use moonswap_compiler::syntax::graft::copy_expression;
 

@@ -5,36 +5,17 @@
 //! levels are limited, so no text can exhaust the native stack; operators of
 //! the same precedence, suffixes (calls, indexing) and list items are loops.
 //! What needs scopes (labels, constants, limits on locals) is not checked here.
+mod expr;
+mod stmt;
 
-use super::ast::{
-    Ast, Block, Expr, ExprId, Function, FunctionIndex, Statement, StatementKind, Symbol,
-};
 use crate::error::{CompileError, Span};
 use crate::lexer::{Lexer, Parse, Payload, Token, TokenKind};
 use crate::resolve::scope::MAX_LOCALS;
+use crate::syntax::ast::{
+    Ast, Block, Expr, ExprId, Function, FunctionIndex, Statement, StatementKind, Symbol,
+};
+use crate::syntax::limits::ParseLimits;
 use moonswap_bytecode::Watch;
-
-/// What the parser takes at most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ParseLimits {
-    /// Nested levels of statements and expressions: the reference's
-    /// `LUAI_MAXCCALLS`. The native stack bounds it; more than
-    /// [`ParseLimits::MAX_LEVELS`] is taken as that.
-    pub levels: u32,
-}
-
-impl ParseLimits {
-    /// As many levels as fit a 2 MiB stack in an unoptimised build.
-    pub const MAX_LEVELS: u32 = 200;
-}
-
-impl Default for ParseLimits {
-    fn default() -> Self {
-        ParseLimits {
-            levels: Self::MAX_LEVELS,
-        }
-    }
-}
 
 /// Parses a chunk.
 ///

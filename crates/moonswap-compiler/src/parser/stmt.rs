@@ -1,10 +1,10 @@
 //! Statements (§3.3). One function each, so that a nested statement costs the
 //! native stack only the frame of its own kind.
 
-use super::ast::{Attribute, Block, Expr, ExprId, Statement, StatementKind};
-use super::parser::Parser;
 use crate::error::CompileError;
 use crate::lexer::{Parse, TokenKind};
+use crate::parser::Parser;
+use crate::syntax::ast::{Attribute, Block, Expr, ExprId, Statement, StatementKind};
 
 impl Parser<'_> {
     /// One statement; the caller has handled `;`.

@@ -1,9 +1,9 @@
 //! Expressions (§3.4): operators by precedence, suffixes, constructors.
 
-use super::ast::{BinaryOp, Expr, ExprId, TableItem, UnaryOp};
-use super::parser::Parser;
 use crate::error::Span;
 use crate::lexer::{Parse, Payload, TokenKind};
+use crate::parser::Parser;
+use crate::syntax::ast::{BinaryOp, Expr, ExprId, TableItem, UnaryOp};
 
 /// Binding power of unary operators: above all binary ones but `^`.
 const UNARY_POWER: u8 = 12;
