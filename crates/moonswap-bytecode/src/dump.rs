@@ -21,6 +21,7 @@ use crate::prototype::{
     Capture, ClosureSite, Constant, DebugInfo, LocalVariable, Prototype, ScopeVariable,
     UpvalueDescription, VariableKind,
 };
+use crate::varint::{put_number, put_signed};
 use crate::watch::Watch;
 
 /// First byte of a binary chunk, which no text begins with.
@@ -32,11 +33,14 @@ const HEADER: &[u8; 15] = b"\x1BLua\x54\x00\x19\x93\r\n\x1a\n\x04\x08\x08";
 const CHECK_INT: i64 = 0x5678;
 const CHECK_NUM: f64 = 370.5;
 
-/// Hash (FNV-1a) of names and operands of all operations in order: what the
-/// numbers in the code mean. Behind the reference's header, because a build
+/// Changes with the body's encoding.
+const ENCODING: u32 = 1;
+
+/// Hash (FNV-1a) of the encoding's number, then of names and operands of all
+/// operations in order: what the numbers in the code mean. Behind the reference's header, because a build
 /// with other operations would take the code for another that is as valid.
 const OPERATIONS: u32 = {
-    let mut hash = 0x811C_9DC5_u32;
+    let mut hash = 0x811C_9DC5_u32 ^ ENCODING;
     let mut i = 0;
     while i < OpCode::ALL.len() {
         let name = OpCode::ALL[i].name().as_bytes();
@@ -140,16 +144,12 @@ impl Writer<'_> {
         self.is_stopped
     }
 
-    fn number(&mut self, mut n: u64) {
-        while n >= 0x80 {
-            self.bytes.push(n as u8 | 0x80);
-            n >>= 7;
-        }
-        self.bytes.push(n as u8);
+    fn number(&mut self, n: u64) {
+        put_number(&mut self.bytes, n);
     }
 
     fn signed(&mut self, n: i64) {
-        self.number(((n << 1) ^ (n >> 63)) as u64);
+        put_signed(&mut self.bytes, n);
     }
 
     fn string(&mut self, s: &[u8]) {
@@ -282,10 +282,6 @@ impl Writer<'_> {
             }
             self.signed(i64::from(line) - last);
             last = i64::from(line);
-        }
-        self.number(debug.columns.len() as u64);
-        for column in debug.columns.iter() {
-            self.number(u64::from(column));
         }
         self.number(debug.locals.len() as u64);
         for local in &debug.locals {
@@ -441,8 +437,7 @@ impl Reader<'_> {
     }
 
     fn signed(&mut self) -> Read<i64> {
-        let n = self.number()?;
-        Ok((n >> 1) as i64 ^ -((n & 1) as i64))
+        Ok(crate::varint::signed(self.number()?))
     }
 
     fn small<T: TryFrom<u64>>(&mut self) -> Read<T> {
@@ -529,7 +524,7 @@ impl Reader<'_> {
         let scope = self.items(6, Self::scope_variable)?;
         let debug = self.debug()?;
         // A chunk is stripped as a whole or not at all.
-        if !self.strip && (debug.lines.len() != code.len() || debug.columns.len() != code.len()) {
+        if !self.strip && debug.lines.len() != code.len() {
             return Err(UndumpError::Corrupted);
         }
         let children = self.items(8, |input| {
@@ -646,7 +641,6 @@ impl Reader<'_> {
                 .ok_or(UndumpError::Corrupted)?;
             u32::try_from(line).map_err(|_| UndumpError::Corrupted)
         })?;
-        let columns: Box<[u32]> = self.items(1, Self::small)?;
         let locals = self.items(4, |input| {
             Ok(LocalVariable {
                 name: input.text()?,
@@ -657,9 +651,8 @@ impl Reader<'_> {
         })?;
         Ok(DebugInfo {
             lines: lines.into_vec().into(),
-            columns: columns.into_vec().into(),
             locals,
-            loops: Box::default(),
+            ..DebugInfo::default()
         })
     }
 }

@@ -67,7 +67,7 @@ pub use encoding::{from_hex, to_hex};
 pub use hooks::{Hooks, MIGRATE, ON_SWAP};
 pub use json::{Json, JsonError};
 pub use manifest::{
-    CellInfo, ChunkManifest, ENVIRONMENT_CELL, Places, Progress, SlotInfo, is_reserved, places,
+    CellInfo, ChunkManifest, ENVIRONMENT_CELL, Literals, Places, Progress, SlotInfo, is_reserved, places,
     reserved,
 };
 pub use migrate::{

@@ -234,7 +234,7 @@ impl Context<'_> {
             return Ok(None);
         }
         // SAFETY: CX2: a live closure; an installed slot has a version.
-        let prototype = unsafe { current::prototype(Closure::version(f.as_closure())) };
+        let prototype = unsafe { current::prototype(&self.vm(), Closure::version(f.as_closure())) };
         let is_over = || limits::has_to_stop(&self.vm());
         let dumped = dump::dump_watched(&prototype, strip, &Watch::new(&is_over));
         self.charge(0)?;
@@ -298,7 +298,7 @@ impl Context<'_> {
             let slot = Closure::slot(f.as_closure());
             let instance = (*slot).instance;
             let is_new = std::ptr::eq((*instance).main, slot)
-                && (&(*instance).prototype).is_main()
+                && (*(*slot).version).is_main
                 && (*instance).n_runs == 0;
             if is_new && (*instance).keep != Keep::Module {
                 journal::module(&mut vm, &(*instance).chunk);

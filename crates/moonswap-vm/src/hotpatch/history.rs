@@ -112,8 +112,9 @@ impl History {
                     }
                 }
                 // The instance has its own marked.
-                let now = super::manifest::registry(change.instance);
-                for slot in change.registry.besides(now) {
+                let now = super::manifest::known_registry(change.instance);
+                let besides = now.map(|now| change.registry.besides(now));
+                for slot in besides.into_iter().flatten() {
                     marker.mark_object(slot.cast());
                 }
                 for cell in &change.cells {
@@ -167,11 +168,11 @@ pub(crate) unsafe fn exchange_registry(
 ) -> SlotRegistry {
     // SAFETY: live instance and slots.
     unsafe {
-        let before = super::manifest::registry(instance).clone();
+        let before = super::manifest::registry(vm, instance).clone();
         for slot in registry.beyond(&before) {
             vm.heap.barrier_object(instance.cast(), slot.cast());
         }
-        (*instance).registry = Some(registry);
+        vm.heap.more(instance, |more| more.registry = Some(registry));
         before
     }
 }
@@ -321,7 +322,7 @@ struct Undoing<'a> {
 
 impl<'a> Undoing<'a> {
     /// The record of one instance; made when it is first met.
-    unsafe fn record(&mut self, change: &'a InstanceChange) -> &mut InstanceChange {
+    unsafe fn record(&mut self, vm: &mut Vm, change: &'a InstanceChange) -> &mut InstanceChange {
         // SAFETY: live instance.
         unsafe {
             let instance = change.instance;
@@ -342,11 +343,11 @@ impl<'a> Undoing<'a> {
                     slots: Vec::new(),
                     cells: Vec::new(),
                     fields: Vec::new(),
-                    prototype: Arc::clone(&(*instance).prototype),
+                    prototype: super::literals::main(vm, instance),
                     source: (*instance).source.clone(),
-                    diverged: (*instance).diverged.clone(),
-                    registry: super::manifest::registry(instance).clone(),
-                    names: (*instance).cell_names.clone(),
+                    diverged: Instance::diverged(instance).cloned(),
+                    registry: super::manifest::registry(vm, instance).clone(),
+                    names: Instance::cell_names(instance).to_vec(),
                 };
                 self.changes.push((before, change));
             }
@@ -358,11 +359,11 @@ impl<'a> Undoing<'a> {
         // SAFETY: HP1–HP3: all of it is live, the history keeps it.
         unsafe {
             let instance = change.instance;
-            vm.hot.touch(instance);
+            super::touch(vm, instance);
             let mut places = std::mem::take(&mut self.places);
             let mut fields = std::mem::take(&mut self.fields);
             let mut lost: Vec<String> = Vec::new();
-            let record = self.record(change);
+            let record = self.record(vm, change);
             for s in &change.slots {
                 match places.get(&s.slot) {
                     Some(&at) => record.slots[at].after = s.before,
@@ -381,7 +382,7 @@ impl<'a> Undoing<'a> {
                     (*s.before).number == (*s.after).number
                         || (*s.slot).header.flags & PrototypeSlot::REPLACED != 0
                 );
-                (*s.before).finish_by = None;
+                super::commit::set_finish_by(vm, s.before, None);
                 super::migrate::withdraw(s.before);
             }
             for c in &change.cells {
@@ -400,10 +401,10 @@ impl<'a> Undoing<'a> {
                         }),
                     }
                 } else {
-                    let at = (&(*instance).cells)
+                    let at = Instance::cells(instance)
                         .iter()
                         .position(|&known| known == c.cell);
-                    let name = at.and_then(|at| (&(*instance).cell_names).get(at));
+                    let name = at.and_then(|at| Instance::cell_names(instance).get(at));
                     let lost_by = "was changed since and left alone";
                     lost.extend(name.map(|(name, _)| format!("local {name} {lost_by}")));
                 }
@@ -433,9 +434,9 @@ impl<'a> Undoing<'a> {
             }
             // Cells stay: code of the undone version may still run. Their names
             // go back; those beyond the old record keep theirs.
-            for (i, name) in change.names.iter().enumerate() {
-                if let Some(place) = (&mut (*instance).cell_names).get_mut(i) {
-                    *place = name.clone();
+            if let Some(more) = Instance::more_mut(instance) {
+                for (place, name) in more.cell_names.iter_mut().zip(&change.names) {
+                    place.clone_from(name);
                 }
             }
             self.places = places;
@@ -452,13 +453,16 @@ impl<'a> Undoing<'a> {
         // SAFETY: HP3.
         unsafe {
             let mut functions: Vec<ReportedFunction> = Vec::new();
-            let mut told: HashSet<&FunctionId> = HashSet::new();
+            let mut told: HashSet<FunctionId> = HashSet::new();
             let mut changes = Vec::with_capacity(self.changes.len());
             for (mut change, oldest) in self.changes.drain(..) {
                 let instance = change.instance;
-                (*instance).prototype = Arc::clone(&oldest.prototype);
                 (*instance).source = oldest.source.clone();
-                (*instance).diverged = oldest.diverged.clone();
+                let text = vm.heap.more(instance, |more| {
+                    more.prototype = Some(Arc::clone(&oldest.prototype));
+                    more.diverged.clone_from(&oldest.diverged);
+                    more.text.take()
+                });
                 for diverged in oldest.diverged.iter().flat_map(|d| &d.functions) {
                     if !self.diverged.contains(&diverged.refusal) {
                         self.diverged.push(diverged.refusal.clone());
@@ -467,14 +471,14 @@ impl<'a> Undoing<'a> {
                 exchange_registry(vm, instance, oldest.registry.clone());
                 change.on_swap = oldest.on_swap_before.clone();
                 // Long to take apart, for a large chunk.
-                let text = (*instance).text.take();
                 vm.hot.mailbox.attic.keep_text(text);
                 change.slots.retain(|s| s.before != s.after);
                 change.fields.retain(|f| !f.before.raw_equal(f.after));
                 for s in &change.slots {
-                    let id = &(&(*s.after).prototype).id;
+                    let after = super::literals::of(vm, s.after);
+                    let id = &after.id;
                     // Further instances: what is said of the first holds for them.
-                    if told.insert(id) {
+                    if told.insert(id.clone()) {
                         functions.push(ReportedFunction {
                             chunk: id
                                 .chunk()
@@ -482,7 +486,7 @@ impl<'a> Undoing<'a> {
                                 .unwrap_or(id.chunk())
                                 .into(),
                             id: path_name(id),
-                            class: change_class(s),
+                            class: change_class(vm, s),
                             old: Some((*s.before).number),
                             new: Some((*s.after).number),
                         });
@@ -501,11 +505,14 @@ fn place(instance: *mut Instance, field: &FieldChange) -> Place {
 }
 
 /// What a rollback does to a literal: often only its lines or its name go back.
-unsafe fn change_class(change: &SlotChange) -> ChangeClass {
+unsafe fn change_class(vm: &Vm, change: &SlotChange) -> ChangeClass {
     // SAFETY: HP3.
-    let (before, after) = unsafe { (&*change.before, &*change.after) };
-    let (p, q) = (&before.prototype, &after.prototype);
-    if before.number != after.number || p.own_hash != q.own_hash {
+    let (p, q, is_other) = unsafe {
+        let (before, after) = (change.before, change.after);
+        let (p, q) = (super::literals::of(vm, before), super::literals::of(vm, after));
+        (p, q, (*before).number != (*after).number)
+    };
+    if is_other || p.own_hash != q.own_hash {
         ChangeClass::Swapped
     } else if p.id != q.id {
         ChangeClass::Moved

@@ -18,7 +18,7 @@ use super::call::call;
 use super::history::InstanceChange;
 use super::manifest::registry;
 use super::prepare::Prepared;
-use crate::object::{Closure, Instance, PrototypeSlot, Upvalue};
+use crate::object::{Closure, Instance, PrototypeSlot, Upvalue, Version};
 use crate::value::Value;
 use crate::vm::Vm;
 
@@ -67,7 +67,7 @@ pub(super) unsafe fn after_commit(vm: &mut Vm, changes: &[Swapped], report: &mut
             let Some(instance) = super::commit::find(vm, change.serial) else {
                 continue;
             };
-            let Some(slot) = registry(instance).get(&change.hook) else {
+            let Some(slot) = registry(vm, instance).get(&change.hook) else {
                 continue;
             };
             let versions = [change.before, change.after].map(|n| Value::integer(i64::from(n)));
@@ -126,7 +126,7 @@ unsafe fn closure(
     // SAFETY: live instance and slot; nothing is collected before the closure is
     // on the stack of `call`.
     unsafe {
-        let captured = (&(*(*slot).version).prototype).upvalues.to_vec();
+        let captured = Version::record((*slot).version).upvalues();
         let mut cells: Vec<*mut Upvalue> = Vec::with_capacity(captured.len());
         for upvalue in &captured {
             cells.push(cell(vm, instance, upvalue)?);
@@ -161,10 +161,10 @@ unsafe fn cell(
                 (*instance).n_runs
             ));
         }
-        let at = (&(*instance).cell_names)
+        let at = Instance::cell_names(instance)
             .iter()
             .rposition(|(name, n)| *name == upvalue.name && *n == upvalue.declaration);
-        match at.and_then(|at| (&(*instance).cells).get(at).copied()) {
+        match at.and_then(|at| Instance::cells(instance).get(at).copied()) {
             Some(cell) if !cell.is_null() => Ok(cell),
             _ => Err(format!(
                 "the top-level local {}, which it uses, was not kept",

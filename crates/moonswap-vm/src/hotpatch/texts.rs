@@ -13,7 +13,8 @@ use std::hash::BuildHasher;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use moonswap_hotpatch::{ChunkManifest, ChunkPatch};
+use moonswap_compiler::CompileError;
+use moonswap_hotpatch::{ChunkManifest, ChunkPatch, Literals};
 
 use crate::heap::Reserve;
 use crate::object::Instance;
@@ -107,7 +108,7 @@ pub(crate) unsafe fn keep(vm: &mut Vm, instance: *mut Instance, text: &[u8]) {
             let held = vm.hot.texts.get_mut().hold(&account, text, copy);
             vm.heap.charge(text.len());
             (*instance).source = held.as_ref().map(|held| Arc::clone(&held.text));
-            (*instance).held_text = held;
+            vm.heap.more(instance, |more| more.held_text = held);
             return;
         }
         let twin = {
@@ -125,28 +126,47 @@ pub(crate) unsafe fn keep(vm: &mut Vm, instance: *mut Instance, text: &[u8]) {
     }
 }
 
+/// An old text that a patch is planned against.
+#[derive(Clone, Debug)]
+pub(super) struct KnownText {
+    pub(super) text: ChunkPatch,
+    pub(super) literals: Literals,
+}
+
 /// The old texts that one patch is planned against, compiled: instances loaded
 /// from equal texts share one.
 #[derive(Default)]
-pub(super) struct Compiled(Vec<ChunkPatch>);
+pub(super) struct Compiled(Vec<KnownText>);
 
 impl Compiled {
-    /// Compiles the text of an instance, unless that was done before.
+    /// The text of a chunk, compiled unless that was done before.
+    pub(super) fn know(&mut self, chunk: &str, source: &[u8]) -> Result<KnownText, CompileError> {
+        let equal =
+            |known: &&KnownText| **known.text.chunk() == *chunk && **known.text.source() == *source;
+        if let Some(known) = self.0.iter().find(equal) {
+            return Ok(known.clone());
+        }
+        let text = ChunkPatch::compile(chunk, source)?;
+        let literals = Literals::of(text.main());
+        // Whoever comes second has the same ones.
+        let shared = Literals {
+            all: Arc::clone(&literals.all),
+            bytes: 0,
+        };
+        self.0.push(KnownText {
+            text: text.clone(),
+            literals: shared,
+        });
+        Ok(KnownText { text, literals })
+    }
+
+    /// Adds the text to the description of an instance, unless it is there.
     pub(super) fn complete(&mut self, manifest: &mut ChunkManifest) {
         if manifest.text.is_none()
             && let Some(source) = &manifest.source
         {
-            let equal = |known: &&ChunkPatch| {
-                *known.chunk() == manifest.chunk && **known.source() == **source
-            };
-            let known = self.0.iter().find(equal).cloned();
-            manifest.text = known.or_else(|| ChunkPatch::compile(&manifest.chunk, source).ok());
-        }
-        if let Some(text) = &manifest.text {
-            let is_known = |known: &ChunkPatch| Arc::ptr_eq(known.source(), text.source());
-            if !self.0.iter().any(is_known) {
-                self.0.push(text.clone());
-            }
+            let known = self.know(&manifest.chunk, source).ok();
+            manifest.text = known.map(|known| known.text);
         }
     }
 }
