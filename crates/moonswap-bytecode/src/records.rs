@@ -22,7 +22,7 @@ const KNOWN: [&str; 3] = ["_ENV", "(for state)", "self"];
 const OUTERMOST: u64 = 0;
 
 /// Records of functions, by number: each before those in it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Records(Arc<[u8]>);
 
 /// What stands in front: how many bytes an offset takes, then as such numbers how

@@ -103,7 +103,7 @@ impl Closure {
     pub(crate) unsafe fn version(this: *const Self) -> *mut Version {
         #[cfg(not(feature = "frozen"))]
         // SAFETY: V1.
-        return unsafe { (*(*this).callee).version };
+        return unsafe { PrototypeSlot::version((*this).callee) };
         #[cfg(feature = "frozen")]
         // SAFETY: V1.
         return unsafe { (*this).callee };
@@ -134,7 +134,7 @@ pub(crate) unsafe fn callee_of(slot: *mut PrototypeSlot) -> *mut Callee {
     return slot;
     #[cfg(feature = "frozen")]
     // SAFETY: by the caller.
-    return unsafe { (*slot).version };
+    return unsafe { PrototypeSlot::version(slot) };
 }
 
 /// Version pinned by the frame at `base`; null for a native.

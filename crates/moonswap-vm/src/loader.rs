@@ -18,7 +18,7 @@ use crate::callee::{Entry, FROZEN};
 use crate::heap::header;
 use crate::hotpatch::slots::SlotPointer;
 use crate::object::{
-    Instance, Keep, Kind, More, PrototypeSlot, Rare, StringObject, Version,
+    Instance, Keep, Kind, More, PrototypeSlot, Rare, Source, StringObject, Version,
 };
 use crate::value::{Value, tag};
 use crate::vm::Vm;
@@ -28,8 +28,8 @@ pub(crate) fn new_slot(vm: &mut Vm, instance: *mut Instance) -> *mut PrototypeSl
     vm.heap.adopt(PrototypeSlot {
         header: header(Kind::Slot, 0),
         entry: Entry::NONE,
+        #[cfg(feature = "frozen")]
         version: std::ptr::null_mut(),
-        version_number: 0,
         n_fixed: 0,
         reserved: None,
         instance,
@@ -50,20 +50,28 @@ pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep: Keep) -> *
             ..More::default()
         })
     });
+    let mut records = Records::of(main);
+    let mut header = header(Kind::Instance, 0);
+    header.flags = keep as u8;
+    // Loaded strings are often alike but for their constants.
+    let before = vm.hot.instances.get_mut().all().last();
+    // SAFETY: live instance.
+    if let Some(&before) = before
+        && unsafe { (*before).records == records }
+    {
+        records = unsafe { (*before).records.clone() };
+        header.flags |= Instance::SHARES_RECORDS;
+    }
     let instance = vm.heap.adopt(Instance {
-        header: header(Kind::Instance, 0),
+        header,
         serial: vm.hot.last_serial,
         chunk: Arc::clone(main.id.chunk()),
         main: std::ptr::null_mut(),
         environment: std::ptr::null_mut(),
-        records: Records::of(main),
-        source: None,
+        records,
+        source: Source::None,
         more,
         progress: Progress::NotStarted,
-        n_runs: 0,
-        version: 1,
-        keep,
-        short_text: 0,
     });
     vm.chunk_strings = Some(HashMap::new());
     let mut slots = Vec::new();
@@ -73,7 +81,8 @@ pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep: Keep) -> *
     unsafe {
         (*instance).main = slot;
         if !FROZEN && slots.len() >= MANY {
-            vm.heap.more(instance, |more| more.slots = Some(slots.into()));
+            vm.heap
+                .more(instance, |more| more.slots = Some(slots.into()));
         }
         vm.heap.barrier_object(instance.cast(), slot.cast());
     }
@@ -130,8 +139,8 @@ pub(crate) fn new_version(
     unsafe {
         let scope_cells = scope_cells(&prototype.scope, Instance::cell_names(instance));
         vm.heap.change_boxed(version, |version| {
-            version.number = number;
             version.rare = Some(Box::new(Rare {
+                number,
                 prototype: Some(Arc::clone(prototype)),
                 prototype_bytes: prototype.heap_bytes(),
                 records: Some(Records::of_one(prototype)),
@@ -162,7 +171,6 @@ fn load(
         entry: Entry::NONE,
         slot,
         rare: None,
-        number: 1,
         record,
         n_constants: n_constants as u32,
         n_children: children.len() as u32,
@@ -412,7 +420,7 @@ pub(crate) fn install(vm: &mut Vm, slot: *mut PrototypeSlot, version: *mut Versi
     // SAFETY: both are live; the version's code stays at its address.
     unsafe {
         let n_upvalues = (*version).n_upvalues;
-        if (*slot).version.is_null() {
+        if PrototypeSlot::version(slot).is_null() {
             (*slot).n_fixed = n_upvalues;
         }
         let n_reserved = (&(*slot).reserved).as_ref().map_or(0, |all| all.len());
@@ -424,8 +432,10 @@ pub(crate) fn install(vm: &mut Vm, slot: *mut PrototypeSlot, version: *mut Versi
         {
             (*version).entry = Entry::of(version);
         }
-        (*slot).version = version;
-        (*slot).version_number = (*version).number;
+        #[cfg(feature = "frozen")]
+        {
+            (*slot).version = version;
+        }
         vm.heap.barrier_object(slot.cast(), version.cast());
     }
 }

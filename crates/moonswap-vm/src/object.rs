@@ -203,15 +203,17 @@ impl Closure {
 pub(crate) struct PrototypeSlot {
     pub(crate) header: Header,
     pub(crate) entry: Entry,
+    #[cfg(feature = "frozen")]
     pub(crate) version: *mut Version,
-    /// Counts from 1.
-    pub(crate) version_number: u32,
     /// Captured variables that every closure of it has: those of its first
     /// version.
     pub(crate) n_fixed: u16,
     /// The longest capture list of all its versions, if longer: indices are
     /// append-only, also across a rollback.
-    #[allow(clippy::box_collection, reason = "thin: there is a slot for each literal")]
+    #[allow(
+        clippy::box_collection,
+        reason = "thin: there is a slot for each literal"
+    )]
     pub(crate) reserved: Option<Box<Arc<[UpvalueDescription]>>>,
     pub(crate) instance: *mut Instance,
 }
@@ -221,6 +223,23 @@ impl PrototypeSlot {
     pub(crate) const PROTECTED: u8 = 1;
     /// `header.flags`: a patch has given it other code, now or before.
     pub(crate) const REPLACED: u8 = 2;
+
+    /// Which version is current; null before the first is installed.
+    #[inline(always)]
+    pub(crate) unsafe fn version(this: *const Self) -> *mut Version {
+        // SAFETY: by the caller, `this` is live; the link has the address.
+        #[cfg(not(feature = "frozen"))]
+        return unsafe { ((*this).entry.link >> 8) as *mut Version };
+        // SAFETY: as above.
+        #[cfg(feature = "frozen")]
+        return unsafe { (*this).version };
+    }
+
+    /// The number of the current version, from 1.
+    pub(crate) unsafe fn number(this: *const Self) -> u32 {
+        // SAFETY: by the caller, `this` is live and installed.
+        unsafe { Version::number(Self::version(this)) }
+    }
 }
 
 /// A prototype loaded into this VM. Behind it, in the same allocation: the code,
@@ -237,7 +256,6 @@ pub(crate) struct Version {
     pub(crate) slot: *mut PrototypeSlot,
     /// What most versions do not have.
     pub(crate) rare: Option<Box<Rare>>,
-    pub(crate) number: u32,
     /// Where it is recorded: in its own records, or those of the instance.
     pub(crate) record: u32,
     pub(crate) n_constants: u32,
@@ -255,6 +273,8 @@ pub(crate) struct Version {
 /// What versions have that a patch brought or replaced.
 #[derive(Default)]
 pub(crate) struct Rare {
+    /// Of a version that was not loaded with its chunk; those that were are the first.
+    pub(crate) number: u32,
     /// What it was loaded from; of first versions the instance knows.
     pub(crate) prototype: Option<Arc<Prototype>>,
     /// Bytes of that, about.
@@ -319,7 +339,11 @@ impl Version {
     #[inline(always)]
     pub(crate) unsafe fn sites(this: *mut Self) -> *const u32 {
         // SAFETY: by the caller; they stand behind the slots.
-        unsafe { Self::first_child(this).add((*this).n_children as usize).cast() }
+        unsafe {
+            Self::first_child(this)
+                .add((*this).n_children as usize)
+                .cast()
+        }
     }
 
     /// What is to be known about it beyond the code. Lives as long as the version.
@@ -348,6 +372,15 @@ impl Version {
             let instance = (*(*this).slot).instance;
             let literals = Instance::more(instance)?.literals.as_ref()?;
             literals.all.get((*this).record as usize)
+        }
+    }
+
+    /// Counts from 1.
+    pub(crate) unsafe fn number(this: *const Self) -> u32 {
+        // SAFETY: by the caller, `this` is live.
+        match unsafe { &(*this).rare } {
+            Some(rare) if rare.records.is_some() => rare.number,
+            _ => 1,
         }
     }
 
@@ -380,6 +413,7 @@ impl Version {
 
 /// What of a chunk is kept for patches beyond its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Keep {
     /// The top-level locals that its functions capture: texts without a name of
     /// their own, which run once.
@@ -395,6 +429,7 @@ pub enum Keep {
 /// One load of one source: owns the scope record.
 #[repr(C)]
 pub(crate) struct Instance {
+    /// `word`: how often the main chunk ended.
     pub(crate) header: Header,
     /// Counts up; never reused within a VM.
     pub(crate) serial: u64,
@@ -405,20 +440,45 @@ pub(crate) struct Instance {
     pub(crate) environment: *mut Upvalue,
     /// Of the functions it was loaded with.
     pub(crate) records: Records,
-    /// The committed source text; `None` for binary chunks.
-    pub(crate) source: Option<Arc<[u8]>>,
+    /// The committed source text.
+    pub(crate) source: Source,
     /// What few instances have.
     pub(crate) more: Option<Box<More>>,
     /// How far the main chunk got when it last ended, in terms of the committed text.
     pub(crate) progress: Progress,
-    /// How often the main chunk ended.
-    pub(crate) n_runs: u32,
-    /// Version of the text: 1, and one more with each patch that changes it; a
-    /// rollback gives it back.
-    pub(crate) version: u32,
-    pub(crate) keep: Keep,
-    /// Bytes of the text it was loaded with, if that is short.
-    pub(crate) short_text: u8,
+}
+
+/// The text of an instance.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    /// Of binary chunks, and if there was no memory for it.
+    None,
+    /// It is the chunk's name.
+    Name,
+    /// A short one, with its length.
+    Short(u8, [u8; Source::SHORT]),
+    /// A copy that others may have as well.
+    Shared(Arc<[u8]>),
+}
+
+impl Source {
+    /// Bytes that are kept in place.
+    pub(crate) const SHORT: usize = 22;
+
+    /// A copy of a text, but for the account.
+    pub(crate) fn of(text: &[u8]) -> Option<Self> {
+        let mut bytes = [0; Self::SHORT];
+        bytes.get_mut(..text.len())?.copy_from_slice(text);
+        Some(Self::Short(text.len() as u8, bytes))
+    }
+
+    /// Bytes of a copy that is the instance's own, if it is not long.
+    pub(crate) fn own_bytes(&self) -> usize {
+        match self {
+            Self::Shared(text) if text.len() < crate::hotpatch::texts::LONG => text.len() + 16,
+            Self::None | Self::Name | Self::Short(..) | Self::Shared(_) => 0,
+        }
+    }
 }
 
 /// What instances have that is not for every loaded string: top-level locals, long
@@ -455,9 +515,51 @@ pub(crate) struct More {
     pub(crate) returned: Value,
     /// Another one with each commit and rollback that concerns the instance.
     pub(crate) stamp: u64,
+    /// Patches that have changed the text, less those rolled back.
+    pub(crate) n_changes: u32,
 }
 
 impl Instance {
+    /// `header.flags`: [`Keep`] as a number.
+    const KEEP: u8 = 3;
+    /// `header.flags`: an older instance has the same records.
+    pub(crate) const SHARES_RECORDS: u8 = 4;
+
+    /// What is kept beyond the text.
+    pub(crate) unsafe fn keep(this: *const Self) -> Keep {
+        // SAFETY: by the caller, `this` is live.
+        match unsafe { (*this).header.flags } & Self::KEEP {
+            0 => Keep::Captured,
+            1 => Keep::Locals,
+            _ => Keep::Module,
+        }
+    }
+
+    pub(crate) unsafe fn set_keep(this: *mut Self, keep: Keep) {
+        // SAFETY: by the caller, `this` is live.
+        unsafe { (*this).header.flags = (*this).header.flags & !Self::KEEP | keep as u8 };
+    }
+
+    /// The committed source text, if it was kept.
+    pub(crate) unsafe fn source(this: *const Self) -> Option<Arc<[u8]>> {
+        // SAFETY: by the caller; the reference is used at once.
+        unsafe {
+            match &(*this).source {
+                Source::None => None,
+                Source::Name => Some(Arc::from(Arc::clone(&(*this).chunk))),
+                Source::Short(n, bytes) => Some(bytes.get(..usize::from(*n))?.into()),
+                Source::Shared(text) => Some(Arc::clone(text)),
+            }
+        }
+    }
+
+    /// Version of the text: 1, and one more with each patch that changes it; a
+    /// rollback gives it back.
+    pub(crate) unsafe fn version(this: *const Self) -> u32 {
+        // SAFETY: by the caller.
+        unsafe { 1 + Self::more(this).map_or(0, |more| more.n_changes) }
+    }
+
     /// What few instances have.
     pub(crate) unsafe fn more<'a>(this: *const Self) -> Option<&'a More> {
         // SAFETY: by the caller, `this` is live; the reference is used at once.
@@ -492,6 +594,12 @@ impl Instance {
         unsafe { Self::more(this).map_or(0, |more| more.stamp) }
     }
 }
+
+// There may be a hundred thousand of each.
+#[cfg(all(target_pointer_width = "64", not(feature = "frozen")))]
+const _: () = assert!(
+    size_of::<PrototypeSlot>() == 56 && size_of::<Version>() == 48 && size_of::<Instance>() == 104
+);
 
 /// Signature of a native function: arguments through the context, results
 /// pushed; returns how many.

@@ -74,9 +74,8 @@ impl<'a> Code<'a> {
     fn text_constant(self, index: usize) -> Option<Vec<u8>> {
         let value = self.constant(index)?;
         // SAFETY: F2: its constants live with it.
-        (value.tag == tag::STRING).then(|| unsafe {
-            crate::object::StringObject::bytes(value.as_string()).to_vec()
-        })
+        (value.tag == tag::STRING)
+            .then(|| unsafe { crate::object::StringObject::bytes(value.as_string()).to_vec() })
     }
 
     fn constant(self, index: usize) -> Option<Value> {

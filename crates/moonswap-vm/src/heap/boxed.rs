@@ -87,11 +87,11 @@ pub(super) unsafe fn boxed_size(h: *mut Header) -> usize {
                     let cells = more.cells.capacity() * 32;
                     size_of::<More>() + slots + cells + more.literal_bytes
                 });
-                let text = match i.short_text {
-                    0 => 0,
-                    n => usize::from(n) + 2 * size_of::<usize>(),
+                let records = match i.header.flags & Instance::SHARES_RECORDS {
+                    0 => i.records.heap_bytes(),
+                    _ => 0,
                 };
-                size_of::<Instance>() + i.records.heap_bytes() + text + more
+                size_of::<Instance>() + records + i.source.own_bytes() + more
             }
             _ => 0,
         }

@@ -281,7 +281,7 @@ impl Marker {
                 Kind::Slot => {
                     self.count(boxed_size(h));
                     let s = h.cast::<PrototypeSlot>();
-                    self.mark_nullable((*s).version);
+                    self.mark_nullable(PrototypeSlot::version(s));
                     self.mark_nullable((*s).instance);
                 }
                 Kind::Version => self.traverse_version(h.cast()),

@@ -84,7 +84,7 @@ unsafe fn children(heap: &Heap, h: *mut Header, mut f: impl FnMut(*mut Header)) 
             }
             Kind::Coroutine => pointer((*h.cast::<Coroutine>()).open_upvalues.cast()),
             Kind::Slot => {
-                pointer((*h.cast::<PrototypeSlot>()).version.cast());
+                pointer(PrototypeSlot::version(h.cast()).cast());
                 pointer((*h.cast::<PrototypeSlot>()).instance.cast());
             }
             Kind::Version => {

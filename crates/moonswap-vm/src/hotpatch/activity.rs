@@ -142,7 +142,7 @@ pub(super) unsafe fn activation_of(
         Activation {
             chunk: chunk.strip_prefix(['@', '=']).unwrap_or(chunk).into(),
             function: path_name(&id),
-            version: (*pinned).number,
+            version: Version::number(pinned),
             line,
             thread: thread_name(vm, coroutine),
             suspended: (*coroutine).status == CoroutineStatus::Suspended,

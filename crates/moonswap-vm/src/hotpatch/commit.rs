@@ -405,7 +405,7 @@ unsafe fn commit(
         for p in &prepared {
             for change in &p.slots {
                 loader::install(vm, change.slot, change.after);
-                if (*change.before).number != (*change.after).number {
+                if Version::number(change.before) != Version::number(change.after) {
                     (*change.slot).header.flags |= PrototypeSlot::REPLACED;
                 }
                 if finish_by.is_some() {
@@ -431,12 +431,13 @@ unsafe fn commit(
         for mut p in prepared {
             let instance = p.instance;
             super::touch(vm, instance);
-            let version = (*instance).version;
+            let version = Instance::version(instance);
             if !p.plan.is_empty() {
-                (*instance).version += 1;
+                vm.heap.more(instance, |more| more.n_changes += 1);
             }
             let before = super::literals::main(vm, instance);
-            let source = (*instance).source.replace(Arc::clone(&p.plan.source));
+            let source = Instance::source(instance);
+            super::history::set_source(vm, instance, Some(Arc::clone(&p.plan.source)));
             let diverged = p.plan.diverged.take();
             let main = Arc::clone(&p.plan.main);
             let diverged = vm.heap.more(instance, |more| {

@@ -10,7 +10,7 @@ use moonswap_bytecode::{Capture, Prototype};
 use moonswap_hotpatch::ChunkPatch;
 
 use super::literals;
-use crate::object::{Instance, Version};
+use crate::object::{Instance, PrototypeSlot, Version};
 use crate::vm::Vm;
 
 /// The prototype of a version with the current code of the functions inside it.
@@ -32,7 +32,7 @@ pub(crate) unsafe fn prototype(vm: &Vm, version: *mut Version) -> Arc<Prototype>
             return found;
         };
         if more.text.is_none()
-            && let Some(source) = &(*instance).source
+            && let Some(source) = &Instance::source(instance)
         {
             more.text = ChunkPatch::compile(&(*instance).chunk, source).ok();
         }
@@ -49,7 +49,7 @@ unsafe fn with_current_children(vm: &Vm, version: *mut Version) -> Arc<Prototype
     unsafe {
         let slots = Version::children(version).iter();
         let children: Vec<Arc<Prototype>> = slots
-            .map(|slot| with_current_children(vm, (**slot).version))
+            .map(|slot| with_current_children(vm, PrototypeSlot::version(*slot)))
             .collect();
         let Some(own) = Version::prototype(version) else {
             return Arc::new(literals::unloaded_with(vm, version, children.into()));

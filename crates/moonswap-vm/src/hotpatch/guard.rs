@@ -23,7 +23,7 @@ use super::event::{EventChunk, EventKind};
 use super::watchdog::{self, Seen, Watchdog};
 use crate::frame::Frame;
 use crate::machine::Root;
-use crate::object::Version;
+use crate::object::{PrototypeSlot, Version};
 use crate::value::Value;
 use crate::vm::Vm;
 
@@ -287,7 +287,7 @@ pub(super) unsafe fn watch(vm: &mut Vm, patch: &Patch, policy: &Policy) {
             let now = super::manifest::known_registry(change.instance);
             for slot in now.into_iter().flat_map(|now| now.beyond(&change.registry)) {
                 if !known.contains(&slot) {
-                    versions.insert((*slot).version);
+                    versions.insert(PrototypeSlot::version(slot));
                 }
             }
         }

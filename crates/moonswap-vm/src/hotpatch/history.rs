@@ -20,7 +20,7 @@ use super::slots::SlotRegistry;
 use super::{migrate, staying};
 use crate::heap::Marker;
 use crate::loader;
-use crate::object::{Instance, PrototypeSlot, StringObject};
+use crate::object::{Instance, PrototypeSlot, Source, StringObject, Version};
 use crate::value::{store, tag};
 use crate::vm::Vm;
 
@@ -172,8 +172,19 @@ pub(crate) unsafe fn exchange_registry(
         for slot in registry.beyond(&before) {
             vm.heap.barrier_object(instance.cast(), slot.cast());
         }
-        vm.heap.more(instance, |more| more.registry = Some(registry));
+        vm.heap
+            .more(instance, |more| more.registry = Some(registry));
         before
+    }
+}
+
+/// Gives the instance another text.
+pub(super) unsafe fn set_source(vm: &mut Vm, instance: *mut Instance, text: Option<Arc<[u8]>>) {
+    // SAFETY: live instance.
+    unsafe {
+        vm.heap.change_boxed(instance, |instance| {
+            instance.source = text.map_or(Source::None, Source::Shared);
+        });
     }
 }
 
@@ -336,7 +347,7 @@ impl<'a> Undoing<'a> {
             } else {
                 let before = InstanceChange {
                     instance,
-                    version: (*instance).version,
+                    version: Instance::version(instance),
                     progress: (*instance).progress,
                     on_swap: None,
                     on_swap_before: change.on_swap.clone(),
@@ -344,7 +355,7 @@ impl<'a> Undoing<'a> {
                     cells: Vec::new(),
                     fields: Vec::new(),
                     prototype: super::literals::main(vm, instance),
-                    source: (*instance).source.clone(),
+                    source: Instance::source(instance),
                     diverged: Instance::diverged(instance).cloned(),
                     registry: super::manifest::registry(vm, instance).clone(),
                     names: Instance::cell_names(instance).to_vec(),
@@ -371,7 +382,7 @@ impl<'a> Undoing<'a> {
                         places.insert(s.slot, record.slots.len());
                         record.slots.push(SlotChange {
                             slot: s.slot,
-                            before: (*s.slot).version,
+                            before: PrototypeSlot::version(s.slot),
                             after: s.before,
                         });
                     }
@@ -379,7 +390,7 @@ impl<'a> Undoing<'a> {
                 loader::install(vm, s.slot, s.before);
                 // Rolled back or not: closures may be left of what it ran.
                 debug_assert!(
-                    (*s.before).number == (*s.after).number
+                    Version::number(s.before) == Version::number(s.after)
                         || (*s.slot).header.flags & PrototypeSlot::REPLACED != 0
                 );
                 super::commit::set_finish_by(vm, s.before, None);
@@ -442,7 +453,8 @@ impl<'a> Undoing<'a> {
             self.places = places;
             self.fields = fields;
             self.warnings.append(&mut lost);
-            (*instance).version = change.version;
+            vm.heap
+                .more(instance, |more| more.n_changes = change.version - 1);
             (*instance).progress = change.progress;
         }
     }
@@ -457,7 +469,7 @@ impl<'a> Undoing<'a> {
             let mut changes = Vec::with_capacity(self.changes.len());
             for (mut change, oldest) in self.changes.drain(..) {
                 let instance = change.instance;
-                (*instance).source = oldest.source.clone();
+                set_source(vm, instance, oldest.source.clone());
                 let text = vm.heap.more(instance, |more| {
                     more.prototype = Some(Arc::clone(&oldest.prototype));
                     more.diverged.clone_from(&oldest.diverged);
@@ -487,8 +499,8 @@ impl<'a> Undoing<'a> {
                                 .into(),
                             id: path_name(id),
                             class: change_class(vm, s),
-                            old: Some((*s.before).number),
-                            new: Some((*s.after).number),
+                            old: Some(Version::number(s.before)),
+                            new: Some(Version::number(s.after)),
                         });
                     }
                 }
@@ -509,8 +521,11 @@ unsafe fn change_class(vm: &Vm, change: &SlotChange) -> ChangeClass {
     // SAFETY: HP3.
     let (p, q, is_other) = unsafe {
         let (before, after) = (change.before, change.after);
-        let (p, q) = (super::literals::of(vm, before), super::literals::of(vm, after));
-        (p, q, (*before).number != (*after).number)
+        let (p, q) = (
+            super::literals::of(vm, before),
+            super::literals::of(vm, after),
+        );
+        (p, q, Version::number(before) != Version::number(after))
     };
     if is_other || p.own_hash != q.own_hash {
         ChangeClass::Swapped

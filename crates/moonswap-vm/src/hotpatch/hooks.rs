@@ -46,7 +46,7 @@ unsafe fn migrate(vm: &mut Vm, prepared: &Prepared, id: &FunctionId) -> Result<(
             return Ok(());
         };
         let instance = prepared.instance;
-        let version = Value::integer(i64::from((*instance).version));
+        let version = Value::integer(i64::from(Instance::version(instance)));
         super::journal::watch(vm);
         closure(vm, instance, slot)
             .and_then(|function| call(vm, function, &[version]).map(drop))
@@ -110,7 +110,7 @@ impl Swapped {
                 serial: (*change.instance).serial,
                 hook: change.on_swap.clone()?,
                 before: change.version,
-                after: (*change.instance).version,
+                after: Instance::version(change.instance),
             })
         }
     }
@@ -126,7 +126,7 @@ unsafe fn closure(
     // SAFETY: live instance and slot; nothing is collected before the closure is
     // on the stack of `call`.
     unsafe {
-        let captured = Version::record((*slot).version).upvalues();
+        let captured = Version::record(PrototypeSlot::version(slot)).upvalues();
         let mut cells: Vec<*mut Upvalue> = Vec::with_capacity(captured.len());
         for upvalue in &captured {
             cells.push(cell(vm, instance, upvalue)?);
@@ -154,11 +154,11 @@ unsafe fn cell(
             // Reserved by an older version, or out of reach from there.
             return Ok(vm.heap.new_closed_upvalue(Value::NIL));
         }
-        if (*instance).n_runs > 1 {
+        if (*instance).header.word > 1 {
             return Err(format!(
                 "it uses the top-level local {}, of which there are several: the main chunk ran {} times",
                 upvalue.name,
-                (*instance).n_runs
+                (*instance).header.word
             ));
         }
         let at = Instance::cell_names(instance)

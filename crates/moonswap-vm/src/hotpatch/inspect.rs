@@ -7,7 +7,7 @@ use moonswap_hotpatch::Refusal;
 use super::manifest::registry;
 use super::migrate::StaleVersions;
 use crate::frame::Frame;
-use crate::object::{Coroutine, CoroutineStatus, Instance, Version};
+use crate::object::{Coroutine, CoroutineStatus, Instance, PrototypeSlot, Version};
 use crate::vm::Vm;
 
 /// Version of one literal.
@@ -111,8 +111,8 @@ pub(crate) unsafe fn version_at(vm: &Vm, level: usize) -> Option<u32> {
     // SAFETY: F1, F2.
     unsafe {
         let version = frame.version();
-        let patched = !version.is_null() && (*(*version).slot).version_number > 1;
-        patched.then(|| (*version).number)
+        let patched = !version.is_null() && PrototypeSlot::number((*version).slot) > 1;
+        patched.then(|| Version::number(version))
     }
 }
 
@@ -141,7 +141,7 @@ pub(crate) unsafe fn versions(vm: &mut Vm, chunk: Option<&str>) -> Vec<VersionIn
                 let (frames, stale) = counts.get(&slot).copied().unwrap_or_default();
                 found.push(VersionInfo {
                     id: id.to_string(),
-                    version: (*slot).version_number,
+                    version: PrototypeSlot::number(slot),
                     frames,
                     stale,
                     diverged: Instance::diverged(instance)
@@ -201,8 +201,8 @@ pub(crate) unsafe fn stale_frames(vm: &mut Vm, chunk: Option<&str>) -> Vec<Stale
             };
             found.push(StaleFrame {
                 id: Version::id(version).to_string(),
-                version: (*version).number,
-                current: (*slot).version_number,
+                version: Version::number(version),
+                current: PrototypeSlot::number(slot),
                 line,
                 thread: super::activity::thread_name(vm, co),
                 stack: String::from_utf8_lossy(&crate::debug::traceback::traceback(

@@ -399,7 +399,7 @@ unsafe fn revert(vm: &mut Vm, entry: Entry) {
                     names,
                     n_runs,
                 } = *scope;
-                (*instance).n_runs = n_runs;
+                (*instance).header.word = n_runs;
                 if Instance::more(instance).is_some() {
                     // As long as it was at most: nothing is allocated.
                     vm.heap.more(instance, |more| {
@@ -652,7 +652,7 @@ pub(crate) unsafe fn scope(vm: &mut Vm, instance: *mut Instance) {
             instance,
             cells: Instance::cells(instance).to_vec(),
             names: Instance::cell_names(instance).to_vec(),
-            n_runs: (*instance).n_runs,
+            n_runs: (*instance).header.word,
         }));
         vm.hot.journal.push(&mut vm.heap, entry);
     }

@@ -44,7 +44,7 @@ pub(crate) unsafe fn main(vm: &Vm, instance: *mut Instance) -> Arc<Prototype> {
         }
         match more.and_then(|more| more.literals.as_ref()) {
             Some(literals) => Arc::clone(&literals.all[0]),
-            None => unloaded(vm, (*(*instance).main).version),
+            None => unloaded(vm, PrototypeSlot::version((*instance).main)),
         }
     }
 }
@@ -55,7 +55,9 @@ pub(crate) unsafe fn deep_hash(vm: &Vm, instance: *mut Instance) -> CodeHash {
     unsafe {
         let is_first = Instance::more(instance).is_none_or(|more| more.prototype.is_none());
         let noted = is_first.then(|| (&(*instance).records).deep_hash());
-        noted.flatten().unwrap_or_else(|| main(vm, instance).deep_hash)
+        noted
+            .flatten()
+            .unwrap_or_else(|| main(vm, instance).deep_hash)
     }
 }
 
@@ -77,7 +79,11 @@ pub(crate) unsafe fn is_committed(version: *mut Version) -> bool {
 /// Whether it was loaded with its chunk.
 unsafe fn is_first(version: *mut Version) -> bool {
     // SAFETY: live version.
-    unsafe { (&(*version).rare).as_ref().is_none_or(|rare| rare.records.is_none()) }
+    unsafe {
+        (&(*version).rare)
+            .as_ref()
+            .is_none_or(|rare| rare.records.is_none())
+    }
 }
 
 /// Keeps what an instance that was never patched was loaded from.
@@ -103,7 +109,7 @@ unsafe fn compare(vm: &Vm, instance: *mut Instance, literals: &Literals) {
         let slots = slots(instance);
         assert_eq!(slots.len(), literals.all.len(), "literals");
         for (slot, literal) in slots.iter().zip(&*literals.all) {
-            let version = (*slot.0).version;
+            let version = PrototypeSlot::version(slot.0);
             assert_eq!(Version::id(version), literal.id);
             let own = unloaded(vm, version);
             assert_eq!(own.deep_hash, literal.deep_hash, "{}", literal.id);
@@ -126,7 +132,7 @@ pub(crate) unsafe fn slots(instance: *mut Instance) -> Arc<[SlotPointer]> {
         let mut todo: Vec<*mut PrototypeSlot> = vec![(*instance).main];
         while let Some(slot) = todo.pop() {
             found.push(SlotPointer(slot));
-            todo.extend(Version::children((*slot).version).iter().rev());
+            todo.extend(Version::children(PrototypeSlot::version(slot)).iter().rev());
         }
         found.into()
     }
@@ -139,7 +145,9 @@ pub(crate) unsafe fn unloaded(vm: &Vm, version: *mut Version) -> Arc<Prototype> 
     // SAFETY: live version, hence its slots and instance.
     unsafe {
         let children = Version::children(version).iter();
-        let children = children.map(|slot| of(vm, (**slot).version)).collect();
+        let children = children
+            .map(|slot| of(vm, PrototypeSlot::version(*slot)))
+            .collect();
         Arc::new(unloaded_with(vm, version, children))
     }
 }

@@ -13,7 +13,7 @@ use moonswap_hotpatch::{
 use super::literals;
 use super::slots::SlotRegistry;
 use super::texts::{Compiled, KnownText};
-use crate::object::{Instance, PrototypeSlot};
+use crate::object::{Instance, PrototypeSlot, Source};
 use crate::value::tag;
 use crate::vm::Vm;
 
@@ -40,7 +40,8 @@ unsafe fn registry_at<'a>(
     unsafe {
         if Instance::more(instance).is_none_or(|more| more.registry.is_none()) {
             let registry = SlotRegistry::new(places(), literals::slots(instance));
-            vm.heap.more(instance, |more| more.registry = Some(registry));
+            vm.heap
+                .more(instance, |more| more.registry = Some(registry));
         }
         &Instance::more(instance)
             .and_then(|more| more.registry.as_ref())
@@ -102,11 +103,11 @@ impl Told {
             let more = Instance::more(instance);
             Self {
                 chunk: (*instance).chunk.clone(),
-                source: (*instance).source.clone(),
+                source: Instance::source(instance),
                 cells,
                 main_running,
                 // A main chunk that has not ended yet counts as started once.
-                n_runs: (*instance).n_runs + u32::from(main_running),
+                n_runs: (*instance).header.word + u32::from(main_running),
                 progress: super::scope::progress(vm, instance),
                 arguments: more.is_some_and(|more| more.arguments.is_some()),
                 returned: more.is_some_and(|more| more.returned.tag == tag::TABLE),
@@ -190,7 +191,7 @@ pub(super) unsafe fn of(
         }
         let slots = &mut manifest.slots;
         for (id, slot) in registry(vm, instance).iter() {
-            let current = literals::of(vm, (*slot).version);
+            let current = literals::of(vm, PrototypeSlot::version(slot));
             let mut layout = current.upvalues.to_vec();
             // What newer versions, rolled back since, captured.
             let reserved = (&(*slot).reserved).iter().flat_map(|all| all.iter());
@@ -200,7 +201,7 @@ pub(super) unsafe fn of(
                 SlotInfo {
                     protected: (*slot).header.flags & PrototypeSlot::PROTECTED != 0,
                     is_first: (*slot).header.flags & PrototypeSlot::REPLACED == 0,
-                    version: (*slot).version_number,
+                    version: PrototypeSlot::number(slot),
                     layout,
                     n_fixed: usize::from((*slot).n_fixed),
                     current,
@@ -226,7 +227,7 @@ pub(super) unsafe fn in_short(vm: &mut Vm, instance: *mut Instance) -> Descripti
     // SAFETY: HP2; live instance.
     unsafe {
         let is_untouched = Instance::stamp(instance) == 0;
-        if is_untouched && (*instance).source.is_some() {
+        if is_untouched && !matches!((*instance).source, Source::None) {
             return Description::Short(Told::of(vm, instance));
         }
         Description::Whole(Box::new(of(vm, instance, &mut Compiled::default())))

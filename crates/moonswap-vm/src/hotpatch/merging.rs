@@ -546,7 +546,7 @@ unsafe fn is_left_over(instance: *mut Instance, live: Value, path: &str) -> bool
             return false;
         }
         let slot = Closure::slot(live.as_closure());
-        let id = &Version::id((*slot).version);
+        let id = &Version::id(PrototypeSlot::version(slot));
         (*slot).instance == instance
             && known_registry(instance).and_then(|known| known.get(id)) != Some(slot)
             && defined_name(id) == path

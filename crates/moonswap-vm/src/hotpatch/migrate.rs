@@ -55,7 +55,7 @@ pub(super) type Planned = (*mut Version, *mut Version, Arc<Migration>);
 pub(super) unsafe fn is_stale(version: *mut Version) -> bool {
     // SAFETY: live version.
     unsafe {
-        let current = (*(*version).slot).version;
+        let current = PrototypeSlot::version((*version).slot);
         !std::ptr::eq(current, version) && !is_same(version, current)
     }
 }
@@ -79,7 +79,7 @@ impl StaleVersions {
     pub(super) unsafe fn has(&mut self, version: *mut Version) -> bool {
         // SAFETY: live version; nothing is committed meanwhile.
         unsafe {
-            if std::ptr::eq((*(*version).slot).version, version) {
+            if std::ptr::eq(PrototypeSlot::version((*version).slot), version) {
                 return false;
             }
             let known = self.0.entry(version);
@@ -100,7 +100,7 @@ pub(super) unsafe fn begin(
         let mut frames: Vec<(*mut Coroutine, Frame, *mut Version)> = Vec::new();
         each_frame(vm, &mut |_, co, frame, version| {
             let slot = (*version).slot;
-            if !std::ptr::eq((*slot).version, version) && is_wanted(slot) {
+            if !std::ptr::eq(PrototypeSlot::version(slot), version) && is_wanted(slot) {
                 frames.push((co, frame, version));
             }
         });
@@ -153,7 +153,7 @@ pub(crate) fn begin_all(vm: &mut Vm, chunk: Option<&str>) -> Result<MigrationRep
 unsafe fn prepare(vm: &mut Vm, version: *mut Version, ready: &[Planned]) {
     // SAFETY: MG1–MG3.
     unsafe {
-        let target = (*(*version).slot).version;
+        let target = PrototypeSlot::version((*version).slot);
         let pending = Version::migration(version);
         if pending.is_some_and(|p| std::ptr::eq(p.target, target)) {
             return;
@@ -167,7 +167,10 @@ unsafe fn prepare(vm: &mut Vm, version: *mut Version, ready: &[Planned]) {
             Some((_, _, turns)) => Arc::clone(turns),
             None => Arc::new(plan(vm, version, target)),
         };
-        let (old, new) = (super::literals::of(vm, version), super::literals::of(vm, target));
+        let (old, new) = (
+            super::literals::of(vm, version),
+            super::literals::of(vm, target),
+        );
         for turn in &turns.turns {
             if is_sound(&old, &new, turn) {
                 set_operation(version, turn.pc, OpCode::Trap);
@@ -326,7 +329,7 @@ unsafe fn go(vm: &mut Vm, version: *mut Version, at: usize) -> Result<Next, Stay
 
 unsafe fn is_current(version: *mut Version) -> bool {
     // SAFETY: MG2.
-    unsafe { std::ptr::eq((*(*version).slot).version, version) }
+    unsafe { std::ptr::eq(PrototypeSlot::version((*version).slot), version) }
 }
 
 /// The registers of the new frame.
@@ -536,7 +539,7 @@ unsafe fn change_of(
         let new = change.new_prototype.as_ref()?;
         let old = super::literals::of(vm, version);
         let is_swapped = change.class == ChangeClass::Swapped;
-        let is_same = match std::ptr::eq((*slot).version, version) {
+        let is_same = match std::ptr::eq(PrototypeSlot::version(slot), version) {
             true => !is_swapped,
             false if is_swapped => is_same_code(&old, new),
             false => !is_stale(version),
@@ -545,7 +548,7 @@ unsafe fn change_of(
             return None;
         }
         let turns = change.migration.as_ref();
-        if let Some(turns) = turns.filter(|_| std::ptr::eq((*slot).version, version)) {
+        if let Some(turns) = turns.filter(|_| std::ptr::eq(PrototypeSlot::version(slot), version)) {
             return Some(Migration::clone(turns));
         }
         if policy.stale == StalePolicy::Finish {

@@ -175,7 +175,6 @@ impl HotState {
         self.withdraw(unsafe { &(*instance).chunk });
     }
 
-
     /// What other threads know of a chunk is out of date.
     fn withdraw(&self, chunk: &str) {
         let known = self.mailbox.published.withdraw(chunk);

@@ -174,7 +174,7 @@ impl Prepared {
             vm.chunk_strings = Some(HashMap::new());
             for change in self.plan.work().filter(|change| is_loaded(change)) {
                 if let Some(slot) = change.new.as_ref().and_then(|id| self.registry.get(id)) {
-                    loader::know_strings_of(vm, (*slot).version);
+                    loader::know_strings_of(vm, PrototypeSlot::version(slot));
                 }
             }
             for change in self.plan.work() {
@@ -196,12 +196,15 @@ impl Prepared {
                 } else {
                     debug_assert!(fits(prototype, (*slot).n_fixed), "{id}");
                     if let Some(turns) = &change.migration {
-                        self.migrations
-                            .push(((*slot).version, version, Arc::clone(turns)));
+                        self.migrations.push((
+                            PrototypeSlot::version(slot),
+                            version,
+                            Arc::clone(turns),
+                        ));
                     }
                     self.slots.push(SlotChange {
                         slot,
-                        before: (*slot).version,
+                        before: PrototypeSlot::version(slot),
                         after: version,
                     });
                 }
@@ -274,7 +277,9 @@ unsafe fn extend_scope(
         if labels.is_empty() && Instance::cell_names(instance).is_empty() {
             return Vec::new();
         }
-        vm.heap.more(instance, |more| std::mem::replace(&mut more.cell_names, labels))
+        vm.heap.more(instance, |more| {
+            std::mem::replace(&mut more.cell_names, labels)
+        })
     }
 }
 

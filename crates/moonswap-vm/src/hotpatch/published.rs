@@ -14,8 +14,8 @@ use moonswap_hotpatch::{ChunkManifest, ChunkPatch, ChunkPlan, Patch, Policy, pla
 
 use super::HotError;
 use super::commit::{Draft, Planned};
-use super::slots::SlotRegistry;
 use super::manifest::Description;
+use super::slots::SlotRegistry;
 use super::texts::Compiled;
 use crate::object::{Instance, Keep};
 use crate::vm::Vm;
@@ -36,7 +36,7 @@ impl Basis {
             Self {
                 serial: (*instance).serial,
                 stamp: Instance::stamp(instance),
-                n_runs: (*instance).n_runs,
+                n_runs: (*instance).header.word,
                 n_cells: Instance::cells(instance).len(),
             }
         }
@@ -234,7 +234,7 @@ impl Prospect {
 unsafe fn may_have_begun(vm: &Vm, instance: *mut Instance, after: &[ChunkManifest]) -> bool {
     // SAFETY: live instance; HP2.
     unsafe {
-        let is_at_rest = (*instance).keep == Keep::Module && (*instance).n_runs > 0;
+        let is_at_rest = Instance::keep(instance) == Keep::Module && (*instance).header.word > 0;
         // What ran when it was described is not published, and still runs.
         !is_at_rest && !after.is_empty() && super::scope::is_running(vm, instance)
     }

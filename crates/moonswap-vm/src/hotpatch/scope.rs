@@ -49,14 +49,14 @@ pub(crate) unsafe fn record(vm: &mut Vm, base: *mut Value, pc: *const u64) {
             return;
         }
         super::journal::scope(vm, instance);
-        let all = match (*instance).keep {
+        let all = match Instance::keep(instance) {
             Keep::Module => true,
             // Of later runs there would be several variables of a name, which no
             // patch can use.
-            Keep::Locals => (*instance).n_runs == 0,
+            Keep::Locals => (*instance).header.word == 0,
             Keep::Captured => false,
         };
-        (*instance).n_runs += 1;
+        (*instance).header.word += 1;
         note_end(vm, instance, version, base, pc);
         let co = vm.current;
         record_frame(vm, co, instance, base, pc, all);
@@ -110,9 +110,9 @@ unsafe fn note_end(
             // An older text ended early; the new one has no such place.
             (*instance).progress = Progress::Statement(0);
         }
-        let is_kept = match (*instance).keep {
+        let is_kept = match Instance::keep(instance) {
             Keep::Module => true,
-            Keep::Locals => (*instance).n_runs == 1,
+            Keep::Locals => (*instance).header.word == 1,
             Keep::Captured => false,
         };
         if !is_kept {
@@ -152,7 +152,8 @@ unsafe fn note_end(
                 for value in &all {
                     vm.heap.barrier(instance.cast(), *value);
                 }
-                vm.heap.more(instance, |more| more.arguments = Some(all.into()));
+                vm.heap
+                    .more(instance, |more| more.arguments = Some(all.into()));
             }
         }
     }

@@ -17,11 +17,11 @@ use moonswap_compiler::CompileError;
 use moonswap_hotpatch::{ChunkManifest, ChunkPatch, Literals};
 
 use crate::heap::Reserve;
-use crate::object::Instance;
+use crate::object::{Instance, Source};
 use crate::vm::Vm;
 
 /// Texts of that many bytes are worth an entry.
-const LONG: usize = 256;
+pub(crate) const LONG: usize = 256;
 /// What an entry takes beside the text, about.
 const ENTRY: usize = 128;
 
@@ -97,32 +97,41 @@ fn copy(text: &[u8]) -> Option<Arc<[u8]>> {
 pub(crate) unsafe fn keep(vm: &mut Vm, instance: *mut Instance, text: &[u8]) {
     // SAFETY: live instance, the newest of its name.
     unsafe {
-        let name = Arc::clone(&(*instance).chunk);
+        let name = &(*instance).chunk;
         let is_name = *name.as_bytes() == *text;
-        let copy = || match is_name {
-            true => Some(Arc::<[u8]>::from(name.clone())),
-            false => copy(text),
-        };
         if text.len() >= LONG {
+            let name = Arc::clone(name);
+            let copy = || match is_name {
+                true => Some(Arc::<[u8]>::from(name)),
+                false => copy(text),
+            };
             let account = Rc::clone(vm.heap.reserve());
             let held = vm.hot.texts.get_mut().hold(&account, text, copy);
             vm.heap.charge(text.len());
-            (*instance).source = held.as_ref().map(|held| Arc::clone(&held.text));
-            vm.heap.more(instance, |more| more.held_text = held);
+            if let Some(held) = held {
+                (*instance).source = Source::Shared(Arc::clone(&held.text));
+                vm.heap.more(instance, |more| more.held_text = Some(held));
+            }
             return;
         }
-        let twin = {
-            let instances = vm.hot.instances.borrow();
-            let before = instances.of(&name).iter().rev().nth(1);
-            before.and_then(|&before| (*before).source.clone())
+        let source = match is_name {
+            true => Source::Name,
+            false => Source::of(text).unwrap_or_else(|| twin(vm, name, text)),
         };
-        let text = twin.filter(|twin| **twin == *text).or_else(copy);
-        vm.heap.change_boxed(instance, |instance| {
-            if !is_name {
-                instance.short_text = text.as_ref().map_or(0, |text| text.len() as u8);
-            }
-            instance.source = text;
-        });
+        vm.heap
+            .change_boxed(instance, |instance| instance.source = source);
+    }
+}
+
+/// A short text, that of the newest instance of the same name if it is equal.
+unsafe fn twin(vm: &Vm, name: &str, text: &[u8]) -> Source {
+    let instances = vm.hot.instances.borrow();
+    let before = instances.of(name).iter().rev().nth(1);
+    // SAFETY: entries are live.
+    let before = before.map(|&before| unsafe { &(*before).source });
+    match before {
+        Some(Source::Shared(before)) if **before == *text => Source::Shared(Arc::clone(before)),
+        _ => copy(text).map_or(Source::None, Source::Shared),
     }
 }
 

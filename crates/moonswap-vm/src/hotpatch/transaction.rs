@@ -21,7 +21,7 @@ use super::{HotError, journal};
 use crate::error::Raised;
 use crate::loader;
 use crate::object::{
-    Instance, Closure, Kind, Native, NativeCode, NativeFn, NativeKind, PrototypeSlot, Upvalue,
+    Closure, Instance, Kind, Native, NativeCode, NativeFn, NativeKind, PrototypeSlot, Upvalue,
 };
 use crate::value::Value;
 use crate::vm::Vm;

@@ -12,9 +12,9 @@ use crate::error::Raised;
 use crate::frame::{
     self, continuation_aux, continuation_distance, frame_top, meta_word, return_into,
 };
+use crate::loader::Site;
 use crate::meta;
 use crate::meta_event::Event;
-use crate::loader::Site;
 use crate::object::{Closure, Instance, Version};
 use crate::unwind::throw;
 use crate::value::{Value, store};
