@@ -332,6 +332,7 @@ fn read(bytes: &[u8], watch: Option<&Watch<'_>>) -> Result<Arc<Prototype>, Undum
         bytes,
         strip: false,
         steps: MAX_DEPTH * MAX_DEPTH + bytes.len() * STEPS_PER_BYTE,
+        names: Vec::new(),
     };
     input.header()?;
     let n_upvalues = input.byte()?;
@@ -363,12 +364,24 @@ struct Reader<'a> {
     strip: bool,
     /// Path steps that may still be made.
     steps: usize,
+    /// Names that came before, each at the place its bytes tell: the same ones come
+    /// again and again.
+    names: Vec<Arc<str>>,
+}
+
+/// How many names are known at most.
+const KNOWN: usize = 128;
+
+fn place(name: &[u8]) -> usize {
+    let first = name.first().map_or(0, |&c| usize::from(c));
+    let last = name.last().map_or(0, |&c| usize::from(c));
+    (first * 31 + last * 7 + name.len()) % KNOWN
 }
 
 type Read<T> = Result<T, UndumpError>;
 
-impl Reader<'_> {
-    fn take(&mut self, n: usize) -> Read<&[u8]> {
+impl<'a> Reader<'a> {
+    fn take(&mut self, n: usize) -> Read<&'a [u8]> {
         let (taken, rest) = self
             .bytes
             .split_at_checked(n)
@@ -454,15 +467,27 @@ impl Reader<'_> {
         Ok(n as usize)
     }
 
-    fn string(&mut self) -> Read<&[u8]> {
+    fn string(&mut self) -> Read<&'a [u8]> {
         let n = self.count(1)?;
         self.take(n)
     }
 
     fn text(&mut self) -> Read<Arc<str>> {
-        std::str::from_utf8(self.string()?)
-            .map(Arc::from)
-            .map_err(|_| UndumpError::Corrupted)
+        let n = self.count(1)?;
+        let bytes = self.take(n)?;
+        let place = place(bytes);
+        if let Some(known) = self.names.get(place)
+            && *known.as_bytes() == *bytes
+        {
+            return Ok(Arc::clone(known));
+        }
+        let text = std::str::from_utf8(bytes).map_err(|_| UndumpError::Corrupted)?;
+        let text: Arc<str> = text.into();
+        if self.names.is_empty() {
+            self.names.resize(KNOWN, Arc::default());
+        }
+        self.names[place] = Arc::clone(&text);
+        Ok(text)
     }
 
     fn step(&mut self) -> Read<(PathStep, u32)> {
@@ -554,8 +579,7 @@ impl Reader<'_> {
             // A function that is loaded again has all its variables.
             initialisers: Box::default(),
         };
-        prototype.own_hash = code_hash::own_hash(&prototype);
-        prototype.deep_hash = code_hash::deep_hash(&prototype);
+        code_hash::set(&mut prototype);
         Ok(Arc::new(prototype))
     }
 

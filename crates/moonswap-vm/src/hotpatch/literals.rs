@@ -168,8 +168,7 @@ pub(crate) unsafe fn unloaded_with(
             scope: record.scope(),
             ..body(vm, version)
         };
-        prototype.own_hash = code_hash::own_hash(&prototype);
-        prototype.deep_hash = code_hash::deep_hash(&prototype);
+        code_hash::set(&mut prototype);
         prototype
     }
 }
