@@ -537,7 +537,10 @@ impl<'a> Reader<'a> {
         let frame_size = self.small()?;
         let line_defined = self.small()?;
         let last_line_defined = self.small()?;
-        let code = self.items(8, |input| Ok(Instruction::from_bits(input.word()?)))?;
+        let n_code = self.count(8)?;
+        let code = self.take(8 * n_code)?.chunks_exact(8);
+        let word = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_le_bytes);
+        let code: Box<[_]> = code.map(|i| Instruction::from_bits(word(i))).collect();
         let constants = self.items(1, Self::constant)?;
         let upvalues = self.items(4, Self::upvalue)?;
         let sites = self.items(2, |input| {

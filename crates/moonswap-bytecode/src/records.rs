@@ -541,11 +541,16 @@ fn kind_byte(kind: VariableKind) -> u8 {
     }
 }
 
+/// Names that need not be looked up: the same ones come again and again.
+const RECENT: usize = 32;
+
 #[derive(Default)]
 struct Writer<'a> {
     names: Vec<u8>,
     ends: Vec<usize>,
     known: HashMap<&'a str, u64>,
+    /// Names that came before and their indices, by their last letters; index 0: none.
+    recent: [(&'a str, u64); RECENT],
     records: Vec<u8>,
     starts: Vec<usize>,
 }
@@ -560,7 +565,12 @@ impl<'a> Writer<'a> {
             Some(index) => index as u64,
             None => {
                 let next = (KNOWN.len() + self.ends.len()) as u64;
-                let index = *self.known.entry(name).or_insert(next);
+                let place = name.len() + usize::from(name.as_bytes().last().copied().unwrap_or(0));
+                let recent = &mut self.recent[place % RECENT];
+                if recent.0 != name || recent.1 == 0 {
+                    *recent = (name, *self.known.entry(name).or_insert(next));
+                }
+                let index = recent.1;
                 if index == next {
                     self.names.extend_from_slice(name.as_bytes());
                     self.ends.push(self.names.len());

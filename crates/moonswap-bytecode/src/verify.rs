@@ -193,6 +193,7 @@ fn one(
     work.open.clear();
     let mut lists = OpenLists::default();
     let mut has_loops = false;
+    let is_main = prototype.is_main();
     for (pc, instruction) in prototype.code.iter().enumerate() {
         let i = *instruction;
         go_on(watch).map_err(|fault| error(pc, fault))?;
@@ -201,7 +202,7 @@ fn one(
         let effects = Effects::of(i, op);
         operands(prototype, pc, i, op)
             .and_then(|()| windows(prototype, i, op, &effects))
-            .and_then(|()| returns(prototype, pc, i, op))
+            .and_then(|()| returns(prototype, pc, i, op, is_main))
             .map_err(|fault| error(pc, fault))?;
         lists.go_on(pc, op, &effects, work);
         if let Some(target) = jump_target(pc, i, op) {
@@ -440,10 +441,18 @@ fn constant(prototype: &Prototype, index: usize, kind: OperandKind) -> Result<()
 }
 
 /// The forms of return, and `KEEPSCOPE` before each one of a main chunk.
-fn returns(prototype: &Prototype, pc: usize, i: Instruction, op: OpCode) -> Result<(), Fault> {
-    let main = prototype.is_main();
+fn returns(
+    prototype: &Prototype,
+    pc: usize,
+    i: Instruction,
+    op: OpCode,
+    main: bool,
+) -> Result<(), Fault> {
     let short = op.form() == Form::ShortReturn;
     let long = op.form() == Form::Return || op.form() == Form::TailCall;
+    if !short && !long && op != OpCode::KeepScope {
+        return Ok(());
+    }
     if short && (prototype.is_vararg || main) {
         return Err(Fault::Return);
     }

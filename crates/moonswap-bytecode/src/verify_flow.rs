@@ -157,7 +157,7 @@ fn variables<const W: usize>(prototype: &Prototype) -> Vec<Change<W>> {
         }
     }
     edges.sort_unstable();
-    let mut counts = [[0u32; verify::MAX_REGISTERS as usize + 1]; 2];
+    let mut counts = [[[0u32; 64]; W]; 2];
     let mut now = [Registers::default(); 2];
     let mut changes = vec![Change {
         pc: 0,
@@ -166,7 +166,7 @@ fn variables<const W: usize>(prototype: &Prototype) -> Vec<Change<W>> {
     }];
     for (pc, begins, register, shared) in edges {
         let kind = usize::from(shared);
-        let count = &mut counts[kind][usize::from(register & verify::MAX_REGISTERS)];
+        let count = &mut counts[kind][usize::from(register / 64) % W][usize::from(register % 64)];
         if begins {
             *count += 1;
             now[kind] = now[kind].or(Registers::one(register));
@@ -246,14 +246,7 @@ fn check_with<const W: usize>(
                 }
             };
             let end = leaders.get(at + 1).map_or(code.len(), |&end| end as usize);
-            block(
-                prototype,
-                &changes,
-                start..end,
-                state,
-                watch,
-                &mut arrive,
-            )?;
+            block(prototype, &changes, start..end, state, watch, &mut arrive)?;
         }
     }
     Ok(())

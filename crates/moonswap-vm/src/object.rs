@@ -370,7 +370,7 @@ impl Version {
                 return rare.prototype.as_ref();
             }
             let instance = (*(*this).slot).instance;
-            let literals = Instance::more(instance)?.literals.as_ref()?;
+            let literals = Instance::patched(instance)?.literals.as_ref()?;
             literals.all.get((*this).record as usize)
         }
     }
@@ -482,11 +482,29 @@ impl Source {
 }
 
 /// What instances have that is not for every loaded string: top-level locals, long
-/// texts, what patches need or brought.
+/// texts, arguments.
 #[derive(Default)]
 pub(crate) struct More {
     /// What keeps the text it was loaded with on the account, if that is long.
     pub(crate) held_text: Option<std::rc::Rc<crate::hotpatch::texts::Held>>,
+    /// The slots of all literals as they were loaded, each before those in it, if
+    /// there are many. Slots whose functions patches removed may be gone.
+    pub(crate) slots: Option<Arc<[SlotPointer]>>,
+    /// Cells of top-level locals; null = not there (yet).
+    pub(crate) cells: Vec<*mut Upvalue>,
+    /// Name and declaration ordinal of each cell.
+    pub(crate) cell_names: Vec<(Arc<str>, u32)>,
+    /// Arguments of the main chunk, if they are few and plain; of modules.
+    pub(crate) arguments: Option<Arc<[Value]>>,
+    /// The table that it returned; of modules.
+    pub(crate) returned: Value,
+    /// What patches need or brought.
+    pub(crate) patched: Option<Box<Patched>>,
+}
+
+/// What an instance has once a patch has looked at it.
+#[derive(Default)]
+pub(crate) struct Patched {
     /// The source compiled, if it was needed: planning compares with it.
     pub(crate) text: Option<moonswap_hotpatch::ChunkPatch>,
     /// What of the text does not run, because it was refused.
@@ -499,20 +517,9 @@ pub(crate) struct More {
     /// The committed main prototype (with all literals as children), if it is not
     /// the first of `literals`.
     pub(crate) prototype: Option<Arc<Prototype>>,
-    /// The slots of all literals as they were loaded, each before those in it, if
-    /// there are many. Slots whose functions patches removed may be gone.
-    pub(crate) slots: Option<Arc<[SlotPointer]>>,
     /// Slots by the id of their literal in the committed text; `None` until the
     /// first patch asks (they are reachable through the main slot till then).
     pub(crate) registry: Option<SlotRegistry>,
-    /// Cells of top-level locals; null = not there (yet).
-    pub(crate) cells: Vec<*mut Upvalue>,
-    /// Name and declaration ordinal of each cell.
-    pub(crate) cell_names: Vec<(Arc<str>, u32)>,
-    /// Arguments of the main chunk, if they are few and plain; of modules.
-    pub(crate) arguments: Option<Arc<[Value]>>,
-    /// The table that it returned; of modules.
-    pub(crate) returned: Value,
     /// Another one with each commit and rollback that concerns the instance.
     pub(crate) stamp: u64,
     /// Patches that have changed the text, less those rolled back.
@@ -524,6 +531,8 @@ impl Instance {
     const KEEP: u8 = 3;
     /// `header.flags`: an older instance has the same records.
     pub(crate) const SHARES_RECORDS: u8 = 4;
+    /// `header.flags`: the main chunk's arguments are known: none.
+    pub(crate) const NO_ARGUMENTS: u8 = 8;
 
     /// What is kept beyond the text.
     pub(crate) unsafe fn keep(this: *const Self) -> Keep {
@@ -557,7 +566,7 @@ impl Instance {
     /// rollback gives it back.
     pub(crate) unsafe fn version(this: *const Self) -> u32 {
         // SAFETY: by the caller.
-        unsafe { 1 + Self::more(this).map_or(0, |more| more.n_changes) }
+        unsafe { 1 + Self::patched(this).map_or(0, |patched| patched.n_changes) }
     }
 
     /// What few instances have.
@@ -566,7 +575,13 @@ impl Instance {
         unsafe { (&raw const (*this).more).as_ref()?.as_deref() }
     }
 
-    /// The same to write to, of an instance that has it (`Heap::more` makes it).
+    /// What patches need or brought.
+    pub(crate) unsafe fn patched<'a>(this: *const Self) -> Option<&'a Patched> {
+        // SAFETY: by the caller.
+        unsafe { Self::more(this)?.patched.as_deref() }
+    }
+
+    /// As [`Self::more`], to write to (`Heap::more` makes it).
     pub(crate) unsafe fn more_mut<'a>(this: *mut Self) -> Option<&'a mut More> {
         // SAFETY: by the caller, `this` is live; the reference is used at once.
         unsafe { (&raw mut (*this).more).as_mut()?.as_deref_mut() }
@@ -586,12 +601,12 @@ impl Instance {
         this: *const Self,
     ) -> Option<&'a Arc<moonswap_hotpatch::Divergence>> {
         // SAFETY: by the caller.
-        unsafe { Self::more(this)?.diverged.as_ref() }
+        unsafe { Self::patched(this)?.diverged.as_ref() }
     }
 
     pub(crate) unsafe fn stamp(this: *const Self) -> u64 {
         // SAFETY: by the caller.
-        unsafe { Self::more(this).map_or(0, |more| more.stamp) }
+        unsafe { Self::patched(this).map_or(0, |patched| patched.stamp) }
     }
 }
 

@@ -19,8 +19,8 @@ use moonswap_bytecode::Records;
 use super::{Heap, Phase};
 use crate::coroutine::FIRST_STACK;
 use crate::object::{
-    Coroutine, Header, Instance, Kind, More, Native, NativeCode, PrototypeSlot, Rare, UserData,
-    Version,
+    Coroutine, Header, Instance, Kind, More, Native, NativeCode, Patched, PrototypeSlot, Rare,
+    UserData, Version,
 };
 use crate::value::{Value, tag};
 use crate::vm::EXTRA_SLOTS;
@@ -85,7 +85,9 @@ pub(super) unsafe fn boxed_size(h: *mut Header) -> usize {
                 let more = i.more.as_ref().map_or(0, |more| {
                     let slots = more.slots.as_ref().map_or(0, |slots| size_of_val(&**slots));
                     let cells = more.cells.capacity() * 32;
-                    size_of::<More>() + slots + cells + more.literal_bytes
+                    let patched = more.patched.as_ref();
+                    let patched = patched.map_or(0, |p| size_of::<Patched>() + p.literal_bytes);
+                    size_of::<More>() + slots + cells + patched
                 });
                 let records = match i.header.flags & Instance::SHARES_RECORDS {
                     0 => i.records.heap_bytes(),
@@ -261,6 +263,23 @@ impl Heap {
         unsafe {
             self.change_boxed(instance, |instance| {
                 change(instance.more.get_or_insert_default())
+            })
+        }
+    }
+
+    /// Changes what patches need or brought, made if need be.
+    ///
+    /// # Safety
+    /// As [`Self::change_boxed`].
+    pub(crate) unsafe fn patched<R>(
+        &mut self,
+        instance: *mut Instance,
+        change: impl FnOnce(&mut Patched) -> R,
+    ) -> R {
+        // SAFETY: by the caller.
+        unsafe {
+            self.more(instance, |more| {
+                change(more.patched.get_or_insert_default())
             })
         }
     }

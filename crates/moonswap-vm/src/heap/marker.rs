@@ -298,7 +298,9 @@ impl Marker {
                         for &cell in &more.cells {
                             self.mark_nullable(cell);
                         }
-                        if let Some(registry) = &more.registry {
+                        if let Some(registry) =
+                            Instance::patched(i).and_then(|p| p.registry.as_ref())
+                        {
                             for (_, slot) in registry.iter() {
                                 self.mark_nullable(slot);
                             }

@@ -433,18 +433,18 @@ unsafe fn commit(
             super::touch(vm, instance);
             let version = Instance::version(instance);
             if !p.plan.is_empty() {
-                vm.heap.more(instance, |more| more.n_changes += 1);
+                vm.heap.patched(instance, |patched| patched.n_changes += 1);
             }
             let before = super::literals::main(vm, instance);
             let source = Instance::source(instance);
             super::history::set_source(vm, instance, Some(Arc::clone(&p.plan.source)));
             let diverged = p.plan.diverged.take();
             let main = Arc::clone(&p.plan.main);
-            let diverged = vm.heap.more(instance, |more| {
-                more.prototype = Some(main);
+            let diverged = vm.heap.patched(instance, |patched| {
+                patched.prototype = Some(main);
                 // The old text is taken apart with the plan, after the pause.
-                std::mem::swap(&mut more.text, &mut p.plan.text);
-                std::mem::replace(&mut more.diverged, diverged)
+                std::mem::swap(&mut patched.text, &mut p.plan.text);
+                std::mem::replace(&mut patched.diverged, diverged)
             });
             let registry = super::history::exchange_registry(vm, instance, p.registry);
             for field in p.overridden {

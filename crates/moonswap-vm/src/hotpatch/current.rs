@@ -28,15 +28,16 @@ pub(crate) unsafe fn prototype(vm: &Vm, version: *mut Version) -> Arc<Prototype>
         // Patched code reaches top-level locals as the running instance has them.
         // A main chunk that is loaded again has its own: it is what the text says,
         // if all of it is what runs.
-        let Some(more) = Instance::more_mut(instance) else {
+        let more = Instance::more_mut(instance);
+        let Some(patched) = more.and_then(|more| more.patched.as_mut()) else {
             return found;
         };
-        if more.text.is_none()
+        if patched.text.is_none()
             && let Some(source) = &Instance::source(instance)
         {
-            more.text = ChunkPatch::compile(&(*instance).chunk, source).ok();
+            patched.text = ChunkPatch::compile(&(*instance).chunk, source).ok();
         }
-        match &more.text {
+        match &patched.text {
             Some(text) if means_the_same(&found, text.main()) => Arc::clone(text.main()),
             _ => found,
         }

@@ -173,7 +173,7 @@ pub(crate) unsafe fn exchange_registry(
             vm.heap.barrier_object(instance.cast(), slot.cast());
         }
         vm.heap
-            .more(instance, |more| more.registry = Some(registry));
+            .patched(instance, |patched| patched.registry = Some(registry));
         before
     }
 }
@@ -454,7 +454,7 @@ impl<'a> Undoing<'a> {
             self.fields = fields;
             self.warnings.append(&mut lost);
             vm.heap
-                .more(instance, |more| more.n_changes = change.version - 1);
+                .patched(instance, |patched| patched.n_changes = change.version - 1);
             (*instance).progress = change.progress;
         }
     }
@@ -470,10 +470,10 @@ impl<'a> Undoing<'a> {
             for (mut change, oldest) in self.changes.drain(..) {
                 let instance = change.instance;
                 set_source(vm, instance, oldest.source.clone());
-                let text = vm.heap.more(instance, |more| {
-                    more.prototype = Some(Arc::clone(&oldest.prototype));
-                    more.diverged.clone_from(&oldest.diverged);
-                    more.text.take()
+                let text = vm.heap.patched(instance, |patched| {
+                    patched.prototype = Some(Arc::clone(&oldest.prototype));
+                    patched.diverged.clone_from(&oldest.diverged);
+                    patched.text.take()
                 });
                 for diverged in oldest.diverged.iter().flat_map(|d| &d.functions) {
                     if !self.diverged.contains(&diverged.refusal) {

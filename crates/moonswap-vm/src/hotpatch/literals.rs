@@ -38,11 +38,11 @@ pub(crate) unsafe fn main(vm: &Vm, instance: *mut Instance) -> Arc<Prototype> {
     // SAFETY: live instance; its main slot has the committed version, or that it was
     // loaded with.
     unsafe {
-        let more = Instance::more(instance);
-        if let Some(main) = more.and_then(|more| more.prototype.as_ref()) {
+        let patched = Instance::patched(instance);
+        if let Some(main) = patched.and_then(|patched| patched.prototype.as_ref()) {
             return Arc::clone(main);
         }
-        match more.and_then(|more| more.literals.as_ref()) {
+        match patched.and_then(|patched| patched.literals.as_ref()) {
             Some(literals) => Arc::clone(&literals.all[0]),
             None => unloaded(vm, PrototypeSlot::version((*instance).main)),
         }
@@ -53,7 +53,8 @@ pub(crate) unsafe fn main(vm: &Vm, instance: *mut Instance) -> Arc<Prototype> {
 pub(crate) unsafe fn deep_hash(vm: &Vm, instance: *mut Instance) -> CodeHash {
     // SAFETY: live instance.
     unsafe {
-        let is_first = Instance::more(instance).is_none_or(|more| more.prototype.is_none());
+        let is_first =
+            Instance::patched(instance).is_none_or(|patched| patched.prototype.is_none());
         let noted = is_first.then(|| (&(*instance).records).deep_hash());
         noted
             .flatten()
@@ -66,9 +67,9 @@ pub(crate) unsafe fn is_committed(version: *mut Version) -> bool {
     // SAFETY: live version, hence its instance.
     unsafe {
         let instance = (*(*version).slot).instance;
-        let more = Instance::more(instance);
+        let patched = Instance::patched(instance);
         let own = Version::prototype(version);
-        match more.and_then(|more| more.prototype.as_ref()) {
+        match patched.and_then(|patched| patched.prototype.as_ref()) {
             Some(main) => own.is_some_and(|own| Arc::ptr_eq(own, main)),
             // Never patched.
             None => is_first(version),
@@ -90,14 +91,14 @@ unsafe fn is_first(version: *mut Version) -> bool {
 pub(crate) unsafe fn keep(vm: &mut Vm, instance: *mut Instance, literals: &Literals) {
     // SAFETY: live instance.
     unsafe {
-        if Instance::more(instance).is_some_and(|more| more.literals.is_some()) {
+        if Instance::patched(instance).is_some_and(|patched| patched.literals.is_some()) {
             return;
         }
         #[cfg(debug_assertions)]
         compare(vm, instance, literals);
-        vm.heap.more(instance, |more| {
-            more.literal_bytes = literals.bytes;
-            more.literals = Some(literals.clone());
+        vm.heap.patched(instance, |patched| {
+            patched.literal_bytes = literals.bytes;
+            patched.literals = Some(literals.clone());
         });
     }
 }

@@ -38,13 +38,13 @@ unsafe fn registry_at<'a>(
     // SAFETY: live instance; the reference is not held over a collection. Until
     // there is a registry the prototype is the one that was loaded.
     unsafe {
-        if Instance::more(instance).is_none_or(|more| more.registry.is_none()) {
+        if Instance::patched(instance).is_none_or(|patched| patched.registry.is_none()) {
             let registry = SlotRegistry::new(places(), literals::slots(instance));
             vm.heap
-                .more(instance, |more| more.registry = Some(registry));
+                .patched(instance, |patched| patched.registry = Some(registry));
         }
-        &Instance::more(instance)
-            .and_then(|more| more.registry.as_ref())
+        &Instance::patched(instance)
+            .and_then(|patched| patched.registry.as_ref())
             .expect("just made")
     }
 }
@@ -67,7 +67,7 @@ pub(crate) unsafe fn registry_for<'a>(
 /// The slots of an instance that patches have asked for.
 pub(crate) unsafe fn known_registry<'a>(instance: *const Instance) -> Option<&'a SlotRegistry> {
     // SAFETY: live instance.
-    unsafe { Instance::more(instance)?.registry.as_ref() }
+    unsafe { Instance::patched(instance)?.registry.as_ref() }
 }
 
 /// What is told of an instance, whether a patch has touched it or not.
@@ -109,7 +109,8 @@ impl Told {
                 // A main chunk that has not ended yet counts as started once.
                 n_runs: (*instance).header.word + u32::from(main_running),
                 progress: super::scope::progress(vm, instance),
-                arguments: more.is_some_and(|more| more.arguments.is_some()),
+                arguments: more.is_some_and(|more| more.arguments.is_some())
+                    || (*instance).header.flags & Instance::NO_ARGUMENTS != 0,
                 returned: more.is_some_and(|more| more.returned.tag == tag::TABLE),
                 generation: vm.hot.generation(),
             }
@@ -161,7 +162,8 @@ pub(super) unsafe fn of(
     // SAFETY: HP2; live instance.
     unsafe {
         let told = Told::of(vm, instance);
-        let is_known = Instance::more(instance).is_some_and(|more| more.literals.is_some());
+        let is_known =
+            Instance::patched(instance).is_some_and(|patched| patched.literals.is_some());
         if !is_known {
             let text = told.text();
             let text = text.and_then(|(chunk, text)| compiled.know(chunk, text).ok());
@@ -169,7 +171,8 @@ pub(super) unsafe fn of(
                 Some(text) => {
                     literals::keep(vm, instance, &text.literals);
                     let text = text.text.clone();
-                    vm.heap.more(instance, |more| more.text = Some(text));
+                    vm.heap
+                        .patched(instance, |patched| patched.text = Some(text));
                 }
                 None => {
                     let main = literals::main(vm, instance);
@@ -178,16 +181,16 @@ pub(super) unsafe fn of(
             }
         }
         let main = literals::main(vm, instance);
-        let more = Instance::more(instance);
+        let patched = Instance::patched(instance);
         let mut manifest = ChunkManifest {
-            text: more.and_then(|more| more.text.clone()),
-            diverged: more.and_then(|more| more.diverged.clone()),
+            text: patched.and_then(|patched| patched.text.clone()),
+            diverged: patched.and_then(|patched| patched.diverged.clone()),
             ..told.with(main)
         };
         if manifest.text.is_none() && manifest.diverged.is_none() {
             compiled.complete(&mut manifest);
             let text = manifest.text.clone();
-            vm.heap.more(instance, |more| more.text = text);
+            vm.heap.patched(instance, |patched| patched.text = text);
         }
         let slots = &mut manifest.slots;
         for (id, slot) in registry(vm, instance).iter() {

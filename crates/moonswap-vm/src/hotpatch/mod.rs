@@ -150,7 +150,7 @@ pub(crate) struct HotState {
 pub(crate) unsafe fn touch(vm: &mut Vm, instance: *mut Instance) {
     // SAFETY: live instance.
     unsafe {
-        vm.heap.more(instance, |more| more.stamp += 1);
+        vm.heap.patched(instance, |patched| patched.stamp += 1);
         vm.hot.withdraw(&(*instance).chunk);
     }
 }

@@ -121,6 +121,7 @@ unsafe fn note_end(
                 more.returned = Value::NIL;
                 more.arguments = None;
             }
+            (*instance).header.flags &= !Instance::NO_ARGUMENTS;
             return;
         }
         let next = Instruction::from_bits(*pc.add(1));
@@ -132,16 +133,23 @@ unsafe fn note_end(
             tag::TABLE => returned,
             _ => Value::NIL,
         };
-        vm.heap.more(instance, |more| {
-            more.returned = returned;
-            more.arguments = None;
-        });
+        if !returned.is_nil() || (*instance).more.is_some() {
+            vm.heap.more(instance, |more| {
+                more.returned = returned;
+                more.arguments = None;
+            });
+        }
         vm.heap.barrier(instance.cast(), returned);
+        (*instance).header.flags &= !Instance::NO_ARGUMENTS;
         let link = *base.sub(1);
         if link.tag == tag::VARARG_LINK {
             let n_params = usize::from((*version).n_params);
             let distance = link.payload as usize / size_of::<Value>();
             let n = distance - 2 - n_params;
+            if n == 0 {
+                (*instance).header.flags |= Instance::NO_ARGUMENTS;
+                return;
+            }
             let first = base.sub(distance).add(n_params);
             let all: Vec<Value> = (0..n.min(ARGUMENTS + 1)).map(|i| *first.add(i)).collect();
             if n <= ARGUMENTS
