@@ -182,7 +182,7 @@ unsafe fn prepare(vm: &mut Vm, version: *mut Version, ready: &[Planned]) {
             original: old,
             failed: Vec::new(),
         };
-        vm.heap.change_boxed(version, |version| {
+        vm.heap.change_boxed_quietly(version, |version| {
             let rare = version.rare.get_or_insert_default();
             rare.migration = Some(Box::new(pending));
         });

@@ -78,7 +78,9 @@ fn all_programs_are_what_was_compiled() {
     let machine = machine();
     let mut n = 0;
     for folder in ["language", "stdlib", "memory", "stress"] {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../lua-tests").join(folder);
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../lua-tests")
+            .join(folder);
         for file in folder.read_dir().expect("is there") {
             let path = file.expect("is there").path();
             if path.extension().is_some_and(|e| e == "lua") {
