@@ -201,13 +201,12 @@ impl Closure {
 /// changes them after creation.
 #[repr(C)]
 pub(crate) struct PrototypeSlot {
+    /// `word`: captured variables that every closure of it has: those of its first
+    /// version.
     pub(crate) header: Header,
     pub(crate) entry: Entry,
     #[cfg(feature = "frozen")]
     pub(crate) version: *mut Version,
-    /// Captured variables that every closure of it has: those of its first
-    /// version.
-    pub(crate) n_fixed: u16,
     /// The longest capture list of all its versions, if longer: indices are
     /// append-only, also across a rollback.
     #[allow(
@@ -233,6 +232,13 @@ impl PrototypeSlot {
         // SAFETY: as above.
         #[cfg(feature = "frozen")]
         return unsafe { (*this).version };
+    }
+
+    /// Captured variables that every closure of it has.
+    #[inline(always)]
+    pub(crate) unsafe fn n_fixed(this: *const Self) -> u16 {
+        // SAFETY: by the caller, `this` is live.
+        unsafe { (*this).header.word as u16 }
     }
 
     /// The number of the current version, from 1.
@@ -613,7 +619,7 @@ impl Instance {
 // There may be a hundred thousand of each.
 #[cfg(all(target_pointer_width = "64", not(feature = "frozen")))]
 const _: () = assert!(
-    size_of::<PrototypeSlot>() == 56 && size_of::<Version>() == 48 && size_of::<Instance>() == 104
+    size_of::<PrototypeSlot>() == 48 && size_of::<Version>() == 48 && size_of::<Instance>() == 104
 );
 
 /// Signature of a native function: arguments through the context, results

@@ -206,7 +206,7 @@ pub(super) unsafe fn of(
                     is_first: (*slot).header.flags & PrototypeSlot::REPLACED == 0,
                     version: PrototypeSlot::number(slot),
                     layout,
-                    n_fixed: usize::from((*slot).n_fixed),
+                    n_fixed: usize::from(PrototypeSlot::n_fixed(slot)),
                     current,
                 },
             );

@@ -196,7 +196,7 @@ impl Prepared {
                 if fresh.contains(&slot) {
                     loader::install(vm, slot, version);
                 } else {
-                    debug_assert!(fits(prototype, (*slot).n_fixed), "{id}");
+                    debug_assert!(fits(prototype, PrototypeSlot::n_fixed(slot)), "{id}");
                     if let Some(turns) = &change.migration {
                         self.migrations.push((
                             PrototypeSlot::version(slot),
