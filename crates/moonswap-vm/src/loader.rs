@@ -54,11 +54,10 @@ pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep: Keep) -> *
     header.flags = keep as u8;
     // Loaded strings are often alike but for their constants.
     let before = vm.hot.instances.get_mut().all().last();
-    // SAFETY: live instance.
-    if let Some(&before) = before
-        && unsafe { (*before).records == records }
-    {
-        records = unsafe { (*before).records.clone() };
+    // SAFETY: entries are live.
+    let before = before.map(|&before| unsafe { &(*before).records });
+    if let Some(before) = before.filter(|before| **before == records) {
+        records = before.clone();
         header.flags |= Instance::SHARES_RECORDS;
     }
     let instance = vm.heap.adopt(Instance {

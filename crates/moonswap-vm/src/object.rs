@@ -196,6 +196,9 @@ impl Closure {
     }
 }
 
+/// A capture list, boxed to be thin: there is a slot for each literal.
+pub(crate) type Reserved = Option<Box<Arc<[UpvalueDescription]>>>;
+
 /// The one place that says which version of a literal is current. The hot
 /// fields a call needs are copies from `version`; only `hotpatch::commit`
 /// changes them after creation.
@@ -209,11 +212,7 @@ pub(crate) struct PrototypeSlot {
     pub(crate) version: *mut Version,
     /// The longest capture list of all its versions, if longer: indices are
     /// append-only, also across a rollback.
-    #[allow(
-        clippy::box_collection,
-        reason = "thin: there is a slot for each literal"
-    )]
-    pub(crate) reserved: Option<Box<Arc<[UpvalueDescription]>>>,
+    pub(crate) reserved: Reserved,
     pub(crate) instance: *mut Instance,
 }
 
