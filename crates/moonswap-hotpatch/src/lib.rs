@@ -28,8 +28,8 @@ pub use encoding::{from_hex, to_hex};
 pub use file::{FileChunk, FileSignature, PatchFile, Uncompiled, refused};
 pub use manifest::divergence::{Diverged, Divergence};
 pub use manifest::{
-    CellInfo, ChunkManifest, ENVIRONMENT_CELL, Places, Progress, SlotInfo, is_reserved, places,
-    reserved,
+    CellInfo, ChunkManifest, ENVIRONMENT_CELL, Literals, Places, Progress, SlotInfo, is_reserved,
+    places, reserved,
 };
 pub use model::change::{Before, ChangeKind, DataChange, Merged};
 pub use model::literal::{ChangeClass, LiteralChange};

@@ -11,7 +11,7 @@ use super::migration::{Migrated, Staying, reasons};
 use super::not_run::NotRun;
 use super::undefined::Undefined;
 use crate::manifest::divergence::{Divergence, is_same};
-use crate::manifest::{ChunkManifest, Places, Progress};
+use crate::manifest::{ChunkManifest, Literals, Places, Progress};
 use crate::patch::ChunkPatch;
 use crate::patch::hooks::Hooks;
 use crate::policy::{Policy, StalePolicy};
@@ -58,6 +58,8 @@ pub struct ChunkPlan {
     pub(crate) work: Vec<u32>,
     /// Where the slots are, if the chunk was never patched.
     pub places: Option<Arc<Places>>,
+    /// What these were loaded from, if the chunk was never patched.
+    pub literals: Option<Literals>,
     /// Labels of the whole scope record after the commit: the existing cells
     /// first (names may have changed), then the new ones.
     pub cell_labels: Vec<(Arc<str>, u32)>,

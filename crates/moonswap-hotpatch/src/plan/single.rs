@@ -126,6 +126,7 @@ pub(crate) fn plan_text(
         is_diverging: false,
         work: Vec::new(),
         places: manifest.places.clone(),
+        literals: manifest.literals.clone(),
         changes,
         cell_labels,
         new_cells,

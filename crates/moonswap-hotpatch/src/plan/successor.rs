@@ -51,6 +51,7 @@ impl ChunkManifest {
             cells,
             slots,
             places: None,
+            literals: None,
             main_running: self.main_running,
             n_runs: self.n_runs,
             progress: plan.progress,

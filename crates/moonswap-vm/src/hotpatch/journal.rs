@@ -399,13 +399,15 @@ unsafe fn revert(vm: &mut Vm, entry: Entry) {
                     names,
                     n_runs,
                 } = *scope;
-                (*instance).cell_names = names;
-                (*instance).n_runs = n_runs;
-                // As long as it was at most: nothing is allocated.
-                vm.heap.change_boxed(instance, |i| {
-                    i.cells.truncate(0);
-                    i.cells.extend_from_slice(&cells);
-                });
+                (*instance).header.word = n_runs;
+                if Instance::more(instance).is_some() {
+                    // As long as it was at most: nothing is allocated.
+                    vm.heap.more(instance, |more| {
+                        more.cell_names = names;
+                        more.cells.truncate(0);
+                        more.cells.extend_from_slice(&cells);
+                    });
+                }
                 for cell in cells {
                     if !cell.is_null() {
                         vm.heap.barrier_object(instance.cast(), cell.cast());
@@ -421,7 +423,7 @@ unsafe fn revert(vm: &mut Vm, entry: Entry) {
             }
             Entry::Slot(slot, flags) => {
                 (*slot).header.flags = flags;
-                vm.hot.touch((*slot).instance);
+                super::touch(vm, (*slot).instance);
             }
         }
     }
@@ -648,9 +650,9 @@ pub(crate) unsafe fn scope(vm: &mut Vm, instance: *mut Instance) {
     unsafe {
         let entry = Entry::Scope(Box::new(Scope {
             instance,
-            cells: (*instance).cells.clone(),
-            names: (*instance).cell_names.clone(),
-            n_runs: (*instance).n_runs,
+            cells: Instance::cells(instance).to_vec(),
+            names: Instance::cell_names(instance).to_vec(),
+            n_runs: (*instance).header.word,
         }));
         vm.hot.journal.push(&mut vm.heap, entry);
     }

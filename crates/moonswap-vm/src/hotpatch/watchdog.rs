@@ -34,7 +34,7 @@ use super::inspect::top_frame;
 use crate::error::Raised;
 use crate::frame::{Frame, meta_word};
 use crate::limits::{self, Limit};
-use crate::object::Coroutine;
+use crate::object::{Coroutine, Version};
 use crate::timer::{self, Purpose};
 use crate::unwind::Journey;
 use crate::value::{Value, tag};
@@ -242,7 +242,7 @@ unsafe fn note_all(vm: &mut Vm, now: Instant) -> Option<usize> {
                     probation.seen = Some(Seen {
                         place: met.place,
                         since: now,
-                        function: path_name(&(&(*met.frame.version()).prototype).id),
+                        function: path_name(&Version::id(met.frame.version())),
                         is_expelled: false,
                     });
                     mark(met.frame.base);
