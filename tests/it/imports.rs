@@ -108,7 +108,7 @@ const FLOORS: &[(&str, &[&str])] = &[
 /// become smaller.
 const MUTUAL: &[(&str, usize, &str)] = &[(
     "moonswap-vm",
-    90,
+    92,
     "objects hold what the runtime and hot patching put into them, which know objects",
 )];
 
