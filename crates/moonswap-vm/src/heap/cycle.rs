@@ -29,8 +29,9 @@ const MAX_PAID: isize = 512 * 1024;
 /// Bytes marked by a complete collection between two looks at the limits (about
 /// 1 ms).
 const SLICE: usize = 1 << 20;
-/// Live bytes from which on marking goes twice as fast: what the program stores
-/// meanwhile stays for a cycle, which counts in a large heap.
+/// Live bytes from which on marking goes twice as fast, and begins so early that it
+/// ends when the pause would: what the program stores meanwhile stays for a cycle,
+/// which counts in a large heap.
 const LARGE_HEAP: usize = 32 << 20;
 /// Blocks swept by a step; about 10 µs each.
 const SWEEP_BLOCKS: usize = 8;
@@ -177,7 +178,7 @@ impl Heap {
         }
         self.strings.move_some(MOVED_STRINGS);
         let since = self.charged - self.charged_at_step;
-        let haste = 1 + usize::from(self.live >= LARGE_HEAP);
+        let haste = self.haste();
         let paid = since.clamp(STEP, MAX_PAID / haste as isize);
         let mut work = (paid as usize * MARK_PER_BYTE * haste / 100)
             .saturating_mul(self.step_multiplier.max(1));
@@ -277,11 +278,21 @@ impl Heap {
         self.trigger = self.pause_trigger();
     }
 
+    /// How many times as fast as usual marking goes.
+    fn haste(&self) -> usize {
+        1 + usize::from(self.live >= LARGE_HEAP)
+    }
+
     /// Allocation after which the next cycle begins. What is about to be finalised
     /// is as good as free: if it counted, more and more would wait for the next.
     pub(super) fn pause_trigger(&self) -> isize {
         let live = self.live.saturating_sub(self.doomed);
-        let pause = (live / 100).saturating_mul(self.pause.saturating_sub(100));
+        let mut pause = (live / 100).saturating_mul(self.pause.saturating_sub(100));
+        if self.live >= LARGE_HEAP {
+            // What is allocated while all of it is marked.
+            let per_byte = MARK_PER_BYTE * self.haste() * self.step_multiplier.max(1);
+            pause = pause.saturating_sub((live / per_byte).saturating_mul(100));
+        }
         let pause = (pause.min(isize::MAX as usize) as isize).max(FLOOR);
         match self.budget.limit() {
             Some(limit) => pause.min(limit.saturating_sub(self.live).max(STEP as usize) as isize),
