@@ -34,7 +34,7 @@ const CARVE: usize = 2048;
 /// blocks in a row would make the pause unbounded.
 const SWEEP_PER_REFILL: usize = 8;
 /// Empty blocks kept for reuse; half of the blocks in use at most beyond it.
-const POOL_SLACK: usize = 32;
+const POOL_SLACK: usize = 16;
 /// Cache line alignment, so that 64-byte cells do not straddle lines.
 const ALIGN: usize = 64;
 

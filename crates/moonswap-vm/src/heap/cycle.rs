@@ -30,11 +30,13 @@ const MAX_PAID: isize = 512 * 1024;
 /// 1 ms).
 const SLICE: usize = 1 << 20;
 /// Live bytes from which on marking goes twice as fast, and begins so early that it
-/// ends when the pause would: what the program stores meanwhile stays for a cycle,
-/// which counts in a large heap.
-const LARGE_HEAP: usize = 32 << 20;
-/// Blocks swept by a step; about 10 µs each.
-const SWEEP_BLOCKS: usize = 8;
+/// ends when the pause would: what the program allocates and stores meanwhile stays
+/// for a cycle.
+const LARGE_HEAP: usize = 1 << 20;
+/// Blocks swept by a step, at most, which a burst of allocation pays; about 10 µs each.
+const SWEEP_BLOCKS: usize = 64;
+/// Parts of a cycle at most that one step does in a small heap.
+const PARTS: usize = 4;
 /// Boxed objects looked at (four for one that is dropped) and large parts
 /// freed by a step: more than are made between two, so that what is dead never
 /// piles up.
@@ -117,6 +119,13 @@ impl Heap {
             self.requested = false;
             self.poll.put_off_step();
         }
+    }
+
+    /// Whether there may be something to do at a safe point: what is past the trigger
+    /// has asked for a step, unless the collector is blocked. Cheaper than to look.
+    #[inline(always)]
+    pub(crate) fn has_asked(&self) -> bool {
+        self.requested | (self.owed_finalizers != 0)
     }
 
     /// For tests: the safe point that is under way collects, unless the program
@@ -211,8 +220,17 @@ impl Heap {
             // A small heap is marked in the step that begins the cycle: one large
             // allocation then does not delay the mark, which takes well under
             // a millisecond, past what the program does next.
-            if phase == Phase::Pause && self.live <= MAX_PAID as usize {
+            let is_small = self.live <= MAX_PAID as usize;
+            if phase == Phase::Pause && is_small {
                 self.advance(roots, MAX_PAID as usize * MARK_PER_BYTE);
+            }
+            // Few large allocations give few steps.
+            if is_small && since > MAX_PAID {
+                for _ in 0..PARTS {
+                    if self.advance(roots, work) {
+                        break;
+                    }
+                }
             }
         }
         // Only marking leaves something to be paid later.

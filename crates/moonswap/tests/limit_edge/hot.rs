@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use moonswap::audit::AuditLog;
 use moonswap::{
-    Applied, Door as Way, Lua, Origin, Patch, PatchFile, Policy, Pool, Result, StalePolicy, Table,
-    Which,
+    Applied, Door as Way, Error, Function, Lua, Origin, Patch, PatchFile, Policy, Pool, Result,
+    StalePolicy, Value, Which,
 };
 
 use super::{Door, MODULE, module, said};
@@ -151,12 +151,17 @@ pub const DOORS: &[Door] = &[
     ("Hot::status", |lua, _| {
         said(lua.hot().status().to_json().len() > 1000)
     }),
-    ("Hot::versions", |lua, _| said(lua.hot().versions().len())),
+    ("Hot::versions", |lua, _| {
+        // Chunks that are not collected yet count as well.
+        said(lua.hot().versions().len() > 50)
+    }),
     ("Hot::versions_of", |lua, _| {
         said(lua.hot().versions_of(MODULE).len())
     }),
     ("Hot::frames", |lua, _| said(lua.hot().frames().len())),
-    ("Hot::chunks", |lua, _| said(lua.hot().chunks().len())),
+    ("Hot::chunks", |lua, _| {
+        said(lua.hot().chunks().iter().any(|name| name == MODULE))
+    }),
     ("Patcher::submit", |lua, w| {
         let ticket = lua
             .hot()
@@ -180,7 +185,7 @@ pub const DOORS: &[Door] = &[
     ("Patcher::chunks", |lua, _| {
         let patcher = lua.hot().patcher();
         let chunks = beside(lua, || patcher.chunks(Duration::from_secs(60)));
-        said(chunks.map(|chunks| chunks.len()))
+        said(chunks.is_some_and(|chunks| chunks.iter().any(|name| name == MODULE)))
     }),
     ("Patcher::migrate", |lua, _| {
         let patcher = lua.hot().patcher();
@@ -210,11 +215,18 @@ pub const DOORS: &[Door] = &[
         }
         let text = report.to_string();
         assert!(text.contains("not enough memory"), "{text}");
-        Err(moonswap::Error::runtime("not enough memory"))
+        Err(Error::runtime("not enough memory"))
     }),
     ("require \"moonswap\"", |lua, _| {
-        let swap: Table = lua.load("return require 'moonswap'").eval()?;
-        swap.call_function::<moonswap::Value>("swapstring", (MODULE, module(8)))?;
+        let swap: Function = lua
+            .load(
+                "local hot = require 'moonswap'
+                return function(name, text) local ok, why = hot.swapstring(name, text) return not ok and tostring(why) end",
+            )
+            .eval()?;
+        if let Value::String(why) = swap.call::<Value>((MODULE, module(8)))? {
+            return Err(Error::runtime(why.to_string_lossy()));
+        }
         back(lua)
     }),
 ];

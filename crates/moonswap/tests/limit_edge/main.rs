@@ -100,7 +100,7 @@ fn is_memory(error: &Error) -> bool {
 fn status(key: &str) -> usize {
     let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(key));
-    let kib = line.and_then(|rest| rest.split_whitespace().nth(1)?.parse::<usize>().ok());
+    let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<usize>().ok());
     kib.unwrap_or(0) << 10
 }
 
