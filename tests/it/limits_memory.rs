@@ -81,7 +81,7 @@ fn programs_stay_within_the_memory_limit() {
 #[test]
 fn refusals_of_the_system_are_errors() {
     let mut programs = greedy_programs();
-    // See "Known shortcomings" (finalizers); the others take too long.
+    // See "The memory limit" in docs/limitations.md (finalizers); the others take too long.
     let left_out = ["finalizers.lua", "gsub-table.lua", "string-keys.lua"];
     programs.retain(|p| !left_out.iter().any(|name| p.ends_with(name)));
     let results = in_parallel(&programs, |program| {

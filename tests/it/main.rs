@@ -19,6 +19,7 @@ mod live;
 mod loading;
 mod official;
 mod packages;
+mod prose;
 mod readme;
 mod stress;
 mod support;
