@@ -29,10 +29,11 @@ const MAX_PAID: isize = 512 * 1024;
 /// Bytes marked by a complete collection between two looks at the limits (about
 /// 1 ms).
 const SLICE: usize = 1 << 20;
-/// Live bytes from which on marking goes twice as fast, and begins so early that it
-/// ends when the pause would: what the program allocates and stores meanwhile stays
-/// for a cycle.
-const LARGE_HEAP: usize = 1 << 20;
+/// Live bytes from which on marking goes twice as fast: what the program allocates
+/// and stores meanwhile stays for a cycle.
+const MIDDLE_HEAP: usize = 1 << 20;
+/// Live bytes from which on it also begins so early that it ends when the pause would.
+const LARGE_HEAP: usize = 32 << 20;
 /// Blocks swept by a step, at most, which a burst of allocation pays; about 10 µs each.
 const SWEEP_BLOCKS: usize = 64;
 /// Parts of a cycle at most that one step does in a small heap.
@@ -119,13 +120,6 @@ impl Heap {
             self.requested = false;
             self.poll.put_off_step();
         }
-    }
-
-    /// Whether there may be something to do at a safe point: what is past the trigger
-    /// has asked for a step, unless the collector is blocked. Cheaper than to look.
-    #[inline(always)]
-    pub(crate) fn has_asked(&self) -> bool {
-        self.requested | (self.owed_finalizers != 0)
     }
 
     /// For tests: the safe point that is under way collects, unless the program
@@ -291,6 +285,7 @@ impl Heap {
 
     fn end_cycle(&mut self) {
         self.phase = Phase::Pause;
+        self.trim_unused();
         self.strings.shrink();
         self.marker.end();
         self.trigger = self.pause_trigger();
@@ -298,7 +293,7 @@ impl Heap {
 
     /// How many times as fast as usual marking goes.
     fn haste(&self) -> usize {
-        1 + usize::from(self.live >= LARGE_HEAP)
+        1 + usize::from(self.live >= MIDDLE_HEAP)
     }
 
     /// Allocation after which the next cycle begins. What is about to be finalised
