@@ -31,8 +31,9 @@ use crate::stress::Stress;
 use crate::unwind::Journey;
 use crate::value::{Value, tag};
 
-/// Slots above the limit of every stack.
-pub(crate) const EXTRA_SLOTS: usize = 64;
+/// Slots above the limit of every stack: those that a native may use without asking,
+/// and a continuation with a metamethod call above them.
+pub(crate) const EXTRA_SLOTS: usize = 48;
 /// Largest stack of one coroutine, slots (the reference's LUAI_MAXSTACK).
 pub(crate) const MAX_STACK: usize = 1_000_000;
 /// Room for message handlers after a stack overflow, slots.

@@ -27,8 +27,8 @@ use crate::unwind::throw;
 use crate::value::{Value, copy, store, tag};
 use crate::vm::{EXTRA_SLOTS, Vm};
 
-/// Slots of a fresh coroutine's stack.
-pub(crate) const FIRST_STACK: usize = 64;
+/// Slots of a fresh coroutine's stack: enough for a body that calls a native.
+pub(crate) const FIRST_STACK: usize = 24;
 /// Coroutines resumed inside each other (the reference's C stack limit).
 const MAX_NESTED: u32 = 195;
 
