@@ -18,7 +18,7 @@ use crate::error::Raised;
 use crate::frame::{self, Frame};
 use crate::host;
 use crate::interp::Next;
-use crate::object::Coroutine;
+use crate::object::{Coroutine, Hook};
 use crate::unwind::throw;
 use crate::value::Value;
 use crate::vm::Vm;
@@ -34,29 +34,6 @@ struct Step {
     frame: usize,
     pc: *const u64,
     op: OpCode,
-}
-
-/// Hooks of one coroutine.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Hook {
-    pub(crate) function: Value,
-    /// Events it wants; 0 = none.
-    pub(crate) mask: u8,
-    /// Instructions between count events, as they were given, and how many are
-    /// left.
-    pub(crate) count: i32,
-    left: u32,
-}
-
-impl Default for Hook {
-    fn default() -> Self {
-        Self {
-            function: Value::NIL,
-            mask: 0,
-            count: 0,
-            left: 0,
-        }
-    }
 }
 
 /// The VM's part.

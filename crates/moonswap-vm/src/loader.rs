@@ -14,7 +14,7 @@ use moonswap_hotpatch::{Progress, scope_cells};
 
 use crate::callee::{Entry, FROZEN};
 use crate::heap::header;
-use crate::hotpatch::slots::SlotPointer;
+use crate::object::SlotPointer;
 use crate::object::{Code, Instance, Keep, Kind, PrototypeSlot, Version};
 use crate::value::{Value, tag};
 use crate::vm::Vm;

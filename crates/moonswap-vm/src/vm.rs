@@ -25,14 +25,13 @@ use crate::heap::{Heap, Marker, Roots};
 use crate::hotpatch::HotState;
 use crate::machine::{Door, Released};
 use crate::meta_event::Event;
+use crate::object::stack::EXTRA_SLOTS;
 use crate::object::{Coroutine, StringObject, Table};
 use crate::safepoint::PollHandle;
 use crate::stress::Stress;
 use crate::unwind::Journey;
 use crate::value::{Value, tag};
 
-/// Slots above the limit of every stack.
-pub(crate) const EXTRA_SLOTS: usize = 64;
 /// Largest stack of one coroutine, slots (the reference's LUAI_MAXSTACK).
 pub(crate) const MAX_STACK: usize = 1_000_000;
 /// Room for message handlers after a stack overflow, slots.
@@ -140,7 +139,7 @@ pub(crate) struct NativeTail {
 impl Vm {
     /// Makes a VM with empty globals; boxed, because its address is used.
     pub(crate) fn new() -> Box<Vm> {
-        let poll = Arc::new(PollHandle::default());
+        let poll = Arc::new(PollHandle::new(crate::interp::dispatch_table()));
         poll.table.restore();
         let mut heap = Heap::new(Arc::clone(&poll));
         // No collection can run before the VM is complete (VM4); both tables are

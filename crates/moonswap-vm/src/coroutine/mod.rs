@@ -13,7 +13,6 @@
 //! nothing of worth; the collector clears them whenever it looks at it, because
 //! it may not look again before the next resume.
 
-pub(crate) mod trace;
 
 use std::ptr;
 
@@ -22,13 +21,12 @@ use crate::frame::{self, return_into, set_word};
 use crate::heap::header;
 use crate::host;
 use crate::interp::{Next, leave_native, precall};
+use crate::object::stack::{EXTRA_SLOTS, FIRST_STACK};
 use crate::object::{Coroutine, CoroutineStatus, Kind, Upvalue};
 use crate::unwind::throw;
 use crate::value::{Value, copy, store, tag};
-use crate::vm::{EXTRA_SLOTS, Vm};
+use crate::vm::Vm;
 
-/// Slots of a fresh coroutine's stack.
-pub(crate) const FIRST_STACK: usize = 64;
 /// Coroutines resumed inside each other (the reference's C stack limit).
 const MAX_NESTED: u32 = 195;
 

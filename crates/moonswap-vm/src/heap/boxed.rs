@@ -14,12 +14,11 @@ use std::mem::offset_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{Heap, Phase};
-use crate::coroutine::FIRST_STACK;
+use crate::object::stack::{EXTRA_SLOTS, FIRST_STACK};
 use crate::object::{
     Coroutine, Header, Instance, Kind, Native, NativeCode, PrototypeSlot, UserData, Version,
 };
 use crate::value::{Value, tag};
-use crate::vm::EXTRA_SLOTS;
 
 /// What dropping an object costs, compared with looking at one.
 const DROPPED: usize = 4;

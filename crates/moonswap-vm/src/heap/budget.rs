@@ -39,7 +39,7 @@ pub(crate) struct Reserve {
     /// Bytes of the buffers that library functions are filling.
     pub(crate) buffers: Cell<usize>,
     /// Bytes of the long texts of loaded chunks.
-    pub(crate) texts: Cell<usize>,
+    pub(crate) texts: Rc<Cell<usize>>,
     ballast: Cell<Vec<u8>>,
     /// The system refused memory; the ballast is gone.
     refused: Cell<bool>,

@@ -354,7 +354,7 @@ impl Marker {
         unsafe {
             self.work += size_of::<Coroutine>() + (*co).top * 16;
             self.mark_nullable((*co).resumer);
-            crate::coroutine::trace::mark_stack(co, self, self.atomic);
+            super::trace::mark_stack(co, self, self.atomic);
             // They are linked through each other, used or not, so all live as
             // long as the stack; `extra` tells the atomic step that it does.
             let mut u = (*co).open_upvalues;

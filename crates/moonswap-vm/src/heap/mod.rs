@@ -30,6 +30,7 @@ pub(crate) mod part;
 mod sanitize;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod verify;
 mod weak;
 

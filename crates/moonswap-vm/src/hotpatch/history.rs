@@ -16,7 +16,7 @@ use moonswap_hotpatch::{
 use super::HotError;
 use super::prepare::{CellChange, FieldChange, SlotChange};
 use super::published::Attic;
-use super::slots::SlotRegistry;
+use crate::object::SlotRegistry;
 use super::{migrate, staying};
 use crate::heap::Marker;
 use crate::loader;

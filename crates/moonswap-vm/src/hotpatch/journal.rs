@@ -27,9 +27,9 @@ use super::event::Listener;
 use crate::debug::{local, walk};
 use crate::frame::Frame;
 use crate::heap::{Heap, OutOfMemory, Settings};
-use crate::hook::{self, Hook};
+use crate::hook;
 use crate::object::{
-    Closure, Coroutine, Header, Instance, Kind, Native, PrototypeSlot, Table, Upvalue, UserData,
+    Closure, Coroutine, Header, Hook, Instance, Kind, Native, PrototypeSlot, Table, Upvalue, UserData,
 };
 use crate::table::{self, TableError};
 use crate::value::{Value, store, tag};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use moonswap_hotpatch::{CellInfo, ChunkManifest, ENVIRONMENT_CELL, Places, SlotInfo, places};
 
-use super::slots::SlotRegistry;
+use crate::object::SlotRegistry;
 use crate::object::{Instance, PrototypeSlot};
 use crate::value::tag;
 use crate::vm::Vm;

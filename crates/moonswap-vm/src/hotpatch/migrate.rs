@@ -34,17 +34,9 @@ use super::inspect::each_frame;
 use crate::callee::FROZEN;
 use crate::frame::{Frame, TAIL_CALL, frame_top, meta_word, version_of};
 use crate::interp::{Next, evaluate, other_limits, take_turn};
-use crate::object::{Coroutine, Header, PrototypeSlot, Upvalue, Version};
+use crate::object::{Coroutine, Header, Pending, PrototypeSlot, Upvalue, Version};
 use crate::value::{Value, copy, store, tag};
 use crate::vm::Vm;
-
-/// Where the activations of a replaced version go.
-pub(crate) struct Pending {
-    target: *mut Version,
-    turns: Arc<Migration>,
-    /// Turns at which an activation could not move after all: nobody tries again.
-    failed: Vec<u32>,
-}
 
 /// A version that is replaced, by which, and how activations move.
 pub(super) type Planned = (*mut Version, *mut Version, Arc<Migration>);

@@ -18,7 +18,7 @@
 //! Invariants: HP1 only `commit` and rollback install versions into slots that code
 //! can reach, and migrations for a time (HP4); HP2 they run at a safe point of the
 //! VM's thread; HP3 versions and slots in the history are marked by the collector;
-//! HP5 slots in lists that other threads have (`slots`, the attic of `published`) are
+//! HP5 slots in lists that other threads have (`SlotPointer`, the attic of `published`) are
 //! followed by the VM's thread only, the others drop the lists.
 
 mod activity;
@@ -45,7 +45,6 @@ pub(crate) mod migrate;
 mod prepare;
 mod published;
 pub(crate) mod scope;
-pub(crate) mod slots;
 mod staying;
 pub(crate) mod texts;
 mod ticket;

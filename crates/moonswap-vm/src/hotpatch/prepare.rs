@@ -14,7 +14,7 @@ use moonswap_hotpatch::{
 };
 
 use super::manifest::{registry, registry_at};
-use super::slots::SlotRegistry;
+use crate::object::SlotRegistry;
 use crate::loader;
 use crate::object::{Instance, PrototypeSlot, Upvalue, Version};
 use crate::value::{Value, tag};

@@ -16,39 +16,16 @@ use std::sync::Arc;
 use moonswap_hotpatch::{ChunkManifest, ChunkPatch};
 
 use crate::heap::Reserve;
-use crate::object::Instance;
+use crate::object::{HeldText, Instance};
 use crate::vm::Vm;
 
 /// Texts of that many bytes are worth an entry.
 const LONG: usize = 256;
-/// What an entry takes beside the text, about.
-const ENTRY: usize = 128;
-
-/// A long text, on the account of the heap's memory as long as instances have it.
-pub(crate) struct Held {
-    text: Arc<[u8]>,
-    account: Rc<Reserve>,
-}
-
-impl Held {
-    fn new(text: Arc<[u8]>, account: Rc<Reserve>) -> Rc<Self> {
-        let texts = &account.texts;
-        texts.set(texts.get() + text.len() + ENTRY);
-        Rc::new(Self { text, account })
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        let texts = &self.account.texts;
-        texts.set(texts.get().saturating_sub(self.text.len() + ENTRY));
-    }
-}
 
 /// The long texts that instances have, by their hashes.
 #[derive(Default)]
 pub(crate) struct Texts {
-    known: HashMap<u64, Weak<Held>>,
+    known: HashMap<u64, Weak<HeldText>>,
     hasher: RandomState,
 }
 
@@ -60,13 +37,13 @@ impl Texts {
         account: &Rc<Reserve>,
         text: &[u8],
         copy: impl FnOnce() -> Option<Arc<[u8]>>,
-    ) -> Option<Rc<Held>> {
+    ) -> Option<Rc<HeldText>> {
         let hash = self.hasher.hash_one(text);
         let there = self.known.get(&hash).and_then(Weak::upgrade);
-        if let Some(there) = there.filter(|there| *there.text == *text) {
+        if let Some(there) = there.filter(|there| **there.text() == *text) {
             return Some(there);
         }
-        let held = Held::new(copy()?, Rc::clone(account));
+        let held = HeldText::new(copy()?, Rc::clone(&account.texts));
         self.known.insert(hash, Rc::downgrade(&held));
         Some(held)
     }
@@ -106,7 +83,7 @@ pub(crate) unsafe fn keep(vm: &mut Vm, instance: *mut Instance, text: &[u8]) {
             let account = Rc::clone(vm.heap.reserve());
             let held = vm.hot.texts.get_mut().hold(&account, text, copy);
             vm.heap.charge(text.len());
-            (*instance).source = held.as_ref().map(|held| Arc::clone(&held.text));
+            (*instance).source = held.as_ref().map(|held| Arc::clone(held.text()));
             (*instance).held_text = held;
             return;
         }

@@ -9,6 +9,7 @@ use moonswap_bytecode::{MULTI, OpCode};
 use super::{Next, operand};
 use crate::heap::Forced;
 use crate::object::Closure;
+use crate::safepoint::is_memory_point;
 use crate::unwind::throw;
 use crate::value::{Value, tag};
 use crate::vm::{STRESS_BYTES, STRESS_SLOTS, Vm};
@@ -45,7 +46,7 @@ pub(super) unsafe fn attend(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Ne
             crate::hotpatch::mailbox::drain(vm, false);
             return super::tail_call::tail_call_slow(pc, vm.base, vm);
         }
-        if matches!(OpCode::from_u8(*pc.cast::<u8>()), Some(op) if super::is_memory_point(op)) {
+        if matches!(OpCode::from_u8(*pc.cast::<u8>()), Some(op) if is_memory_point(op)) {
             // Memory only; everything else at the next safe point proper.
             vm.poll.table.disarm();
             vm.poll.request();

@@ -186,7 +186,7 @@ fn all_that_the_journal_takes_is_counted() {
     let bytes: usize = text.parse().unwrap_or(0);
     // All but those of the last piece.
     assert!(
-        bytes > 1100 * (48 + size_of::<crate::hook::Hook>()),
+        bytes > 1100 * (48 + size_of::<crate::object::Hook>()),
         "{bytes}"
     );
     assert_eq!(run(&machine, "return account()"), before);

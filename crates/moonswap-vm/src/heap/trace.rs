@@ -3,8 +3,8 @@
 //! Values are marked by tag up to the live top; versions through the frames
 //! that pin them, so that stale links in dead registers keep nothing alive.
 
+use super::Marker;
 use crate::frame::Frame;
-use crate::heap::Marker;
 use crate::object::{Coroutine, CoroutineStatus};
 use crate::value::tag;
 

@@ -5,6 +5,13 @@
 //! allocation or a safe point. Which objects live in block cells and which are
 //! boxed (those with a destructor) is the heap's business.
 
+mod hook;
+mod native;
+mod pending;
+mod registry;
+pub(crate) mod stack;
+mod text;
+
 use moonswap_hotpatch::Progress;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -12,8 +19,14 @@ use std::sync::Arc;
 use moonswap_bytecode::{Instruction, Prototype, UpvalueDescription};
 
 use crate::callee::{Callee, Entry};
-use crate::hotpatch::slots::{SlotPointer, SlotRegistry};
 use crate::value::Value;
+
+pub(crate) use hook::Hook;
+pub use native::{Context, NativeFn, NativeKind};
+pub(crate) use native::{Native, NativeCode};
+pub(crate) use pending::Pending;
+pub(crate) use registry::{SlotPointer, SlotRegistry};
+pub(crate) use text::HeldText;
 
 /// What kind of object a header belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -273,7 +286,7 @@ pub(crate) struct Version {
     /// Replaced by a patch that gave its activations until then.
     pub(crate) finish_by: Option<std::time::Instant>,
     /// Replaced by a patch that takes its activations along.
-    pub(crate) migration: Option<Box<crate::hotpatch::migrate::Pending>>,
+    pub(crate) migration: Option<Box<Pending>>,
 }
 
 impl Version {
@@ -314,7 +327,7 @@ pub(crate) struct Instance {
     /// The committed source text; `None` for binary chunks.
     pub(crate) source: Option<Arc<[u8]>>,
     /// What keeps the text it was loaded with on the account, if that is long.
-    pub(crate) held_text: Option<std::rc::Rc<crate::hotpatch::texts::Held>>,
+    pub(crate) held_text: Option<std::rc::Rc<HeldText>>,
     /// The same compiled, if it was needed: planning compares with it.
     pub(crate) text: Option<moonswap_hotpatch::ChunkPatch>,
     /// What of the text does not run, because it was refused.
@@ -347,61 +360,6 @@ pub(crate) struct Instance {
     pub(crate) version: u32,
     /// Another one with each commit and rollback that concerns the instance.
     pub(crate) stamp: u64,
-}
-
-/// Signature of a native function: arguments through the context, results
-/// pushed; returns how many.
-pub type NativeFn = fn(&mut crate::context::Context<'_>) -> Result<usize, crate::error::Raised>;
-
-/// What a native function is: most are plain; a few change frames or
-/// coroutines themselves and are run by the interpreter without recursion.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum NativeKind {
-    /// Runs to its end within one native call.
-    Plain,
-    /// `pcall`
-    Pcall,
-    /// `xpcall`
-    Xpcall,
-    /// `coroutine.resume`
-    Resume,
-    /// a function made by `coroutine.wrap` (upvalue 0 is the coroutine)
-    Wrap,
-    /// `coroutine.yield`
-    Yield,
-    /// `next`: `for … in next, t` and `pairs` run it inline
-    Next,
-    /// the iterator of `ipairs`
-    IpairsStep,
-}
-
-/// Code of a native function.
-pub(crate) enum NativeCode {
-    /// A plain function.
-    Function(NativeFn),
-    /// A Rust closure of the embedder.
-    #[allow(clippy::type_complexity)]
-    Boxed(Box<dyn Fn(&mut crate::context::Context<'_>) -> Result<usize, crate::error::Raised>>),
-}
-
-/// A function written in Rust. Boxed.
-#[repr(C)]
-pub(crate) struct Native {
-    pub(crate) header: Header,
-    pub(crate) kind: NativeKind,
-    pub(crate) code: NativeCode,
-    pub(crate) upvalues: Box<[Value]>,
-    /// Name for messages and tracebacks of embedder functions.
-    pub(crate) name: &'static str,
-}
-
-impl Native {
-    /// `header.flags`: patches may be committed while it calls back.
-    pub(crate) const TRANSPARENT: u8 = 1;
-    /// `header.flags`: it writes only its arguments, through the journal, and
-    /// otherwise only answers and calls back.
-    pub(crate) const HARMLESS: u8 = 2;
 }
 
 /// A value of the host, with optional metatable. Boxed; dropped when collected.
@@ -462,7 +420,7 @@ pub(crate) struct Coroutine {
     /// Calls of pcall and xpcall that are active.
     pub(crate) n_pcalls: u32,
     /// Its debug hook.
-    pub(crate) hook: crate::hook::Hook,
+    pub(crate) hook: Hook,
     /// The error it failed with, until it is closed.
     pub(crate) error: Value,
 }
