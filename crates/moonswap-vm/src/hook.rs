@@ -17,6 +17,7 @@ use moonswap_bytecode::{Instruction, MULTI, OpCode};
 use crate::error::Raised;
 use crate::frame::{self, Frame};
 use crate::host;
+use crate::hotpatch::seam;
 use crate::interp::Next;
 use crate::object::{Coroutine, Hook};
 use crate::unwind::throw;
@@ -52,7 +53,7 @@ pub(crate) struct HookState {
 pub(crate) unsafe fn set(vm: &mut Vm, co: *mut Coroutine, function: Value, mask: u8, count: i32) {
     // SAFETY: live coroutine; barrier after the store.
     unsafe {
-        crate::hotpatch::journal::hook_of(vm, co);
+        vm.undo().hook_of(co);
         let function = if mask == 0 { Value::NIL } else { function };
         let hook = Hook {
             function,
@@ -102,7 +103,7 @@ unsafe fn apply(vm: &mut Vm) {
         let wanted = (*vm.current).hook.mask != 0;
         vm.hook.active = wanted && vm.hook.interrupted.is_none();
         if wanted != vm.poll.table.is_hooked() {
-            crate::hotpatch::trap::clear(vm);
+            seam::on_hook_change(vm);
             vm.poll.table.set_hooked(wanted);
             vm.poll.rearm();
         }
@@ -288,9 +289,7 @@ unsafe fn events(vm: &mut Vm, op: OpCode) -> Result<(), Raised> {
 pub(crate) unsafe fn native_call(vm: &mut Vm, n: usize) -> Result<(), Raised> {
     // SAFETY: VM3: its frame is on top.
     unsafe {
-        if vm.hot.trial.is_some() {
-            crate::hotpatch::transaction::check_native(vm)?;
-        }
+        seam::on_native_call(vm)?;
         if (*vm.current).hook.mask & CALL != 0 {
             fire(vm, "call", None, (1, n))
         } else {

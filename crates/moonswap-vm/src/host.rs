@@ -17,7 +17,7 @@ use crate::callee::FROZEN;
 use crate::coroutine;
 use crate::error::Raised;
 use crate::frame::{self, Frame, continuation_word, frame_top, return_into, set_word};
-use crate::hotpatch::waiting;
+use crate::hotpatch::seam;
 use crate::interp::{self, Next};
 use crate::limits;
 use crate::meta;
@@ -70,12 +70,12 @@ unsafe fn call_until(
 ) -> Result<usize, Raised> {
     // SAFETY: HO1.
     unsafe {
-        if !FROZEN && vm.host_depth == 0 && !vm.hot.waiting.is_empty() {
+        if seam::wants_host_entry(vm) {
             // The collector must find nothing stale among the arguments.
             let f = vm.stack_base.add(at);
             store(f.sub(1), Value::NIL);
             store(f.add(1), Value::NIL);
-            waiting::at_host_call(vm);
+            seam::on_host_entry(vm);
         }
         limits::enter(vm)?;
         let depth = vm.host_depth + vm.resume_depth;
@@ -97,7 +97,7 @@ unsafe fn call_until(
             continuation_word(at - base, takes_errors),
         );
         let blocks = !FROZEN && pc.is_null() && is_blocking(*vm.base.sub(2));
-        vm.hot.n_blocking += u32::from(blocks);
+        seam::on_native_callback(vm, blocks);
         vm.host_depth += 1;
         (*co).n_host_calls += 1;
         let n_pcalls = (*co).n_pcalls;
@@ -112,11 +112,7 @@ unsafe fn call_until(
         run_to_halt(vm, next);
         (*co).n_host_calls -= 1;
         vm.host_depth -= 1;
-        vm.hot.n_blocking -= u32::from(blocks);
-        if !FROZEN && vm.hot.is_held && vm.hot.n_blocking == 0 {
-            vm.hot.is_held = false;
-            waiting::ask(vm);
-        }
+        seam::on_native_callback_end(vm, blocks);
         let failed = std::mem::take(&mut vm.host_failed);
         debug_assert!(std::ptr::eq(vm.current, co));
         vm.base = vm.stack_base.add(base);
@@ -397,7 +393,7 @@ pub(crate) unsafe fn run_due_finalizers(vm: &mut Vm) {
 fn may_finalize(vm: &Vm) -> bool {
     // What the code of a patch leads to may have to be undone (J1). After a limit
     // of time they stay pending: called now they would end at once.
-    !vm.in_finalizer && !vm.hot.journal.is_open() && !vm.limits.is_spent()
+    !vm.in_finalizer && !vm.undo_log.is_open() && !vm.limits.is_spent()
 }
 
 /// Calls the next finalizer; false if there is none.

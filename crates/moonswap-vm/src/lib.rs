@@ -34,6 +34,7 @@ mod table;
 mod tests;
 mod threads;
 mod timer;
+mod undo;
 mod unwind;
 mod value;
 mod vm;

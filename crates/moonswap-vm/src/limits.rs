@@ -22,7 +22,7 @@ use std::time::Instant;
 
 use crate::context::{Context, View};
 use crate::error::Raised;
-use crate::hotpatch::watchdog;
+use crate::hotpatch::seam;
 use crate::safepoint::PollHandle;
 use crate::timer::{self, Purpose};
 use crate::vm::Vm;
@@ -171,8 +171,8 @@ pub(crate) fn check(vm: &mut Vm) -> Result<(), Raised> {
         if has_to_break(vm) {
             return Err(crate::host::raise_break(vm));
         }
-        if watchdog::is_asked(vm) {
-            return watchdog::look(vm);
+        if seam::wants_limit(vm) {
+            return seam::on_limit(vm);
         }
         return Ok(());
     };
@@ -234,10 +234,7 @@ fn enter_limited(vm: &mut Vm) -> Result<(), Raised> {
         vm.limits.struck = None;
         vm.limits.ended = None;
         vm.limits.refresh_armed();
-        if vm.hot.guards.is_due() && !vm.hot.busy && !vm.hot.is_draining {
-            // Nothing of the program runs: as good as a safe point.
-            crate::hotpatch::guard::restore(vm);
-        }
+        seam::on_limited_entry(vm);
     } else if vm.limits.is_struck() {
         return check(vm);
     }
@@ -279,7 +276,7 @@ fn end(vm: &mut Vm) {
 #[inline]
 pub(crate) fn charge(vm: &mut Vm, steps: usize) -> Result<(), Raised> {
     let asked = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
-    let watched = watchdog::is_asked(vm);
+    let watched = seam::wants_limit(vm);
     if !vm.limits.armed && !asked(&vm.limits.interrupted) && !has_to_break(vm) && !watched {
         return Ok(());
     }

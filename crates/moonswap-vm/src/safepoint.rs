@@ -165,7 +165,7 @@ pub(crate) struct DispatchTable {
     hooked: AtomicBool,
     /// Safe points count down.
     metered: AtomicBool,
-    /// Operations that write go into a journal.
+    /// Operations that write go into the undo log.
     journaled: AtomicBool,
 }
 
@@ -214,7 +214,7 @@ impl DispatchTable {
         self.journaled.load(Ordering::Relaxed)
     }
 
-    /// Turns the journal of writes on or off, with `heap.journaled`; the VM's own
+    /// Turns the undo log on or off, with `heap.journaled`; the VM's own
     /// thread only, which looks for requests afterwards.
     pub(crate) fn set_journaled(&self, on: bool) {
         self.journaled.store(on, Ordering::Relaxed);

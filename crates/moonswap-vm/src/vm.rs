@@ -22,13 +22,14 @@ use std::sync::Arc;
 
 use crate::error::Raised;
 use crate::heap::{Heap, Marker, Roots};
-use crate::hotpatch::HotState;
+use crate::hotpatch::seam::HotState;
 use crate::machine::{Door, Released};
 use crate::meta_event::Event;
 use crate::object::stack::EXTRA_SLOTS;
 use crate::object::{Coroutine, StringObject, Table};
 use crate::safepoint::PollHandle;
 use crate::stress::Stress;
+use crate::undo::{Recorder, UndoLog};
 use crate::unwind::Journey;
 use crate::value::{Value, tag};
 
@@ -99,6 +100,7 @@ pub(crate) struct Vm {
     pub(crate) stress: Stress,
     pub(crate) poll: Arc<PollHandle>,
     pub(crate) hot: HotState,
+    pub(crate) undo_log: UndoLog,
     pub(crate) gc_stats: crate::gc_stats::GcStats,
     pub(crate) limits: crate::limits::Limits,
     pub(crate) warn_on: bool,
@@ -175,6 +177,7 @@ impl Vm {
             stress: Stress::default(),
             poll,
             hot: HotState::default(),
+            undo_log: UndoLog::default(),
             gc_stats: crate::gc_stats::GcStats::default(),
             limits: Default::default(),
             warn_on: false,
@@ -283,6 +286,15 @@ impl Vm {
     /// Interned name of an event.
     pub(crate) fn event_name(&self, event: Event) -> *mut StringObject {
         self.heap.event_names[event as usize]
+    }
+
+    /// Writes down what is about to be written (`undo/record.rs`).
+    #[inline(always)]
+    pub(crate) fn undo(&mut self) -> Recorder<'_> {
+        Recorder {
+            log: &mut self.undo_log,
+            heap: &mut self.heap,
+        }
     }
 
     /// Makes a string value.

@@ -132,7 +132,7 @@ impl Context<'_> {
     pub fn push_table(&self, n_array: usize, n_hash: usize) {
         let t = self.vm().heap.new_table(n_array, n_hash);
         // SAFETY: just made.
-        unsafe { crate::hotpatch::journal::made(&self.vm(), t) };
+        unsafe { self.vm().undo().made(t) };
         self.push_value(Value::table(t));
     }
 
@@ -245,7 +245,7 @@ impl Context<'_> {
             // SAFETY: as upvalue; barrier after the store.
             unsafe {
                 if i < (&(*f).upvalues).len() {
-                    crate::hotpatch::journal::native_variable(&mut self.vm(), f, i);
+                    self.vm().undo().native_variable(f, i);
                     (&mut (*f).upvalues)[i] = v;
                     self.vm().heap.barrier(f.cast(), v);
                 }

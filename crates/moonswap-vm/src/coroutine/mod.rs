@@ -13,13 +13,13 @@
 //! nothing of worth; the collector clears them whenever it looks at it, because
 //! it may not look again before the next resume.
 
-
 use std::ptr;
 
 use crate::error::Raised;
 use crate::frame::{self, return_into, set_word};
 use crate::heap::header;
 use crate::host;
+use crate::hotpatch::seam;
 use crate::interp::{Next, leave_native, precall};
 use crate::object::stack::{EXTRA_SLOTS, FIRST_STACK};
 use crate::object::{Coroutine, CoroutineStatus, Kind, Upvalue};
@@ -254,9 +254,7 @@ pub(crate) unsafe fn enter_yield(vm: &mut Vm, n: usize) -> Next {
         (*co).top = vm.index_of(vm.base);
         (*co).pc = ptr::null();
         (*co).status = CoroutineStatus::Suspended;
-        if (*co).is_watched {
-            crate::hotpatch::watchdog::yielded(vm, co);
-        }
+        seam::on_yield(vm, co);
         let from = vm.index_of(vm.base);
         hand_over(vm, co, from, n)
     }
@@ -270,9 +268,7 @@ pub(crate) unsafe fn finish(base: *mut Value, vm: *mut Vm) -> Next {
         let vm = &mut *vm;
         let co = vm.current;
         (*co).status = CoroutineStatus::Dead;
-        if std::ptr::eq(co, vm.hot.waiting.watched) {
-            crate::hotpatch::waiting::ask(vm);
-        }
+        seam::on_coroutine_dead(vm, co);
         // Nothing is open any more, unless a binary chunk left it so.
         close_upvalues(vm, co, base);
         (*co).to_be_closed.clear();
@@ -342,9 +338,7 @@ pub(crate) unsafe fn fail(vm: &mut Vm) -> Next {
         (*co).pc = pc.cast();
         (*co).top = vm.index_of(vm.top.max(vm.base)).max(base);
         (*co).status = CoroutineStatus::Dead;
-        if std::ptr::eq(co, vm.hot.waiting.watched) {
-            crate::hotpatch::waiting::ask(vm);
-        }
+        seam::on_coroutine_dead(vm, co);
         (*co).failed = true;
         let to = (*co).resumer;
         (*co).resumer = ptr::null_mut();

@@ -11,7 +11,6 @@
 
 use super::{info, walk};
 use crate::frame::{Frame, frame_top};
-use crate::hotpatch::journal;
 use crate::object::Coroutine;
 use crate::value::{Value, store, tag};
 use crate::vm::Vm;
@@ -147,7 +146,8 @@ pub(crate) fn set_local(
     // SAFETY: a slot of the frame; D2, D3.
     unsafe {
         let of = co.unwrap_or(vm.current);
-        journal::local(vm, of, place.frame, place.slot, place.is_variable);
+        vm.undo()
+            .local(of, place.frame, place.slot, place.is_variable);
         if put(place.slot, place.is_variable, value)
             && let Some(co) = walk::other(vm, co)
         {

@@ -6,7 +6,6 @@
 //! Invariants: V1.
 
 use super::info;
-use crate::hotpatch::journal;
 use crate::object::{Closure, Upvalue};
 use crate::value::{Value, store, tag};
 use crate::vm::Vm;
@@ -50,7 +49,7 @@ fn cell(vm: &mut Vm, f: Value, place: Place) -> Option<*mut Upvalue> {
     match place {
         Place::Lua(up) => Some(up),
         // SAFETY: V1: a live closure.
-        Place::Late(i) => Some(unsafe { journal::late_upvalue(vm, f.as_closure(), i) }),
+        Place::Late(i) => Some(unsafe { vm.undo().late_upvalue(f.as_closure(), i) }),
         Place::Native(_) => None,
     }
 }
@@ -91,13 +90,13 @@ pub(crate) fn set_upvalue(vm: &mut Vm, f: Value, n: i64, value: Value) -> Option
         match find(f, n)? {
             place @ (Place::Lua(_) | Place::Late(_)) => {
                 let up = cell(vm, f, place)?;
-                journal::variable(vm, up);
+                vm.undo().variable(up);
                 store((*up).value, value);
                 vm.heap.barrier(up.cast(), value);
             }
             Place::Native(i) => {
                 let native = f.as_native();
-                journal::native_variable(vm, native, i);
+                vm.undo().native_variable(native, i);
                 (&mut (*native).upvalues)[i] = value;
                 vm.heap.barrier(native.cast(), value);
             }
@@ -125,7 +124,7 @@ pub(crate) fn upvalue_join(vm: &mut Vm, f1: Value, n1: i64, f2: Value, n2: i64) 
     // SAFETY: V1; the index was tested; barrier right after the store.
     unsafe {
         if f1.tag == tag::CLOSURE {
-            journal::captured(vm, f1.as_closure(), n1 as usize - 1);
+            vm.undo().captured(f1.as_closure(), n1 as usize - 1);
         }
         match place {
             Place::Lua(_) => {

@@ -99,8 +99,8 @@ pub(crate) struct Heap {
     running: bool,
     /// No collection may be made (a patch is being prepared).
     busy: bool,
-    /// Writes go into the journal of a patch that is being prepared
-    /// (`hotpatch/journal.rs`): tables keep the keys they had.
+    /// Writes go into the undo log of a patch that is being prepared
+    /// (`undo/mod.rs`): tables keep the keys they had.
     pub(crate) journaled: bool,
     /// A finalizer runs: no collection except an emergency one.
     finalizing: bool,

@@ -18,7 +18,7 @@ use super::published::{self, Basis};
 use super::texts::Compiled;
 use super::timing::{self, Obstacle, Quiet};
 use super::transaction::{self, Installed};
-use super::{HotError, activity, closing, globals, journal, migrate, staying, waiting};
+use super::{HotError, activity, checkpoint, closing, globals, migrate, staying, waiting};
 use crate::callee::FROZEN;
 use crate::frame::{Frame, frame_top};
 use crate::host;
@@ -324,7 +324,7 @@ unsafe fn prepare_all(vm: &mut Vm, planned: Vec<Planned>) -> Result<Vec<Prepared
     // objects are in no root (J1).
     unsafe {
         let busy = vm.heap.set_busy(true);
-        journal::begin(vm);
+        checkpoint::begin(vm);
         let mut all: Vec<Prepared> = Vec::with_capacity(planned.len());
         for (serial, plan) in planned {
             if let Some(instance) = find(vm, serial) {
@@ -340,8 +340,8 @@ unsafe fn prepare_all(vm: &mut Vm, planned: Vec<Planned>) -> Result<Vec<Prepared
             outcome = outcome.and(Err(HotError::Memory));
         }
         match outcome {
-            Ok(()) => journal::forget(vm),
-            Err(_) => journal::undo(vm),
+            Ok(()) => checkpoint::forget(vm),
+            Err(_) => checkpoint::undo(vm),
         }
         vm.heap.set_busy(busy);
         outcome.map(|()| all)

@@ -16,10 +16,10 @@ use moonswap_hotpatch::{
 use super::HotError;
 use super::prepare::{CellChange, FieldChange, SlotChange};
 use super::published::Attic;
-use crate::object::SlotRegistry;
 use super::{migrate, staying};
 use crate::heap::Marker;
 use crate::loader;
+use crate::object::SlotRegistry;
 use crate::object::{Instance, PrototypeSlot, StringObject};
 use crate::value::{store, tag};
 use crate::vm::Vm;

@@ -47,7 +47,7 @@ unsafe fn migrate(vm: &mut Vm, prepared: &Prepared, id: &FunctionId) -> Result<(
         };
         let instance = prepared.instance;
         let version = Value::integer(i64::from((*instance).version));
-        super::journal::watch(vm);
+        super::checkpoint::watch(vm);
         closure(vm, instance, slot)
             .and_then(|function| call(vm, function, &[version]).map(drop))
             .map_err(|text| HotError::Vetoed(format!("{MIGRATE}: {text}")))

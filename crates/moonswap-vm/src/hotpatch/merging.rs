@@ -13,7 +13,6 @@ use moonswap_hotpatch::{
 };
 
 use super::evaluated::{alike, held, hold, is_same, settle};
-use super::journal;
 use super::manifest::registry;
 use super::prepare::FieldChange;
 use crate::context::{Context, Outcome};
@@ -405,7 +404,7 @@ pub(super) fn set(cx: &mut Context<'_>, container: Value, key: Value, after: Val
     unsafe {
         let table = container.as_table();
         let before = table::get(table, key);
-        if let Err(e) = journal::set(&mut vm, table, key, after) {
+        if let Err(e) = vm.undo().set(table, key, after) {
             return Err(crate::meta::raise_table_error(&mut vm, e));
         }
         let change = FieldChange {
@@ -420,14 +419,14 @@ pub(super) fn set(cx: &mut Context<'_>, container: Value, key: Value, after: Val
 }
 
 /// Sets a field with `__newindex`, as the statement would. What that writes is
-/// remembered by the journal's entries.
+/// remembered by the undo log's entries.
 fn set_as_the_text_does(
     cx: &mut Context<'_>,
     container: Value,
     key: Value,
     value: Value,
 ) -> Outcome<()> {
-    let mark = journal::mark(&mut cx.vm());
+    let mark = cx.vm().undo_log.mark();
     let at = cx.height();
     cx.push_value(container);
     cx.push_value(key);
@@ -435,7 +434,7 @@ fn set_as_the_text_does(
     cx.set_index(at)?;
     cx.pop(1);
     let mut vm = cx.vm();
-    let written = journal::fields_since(&vm, mark);
+    let written = vm.undo_log.fields_since(mark);
     with(&mut vm, |t| {
         // SAFETY: live tables; nothing is collected.
         t.fields

@@ -25,6 +25,7 @@ mod activity;
 mod answer;
 pub(crate) mod attempt;
 mod call;
+pub(crate) mod checkpoint;
 mod closing;
 pub(crate) mod commit;
 pub(crate) mod current;
@@ -37,7 +38,6 @@ pub(crate) mod history;
 mod hooks;
 pub(crate) mod inspect;
 pub(crate) mod instances;
-pub(crate) mod journal;
 pub(crate) mod mailbox;
 pub(crate) mod manifest;
 mod merging;
@@ -45,6 +45,7 @@ pub(crate) mod migrate;
 mod prepare;
 mod published;
 pub(crate) mod scope;
+pub(crate) mod seam;
 mod staying;
 pub(crate) mod texts;
 mod ticket;
@@ -127,8 +128,8 @@ pub(crate) struct HotState {
     pub(crate) transaction: Option<merging::Transaction>,
     /// The delta chunk that runs now is only tried.
     pub(crate) trial: Option<transaction::Trial>,
-    /// What its code writes.
-    pub(crate) journal: journal::Journal,
+    /// What the patch goes back to if it fails.
+    checkpoint: Option<checkpoint::Checkpoint>,
     /// A patch is being prepared: others wait.
     pub(crate) busy: bool,
     /// The mailbox is being worked off, or coroutines are being closed after a

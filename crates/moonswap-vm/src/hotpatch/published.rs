@@ -13,8 +13,8 @@ use moonswap_bytecode::Prototype;
 use moonswap_hotpatch::{ChunkManifest, ChunkPatch, ChunkPlan, Patch, Policy, plan_chunk};
 
 use super::commit::{Draft, Planned};
-use crate::object::SlotRegistry;
 use super::texts::Compiled;
+use crate::object::SlotRegistry;
 use crate::object::{Instance, Keep};
 use crate::vm::Vm;
 

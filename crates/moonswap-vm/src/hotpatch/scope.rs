@@ -50,7 +50,7 @@ pub(crate) unsafe fn record(vm: &mut Vm, base: *mut Value, pc: *const u64) {
             // Delta chunks have a slot of their own, no variables, and do not count.
             return;
         }
-        super::journal::scope(vm, instance);
+        vm.undo().scope(instance);
         let all = match (*instance).keep {
             Keep::Module => true,
             // Of later runs there would be several variables of a name, which no

@@ -26,7 +26,6 @@ mod concat;
 mod deferred;
 mod drive;
 mod index;
-mod journal;
 mod late;
 mod loops;
 mod moves;
@@ -34,6 +33,7 @@ mod ops;
 mod poll;
 mod pure;
 mod tail_call;
+mod watched;
 
 #[cfg(not(moonswap_tail))]
 use std::sync::atomic::Ordering;
@@ -226,8 +226,8 @@ mod backend {
             if op == OpCode::Halt as usize {
                 return halt_handler(pc, base, vm, table);
             }
-            if super::journal::is_due(vm, op as u8) {
-                let next = super::journal::step(pc, base, vm);
+            if super::watched::is_due(vm, op as u8) {
+                let next = super::watched::step(pc, base, vm);
                 return Tail { vm, table }.go(next);
             }
             HANDLERS[op](pc, base, vm, table)
@@ -288,7 +288,7 @@ mod backend {
             let handler: Handler = hook_handler;
             return handler as *mut ();
         }
-        if table.is_journaled() && super::journal::watches(op) {
+        if table.is_journaled() && super::watched::watches(op) {
             let handler: Handler = go_handler;
             return handler as *mut ();
         }
@@ -331,8 +331,8 @@ mod backend {
 #[cfg(not(moonswap_tail))]
 mod backend {
     use super::drive::returning::Returning;
-    use crate::safepoint::{is_memory_point, is_safe_point};
     use super::{Next, OpCode, Vm, ops, poll};
+    use crate::safepoint::{is_memory_point, is_safe_point};
 
     pub(super) unsafe fn run(vm: *mut Vm, mut next: Next) {
         // Polled, or the hook called, for the operation at hand.
@@ -381,11 +381,11 @@ mod backend {
                         }
                         hooked = false;
                         polled = false;
-                        if const { super::journal::watches(OpCode::$name) } {
+                        if const { super::watched::watches(OpCode::$name) } {
                             // SAFETY: as above.
                             unsafe {
                                 if (*vm).heap.journaled {
-                                    next = super::journal::step(next.pc, next.base, vm);
+                                    next = super::watched::step(next.pc, next.base, vm);
                                     continue;
                                 }
                             }

@@ -43,7 +43,7 @@ pub(super) unsafe fn attend(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Ne
             if crate::host::check_limits(vm).is_err() {
                 return throw(vm);
             }
-            crate::hotpatch::mailbox::drain(vm, false);
+            crate::hotpatch::seam::on_poll(vm);
             return super::tail_call::tail_call_slow(pc, vm.base, vm);
         }
         if matches!(OpCode::from_u8(*pc.cast::<u8>()), Some(op) if is_memory_point(op)) {
@@ -78,7 +78,7 @@ unsafe fn attend_to_all(pc: *const u64, base: *mut Value, vm: &mut Vm) -> Next {
         if vm.heap.limit_exceeded && crate::host::relieve(vm, true).is_err() {
             return throw(vm);
         }
-        crate::hotpatch::mailbox::drain(vm, false);
+        crate::hotpatch::seam::on_poll(vm);
         if vm.stress.wants_polls() {
             stress(vm);
         }

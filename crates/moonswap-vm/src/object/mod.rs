@@ -166,8 +166,8 @@ pub(crate) struct Table {
     /// All nodes at or after this index are in use (search for a free one
     /// goes down from here).
     pub(crate) last_free: u32,
-    /// Number of the journal that was kept when it was made
-    /// (`hotpatch/journal.rs`); 0: none.
+    /// Number of the undo log that was kept when it was made
+    /// (`undo/mod.rs`); 0: none.
     pub(crate) made_in: u32,
 }
 

@@ -99,7 +99,7 @@ pub(crate) struct Native {
 impl Native {
     /// `header.flags`: patches may be committed while it calls back.
     pub(crate) const TRANSPARENT: u8 = 1;
-    /// `header.flags`: it writes only its arguments, through the journal, and
+    /// `header.flags`: it writes only its arguments, through the undo log, and
     /// otherwise only answers and calls back.
     pub(crate) const HARMLESS: u8 = 2;
 }

@@ -1,7 +1,7 @@
 //! Raw tables: stores, growth, presizing. Invariants: see `mod.rs` (T1–T4).
 //!
 //! *Keeping* stores (`KEEP`) are for tables whose writes may be undone without
-//! memory (`hotpatch/journal.rs`): T5 as long as only such stores are made and
+//! memory (`undo/mod.rs`): T5 as long as only such stores are made and
 //! `heap.journaled` is set, a key that had a node or an array slot keeps one,
 //! with or without a value.
 
