@@ -19,7 +19,7 @@ use crate::frame::{self, Frame};
 use crate::host;
 use crate::hotpatch::seam;
 use crate::interp::Next;
-use crate::object::{Coroutine, Hook};
+use crate::object::{Coroutine, Hook, HookState, Step};
 use crate::unwind::throw;
 use crate::value::Value;
 use crate::vm::Vm;
@@ -28,26 +28,6 @@ pub(crate) const CALL: u8 = 1;
 pub(crate) const RETURN: u8 = 2;
 pub(crate) const LINE: u8 = 4;
 pub(crate) const COUNT: u8 = 8;
-
-/// An instruction that was executed: frame (slot index), place, operation.
-#[derive(Clone, Copy, Debug)]
-struct Step {
-    frame: usize,
-    pc: *const u64,
-    op: OpCode,
-}
-
-/// The VM's part.
-#[derive(Debug, Default)]
-pub(crate) struct HookState {
-    pub(crate) active: bool,
-    /// The frame whose hook runs now (slot index).
-    pub(crate) interrupted: Option<usize>,
-    /// Values being passed or returned: index of the first local, count.
-    pub(crate) transfer: (usize, usize),
-    last: Option<Step>,
-    below: Vec<Step>,
-}
 
 /// Sets the hook of a coroutine (mask 0: none).
 pub(crate) unsafe fn set(vm: &mut Vm, co: *mut Coroutine, function: Value, mask: u8, count: i32) {

@@ -23,9 +23,8 @@ use crate::limits;
 use crate::meta;
 use crate::meta_event::Event;
 use crate::object::{Coroutine, CoroutineStatus};
-use crate::unwind::Journey;
 use crate::value::{Value, store, tag};
-use crate::vm::{MAX_HOST_DEPTH, Vm};
+use crate::vm::{Journey, MAX_HOST_DEPTH, Vm};
 
 /// Finalizers called at every safe point, and between two looks at the clock.
 const FINALIZERS_AT_ONCE: usize = 8;
@@ -291,19 +290,6 @@ pub(crate) unsafe fn close_main(vm: &mut Vm) {
         let main = vm.main;
         let _ = close_variables(vm, main, None);
     }
-}
-
-/// The error of [`Interrupter::break_in`], at the place where the reference's
-/// hook raises it: the caller of the running function.
-#[cold]
-pub(crate) fn raise_break(vm: &mut Vm) -> Raised {
-    vm.limits
-        .broken_in
-        .store(false, std::sync::atomic::Ordering::Release);
-    // SAFETY: VM3 at every safe point and in natives.
-    let mut text = unsafe { crate::debug::position::at_level(vm, 1) };
-    text.extend_from_slice(b"interrupted!");
-    vm.raise_message(text)
 }
 
 /// Calls the `__close` methods of all pending variables of `co`, from the topmost

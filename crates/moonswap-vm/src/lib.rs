@@ -12,6 +12,7 @@ mod callee;
 pub mod context;
 mod coroutine;
 mod debug;
+mod door;
 pub mod error;
 mod frame;
 mod gc_stats;
@@ -26,6 +27,8 @@ mod machine;
 mod meta;
 mod meta_event;
 mod object;
+mod raise;
+mod root;
 mod safepoint;
 mod stress;
 mod string;
@@ -49,7 +52,8 @@ pub use hotpatch::{
     Origin, Patcher, Quarantined, Recorder, StaleFrame, Ticket, VersionInfo, Which,
 };
 pub use limits::{Ended, Interrupter, Limit};
-pub use machine::{Machine, Root};
+pub use machine::Machine;
 pub use moonswap_hotpatch as planning;
 pub use object::{NativeFn, NativeKind};
+pub use root::Root;
 pub use stress::Stress;

@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 use moonswap_bytecode::OpCode;
 
 use crate::coroutine;
-use crate::frame::{self, Frame, Place, frame_top, return_into};
+use crate::frame::{self, Frame, frame_top, return_into};
 use crate::host;
 use crate::hotpatch::seam;
 use crate::interp::{Next, leave_native};
@@ -32,21 +32,6 @@ enum Catcher {
     /// A host activation: index of its function slot.
     Host(*mut Value),
     Coroutine,
-}
-
-/// What is known of the error on its way that a host call cannot hand on.
-#[derive(Default)]
-pub(crate) struct Journey {
-    /// It was counted against patches on probation.
-    pub(crate) counted: bool,
-    /// The message handler of the `xpcall` that will catch it has run.
-    pub(crate) handled: bool,
-    /// It ends this activation, which was given up by the watchdog; until then
-    /// nothing catches it.
-    pub(crate) expelled: Option<Place>,
-    /// Topmost frame where it was raised (slot of its base, pc), if it will end
-    /// the coroutine and nothing has used the stack above since.
-    pub(crate) raised_in: Option<(usize, *const u64)>,
 }
 
 /// Where an error goes that leaves a host call.

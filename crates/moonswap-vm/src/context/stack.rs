@@ -6,8 +6,9 @@ use std::any::Any;
 
 use super::{Buffer, Context, Outcome, View};
 use crate::heap::{OutOfMemory, header};
-use crate::machine::{Machine, Root};
+use crate::machine::Machine;
 use crate::object::{Kind, Native, NativeCode, NativeFn, NativeKind, UserData};
+use crate::root::Root;
 use crate::value::{Value, copy, store, tag};
 
 /// Plans from this size on are tried on the system.

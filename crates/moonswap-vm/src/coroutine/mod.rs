@@ -16,13 +16,12 @@
 use std::ptr;
 
 use crate::error::Raised;
-use crate::frame::{self, return_into, set_word};
-use crate::heap::header;
+use crate::frame::{self, return_into};
 use crate::host;
 use crate::hotpatch::seam;
 use crate::interp::{Next, leave_native, precall};
-use crate::object::stack::{EXTRA_SLOTS, FIRST_STACK};
-use crate::object::{Coroutine, CoroutineStatus, Kind, Upvalue};
+use crate::object::stack::FIRST_STACK;
+use crate::object::{Coroutine, CoroutineStatus, Upvalue};
 use crate::unwind::throw;
 use crate::value::{Value, copy, store, tag};
 use crate::vm::Vm;
@@ -30,46 +29,9 @@ use crate::vm::Vm;
 /// Coroutines resumed inside each other (the reference's C stack limit).
 const MAX_NESTED: u32 = 195;
 
-/// Makes a coroutine with an empty stack.
-pub(crate) fn new(vm: &mut Vm, slots: usize) -> *mut Coroutine {
-    let mut stack = vm.heap.new_stack(slots + EXTRA_SLOTS);
-    // SAFETY: slot 1 exists.
-    unsafe {
-        set_word(
-            &raw mut stack[1],
-            return_into(&frame::STUB_COROUTINE) as u64,
-            u64::from(tag::LINK),
-        );
-    }
-    vm.heap.adopt(on_stack(stack, 2))
-}
-
-/// A coroutine that has not begun, with the first frame at `base`.
-pub(crate) fn on_stack(stack: Vec<Value>, base: usize) -> Coroutine {
-    Coroutine {
-        header: header(Kind::Coroutine, 0),
-        status: CoroutineStatus::Suspended,
-        failed: false,
-        stack,
-        pc: ptr::null(),
-        base,
-        top: base,
-        open_upvalues: ptr::null_mut(),
-        to_be_closed: Vec::new(),
-        resumer: ptr::null_mut(),
-        n_host_calls: 0,
-        is_wrap: false,
-        started: false,
-        is_watched: false,
-        n_pcalls: 0,
-        hook: Default::default(),
-        error: Value::NIL,
-    }
-}
-
 /// Makes a coroutine that will run `body`.
 pub(crate) fn with_body(vm: &mut Vm, body: Value) -> *mut Coroutine {
-    let co = new(vm, FIRST_STACK);
+    let co = vm.heap.new_coroutine(FIRST_STACK);
     // SAFETY: just made.
     unsafe {
         (&mut (*co).stack)[2] = body;

@@ -13,10 +13,12 @@ use std::alloc::Layout;
 use std::mem::offset_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{Heap, Phase};
+use super::{Heap, Phase, header};
+use crate::frame::{STUB_COROUTINE, return_into, set_word};
 use crate::object::stack::{EXTRA_SLOTS, FIRST_STACK};
 use crate::object::{
-    Coroutine, Header, Instance, Kind, Native, NativeCode, PrototypeSlot, UserData, Version,
+    Coroutine, CoroutineStatus, Header, Instance, Kind, Native, NativeCode, PrototypeSlot,
+    UserData, Version,
 };
 use crate::value::{Value, tag};
 
@@ -297,5 +299,44 @@ impl Heap {
             // SAFETY: X1.
             let _ = unsafe { drop_boxed(h) };
         }
+    }
+}
+
+impl Heap {
+    /// Makes a coroutine with an empty stack.
+    pub(crate) fn new_coroutine(&mut self, slots: usize) -> *mut Coroutine {
+        let mut stack = self.new_stack(slots + EXTRA_SLOTS);
+        // SAFETY: slot 1 exists.
+        unsafe {
+            set_word(
+                &raw mut stack[1],
+                return_into(&STUB_COROUTINE) as u64,
+                u64::from(tag::LINK),
+            );
+        }
+        self.adopt(on_stack(stack, 2))
+    }
+}
+
+/// A coroutine that has not begun, with the first frame at `base`.
+pub(crate) fn on_stack(stack: Vec<Value>, base: usize) -> Coroutine {
+    Coroutine {
+        header: header(Kind::Coroutine, 0),
+        status: CoroutineStatus::Suspended,
+        failed: false,
+        stack,
+        pc: std::ptr::null(),
+        base,
+        top: base,
+        open_upvalues: std::ptr::null_mut(),
+        to_be_closed: Vec::new(),
+        resumer: std::ptr::null_mut(),
+        n_host_calls: 0,
+        is_wrap: false,
+        started: false,
+        is_watched: false,
+        n_pcalls: 0,
+        hook: Default::default(),
+        error: Value::NIL,
     }
 }

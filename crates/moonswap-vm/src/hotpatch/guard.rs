@@ -22,8 +22,8 @@ use super::attempt::{self, Origin};
 use super::event::{EventChunk, EventKind};
 use super::watchdog::{self, Seen, Watchdog};
 use crate::frame::Frame;
-use crate::machine::Root;
 use crate::object::Version;
+use crate::root::Root;
 use crate::value::Value;
 use crate::vm::Vm;
 

@@ -36,8 +36,7 @@ use crate::frame::{Frame, Place, mark_seen};
 use crate::limits::{self, Limit};
 use crate::object::Coroutine;
 use crate::timer::{self, Purpose};
-use crate::unwind::Journey;
-use crate::vm::Vm;
+use crate::vm::{Journey, Vm};
 
 /// Longest time between two looks: an activation may have begun as long ago when
 /// it is first seen.

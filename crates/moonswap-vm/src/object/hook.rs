@@ -1,4 +1,7 @@
-//! `Hook`: the debug hook of one coroutine, as its object keeps it (`hook.rs`).
+//! The debug hook of a coroutine, as its object keeps it, and what the VM knows of
+//! the one that is in force (`hook.rs`).
+
+use moonswap_bytecode::OpCode;
 
 use crate::value::Value;
 
@@ -23,4 +26,24 @@ impl Default for Hook {
             left: 0,
         }
     }
+}
+
+/// An instruction that was executed: frame (slot index), place, operation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    pub(crate) frame: usize,
+    pub(crate) pc: *const u64,
+    pub(crate) op: OpCode,
+}
+
+/// The VM's part.
+#[derive(Debug, Default)]
+pub(crate) struct HookState {
+    pub(crate) active: bool,
+    /// The frame whose hook runs now (slot index).
+    pub(crate) interrupted: Option<usize>,
+    /// Values being passed or returned: index of the first local, count.
+    pub(crate) transfer: (usize, usize),
+    pub(crate) last: Option<Step>,
+    pub(crate) below: Vec<Step>,
 }

@@ -21,7 +21,7 @@ use moonswap_bytecode::{Instruction, Prototype, UpvalueDescription};
 use crate::callee::{Callee, Entry};
 use crate::value::Value;
 
-pub(crate) use hook::Hook;
+pub(crate) use hook::{Hook, HookState, Step};
 pub use native::{Context, NativeFn, NativeKind};
 pub(crate) use native::{Native, NativeCode};
 pub(crate) use pending::Pending;

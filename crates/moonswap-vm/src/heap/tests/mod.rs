@@ -67,7 +67,7 @@ fn new_userdata(heap: &mut Heap, n: usize, drops: &Rc<StdCell<usize>>) -> *mut U
 }
 
 fn new_coroutine(heap: &mut Heap, n: usize) -> *mut Coroutine {
-    let mut co = crate::coroutine::on_stack(vec![Value::NIL; n], 0);
+    let mut co = crate::heap::boxed::on_stack(vec![Value::NIL; n], 0);
     co.top = n;
     heap.adopt(co)
 }
