@@ -1,4 +1,5 @@
-//! Loading is linear in the size of texts and binary chunks of all shapes.
+//! Loading is linear in the size of texts and binary chunks of all shapes, and what is
+//! loaded takes little memory.
 
 use crate::support::{TempFolder, alone, moonswap};
 
@@ -19,4 +20,15 @@ fn is_linear() {
         }
     }
     panic!("{told}");
+}
+
+/// Code that patches may replace takes little more than the reference's.
+#[test]
+fn is_compact() {
+    let folder = TempFolder::new("code-size");
+    folder.write("size.lua", include_str!("code_size.lua.txt"));
+    let mut command = std::process::Command::new(moonswap());
+    command.arg("size.lua").current_dir(folder.path());
+    let output = command.output().expect("runs");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "done\n");
 }

@@ -58,7 +58,7 @@ pub fn combined(parts: &[(&str, CodeHash)]) -> CodeHash {
 }
 
 /// Hash of a prototype's own meaning; children count by their paths only.
-pub fn own_hash(prototype: &Prototype) -> CodeHash {
+fn own_hash(prototype: &Prototype) -> CodeHash {
     let mut hasher = Hasher::new();
     own(&mut hasher, prototype);
     for child in &prototype.children {
@@ -73,11 +73,17 @@ pub fn own_hash(prototype: &Prototype) -> CodeHash {
     hasher.finish()
 }
 
-/// Hash of a prototype's own meaning and that of all its children, whose
-/// `deep_hash` must be set already.
-pub fn deep_hash(prototype: &Prototype) -> CodeHash {
+/// Sets the hashes of a prototype, whose children have theirs already.
+pub fn set(prototype: &mut Prototype) {
+    prototype.own_hash = own_hash(prototype);
+    prototype.deep_hash = deep_hash(prototype);
+}
+
+/// Hash of a prototype's own meaning and that of all its children: all their hashes
+/// but this one must be set already.
+fn deep_hash(prototype: &Prototype) -> CodeHash {
     let mut hasher = Hasher::new();
-    let CodeHash(own) = own_hash(prototype);
+    let CodeHash(own) = prototype.own_hash;
     hasher.word((own >> 64) as u64);
     hasher.word(own as u64);
     for child in &prototype.children {

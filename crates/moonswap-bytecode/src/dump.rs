@@ -21,6 +21,7 @@ use crate::prototype::{
     Capture, ClosureSite, Constant, DebugInfo, LocalVariable, Prototype, ScopeVariable,
     UpvalueDescription, VariableKind,
 };
+use crate::varint::{put_number, put_signed};
 use crate::watch::Watch;
 
 /// First byte of a binary chunk, which no text begins with.
@@ -32,11 +33,14 @@ const HEADER: &[u8; 15] = b"\x1BLua\x54\x00\x19\x93\r\n\x1a\n\x04\x08\x08";
 const CHECK_INT: i64 = 0x5678;
 const CHECK_NUM: f64 = 370.5;
 
-/// Hash (FNV-1a) of names and operands of all operations in order: what the
-/// numbers in the code mean. Behind the reference's header, because a build
+/// Changes with the body's encoding.
+const ENCODING: u32 = 1;
+
+/// Hash (FNV-1a) of the encoding's number, then of names and operands of all
+/// operations in order: what the numbers in the code mean. Behind the reference's header, because a build
 /// with other operations would take the code for another that is as valid.
 const OPERATIONS: u32 = {
-    let mut hash = 0x811C_9DC5_u32;
+    let mut hash = 0x811C_9DC5_u32 ^ ENCODING;
     let mut i = 0;
     while i < OpCode::ALL.len() {
         let name = OpCode::ALL[i].name().as_bytes();
@@ -140,16 +144,12 @@ impl Writer<'_> {
         self.is_stopped
     }
 
-    fn number(&mut self, mut n: u64) {
-        while n >= 0x80 {
-            self.bytes.push(n as u8 | 0x80);
-            n >>= 7;
-        }
-        self.bytes.push(n as u8);
+    fn number(&mut self, n: u64) {
+        put_number(&mut self.bytes, n);
     }
 
     fn signed(&mut self, n: i64) {
-        self.number(((n << 1) ^ (n >> 63)) as u64);
+        put_signed(&mut self.bytes, n);
     }
 
     fn string(&mut self, s: &[u8]) {
@@ -283,10 +283,6 @@ impl Writer<'_> {
             self.signed(i64::from(line) - last);
             last = i64::from(line);
         }
-        self.number(debug.columns.len() as u64);
-        for column in debug.columns.iter() {
-            self.number(u64::from(column));
-        }
         self.number(debug.locals.len() as u64);
         for local in &debug.locals {
             self.text(&local.name);
@@ -336,6 +332,7 @@ fn read(bytes: &[u8], watch: Option<&Watch<'_>>) -> Result<Arc<Prototype>, Undum
         bytes,
         strip: false,
         steps: MAX_DEPTH * MAX_DEPTH + bytes.len() * STEPS_PER_BYTE,
+        names: Vec::new(),
     };
     input.header()?;
     let n_upvalues = input.byte()?;
@@ -367,12 +364,24 @@ struct Reader<'a> {
     strip: bool,
     /// Path steps that may still be made.
     steps: usize,
+    /// Names that came before, each at the place its bytes tell: the same ones come
+    /// again and again.
+    names: Vec<Arc<str>>,
+}
+
+/// How many names are known at most.
+const KNOWN: usize = 128;
+
+fn place(name: &[u8]) -> usize {
+    let first = name.first().map_or(0, |&c| usize::from(c));
+    let last = name.last().map_or(0, |&c| usize::from(c));
+    (first * 31 + last * 7 + name.len()) % KNOWN
 }
 
 type Read<T> = Result<T, UndumpError>;
 
-impl Reader<'_> {
-    fn take(&mut self, n: usize) -> Read<&[u8]> {
+impl<'a> Reader<'a> {
+    fn take(&mut self, n: usize) -> Read<&'a [u8]> {
         let (taken, rest) = self
             .bytes
             .split_at_checked(n)
@@ -441,8 +450,7 @@ impl Reader<'_> {
     }
 
     fn signed(&mut self) -> Read<i64> {
-        let n = self.number()?;
-        Ok((n >> 1) as i64 ^ -((n & 1) as i64))
+        Ok(crate::varint::signed(self.number()?))
     }
 
     fn small<T: TryFrom<u64>>(&mut self) -> Read<T> {
@@ -459,15 +467,27 @@ impl Reader<'_> {
         Ok(n as usize)
     }
 
-    fn string(&mut self) -> Read<&[u8]> {
+    fn string(&mut self) -> Read<&'a [u8]> {
         let n = self.count(1)?;
         self.take(n)
     }
 
     fn text(&mut self) -> Read<Arc<str>> {
-        std::str::from_utf8(self.string()?)
-            .map(Arc::from)
-            .map_err(|_| UndumpError::Corrupted)
+        let n = self.count(1)?;
+        let bytes = self.take(n)?;
+        let place = place(bytes);
+        if let Some(known) = self.names.get(place)
+            && *known.as_bytes() == *bytes
+        {
+            return Ok(Arc::clone(known));
+        }
+        let text = std::str::from_utf8(bytes).map_err(|_| UndumpError::Corrupted)?;
+        let text: Arc<str> = text.into();
+        if self.names.is_empty() {
+            self.names.resize(KNOWN, Arc::default());
+        }
+        self.names[place] = Arc::clone(&text);
+        Ok(text)
     }
 
     fn step(&mut self) -> Read<(PathStep, u32)> {
@@ -517,7 +537,10 @@ impl Reader<'_> {
         let frame_size = self.small()?;
         let line_defined = self.small()?;
         let last_line_defined = self.small()?;
-        let code = self.items(8, |input| Ok(Instruction::from_bits(input.word()?)))?;
+        let n_code = self.count(8)?;
+        let code = self.take(8 * n_code)?.chunks_exact(8);
+        let word = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_le_bytes);
+        let code: Box<[_]> = code.map(|i| Instruction::from_bits(word(i))).collect();
         let constants = self.items(1, Self::constant)?;
         let upvalues = self.items(4, Self::upvalue)?;
         let sites = self.items(2, |input| {
@@ -529,7 +552,7 @@ impl Reader<'_> {
         let scope = self.items(6, Self::scope_variable)?;
         let debug = self.debug()?;
         // A chunk is stripped as a whole or not at all.
-        if !self.strip && (debug.lines.len() != code.len() || debug.columns.len() != code.len()) {
+        if !self.strip && debug.lines.len() != code.len() {
             return Err(UndumpError::Corrupted);
         }
         let children = self.items(8, |input| {
@@ -559,8 +582,7 @@ impl Reader<'_> {
             // A function that is loaded again has all its variables.
             initialisers: Box::default(),
         };
-        prototype.own_hash = code_hash::own_hash(&prototype);
-        prototype.deep_hash = code_hash::deep_hash(&prototype);
+        code_hash::set(&mut prototype);
         Ok(Arc::new(prototype))
     }
 
@@ -646,7 +668,6 @@ impl Reader<'_> {
                 .ok_or(UndumpError::Corrupted)?;
             u32::try_from(line).map_err(|_| UndumpError::Corrupted)
         })?;
-        let columns: Box<[u32]> = self.items(1, Self::small)?;
         let locals = self.items(4, |input| {
             Ok(LocalVariable {
                 name: input.text()?,
@@ -657,9 +678,8 @@ impl Reader<'_> {
         })?;
         Ok(DebugInfo {
             lines: lines.into_vec().into(),
-            columns: columns.into_vec().into(),
             locals,
-            loops: Box::default(),
+            ..DebugInfo::default()
         })
     }
 }

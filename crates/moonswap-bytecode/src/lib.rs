@@ -13,7 +13,9 @@ pub mod listing;
 pub mod opcode;
 pub mod positions;
 pub mod prototype;
+pub mod records;
 mod registers;
+mod varint;
 pub mod verify;
 mod verify_flow;
 mod verify_loops;
@@ -29,5 +31,6 @@ pub use prototype::{
     Capture, ClosureSite, CodeHash, Constant, DebugInfo, LocalVariable, LoopInfo, LoopKind,
     Prototype, ScopeVariable, UpvalueDescription, VariableKind,
 };
+pub use records::{Local, Record, Records, TopLevel};
 pub use verify::{Fault, VerifyError, verify};
 pub use watch::Watch;

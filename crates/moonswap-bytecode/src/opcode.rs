@@ -62,6 +62,7 @@ pub enum OperandKind {
 
 impl OperandKind {
     /// Whether it is the index of a constant in 16 bits.
+    #[inline]
     pub const fn is_constant(self) -> bool {
         matches!(
             self,
@@ -75,6 +76,7 @@ impl OperandKind {
     }
 
     /// Whether it takes the fields `b` and `c` together.
+    #[inline]
     pub const fn is_wide(self) -> bool {
         self.is_wide_constant() || matches!(self, Self::WideImmediate | Self::WideJump | Self::Site)
     }
@@ -155,11 +157,13 @@ macro_rules! opcodes {
 
             /// Kinds of the operands `a`, `b`, `c`. A 32-bit operand stands in
             /// `b` and leaves `c` as `Unused`.
+            #[inline]
             pub const fn operands(self) -> [OperandKind; 3] {
                 match self { $( OpCode::$name => [OperandKind::$a, OperandKind::$b, OperandKind::$c] ),* }
             }
 
             /// What it does besides reading and writing single registers.
+            #[inline]
             pub const fn form(self) -> Form {
                 match self { $( OpCode::$name => form!($($form)?) ),* }
             }
@@ -175,6 +179,7 @@ macro_rules! opcodes {
             }
 
             /// The operation with that number, if there is one.
+            #[inline]
             pub const fn from_u8(number: u8) -> Option<OpCode> {
                 let number = number as usize;
                 if number < Self::ALL.len() { Some(Self::ALL[number]) } else { None }

@@ -247,6 +247,30 @@ impl Prototype {
         self.id.path().is_empty()
     }
 
+    /// Bytes that it takes without its children, about.
+    pub fn heap_bytes(&self) -> usize {
+        let strings = self.constants.iter().map(|c| match c {
+            Constant::String(s) => s.len() + 16,
+            _ => 0,
+        });
+        let loops = self.debug.loops.iter();
+        let loops = loops.map(|l| size_of_val(l) + l.header.len() + 16);
+        // A dozen small allocations with their headers, names among them.
+        256 + size_of_val(self)
+            + size_of_val(self.id.path())
+            + size_of_val(&*self.code)
+            + size_of_val(&*self.constants)
+            + size_of_val(&*self.children)
+            + size_of_val(&*self.sites)
+            + size_of_val(&*self.upvalues)
+            + size_of_val(&*self.scope)
+            + self.debug.lines.heap_bytes()
+            + self.debug.columns.heap_bytes()
+            + size_of_val(&*self.debug.locals)
+            + loops.sum::<usize>()
+            + strings.sum::<usize>()
+    }
+
     /// Source line of an instruction, if known.
     pub fn line_at(&self, pc: usize) -> Option<u32> {
         self.debug.lines.get(pc)

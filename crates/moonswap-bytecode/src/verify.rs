@@ -122,7 +122,9 @@ pub fn closes(prototype: &Prototype, variables: &[LocalVariable]) -> bool {
         end_pc: variable.end_pc,
     }));
     opened.scope = scope.into();
-    crate::verify_flow::check(&opened, None).is_ok()
+    let mut work = Work::default();
+    work.find_jumps(&opened);
+    crate::verify_flow::check(&opened, None, &mut work).is_ok()
 }
 
 /// Checks a prototype and all its children.
@@ -134,8 +136,9 @@ pub fn verify(prototype: &Prototype) -> Result<(), VerifyError> {
 /// hold in code made for the purpose takes long to find out.
 pub fn verify_watched(prototype: &Prototype, watch: Option<&Watch<'_>>) -> Result<(), VerifyError> {
     let mut todo = vec![prototype];
+    let mut work = Work::default();
     while let Some(prototype) = todo.pop() {
-        one(prototype, watch)?;
+        one(prototype, watch, &mut work)?;
         todo.extend(prototype.children.iter().map(|child| &**child));
     }
     Ok(())
@@ -149,7 +152,36 @@ pub(crate) fn go_on(watch: Option<&Watch<'_>>) -> Result<(), Fault> {
     }
 }
 
-fn one(prototype: &Prototype, watch: Option<&Watch<'_>>) -> Result<(), VerifyError> {
+/// Lists that one function after the other uses.
+#[derive(Default)]
+pub(crate) struct Work {
+    /// Instructions that may go elsewhere, and where; in order.
+    pub(crate) jumps: Vec<(u32, u32)>,
+    /// Instructions at which a list of values is open; in order.
+    open: Vec<u32>,
+    /// Where straight code begins.
+    pub(crate) leaders: Vec<u32>,
+    /// For each instruction the innermost loop it is in.
+    pub(crate) inside: Vec<u32>,
+}
+
+impl Work {
+    /// Finds the jumps of code whose operands are right.
+    pub(crate) fn find_jumps(&mut self, prototype: &Prototype) {
+        self.jumps.clear();
+        for (pc, i) in prototype.code.iter().enumerate() {
+            if let Some(target) = i.opcode().and_then(|op| jump_target(pc, *i, op)) {
+                self.jumps.push((pc as u32, target as u32));
+            }
+        }
+    }
+}
+
+fn one(
+    prototype: &Prototype,
+    watch: Option<&Watch<'_>>,
+    work: &mut Work,
+) -> Result<(), VerifyError> {
     let error = |pc, fault| VerifyError {
         function: prototype.id.clone(),
         pc,
@@ -157,17 +189,41 @@ fn one(prototype: &Prototype, watch: Option<&Watch<'_>>) -> Result<(), VerifyErr
     };
     go_on(watch).map_err(|fault| error(0, fault))?;
     header(prototype).map_err(|fault| error(0, fault))?;
+    work.jumps.clear();
+    work.open.clear();
+    let mut lists = OpenLists::default();
+    let mut has_loops = false;
+    let is_main = prototype.is_main();
     for (pc, instruction) in prototype.code.iter().enumerate() {
+        let i = *instruction;
         go_on(watch).map_err(|fault| error(pc, fault))?;
-        let op = instruction.opcode().filter(|op| !op.is_internal());
+        let op = i.opcode().filter(|op| !op.is_internal());
         let op = op.ok_or_else(|| error(pc, Fault::Operation))?;
-        operands(prototype, pc, *instruction, op).map_err(|fault| error(pc, fault))?;
-        windows(prototype, *instruction, op).map_err(|fault| error(pc, fault))?;
-        returns(prototype, pc, *instruction, op).map_err(|fault| error(pc, fault))?;
+        let effects = Effects::of(i, op);
+        operands(prototype, pc, i, op)
+            .and_then(|()| windows(prototype, i, op, &effects))
+            .and_then(|()| returns(prototype, pc, i, op, is_main))
+            .map_err(|fault| error(pc, fault))?;
+        lists.go_on(pc, op, &effects, work);
+        if let Some(target) = jump_target(pc, i, op) {
+            work.jumps.push((pc as u32, target as u32));
+        }
+        has_loops = has_loops || is_of_loop(op);
     }
-    open_lists(prototype).map_err(|(pc, fault)| error(pc, fault))?;
-    crate::verify_loops::check(prototype).map_err(|(pc, fault)| error(pc, fault))?;
-    crate::verify_flow::check(prototype, watch).map_err(|(pc, fault)| error(pc, fault))
+    let rest = lists.end(prototype, work).and_then(|()| {
+        if has_loops {
+            crate::verify_loops::check(prototype, work)?;
+        }
+        crate::verify_flow::check(prototype, watch, work)
+    });
+    rest.map_err(|(pc, fault)| error(pc, fault))
+}
+
+fn is_of_loop(op: OpCode) -> bool {
+    matches!(
+        op.form(),
+        Form::ForPrep | Form::ForLoop | Form::TForPrep | Form::TForCall | Form::TForLoop
+    )
 }
 
 fn header(prototype: &Prototype) -> Result<(), Fault> {
@@ -318,7 +374,12 @@ pub(crate) fn jump_target(pc: usize, instruction: Instruction, op: OpCode) -> Op
 }
 
 /// The extent of register windows and the counts that define them.
-fn windows(prototype: &Prototype, i: Instruction, op: OpCode) -> Result<(), Fault> {
+fn windows(
+    prototype: &Prototype,
+    i: Instruction,
+    op: OpCode,
+    effects: &Effects,
+) -> Result<(), Fault> {
     let (a, b, c) = (i.register_a(), i.b(), i.c());
     let counted = match op.form() {
         Form::Nils => b >= 1,
@@ -351,7 +412,7 @@ fn windows(prototype: &Prototype, i: Instruction, op: OpCode) -> Result<(), Faul
     if !counted {
         return Err(Fault::Count);
     }
-    if Effects::of(i, op).end > prototype.frame_size {
+    if effects.end > prototype.frame_size {
         return Err(Fault::Window);
     }
     Ok(())
@@ -380,10 +441,18 @@ fn constant(prototype: &Prototype, index: usize, kind: OperandKind) -> Result<()
 }
 
 /// The forms of return, and `KEEPSCOPE` before each one of a main chunk.
-fn returns(prototype: &Prototype, pc: usize, i: Instruction, op: OpCode) -> Result<(), Fault> {
-    let main = prototype.is_main();
+fn returns(
+    prototype: &Prototype,
+    pc: usize,
+    i: Instruction,
+    op: OpCode,
+    main: bool,
+) -> Result<(), Fault> {
     let short = op.form() == Form::ShortReturn;
     let long = op.form() == Form::Return || op.form() == Form::TailCall;
+    if !short && !long && op != OpCode::KeepScope {
+        return Ok(());
+    }
     if short && (prototype.is_vararg || main) {
         return Err(Fault::Return);
     }
@@ -399,30 +468,39 @@ fn returns(prototype: &Prototype, pc: usize, i: Instruction, op: OpCode) -> Resu
 
 /// An instruction that leaves an open list of values is followed by one that
 /// takes it (with at most `KEEPSCOPE` between), and no jump gets in between.
-fn open_lists(prototype: &Prototype) -> Result<(), (usize, Fault)> {
-    let mut open = false;
-    let mut inside = vec![false; prototype.code.len()];
-    for (pc, i) in prototype.code.iter().enumerate() {
-        let Some(op) = i.opcode() else { continue };
-        inside[pc] = open;
-        if open && op == OpCode::KeepScope {
-            continue;
+#[derive(Default)]
+struct OpenLists {
+    is_open: bool,
+    /// The first instruction that does not fit.
+    fault: Option<usize>,
+}
+
+impl OpenLists {
+    fn go_on(&mut self, pc: usize, op: OpCode, effects: &Effects, work: &mut Work) {
+        if self.is_open {
+            work.open.push(pc as u32);
+            if op == OpCode::KeepScope {
+                return;
+            }
         }
-        let effects = Effects::of(*i, op);
-        if effects.takes.is_some() != open {
-            return Err((pc, Fault::Open));
+        if effects.takes.is_some() != self.is_open {
+            self.fault.get_or_insert(pc);
         }
-        open = effects.next.opens.is_some();
+        self.is_open = effects.next.opens.is_some();
     }
-    if open {
-        return Err((prototype.code.len().saturating_sub(1), Fault::Open));
-    }
-    for (pc, i) in prototype.code.iter().enumerate() {
-        let target = i.opcode().and_then(|op| jump_target(pc, *i, op));
-        let target = target.and_then(|t| usize::try_from(t).ok());
-        if target.and_then(|t| inside.get(t).copied()).unwrap_or(false) {
-            return Err((pc, Fault::Open));
+
+    fn end(self, prototype: &Prototype, work: &Work) -> Result<(), (usize, Fault)> {
+        let last = prototype.code.len().saturating_sub(1);
+        let fault = self.fault.or(self.is_open.then_some(last));
+        let into = |&&(_, target): &&(u32, u32)| work.open.binary_search(&target).is_ok();
+        let jump = || {
+            let is_any = !work.open.is_empty();
+            let jump = is_any.then(|| work.jumps.iter().find(into)).flatten();
+            jump.map(|&(pc, _)| pc as usize)
+        };
+        match fault.or_else(jump) {
+            Some(pc) => Err((pc, Fault::Open)),
+            None => Ok(()),
         }
     }
-    Ok(())
 }

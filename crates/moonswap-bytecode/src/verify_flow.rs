@@ -20,12 +20,12 @@
 //! registers in such hands prove nothing. Code that no path reaches is not looked
 //! at; it never runs.
 
-use crate::effects::{Effects, Form, Outcome, goes_on};
+use crate::effects::{Effects, Form, Outcome, Span, goes_on};
 use crate::instruction::Instruction;
 use crate::opcode::{OpCode, OperandKind};
 use crate::prototype::{Capture, Prototype};
 use crate::registers::{FEW_WORDS, Registers, WORDS};
-use crate::verify::{self, Fault, jump_target};
+use crate::verify::{self, Fault, Work, jump_target};
 use crate::watch::Watch;
 
 type Check<T> = Result<T, (usize, Fault)>;
@@ -65,6 +65,9 @@ impl<const W: usize> State<W> {
 
     /// Nothing is known of what these registers hold but that it is a value.
     fn forget(&mut self, registers: Registers<W>) {
+        if self.tables.is_empty() && self.loops.is_empty() {
+            return;
+        }
         self.tables = self.tables.without(registers);
         let one = registers.lowered();
         self.loops = self.loops.without(registers.or(one).or(one.lowered()));
@@ -82,9 +85,13 @@ impl<const W: usize> State<W> {
 
     /// What an instruction leaves on one of its ways out.
     fn leaves(&mut self, outcome: &Outcome) {
-        self.lose(Registers::of(outcome.loses));
+        if outcome.loses != Span::NONE {
+            self.lose(Registers::of(outcome.loses));
+        }
         for span in outcome.writes {
-            self.write(Registers::of(span));
+            if span != Span::NONE {
+                self.write(Registers::of(span));
+            }
         }
         self.open = outcome.opens;
     }
@@ -150,7 +157,7 @@ fn variables<const W: usize>(prototype: &Prototype) -> Vec<Change<W>> {
         }
     }
     edges.sort_unstable();
-    let mut counts = [[0u32; verify::MAX_REGISTERS as usize + 1]; 2];
+    let mut counts = [[[0u32; 64]; W]; 2];
     let mut now = [Registers::default(); 2];
     let mut changes = vec![Change {
         pc: 0,
@@ -159,7 +166,7 @@ fn variables<const W: usize>(prototype: &Prototype) -> Vec<Change<W>> {
     }];
     for (pc, begins, register, shared) in edges {
         let kind = usize::from(shared);
-        let count = &mut counts[kind][usize::from(register & verify::MAX_REGISTERS)];
+        let count = &mut counts[kind][usize::from(register / 64) % W][usize::from(register % 64)];
         if begins {
             *count += 1;
             now[kind] = now[kind].or(Registers::one(register));
@@ -183,25 +190,32 @@ fn variables<const W: usize>(prototype: &Prototype) -> Vec<Change<W>> {
 }
 
 /// Checks all paths of a function.
-pub(crate) fn check(prototype: &Prototype, watch: Option<&Watch<'_>>) -> Check<()> {
+pub(crate) fn check(
+    prototype: &Prototype,
+    watch: Option<&Watch<'_>>,
+    work: &mut Work,
+) -> Check<()> {
+    let leaders = &mut work.leaders;
+    leaders.clear();
+    leaders.push(0);
+    leaders.extend(work.jumps.iter().map(|&(_, target)| target));
+    leaders.sort_unstable();
+    leaders.dedup();
     // The machine has two registers more above those of the frame.
     match usize::from(prototype.frame_size) + 2 {
-        n if n < 64 => check_with::<1>(prototype, watch),
-        n if n < 64 * FEW_WORDS => check_with::<FEW_WORDS>(prototype, watch),
-        _ => check_with::<WORDS>(prototype, watch),
+        n if n < 64 => check_with::<1>(prototype, watch, leaders),
+        n if n < 64 * FEW_WORDS => check_with::<FEW_WORDS>(prototype, watch, leaders),
+        _ => check_with::<WORDS>(prototype, watch, leaders),
     }
 }
 
 /// The same with sets of that many words.
-fn check_with<const W: usize>(prototype: &Prototype, watch: Option<&Watch<'_>>) -> Check<()> {
+fn check_with<const W: usize>(
+    prototype: &Prototype,
+    watch: Option<&Watch<'_>>,
+    leaders: &[u32],
+) -> Check<()> {
     let code = &prototype.code;
-    let mut leaders: Vec<usize> = vec![0];
-    for (pc, i) in code.iter().enumerate() {
-        let target = i.opcode().and_then(|op| jump_target(pc, *i, op));
-        leaders.extend(target.and_then(|t| usize::try_from(t).ok()));
-    }
-    leaders.sort_unstable();
-    leaders.dedup();
     let changes = variables(prototype);
     let mut states: Vec<Option<State<W>>> = vec![None; leaders.len()];
     let mut dirty = vec![false; leaders.len()];
@@ -217,10 +231,11 @@ fn check_with<const W: usize>(prototype: &Prototype, watch: Option<&Watch<'_>>) 
             if !std::mem::take(&mut dirty[at]) {
                 continue;
             }
-            verify::go_on(watch).map_err(|fault| (leaders[at], fault))?;
+            let start = leaders[at] as usize;
+            verify::go_on(watch).map_err(|fault| (start, fault))?;
             let Some(state) = states[at] else { continue };
             let mut arrive = |pc: usize, state: State<W>| {
-                let Ok(to) = leaders.binary_search(&pc) else {
+                let Ok(to) = leaders.binary_search(&(pc as u32)) else {
                     return;
                 };
                 let joined = states[to].map_or(state, |known| known.joined(state));
@@ -230,15 +245,8 @@ fn check_with<const W: usize>(prototype: &Prototype, watch: Option<&Watch<'_>>) 
                     again |= to <= at;
                 }
             };
-            let end = leaders.get(at + 1).copied().unwrap_or(code.len());
-            block(
-                prototype,
-                &changes,
-                leaders[at]..end,
-                state,
-                watch,
-                &mut arrive,
-            )?;
+            let end = leaders.get(at + 1).map_or(code.len(), |&end| end as usize);
+            block(prototype, &changes, start..end, state, watch, &mut arrive)?;
         }
     }
     Ok(())
@@ -265,8 +273,11 @@ fn block<const W: usize>(
         // What a patch opened stays open when its name goes out of sight.
         state.captured = state.captured.or(variables.shared);
         state.forget(variables.named.or(state.captured));
-        let jumped = step(prototype, pc, i, op, variables, &mut state).map_err(|f| (pc, f))?;
-        if let Some(target) = jump_target(pc, i, op) {
+        let target = jump_target(pc, i, op);
+        let is_jump = target.is_some();
+        let jumped =
+            step(prototype, pc, i, op, variables, is_jump, &mut state).map_err(|f| (pc, f))?;
+        if let (Some(target), Some(jumped)) = (target, jumped) {
             arrive(target as usize, jumped);
         }
         if !goes_on(op) {
@@ -284,8 +295,9 @@ fn step<const W: usize>(
     i: Instruction,
     op: OpCode,
     variables: &Change<W>,
+    is_jump: bool,
     s: &mut State<W>,
-) -> Result<State<W>, Fault> {
+) -> Result<Option<State<W>>, Fault> {
     let a = i.register_a();
     let raw = [a, i.register_b(), i.register_c()];
     for (kind, register) in op.operands().into_iter().zip(raw) {
@@ -295,17 +307,26 @@ fn step<const W: usize>(
     }
     let effects = Effects::of(i, op);
     for span in effects.reads {
-        s.reads(Registers::of(span))?;
+        if span != Span::NONE {
+            s.reads(Registers::of(span))?;
+        }
     }
     let open = s.open.take();
     if let Some(first) = effects.takes {
         s.takes(open, first)?;
     }
     let before = *s;
-    s.forget(Registers::of(effects.spoils));
-    s.lose(Registers::of(effects.cleared));
-    let mut jumped = *s;
-    jumped.leaves(&effects.jump);
+    if effects.spoils != Span::NONE {
+        s.forget(Registers::of(effects.spoils));
+    }
+    if effects.cleared != Span::NONE {
+        s.lose(Registers::of(effects.cleared));
+    }
+    let mut jumped = is_jump.then(|| {
+        let mut jumped = *s;
+        jumped.leaves(&effects.jump);
+        jumped
+    });
     s.leaves(&effects.next);
     let called = |named: Registers<W>, s: &State<W>| {
         let held = s.captured.or(s.closing).or(named);
@@ -356,7 +377,7 @@ fn step<const W: usize>(
         Form::ToBeClosed => s.closes_later(a)?,
         Form::TForPrep => {
             s.closes_later(a + 3)?;
-            jumped = *s;
+            jumped = Some(*s);
         }
         Form::ForPrep => s.loops = s.loops.or(Registers::one(a)),
         Form::ForLoop => {

@@ -7,7 +7,7 @@
 use crate::instruction::Instruction;
 use crate::opcode::OpCode;
 use crate::prototype::Prototype;
-use crate::verify::{Fault, jump_target};
+use crate::verify::{Fault, Work, jump_target};
 
 /// A loop: the code between its preparation and its last instruction.
 struct Loop {
@@ -18,16 +18,19 @@ struct Loop {
 
 type Check<T> = Result<T, (usize, Fault)>;
 
+/// In no loop.
+const NONE: u32 = u32::MAX;
+
 /// Checks all loops of a function.
-pub(crate) fn check(prototype: &Prototype) -> Check<()> {
+pub(crate) fn check(prototype: &Prototype, work: &mut Work) -> Check<()> {
     let code = &prototype.code;
     let mut loops: Vec<Loop> = Vec::new();
-    // For each instruction the innermost loop it is in.
-    let mut inside: Vec<Option<usize>> = Vec::with_capacity(code.len());
+    let inside = &mut work.inside;
+    inside.clear();
     let mut current: Option<usize> = None;
     let mut n_ends = 0;
     for (pc, i) in code.iter().enumerate() {
-        inside.push(current);
+        inside.push(current.map_or(NONE, |index| index as u32));
         let Some(op) = i.opcode() else { continue };
         if op == OpCode::ForPrep || op == OpCode::TForPrep {
             let last = end_of(prototype, pc, *i, op).ok_or((pc, Fault::Loop))?;
@@ -54,15 +57,13 @@ pub(crate) fn check(prototype: &Prototype) -> Check<()> {
     if n_ends != loops.len() {
         return Err((0, Fault::Loop));
     }
-    for (pc, i) in code.iter().enumerate() {
-        let Some(op) = i.opcode() else { continue };
-        if let Some(target) = jump_target(pc, *i, op).and_then(|t| usize::try_from(t).ok())
-            && let Some(index) = inside.get(target).copied().flatten()
+    for &(pc, target) in &work.jumps {
+        let pc = pc as usize;
+        let index = inside.get(target as usize).copied().unwrap_or(NONE);
+        if let Some(around) = loops.get(index as usize)
+            && (pc + 1 < around.first || pc > around.last)
         {
-            let around = &loops[index];
-            if pc + 1 < around.first || pc > around.last {
-                return Err((pc, Fault::Loop));
-            }
+            return Err((pc, Fault::Loop));
         }
     }
     Ok(())

@@ -56,7 +56,7 @@ fn paths_take_no_more_memory_than_the_chunk_pays_for() {
 #[test]
 fn debug_information_is_whole_or_absent() {
     let mut prototype = compiled("local a = 1 return a");
-    prototype.debug.columns = Vec::new().into();
+    prototype.debug.lines = vec![1].into();
     assert_eq!(
         undump(&dump(&prototype, false)).err(),
         Some(UndumpError::Corrupted)

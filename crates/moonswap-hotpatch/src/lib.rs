@@ -67,8 +67,8 @@ pub use encoding::{from_hex, to_hex};
 pub use hooks::{Hooks, MIGRATE, ON_SWAP};
 pub use json::{Json, JsonError};
 pub use manifest::{
-    CellInfo, ChunkManifest, ENVIRONMENT_CELL, Places, Progress, SlotInfo, is_reserved, places,
-    reserved,
+    CellInfo, ChunkManifest, ENVIRONMENT_CELL, Literals, Places, Progress, SlotInfo, is_reserved,
+    places, reserved,
 };
 pub use migrate::{
     Gives, Initial, Landing, Migration, ScopeCells, Turn, is_same_code, is_sound, plan_migration,

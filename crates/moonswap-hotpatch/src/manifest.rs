@@ -66,6 +66,25 @@ pub struct SlotInfo {
 /// each literal before those in it.
 pub type Places = HashMap<FunctionId, u32>;
 
+/// The literals of a chunk that was never patched, in the order of loading, and what
+/// they take.
+#[derive(Clone, Debug)]
+pub struct Literals {
+    /// Each literal before those in it.
+    pub all: Arc<[Arc<Prototype>]>,
+    /// Bytes, about; 0 if somebody else has them as well.
+    pub bytes: usize,
+}
+
+impl Literals {
+    /// The literals of a text.
+    pub fn of(main: &Arc<Prototype>) -> Self {
+        let all: Arc<[_]> = in_order(main).collect();
+        let bytes = all.iter().map(|p| p.heap_bytes()).sum();
+        Self { all, bytes }
+    }
+}
+
 fn in_order(main: &Arc<Prototype>) -> impl Iterator<Item = Arc<Prototype>> {
     let mut todo = vec![Arc::clone(main)];
     std::iter::from_fn(move || {
@@ -118,6 +137,8 @@ pub struct ChunkManifest {
     pub slots: HashMap<FunctionId, SlotInfo>,
     /// Where they are, if the chunk was never patched.
     pub places: Option<Arc<Places>>,
+    /// What they were loaded from, if the chunk was never patched.
+    pub literals: Option<Literals>,
     /// The main chunk is running.
     pub main_running: bool,
     /// How often the main chunk was started.
@@ -154,6 +175,7 @@ impl ChunkManifest {
             cells,
             slots: HashMap::new(),
             places: None,
+            literals: None,
             main_running: false,
             n_runs: 1,
             progress: Progress::Unknown,
@@ -168,19 +190,24 @@ impl ChunkManifest {
     /// Fills in the slots of a chunk that no patch has touched: all that is to be
     /// known of them is in its text.
     pub fn describe_untouched(&mut self) {
-        let slot = |prototype: Arc<Prototype>| {
+        let slot = |prototype: &Arc<Prototype>| {
             let info = SlotInfo {
                 version: 1,
                 protected: false,
                 is_first: true,
                 layout: prototype.upvalues.to_vec(),
                 n_fixed: prototype.upvalues.len(),
-                current: Arc::clone(&prototype),
+                current: Arc::clone(prototype),
             };
             (prototype.id.clone(), info)
         };
-        self.slots = in_order(&self.main).map(slot).collect();
+        let literals = match self.literals.take() {
+            Some(literals) => literals,
+            None => Literals::of(&self.main),
+        };
+        self.slots = literals.all.iter().map(slot).collect();
         self.places = Some(Arc::new(places(&self.main)));
+        self.literals = Some(literals);
     }
 
     /// What the instance is once `plan`, which was made for this manifest and
@@ -225,6 +252,7 @@ impl ChunkManifest {
             cells,
             slots,
             places: None,
+            literals: None,
             main_running: self.main_running,
             n_runs: self.n_runs,
             progress: plan.progress,

@@ -17,7 +17,7 @@ use crate::diff::match_literals;
 use crate::divergence::{Divergence, is_same};
 use crate::hooks::Hooks;
 use crate::keeping::plan_keeping;
-use crate::manifest::{ChunkManifest, Places, Progress};
+use crate::manifest::{ChunkManifest, Literals, Places, Progress};
 use crate::migrate::{Migration, ScopeCells, plan_migration, scope_cells};
 use crate::migration_report::{Migrated, Staying, reasons};
 use crate::outline::{Outline, path_name};
@@ -185,6 +185,8 @@ pub struct ChunkPlan {
     pub(crate) work: Vec<u32>,
     /// Where the slots are, if the chunk was never patched.
     pub places: Option<Arc<Places>>,
+    /// What these were loaded from, if the chunk was never patched.
+    pub literals: Option<Literals>,
     /// Labels of the whole scope record after the commit: the existing cells
     /// first (names may have changed), then the new ones.
     pub cell_labels: Vec<(Arc<str>, u32)>,
@@ -520,6 +522,7 @@ pub(crate) fn plan_text(
         is_diverging: false,
         work: Vec::new(),
         places: manifest.places.clone(),
+        literals: manifest.literals.clone(),
         changes,
         cell_labels,
         new_cells,

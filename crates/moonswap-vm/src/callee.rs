@@ -9,7 +9,7 @@
 //!
 //! Invariants: F1, F2 (`frame.rs`), V1.
 
-use moonswap_bytecode::{Instruction, Prototype};
+use moonswap_bytecode::Instruction;
 
 use crate::object::{Closure, PrototypeSlot, Version};
 use crate::value::Value;
@@ -52,19 +52,23 @@ impl Entry {
         link: 0,
     };
 
-    /// Of a version with its code at `code`.
-    #[cfg_attr(feature = "frozen", expect(unused_variables))]
-    pub(crate) fn of(version: *mut Version, prototype: &Prototype, code: *mut u64) -> Entry {
+    /// Of a version.
+    ///
+    /// # Safety
+    /// It is live.
+    pub(crate) unsafe fn of(version: *mut Version) -> Entry {
+        // SAFETY: by the caller.
+        let (code, of) = unsafe { (Version::code(version), &*version) };
         Entry {
             code: code.cast(),
-            frame_bytes: u32::from(prototype.frame_size) * 16,
-            fast_args: if prototype.is_vararg {
+            frame_bytes: u32::from(of.frame_size) * 16,
+            fast_args: if of.is_vararg {
                 0xFFFF
             } else {
-                u16::from(prototype.n_params)
+                u16::from(of.n_params)
             },
-            n_params: prototype.n_params,
-            is_vararg: prototype.is_vararg,
+            n_params: of.n_params,
+            is_vararg: of.is_vararg,
             #[cfg(not(feature = "frozen"))]
             link: ((version as u64) << 8) | u64::from(crate::value::tag::LINK),
         }
@@ -99,7 +103,7 @@ impl Closure {
     pub(crate) unsafe fn version(this: *const Self) -> *mut Version {
         #[cfg(not(feature = "frozen"))]
         // SAFETY: V1.
-        return unsafe { (*(*this).callee).version };
+        return unsafe { PrototypeSlot::version((*this).callee) };
         #[cfg(feature = "frozen")]
         // SAFETY: V1.
         return unsafe { (*this).callee };
@@ -130,7 +134,7 @@ pub(crate) unsafe fn callee_of(slot: *mut PrototypeSlot) -> *mut Callee {
     return slot;
     #[cfg(feature = "frozen")]
     // SAFETY: by the caller.
-    return unsafe { (*slot).version };
+    return unsafe { PrototypeSlot::version(slot) };
 }
 
 /// Version pinned by the frame at `base`; null for a native.

@@ -152,7 +152,7 @@ impl Frame {
     /// Index of the current instruction in the pinned version's code.
     pub(crate) unsafe fn pc_index(self) -> usize {
         // SAFETY: F1, F2; pc lies in the version's code.
-        unsafe { self.pc.offset_from((*self.version()).code.start()) as usize }
+        unsafe { self.pc.offset_from(Version::code(self.version())) as usize }
     }
 
     pub(crate) unsafe fn return_address(self) -> *const u64 {
@@ -217,7 +217,7 @@ impl Frame {
 #[inline(always)]
 pub(crate) unsafe fn frame_top(base: *mut Value) -> *mut Value {
     // SAFETY: F1, F2.
-    unsafe { base.add(usize::from((&(*version_of(base)).prototype).frame_size)) }
+    unsafe { base.add(usize::from((*version_of(base)).frame_size)) }
 }
 
 /// In the second word of a link beside the version: the activation was seen.

@@ -19,7 +19,7 @@ use crate::frame::{self, Frame};
 use crate::host;
 use crate::hotpatch::seam;
 use crate::interp::Next;
-use crate::object::{Coroutine, Hook, HookState, Step};
+use crate::object::{Coroutine, Hook, HookState, Step, Version};
 use crate::unwind::throw;
 use crate::value::Value;
 use crate::vm::Vm;
@@ -200,8 +200,8 @@ unsafe fn events(vm: &mut Vm, op: OpCode) -> Result<(), Raised> {
         let pc = vm.pc;
         let at = vm.index_of(vm.base);
         let version = frame::version_of(vm.base);
-        let start = (*version).code.start().cast_const();
-        let n_code = (*version).n_code;
+        let start = Version::code(version).cast_const();
+        let n_code = Version::n_code(version);
         let came = arrive(&mut vm.hook, at, pc, start, op);
         let mask = |vm: &Vm| {
             if vm.hook.active {
@@ -212,7 +212,7 @@ unsafe fn events(vm: &mut Vm, op: OpCode) -> Result<(), Raised> {
         };
         if matches!(came, Came::Entered) && mask(vm) & CALL != 0 {
             let tail = Frame { base: vm.base, pc }.is_tail_call();
-            let n = usize::from((&(*version).prototype).n_params);
+            let n = usize::from((*version).n_params);
             fire(vm, if tail { "tail call" } else { "call" }, None, (1, n))?;
         }
         if mask(vm) & COUNT != 0 && !matches!(came, Came::Again) {
@@ -225,18 +225,18 @@ unsafe fn events(vm: &mut Vm, op: OpCode) -> Result<(), Raised> {
         }
         if mask(vm) & LINE != 0 {
             let index = pc.offset_from(start) as usize;
-            let prototype = &(*version).prototype;
+            let record = Version::record(version);
             let is_new = match came {
                 Came::Entered => true,
                 Came::Again => false,
                 Came::From(old) => {
                     let old = (old as usize).wrapping_sub(start as usize) / size_of::<u64>();
                     let old = if old < n_code { old } else { 0 };
-                    index <= old || prototype.line_at(index) != prototype.line_at(old)
+                    index <= old || record.line_at(index) != record.line_at(old)
                 }
             };
             if is_new {
-                let line = prototype.line_at(index);
+                let line = record.line_at(index);
                 fire(vm, "line", line, (0, 0))?;
             }
         }

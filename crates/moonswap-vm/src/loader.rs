@@ -9,13 +9,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use moonswap_bytecode::{Constant, Instruction, Prototype};
+use moonswap_bytecode::{
+    Capture, ClosureSite, Constant, Instruction, OperandKind, Prototype, Records,
+};
 use moonswap_hotpatch::{Progress, scope_cells};
 
 use crate::callee::{Entry, FROZEN};
 use crate::heap::header;
-use crate::object::SlotPointer;
-use crate::object::{Code, Instance, Keep, Kind, PrototypeSlot, Version};
+use crate::object::{
+    Instance, Keep, Kind, More, PrototypeSlot, Rare, SlotPointer, Source, StringObject, Version,
+};
 use crate::value::{Value, tag};
 use crate::vm::Vm;
 
@@ -24,8 +27,8 @@ pub(crate) fn new_slot(vm: &mut Vm, instance: *mut Instance) -> *mut PrototypeSl
     vm.heap.adopt(PrototypeSlot {
         header: header(Kind::Slot, 0),
         entry: Entry::NONE,
+        #[cfg(feature = "frozen")]
         version: std::ptr::null_mut(),
-        version_number: 0,
         n_fixed: 0,
         reserved: None,
         instance,
@@ -36,32 +39,38 @@ pub(crate) fn new_slot(vm: &mut Vm, instance: *mut Instance) -> *mut PrototypeSl
 pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep: Keep) -> *mut Instance {
     vm.hot.last_serial += 1;
     let scope = if FROZEN { &[] } else { &main.scope[..] };
+    let more = (!scope.is_empty()).then(|| {
+        Box::new(More {
+            cells: vec![std::ptr::null_mut(); scope.len()],
+            cell_names: scope
+                .iter()
+                .map(|v| (Arc::clone(&v.name), v.declaration))
+                .collect(),
+            ..More::default()
+        })
+    });
+    let mut records = Records::of(main);
+    let mut header = header(Kind::Instance, 0);
+    header.flags = keep as u8;
+    // Loaded strings are often alike but for their constants.
+    let before = vm.hot.instances.get_mut().all().last();
+    // SAFETY: live instance.
+    if let Some(&before) = before
+        && unsafe { (*before).records == records }
+    {
+        records = unsafe { (*before).records.clone() };
+        header.flags |= Instance::SHARES_RECORDS;
+    }
     let instance = vm.heap.adopt(Instance {
-        header: header(Kind::Instance, 0),
+        header,
         serial: vm.hot.last_serial,
         chunk: Arc::clone(main.id.chunk()),
         main: std::ptr::null_mut(),
-        prototype: Arc::clone(main),
-        source: None,
-        held_text: None,
-        short_text: 0,
-        text: None,
-        diverged: None,
-        slots: Arc::default(),
-        registry: None,
-        cells: vec![std::ptr::null_mut(); scope.len()],
-        cell_names: scope
-            .iter()
-            .map(|v| (Arc::clone(&v.name), v.declaration))
-            .collect(),
         environment: std::ptr::null_mut(),
-        keep,
-        n_runs: 0,
+        records,
+        source: Source::None,
+        more,
         progress: Progress::NotStarted,
-        arguments: None,
-        returned: Value::NIL,
-        version: 1,
-        stamp: 0,
     });
     vm.chunk_strings = Some(HashMap::new());
     let mut slots = Vec::new();
@@ -70,8 +79,9 @@ pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep: Keep) -> *
     // SAFETY: just made; nothing was collected since.
     unsafe {
         (*instance).main = slot;
-        if !FROZEN {
-            vm.heap.change_boxed(instance, |i| i.slots = slots.into());
+        if !FROZEN && slots.len() >= MANY {
+            vm.heap
+                .more(instance, |more| more.slots = Some(slots.into()));
         }
         vm.heap.barrier_object(instance.cast(), slot.cast());
     }
@@ -80,6 +90,10 @@ pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep: Keep) -> *
     }
     instance
 }
+
+/// Literals of a chunk whose slots are listed from the beginning: walking through
+/// all versions would be long when the first patch comes.
+const MANY: usize = 32;
 
 /// Loads a literal and its children into fresh slots. Depth is bounded by the
 /// parser's nesting limit.
@@ -90,119 +104,230 @@ fn load_tree(
     all: &mut Vec<SlotPointer>,
 ) -> *mut PrototypeSlot {
     let slot = new_slot(vm, instance);
+    let number = all.len() as u32;
     all.push(SlotPointer(slot));
-    let children = prototype
+    let children: Vec<*mut PrototypeSlot> = prototype
         .children
         .iter()
         .map(|child| load_tree(vm, child, instance, all))
         .collect();
-    let version = new_version(vm, prototype, children, slot, instance, 1);
+    let version = load(vm, prototype, &children, slot, instance, number);
     install(vm, slot, version);
     slot
-}
-
-/// Bytes of a prototype without its children, about.
-fn prototype_bytes(p: &Prototype) -> usize {
-    let strings: usize = p
-        .constants
-        .iter()
-        .map(|c| match c {
-            Constant::String(s) => s.len() + 16,
-            _ => 0,
-        })
-        .sum();
-    // A dozen small allocations with their headers, names among them.
-    256 + size_of_val(p)
-        + size_of_val(p.id.path())
-        + size_of_val(&*p.code)
-        + size_of_val(&*p.constants)
-        + size_of_val(&*p.children)
-        + size_of_val(&*p.sites)
-        + size_of_val(&*p.upvalues)
-        + size_of_val(&*p.scope)
-        + p.debug.lines.heap_bytes()
-        + p.debug.columns.heap_bytes()
-        + size_of_val(&*p.debug.locals)
-        + p.debug
-            .loops
-            .iter()
-            .map(|l| size_of_val(l) + l.header.len() + 16)
-            .sum::<usize>()
-        + strings
 }
 
 /// Bytes of a literal's version, about: for who asks before it is made.
 pub(crate) fn version_bytes(p: &Prototype) -> usize {
     let words = p.code.len() + 2 * p.constants.len() + p.children.len();
-    size_of::<Version>() + size_of::<PrototypeSlot>() + 8 * words + prototype_bytes(p)
+    let own = size_of::<Version>() + size_of::<Rare>() + size_of::<PrototypeSlot>();
+    own + 8 * words + p.heap_bytes()
 }
 
-/// Makes a version: private code with constants behind it.
+/// A version of a literal that was not loaded with its chunk: it has its own
+/// record, and keeps what it was loaded from.
 pub(crate) fn new_version(
     vm: &mut Vm,
     prototype: &Arc<Prototype>,
-    children: Box<[*mut PrototypeSlot]>,
+    children: &[*mut PrototypeSlot],
     slot: *mut PrototypeSlot,
     instance: *mut Instance,
     number: u32,
 ) -> *mut Version {
+    let version = load(vm, prototype, children, slot, instance, 0);
+    // SAFETY: just made; live instance.
+    unsafe {
+        let scope_cells = scope_cells(&prototype.scope, Instance::cell_names(instance));
+        vm.heap.change_boxed(version, |version| {
+            version.rare = Some(Box::new(Rare {
+                number,
+                prototype: Some(Arc::clone(prototype)),
+                prototype_bytes: prototype.heap_bytes(),
+                records: Some(Records::of_one(prototype)),
+                scope_cells,
+                ..Rare::default()
+            }));
+        });
+    }
+    version
+}
+
+/// Makes a version: private code with all that stands behind it.
+fn load(
+    vm: &mut Vm,
+    prototype: &Arc<Prototype>,
+    children: &[*mut PrototypeSlot],
+    slot: *mut PrototypeSlot,
+    instance: *mut Instance,
+    record: u32,
+) -> *mut Version {
     let n_code = prototype.code.len();
-    let n_words = n_code + 2 * prototype.constants.len();
-    let mut code: Vec<u64> = Vec::new();
-    vm.heap.reserve_small(&mut code, n_words);
-    for (i, instruction) in prototype.code.iter().enumerate() {
-        code.push(relocate(*instruction, i, n_code).to_bits());
-    }
-    for constant in &prototype.constants {
-        let value = match constant {
-            Constant::Nil => Value::NIL,
-            Constant::Boolean(b) => Value::boolean(*b),
-            Constant::Integer(i) => Value::integer(*i),
-            Constant::Float(f) => Value::float(*f),
-            Constant::String(s) => string_constant(vm, s),
-            Constant::Cell(i) => {
-                // SAFETY: the instance is live; a missing cell becomes one.
-                unsafe {
-                    let i = *i as usize;
-                    if i >= (*instance).cells.len() {
-                        vm.heap.change_boxed(instance, |instance| {
-                            instance.cells.resize(i + 1, std::ptr::null_mut());
-                        });
-                    }
-                    let mut cell = (&(*instance).cells)[i];
-                    if cell.is_null() {
-                        cell = vm.heap.new_closed_upvalue(Value::NIL);
-                        (&mut (*instance).cells)[i] = cell;
-                        vm.heap.barrier_object(instance.cast(), cell.cast());
-                    }
-                    Value::raw(cell as u64, tag::CELL)
-                }
-            }
-        };
-        code.push(value.payload);
-        code.push(u64::from(value.tag));
-    }
-    vm.heap.charge(code.len() * 8);
-    let scope_cells = match FROZEN {
-        true => Box::default(),
-        // SAFETY: live instance.
-        false => unsafe { scope_cells(&prototype.scope, &(*instance).cell_names) },
-    };
-    vm.heap.adopt(Version {
-        header: header(Kind::Version, 0),
+    let n_constants = prototype.constants.len();
+    let sites = sites(&prototype.sites);
+    let n_words = n_code + 2 * n_constants + children.len() + sites.len().div_ceil(2);
+    let version = vm.heap.adopt_version(Version {
+        header: header(Kind::Version, n_code as u32),
         #[cfg(feature = "frozen")]
         entry: Entry::NONE,
-        prototype_bytes: prototype_bytes(prototype),
-        prototype: Arc::clone(prototype),
-        code: Code::new(code),
-        n_code,
-        children,
         slot,
-        scope_cells,
-        number,
-        finish_by: None,
-        migration: None,
-    })
+        rare: None,
+        record,
+        n_constants: n_constants as u32,
+        n_children: children.len() as u32,
+        n_words: n_words as u32,
+        frame_size: prototype.frame_size,
+        n_upvalues: prototype.upvalues.len() as u16,
+        n_params: prototype.n_params,
+        is_vararg: prototype.is_vararg,
+        is_main: prototype.is_main(),
+        words: [],
+    });
+    // SAFETY: just made, with so many words behind it; nothing collects meanwhile.
+    unsafe {
+        let mut to = Version::code(version);
+        for (i, instruction) in prototype.code.iter().enumerate() {
+            to.write(relocate(*instruction, i, n_code).to_bits());
+            to = to.add(1);
+        }
+        for constant in &prototype.constants {
+            let value = self::constant(vm, constant, instance);
+            to.write(value.payload);
+            to.add(1).write(u64::from(value.tag));
+            to = to.add(2);
+        }
+        for &child in children {
+            to.cast::<*mut PrototypeSlot>().write(child);
+            to = to.add(1);
+        }
+        let to = to.cast::<u32>();
+        for (i, &word) in sites.iter().enumerate() {
+            to.add(i).write(word);
+        }
+    }
+    version
+}
+
+/// A constant as a value.
+///
+/// # Safety
+/// The instance is live.
+unsafe fn constant(vm: &mut Vm, constant: &Constant, instance: *mut Instance) -> Value {
+    match constant {
+        Constant::Nil => Value::NIL,
+        Constant::Boolean(b) => Value::boolean(*b),
+        Constant::Integer(i) => Value::integer(*i),
+        Constant::Float(f) => Value::float(*f),
+        Constant::String(s) => string_constant(vm, s),
+        Constant::Cell(i) => {
+            // SAFETY: by the caller; a missing cell becomes one.
+            unsafe {
+                let i = *i as usize;
+                let mut cell = Instance::cells(instance).get(i).copied();
+                let cell = *cell.get_or_insert(std::ptr::null_mut());
+                if !cell.is_null() {
+                    return Value::raw(cell as u64, tag::CELL);
+                }
+                let cell = vm.heap.new_closed_upvalue(Value::NIL);
+                vm.heap.more(instance, |more| {
+                    if i >= more.cells.len() {
+                        more.cells.resize(i + 1, std::ptr::null_mut());
+                    }
+                    more.cells[i] = cell;
+                });
+                vm.heap.barrier_object(instance.cast(), cell.cast());
+                Value::raw(cell as u64, tag::CELL)
+            }
+        }
+    }
+}
+
+/// Closure-creation sites as numbers: where each begins; then for each the child,
+/// how many captures, and these, with their kind in the highest bits.
+fn sites(all: &[ClosureSite]) -> Vec<u32> {
+    let mut words = vec![0; all.len()];
+    for (i, site) in all.iter().enumerate() {
+        words[i] = words.len() as u32;
+        words.extend([site.child, site.captures.len() as u32]);
+        words.extend(site.captures.iter().map(|capture| match *capture {
+            Capture::Register(n) => u32::from(n),
+            Capture::Upvalue(n) => 1 << KIND | u32::from(n),
+            Capture::Cell(n) => 2 << KIND | n,
+            Capture::Late(n) => 3 << KIND | u32::from(n),
+            Capture::Vacant => 4 << KIND,
+        }));
+    }
+    words
+}
+
+/// How many closure-creation sites a version has.
+///
+/// # Safety
+/// It is live.
+pub(crate) unsafe fn n_sites(version: *mut Version) -> usize {
+    // SAFETY: by the caller: the first begins behind the list of beginnings.
+    unsafe {
+        let end = Version::code(version).add((*version).n_words as usize);
+        let sites = Version::sites(version);
+        match std::ptr::eq(sites, end.cast()) {
+            true => 0,
+            false => *sites as usize,
+        }
+    }
+}
+
+/// Where the kind of a capture stands.
+const KIND: u32 = 29;
+
+/// The capture that such a number means.
+#[inline(always)]
+fn capture(word: u32) -> Capture {
+    let n = word & ((1 << KIND) - 1);
+    match word >> KIND {
+        0 => Capture::Register(n as u16),
+        1 => Capture::Upvalue(n as u16),
+        2 => Capture::Cell(n),
+        3 => Capture::Late(n as u16),
+        _ => Capture::Vacant,
+    }
+}
+
+/// A closure-creation site of a version.
+pub(crate) struct Site {
+    /// Index of the literal.
+    pub(crate) child: usize,
+    n: usize,
+    first: *const u32,
+}
+
+impl Site {
+    /// # Safety
+    /// A live version that has so many sites.
+    #[inline(always)]
+    pub(crate) unsafe fn of(version: *mut Version, i: usize) -> Self {
+        // SAFETY: by the caller.
+        unsafe {
+            let sites = Version::sites(version);
+            let at = sites.add(*sites.add(i) as usize);
+            Self {
+                child: *at as usize,
+                n: *at.add(1) as usize,
+                first: at.add(2),
+            }
+        }
+    }
+
+    /// How many variables are captured.
+    #[inline(always)]
+    pub(crate) fn n_captures(&self) -> usize {
+        self.n
+    }
+
+    /// # Safety
+    /// The version is live; `i` is below their number.
+    #[inline(always)]
+    pub(crate) unsafe fn capture(&self, i: usize) -> Capture {
+        // SAFETY: by the caller.
+        unsafe { capture(*self.first.add(i)) }
+    }
 }
 
 /// A string constant. Equal long ones of one chunk are one object, as in the
@@ -229,15 +354,16 @@ pub(crate) unsafe fn know_strings_of(vm: &mut Vm, version: *mut Version) {
     let Some(known) = &mut vm.chunk_strings else {
         return;
     };
-    // SAFETY: live version (the caller's); constants stand behind its code.
+    // SAFETY: live version (the caller's).
     unsafe {
-        let constants = (*version).code.start().add((*version).n_code);
-        for (i, constant) in (&(*version).prototype).constants.iter().enumerate() {
-            if let Constant::String(s) = constant
-                && s.len() > moonswap_bytecode::verify::MAX_KEY
-            {
-                let value = Value::raw(*constants.add(2 * i), tag::STRING);
-                known.entry(Arc::clone(s)).or_insert(value);
+        for i in 0..(*version).n_constants as usize {
+            let value = *Version::constants(version).add(i);
+            if value.tag != tag::STRING {
+                continue;
+            }
+            let bytes = StringObject::bytes(value.as_string());
+            if bytes.len() > moonswap_bytecode::verify::MAX_KEY {
+                known.entry(bytes.into()).or_insert(value);
             }
         }
     }
@@ -263,28 +389,52 @@ fn relocate(instruction: Instruction, at: usize, n_code: usize) -> Instruction {
     result
 }
 
+/// An instruction of a version as its prototype has it: what [`relocate`] did
+/// undone, without what the VM noted in it.
+pub(crate) fn unrelocated(instruction: Instruction, at: usize, n_code: usize) -> Instruction {
+    let Some(op) = instruction.opcode() else {
+        return instruction;
+    };
+    let [_, b, c] = op.operands();
+    let index = |distance: usize| (distance + at).saturating_sub(n_code) / 2;
+    let mut result = instruction;
+    if b == OperandKind::Key || c == OperandKind::Key {
+        result = result.with_x(0);
+    }
+    if b.is_constant() {
+        result = result.with_b(index(usize::from(instruction.b())) as u16);
+    }
+    if c.is_constant() {
+        result = result.with_c(index(usize::from(instruction.c())) as u16);
+    }
+    if b.is_wide_constant() {
+        result = result.with_bc(index(instruction.bc() as usize) as i32);
+    }
+    result
+}
+
 /// Makes `version` the current one of its slot: the only place that writes the
 /// hot fields. Cannot fail.
 pub(crate) fn install(vm: &mut Vm, slot: *mut PrototypeSlot, version: *mut Version) {
     // SAFETY: both are live; the version's code stays at its address.
     unsafe {
-        let prototype = &(*version).prototype;
-        let n_upvalues = prototype.upvalues.len() as u16;
-        if (*slot).version.is_null() {
+        let n_upvalues = (*version).n_upvalues;
+        if PrototypeSlot::version(slot).is_null() {
             (*slot).n_fixed = n_upvalues;
         }
         let n_reserved = (&(*slot).reserved).as_ref().map_or(0, |all| all.len());
         if n_upvalues > (*slot).n_fixed && usize::from(n_upvalues) > n_reserved {
-            (*slot).reserved = Some(prototype.upvalues.as_ref().into());
+            (*slot).reserved = Some(Box::new(Version::record(version).upvalues().into()));
         }
-        let code = (*version).code.start();
-        (*slot).entry = Entry::of(version, prototype, code);
+        (*slot).entry = Entry::of(version);
         #[cfg(feature = "frozen")]
         {
-            (*version).entry = Entry::of(version, prototype, code);
+            (*version).entry = Entry::of(version);
         }
-        (*slot).version = version;
-        (*slot).version_number = (*version).number;
+        #[cfg(feature = "frozen")]
+        {
+            (*slot).version = version;
+        }
         vm.heap.barrier_object(slot.cast(), version.cast());
     }
 }

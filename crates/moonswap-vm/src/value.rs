@@ -49,6 +49,12 @@ pub(crate) struct Value {
     pub(crate) pad: [u8; 7],
 }
 
+impl Default for Value {
+    fn default() -> Self {
+        Self::NIL
+    }
+}
+
 /// Moves a value between memory places as two scalars.
 ///
 /// # Safety

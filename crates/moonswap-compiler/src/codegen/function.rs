@@ -354,8 +354,7 @@ impl<'a> FunctionState<'a> {
             scope: self.scope_variables.into_boxed_slice(),
             initialisers: Box::default(),
         };
-        prototype.own_hash = moonswap_bytecode::code_hash::own_hash(&prototype);
-        prototype.deep_hash = moonswap_bytecode::code_hash::deep_hash(&prototype);
+        moonswap_bytecode::code_hash::set(&mut prototype);
         prototype
     }
 }

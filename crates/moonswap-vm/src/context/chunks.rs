@@ -10,7 +10,7 @@ use moonswap_compiler::{CompileOptions, Watch};
 use super::{Context, Outcome};
 use crate::callee::FROZEN;
 use crate::hotpatch::{checkpoint, current, texts};
-use crate::object::{Closure, Keep};
+use crate::object::{Closure, Instance, Keep, PrototypeSlot};
 use crate::value::{Value, tag};
 use crate::{limits, loader};
 
@@ -234,7 +234,7 @@ impl Context<'_> {
             return Ok(None);
         }
         // SAFETY: CX2: a live closure; an installed slot has a version.
-        let prototype = unsafe { current::prototype(Closure::version(f.as_closure())) };
+        let prototype = unsafe { current::prototype(&self.vm(), Closure::version(f.as_closure())) };
         let is_over = || limits::has_to_stop(&self.vm());
         let dumped = dump::dump_watched(&prototype, strip, &Watch::new(&is_over));
         self.charge(0)?;
@@ -298,11 +298,11 @@ impl Context<'_> {
             let slot = Closure::slot(f.as_closure());
             let instance = (*slot).instance;
             let is_new = std::ptr::eq((*instance).main, slot)
-                && (&(*instance).prototype).is_main()
-                && (*instance).n_runs == 0;
-            if is_new && (*instance).keep != Keep::Module {
+                && (*PrototypeSlot::version(slot)).is_main
+                && (*instance).header.word == 0;
+            if is_new && Instance::keep(instance) != Keep::Module {
                 checkpoint::module(&mut vm, &(*instance).chunk);
-                (*instance).keep = Keep::Module;
+                Instance::set_keep(instance, Keep::Module);
                 vm.hot.keep_module(instance);
             }
         }

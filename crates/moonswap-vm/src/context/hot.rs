@@ -16,7 +16,7 @@ use crate::hotpatch::{
     Recorder, RolledBack, StaleFrame, Ticket, VersionInfo, Which, attempt, commit, globals, guard,
     history, inspect, mailbox, migrate,
 };
-use crate::object::{Closure, PrototypeSlot};
+use crate::object::{Closure, Instance, PrototypeSlot, Version};
 use crate::value::tag;
 
 impl Context<'_> {
@@ -30,7 +30,7 @@ impl Context<'_> {
             let mut planned = commit::plan_all(&mut vm, patch, policy)?;
             globals::settle_planned(&mut vm, &mut planned);
             let activations = commit::activations(&mut vm, &planned);
-            let outlook = migrate::outlook(&vm, &planned, policy);
+            let outlook = migrate::outlook(&mut vm, &planned, policy);
             (planned, activations, outlook)
         };
         let quarantined = guard::quarantined(&self.vm(), patch);
@@ -193,7 +193,7 @@ impl Context<'_> {
             self.vm().undo().flags(slot);
             (*slot).header.flags |= PrototypeSlot::PROTECTED;
             let instance = (*slot).instance;
-            self.vm().hot.touch(instance);
+            crate::hotpatch::touch(&mut self.vm(), instance);
         }
         true
     }
@@ -207,9 +207,9 @@ impl Context<'_> {
         (v.tag == tag::CLOSURE).then(|| unsafe {
             let slot = Closure::slot(v.as_closure());
             let instance = (*slot).instance;
-            let id = (&(*(*slot).version).prototype).id.clone();
-            let is_in_text = registry(instance).get(&id) == Some(slot);
-            let source = (*instance).source.clone();
+            let id = Version::id(PrototypeSlot::version(slot));
+            let is_in_text = registry(&mut self.vm(), instance).get(&id) == Some(slot);
+            let source = Instance::source(instance);
             (id, source.filter(|_| is_in_text))
         })
     }
@@ -225,7 +225,8 @@ impl Context<'_> {
     pub fn hot_version(&self, i: usize) -> Option<u32> {
         let v = self.value(i);
         // SAFETY: CX2.
-        (v.tag == tag::CLOSURE).then(|| unsafe { (*Closure::slot(v.as_closure())).version_number })
+        (v.tag == tag::CLOSURE)
+            .then(|| unsafe { PrototypeSlot::number(Closure::slot(v.as_closure())) })
     }
 
     /// What of the text of a chunk (`None`: of all chunks) does not run because it was
@@ -263,7 +264,7 @@ impl Context<'_> {
         // SAFETY: instances are live.
         instances
             .iter()
-            .map(|&i| unsafe { (&(*i).source).clone() })
+            .map(|&i| unsafe { Instance::source(i) })
             .collect()
     }
 

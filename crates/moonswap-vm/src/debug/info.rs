@@ -6,12 +6,11 @@
 
 use std::collections::BTreeSet;
 
-use moonswap_bytecode::Prototype;
 use moonswap_compiler::chunk_display;
 
 use super::{names, position, walk};
 use crate::frame::Frame;
-use crate::object::{Closure, Coroutine, Table};
+use crate::object::{Closure, Coroutine, Table, Version};
 use crate::table;
 use crate::value::{Value, tag};
 use crate::vm::Vm;
@@ -56,15 +55,14 @@ pub(crate) fn frame_at_level(vm: &Vm, co: Option<*mut Coroutine>, level: usize) 
     walk::levels(vm, co).nth(level).map(|(frame, _)| frame)
 }
 
-/// Code of a Lua function's current version.
-pub(super) unsafe fn current_prototype<'a>(f: Value) -> Option<&'a Prototype> {
+/// A Lua function's current version.
+pub(super) unsafe fn current_version(f: Value) -> Option<*mut Version> {
     // SAFETY: V1; an installed slot has a version.
     unsafe {
         if f.tag != tag::CLOSURE {
             return None;
         }
-        let version = Closure::version(f.as_closure());
-        Some((&(*version).prototype).as_ref())
+        Some(Closure::version(f.as_closure()))
     }
 }
 
@@ -73,12 +71,12 @@ pub(super) unsafe fn current_prototype<'a>(f: Value) -> Option<&'a Prototype> {
 pub(crate) fn describe(vm: &Vm, target: Target, what: &[u8]) -> Info {
     // SAFETY: F1, F2, V1.
     unsafe {
-        let (function, prototype) = match target {
-            Target::Frame(frame) => (frame.function(), walk::prototype(frame)),
-            Target::Function(f) => (f, current_prototype(f)),
+        let (function, version) = match target {
+            Target::Frame(frame) => (frame.function(), walk::version(frame)),
+            Target::Function(f) => (f, current_version(f)),
         };
-        let mut info = match prototype {
-            Some(prototype) => of_lua(prototype, function),
+        let mut info = match version {
+            Some(version) => of_lua(version, function),
             None => of_native(function),
         };
         if let Target::Frame(frame) = target {
@@ -95,30 +93,33 @@ pub(crate) fn describe(vm: &Vm, target: Target, what: &[u8]) -> Info {
             }
         }
         if what.contains(&b'L') {
-            info.active_lines = prototype.map(|p| p.debug.lines.iter().collect());
+            info.active_lines = version.map(|version| Version::record(version).lines().collect());
         }
         info
     }
 }
 
-unsafe fn of_lua(prototype: &Prototype, function: Value) -> Info {
-    let source = position::source(prototype);
-    // SAFETY: V1: a Lua frame's function is a closure.
-    let own = unsafe { (*function.as_closure()).header.word } as usize;
+unsafe fn of_lua(version: *mut Version, function: Value) -> Info {
+    // SAFETY: V1: a Lua frame's function is a closure, its version is live.
+    let (source, own, of, record) = unsafe {
+        let own = (*function.as_closure()).header.word as usize;
+        let record = Version::record(version);
+        (position::source(version), own, &*version, record)
+    };
     // A patch may have given it more than it was made with.
-    let n_upvalues = own.max(prototype.upvalues.len());
+    let n_upvalues = own.max(usize::from(of.n_upvalues));
     Info {
         source: source.to_vec(),
         short_source: chunk_display(source),
-        what: if prototype.is_main() { "main" } else { "Lua" },
-        line_defined: i64::from(prototype.line_defined),
-        last_line_defined: i64::from(prototype.last_line_defined),
+        what: if of.is_main { "main" } else { "Lua" },
+        line_defined: i64::from(record.line_defined),
+        last_line_defined: i64::from(record.last_line_defined),
         current_line: -1,
         name: None,
         name_what: "",
         n_upvalues,
-        n_params: usize::from(prototype.n_params),
-        is_vararg: prototype.is_vararg,
+        n_params: usize::from(of.n_params),
+        is_vararg: of.is_vararg,
         is_tail_call: false,
         function,
         transfer: (0, 0),

@@ -11,7 +11,7 @@
 
 use super::{info, walk};
 use crate::frame::{Frame, frame_top};
-use crate::object::Coroutine;
+use crate::object::{Coroutine, Version};
 use crate::value::{Value, store, tag};
 use crate::vm::Vm;
 
@@ -49,14 +49,10 @@ fn find(vm: &Vm, co: Option<*mut Coroutine>, level: usize, n: i64) -> Option<Pla
             return vararg(frame, n);
         }
         let n = usize::try_from(n).ok()?.checked_sub(1)?;
-        let prototype = walk::prototype(frame);
-        if let Some(prototype) = prototype {
+        let version = walk::version(frame);
+        if let Some(version) = version {
             let pc = walk::pc_of(frame);
-            let mut alive = prototype
-                .debug
-                .locals
-                .iter()
-                .filter(|v| v.start_pc as usize <= pc && pc < v.end_pc as usize);
+            let mut alive = Version::record(version).locals().filter(|v| v.is_alive(pc));
             if let Some(v) = alive.nth(n) {
                 return Some(Place {
                     frame,
@@ -75,7 +71,7 @@ fn find(vm: &Vm, co: Option<*mut Coroutine>, level: usize, n: i64) -> Option<Pla
         if n >= extent {
             return None;
         }
-        let name: &[u8] = if prototype.is_some() {
+        let name: &[u8] = if version.is_some() {
             b"(temporary)"
         } else {
             b"(C temporary)"
@@ -85,7 +81,7 @@ fn find(vm: &Vm, co: Option<*mut Coroutine>, level: usize, n: i64) -> Option<Pla
             slot: frame.base.add(n),
             name: name.to_vec(),
             is_variable: false,
-            is_native: prototype.is_none(),
+            is_native: version.is_none(),
         })
     }
 }
@@ -94,16 +90,16 @@ fn find(vm: &Vm, co: Option<*mut Coroutine>, level: usize, n: i64) -> Option<Pla
 unsafe fn vararg(frame: Frame, n: i64) -> Option<Place> {
     // SAFETY: F1: layout of a shifted frame.
     unsafe {
-        let prototype = walk::prototype(frame)?;
+        let n_params = usize::from((*walk::version(frame)?).n_params);
         let start = frame.original_base();
         let distance = usize::try_from(frame.base.offset_from(start)).ok()?;
         // function and link stand between the arguments and the base
-        let count = distance.checked_sub(2 + usize::from(prototype.n_params))?;
+        let count = distance.checked_sub(2 + n_params)?;
         let index = usize::try_from(n.unsigned_abs()).ok()? - 1;
         if index >= count {
             return None;
         }
-        let slot = start.add(usize::from(prototype.n_params) + index);
+        let slot = start.add(n_params + index);
         Some(Place {
             frame,
             slot,
@@ -179,15 +175,16 @@ pub(crate) unsafe fn put(slot: *mut Value, is_variable: bool, value: Value) -> b
 pub(crate) fn parameter_name(vm: &Vm, f: Value, n: i64) -> Option<Vec<u8>> {
     let _ = vm;
     // SAFETY: V1.
-    let prototype = unsafe { info::current_prototype(f) }?;
+    let (record, n_params) = unsafe {
+        let version = info::current_version(f)?;
+        (Version::record(version), (*version).n_params)
+    };
     let n = usize::try_from(n).ok()?.checked_sub(1)?;
-    if n >= usize::from(prototype.n_params) {
+    if n >= usize::from(n_params) {
         return None;
     }
-    prototype
-        .debug
-        .locals
-        .iter()
+    record
+        .locals()
         .filter(|v| v.start_pc == 0)
         .nth(n)
         .map(|v| v.name.as_bytes().to_vec())

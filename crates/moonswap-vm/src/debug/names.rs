@@ -16,23 +16,16 @@ use crate::value::{Value, tag};
 use crate::vm::Vm;
 
 /// What names of a Lua frame are read from.
-unsafe fn code<'a>(frame: Frame) -> Option<Code<'a>> {
+unsafe fn code<'a>(vm: &'a Vm, frame: Frame) -> Option<Code<'a>> {
     // SAFETY: F2: version, slot and instance live as long as the frame.
     unsafe {
-        let prototype = walk::prototype(frame)?;
-        let slot = (*frame.version()).slot;
-        let instance = (*slot).instance;
-        let cells = if instance.is_null() {
-            &[][..]
-        } else {
-            (&raw const (*instance).cell_names).as_ref()?.as_slice()
-        };
-        Some(Code { prototype, cells })
+        let version = walk::version(frame)?;
+        Some(Code::new(vm, version))
     }
 }
 
 /// The topmost frame if it is Lua and stands at an instruction.
-unsafe fn topmost<'a>(vm: &Vm) -> Option<(Frame, Code<'a>, usize)> {
+unsafe fn topmost(vm: &Vm) -> Option<(Frame, Code<'_>, usize)> {
     // SAFETY: VM3.
     unsafe {
         if vm.pc.is_null() {
@@ -42,7 +35,7 @@ unsafe fn topmost<'a>(vm: &Vm) -> Option<(Frame, Code<'a>, usize)> {
             base: vm.base,
             pc: vm.pc,
         };
-        let code = code(frame)?;
+        let code = code(vm, frame)?;
         Some((frame, code, walk::pc_of(frame)))
     }
 }
@@ -205,13 +198,13 @@ pub(crate) unsafe fn function_name(vm: &Vm, frame: Frame) -> Option<Name> {
                 }
                 // A message handler: what was being done names it, as in the
                 // reference.
-                code(caller)?.callee_name(walk::pc_of(caller))
+                code(vm, caller)?.callee_name(walk::pc_of(caller))
             }
             // whatever stands behind a call (for a moment a trap)
             op => {
                 let after_call = matches!(op, OpCode::FinishMeta | OpCode::Trap);
                 debug_assert!(after_call || !op.is_internal());
-                code(caller)?.callee_name(walk::pc_of(caller))
+                code(vm, caller)?.callee_name(walk::pc_of(caller))
             }
         }
     }

@@ -1,13 +1,18 @@
 //! Symbolic execution: where the value of a register came from.
 //!
-//! Pure: it works on unrelocated code (constants are indices). As the
+//! It works on code as prototypes have it (constants are indices). As the
 //! reference does, it looks for the last instruction before `at` that wrote the
 //! register and was surely executed, and reads a name off that instruction.
-
-use std::sync::Arc;
+//!
+//! Invariants: F2: a version lives as long as the frame that is asked about.
 
 use moonswap_bytecode::effects::{Effects, Form, jump_distance};
-use moonswap_bytecode::{Constant, Instruction, OpCode, Prototype};
+use moonswap_bytecode::{Instruction, OpCode, Record};
+
+use crate::hotpatch::literals;
+use crate::object::{Instance, Upvalue, Version};
+use crate::value::{Value, tag};
+use crate::vm::Vm;
 
 /// A kind ("local", "field", …) and a name.
 pub(crate) type Name = (&'static str, Vec<u8>);
@@ -24,46 +29,60 @@ const ENVIRONMENT: &[u8] = b"_ENV";
 /// What names are read from.
 #[derive(Clone, Copy)]
 pub(crate) struct Code<'a> {
-    pub(crate) prototype: &'a Prototype,
-    /// Names of the scope record's cells.
-    pub(crate) cells: &'a [(Arc<str>, u32)],
+    vm: &'a Vm,
+    version: *mut Version,
+    record: Record<'a>,
 }
 
 impl<'a> Code<'a> {
+    /// # Safety
+    /// The version is live, and a frame has it.
+    pub(crate) unsafe fn new(vm: &'a Vm, version: *mut Version) -> Self {
+        // SAFETY: by the caller.
+        let record = unsafe { Version::record(version) };
+        Self {
+            vm,
+            version,
+            record,
+        }
+    }
+
     pub(crate) fn at(self, pc: usize) -> Option<(Instruction, OpCode)> {
-        let instruction = *self.prototype.code.get(pc)?;
+        // SAFETY: F2; the index is tested.
+        let instruction = unsafe {
+            let is_there = pc < Version::n_code(self.version);
+            is_there.then(|| literals::instruction(self.vm, self.version, pc))?
+        };
         Some((instruction, instruction.opcode()?))
     }
 
     /// Name of a captured variable; "?" in stripped code.
     pub(crate) fn upvalue_name(self, index: usize) -> &'a [u8] {
-        match self.prototype.upvalues.get(index) {
-            Some(u) if !self.prototype.is_stripped() => u.name.as_bytes(),
+        match self.record.upvalue_name(index) {
+            Some(name) if !self.record.is_stripped => name.as_bytes(),
             _ => b"?",
         }
     }
 
     /// Name of the local variable that lives in a register at `pc`.
     pub(crate) fn local_name(self, register: u16, pc: usize) -> Option<&'a [u8]> {
-        let alive = |v: &&moonswap_bytecode::LocalVariable| {
-            v.register == register && v.start_pc as usize <= pc && pc < v.end_pc as usize
-        };
-        self.prototype
-            .debug
-            .locals
-            .iter()
-            .rfind(alive)
-            .map(|v| v.name.as_bytes())
+        let alive = self.record.locals();
+        let alive = alive.filter(|v| v.register == register && v.is_alive(pc));
+        alive.last().map(|v| v.name.as_bytes())
     }
 
     fn text_constant(self, index: usize) -> Option<Vec<u8>> {
-        match self.prototype.constants.get(index)? {
-            Constant::String(s) => Some(s.to_vec()),
-            Constant::Nil
-            | Constant::Boolean(_)
-            | Constant::Integer(_)
-            | Constant::Float(_)
-            | Constant::Cell(_) => None,
+        let value = self.constant(index)?;
+        // SAFETY: F2: its constants live with it.
+        (value.tag == tag::STRING)
+            .then(|| unsafe { crate::object::StringObject::bytes(value.as_string()).to_vec() })
+    }
+
+    fn constant(self, index: usize) -> Option<Value> {
+        // SAFETY: F2; the index is tested.
+        unsafe {
+            let is_there = index < (*self.version).n_constants as usize;
+            is_there.then(|| *Version::constants(self.version).add(index))
         }
     }
 
@@ -139,14 +158,15 @@ impl<'a> Code<'a> {
             return Some(("upvalue", self.upvalue_name(usize::from(i.b())).to_vec()));
         }
         if op == OpCode::GetCell {
-            let Constant::Cell(cell) = self
-                .prototype
-                .constants
-                .get(usize::try_from(i.bc()).ok()?)?
-            else {
-                return None;
+            let value = self.constant(usize::try_from(i.bc()).ok()?)?;
+            // SAFETY: F2: slot and instance live with the version.
+            let name = unsafe {
+                let instance = (*(*self.version).slot).instance;
+                let cells = Instance::cells(instance).iter();
+                let is_it = |cell: &*mut Upvalue| *cell as u64 == value.payload;
+                let at = cells.copied().position(|cell| is_it(&cell))?;
+                &Instance::cell_names(instance).get(at)?.0
             };
-            let (name, _) = self.cells.get(*cell as usize)?;
             return Some(("upvalue", name.as_bytes().to_vec()));
         }
         if op == OpCode::LoadConst {

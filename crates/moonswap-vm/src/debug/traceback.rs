@@ -5,7 +5,7 @@
 
 use super::{info, names, walk};
 use crate::frame::Frame;
-use crate::object::{Coroutine, StringObject, Table};
+use crate::object::{Coroutine, PrototypeSlot, StringObject, Table, Version};
 use crate::table;
 use crate::value::{Value, tag};
 use crate::vm::Vm;
@@ -105,8 +105,8 @@ unsafe fn write_function(out: &mut Vec<u8>, vm: &Vm, frame: Frame, about: &info:
             out.push(b'?');
         }
         let version = frame.version();
-        if !version.is_null() && (*(*version).slot).version_number > 1 {
-            out.extend_from_slice(format!(" [v{}]", (*version).number).as_bytes());
+        if !version.is_null() && PrototypeSlot::number((*version).slot) > 1 {
+            out.extend_from_slice(format!(" [v{}]", Version::number(version)).as_bytes());
         }
     }
 }

@@ -9,10 +9,10 @@
 //! of a coroutine that died by an error stay on its stack until it is closed,
 //! with the topmost one in `base` and `pc`.
 
-use moonswap_bytecode::{OpCode, Prototype};
+use moonswap_bytecode::OpCode;
 
 use crate::frame::Frame;
-use crate::object::{Coroutine, CoroutineStatus};
+use crate::object::{Coroutine, CoroutineStatus, Version};
 use crate::value::{Value, tag};
 use crate::vm::Vm;
 
@@ -116,16 +116,10 @@ pub(crate) unsafe fn end_below(callee: Frame) -> *mut Value {
 }
 
 /// Code of a Lua frame; `None` for natives. It lives as long as the frame.
-pub(crate) unsafe fn prototype<'a>(frame: Frame) -> Option<&'a Prototype> {
+pub(crate) unsafe fn version(frame: Frame) -> Option<*mut Version> {
     // SAFETY: F2.
-    unsafe {
-        let version = frame.version();
-        if version.is_null() {
-            None
-        } else {
-            Some((&(*version).prototype).as_ref())
-        }
-    }
+    let version = unsafe { frame.version() };
+    (!version.is_null()).then_some(version)
 }
 
 /// Index of the instruction a Lua frame is at (its first one if it has not
@@ -144,5 +138,5 @@ pub(crate) unsafe fn pc_of(frame: Frame) -> usize {
 /// Line a Lua frame is at; `None` if unknown or for a native.
 pub(crate) unsafe fn line_of(frame: Frame) -> Option<u32> {
     // SAFETY: F2.
-    unsafe { prototype(frame)?.line_at(pc_of(frame)) }
+    unsafe { Version::record(version(frame)?).line_at(pc_of(frame)) }
 }

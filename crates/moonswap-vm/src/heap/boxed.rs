@@ -2,7 +2,8 @@
 //!
 //! Invariants:
 //! - X1: every pointer in `boxed` came from `Box::into_raw` of the struct that
-//!   belongs to the header's kind, whose first field is the header.
+//!   belongs to the header's kind, whose first field is the header; that of a
+//!   version is one with `n_words` words behind it.
 //! - X2: `..boxed_sweep` are still to be swept; entries behind were swept or
 //!   adopted since marking.
 //! - X3: `coroutines` has every coroutine in `boxed` once, at the place that its
@@ -13,12 +14,14 @@ use std::alloc::Layout;
 use std::mem::offset_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use moonswap_bytecode::Records;
+
 use super::{Heap, Phase, header};
 use crate::frame::{STUB_COROUTINE, return_into, set_word};
 use crate::object::stack::{EXTRA_SLOTS, FIRST_STACK};
 use crate::object::{
-    Coroutine, CoroutineStatus, Header, Instance, Kind, Native, NativeCode, PrototypeSlot,
-    UserData, Version,
+    Coroutine, CoroutineStatus, Header, Instance, Kind, More, Native, NativeCode, Patched,
+    PrototypeSlot, Rare, UserData, Version,
 };
 use crate::value::{Value, tag};
 
@@ -69,14 +72,28 @@ pub(super) unsafe fn boxed_size(h: *mut Header) -> usize {
             }
             Kind::Slot => size_of::<PrototypeSlot>(),
             Kind::Version => {
-                let v = &*h.cast::<Version>();
-                let lists = v.children.len() * 8 + size_of_val(&*v.scope_cells);
-                size_of::<Version>() + v.code.len() * 8 + lists + v.prototype_bytes
+                let v = object::<Version>(h);
+                let rare = v.rare.as_ref().map_or(0, |rare| {
+                    let records = rare.records.as_ref().map_or(0, Records::heap_bytes);
+                    let cells = size_of_val(&*rare.scope_cells);
+                    size_of::<Rare>() + records + cells + rare.prototype_bytes
+                });
+                version_layout(v).size() + rare
             }
             Kind::Instance => {
                 let i = object::<Instance>(h);
-                let own = i.cells.capacity() * 32 + usize::from(i.short_text);
-                size_of::<Instance>() + own + size_of_val(&*i.slots)
+                let more = i.more.as_ref().map_or(0, |more| {
+                    let slots = more.slots.as_ref().map_or(0, |slots| size_of_val(&**slots));
+                    let cells = more.cells.capacity() * 32;
+                    let patched = more.patched.as_ref();
+                    let patched = patched.map_or(0, |p| size_of::<Patched>() + p.literal_bytes);
+                    size_of::<More>() + slots + cells + patched
+                });
+                let records = match i.header.flags & Instance::SHARES_RECORDS {
+                    0 => i.records.heap_bytes(),
+                    _ => 0,
+                };
+                size_of::<Instance>() + records + i.source.own_bytes() + more
             }
             _ => 0,
         }
@@ -108,7 +125,11 @@ unsafe fn drop_boxed(h: *mut Header) -> Option<String> {
             Kind::UserData => return drop_of_host(Box::from_raw(h.cast::<UserData>())),
             Kind::Coroutine => drop(Box::from_raw(h.cast::<Coroutine>())),
             Kind::Slot => drop(Box::from_raw(h.cast::<PrototypeSlot>())),
-            Kind::Version => drop(Box::from_raw(h.cast::<Version>())),
+            Kind::Version => {
+                let layout = version_layout(&*h.cast::<Version>());
+                std::ptr::drop_in_place(h.cast::<Version>());
+                std::alloc::dealloc(h.cast(), layout);
+            }
             Kind::Instance => drop(Box::from_raw(h.cast::<Instance>())),
             kind => debug_assert!(false, "boxed {kind:?}"),
         }
@@ -116,13 +137,30 @@ unsafe fn drop_boxed(h: *mut Header) -> Option<String> {
     None
 }
 
+/// What a version takes with the words behind it.
+fn version_layout(version: &Version) -> Layout {
+    let words = Layout::array::<u64>(version.n_words as usize);
+    let whole = words.and_then(|words| Layout::new::<Version>().extend(words));
+    whole.expect("code that is in memory has a size").0
+}
+
 impl Heap {
     /// Takes over a boxed object: it is dropped when it becomes unreachable.
     /// `T` is one of the boxed object types.
     pub(crate) fn adopt<T>(&mut self, object: T) -> *mut T {
-        let p = self.system_small(Layout::new::<T>()).cast::<T>();
+        self.adopt_with(object, Layout::new::<T>())
+    }
+
+    /// The same of a version, with uninitialised words behind it.
+    pub(crate) fn adopt_version(&mut self, version: Version) -> *mut Version {
+        let layout = version_layout(&version);
+        self.adopt_with(version, layout)
+    }
+
+    fn adopt_with<T>(&mut self, object: T, layout: Layout) -> *mut T {
+        let p = self.system_small(layout).cast::<T>();
         let h = p.cast::<Header>();
-        // SAFETY: X1: memory of the layout a box of T has.
+        // SAFETY: X1: memory of the layout that an object of the kind has.
         let size = unsafe {
             p.write(object);
             (*h).mark = 0;
@@ -209,6 +247,40 @@ impl Heap {
                 self.budget.give(before - after);
             }
             result
+        }
+    }
+
+    /// Changes what few instances have, made if need be.
+    ///
+    /// # Safety
+    /// As [`Self::change_boxed`].
+    pub(crate) unsafe fn more<R>(
+        &mut self,
+        instance: *mut Instance,
+        change: impl FnOnce(&mut More) -> R,
+    ) -> R {
+        // SAFETY: by the caller.
+        unsafe {
+            self.change_boxed(instance, |instance| {
+                change(instance.more.get_or_insert_default())
+            })
+        }
+    }
+
+    /// Changes what patches need or brought, made if need be.
+    ///
+    /// # Safety
+    /// As [`Self::change_boxed`].
+    pub(crate) unsafe fn patched<R>(
+        &mut self,
+        instance: *mut Instance,
+        change: impl FnOnce(&mut Patched) -> R,
+    ) -> R {
+        // SAFETY: by the caller.
+        unsafe {
+            self.more(instance, |more| {
+                change(more.patched.get_or_insert_default())
+            })
         }
     }
 

@@ -281,7 +281,7 @@ impl Marker {
                 Kind::Slot => {
                     self.count(boxed_size(h));
                     let s = h.cast::<PrototypeSlot>();
-                    self.mark_nullable((*s).version);
+                    self.mark_nullable(PrototypeSlot::version(s));
                     self.mark_nullable((*s).instance);
                 }
                 Kind::Version => self.traverse_version(h.cast()),
@@ -290,16 +290,20 @@ impl Marker {
                     let i = h.cast::<Instance>();
                     self.mark_nullable((*i).main);
                     self.mark_nullable((*i).environment);
-                    self.mark_value((*i).returned);
-                    for value in (*i).arguments.iter().flat_map(|all| all.iter()) {
-                        self.mark_value(*value);
-                    }
-                    for &cell in &(*i).cells {
-                        self.mark_nullable(cell);
-                    }
-                    if let Some(registry) = &(*i).registry {
-                        for (_, slot) in registry.iter() {
-                            self.mark_nullable(slot);
+                    if let Some(more) = Instance::more(i) {
+                        self.mark_value(more.returned);
+                        for value in more.arguments.iter().flat_map(|all| all.iter()) {
+                            self.mark_value(*value);
+                        }
+                        for &cell in &more.cells {
+                            self.mark_nullable(cell);
+                        }
+                        if let Some(registry) =
+                            Instance::patched(i).and_then(|p| p.registry.as_ref())
+                        {
+                            for (_, slot) in registry.iter() {
+                                self.mark_nullable(slot);
+                            }
                         }
                     }
                 }
@@ -320,20 +324,18 @@ impl Marker {
         // SAFETY: M1; the constants stand behind the code.
         unsafe {
             self.count(boxed_size(v.cast()));
-            let version = &*v;
-            let n = (version.code.len() - version.n_code) / 2;
-            for i in 0..n {
-                let k = *version.constants().add(i);
+            for i in 0..(*v).n_constants as usize {
+                let k = *Version::constants(v).add(i);
                 if k.tag == tag::CELL {
                     self.mark_nullable(k.payload as *mut Header);
                 } else {
                     self.mark_value(k);
                 }
             }
-            for &child in &version.children {
+            for &child in Version::children(v) {
                 self.mark_nullable(child);
             }
-            self.mark_nullable(version.slot);
+            self.mark_nullable((*v).slot);
         }
     }
 

@@ -84,29 +84,31 @@ unsafe fn children(heap: &Heap, h: *mut Header, mut f: impl FnMut(*mut Header)) 
             }
             Kind::Coroutine => pointer((*h.cast::<Coroutine>()).open_upvalues.cast()),
             Kind::Slot => {
-                pointer((*h.cast::<PrototypeSlot>()).version.cast());
+                pointer(PrototypeSlot::version(h.cast()).cast());
                 pointer((*h.cast::<PrototypeSlot>()).instance.cast());
             }
             Kind::Version => {
-                let v = &*h.cast::<Version>();
-                for i in 0..(v.code.len() - v.n_code) / 2 {
-                    value!(*v.constants().add(i));
+                let v = h.cast::<Version>();
+                for i in 0..(*v).n_constants as usize {
+                    value!(*Version::constants(v).add(i));
                 }
-                for &c in &v.children {
+                for &c in Version::children(v) {
                     pointer(c.cast());
                 }
-                pointer(v.slot.cast());
+                pointer((*v).slot.cast());
             }
             Kind::Instance => {
                 let i = &*h.cast::<Instance>();
                 pointer(i.main.cast());
                 pointer(i.environment.cast());
-                value!(i.returned);
-                for v in i.arguments.iter().flat_map(|all| all.iter()) {
-                    value!(*v);
-                }
-                for &c in &i.cells {
-                    pointer(c.cast());
+                if let Some(more) = &i.more {
+                    value!(more.returned);
+                    for v in more.arguments.iter().flat_map(|all| all.iter()) {
+                        value!(*v);
+                    }
+                    for &c in &more.cells {
+                        pointer(c.cast());
+                    }
                 }
             }
             Kind::String | Kind::Part | Kind::Free => {}

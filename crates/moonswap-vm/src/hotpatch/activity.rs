@@ -11,7 +11,7 @@ use moonswap_hotpatch::{Activation, ChangeClass, path_name};
 
 use super::commit::{Planned, find};
 use super::inspect::top_frame;
-use super::manifest::registry;
+use super::manifest::registry_for;
 use crate::frame::Frame;
 use crate::object::{Coroutine, CoroutineStatus, PrototypeSlot, Version};
 use crate::vm::Vm;
@@ -19,7 +19,7 @@ use crate::vm::Vm;
 /// Slots of the functions that plans swap or remove.
 pub(super) type Changed = HashSet<*mut PrototypeSlot>;
 
-pub(super) unsafe fn changed(vm: &Vm, planned: &[Planned]) -> Changed {
+pub(super) unsafe fn changed(vm: &mut Vm, planned: &[Planned]) -> Changed {
     let mut found = Changed::new();
     for (serial, plan) in planned {
         let Some(instance) = find(vm, *serial) else {
@@ -37,7 +37,7 @@ pub(super) unsafe fn changed(vm: &Vm, planned: &[Planned]) -> Changed {
             };
             if let Some(old) = change.old.as_ref().filter(|_| counts) {
                 // SAFETY: HP2; live instance.
-                found.extend(unsafe { registry(instance) }.get(old));
+                found.extend(unsafe { registry_for(vm, instance, plan) }.get(old));
             }
         }
     }
@@ -132,17 +132,17 @@ pub(super) unsafe fn activation_of(
 ) -> Activation {
     // SAFETY: F1, F2.
     unsafe {
-        let prototype = &(*pinned).prototype;
-        let chunk = prototype.id.chunk();
+        let id = Version::id(pinned);
+        let chunk = id.chunk();
         let line = if frame.pc.is_null() {
             None
         } else {
-            prototype.line_at(frame.pc_index())
+            Version::record(pinned).line_at(frame.pc_index())
         };
         Activation {
             chunk: chunk.strip_prefix(['@', '=']).unwrap_or(chunk).into(),
-            function: path_name(&prototype.id),
-            version: (*pinned).number,
+            function: path_name(&id),
+            version: Version::number(pinned),
             line,
             thread: thread_name(vm, coroutine),
             suspended: (*coroutine).status == CoroutineStatus::Suspended,

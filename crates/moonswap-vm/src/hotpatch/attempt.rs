@@ -164,7 +164,7 @@ fn chunks_of(vm: &Vm, id: Option<u64>) -> Vec<EventChunk> {
             let instance = change.instance;
             (
                 Arc::clone(&(*instance).chunk),
-                (&(*instance).prototype).deep_hash,
+                super::literals::deep_hash(vm, instance),
             )
         };
         match chunks.iter_mut().find(|c| c.name == name) {

@@ -112,7 +112,7 @@ unsafe fn revert_outer(vm: &mut Vm, entry: Outer) {
             }
             Outer::Slot(slot, flags) => {
                 (*slot).header.flags = flags;
-                vm.hot.touch((*slot).instance);
+                super::touch(vm, (*slot).instance);
             }
         }
     }

@@ -23,7 +23,7 @@ use crate::callee::FROZEN;
 use crate::frame::{Frame, frame_top};
 use crate::host;
 use crate::loader;
-use crate::object::{Instance, PrototypeSlot};
+use crate::object::{Instance, PrototypeSlot, Version};
 use crate::vm::Vm;
 
 /// A plan with the instance (by serial) it was made for.
@@ -82,15 +82,27 @@ pub(crate) unsafe fn plan_all(
                 return Err(HotError::NotLoaded(chunk.chunk().to_string()));
             }
             for instance in instances {
-                let mut manifest = manifest::of(vm, instance);
-                if manifest.diverged.is_none() {
-                    compiled.complete(&mut manifest);
-                    (*instance).text.clone_from(&manifest.text);
-                }
+                let manifest = manifest::of(vm, instance, &mut compiled);
                 planned.push(((*instance).serial, plan_chunk(&manifest, chunk, policy)));
             }
         }
         Ok(planned)
+    }
+}
+
+/// Until when a version's activations may run; `None`: for ever.
+pub(super) unsafe fn set_finish_by(
+    vm: &mut Vm,
+    version: *mut Version,
+    finish_by: Option<std::time::Instant>,
+) {
+    // SAFETY: live version.
+    unsafe {
+        if Version::finish_by(version) != finish_by {
+            vm.heap.change_boxed(version, |version| {
+                version.rare.get_or_insert_default().finish_by = finish_by;
+            });
+        }
     }
 }
 
@@ -393,11 +405,11 @@ unsafe fn commit(
         for p in &prepared {
             for change in &p.slots {
                 loader::install(vm, change.slot, change.after);
-                if (*change.before).number != (*change.after).number {
+                if Version::number(change.before) != Version::number(change.after) {
                     (*change.slot).header.flags |= PrototypeSlot::REPLACED;
                 }
                 if finish_by.is_some() {
-                    (*change.before).finish_by = finish_by;
+                    set_finish_by(vm, change.before, finish_by);
                 }
             }
         }
@@ -418,17 +430,22 @@ unsafe fn commit(
         let mut planned = Vec::with_capacity(prepared.len());
         for mut p in prepared {
             let instance = p.instance;
-            vm.hot.touch(instance);
-            let version = (*instance).version;
+            super::touch(vm, instance);
+            let version = Instance::version(instance);
             if !p.plan.is_empty() {
-                (*instance).version += 1;
+                vm.heap.patched(instance, |patched| patched.n_changes += 1);
             }
-            let before = std::mem::replace(&mut (*instance).prototype, Arc::clone(&p.plan.main));
-            let source = (*instance).source.replace(Arc::clone(&p.plan.source));
-            // The old text is taken apart with the plan, after the pause.
-            std::mem::swap(&mut (*instance).text, &mut p.plan.text);
+            let before = super::literals::main(vm, instance);
+            let source = Instance::source(instance);
+            super::history::set_source(vm, instance, Some(Arc::clone(&p.plan.source)));
             let diverged = p.plan.diverged.take();
-            let diverged = std::mem::replace(&mut (*instance).diverged, diverged);
+            let main = Arc::clone(&p.plan.main);
+            let diverged = vm.heap.patched(instance, |patched| {
+                patched.prototype = Some(main);
+                // The old text is taken apart with the plan, after the pause.
+                std::mem::swap(&mut patched.text, &mut p.plan.text);
+                std::mem::replace(&mut patched.diverged, diverged)
+            });
             let registry = super::history::exchange_registry(vm, instance, p.registry);
             for field in p.overridden {
                 let warning = format!("{field} was overridden at run time and left alone");

@@ -9,29 +9,35 @@ use std::sync::Arc;
 use moonswap_bytecode::{Capture, Prototype};
 use moonswap_hotpatch::ChunkPatch;
 
-use crate::object::Version;
+use super::literals;
+use crate::object::{Instance, PrototypeSlot, Version};
+use crate::vm::Vm;
 
 /// The prototype of a version with the current code of the functions inside it.
 ///
 /// # Safety
 /// A live version.
-pub(crate) unsafe fn prototype(version: *mut Version) -> Arc<Prototype> {
+pub(crate) unsafe fn prototype(vm: &Vm, version: *mut Version) -> Arc<Prototype> {
     // SAFETY: by the caller; the slots of its children and its instance are live.
     unsafe {
-        let found = with_current_children(version);
+        let found = with_current_children(vm, version);
         let instance = (*(*version).slot).instance;
-        if !found.is_main() || (*instance).stamp == 0 {
+        if !found.is_main() || Instance::stamp(instance) == 0 {
             return found;
         }
         // Patched code reaches top-level locals as the running instance has them.
         // A main chunk that is loaded again has its own: it is what the text says,
         // if all of it is what runs.
-        if (*instance).text.is_none()
-            && let Some(source) = &(*instance).source
+        let more = Instance::more_mut(instance);
+        let Some(patched) = more.and_then(|more| more.patched.as_mut()) else {
+            return found;
+        };
+        if patched.text.is_none()
+            && let Some(source) = &Instance::source(instance)
         {
-            (*instance).text = ChunkPatch::compile(&(*instance).chunk, source).ok();
+            patched.text = ChunkPatch::compile(&(*instance).chunk, source).ok();
         }
-        match &(*instance).text {
+        match &patched.text {
             Some(text) if means_the_same(&found, text.main()) => Arc::clone(text.main()),
             _ => found,
         }
@@ -39,14 +45,16 @@ pub(crate) unsafe fn prototype(version: *mut Version) -> Arc<Prototype> {
 }
 
 /// Recursion as deep as functions nest: the parser has a limit.
-unsafe fn with_current_children(version: *mut Version) -> Arc<Prototype> {
+unsafe fn with_current_children(vm: &Vm, version: *mut Version) -> Arc<Prototype> {
     // SAFETY: by the caller of `prototype`.
     unsafe {
-        let own = &(*version).prototype;
-        let slots = (&(*version).children).iter();
+        let slots = Version::children(version).iter();
         let children: Vec<Arc<Prototype>> = slots
-            .map(|slot| with_current_children((**slot).version))
+            .map(|slot| with_current_children(vm, PrototypeSlot::version(*slot)))
             .collect();
+        let Some(own) = Version::prototype(version) else {
+            return Arc::new(literals::unloaded_with(vm, version, children.into()));
+        };
         let mut pairs = children.iter().zip(&own.children);
         if pairs.all(|(current, own)| Arc::ptr_eq(current, own)) {
             return Arc::clone(own);

@@ -213,7 +213,7 @@ pub(super) fn of_patch(vm: &Vm, attempt: u64, patch: &Patch, policy: &Policy) ->
 pub(super) fn base_of(vm: &Vm, chunk: &str) -> Option<CodeHash> {
     let newest = vm.hot.instances_of(chunk).pop()?;
     // SAFETY: live instance.
-    Some(unsafe { (&(*newest).prototype).deep_hash })
+    Some(unsafe { super::literals::deep_hash(vm, newest) })
 }
 
 /// Has an event written down; what could not be.

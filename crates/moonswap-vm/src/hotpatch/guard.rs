@@ -22,7 +22,7 @@ use super::attempt::{self, Origin};
 use super::event::{EventChunk, EventKind};
 use super::watchdog::{self, Seen, Watchdog};
 use crate::frame::Frame;
-use crate::object::Version;
+use crate::object::{PrototypeSlot, Version};
 use crate::root::Root;
 use crate::value::Value;
 use crate::vm::Vm;
@@ -276,7 +276,7 @@ pub(super) unsafe fn watch(vm: &mut Vm, patch: &Patch, policy: &Policy) {
         // SAFETY: HP3.
         unsafe {
             for slot in &change.slots {
-                let hash = |version: *mut Version| (&(*version).prototype).own_hash;
+                let hash = |version: *mut Version| super::literals::of(vm, version).own_hash;
                 // Moved lines make no errors.
                 if hash(slot.before) != hash(slot.after) {
                     versions.insert(slot.after);
@@ -284,10 +284,10 @@ pub(super) unsafe fn watch(vm: &mut Vm, patch: &Patch, policy: &Policy) {
             }
             // Added functions; moved ones have had their turn.
             let known: HashSet<_> = change.slots.iter().map(|c| c.slot).collect();
-            let now = super::manifest::registry(change.instance);
-            for slot in now.beyond(&change.registry) {
+            let now = super::manifest::known_registry(change.instance);
+            for slot in now.into_iter().flat_map(|now| now.beyond(&change.registry)) {
                 if !known.contains(&slot) {
-                    versions.insert((*slot).version);
+                    versions.insert(PrototypeSlot::version(slot));
                 }
             }
         }

@@ -19,8 +19,7 @@ use super::published::Attic;
 use super::{migrate, staying};
 use crate::heap::Marker;
 use crate::loader;
-use crate::object::SlotRegistry;
-use crate::object::{Instance, PrototypeSlot, StringObject};
+use crate::object::{Instance, PrototypeSlot, SlotRegistry, Source, StringObject, Version};
 use crate::value::{store, tag};
 use crate::vm::Vm;
 
@@ -112,8 +111,9 @@ impl History {
                     }
                 }
                 // The instance has its own marked.
-                let now = super::manifest::registry(change.instance);
-                for slot in change.registry.besides(now) {
+                let now = super::manifest::known_registry(change.instance);
+                let besides = now.map(|now| change.registry.besides(now));
+                for slot in besides.into_iter().flatten() {
                     marker.mark_object(slot.cast());
                 }
                 for cell in &change.cells {
@@ -167,12 +167,23 @@ pub(crate) unsafe fn exchange_registry(
 ) -> SlotRegistry {
     // SAFETY: live instance and slots.
     unsafe {
-        let before = super::manifest::registry(instance).clone();
+        let before = super::manifest::registry(vm, instance).clone();
         for slot in registry.beyond(&before) {
             vm.heap.barrier_object(instance.cast(), slot.cast());
         }
-        (*instance).registry = Some(registry);
+        vm.heap
+            .patched(instance, |patched| patched.registry = Some(registry));
         before
+    }
+}
+
+/// Gives the instance another text.
+pub(super) unsafe fn set_source(vm: &mut Vm, instance: *mut Instance, text: Option<Arc<[u8]>>) {
+    // SAFETY: live instance.
+    unsafe {
+        vm.heap.change_boxed(instance, |instance| {
+            instance.source = text.map_or(Source::None, Source::Shared);
+        });
     }
 }
 
@@ -321,7 +332,7 @@ struct Undoing<'a> {
 
 impl<'a> Undoing<'a> {
     /// The record of one instance; made when it is first met.
-    unsafe fn record(&mut self, change: &'a InstanceChange) -> &mut InstanceChange {
+    unsafe fn record(&mut self, vm: &mut Vm, change: &'a InstanceChange) -> &mut InstanceChange {
         // SAFETY: live instance.
         unsafe {
             let instance = change.instance;
@@ -335,18 +346,18 @@ impl<'a> Undoing<'a> {
             } else {
                 let before = InstanceChange {
                     instance,
-                    version: (*instance).version,
+                    version: Instance::version(instance),
                     progress: (*instance).progress,
                     on_swap: None,
                     on_swap_before: change.on_swap.clone(),
                     slots: Vec::new(),
                     cells: Vec::new(),
                     fields: Vec::new(),
-                    prototype: Arc::clone(&(*instance).prototype),
-                    source: (*instance).source.clone(),
-                    diverged: (*instance).diverged.clone(),
-                    registry: super::manifest::registry(instance).clone(),
-                    names: (*instance).cell_names.clone(),
+                    prototype: super::literals::main(vm, instance),
+                    source: Instance::source(instance),
+                    diverged: Instance::diverged(instance).cloned(),
+                    registry: super::manifest::registry(vm, instance).clone(),
+                    names: Instance::cell_names(instance).to_vec(),
                 };
                 self.changes.push((before, change));
             }
@@ -358,11 +369,11 @@ impl<'a> Undoing<'a> {
         // SAFETY: HP1–HP3: all of it is live, the history keeps it.
         unsafe {
             let instance = change.instance;
-            vm.hot.touch(instance);
+            super::touch(vm, instance);
             let mut places = std::mem::take(&mut self.places);
             let mut fields = std::mem::take(&mut self.fields);
             let mut lost: Vec<String> = Vec::new();
-            let record = self.record(change);
+            let record = self.record(vm, change);
             for s in &change.slots {
                 match places.get(&s.slot) {
                     Some(&at) => record.slots[at].after = s.before,
@@ -370,7 +381,7 @@ impl<'a> Undoing<'a> {
                         places.insert(s.slot, record.slots.len());
                         record.slots.push(SlotChange {
                             slot: s.slot,
-                            before: (*s.slot).version,
+                            before: PrototypeSlot::version(s.slot),
                             after: s.before,
                         });
                     }
@@ -378,10 +389,10 @@ impl<'a> Undoing<'a> {
                 loader::install(vm, s.slot, s.before);
                 // Rolled back or not: closures may be left of what it ran.
                 debug_assert!(
-                    (*s.before).number == (*s.after).number
+                    Version::number(s.before) == Version::number(s.after)
                         || (*s.slot).header.flags & PrototypeSlot::REPLACED != 0
                 );
-                (*s.before).finish_by = None;
+                super::commit::set_finish_by(vm, s.before, None);
                 super::migrate::withdraw(s.before);
             }
             for c in &change.cells {
@@ -400,10 +411,10 @@ impl<'a> Undoing<'a> {
                         }),
                     }
                 } else {
-                    let at = (&(*instance).cells)
+                    let at = Instance::cells(instance)
                         .iter()
                         .position(|&known| known == c.cell);
-                    let name = at.and_then(|at| (&(*instance).cell_names).get(at));
+                    let name = at.and_then(|at| Instance::cell_names(instance).get(at));
                     let lost_by = "was changed since and left alone";
                     lost.extend(name.map(|(name, _)| format!("local {name} {lost_by}")));
                 }
@@ -433,15 +444,16 @@ impl<'a> Undoing<'a> {
             }
             // Cells stay: code of the undone version may still run. Their names
             // go back; those beyond the old record keep theirs.
-            for (i, name) in change.names.iter().enumerate() {
-                if let Some(place) = (&mut (*instance).cell_names).get_mut(i) {
-                    *place = name.clone();
+            if let Some(more) = Instance::more_mut(instance) {
+                for (place, name) in more.cell_names.iter_mut().zip(&change.names) {
+                    place.clone_from(name);
                 }
             }
             self.places = places;
             self.fields = fields;
             self.warnings.append(&mut lost);
-            (*instance).version = change.version;
+            vm.heap
+                .patched(instance, |patched| patched.n_changes = change.version - 1);
             (*instance).progress = change.progress;
         }
     }
@@ -452,13 +464,16 @@ impl<'a> Undoing<'a> {
         // SAFETY: HP3.
         unsafe {
             let mut functions: Vec<ReportedFunction> = Vec::new();
-            let mut told: HashSet<&FunctionId> = HashSet::new();
+            let mut told: HashSet<FunctionId> = HashSet::new();
             let mut changes = Vec::with_capacity(self.changes.len());
             for (mut change, oldest) in self.changes.drain(..) {
                 let instance = change.instance;
-                (*instance).prototype = Arc::clone(&oldest.prototype);
-                (*instance).source = oldest.source.clone();
-                (*instance).diverged = oldest.diverged.clone();
+                set_source(vm, instance, oldest.source.clone());
+                let text = vm.heap.patched(instance, |patched| {
+                    patched.prototype = Some(Arc::clone(&oldest.prototype));
+                    patched.diverged.clone_from(&oldest.diverged);
+                    patched.text.take()
+                });
                 for diverged in oldest.diverged.iter().flat_map(|d| &d.functions) {
                     if !self.diverged.contains(&diverged.refusal) {
                         self.diverged.push(diverged.refusal.clone());
@@ -467,14 +482,14 @@ impl<'a> Undoing<'a> {
                 exchange_registry(vm, instance, oldest.registry.clone());
                 change.on_swap = oldest.on_swap_before.clone();
                 // Long to take apart, for a large chunk.
-                let text = (*instance).text.take();
                 vm.hot.mailbox.attic.keep_text(text);
                 change.slots.retain(|s| s.before != s.after);
                 change.fields.retain(|f| !f.before.raw_equal(f.after));
                 for s in &change.slots {
-                    let id = &(&(*s.after).prototype).id;
+                    let after = super::literals::of(vm, s.after);
+                    let id = &after.id;
                     // Further instances: what is said of the first holds for them.
-                    if told.insert(id) {
+                    if told.insert(id.clone()) {
                         functions.push(ReportedFunction {
                             chunk: id
                                 .chunk()
@@ -482,9 +497,9 @@ impl<'a> Undoing<'a> {
                                 .unwrap_or(id.chunk())
                                 .into(),
                             id: path_name(id),
-                            class: change_class(s),
-                            old: Some((*s.before).number),
-                            new: Some((*s.after).number),
+                            class: change_class(vm, s),
+                            old: Some(Version::number(s.before)),
+                            new: Some(Version::number(s.after)),
                         });
                     }
                 }
@@ -501,11 +516,17 @@ fn place(instance: *mut Instance, field: &FieldChange) -> Place {
 }
 
 /// What a rollback does to a literal: often only its lines or its name go back.
-unsafe fn change_class(change: &SlotChange) -> ChangeClass {
+unsafe fn change_class(vm: &Vm, change: &SlotChange) -> ChangeClass {
     // SAFETY: HP3.
-    let (before, after) = unsafe { (&*change.before, &*change.after) };
-    let (p, q) = (&before.prototype, &after.prototype);
-    if before.number != after.number || p.own_hash != q.own_hash {
+    let (p, q, is_other) = unsafe {
+        let (before, after) = (change.before, change.after);
+        let (p, q) = (
+            super::literals::of(vm, before),
+            super::literals::of(vm, after),
+        );
+        (p, q, Version::number(before) != Version::number(after))
+    };
+    if is_other || p.own_hash != q.own_hash {
         ChangeClass::Swapped
     } else if p.id != q.id {
         ChangeClass::Moved

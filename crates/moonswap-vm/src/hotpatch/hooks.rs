@@ -18,7 +18,7 @@ use super::call::call;
 use super::history::InstanceChange;
 use super::manifest::registry;
 use super::prepare::Prepared;
-use crate::object::{Closure, Instance, PrototypeSlot, Upvalue};
+use crate::object::{Closure, Instance, PrototypeSlot, Upvalue, Version};
 use crate::value::Value;
 use crate::vm::Vm;
 
@@ -46,7 +46,7 @@ unsafe fn migrate(vm: &mut Vm, prepared: &Prepared, id: &FunctionId) -> Result<(
             return Ok(());
         };
         let instance = prepared.instance;
-        let version = Value::integer(i64::from((*instance).version));
+        let version = Value::integer(i64::from(Instance::version(instance)));
         super::checkpoint::watch(vm);
         closure(vm, instance, slot)
             .and_then(|function| call(vm, function, &[version]).map(drop))
@@ -67,7 +67,7 @@ pub(super) unsafe fn after_commit(vm: &mut Vm, changes: &[Swapped], report: &mut
             let Some(instance) = super::commit::find(vm, change.serial) else {
                 continue;
             };
-            let Some(slot) = registry(instance).get(&change.hook) else {
+            let Some(slot) = registry(vm, instance).get(&change.hook) else {
                 continue;
             };
             let versions = [change.before, change.after].map(|n| Value::integer(i64::from(n)));
@@ -110,7 +110,7 @@ impl Swapped {
                 serial: (*change.instance).serial,
                 hook: change.on_swap.clone()?,
                 before: change.version,
-                after: (*change.instance).version,
+                after: Instance::version(change.instance),
             })
         }
     }
@@ -126,7 +126,7 @@ unsafe fn closure(
     // SAFETY: live instance and slot; nothing is collected before the closure is
     // on the stack of `call`.
     unsafe {
-        let captured = (&(*(*slot).version).prototype).upvalues.to_vec();
+        let captured = Version::record(PrototypeSlot::version(slot)).upvalues();
         let mut cells: Vec<*mut Upvalue> = Vec::with_capacity(captured.len());
         for upvalue in &captured {
             cells.push(cell(vm, instance, upvalue)?);
@@ -154,17 +154,17 @@ unsafe fn cell(
             // Reserved by an older version, or out of reach from there.
             return Ok(vm.heap.new_closed_upvalue(Value::NIL));
         }
-        if (*instance).n_runs > 1 {
+        if (*instance).header.word > 1 {
             return Err(format!(
                 "it uses the top-level local {}, of which there are several: the main chunk ran {} times",
                 upvalue.name,
-                (*instance).n_runs
+                (*instance).header.word
             ));
         }
-        let at = (&(*instance).cell_names)
+        let at = Instance::cell_names(instance)
             .iter()
             .rposition(|(name, n)| *name == upvalue.name && *n == upvalue.declaration);
-        match at.and_then(|at| (&(*instance).cells).get(at).copied()) {
+        match at.and_then(|at| Instance::cells(instance).get(at).copied()) {
             Some(cell) if !cell.is_null() => Ok(cell),
             _ => Err(format!(
                 "the top-level local {}, which it uses, was not kept",

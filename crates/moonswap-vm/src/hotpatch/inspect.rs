@@ -7,7 +7,7 @@ use moonswap_hotpatch::Refusal;
 use super::manifest::registry;
 use super::migrate::StaleVersions;
 use crate::frame::Frame;
-use crate::object::{Coroutine, CoroutineStatus, Version};
+use crate::object::{Coroutine, CoroutineStatus, Instance, PrototypeSlot, Version};
 use crate::vm::Vm;
 
 /// Version of one literal.
@@ -111,8 +111,8 @@ pub(crate) unsafe fn version_at(vm: &Vm, level: usize) -> Option<u32> {
     // SAFETY: F1, F2.
     unsafe {
         let version = frame.version();
-        let patched = !version.is_null() && (*(*version).slot).version_number > 1;
-        patched.then(|| (*version).number)
+        let patched = !version.is_null() && PrototypeSlot::number((*version).slot) > 1;
+        patched.then(|| Version::number(version))
     }
 }
 
@@ -137,15 +137,14 @@ pub(crate) unsafe fn versions(vm: &mut Vm, chunk: Option<&str>) -> Vec<VersionIn
             }) {
                 continue;
             }
-            for (id, slot) in registry(instance).iter() {
+            for (id, slot) in registry(vm, instance).iter() {
                 let (frames, stale) = counts.get(&slot).copied().unwrap_or_default();
                 found.push(VersionInfo {
                     id: id.to_string(),
-                    version: (*slot).version_number,
+                    version: PrototypeSlot::number(slot),
                     frames,
                     stale,
-                    diverged: (&(*instance).diverged)
-                        .as_ref()
+                    diverged: Instance::diverged(instance)
                         .and_then(|diverged| diverged.of(id))
                         .cloned(),
                 });
@@ -162,7 +161,7 @@ pub(crate) fn diverged(vm: &Vm, chunk: Option<&str>) -> Vec<Refusal> {
     let mut found: Vec<Refusal> = Vec::new();
     for &instance in vm.hot.instances.borrow().all() {
         // SAFETY: HP2.
-        let (name, diverged) = unsafe { (&(*instance).chunk, &(*instance).diverged) };
+        let (name, diverged) = unsafe { (&(*instance).chunk, Instance::diverged(instance)) };
         let is_it = |c: &str| c == &**name || Some(c) == name.strip_prefix(['@', '=']);
         let all = diverged.iter().flat_map(|diverged| &diverged.functions);
         for one in all.filter(|_| chunk.is_none_or(is_it)) {
@@ -186,17 +185,14 @@ pub(crate) unsafe fn stale_frames(vm: &mut Vm, chunk: Option<&str>) -> Vec<Stale
             if !stale.has(version) {
                 return;
             }
-            let prototype = &(*version).prototype;
-            if chunk.is_some_and(|c| {
-                c != &**prototype.id.chunk()
-                    && Some(c) != prototype.id.chunk().strip_prefix(['@', '='])
-            }) {
+            let name = &*(*(*slot).instance).chunk;
+            if chunk.is_some_and(|c| c != name && Some(c) != name.strip_prefix(['@', '='])) {
                 return;
             }
             let line = if frame.pc.is_null() {
                 None
             } else {
-                prototype.line_at(frame.pc_index())
+                Version::record(version).line_at(frame.pc_index())
             };
             let of = if std::ptr::eq(co, vm.current) {
                 None
@@ -204,9 +200,9 @@ pub(crate) unsafe fn stale_frames(vm: &mut Vm, chunk: Option<&str>) -> Vec<Stale
                 Some(co)
             };
             found.push(StaleFrame {
-                id: prototype.id.to_string(),
-                version: (*version).number,
-                current: (*slot).version_number,
+                id: Version::id(version).to_string(),
+                version: Version::number(version),
+                current: PrototypeSlot::number(slot),
                 line,
                 thread: super::activity::thread_name(vm, co),
                 stack: String::from_utf8_lossy(&crate::debug::traceback::traceback(
@@ -214,7 +210,7 @@ pub(crate) unsafe fn stale_frames(vm: &mut Vm, chunk: Option<&str>) -> Vec<Stale
                 ))
                 .into_owned(),
                 migration: super::migrate::why_stale(version, frame),
-                overdue: (*version).finish_by.is_some_and(|by| by <= now),
+                overdue: Version::finish_by(version).is_some_and(|by| by <= now),
             });
         });
         found

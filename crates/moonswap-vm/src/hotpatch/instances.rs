@@ -27,7 +27,7 @@ impl Instances {
         self.all.push(instance);
         // SAFETY: just made.
         unsafe {
-            if (&(*instance).prototype).is_main() {
+            if (&(*instance).records).get(0).is_main() {
                 let chunk = Arc::clone(&(*instance).chunk);
                 self.by_chunk.entry(chunk).or_default().push(instance);
             }

@@ -19,9 +19,9 @@ use super::closing;
 use super::commit;
 use super::event::{EventChunk, HotEvent};
 use super::guard::{self, Which};
-use super::manifest;
+use super::manifest::{self, Description};
 use super::migrate;
-use super::published::{self, Attic, Basis, Prospect, Published, Snapshot};
+use super::published::{self, Attic, Basis, Prospect, Published};
 use super::ticket::{Reply, Ticket, TicketState};
 use super::waiting;
 use crate::callee::FROZEN;
@@ -29,7 +29,7 @@ use crate::safepoint::PollHandle;
 use crate::threads;
 use crate::vm::Vm;
 
-pub(super) type Manifests = Result<Vec<Snapshot>, HotError>;
+pub(super) type Manifests = Result<Vec<(Basis, Description)>, HotError>;
 
 enum Request {
     Manifests {
@@ -364,7 +364,7 @@ impl Job {
 
     /// Plans with what the VM's thread answers.
     fn ask(self, answer: &Answer<Manifests>) {
-        let snapshots = loop {
+        let told = loop {
             if self.ticket.is_withdrawn() {
                 return self.refuse(HotError::TimedOut);
             }
@@ -373,12 +373,11 @@ impl Job {
                 break answer;
             }
         };
-        let mut snapshots = match snapshots {
+        let start = Instant::now();
+        let snapshots = match told.and_then(published::complete) {
             Ok(snapshots) => snapshots,
             Err(e) => return self.refuse(e),
         };
-        let start = Instant::now();
-        published::complete(&mut snapshots);
         let prospect = Prospect::new(&snapshots, &self.patch, &self.policy);
         if let Some(refused) = commit::refusals(&prospect.planned) {
             return self.refuse(refused.into());
@@ -571,12 +570,11 @@ pub(super) fn manifests(vm: &mut Vm, patch: &Patch) -> Manifests {
         for instance in instances {
             // SAFETY: at a safe point of the VM's thread (HP2); instances are
             // live. The manifest first: it opens cells.
-            let snapshot = unsafe {
-                let manifest = Arc::new(manifest::in_short(vm, instance));
-                let basis = Basis::of(instance);
-                Snapshot { basis, manifest }
+            let told = unsafe {
+                let description = manifest::in_short(vm, instance);
+                (Basis::of(instance), description)
             };
-            found.push(snapshot);
+            found.push(told);
         }
     }
     Ok(found)

@@ -13,11 +13,11 @@ use moonswap_hotpatch::{
 };
 
 use super::evaluated::{alike, held, hold, is_same, settle};
-use super::manifest::registry;
+use super::manifest::{known_registry, registry};
 use super::prepare::FieldChange;
 use crate::context::{Context, Outcome};
 use crate::meta_event::Event;
-use crate::object::{Closure, Instance, NativeFn, PrototypeSlot, StringObject, Table};
+use crate::object::{Closure, Instance, NativeFn, PrototypeSlot, StringObject, Table, Version};
 use crate::table;
 use crate::value::{Value, tag};
 use crate::vm::Vm;
@@ -255,7 +255,9 @@ fn clear(cx: &mut Context<'_>) -> Outcome<usize> {
 fn returned(cx: &mut Context<'_>) -> Outcome<usize> {
     let instance = with(&mut cx.vm(), |t| t.instance);
     // SAFETY: live instance.
-    let value = instance.map_or(Value::NIL, |i| unsafe { (*i).returned });
+    let value = instance.map_or(Value::NIL, |i| unsafe {
+        Instance::more(i).map_or(Value::NIL, |more| more.returned)
+    });
     cx.push_value(value);
     Ok(1)
 }
@@ -266,7 +268,7 @@ fn arguments(cx: &mut Context<'_>) -> Outcome<usize> {
     let mut n = 0;
     if let Some(instance) = instance {
         // SAFETY: live instance, whose arguments stay what they are.
-        let kept = unsafe { (&(*instance).arguments).clone() };
+        let kept = unsafe { Instance::more(instance).and_then(|more| more.arguments.clone()) };
         for value in kept.iter().flat_map(|all| all.iter()) {
             cx.push_value(*value);
             n += 1;
@@ -504,7 +506,7 @@ unsafe fn holds_within(
             }
             Before::Function(id) => {
                 live.tag == tag::CLOSURE
-                    && registry(instance).get(id) == Some(Closure::slot(live.as_closure()))
+                    && registry(vm, instance).get(id) == Some(Closure::slot(live.as_closure()))
             }
             Before::Table(items) => {
                 if live.tag != tag::TABLE || depth == 0 {
@@ -543,9 +545,9 @@ unsafe fn is_left_over(instance: *mut Instance, live: Value, path: &str) -> bool
             return false;
         }
         let slot = Closure::slot(live.as_closure());
-        let id = &(&(*(*slot).version).prototype).id;
+        let id = &Version::id(PrototypeSlot::version(slot));
         (*slot).instance == instance
-            && registry(instance).get(id) != Some(slot)
+            && known_registry(instance).and_then(|known| known.get(id)) != Some(slot)
             && defined_name(id) == path
     }
 }

@@ -22,7 +22,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use moonswap_bytecode::OpCode;
+use moonswap_bytecode::{OpCode, Prototype};
 use moonswap_hotpatch::{
     ChangeClass, ChunkPlan, Gives, Landing, LiteralChange, Migrated, Migration, MigrationReport,
     Policy, ScopeCells, StalePolicy, is_same_code, is_sound, plan_migration, scope_cells,
@@ -34,7 +34,7 @@ use super::inspect::each_frame;
 use crate::callee::FROZEN;
 use crate::frame::{Frame, TAIL_CALL, frame_top, meta_word, version_of};
 use crate::interp::{Next, evaluate, other_limits, take_turn};
-use crate::object::{Coroutine, Header, Pending, PrototypeSlot, Upvalue, Version};
+use crate::object::{Coroutine, Header, Instance, Pending, PrototypeSlot, Upvalue, Version};
 use crate::value::{Value, copy, store, tag};
 use crate::vm::Vm;
 
@@ -45,7 +45,7 @@ pub(super) type Planned = (*mut Version, *mut Version, Arc<Migration>);
 pub(super) unsafe fn is_stale(version: *mut Version) -> bool {
     // SAFETY: live version.
     unsafe {
-        let current = (*(*version).slot).version;
+        let current = PrototypeSlot::version((*version).slot);
         !std::ptr::eq(current, version) && !is_same(version, current)
     }
 }
@@ -54,8 +54,10 @@ pub(super) unsafe fn is_stale(version: *mut Version) -> bool {
 unsafe fn is_same(a: *mut Version, b: *mut Version) -> bool {
     // SAFETY: live versions.
     unsafe {
-        let (a, b) = (&*a, &*b);
-        a.children == b.children && is_same_code(&a.prototype, &b.prototype)
+        let (Some(p), Some(q)) = (Version::prototype(a), Version::prototype(b)) else {
+            return false;
+        };
+        Version::children(a) == Version::children(b) && is_same_code(p, q)
     }
 }
 
@@ -67,7 +69,7 @@ impl StaleVersions {
     pub(super) unsafe fn has(&mut self, version: *mut Version) -> bool {
         // SAFETY: live version; nothing is committed meanwhile.
         unsafe {
-            if std::ptr::eq((*(*version).slot).version, version) {
+            if std::ptr::eq(PrototypeSlot::version((*version).slot), version) {
                 return false;
             }
             let known = self.0.entry(version);
@@ -88,7 +90,7 @@ pub(super) unsafe fn begin(
         let mut frames: Vec<(*mut Coroutine, Frame, *mut Version)> = Vec::new();
         each_frame(vm, &mut |_, co, frame, version| {
             let slot = (*version).slot;
-            if !std::ptr::eq((*slot).version, version) && is_wanted(slot) {
+            if !std::ptr::eq(PrototypeSlot::version(slot), version) && is_wanted(slot) {
                 frames.push((co, frame, version));
             }
         });
@@ -141,8 +143,8 @@ pub(crate) fn begin_all(vm: &mut Vm, chunk: Option<&str>) -> Result<MigrationRep
 unsafe fn prepare(vm: &mut Vm, version: *mut Version, ready: &[Planned]) {
     // SAFETY: MG1–MG3.
     unsafe {
-        let target = (*(*version).slot).version;
-        let pending = (*version).migration.as_ref();
+        let target = PrototypeSlot::version((*version).slot);
+        let pending = Version::migration(version);
         if pending.is_some_and(|p| std::ptr::eq(p.target, target)) {
             return;
         }
@@ -155,16 +157,25 @@ unsafe fn prepare(vm: &mut Vm, version: *mut Version, ready: &[Planned]) {
             Some((_, _, turns)) => Arc::clone(turns),
             None => Arc::new(plan(vm, version, target)),
         };
+        let (old, new) = (
+            super::literals::of(vm, version),
+            super::literals::of(vm, target),
+        );
         for turn in &turns.turns {
-            if is_sound(&(*version).prototype, &(*target).prototype, turn) {
+            if is_sound(&old, &new, turn) {
                 set_operation(version, turn.pc, OpCode::Trap);
             }
         }
-        (*version).migration = Some(Box::new(Pending {
+        let pending = Pending {
             target,
             turns,
+            original: old,
             failed: Vec::new(),
-        }));
+        };
+        vm.heap.change_boxed(version, |version| {
+            let rare = version.rare.get_or_insert_default();
+            rare.migration = Some(Box::new(pending));
+        });
         let migrating = vm.hot.migrating.get_mut();
         if !migrating.contains(&version) {
             migrating.push(version);
@@ -176,18 +187,16 @@ unsafe fn plan(vm: &mut Vm, version: *mut Version, target: *mut Version) -> Migr
     // SAFETY: live versions and instance.
     unsafe {
         let instance = (*(*version).slot).instance;
-        let (old, new) = (
-            Arc::clone(&(*version).prototype),
-            Arc::clone(&(*target).prototype),
-        );
+        let old = super::literals::of(vm, version);
+        let new = super::literals::of(vm, target);
         if !new.scope.is_empty() {
             super::scope::open_running(vm, instance);
         }
-        let cells = &(*instance).cells;
+        let cells = Instance::cells(instance);
         let present: Vec<bool> = cells.iter().map(|cell| !cell.is_null()).collect();
         let cells = ScopeCells {
-            old: &(*version).scope_cells,
-            new: &(*target).scope_cells,
+            old: &super::scope::scope_cells(version),
+            new: &super::scope::scope_cells(target),
             present: &present,
         };
         plan_migration(&old, &new, &cells)
@@ -197,8 +206,8 @@ unsafe fn plan(vm: &mut Vm, version: *mut Version, target: *mut Version) -> Migr
 unsafe fn set_operation(version: *mut Version, pc: u32, op: OpCode) {
     // SAFETY: by the caller, an instruction of it.
     unsafe {
-        debug_assert!((pc as usize) < (*version).n_code);
-        let word = (*version).code.start().add(pc as usize).cast::<u8>();
+        debug_assert!((pc as usize) < Version::n_code(version));
+        let word = Version::code(version).add(pc as usize).cast::<u8>();
         *word = op as u8;
     }
 }
@@ -207,20 +216,20 @@ unsafe fn set_operation(version: *mut Version, pc: u32, op: OpCode) {
 pub(crate) unsafe fn withdraw(version: *mut Version) {
     // SAFETY: MG1.
     unsafe {
-        let Some(pending) = (*version).migration.take() else {
+        let rare = (&mut *(&raw mut (*version).rare)).as_deref_mut();
+        let Some(pending) = rare.and_then(|rare| rare.migration.take()) else {
             return;
         };
         for turn in &pending.turns.turns {
-            restore(version, turn.pc);
+            restore(version, &pending.original, turn.pc);
         }
     }
 }
 
-unsafe fn restore(version: *mut Version, pc: u32) {
+unsafe fn restore(version: *mut Version, original: &Prototype, pc: u32) {
     // SAFETY: MG1.
     unsafe {
-        let prototype = Arc::clone(&(*version).prototype);
-        if let Some(op) = prototype.code.get(pc as usize).and_then(|i| i.opcode()) {
+        if let Some(op) = original.code.get(pc as usize).and_then(|i| i.opcode()) {
             set_operation(version, pc, op);
         }
     }
@@ -237,11 +246,11 @@ pub(super) fn forget_dead(
         }
         // SAFETY: live.
         unsafe {
-            let target = (*version).migration.as_ref().map(|p| p.target);
+            let target = Version::migration(version).map(|p| p.target);
             if target.is_some_and(|t| !is_live(t.cast())) {
                 withdraw(version);
             }
-            (*version).migration.is_some()
+            Version::migration(version).is_some()
         }
     });
 }
@@ -251,7 +260,7 @@ pub(super) unsafe fn sprung(pc: *const u64, base: *mut Value, vm: &mut Vm) -> Ne
     // SAFETY: by the driver; MG1.
     unsafe {
         let version = version_of(base);
-        let at = pc.offset_from((*version).code.start()) as usize;
+        let at = pc.offset_from(Version::code(version)) as usize;
         vm.pc = pc;
         vm.base = base;
         match go(vm, version, at) {
@@ -261,9 +270,10 @@ pub(super) unsafe fn sprung(pc: *const u64, base: *mut Value, vm: &mut Vm) -> Ne
                 Next { pc, base: vm.base }
             }
             Err(Stays::Here) => {
-                restore(version, at as u32);
-                if let Some(pending) = &mut (*version).migration {
+                let rare = (&mut *(&raw mut (*version).rare)).as_deref_mut();
+                if let Some(pending) = rare.and_then(|rare| rare.migration.as_mut()) {
                     pending.failed.push(at as u32);
+                    restore(version, &pending.original, at as u32);
                 }
                 Next { pc, base: vm.base }
             }
@@ -282,7 +292,7 @@ enum Stays {
 unsafe fn go(vm: &mut Vm, version: *mut Version, at: usize) -> Result<Next, Stays> {
     // SAFETY: MG1–MG3; VM3.
     unsafe {
-        let (target, turns) = match &(*version).migration {
+        let (target, turns) = match Version::migration(version) {
             Some(pending) => (pending.target, Arc::clone(&pending.turns)),
             None => return Err(Stays::Here),
         };
@@ -294,7 +304,7 @@ unsafe fn go(vm: &mut Vm, version: *mut Version, at: usize) -> Result<Next, Stay
             Some(Ok(landing)) => landing,
             Some(Err(_)) | None => return Err(Stays::Here),
         };
-        let size = usize::from((&(*target).prototype).frame_size);
+        let size = usize::from((*target).frame_size);
         let error = vm.error;
         let base = vm.base;
         if vm.ensure_stack(base, size + 2).is_err() {
@@ -302,14 +312,14 @@ unsafe fn go(vm: &mut Vm, version: *mut Version, at: usize) -> Result<Next, Stay
             return Err(Stays::Here);
         }
         move_frame(vm, version, target, landing)?;
-        let pc = (*target).code.start().add(landing.pc as usize);
+        let pc = Version::code(target).add(landing.pc as usize);
         Ok(take_turn(pc, vm.base))
     }
 }
 
 unsafe fn is_current(version: *mut Version) -> bool {
     // SAFETY: MG2.
-    unsafe { std::ptr::eq((*(*version).slot).version, version) }
+    unsafe { std::ptr::eq(PrototypeSlot::version((*version).slot), version) }
 }
 
 /// The registers of the new frame.
@@ -321,8 +331,8 @@ unsafe fn registers(
 ) -> Result<Vec<Value>, Stays> {
     // SAFETY: MG3; the old frame is at `vm.base`.
     unsafe {
-        let prototype = Arc::clone(&(*target).prototype);
-        let code = (*target).code.start();
+        let prototype = super::literals::of(vm, target);
+        let code = Version::code(target);
         let mut all = vec![Value::NIL; usize::from(prototype.frame_size)];
         for &(from, to) in &landing.moves {
             let value = *vm.base.add(usize::from(from));
@@ -368,12 +378,12 @@ unsafe fn move_frame(
     unsafe {
         let base = vm.base;
         let co = vm.current;
-        let old_size = usize::from((&(*version).prototype).frame_size);
-        let new_size = usize::from((&(*target).prototype).frame_size);
+        let old_size = usize::from((*version).frame_size);
+        let new_size = usize::from((*target).frame_size);
         let instance = (*(*version).slot).instance;
         let mut cells: Vec<(u16, *mut Upvalue)> = Vec::with_capacity(landing.cells.len());
         for &(to, cell) in &landing.cells {
-            let found = (&(*instance).cells).get(cell as usize).copied();
+            let found = Instance::cells(instance).get(cell as usize).copied();
             match found {
                 // Open ones are variables of another activation.
                 Some(cell) if !cell.is_null() && !Upvalue::is_open(cell) => cells.push((to, cell)),
@@ -458,7 +468,7 @@ unsafe fn pin(base: *mut Value, version: *mut Version) {
 
 /// What would become of the activations of functions that plans change.
 pub(crate) unsafe fn outlook(
-    vm: &Vm,
+    vm: &mut Vm,
     planned: &[super::commit::Planned],
     policy: &Policy,
 ) -> Vec<Migrated> {
@@ -472,7 +482,7 @@ pub(crate) unsafe fn outlook(
             if plan.is_refused() {
                 continue;
             }
-            let registry = super::manifest::registry(instance);
+            let registry = super::manifest::registry_for(vm, instance, plan);
             for change in plan.touched() {
                 let slot = change.old.as_ref().and_then(|id| registry.get(id));
                 if let Some(slot) = slot.filter(|_| change.new_prototype.is_some()) {
@@ -488,7 +498,7 @@ pub(crate) unsafe fn outlook(
             };
             let turns = known
                 .entry(version)
-                .or_insert_with(|| change_of(version, plan, change, policy));
+                .or_insert_with(|| change_of(vm, version, plan, change, policy));
             let Some(turns) = turns else { return };
             let activation = activation_of(vm, co, frame, version);
             found.push(match (policy.stale, of_turns(turns, &[], frame)) {
@@ -507,6 +517,7 @@ const NOT_ASKED: &str = "the policy moves no activations";
 /// How activations of a version would move to what a plan installs; `None`: it is
 /// the same code.
 unsafe fn change_of(
+    vm: &Vm,
     version: *mut Version,
     plan: &ChunkPlan,
     change: &LiteralChange,
@@ -516,9 +527,9 @@ unsafe fn change_of(
     unsafe {
         let slot = (*version).slot;
         let new = change.new_prototype.as_ref()?;
-        let old = Arc::clone(&(*version).prototype);
+        let old = super::literals::of(vm, version);
         let is_swapped = change.class == ChangeClass::Swapped;
-        let is_same = match std::ptr::eq((*slot).version, version) {
+        let is_same = match std::ptr::eq(PrototypeSlot::version(slot), version) {
             true => !is_swapped,
             false if is_swapped => is_same_code(&old, new),
             false => !is_stale(version),
@@ -527,17 +538,17 @@ unsafe fn change_of(
             return None;
         }
         let turns = change.migration.as_ref();
-        if let Some(turns) = turns.filter(|_| std::ptr::eq((*slot).version, version)) {
+        if let Some(turns) = turns.filter(|_| std::ptr::eq(PrototypeSlot::version(slot), version)) {
             return Some(Migration::clone(turns));
         }
         if policy.stale == StalePolicy::Finish {
             return Some(Migration::default());
         }
         let instance = (*slot).instance;
-        let cells = &(*instance).cells;
+        let cells = Instance::cells(instance);
         let present: Vec<bool> = cells.iter().map(|cell| !cell.is_null()).collect();
         let cells = ScopeCells {
-            old: &(*version).scope_cells,
+            old: &super::scope::scope_cells(version),
             new: &scope_cells(&new.scope, &plan.cell_labels),
             present: &present,
         };
@@ -549,7 +560,7 @@ unsafe fn change_of(
 unsafe fn prospect(version: *mut Version, frame: Frame) -> Result<u32, String> {
     // SAFETY: F1, F2, MG2.
     unsafe {
-        let pending = (*version).migration.as_ref();
+        let pending = Version::migration(version);
         let Some(pending) = pending.filter(|p| is_current(p.target)) else {
             return Err("a patch that moves no activations replaced its version".to_owned());
         };
@@ -582,7 +593,7 @@ unsafe fn of_turns(turns: &Migration, failed: &[u32], frame: Frame) -> Result<u3
 pub(super) unsafe fn why_stale(version: *mut Version, frame: Frame) -> Option<String> {
     // SAFETY: F1, F2.
     unsafe {
-        (*version).migration.as_ref()?;
+        Version::migration(version)?;
         Some(match prospect(version, frame) {
             Ok(line) => format!("moves at the next turn of the loop at line {line}"),
             Err(why) => why,

@@ -38,6 +38,7 @@ pub(crate) mod history;
 mod hooks;
 pub(crate) mod inspect;
 pub(crate) mod instances;
+pub(crate) mod literals;
 pub(crate) mod mailbox;
 pub(crate) mod manifest;
 mod merging;
@@ -61,6 +62,7 @@ use std::sync::Arc;
 
 use crate::heap::Marker;
 use crate::object::{Header, Instance, Version};
+use crate::vm::Vm;
 
 pub use attempt::Origin;
 pub use error::HotError;
@@ -144,6 +146,15 @@ pub(crate) struct HotState {
     pub(crate) n_migrated: u64,
 }
 
+/// The instance is no longer what it was when it was described.
+pub(crate) unsafe fn touch(vm: &mut Vm, instance: *mut Instance) {
+    // SAFETY: live instance.
+    unsafe {
+        vm.heap.patched(instance, |patched| patched.stamp += 1);
+        vm.hot.withdraw(&(*instance).chunk);
+    }
+}
+
 impl HotState {
     /// The VM's generation.
     pub(crate) fn generation(&self) -> u64 {
@@ -162,15 +173,6 @@ impl HotState {
         self.instances.get_mut().push(instance);
         // SAFETY: just made.
         self.withdraw(unsafe { &(*instance).chunk });
-    }
-
-    /// The instance is no longer what it was when it was described.
-    pub(crate) unsafe fn touch(&mut self, instance: *mut Instance) {
-        // SAFETY: live instance.
-        unsafe {
-            (*instance).stamp += 1;
-            self.withdraw(&(*instance).chunk);
-        }
     }
 
     /// What other threads know of a chunk is out of date.

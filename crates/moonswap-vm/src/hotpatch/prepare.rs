@@ -13,7 +13,7 @@ use moonswap_hotpatch::{
     ChangeClass, ChunkPlan, ENVIRONMENT_CELL, LiteralChange, Merged, Migration, NotRun,
 };
 
-use super::manifest::{registry, registry_at};
+use super::manifest::{registry, registry_for};
 use crate::loader;
 use crate::object::SlotRegistry;
 use crate::object::{Instance, PrototypeSlot, Upvalue, Version};
@@ -101,6 +101,9 @@ impl Prepared {
         // SAFETY: HP2; the instance is live (kept by the caller).
         unsafe {
             debug_assert!(moonswap_bytecode::verify::verify(&plan.main).is_ok());
+            if let Some(literals) = &plan.literals {
+                super::literals::keep(vm, instance, literals);
+            }
             vm.undo().scope(instance);
             let old_names = extend_scope(vm, instance, &plan);
             // New cells are left out: a rollback keeps their values, for the
@@ -110,11 +113,7 @@ impl Prepared {
                 instance,
                 slots: Vec::new(),
                 migrations: Vec::new(),
-                registry: match &plan.places {
-                    Some(places) => registry_at(instance, || Arc::clone(places)),
-                    None => registry(instance),
-                }
-                .clone(),
+                registry: registry_for(vm, instance, &plan).clone(),
                 cells: Vec::new(),
                 snapshot,
                 fields: Vec::new(),
@@ -150,7 +149,7 @@ impl Prepared {
     unsafe fn load(&mut self, vm: &mut Vm) {
         // SAFETY: HP1: only new slots are installed here.
         unsafe {
-            let old = registry(self.instance);
+            let old = registry(vm, self.instance);
             let mut fresh = HashSet::new();
             let mut gone = Vec::new();
             let mut known_as = Vec::new();
@@ -175,7 +174,7 @@ impl Prepared {
             vm.chunk_strings = Some(HashMap::new());
             for change in self.plan.work().filter(|change| is_loaded(change)) {
                 if let Some(slot) = change.new.as_ref().and_then(|id| self.registry.get(id)) {
-                    loader::know_strings_of(vm, (*slot).version);
+                    loader::know_strings_of(vm, PrototypeSlot::version(slot));
                 }
             }
             for change in self.plan.work() {
@@ -191,18 +190,21 @@ impl Prepared {
                 let children = self.children_of(vm, prototype);
                 let number = change.new_version().unwrap_or(1);
                 let version =
-                    loader::new_version(vm, prototype, children, slot, self.instance, number);
+                    loader::new_version(vm, prototype, &children, slot, self.instance, number);
                 if fresh.contains(&slot) {
                     loader::install(vm, slot, version);
                 } else {
                     debug_assert!(fits(prototype, (*slot).n_fixed), "{id}");
                     if let Some(turns) = &change.migration {
-                        self.migrations
-                            .push(((*slot).version, version, Arc::clone(turns)));
+                        self.migrations.push((
+                            PrototypeSlot::version(slot),
+                            version,
+                            Arc::clone(turns),
+                        ));
                     }
                     self.slots.push(SlotChange {
                         slot,
-                        before: (*slot).version,
+                        before: PrototypeSlot::version(slot),
                         after: version,
                     });
                 }
@@ -268,10 +270,16 @@ unsafe fn extend_scope(
             } else {
                 vm.heap.new_closed_upvalue(Value::NIL)
             };
-            vm.heap.change_boxed(instance, |i| i.cells.push(cell));
+            vm.heap.more(instance, |more| more.cells.push(cell));
             vm.heap.barrier_object(instance.cast(), cell.cast());
         }
-        std::mem::replace(&mut (*instance).cell_names, plan.cell_labels.clone())
+        let labels = plan.cell_labels.clone();
+        if labels.is_empty() && Instance::cell_names(instance).is_empty() {
+            return Vec::new();
+        }
+        vm.heap.more(instance, |more| {
+            std::mem::replace(&mut more.cell_names, labels)
+        })
     }
 }
 
@@ -279,7 +287,7 @@ unsafe fn extend_scope(
 unsafe fn cells_of(instance: *mut Instance, n: usize) -> Vec<(*mut Upvalue, Value)> {
     // SAFETY: live instance and cells.
     unsafe {
-        (&(*instance).cells)
+        Instance::cells(instance)
             .iter()
             .take(n)
             .filter(|c| !c.is_null())

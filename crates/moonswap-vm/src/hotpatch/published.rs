@@ -12,7 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use moonswap_bytecode::Prototype;
 use moonswap_hotpatch::{ChunkManifest, ChunkPatch, ChunkPlan, Patch, Policy, plan_chunk};
 
+use super::HotError;
 use super::commit::{Draft, Planned};
+use super::manifest::Description;
 use super::texts::Compiled;
 use crate::object::SlotRegistry;
 use crate::object::{Instance, Keep};
@@ -33,9 +35,9 @@ impl Basis {
         unsafe {
             Self {
                 serial: (*instance).serial,
-                stamp: (*instance).stamp,
-                n_runs: (*instance).n_runs,
-                n_cells: (*instance).cells.len(),
+                stamp: Instance::stamp(instance),
+                n_runs: (*instance).header.word,
+                n_cells: Instance::cells(instance).len(),
             }
         }
     }
@@ -48,23 +50,27 @@ pub(super) struct Snapshot {
     pub(super) manifest: Arc<ChunkManifest>,
 }
 
-impl Snapshot {
-    fn complete(&mut self, compiled: &mut Compiled) {
-        if self.manifest.slots.is_empty() {
-            Arc::make_mut(&mut self.manifest).describe_untouched();
-        }
-        if self.manifest.text.is_none() {
-            compiled.complete(Arc::make_mut(&mut self.manifest));
-        }
-    }
-}
-
 /// Adds to descriptions what the VM's thread left to whoever plans.
-pub(super) fn complete(snapshots: &mut [Snapshot]) {
+pub(super) fn complete(told: Vec<(Basis, Description)>) -> Result<Vec<Snapshot>, HotError> {
     let mut compiled = Compiled::default();
-    for snapshot in snapshots {
-        snapshot.complete(&mut compiled);
-    }
+    let complete = |(basis, description)| {
+        let manifest = match description {
+            Description::Whole(mut manifest) => {
+                compiled.complete(&mut manifest);
+                *manifest
+            }
+            Description::Short(told) => match told.text() {
+                Some((chunk, text)) => {
+                    let text = compiled.know(chunk, text)?;
+                    told.untouched(&text)
+                }
+                None => return Err(HotError::Memory),
+            },
+        };
+        let manifest = Arc::new(manifest);
+        Ok(Snapshot { basis, manifest })
+    };
+    told.into_iter().map(complete).collect()
 }
 
 /// All live instances of a chunk, oldest first.
@@ -228,7 +234,7 @@ impl Prospect {
 unsafe fn may_have_begun(vm: &Vm, instance: *mut Instance, after: &[ChunkManifest]) -> bool {
     // SAFETY: live instance; HP2.
     unsafe {
-        let is_at_rest = (*instance).keep == Keep::Module && (*instance).n_runs > 0;
+        let is_at_rest = Instance::keep(instance) == Keep::Module && (*instance).header.word > 0;
         // What ran when it was described is not published, and still runs.
         !is_at_rest && !after.is_empty() && super::scope::is_running(vm, instance)
     }
@@ -254,7 +260,8 @@ pub(super) unsafe fn publish(vm: &mut Vm, bases: &[Basis], after: Vec<ChunkManif
         unsafe {
             // A module called again: see `may_have_begun`.
             if !super::scope::is_running(vm, instance) {
-                compare(&manifest, &super::manifest::of(vm, instance));
+                let is = super::manifest::of(vm, instance, &mut Compiled::default());
+                compare(&manifest, &is);
             }
         }
         let snapshot = Snapshot {

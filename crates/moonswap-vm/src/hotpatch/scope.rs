@@ -3,11 +3,10 @@
 //! Invariants: S1 cells of variables that are alive in a running main chunk are
 //! open upvalues on its frame; KEEPSCOPE records the last ones before it ends.
 
-use std::sync::Arc;
-
 use moonswap_bytecode::{Instruction, OpCode};
 use moonswap_hotpatch::Progress;
 
+use super::literals;
 use crate::coroutine;
 use crate::frame::{self, Frame};
 use crate::object::{Coroutine, Instance, Keep, Upvalue, Version};
@@ -18,22 +17,21 @@ use crate::vm::Vm;
 pub(crate) unsafe fn cell_index(
     vm: &mut Vm,
     instance: *mut Instance,
-    name: &Arc<str>,
+    name: &str,
     declaration: u32,
 ) -> usize {
     // SAFETY: live instance.
     unsafe {
-        let names = &mut (*instance).cell_names;
-        if let Some(i) = names
-            .iter()
-            .position(|(n, d)| n == name && *d == declaration)
-        {
+        let known = Instance::cell_names(instance).iter();
+        let mut known = known.map(|(n, d)| **n == *name && *d == declaration);
+        if let Some(i) = known.position(|is_it| is_it) {
             return i;
         }
-        names.push((Arc::clone(name), declaration));
-        vm.heap
-            .change_boxed(instance, |i| i.cells.push(std::ptr::null_mut()));
-        (*instance).cells.len() - 1
+        vm.heap.more(instance, |more| {
+            more.cell_names.push((name.into(), declaration));
+            more.cells.push(std::ptr::null_mut());
+            more.cells.len() - 1
+        })
     }
 }
 
@@ -51,17 +49,41 @@ pub(crate) unsafe fn record(vm: &mut Vm, base: *mut Value, pc: *const u64) {
             return;
         }
         vm.undo().scope(instance);
-        let all = match (*instance).keep {
+        let all = match Instance::keep(instance) {
             Keep::Module => true,
             // Of later runs there would be several variables of a name, which no
             // patch can use.
-            Keep::Locals => (*instance).n_runs == 0,
+            Keep::Locals => (*instance).header.word == 0,
             Keep::Captured => false,
         };
-        (*instance).n_runs += 1;
+        (*instance).header.word += 1;
         note_end(vm, instance, version, base, pc);
         let co = vm.current;
         record_frame(vm, co, instance, base, pc, all);
+    }
+}
+
+/// The cell of a top-level local by its number among a main chunk's; a version that
+/// was loaded with its chunk has them in order.
+unsafe fn scope_cell(version: *mut Version, k: usize) -> Option<u32> {
+    // SAFETY: live version.
+    unsafe {
+        match &(*version).rare {
+            Some(rare) if rare.records.is_some() => rare.scope_cells.get(k).copied().flatten(),
+            _ => u32::try_from(k).ok(),
+        }
+    }
+}
+
+/// The same of all.
+pub(super) unsafe fn scope_cells(version: *mut Version) -> Box<[Option<u32>]> {
+    // SAFETY: live version.
+    unsafe {
+        let n = match (*version).is_main {
+            true => Version::record(version).top_level().count(),
+            false => 0,
+        };
+        (0..n).map(|k| scope_cell(version, k)).collect()
     }
 }
 
@@ -79,25 +101,27 @@ unsafe fn note_end(
 ) {
     // SAFETY: a Lua frame of a main chunk at KEEPSCOPE (F1, F2): a return follows.
     unsafe {
-        let at = pc.offset_from((*version).code.start()) as u32;
-        let prototype = &(*version).prototype;
-        if Arc::ptr_eq(prototype, &(*instance).prototype) {
+        let at = pc.offset_from(Version::code(version)) as u32;
+        if literals::is_committed(version) {
             (*instance).progress = Progress::Ended(at);
-        } else if at as usize + 2 >= prototype.code.len() {
+        } else if at as usize + 2 >= Version::n_code(version) {
             (*instance).progress = Progress::Unknown;
         } else if (*instance).progress == Progress::NotStarted {
             // An older text ended early; the new one has no such place.
             (*instance).progress = Progress::Statement(0);
         }
-        let is_kept = match (*instance).keep {
+        let is_kept = match Instance::keep(instance) {
             Keep::Module => true,
-            Keep::Locals => (*instance).n_runs == 1,
+            Keep::Locals => (*instance).header.word == 1,
             Keep::Captured => false,
         };
         if !is_kept {
             // Not for each call of a function that `load` made.
-            (*instance).returned = Value::NIL;
-            (*instance).arguments = None;
+            if let Some(more) = Instance::more_mut(instance) {
+                more.returned = Value::NIL;
+                more.arguments = None;
+            }
+            (*instance).header.flags &= !Instance::NO_ARGUMENTS;
             return;
         }
         let next = Instruction::from_bits(*pc.add(1));
@@ -105,17 +129,27 @@ unsafe fn note_end(
             Some(OpCode::Return) if next.b() != 0 => *base.byte_add(usize::from(next.a())),
             _ => Value::NIL,
         };
-        (*instance).returned = match returned.tag {
+        let returned = match returned.tag {
             tag::TABLE => returned,
             _ => Value::NIL,
         };
-        vm.heap.barrier(instance.cast(), (*instance).returned);
+        if !returned.is_nil() || (*instance).more.is_some() {
+            vm.heap.more(instance, |more| {
+                more.returned = returned;
+                more.arguments = None;
+            });
+        }
+        vm.heap.barrier(instance.cast(), returned);
+        (*instance).header.flags &= !Instance::NO_ARGUMENTS;
         let link = *base.sub(1);
-        (*instance).arguments = None;
         if link.tag == tag::VARARG_LINK {
-            let n_params = usize::from(prototype.n_params);
+            let n_params = usize::from((*version).n_params);
             let distance = link.payload as usize / size_of::<Value>();
             let n = distance - 2 - n_params;
+            if n == 0 {
+                (*instance).header.flags |= Instance::NO_ARGUMENTS;
+                return;
+            }
             let first = base.sub(distance).add(n_params);
             let all: Vec<Value> = (0..n.min(ARGUMENTS + 1)).map(|i| *first.add(i)).collect();
             if n <= ARGUMENTS
@@ -126,7 +160,8 @@ unsafe fn note_end(
                 for value in &all {
                     vm.heap.barrier(instance.cast(), *value);
                 }
-                (*instance).arguments = Some(all.into());
+                vm.heap
+                    .more(instance, |more| more.arguments = Some(all.into()));
             }
         }
     }
@@ -144,11 +179,11 @@ pub(super) unsafe fn progress(vm: &Vm, instance: *mut Instance) -> Progress {
             return (*instance).progress;
         };
         let version = frame.version();
-        if !Arc::ptr_eq(&(*version).prototype, &(*instance).prototype) {
+        if !literals::is_committed(version) {
             return (*instance).progress;
         }
         // Behind the call that it is in.
-        let at = frame.pc.offset_from((*version).code.start()) as u32;
+        let at = frame.pc.offset_from(Version::code(version)) as u32;
         Progress::Running(at.saturating_sub(1))
     }
 }
@@ -165,9 +200,8 @@ pub(crate) unsafe fn record_frame(
     // SAFETY: as `record`.
     unsafe {
         let version = frame::version_of(base);
-        let prototype = Arc::clone(&(*version).prototype);
-        let at = pc.offset_from((*version).code.start()) as u32;
-        for (k, variable) in prototype.scope.iter().enumerate() {
+        let at = pc.offset_from(Version::code(version)) as u32;
+        for (k, variable) in Version::record(version).top_level().enumerate() {
             let Some(register) = variable.register else {
                 continue;
             };
@@ -188,11 +222,11 @@ pub(crate) unsafe fn record_frame(
                 continue;
             }
             // Later texts may have given its name to another cell.
-            let i = match (&(*version).scope_cells).get(k).copied().flatten() {
-                Some(cell) if (cell as usize) < (&(*instance).cells).len() => cell as usize,
-                _ => cell_index(vm, instance, &variable.name, variable.declaration),
+            let i = match scope_cell(version, k) {
+                Some(cell) if (cell as usize) < Instance::cells(instance).len() => cell as usize,
+                _ => cell_index(vm, instance, variable.name, variable.declaration),
             };
-            (&mut (*instance).cells)[i] = cell;
+            vm.heap.more(instance, |more| more.cells[i] = cell);
             vm.heap.barrier_object(instance.cast(), cell.cast());
         }
     }

@@ -11,7 +11,7 @@ use moonswap_hotpatch::{Staying, path_name};
 
 use super::inspect::each_frame_of;
 use super::migrate::StaleVersions;
-use crate::object::{Coroutine, PrototypeSlot};
+use crate::object::{Coroutine, PrototypeSlot, Version};
 use crate::vm::Vm;
 
 /// Coroutines looked at for patches from other threads.
@@ -41,7 +41,7 @@ pub(super) unsafe fn count(
             let before = staying.activations;
             each_frame_of(vm, co, &mut |_, version| {
                 if slots.contains(&(*version).slot) && stale.has(version) {
-                    staying.add(&path_name(&(&(*version).prototype).id));
+                    staying.add(&path_name(&Version::id(version)));
                 }
             });
             if staying.activations > before {

@@ -13,14 +13,12 @@ use std::hash::BuildHasher;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use moonswap_hotpatch::{ChunkManifest, ChunkPatch};
+use moonswap_compiler::CompileError;
+use moonswap_hotpatch::{ChunkManifest, ChunkPatch, Literals};
 
 use crate::heap::Reserve;
-use crate::object::{HeldText, Instance};
+use crate::object::{HeldText, Instance, LONG_TEXT, Source};
 use crate::vm::Vm;
-
-/// Texts of that many bytes are worth an entry.
-const LONG: usize = 256;
 
 /// The long texts that instances have, by their hashes.
 #[derive(Default)]
@@ -73,57 +71,85 @@ fn copy(text: &[u8]) -> Option<Arc<[u8]>> {
 pub(crate) unsafe fn keep(vm: &mut Vm, instance: *mut Instance, text: &[u8]) {
     // SAFETY: live instance, the newest of its name.
     unsafe {
-        let name = Arc::clone(&(*instance).chunk);
+        let name = &(*instance).chunk;
         let is_name = *name.as_bytes() == *text;
-        let copy = || match is_name {
-            true => Some(Arc::<[u8]>::from(name.clone())),
-            false => copy(text),
-        };
-        if text.len() >= LONG {
+        if text.len() >= LONG_TEXT {
+            let name = Arc::clone(name);
+            let copy = || match is_name {
+                true => Some(Arc::<[u8]>::from(name)),
+                false => copy(text),
+            };
             let account = Rc::clone(vm.heap.reserve());
             let held = vm.hot.texts.get_mut().hold(&account, text, copy);
             vm.heap.charge(text.len());
-            (*instance).source = held.as_ref().map(|held| Arc::clone(held.text()));
-            (*instance).held_text = held;
+            if let Some(held) = held {
+                (*instance).source = Source::Shared(Arc::clone(held.text()));
+                vm.heap.more(instance, |more| more.held_text = Some(held));
+            }
             return;
         }
-        let twin = {
-            let instances = vm.hot.instances.borrow();
-            let before = instances.of(&name).iter().rev().nth(1);
-            before.and_then(|&before| (*before).source.clone())
+        let source = match is_name {
+            true => Source::Name,
+            false => Source::of(text).unwrap_or_else(|| twin(vm, name, text)),
         };
-        let text = twin.filter(|twin| **twin == *text).or_else(copy);
-        vm.heap.change_boxed(instance, |instance| {
-            if !is_name {
-                instance.short_text = text.as_ref().map_or(0, |text| text.len() as u8);
-            }
-            instance.source = text;
-        });
+        vm.heap
+            .change_boxed(instance, |instance| instance.source = source);
     }
+}
+
+/// A short text, that of the newest instance of the same name if it is equal.
+unsafe fn twin(vm: &Vm, name: &str, text: &[u8]) -> Source {
+    let instances = vm.hot.instances.borrow();
+    let before = instances.of(name).iter().rev().nth(1);
+    // SAFETY: entries are live.
+    let before = before.map(|&before| unsafe { &(*before).source });
+    match before {
+        Some(Source::Shared(before)) if **before == *text => Source::Shared(Arc::clone(before)),
+        _ => copy(text).map_or(Source::None, Source::Shared),
+    }
+}
+
+/// An old text that a patch is planned against.
+#[derive(Clone, Debug)]
+pub(super) struct KnownText {
+    pub(super) text: ChunkPatch,
+    pub(super) literals: Literals,
 }
 
 /// The old texts that one patch is planned against, compiled: instances loaded
 /// from equal texts share one.
 #[derive(Default)]
-pub(super) struct Compiled(Vec<ChunkPatch>);
+pub(super) struct Compiled(Vec<KnownText>);
 
 impl Compiled {
-    /// Compiles the text of an instance, unless that was done before.
+    /// The text of a chunk, compiled unless that was done before.
+    pub(super) fn know(&mut self, chunk: &str, source: &[u8]) -> Result<KnownText, CompileError> {
+        let equal =
+            |known: &&KnownText| **known.text.chunk() == *chunk && **known.text.source() == *source;
+        if let Some(known) = self.0.iter().find(equal) {
+            return Ok(known.clone());
+        }
+        let text = ChunkPatch::compile(chunk, source)?;
+        let literals = Literals::of(text.main());
+        // Whoever comes second has the same ones.
+        let shared = Literals {
+            all: Arc::clone(&literals.all),
+            bytes: 0,
+        };
+        self.0.push(KnownText {
+            text: text.clone(),
+            literals: shared,
+        });
+        Ok(KnownText { text, literals })
+    }
+
+    /// Adds the text to the description of an instance, unless it is there.
     pub(super) fn complete(&mut self, manifest: &mut ChunkManifest) {
         if manifest.text.is_none()
             && let Some(source) = &manifest.source
         {
-            let equal = |known: &&ChunkPatch| {
-                *known.chunk() == manifest.chunk && **known.source() == **source
-            };
-            let known = self.0.iter().find(equal).cloned();
-            manifest.text = known.or_else(|| ChunkPatch::compile(&manifest.chunk, source).ok());
-        }
-        if let Some(text) = &manifest.text {
-            let is_known = |known: &ChunkPatch| Arc::ptr_eq(known.source(), text.source());
-            if !self.0.iter().any(is_known) {
-                self.0.push(text.clone());
-            }
+            let known = self.know(&manifest.chunk, source).ok();
+            manifest.text = known.map(|known| known.text);
         }
     }
 }

@@ -21,7 +21,7 @@ use super::{HotError, checkpoint};
 use crate::error::Raised;
 use crate::loader;
 use crate::object::{
-    Closure, Kind, Native, NativeCode, NativeFn, NativeKind, PrototypeSlot, Upvalue,
+    Closure, Instance, Kind, Native, NativeCode, NativeFn, NativeKind, PrototypeSlot, Upvalue,
 };
 use crate::value::Value;
 use crate::vm::Vm;
@@ -29,7 +29,7 @@ use crate::vm::Vm;
 /// Versions that are current for the time of the transaction. Not those of main
 /// chunks: who runs one again means the old text, not the patch once more.
 pub(super) struct Installed {
-    before: Vec<(*mut PrototypeSlot, Option<Arc<[UpvalueDescription]>>)>,
+    before: Vec<(*mut PrototypeSlot, Option<Box<Arc<[UpvalueDescription]>>>)>,
 }
 
 impl Installed {
@@ -92,7 +92,7 @@ unsafe fn run_part(vm: &mut Vm, prepared: &mut Prepared, is_old: bool) -> Result
             return Ok(());
         }
         let natives = NATIVES.map(|(name, code)| native(vm, name, code));
-        let old = registry(prepared.instance);
+        let old = registry(vm, prepared.instance);
         let removed = prepared.plan.removals.iter();
         let removed = removed.map(|id| old.get(id).unwrap_or(std::ptr::null_mut()));
         vm.hot.transaction = Some(Transaction {
@@ -171,7 +171,7 @@ unsafe fn attempt(
         if vm.limits.is_struck() || vm.limits.has_ended() || vm.heap.is_short() {
             return outcome.map(|()| None);
         }
-        let cells: Vec<*mut Upvalue> = (&(*prepared.instance).cells)
+        let cells: Vec<*mut Upvalue> = Instance::cells(prepared.instance)
             .iter()
             .skip(n_old)
             .copied()
@@ -241,7 +241,7 @@ unsafe fn chunk(
         let instance = prepared.instance;
         let slot = loader::new_slot(vm, instance);
         let children = prepared.children_of(vm, code);
-        let version = loader::new_version(vm, code, children, slot, instance, 1);
+        let version = loader::new_version(vm, code, &children, slot, instance, 1);
         loader::install(vm, slot, version);
         let closure = vm.heap.new_closure(slot, code.upvalues.len());
         for i in 0..code.upvalues.len() {

@@ -347,8 +347,7 @@ pub(crate) fn at_host_call(vm: &mut Vm) {
 
 /// Makes plans for the live instances as they are now.
 pub(super) unsafe fn plan_now(vm: &mut Vm, request: &CommitRequest) -> Result<Prospect, HotError> {
-    let mut snapshots = mailbox::manifests(vm, &request.patch)?;
-    published::complete(&mut snapshots);
+    let snapshots = published::complete(mailbox::manifests(vm, &request.patch)?)?;
     let prospect = Prospect::new(&snapshots, &request.patch, &request.policy);
     match commit::refusals(&prospect.planned) {
         Some(refused) => Err(refused.into()),

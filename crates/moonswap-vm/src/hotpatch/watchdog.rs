@@ -34,7 +34,7 @@ use super::inspect::top_frame;
 use crate::error::Raised;
 use crate::frame::{Frame, Place, mark_seen};
 use crate::limits::{self, Limit};
-use crate::object::Coroutine;
+use crate::object::{Coroutine, Version};
 use crate::timer::{self, Purpose};
 use crate::vm::{Journey, Vm};
 
@@ -175,7 +175,7 @@ unsafe fn note_all(vm: &mut Vm, now: Instant) -> Option<usize> {
                     probation.seen = Some(Seen {
                         place: met.place,
                         since: now,
-                        function: path_name(&(&(*met.frame.version()).prototype).id),
+                        function: path_name(&Version::id(met.frame.version())),
                         is_expelled: false,
                     });
                     mark_seen(met.frame.base);

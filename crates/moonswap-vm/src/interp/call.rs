@@ -633,7 +633,7 @@ pub(super) unsafe fn vararg(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Ne
         let vm = &mut *vm;
         vm.pc = pc;
         vm.base = base;
-        let np = usize::from((&(*frame::version_of(base)).prototype).n_params);
+        let np = usize::from((*frame::version_of(base)).n_params);
         let distance = (*base.sub(1)).payload as usize / size_of::<Value>();
         let n = distance - 2 - np;
         let wanted = if b(pc) == ANY { n } else { b(pc) };

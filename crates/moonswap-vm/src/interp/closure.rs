@@ -11,9 +11,10 @@ use crate::error::Raised;
 use crate::frame::{
     self, continuation_aux, continuation_distance, frame_top, meta_word, return_into,
 };
+use crate::loader::Site;
 use crate::meta;
 use crate::meta_event::Event;
-use crate::object::Closure;
+use crate::object::{Closure, Instance, Version};
 use crate::unwind::throw;
 use crate::value::{Value, store};
 use crate::vm::Vm;
@@ -25,19 +26,18 @@ pub(super) unsafe fn make(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next
     unsafe {
         let vm = &mut *vm;
         let version = frame::version_of(base);
-        let prototype = &(*version).prototype;
-        let site = &prototype.sites[bc(pc) as usize];
-        let slot = (&(*version).children)[site.child as usize];
-        let closure = vm.heap.new_closure(slot, site.captures.len());
+        let site = Site::of(version, bc(pc) as usize);
+        let slot = Version::child(version, site.child);
+        let closure = vm.heap.new_closure(slot, site.n_captures());
         let n_fixed = usize::from((*slot).n_fixed);
-        for (i, capture) in site.captures.iter().enumerate() {
-            let up = match *capture {
+        for i in 0..site.n_captures() {
+            let up = match site.capture(i) {
                 Capture::Register(r) => coroutine::find_upvalue(vm, base.add(usize::from(r))),
                 Capture::Upvalue(u) => {
                     *Closure::upvalue_at(super::moves::running_closure(base), usize::from(u))
                 }
                 Capture::Cell(cell) => {
-                    let up = (&(*(*slot).instance).cells)
+                    let up = Instance::cells((*slot).instance)
                         .get(cell as usize)
                         .copied()
                         .unwrap_or(std::ptr::null_mut());

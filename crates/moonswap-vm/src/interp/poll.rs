@@ -153,7 +153,7 @@ pub(crate) unsafe fn attend_at_entry(vm: &mut Vm, next: Next) -> Next {
         let closure = function.as_closure();
         // A main chunk that begins has none of its locals yet, and patches that
         // capture them would be refused: its next safe point.
-        if (&(*Closure::version(closure)).prototype).is_main() {
+        if (*Closure::version(closure)).is_main {
             return next;
         }
         attend_at_start(vm, next, Closure::entry(closure).code.cast())

@@ -4,6 +4,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+/// Texts of that many bytes are worth an entry.
+pub(crate) const LONG_TEXT: usize = 256;
 /// What an entry takes beside the text, about.
 const ENTRY: usize = 128;
 

@@ -7,6 +7,7 @@ mod coroutines;
 mod doors;
 mod functions;
 mod late;
+mod literals;
 mod migration;
 mod patches;
 mod tables;

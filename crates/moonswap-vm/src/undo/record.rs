@@ -217,9 +217,9 @@ impl Recorder<'_> {
         unsafe {
             let entry = Entry::Scope(Box::new(Scope {
                 instance,
-                cells: (*instance).cells.clone(),
-                names: (*instance).cell_names.clone(),
-                n_runs: (*instance).n_runs,
+                cells: Instance::cells(instance).to_vec(),
+                names: Instance::cell_names(instance).to_vec(),
+                n_runs: (*instance).header.word,
             }));
             self.log.push(self.heap, entry);
         }

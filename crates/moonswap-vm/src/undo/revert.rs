@@ -4,7 +4,7 @@
 
 use super::{Entry, Mark, Outer, Scope, UndoLog};
 use crate::heap::Heap;
-use crate::object::{Kind, Table, UserData};
+use crate::object::{Instance, Kind, Table, UserData};
 use crate::table;
 use crate::value::store;
 
@@ -71,13 +71,15 @@ unsafe fn revert(heap: &mut Heap, entry: Entry) {
                     names,
                     n_runs,
                 } = *scope;
-                (*instance).cell_names = names;
-                (*instance).n_runs = n_runs;
-                // As long as it was at most: nothing is allocated.
-                heap.change_boxed(instance, |i| {
-                    i.cells.truncate(0);
-                    i.cells.extend_from_slice(&cells);
-                });
+                (*instance).header.word = n_runs;
+                if Instance::more(instance).is_some() {
+                    // As long as it was at most: nothing is allocated.
+                    heap.more(instance, |more| {
+                        more.cell_names = names;
+                        more.cells.truncate(0);
+                        more.cells.extend_from_slice(&cells);
+                    });
+                }
                 for cell in cells {
                     if !cell.is_null() {
                         heap.barrier_object(instance.cast(), cell.cast());

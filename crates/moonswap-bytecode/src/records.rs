@@ -1,0 +1,681 @@
+//! `Records`: what is to be known of functions while they run beyond their code:
+//! lines, names of variables, where they stand in the text. A few bytes for each
+//! function, all functions of a chunk in one allocation.
+//!
+//! Numbers are variable-length (`varint`), names indices into one list. The
+//! numbers of lines have a fixed size in each function, so that one is found
+//! without reading those before it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::function_id::{FunctionId, NumberedStep, PathStep};
+use crate::prototype::{
+    CodeHash, DebugInfo, LocalVariable, Prototype, ScopeVariable, UpvalueDescription, VariableKind,
+};
+use crate::varint::{put_number, put_signed};
+
+/// Names that stand in no list: they have the first indices.
+const KNOWN: [&str; 3] = ["_ENV", "(for state)", "self"];
+
+/// The index of a function that stands in none of the others.
+const OUTERMOST: u64 = 0;
+
+/// Records of functions, by number: each before those in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Records(Arc<[u8]>);
+
+/// What stands in front: how many bytes an offset takes, then as such numbers how
+/// many functions and names there are, where each record begins, where each name
+/// ends. Names follow, then the records (offsets count from the names on), and the
+/// hash of all code if there are several functions.
+const HEAD: usize = 1;
+
+impl Records {
+    /// Of a literal and all those in it, in the order of the text.
+    ///
+    /// ```
+    /// # use moonswap_bytecode::{FunctionId, Prototype, Records};
+    /// # fn show(main: &Prototype) {
+    /// let records = Records::of(main);
+    /// assert_eq!(records.get(0).line_at(0), main.line_at(0));
+    /// # }
+    /// ```
+    pub fn of(main: &Prototype) -> Self {
+        let mut writer = Writer::default();
+        let mut todo = vec![(main, None)];
+        while let Some((prototype, parent)) = todo.pop() {
+            let number = writer.starts.len() as u64;
+            writer.function(prototype, parent);
+            let children = prototype.children.iter().rev();
+            todo.extend(children.map(|child| (&**child, Some(number))));
+        }
+        writer.finish((!main.children.is_empty()).then_some(main.deep_hash))
+    }
+
+    /// Of a literal without those in it.
+    pub fn of_one(prototype: &Prototype) -> Self {
+        let mut writer = Writer::default();
+        writer.function(prototype, None);
+        writer.finish(None)
+    }
+
+    /// Ids of all functions in the chunk of this name, by number.
+    pub fn ids(&self, chunk: &Arc<str>) -> Vec<FunctionId> {
+        let n = All(&self.0).counts().map_or(0, |(functions, _)| functions);
+        let mut ids: Vec<FunctionId> = Vec::with_capacity(n);
+        for number in 0..n as u32 {
+            let record = self.get(number);
+            let mut at = record.after_locals();
+            let parent = at.number().checked_sub(1);
+            let id = match parent.and_then(|parent| ids.get(parent as usize)) {
+                Some(parent) => parent.child(at.step(&record.all)),
+                None => record.id(chunk),
+            };
+            ids.push(id);
+        }
+        ids
+    }
+
+    /// Hash of all code, of chunks with several functions.
+    pub fn deep_hash(&self) -> Option<CodeHash> {
+        let (functions, _) = All(&self.0).counts()?;
+        let hash = (functions > 1).then(|| self.0.last_chunk::<16>())??;
+        Some(CodeHash(u128::from_le_bytes(*hash)))
+    }
+
+    /// Bytes that it has on the heap.
+    pub fn heap_bytes(&self) -> usize {
+        self.0.len() + 2 * size_of::<usize>()
+    }
+
+    /// The record of a function; of no function if there is none with that number.
+    pub fn get(&self, number: u32) -> Record<'_> {
+        let all = All(&self.0);
+        let start = all.record(number as usize);
+        let mut at = Reader(start.and_then(|start| self.0.get(start..)).unwrap_or(&[]));
+        let is_stripped = at.byte() == 1;
+        let line_defined = at.number() as u32;
+        let last_line_defined = line_defined.wrapping_add(at.signed() as u32);
+        let lines = at.lines();
+        Record {
+            all,
+            number,
+            is_stripped,
+            line_defined,
+            last_line_defined,
+            lines,
+            rest: at,
+        }
+    }
+}
+
+/// What is known of one function.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    all: All<'a>,
+    number: u32,
+    /// Debugging information was removed.
+    pub is_stripped: bool,
+    /// Line of `function`; 0 for a main chunk.
+    pub line_defined: u32,
+    /// Line of the matching `end`; 0 for a main chunk.
+    pub last_line_defined: u32,
+    lines: Lines<'a>,
+    /// From the captured variables on.
+    rest: Reader<'a>,
+}
+
+impl<'a> Record<'a> {
+    /// Source line of an instruction, if known.
+    pub fn line_at(&self, pc: usize) -> Option<u32> {
+        self.lines.get(pc)
+    }
+
+    /// The lines of all instructions.
+    pub fn lines(&self) -> impl Iterator<Item = u32> + use<'a> {
+        let lines = self.lines;
+        (0..lines.n).map_while(move |pc| lines.get(pc))
+    }
+
+    /// How many captured variables it has.
+    pub fn n_upvalues(&self) -> usize {
+        self.rest.clone().number() as usize
+    }
+
+    /// Name of a captured variable.
+    pub fn upvalue_name(&self, index: usize) -> Option<&'a str> {
+        let mut at = self.rest;
+        let n = at.number() as usize;
+        for _ in 0..index.min(n) {
+            at.upvalue();
+        }
+        (index < n).then(|| self.all.name(at.upvalue().name))
+    }
+
+    /// Local variables in order of their beginnings.
+    pub fn locals(&self) -> impl Iterator<Item = Local<'a>> + use<'a> {
+        let mut at = self.rest;
+        at.skip_upvalues();
+        let all = self.all;
+        let mut last = 0;
+        let n = at.number();
+        (0..n).map(move |_| {
+            let name = all.name(at.number());
+            let register = at.number() as u16;
+            let start_pc = last + at.signed();
+            last = start_pc;
+            Local {
+                name,
+                register,
+                start_pc: start_pc as u32,
+                end_pc: start_pc as u32 + at.number() as u32,
+            }
+        })
+    }
+
+    /// Behind the local variables.
+    fn after_locals(&self) -> Reader<'a> {
+        let mut at = self.rest;
+        at.skip_upvalues();
+        for _ in 0..at.number() {
+            at.number();
+            at.number();
+            at.signed();
+            at.number();
+        }
+        at
+    }
+
+    /// Whether it is a main chunk.
+    pub fn is_main(&self) -> bool {
+        let mut at = self.after_locals();
+        at.number() == OUTERMOST && at.number() == 0
+    }
+
+    /// Who it is in the chunk of this name.
+    pub fn id(&self, chunk: &Arc<str>) -> FunctionId {
+        let mut inner: Vec<NumberedStep> = Vec::new();
+        let mut at = self.after_locals();
+        let outer = loop {
+            match at.number() {
+                OUTERMOST => {
+                    let n = at.number();
+                    break (0..n).map(|_| at.step(&self.all)).collect::<Vec<_>>();
+                }
+                parent => {
+                    inner.push(at.step(&self.all));
+                    at = Reader(self.all.bytes(parent as usize - 1)).after_head();
+                }
+            }
+        };
+        let path: Vec<_> = outer.into_iter().chain(inner.into_iter().rev()).collect();
+        FunctionId::new(Arc::clone(chunk), path)
+    }
+
+    /// Top-level locals of a main chunk, in order.
+    pub fn top_level(&self) -> impl Iterator<Item = TopLevel<'a>> + use<'a> {
+        let mut at = self.after_locals();
+        let mut n = 0;
+        if at.number() == OUTERMOST {
+            for _ in 0..at.number() {
+                at.skip_step();
+            }
+            n = at.number();
+        }
+        let all = self.all;
+        (0..n).map(move |_| TopLevel {
+            name: all.name(at.number()),
+            declaration: at.number() as u32,
+            kind: kind(at.byte()),
+            register: (at.number() as u16).checked_sub(1),
+            start_pc: at.number() as u32,
+            end_pc: at.number() as u32,
+        })
+    }
+
+    /// The same as a prototype has them.
+    pub fn scope(&self) -> Box<[ScopeVariable]> {
+        self.top_level()
+            .map(|v| ScopeVariable {
+                name: v.name.into(),
+                declaration: v.declaration,
+                kind: v.kind,
+                register: v.register,
+                start_pc: v.start_pc,
+                end_pc: v.end_pc,
+            })
+            .collect()
+    }
+
+    /// Captured variables.
+    pub fn upvalues(&self) -> Box<[UpvalueDescription]> {
+        let mut at = self.rest;
+        (0..at.number())
+            .map(|_| {
+                let u = at.upvalue();
+                UpvalueDescription {
+                    name: self.all.name(u.name).into(),
+                    kind: kind(u.flags & 3),
+                    depth: u.depth as u16,
+                    declaration: u.declaration as u32,
+                    top_level: u.flags & 4 != 0,
+                    in_loop: u.flags & 8 != 0,
+                }
+            })
+            .collect()
+    }
+
+    /// Lines and names as a prototype has them; no columns and no loops.
+    pub fn debug(&self) -> DebugInfo {
+        DebugInfo {
+            lines: self.lines().collect(),
+            locals: self
+                .locals()
+                .map(|v| LocalVariable {
+                    name: v.name.into(),
+                    register: v.register,
+                    start_pc: v.start_pc,
+                    end_pc: v.end_pc,
+                })
+                .collect(),
+            ..DebugInfo::default()
+        }
+    }
+
+    /// Its number among the chunk's.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+}
+
+/// A local variable: see [`LocalVariable`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Local<'a> {
+    /// Source name.
+    pub name: &'a str,
+    /// Register it lives in.
+    pub register: u16,
+    /// First instruction at which it is alive.
+    pub start_pc: u32,
+    /// First instruction at which it is dead.
+    pub end_pc: u32,
+}
+
+impl Local<'_> {
+    /// Whether it is alive at an instruction.
+    pub fn is_alive(&self, pc: usize) -> bool {
+        self.start_pc as usize <= pc && pc < self.end_pc as usize
+    }
+}
+
+/// A top-level local: see [`ScopeVariable`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TopLevel<'a> {
+    /// Source name.
+    pub name: &'a str,
+    /// Ordinal among the chunk's top-level declarations of this name.
+    pub declaration: u32,
+    /// How it was declared.
+    pub kind: VariableKind,
+    /// Register in the main chunk's frame, if it has one.
+    pub register: Option<u16>,
+    /// First instruction at which it is alive.
+    pub start_pc: u32,
+    /// First instruction at which it is dead.
+    pub end_pc: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Lines<'a> {
+    n: usize,
+    /// The smallest; the others are distances from it.
+    first: u32,
+    /// Bytes of a distance.
+    width: usize,
+    distances: &'a [u8],
+}
+
+impl Lines<'_> {
+    fn get(&self, pc: usize) -> Option<u32> {
+        let distance = number_at(self.distances, pc * self.width, self.width)?;
+        (pc < self.n).then(|| self.first + distance as u32)
+    }
+}
+
+/// All bytes of a chunk's records.
+#[derive(Clone, Copy, Debug)]
+struct All<'a>(&'a [u8]);
+
+impl<'a> All<'a> {
+    fn width(self) -> usize {
+        self.0.first().map_or(0, |&width| usize::from(width))
+    }
+
+    /// The `i`-th number of the head.
+    fn number(self, i: usize) -> Option<usize> {
+        number_at(self.0, HEAD + i * self.width(), self.width())
+    }
+
+    fn counts(self) -> Option<(usize, usize)> {
+        Some((self.number(0)?, self.number(1)?))
+    }
+
+    /// Where names and records begin.
+    fn body(self) -> Option<usize> {
+        let (functions, names) = self.counts()?;
+        Some(HEAD + (2 + functions + names) * self.width())
+    }
+
+    fn record(self, i: usize) -> Option<usize> {
+        let (functions, _) = self.counts()?;
+        let start = self.number(2 + i)?;
+        (i < functions).then_some(self.body()? + start)
+    }
+
+    fn bytes(self, i: usize) -> &'a [u8] {
+        let start = self.record(i);
+        start.and_then(|start| self.0.get(start..)).unwrap_or(&[])
+    }
+
+    fn name(self, index: u64) -> &'a str {
+        let index = index as usize;
+        if let Some(known) = KNOWN.get(index) {
+            return known;
+        }
+        let find = || {
+            let i = index - KNOWN.len();
+            let ends = 2 + self.counts()?.0;
+            let start = match i {
+                0 => 0,
+                _ => self.number(ends + i - 1)?,
+            };
+            let body = self.body()?;
+            let bytes = self.0.get(body + start..body + self.number(ends + i)?)?;
+            str::from_utf8(bytes).ok()
+        };
+        find().unwrap_or("?")
+    }
+}
+
+/// A number of 0, 1, 2 or 4 bytes.
+fn number_at(bytes: &[u8], at: usize, width: usize) -> Option<usize> {
+    let mut number = [0; 4];
+    number
+        .get_mut(..width)?
+        .copy_from_slice(bytes.get(at..at + width)?);
+    Some(u32::from_le_bytes(number) as usize)
+}
+
+/// Bytes that numbers up to `most` take: 1, 2 or 4.
+fn width_of(most: usize) -> usize {
+    match most {
+        0..=0xFF => 1,
+        0x100..=0xFFFF => 2,
+        _ => 4,
+    }
+}
+
+struct Upvalue {
+    name: u64,
+    flags: u8,
+    depth: u64,
+    declaration: u64,
+}
+
+/// Reads what [`Writer`] wrote.
+#[derive(Clone, Copy, Debug)]
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn byte(&mut self) -> u8 {
+        match self.0.split_first() {
+            Some((&byte, rest)) => {
+                self.0 = rest;
+                byte
+            }
+            None => 0,
+        }
+    }
+
+    fn number(&mut self) -> u64 {
+        let (mut n, mut shift) = (0, 0);
+        loop {
+            let byte = self.byte();
+            n |= u64::from(byte & 0x7F) << shift;
+            shift += 7;
+            if byte < 0x80 || shift > 63 {
+                return n;
+            }
+        }
+    }
+
+    fn signed(&mut self) -> i64 {
+        crate::varint::signed(self.number())
+    }
+
+    fn lines(&mut self) -> Lines<'a> {
+        let n = self.number() as usize;
+        let first = self.number() as u32;
+        let width = usize::from(self.byte());
+        let (distances, rest) = self.0.split_at_checked(n * width).unwrap_or_default();
+        self.0 = rest;
+        Lines {
+            n,
+            first,
+            width,
+            distances,
+        }
+    }
+
+    fn upvalue(&mut self) -> Upvalue {
+        Upvalue {
+            name: self.number(),
+            flags: self.byte(),
+            depth: self.number(),
+            declaration: self.number(),
+        }
+    }
+
+    fn skip_upvalues(&mut self) {
+        for _ in 0..self.number() {
+            self.upvalue();
+        }
+    }
+
+    /// From the beginning of a record to behind its local variables.
+    fn after_head(mut self) -> Self {
+        self.byte();
+        self.number();
+        self.signed();
+        self.lines();
+        self.skip_upvalues();
+        for _ in 0..self.number() {
+            self.number();
+            self.number();
+            self.signed();
+            self.number();
+        }
+        self
+    }
+
+    fn skip_step(&mut self) {
+        self.byte();
+        for _ in 0..3 {
+            self.number();
+        }
+    }
+
+    fn step(&mut self, all: &All<'a>) -> NumberedStep {
+        let kind = self.byte();
+        let name: Arc<str> = all.name(self.number()).into();
+        let n = self.number() as u32;
+        let ordinal = self.number() as u32;
+        let step = match kind {
+            0 => PathStep::Local(name),
+            1 => PathStep::Field(name),
+            2 => PathStep::Method(name),
+            3 => PathStep::TableField(name),
+            4 => PathStep::TableItem(n),
+            5 => PathStep::Argument(name, n),
+            6 => PathStep::Returned(n),
+            _ => PathStep::Anonymous,
+        };
+        (step, ordinal)
+    }
+}
+
+fn kind(byte: u8) -> VariableKind {
+    match byte {
+        0 => VariableKind::Regular,
+        1 => VariableKind::Const,
+        _ => VariableKind::ToBeClosed,
+    }
+}
+
+fn kind_byte(kind: VariableKind) -> u8 {
+    match kind {
+        VariableKind::Regular => 0,
+        VariableKind::Const => 1,
+        VariableKind::ToBeClosed => 2,
+    }
+}
+
+/// Names that need not be looked up: the same ones come again and again.
+const RECENT: usize = 32;
+
+#[derive(Default)]
+struct Writer<'a> {
+    names: Vec<u8>,
+    ends: Vec<usize>,
+    known: HashMap<&'a str, u64>,
+    /// Names that came before and their indices, by their last letters; index 0: none.
+    recent: [(&'a str, u64); RECENT],
+    records: Vec<u8>,
+    starts: Vec<usize>,
+}
+
+impl<'a> Writer<'a> {
+    fn number(&mut self, n: u64) {
+        put_number(&mut self.records, n);
+    }
+
+    fn name(&mut self, name: &'a str) {
+        let index = match KNOWN.iter().position(|known| *known == name) {
+            Some(index) => index as u64,
+            None => {
+                let next = (KNOWN.len() + self.ends.len()) as u64;
+                let place = name.len() + usize::from(name.as_bytes().last().copied().unwrap_or(0));
+                let recent = &mut self.recent[place % RECENT];
+                if recent.0 != name || recent.1 == 0 {
+                    *recent = (name, *self.known.entry(name).or_insert(next));
+                }
+                let index = recent.1;
+                if index == next {
+                    self.names.extend_from_slice(name.as_bytes());
+                    self.ends.push(self.names.len());
+                }
+                index
+            }
+        };
+        self.number(index);
+    }
+
+    fn function(&mut self, p: &'a Prototype, parent: Option<u64>) {
+        self.starts.push(self.records.len());
+        self.records.push(u8::from(p.is_stripped()));
+        self.number(u64::from(p.line_defined));
+        let lines = i64::from(p.last_line_defined) - i64::from(p.line_defined);
+        put_signed(&mut self.records, lines);
+        self.lines(p);
+        self.number(p.upvalues.len() as u64);
+        for u in &p.upvalues {
+            self.name(&u.name);
+            self.records
+                .push(kind_byte(u.kind) | u8::from(u.top_level) << 2 | u8::from(u.in_loop) << 3);
+            self.number(u64::from(u.depth));
+            self.number(u64::from(u.declaration));
+        }
+        self.number(p.debug.locals.len() as u64);
+        let mut last = 0;
+        for v in &p.debug.locals {
+            self.name(&v.name);
+            self.number(u64::from(v.register));
+            put_signed(&mut self.records, i64::from(v.start_pc) - last);
+            last = i64::from(v.start_pc);
+            self.number(u64::from(v.end_pc.saturating_sub(v.start_pc)));
+        }
+        match (parent, p.id.path().last()) {
+            (Some(parent), Some(step)) => {
+                self.number(parent + 1);
+                self.step(step);
+                return;
+            }
+            _ => {
+                self.number(OUTERMOST);
+                self.number(p.id.path().len() as u64);
+                for step in p.id.path() {
+                    self.step(step);
+                }
+            }
+        }
+        self.number(p.scope.len() as u64);
+        for v in &p.scope {
+            self.name(&v.name);
+            self.number(u64::from(v.declaration));
+            self.records.push(kind_byte(v.kind));
+            self.number(v.register.map_or(0, |r| u64::from(r) + 1));
+            self.number(u64::from(v.start_pc));
+            self.number(u64::from(v.end_pc));
+        }
+    }
+
+    fn lines(&mut self, p: &Prototype) {
+        let lines = &p.debug.lines;
+        let first = lines.iter().min().unwrap_or(0);
+        let most = (lines.iter().max().unwrap_or(0) - first) as usize;
+        let width = if most == 0 { 0 } else { width_of(most) };
+        self.number(lines.len() as u64);
+        self.number(u64::from(first));
+        self.records.push(width as u8);
+        for line in lines.iter() {
+            let distance = (line - first).to_le_bytes();
+            self.records.extend_from_slice(&distance[..width]);
+        }
+    }
+
+    fn step(&mut self, (step, ordinal): &'a NumberedStep) {
+        let (kind, name, n): (u8, &str, u32) = match step {
+            PathStep::Local(name) => (0, name, 0),
+            PathStep::Field(name) => (1, name, 0),
+            PathStep::Method(name) => (2, name, 0),
+            PathStep::TableField(name) => (3, name, 0),
+            PathStep::TableItem(n) => (4, KNOWN[0], *n),
+            PathStep::Argument(callee, n) => (5, callee, *n),
+            PathStep::Returned(n) => (6, KNOWN[0], *n),
+            PathStep::Anonymous => (7, KNOWN[0], 0),
+        };
+        self.records.push(kind);
+        self.name(name);
+        self.number(u64::from(n));
+        self.number(u64::from(*ordinal));
+    }
+
+    fn finish(self, deep_hash: Option<CodeHash>) -> Records {
+        let offset = self.names.len();
+        let width = width_of(offset + self.records.len());
+        let counts = [self.starts.len(), self.ends.len()];
+        let starts = self.starts.iter().map(|start| offset + start);
+        let numbers = counts.into_iter().chain(starts).chain(self.ends);
+        let mut bytes = vec![width as u8];
+        for number in numbers {
+            bytes.extend_from_slice(&(number as u32).to_le_bytes()[..width]);
+        }
+        bytes.extend_from_slice(&self.names);
+        bytes.extend_from_slice(&self.records);
+        if let Some(CodeHash(hash)) = deep_hash {
+            bytes.extend_from_slice(&hash.to_le_bytes());
+        }
+        Records(bytes.into())
+    }
+}

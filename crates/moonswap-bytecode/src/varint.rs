@@ -1,0 +1,19 @@
+//! Numbers in as few bytes as they need: 7 bits per byte, low bits first, the
+//! highest bit says that more follow. Signed ones have their sign lowest.
+
+pub(crate) fn put_number(out: &mut Vec<u8>, mut n: u64) {
+    while n >= 0x80 {
+        out.push(n as u8 | 0x80);
+        n >>= 7;
+    }
+    out.push(n as u8);
+}
+
+pub(crate) fn put_signed(out: &mut Vec<u8>, n: i64) {
+    put_number(out, ((n << 1) ^ (n >> 63)) as u64);
+}
+
+/// The signed number that [`put_signed`] put as `n`.
+pub(crate) fn signed(n: u64) -> i64 {
+    (n >> 1) as i64 ^ -((n & 1) as i64)
+}
