@@ -3,14 +3,14 @@
 //!
 //! Invariants: VM3, HP2.
 
-use moonswap_bytecode::OpCode;
+use moonswap_bytecode::{Instruction, OpCode};
 
-use super::{guard, mailbox, scope, transaction, trap, waiting, watchdog};
+use super::{guard, literals, mailbox, scope, transaction, trap, waiting, watchdog};
 use crate::callee::FROZEN;
 use crate::error::Raised;
 use crate::frame::Place;
 use crate::interp::Next;
-use crate::object::Coroutine;
+use crate::object::{Coroutine, Version};
 use crate::value::Value;
 use crate::vm::Vm;
 
@@ -176,4 +176,13 @@ pub(crate) fn operation_at(vm: &Vm, pc: *const u64) -> Option<OpCode> {
 pub(crate) unsafe fn on_trap(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: by the caller.
     unsafe { trap::sprung(pc, base, vm) }
+}
+
+/// The instruction at index `pc` of a version as its prototype has it.
+///
+/// # Safety
+/// A live version, and an index into its code.
+pub(crate) unsafe fn instruction(vm: &Vm, version: *mut Version, pc: usize) -> Instruction {
+    // SAFETY: by the caller.
+    unsafe { literals::instruction(vm, version, pc) }
 }
