@@ -55,7 +55,46 @@ const LOOPS: &[(&str, &str, Turn)] = &[
     ("evaluations", "return print", |lua, _, _| {
         lua.load("1 + 1").eval::<i64>().map(drop)
     }),
+    ("named-chunks", "return print", |lua, _, i| {
+        let chunk = lua.load("1 + 1").set_name(format!("@request {i}.lua"));
+        chunk.eval::<i64>().map(drop)
+    }),
+    (
+        "finalizers",
+        "local class = { __gc = function() end } return function(i) return setmetatable({ i }, class) end",
+        |_, f, i| f.call::<Table>(i).map(drop),
+    ),
+    (
+        "files",
+        "return function(name) local f = assert(io.open(name)) local s = f:read 'a' f:close() return s end",
+        |_, f, _| f.call::<String>("/proc/self/comm").map(drop),
+    ),
+    (
+        "joined",
+        "return function(i) local s = '' for k = 1, 10 do s = s .. k .. ' of ' .. i end return s end",
+        |_, f, i| f.call::<String>(i).map(drop),
+    ),
+    ("patches", "return print", |lua, _, i| match i {
+        0 => {
+            let module = lua.load(module(0)).set_name("@module.lua");
+            lua.globals().set("module", module.eval::<Table>()?)
+        }
+        _ if i % 1000 == 0 => {
+            lua.hot().apply_source("@module.lua", module(i))?;
+            let module: Table = lua.globals().get("module")?;
+            assert_eq!(module.call_function::<usize>("g", 1)?, 2 * (1 + i));
+            Ok(())
+        }
+        _ => Ok(()),
+    }),
 ];
+
+/// The text of a module whose function adds `n`.
+fn module(n: usize) -> String {
+    format!(
+        "local M = {{}} function M.f(a) return a + {n} end function M.g(a) return M.f(a) * 2 end return M"
+    )
+}
 
 /// The server of the soak: a request of each kind by turns.
 const SERVER: &str = r#"

@@ -365,7 +365,9 @@ pub(crate) unsafe fn run_due_finalizers(vm: &mut Vm) {
             if !may_finalize(vm) || !finalize_next(vm) {
                 return;
             }
-            if i % FINALIZERS_AT_ONCE == 0 && start.elapsed() > FINALIZER_TIME {
+            // What they allocate is to be collected as what others allocate.
+            if i % FINALIZERS_AT_ONCE == 0 && (vm.heap.is_due() || start.elapsed() > FINALIZER_TIME)
+            {
                 break;
             }
         }

@@ -70,17 +70,9 @@ pub(crate) fn call(lua: &Lua, function: &Handle, arguments: &MultiValue) -> Resu
         }
         // `xpcall` is run by the interpreter itself: the handler sees the
         // stack as it was at the error.
-        push_call_native(
-            cx,
-            |natives| &mut natives.xpcall,
-            |cx| cx.push_native_with("xpcall", NativeKind::Xpcall, unreachable_native, 0),
-        );
+        push_protected_call(cx);
         function.push(lua, cx)?;
-        push_call_native(
-            cx,
-            |natives| &mut natives.handler,
-            |cx| cx.push_native("traceback", message_handler),
-        );
+        push_message_handler(cx);
         for value in arguments.iter() {
             value.push(lua, cx)?;
         }
@@ -97,6 +89,22 @@ pub(crate) fn call(lua: &Lua, function: &Handle, arguments: &MultiValue) -> Resu
             Err(raised) => Err(caught(cx, raised)),
         }
     })
+}
+
+fn push_protected_call(cx: &mut Context<'_>) {
+    push_call_native(
+        cx,
+        |natives| &mut natives.xpcall,
+        |cx| cx.push_native_with("xpcall", NativeKind::Xpcall, unreachable_native, 0),
+    );
+}
+
+fn push_message_handler(cx: &mut Context<'_>) {
+    push_call_native(
+        cx,
+        |natives| &mut natives.handler,
+        |cx| cx.push_native("traceback", message_handler),
+    );
 }
 
 /// Resumes a coroutine. An error carries the traceback of its place in it.
@@ -327,10 +335,16 @@ fn message_handler(cx: &mut Context<'_>) -> Outcome<usize> {
         _ => true,
     };
     if speaks && !cx.metafield(0, "__tostring").is_nil() {
+        // An error in it comes here in its turn, where its frames still stand: the
+        // reason is not lost, nor its place.
+        push_protected_call(cx);
         cx.push(cx.metafield(0, "__tostring"));
+        push_message_handler(cx);
         cx.push_at(0);
-        // An error in it comes here in its turn: the reason is not lost.
-        cx.call(1, Some(1))?;
+        cx.call(3, Some(2))?;
+        if !cx.at(cx.height() - 2).truthy() {
+            return Ok(1);
+        }
         if let View::String(_) = cx.at(cx.height() - 1) {
             *cx.host_state::<LastTrace>().borrow_mut() = LastTrace::default();
             return Ok(1);

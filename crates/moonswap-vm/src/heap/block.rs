@@ -35,6 +35,8 @@ const CARVE: usize = 2048;
 const SWEEP_PER_REFILL: usize = 8;
 /// Empty blocks kept for reuse; half of the blocks in use at most beyond it.
 const POOL_SLACK: usize = 32;
+/// Kept blocks given back at the end of a cycle that needed none of them.
+const GIVEN_BACK: usize = 64;
 /// Cache line alignment, so that 64-byte cells do not straddle lines.
 const ALIGN: usize = 64;
 
@@ -78,6 +80,8 @@ pub(super) struct Class {
 /// Memory behind the blocks.
 pub(super) struct Pool {
     empty: Vec<*mut u8>,
+    /// The fewest there were since the last cycle ended: so many are not needed.
+    fewest: usize,
     /// Regions from which first blocks are cut.
     regions: Vec<*mut u8>,
     region_left: usize,
@@ -93,6 +97,7 @@ impl Pool {
     pub(super) fn new() -> Self {
         Self {
             empty: Vec::new(),
+            fewest: 0,
             regions: Vec::new(),
             region_left: 0,
             n_blocks: 0,
@@ -102,6 +107,7 @@ impl Pool {
     /// A block for cells, if one is kept.
     fn take_kept(&mut self) -> Option<*mut u8> {
         let kept = self.empty.pop()?;
+        self.fewest = self.fewest.min(self.empty.len());
         self.n_blocks += 1;
         Some(sanitize::show(kept, BLOCK))
     }
@@ -450,8 +456,22 @@ impl Heap {
         Some((start, BLOCK, true))
     }
 
+    /// Gives back what the pool had all through the cycle that ends, or a part of it.
+    pub(super) fn trim_unused(&mut self) {
+        for _ in 0..self.pool.fewest.min(GIVEN_BACK) {
+            let Some(start) = self.pool.empty.pop() else {
+                break;
+            };
+            // SAFETY: B4, from the system with the same layout.
+            unsafe { dealloc(sanitize::show(start, BLOCK), layout()) };
+            self.budget.give(BLOCK);
+        }
+        self.pool.fewest = self.pool.empty.len();
+    }
+
     /// Gives the empty blocks back that are kept for reuse.
     pub(super) fn trim_pool(&mut self) {
+        self.pool.fewest = 0;
         for start in std::mem::take(&mut self.pool.empty) {
             // SAFETY: B4, from the system with the same layout.
             unsafe { dealloc(start, layout()) };

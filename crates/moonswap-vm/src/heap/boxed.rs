@@ -29,6 +29,8 @@ use crate::value::{Value, tag};
 const DROPPED: usize = 4;
 /// Stacks kept for new coroutines: 2 MiB.
 const MAX_SPARE_STACKS: usize = 1024;
+/// Slots of the largest that is kept: one that grew is used again as it is.
+const MAX_SPARE_SLOTS: usize = 128;
 
 const _: () = assert!(
     offset_of!(Coroutine, header) == 0
@@ -285,7 +287,7 @@ impl Heap {
     }
 
     /// A stack of nils for a new coroutine: one that a dead coroutine left, if
-    /// it is of the usual size.
+    /// one of the usual size is wanted.
     pub(crate) fn new_stack(&mut self, slots: usize) -> Vec<Value> {
         if slots == FIRST_STACK + EXTRA_SLOTS
             && let Some(mut stack) = self.spare_stacks.pop()
@@ -335,7 +337,7 @@ impl Heap {
                         && !self.poison
                     {
                         let stack = &mut (*h.cast::<Coroutine>()).stack;
-                        if stack.len() == FIRST_STACK + EXTRA_SLOTS {
+                        if (FIRST_STACK + EXTRA_SLOTS..=MAX_SPARE_SLOTS).contains(&stack.len()) {
                             // Its bytes stay on the account.
                             let stack = std::mem::take(stack);
                             self.spare_stacks.push(stack);

@@ -29,11 +29,15 @@ const MAX_PAID: isize = 512 * 1024;
 /// Bytes marked by a complete collection between two looks at the limits (about
 /// 1 ms).
 const SLICE: usize = 1 << 20;
-/// Live bytes from which on marking goes twice as fast: what the program stores
-/// meanwhile stays for a cycle, which counts in a large heap.
+/// Live bytes from which on marking goes twice as fast: what the program allocates
+/// and stores meanwhile stays for a cycle.
+const MIDDLE_HEAP: usize = 1 << 20;
+/// Live bytes from which on it also begins so early that it ends when the pause would.
 const LARGE_HEAP: usize = 32 << 20;
-/// Blocks swept by a step; about 10 µs each.
-const SWEEP_BLOCKS: usize = 8;
+/// Blocks swept by a step, at most, which a burst of allocation pays; about 10 µs each.
+const SWEEP_BLOCKS: usize = 64;
+/// Parts of a cycle at most that one step does in a small heap.
+const PARTS: usize = 4;
 /// Boxed objects looked at (four for one that is dropped) and large parts
 /// freed by a step: more than are made between two, so that what is dead never
 /// piles up.
@@ -177,7 +181,7 @@ impl Heap {
         }
         self.strings.move_some(MOVED_STRINGS);
         let since = self.charged - self.charged_at_step;
-        let haste = 1 + usize::from(self.live >= LARGE_HEAP);
+        let haste = self.haste();
         let paid = since.clamp(STEP, MAX_PAID / haste as isize);
         let mut work = (paid as usize * MARK_PER_BYTE * haste / 100)
             .saturating_mul(self.step_multiplier.max(1));
@@ -210,8 +214,17 @@ impl Heap {
             // A small heap is marked in the step that begins the cycle: one large
             // allocation then does not delay the mark, which takes well under
             // a millisecond, past what the program does next.
-            if phase == Phase::Pause && self.live <= MAX_PAID as usize {
+            let is_small = self.live <= MAX_PAID as usize;
+            if phase == Phase::Pause && is_small {
                 self.advance(roots, MAX_PAID as usize * MARK_PER_BYTE);
+            }
+            // Few large allocations give few steps.
+            if is_small && since > MAX_PAID {
+                for _ in 0..PARTS {
+                    if self.advance(roots, work) {
+                        break;
+                    }
+                }
             }
         }
         // Only marking leaves something to be paid later.
@@ -272,16 +285,27 @@ impl Heap {
 
     fn end_cycle(&mut self) {
         self.phase = Phase::Pause;
+        self.trim_unused();
         self.strings.shrink();
         self.marker.end();
         self.trigger = self.pause_trigger();
+    }
+
+    /// How many times as fast as usual marking goes.
+    fn haste(&self) -> usize {
+        1 + usize::from(self.live >= MIDDLE_HEAP)
     }
 
     /// Allocation after which the next cycle begins. What is about to be finalised
     /// is as good as free: if it counted, more and more would wait for the next.
     pub(super) fn pause_trigger(&self) -> isize {
         let live = self.live.saturating_sub(self.doomed);
-        let pause = (live / 100).saturating_mul(self.pause.saturating_sub(100));
+        let mut pause = (live / 100).saturating_mul(self.pause.saturating_sub(100));
+        if self.live >= LARGE_HEAP {
+            // What is allocated while all of it is marked.
+            let per_byte = MARK_PER_BYTE * self.haste() * self.step_multiplier.max(1);
+            pause = pause.saturating_sub((live / per_byte).saturating_mul(100));
+        }
         let pause = (pause.min(isize::MAX as usize) as isize).max(FLOOR);
         match self.budget.limit() {
             Some(limit) => pause.min(limit.saturating_sub(self.live).max(STEP as usize) as isize),

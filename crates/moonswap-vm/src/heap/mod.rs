@@ -255,6 +255,13 @@ impl Heap {
         }
     }
 
+    /// Whether there may be something to do at a safe point: what is past the trigger
+    /// has asked for a step, unless the collector is blocked. Cheaper than to look.
+    #[inline(always)]
+    pub(crate) fn has_asked(&self) -> bool {
+        self.requested | (self.owed_finalizers != 0)
+    }
+
     fn reserved_estimate(&self) -> usize {
         (self.live as isize + self.charged).max(0) as usize
     }

@@ -223,9 +223,10 @@ pub(super) unsafe fn enter_native(vm: &mut Vm, ret: u64, f: *mut Value, n: usize
     // SAFETY: as precall.
     unsafe {
         let mut f = f;
-        if vm.stack_limit.offset_from(f) < n as isize + 42 || vm.stress.stack.is_on() {
+        // The native's own slots lie above the limit (VM2).
+        if vm.stack_limit.offset_from(f) < n as isize + 10 || vm.stress.stack.is_on() {
             let at = vm.index_of(f);
-            if vm.ensure_stack(f.add(2), n + 40).is_err() {
+            if vm.ensure_stack(f.add(2), n + 8).is_err() {
                 return throw_call(vm, ret as *const u64, at);
             }
             f = vm.stack_base.add(at);

@@ -216,7 +216,7 @@ pub(crate) unsafe fn collect_if_due(vm: &mut Vm) {
 pub(crate) unsafe fn settle(vm: &mut Vm) {
     // SAFETY: by the caller.
     unsafe {
-        if vm.heap.is_due() || vm.heap.owes_finalizers() {
+        if vm.heap.has_asked() {
             settle_slowly(vm);
         }
     }
@@ -230,6 +230,8 @@ unsafe fn settle_slowly(vm: &mut Vm) {
         if vm.heap.is_due() {
             let top = vm.top;
             step(vm, top);
+        } else {
+            vm.heap.forget_request();
         }
         crate::host::run_due_finalizers(vm);
     }

@@ -1,0 +1,230 @@
+//! Every public method of the facade where there is next to no memory left: it does
+//! what it does elsewhere, or fails with an error of memory, and what the VM and the
+//! process have stays within 5 % and a MiB of the limit.
+
+mod handles;
+mod hot;
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use moonswap::{Error, ErrorKind, Function, Lua, LuaString, Patch, Result, Table};
+
+const LIMIT: usize = 4 << 20;
+const LARGE: usize = 400_000;
+
+/// What the doors work on, made while there is room.
+struct World {
+    table: Table,
+    list: Table,
+    filled: Table,
+    grow: Function,
+    echo: Function,
+    large: LuaString,
+    patch: Patch,
+    /// A patch file.
+    path: PathBuf,
+}
+
+/// The name of a module of fifty functions.
+const MODULE: &str = "@edge.lua";
+
+/// Its text; another number is another code of all its functions.
+fn module(n: usize) -> String {
+    let mut text = String::from("local M = {}\n");
+    for i in 0..50 {
+        text += &format!("function M.f{i}(a, b) local t = {{ a, b, x = a }} return #t + {n} end\n");
+    }
+    text + "return M"
+}
+
+fn world(lua: &Lua) -> Result<World> {
+    let loaded: Table = lua.load(module(1)).set_name(MODULE).eval()?;
+    lua.globals().set("module", loaded)?;
+    Ok(World {
+        table: lua.load("return setmetatable({}, { __index = function(_, k) return k .. ('x'):rep(1000) end })").eval()?,
+        list: lua.load("local t = {} for i = 1, 5000 do t[i] = 'item ' .. i end return t").eval()?,
+        filled: lua.load("return { one = 1, two = { 2 }, text = 'text' }").eval()?,
+        grow: lua.load("return function(n) local t = {} for i = 1, n do t[i] = { i } end return #t end").eval()?,
+        echo: lua.load("return function(...) return ... end").eval()?,
+        large: lua.create_string("y".repeat(LARGE))?,
+        patch: Patch::compile(MODULE, module(2).as_bytes()).expect("it is Lua"),
+        path: std::env::temp_dir().join(format!("moonswap-edge-{}.moonpatch", std::process::id())),
+    })
+}
+
+/// A door: its name, and what it does, with an answer that is the same every time.
+type Door = (&'static str, fn(&Lua, &World) -> Result<String>);
+
+fn said(value: impl std::fmt::Debug) -> Result<String> {
+    let mut text = format!("{value:?}");
+    text.truncate(200);
+    Ok(text)
+}
+
+/// Public methods that ask the VM for no memory of program-chosen size, or only read.
+const OTHERS: &[&str] = &[
+    "Lua::new Lua::builder Lua::is_same Lua::used_memory Lua::hot Lua::interrupter Lua::poll Lua::flush",
+    "Lua::set_memory_limit Lua::set_deadline Lua::set_fuel Lua::fuel Lua::close Lua::set_warnings",
+    "Lua::machine Lua::set_app_data Lua::app_data Lua::remove_app_data",
+    "Table::raw_len Table::is_empty Table::metatable Function::address Thread::status",
+    "Value::type_name Value::is_nil Value::as_text Value::as_table Value::as_function",
+    "Chunk::set_name Chunk::transient",
+    "LuaString::as_bytes LuaString::with_bytes LuaString::to_bytes LuaString::to_str",
+    "LuaString::to_string_lossy LuaString::len LuaString::is_empty",
+    "Hot::queued Hot::set_trust Hot::trust Hot::off Hot::probation Hot::quarantine Hot::release",
+    "Hot::release_patch Hot::history Hot::diverged Hot::generation Hot::patcher",
+    // `Hot::rollback_last` ends most doors.
+    "Hot::rollback_last Patcher::generation Patcher::is_gone",
+    "LuaBuilder::compat LuaBuilder::error_texts LuaBuilder::build",
+    "Pool::new Pool::add Pool::sweep MultiValue::new MultiValue::into_vec Variadic::new",
+    "Trust::new Trust::with_key Trust::with_last_sequence Trust::last_sequence Trust::check",
+    "Trust::open Trust::applied",
+];
+
+/// Fills the VM up to its limit but for about `leave` bytes; the handle keeps it.
+fn fill(lua: &Lua, leave: usize) -> Vec<LuaString> {
+    let mut kept = Vec::new();
+    while let Ok(text) = lua.create_string(format!("{:3000}", kept.len())) {
+        kept.push(text);
+    }
+    kept.truncate(kept.len() - leave / 3000);
+    kept
+}
+
+fn is_memory(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Memory) || error.to_string().contains("not enough memory")
+}
+
+/// A number of `/proc/self/status`, in bytes.
+fn status(key: &str) -> usize {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(key));
+    let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<usize>().ok());
+    kib.unwrap_or(0) << 10
+}
+
+/// The process's peak counts from here on, where the system can do that; what the
+/// process has now. That a door's own side has something as well counts against it.
+fn reset_peak() -> usize {
+    // 5 resets the peak, see proc(5).
+    match std::fs::write("/proc/self/clear_refs", "5") {
+        Ok(()) => status("VmRSS:"),
+        Err(_) => usize::MAX,
+    }
+}
+
+#[test]
+fn every_door_holds_at_the_edge_of_the_limit() {
+    let mut failed = 0;
+    let mut wrong = Vec::new();
+    let doors: Vec<&Door> = handles::DOORS.iter().chain(hot::DOORS).collect();
+    for (name, door) in &doors {
+        let (mut most, mut n_failed) = (0, 0);
+        for leave in [0, 20_000, 300_000, 1_000_000] {
+            let lua = Lua::new();
+            let world = world(&lua).expect("there is room");
+            hot::write_file(&world.path).expect("a folder for temporary files");
+            let usual = door(&lua, &world).unwrap_or_else(|error| panic!("{name}: {error}"));
+            lua.gc_collect().expect("no finalizers");
+            lua.set_memory_limit(Some(LIMIT));
+            let kept = fill(&lua, leave);
+            let account = lua.machine().system_memory();
+            let resident = reset_peak();
+            let found = door(&lua, &world);
+            let grown = status("VmHWM:").saturating_sub(resident);
+            match found {
+                Ok(found) if found == usual => {}
+                Ok(found) => wrong.push(format!("{name}, {leave} left: {found} for {usual}")),
+                Err(error) if is_memory(&error) => n_failed += 1,
+                Err(error) => wrong.push(format!("{name}, {leave} left: {error:?}")),
+            }
+            let has = lua.machine().system_memory();
+            if has > LIMIT + LIMIT / 20 + (1 << 20) {
+                wrong.push(format!("{name}, {leave} left: has {has} bytes"));
+            }
+            if account + grown > LIMIT + LIMIT / 20 + (1 << 20) {
+                wrong.push(format!(
+                    "{name}, {leave} left: grew by {grown} from {account}"
+                ));
+            }
+            most = most.max(grown);
+            // As good as new.
+            drop(kept);
+            lua.gc_collect().expect("no finalizers");
+            match door(&lua, &world) {
+                Ok(found) if found == usual => {}
+                after => wrong.push(format!("{name}, afterwards: {after:?}")),
+            }
+        }
+        println!(
+            "{name}: {n_failed} of 4 without memory, {} KiB more",
+            most >> 10
+        );
+        failed += n_failed;
+    }
+    println!(
+        "{} doors, {} calls, {failed} of them without memory",
+        doors.len(),
+        4 * doors.len()
+    );
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(failed > doors.len(), "{failed} of {}", 4 * doors.len());
+}
+
+/// A method that is added gets a door, or a reason not to have one.
+#[test]
+fn every_public_method_is_listed() {
+    let listed: HashSet<&str> = handles::DOORS
+        .iter()
+        .chain(hot::DOORS)
+        .map(|(name, _)| *name)
+        .chain(OTHERS.iter().flat_map(|line| line.split_whitespace()))
+        .collect();
+    let mut missing = Vec::new();
+    for file in [
+        "moonswap/src/lua",
+        "moonswap/src/table",
+        "moonswap/src/function",
+        "moonswap/src/value",
+        "moonswap/src/chunk",
+        "moonswap/src/string",
+        "moonswap/src/multi",
+        "moonswap/src/builder",
+        "moonswap/src/hot",
+        "moonswap/src/trust",
+        "moonswap/src/pool",
+        "moonswap-vm/src/hotpatch/mailbox",
+    ] {
+        let path = format!("{}/../{file}.rs", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(path).expect("readable");
+        // What a rollout, a report or an error answers is data of the host.
+        let others = [
+            "Rollout",
+            "PoolReport",
+            "MemberReport",
+            "MemberOutcome",
+            "Error",
+        ];
+        let mut of = String::new();
+        for line in text.lines() {
+            let name_in = |text: &str| -> String {
+                let word = text
+                    .chars()
+                    .take_while(|c| c.is_alphanumeric() || *c == '_');
+                word.collect()
+            };
+            if let Some(rest) = line.strip_prefix("impl") {
+                let rest = rest.trim_start_matches(|c| c != ' ').trim_start();
+                of = name_in(rest.rsplit(" for ").next().unwrap_or(rest));
+            }
+            if let Some(rest) = line.strip_prefix("    pub fn ") {
+                let method = format!("{of}::{}", name_in(rest));
+                if !listed.contains(&*method) && !others.contains(&&*of) {
+                    missing.push(format!("{file}: {method}"));
+                }
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:?}");
+}
