@@ -30,6 +30,7 @@ use moonswap_bytecode::{Instruction, MULTI, OpCode};
 pub(crate) use crate::callee::version_of;
 use crate::object::{Closure, Coroutine, Version};
 use crate::value::{Value, tag};
+pub(crate) use crate::value::{meta_word, set_word};
 
 const fn stub(a: u16, c: u16, finish: OpCode) -> [u64; 2] {
     [
@@ -63,21 +64,6 @@ pub(crate) fn return_into(stub: &'static [u64; 2]) -> *const u64 {
 
 /// Set in a link's version bits by a tail call.
 pub(crate) const TAIL_CALL: u64 = 1 << 8;
-
-#[inline(always)]
-pub(crate) unsafe fn meta_word(p: *const Value) -> u64 {
-    // SAFETY: the second word of a slot, 8-aligned, initialised (VM4).
-    unsafe { *p.cast::<u64>().add(1) }
-}
-
-#[inline(always)]
-pub(crate) unsafe fn set_word(p: *mut Value, payload: u64, meta: u64) {
-    // SAFETY: by the caller, `p` is a writable slot.
-    unsafe {
-        (*p).payload = payload;
-        *p.cast::<u64>().add(1) = meta;
-    }
-}
 
 /// Second word of a continuation.
 pub(crate) fn continuation_word(distance: usize, aux: u32) -> u64 {

@@ -5,14 +5,12 @@
 use std::any::Any;
 
 use super::{Buffer, Context, Outcome, View};
-use crate::heap::{OutOfMemory, header};
+use crate::heap::{OutOfMemory, PROBE_FROM, header};
 use crate::machine::Machine;
 use crate::object::{Kind, Native, NativeCode, NativeFn, NativeKind, UserData};
 use crate::root::Root;
 use crate::value::{Value, copy, store, tag};
 
-/// Plans from this size on are tried on the system.
-pub(crate) const PROBE_FROM: usize = 1 << 20;
 /// Above this many bytes a finished buffer becomes the string itself; below,
 /// copying it and keeping the buffer is cheaper.
 const GIVE_AWAY: usize = 8 << 10;

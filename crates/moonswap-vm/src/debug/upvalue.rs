@@ -5,7 +5,7 @@
 //!
 //! Invariants: V1.
 
-use super::info;
+use super::walk;
 use crate::object::{Closure, Upvalue, Version};
 use crate::value::{Value, store, tag};
 use crate::vm::Vm;
@@ -26,7 +26,7 @@ fn find(f: Value, n: i64) -> Option<Place> {
             tag::CLOSURE => {
                 let c = f.as_closure();
                 if index >= (*c).header.word as usize {
-                    let n = usize::from((*info::current_version(f)?).n_upvalues);
+                    let n = usize::from((*walk::current_version(f)?).n_upvalues);
                     return (index < n).then_some(Place::Late(index));
                 }
                 let up = *Closure::upvalue_at(c, index);
@@ -57,7 +57,7 @@ fn cell(vm: &mut Vm, f: Value, place: Place) -> Option<*mut Upvalue> {
 /// Natives' variables have no names, stripped ones "(no name)".
 fn name(f: Value, n: i64) -> Vec<u8> {
     // SAFETY: V1.
-    let Some(record) = (unsafe { info::current_version(f).map(|v| Version::record(v)) }) else {
+    let Some(record) = (unsafe { walk::current_version(f).map(|v| Version::record(v)) }) else {
         return Vec::new();
     };
     match record.upvalue_name(n as usize - 1) {

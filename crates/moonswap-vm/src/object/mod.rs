@@ -5,25 +5,25 @@
 //! allocation or a safe point. Which objects live in block cells and which are
 //! boxed (those with a destructor) is the heap's business.
 
+mod cast;
+mod entry;
 mod hook;
 mod native;
-mod pending;
 mod registry;
 pub(crate) mod stack;
 mod text;
 
-use moonswap_hotpatch::{Literals, Progress};
+use moonswap_hotpatch::{Literals, Migration, Progress};
 use std::sync::Arc;
 
 use moonswap_bytecode::{FunctionId, Instruction, Prototype, Record, Records, UpvalueDescription};
 
-use crate::callee::{Callee, Entry};
 use crate::value::Value;
 
+pub(crate) use entry::Entry;
 pub(crate) use hook::{Hook, HookState, Step};
 pub use native::{Context, NativeFn, NativeKind};
 pub(crate) use native::{Native, NativeCode};
-pub(crate) use pending::Pending;
 pub(crate) use registry::{SlotPointer, SlotRegistry};
 pub(crate) use text::{HeldText, LONG_TEXT};
 
@@ -187,6 +187,13 @@ impl Upvalue {
     }
 }
 
+/// What a closure points to.
+#[cfg(not(feature = "frozen"))]
+pub(crate) type Callee = PrototypeSlot;
+/// What a closure points to.
+#[cfg(feature = "frozen")]
+pub(crate) type Callee = Version;
+
 /// A Lua function: slot (see `callee.rs`) plus captured variables.
 #[repr(C)]
 pub(crate) struct Closure {
@@ -300,6 +307,16 @@ pub(crate) struct Rare {
     pub(crate) finish_by: Option<std::time::Instant>,
     /// Replaced by a patch that takes its activations along.
     pub(crate) migration: Option<Box<Pending>>,
+}
+
+/// Where the activations of a replaced version go.
+pub(crate) struct Pending {
+    pub(crate) target: *mut Version,
+    pub(crate) turns: Arc<Migration>,
+    /// What the version was loaded from.
+    pub(crate) original: Arc<Prototype>,
+    /// Turns at which an activation could not move after all: nobody tries again.
+    pub(crate) failed: Vec<u32>,
 }
 
 impl Version {
