@@ -3,6 +3,8 @@
 //!
 //! Invariants: VM3.
 
+use std::sync::atomic::Ordering;
+
 use crate::debug::position;
 use crate::error::Raised;
 use crate::value::Value;
@@ -47,6 +49,18 @@ impl Vm {
         // SAFETY: VM3.
         let mut text = unsafe { position::of_topmost(self) };
         text.extend_from_slice(message.as_ref());
+        self.raise_message(text)
+    }
+
+    /// The error of [`Interrupter::break_in`](crate::limits::Interrupter::break_in), at
+    /// the place where the reference's hook raises it: the caller of the running
+    /// function.
+    #[cold]
+    pub(crate) fn raise_break(&mut self) -> Raised {
+        self.limits.broken_in.store(false, Ordering::Release);
+        // SAFETY: VM3 at every safe point and in natives.
+        let mut text = unsafe { position::at_level(self, 1) };
+        text.extend_from_slice(b"interrupted!");
         self.raise_message(text)
     }
 }

@@ -23,7 +23,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crate::context::{Context, View};
-use crate::debug::position;
 use crate::error::Raised;
 use crate::hotpatch::seam;
 use crate::safepoint::PollHandle;
@@ -47,7 +46,7 @@ pub(crate) fn check(vm: &mut Vm) -> Result<(), Raised> {
     let Some(limit) = vm.limits.reached() else {
         vm.poll.overdue.store(false, Ordering::Release);
         if has_to_break(vm) {
-            return Err(raise_break(vm));
+            return Err(vm.raise_break());
         }
         if seam::wants_limit(vm) {
             return seam::on_limit(vm);
@@ -148,17 +147,6 @@ fn end(vm: &mut Vm) {
     vm.limits.ended = vm.limits.struck.take();
     vm.limits.refresh_armed();
     vm.poll.overdue.store(false, Ordering::Release);
-}
-
-/// The error of [`Interrupter::break_in`], at the place where the reference's
-/// hook raises it: the caller of the running function.
-#[cold]
-fn raise_break(vm: &mut Vm) -> Raised {
-    vm.limits.broken_in.store(false, Ordering::Release);
-    // SAFETY: VM3 at every safe point and in natives.
-    let mut text = unsafe { position::at_level(vm, 1) };
-    text.extend_from_slice(b"interrupted!");
-    vm.raise_message(text)
 }
 
 /// From within long loops of natives: `steps` elements or bytes were handled.
