@@ -1,13 +1,14 @@
 //! Raising errors: from a value, from text, with the position of the running
 //! function, and those that must not allocate.
 //!
-//! Invariants: VM3.
+//! Invariants: VM3, V1.
 
 use std::sync::atomic::Ordering;
 
 use crate::debug::position;
 use crate::error::Raised;
-use crate::value::Value;
+use crate::object::StringObject;
+use crate::value::{Value, tag};
 use crate::vm::{Journey, Vm};
 
 impl Vm {
@@ -17,6 +18,13 @@ impl Vm {
         self.is_memory_error = false;
         self.journey = Journey::default();
         Raised(())
+    }
+
+    /// The text of the pending error, if it is one.
+    pub(crate) fn error_text(&self) -> Option<Vec<u8>> {
+        (self.error.tag == tag::STRING)
+            // SAFETY: V1.
+            .then(|| unsafe { StringObject::bytes(self.error.as_string()) }.to_vec())
     }
 
     /// Raises a message as it is.

@@ -5,7 +5,7 @@
 //! move after two narrower stores cannot be store-forwarded and cost 11–17 %
 //! in calls. Payload bits of nil, false and true are meaningless.
 //!
-//! Not here: anything that knows an object (see `object/cast.rs`).
+//! Not here: anything that knows an object (see `object/pointer.rs`).
 
 /// Tags. Everything from `STRING` to `COROUTINE` points to a heap object.
 pub(crate) mod tag {

@@ -31,13 +31,10 @@ use std::ptr::NonNull;
 pub use buffer::Buffer;
 pub use view::{CoroutineRef, FunctionRef, Str, TableRef, UserDataRef, View};
 
-pub use crate::error::Raised;
+pub use crate::error::{Outcome, Raised};
 pub use crate::object::{Context, Keep, NativeFn, NativeKind};
 use crate::value::Value;
 use crate::vm::Vm;
-
-/// Result of everything that can raise.
-pub type Outcome<T> = Result<T, Raised>;
 
 impl std::fmt::Debug for Context<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -22,9 +22,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use crate::context::{Context, View};
 use crate::error::Raised;
 use crate::hotpatch::seam;
+use crate::object::Context;
 use crate::safepoint::PollHandle;
 use crate::timer::{self, Purpose};
 use crate::vm::Vm;
@@ -60,10 +60,7 @@ pub(crate) fn check(vm: &mut Vm) -> Result<(), Raised> {
 /// A limit is reached: nothing of the program runs any more.
 pub(crate) fn strike(vm: &mut Vm, limit: Limit, text: &str) -> Raised {
     let raised = vm.raise_located(text);
-    let message = match View::of(vm.error) {
-        View::String(text) => text.as_bytes().to_vec(),
-        _ => text.as_bytes().to_vec(),
-    };
+    let message = vm.error_text().unwrap_or_else(|| text.as_bytes().to_vec());
     let at = vm.index_of(vm.top);
     vm.limits.struck = Some(Ended {
         limit,

@@ -5,10 +5,10 @@
 //! allocation or a safe point. Which objects live in block cells and which are
 //! boxed (those with a destructor) is the heap's business.
 
-mod cast;
 mod entry;
 mod hook;
 mod native;
+mod pointer;
 mod registry;
 pub(crate) mod stack;
 mod text;
