@@ -111,7 +111,7 @@ const MUTUAL: &[(&str, usize, &str)] = &[
     ),
     (
         "moonswap-vm",
-        49,
+        27,
         "operations call functions, errors unwind them, coroutines switch between them; \
          what waits, commits and rolls back asks each other",
     ),

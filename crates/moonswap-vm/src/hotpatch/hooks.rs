@@ -64,7 +64,7 @@ pub(super) unsafe fn after_commit(vm: &mut Vm, changes: &[Swapped], report: &mut
         }
         let was_busy = std::mem::replace(&mut vm.hot.busy, true);
         for change in changes {
-            let Some(instance) = super::commit::find(vm, change.serial) else {
+            let Some(instance) = super::planned::find(vm, change.serial) else {
                 continue;
             };
             let Some(slot) = registry(vm, instance).get(&change.hook) else {

@@ -15,6 +15,7 @@ use moonswap_hotpatch::{
 use super::evaluated::{alike, held, hold, is_same, settle};
 use super::manifest::{known_registry, registry};
 use super::prepare::FieldChange;
+use super::running::{set, with};
 use crate::context::{Context, Outcome};
 use crate::meta_event::Event;
 use crate::object::{Closure, Instance, NativeFn, PrototypeSlot, StringObject, Table, Version};
@@ -24,26 +25,6 @@ use crate::vm::Vm;
 
 /// Tables nest this deep at most when they are compared.
 const DEPTH: usize = 200;
-
-/// The delta chunks of one instance while they run.
-pub(crate) struct Transaction {
-    pub(super) instance: *mut Instance,
-    pub(super) data: Arc<[DataChange]>,
-    /// Slots of functions whose fields are cleared.
-    pub(super) removed: Vec<*mut PrototypeSlot>,
-    /// Fields that were set, with what stood there.
-    pub(super) fields: Vec<FieldChange>,
-    /// What became of the data.
-    pub(super) merged: Vec<Merged>,
-    /// Fields of functions that were left alone.
-    pub(super) overridden: Vec<String>,
-    /// Why the patch is refused.
-    pub(super) refusal: Option<Refusal>,
-    /// What expressions gave, by their numbers.
-    pub(super) held: Vec<Option<Value>>,
-    /// Changes that were not made.
-    pub(super) not_run: Vec<NotRun>,
-}
 
 /// The functions that delta chunks get, in the order of their arguments.
 pub(super) const NATIVES: [(&str, NativeFn); 6] = [
@@ -66,10 +47,6 @@ fn change(cx: &Context<'_>, i: usize) -> Outcome<(*mut Instance, Arc<[DataChange
         true => Ok((instance, data, at)),
         false => Err(cx.error_plain("there is no such change")),
     }
-}
-
-pub(super) fn with<T>(vm: &mut Vm, f: impl FnOnce(&mut Transaction) -> T) -> Option<T> {
-    vm.hot.transaction.as_mut().map(f)
 }
 
 /// `merge(table, i, value)`
@@ -397,27 +374,6 @@ fn note(
         false if overridden.is_some() => t.overridden.push(change.path.clone()),
         false => {}
     });
-}
-
-/// Sets a field without metamethods, and remembers what stood there.
-pub(super) fn set(cx: &mut Context<'_>, container: Value, key: Value, after: Value) -> Outcome<()> {
-    let mut vm = cx.vm();
-    // SAFETY: a live table; nothing is collected.
-    unsafe {
-        let table = container.as_table();
-        let before = table::get(table, key);
-        if let Err(e) = vm.undo().set(table, key, after) {
-            return Err(crate::meta::raise_table_error(&mut vm, e));
-        }
-        let change = FieldChange {
-            table: container,
-            key,
-            before,
-            after,
-        };
-        with(&mut vm, |t| t.fields.push(change));
-    }
-    Ok(())
 }
 
 /// Sets a field with `__newindex`, as the statement would. What that writes is

@@ -5,7 +5,9 @@
 
 use moonswap_bytecode::{Instruction, OpCode};
 
-use super::{guard, literals, mailbox, scope, transaction, trap, waiting, watchdog};
+use super::{
+    guard, literals, mailbox, migrate, obstacle, scope, transaction, trap, waiting, watchdog,
+};
 use crate::callee::FROZEN;
 use crate::error::Raised;
 use crate::frame::Place;
@@ -50,7 +52,7 @@ pub(crate) fn on_native_callback_end(vm: &mut Vm, blocks: bool) {
     vm.hot.n_blocking -= u32::from(blocks);
     if !FROZEN && vm.hot.is_held && vm.hot.n_blocking == 0 {
         vm.hot.is_held = false;
-        waiting::ask(vm);
+        obstacle::ask(vm);
     }
 }
 
@@ -130,7 +132,7 @@ pub(crate) unsafe fn on_yield(vm: &mut Vm, co: *mut Coroutine) {
 #[inline(always)]
 pub(crate) fn on_coroutine_dead(vm: &mut Vm, co: *mut Coroutine) {
     if std::ptr::eq(co, vm.hot.waiting.watched) {
-        waiting::ask(vm);
+        obstacle::ask(vm);
     }
 }
 
@@ -168,14 +170,23 @@ pub(crate) fn operation_at(vm: &Vm, pc: *const u64) -> Option<OpCode> {
     trap::operation_at(vm, pc)
 }
 
-/// A trap was run into.
+/// A trap was run into: the one that a commit waits at, or the turn of a loop of a
+/// version that was replaced.
 ///
 /// # Safety
 /// By the driver: valid operands of TRAP.
-#[inline(always)]
+#[cold]
+#[inline(never)]
 pub(crate) unsafe fn on_trap(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
-    // SAFETY: by the caller.
-    unsafe { trap::sprung(pc, base, vm) }
+    // SAFETY: by the caller; TR1, MG1: there is no third kind.
+    unsafe {
+        if trap::operation_at(&*vm, pc).is_none() {
+            return migrate::sprung(pc, base, &mut *vm);
+        }
+        trap::clear(&mut *vm);
+        obstacle::ask(&mut *vm);
+    }
+    Next { pc, base }
 }
 
 /// The instruction at index `pc` of a version as its prototype has it.

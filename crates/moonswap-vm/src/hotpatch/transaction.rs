@@ -15,8 +15,9 @@ use moonswap_hotpatch::NotRun;
 
 use super::call::call;
 use super::manifest::registry;
-use super::merging::{NATIVES, Transaction};
+use super::merging::NATIVES;
 use super::prepare::{Prepared, SlotChange};
+use super::running::Transaction;
 use super::{HotError, checkpoint};
 use crate::error::Raised;
 use crate::loader;

@@ -29,8 +29,9 @@ use std::time::{Duration, Instant};
 
 use moonswap_hotpatch::path_name;
 
-use super::guard::{Cause, Probation, Quarantined};
-use super::inspect::top_frame;
+use super::cause::Cause;
+use super::frames::top_frame;
+use super::guard::{Probation, Quarantined};
 use crate::error::Raised;
 use crate::frame::{Frame, Place, mark_seen};
 use crate::limits::{self, Limit};
