@@ -5,6 +5,7 @@
 //! allocation or a safe point. Which objects live in block cells and which are
 //! boxed (those with a destructor) is the heap's business.
 
+mod coroutine;
 mod entry;
 mod hook;
 mod native;
@@ -16,10 +17,11 @@ mod text;
 use moonswap_hotpatch::{Literals, Migration, Progress};
 use std::sync::Arc;
 
-use moonswap_bytecode::{FunctionId, Instruction, Prototype, Record, Records, UpvalueDescription};
+use moonswap_bytecode::{FunctionId, Prototype, Record, Records, UpvalueDescription};
 
 use crate::value::Value;
 
+pub(crate) use coroutine::{Coroutine, CoroutineStatus};
 pub(crate) use entry::Entry;
 pub(crate) use hook::{Hook, HookState, Step};
 pub use native::{Context, NativeFn, NativeKind};
@@ -652,56 +654,4 @@ pub(crate) struct UserData {
     pub(crate) user_values: Box<[Value]>,
     /// Bytes that `data` owns elsewhere, as far as its owner told.
     pub(crate) owned: usize,
-}
-
-/// State of a coroutine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum CoroutineStatus {
-    /// Not started, or waiting in `yield`.
-    Suspended,
-    /// The one that runs.
-    Running,
-    /// Has resumed another one.
-    Normal,
-    /// Its `__close` methods are being called, from another coroutine.
-    Closing,
-    /// Ended or failed.
-    Dead,
-}
-
-/// A coroutine: its stack and where it stands. Boxed.
-#[repr(C)]
-pub(crate) struct Coroutine {
-    pub(crate) header: Header,
-    pub(crate) status: CoroutineStatus,
-    /// Dead by an error whose to-be-closed variables are still pending.
-    pub(crate) failed: bool,
-    /// Length is the allocated size; all slots are initialised.
-    pub(crate) stack: Vec<Value>,
-    /// When not running: saved pc, base (slot index) and top (slot index).
-    pub(crate) pc: *const Instruction,
-    pub(crate) base: usize,
-    pub(crate) top: usize,
-    /// Open captured variables, highest first.
-    pub(crate) open_upvalues: *mut Upvalue,
-    /// Stack slots of to-be-closed variables, lowest first.
-    pub(crate) to_be_closed: Vec<u32>,
-    /// Who resumed it; null if nobody.
-    pub(crate) resumer: *mut Coroutine,
-    /// Host activations (native functions calling back) on this coroutine's
-    /// stack; it can only yield at 0.
-    pub(crate) n_host_calls: u32,
-    /// Resumed by a wrap function: errors propagate.
-    pub(crate) is_wrap: bool,
-    /// Its body was called.
-    pub(crate) started: bool,
-    /// The watchdog noted an activation in it or below it (`hotpatch/watchdog.rs`).
-    pub(crate) is_watched: bool,
-    /// Calls of pcall and xpcall that are active.
-    pub(crate) n_pcalls: u32,
-    /// Its debug hook.
-    pub(crate) hook: Hook,
-    /// The error it failed with, until it is closed.
-    pub(crate) error: Value,
 }
