@@ -7,7 +7,8 @@
 Peak resident memory of programs (benches/memory, lua-tests/memory/bounded, some of
 benches/scripts) and of hosts (the binary `hosts` beside moonswap's; the reference
 runs what it does as a script).  `account` is what the VM says it has.
-Bar for each: 1.3 times the reference and 4 MiB.  One million live objects
+Bar for each: 1.3 times the reference and 4 MiB.  Loaded code (benches/code.lua): bytes
+by the interpreter's own account, bar 1.3 times the reference.  One million live objects
 (livepoints.lua): bar 140 MiB.  Binary trees: ratio of the CPU times, smallest of
 the rounds, bar 1.  `--quick` leaves out the last two.
 
@@ -30,6 +31,7 @@ TIME_BAR = 1.0
 FACTOR, SLACK = 1.3, 4.0
 PEAK = os.path.join(HERE, "memory", "peak.lua.txt")
 FOLDERS = [("", os.path.join(HERE, "memory")), ("bounded/", os.path.join(ROOT, "lua-tests", "memory", "bounded"))]
+LOAD_BAR = 6.0      # what loading a binary chunk takes; the aim is 2
 SCRIPTS = ["binarytrees", "closevars", "counters", "functional", "generators", "linkedlists",
            "operators", "points", "proxies", "spawn", "strbuild", "tablelib"]
 TURNS = "1000000"
@@ -102,6 +104,24 @@ def compare_all(binaries, only):
     return bool(exceeded)
 
 
+def code(binaries):
+    """Bytes of loaded code and seconds of loading it; whether a bar is exceeded."""
+    script = os.path.join(HERE, "code.lua")
+    told = {}
+    for name in ("reference", "moonswap"):
+        out = subprocess.run([binaries[name], script], stdout=subprocess.PIPE, check=True).stdout.decode()
+        told[name] = [line.split("\t") for line in out.splitlines()]
+    is_exceeded = False
+    print(f"{'loaded code':28}{'reference':>12}{'moonswap':>12}{'ratio':>8}{'bar':>8}")
+    for (what, unit, theirs), (_, _, ours) in zip(told["reference"], told["moonswap"]):
+        ratio = float(ours) / float(theirs)
+        bar = FACTOR if unit == "bytes" else LOAD_BAR
+        is_exceeded |= ratio > bar
+        print(f"{what + ', ' + unit:28}{float(theirs):12.1f}{float(ours):12.1f}{ratio:8.2f}{bar:8.2f}  "
+              f"{'EXCEEDED' if ratio > bar else 'met'}")
+    return is_exceeded
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--moonswap", default=os.path.join(TARGET, "release", "moonswap"))
@@ -131,7 +151,8 @@ def main():
                 best[name] = (min(best[name][0], seconds), max(best[name][1], kib / 1024))
         return best
 
-    is_exceeded = compare_all(binaries, options.only)
+    is_exceeded = code(binaries)
+    is_exceeded |= compare_all(binaries, options.only)
     if options.quick:
         sys.exit(1 if is_exceeded else 0)
     print(f"{'program':16}{'':12}{'seconds':>9}{'MiB':>8}")

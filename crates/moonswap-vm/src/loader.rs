@@ -30,7 +30,6 @@ pub(crate) fn new_slot(vm: &mut Vm, instance: *mut Instance) -> *mut PrototypeSl
         entry: Entry::NONE,
         #[cfg(feature = "frozen")]
         version: std::ptr::null_mut(),
-        n_fixed: 0,
         reserved: None,
         instance,
     })
@@ -55,11 +54,10 @@ pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep: Keep) -> *
     header.flags = keep as u8;
     // Loaded strings are often alike but for their constants.
     let before = vm.hot.instances.get_mut().all().last();
-    // SAFETY: live instance.
-    if let Some(&before) = before
-        && unsafe { (*before).records == records }
-    {
-        records = unsafe { (*before).records.clone() };
+    // SAFETY: entries are live.
+    let before = before.map(|&before| unsafe { &(*before).records });
+    if let Some(before) = before.filter(|before| **before == records) {
+        records = before.clone();
         header.flags |= Instance::SHARES_RECORDS;
     }
     let instance = vm.heap.adopt(Instance {
@@ -421,10 +419,10 @@ pub(crate) fn install(vm: &mut Vm, slot: *mut PrototypeSlot, version: *mut Versi
     unsafe {
         let n_upvalues = (*version).n_upvalues;
         if PrototypeSlot::version(slot).is_null() {
-            (*slot).n_fixed = n_upvalues;
+            (*slot).header.word = u32::from(n_upvalues);
         }
         let n_reserved = (&(*slot).reserved).as_ref().map_or(0, |all| all.len());
-        if n_upvalues > (*slot).n_fixed && usize::from(n_upvalues) > n_reserved {
+        if n_upvalues > PrototypeSlot::n_fixed(slot) && usize::from(n_upvalues) > n_reserved {
             (*slot).reserved = Some(Box::new(Version::record(version).upvalues().into()));
         }
         (*slot).entry = Entry::of(version);

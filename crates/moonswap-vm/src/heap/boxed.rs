@@ -183,6 +183,25 @@ impl Heap {
         }
     }
 
+    /// The same where nothing may fail any more: nobody is told that memory is short.
+    ///
+    /// # Safety
+    /// As [`Self::change_boxed`].
+    pub(crate) unsafe fn change_boxed_quietly<T>(
+        &mut self,
+        p: *mut T,
+        change: impl FnOnce(&mut T),
+    ) {
+        // SAFETY: X1; by the caller.
+        unsafe {
+            let before = boxed_size(p.cast());
+            change(&mut *p);
+            let after = boxed_size(p.cast());
+            self.budget.take(after.saturating_sub(before));
+            self.budget.give(before.saturating_sub(after));
+        }
+    }
+
     /// Changes what few instances have, made if need be.
     ///
     /// # Safety

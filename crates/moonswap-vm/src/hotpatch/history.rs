@@ -179,7 +179,7 @@ pub(crate) unsafe fn exchange_registry(
 pub(super) unsafe fn set_source(vm: &mut Vm, instance: *mut Instance, text: Option<Arc<[u8]>>) {
     // SAFETY: live instance.
     unsafe {
-        vm.heap.change_boxed(instance, |instance| {
+        vm.heap.change_boxed_quietly(instance, |instance| {
             instance.source = text.map_or(Source::None, Source::Shared);
         });
     }

@@ -205,7 +205,7 @@ pub(super) unsafe fn of(
                     is_first: (*slot).header.flags & PrototypeSlot::REPLACED == 0,
                     version: PrototypeSlot::number(slot),
                     layout,
-                    n_fixed: usize::from((*slot).n_fixed),
+                    n_fixed: usize::from(PrototypeSlot::n_fixed(slot)),
                     current,
                 },
             );
@@ -220,8 +220,8 @@ pub(super) unsafe fn of(
 pub(super) enum Description {
     /// All.
     Whole(Box<ChunkManifest>),
-    /// Without what is in the text.
-    Short(Told),
+    /// Without what is in the text, which may be compiled already.
+    Short(Told, Option<KnownText>),
 }
 
 /// Describes an instance, as short as possible.
@@ -230,7 +230,13 @@ pub(super) unsafe fn in_short(vm: &mut Vm, instance: *mut Instance) -> Descripti
     unsafe {
         let is_untouched = Instance::stamp(instance) == 0;
         if is_untouched && !matches!((*instance).source, Source::None) {
-            return Description::Short(Told::of(vm, instance));
+            let known = Instance::patched(instance).and_then(|patched| {
+                Some(KnownText {
+                    text: patched.text.clone()?,
+                    literals: patched.literals.clone()?,
+                })
+            });
+            return Description::Short(Told::of(vm, instance), known);
         }
         Description::Whole(Box::new(of(vm, instance, &mut Compiled::default())))
     }

@@ -137,7 +137,7 @@ unsafe fn prepare(vm: &mut Vm, version: *mut Version, ready: &[Planned]) {
             original: old,
             failed: Vec::new(),
         };
-        vm.heap.change_boxed(version, |version| {
+        vm.heap.change_boxed_quietly(version, |version| {
             let rare = version.rare.get_or_insert_default();
             rare.migration = Some(Box::new(pending));
         });
@@ -181,7 +181,7 @@ unsafe fn set_operation(version: *mut Version, pc: u32, op: OpCode) {
 pub(crate) unsafe fn withdraw(version: *mut Version) {
     // SAFETY: MG1.
     unsafe {
-        let rare = (&mut *(&raw mut (*version).rare)).as_deref_mut();
+        let rare = (&mut (*version).rare).as_deref_mut();
         let Some(pending) = rare.and_then(|rare| rare.migration.take()) else {
             return;
         };
@@ -235,7 +235,7 @@ pub(super) unsafe fn sprung(pc: *const u64, base: *mut Value, vm: &mut Vm) -> Ne
                 Next { pc, base: vm.base }
             }
             Err(Stays::Here) => {
-                let rare = (&mut *(&raw mut (*version).rare)).as_deref_mut();
+                let rare = (&mut (*version).rare).as_deref_mut();
                 if let Some(pending) = rare.and_then(|rare| rare.migration.as_mut()) {
                     pending.failed.push(at as u32);
                     restore(version, &pending.original, at as u32);

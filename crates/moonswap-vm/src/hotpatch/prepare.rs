@@ -101,6 +101,8 @@ impl Prepared {
         // SAFETY: HP2; the instance is live (kept by the caller).
         unsafe {
             debug_assert!(moonswap_bytecode::verify::verify(&plan.main).is_ok());
+            // The commit allocates nothing for the instance.
+            vm.heap.patched(instance, |_| ());
             if let Some(literals) = &plan.literals {
                 super::literals::keep(vm, instance, literals);
             }
@@ -194,7 +196,7 @@ impl Prepared {
                 if fresh.contains(&slot) {
                     loader::install(vm, slot, version);
                 } else {
-                    debug_assert!(fits(prototype, (*slot).n_fixed), "{id}");
+                    debug_assert!(fits(prototype, PrototypeSlot::n_fixed(slot)), "{id}");
                     if let Some(turns) = &change.migration {
                         self.migrations.push((
                             PrototypeSlot::version(slot),

@@ -94,7 +94,8 @@ pub(super) fn complete(told: Vec<(Basis, Description)>) -> Result<Vec<Snapshot>,
                 compiled.complete(&mut manifest);
                 *manifest
             }
-            Description::Short(told) => match told.text() {
+            Description::Short(told, Some(known)) => told.untouched(&known),
+            Description::Short(told, None) => match told.text() {
                 Some((chunk, text)) => {
                     let text = compiled.know(chunk, text)?;
                     told.untouched(&text)

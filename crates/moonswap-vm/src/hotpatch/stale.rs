@@ -56,7 +56,7 @@ pub(super) unsafe fn set_finish_by(
     // SAFETY: live version.
     unsafe {
         if Version::finish_by(version) != finish_by {
-            vm.heap.change_boxed(version, |version| {
+            vm.heap.change_boxed_quietly(version, |version| {
                 version.rare.get_or_insert_default().finish_by = finish_by;
             });
         }

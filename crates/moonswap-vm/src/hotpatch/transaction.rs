@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use moonswap_bytecode::{Prototype, UpvalueDescription};
+use moonswap_bytecode::Prototype;
 use moonswap_hotpatch::NotRun;
 
 use super::call::call;
@@ -22,7 +22,8 @@ use super::{HotError, checkpoint};
 use crate::error::Raised;
 use crate::loader;
 use crate::object::{
-    Closure, Instance, Kind, Native, NativeCode, NativeFn, NativeKind, PrototypeSlot, Upvalue,
+    Closure, Instance, Kind, Native, NativeCode, NativeFn, NativeKind, PrototypeSlot, Reserved,
+    Upvalue,
 };
 use crate::value::Value;
 use crate::vm::Vm;
@@ -30,7 +31,7 @@ use crate::vm::Vm;
 /// Versions that are current for the time of the transaction. Not those of main
 /// chunks: who runs one again means the old text, not the patch once more.
 pub(super) struct Installed {
-    before: Vec<(*mut PrototypeSlot, Option<Box<Arc<[UpvalueDescription]>>>)>,
+    before: Vec<(*mut PrototypeSlot, Reserved)>,
 }
 
 impl Installed {

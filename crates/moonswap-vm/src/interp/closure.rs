@@ -14,7 +14,7 @@ use crate::frame::{
 use crate::loader::Site;
 use crate::meta;
 use crate::meta_event::Event;
-use crate::object::{Closure, Instance, Version};
+use crate::object::{Closure, Instance, PrototypeSlot, Version};
 use crate::unwind::throw;
 use crate::value::{Value, store};
 use crate::vm::Vm;
@@ -29,7 +29,7 @@ pub(super) unsafe fn make(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next
         let site = Site::of(version, bc(pc) as usize);
         let slot = Version::child(version, site.child);
         let closure = vm.heap.new_closure(slot, site.n_captures());
-        let n_fixed = usize::from((*slot).n_fixed);
+        let n_fixed = usize::from(PrototypeSlot::n_fixed(slot));
         for i in 0..site.n_captures() {
             let up = match site.capture(i) {
                 Capture::Register(r) => coroutine::find_upvalue(vm, base.add(usize::from(r))),

@@ -217,25 +217,23 @@ impl Closure {
     }
 }
 
+/// A capture list, boxed to be thin: there is a slot for each literal.
+pub(crate) type Reserved = Option<Box<Arc<[UpvalueDescription]>>>;
+
 /// The one place that says which version of a literal is current. The hot
 /// fields a call needs are copies from `version`; only `hotpatch::commit`
 /// changes them after creation.
 #[repr(C)]
 pub(crate) struct PrototypeSlot {
+    /// `word`: captured variables that every closure of it has: those of its first
+    /// version.
     pub(crate) header: Header,
     pub(crate) entry: Entry,
     #[cfg(feature = "frozen")]
     pub(crate) version: *mut Version,
-    /// Captured variables that every closure of it has: those of its first
-    /// version.
-    pub(crate) n_fixed: u16,
     /// The longest capture list of all its versions, if longer: indices are
     /// append-only, also across a rollback.
-    #[allow(
-        clippy::box_collection,
-        reason = "thin: there is a slot for each literal"
-    )]
-    pub(crate) reserved: Option<Box<Arc<[UpvalueDescription]>>>,
+    pub(crate) reserved: Reserved,
     pub(crate) instance: *mut Instance,
 }
 
@@ -254,6 +252,13 @@ impl PrototypeSlot {
         // SAFETY: as above.
         #[cfg(feature = "frozen")]
         return unsafe { (*this).version };
+    }
+
+    /// Captured variables that every closure of it has.
+    #[inline(always)]
+    pub(crate) unsafe fn n_fixed(this: *const Self) -> u16 {
+        // SAFETY: by the caller, `this` is live.
+        unsafe { (*this).header.word as u16 }
     }
 
     /// The number of the current version, from 1.
@@ -642,7 +647,7 @@ impl Instance {
 // There may be a hundred thousand of each.
 #[cfg(all(target_pointer_width = "64", not(feature = "frozen")))]
 const _: () = assert!(
-    size_of::<PrototypeSlot>() == 56 && size_of::<Version>() == 48 && size_of::<Instance>() == 104
+    size_of::<PrototypeSlot>() == 48 && size_of::<Version>() == 48 && size_of::<Instance>() == 104
 );
 
 /// A value of the host, with optional metatable. Boxed; dropped when collected.
