@@ -9,9 +9,7 @@
 //!
 //! Invariants: F1, F2 (`frame.rs`), V1.
 
-use moonswap_bytecode::Instruction;
-
-use crate::object::{Closure, PrototypeSlot, Version};
+use crate::object::{Callee, Closure, Entry, PrototypeSlot, Version};
 use crate::value::Value;
 #[cfg(feature = "frozen")]
 use crate::value::tag;
@@ -19,39 +17,7 @@ use crate::value::tag;
 /// Whether swapping is compiled out.
 pub(crate) const FROZEN: bool = cfg!(feature = "frozen");
 
-/// What a closure points to.
-#[cfg(not(feature = "frozen"))]
-pub(crate) type Callee = PrototypeSlot;
-/// What a closure points to.
-#[cfg(feature = "frozen")]
-pub(crate) type Callee = Version;
-
-/// The fields a call needs, copied from the version.
-#[repr(C)]
-pub(crate) struct Entry {
-    pub(crate) code: *mut Instruction,
-    /// Bytes of stack the frame needs above its base.
-    pub(crate) frame_bytes: u32,
-    /// A call with fewer arguments takes the slow path; 0xFFFF for varargs.
-    pub(crate) fast_args: u16,
-    pub(crate) n_params: u8,
-    pub(crate) is_vararg: bool,
-    /// `version << 8 | tag::LINK`: second word of a frame link.
-    #[cfg(not(feature = "frozen"))]
-    pub(crate) link: u64,
-}
-
 impl Entry {
-    pub(crate) const NONE: Entry = Entry {
-        code: std::ptr::null_mut(),
-        frame_bytes: 0,
-        fast_args: 0xFFFF,
-        n_params: 0,
-        is_vararg: false,
-        #[cfg(not(feature = "frozen"))]
-        link: 0,
-    };
-
     /// Of a version.
     ///
     /// # Safety
@@ -72,15 +38,6 @@ impl Entry {
             #[cfg(not(feature = "frozen"))]
             link: ((version as u64) << 8) | u64::from(crate::value::tag::LINK),
         }
-    }
-
-    /// Second word of the link of a frame that is entered here.
-    #[inline(always)]
-    pub(crate) fn link(&self) -> u64 {
-        #[cfg(not(feature = "frozen"))]
-        return self.link;
-        #[cfg(feature = "frozen")]
-        return tag::LINK as u64;
     }
 }
 
@@ -145,7 +102,7 @@ pub(crate) unsafe fn callee_of(slot: *mut PrototypeSlot) -> *mut Callee {
 pub(crate) unsafe fn version_of(base: *const Value) -> *mut Version {
     #[cfg(not(feature = "frozen"))]
     // SAFETY: F1.
-    return unsafe { ((crate::frame::meta_word(base.sub(1)) >> 8) & !7) as *mut Version };
+    return unsafe { ((crate::value::meta_word(base.sub(1)) >> 8) & !7) as *mut Version };
     #[cfg(feature = "frozen")]
     // SAFETY: F1: the function stands below the link.
     return unsafe {

@@ -4,3 +4,6 @@
 #[derive(Debug)]
 #[must_use = "an error that is not returned is lost"]
 pub struct Raised(pub(crate) ());
+
+/// Result of everything that can raise.
+pub type Outcome<T> = Result<T, Raised>;

@@ -28,8 +28,9 @@
 use moonswap_bytecode::{Instruction, MULTI, OpCode};
 
 pub(crate) use crate::callee::version_of;
-use crate::object::{Closure, Version};
+use crate::object::{Closure, Coroutine, Version};
 use crate::value::{Value, tag};
+pub(crate) use crate::value::{meta_word, set_word};
 
 const fn stub(a: u16, c: u16, finish: OpCode) -> [u64; 2] {
     [
@@ -63,21 +64,6 @@ pub(crate) fn return_into(stub: &'static [u64; 2]) -> *const u64 {
 
 /// Set in a link's version bits by a tail call.
 pub(crate) const TAIL_CALL: u64 = 1 << 8;
-
-#[inline(always)]
-pub(crate) unsafe fn meta_word(p: *const Value) -> u64 {
-    // SAFETY: the second word of a slot, 8-aligned, initialised (VM4).
-    unsafe { *p.cast::<u64>().add(1) }
-}
-
-#[inline(always)]
-pub(crate) unsafe fn set_word(p: *mut Value, payload: u64, meta: u64) {
-    // SAFETY: by the caller, `p` is a writable slot.
-    unsafe {
-        (*p).payload = payload;
-        *p.cast::<u64>().add(1) = meta;
-    }
-}
 
 /// Second word of a continuation.
 pub(crate) fn continuation_word(distance: usize, aux: u32) -> u64 {
@@ -136,6 +122,12 @@ impl Frame {
     pub(crate) unsafe fn closure(self) -> *mut Closure {
         // SAFETY: F1.
         unsafe { (*self.base.sub(2)).as_closure() }
+    }
+
+    /// Whether the watchdog has met it (`hotpatch/watchdog.rs`).
+    pub(crate) unsafe fn is_seen(self) -> bool {
+        // SAFETY: F1.
+        unsafe { is_seen(self.base) }
     }
 
     pub(crate) unsafe fn is_tail_call(self) -> bool {
@@ -212,4 +204,58 @@ impl Frame {
 pub(crate) unsafe fn frame_top(base: *mut Value) -> *mut Value {
     // SAFETY: F1, F2.
     unsafe { base.add(usize::from((*version_of(base)).frame_size)) }
+}
+
+/// In the second word of a link beside the version: the activation was seen.
+const SEEN: u64 = 1 << 9;
+
+/// Marks the link of the Lua frame at `base`.
+pub(crate) unsafe fn mark_seen(base: *mut Value) {
+    // SAFETY: F1, WD1.
+    unsafe {
+        let link = base.sub(1);
+        let mut word = meta_word(link) | SEEN;
+        if (*link).tag == tag::LINK {
+            word ^= u64::from(tag::LINK ^ tag::SEEN_LINK);
+        }
+        link.cast::<u64>().add(1).write(word);
+    }
+}
+
+/// Before a tail call replaces the link of the frame at `base`: whether the callee
+/// is to be marked with [`mark_seen`].
+pub(crate) unsafe fn is_seen(base: *const Value) -> bool {
+    // SAFETY: F1.
+    unsafe { meta_word(base.sub(1)) & SEEN != 0 }
+}
+
+/// Where an activation stands: its coroutine and the slot of its base, before
+/// varargs were tucked under it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Place {
+    pub(crate) coroutine: *mut Coroutine,
+    pub(crate) slot: usize,
+}
+
+impl Place {
+    pub(crate) unsafe fn of(coroutine: *mut Coroutine, frame: Frame) -> Self {
+        // SAFETY: F1: a frame of this coroutine's stack.
+        unsafe {
+            let bottom = (&(*coroutine).stack).as_ptr();
+            Self {
+                coroutine,
+                slot: frame.original_base().cast_const().offset_from(bottom) as usize,
+            }
+        }
+    }
+
+    /// Whether a frame of the running coroutine is the one.
+    pub(crate) unsafe fn is(self, running: *mut Coroutine, frame: Frame) -> bool {
+        // SAFETY: F1.
+        unsafe {
+            std::ptr::eq(self.coroutine, running)
+                && frame.is_lua()
+                && Self::of(self.coroutine, frame) == self
+        }
+    }
 }

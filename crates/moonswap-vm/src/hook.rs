@@ -17,8 +17,9 @@ use moonswap_bytecode::{Instruction, MULTI, OpCode};
 use crate::error::Raised;
 use crate::frame::{self, Frame};
 use crate::host;
+use crate::hotpatch::seam;
 use crate::interp::Next;
-use crate::object::{Coroutine, Version};
+use crate::object::{Coroutine, Hook, HookState, Step, Version};
 use crate::unwind::throw;
 use crate::value::Value;
 use crate::vm::Vm;
@@ -28,54 +29,11 @@ pub(crate) const RETURN: u8 = 2;
 pub(crate) const LINE: u8 = 4;
 pub(crate) const COUNT: u8 = 8;
 
-/// An instruction that was executed: frame (slot index), place, operation.
-#[derive(Clone, Copy, Debug)]
-struct Step {
-    frame: usize,
-    pc: *const u64,
-    op: OpCode,
-}
-
-/// Hooks of one coroutine.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Hook {
-    pub(crate) function: Value,
-    /// Events it wants; 0 = none.
-    pub(crate) mask: u8,
-    /// Instructions between count events, as they were given, and how many are
-    /// left.
-    pub(crate) count: i32,
-    left: u32,
-}
-
-impl Default for Hook {
-    fn default() -> Self {
-        Self {
-            function: Value::NIL,
-            mask: 0,
-            count: 0,
-            left: 0,
-        }
-    }
-}
-
-/// The VM's part.
-#[derive(Debug, Default)]
-pub(crate) struct HookState {
-    pub(crate) active: bool,
-    /// The frame whose hook runs now (slot index).
-    pub(crate) interrupted: Option<usize>,
-    /// Values being passed or returned: index of the first local, count.
-    pub(crate) transfer: (usize, usize),
-    last: Option<Step>,
-    below: Vec<Step>,
-}
-
 /// Sets the hook of a coroutine (mask 0: none).
 pub(crate) unsafe fn set(vm: &mut Vm, co: *mut Coroutine, function: Value, mask: u8, count: i32) {
     // SAFETY: live coroutine; barrier after the store.
     unsafe {
-        crate::hotpatch::journal::hook_of(vm, co);
+        vm.undo().hook_of(co);
         let function = if mask == 0 { Value::NIL } else { function };
         let hook = Hook {
             function,
@@ -125,7 +83,7 @@ unsafe fn apply(vm: &mut Vm) {
         let wanted = (*vm.current).hook.mask != 0;
         vm.hook.active = wanted && vm.hook.interrupted.is_none();
         if wanted != vm.poll.table.is_hooked() {
-            crate::hotpatch::trap::clear(vm);
+            seam::on_hook_change(vm);
             vm.poll.table.set_hooked(wanted);
             vm.poll.rearm();
         }
@@ -311,9 +269,7 @@ unsafe fn events(vm: &mut Vm, op: OpCode) -> Result<(), Raised> {
 pub(crate) unsafe fn native_call(vm: &mut Vm, n: usize) -> Result<(), Raised> {
     // SAFETY: VM3: its frame is on top.
     unsafe {
-        if vm.hot.trial.is_some() {
-            crate::hotpatch::transaction::check_native(vm)?;
-        }
+        seam::on_native_call(vm)?;
         if (*vm.current).hook.mask & CALL != 0 {
             fire(vm, "call", None, (1, n))
         } else {

@@ -17,15 +17,14 @@ use crate::callee::FROZEN;
 use crate::coroutine;
 use crate::error::Raised;
 use crate::frame::{self, Frame, continuation_word, frame_top, return_into, set_word};
-use crate::hotpatch::waiting;
+use crate::hotpatch::seam;
 use crate::interp::{self, Next};
 use crate::limits;
 use crate::meta;
 use crate::meta_event::Event;
 use crate::object::{Coroutine, CoroutineStatus};
-use crate::unwind::Journey;
 use crate::value::{Value, store, tag};
-use crate::vm::{MAX_HOST_DEPTH, Vm};
+use crate::vm::{Journey, MAX_HOST_DEPTH, Vm};
 
 /// Finalizers called at every safe point, and between two looks at the clock.
 const FINALIZERS_AT_ONCE: usize = 8;
@@ -70,12 +69,12 @@ unsafe fn call_until(
 ) -> Result<usize, Raised> {
     // SAFETY: HO1.
     unsafe {
-        if !FROZEN && vm.host_depth == 0 && !vm.hot.waiting.is_empty() {
+        if seam::wants_host_entry(vm) {
             // The collector must find nothing stale among the arguments.
             let f = vm.stack_base.add(at);
             store(f.sub(1), Value::NIL);
             store(f.add(1), Value::NIL);
-            waiting::at_host_call(vm);
+            seam::on_host_entry(vm);
         }
         limits::enter(vm)?;
         let depth = vm.host_depth + vm.resume_depth;
@@ -97,7 +96,7 @@ unsafe fn call_until(
             continuation_word(at - base, takes_errors),
         );
         let blocks = !FROZEN && pc.is_null() && is_blocking(*vm.base.sub(2));
-        vm.hot.n_blocking += u32::from(blocks);
+        seam::on_native_callback(vm, blocks);
         vm.host_depth += 1;
         (*co).n_host_calls += 1;
         let n_pcalls = (*co).n_pcalls;
@@ -112,11 +111,7 @@ unsafe fn call_until(
         run_to_halt(vm, next);
         (*co).n_host_calls -= 1;
         vm.host_depth -= 1;
-        vm.hot.n_blocking -= u32::from(blocks);
-        if !FROZEN && vm.hot.is_held && vm.hot.n_blocking == 0 {
-            vm.hot.is_held = false;
-            waiting::ask(vm);
-        }
+        seam::on_native_callback_end(vm, blocks);
         let failed = std::mem::take(&mut vm.host_failed);
         debug_assert!(std::ptr::eq(vm.current, co));
         vm.base = vm.stack_base.add(base);
@@ -297,19 +292,6 @@ pub(crate) unsafe fn close_main(vm: &mut Vm) {
     }
 }
 
-/// The error of [`Interrupter::break_in`], at the place where the reference's
-/// hook raises it: the caller of the running function.
-#[cold]
-pub(crate) fn raise_break(vm: &mut Vm) -> Raised {
-    vm.limits
-        .broken_in
-        .store(false, std::sync::atomic::Ordering::Release);
-    // SAFETY: VM3 at every safe point and in natives.
-    let mut text = unsafe { crate::debug::position::at_level(vm, 1) };
-    text.extend_from_slice(b"interrupted!");
-    vm.raise_message(text)
-}
-
 /// Calls the `__close` methods of all pending variables of `co`, from the topmost
 /// native frame of the current coroutine, and closes its upvalues. Answers the
 /// error that is on its way afterwards.
@@ -399,7 +381,7 @@ pub(crate) unsafe fn run_due_finalizers(vm: &mut Vm) {
 fn may_finalize(vm: &Vm) -> bool {
     // What the code of a patch leads to may have to be undone (J1). After a limit
     // of time they stay pending: called now they would end at once.
-    !vm.in_finalizer && !vm.hot.journal.is_open() && !vm.limits.is_spent()
+    !vm.in_finalizer && !vm.undo_log.is_open() && !vm.limits.is_spent()
 }
 
 /// Calls the next finalizer; false if there is none.

@@ -14,11 +14,11 @@ use moonswap_bytecode::{
 };
 use moonswap_hotpatch::{Progress, scope_cells};
 
-use crate::callee::{Entry, FROZEN};
+use crate::callee::FROZEN;
 use crate::heap::header;
-use crate::hotpatch::slots::SlotPointer;
 use crate::object::{
-    Instance, Keep, Kind, More, PrototypeSlot, Rare, Source, StringObject, Version,
+    Entry, Instance, Keep, Kind, More, PrototypeSlot, Rare, SlotPointer, Source, StringObject,
+    Version,
 };
 use crate::value::{Value, tag};
 use crate::vm::Vm;

@@ -16,68 +16,26 @@
 //! and the VM do, and the bytes of a string are never written to again.
 
 use std::any::Any;
-use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use crate::context::Context;
+use crate::door::{Door, Released};
 use crate::host;
 use crate::hotpatch::{Patcher, mailbox::Mailbox};
 use crate::limits::{self, Interrupter};
 use crate::object::{Coroutine, StringObject};
+use crate::root::Root;
 use crate::safepoint::PollHandle;
 use crate::stress::Stress;
-use crate::value::{Value, store, tag};
+use crate::value::{store, tag};
 use crate::vm::Vm;
-
-/// The one way into a VM (M1).
-#[derive(Debug, Default)]
-pub(crate) struct Door {
-    /// By which the VM may be reached now; `None`: somebody is inside.
-    way: Cell<Option<NonNull<Vm>>>,
-    /// M3.
-    is_broken: Cell<bool>,
-}
-
-impl Door {
-    /// Lets the host in by `vm` until the answer is dropped.
-    ///
-    /// # Safety
-    /// M2; nothing else reaches the VM meanwhile.
-    pub(crate) unsafe fn open(self: Rc<Self>, vm: NonNull<Vm>) -> OpenDoor {
-        let before = self.way.replace(Some(vm));
-        OpenDoor { door: self, before }
-    }
-}
-
-/// A door that a native holds open.
-pub(crate) struct OpenDoor {
-    door: Rc<Door>,
-    before: Option<NonNull<Vm>>,
-}
-
-impl Drop for OpenDoor {
-    fn drop(&mut self) {
-        self.door.way.set(self.before);
-        // The native would go on with a stack that is not its own. While a
-        // panic is on its way it does not.
-        assert!(
-            !self.door.is_broken.get() || std::thread::panicking(),
-            "a panic left the Lua VM in the middle of something"
-        );
-    }
-}
-
-/// Roots that were dropped; the VM looks here before it collects. A `Root` may
-/// be dropped at any moment, even by a destructor that the collector runs.
-#[derive(Debug, Default)]
-pub(crate) struct Released(RefCell<Vec<u32>>);
 
 struct Shared {
     /// The VM, owned; from `Box::into_raw`.
     vm: NonNull<Vm>,
-    door: Rc<Door>,
+    door: Rc<Door<Vm>>,
     /// Tells whose a root is.
     released: Rc<Released>,
     interrupter: Interrupter,
@@ -109,7 +67,7 @@ impl Default for Machine {
 /// Somebody inside the VM; leaving pays for what was allocated (collector,
 /// finalizers) and puts the pointer back behind the door.
 struct Visit<'m> {
-    door: &'m Door,
+    door: &'m Door<Vm>,
     vm: NonNull<Vm>,
     /// How the VM must be left: running coroutine, slot of the topmost frame
     /// and of the top, host activations.
@@ -152,7 +110,7 @@ impl Drop for Visit<'_> {
 impl Machine {
     /// A VM with empty globals and no libraries.
     pub fn new() -> Machine {
-        let vm = Vm::new();
+        let vm = Vm::new(crate::interp::dispatch_table());
         let door = Rc::clone(&vm.door);
         let released = Rc::clone(&vm.released);
         let interrupter = limits::interrupter(&vm);
@@ -236,8 +194,8 @@ impl Machine {
     /// assert_eq!(machine.string_bytes(&root), Some(&b"text"[..]));
     /// ```
     pub fn string_bytes<'a>(&'a self, root: &'a Root) -> Option<&'a [u8]> {
-        let value = root.0.value;
-        if value.tag != tag::STRING || !Rc::ptr_eq(&root.0.released, &self.0.released) {
+        let value = root.held();
+        if value.tag != tag::STRING || !Rc::ptr_eq(&root.released(), &self.0.released) {
             return None;
         }
         // SAFETY: M4: both are borrowed for as long as the bytes are.
@@ -429,77 +387,5 @@ impl Drop for Shared {
         limits::forget(&mut vm);
         crate::hotpatch::waiting::forget(&mut vm);
         crate::hotpatch::watchdog::forget(&mut vm);
-    }
-}
-/// A value the host keeps alive. Cloning shares it; it may be dropped anywhere.
-#[derive(Clone)]
-pub struct Root(Rc<RootEntry>);
-
-impl std::fmt::Debug for Root {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Root({:#x})", self.address())
-    }
-}
-
-struct RootEntry {
-    index: u32,
-    value: Value,
-    /// Tells also whose root it is.
-    released: Rc<Released>,
-}
-
-impl Root {
-    pub(crate) fn new(vm: &mut Vm, value: Value) -> Root {
-        if vm.free_roots.is_empty() {
-            vm.forget_released_roots();
-        }
-        let index = match vm.free_roots.pop() {
-            Some(index) => {
-                vm.roots[index as usize] = value;
-                index
-            }
-            None => {
-                vm.roots.push(value);
-                (vm.roots.len() - 1) as u32
-            }
-        };
-        // A root made while marking may be reachable from nowhere else.
-        let roots = vm.registry;
-        // SAFETY: live registry; the barrier only marks.
-        unsafe { vm.heap.barrier(roots.cast(), value) };
-        Root(Rc::new(RootEntry {
-            index,
-            value,
-            released: Rc::clone(&vm.released),
-        }))
-    }
-
-    /// Identity of the object it holds: [`View::address`](crate::View::address),
-    /// without entering the VM.
-    pub fn address(&self) -> usize {
-        self.0.value.address()
-    }
-
-    pub(crate) fn value(&self, vm: &Vm) -> Option<Value> {
-        if !Rc::ptr_eq(&self.0.released, &vm.released) {
-            return None;
-        }
-        vm.roots.get(self.0.index as usize).copied()
-    }
-}
-
-impl Drop for RootEntry {
-    fn drop(&mut self) {
-        self.released.0.borrow_mut().push(self.index);
-    }
-}
-
-impl Vm {
-    /// Frees the entries of roots that were dropped.
-    pub(crate) fn forget_released_roots(&mut self) {
-        for index in self.released.0.borrow_mut().drain(..) {
-            self.roots[index as usize] = Value::NIL;
-            self.free_roots.push(index);
-        }
     }
 }

@@ -6,7 +6,45 @@
 //! the poll restores the entries *before* it looks at what is pending, so no
 //! request is lost. Without the tail-threaded backend a flag is tested instead.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+
+use moonswap_bytecode::OpCode;
+
+/// Operations at which a request is looked at. Tail calls are among them, for
+/// a loop may consist of nothing else.
+pub(crate) const SAFE_POINTS: [OpCode; 5] = [
+    OpCode::Call,
+    OpCode::TailCall,
+    OpCode::JumpBack,
+    OpCode::ForLoop,
+    OpCode::TForLoop,
+];
+
+/// Operations at which the collector takes its steps as well, and a shortage of
+/// memory is looked at: code without safe points must not allocate without end.
+/// All registers are the frame's own there, too (P1).
+#[cfg_attr(not(moonswap_tail), allow(dead_code))]
+const MEMORY_POINTS: [OpCode; 3] = [OpCode::NewTable, OpCode::Closure, OpCode::Concat];
+
+#[cfg(not(moonswap_tail))]
+pub(crate) const fn is_safe_point(op: OpCode) -> bool {
+    contains(&SAFE_POINTS, op)
+}
+
+pub(crate) const fn is_memory_point(op: OpCode) -> bool {
+    contains(&MEMORY_POINTS, op)
+}
+
+const fn contains(all: &[OpCode], op: OpCode) -> bool {
+    let mut i = 0;
+    while i < all.len() {
+        if all[i] as u8 == op as u8 {
+            return true;
+        }
+        i += 1;
+    }
+    false
+}
 
 /// The part of the dispatch machinery that other threads may touch.
 #[derive(Debug, Default)]
@@ -27,10 +65,18 @@ pub(crate) struct PollHandle {
     /// For tests: no thread can be started for this VM (`threads.rs`).
     pub(crate) without_threads: AtomicBool,
     /// Dispatch table to overwrite; set up by the interpreter.
-    pub(crate) table: crate::interp::DispatchTable,
+    pub(crate) table: DispatchTable,
 }
 
 impl PollHandle {
+    /// For the interpreter that goes by the table.
+    pub(crate) fn new(table: DispatchTable) -> Self {
+        Self {
+            table,
+            ..Self::default()
+        }
+    }
+
     /// Asks for a poll at the next safe point. Callable from any thread.
     pub(crate) fn request(&self) {
         // Read and written in one: with the poll, which does the same, the later
@@ -82,5 +128,131 @@ impl PollHandle {
         // swap, sets the flag afterwards.
         self.look.store(limits, Ordering::Release);
         self.requested.swap(false, Ordering::AcqRel);
+    }
+}
+
+/// Where the interpreter's operations are, as addresses of code.
+pub(crate) trait Handlers: std::fmt::Debug + Sync {
+    /// What does an operation while nothing is requested.
+    fn usual(&self, op: OpCode, table: &DispatchTable) -> *mut ();
+
+    /// What polls and does the operation then.
+    fn poll(&self) -> *mut ();
+}
+
+/// No interpreter, or one that does not go by the table.
+#[derive(Debug)]
+struct NoHandlers;
+
+impl Handlers for NoHandlers {
+    fn usual(&self, _: OpCode, _: &DispatchTable) -> *mut () {
+        std::ptr::null_mut()
+    }
+
+    fn poll(&self) -> *mut () {
+        std::ptr::null_mut()
+    }
+}
+
+/// The handlers in memory; other threads overwrite entries to ask for a poll.
+#[derive(Debug)]
+pub(crate) struct DispatchTable {
+    #[cfg_attr(not(moonswap_tail), allow(dead_code))]
+    pub(crate) entries: Box<[AtomicPtr<()>; 256]>,
+    /// What entries are set to.
+    handlers: &'static dyn Handlers,
+    /// Instructions go to the debug hook first.
+    hooked: AtomicBool,
+    /// Safe points count down.
+    metered: AtomicBool,
+    /// Operations that write go into the undo log.
+    journaled: AtomicBool,
+}
+
+impl Default for DispatchTable {
+    fn default() -> Self {
+        Self::new(&NoHandlers)
+    }
+}
+
+impl DispatchTable {
+    pub(crate) fn new(handlers: &'static dyn Handlers) -> Self {
+        Self {
+            entries: Box::new([const { AtomicPtr::new(std::ptr::null_mut()) }; 256]),
+            handlers,
+            hooked: AtomicBool::new(false),
+            metered: AtomicBool::new(false),
+            journaled: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether instructions go to the debug hook first.
+    pub(crate) fn is_hooked(&self) -> bool {
+        self.hooked.load(Ordering::Relaxed)
+    }
+
+    /// Turns that on or off; the VM's own thread only.
+    pub(crate) fn set_hooked(&self, on: bool) {
+        self.hooked.store(on, Ordering::Relaxed);
+        self.restore();
+    }
+
+    #[cfg_attr(not(moonswap_tail), allow(dead_code))]
+    pub(crate) fn is_metered(&self) -> bool {
+        self.metered.load(Ordering::Relaxed)
+    }
+
+    /// Turns the counting of safe points on or off; the VM's own thread only,
+    /// which requests a poll afterwards.
+    pub(crate) fn set_metered(&self, on: bool) {
+        self.metered.store(on, Ordering::Relaxed);
+        self.restore();
+    }
+
+    #[cfg_attr(not(moonswap_tail), allow(dead_code))]
+    pub(crate) fn is_journaled(&self) -> bool {
+        self.journaled.load(Ordering::Relaxed)
+    }
+
+    /// Turns the undo log on or off, with `heap.journaled`; the VM's own
+    /// thread only, which looks for requests afterwards.
+    pub(crate) fn set_journaled(&self, on: bool) {
+        self.journaled.store(on, Ordering::Relaxed);
+        self.restore();
+    }
+
+    /// All entries to their own handlers.
+    pub(crate) fn restore(&self) {
+        self.set_usual(OpCode::ALL);
+    }
+
+    /// The safe-point entries to their own handlers.
+    pub(crate) fn disarm(&self) {
+        self.set_usual(&SAFE_POINTS);
+        self.set_usual(&MEMORY_POINTS);
+    }
+
+    /// The entries of operations that allocate to the poll.
+    pub(crate) fn arm_memory(&self) {
+        self.set_poll(&MEMORY_POINTS);
+    }
+
+    /// The safe-point entries to the poll.
+    pub(crate) fn arm(&self) {
+        self.set_poll(&SAFE_POINTS);
+    }
+
+    fn set_usual(&self, ops: &[OpCode]) {
+        for &op in ops {
+            let handler = self.handlers.usual(op, self);
+            self.entries[op as usize].store(handler, Ordering::Relaxed);
+        }
+    }
+
+    fn set_poll(&self, ops: &[OpCode]) {
+        let handler = self.handlers.poll();
+        for &op in ops {
+            self.entries[op as usize].store(handler, Ordering::Relaxed);
+        }
     }
 }

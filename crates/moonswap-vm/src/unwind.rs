@@ -15,8 +15,7 @@ use moonswap_bytecode::OpCode;
 use crate::coroutine;
 use crate::frame::{self, Frame, frame_top, return_into};
 use crate::host;
-use crate::hotpatch::guard;
-use crate::hotpatch::watchdog::Place;
+use crate::hotpatch::seam;
 use crate::interp::{Next, leave_native};
 use crate::meta;
 use crate::meta_event::Event;
@@ -33,21 +32,6 @@ enum Catcher {
     /// A host activation: index of its function slot.
     Host(*mut Value),
     Coroutine,
-}
-
-/// What is known of the error on its way that a host call cannot hand on.
-#[derive(Default)]
-pub(crate) struct Journey {
-    /// It was counted against patches on probation.
-    pub(crate) counted: bool,
-    /// The message handler of the `xpcall` that will catch it has run.
-    pub(crate) handled: bool,
-    /// It ends this activation, which was given up by the watchdog; until then
-    /// nothing catches it.
-    pub(crate) expelled: Option<Place>,
-    /// Topmost frame where it was raised (slot of its base, pc), if it will end
-    /// the coroutine and nothing has used the stack above since.
-    pub(crate) raised_in: Option<(usize, *const u64)>,
 }
 
 /// Where an error goes that leaves a host call.
@@ -136,7 +120,10 @@ unsafe fn find_catcher(vm: &mut Vm) -> Catcher {
     // SAFETY: F1, U2.
     unsafe {
         // The error of another activation, if a native has caught that one.
-        let expelled = vm.journey.expelled.filter(|place| place.stands(vm));
+        let expelled = vm
+            .journey
+            .expelled
+            .filter(|&place| seam::still_stands(vm, place));
         vm.journey.expelled = expelled;
         let mut frame = Frame {
             base: vm.base,
@@ -144,7 +131,7 @@ unsafe fn find_catcher(vm: &mut Vm) -> Catcher {
         };
         loop {
             if let Some(place) = vm.journey.expelled
-                && place.is(vm, frame)
+                && place.is(vm.current, frame)
             {
                 vm.journey.expelled = None;
             }
@@ -177,7 +164,7 @@ unsafe fn count(vm: &mut Vm, catcher: &Catcher) {
         Catcher::Coroutine => (null, null),
     };
     // SAFETY: U2.
-    unsafe { guard::count(vm, end, host) };
+    unsafe { seam::on_caught(vm, end, host) };
 }
 
 /// Raises `vm.error` in the topmost frame; returns where to go on.
@@ -186,11 +173,9 @@ unsafe fn count(vm: &mut Vm, catcher: &Catcher) {
 pub(crate) unsafe fn throw(vm: &mut Vm) -> Next {
     // SAFETY: U1–U3.
     unsafe {
-        if vm.hot.guards.is_overdue() {
-            guard::restore_before_unwinding(vm);
-        }
+        seam::on_throw(vm);
         let catcher = find_catcher(vm);
-        if vm.hot.guards.is_active() {
+        if seam::wants_caught(vm) {
             count(vm, &catcher);
         }
         deliver(vm, catcher)
@@ -225,7 +210,7 @@ pub(crate) unsafe fn throw_call(vm: &mut Vm, ret: *const u64, at: usize) -> Next
             Some(OpCode::FinishCoroutine) => Catcher::Coroutine,
             _ => {
                 let catcher = find_catcher(vm);
-                if vm.hot.guards.is_active() {
+                if seam::wants_caught(vm) {
                     count(vm, &catcher);
                 }
                 catcher
@@ -244,7 +229,7 @@ unsafe fn deliver(vm: &mut Vm, catcher: Catcher) -> Next {
                 if !std::mem::take(&mut vm.journey).handled {
                     call_message_handler(vm, base, 0);
                 }
-                crate::hotpatch::trap::skipped(vm);
+                seam::on_unwind(vm);
                 let base = vm.stack_base.add(at);
                 unwind_to(vm, base)
             }
@@ -397,7 +382,7 @@ pub(crate) unsafe fn commit_pending(vm: &mut Vm) {
         store(vm.top, vm.error);
         vm.top = vm.top.add(1);
         let journey = std::mem::take(&mut vm.journey);
-        crate::hotpatch::mailbox::drain(vm, false);
+        seam::on_poll(vm);
         vm.journey = journey;
         vm.top = vm.stack_base.add(at);
         copy(&raw mut vm.error, vm.top);

@@ -5,9 +5,7 @@
 //! move after two narrower stores cannot be store-forwarded and cost 11–17 %
 //! in calls. Payload bits of nil, false and true are meaningless.
 //!
-//! Not here: anything that follows a pointer (see `object.rs`).
-
-use crate::object::{Closure, Coroutine, Header, Native, StringObject, Table, UserData};
+//! Not here: anything that knows an object (see `object/pointer.rs`).
 
 /// Tags. Everything from `STRING` to `COROUTINE` points to a heap object.
 pub(crate) mod tag {
@@ -81,6 +79,23 @@ pub(crate) unsafe fn store(dst: *mut Value, value: Value) {
     }
 }
 
+/// The second word of a slot, tag and padding.
+#[inline(always)]
+pub(crate) unsafe fn meta_word(p: *const Value) -> u64 {
+    // SAFETY: the second word of a slot, 8-aligned, initialised (VM4).
+    unsafe { *p.cast::<u64>().add(1) }
+}
+
+/// Writes both words of a slot.
+#[inline(always)]
+pub(crate) unsafe fn set_word(p: *mut Value, payload: u64, meta: u64) {
+    // SAFETY: by the caller, `p` is a writable slot.
+    unsafe {
+        (*p).payload = payload;
+        *p.cast::<u64>().add(1) = meta;
+    }
+}
+
 impl Value {
     pub(crate) const NIL: Self = Self::raw(0, tag::NIL);
 
@@ -105,31 +120,6 @@ impl Value {
         Self::raw(f.to_bits(), tag::FLOAT)
     }
     #[inline(always)]
-    pub(crate) fn string(p: *mut StringObject) -> Self {
-        Self::raw(p as u64, tag::STRING)
-    }
-    #[inline(always)]
-    pub(crate) fn table(p: *mut Table) -> Self {
-        Self::raw(p as u64, tag::TABLE)
-    }
-    #[inline(always)]
-    pub(crate) fn closure(p: *mut Closure) -> Self {
-        Self::raw(p as u64, tag::CLOSURE)
-    }
-    #[inline(always)]
-    pub(crate) fn native(p: *mut Native) -> Self {
-        Self::raw(p as u64, tag::NATIVE)
-    }
-    #[inline(always)]
-    pub(crate) fn userdata(p: *mut UserData) -> Self {
-        Self::raw(p as u64, tag::USERDATA)
-    }
-    #[inline(always)]
-    pub(crate) fn coroutine(p: *mut Coroutine) -> Self {
-        Self::raw(p as u64, tag::COROUTINE)
-    }
-
-    #[inline(always)]
     pub(crate) const fn is_nil(self) -> bool {
         self.tag == tag::NIL
     }
@@ -150,11 +140,6 @@ impl Value {
     pub(crate) const fn as_f64(self) -> f64 {
         f64::from_bits(self.payload)
     }
-    /// The object's header; meaningful only if `is_collectable`.
-    #[inline(always)]
-    pub(crate) fn header(self) -> *mut Header {
-        self.payload as *mut Header
-    }
     #[inline(always)]
     /// Identity of heap objects; 0 for others.
     pub(crate) fn address(self) -> usize {
@@ -163,55 +148,6 @@ impl Value {
             false => 0,
         }
     }
-    #[inline(always)]
-    pub(crate) fn as_string(self) -> *mut StringObject {
-        self.payload as *mut StringObject
-    }
-    #[inline(always)]
-    pub(crate) fn as_table(self) -> *mut Table {
-        self.payload as *mut Table
-    }
-    #[inline(always)]
-    pub(crate) fn as_closure(self) -> *mut Closure {
-        self.payload as *mut Closure
-    }
-    #[inline(always)]
-    pub(crate) fn as_native(self) -> *mut Native {
-        self.payload as *mut Native
-    }
-    #[inline(always)]
-    pub(crate) fn as_userdata(self) -> *mut UserData {
-        self.payload as *mut UserData
-    }
-    #[inline(always)]
-    pub(crate) fn as_coroutine(self) -> *mut Coroutine {
-        self.payload as *mut Coroutine
-    }
-
-    /// Same value without metamethods; strings by content, 1 == 1.0.
-    pub(crate) fn raw_equal(self, other: Value) -> bool {
-        if self.tag == other.tag {
-            return match self.tag {
-                tag::NIL | tag::FALSE | tag::TRUE => true,
-                tag::FLOAT => self.as_f64() == other.as_f64(),
-                tag::STRING => {
-                    self.payload == other.payload
-                        // SAFETY: V1 a STRING value points to a live string.
-                        || unsafe { crate::string::equal_long(self.as_string(), other.as_string()) }
-                }
-                _ => self.payload == other.payload,
-            };
-        }
-        match (self.tag, other.tag) {
-            (tag::INTEGER, tag::FLOAT) => {
-                self.as_i64() as f64 == other.as_f64()
-                    && moonswap_number::float_to_int(other.as_f64()) == Some(self.as_i64())
-            }
-            (tag::FLOAT, tag::INTEGER) => other.raw_equal(self),
-            _ => false,
-        }
-    }
-
     /// Basic type name as `type` gives it.
     pub(crate) const fn type_name(self) -> &'static str {
         match self.tag {

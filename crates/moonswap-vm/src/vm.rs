@@ -20,20 +20,20 @@ use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::door::{Door, Released};
 use crate::error::Raised;
+use crate::frame::Place;
 use crate::heap::{Heap, Marker, Roots};
-use crate::hotpatch::HotState;
-use crate::machine::{Door, Released};
+use crate::hotpatch::seam::HotState;
+use crate::limits::Limits;
 use crate::meta_event::Event;
-use crate::object::{Coroutine, StringObject, Table};
-use crate::safepoint::PollHandle;
+use crate::object::stack::EXTRA_SLOTS;
+use crate::object::{Context, Coroutine, HookState, StringObject, Table};
+use crate::safepoint::{DispatchTable, PollHandle};
 use crate::stress::Stress;
-use crate::unwind::Journey;
+use crate::undo::{Recorder, UndoLog};
 use crate::value::{Value, tag};
 
-/// Slots above the limit of every stack: those that a native may use without asking,
-/// and a continuation with a metamethod call above them.
-pub(crate) const EXTRA_SLOTS: usize = 48;
 /// Largest stack of one coroutine, slots (the reference's LUAI_MAXSTACK).
 pub(crate) const MAX_STACK: usize = 1_000_000;
 /// Room for message handlers after a stack overflow, slots.
@@ -85,7 +85,7 @@ pub(crate) struct Vm {
     pub(crate) chunk_strings: Option<HashMap<Arc<[u8]>, Value>>,
     /// What the native that just ran wants called in its place.
     pub(crate) native_tail: Option<NativeTail>,
-    pub(crate) hook: crate::hook::HookState,
+    pub(crate) hook: HookState,
     /// In the zone above MAX_STACK while a stack overflow is handled.
     pub(crate) handling_overflow: bool,
     /// A native pushed more than the largest stack holds (`heap.deferred` is set).
@@ -101,8 +101,9 @@ pub(crate) struct Vm {
     pub(crate) stress: Stress,
     pub(crate) poll: Arc<PollHandle>,
     pub(crate) hot: HotState,
+    pub(crate) undo_log: UndoLog,
     pub(crate) gc_stats: crate::gc_stats::GcStats,
-    pub(crate) limits: crate::limits::Limits,
+    pub(crate) limits: Limits,
     pub(crate) warn_on: bool,
     pub(crate) warn_continues: bool,
     pub(crate) buffer: Vec<u8>,
@@ -113,7 +114,7 @@ pub(crate) struct Vm {
     /// Entries of `roots` whose `Root` is gone.
     pub(crate) released: Rc<Released>,
     /// Where the host comes in.
-    pub(crate) door: Rc<Door>,
+    pub(crate) door: Rc<Door<Vm>>,
     /// The last finalizers run: nothing new is closed.
     pub(crate) is_closing: bool,
     /// Objects whose finalizers closing still has to call.
@@ -126,8 +127,23 @@ pub(crate) struct Vm {
     pub(crate) machine: std::rc::Weak<dyn Any>,
 }
 
+/// What is known of the error on its way that a host call cannot hand on.
+#[derive(Default)]
+pub(crate) struct Journey {
+    /// It was counted against patches on probation.
+    pub(crate) counted: bool,
+    /// The message handler of the `xpcall` that will catch it has run.
+    pub(crate) handled: bool,
+    /// It ends this activation, which was given up by the watchdog; until then
+    /// nothing catches it.
+    pub(crate) expelled: Option<Place>,
+    /// Topmost frame where it was raised (slot of its base, pc), if it will end
+    /// the coroutine and nothing has used the stack above since.
+    pub(crate) raised_in: Option<(usize, *const u64)>,
+}
+
 /// A host function called at every safe point.
-pub(crate) type SafePointHook = Box<dyn FnMut(&mut crate::context::Context<'_>)>;
+pub(crate) type SafePointHook = Box<dyn FnMut(&mut Context<'_>)>;
 
 /// A call a native function ends with: made after it returned, so that the
 /// called function may yield.
@@ -139,9 +155,9 @@ pub(crate) struct NativeTail {
 }
 
 impl Vm {
-    /// Makes a VM with empty globals; boxed, because its address is used.
-    pub(crate) fn new() -> Box<Vm> {
-        let poll = Arc::new(PollHandle::default());
+    /// Makes a VM with empty globals that runs by `table`; boxed, because its address is used.
+    pub(crate) fn new(table: DispatchTable) -> Box<Vm> {
+        let poll = Arc::new(PollHandle::new(table));
         poll.table.restore();
         let mut heap = Heap::new(Arc::clone(&poll));
         // No collection can run before the VM is complete (VM4); both tables are
@@ -177,6 +193,7 @@ impl Vm {
             stress: Stress::default(),
             poll,
             hot: HotState::default(),
+            undo_log: UndoLog::default(),
             gc_stats: crate::gc_stats::GcStats::default(),
             limits: Default::default(),
             warn_on: false,
@@ -193,7 +210,7 @@ impl Vm {
             safe_point_hook_ends: false,
             machine: std::rc::Weak::<()>::new(),
         });
-        let main = crate::coroutine::new(&mut vm, MAIN_STACK);
+        let main = vm.heap.new_coroutine(MAIN_STACK);
         vm.main = main;
         vm.current = main;
         // SAFETY: `main` was just made and has a bottom frame.
@@ -287,50 +304,18 @@ impl Vm {
         self.heap.event_names[event as usize]
     }
 
+    /// Writes down what is about to be written (`undo/record.rs`).
+    #[inline(always)]
+    pub(crate) fn undo(&mut self) -> Recorder<'_> {
+        Recorder {
+            log: &mut self.undo_log,
+            heap: &mut self.heap,
+        }
+    }
+
     /// Makes a string value.
     pub(crate) fn string_value(&mut self, bytes: &[u8]) -> Value {
         Value::string(self.heap.string(bytes))
-    }
-
-    /// Sets the pending error.
-    pub(crate) fn raise(&mut self, value: Value) -> Raised {
-        self.error = value;
-        self.is_memory_error = false;
-        self.journey = Journey::default();
-        Raised(())
-    }
-
-    /// Raises a message as it is.
-    pub(crate) fn raise_message(&mut self, message: impl AsRef<[u8]>) -> Raised {
-        let value = self.string_value(message.as_ref());
-        self.raise(value)
-    }
-
-    /// Raises "not enough memory", for which none is needed.
-    #[cold]
-    pub(crate) fn raise_memory(&mut self) -> Raised {
-        self.heap.failure_raised();
-        let raised = self.raise(Value::string(self.heap.memory_message));
-        self.is_memory_error = true;
-        raised
-    }
-
-    /// Raises what natives that cannot fail left to be raised.
-    #[cold]
-    pub(crate) fn raise_deferred(&mut self) -> Raised {
-        if std::mem::take(&mut self.stack_overflowed) {
-            self.heap.deferred = false;
-            return self.raise_located("stack overflow");
-        }
-        self.raise_memory()
-    }
-
-    /// Raises a message with the position of the topmost frame, if it is Lua.
-    pub(crate) fn raise_located(&mut self, message: impl AsRef<[u8]>) -> Raised {
-        // SAFETY: VM3.
-        let mut text = unsafe { crate::debug::position::of_topmost(self) };
-        text.extend_from_slice(message.as_ref());
-        self.raise_message(text)
     }
 
     /// Reserves slots above `from` on the current stack; raises "stack overflow".

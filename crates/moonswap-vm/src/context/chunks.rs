@@ -9,7 +9,7 @@ use moonswap_compiler::{CompileOptions, Watch};
 
 use super::{Context, Outcome};
 use crate::callee::FROZEN;
-use crate::hotpatch::{current, journal, texts};
+use crate::hotpatch::{checkpoint, current, texts};
 use crate::object::{Closure, Instance, Keep, PrototypeSlot};
 use crate::value::{Value, tag};
 use crate::{limits, loader};
@@ -262,7 +262,7 @@ impl Context<'_> {
                     texts::keep(&mut vm, instance, source);
                 }
                 if keep == Keep::Module && prototype.is_main() {
-                    journal::module(&mut vm, &(*instance).chunk);
+                    checkpoint::module(&mut vm, &(*instance).chunk);
                     vm.hot.keep_named(instance);
                 }
             }
@@ -301,7 +301,7 @@ impl Context<'_> {
                 && (*PrototypeSlot::version(slot)).is_main
                 && (*instance).header.word == 0;
             if is_new && Instance::keep(instance) != Keep::Module {
-                journal::module(&mut vm, &(*instance).chunk);
+                checkpoint::module(&mut vm, &(*instance).chunk);
                 Instance::set_keep(instance, Keep::Module);
                 vm.hot.keep_module(instance);
             }
@@ -321,7 +321,7 @@ impl Context<'_> {
             let closure = f.as_closure();
             if (*closure).header.word > 0 {
                 let up = *Closure::upvalue_at(closure, 0);
-                journal::variable(&mut self.vm(), up);
+                self.vm().undo().variable(up);
                 crate::value::store((*up).value, value);
                 self.vm().heap.barrier(up.cast(), value);
             }

@@ -149,7 +149,7 @@ impl Context<'_> {
     /// Lets `listener` hear of all attempts from now on; answers its number.
     pub fn hot_listen(&self, listener: Listener) -> u64 {
         let mut vm = self.vm();
-        crate::hotpatch::journal::listeners(&mut vm);
+        crate::hotpatch::checkpoint::listeners(&mut vm);
         vm.hot.events.listen(listener)
     }
 
@@ -161,7 +161,7 @@ impl Context<'_> {
     /// Lets a listener go; false if there is none of that number.
     pub fn hot_forget_listener(&self, number: u64) -> bool {
         let mut vm = self.vm();
-        crate::hotpatch::journal::listeners(&mut vm);
+        crate::hotpatch::checkpoint::listeners(&mut vm);
         vm.hot.events.forget(number)
     }
 
@@ -190,7 +190,7 @@ impl Context<'_> {
         // SAFETY: CX2; live slot and instance.
         unsafe {
             let slot = Closure::slot(v.as_closure());
-            crate::hotpatch::journal::flags(&mut self.vm(), slot);
+            self.vm().undo().flags(slot);
             (*slot).header.flags |= PrototypeSlot::PROTECTED;
             let instance = (*slot).instance;
             crate::hotpatch::touch(&mut self.vm(), instance);

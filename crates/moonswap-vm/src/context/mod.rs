@@ -31,21 +31,10 @@ use std::ptr::NonNull;
 pub use buffer::Buffer;
 pub use view::{CoroutineRef, FunctionRef, Str, TableRef, UserDataRef, View};
 
-pub use crate::error::Raised;
-pub use crate::object::{Keep, NativeFn, NativeKind};
+pub use crate::error::{Outcome, Raised};
+pub use crate::object::{Context, Keep, NativeFn, NativeKind};
 use crate::value::Value;
 use crate::vm::Vm;
-
-/// Result of everything that can raise.
-pub type Outcome<T> = Result<T, Raised>;
-
-/// A native function's window on the VM; see the module's head for the rules.
-pub struct Context<'vm> {
-    vm: NonNull<Vm>,
-    /// Slot index of argument 0 on the current stack.
-    base: usize,
-    _vm: PhantomData<&'vm mut ()>,
-}
 
 impl std::fmt::Debug for Context<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -84,18 +73,15 @@ impl DerefMut for Access<'_> {
 impl Context<'_> {
     /// A context over the frame whose arguments start at slot `base`.
     pub(crate) fn of_frame(vm: &mut Vm, base: usize) -> Self {
-        Self {
-            vm: NonNull::from(vm),
-            base,
-            _vm: PhantomData,
-        }
+        // SAFETY: it is one; its topmost frame is the one at `base` (CX1).
+        unsafe { Self::of_vm(NonNull::from(vm).cast(), base) }
     }
 
     /// The VM, reached anew for every use (CX4).
     #[inline(always)]
     pub(crate) fn vm(&self) -> Access<'_> {
         Access {
-            vm: self.vm,
+            vm: self.vm_address().cast(),
             _context: PhantomData,
         }
     }
@@ -104,7 +90,7 @@ impl Context<'_> {
     #[inline(always)]
     fn slot(&self, i: usize) -> *mut Value {
         // SAFETY: CX1; callers stay below the stack's end.
-        unsafe { self.vm().stack_base.add(self.base + i) }
+        unsafe { self.vm().stack_base.add(self.base() + i) }
     }
 
     /// Value at index `i`, nil beyond the end.
@@ -130,6 +116,6 @@ impl Context<'_> {
     #[inline(always)]
     pub fn height(&self) -> usize {
         let vm = self.vm();
-        vm.index_of(vm.top) - self.base
+        vm.index_of(vm.top) - self.base()
     }
 }

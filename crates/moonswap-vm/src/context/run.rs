@@ -43,7 +43,7 @@ impl Context<'_> {
             }
             store(start.add(1), function);
             vm.top = start.add(3 + n_args);
-            let at = self.base + f + 1;
+            let at = self.base() + f + 1;
             match host::call_at(&mut vm, at, n_args, takes_errors) {
                 Ok(n) => {
                     let from = vm.stack_base.add(at);
@@ -155,7 +155,7 @@ impl Context<'_> {
         // SAFETY: M2: the context's pointer was derived from the one that who
         // is inside came in by. `&mut self` says that nothing is borrowed from
         // the context, which is not used before `f` ends (CX4).
-        let _open = unsafe { door.open(self.vm) };
+        let _open = unsafe { door.open(self.vm_address().cast()) };
         f()
     }
 

@@ -5,13 +5,12 @@
 use std::any::Any;
 
 use super::{Buffer, Context, Outcome, View};
-use crate::heap::{OutOfMemory, header};
-use crate::machine::{Machine, Root};
+use crate::heap::{OutOfMemory, PROBE_FROM, header};
+use crate::machine::Machine;
 use crate::object::{Kind, Native, NativeCode, NativeFn, NativeKind, UserData};
+use crate::root::Root;
 use crate::value::{Value, copy, store, tag};
 
-/// Plans from this size on are tried on the system.
-pub(crate) const PROBE_FROM: usize = 1 << 20;
 /// Above this many bytes a finished buffer becomes the string itself; below,
 /// copying it and keeping the buffer is cheaper.
 const GIVE_AWAY: usize = 8 << 10;
@@ -132,7 +131,7 @@ impl Context<'_> {
     pub fn push_table(&self, n_array: usize, n_hash: usize) {
         let t = self.vm().heap.new_table(n_array, n_hash);
         // SAFETY: just made.
-        unsafe { crate::hotpatch::journal::made(&self.vm(), t) };
+        unsafe { self.vm().undo().made(t) };
         self.push_value(Value::table(t));
     }
 
@@ -245,7 +244,7 @@ impl Context<'_> {
             // SAFETY: as upvalue; barrier after the store.
             unsafe {
                 if i < (&(*f).upvalues).len() {
-                    crate::hotpatch::journal::native_variable(&mut self.vm(), f, i);
+                    self.vm().undo().native_variable(f, i);
                     (&mut (*f).upvalues)[i] = v;
                     self.vm().heap.barrier(f.cast(), v);
                 }

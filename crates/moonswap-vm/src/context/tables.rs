@@ -6,7 +6,6 @@ use std::any::{Any, TypeId};
 use std::cell::RefCell;
 
 use super::{Context, Outcome, View};
-use crate::hotpatch::journal;
 use crate::meta;
 use crate::meta_event::Event;
 use crate::object::Table;
@@ -24,7 +23,7 @@ impl Context<'_> {
             return Err(self.type_error(i, "table"));
         };
         // SAFETY: CX2.
-        match unsafe { journal::set(&mut self.vm(), t, key, value) } {
+        match unsafe { self.vm().undo().set(t, key, value) } {
             Ok(()) => Ok(()),
             Err(e) => Err(meta::raise_table_error(&mut self.vm(), e)),
         }
@@ -258,12 +257,12 @@ impl Context<'_> {
         unsafe {
             match v.tag {
                 tag::TABLE => {
-                    journal::metatable(&mut vm, v);
+                    vm.undo().metatable(v);
                     (*v.as_table()).metatable = pointer;
                     vm.heap.barrier(v.header(), mt);
                 }
                 tag::USERDATA => {
-                    journal::metatable(&mut vm, v);
+                    vm.undo().metatable(v);
                     (*v.as_userdata()).metatable = pointer;
                     vm.heap.barrier(v.header(), mt);
                 }

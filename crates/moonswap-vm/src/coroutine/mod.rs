@@ -13,65 +13,25 @@
 //! nothing of worth; the collector clears them whenever it looks at it, because
 //! it may not look again before the next resume.
 
-pub(crate) mod trace;
-
 use std::ptr;
 
 use crate::error::Raised;
-use crate::frame::{self, return_into, set_word};
-use crate::heap::header;
+use crate::frame::{self, return_into};
 use crate::host;
+use crate::hotpatch::seam;
 use crate::interp::{Next, leave_native, precall};
-use crate::object::{Coroutine, CoroutineStatus, Kind, Upvalue};
+use crate::object::stack::FIRST_STACK;
+use crate::object::{Coroutine, CoroutineStatus, Upvalue};
 use crate::unwind::throw;
 use crate::value::{Value, copy, store, tag};
-use crate::vm::{EXTRA_SLOTS, Vm};
+use crate::vm::Vm;
 
-/// Slots of a fresh coroutine's stack: enough for a body that calls a native.
-pub(crate) const FIRST_STACK: usize = 24;
 /// Coroutines resumed inside each other (the reference's C stack limit).
 const MAX_NESTED: u32 = 195;
 
-/// Makes a coroutine with an empty stack.
-pub(crate) fn new(vm: &mut Vm, slots: usize) -> *mut Coroutine {
-    let mut stack = vm.heap.new_stack(slots + EXTRA_SLOTS);
-    // SAFETY: slot 1 exists.
-    unsafe {
-        set_word(
-            &raw mut stack[1],
-            return_into(&frame::STUB_COROUTINE) as u64,
-            u64::from(tag::LINK),
-        );
-    }
-    vm.heap.adopt(on_stack(stack, 2))
-}
-
-/// A coroutine that has not begun, with the first frame at `base`.
-pub(crate) fn on_stack(stack: Vec<Value>, base: usize) -> Coroutine {
-    Coroutine {
-        header: header(Kind::Coroutine, 0),
-        status: CoroutineStatus::Suspended,
-        failed: false,
-        stack,
-        pc: ptr::null(),
-        base,
-        top: base,
-        open_upvalues: ptr::null_mut(),
-        to_be_closed: Vec::new(),
-        resumer: ptr::null_mut(),
-        n_host_calls: 0,
-        is_wrap: false,
-        started: false,
-        is_watched: false,
-        n_pcalls: 0,
-        hook: Default::default(),
-        error: Value::NIL,
-    }
-}
-
 /// Makes a coroutine that will run `body`.
 pub(crate) fn with_body(vm: &mut Vm, body: Value) -> *mut Coroutine {
-    let co = new(vm, FIRST_STACK);
+    let co = vm.heap.new_coroutine(FIRST_STACK);
     // SAFETY: just made.
     unsafe {
         (&mut (*co).stack)[2] = body;
@@ -256,9 +216,7 @@ pub(crate) unsafe fn enter_yield(vm: &mut Vm, n: usize) -> Next {
         (*co).top = vm.index_of(vm.base);
         (*co).pc = ptr::null();
         (*co).status = CoroutineStatus::Suspended;
-        if (*co).is_watched {
-            crate::hotpatch::watchdog::yielded(vm, co);
-        }
+        seam::on_yield(vm, co);
         let from = vm.index_of(vm.base);
         hand_over(vm, co, from, n)
     }
@@ -272,9 +230,7 @@ pub(crate) unsafe fn finish(base: *mut Value, vm: *mut Vm) -> Next {
         let vm = &mut *vm;
         let co = vm.current;
         (*co).status = CoroutineStatus::Dead;
-        if std::ptr::eq(co, vm.hot.waiting.watched) {
-            crate::hotpatch::waiting::ask(vm);
-        }
+        seam::on_coroutine_dead(vm, co);
         // Nothing is open any more, unless a binary chunk left it so.
         close_upvalues(vm, co, base);
         (*co).to_be_closed.clear();
@@ -344,9 +300,7 @@ pub(crate) unsafe fn fail(vm: &mut Vm) -> Next {
         (*co).pc = pc.cast();
         (*co).top = vm.index_of(vm.top.max(vm.base)).max(base);
         (*co).status = CoroutineStatus::Dead;
-        if std::ptr::eq(co, vm.hot.waiting.watched) {
-            crate::hotpatch::waiting::ask(vm);
-        }
+        seam::on_coroutine_dead(vm, co);
         (*co).failed = true;
         let to = (*co).resumer;
         (*co).resumer = ptr::null_mut();

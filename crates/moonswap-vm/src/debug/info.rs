@@ -10,7 +10,7 @@ use moonswap_compiler::chunk_display;
 
 use super::{names, position, walk};
 use crate::frame::Frame;
-use crate::object::{Closure, Coroutine, Table, Version};
+use crate::object::{Coroutine, Table, Version};
 use crate::table;
 use crate::value::{Value, tag};
 use crate::vm::Vm;
@@ -55,17 +55,6 @@ pub(crate) fn frame_at_level(vm: &Vm, co: Option<*mut Coroutine>, level: usize) 
     walk::levels(vm, co).nth(level).map(|(frame, _)| frame)
 }
 
-/// A Lua function's current version.
-pub(super) unsafe fn current_version(f: Value) -> Option<*mut Version> {
-    // SAFETY: V1; an installed slot has a version.
-    unsafe {
-        if f.tag != tag::CLOSURE {
-            return None;
-        }
-        Some(Closure::version(f.as_closure()))
-    }
-}
-
 /// Describes a function or an activation. Names and active lines are only
 /// looked for if `what` asks for them (`n`, `L`).
 pub(crate) fn describe(vm: &Vm, target: Target, what: &[u8]) -> Info {
@@ -73,7 +62,7 @@ pub(crate) fn describe(vm: &Vm, target: Target, what: &[u8]) -> Info {
     unsafe {
         let (function, version) = match target {
             Target::Frame(frame) => (frame.function(), walk::version(frame)),
-            Target::Function(f) => (f, current_version(f)),
+            Target::Function(f) => (f, walk::current_version(f)),
         };
         let mut info = match version {
             Some(version) => of_lua(version, function),

@@ -9,9 +9,8 @@
 //! D3 the slots of native functions are theirs: they hold on to arguments (the
 //! handler of `xpcall`, the comparator of `sort`) without reading them again.
 
-use super::{info, walk};
+use super::walk;
 use crate::frame::{Frame, frame_top};
-use crate::hotpatch::journal;
 use crate::object::{Coroutine, Version};
 use crate::value::{Value, store, tag};
 use crate::vm::Vm;
@@ -143,7 +142,8 @@ pub(crate) fn set_local(
     // SAFETY: a slot of the frame; D2, D3.
     unsafe {
         let of = co.unwrap_or(vm.current);
-        journal::local(vm, of, place.frame, place.slot, place.is_variable);
+        vm.undo()
+            .local(of, place.frame, place.slot, place.is_variable);
         if put(place.slot, place.is_variable, value)
             && let Some(co) = walk::other(vm, co)
         {
@@ -176,7 +176,7 @@ pub(crate) fn parameter_name(vm: &Vm, f: Value, n: i64) -> Option<Vec<u8>> {
     let _ = vm;
     // SAFETY: V1.
     let (record, n_params) = unsafe {
-        let version = info::current_version(f)?;
+        let version = walk::current_version(f)?;
         (Version::record(version), (*version).n_params)
     };
     let n = usize::try_from(n).ok()?.checked_sub(1)?;

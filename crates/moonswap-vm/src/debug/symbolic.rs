@@ -9,7 +9,7 @@
 use moonswap_bytecode::effects::{Effects, Form, jump_distance};
 use moonswap_bytecode::{Instruction, OpCode, Record};
 
-use crate::hotpatch::literals;
+use crate::hotpatch::seam;
 use crate::object::{Instance, Upvalue, Version};
 use crate::value::{Value, tag};
 use crate::vm::Vm;
@@ -51,7 +51,7 @@ impl<'a> Code<'a> {
         // SAFETY: F2; the index is tested.
         let instruction = unsafe {
             let is_there = pc < Version::n_code(self.version);
-            is_there.then(|| literals::instruction(self.vm, self.version, pc))?
+            is_there.then(|| seam::instruction(self.vm, self.version, pc))?
         };
         Some((instruction, instruction.opcode()?))
     }

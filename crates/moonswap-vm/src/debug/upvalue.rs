@@ -5,8 +5,7 @@
 //!
 //! Invariants: V1.
 
-use super::info;
-use crate::hotpatch::journal;
+use super::walk;
 use crate::object::{Closure, Upvalue, Version};
 use crate::value::{Value, store, tag};
 use crate::vm::Vm;
@@ -27,7 +26,7 @@ fn find(f: Value, n: i64) -> Option<Place> {
             tag::CLOSURE => {
                 let c = f.as_closure();
                 if index >= (*c).header.word as usize {
-                    let n = usize::from((*info::current_version(f)?).n_upvalues);
+                    let n = usize::from((*walk::current_version(f)?).n_upvalues);
                     return (index < n).then_some(Place::Late(index));
                 }
                 let up = *Closure::upvalue_at(c, index);
@@ -50,7 +49,7 @@ fn cell(vm: &mut Vm, f: Value, place: Place) -> Option<*mut Upvalue> {
     match place {
         Place::Lua(up) => Some(up),
         // SAFETY: V1: a live closure.
-        Place::Late(i) => Some(unsafe { journal::late_upvalue(vm, f.as_closure(), i) }),
+        Place::Late(i) => Some(unsafe { vm.undo().late_upvalue(f.as_closure(), i) }),
         Place::Native(_) => None,
     }
 }
@@ -58,7 +57,7 @@ fn cell(vm: &mut Vm, f: Value, place: Place) -> Option<*mut Upvalue> {
 /// Natives' variables have no names, stripped ones "(no name)".
 fn name(f: Value, n: i64) -> Vec<u8> {
     // SAFETY: V1.
-    let Some(record) = (unsafe { info::current_version(f).map(|v| Version::record(v)) }) else {
+    let Some(record) = (unsafe { walk::current_version(f).map(|v| Version::record(v)) }) else {
         return Vec::new();
     };
     match record.upvalue_name(n as usize - 1) {
@@ -91,13 +90,13 @@ pub(crate) fn set_upvalue(vm: &mut Vm, f: Value, n: i64, value: Value) -> Option
         match find(f, n)? {
             place @ (Place::Lua(_) | Place::Late(_)) => {
                 let up = cell(vm, f, place)?;
-                journal::variable(vm, up);
+                vm.undo().variable(up);
                 store((*up).value, value);
                 vm.heap.barrier(up.cast(), value);
             }
             Place::Native(i) => {
                 let native = f.as_native();
-                journal::native_variable(vm, native, i);
+                vm.undo().native_variable(native, i);
                 (&mut (*native).upvalues)[i] = value;
                 vm.heap.barrier(native.cast(), value);
             }
@@ -125,7 +124,7 @@ pub(crate) fn upvalue_join(vm: &mut Vm, f1: Value, n1: i64, f2: Value, n2: i64) 
     // SAFETY: V1; the index was tested; barrier right after the store.
     unsafe {
         if f1.tag == tag::CLOSURE {
-            journal::captured(vm, f1.as_closure(), n1 as usize - 1);
+            vm.undo().captured(f1.as_closure(), n1 as usize - 1);
         }
         match place {
             Place::Lua(_) => {

@@ -12,7 +12,7 @@
 use moonswap_bytecode::OpCode;
 
 use crate::frame::Frame;
-use crate::object::{Coroutine, CoroutineStatus, Version};
+use crate::object::{Closure, Coroutine, CoroutineStatus, Version};
 use crate::value::{Value, tag};
 use crate::vm::Vm;
 
@@ -139,4 +139,15 @@ pub(crate) unsafe fn pc_of(frame: Frame) -> usize {
 pub(crate) unsafe fn line_of(frame: Frame) -> Option<u32> {
     // SAFETY: F2.
     unsafe { Version::record(version(frame)?).line_at(pc_of(frame)) }
+}
+
+/// A Lua function's current version.
+pub(super) unsafe fn current_version(f: Value) -> Option<*mut Version> {
+    // SAFETY: V1; an installed slot has a version.
+    unsafe {
+        if f.tag != tag::CLOSURE {
+            return None;
+        }
+        Some(Closure::version(f.as_closure()))
+    }
 }

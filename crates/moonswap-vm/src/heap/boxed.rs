@@ -14,16 +14,15 @@ use std::alloc::Layout;
 use std::mem::offset_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use moonswap_bytecode::Records;
-
-use super::{Heap, Phase};
-use crate::coroutine::FIRST_STACK;
+use super::size::{boxed_size, version_layout};
+use super::{Heap, Phase, header};
+use crate::frame::{STUB_COROUTINE, return_into, set_word};
+use crate::object::stack::{EXTRA_SLOTS, FIRST_STACK};
 use crate::object::{
-    Coroutine, Header, Instance, Kind, More, Native, NativeCode, Patched, PrototypeSlot, Rare,
+    Coroutine, CoroutineStatus, Header, Instance, Kind, More, Native, Patched, PrototypeSlot,
     UserData, Version,
 };
 use crate::value::{Value, tag};
-use crate::vm::EXTRA_SLOTS;
 
 /// What dropping an object costs, compared with looking at one.
 const DROPPED: usize = 4;
@@ -40,67 +39,6 @@ const _: () = assert!(
         && offset_of!(UserData, header) == 0
         && offset_of!(Version, header) == 0
 );
-
-/// # Safety
-/// X1.
-unsafe fn object<'a, T>(h: *mut Header) -> &'a T {
-    // SAFETY: X1; the reference is used at once.
-    unsafe { &*h.cast::<T>() }
-}
-
-/// Bytes a boxed object stands for.
-///
-/// # Safety
-/// X1.
-pub(super) unsafe fn boxed_size(h: *mut Header) -> usize {
-    // SAFETY: X1.
-    unsafe {
-        match (*h).kind {
-            Kind::Native => {
-                let n = object::<Native>(h);
-                let code = match &n.code {
-                    NativeCode::Function(_) => 0,
-                    NativeCode::Boxed(function) => size_of_val(&**function),
-                };
-                size_of::<Native>() + n.upvalues.len() * 16 + code
-            }
-            Kind::UserData => {
-                let u = object::<UserData>(h);
-                let data = u.data.as_deref().map_or(0, size_of_val);
-                size_of::<UserData>() + u.user_values.len() * 16 + data + u.owned + 32
-            }
-            Kind::Coroutine => {
-                size_of::<Coroutine>() + object::<Coroutine>(h).stack.capacity() * 16
-            }
-            Kind::Slot => size_of::<PrototypeSlot>(),
-            Kind::Version => {
-                let v = object::<Version>(h);
-                let rare = v.rare.as_ref().map_or(0, |rare| {
-                    let records = rare.records.as_ref().map_or(0, Records::heap_bytes);
-                    let cells = size_of_val(&*rare.scope_cells);
-                    size_of::<Rare>() + records + cells + rare.prototype_bytes
-                });
-                version_layout(v).size() + rare
-            }
-            Kind::Instance => {
-                let i = object::<Instance>(h);
-                let more = i.more.as_ref().map_or(0, |more| {
-                    let slots = more.slots.as_ref().map_or(0, |slots| size_of_val(&**slots));
-                    let cells = more.cells.capacity() * 32;
-                    let patched = more.patched.as_ref();
-                    let patched = patched.map_or(0, |p| size_of::<Patched>() + p.literal_bytes);
-                    size_of::<More>() + slots + cells + patched
-                });
-                let records = match i.header.flags & Instance::SHARES_RECORDS {
-                    0 => i.records.heap_bytes(),
-                    _ => 0,
-                };
-                size_of::<Instance>() + records + i.source.own_bytes() + more
-            }
-            _ => 0,
-        }
-    }
-}
 
 /// Drops what the host made. Its destructor may panic, and the collector is in
 /// the middle of something: answers the text of the panic.
@@ -137,13 +75,6 @@ unsafe fn drop_boxed(h: *mut Header) -> Option<String> {
         }
     }
     None
-}
-
-/// What a version takes with the words behind it.
-fn version_layout(version: &Version) -> Layout {
-    let words = Layout::array::<u64>(version.n_words as usize);
-    let whole = words.and_then(|words| Layout::new::<Version>().extend(words));
-    whole.expect("code that is in memory has a size").0
 }
 
 impl Heap {
@@ -392,5 +323,44 @@ impl Heap {
             // SAFETY: X1.
             let _ = unsafe { drop_boxed(h) };
         }
+    }
+}
+
+impl Heap {
+    /// Makes a coroutine with an empty stack.
+    pub(crate) fn new_coroutine(&mut self, slots: usize) -> *mut Coroutine {
+        let mut stack = self.new_stack(slots + EXTRA_SLOTS);
+        // SAFETY: slot 1 exists.
+        unsafe {
+            set_word(
+                &raw mut stack[1],
+                return_into(&STUB_COROUTINE) as u64,
+                u64::from(tag::LINK),
+            );
+        }
+        self.adopt(on_stack(stack, 2))
+    }
+}
+
+/// A coroutine that has not begun, with the first frame at `base`.
+pub(crate) fn on_stack(stack: Vec<Value>, base: usize) -> Coroutine {
+    Coroutine {
+        header: header(Kind::Coroutine, 0),
+        status: CoroutineStatus::Suspended,
+        failed: false,
+        stack,
+        pc: std::ptr::null(),
+        base,
+        top: base,
+        open_upvalues: std::ptr::null_mut(),
+        to_be_closed: Vec::new(),
+        resumer: std::ptr::null_mut(),
+        n_host_calls: 0,
+        is_wrap: false,
+        started: false,
+        is_watched: false,
+        n_pcalls: 0,
+        hook: Default::default(),
+        error: Value::NIL,
     }
 }

@@ -8,16 +8,12 @@
 
 use std::sync::atomic::Ordering;
 
+use super::mode::{FLOOR, Forced, Mode, Roots, Settings};
 use super::{Heap, NO_BLACK, Phase};
-use crate::object::{Coroutine, Header, Upvalue};
+use crate::object::Upvalue;
 use crate::stress::Stress;
 use crate::value;
 
-use super::marker::Marker;
-
-/// Smallest allocation between cycles: below it a tiny heap would be collected
-/// all the time; above it tests that wait for a finalizer become slow.
-pub(super) const FLOOR: isize = 128 * 1024;
 /// Allocation between steps.
 const STEP: isize = 64 * 1024;
 /// Bytes marked per byte allocated at multiplier 100. Measured: 4 is best of
@@ -49,50 +45,6 @@ const MOVED_STRINGS: usize = 2048;
 const SMALL_RESCAN: usize = 16 * 1024;
 /// Rescans at most: a program that keeps producing must not delay the end.
 const MAX_RESCANS: u32 = 8;
-
-/// Collection mode as `collectgarbage` names it. Generational behaves like
-/// incremental for now; sticky marks fit into the same structures (the epoch
-/// stays and only blocks allocated from are swept).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// `"incremental"`
-    Incremental,
-    /// `"generational"`
-    Generational,
-}
-
-/// What a test wants done at a safe point.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Forced {
-    /// The smallest step.
-    Step,
-    /// A full collection.
-    Collection,
-}
-
-/// What `collectgarbage` sets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Settings {
-    running: bool,
-    pause: usize,
-    step_multiplier: usize,
-    mode: Mode,
-}
-
-/// What the VM keeps alive.
-pub(crate) trait Roots {
-    /// Marks registry, globals, metatables of types, main coroutine and so on.
-    ///
-    /// # Safety
-    /// Called by the heap at a safe point.
-    unsafe fn mark(&self, marker: &mut Marker);
-    /// The running coroutine (null: none). It and those that resumed it are
-    /// looked at again in rescans.
-    fn running(&self) -> *mut Coroutine;
-
-    /// End of marking: drop what is kept by address but not alive.
-    fn forget_dead(&self, is_live: &dyn Fn(*mut Header) -> bool);
-}
 
 impl Heap {
     /// A step should be taken at this safe point.

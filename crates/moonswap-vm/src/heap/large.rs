@@ -11,45 +11,13 @@
 use std::alloc::{Layout, alloc, dealloc, realloc};
 use std::ptr;
 
-use super::class::{MAX_CELL, class_of, class_size};
+use super::class::class_of;
+use super::part::{Large, PART_HEADER, Prefix, footprint, is_small};
 use super::{Heap, Phase};
 use crate::object::{Header, Kind};
 
-/// Header of a small part.
-pub(crate) const PART_HEADER: usize = 8;
-
-/// What stands before the data of a large part.
-#[repr(C)]
-struct Prefix {
-    index: usize,
-    header: Header,
-}
-
-/// One large part.
-pub(super) struct Large {
-    start: *mut Prefix,
-    /// Bytes, prefix included.
-    size: usize,
-}
-
 fn layout(size: usize) -> Option<Layout> {
     Layout::from_size_align(size, 16).ok()
-}
-
-/// A part of so many data bytes lives in a cell.
-#[inline(always)]
-pub(crate) const fn is_small(bytes: usize) -> bool {
-    bytes + PART_HEADER <= MAX_CELL
-}
-
-/// Bytes a part of so many data bytes takes from the heap.
-#[inline(always)]
-pub(crate) const fn footprint(bytes: usize) -> usize {
-    if is_small(bytes) {
-        class_size(class_of(bytes + PART_HEADER))
-    } else {
-        bytes + size_of::<Prefix>()
-    }
 }
 
 impl Heap {

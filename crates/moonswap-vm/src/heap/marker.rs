@@ -10,13 +10,13 @@ use std::collections::HashMap;
 use std::ptr;
 use std::rc::Rc;
 
-use super::Reserve;
-use super::boxed::boxed_size;
 use super::class::{class_of, class_size};
-use super::closure_size;
-use super::large::{PART_HEADER, footprint, is_small};
-use super::part::{CLASS_SHIFT, INLINE_ARRAY, INLINE_NODES, array_bytes, node_bytes};
-use super::weak::Weak;
+use super::part::{
+    CLASS_SHIFT, INLINE_ARRAY, INLINE_NODES, PART_HEADER, array_bytes, footprint, is_small,
+    node_bytes,
+};
+use super::reserve::Reserve;
+use super::size::{boxed_size, closure_size, string_size};
 use crate::meta_event::Event;
 use crate::object::{
     Closure, Coroutine, Header, Instance, Kind, Native, Node, PrototypeSlot, StringObject, Table,
@@ -35,6 +35,19 @@ pub(super) const SLICE: usize = if cfg!(all(test, debug_assertions)) {
 /// In tables up to this size, string keys of removed entries are kept, so that
 /// setting the field again reuses its node (and caches of it stay valid).
 const KEEP_KEYS: usize = 64;
+
+/// What `__mode` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Weak {
+    /// Strong.
+    No,
+    /// `"v"`
+    Values,
+    /// `"k"`: ephemerons.
+    Keys,
+    /// `"kv"`
+    All,
+}
 
 /// Rest of a big table.
 pub(super) struct Slice {
@@ -356,7 +369,7 @@ impl Marker {
         unsafe {
             self.work += size_of::<Coroutine>() + (*co).top * 16;
             self.mark_nullable((*co).resumer);
-            crate::coroutine::trace::mark_stack(co, self, self.atomic);
+            self.mark_stack(co);
             // They are linked through each other, used or not, so all live as
             // long as the stack; `extra` tells the atomic step that it does.
             let mut u = (*co).open_upvalues;
@@ -529,19 +542,6 @@ impl Marker {
                     (*n).key_tag = tag::DEAD_KEY;
                 }
             }
-        }
-    }
-}
-
-/// Bytes a string takes.
-#[inline(always)]
-pub(super) unsafe fn string_size(s: *const StringObject) -> usize {
-    // SAFETY: by the caller.
-    unsafe {
-        if (*s).header.flags & StringObject::EXTERNAL != 0 {
-            32 + *(&raw const (*s).data).cast::<usize>().add(1)
-        } else {
-            class_size(class_of(16 + (*s).len))
         }
     }
 }

@@ -26,10 +26,15 @@ mod finalizer;
 pub(crate) mod large;
 mod late;
 mod marker;
+mod mode;
 pub(crate) mod part;
+mod pool;
+mod reserve;
 mod sanitize;
+mod size;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod verify;
 mod weak;
 
@@ -40,25 +45,20 @@ use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-pub(crate) use self::budget::Reserve;
-pub(crate) use self::cycle::{Forced, Mode, Roots, Settings};
 pub(crate) use self::marker::Marker;
+pub(crate) use self::mode::{Forced, Mode, Roots, Settings};
+pub(crate) use self::reserve::{PROBE_FROM, Reserve};
 
-use self::block::{Cell, Class, Pool};
-use self::budget::Budget;
 use self::class::{N_CLASSES, class_of};
-use self::large::Large;
-use self::part::{
-    CLASS_SHIFT, INLINE_ARRAY, INLINE_NODES, MAX_TABLE_CELL, array_bytes, node_bytes,
-};
+use self::part::Large;
+use self::pool::{Cell, Class, Pool};
+use self::reserve::Budget;
+use self::size::closure_size;
 use crate::callee::callee_of;
 use crate::meta_event::Event;
-use crate::object::{
-    Closure, Coroutine, Header, Kind, PrototypeSlot, StringObject, Table, Upvalue,
-};
+use crate::object::{Closure, Coroutine, Header, Kind, PrototypeSlot, StringObject, Upvalue};
 use crate::safepoint::PollHandle;
 use crate::string::intern::Interner;
-use crate::table::empty_nodes;
 use crate::value::Value;
 
 /// The memory limit does not allow an allocation.
@@ -98,8 +98,8 @@ pub(crate) struct Heap {
     running: bool,
     /// No collection may be made (a patch is being prepared).
     busy: bool,
-    /// Writes go into the journal of a patch that is being prepared
-    /// (`hotpatch/journal.rs`): tables keep the keys they had.
+    /// Writes go into the undo log of a patch that is being prepared
+    /// (`undo/mod.rs`): tables keep the keys they had.
     pub(crate) journaled: bool,
     /// A finalizer runs: no collection except an emergency one.
     finalizing: bool,
@@ -188,7 +188,7 @@ impl Heap {
             mode: Mode::Incremental,
             limit_exceeded: false,
             charged: 0,
-            trigger: cycle::FLOOR,
+            trigger: mode::FLOOR,
             live: 0,
             doomed: 0,
             charged_at_step: 0,
@@ -289,73 +289,6 @@ impl Heap {
     #[inline(always)]
     pub(crate) fn is_sweeping(&self) -> bool {
         self.phase == Phase::Sweep
-    }
-
-    /// A table with room for exactly so many entries. Small parts stand in the
-    /// table's own cell: `{x=, y=}` is one cell of 96 bytes.
-    #[inline]
-    pub(crate) fn new_table(&mut self, n_array: usize, n_hash: usize) -> *mut Table {
-        const EMPTY: usize = class_of(size_of::<Table>());
-        if n_array | n_hash == 0 {
-            let t = self.alloc(EMPTY).cast::<Table>();
-            // SAFETY: the cell has the size of a table.
-            unsafe { write_table(t, (EMPTY as u8) << CLASS_SHIFT) };
-            return t;
-        }
-        self.new_sized_table(n_array, n_hash)
-    }
-
-    fn new_sized_table(&mut self, n_array: usize, n_hash: usize) -> *mut Table {
-        let n_nodes = if n_hash == 0 {
-            0
-        } else {
-            n_hash.min(1 << 30).next_power_of_two()
-        };
-        let mut size = size_of::<Table>();
-        let mut extra = 0;
-        if n_nodes != 0 && n_nodes <= 8 {
-            size += node_bytes(n_nodes);
-            extra |= INLINE_NODES;
-        }
-        let array_at = size;
-        if n_array != 0 && n_array <= 16 && size + array_bytes(n_array) <= MAX_TABLE_CELL {
-            size += array_bytes(n_array);
-            extra |= INLINE_ARRAY;
-        }
-        let class = class_of(size);
-        let t = self.alloc(class).cast::<Table>();
-        // SAFETY: the cell holds table, nodes, array in this order; the
-        // pointers are derived from the cell's.
-        unsafe {
-            write_table(t, extra | (class as u8) << CLASS_SHIFT);
-            if extra & INLINE_NODES != 0 {
-                let nodes = t.add(1).cast::<u8>();
-                ptr::write_bytes(nodes, 0, node_bytes(n_nodes));
-                (*t).nodes = nodes.cast();
-                (*t).header.word = n_nodes as u32 - 1;
-                (*t).last_free = n_nodes as u32;
-            }
-            if extra & INLINE_ARRAY != 0 {
-                (*t).array = t.cast::<u8>().add(array_at).cast();
-                // Exactly what was asked for: `next` refuses keys beyond it.
-                (*t).array_cap = n_array as u32;
-            }
-            let rest_array = if extra & INLINE_ARRAY == 0 {
-                n_array
-            } else {
-                0
-            };
-            let rest_nodes = if extra & INLINE_NODES == 0 {
-                n_nodes
-            } else {
-                0
-            };
-            if rest_array | rest_nodes != 0 {
-                // Presizing is a hint: without memory the table stays small.
-                let _ = crate::table::reserve(self, t, rest_array, rest_nodes);
-            }
-        }
-        t
     }
 
     /// A closure; its captured variables are still null.
@@ -516,35 +449,6 @@ pub(crate) const fn header(kind: Kind, word: u32) -> Header {
         extra: 0,
         word,
     }
-}
-
-#[inline(always)]
-unsafe fn write_table(t: *mut Table, extra: u8) {
-    // SAFETY: by the caller, t has room for a table.
-    unsafe {
-        t.write(Table {
-            header: Header {
-                kind: Kind::Table,
-                mark: 0,
-                flags: 0,
-                extra,
-                word: 0,
-            },
-            metatable: ptr::null_mut(),
-            nodes: empty_nodes(),
-            array: ptr::null_mut(),
-            array_len: 0,
-            array_cap: 0,
-            last_free: 0,
-            made_in: 0,
-        });
-    }
-}
-
-/// Bytes of a closure with `n` captured variables.
-#[inline(always)]
-pub(crate) const fn closure_size(n: usize) -> usize {
-    size_of::<Closure>() + n * size_of::<*mut Upvalue>()
 }
 
 impl Drop for Heap {

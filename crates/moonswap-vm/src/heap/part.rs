@@ -1,8 +1,40 @@
 //! Sizes of table parts and the heap's bits in a table's `header.extra`.
 
 use super::class::{MAX_CELL, class_of, class_size};
-use super::large::{PART_HEADER, is_small};
-use crate::object::{Node, Table};
+use crate::object::{Header, Node, Table};
+
+/// Header of a small part.
+pub(crate) const PART_HEADER: usize = 8;
+
+/// What stands before the data of a large part.
+#[repr(C)]
+pub(super) struct Prefix {
+    pub(super) index: usize,
+    pub(super) header: Header,
+}
+
+/// One large part.
+pub(super) struct Large {
+    pub(super) start: *mut Prefix,
+    /// Bytes, prefix included.
+    pub(super) size: usize,
+}
+
+/// A part of so many data bytes lives in a cell.
+#[inline(always)]
+pub(crate) const fn is_small(bytes: usize) -> bool {
+    bytes + PART_HEADER <= MAX_CELL
+}
+
+/// Bytes a part of so many data bytes takes from the heap.
+#[inline(always)]
+pub(crate) const fn footprint(bytes: usize) -> usize {
+    if is_small(bytes) {
+        class_size(class_of(bytes + PART_HEADER))
+    } else {
+        bytes + size_of::<Prefix>()
+    }
+}
 
 /// The node part stands in the table's own cell.
 pub(crate) const INLINE_NODES: u8 = 1;

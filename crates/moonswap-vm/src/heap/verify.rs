@@ -3,10 +3,9 @@
 
 use std::collections::HashSet;
 
-use super::boxed::boxed_size;
-use super::large::PART_HEADER;
-use super::part::{INLINE_ARRAY, INLINE_NODES};
-use super::weak::Weak;
+use super::marker::Weak;
+use super::part::{INLINE_ARRAY, INLINE_NODES, PART_HEADER};
+use super::size::boxed_size;
 use super::{Heap, Phase};
 use crate::object::{
     Closure, Coroutine, Header, Instance, Kind, Native, PrototypeSlot, StringObject, Table,

@@ -1,22 +1,9 @@
 //! Weak tables: decided in the atomic step. Invariants: see `marker.rs`.
 
-use super::marker::Marker;
+use super::marker::{Marker, Weak};
 use crate::object::{Node, Table};
 use crate::table::{node_count, tag_at};
 use crate::value::{Value, tag};
-
-/// What `__mode` says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Weak {
-    /// Strong.
-    No,
-    /// `"v"`
-    Values,
-    /// `"k"`: ephemerons.
-    Keys,
-    /// `"kv"`
-    All,
-}
 
 impl Marker {
     /// Mode now; it may have changed since the traversal.

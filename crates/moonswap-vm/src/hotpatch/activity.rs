@@ -5,19 +5,16 @@
 //!
 //! Invariants: HP2, F1.
 
-use std::collections::HashSet;
+use moonswap_hotpatch::{Activation, ChangeClass};
 
-use moonswap_hotpatch::{Activation, ChangeClass, path_name};
-
-use super::commit::{Planned, find};
-use super::inspect::top_frame;
+use super::frames::activation_of;
+use super::frames::top_frame;
 use super::manifest::registry_for;
-use crate::frame::Frame;
-use crate::object::{Coroutine, CoroutineStatus, PrototypeSlot, Version};
+use super::planned::Changed;
+use super::planned::Planned;
+use super::planned::find;
+use crate::object::{Coroutine, CoroutineStatus, Version};
 use crate::vm::Vm;
-
-/// Slots of the functions that plans swap or remove.
-pub(super) type Changed = HashSet<*mut PrototypeSlot>;
 
 pub(super) unsafe fn changed(vm: &mut Vm, planned: &[Planned]) -> Changed {
     let mut found = Changed::new();
@@ -120,41 +117,5 @@ unsafe fn visit(
             }
             next = frame.caller().map(|(below, _)| below);
         }
-    }
-}
-
-/// Describes an activation of Lua code.
-pub(super) unsafe fn activation_of(
-    vm: &Vm,
-    coroutine: *mut Coroutine,
-    frame: Frame,
-    pinned: *mut Version,
-) -> Activation {
-    // SAFETY: F1, F2.
-    unsafe {
-        let id = Version::id(pinned);
-        let chunk = id.chunk();
-        let line = if frame.pc.is_null() {
-            None
-        } else {
-            Version::record(pinned).line_at(frame.pc_index())
-        };
-        Activation {
-            chunk: chunk.strip_prefix(['@', '=']).unwrap_or(chunk).into(),
-            function: path_name(&id),
-            version: Version::number(pinned),
-            line,
-            thread: thread_name(vm, coroutine),
-            suspended: (*coroutine).status == CoroutineStatus::Suspended,
-        }
-    }
-}
-
-/// "main", or the coroutine as `tostring` shows it.
-pub(super) fn thread_name(vm: &Vm, co: *mut Coroutine) -> String {
-    if std::ptr::eq(co, vm.main) {
-        "main".to_owned()
-    } else {
-        format!("thread: {co:p}")
     }
 }

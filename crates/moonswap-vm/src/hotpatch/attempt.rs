@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use moonswap_hotpatch::{Door, Patch, Policy, Report};
 
+use super::cause::Cause;
 use super::event::{self, EventChunk, EventKind, HotEvent};
-use super::guard::Cause;
 use super::hooks::{self, Swapped};
 use super::{HotError, RolledBack, guard, history, mailbox, timing};
 use crate::vm::Vm;

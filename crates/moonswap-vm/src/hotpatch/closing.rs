@@ -8,8 +8,9 @@ use std::time::Instant;
 
 use moonswap_hotpatch::{Activation, Policy, Report, SuspendedPolicy, Timing};
 
-use super::activity::{self, Changed, Found, Wanted};
+use super::activity::{self, Found, Wanted};
 use super::call::text_of;
+use super::planned::Changed;
 use crate::frame::{Frame, frame_top};
 use crate::heap::Marker;
 use crate::host;

@@ -7,60 +7,28 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use moonswap_hotpatch::{
-    Activation, ChunkManifest, ChunkPlan, Patch, Policy, Refused, Report, StalePolicy,
-    SuspendedPolicy, Times, Timing, plan_chunk,
+    Activation, Patch, Policy, Refused, Report, StalePolicy, SuspendedPolicy, Times, Timing,
+    plan_chunk,
 };
 
 use super::history::{Entry, InstanceChange};
 use super::manifest;
+use super::obstacle::Obstacle;
+use super::planned::Planned;
+use super::planned::find;
 use super::prepare::{self, Prepared};
-use super::published::{self, Basis};
+use super::published::{self, Draft};
+use super::stale::set_finish_by;
 use super::texts::Compiled;
-use super::timing::{self, Obstacle, Quiet};
+use super::timing::{self, Quiet};
 use super::transaction::{self, Installed};
-use super::{HotError, activity, closing, globals, journal, migrate, staying, waiting};
+use super::{HotError, activity, checkpoint, closing, globals, migrate, staying, waiting};
 use crate::callee::FROZEN;
 use crate::frame::{Frame, frame_top};
 use crate::host;
 use crate::loader;
 use crate::object::{Instance, PrototypeSlot, Version};
 use crate::vm::Vm;
-
-/// A plan with the instance (by serial) it was made for.
-pub(crate) type Planned = (u64, ChunkPlan);
-
-/// What is said of a commit and known before it: made by whoever planned, so
-/// that the VM's thread has only to fill in numbers.
-pub(crate) struct Draft {
-    report: Report,
-    head: String,
-    /// What the instances were, and are once it is done, to be published.
-    pub(super) bases: Vec<Basis>,
-    pub(super) after: Vec<ChunkManifest>,
-}
-
-impl Draft {
-    pub(super) fn new(planned: &[Planned]) -> Self {
-        let report = Report::of(planned.iter().map(|(_, plan)| plan));
-        Self {
-            head: report.head(),
-            report,
-            bases: Vec::new(),
-            after: Vec::new(),
-        }
-    }
-
-    /// The report of a patch that changes nothing, or is not to.
-    fn idle(self, vm: &Vm, times: Times) -> Report {
-        Report {
-            // Nothing that a rollback could undo; least of all an earlier patch.
-            id: 0,
-            generation: vm.hot.generation(),
-            times,
-            ..self.report
-        }
-    }
-}
 
 /// Plans a patch for every live instance of its chunks, in the patch's order
 /// of chunks, oldest instances first.
@@ -87,22 +55,6 @@ pub(crate) unsafe fn plan_all(
             }
         }
         Ok(planned)
-    }
-}
-
-/// Until when a version's activations may run; `None`: for ever.
-pub(super) unsafe fn set_finish_by(
-    vm: &mut Vm,
-    version: *mut Version,
-    finish_by: Option<std::time::Instant>,
-) {
-    // SAFETY: live version.
-    unsafe {
-        if Version::finish_by(version) != finish_by {
-            vm.heap.change_boxed_quietly(version, |version| {
-                version.rare.get_or_insert_default().finish_by = finish_by;
-            });
-        }
     }
 }
 
@@ -336,7 +288,7 @@ unsafe fn prepare_all(vm: &mut Vm, planned: Vec<Planned>) -> Result<Vec<Prepared
     // objects are in no root (J1).
     unsafe {
         let busy = vm.heap.set_busy(true);
-        journal::begin(vm);
+        checkpoint::begin(vm);
         let mut all: Vec<Prepared> = Vec::with_capacity(planned.len());
         for (serial, plan) in planned {
             if let Some(instance) = find(vm, serial) {
@@ -352,8 +304,8 @@ unsafe fn prepare_all(vm: &mut Vm, planned: Vec<Planned>) -> Result<Vec<Prepared
             outcome = outcome.and(Err(HotError::Memory));
         }
         match outcome {
-            Ok(()) => journal::forget(vm),
-            Err(_) => journal::undo(vm),
+            Ok(()) => checkpoint::forget(vm),
+            Err(_) => checkpoint::undo(vm),
         }
         vm.heap.set_busy(busy);
         outcome.map(|()| all)
@@ -382,10 +334,6 @@ unsafe fn run_all(vm: &mut Vm, all: &mut [Prepared]) -> Result<(), HotError> {
         all.iter_mut().for_each(|prepared| prepared.note_cells());
         outcome
     }
-}
-
-pub(super) fn find(vm: &Vm, serial: u64) -> Option<*mut Instance> {
-    vm.hot.instances.borrow().find(serial)
 }
 
 /// The stores. Nothing here can fail; allocation is only bookkeeping. What is

@@ -3,6 +3,9 @@
 use moonswap_compiler::CompileError;
 use moonswap_hotpatch::Refused;
 
+/// Patches kept for rollback; beside them as many rollbacks.
+pub(super) const DEPTH: usize = 16;
+
 /// Why a patch was not applied. Nothing has changed in any of these cases.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum HotError {
@@ -66,7 +69,7 @@ fn unknown(patch: u64) -> String {
         0 => "no patch in force is left to roll back".to_owned(),
         patch => format!(
             "patch {patch} is not in the history, which keeps the newest {}: roll back one that it lists",
-            super::history::DEPTH
+            DEPTH
         ),
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! Invariants: HP2, HP3; J1: nothing is collected while these run.
 
-use super::merging::{set, with};
+use super::running::{set, with};
 use crate::context::{Context, Outcome};
 use crate::table;
 use crate::value::{Value, tag};

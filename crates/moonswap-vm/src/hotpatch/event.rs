@@ -19,7 +19,7 @@ use moonswap_bytecode::CodeHash;
 use moonswap_hotpatch::{Door, Patch, Policy, Report};
 
 use super::HotError;
-use super::guard::Cause;
+use super::cause::Cause;
 use crate::context::{Context, Outcome};
 use crate::frame::{Frame, frame_top};
 use crate::object::StringObject;

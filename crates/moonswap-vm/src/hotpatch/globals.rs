@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use moonswap_hotpatch::{ChunkPlan, Globals, Report, Undefined, settle};
 
-use super::commit::{Planned, find};
+use super::planned::Planned;
+use super::planned::find;
 use crate::meta;
 use crate::meta_event::Event;
 use crate::object::{Instance, Table};

@@ -11,7 +11,6 @@
 //! Invariants: HP1–HP3: the versions compared with are kept by the history.
 
 use std::collections::{HashSet, VecDeque};
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,45 +18,17 @@ use moonswap_bytecode::OpCode;
 use moonswap_hotpatch::{Code, Door, Patch, PatchHash, Policy, Refusal, Refused};
 
 use super::attempt::{self, Origin};
+use super::cause::Cause;
 use super::event::{EventChunk, EventKind};
 use super::watchdog::{self, Seen, Watchdog};
 use crate::frame::Frame;
-use crate::machine::Root;
 use crate::object::{PrototypeSlot, Version};
+use crate::root::Root;
 use crate::value::Value;
 use crate::vm::Vm;
 
 /// Patches in quarantine that are remembered; the oldest is forgotten first.
 const MAX_QUARANTINED: usize = 256;
-
-/// What ended the probation of a patch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Cause {
-    /// Its code raised more errors than it was allowed.
-    Errors,
-    /// So it did, and the last one was that of a limit: deadline, fuel, interrupt,
-    /// memory.
-    Limit,
-    /// An activation of its code took too long.
-    Slow,
-}
-
-impl Cause {
-    /// The word in events and audit records.
-    pub const fn text(self) -> &'static str {
-        match self {
-            Self::Errors => "errors",
-            Self::Limit => "limit",
-            Self::Slow => "slow",
-        }
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text())
-    }
-}
 
 /// A patch on probation.
 pub(super) struct Probation {

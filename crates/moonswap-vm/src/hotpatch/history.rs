@@ -14,18 +14,15 @@ use moonswap_hotpatch::{
 };
 
 use super::HotError;
+use super::error::DEPTH;
 use super::prepare::{CellChange, FieldChange, SlotChange};
 use super::published::Attic;
-use super::slots::SlotRegistry;
 use super::{migrate, staying};
 use crate::heap::Marker;
 use crate::loader;
-use crate::object::{Instance, PrototypeSlot, Source, StringObject, Version};
+use crate::object::{Instance, PrototypeSlot, SlotRegistry, Source, StringObject, Version};
 use crate::value::{store, tag};
 use crate::vm::Vm;
-
-/// Patches kept for rollback; beside them as many rollbacks.
-pub(super) const DEPTH: usize = 16;
 
 /// What a patch, or a rollback, did to one instance: enough to undo it.
 pub(crate) struct InstanceChange {
@@ -393,7 +390,7 @@ impl<'a> Undoing<'a> {
                     Version::number(s.before) == Version::number(s.after)
                         || (*s.slot).header.flags & PrototypeSlot::REPLACED != 0
                 );
-                super::commit::set_finish_by(vm, s.before, None);
+                super::stale::set_finish_by(vm, s.before, None);
                 super::migrate::withdraw(s.before);
             }
             for c in &change.cells {

@@ -47,7 +47,7 @@ unsafe fn migrate(vm: &mut Vm, prepared: &Prepared, id: &FunctionId) -> Result<(
         };
         let instance = prepared.instance;
         let version = Value::integer(i64::from(Instance::version(instance)));
-        super::journal::watch(vm);
+        super::checkpoint::watch(vm);
         closure(vm, instance, slot)
             .and_then(|function| call(vm, function, &[version]).map(drop))
             .map_err(|text| HotError::Vetoed(format!("{MIGRATE}: {text}")))
@@ -64,7 +64,7 @@ pub(super) unsafe fn after_commit(vm: &mut Vm, changes: &[Swapped], report: &mut
         }
         let was_busy = std::mem::replace(&mut vm.hot.busy, true);
         for change in changes {
-            let Some(instance) = super::commit::find(vm, change.serial) else {
+            let Some(instance) = super::planned::find(vm, change.serial) else {
                 continue;
             };
             let Some(slot) = registry(vm, instance).get(&change.hook) else {

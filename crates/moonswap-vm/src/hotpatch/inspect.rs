@@ -4,10 +4,10 @@
 
 use moonswap_hotpatch::Refusal;
 
+use super::frames::each_frame;
 use super::manifest::registry;
-use super::migrate::StaleVersions;
-use crate::frame::Frame;
-use crate::object::{Coroutine, CoroutineStatus, Instance, PrototypeSlot, Version};
+use super::stale::StaleVersions;
+use crate::object::{Instance, PrototypeSlot, Version};
 use crate::vm::Vm;
 
 /// Version of one literal.
@@ -45,64 +45,6 @@ pub struct StaleFrame {
     pub overdue: bool,
     /// Its activations were asked to move: when it does, or why it does not.
     pub migration: Option<String>,
-}
-
-/// Topmost frame of a coroutine, if it has any.
-pub(super) unsafe fn top_frame(vm: &Vm, co: *mut Coroutine) -> Option<Frame> {
-    // SAFETY: C1, C2, VM3.
-    unsafe {
-        if std::ptr::eq(co, vm.current) {
-            return Some(Frame {
-                base: vm.base,
-                pc: vm.pc,
-            });
-        }
-        let live = match (*co).status {
-            CoroutineStatus::Suspended => (*co).started,
-            CoroutineStatus::Normal | CoroutineStatus::Running => true,
-            CoroutineStatus::Closing | CoroutineStatus::Dead => false,
-        };
-        if !live {
-            return None;
-        }
-        let base = (&mut (*co).stack).as_mut_ptr().add((*co).base + 2);
-        Some(Frame {
-            base,
-            pc: std::ptr::null(),
-        })
-    }
-}
-
-/// Calls `visit` for every activation of Lua code in the VM.
-pub(super) unsafe fn each_frame(
-    vm: &Vm,
-    visit: &mut dyn FnMut(&Vm, *mut Coroutine, Frame, *mut Version),
-) {
-    // SAFETY: HP2; dead coroutines are left out, so all are intact.
-    unsafe {
-        for co in vm.heap.all_coroutines() {
-            each_frame_of(vm, co, &mut |frame, version| visit(vm, co, frame, version));
-        }
-    }
-}
-
-/// The same of one coroutine, innermost first.
-pub(super) unsafe fn each_frame_of(
-    vm: &Vm,
-    co: *mut Coroutine,
-    visit: &mut dyn FnMut(Frame, *mut Version),
-) {
-    // SAFETY: HP2, F1.
-    unsafe {
-        let mut next = top_frame(vm, co);
-        while let Some(frame) = next {
-            let version = frame.version();
-            if !version.is_null() {
-                visit(frame, version);
-            }
-            next = frame.caller().map(|(below, _)| below);
-        }
-    }
 }
 
 /// Version that the activation at a level runs, if its function was patched.
@@ -204,7 +146,7 @@ pub(crate) unsafe fn stale_frames(vm: &mut Vm, chunk: Option<&str>) -> Vec<Stale
                 version: Version::number(version),
                 current: PrototypeSlot::number(slot),
                 line,
-                thread: super::activity::thread_name(vm, co),
+                thread: super::frames::thread_name(vm, co),
                 stack: String::from_utf8_lossy(&crate::debug::traceback::traceback(
                     vm, of, None, 0,
                 ))

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::object::Instance;
+use crate::vm::Vm;
 
 /// All live instances.
 #[derive(Default)]
@@ -60,5 +61,14 @@ impl Instances {
             list.retain(|&i| is_live(i));
             !list.is_empty()
         });
+    }
+}
+
+/// The instance is no longer what it was when it was described.
+pub(crate) unsafe fn touch(vm: &mut Vm, instance: *mut Instance) {
+    // SAFETY: live instance.
+    unsafe {
+        vm.heap.patched(instance, |patched| patched.stamp += 1);
+        vm.hot.withdraw(&(*instance).chunk);
     }
 }

@@ -15,10 +15,9 @@ use moonswap_bytecode::{
 
 pub(crate) use moonswap_hotpatch::Literals;
 
-use super::slots::SlotPointer;
 use super::trap;
 use crate::loader::{self, Site};
-use crate::object::{Instance, PrototypeSlot, StringObject, Version};
+use crate::object::{Instance, PrototypeSlot, SlotPointer, StringObject, Version};
 use crate::value::{Value, tag};
 use crate::vm::Vm;
 

@@ -602,7 +602,7 @@ pub(super) fn commit_request(vm: &mut Vm, request: CommitRequest) -> Result<Repo
             Some(_) | None => {
                 let start = Instant::now();
                 let planned = commit::plan_all(vm, &request.patch, &request.policy)?;
-                let draft = commit::Draft::new(&planned);
+                let draft = published::Draft::new(&planned);
                 times.prepare += start.elapsed();
                 wait(&mut times);
                 let outcome = commit::apply_planned(vm, planned, draft, &request.policy, times);

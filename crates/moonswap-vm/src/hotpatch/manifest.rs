@@ -11,9 +11,8 @@ use moonswap_hotpatch::{
 };
 
 use super::literals;
-use super::slots::SlotRegistry;
 use super::texts::{Compiled, KnownText};
-use crate::object::{Instance, PrototypeSlot, Source};
+use crate::object::{Instance, PrototypeSlot, SlotRegistry, Source};
 use crate::value::tag;
 use crate::vm::Vm;
 

@@ -13,9 +13,9 @@ use moonswap_hotpatch::{
 };
 
 use super::evaluated::{alike, held, hold, is_same, settle};
-use super::journal;
 use super::manifest::{known_registry, registry};
 use super::prepare::FieldChange;
+use super::running::{set, with};
 use crate::context::{Context, Outcome};
 use crate::meta_event::Event;
 use crate::object::{Closure, Instance, NativeFn, PrototypeSlot, StringObject, Table, Version};
@@ -25,26 +25,6 @@ use crate::vm::Vm;
 
 /// Tables nest this deep at most when they are compared.
 const DEPTH: usize = 200;
-
-/// The delta chunks of one instance while they run.
-pub(crate) struct Transaction {
-    pub(super) instance: *mut Instance,
-    pub(super) data: Arc<[DataChange]>,
-    /// Slots of functions whose fields are cleared.
-    pub(super) removed: Vec<*mut PrototypeSlot>,
-    /// Fields that were set, with what stood there.
-    pub(super) fields: Vec<FieldChange>,
-    /// What became of the data.
-    pub(super) merged: Vec<Merged>,
-    /// Fields of functions that were left alone.
-    pub(super) overridden: Vec<String>,
-    /// Why the patch is refused.
-    pub(super) refusal: Option<Refusal>,
-    /// What expressions gave, by their numbers.
-    pub(super) held: Vec<Option<Value>>,
-    /// Changes that were not made.
-    pub(super) not_run: Vec<NotRun>,
-}
 
 /// The functions that delta chunks get, in the order of their arguments.
 pub(super) const NATIVES: [(&str, NativeFn); 6] = [
@@ -67,10 +47,6 @@ fn change(cx: &Context<'_>, i: usize) -> Outcome<(*mut Instance, Arc<[DataChange
         true => Ok((instance, data, at)),
         false => Err(cx.error_plain("there is no such change")),
     }
-}
-
-pub(super) fn with<T>(vm: &mut Vm, f: impl FnOnce(&mut Transaction) -> T) -> Option<T> {
-    vm.hot.transaction.as_mut().map(f)
 }
 
 /// `merge(table, i, value)`
@@ -400,36 +376,15 @@ fn note(
     });
 }
 
-/// Sets a field without metamethods, and remembers what stood there.
-pub(super) fn set(cx: &mut Context<'_>, container: Value, key: Value, after: Value) -> Outcome<()> {
-    let mut vm = cx.vm();
-    // SAFETY: a live table; nothing is collected.
-    unsafe {
-        let table = container.as_table();
-        let before = table::get(table, key);
-        if let Err(e) = journal::set(&mut vm, table, key, after) {
-            return Err(crate::meta::raise_table_error(&mut vm, e));
-        }
-        let change = FieldChange {
-            table: container,
-            key,
-            before,
-            after,
-        };
-        with(&mut vm, |t| t.fields.push(change));
-    }
-    Ok(())
-}
-
 /// Sets a field with `__newindex`, as the statement would. What that writes is
-/// remembered by the journal's entries.
+/// remembered by the undo log's entries.
 fn set_as_the_text_does(
     cx: &mut Context<'_>,
     container: Value,
     key: Value,
     value: Value,
 ) -> Outcome<()> {
-    let mark = journal::mark(&mut cx.vm());
+    let mark = cx.vm().undo_log.mark();
     let at = cx.height();
     cx.push_value(container);
     cx.push_value(key);
@@ -437,7 +392,7 @@ fn set_as_the_text_does(
     cx.set_index(at)?;
     cx.pop(1);
     let mut vm = cx.vm();
-    let written = journal::fields_since(&vm, mark);
+    let written = vm.undo_log.fields_since(mark);
     with(&mut vm, |t| {
         // SAFETY: live tables; nothing is collected.
         t.fields

@@ -29,64 +29,19 @@ use moonswap_hotpatch::{
 };
 
 use super::HotError;
-use super::activity::activation_of;
-use super::inspect::each_frame;
+use super::frames::activation_of;
+use super::frames::each_frame;
+use super::stale::StaleVersions;
+use super::stale::is_stale;
 use crate::callee::FROZEN;
 use crate::frame::{Frame, TAIL_CALL, frame_top, meta_word, version_of};
 use crate::interp::{Next, evaluate, other_limits, take_turn};
-use crate::object::{Coroutine, Header, Instance, PrototypeSlot, Upvalue, Version};
+use crate::object::{Coroutine, Header, Instance, Pending, PrototypeSlot, Upvalue, Version};
 use crate::value::{Value, copy, store, tag};
 use crate::vm::Vm;
 
-/// Where the activations of a replaced version go.
-pub(crate) struct Pending {
-    target: *mut Version,
-    turns: Arc<Migration>,
-    /// What the version was loaded from.
-    original: Arc<Prototype>,
-    /// Turns at which an activation could not move after all: nobody tries again.
-    failed: Vec<u32>,
-}
-
 /// A version that is replaced, by which, and how activations move.
 pub(super) type Planned = (*mut Version, *mut Version, Arc<Migration>);
-
-/// Whether an activation of a version runs other code than a call would now.
-pub(super) unsafe fn is_stale(version: *mut Version) -> bool {
-    // SAFETY: live version.
-    unsafe {
-        let current = PrototypeSlot::version((*version).slot);
-        !std::ptr::eq(current, version) && !is_same(version, current)
-    }
-}
-
-/// Whether two versions of a function mean the same.
-unsafe fn is_same(a: *mut Version, b: *mut Version) -> bool {
-    // SAFETY: live versions.
-    unsafe {
-        let (Some(p), Some(q)) = (Version::prototype(a), Version::prototype(b)) else {
-            return false;
-        };
-        Version::children(a) == Version::children(b) && is_same_code(p, q)
-    }
-}
-
-/// [`is_stale`] of many activations: each version is compared once.
-#[derive(Default)]
-pub(super) struct StaleVersions(HashMap<*mut Version, bool>);
-
-impl StaleVersions {
-    pub(super) unsafe fn has(&mut self, version: *mut Version) -> bool {
-        // SAFETY: live version; nothing is committed meanwhile.
-        unsafe {
-            if std::ptr::eq(PrototypeSlot::version((*version).slot), version) {
-                return false;
-            }
-            let known = self.0.entry(version);
-            *known.or_insert_with(|| is_stale(version))
-        }
-    }
-}
 
 /// Lets the activations of functions that are not current move to what is, and
 /// tells of those whose code changed. `ready` are migrations that were planned.
@@ -479,14 +434,14 @@ unsafe fn pin(base: *mut Value, version: *mut Version) {
 /// What would become of the activations of functions that plans change.
 pub(crate) unsafe fn outlook(
     vm: &mut Vm,
-    planned: &[super::commit::Planned],
+    planned: &[super::planned::Planned],
     policy: &Policy,
 ) -> Vec<Migrated> {
     // SAFETY: HP2, F1; live instances.
     unsafe {
         let mut changes: HashMap<*mut PrototypeSlot, (&ChunkPlan, &LiteralChange)> = HashMap::new();
         for (serial, plan) in planned {
-            let Some(instance) = super::commit::find(vm, *serial) else {
+            let Some(instance) = super::planned::find(vm, *serial) else {
                 continue;
             };
             if plan.is_refused() {

@@ -18,35 +18,42 @@
 //! Invariants: HP1 only `commit` and rollback install versions into slots that code
 //! can reach, and migrations for a time (HP4); HP2 they run at a safe point of the
 //! VM's thread; HP3 versions and slots in the history are marked by the collector;
-//! HP5 slots in lists that other threads have (`slots`, the attic of `published`) are
+//! HP5 slots in lists that other threads have (`SlotPointer`, the attic of `published`) are
 //! followed by the VM's thread only, the others drop the lists.
 
 mod activity;
 mod answer;
 pub(crate) mod attempt;
 mod call;
+mod cause;
+pub(crate) mod checkpoint;
 mod closing;
 pub(crate) mod commit;
 pub(crate) mod current;
 mod error;
 mod evaluated;
 pub(crate) mod event;
+mod frames;
 pub(crate) mod globals;
 pub(crate) mod guard;
 pub(crate) mod history;
 mod hooks;
 pub(crate) mod inspect;
 pub(crate) mod instances;
-pub(crate) mod journal;
 pub(crate) mod literals;
 pub(crate) mod mailbox;
 pub(crate) mod manifest;
 mod merging;
 pub(crate) mod migrate;
+mod obstacle;
+mod planned;
 mod prepare;
 mod published;
+mod running;
 pub(crate) mod scope;
-pub(crate) mod slots;
+pub(crate) mod seam;
+mod stale;
+mod state;
 mod staying;
 pub(crate) mod texts;
 mod ticket;
@@ -56,195 +63,14 @@ pub(crate) mod trap;
 pub(crate) mod waiting;
 pub(crate) mod watchdog;
 
-use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
-
-use crate::heap::Marker;
-use crate::object::{Header, Instance, Version};
-use crate::vm::Vm;
-
 pub use attempt::Origin;
+pub use cause::Cause;
 pub use error::HotError;
 pub use event::{EventChunk, EventKind, HotEvent, Listener, Recorder};
-pub use guard::{Cause, OnProbation, Quarantined, Which};
+pub use guard::{OnProbation, Quarantined, Which};
 pub use history::HistoryEntry;
 pub use inspect::{StaleFrame, VersionInfo};
+pub(crate) use instances::touch;
 pub use mailbox::Patcher;
-pub use ticket::Ticket;
-
-/// What became of a patch that may have to wait.
-#[derive(Debug)]
-#[allow(clippy::large_enum_variant, reason = "there is one for each patch")]
-pub enum Applied {
-    /// It is in force.
-    Now(moonswap_hotpatch::Report),
-    /// It waits.
-    Queued(Ticket),
-}
-
-/// What became of a rollback that may have to wait.
-#[derive(Debug)]
-#[allow(clippy::large_enum_variant, reason = "there is one for each patch")]
-pub enum RolledBack {
-    /// It is done.
-    Now(moonswap_hotpatch::Report),
-    /// It waits.
-    Queued {
-        /// Tells when it is done.
-        ticket: Ticket,
-        /// The chunks concerned, as given to `load`.
-        chunks: Vec<Arc<str>>,
-    },
-}
-
-/// Chunks that were loaded by a name of the host's and are kept although no code of
-/// theirs lives: data that patches may change.
-const MAX_NAMES: usize = 1024;
-
-/// What a VM knows about its chunks and patches.
-#[derive(Default)]
-pub(crate) struct HotState {
-    /// All live instances; dead ones are dropped by the collector's atomic step.
-    pub(crate) instances: RefCell<instances::Instances>,
-    pub(crate) texts: RefCell<texts::Texts>,
-    /// The newest instance of each module, kept alive.
-    pub(crate) modules: HashMap<Arc<str>, *mut Instance>,
-    /// Those of [`HotState::keep_named`], oldest first; some may be gone.
-    names: VecDeque<Arc<str>>,
-    /// Serial of the newest instance.
-    pub(crate) last_serial: u64,
-    /// One more with each commit; 1 before the first.
-    pub(crate) n_commits: u64,
-    /// Number of the last patch.
-    pub(crate) last_patch: u64,
-    pub(crate) history: history::History,
-    pub(crate) events: event::Events,
-    pub(crate) guards: guard::Guards,
-    pub(crate) mailbox: Arc<mailbox::Mailbox>,
-    /// Natives calling back that must not see a commit (`sort`, `gsub` …).
-    pub(crate) n_blocking: u32,
-    /// A commit waits for that count to become 0.
-    pub(crate) is_held: bool,
-    /// The delta chunks that run now.
-    pub(crate) transaction: Option<merging::Transaction>,
-    /// The delta chunk that runs now is only tried.
-    pub(crate) trial: Option<transaction::Trial>,
-    /// What its code writes.
-    pub(crate) journal: journal::Journal,
-    /// A patch is being prepared: others wait.
-    pub(crate) busy: bool,
-    /// The mailbox is being worked off, or coroutines are being closed after a
-    /// commit: others wait.
-    pub(crate) is_draining: bool,
-    pub(crate) waiting: waiting::Waiting,
-    closings: closing::Closings,
-    trap: Option<trap::Trap>,
-    /// Versions whose activations move to newer ones.
-    migrating: RefCell<Vec<*mut Version>>,
-    /// Activations that have moved.
-    pub(crate) n_migrated: u64,
-}
-
-/// The instance is no longer what it was when it was described.
-pub(crate) unsafe fn touch(vm: &mut Vm, instance: *mut Instance) {
-    // SAFETY: live instance.
-    unsafe {
-        vm.heap.patched(instance, |patched| patched.stamp += 1);
-        vm.hot.withdraw(&(*instance).chunk);
-    }
-}
-
-impl HotState {
-    /// The VM's generation.
-    pub(crate) fn generation(&self) -> u64 {
-        self.n_commits + 1
-    }
-
-    /// Something was committed: the next generation.
-    pub(crate) fn advance(&mut self) {
-        self.n_commits += 1;
-        self.last_patch += 1;
-        self.mailbox.tell_commits(self.n_commits);
-    }
-
-    /// A new instance was loaded.
-    pub(crate) fn register(&mut self, instance: *mut Instance) {
-        self.instances.get_mut().push(instance);
-        // SAFETY: just made.
-        self.withdraw(unsafe { &(*instance).chunk });
-    }
-
-    /// What other threads know of a chunk is out of date.
-    fn withdraw(&self, chunk: &str) {
-        let known = self.mailbox.published.withdraw(chunk);
-        self.mailbox.attic.keep_snapshots(known);
-    }
-
-    /// Keeps a module's instance alive for patches, in place of an older one.
-    pub(crate) unsafe fn keep_module(&mut self, instance: *mut Instance) {
-        // SAFETY: live instance; it is reached from the caller's stack until
-        // the next safe point, and from here afterwards.
-        unsafe {
-            self.modules
-                .insert(Arc::clone(&(*instance).chunk), instance)
-        };
-    }
-
-    /// The same of a chunk that was loaded by its name only. A host may have a name
-    /// for each request: the oldest ones are kept no longer than their code lives.
-    pub(crate) unsafe fn keep_named(&mut self, instance: *mut Instance) {
-        // SAFETY: live instance.
-        let name = unsafe { Arc::clone(&(*instance).chunk) };
-        if !self.modules.contains_key(&name) {
-            self.names.push_back(name);
-        }
-        // SAFETY: by the caller.
-        unsafe { self.keep_module(instance) };
-        if self.names.len() > MAX_NAMES
-            && let Some(oldest) = self.names.pop_front()
-        {
-            self.modules.remove(&oldest);
-        }
-    }
-
-    /// Live instances of a chunk, oldest first.
-    pub(crate) fn instances_of(&self, chunk: &str) -> Vec<*mut Instance> {
-        self.instances.borrow().of(chunk).to_vec()
-    }
-
-    /// Names of all chunks with live instances, as given to `load`.
-    pub(crate) fn chunks(&self) -> Vec<String> {
-        let instances = self.instances.borrow();
-        let mut names: Vec<String> = instances
-            .all()
-            .iter()
-            // SAFETY: entries are live.
-            .map(|&i| unsafe { (*i).chunk.to_string() })
-            .collect();
-        names.sort();
-        names.dedup();
-        names
-    }
-
-    pub(crate) unsafe fn mark(&self, marker: &mut Marker) {
-        // SAFETY: modules and history entries are live (HP3).
-        unsafe {
-            for &instance in self.modules.values() {
-                marker.mark_object(instance.cast());
-            }
-            self.history.mark(marker);
-            self.closings.mark(marker);
-            if let Some(trap) = &self.trap {
-                trap.mark(marker);
-            }
-        }
-    }
-
-    /// Drops instances and versions the collector found dead.
-    pub(crate) fn forget_dead(&self, is_live: &dyn Fn(*mut Header) -> bool) {
-        self.instances.borrow_mut().retain(|i| is_live(i.cast()));
-        self.texts.borrow_mut().forget_dead();
-        migrate::forget_dead(&mut self.migrating.borrow_mut(), is_live);
-    }
-}
+pub(crate) use state::HotState;
+pub use ticket::{Applied, RolledBack, Ticket};

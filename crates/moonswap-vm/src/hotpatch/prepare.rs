@@ -14,8 +14,8 @@ use moonswap_hotpatch::{
 };
 
 use super::manifest::{registry, registry_for};
-use super::slots::SlotRegistry;
 use crate::loader;
+use crate::object::SlotRegistry;
 use crate::object::{Instance, PrototypeSlot, Upvalue, Version};
 use crate::value::{Value, tag};
 use crate::vm::Vm;
@@ -96,7 +96,7 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// Loads what the plan needs. What that changes is in the journal.
+    /// Loads what the plan needs. What that changes is in the undo log.
     pub(crate) unsafe fn new(vm: &mut Vm, instance: *mut Instance, plan: ChunkPlan) -> Prepared {
         // SAFETY: HP2; the instance is live (kept by the caller).
         unsafe {
@@ -106,7 +106,7 @@ impl Prepared {
             if let Some(literals) = &plan.literals {
                 super::literals::keep(vm, instance, literals);
             }
-            super::journal::scope(vm, instance);
+            vm.undo().scope(instance);
             let old_names = extend_scope(vm, instance, &plan);
             // New cells are left out: a rollback keeps their values, for the
             // variable may come back with a later patch.

@@ -10,15 +10,50 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use moonswap_bytecode::Prototype;
-use moonswap_hotpatch::{ChunkManifest, ChunkPatch, ChunkPlan, Patch, Policy, plan_chunk};
+use moonswap_hotpatch::{
+    ChunkManifest, ChunkPatch, ChunkPlan, Patch, Policy, Report, Times, plan_chunk,
+};
 
 use super::HotError;
-use super::commit::{Draft, Planned};
 use super::manifest::Description;
-use super::slots::SlotRegistry;
+use super::planned::Planned;
 use super::texts::Compiled;
+use crate::object::SlotRegistry;
 use crate::object::{Instance, Keep};
 use crate::vm::Vm;
+
+/// What is said of a commit and known before it: made by whoever planned, so
+/// that the VM's thread has only to fill in numbers.
+pub(crate) struct Draft {
+    pub(super) report: Report,
+    pub(super) head: String,
+    /// What the instances were, and are once it is done, to be published.
+    pub(super) bases: Vec<Basis>,
+    pub(super) after: Vec<ChunkManifest>,
+}
+
+impl Draft {
+    pub(super) fn new(planned: &[Planned]) -> Self {
+        let report = Report::of(planned.iter().map(|(_, plan)| plan));
+        Self {
+            head: report.head(),
+            report,
+            bases: Vec::new(),
+            after: Vec::new(),
+        }
+    }
+
+    /// The report of a patch that changes nothing, or is not to.
+    pub(super) fn idle(self, vm: &Vm, times: Times) -> Report {
+        Report {
+            // Nothing that a rollback could undo; least of all an earlier patch.
+            id: 0,
+            generation: vm.hot.generation(),
+            times,
+            ..self.report
+        }
+    }
+}
 
 /// The state of an instance that a manifest describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -48,7 +48,7 @@ pub(crate) unsafe fn record(vm: &mut Vm, base: *mut Value, pc: *const u64) {
             // Delta chunks have a slot of their own, no variables, and do not count.
             return;
         }
-        super::journal::scope(vm, instance);
+        vm.undo().scope(instance);
         let all = match Instance::keep(instance) {
             Keep::Module => true,
             // Of later runs there would be several variables of a name, which no

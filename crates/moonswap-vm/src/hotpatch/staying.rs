@@ -9,8 +9,8 @@ use std::collections::HashSet;
 
 use moonswap_hotpatch::{Staying, path_name};
 
-use super::inspect::each_frame_of;
-use super::migrate::StaleVersions;
+use super::frames::each_frame_of;
+use super::stale::StaleVersions;
 use crate::object::{Coroutine, PrototypeSlot, Version};
 use crate::vm::Vm;
 

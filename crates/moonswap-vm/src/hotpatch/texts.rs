@@ -16,40 +16,14 @@ use std::sync::Arc;
 use moonswap_compiler::CompileError;
 use moonswap_hotpatch::{ChunkManifest, ChunkPatch, Literals};
 
-use crate::heap::Reserve;
-use crate::object::{Instance, Source};
+use crate::heap::{PROBE_FROM, Reserve};
+use crate::object::{HeldText, Instance, LONG_TEXT, Source};
 use crate::vm::Vm;
-
-/// Texts of that many bytes are worth an entry.
-pub(crate) const LONG: usize = 256;
-/// What an entry takes beside the text, about.
-const ENTRY: usize = 128;
-
-/// A long text, on the account of the heap's memory as long as instances have it.
-pub(crate) struct Held {
-    text: Arc<[u8]>,
-    account: Rc<Reserve>,
-}
-
-impl Held {
-    fn new(text: Arc<[u8]>, account: Rc<Reserve>) -> Rc<Self> {
-        let texts = &account.texts;
-        texts.set(texts.get() + text.len() + ENTRY);
-        Rc::new(Self { text, account })
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        let texts = &self.account.texts;
-        texts.set(texts.get().saturating_sub(self.text.len() + ENTRY));
-    }
-}
 
 /// The long texts that instances have, by their hashes.
 #[derive(Default)]
 pub(crate) struct Texts {
-    known: HashMap<u64, Weak<Held>>,
+    known: HashMap<u64, Weak<HeldText>>,
     hasher: RandomState,
 }
 
@@ -61,13 +35,13 @@ impl Texts {
         account: &Rc<Reserve>,
         text: &[u8],
         copy: impl FnOnce() -> Option<Arc<[u8]>>,
-    ) -> Option<Rc<Held>> {
+    ) -> Option<Rc<HeldText>> {
         let hash = self.hasher.hash_one(text);
         let there = self.known.get(&hash).and_then(Weak::upgrade);
-        if let Some(there) = there.filter(|there| *there.text == *text) {
+        if let Some(there) = there.filter(|there| **there.text() == *text) {
             return Some(there);
         }
-        let held = Held::new(copy()?, Rc::clone(account));
+        let held = HeldText::new(copy()?, Rc::clone(&account.texts));
         self.known.insert(hash, Rc::downgrade(&held));
         Some(held)
     }
@@ -83,7 +57,7 @@ impl Texts {
 
 /// A copy of a text; `None` if the system has no memory for it.
 fn copy(text: &[u8]) -> Option<Arc<[u8]>> {
-    if text.len() >= crate::context::stack::PROBE_FROM {
+    if text.len() >= PROBE_FROM {
         let mut probe: Vec<u8> = Vec::new();
         let asked = probe.try_reserve_exact(text.len());
         // Else the optimiser may leave out the allocation.
@@ -99,7 +73,7 @@ pub(crate) unsafe fn keep(vm: &mut Vm, instance: *mut Instance, text: &[u8]) {
     unsafe {
         let name = &(*instance).chunk;
         let is_name = *name.as_bytes() == *text;
-        if text.len() >= LONG {
+        if text.len() >= LONG_TEXT {
             let name = Arc::clone(name);
             let copy = || match is_name {
                 true => Some(Arc::<[u8]>::from(name)),
@@ -109,7 +83,7 @@ pub(crate) unsafe fn keep(vm: &mut Vm, instance: *mut Instance, text: &[u8]) {
             let held = vm.hot.texts.get_mut().hold(&account, text, copy);
             vm.heap.charge(text.len());
             if let Some(held) = held {
-                (*instance).source = Source::Shared(Arc::clone(&held.text));
+                (*instance).source = Source::Shared(Arc::clone(held.text()));
                 vm.heap.more(instance, |more| more.held_text = Some(held));
             }
             return;

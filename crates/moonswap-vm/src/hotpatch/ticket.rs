@@ -11,7 +11,7 @@ use moonswap_hotpatch::Report;
 use super::HotError;
 use super::answer::{Answer, lock};
 use super::mailbox::Patcher;
-use super::timing::Obstacle;
+use super::obstacle::Obstacle;
 
 /// Where a submission stands. It leaves `PENDING` once: either the VM's thread
 /// takes it up, and then there will be an answer, or it is withdrawn, and then
@@ -179,4 +179,29 @@ impl Ticket {
         }
         outcome
     }
+}
+
+/// What became of a patch that may have to wait.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one for each patch")]
+pub enum Applied {
+    /// It is in force.
+    Now(Report),
+    /// It waits.
+    Queued(Ticket),
+}
+
+/// What became of a rollback that may have to wait.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one for each patch")]
+pub enum RolledBack {
+    /// It is done.
+    Now(Report),
+    /// It waits.
+    Queued {
+        /// Tells when it is done.
+        ticket: Ticket,
+        /// The chunks concerned, as given to `load`.
+        chunks: Vec<Arc<str>>,
+    },
 }

@@ -15,9 +15,10 @@ use moonswap_hotpatch::NotRun;
 
 use super::call::call;
 use super::manifest::registry;
-use super::merging::{NATIVES, Transaction};
+use super::merging::NATIVES;
 use super::prepare::{Prepared, SlotChange};
-use super::{HotError, journal};
+use super::running::Transaction;
+use super::{HotError, checkpoint};
 use crate::error::Raised;
 use crate::loader;
 use crate::object::{
@@ -161,8 +162,8 @@ unsafe fn attempt(
 ) -> Result<Option<String>, HotError> {
     // SAFETY: HP2.
     unsafe {
-        journal::watch(vm);
-        let mark = journal::mark(vm);
+        checkpoint::watch(vm);
+        let mark = vm.undo_log.mark();
         let n_old = prepared.old_names.len();
         let was_active = std::mem::replace(&mut vm.hook.active, true);
         vm.hot.trial = Some(Trial::default());
@@ -187,12 +188,12 @@ unsafe fn attempt(
             }
             (Err(HotError::Delta(text)), None) => format!("it raised an error: {text}"),
             (Err(other), None) => return Err(other),
-            (Ok(()), None) if journal::touches_old(vm, mark, &cells) => {
+            (Ok(()), None) if vm.undo_log.touches_old(mark, &cells) => {
                 "it changes what existed before".to_owned()
             }
             (Ok(()), None) => return Ok(None),
         };
-        journal::undo_to(vm, mark);
+        checkpoint::undo_to(vm, mark);
         Ok(Some(why))
     }
 }
@@ -238,7 +239,7 @@ unsafe fn chunk(
 ) -> Result<(), HotError> {
     // SAFETY: HP2; see the head for the collector.
     unsafe {
-        journal::watch(vm);
+        checkpoint::watch(vm);
         let instance = prepared.instance;
         let slot = loader::new_slot(vm, instance);
         let children = prepared.children_of(vm, code);

@@ -13,13 +13,11 @@
 
 use moonswap_bytecode::OpCode;
 
-use super::activity::Changed;
-use super::inspect::top_frame;
+use super::frames::top_frame;
+use super::planned::Changed;
 use crate::frame::Frame;
 use crate::heap::Marker;
-use crate::interp::Next;
 use crate::object::Version;
-use crate::value::Value;
 use crate::vm::Vm;
 
 pub(crate) struct Trap {
@@ -96,7 +94,7 @@ pub(crate) fn clear(vm: &mut Vm) {
 pub(crate) fn skipped(vm: &mut Vm) {
     if vm.hot.trap.is_some() {
         clear(vm);
-        super::waiting::ask(vm);
+        super::obstacle::ask(vm);
     }
 }
 
@@ -104,19 +102,4 @@ pub(crate) fn skipped(vm: &mut Vm) {
 pub(crate) fn operation_at(vm: &Vm, pc: *const u64) -> Option<OpCode> {
     let trap = vm.hot.trap.as_ref()?;
     std::ptr::eq(trap.place, pc.cast()).then_some(trap.operation)
-}
-
-/// It was run into.
-#[cold]
-#[inline(never)]
-pub(crate) unsafe fn sprung(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
-    // SAFETY: by the driver; TR1, MG1: this is the one, or a turn of a loop.
-    unsafe {
-        if operation_at(&*vm, pc).is_none() {
-            return super::migrate::sprung(pc, base, &mut *vm);
-        }
-        clear(&mut *vm);
-        super::waiting::ask(&mut *vm);
-    }
-    Next { pc, base }
 }

@@ -23,8 +23,9 @@ use super::HotError;
 use super::attempt;
 use super::commit;
 use super::mailbox::{self, CommitRequest};
+use super::obstacle::Obstacle;
 use super::published::{self, Prospect};
-use super::timing::{self, Obstacle, Quiet};
+use super::timing::{self, Quiet};
 use super::trap;
 use crate::object::Coroutine;
 use crate::timer::{self, Purpose};
@@ -325,13 +326,6 @@ pub(super) fn set_timer(vm: &mut Vm) {
 pub(crate) fn forget(vm: &mut Vm) {
     let ring = vm.hot.waiting.ring.take();
     timer::set(&vm.poll, ring, None, Purpose::Patches);
-}
-
-/// Something that stood in the way has ended.
-#[cold]
-pub(crate) fn ask(vm: &mut Vm) {
-    vm.hot.waiting.is_asked = true;
-    vm.poll.request();
 }
 
 /// The outermost call of the host begins: nothing runs yet.

@@ -29,16 +29,15 @@ use std::time::{Duration, Instant};
 
 use moonswap_hotpatch::path_name;
 
-use super::guard::{Cause, Probation, Quarantined};
-use super::inspect::top_frame;
+use super::cause::Cause;
+use super::frames::top_frame;
+use super::guard::{Probation, Quarantined};
 use crate::error::Raised;
-use crate::frame::{Frame, meta_word};
+use crate::frame::{Frame, Place, mark_seen};
 use crate::limits::{self, Limit};
 use crate::object::{Coroutine, Version};
 use crate::timer::{self, Purpose};
-use crate::unwind::Journey;
-use crate::value::{Value, tag};
-use crate::vm::Vm;
+use crate::vm::{Journey, Vm};
 
 /// Longest time between two looks: an activation may have begun as long ago when
 /// it is first seen.
@@ -48,52 +47,18 @@ const SHORTEST_PERIOD: Duration = Duration::from_millis(1);
 /// A look that took a time is followed by so many such times without one.
 const RATIO: u32 = 50;
 
-/// In the second word of a link beside the version: the activation was seen.
-const SEEN: u64 = 1 << 9;
-
-/// Where an activation stands: its coroutine and the slot of its base, before
-/// varargs were tucked under it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Place {
-    coroutine: *mut Coroutine,
-    slot: usize,
-}
-
-impl Place {
-    unsafe fn of(coroutine: *mut Coroutine, frame: Frame) -> Self {
-        // SAFETY: F1: a frame of this coroutine's stack.
-        unsafe {
-            let bottom = (&(*coroutine).stack).as_ptr();
-            Self {
-                coroutine,
-                slot: frame.original_base().cast_const().offset_from(bottom) as usize,
-            }
-        }
+/// Whether the activation that was expelled still stands there.
+pub(super) unsafe fn stands(vm: &Vm, place: Place) -> bool {
+    let mut found = false;
+    // SAFETY: VM3.
+    unsafe {
+        each_frame(vm, |coroutine, frame| {
+            found |= std::ptr::eq(coroutine, place.coroutine)
+                && frame.is_seen()
+                && Place::of(coroutine, frame) == place;
+        });
     }
-
-    /// Whether the running coroutine's frame is the one.
-    pub(crate) unsafe fn is(self, vm: &Vm, frame: Frame) -> bool {
-        // SAFETY: F1.
-        unsafe {
-            std::ptr::eq(self.coroutine, vm.current)
-                && frame.is_lua()
-                && Self::of(self.coroutine, frame) == self
-        }
-    }
-
-    /// Whether the activation that was expelled still stands there.
-    pub(crate) unsafe fn stands(self, vm: &Vm) -> bool {
-        let mut found = false;
-        // SAFETY: VM3.
-        unsafe {
-            each_frame(vm, |coroutine, frame| {
-                found |= std::ptr::eq(coroutine, self.coroutine)
-                    && is_marked(frame)
-                    && Self::of(coroutine, frame) == self;
-            });
-        }
-        found
-    }
+    found
 }
 
 /// An activation that was met.
@@ -142,37 +107,6 @@ unsafe fn each_frame(vm: &Vm, mut visit: impl FnMut(*mut Coroutine, Frame)) {
     }
 }
 
-unsafe fn is_marked(frame: Frame) -> bool {
-    // SAFETY: F1.
-    unsafe { meta_word(frame.base.sub(1)) & SEEN != 0 }
-}
-
-/// Marks the link of the Lua frame at `base`.
-unsafe fn mark(base: *mut Value) {
-    // SAFETY: F1, WD1.
-    unsafe {
-        let link = base.sub(1);
-        let mut word = meta_word(link) | SEEN;
-        if (*link).tag == tag::LINK {
-            word ^= u64::from(tag::LINK ^ tag::SEEN_LINK);
-        }
-        link.cast::<u64>().add(1).write(word);
-    }
-}
-
-/// Before a tail call replaces the link of the frame at `base`: whether the callee
-/// is to be marked with [`mark_callee`].
-pub(crate) unsafe fn is_seen(base: *const Value) -> bool {
-    // SAFETY: F1.
-    unsafe { meta_word(base.sub(1)) & SEEN != 0 }
-}
-
-/// A tail call has entered the frame at `base` in place of a marked one.
-pub(crate) unsafe fn mark_callee(base: *mut Value) {
-    // SAFETY: by the caller: a Lua frame.
-    unsafe { mark(base) };
-}
-
 /// What a probation watches for has been asked about: whether the time for a look
 /// has come.
 #[inline]
@@ -208,7 +142,7 @@ unsafe fn note_all(vm: &mut Vm, now: Instant) -> Option<usize> {
         met.resize_with(watched.len(), || None);
         each_frame(vm, |coroutine, frame| {
             let version = frame.version();
-            let is_marked = is_marked(frame);
+            let is_marked = frame.is_seen();
             let place = Place::of(coroutine, frame);
             for (probation, met) in watched.iter().zip(&mut met) {
                 let is_known =
@@ -245,7 +179,7 @@ unsafe fn note_all(vm: &mut Vm, now: Instant) -> Option<usize> {
                         function: path_name(&Version::id(met.frame.version())),
                         is_expelled: false,
                     });
-                    mark(met.frame.base);
+                    mark_seen(met.frame.base);
                 }
             }
             // Whoever yields in between has not stood still.

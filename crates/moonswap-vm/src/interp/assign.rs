@@ -9,7 +9,6 @@ use super::index::{MAX_CHAIN, find_and_remember, guessed};
 use super::operand::{b, c, kb, kc, ra, rb, rc, x};
 use super::{Next, advance, call_metamethod};
 use crate::error::Raised;
-use crate::hotpatch::journal;
 use crate::meta;
 use crate::meta_event::Event;
 use crate::object::Table;
@@ -45,7 +44,7 @@ pub(crate) fn store_lookup(
                     meta::fast(vm, (*t).metatable, Event::NewIndex)
                 };
                 if f.is_nil() {
-                    return match journal::set(vm, t, key, value) {
+                    return match vm.undo().set(t, key, value) {
                         Ok(()) => Ok(Store::Done),
                         Err(e) => Err(meta::raise_table_error(vm, e)),
                     };

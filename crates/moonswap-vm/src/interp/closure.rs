@@ -6,7 +6,6 @@ use moonswap_bytecode::Capture;
 
 use super::operand::{bc, ra};
 use super::{Next, advance, call::call_continuation};
-use crate::callee::FROZEN;
 use crate::coroutine;
 use crate::error::Raised;
 use crate::frame::{
@@ -50,7 +49,7 @@ pub(super) unsafe fn make(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next
                 }
                 Capture::Late(u) => {
                     let running = super::moves::running_closure(base);
-                    crate::hotpatch::journal::late_upvalue(vm, running, usize::from(u))
+                    vm.undo().late_upvalue(running, usize::from(u))
                 }
                 // Beyond those that all closures have, the closure lacks it.
                 Capture::Vacant if i >= n_fixed => std::ptr::null_mut(),
@@ -176,9 +175,7 @@ pub(super) unsafe fn to_be_closed(pc: *const u64, base: *mut Value, vm: *mut Vm)
 pub(super) unsafe fn keep_scope(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1, F2.
     unsafe {
-        if !FROZEN {
-            crate::hotpatch::scope::record(&mut *vm, base, pc);
-        }
+        crate::hotpatch::seam::on_main_end(&mut *vm, base, pc);
         advance(pc, base)
     }
 }

@@ -5,7 +5,6 @@
 use super::moves::running_closure;
 use super::operand::{b, c, ra};
 use super::{Next, advance, jump};
-use crate::hotpatch::journal;
 use crate::object::Upvalue;
 use crate::value::{Value, copy, store};
 use crate::vm::Vm;
@@ -31,7 +30,7 @@ pub(super) unsafe fn get(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next 
 pub(super) unsafe fn set(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: as get; barrier right after the store.
     unsafe {
-        let up = journal::late_upvalue(&mut *vm, running_closure(base), b(pc));
+        let up = (&mut *vm).undo().late_upvalue(running_closure(base), b(pc));
         let r = ra(pc, base);
         copy((*up).value, r);
         (*vm).heap.barrier(up.cast(), *r);

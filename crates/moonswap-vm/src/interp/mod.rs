@@ -26,7 +26,6 @@ mod concat;
 mod deferred;
 mod drive;
 mod index;
-mod journal;
 mod late;
 mod loops;
 mod moves;
@@ -34,11 +33,14 @@ mod ops;
 mod poll;
 mod pure;
 mod tail_call;
+mod watched;
 
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+#[cfg(not(moonswap_tail))]
+use std::sync::atomic::Ordering;
 
 use moonswap_bytecode::OpCode;
 
+use crate::safepoint::DispatchTable;
 use crate::value::Value;
 use crate::vm::Vm;
 
@@ -169,24 +171,12 @@ pub(crate) unsafe fn take_turn(pc: *const u64, base: *mut Value) -> Next {
     }
 }
 
-/// Operations at which a request is looked at. Tail calls are among them, for
-/// a loop may consist of nothing else.
-const SAFE_POINTS: [OpCode; 5] = [
-    OpCode::Call,
-    OpCode::TailCall,
-    OpCode::JumpBack,
-    OpCode::ForLoop,
-    OpCode::TForLoop,
-];
-
-/// Operations at which the collector takes its steps as well, and a shortage of
-/// memory is looked at: code without safe points must not allocate without end.
-/// All registers are the frame's own there, too (P1).
-const MEMORY_POINTS: [OpCode; 3] = [OpCode::NewTable, OpCode::Closure, OpCode::Concat];
-
 #[cfg(moonswap_tail)]
 mod backend {
-    use super::{AtomicPtr, DispatchTable, Next, OpCode, Ordering, Value, Vm, ops, poll};
+    use std::sync::atomic::AtomicPtr;
+
+    use super::{Next, OpCode, Value, Vm, ops, poll};
+    use crate::safepoint::{DispatchTable, Handlers, SAFE_POINTS};
 
     use super::drive::Driver;
     use super::drive::tail::{Handler, Tail};
@@ -236,8 +226,8 @@ mod backend {
             if op == OpCode::Halt as usize {
                 return halt_handler(pc, base, vm, table);
             }
-            if super::journal::is_due(vm, op as u8) {
-                let next = super::journal::step(pc, base, vm);
+            if super::watched::is_due(vm, op as u8) {
+                let next = super::watched::step(pc, base, vm);
                 return Tail { vm, table }.go(next);
             }
             HANDLERS[op](pc, base, vm, table)
@@ -290,7 +280,7 @@ mod backend {
     });
 
     fn usual(op: OpCode, table: &DispatchTable) -> *mut () {
-        if table.is_metered() && super::SAFE_POINTS.contains(&op) {
+        if table.is_metered() && SAFE_POINTS.contains(&op) {
             let handler: Handler = metered_handler;
             return handler as *mut ();
         }
@@ -298,7 +288,7 @@ mod backend {
             let handler: Handler = hook_handler;
             return handler as *mut ();
         }
-        if table.is_journaled() && super::journal::watches(op) {
+        if table.is_journaled() && super::watched::watches(op) {
             let handler: Handler = go_handler;
             return handler as *mut ();
         }
@@ -314,29 +304,18 @@ mod backend {
         handler as *mut ()
     }
 
-    pub(super) fn restore(table: &DispatchTable) {
-        for &op in OpCode::ALL {
-            table.entries[op as usize].store(usual(op, table), Ordering::Relaxed);
-        }
-    }
+    /// The handlers of this backend.
+    #[derive(Debug)]
+    pub(super) struct Tailed;
 
-    pub(super) fn disarm(table: &DispatchTable) {
-        for op in super::SAFE_POINTS.into_iter().chain(super::MEMORY_POINTS) {
-            table.entries[op as usize].store(usual(op, table), Ordering::Relaxed);
+    impl Handlers for Tailed {
+        fn usual(&self, op: OpCode, table: &DispatchTable) -> *mut () {
+            usual(op, table)
         }
-    }
 
-    pub(super) fn arm(table: &DispatchTable) {
-        let handler: Handler = poll_handler;
-        for op in super::SAFE_POINTS {
-            table.entries[op as usize].store(handler as *mut (), Ordering::Relaxed);
-        }
-    }
-
-    pub(super) fn arm_memory(table: &DispatchTable) {
-        let handler: Handler = poll_handler;
-        for op in super::MEMORY_POINTS {
-            table.entries[op as usize].store(handler as *mut (), Ordering::Relaxed);
+        fn poll(&self) -> *mut () {
+            let handler: Handler = poll_handler;
+            handler as *mut ()
         }
     }
 
@@ -352,12 +331,8 @@ mod backend {
 #[cfg(not(moonswap_tail))]
 mod backend {
     use super::drive::returning::Returning;
-    use super::{DispatchTable, Next, OpCode, Vm, ops, poll};
-
-    pub(super) fn restore(_: &DispatchTable) {}
-    pub(super) fn disarm(_: &DispatchTable) {}
-    pub(super) fn arm(_: &DispatchTable) {}
-    pub(super) fn arm_memory(_: &DispatchTable) {}
+    use super::{Next, OpCode, Vm, ops, poll};
+    use crate::safepoint::{is_memory_point, is_safe_point};
 
     pub(super) unsafe fn run(vm: *mut Vm, mut next: Next) {
         // Polled, or the hook called, for the operation at hand.
@@ -375,7 +350,7 @@ mod backend {
                             }
                             return;
                         }
-                        if super::is_safe_point(OpCode::$name) {
+                        if is_safe_point(OpCode::$name) {
                             // SAFETY: as above.
                             unsafe {
                                 if !polled && super::is_poll_due(&mut *vm) {
@@ -386,7 +361,7 @@ mod backend {
                                 }
                             }
                         }
-                        if const { super::is_memory_point(OpCode::$name) } {
+                        if const { is_memory_point(OpCode::$name) } {
                             // SAFETY: as above.
                             unsafe {
                                 if !polled && (*vm).heap.wants_memory_point() {
@@ -406,11 +381,11 @@ mod backend {
                         }
                         hooked = false;
                         polled = false;
-                        if const { super::journal::watches(OpCode::$name) } {
+                        if const { super::watched::watches(OpCode::$name) } {
                             // SAFETY: as above.
                             unsafe {
                                 if (*vm).heap.journaled {
-                                    next = super::journal::step(next.pc, next.base, vm);
+                                    next = super::watched::step(next.pc, next.base, vm);
                                     continue;
                                 }
                             }
@@ -442,105 +417,12 @@ fn is_poll_due(vm: &mut Vm) -> bool {
     is_out
 }
 
-#[cfg(not(moonswap_tail))]
-const fn is_safe_point(op: OpCode) -> bool {
-    contains(&SAFE_POINTS, op)
-}
-
-const fn is_memory_point(op: OpCode) -> bool {
-    contains(&MEMORY_POINTS, op)
-}
-
-const fn contains(all: &[OpCode], op: OpCode) -> bool {
-    let mut i = 0;
-    while i < all.len() {
-        if all[i] as u8 == op as u8 {
-            return true;
-        }
-        i += 1;
-    }
-    false
-}
-
-/// The handlers in memory; other threads overwrite entries to ask for a poll.
-#[derive(Debug)]
-pub(crate) struct DispatchTable {
-    #[cfg_attr(not(moonswap_tail), allow(dead_code))]
-    entries: Box<[AtomicPtr<()>; 256]>,
-    /// Instructions go to the debug hook first.
-    hooked: AtomicBool,
-    /// Safe points count down.
-    metered: AtomicBool,
-    /// Operations that write go into a journal.
-    journaled: AtomicBool,
-}
-
-impl Default for DispatchTable {
-    fn default() -> Self {
-        Self {
-            entries: Box::new([const { AtomicPtr::new(std::ptr::null_mut()) }; 256]),
-            hooked: AtomicBool::new(false),
-            metered: AtomicBool::new(false),
-            journaled: AtomicBool::new(false),
-        }
-    }
-}
-
-impl DispatchTable {
-    /// Whether instructions go to the debug hook first.
-    pub(crate) fn is_hooked(&self) -> bool {
-        self.hooked.load(Ordering::Relaxed)
-    }
-
-    /// Turns that on or off; the VM's own thread only.
-    pub(crate) fn set_hooked(&self, on: bool) {
-        self.hooked.store(on, Ordering::Relaxed);
-        backend::restore(self);
-    }
-
-    #[cfg_attr(not(moonswap_tail), allow(dead_code))]
-    fn is_metered(&self) -> bool {
-        self.metered.load(Ordering::Relaxed)
-    }
-
-    /// Turns the counting of safe points on or off; the VM's own thread only,
-    /// which requests a poll afterwards.
-    pub(crate) fn set_metered(&self, on: bool) {
-        self.metered.store(on, Ordering::Relaxed);
-        backend::restore(self);
-    }
-
-    #[cfg_attr(not(moonswap_tail), allow(dead_code))]
-    fn is_journaled(&self) -> bool {
-        self.journaled.load(Ordering::Relaxed)
-    }
-
-    /// Turns the journal of writes on or off, with `heap.journaled`; the VM's own
-    /// thread only, which looks for requests afterwards.
-    pub(crate) fn set_journaled(&self, on: bool) {
-        self.journaled.store(on, Ordering::Relaxed);
-        backend::restore(self);
-    }
-
-    /// All entries to their own handlers.
-    pub(crate) fn restore(&self) {
-        backend::restore(self);
-    }
-
-    /// The safe-point entries to their own handlers.
-    pub(crate) fn disarm(&self) {
-        backend::disarm(self);
-    }
-
-    /// The entries of operations that allocate to the poll.
-    pub(crate) fn arm_memory(&self) {
-        backend::arm_memory(self);
-    }
-
-    /// The safe-point entries to the poll.
-    pub(crate) fn arm(&self) {
-        backend::arm(self);
-    }
+/// The dispatch table of a VM.
+pub(crate) fn dispatch_table() -> DispatchTable {
+    #[cfg(moonswap_tail)]
+    return DispatchTable::new(&backend::Tailed);
+    #[cfg(not(moonswap_tail))]
+    return DispatchTable::default();
 }
 
 /// Runs from `next` until a HALT stub; the result is where `vm.base` and

@@ -145,7 +145,7 @@ ops! {
     FinishUnwind(pc, base, vm) unwind::finish_close(base, vm);
     FinishTail(pc, base, vm) deferred::finish_native_tail(pc, base, vm);
     EnterCall(pc, base, vm) deferred::enter_deferred(base, vm);
-    Trap(pc, base, vm) crate::hotpatch::trap::sprung(pc, base, vm);
+    Trap(pc, base, vm) crate::hotpatch::seam::on_trap(pc, base, vm);
 }
 
 /// A metamethod called by an instruction returned (result in `f`): do what the
@@ -159,7 +159,7 @@ unsafe fn finish_meta(f: *mut Value, vm: *mut Vm) -> Next {
         let pc = (*cont).payload as *const u64;
         let mut op = Instruction::from_bits(*pc).opcode().unwrap_unchecked();
         if op == OpCode::Trap {
-            op = crate::hotpatch::trap::operation_at(&*vm, pc).unwrap_or(op);
+            op = crate::hotpatch::seam::operation_at(&*vm, pc).unwrap_or(op);
         }
         match op {
             OpCode::JumpEq

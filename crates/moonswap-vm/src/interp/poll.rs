@@ -9,6 +9,7 @@ use moonswap_bytecode::{MULTI, OpCode};
 use super::{Next, operand};
 use crate::heap::Forced;
 use crate::object::Closure;
+use crate::safepoint::is_memory_point;
 use crate::unwind::throw;
 use crate::value::{Value, tag};
 use crate::vm::{STRESS_BYTES, STRESS_SLOTS, Vm};
@@ -42,10 +43,10 @@ pub(super) unsafe fn attend(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Ne
             if crate::host::check_limits(vm).is_err() {
                 return throw(vm);
             }
-            crate::hotpatch::mailbox::drain(vm, false);
+            crate::hotpatch::seam::on_poll(vm);
             return super::tail_call::tail_call_slow(pc, vm.base, vm);
         }
-        if matches!(OpCode::from_u8(*pc.cast::<u8>()), Some(op) if super::is_memory_point(op)) {
+        if matches!(OpCode::from_u8(*pc.cast::<u8>()), Some(op) if is_memory_point(op)) {
             // Memory only; everything else at the next safe point proper.
             vm.poll.table.disarm();
             vm.poll.request();
@@ -77,7 +78,7 @@ unsafe fn attend_to_all(pc: *const u64, base: *mut Value, vm: &mut Vm) -> Next {
         if vm.heap.limit_exceeded && crate::host::relieve(vm, true).is_err() {
             return throw(vm);
         }
-        crate::hotpatch::mailbox::drain(vm, false);
+        crate::hotpatch::seam::on_poll(vm);
         if vm.stress.wants_polls() {
             stress(vm);
         }

@@ -12,7 +12,6 @@ use super::operand::{a, b, c, ra, x};
 use crate::coroutine;
 use crate::frame::{self, continuation_word, return_into, set_word};
 use crate::hook;
-use crate::hotpatch::watchdog;
 use crate::meta;
 use crate::meta_event::Event;
 use crate::object::Closure;
@@ -92,7 +91,7 @@ pub(super) unsafe fn tail_call_slow(pc: *const u64, base: *mut Value, vm: *mut V
         };
         let ret = (*original.sub(1)).payload;
         let dst = original.sub(2);
-        let seen = watchdog::is_seen(base);
+        let seen = frame::is_seen(base);
         copy(dst, f);
         for i in 0..n {
             copy(original.add(i), f.add(2 + i));
@@ -121,7 +120,7 @@ unsafe fn enter_tail(
         // Not if it was refused.
         if std::ptr::eq(next.pc, entry.code.cast()) {
             if seen {
-                watchdog::mark_callee(next.base);
+                frame::mark_seen(next.base);
             }
             // A loop of tail calls meets no other safe point.
             if vm.poll.requested.load(std::sync::atomic::Ordering::Relaxed) {
@@ -193,7 +192,7 @@ unsafe fn tail_other(vm: &mut Vm, pc: *const u64, f: *mut Value, n: usize) -> Ne
             return enter_native(vm, return_into(&frame::STUB_TAIL) as u64, f.add(1), n);
         }
         let dst = original.sub(2);
-        let seen = watchdog::is_seen(base);
+        let seen = frame::is_seen(base);
         copy(dst, f);
         for i in 0..n {
             copy(original.add(i), f.add(2 + i));

@@ -9,99 +9,16 @@
 //!   of the `Vec` they came from (EXTERNAL).
 //! - S2: a long string that is not HASHED holds the heap's seed in `word`.
 
+mod hash;
 pub(crate) mod intern;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use hash::{equal_long, fold, hash, hash_of};
+
 use crate::heap::class::{LEAF, MAX_CELL, class_of};
 use crate::heap::{Heap, OutOfMemory};
 use crate::object::{Header, Kind, MAX_SHORT, StringObject};
-
-const K0: u64 = 0x9E37_79B9_7F4A_7C15;
-const K1: u64 = 0xE703_7ED1_A0B4_28DB;
-
-/// 64 x 64 -> 128 multiplication, halves combined.
-#[inline(always)]
-pub(crate) const fn fold(a: u64, b: u64) -> u64 {
-    let p = (a as u128).wrapping_mul(b as u128);
-    (p as u64) ^ ((p >> 64) as u64)
-}
-
-/// Hash of a byte string. Two folds: with one, keys such as "key1".."key63"
-/// cluster and a lookup in a 64-entry table costs three times as much.
-#[inline(always)]
-pub(crate) fn hash(bytes: &[u8], seed: u64) -> u32 {
-    let n = bytes.len();
-    let p = bytes.as_ptr();
-    // SAFETY: every read below lies in 0..n.
-    let (a, b) = unsafe {
-        let r64 = |i: usize| p.add(i).cast::<u64>().read_unaligned();
-        let r32 = |i: usize| u64::from(p.add(i).cast::<u32>().read_unaligned());
-        if n <= 16 {
-            if n >= 8 {
-                (r64(0), r64(n - 8))
-            } else if n >= 4 {
-                (r32(0), r32(n - 4))
-            } else if n > 0 {
-                (
-                    u64::from(*p) << 16 | u64::from(*p.add(n >> 1)) << 8 | u64::from(*p.add(n - 1)),
-                    0,
-                )
-            } else {
-                (0, 0)
-            }
-        } else {
-            let mut h = seed;
-            let mut i = 0;
-            while i + 16 < n {
-                h = fold(r64(i) ^ K0 ^ seed, r64(i + 8) ^ h);
-                i += 16;
-            }
-            (r64(n - 16) ^ h, r64(n - 8))
-        }
-    };
-    let h = fold(a ^ seed ^ K1, b ^ K0 ^ seed.rotate_left(32));
-    let h = fold(h ^ n as u64, K1 ^ seed);
-    (h ^ (h >> 32)) as u32
-}
-
-/// Hash of a string object; computed on first use for long ones.
-///
-/// # Safety
-/// `s` points to a live string.
-#[inline(always)]
-pub(crate) unsafe fn hash_of(s: *mut StringObject) -> u32 {
-    // SAFETY: by the caller.
-    unsafe {
-        if (*s).header.flags & (StringObject::SHORT | StringObject::HASHED) == 0 {
-            hash_long(s);
-        }
-        (*s).header.word
-    }
-}
-
-#[cold]
-unsafe fn hash_long(s: *mut StringObject) {
-    // SAFETY: by the caller of `hash_of`; S2.
-    unsafe {
-        let seed = fold(u64::from((*s).header.word) ^ K0, K1);
-        (*s).header.word = hash(StringObject::bytes(s), seed);
-        (*s).header.flags |= StringObject::HASHED;
-    }
-}
-
-/// Both long, same bytes.
-///
-/// # Safety
-/// Both point to live strings.
-pub(crate) unsafe fn equal_long(a: *const StringObject, b: *const StringObject) -> bool {
-    // SAFETY: by the caller.
-    unsafe {
-        ((*a).header.flags | (*b).header.flags) & StringObject::SHORT == 0
-            && (*a).len == (*b).len
-            && (a == b || StringObject::bytes(a) == StringObject::bytes(b))
-    }
-}
 
 /// A string made of several pieces.
 pub(crate) fn concat(heap: &mut Heap, parts: &[&[u8]]) -> Result<*mut StringObject, OutOfMemory> {

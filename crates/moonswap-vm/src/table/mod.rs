@@ -17,6 +17,7 @@
 //! - T6: a table with ZERO_FIRST has one node, and had key 0 there when it got the
 //!   bit; another node part takes the bit away.
 
+mod new;
 #[cfg(test)]
 mod tests;
 pub(crate) mod write;

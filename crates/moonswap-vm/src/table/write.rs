@@ -1,7 +1,7 @@
 //! Raw tables: stores, growth, presizing. Invariants: see `mod.rs` (T1–T4).
 //!
 //! *Keeping* stores (`KEEP`) are for tables whose writes may be undone without
-//! memory (`hotpatch/journal.rs`): T5 as long as only such stores are made and
+//! memory (`undo/mod.rs`): T5 as long as only such stores are made and
 //! `heap.journaled` is set, a key that had a node or an array slot keeps one,
 //! with or without a value.
 
@@ -319,7 +319,7 @@ unsafe fn resize_array(heap: &mut Heap, t: *mut Table, cap: usize) -> Result<(),
         let keep = ((*t).array_len as usize).min(cap);
         let inline = (*t).header.extra & INLINE_ARRAY != 0;
         let (old_bytes, bytes) = (array_bytes(old_cap), array_bytes(cap));
-        let is_large = !inline && old_cap != 0 && !crate::heap::large::is_small(old_bytes);
+        let is_large = !inline && old_cap != 0 && !crate::heap::part::is_small(old_bytes);
         if cap > old_cap && is_large {
             let data = heap.realloc_part(old.cast(), old_bytes, bytes);
             if data.is_null() {

@@ -1,4 +1,4 @@
-//! The journal of writes: everything that the code of a patch which fails can have
+//! The undo log: everything that the code of a patch which fails can have
 //! written is as before, in tables that grew, shrank and moved meanwhile.
 
 use std::rc::Rc;
@@ -160,10 +160,10 @@ fn set_text(machine: &Machine, text: &str) {
     });
 }
 
-/// What entries keep beside the journal is on the account of the memory limit, and
+/// What entries keep beside the undo log is on the account of the memory limit, and
 /// off it when the patch is over.
 #[test]
-fn all_that_the_journal_takes_is_counted() {
+fn all_that_the_undo_log_takes_is_counted() {
     let machine = machine();
     natives(&machine);
     set_global(&machine, "account", |cx| {
@@ -186,7 +186,7 @@ fn all_that_the_journal_takes_is_counted() {
     let bytes: usize = text.parse().unwrap_or(0);
     // All but those of the last piece.
     assert!(
-        bytes > 1100 * (48 + size_of::<crate::hook::Hook>()),
+        bytes > 1100 * (48 + size_of::<crate::object::Hook>()),
         "{bytes}"
     );
     assert_eq!(run(&machine, "return account()"), before);

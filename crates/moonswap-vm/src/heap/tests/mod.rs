@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
 use super::*;
-use crate::object::UserData;
+use crate::object::{Table, UserData};
 use crate::table::{get, get_int, next, set, set_int};
 use crate::tests::sized;
 use crate::value::tag;
@@ -67,7 +67,7 @@ fn new_userdata(heap: &mut Heap, n: usize, drops: &Rc<StdCell<usize>>) -> *mut U
 }
 
 fn new_coroutine(heap: &mut Heap, n: usize) -> *mut Coroutine {
-    let mut co = crate::coroutine::on_stack(vec![Value::NIL; n], 0);
+    let mut co = crate::heap::boxed::on_stack(vec![Value::NIL; n], 0);
     co.top = n;
     heap.adopt(co)
 }
@@ -222,7 +222,7 @@ fn random_graph(seed: u64, stress: bool, steps: usize) {
                 running: None,
             };
             if stress {
-                heap.force(cycle::Forced::Collection);
+                heap.force(super::Forced::Collection);
                 heap.step(&test_roots);
             } else if r.below(4) == 0 {
                 // Small steps, so that every phase meets every operation.

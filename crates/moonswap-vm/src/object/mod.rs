@@ -5,15 +5,29 @@
 //! allocation or a safe point. Which objects live in block cells and which are
 //! boxed (those with a destructor) is the heap's business.
 
-use moonswap_hotpatch::Progress;
+mod coroutine;
+mod entry;
+mod hook;
+mod native;
+mod pointer;
+mod registry;
+pub(crate) mod stack;
+mod text;
+
+use moonswap_hotpatch::{Literals, Migration, Progress};
 use std::sync::Arc;
 
-use moonswap_bytecode::{FunctionId, Instruction, Prototype, Record, Records, UpvalueDescription};
+use moonswap_bytecode::{FunctionId, Prototype, Record, Records, UpvalueDescription};
 
-use crate::callee::{Callee, Entry};
-use crate::hotpatch::literals::Literals;
-use crate::hotpatch::slots::{SlotPointer, SlotRegistry};
 use crate::value::Value;
+
+pub(crate) use coroutine::{Coroutine, CoroutineStatus};
+pub(crate) use entry::Entry;
+pub(crate) use hook::{Hook, HookState, Step};
+pub use native::{Context, NativeFn, NativeKind};
+pub(crate) use native::{Native, NativeCode};
+pub(crate) use registry::{SlotPointer, SlotRegistry};
+pub(crate) use text::{HeldText, LONG_TEXT};
 
 /// What kind of object a header belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,8 +167,8 @@ pub(crate) struct Table {
     /// All nodes at or after this index are in use (search for a free one
     /// goes down from here).
     pub(crate) last_free: u32,
-    /// Number of the journal that was kept when it was made
-    /// (`hotpatch/journal.rs`); 0: none.
+    /// Number of the undo log that was kept when it was made
+    /// (`undo/mod.rs`); 0: none.
     pub(crate) made_in: u32,
 }
 
@@ -174,6 +188,13 @@ impl Upvalue {
         unsafe { !std::ptr::eq((*this).value, &raw const (*this).closed) }
     }
 }
+
+/// What a closure points to.
+#[cfg(not(feature = "frozen"))]
+pub(crate) type Callee = PrototypeSlot;
+/// What a closure points to.
+#[cfg(feature = "frozen")]
+pub(crate) type Callee = Version;
 
 /// A Lua function: slot (see `callee.rs`) plus captured variables.
 #[repr(C)]
@@ -292,7 +313,17 @@ pub(crate) struct Rare {
     /// Replaced by a patch that gave its activations until then.
     pub(crate) finish_by: Option<std::time::Instant>,
     /// Replaced by a patch that takes its activations along.
-    pub(crate) migration: Option<Box<crate::hotpatch::migrate::Pending>>,
+    pub(crate) migration: Option<Box<Pending>>,
+}
+
+/// Where the activations of a replaced version go.
+pub(crate) struct Pending {
+    pub(crate) target: *mut Version,
+    pub(crate) turns: Arc<Migration>,
+    /// What the version was loaded from.
+    pub(crate) original: Arc<Prototype>,
+    /// Turns at which an activation could not move after all: nobody tries again.
+    pub(crate) failed: Vec<u32>,
 }
 
 impl Version {
@@ -400,9 +431,7 @@ impl Version {
         }
     }
 
-    pub(crate) unsafe fn migration<'a>(
-        this: *const Self,
-    ) -> Option<&'a crate::hotpatch::migrate::Pending> {
+    pub(crate) unsafe fn migration<'a>(this: *const Self) -> Option<&'a Pending> {
         // SAFETY: by the caller; the reference is used at once.
         unsafe {
             let rare = (&raw const (*this).rare).as_ref()?.as_ref()?;
@@ -480,7 +509,7 @@ impl Source {
     /// Bytes of a copy that is the instance's own, if it is not long.
     pub(crate) fn own_bytes(&self) -> usize {
         match self {
-            Self::Shared(text) if text.len() < crate::hotpatch::texts::LONG => text.len() + 16,
+            Self::Shared(text) if text.len() < LONG_TEXT => text.len() + 16,
             Self::None | Self::Name | Self::Short(..) | Self::Shared(_) => 0,
         }
     }
@@ -491,7 +520,7 @@ impl Source {
 #[derive(Default)]
 pub(crate) struct More {
     /// What keeps the text it was loaded with on the account, if that is long.
-    pub(crate) held_text: Option<std::rc::Rc<crate::hotpatch::texts::Held>>,
+    pub(crate) held_text: Option<std::rc::Rc<HeldText>>,
     /// The slots of all literals as they were loaded, each before those in it, if
     /// there are many. Slots whose functions patches removed may be gone.
     pub(crate) slots: Option<Arc<[SlotPointer]>>,
@@ -621,61 +650,6 @@ const _: () = assert!(
     size_of::<PrototypeSlot>() == 48 && size_of::<Version>() == 48 && size_of::<Instance>() == 104
 );
 
-/// Signature of a native function: arguments through the context, results
-/// pushed; returns how many.
-pub type NativeFn = fn(&mut crate::context::Context<'_>) -> Result<usize, crate::error::Raised>;
-
-/// What a native function is: most are plain; a few change frames or
-/// coroutines themselves and are run by the interpreter without recursion.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum NativeKind {
-    /// Runs to its end within one native call.
-    Plain,
-    /// `pcall`
-    Pcall,
-    /// `xpcall`
-    Xpcall,
-    /// `coroutine.resume`
-    Resume,
-    /// a function made by `coroutine.wrap` (upvalue 0 is the coroutine)
-    Wrap,
-    /// `coroutine.yield`
-    Yield,
-    /// `next`: `for … in next, t` and `pairs` run it inline
-    Next,
-    /// the iterator of `ipairs`
-    IpairsStep,
-}
-
-/// Code of a native function.
-pub(crate) enum NativeCode {
-    /// A plain function.
-    Function(NativeFn),
-    /// A Rust closure of the embedder.
-    #[allow(clippy::type_complexity)]
-    Boxed(Box<dyn Fn(&mut crate::context::Context<'_>) -> Result<usize, crate::error::Raised>>),
-}
-
-/// A function written in Rust. Boxed.
-#[repr(C)]
-pub(crate) struct Native {
-    pub(crate) header: Header,
-    pub(crate) kind: NativeKind,
-    pub(crate) code: NativeCode,
-    pub(crate) upvalues: Box<[Value]>,
-    /// Name for messages and tracebacks of embedder functions.
-    pub(crate) name: &'static str,
-}
-
-impl Native {
-    /// `header.flags`: patches may be committed while it calls back.
-    pub(crate) const TRANSPARENT: u8 = 1;
-    /// `header.flags`: it writes only its arguments, through the journal, and
-    /// otherwise only answers and calls back.
-    pub(crate) const HARMLESS: u8 = 2;
-}
-
 /// A value of the host, with optional metatable. Boxed; dropped when collected.
 #[repr(C)]
 pub(crate) struct UserData {
@@ -685,56 +659,4 @@ pub(crate) struct UserData {
     pub(crate) user_values: Box<[Value]>,
     /// Bytes that `data` owns elsewhere, as far as its owner told.
     pub(crate) owned: usize,
-}
-
-/// State of a coroutine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum CoroutineStatus {
-    /// Not started, or waiting in `yield`.
-    Suspended,
-    /// The one that runs.
-    Running,
-    /// Has resumed another one.
-    Normal,
-    /// Its `__close` methods are being called, from another coroutine.
-    Closing,
-    /// Ended or failed.
-    Dead,
-}
-
-/// A coroutine: its stack and where it stands. Boxed.
-#[repr(C)]
-pub(crate) struct Coroutine {
-    pub(crate) header: Header,
-    pub(crate) status: CoroutineStatus,
-    /// Dead by an error whose to-be-closed variables are still pending.
-    pub(crate) failed: bool,
-    /// Length is the allocated size; all slots are initialised.
-    pub(crate) stack: Vec<Value>,
-    /// When not running: saved pc, base (slot index) and top (slot index).
-    pub(crate) pc: *const Instruction,
-    pub(crate) base: usize,
-    pub(crate) top: usize,
-    /// Open captured variables, highest first.
-    pub(crate) open_upvalues: *mut Upvalue,
-    /// Stack slots of to-be-closed variables, lowest first.
-    pub(crate) to_be_closed: Vec<u32>,
-    /// Who resumed it; null if nobody.
-    pub(crate) resumer: *mut Coroutine,
-    /// Host activations (native functions calling back) on this coroutine's
-    /// stack; it can only yield at 0.
-    pub(crate) n_host_calls: u32,
-    /// Resumed by a wrap function: errors propagate.
-    pub(crate) is_wrap: bool,
-    /// Its body was called.
-    pub(crate) started: bool,
-    /// The watchdog noted an activation in it or below it (`hotpatch/watchdog.rs`).
-    pub(crate) is_watched: bool,
-    /// Calls of pcall and xpcall that are active.
-    pub(crate) n_pcalls: u32,
-    /// Its debug hook.
-    pub(crate) hook: crate::hook::Hook,
-    /// The error it failed with, until it is closed.
-    pub(crate) error: Value,
 }

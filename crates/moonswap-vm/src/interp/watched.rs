@@ -1,5 +1,5 @@
 //! Operations that write what lives outside their frame, while the writes of a
-//! patch's code go into a journal (`hotpatch/journal.rs`): no short ways, and the
+//! patch's code go into the undo log (`undo/`): no short ways, and the
 //! old value is written down first. Reached in place of the usual handlers, so
 //! that these know nothing of it.
 //!
@@ -11,12 +11,11 @@ use super::assign::{self, set_slow};
 use super::drive::returning::Returning;
 use super::operand::{b, k_wide, kb, kc, ra, rb, rc};
 use super::{Next, late, moves};
-use crate::hotpatch::journal;
 use crate::object::Upvalue;
 use crate::value::Value;
 use crate::vm::Vm;
 
-/// Whether an operation is done by [`step`] while a journal is kept.
+/// Whether an operation is done by [`step`] while it is kept.
 pub(super) const fn watches(op: OpCode) -> bool {
     op.writes().is_some()
 }
@@ -50,23 +49,25 @@ pub(super) unsafe fn step(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next
             }
             Written::Field => set_slow(pc, base, vm, *ra(pc, base), *kb(pc), *rc(pc, base)),
             Written::Upvalue => {
-                journal::variable(&mut *vm, moves::upvalue(base, b(pc)));
+                (&mut *vm).undo().variable(moves::upvalue(base, b(pc)));
                 moves::set_upvalue(Returning, pc, base, vm)
             }
             Written::Cell => {
-                journal::variable(&mut *vm, (*k_wide(pc)).payload as *mut Upvalue);
+                (&mut *vm)
+                    .undo()
+                    .variable((*k_wide(pc)).payload as *mut Upvalue);
                 moves::set_cell(Returning, pc, base, vm)
             }
             Written::Late => {
                 let closure = moves::running_closure(base);
                 if let Some(upvalue) = (*vm).heap.find_upvalue(closure, b(pc)) {
-                    journal::variable(&mut *vm, upvalue);
+                    (&mut *vm).undo().variable(upvalue);
                 }
                 late::set(pc, base, vm)
             }
             Written::Table => {
                 let next = assign::new_table(pc, base, vm);
-                journal::made(&*vm, (*ra(pc, base)).as_table());
+                (&mut *vm).undo().made((*ra(pc, base)).as_table());
                 next
             }
         }

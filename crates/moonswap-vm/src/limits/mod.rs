@@ -16,147 +16,24 @@
 //!
 //! Not here: the memory limit (`heap`).
 
+mod state;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use crate::context::{Context, View};
 use crate::error::Raised;
-use crate::hotpatch::watchdog;
+use crate::hotpatch::seam;
+use crate::object::Context;
 use crate::safepoint::PollHandle;
 use crate::timer::{self, Purpose};
 use crate::vm::Vm;
 
-/// Safe points between two looks at a clock without a timer thread, and the
-/// portion in which fuel is handed to the meter.
-const SLICE: u64 = 10_000;
+pub(crate) use state::Limits;
+pub use state::{Ended, Limit};
+
 /// Steps of a library function (elements, bytes) that cost one unit of fuel.
 const STEPS_PER_UNIT: usize = 16;
-
-/// What ended a run before its time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Limit {
-    /// [`Interrupter::interrupt`] was called.
-    Interrupt,
-    /// The deadline has passed.
-    Deadline,
-    /// The fuel is used up.
-    Fuel,
-    /// Code of a patch on probation took too long and could not be made to return
-    /// (`guard.slow`).
-    Hang,
-}
-
-impl Limit {
-    const fn text(self) -> &'static str {
-        match self {
-            Limit::Interrupt => "interrupted!",
-            Limit::Deadline => "deadline exceeded",
-            Limit::Fuel => "out of fuel",
-            Limit::Hang => "code of a patch did not return in time",
-        }
-    }
-}
-
-/// A run that a limit ended.
-#[derive(Clone, Debug)]
-pub struct Ended {
-    /// Which limit.
-    pub limit: Limit,
-    /// The message of the error, with its position if that is known.
-    pub message: Vec<u8>,
-    /// Where the program was, as `debug.traceback` shows it.
-    pub traceback: Vec<u8>,
-}
-
-/// What a run may use up, and what has become of it.
-#[derive(Debug, Default)]
-pub(crate) struct Limits {
-    deadline: Option<Instant>,
-    /// What is not handed to the meter yet; `None` = unlimited.
-    fuel: Option<u64>,
-    /// Units the metered safe points may still pass.
-    pub(crate) meter: u64,
-    /// More was wanted than there was.
-    overdrawn: bool,
-    /// Safe points count down.
-    pub(crate) metered: bool,
-    /// Entries into Lua have to look.
-    armed: bool,
-    interrupted: Arc<AtomicBool>,
-    /// As `interrupted`, with an error that can be caught.
-    pub(crate) broken_in: Arc<AtomicBool>,
-    /// The limit that was reached, until the outermost call has ended.
-    struck: Option<Ended>,
-    /// Its error was counted against the patches whose code it met first.
-    pub(crate) is_counted: bool,
-    /// What ended the last outermost call.
-    ended: Option<Ended>,
-}
-
-impl Limits {
-    /// Whether a limit was reached and its error is on its way.
-    #[inline(always)]
-    pub(crate) fn is_struck(&self) -> bool {
-        self.struck.is_some()
-    }
-
-    /// Whether a call into Lua would end at once.
-    pub(crate) fn is_spent(&self) -> bool {
-        self.is_struck() || self.reached().is_some()
-    }
-
-    /// The limit because of which a call into Lua would end at once, in words.
-    pub(crate) fn spent_by(&self) -> Option<&'static str> {
-        let struck = self.struck.as_ref().map(|ended| ended.limit);
-        struck.or_else(|| self.reached()).map(Limit::text)
-    }
-
-    /// Whether a limit ended the last call from the host.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.ended.is_some()
-    }
-
-    fn reached(&self) -> Option<Limit> {
-        if self.interrupted.load(Ordering::Acquire) {
-            Some(Limit::Interrupt)
-        } else if self.overdrawn {
-            Some(Limit::Fuel)
-        } else if self.deadline.is_some_and(|at| Instant::now() >= at) {
-            Some(Limit::Deadline)
-        } else {
-            None
-        }
-    }
-
-    /// Whether the fuel did not suffice.
-    pub(crate) fn is_overdrawn(&self) -> bool {
-        self.overdrawn
-    }
-
-    /// Takes `units` off the fuel; what is not there is not owed.
-    pub(crate) fn spend(&mut self, units: u64) {
-        if let Some(rest) = units.checked_sub(self.meter) {
-            let more = rest
-                .saturating_add(SLICE)
-                .min(self.fuel.unwrap_or(u64::MAX));
-            if let Some(fuel) = &mut self.fuel {
-                *fuel -= more;
-            }
-            self.overdrawn = more < rest;
-            self.meter = more.saturating_sub(rest);
-        } else {
-            self.meter -= units;
-        }
-    }
-
-    /// What ended the last call from the host, if a limit did; the limit whose
-    /// error is on its way, inside a native.
-    pub(crate) fn take_ended(&mut self) -> Option<Ended> {
-        self.struck.clone().or_else(|| self.ended.take())
-    }
-}
 
 /// Raises if a limit was reached.
 pub(crate) fn check(vm: &mut Vm) -> Result<(), Raised> {
@@ -169,10 +46,10 @@ pub(crate) fn check(vm: &mut Vm) -> Result<(), Raised> {
     let Some(limit) = vm.limits.reached() else {
         vm.poll.overdue.store(false, Ordering::Release);
         if has_to_break(vm) {
-            return Err(crate::host::raise_break(vm));
+            return Err(vm.raise_break());
         }
-        if watchdog::is_asked(vm) {
-            return watchdog::look(vm);
+        if seam::wants_limit(vm) {
+            return seam::on_limit(vm);
         }
         return Ok(());
     };
@@ -183,10 +60,7 @@ pub(crate) fn check(vm: &mut Vm) -> Result<(), Raised> {
 /// A limit is reached: nothing of the program runs any more.
 pub(crate) fn strike(vm: &mut Vm, limit: Limit, text: &str) -> Raised {
     let raised = vm.raise_located(text);
-    let message = match View::of(vm.error) {
-        View::String(text) => text.as_bytes().to_vec(),
-        _ => text.as_bytes().to_vec(),
-    };
+    let message = vm.error_text().unwrap_or_else(|| text.as_bytes().to_vec());
     let at = vm.index_of(vm.top);
     vm.limits.struck = Some(Ended {
         limit,
@@ -234,10 +108,7 @@ fn enter_limited(vm: &mut Vm) -> Result<(), Raised> {
         vm.limits.struck = None;
         vm.limits.ended = None;
         vm.limits.refresh_armed();
-        if vm.hot.guards.is_due() && !vm.hot.busy && !vm.hot.is_draining {
-            // Nothing of the program runs: as good as a safe point.
-            crate::hotpatch::guard::restore(vm);
-        }
+        seam::on_limited_entry(vm);
     } else if vm.limits.is_struck() {
         return check(vm);
     }
@@ -279,7 +150,7 @@ fn end(vm: &mut Vm) {
 #[inline]
 pub(crate) fn charge(vm: &mut Vm, steps: usize) -> Result<(), Raised> {
     let asked = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
-    let watched = watchdog::is_asked(vm);
+    let watched = seam::wants_limit(vm);
     if !vm.limits.armed && !asked(&vm.limits.interrupted) && !has_to_break(vm) && !watched {
         return Ok(());
     }
@@ -292,20 +163,6 @@ pub(crate) fn charge(vm: &mut Vm, steps: usize) -> Result<(), Raised> {
         end(vm);
     }
     result
-}
-
-impl Limits {
-    /// Whether a limit is set, or one was reached.
-    pub(crate) fn is_armed(&self) -> bool {
-        self.armed
-    }
-
-    fn refresh_armed(&mut self) {
-        self.armed = self.deadline.is_some()
-            || self.fuel.is_some()
-            || self.struck.is_some()
-            || self.ended.is_some();
-    }
 }
 
 fn refresh(vm: &mut Vm, without_timer: bool) {

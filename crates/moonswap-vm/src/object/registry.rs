@@ -13,7 +13,7 @@ use moonswap_bytecode::FunctionId;
 
 use moonswap_hotpatch::Places;
 
-use crate::object::PrototypeSlot;
+use super::PrototypeSlot;
 
 /// A slot, for lists that other threads may drop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

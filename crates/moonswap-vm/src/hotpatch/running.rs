@@ -1,0 +1,60 @@
+//! `Transaction`: the delta chunks of one instance while they run.
+//!
+//! Invariants: HP2.
+
+use std::sync::Arc;
+
+use moonswap_hotpatch::{DataChange, Merged, NotRun, Refusal};
+
+use super::prepare::FieldChange;
+use crate::context::{Context, Outcome};
+use crate::object::{Instance, PrototypeSlot};
+use crate::table;
+use crate::value::Value;
+use crate::vm::Vm;
+
+/// The delta chunks of one instance while they run.
+pub(crate) struct Transaction {
+    pub(super) instance: *mut Instance,
+    pub(super) data: Arc<[DataChange]>,
+    /// Slots of functions whose fields are cleared.
+    pub(super) removed: Vec<*mut PrototypeSlot>,
+    /// Fields that were set, with what stood there.
+    pub(super) fields: Vec<FieldChange>,
+    /// What became of the data.
+    pub(super) merged: Vec<Merged>,
+    /// Fields of functions that were left alone.
+    pub(super) overridden: Vec<String>,
+    /// Why the patch is refused.
+    pub(super) refusal: Option<Refusal>,
+    /// What expressions gave, by their numbers.
+    pub(super) held: Vec<Option<Value>>,
+    /// Changes that were not made.
+    pub(super) not_run: Vec<NotRun>,
+}
+
+/// Whatever runs now, if anything does.
+pub(super) fn with<T>(vm: &mut Vm, f: impl FnOnce(&mut Transaction) -> T) -> Option<T> {
+    vm.hot.transaction.as_mut().map(f)
+}
+
+/// Sets a field without metamethods, and remembers what stood there.
+pub(super) fn set(cx: &mut Context<'_>, container: Value, key: Value, after: Value) -> Outcome<()> {
+    let mut vm = cx.vm();
+    // SAFETY: a live table; nothing is collected.
+    unsafe {
+        let table = container.as_table();
+        let before = table::get(table, key);
+        if let Err(e) = vm.undo().set(table, key, after) {
+            return Err(crate::meta::raise_table_error(&mut vm, e));
+        }
+        let change = FieldChange {
+            table: container,
+            key,
+            before,
+            after,
+        };
+        with(&mut vm, |t| t.fields.push(change));
+    }
+    Ok(())
+}
