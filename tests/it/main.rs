@@ -12,6 +12,7 @@ mod cli_watch;
 mod ctrl_c;
 mod flooding;
 mod hotpatch;
+mod imports;
 mod language;
 mod limits_memory;
 mod limits_time;

@@ -16,6 +16,7 @@ mod session;
 mod sources;
 mod verbs;
 mod watch;
+mod words;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -43,7 +44,7 @@ fn refusal_code(refused: &moonswap::Refused) -> u8 {
 pub fn main(arguments: Vec<OsString>, show: fn(&moonswap::Lua)) -> ExitCode {
     interrupt::end_with_the_pipe();
     let code = match arguments.get(1).and_then(|first| first.to_str()) {
-        Some(first) if verbs::is_verb(first) => verbs::main(arguments, show),
+        Some(first) if words::is_verb(first) => verbs::main(arguments, show),
         _ => lua_style::main(&arguments, show),
     };
     ExitCode::from(code)

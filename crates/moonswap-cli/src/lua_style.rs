@@ -6,16 +6,9 @@ use std::path::Path;
 
 use moonswap::{Lua, Result, Table, Value};
 
-use crate::output::{complain, report, say};
+use crate::output::{VERSION, complain, report, say};
 use crate::session::{self, Session};
-use crate::{LUA_ERROR, prompt, verbs};
-
-/// What `-v` and the prompt show.
-pub(crate) const VERSION: &str = concat!(
-    "Lua 5.4 (moonswap ",
-    env!("CARGO_PKG_VERSION"),
-    ")  after the reference by Lua.org, PUC-Rio\n"
-);
+use crate::{LUA_ERROR, prompt, words};
 
 const OPTIONS: &str = "Available options are:
   -e stat   execute string 'stat'
@@ -123,7 +116,7 @@ pub(crate) fn main(arguments: &[OsString], show: fn(&Lua)) -> u8 {
     let code = session.finish(outcome, |error| report(Some(&program), error));
     if let Some(1) = options.script
         && !Path::new(&arguments[1]).exists()
-        && let Some(verb) = arguments[1].to_str().and_then(verbs::meant)
+        && let Some(verb) = arguments[1].to_str().and_then(words::meant)
     {
         complain(format!("did you mean '{program} {verb}'?"));
     }

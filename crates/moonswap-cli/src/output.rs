@@ -6,6 +6,13 @@ use std::path::Path;
 use moonswap::{Error, Refused, RenderStyle};
 use moonswap_hotpatch::Json;
 
+/// What `-v` and the prompt show.
+pub(crate) const VERSION: &str = concat!(
+    "Lua 5.4 (moonswap ",
+    env!("CARGO_PKG_VERSION"),
+    ")  after the reference by Lua.org, PUC-Rio\n"
+);
+
 /// Colours if standard error is a terminal and NO_COLOR is not set.
 pub(crate) fn style() -> RenderStyle {
     let wanted =

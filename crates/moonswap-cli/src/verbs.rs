@@ -9,44 +9,13 @@ use moonswap::{Door, Lua, Policy};
 use moonswap_hotpatch::Json;
 
 use crate::audit_verb::{self, AuditVerb};
-use crate::output::{complain, report, say};
+use crate::output::{VERSION, complain, report, say};
 use crate::patch_verb::{self, PatchVerb};
 use crate::policy_args::{PolicyArgs, duration};
 use crate::session::Session;
 use crate::sources::{GlobalArgs, NameArgs, Sources};
-use crate::{LUA_ERROR, REFUSED, USAGE, check, lua_style, prompt, watch};
-
-const VERBS: &[&str] = &[
-    "run", "repl", "check", "list", "plan", "patch", "audit", "release", "help",
-];
-
-/// Options that the reference does not have and that stand alone.
-const OPTIONS: &[&str] = &["--help", "--version", "-V"];
-
-/// Whether the first argument makes the call one of ours.
-pub(crate) fn is_verb(first: &str) -> bool {
-    VERBS.contains(&first) || OPTIONS.contains(&first)
-}
-
-/// The verb that was meant by a word with a slip of the hand in it.
-pub(crate) fn meant(word: &str) -> Option<&'static str> {
-    VERBS.iter().copied().find(|verb| is_slip(word, verb))
-}
-
-/// Whether one letter is missing, too many, another one, or two have changed places.
-fn is_slip(word: &str, verb: &str) -> bool {
-    let (a, b) = (word.as_bytes(), verb.as_bytes());
-    let front = a.iter().zip(b).take_while(|(a, b)| a == b).count();
-    let (a, b) = (&a[front..], &b[front..]);
-    let back = a.iter().rev().zip(b.iter().rev());
-    let back = back.take_while(|(a, b)| a == b).count();
-    let (a, b) = (&a[..a.len() - back], &b[..b.len() - back]);
-    match (a, b) {
-        ([], [_]) | ([_], [] | [_]) => true,
-        ([a, b], [c, d]) => a == d && b == c,
-        _ => false,
-    }
-}
+use crate::words::{VERBS, meant};
+use crate::{LUA_ERROR, REFUSED, USAGE, check, prompt, watch};
 
 #[derive(Parser)]
 #[command(
@@ -218,7 +187,7 @@ pub(crate) fn main(arguments: Vec<OsString>, show: fn(&Lua)) -> u8 {
             started(lua, show, json, outcome)
         }
         Verb::Repl { compat } => {
-            say(lua_style::VERSION);
+            say(VERSION);
             started(
                 Lua::builder().compat(compat).build(),
                 show,

@@ -6,8 +6,9 @@ use moonswap_bytecode::Prototype;
 
 use crate::codegen::{self, CompileOptions};
 use crate::error::{CompileError, STOPPED};
+use crate::parser::{Part, parse_or_part};
 use crate::syntax::ast::Ast;
-use crate::syntax::{ParseLimits, Part, parse_or_part};
+use crate::syntax::limits::ParseLimits;
 
 /// Compiles a chunk. `chunk_name` is the name as given to `load`, with its
 /// `@` or `=`; messages show its display form.

@@ -9,14 +9,16 @@ mod codegen;
 mod compile;
 pub mod error;
 mod lexer;
+mod parser;
 mod resolve;
 pub mod syntax;
 
 pub use chunk_name::{chunk_display, skip_shebang};
 pub use codegen::CompileOptions;
-pub use codegen::late::{Initialiser, Initialisers};
+pub use codegen::initialiser::{Initialiser, Initialisers};
 pub use compile::{compile, compile_ast, compile_with, is_hopeless};
 pub use error::{CompileError, Span};
 pub use moonswap_bytecode::Watch;
+pub use parser::parse;
 pub use resolve::upvalue::{CaptureLayout, CellMap};
-pub use syntax::{ParseLimits, parse};
+pub use syntax::limits::ParseLimits;

@@ -7,86 +7,50 @@
 //! a [`Report`]. Nothing here reads a file, knows a VM type or keeps state.
 #![forbid(unsafe_code)]
 
-mod account;
-mod activation;
 mod build;
-mod captures;
-mod change;
-mod classify;
-mod confined;
-mod declarations;
-mod delta;
-mod diff;
-mod digest;
-mod divergence;
+mod compare;
 mod encoding;
-mod facts;
-mod hooks;
-mod json;
-mod keeping;
-mod late;
-mod likeness;
-mod liveness;
+mod file;
 mod manifest;
-mod migrate;
-mod migration_report;
-mod mixture;
-mod moves;
-mod names;
-mod namesakes;
-mod outline;
+mod model;
+mod osr;
 mod patch;
-mod patch_file;
 mod plan;
-mod plan_json;
-mod plan_text;
 mod policy;
-mod policy_text;
-mod protected;
 mod refusal;
-mod relayout;
-mod removal;
-mod replace;
 mod report;
-mod shape;
-mod siblings;
-mod sites;
-mod statements;
-mod targets;
-mod timestamp;
-mod toplevel;
-mod undefined;
-mod unpaired;
 
-pub use account::{Door, PatchHash};
-pub use activation::Activation;
-pub use change::{Before, ChangeKind, Constant, DataChange, Merged};
-pub use digest::Digest;
-pub use divergence::{Diverged, Divergence};
+pub use compare::undefined::{Globals, StandardGlobals, settle, undefined_in};
+pub use encoding::digest::Digest;
+pub use encoding::json::{Json, JsonError};
+pub use encoding::timestamp::Timestamp;
 pub use encoding::{from_hex, to_hex};
-pub use hooks::{Hooks, MIGRATE, ON_SWAP};
-pub use json::{Json, JsonError};
+pub use file::{FileChunk, FileSignature, PatchFile, Uncompiled, refused};
+pub use manifest::divergence::{Diverged, Divergence};
 pub use manifest::{
     CellInfo, ChunkManifest, ENVIRONMENT_CELL, Places, Progress, SlotInfo, is_reserved, places,
     reserved,
 };
-pub use migrate::{
-    Gives, Initial, Landing, Migration, ScopeCells, Turn, is_same_code, is_sound, plan_migration,
-    scope_cells,
-};
-pub use migration_report::{Migrated, MigrationReport, Staying};
-pub use outline::path_name;
+pub use model::change::{Before, ChangeKind, DataChange, Merged};
+pub use model::literal::{ChangeClass, LiteralChange};
+pub use model::migration::{Migrated, MigrationReport, Staying};
+pub use model::not_run::NotRun;
+pub use model::plan::{ChunkPlan, DeltaChunk, Plan, refusals};
+pub use model::undefined::Undefined;
+pub use osr::initial::{Gives, Initial};
+pub use osr::migration::{Landing, Migration, ScopeCells, Turn};
+pub use osr::{is_same_code, is_sound, plan_migration, scope_cells};
+pub use patch::constant::Constant;
+pub use patch::hooks::{Hooks, MIGRATE, ON_SWAP};
+pub use patch::outline::path_name;
+pub use patch::replace::replace_literal;
 pub use patch::{ChunkPatch, Patch, base_refusals, shown as shown_chunk};
-pub use patch_file::{FileChunk, FileSignature, PatchFile, Uncompiled, refused};
-pub use plan::{
-    ChangeClass, ChunkPlan, DeltaChunk, LiteralChange, NotRun, Plan, plan_chunk, refusals,
-};
+pub use plan::plan_chunk;
+pub use policy::provenance::{Door, PatchHash};
 pub use policy::{
     CapturePolicy, Captures, DataPolicies, DataPolicy, Guard, Policy, RefusedPolicy, Rerun,
     RunSelector, StalePolicy, SuspendedPolicy, Timing, WhenRefused,
 };
+pub use refusal::activation::Activation;
 pub use refusal::{Code, Refusal, Refused, Unfit};
-pub use replace::replace_literal;
 pub use report::{Report, ReportedFunction, Times, write_pause};
-pub use timestamp::Timestamp;
-pub use undefined::{Globals, StandardGlobals, Undefined, settle, undefined_in};

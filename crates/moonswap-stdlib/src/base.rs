@@ -33,7 +33,7 @@ const FUNCTIONS: &[(&str, NativeFn)] = &[
 pub fn open(cx: &mut Context<'_>) -> Outcome<()> {
     let globals = cx.height();
     cx.push_globals();
-    crate::set_functions(cx, globals, FUNCTIONS)?;
+    crate::library::set_functions(cx, globals, FUNCTIONS)?;
     // run by the interpreter itself, so that the called function may yield
     cx.push_native_with("pcall", NativeKind::Pcall, pcall, 0);
     cx.raw_set_field(globals, "pcall")?;
@@ -56,7 +56,7 @@ pub fn open(cx: &mut Context<'_>) -> Outcome<()> {
     cx.raw_set_field(globals, "_VERSION")?;
     cx.push_at(globals);
     cx.raw_set_field(globals, "_G")?;
-    crate::registry_table(cx, crate::LOADED)?;
+    crate::library::registry_table(cx, crate::library::LOADED)?;
     let loaded = cx.height() - 1;
     cx.push_at(globals);
     cx.raw_set_field(loaded, "_G")?;

@@ -46,7 +46,7 @@ const FUNCTIONS: &[(&str, NativeFn)] = &[
 
 /// Opens the library as the global `bit32`.
 pub(crate) fn open(cx: &mut Context<'_>) -> Outcome<()> {
-    crate::register(cx, "bit32", FUNCTIONS)?;
+    crate::library::register(cx, "bit32", FUNCTIONS)?;
     cx.pop(1);
     Ok(())
 }

@@ -44,14 +44,14 @@ const GLOBALS: &[(&str, NativeFn)] = &[("getfenv", getfenv), ("setfenv", setfenv
 pub fn open(cx: &mut Context<'_>) -> Outcome<()> {
     let globals = cx.height();
     cx.push_globals();
-    crate::set_functions(cx, globals, GLOBALS)?;
+    crate::library::set_functions(cx, globals, GLOBALS)?;
     cx.push(cx.raw_get_field(globals, "load"));
     cx.raw_set_field(globals, "loadstring")?;
     crate::bit32::open(cx)?;
     for (library, functions) in [("package", &[][..]), ("table", TABLE), ("math", MATH)] {
         let at = cx.height();
         cx.push(cx.raw_get_field(globals, library));
-        crate::set_functions(cx, at, functions)?;
+        crate::library::set_functions(cx, at, functions)?;
         if library == "package" {
             cx.push(cx.raw_get_field(at, "searchers"));
             cx.raw_set_field(at, "loaders")?;

@@ -15,7 +15,7 @@ const FUNCTIONS: &[(&str, NativeFn)] = &[
 
 /// Opens the library as the global `coroutine`.
 pub fn open(cx: &mut Context<'_>) -> Outcome<()> {
-    crate::register(cx, "coroutine", FUNCTIONS)?;
+    crate::library::register(cx, "coroutine", FUNCTIONS)?;
     let table = cx.height() - 1;
     cx.push_native_with("resume", NativeKind::Resume, run_by_interpreter, 0);
     cx.raw_set_field(table, "resume")?;

@@ -24,7 +24,7 @@ const FUNCTIONS: &[(&str, NativeFn)] = &[
 
 /// Opens the library as the global `debug`.
 pub fn open(cx: &mut Context<'_>) -> Outcome<()> {
-    crate::register(cx, "debug", FUNCTIONS)?;
+    crate::library::register(cx, "debug", FUNCTIONS)?;
     cx.pop(1);
     Ok(())
 }
@@ -254,7 +254,7 @@ fn sethook(cx: &mut Context<'_>) -> Outcome<usize> {
     // Programs find this table, with the hooked coroutines as its weak keys,
     // in the registry of the reference.
     let base = cx.height();
-    crate::registry_table(cx, "_HOOKKEY")?;
+    crate::library::registry_table(cx, "_HOOKKEY")?;
     if !cx.push_metatable(base) {
         cx.push_table(0, 1);
         cx.push_bytes(b"k");

@@ -38,7 +38,7 @@ const FUNCTIONS: &[(&str, NativeFn)] = &[
 
 /// Opens the library as the global `math`.
 pub fn open(cx: &mut Context<'_>) -> Outcome<()> {
-    crate::register(cx, "math", FUNCTIONS)?;
+    crate::library::register(cx, "math", FUNCTIONS)?;
     let table = cx.height() - 1;
     cx.push_num(PI);
     cx.raw_set_field(table, "pi")?;

@@ -29,7 +29,7 @@ const NO_DYNAMIC: &str = "dynamic libraries not enabled; check your Lua installa
 
 /// Opens the library as the global `package`, and `require`.
 pub fn open(cx: &mut Context<'_>) -> Outcome<()> {
-    crate::register(cx, "package", FUNCTIONS)?;
+    crate::library::register(cx, "package", FUNCTIONS)?;
     let table = cx.height() - 1;
     // the functions hold the table, for a program may clear the global
     let searchers = cx.height();
@@ -46,9 +46,9 @@ pub fn open(cx: &mut Context<'_>) -> Outcome<()> {
         SEPARATOR, b'\n', b';', b'\n', b'?', b'\n', b'!', b'\n', b'-', b'\n',
     ]);
     cx.raw_set_field(table, "config")?;
-    crate::registry_table(cx, crate::LOADED)?;
+    crate::library::registry_table(cx, crate::library::LOADED)?;
     cx.raw_set_field(table, "loaded")?;
-    crate::registry_table(cx, crate::PRELOAD)?;
+    crate::library::registry_table(cx, crate::library::PRELOAD)?;
     cx.raw_set_field(table, "preload")?;
     let globals = cx.height();
     cx.push_globals();
@@ -207,7 +207,7 @@ fn find_file(cx: &mut Context<'_>, name: &[u8], field: &str) -> Outcome<Result<V
 fn search_preload(cx: &mut Context<'_>) -> Outcome<usize> {
     let name = cx.check_str(0)?.as_bytes().to_vec();
     let base = cx.height();
-    crate::registry_table(cx, crate::PRELOAD)?;
+    crate::library::registry_table(cx, crate::library::PRELOAD)?;
     cx.push_bytes(&name);
     cx.index(base, base + 1)?;
     if !cx.at(base + 2).is_nil() {
@@ -309,7 +309,7 @@ fn find_loader(cx: &mut Context<'_>, name: &[u8]) -> Outcome<()> {
 fn require(cx: &mut Context<'_>) -> Outcome<usize> {
     let name = cx.check_str(0)?.as_bytes().to_vec();
     cx.set_height(1);
-    crate::registry_table(cx, crate::LOADED)?;
+    crate::library::registry_table(cx, crate::library::LOADED)?;
     let loaded = 1;
     cx.push_bytes(&name);
     let key = 2;

@@ -3,9 +3,9 @@
 
 use moonswap_vm::context::{Context, NativeFn, Outcome};
 
+use crate::library::tick;
+use crate::string::buffer::{buffer, grow, push_buffer};
 use crate::string::codepoint::{MAX_CODE, continues_at, decode, encode};
-use crate::string::{buffer, grow, push_buffer};
-use crate::tick;
 
 const INVALID: &str = "invalid UTF-8 code";
 
@@ -20,7 +20,7 @@ const FUNCTIONS: &[(&str, NativeFn)] = &[
 /// Opens the library.
 pub fn open(cx: &mut Context<'_>) -> Outcome<()> {
     let library = cx.height();
-    crate::register(cx, "utf8", FUNCTIONS)?;
+    crate::library::register(cx, "utf8", FUNCTIONS)?;
     cx.push_bytes(b"[\0-\x7F\xC2-\xFD][\x80-\xBF]*");
     cx.raw_set_field(library, "charpattern")?;
     cx.set_height(library);

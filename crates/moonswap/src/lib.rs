@@ -24,38 +24,27 @@
 //! two would keep each other for ever. It gets a `&Lua` to work with instead.
 #![forbid(unsafe_code)]
 
-pub mod audit;
-mod builder;
-mod callback;
-mod chunk;
-mod convert;
 mod error;
-mod function;
 mod hot;
-mod hot_module;
 mod lua;
-mod multi;
-mod patch_file;
-mod pool;
-mod render;
-#[cfg(feature = "sign")]
-mod sign;
-mod status;
-mod string;
-mod table;
-mod trust;
+mod lua_module;
 mod value;
 
-pub use builder::LuaBuilder;
-pub use chunk::Chunk;
-pub use convert::{FromLua, IntoLua};
+pub use error::render::{RenderStyle, render_diagnostic, render_warning};
 pub use error::{Error, ErrorKind, Result, TraceFrame, Traceback};
-pub use function::{Function, FunctionInfo};
+pub use hot::audit;
+pub use hot::pool::{Abort, Canary, MemberOutcome, MemberReport, Pool, PoolReport, Rollout};
+#[cfg(feature = "sign")]
+pub use hot::sign::{PublicKey, SecretKey};
+pub use hot::status::Status;
+pub use hot::trust::Trust;
 pub use hot::{
     Applied, Cause, EventChunk, EventKind, HistoryEntry, Hot, HotError, HotEvent, Interrupter,
     ListenerId, OnProbation, Origin, Patcher, Quarantined, StaleFrame, Ticket, VersionInfo, Which,
 };
 pub use lua::Lua;
+pub use lua::builder::LuaBuilder;
+pub use lua::chunk::Chunk;
 pub use moonswap_bytecode::{CodeHash, FunctionId};
 pub use moonswap_compiler::{CompileError, Span};
 pub use moonswap_hotpatch::{
@@ -65,15 +54,11 @@ pub use moonswap_hotpatch::{
     Refusal, Refused, RefusedPolicy, Report, ReportedFunction, RunSelector, StalePolicy, Staying,
     SuspendedPolicy, Times, Timestamp, Timing, WhenRefused,
 };
-pub use multi::{FromLuaMulti, IntoLuaMulti, MultiValue, Variadic};
-pub use pool::{Abort, Canary, MemberOutcome, MemberReport, Pool, PoolReport, Rollout};
-pub use render::{RenderStyle, render_diagnostic, render_warning};
-#[cfg(feature = "sign")]
-pub use sign::{PublicKey, SecretKey};
-pub use status::Status;
-pub use string::LuaString;
-pub use table::{Pairs, Sequence, Table};
-pub use trust::Trust;
+pub use value::convert::{FromLua, IntoLua};
+pub use value::function::{Function, FunctionInfo};
+pub use value::multi::{FromLuaMulti, IntoLuaMulti, MultiValue, Variadic};
+pub use value::string::LuaString;
+pub use value::table::{Pairs, Sequence, Table};
 pub use value::{AnyUserData, LightUserData, Thread, Value};
 
 /// mlua's name of [`LuaString`].

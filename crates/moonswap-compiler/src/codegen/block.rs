@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use moonswap_bytecode::LoopKind;
 
-use crate::codegen::jump::JumpList;
+use crate::codegen::jump_list::JumpList;
+use crate::codegen::label::{Label, PendingJump};
 use crate::codegen::near::following;
 use crate::codegen::{Generator, Result};
 use crate::error::Span;
-use crate::resolve::label::{Label, PendingJump};
 use crate::resolve::scope::Place;
 use crate::syntax::ast::{Block, Function, Statement, StatementKind, Symbol};
 

@@ -3,7 +3,7 @@
 use moonswap_bytecode::{MULTI, OpCode};
 
 use crate::codegen::function::{FunctionState, reg};
-use crate::codegen::jump::JumpList;
+use crate::codegen::jump_list::JumpList;
 use crate::codegen::operand::{Kind, Operand};
 use crate::resolve::scope::ConstantValue;
 

@@ -13,9 +13,9 @@ use moonswap_bytecode::{
 };
 
 use crate::codegen::constant::ConstantPool;
+use crate::codegen::label::Labels;
 use crate::error::Span;
 use crate::resolve::identity::Siblings;
-use crate::resolve::label::Labels;
 use crate::resolve::scope::{ConstantValue, Scope};
 use crate::resolve::upvalue::Upvalues;
 use crate::syntax::ast::{Ast, Symbol};

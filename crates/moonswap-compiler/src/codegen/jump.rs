@@ -8,42 +8,13 @@
 //! In `big` functions 16-bit distances do not reach: a comparison then skips a
 //! wide jump, and a value jump is a test, a move and a wide jump.
 
+use super::jump_list::{JumpList, NO_PC};
 use moonswap_bytecode::{Instruction, OpCode, OperandKind};
 
 use crate::codegen::function::{FunctionState, reg};
 
-const NO_PC: u32 = u32::MAX;
-
 /// Target register of a value jump that has none yet.
 const NO_REGISTER: u16 = u16::MAX;
-
-/// A list of jumps to one place that is not known yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct JumpList {
-    first: u32,
-    last: u32,
-}
-
-impl JumpList {
-    /// No jumps.
-    pub(crate) const NONE: Self = Self {
-        first: NO_PC,
-        last: NO_PC,
-    };
-
-    /// Whether there are none.
-    pub(crate) fn is_empty(self) -> bool {
-        self.first == NO_PC
-    }
-
-    /// A list of one jump.
-    pub(crate) fn one(pc: u32) -> Self {
-        Self {
-            first: pc,
-            last: pc,
-        }
-    }
-}
 
 /// The test that jumps in exactly the other cases.
 fn inverse(op: OpCode) -> OpCode {

@@ -1,30 +1,12 @@
 //! Captured variables that closures of an older version lack: the function
 //! begins with `if the closure lacks it then variable = value end`.
 
-use std::collections::HashMap;
+use moonswap_bytecode::OpCode;
 
-use moonswap_bytecode::{FunctionId, OpCode};
-
-use crate::codegen::jump::JumpList;
+use crate::codegen::jump_list::JumpList;
 use crate::codegen::operand::{Kind, Operand};
 use crate::codegen::{Generator, Result};
 use crate::error::Span;
-use crate::syntax::ast::{ExprId, Symbol};
-
-/// The value of one such variable.
-#[derive(Clone, Debug)]
-pub struct Initialiser {
-    /// The variable, a captured one.
-    pub variable: Symbol,
-    /// An expression of the tree that is compiled; names in it mean what they
-    /// mean where the function stands, its parameters apart.
-    pub value: ExprId,
-    /// Names in it that must be captured variables.
-    pub captured: Vec<Symbol>,
-}
-
-/// By function, in the order in which they are evaluated.
-pub type Initialisers = HashMap<FunctionId, Vec<Initialiser>>;
 
 impl Generator<'_> {
     /// To be called when the parameters are declared.

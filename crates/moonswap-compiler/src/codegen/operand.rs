@@ -2,7 +2,7 @@
 //! it would be got*. Delaying the last instruction lets the consumer choose the
 //! target register, a constant operand or a jump instead of a value.
 
-use crate::codegen::jump::JumpList;
+use crate::codegen::jump_list::JumpList;
 use crate::resolve::scope::ConstantValue;
 use crate::syntax::ast::Symbol;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use moonswap_bytecode::{Instruction, MULTI, OpCode, PathStep, VariableKind};
 
 use crate::codegen::function::{FunctionState, reg};
-use crate::codegen::jump::JumpList;
+use crate::codegen::jump_list::JumpList;
 use crate::codegen::near::token_start;
 use crate::codegen::operand::{Kind, Operand};
 use crate::codegen::{Generator, Result};

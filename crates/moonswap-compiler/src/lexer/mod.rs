@@ -6,9 +6,11 @@
 //! current one and at most one more.
 
 mod number;
+pub(crate) mod payload;
 mod string;
 mod token;
 
+pub(crate) use payload::Payload;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -22,19 +24,6 @@ pub(crate) use token::TokenKind;
 
 /// A result whose error is boxed, so that the parser's many frames stay small.
 pub(crate) type Parse<T> = Result<T, Box<CompileError>>;
-
-/// What a token means beyond its kind.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Payload {
-    /// Nothing more.
-    None,
-    /// The text of a name or string; of `function`, its annotated identity.
-    Symbol(Symbol),
-    /// An integer numeral.
-    Integer(i64),
-    /// A float numeral.
-    Float(f64),
-}
 
 /// A token of the source text.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,7 @@
 
 use moonswap_number::Number;
 
-use super::Payload;
+use super::payload::Payload;
 
 /// The value of a numeral, or `None` if it is malformed.
 pub(super) fn numeral(text: &[u8]) -> Option<Payload> {

@@ -4,6 +4,5 @@
 //! Code generation drives this while it walks the tree; no instruction is
 //! known here.
 pub(crate) mod identity;
-pub(crate) mod label;
 pub(crate) mod scope;
 pub(crate) mod upvalue;

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::ast::{Ast, Expr, ExprId, Function, FunctionIndex, Symbol};
-use super::parser::ParseLimits;
+use super::limits::ParseLimits;
 use super::relocate::Relocate;
 use crate::error::Span;
 

@@ -1,10 +1,7 @@
-//! Syntax: the tree and the parser that makes it.
+//! Syntax: the tree, and what moves and visits its parts.
+mod absorb;
 pub mod ast;
-mod expr;
 pub mod graft;
-mod parser;
+pub(crate) mod limits;
 mod relocate;
-mod stmt;
-
-pub use parser::{ParseLimits, parse};
-pub(crate) use parser::{Part, parse_or_part};
+pub mod visit;

@@ -8,22 +8,13 @@ use std::rc::{Rc, Weak};
 use moonswap_number::{Number, write_number};
 use moonswap_vm::context::{Context, NativeFn, NativeKind, Outcome, View};
 
+use super::handle::Handle;
 use super::read::read_formats;
 use super::stream::{Access, Buffering, Device, Stream};
 use crate::failure;
 
 /// Name of the handles' metatable in the registry.
 pub(super) const METATABLE: &str = "FILE*";
-
-/// An open or closed file. Shared between its userdata, the list of open files
-/// and, for standard output, `print`.
-#[derive(Debug)]
-pub(super) struct Handle {
-    /// None once closed. Never borrowed while Lua code may run.
-    pub(super) stream: RefCell<Option<Stream>>,
-    /// A standard file, which cannot be closed.
-    standard: bool,
-}
 
 /// Bytes of an open file beside its buffers, roughly.
 const HANDLE: usize = size_of::<Handle>() + 64;
@@ -157,20 +148,6 @@ pub(super) fn open_handle(cx: &Context<'_>, i: usize) -> Outcome<Rc<Handle>> {
     Ok(handle)
 }
 
-impl Handle {
-    pub(super) fn is_closed(&self) -> bool {
-        self.stream.borrow().is_none()
-    }
-
-    /// Runs `f` on the stream, with the error of a closed file if there is none.
-    fn with<R>(&self, f: impl FnOnce(&mut Stream) -> io::Result<R>) -> io::Result<R> {
-        match self.stream.borrow_mut().as_mut() {
-            Some(stream) => f(stream),
-            None => Err(io::Error::from_raw_os_error(9)),
-        }
-    }
-}
-
 /// Closes the file at index `at` and pushes the results of `close`.
 pub(super) fn close_handle(cx: &Context<'_>, handle: &Handle, at: usize) -> Outcome<usize> {
     if handle.standard {
@@ -223,10 +200,10 @@ const METAMETHODS: &[(&str, NativeFn)] = &[
 pub(super) fn create_metatable(cx: &Context<'_>) -> Outcome<()> {
     let metatable = cx.height();
     cx.new_metatable(METATABLE);
-    crate::set_functions(cx, metatable, METAMETHODS)?;
+    crate::library::set_functions(cx, metatable, METAMETHODS)?;
     let methods = cx.height();
     cx.push_table(0, METHODS.len());
-    crate::set_functions(cx, methods, METHODS)?;
+    crate::library::set_functions(cx, methods, METHODS)?;
     cx.raw_set_field(metatable, "__index")?;
     cx.set_height(metatable);
     Ok(())

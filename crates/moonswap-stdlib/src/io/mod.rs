@@ -3,6 +3,7 @@
 //! [`stream`].
 
 mod file;
+mod handle;
 mod read;
 mod stream;
 
@@ -39,7 +40,7 @@ const FUNCTIONS: &[(&str, NativeFn)] = &[
 /// Opens the library as the global `io`.
 pub fn open(cx: &mut Context<'_>) -> Outcome<()> {
     file::create_metatable(cx)?;
-    crate::register(cx, "io", FUNCTIONS)?;
+    crate::library::register(cx, "io", FUNCTIONS)?;
     let table = cx.height() - 1;
     cx.push_registry();
     let registry = table + 1;
@@ -108,7 +109,7 @@ pub(crate) fn print_error(bytes: &[u8]) {
 }
 
 /// Pushes a default file; an error if it was closed.
-fn push_default(cx: &Context<'_>, which: &str) -> Outcome<std::rc::Rc<file::Handle>> {
+fn push_default(cx: &Context<'_>, which: &str) -> Outcome<std::rc::Rc<handle::Handle>> {
     let registry = cx.height();
     cx.push_registry();
     cx.push(cx.raw_get_field(registry, which));

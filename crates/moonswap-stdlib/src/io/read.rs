@@ -6,7 +6,7 @@ use std::io;
 use moonswap_number::{Number, is_space, parse};
 use moonswap_vm::context::{Buffer, Context, Outcome, Raised, View};
 
-use super::file::Handle;
+use super::handle::Handle;
 use super::stream::Stream;
 use crate::failure;
 
@@ -215,7 +215,7 @@ fn numeral(cx: &Context<'_>, stream: &mut Stream) -> Result<bool, Stop> {
     let mut turns = 0;
     while stream.peek()?.is_some_and(is_space) {
         stream.advance()?;
-        crate::tick(cx, &mut turns)?;
+        crate::library::tick(cx, &mut turns)?;
     }
     let mut n = Numeral {
         stream,

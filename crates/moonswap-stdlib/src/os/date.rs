@@ -68,7 +68,7 @@ pub(super) fn date(cx: &mut Context<'_>) -> Outcome<usize> {
     let mut rest = format;
     let mut turns = 0;
     while let Some((&c, after)) = rest.split_first() {
-        crate::tick(cx, &mut turns)?;
+        crate::library::tick(cx, &mut turns)?;
         if c != b'%' {
             cx.grow_buffer(&mut out, 1)?;
             out.push(c);

@@ -26,7 +26,7 @@ const FUNCTIONS: &[(&str, NativeFn)] = &[
 
 /// Opens the library as the global `os`.
 pub fn open(cx: &mut Context<'_>) -> Outcome<()> {
-    crate::register(cx, "os", FUNCTIONS)?;
+    crate::library::register(cx, "os", FUNCTIONS)?;
     cx.pop(1);
     Ok(())
 }
@@ -77,7 +77,7 @@ fn exit(cx: &mut Context<'_>) -> Outcome<usize> {
             cx.suspended(|| machine.close());
         }
     }
-    crate::flush_all(cx);
+    crate::io::flush_all(cx);
     std::process::exit(code)
 }
 

@@ -3,10 +3,10 @@
 use moonswap_number::{format_float, format_int, write_float, write_int};
 use moonswap_vm::context::{Buffer, Context, Outcome, Raised, View};
 
-use crate::tick;
+use crate::library::tick;
 
+use super::buffer::{PIECE, append, buffer, bytes, grow, push_buffer};
 use super::format::{self, Directive, FormatError, Kind};
-use super::{PIECE, append, buffer, bytes, grow, push_buffer};
 
 /// Room for any number: width and precision have two digits, and the largest
 /// float has 309 before the point.

@@ -2,10 +2,10 @@
 
 use moonswap_vm::context::{Context, Outcome, Raised};
 
-use crate::tick;
+use crate::library::tick;
 
+use super::buffer::{append, buffer, grow, push_buffer, start_position};
 use super::pack::{self, Format, Kind, MAX_SIZE, PackError};
-use super::{append, buffer, grow, push_buffer, start_position};
 
 #[cold]
 fn raise(cx: &Context<'_>, error: PackError) -> Raised {

@@ -6,8 +6,8 @@ use std::cell::Cell;
 use moonswap_number::{Number, write_int, write_number};
 use moonswap_vm::context::{Buffer, Context, NativeKind, Outcome, Raised, View};
 
+use super::buffer::{append, buffer, bytes, push_buffer, start_position};
 use super::pattern::{Capture, Matcher, Meter, PatternError, State, find_literal, is_literal};
-use super::{append, buffer, bytes, push_buffer, start_position};
 
 /// Charges the steps of the matcher to the VM, and keeps what it raises.
 struct Charge<'c, 'vm> {

@@ -2,10 +2,15 @@
 //! through metamethods; tables without a metatable take shorter ways.
 //! Sorting is in [`sort`].
 
+mod access;
 mod sort;
 
 use moonswap_number::{Number, write_number};
 use moonswap_vm::context::{Buffer, Context, NativeFn, Outcome, View};
+
+use access::{
+    CHARGE_EVERY, READ_WRITE_LENGTH, check_like_table, get, is_plain, length, measure, set,
+};
 
 const FUNCTIONS: &[(&str, NativeFn)] = &[
     ("concat", concat),
@@ -19,66 +24,9 @@ const FUNCTIONS: &[(&str, NativeFn)] = &[
 
 /// Opens the library as the global `table`.
 pub fn open(cx: &mut Context<'_>) -> Outcome<()> {
-    crate::register(cx, "table", FUNCTIONS)?;
+    crate::library::register(cx, "table", FUNCTIONS)?;
     cx.pop(1);
     Ok(())
-}
-
-/// How often a loop over elements asks for its time to be charged.
-const CHARGE_EVERY: u64 = 4096;
-
-/// True if value `i` is a table without metatable: raw access will do.
-fn is_plain(cx: &Context<'_>, i: usize) -> bool {
-    matches!(cx.at(i), View::Table(t) if t.metatable().is_none())
-}
-
-/// Checks that argument `i` is a table or has the metamethods to pass for one.
-fn check_like_table(cx: &Context<'_>, i: usize, needed: &[&str]) -> Outcome<()> {
-    if matches!(cx.at(i), View::Table(_)) {
-        return Ok(());
-    }
-    // metafields of strings count as well: "abc" has __index
-    if needed.iter().any(|name| cx.metafield(i, name).is_nil()) {
-        cx.check_table(i)?;
-    }
-    Ok(())
-}
-
-/// Length of argument 0, which must have the metamethods `needed`, and whether raw
-/// access will do for it.
-fn measure(cx: &mut Context<'_>, needed: &[&str]) -> Outcome<(i64, bool)> {
-    if let View::Table(t) = cx.at(0)
-        && t.metatable().is_none()
-    {
-        return Ok((t.len(), true));
-    }
-    check_like_table(cx, 0, needed)?;
-    Ok((cx.length(0)?, false))
-}
-
-/// The length alone.
-fn length(cx: &mut Context<'_>, needed: &[&str]) -> Outcome<i64> {
-    Ok(measure(cx, needed)?.0)
-}
-
-const READ_WRITE_LENGTH: &[&str] = &["__index", "__newindex", "__len"];
-
-/// Pushes `value(i)[key]`, raw if `plain`.
-fn get(cx: &mut Context<'_>, i: usize, key: i64, plain: bool) -> Outcome<()> {
-    if plain && let View::Table(t) = cx.at(i) {
-        cx.push(t.get_int(key));
-        return Ok(());
-    }
-    cx.index_int(i, key)
-}
-
-/// Pops a value into `value(i)[key]`, raw if `plain`.
-fn set(cx: &mut Context<'_>, i: usize, key: i64, plain: bool) -> Outcome<()> {
-    if plain {
-        cx.raw_set_int(i, key)
-    } else {
-        cx.set_index_int(i, key)
-    }
 }
 
 fn insert(cx: &mut Context<'_>) -> Outcome<usize> {

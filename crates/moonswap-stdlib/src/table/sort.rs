@@ -8,7 +8,7 @@
 
 use moonswap_vm::context::{Context, Outcome};
 
-use super::{READ_WRITE_LENGTH, get, is_plain, length, set};
+use super::access::{READ_WRITE_LENGTH, get, is_plain, length, set};
 
 /// From this size on the pivot may be chosen at random.
 const RANDOM_LIMIT: u64 = 100;

@@ -1,0 +1,360 @@
+//! Statements that set nothing of their own (calls, loops, conditions), and those
+//! that the policy picks: `run`, `rerun`.
+
+use std::collections::HashSet;
+
+use moonswap_compiler::Span;
+use moonswap_compiler::syntax::ast::{
+    Ast, Block, Expr, ExprId, Statement, StatementKind, Symbol, TableItem,
+};
+
+use super::comparison::Comparison;
+use super::outcome::{Action, Evaluation, MergeCode, TopLevel, ValueCode};
+use super::reach::Reach;
+use crate::model::change::{Before, ChangeKind, DataChange};
+use crate::model::not_run::NotRun;
+use crate::patch::ChunkPatch;
+use crate::patch::constant::{Constant, evaluate};
+use crate::patch::declarations::Variable;
+use crate::patch::entries::{Leaf, Taker};
+use crate::patch::path::{Path, Root, Scope};
+use crate::patch::statements::{callee_text, runs_alone, unmatched};
+use crate::patch::tree::parts;
+use crate::policy::{Rerun, RunSelector};
+use crate::refusal::{Code, Unfit};
+
+impl Comparison<'_> {
+    /// Statements that are not taken apart into entries.
+    pub(super) fn others(
+        &self,
+        old: &ChunkPatch,
+        [old_taken, new_taken]: &[HashSet<usize>; 2],
+        reach: &Reach,
+        top: &mut TopLevel,
+    ) {
+        let declares = |s: &Statement| {
+            matches!(
+                s.kind,
+                StatementKind::Local { .. } | StatementKind::LocalFunction { .. }
+            )
+        };
+        let list = |text: &ChunkPatch, taken: &HashSet<usize>| {
+            let shapes = text.facts().shapes.iter().enumerate();
+            let body = crate::patch::statements::statements(text.ast());
+            let others = shapes.filter(|(at, _)| !taken.contains(at) && !declares(&body[*at]));
+            others.map(|(at, s)| (at, s.clone())).collect::<Vec<_>>()
+        };
+        let (was, is) = (list(old, old_taken), list(self.new, new_taken));
+        let (gone, come) = unmatched(&was, &is);
+        let n_gone = gone.len();
+        let rules = self.rules();
+        for (i, at) in come.into_iter().enumerate() {
+            let is_added = i >= n_gone;
+            let why = if is_added { "added" } else { "changed" };
+            let by_rule = rules.iter().any(|rule| {
+                let asked = if is_added { rule.added } else { rule.changed };
+                asked && self.callee(at).is_some_and(|callee| rule.fits(&callee))
+            });
+            if !reach.has(at) {
+                self.list_other(at, &reach.why, None, top);
+            } else if by_rule {
+                top.actions.insert(at, Action::Run);
+            } else if is_added && self.policy.run_new && self.is_about_new(at, top) {
+                top.try_run(at);
+            } else {
+                self.list_other(at, why, self.run_option(at), top);
+            }
+        }
+        for at in gone {
+            top.warnings.push(format!(
+                "no longer in the text, its effect stays: {}",
+                self.old_statement_text(old, at)
+            ));
+        }
+    }
+
+    fn list_other(&self, at: usize, why: &str, option: Option<String>, top: &mut TopLevel) {
+        top.list(NotRun {
+            line: self.statement_line(at),
+            text: self.statement_text(at),
+            why: why.to_owned(),
+            option,
+        });
+    }
+
+    /// What a call statement calls, as written.
+    fn callee(&self, at: usize) -> Option<String> {
+        match &self.body().get(at)?.kind {
+            StatementKind::Call(call) => callee_text(self.new.ast(), *call),
+            _ => None,
+        }
+    }
+
+    /// The rules of the policy, and those that the text itself gives:
+    /// `hot.rerun { "core.register_*" }`.
+    fn rules(&self) -> Vec<Rerun> {
+        let mut rules = self.policy.rerun.clone();
+        let ast = self.new.ast();
+        for statement in self.body() {
+            let StatementKind::Call(call) = &statement.kind else {
+                continue;
+            };
+            let Some(Expr::Call { args, .. }) = ast.exprs.get(call.0 as usize) else {
+                continue;
+            };
+            if callee_text(ast, *call).is_none_or(|text| text.rsplit('.').next() != Some("rerun")) {
+                continue;
+            }
+            let Some(Expr::Table(items)) = args
+                .first()
+                .and_then(|table| ast.exprs.get(table.0 as usize))
+            else {
+                continue;
+            };
+            for item in items {
+                let TableItem::Positional(value) = item else {
+                    continue;
+                };
+                if let Some(Constant::String(text)) = evaluate(ast, *value, &|_| None) {
+                    rules.push(Rerun::parse(&String::from_utf8_lossy(&text)));
+                }
+            }
+        }
+        rules
+    }
+
+    /// Whether a statement has to do with a variable or field that is new: only
+    /// such ones are tried.
+    fn is_about_new(&self, at: usize, top: &TopLevel) -> bool {
+        let ast = self.new.ast();
+        let mut scope = Scope::default();
+        for statement in &self.body()[..at] {
+            scope.pass(&statement.kind);
+        }
+        let about = About { ast, scope, top };
+        match &self.body()[at].kind {
+            StatementKind::Call(call) => about.call(*call),
+            StatementKind::Do(body)
+            | StatementKind::NumericFor { body, .. }
+            | StatementKind::GenericFor { body, .. } => about.block(body),
+            StatementKind::If { arms, otherwise } => {
+                let blocks = arms.iter().map(|(_, block)| block).chain(otherwise);
+                blocks.into_iter().all(|block| about.block(block))
+            }
+            _ => false,
+        }
+    }
+
+    /// `run`, and the names in `reset` that fit nothing.
+    pub(super) fn selected(&self, top: &mut TopLevel) {
+        let (body, source) = (self.body(), self.source());
+        for selector in &self.policy.run {
+            let fits = |s: &Statement| match selector {
+                RunSelector::Line(line) => s.span.line == *line,
+                RunSelector::Text(text) => {
+                    let own = source
+                        .get(s.span.start as usize..s.span.end as usize)
+                        .unwrap_or_default();
+                    String::from_utf8_lossy(own).trim() == text.trim()
+                }
+            };
+            let found: Vec<usize> = (0..body.len()).filter(|at| fits(&body[*at])).collect();
+            match found[..] {
+                [at] if runs_alone(&body[at].kind) => {
+                    self.run_instead(at, top);
+                }
+                _ => {
+                    let what = match selector {
+                        RunSelector::Line(line) => format!("line {line}"),
+                        RunSelector::Text(text) => format!("`{text}`"),
+                    };
+                    let n = found.len();
+                    let reason = format!(
+                        "run = {what}: {n} top-level statements fit, and exactly one that can run alone has to"
+                    );
+                    let remedy = "name one statement that is no declaration, label or return";
+                    self.refuse(top, Code::RunNotFound, BEGINNING, reason, remedy);
+                    if found.is_empty() {
+                        unfit(top, format!("run {what}"));
+                    }
+                }
+            }
+        }
+        for name in &self.policy.reset {
+            if !top.variables.iter().any(|v| *v.name == **name) {
+                let reason = format!("reset of \"{name}\": there is no such top-level local");
+                let remedy = "name a top-level local of the new source";
+                self.refuse(top, Code::ResetNotFound, BEGINNING, reason, remedy);
+                unfit(top, format!("reset {name}"));
+            }
+        }
+    }
+
+    /// A statement runs as it stands, and no change is made for it.
+    fn run_instead(&self, at: usize, top: &mut TopLevel) {
+        let (line, text) = (self.statement_line(at), self.statement_text(at));
+        top.not_run.retain(|n| n.line != line || n.text != text);
+        top.actions.insert(at, Action::Run);
+    }
+
+    /// Without the old text, a definition is new if its literal is.
+    pub(super) fn added(&self, top: &mut TopLevel) {
+        let facts = self.new.facts();
+        let taker = Taker {
+            ast: self.new.ast(),
+            constants: &facts.constants,
+        };
+        for entry in taker.entries(&|_| true) {
+            let Leaf::Function(function) = entry.leaf else {
+                continue;
+            };
+            let literals = &facts.outline.literals;
+            let literal = literals.iter().position(|l| l.function == Some(function));
+            let is_new = literal.is_some_and(|l| self.matching.old_of[l].is_none());
+            let (Some(keys), true) = (entry.path.constants(), is_new && !entry.is_item) else {
+                continue;
+            };
+            if keys.is_empty() {
+                continue;
+            }
+            let code = MergeCode {
+                change: top.data.len(),
+                root: entry.path.root.clone(),
+                value: ValueCode::Function(function),
+                evaluation: Evaluation::default(),
+            };
+            top.data.push(DataChange {
+                line: entry.span.line,
+                path: entry.path.to_string(),
+                keys,
+                before: Before::Absent,
+                after: "function".to_owned(),
+                kind: ChangeKind::Definition,
+                replace: false,
+                evaluated: None,
+            });
+            top.merge(entry.statement, code);
+        }
+    }
+}
+
+const BEGINNING: Span = Span {
+    line: 1,
+    column: 1,
+    start: 0,
+    end: 0,
+};
+
+/// The last refusal holds only if the name fits in no other chunk either.
+fn unfit(top: &mut TopLevel, name: String) {
+    if let Some(refusal) = top.refusals.pop() {
+        top.unfit.push(Unfit { name, refusal });
+    }
+}
+
+impl TopLevel {
+    pub(super) fn run(&mut self, statement: usize) {
+        self.actions.insert(statement, Action::Run);
+    }
+
+    pub(super) fn try_run(&mut self, statement: usize) {
+        self.actions.insert(statement, Action::Try);
+    }
+}
+
+/// Whether statements are about what is new.
+struct About<'a> {
+    ast: &'a Ast,
+    scope: Scope,
+    top: &'a TopLevel,
+}
+
+impl About<'_> {
+    fn name(&self, name: Symbol) -> bool {
+        let path = self.scope.root(self.ast, name);
+        match &path.root {
+            Root::Local(name, declaration) if path.keys.is_empty() => {
+                let variable = self.top.variable(name, *declaration);
+                variable.is_some_and(|v| matches!(v.state, Variable::New { .. }))
+            }
+            _ => self.is_fresh(&path),
+        }
+    }
+
+    fn is_fresh(&self, path: &Path) -> bool {
+        self.top.fresh.contains(path)
+    }
+
+    /// Whether an expression begins with a new name.
+    fn begins_new(&self, expr: ExprId) -> bool {
+        let mut at = expr;
+        loop {
+            match self.ast.exprs.get(at.0 as usize) {
+                Some(Expr::Name(name)) => return self.name(*name),
+                Some(Expr::Field { object, .. } | Expr::Index { object, .. }) => {
+                    at = *object;
+                }
+                Some(Expr::Call { callee, .. }) => at = *callee,
+                Some(Expr::MethodCall { object, .. }) => at = *object,
+                Some(Expr::Paren(inner)) => at = *inner,
+                _ => return false,
+            }
+        }
+    }
+
+    /// Whether anything new is named in an expression.
+    fn mentions(&self, expr: ExprId) -> bool {
+        let mut todo = vec![expr];
+        while let Some(expr) = todo.pop() {
+            if let Some(Expr::Name(name)) = self.ast.exprs.get(expr.0 as usize)
+                && self.name(*name)
+            {
+                return true;
+            }
+            todo.extend(parts(self.ast, expr));
+        }
+        false
+    }
+
+    /// A call of something new, or with something new.
+    fn call(&self, call: ExprId) -> bool {
+        match self.ast.exprs.get(call.0 as usize) {
+            Some(Expr::Call { callee, args }) => {
+                self.begins_new(*callee) || args.iter().any(|arg| self.mentions(*arg))
+            }
+            Some(Expr::MethodCall { object, args, .. }) => {
+                self.begins_new(*object) || args.iter().any(|arg| self.mentions(*arg))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether each statement of a block is about something new, and none leaves
+    /// it or loops without a bound.
+    fn block(&self, block: &Block) -> bool {
+        block
+            .statements
+            .iter()
+            .all(|statement| match &statement.kind {
+                StatementKind::Local { .. } | StatementKind::LocalFunction { .. } => true,
+                StatementKind::Function { target, .. } => self.begins_new(*target),
+                StatementKind::Assign { targets, .. } => {
+                    targets.iter().all(|target| self.begins_new(*target))
+                }
+                StatementKind::Call(call) => self.call(*call),
+                StatementKind::Do(body)
+                | StatementKind::NumericFor { body, .. }
+                | StatementKind::GenericFor { body, .. } => self.block(body),
+                StatementKind::If { arms, otherwise } => {
+                    arms.iter().all(|(_, body)| self.block(body))
+                        && otherwise.as_ref().is_none_or(|body| self.block(body))
+                }
+                StatementKind::While { .. }
+                | StatementKind::Repeat { .. }
+                | StatementKind::Goto(_)
+                | StatementKind::Label(_)
+                | StatementKind::Break
+                | StatementKind::Return(_) => false,
+            })
+    }
+}

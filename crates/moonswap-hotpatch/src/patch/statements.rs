@@ -1,0 +1,144 @@
+//! Questions about top-level statements: what one defines, what is assigned,
+//! which of two lists correspond. Pure functions of the syntax tree.
+
+use moonswap_compiler::Span;
+use moonswap_compiler::syntax::ast::{Ast, Expr, ExprId, Statement, StatementKind, UnaryOp};
+
+use super::tree::symbol_text;
+
+pub(crate) use crate::patch::constant::Constant;
+
+/// The statements of the main chunk.
+pub(crate) fn statements(ast: &Ast) -> &[Statement] {
+    ast.functions
+        .last()
+        .map_or(&[], |main| &main.body.statements)
+}
+
+/// A chain of names and fields as written.
+pub(crate) fn target_text(ast: &Ast, target: ExprId) -> String {
+    let mut parts = Vec::new();
+    let mut at = target;
+    while let Some(Expr::Field { object, name }) = ast.exprs.get(at.0 as usize) {
+        parts.push(symbol_text(ast, *name));
+        at = *object;
+    }
+    if let Some(Expr::Name(name)) = ast.exprs.get(at.0 as usize) {
+        parts.push(symbol_text(ast, *name));
+    }
+    parts.reverse();
+    parts.join(".")
+}
+
+/// What an expression is, if it is a literal or a negative number.
+pub(crate) fn constant(ast: &Ast, expr: ExprId) -> Option<Constant> {
+    let negative = |operand: ExprId| match ast.exprs.get(operand.0 as usize)? {
+        Expr::Integer(i) => Some(Constant::Integer(i.wrapping_neg())),
+        Expr::Float(x) => Some(Constant::Float((-x).to_bits())),
+        _ => None,
+    };
+    match ast.exprs.get(expr.0 as usize)? {
+        Expr::Nil => Some(Constant::Nil),
+        Expr::True => Some(Constant::Boolean(true)),
+        Expr::False => Some(Constant::Boolean(false)),
+        Expr::Integer(i) => Some(Constant::Integer(*i)),
+        Expr::Float(x) => Some(Constant::Float(x.to_bits())),
+        Expr::String(text) => Some(Constant::String(
+            ast.symbols.get(text.0 as usize)?.as_ref().into(),
+        )),
+        Expr::Unary {
+            op: UnaryOp::Negate,
+            operand,
+        } => negative(*operand),
+        _ => None,
+    }
+}
+
+/// What a call calls, as a chain of names and fields: `a.b.c`, `a:m` as `a.m`.
+pub(crate) fn callee_text(ast: &Ast, call: ExprId) -> Option<String> {
+    let is_chain = |mut at: ExprId| loop {
+        match ast.exprs.get(at.0 as usize) {
+            Some(Expr::Name(_)) => break true,
+            Some(Expr::Field { object, .. }) => at = *object,
+            _ => break false,
+        }
+    };
+    match ast.exprs.get(call.0 as usize)? {
+        Expr::Call { callee, .. } if is_chain(*callee) => Some(target_text(ast, *callee)),
+        Expr::MethodCall { object, name, .. } if is_chain(*object) => Some(format!(
+            "{}.{}",
+            target_text(ast, *object),
+            symbol_text(ast, *name)
+        )),
+        _ => None,
+    }
+}
+
+/// The positions of what is only in the one or only in the other list, by
+/// longest common subsequence.
+pub(crate) fn unmatched(
+    was: &[(usize, Vec<u8>)],
+    is: &[(usize, Vec<u8>)],
+) -> (Vec<usize>, Vec<usize>) {
+    let prefix = was.iter().zip(is).take_while(|(a, b)| a.1 == b.1).count();
+    let (was, is) = (&was[prefix..], &is[prefix..]);
+    let suffix = was
+        .iter()
+        .rev()
+        .zip(is.iter().rev())
+        .take_while(|(a, b)| a.1 == b.1)
+        .count();
+    let (was, is) = (&was[..was.len() - suffix], &is[..is.len() - suffix]);
+    // Beyond this a table of lengths is not worth it: all are listed.
+    if was.len().saturating_mul(is.len()) > 4_000_000 {
+        return (
+            was.iter().map(|s| s.0).collect(),
+            is.iter().map(|s| s.0).collect(),
+        );
+    }
+    let width = is.len() + 1;
+    let mut length = vec![0u32; (was.len() + 1) * width];
+    for i in (0..was.len()).rev() {
+        for j in (0..is.len()).rev() {
+            length[i * width + j] = if was[i].1 == is[j].1 {
+                length[(i + 1) * width + j + 1] + 1
+            } else {
+                length[(i + 1) * width + j].max(length[i * width + j + 1])
+            };
+        }
+    }
+    let (mut i, mut j, mut gone, mut come) = (0, 0, Vec::new(), Vec::new());
+    while i < was.len() || j < is.len() {
+        if i < was.len() && j < is.len() && was[i].1 == is[j].1 {
+            (i, j) = (i + 1, j + 1);
+        } else if j == is.len()
+            || i < was.len() && length[(i + 1) * width + j] >= length[i * width + j + 1]
+        {
+            gone.push(was[i].0);
+            i += 1;
+        } else {
+            come.push(is[j].0);
+            j += 1;
+        }
+    }
+    (gone, come)
+}
+
+/// Where a statement begins.
+pub(crate) fn span_of(ast: &Ast, statement: usize) -> Span {
+    let found = statements(ast).get(statement);
+    found.map_or(Span::default(), |s| s.span)
+}
+
+/// Whether a statement can be run without those around it.
+pub(crate) fn runs_alone(kind: &StatementKind) -> bool {
+    !matches!(
+        kind,
+        StatementKind::Return(_)
+            | StatementKind::Goto(_)
+            | StatementKind::Label(_)
+            | StatementKind::Break
+            | StatementKind::Local { .. }
+            | StatementKind::LocalFunction { .. }
+    )
+}

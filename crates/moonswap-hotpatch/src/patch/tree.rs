@@ -1,0 +1,62 @@
+//! Ways around in a syntax tree.
+
+use std::sync::Arc;
+
+use moonswap_compiler::syntax::ast::*;
+use smallvec::SmallVec;
+
+/// The text of a symbol.
+pub(crate) fn symbol_text(ast: &Ast, symbol: Symbol) -> Arc<str> {
+    ast.symbols
+        .get(symbol.0 as usize)
+        .map_or_else(|| "?".into(), |s| String::from_utf8_lossy(s).into())
+}
+
+/// Direct parts of an expression in source order.
+pub(crate) fn parts(ast: &Ast, expr: ExprId) -> SmallVec<[ExprId; 4]> {
+    match ast.exprs.get(expr.0 as usize) {
+        None
+        | Some(
+            Expr::Nil
+            | Expr::True
+            | Expr::False
+            | Expr::Vararg
+            | Expr::Integer(_)
+            | Expr::Float(_)
+            | Expr::String(_)
+            | Expr::Function(_)
+            | Expr::Name(_),
+        ) => SmallVec::new(),
+        Some(Expr::Index { object, key }) => SmallVec::from_slice(&[*object, *key]),
+        Some(Expr::Field { object, .. }) => SmallVec::from_slice(&[*object]),
+        Some(Expr::Call { callee, args }) => std::iter::once(callee).chain(args).copied().collect(),
+        Some(Expr::MethodCall { object, args, .. }) => {
+            std::iter::once(object).chain(args).copied().collect()
+        }
+        Some(Expr::Binary { lhs, rhs, .. }) => SmallVec::from_slice(&[*lhs, *rhs]),
+        Some(Expr::Unary { operand, .. }) => SmallVec::from_slice(&[*operand]),
+        Some(Expr::Paren(inner)) => SmallVec::from_slice(&[*inner]),
+        Some(Expr::Table(items)) => {
+            let mut found = SmallVec::new();
+            for item in items {
+                match item {
+                    TableItem::Positional(value) | TableItem::Named(_, value) => found.push(*value),
+                    TableItem::Keyed(key, value) => found.extend([*key, *value]),
+                }
+            }
+            found
+        }
+    }
+}
+
+/// Adds the literals of an expression, outermost only, in source order.
+/// Iterative: left spines may be a million long.
+pub(crate) fn nested_literals(ast: &Ast, expr: ExprId, found: &mut Vec<FunctionIndex>) {
+    let mut todo = vec![expr];
+    while let Some(expr) = todo.pop() {
+        if let Some(Expr::Function(function)) = ast.exprs.get(expr.0 as usize) {
+            found.push(*function);
+        }
+        todo.extend(parts(ast, expr).into_iter().rev());
+    }
+}
