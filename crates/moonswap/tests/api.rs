@@ -213,6 +213,42 @@ fn threads_resume() -> Result<()> {
     Ok(())
 }
 
+/// What scripts replace does not change what handles do.
+#[test]
+fn handles_do_not_go_through_globals() -> Result<()> {
+    let lua = Lua::new();
+    let body: Function = lua
+        .load("function(a) local yield = yield yield(a + 1) return 'ended' end")
+        .eval()?;
+    let joined: Function = lua
+        .load("return function(...) local t = {...} local s = '' for i = 1, #t do s = s .. t[i] end return s end")
+        .eval()?;
+    lua.load(
+        "yield = coroutine.yield
+        local function bad() error 'a global was used' end
+        for _, name in ipairs { 'coroutine', 'table', 'string', 'debug' } do
+          for key in pairs(_G[name]) do _G[name][key] = bad end
+          _G[name] = nil
+        end
+        for _, name in ipairs { 'select', 'pcall', 'xpcall', 'error', 'tostring', 'next', 'unpack' } do _G[name] = bad end",
+    )
+    .exec()?;
+    let thread = lua.create_thread(body)?;
+    assert_eq!(thread.resume::<i64>(1)?, 2);
+    assert_eq!(thread.resume::<String>(())?, "ended");
+    let bound = joined.bind(("a", "b"))?;
+    assert_eq!(bound.call::<String>(("c", "d"))?, "abcd");
+    let failing: Function = lua
+        .load("function() local x = nil; return x.y end")
+        .eval()?;
+    let error = failing.call::<()>(()).expect_err("it indexes nil");
+    assert!(error.traceback().is_some(), "{error:?}");
+    let table: moonswap::Table = lua.load("return { 1, 2, 3 }").eval()?;
+    assert_eq!(table.sequence_values::<i64>().count(), 3);
+    assert_eq!(table.pairs::<i64, i64>().count(), 3);
+    Ok(())
+}
+
 #[test]
 fn errors_are_send_and_sync() {
     fn check<T: Send + Sync + Clone + 'static>() {}

@@ -30,8 +30,8 @@ const SLICE: usize = 1 << 20;
 const MIDDLE_HEAP: usize = 1 << 20;
 /// Live bytes from which on it also begins so early that it ends when the pause would.
 const LARGE_HEAP: usize = 32 << 20;
-/// Blocks swept by a step, at most, which a burst of allocation pays; about 10 µs each.
-const SWEEP_BLOCKS: usize = 64;
+/// Blocks swept by a step; about 10 µs each, those of strings up to ten times that.
+const SWEEP_BLOCKS: usize = 8;
 /// Parts of a cycle at most that one step does in a small heap.
 const PARTS: usize = 4;
 /// Boxed objects looked at (four for one that is dropped) and large parts
