@@ -7,6 +7,7 @@
 pub mod code_hash;
 pub mod dump;
 pub mod effects;
+pub mod form;
 pub mod function_id;
 pub mod instruction;
 pub mod listing;
@@ -17,11 +18,10 @@ pub mod records;
 mod registers;
 mod varint;
 pub mod verify;
-mod verify_flow;
-mod verify_loops;
 mod watch;
 
-pub use effects::{Effects, Form};
+pub use effects::Effects;
+pub use form::Form;
 pub use function_id::{FunctionId, NumberedStep, PathStep};
 pub use instruction::{Instruction, MULTI};
 pub use listing::listing;

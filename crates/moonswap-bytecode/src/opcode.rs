@@ -11,7 +11,7 @@
 //! argument: function in `R[A]`, link in `R[A+1]`, arguments from `R[A+2]`;
 //! results arrive from `R[A]` on.
 
-use crate::effects::Form;
+use crate::form::Form;
 
 /// What one operand field of an instruction means; drives the listing, the
 /// verifier, the loader's relocation of constants and the names in messages.

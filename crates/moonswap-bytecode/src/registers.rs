@@ -1,7 +1,11 @@
 //! Sets of registers, as the verifier's passes need them.
 
 use crate::effects::Span;
-use crate::verify::MAX_REGISTERS;
+
+/// Most registers of one function: the 254 that a text may ask for, as in standard
+/// Lua, and the links of the at most 200 calls that are being prepared inside
+/// each other.
+pub const MAX_REGISTERS: u16 = 511;
 
 /// Words of the sets for frames of any size.
 pub(crate) const WORDS: usize = (MAX_REGISTERS as usize + 1).div_ceil(64);

@@ -6,7 +6,8 @@
 //!
 //! Invariants: F2: a version lives as long as the frame that is asked about.
 
-use moonswap_bytecode::effects::{Effects, Form, jump_distance};
+use moonswap_bytecode::Form;
+use moonswap_bytecode::effects::{Effects, jump_distance};
 use moonswap_bytecode::{Instruction, OpCode, Record};
 
 use crate::hotpatch::seam;

@@ -4,7 +4,7 @@ use moonswap::{LuaString, MultiValue, Result, Table, Thread, Value, Variadic};
 
 use super::{Door, LARGE, said};
 
-pub const DOORS: &[Door] = &[
+pub(crate) const DOORS: &[Door] = &[
     ("Lua::load", |lua, _| {
         let text = format!("return {{ {} }}", "{1},".repeat(3000));
         lua.load(text).eval::<Table>()?.len().and_then(said)

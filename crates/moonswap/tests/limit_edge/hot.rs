@@ -69,7 +69,7 @@ fn undo(lua: &Lua, report: Result<moonswap::Report>) -> Result<String> {
     back(lua)
 }
 
-pub const DOORS: &[Door] = &[
+pub(crate) const DOORS: &[Door] = &[
     ("Hot::plan", |lua, w| {
         said(lua.hot().plan(&w.patch)?.is_refused())
     }),
@@ -232,6 +232,6 @@ pub const DOORS: &[Door] = &[
 ];
 
 /// Writes the patch file that `Hot::apply_file` reads.
-pub fn write_file(path: &std::path::Path) -> Result<()> {
+pub(crate) fn write_file(path: &std::path::Path) -> Result<()> {
     Ok(std::fs::write(path, file(9).to_bytes())?)
 }

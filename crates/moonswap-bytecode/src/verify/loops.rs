@@ -2,12 +2,12 @@
 //!
 //! Their instructions come in pairs that fit, loops nest, and no jump enters one
 //! past its preparation. That nothing inside touches the hidden registers of a
-//! numeric loop is for `verify_flow`.
+//! numeric loop is for `flow`.
 
+use super::fault::{Fault, Work, jump_target};
 use crate::instruction::Instruction;
 use crate::opcode::OpCode;
 use crate::prototype::Prototype;
-use crate::verify::{Fault, Work, jump_target};
 
 /// A loop: the code between its preparation and its last instruction.
 struct Loop {

@@ -20,12 +20,13 @@
 //! registers in such hands prove nothing. Code that no path reaches is not looked
 //! at; it never runs.
 
-use crate::effects::{Effects, Form, Outcome, Span, goes_on};
+use super::fault::{Fault, Work, go_on, jump_target};
+use crate::effects::{Effects, Outcome, Span, goes_on};
+use crate::form::Form;
 use crate::instruction::Instruction;
 use crate::opcode::{OpCode, OperandKind};
 use crate::prototype::{Capture, Prototype};
 use crate::registers::{FEW_WORDS, Registers, WORDS};
-use crate::verify::{self, Fault, Work, jump_target};
 use crate::watch::Watch;
 
 type Check<T> = Result<T, (usize, Fault)>;
@@ -232,7 +233,7 @@ fn check_with<const W: usize>(
                 continue;
             }
             let start = leaders[at] as usize;
-            verify::go_on(watch).map_err(|fault| (start, fault))?;
+            go_on(watch).map_err(|fault| (start, fault))?;
             let Some(state) = states[at] else { continue };
             let mut arrive = |pc: usize, state: State<W>| {
                 let Ok(to) = leaders.binary_search(&(pc as u32)) else {
@@ -266,7 +267,7 @@ fn block<const W: usize>(
         while changes.get(change + 1).is_some_and(|c| c.pc as usize <= pc) {
             change += 1;
         }
-        verify::go_on(watch).map_err(|fault| (pc, fault))?;
+        go_on(watch).map_err(|fault| (pc, fault))?;
         let variables = &changes[change];
         let i = prototype.code[pc];
         let Some(op) = i.opcode() else { continue };

@@ -4,21 +4,24 @@
 //! operands, windows of registers, kinds of constants, targets of jumps, that
 //! code cannot run off its end, that instructions which pass an open list of
 //! values stand in pairs (this file), that loops are entered at their heads
-//! (`verify_loops`), and what registers hold along every path (`verify_flow`,
+//! (`loops`), and what registers hold along every path (`flow`,
 //! which lists what it proves). Types of values are checked where the machine
 //! takes them for granted; elsewhere it looks at them itself.
 
-use crate::effects::{Effects, Form, jump_distance};
+mod fault;
+mod flow;
+mod loops;
+
+use crate::effects::Effects;
+use crate::form::Form;
 use crate::function_id::FunctionId;
 use crate::instruction::{Instruction, MULTI, REGISTER_BYTES};
 use crate::opcode::{OpCode, OperandKind};
 use crate::prototype::{Capture, Constant, LocalVariable, Prototype, ScopeVariable, VariableKind};
+pub use crate::registers::MAX_REGISTERS;
 use crate::watch::Watch;
-
-/// Most registers of one function: the 254 that a text may ask for, as in standard
-/// Lua, and the links of the at most 200 calls that are being prepared inside
-/// each other.
-pub const MAX_REGISTERS: u16 = 511;
+pub use fault::Fault;
+use fault::{Work, go_on, jump_target};
 
 /// The longest string that field instructions can have as key.
 pub const MAX_KEY: usize = 40;
@@ -38,76 +41,6 @@ pub struct VerifyError {
     pub fault: Fault,
 }
 
-/// The kinds of faults.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Fault {
-    /// A byte that names no operation, or an internal one.
-    #[error("unknown operation")]
-    Operation,
-    /// An operand that must be zero is not.
-    #[error("unused operand is set")]
-    Unused,
-    /// A register beyond the frame, or not on a register boundary.
-    #[error("register outside the frame")]
-    Register,
-    /// A window of registers reaches beyond the frame.
-    #[error("window of registers outside the frame")]
-    Window,
-    /// A count that the operation does not allow.
-    #[error("bad count")]
-    Count,
-    /// A constant index that does not exist.
-    #[error("constant does not exist")]
-    Constant,
-    /// A constant of a kind that the operation does not take.
-    #[error("wrong kind of constant")]
-    ConstantKind,
-    /// A captured variable that does not exist.
-    #[error("captured variable does not exist")]
-    Upvalue,
-    /// A closure site or child that does not exist, or does not fit.
-    #[error("bad closure site")]
-    Site,
-    /// A jump out of the code or in the wrong direction.
-    #[error("bad jump")]
-    Jump,
-    /// Code can run off its end.
-    #[error("code does not end in a return")]
-    End,
-    /// An open list of values without producer or consumer.
-    #[error("open list of values is not paired")]
-    Open,
-    /// A loop whose instructions do not fit together.
-    #[error("bad loop")]
-    Loop,
-    /// A form of return that this function must not have.
-    #[error("wrong form of return")]
-    Return,
-    /// A register is read that need not hold a value.
-    #[error("register is read before it is written")]
-    Undefined,
-    /// A call's window lies over variables that others can reach.
-    #[error("call over captured or named variables")]
-    Captured,
-    /// Variables captured or to be closed outlive the frame, or are marked in
-    /// the wrong order.
-    #[error("variables are left open")]
-    Close,
-    /// Items for what is not the table under construction.
-    #[error("items without a table")]
-    Table,
-    /// Numbers of the function that contradict each other.
-    #[error("bad header")]
-    Header,
-    /// Whoever watches wanted no more of it.
-    #[error("stopped")]
-    Stopped,
-    /// Debug information that does not fit the code.
-    #[error("bad debug information")]
-    Debug,
-}
-
 /// Whether a function closes these variables wherever their frame or scope ends,
 /// if they are captured from outside at any time.
 pub fn closes(prototype: &Prototype, variables: &[LocalVariable]) -> bool {
@@ -124,7 +57,7 @@ pub fn closes(prototype: &Prototype, variables: &[LocalVariable]) -> bool {
     opened.scope = scope.into();
     let mut work = Work::default();
     work.find_jumps(&opened);
-    crate::verify_flow::check(&opened, None, &mut work).is_ok()
+    flow::check(&opened, None, &mut work).is_ok()
 }
 
 /// Checks a prototype and all its children.
@@ -142,39 +75,6 @@ pub fn verify_watched(prototype: &Prototype, watch: Option<&Watch<'_>>) -> Resul
         todo.extend(prototype.children.iter().map(|child| &**child));
     }
     Ok(())
-}
-
-/// Looks whether to stop, once an instruction.
-pub(crate) fn go_on(watch: Option<&Watch<'_>>) -> Result<(), Fault> {
-    match watch {
-        Some(watch) if watch.says_stop() => Err(Fault::Stopped),
-        Some(_) | None => Ok(()),
-    }
-}
-
-/// Lists that one function after the other uses.
-#[derive(Default)]
-pub(crate) struct Work {
-    /// Instructions that may go elsewhere, and where; in order.
-    pub(crate) jumps: Vec<(u32, u32)>,
-    /// Instructions at which a list of values is open; in order.
-    open: Vec<u32>,
-    /// Where straight code begins.
-    pub(crate) leaders: Vec<u32>,
-    /// For each instruction the innermost loop it is in.
-    pub(crate) inside: Vec<u32>,
-}
-
-impl Work {
-    /// Finds the jumps of code whose operands are right.
-    pub(crate) fn find_jumps(&mut self, prototype: &Prototype) {
-        self.jumps.clear();
-        for (pc, i) in prototype.code.iter().enumerate() {
-            if let Some(target) = i.opcode().and_then(|op| jump_target(pc, *i, op)) {
-                self.jumps.push((pc as u32, target as u32));
-            }
-        }
-    }
 }
 
 fn one(
@@ -212,9 +112,9 @@ fn one(
     }
     let rest = lists.end(prototype, work).and_then(|()| {
         if has_loops {
-            crate::verify_loops::check(prototype, work)?;
+            loops::check(prototype, work)?;
         }
-        crate::verify_flow::check(prototype, watch, work)
+        flow::check(prototype, watch, work)
     });
     rest.map_err(|(pc, fault)| error(pc, fault))
 }
@@ -362,15 +262,6 @@ fn operands(
         return Err(Fault::Jump);
     }
     Ok(())
-}
-
-/// Where an instruction may go besides the next one.
-pub(crate) fn jump_target(pc: usize, instruction: Instruction, op: OpCode) -> Option<i64> {
-    let next = pc as i64 + 1;
-    if op.form() == Form::Skip {
-        return Some(next + 1);
-    }
-    jump_distance(instruction, op).map(|distance| next + i64::from(distance))
 }
 
 /// The extent of register windows and the counts that define them.

@@ -1,0 +1,76 @@
+//! The header of binary chunks, their limits, and what can be wrong with one.
+
+use crate::opcode::OpCode;
+
+/// First byte of a binary chunk, which no text begins with.
+pub const SIGNATURE: u8 = 0x1B;
+
+/// Signature, version 5.4, format 0, conversion check, sizes of instruction
+/// (the reference's), integer and number.
+pub(super) const HEADER: &[u8; 15] = b"\x1BLua\x54\x00\x19\x93\r\n\x1a\n\x04\x08\x08";
+pub(super) const CHECK_INT: i64 = 0x5678;
+pub(super) const CHECK_NUM: f64 = 370.5;
+
+/// Changes with the body's encoding.
+pub(super) const ENCODING: u32 = 1;
+
+/// Hash (FNV-1a) of the encoding's number, then of names and operands of all
+/// operations in order: what the numbers in the code mean. Behind the reference's header, because a build
+/// with other operations would take the code for another that is as valid.
+pub(super) const OPERATIONS: u32 = {
+    let mut hash = 0x811C_9DC5_u32 ^ ENCODING;
+    let mut i = 0;
+    while i < OpCode::ALL.len() {
+        let name = OpCode::ALL[i].name().as_bytes();
+        let [a, b, c] = OpCode::ALL[i].operands();
+        let mut k = 0;
+        while k < name.len() + 3 {
+            let byte = match k.wrapping_sub(name.len()) {
+                0 => a as u8,
+                1 => b as u8,
+                2 => c as u8,
+                _ => name[k],
+            };
+            hash = (hash ^ byte as u32).wrapping_mul(0x0100_0193);
+            k += 1;
+        }
+        i += 1;
+    }
+    hash
+};
+
+/// Source of stripped code.
+pub(super) const NO_SOURCE: &str = "=?";
+
+/// Deepest nesting of functions in a chunk (the compiler's limit is lower).
+pub(super) const MAX_DEPTH: usize = 220;
+
+/// Longest path of a chunk's outermost function.
+pub(super) const MAX_PATH: usize = MAX_DEPTH;
+
+/// Steps in the paths of all functions of a chunk, for each of its bytes: a path
+/// is written as one step and held in full. A function takes more than 20 bytes.
+pub(super) const STEPS_PER_BYTE: usize = MAX_DEPTH / 20;
+
+/// Largest index of a scope-record cell; each one costs memory when loaded.
+pub(super) const MAX_CELL: u64 = 0xFFFF;
+
+/// Why bytes are no chunk; the texts are the reference's where it has one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UndumpError {
+    /// Wrong header.
+    #[error("bad binary format ({0})")]
+    Header(&'static str),
+    /// The bytes end too early.
+    #[error("bad binary format (truncated chunk)")]
+    Truncated,
+    /// Whoever watches wanted no more of it.
+    #[error("stopped")]
+    Stopped,
+    /// Contents that no dump contains.
+    #[error("bad binary format (corrupted chunk)")]
+    Corrupted,
+    /// Contents that could harm the machine.
+    #[error("bad binary format (corrupted chunk: {0})")]
+    Refused(#[from] crate::verify::VerifyError),
+}

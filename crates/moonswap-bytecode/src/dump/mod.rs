@@ -1,0 +1,20 @@
+//! Binary chunks: prototypes as bytes and back.
+//!
+//! The header is the reference's, byte for byte, so that tools recognise the
+//! file; the body is our own encoding (the machine's instructions differ),
+//! which begins with a hash of the operations.
+//! Reading trusts nothing: every count is held against the bytes that are left
+//! before anything is allocated, nesting is limited, and the result must pass
+//! the verifier.
+//!
+//! Numbers are variable-length (7 bits per byte, low bits first), instructions
+//! and floats 8 bytes little-endian. A child's identity is its parent's and one
+//! step, so chunk name and path are written once.
+
+mod format;
+mod read;
+mod write;
+
+pub use format::{SIGNATURE, UndumpError};
+pub use read::{is_decided, undump, undump_watched};
+pub use write::{dump, dump_watched};
