@@ -105,7 +105,7 @@ fn status(key: &str) -> usize {
 }
 
 /// The process's peak counts from here on, where the system can do that; what the
-/// process has now. That a door's own side has something as well counts against it.
+/// process has now.
 fn reset_peak() -> usize {
     // 5 resets the peak, see proc(5).
     match std::fs::write("/proc/self/clear_refs", "5") {
@@ -113,6 +113,9 @@ fn reset_peak() -> usize {
         Err(_) => usize::MAX,
     }
 }
+
+/// What a door's own side has besides: a large text, and the text it is made of.
+const OWN: usize = 2 * LARGE;
 
 #[test]
 fn every_door_holds_at_the_edge_of_the_limit() {
@@ -143,7 +146,7 @@ fn every_door_holds_at_the_edge_of_the_limit() {
             if has > LIMIT + LIMIT / 20 + (1 << 20) {
                 wrong.push(format!("{name}, {leave} left: has {has} bytes"));
             }
-            if account + grown > LIMIT + LIMIT / 20 + (1 << 20) {
+            if account + grown > LIMIT + LIMIT / 20 + (1 << 20) + OWN {
                 wrong.push(format!(
                     "{name}, {leave} left: grew by {grown} from {account}"
                 ));
