@@ -30,8 +30,10 @@ const SLICE: usize = 1 << 20;
 const MIDDLE_HEAP: usize = 1 << 20;
 /// Live bytes from which on it also begins so early that it ends when the pause would.
 const LARGE_HEAP: usize = 32 << 20;
-/// Blocks swept by a step; about 10 µs each, those of strings up to ten times that.
+/// Blocks swept by a step; about 10 µs each.
 const SWEEP_BLOCKS: usize = 8;
+/// Strings that die cost a block's time: they leave the intern table one by one.
+const SWEPT_STRINGS: usize = 64;
 /// Parts of a cycle at most that one step does in a small heap.
 const PARTS: usize = 4;
 /// Boxed objects looked at (four for one that is dropped) and large parts
@@ -134,7 +136,9 @@ impl Heap {
         self.strings.move_some(MOVED_STRINGS);
         let since = self.charged - self.charged_at_step;
         let haste = self.haste();
-        let paid = since.clamp(STEP, MAX_PAID / haste as isize);
+        // What goes faster is done in more steps, not in longer ones.
+        let between = STEP / haste as isize;
+        let paid = since.clamp(between, MAX_PAID / haste as isize);
         let mut work = (paid as usize * MARK_PER_BYTE * haste / 100)
             .saturating_mul(self.step_multiplier.max(1));
         // Pace: a heap that has doubled since the cycle began must not outrun it.
@@ -187,10 +191,10 @@ impl Heap {
         };
         self.charged_at_step = self.charged - unpaid;
         if self.phase != Phase::Pause {
-            self.trigger = if unpaid > STEP {
+            self.trigger = if unpaid > between {
                 self.charged
             } else {
-                self.charged + STEP
+                self.charged + between
             };
             self.charge(0);
         }
@@ -223,7 +227,9 @@ impl Heap {
         let boxed = self.sweep_boxed(SWEEP_BOXED);
         let large = self.sweep_large(SWEEP_LARGE);
         // A block costs about as much as marking half its size.
-        for _ in 0..(work / 32768).clamp(1, SWEEP_BLOCKS) {
+        let mut left = (work / 32768).clamp(1, SWEEP_BLOCKS) as isize;
+        while left > 0 {
+            let strings = self.strings.len();
             if self.sweep_one() == 0 {
                 if boxed && large {
                     self.end_cycle();
@@ -231,6 +237,7 @@ impl Heap {
                 }
                 break;
             }
+            left -= 1 + ((strings - self.strings.len()) / SWEPT_STRINGS) as isize;
         }
         false
     }

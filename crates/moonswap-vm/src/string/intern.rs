@@ -85,7 +85,7 @@ impl Interner {
         }
     }
 
-    #[cfg(test)]
+    /// How many strings there are.
     pub(crate) fn len(&self) -> usize {
         self.n_used
     }
