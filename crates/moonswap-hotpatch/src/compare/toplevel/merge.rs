@@ -306,6 +306,12 @@ impl<'a> Merging<'a> {
                     {
                         return Verdict::Same;
                     }
+                    // Keys that are written out are compared one by one.
+                    (Leaf::Table(_), Leaf::Table(_))
+                        if self.old.has_numbers(was) || self.new.has_numbers(at) =>
+                    {
+                        return Verdict::Same;
+                    }
                     (Leaf::Table(_), Leaf::Table(_)) => {
                         match list_change(&self.old, &self.new, was, at) {
                             Some((before, aligned, items)) => {
