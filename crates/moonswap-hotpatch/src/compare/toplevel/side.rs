@@ -126,6 +126,7 @@ pub(super) fn list_change(
     new_side: &Side<'_>,
     was: usize,
     is: usize,
+    is_same_function: &dyn Fn(FunctionIndex, FunctionIndex) -> bool,
 ) -> Option<(Before, Vec<Option<u32>>, Vec<ExprId>)> {
     let items = |side: &Side<'_>, table: usize| {
         let depth = side.entries[table].path.keys.len();
@@ -162,18 +163,23 @@ pub(super) fn list_change(
         .collect();
     let values: Option<Vec<ExprId>> = new.iter().map(|e| e.value).collect();
     let values = values?;
-    // Functions in a list are known by their places: those behind an item that came or
-    // went would be taken for others.
-    let stays = |(at, from): (usize, &Option<u32>)| match from {
-        Some(from) => *from as usize == at,
+    // The shape of an item leaves the bodies of functions out, and its functions are
+    // known by their places: behind one that came or went they would be others.
+    let stays = |(at, from): (usize, &Option<u32>)| match from.map(|from| from as usize) {
+        Some(from) if from != at => false,
+        Some(from) => match (&old[from].leaf, &new[at].leaf) {
+            (Leaf::Function(was), Leaf::Function(is)) => is_same_function(*was, *is),
+            _ => true,
+        },
         None => at >= old.len(),
     };
-    let is_extended = aligned.iter().enumerate().all(stays);
     let has_functions = |side: &Side<'_>, list: &[Entry]| {
         let mut values = list.iter().filter_map(|e| e.value);
         values.any(|value| holds_function(side.text.ast(), value))
     };
-    if !is_extended && (has_functions(old_side, &old) || has_functions(new_side, &new)) {
+    if (has_functions(old_side, &old) || has_functions(new_side, &new))
+        && !aligned.iter().enumerate().all(stays)
+    {
         return None;
     }
     if !values.iter().all(|v| only_reads(new_side.text.ast(), *v)) {
