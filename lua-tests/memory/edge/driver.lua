@@ -45,18 +45,22 @@ end
 
 -- Takes all the memory there is but about `leave` bytes.
 local function fill(leave)
-  local kept, n = {}, 0
-  pcall(function()
+  local kept, n, from = {}, 0, 1
+  local function grow()
     while true do
       kept[n + 1] = ("x"):rep(3000) .. n
       n = n + 1
     end
+  end
+  local function let_go() for i = n, from, -1 do kept[i] = nil end end
+  -- The call after a failure collects, and fails again if that does not make room.
+  pcall(function()
+    pcall(grow)
+    math.abs(0)
   end)
   -- At the very edge this may fail as well: then a little more is let go of.
-  local from = math.max(1, n - leave // 3000)
-  while not pcall(function() for i = n, from, -1 do kept[i] = nil end end) do
-    from = math.max(1, from - 10)
-  end
+  from = math.max(1, n - leave // 3000)
+  while not pcall(let_go) do from = math.max(1, from - 10) end
   return kept
 end
 

@@ -4,6 +4,7 @@
 //! to a constant and `M.f` to a function; so do `local M = {}`, `M.a = 1` and
 //! `function M.f() end`. Old and new text are compared entry by entry.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use moonswap_compiler::Span;
@@ -179,10 +180,12 @@ impl Taker<'_> {
         };
         let leaf = match self.expr(value) {
             Some(Expr::Function(function)) => Leaf::Function(*function),
-            Some(Expr::Table(items)) if self.is_plain(items) => Leaf::Table(positional(items)),
+            Some(Expr::Table(items)) if self.is_plain(items, scope) => {
+                Leaf::Table(positional(items))
+            }
             _ => match (
                 self.constants.value(self.ast, scope, value),
-                self.wrapped(value),
+                self.wrapped(value, scope),
             ) {
                 (Some(constant), _) => Leaf::Constant(constant),
                 (None, Some((table, shape))) => {
@@ -230,7 +233,7 @@ impl Taker<'_> {
     }
 
     /// The table in `x or {…}` and `setmetatable({…}, …)`, and the shape of the rest.
-    fn wrapped(&self, value: ExprId) -> Option<(ExprId, Arc<[u8]>)> {
+    fn wrapped(&self, value: ExprId, scope: &Scope) -> Option<(ExprId, Arc<[u8]>)> {
         let (table, mut shape) = match self.expr(value)? {
             Expr::Binary {
                 op: BinaryOp::Or,
@@ -254,12 +257,34 @@ impl Taker<'_> {
             Some(Expr::Call { .. }) => METATABLE,
             _ => OR,
         });
-        self.is_plain(items).then(|| (table, shape.into()))
+        self.is_plain(items, scope).then(|| (table, shape.into()))
     }
 
-    /// Whether it is known how many items there are.
-    fn is_plain(&self, items: &[TableItem]) -> bool {
-        !matches!(items.last(), Some(TableItem::Positional(last)) if self.is_open(*last))
+    /// Whether it is known which items there are, and each key is set once.
+    fn is_plain(&self, items: &[TableItem], scope: &Scope) -> bool {
+        if matches!(items.last(), Some(TableItem::Positional(last)) if self.is_open(*last)) {
+            return false;
+        }
+        let mut keys = HashSet::new();
+        let mut has_positions = false;
+        let mut has_numbers = false;
+        items.iter().all(|item| match item {
+            TableItem::Positional(_) => {
+                has_positions = true;
+                !has_numbers
+            }
+            TableItem::Named(name, _) => {
+                let name = self.ast.symbols.get(name.0 as usize);
+                name.is_none_or(|name| keys.insert(Constant::String(name.as_ref().into())))
+            }
+            TableItem::Keyed(key, _) => match self.constants.key(self.ast, scope, *key) {
+                Key::Constant(key) => {
+                    has_numbers |= matches!(key, Constant::Integer(_) | Constant::Float(_));
+                    keys.insert(key) && !(has_positions && has_numbers)
+                }
+                Key::Shape(_) => true,
+            },
+        })
     }
 }
 
@@ -276,4 +301,17 @@ pub(crate) fn only_reads(ast: &Ast, expr: ExprId) -> bool {
         }
     }
     true
+}
+
+/// Whether a function literal stands in an expression.
+pub(crate) fn holds_function(ast: &Ast, expr: ExprId) -> bool {
+    let mut todo = vec![expr];
+    while let Some(expr) = todo.pop() {
+        match ast.exprs.get(expr.0 as usize) {
+            Some(Expr::Function(_)) => return true,
+            Some(_) => todo.extend(parts(ast, expr)),
+            None => {}
+        }
+    }
+    false
 }

@@ -306,8 +306,15 @@ impl<'a> Merging<'a> {
                     {
                         return Verdict::Same;
                     }
+                    // Keys that are written out are compared one by one.
+                    (Leaf::Table(_), Leaf::Table(_))
+                        if self.old.has_numbers(was) || self.new.has_numbers(at) =>
+                    {
+                        return Verdict::Same;
+                    }
                     (Leaf::Table(_), Leaf::Table(_)) => {
-                        match list_change(&self.old, &self.new, was, at) {
+                        let same = |was, is| self.is_same_function(was, is);
+                        match list_change(&self.old, &self.new, was, at, &same) {
                             Some((before, aligned, items)) => {
                                 self.lists.insert(self.old.entries[was].path.clone());
                                 self.new_lists.insert(entry.path.clone());

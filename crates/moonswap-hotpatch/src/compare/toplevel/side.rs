@@ -7,7 +7,7 @@ use moonswap_compiler::syntax::ast::{ExprId, FunctionIndex};
 use crate::model::change::Before;
 use crate::patch::ChunkPatch;
 use crate::patch::constant::Constant;
-use crate::patch::entries::{Entry, Leaf, Taker, only_reads};
+use crate::patch::entries::{Entry, Leaf, Taker, holds_function, only_reads};
 use crate::patch::outline::{LiteralIndex, Outline};
 use crate::patch::path::{Key, Path};
 use crate::patch::statements::unmatched;
@@ -97,6 +97,23 @@ impl<'a> Side<'a> {
         }
     }
 
+    /// Whether a table has numeric keys beside the positions of its items.
+    pub(super) fn has_numbers(&self, table: usize) -> bool {
+        let depth = self.entries[table].path.keys.len();
+        let n = match self.entries[table].leaf {
+            Leaf::Table(n) => n as i64,
+            _ => 0,
+        };
+        self.below(table).iter().any(|item| {
+            item.path.keys.len() == depth + 1
+                && match &item.path.keys[depth] {
+                    Key::Constant(Constant::Integer(i)) => !(1..=n).contains(i),
+                    Key::Constant(Constant::Float(_)) => true,
+                    _ => false,
+                }
+        })
+    }
+
     pub(super) fn below_of(&self, path: &Path) -> usize {
         self.last(path).map_or(0, |at| self.below(at).len())
     }
@@ -109,6 +126,7 @@ pub(super) fn list_change(
     new_side: &Side<'_>,
     was: usize,
     is: usize,
+    is_same_function: &dyn Fn(FunctionIndex, FunctionIndex) -> bool,
 ) -> Option<(Before, Vec<Option<u32>>, Vec<ExprId>)> {
     let items = |side: &Side<'_>, table: usize| {
         let depth = side.entries[table].path.keys.len();
@@ -145,6 +163,25 @@ pub(super) fn list_change(
         .collect();
     let values: Option<Vec<ExprId>> = new.iter().map(|e| e.value).collect();
     let values = values?;
+    // The shape of an item leaves the bodies of functions out, and its functions are
+    // known by their places: behind one that came or went they would be others.
+    let stays = |(at, from): (usize, &Option<u32>)| match from.map(|from| from as usize) {
+        Some(from) if from != at => false,
+        Some(from) => match (&old[from].leaf, &new[at].leaf) {
+            (Leaf::Function(was), Leaf::Function(is)) => is_same_function(*was, *is),
+            _ => true,
+        },
+        None => at >= old.len(),
+    };
+    let has_functions = |side: &Side<'_>, list: &[Entry]| {
+        let mut values = list.iter().filter_map(|e| e.value);
+        values.any(|value| holds_function(side.text.ast(), value))
+    };
+    if (has_functions(old_side, &old) || has_functions(new_side, &new))
+        && !aligned.iter().enumerate().all(stays)
+    {
+        return None;
+    }
     if !values.iter().all(|v| only_reads(new_side.text.ast(), *v)) {
         return None;
     }

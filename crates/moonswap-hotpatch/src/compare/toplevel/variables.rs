@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use moonswap_compiler::Span;
-use moonswap_compiler::syntax::ast::{Attribute, StatementKind};
+use moonswap_compiler::syntax::ast::{Attribute, Expr, ExprId, StatementKind};
 
 use super::comparison::{Comparison, text};
 use super::outcome::{Action, TopLevel};
@@ -14,6 +14,7 @@ use crate::patch::ChunkPatch;
 use crate::patch::declarations::{Declared, Initialiser, Variable};
 use crate::patch::entries::Taker;
 use crate::patch::path::{Root, Scope};
+use crate::patch::tree::symbol_text;
 use crate::refusal::Code;
 
 impl Comparison<'_> {
@@ -90,10 +91,7 @@ impl Comparison<'_> {
                 }
                 _ => match cell {
                     Some(cell) => {
-                        top.warnings.push(format!(
-                            "local {} is back: it keeps the value it had",
-                            variable.name
-                        ));
+                        self.revive(variable, cell, top);
                         Variable::Revived { cell }
                     }
                     None => self.append(variable, reach, top),
@@ -185,6 +183,25 @@ impl Comparison<'_> {
         is_own.then(|| path.to_string())
     }
 
+    /// A variable of an older text is back, with the value it had there.
+    fn revive(&self, variable: &Declared, cell: u32, top: &mut TopLevel) {
+        if self.is_reset(&variable.name) {
+            self.reset(variable, Some(cell), top);
+        } else if variable.initialiser.absent {
+            top.warnings.push(format!(
+                "local {} is back: it keeps the value it had",
+                variable.name
+            ));
+        } else {
+            top.list(NotRun {
+                line: variable.span.line,
+                text: text(self.source(), variable.span),
+                why: "it is back, and keeps the value it had".into(),
+                option: Some(format!("reset = \"{}\"", variable.name)),
+            });
+        }
+    }
+
     fn reset(&self, is: &Declared, cell: Option<u32>, top: &mut TopLevel) {
         if !self.is_reset(&is.name) {
             return;
@@ -195,6 +212,7 @@ impl Comparison<'_> {
             && let Some(part) = top.part(is.statement, is.index)
         {
             part.declare = true;
+            self.list_holders(is, top);
             return;
         }
         let reason = format!(
@@ -203,6 +221,39 @@ impl Comparison<'_> {
         );
         let remedy = "take it out of `reset`";
         self.refuse(top, Code::ResetNotFound, is.span, reason, remedy);
+    }
+
+    /// Statements that fill the variable's value, or put it elsewhere, do not run again
+    /// with its initialiser.
+    fn list_holders(&self, is: &Declared, top: &mut TopLevel) {
+        let ast = self.new.ast();
+        let named = |expr: &ExprId| matches!(ast.exprs.get(expr.0 as usize), Some(Expr::Name(name)) if *symbol_text(ast, *name) == *is.name);
+        let begins = |target: &ExprId| {
+            let mut at = *target;
+            while let Some(Expr::Field { object, .. } | Expr::Index { object, .. }) =
+                ast.exprs.get(at.0 as usize)
+            {
+                at = *object;
+            }
+            at != *target && named(&at)
+        };
+        for (at, statement) in self.body().iter().enumerate().skip(is.statement + 1) {
+            let holds = match &statement.kind {
+                StatementKind::Function { target, .. } => begins(target),
+                StatementKind::Assign { targets, values } => {
+                    targets.iter().any(begins) || values.iter().any(named)
+                }
+                _ => false,
+            };
+            if holds && !matches!(top.actions.get(&at), Some(Action::Run)) {
+                top.list(NotRun {
+                    line: self.statement_line(at),
+                    text: self.statement_text(at),
+                    why: format!("it sets or uses {}, which is reset", is.name),
+                    option: self.run_option(at),
+                });
+            }
+        }
     }
 
     /// Declarations of which only some names run: possible if values and
