@@ -34,7 +34,10 @@ const LARGE_HEAP: usize = 32 << 20;
 const SWEEP_BLOCKS: usize = 8;
 /// Strings that die cost a block's time: they leave the intern table one by one.
 const SWEPT_STRINGS: usize = 64;
-/// Parts of a cycle at most that one step does in a small heap.
+/// Live bytes up to which a burst of allocation is paid by several parts of a cycle in
+/// one step; in a larger heap they would take too long together.
+const BURST_HEAP: usize = 8 << 20;
+/// That many parts at most.
 const PARTS: usize = 4;
 /// Boxed objects looked at (four for one that is dropped) and large parts
 /// freed by a step: more than are made between two, so that what is dead never
@@ -175,12 +178,8 @@ impl Heap {
                 self.advance(roots, MAX_PAID as usize * MARK_PER_BYTE);
             }
             // Few large allocations give few steps.
-            if is_small && since > MAX_PAID {
-                for _ in 0..PARTS {
-                    if self.advance(roots, work) {
-                        break;
-                    }
-                }
+            if since > MAX_PAID && self.live <= BURST_HEAP {
+                self.advance_for_burst(roots, work);
             }
         }
         // Only marking leaves something to be paid later.
@@ -197,6 +196,23 @@ impl Heap {
                 self.charged + between
             };
             self.charge(0);
+        }
+    }
+
+    /// Several parts of a cycle, of which one marks.
+    unsafe fn advance_for_burst(&mut self, roots: &dyn Roots, work: usize) {
+        let mut has_marked = false;
+        for _ in 0..PARTS {
+            if self.phase == Phase::Mark && !self.marker.is_drained() {
+                if has_marked {
+                    return;
+                }
+                has_marked = true;
+            }
+            // SAFETY: by the caller of `step`.
+            if unsafe { self.advance(roots, work) } {
+                return;
+            }
         }
     }
 
