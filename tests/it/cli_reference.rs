@@ -180,6 +180,14 @@ const CASES: &[Case] = &[
         &[],
         "",
     ),
+    (
+        &[
+            "-e",
+            "error(setmetatable({}, {__tostring = function() return debug.traceback('trace') end}))",
+        ],
+        &[],
+        "",
+    ),
     (&["-e", "local function f() error 'deep' end f()"], &[], ""),
     (
         &["-e", "coroutine.wrap(function() error 'inside' end)()"],

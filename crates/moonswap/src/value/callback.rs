@@ -337,14 +337,9 @@ fn message_handler(cx: &mut Context<'_>) -> Outcome<usize> {
     if speaks && !cx.metafield(0, "__tostring").is_nil() {
         // An error in it comes here in its turn, where its frames still stand: the
         // reason is not lost, nor its place.
-        push_protected_call(cx);
         cx.push(cx.metafield(0, "__tostring"));
-        push_message_handler(cx);
         cx.push_at(0);
-        cx.call(3, Some(2))?;
-        if !cx.at(cx.height() - 2).truthy() {
-            return Ok(1);
-        }
+        cx.call(1, Some(1))?;
         if let View::String(_) = cx.at(cx.height() - 1) {
             *cx.host_state::<LastTrace>().borrow_mut() = LastTrace::default();
             return Ok(1);
