@@ -247,6 +247,7 @@ pub(crate) unsafe fn close_above(vm: &mut Vm, level: usize) {
             } else {
                 // Another error takes its place.
                 vm.journey.expelled = journey.expelled;
+                vm.journey.is_expulsion |= journey.is_expulsion;
             }
         }
         let place = vm.stack_base.add(level);

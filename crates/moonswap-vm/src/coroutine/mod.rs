@@ -324,6 +324,7 @@ pub(crate) unsafe fn fail(vm: &mut Vm) -> Next {
             // It is the same error that goes on.
             vm.journey.counted = counted;
             vm.journey.expelled = expelled;
+            vm.journey.is_expulsion = journey.is_expulsion;
             return throw(vm);
         }
         let base = vm.base;

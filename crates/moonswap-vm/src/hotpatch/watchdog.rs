@@ -226,6 +226,7 @@ fn expel(vm: &mut Vm, at: usize) -> Raised {
     vm.journey = Journey {
         counted: true,
         expelled: Some(place),
+        is_expulsion: true,
         ..Journey::default()
     };
     raised
