@@ -221,7 +221,7 @@ pub(super) fn forget_dead(
     });
 }
 
-/// An activation ran into a an iteration of a version that was replaced.
+/// An activation ran into an iteration boundary of a version that was replaced.
 pub(super) unsafe fn on_osr_trap(pc: *const u64, base: *mut Value, vm: &mut Vm) -> Next {
     // SAFETY: by the driver; MG1.
     unsafe {
