@@ -1,0 +1,436 @@
+//! Layouts of code: the slot of a function literal, its versions, and the load of a
+//! source that they belong to.
+
+use std::sync::Arc;
+
+use moonswap_bytecode::{FunctionId, Prototype, Record, Records, UpvalueDescription};
+use moonswap_hotpatch::{Literals, Migration, Progress};
+
+use super::{Entry, Header, HeldText, LONG_TEXT, SlotPointer, SlotRegistry, Upvalue};
+use crate::value::Value;
+
+/// A capture list, boxed to be thin: there is a slot for each literal.
+pub(crate) type Reserved = Option<Box<Arc<[UpvalueDescription]>>>;
+
+/// The one place that says which version of a literal is current. The hot
+/// fields a call needs are copies from `version`; only `hotpatch::commit`
+/// changes them after creation.
+#[repr(C)]
+pub(crate) struct PrototypeSlot {
+    /// `word`: captured variables that every closure of it has: those of its first
+    /// version.
+    pub(crate) header: Header,
+    pub(crate) entry: Entry,
+    #[cfg(feature = "frozen")]
+    pub(crate) version: *mut Version,
+    /// The longest capture list of all its versions, if longer: indices are
+    /// append-only, also across a rollback.
+    pub(crate) reserved: Reserved,
+    pub(crate) instance: *mut Instance,
+}
+
+impl PrototypeSlot {
+    /// `header.flags`: no patch may change the function's code.
+    pub(crate) const PROTECTED: u8 = 1;
+    /// `header.flags`: a patch has given it other code, now or before.
+    pub(crate) const REPLACED: u8 = 2;
+
+    /// Which version is current; null before the first is installed.
+    #[inline(always)]
+    pub(crate) unsafe fn version(this: *const Self) -> *mut Version {
+        // SAFETY: by the caller, `this` is live; the link has the address.
+        #[cfg(not(feature = "frozen"))]
+        return unsafe { ((*this).entry.link >> 8) as *mut Version };
+        // SAFETY: as above.
+        #[cfg(feature = "frozen")]
+        return unsafe { (*this).version };
+    }
+
+    /// Captured variables that every closure of it has.
+    #[inline(always)]
+    pub(crate) unsafe fn n_fixed(this: *const Self) -> u16 {
+        // SAFETY: by the caller, `this` is live.
+        unsafe { (*this).header.word as u16 }
+    }
+
+    /// The number of the current version, from 1.
+    pub(crate) unsafe fn number(this: *const Self) -> u32 {
+        // SAFETY: by the caller, `this` is live and installed.
+        unsafe { Version::number(Self::version(this)) }
+    }
+}
+
+/// A prototype loaded into this VM. Behind it, in the same allocation: the code,
+/// a private mutable copy (guesses and traps are written into it); the constants
+/// (16 bytes each), which code reaches by distances; the slots of the literals in
+/// it; the closure-creation sites. Activations keep pointers into the code: all of
+/// them come from the one to the version, and nothing borrows the words.
+#[repr(C)]
+pub(crate) struct Version {
+    /// `word`: number of instructions.
+    pub(crate) header: Header,
+    #[cfg(feature = "frozen")]
+    pub(crate) entry: Entry,
+    pub(crate) slot: *mut PrototypeSlot,
+    /// What most versions do not have.
+    pub(crate) rare: Option<Box<Rare>>,
+    /// Where it is recorded: in its own records, or those of the instance.
+    pub(crate) record: u32,
+    pub(crate) n_constants: u32,
+    pub(crate) n_children: u32,
+    /// Words behind this.
+    pub(crate) n_words: u32,
+    pub(crate) frame_size: u16,
+    pub(crate) n_upvalues: u16,
+    pub(crate) n_params: u8,
+    pub(crate) is_vararg: bool,
+    pub(crate) is_main: bool,
+    pub(crate) words: [u64; 0],
+}
+
+/// What versions have that a patch brought or replaced.
+#[derive(Default)]
+pub(crate) struct Rare {
+    /// Of a version that was not loaded with its chunk; those that were are the first.
+    pub(crate) number: u32,
+    /// What it was loaded from; of first versions the instance knows.
+    pub(crate) prototype: Option<Arc<Prototype>>,
+    /// Bytes of that, about.
+    pub(crate) prototype_bytes: usize,
+    /// Its own record, if it was not loaded with its chunk.
+    pub(crate) records: Option<Records>,
+    /// Of a main chunk: the cells that its top-level locals have, in the order of
+    /// its record. Names of cells change with the text, numbers never.
+    pub(crate) scope_cells: Box<[Option<u32>]>,
+    /// Replaced by a patch that gave its activations until then.
+    pub(crate) finish_by: Option<std::time::Instant>,
+    /// Replaced by a patch that takes its activations along.
+    pub(crate) migration: Option<Box<Pending>>,
+}
+
+/// Where the activations of a replaced version go.
+pub(crate) struct Pending {
+    pub(crate) target: *mut Version,
+    pub(crate) turns: Arc<Migration>,
+    /// What the version was loaded from.
+    pub(crate) original: Arc<Prototype>,
+    /// Turns at which an activation could not move after all: nobody tries again.
+    pub(crate) failed: Vec<u32>,
+}
+
+impl Version {
+    /// The first instruction.
+    #[inline(always)]
+    pub(crate) unsafe fn code(this: *mut Self) -> *mut u64 {
+        // SAFETY: by the caller, `this` is live; the words are behind it.
+        unsafe { (&raw mut (*this).words).cast() }
+    }
+
+    pub(crate) unsafe fn n_code(this: *const Self) -> usize {
+        // SAFETY: by the caller, `this` is live.
+        unsafe { (*this).header.word as usize }
+    }
+
+    /// The first of its constants.
+    pub(crate) unsafe fn constants(this: *mut Self) -> *mut Value {
+        // SAFETY: by the caller; constants stand behind the code.
+        unsafe { Self::code(this).add(Self::n_code(this)).cast() }
+    }
+
+    /// The first of the slots of the literals in it.
+    #[inline(always)]
+    unsafe fn first_child(this: *mut Self) -> *mut u64 {
+        // SAFETY: by the caller; they stand behind the constants.
+        unsafe {
+            let n = (*this).header.word + 2 * (*this).n_constants;
+            Self::code(this).add(n as usize)
+        }
+    }
+
+    /// The slot of a literal in it.
+    #[inline(always)]
+    pub(crate) unsafe fn child(this: *mut Self, i: usize) -> *mut PrototypeSlot {
+        // SAFETY: by the caller, `i` is below their number.
+        unsafe { *Self::first_child(this).add(i).cast::<*mut PrototypeSlot>() }
+    }
+
+    /// The slots of the literals in it.
+    pub(crate) unsafe fn children<'a>(this: *mut Self) -> &'a [*mut PrototypeSlot] {
+        // SAFETY: by the caller; nobody writes them once it is loaded.
+        unsafe {
+            let n = (*this).n_children as usize;
+            std::slice::from_raw_parts(Self::first_child(this).cast(), n)
+        }
+    }
+
+    /// Its closure-creation sites, as `loader::sites` lays them out.
+    #[inline(always)]
+    pub(crate) unsafe fn sites(this: *mut Self) -> *const u32 {
+        // SAFETY: by the caller; they stand behind the slots.
+        unsafe {
+            Self::first_child(this)
+                .add((*this).n_children as usize)
+                .cast()
+        }
+    }
+
+    /// What is to be known about it beyond the code. Lives as long as the version.
+    pub(crate) unsafe fn record<'a>(this: *const Self) -> Record<'a> {
+        // SAFETY: by the caller, `this` is live, hence its slot and instance.
+        unsafe {
+            let own = (*this).rare.as_ref().and_then(|rare| rare.records.as_ref());
+            let records = match own {
+                Some(own) => own,
+                None => &(*(*(*this).slot).instance).records,
+            };
+            let records: *const Records = records;
+            (*records).get((*this).record)
+        }
+    }
+
+    /// What it was loaded from, if that is at hand.
+    pub(crate) unsafe fn prototype<'a>(this: *const Self) -> Option<&'a Arc<Prototype>> {
+        // SAFETY: by the caller, `this` is live, hence its slot and instance.
+        unsafe {
+            if let Some(rare) = (&raw const (*this).rare).as_ref().and_then(|r| r.as_ref())
+                && (rare.prototype.is_some() || rare.records.is_some())
+            {
+                return rare.prototype.as_ref();
+            }
+            let instance = (*(*this).slot).instance;
+            let literals = Instance::patched(instance)?.literals.as_ref()?;
+            literals.all.get((*this).record as usize)
+        }
+    }
+
+    /// Counts from 1.
+    pub(crate) unsafe fn number(this: *const Self) -> u32 {
+        // SAFETY: by the caller, `this` is live.
+        match unsafe { &(*this).rare } {
+            Some(rare) if rare.records.is_some() => rare.number,
+            _ => 1,
+        }
+    }
+
+    /// Who it is.
+    pub(crate) unsafe fn id(this: *const Self) -> FunctionId {
+        // SAFETY: by the caller, `this` is live, hence its slot and instance.
+        unsafe {
+            match Self::prototype(this) {
+                Some(prototype) => prototype.id.clone(),
+                None => Self::record(this).id(&(*(*(*this).slot).instance).chunk),
+            }
+        }
+    }
+
+    pub(crate) unsafe fn migration<'a>(this: *const Self) -> Option<&'a Pending> {
+        // SAFETY: by the caller; the reference is used at once.
+        unsafe {
+            let rare = (&raw const (*this).rare).as_ref()?.as_ref()?;
+            rare.migration.as_deref()
+        }
+    }
+
+    pub(crate) unsafe fn finish_by(this: *const Self) -> Option<std::time::Instant> {
+        // SAFETY: by the caller.
+        unsafe { (&(*this).rare).as_ref().and_then(|rare| rare.finish_by) }
+    }
+}
+/// What of a chunk is kept for patches beyond its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Keep {
+    /// The top-level locals that its functions capture: texts without a name of
+    /// their own, which run once.
+    Captured,
+    /// All top-level locals of its first run: chunks that the program named.
+    Locals,
+    /// All top-level locals, and the chunk itself until another one of its name
+    /// is loaded as a module: main scripts, `require`, the newest 1,024 named
+    /// chunks of the host.
+    Module,
+}
+
+/// One load of one source: owns the scope record.
+#[repr(C)]
+pub(crate) struct Instance {
+    /// `word`: how often the main chunk ended.
+    pub(crate) header: Header,
+    /// Counts up; never reused within a VM.
+    pub(crate) serial: u64,
+    /// Chunk name as given to `load`.
+    pub(crate) chunk: Arc<str>,
+    pub(crate) main: *mut PrototypeSlot,
+    /// `_ENV` of the main closure.
+    pub(crate) environment: *mut Upvalue,
+    /// Of the functions it was loaded with.
+    pub(crate) records: Records,
+    /// The committed source text.
+    pub(crate) source: Source,
+    /// What few instances have.
+    pub(crate) more: Option<Box<More>>,
+    /// How far the main chunk got when it last ended, in terms of the committed text.
+    pub(crate) progress: Progress,
+}
+
+/// The text of an instance.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    /// Of binary chunks, and if there was no memory for it.
+    None,
+    /// It is the chunk's name.
+    Name,
+    /// A short one, with its length.
+    Short(u8, [u8; Source::SHORT]),
+    /// A copy that others may have as well.
+    Shared(Arc<[u8]>),
+}
+
+impl Source {
+    /// Bytes that are kept in place.
+    pub(crate) const SHORT: usize = 22;
+
+    /// A copy of a text, but for the account.
+    pub(crate) fn of(text: &[u8]) -> Option<Self> {
+        let mut bytes = [0; Self::SHORT];
+        bytes.get_mut(..text.len())?.copy_from_slice(text);
+        Some(Self::Short(text.len() as u8, bytes))
+    }
+
+    /// Bytes of a copy that is the instance's own, if it is not long.
+    pub(crate) fn own_bytes(&self) -> usize {
+        match self {
+            Self::Shared(text) if text.len() < LONG_TEXT => text.len() + 16,
+            Self::None | Self::Name | Self::Short(..) | Self::Shared(_) => 0,
+        }
+    }
+}
+
+/// What instances have that is not for every loaded string: top-level locals, long
+/// texts, arguments.
+#[derive(Default)]
+pub(crate) struct More {
+    /// What keeps the text it was loaded with on the account, if that is long.
+    pub(crate) held_text: Option<std::rc::Rc<HeldText>>,
+    /// The slots of all literals as they were loaded, each before those in it, if
+    /// there are many. Slots whose functions patches removed may be gone.
+    pub(crate) slots: Option<Arc<[SlotPointer]>>,
+    /// Cells of top-level locals; null = not there (yet).
+    pub(crate) cells: Vec<*mut Upvalue>,
+    /// Name and declaration ordinal of each cell.
+    pub(crate) cell_names: Vec<(Arc<str>, u32)>,
+    /// Arguments of the main chunk, if they are few and plain; of modules.
+    pub(crate) arguments: Option<Arc<[Value]>>,
+    /// The table that it returned; of modules.
+    pub(crate) returned: Value,
+    /// What patches need or brought.
+    pub(crate) patched: Option<Box<Patched>>,
+}
+
+/// What an instance has once a patch has looked at it.
+#[derive(Default)]
+pub(crate) struct Patched {
+    /// The source compiled, if it was needed: planning compares with it.
+    pub(crate) text: Option<moonswap_hotpatch::ChunkPatch>,
+    /// What of the text does not run, because it was refused.
+    pub(crate) diverged: Option<Arc<moonswap_hotpatch::Divergence>>,
+    /// What the first versions were loaded from, in the order of `slots`, once that
+    /// was made again: see `hotpatch/literals.rs`.
+    pub(crate) literals: Option<Literals>,
+    /// Bytes of these, about.
+    pub(crate) literal_bytes: usize,
+    /// The committed main prototype (with all literals as children), if it is not
+    /// the first of `literals`.
+    pub(crate) prototype: Option<Arc<Prototype>>,
+    /// Slots by the id of their literal in the committed text; `None` until the
+    /// first patch asks (they are reachable through the main slot till then).
+    pub(crate) registry: Option<SlotRegistry>,
+    /// Another one with each commit and rollback that concerns the instance.
+    pub(crate) stamp: u64,
+    /// Patches that have changed the text, less those rolled back.
+    pub(crate) n_changes: u32,
+}
+
+impl Instance {
+    /// `header.flags`: [`Keep`] as a number.
+    const KEEP: u8 = 3;
+    /// `header.flags`: an older instance has the same records.
+    pub(crate) const SHARES_RECORDS: u8 = 4;
+    /// `header.flags`: the main chunk's arguments are known: none.
+    pub(crate) const NO_ARGUMENTS: u8 = 8;
+
+    /// What is kept beyond the text.
+    pub(crate) unsafe fn keep(this: *const Self) -> Keep {
+        // SAFETY: by the caller, `this` is live.
+        match unsafe { (*this).header.flags } & Self::KEEP {
+            0 => Keep::Captured,
+            1 => Keep::Locals,
+            _ => Keep::Module,
+        }
+    }
+
+    pub(crate) unsafe fn set_keep(this: *mut Self, keep: Keep) {
+        // SAFETY: by the caller, `this` is live.
+        unsafe { (*this).header.flags = (*this).header.flags & !Self::KEEP | keep as u8 };
+    }
+
+    /// The committed source text, if it was kept.
+    pub(crate) unsafe fn source(this: *const Self) -> Option<Arc<[u8]>> {
+        // SAFETY: by the caller; the reference is used at once.
+        unsafe {
+            match &(*this).source {
+                Source::None => None,
+                Source::Name => Some(Arc::from(Arc::clone(&(*this).chunk))),
+                Source::Short(n, bytes) => Some(bytes.get(..usize::from(*n))?.into()),
+                Source::Shared(text) => Some(Arc::clone(text)),
+            }
+        }
+    }
+
+    /// Version of the text: 1, and one more with each patch that changes it; a
+    /// rollback gives it back.
+    pub(crate) unsafe fn version(this: *const Self) -> u32 {
+        // SAFETY: by the caller.
+        unsafe { 1 + Self::patched(this).map_or(0, |patched| patched.n_changes) }
+    }
+
+    /// What few instances have.
+    pub(crate) unsafe fn more<'a>(this: *const Self) -> Option<&'a More> {
+        // SAFETY: by the caller, `this` is live; the reference is used at once.
+        unsafe { (&raw const (*this).more).as_ref()?.as_deref() }
+    }
+
+    /// What patches need or brought.
+    pub(crate) unsafe fn patched<'a>(this: *const Self) -> Option<&'a Patched> {
+        // SAFETY: by the caller.
+        unsafe { Self::more(this)?.patched.as_deref() }
+    }
+
+    /// As [`Self::more`], to write to (`Heap::more` makes it).
+    pub(crate) unsafe fn more_mut<'a>(this: *mut Self) -> Option<&'a mut More> {
+        // SAFETY: by the caller, `this` is live; the reference is used at once.
+        unsafe { (&raw mut (*this).more).as_mut()?.as_deref_mut() }
+    }
+
+    pub(crate) unsafe fn cells<'a>(this: *const Self) -> &'a [*mut Upvalue] {
+        // SAFETY: by the caller.
+        unsafe { Self::more(this).map_or(&[], |more| &more.cells) }
+    }
+
+    pub(crate) unsafe fn cell_names<'a>(this: *const Self) -> &'a [(Arc<str>, u32)] {
+        // SAFETY: by the caller.
+        unsafe { Self::more(this).map_or(&[], |more| &more.cell_names) }
+    }
+
+    pub(crate) unsafe fn diverged<'a>(
+        this: *const Self,
+    ) -> Option<&'a Arc<moonswap_hotpatch::Divergence>> {
+        // SAFETY: by the caller.
+        unsafe { Self::patched(this)?.diverged.as_ref() }
+    }
+
+    pub(crate) unsafe fn stamp(this: *const Self) -> u64 {
+        // SAFETY: by the caller.
+        unsafe { Self::patched(this).map_or(0, |patched| patched.stamp) }
+    }
+}
