@@ -5,25 +5,28 @@
 //! allocation or a safe point. Which objects live in block cells and which are
 //! boxed (those with a destructor) is the heap's business.
 
-mod code;
 mod coroutine;
 mod entry;
 mod hook;
+mod instance;
 mod native;
 mod pointer;
 mod registry;
 pub(crate) mod stack;
 mod text;
 
+use std::sync::Arc;
+
+use moonswap_bytecode::{FunctionId, Prototype, Record, Records, UpvalueDescription};
+use moonswap_hotpatch::Migration;
+
 use crate::value::Value;
 
-pub use code::Keep;
-pub(crate) use code::{
-    Instance, More, Patched, Pending, PrototypeSlot, Rare, Reserved, Source, Version,
-};
 pub(crate) use coroutine::{Coroutine, CoroutineStatus};
 pub(crate) use entry::Entry;
 pub(crate) use hook::{Hook, HookState, Step};
+pub use instance::Keep;
+pub(crate) use instance::{Instance, More, Patched, Source};
 pub use native::{Context, NativeFn, NativeKind};
 pub(crate) use native::{Native, NativeCode};
 pub(crate) use registry::{SlotPointer, SlotRegistry};
@@ -214,6 +217,234 @@ impl Closure {
     pub(crate) unsafe fn upvalue_at(this: *mut Self, i: usize) -> *mut *mut Upvalue {
         // SAFETY: by the caller, i < header.word.
         unsafe { (&raw mut (*this).upvalues).cast::<*mut Upvalue>().add(i) }
+    }
+}
+
+/// A capture list, boxed to be thin: there is a slot for each literal.
+pub(crate) type Reserved = Option<Box<Arc<[UpvalueDescription]>>>;
+
+/// The one place that says which version of a literal is current. The hot
+/// fields a call needs are copies from `version`; only `hotpatch::commit`
+/// changes them after creation.
+#[repr(C)]
+pub(crate) struct PrototypeSlot {
+    /// `word`: captured variables that every closure of it has: those of its first
+    /// version.
+    pub(crate) header: Header,
+    pub(crate) entry: Entry,
+    #[cfg(feature = "frozen")]
+    pub(crate) version: *mut Version,
+    /// The longest capture list of all its versions, if longer: indices are
+    /// append-only, also across a rollback.
+    pub(crate) reserved: Reserved,
+    pub(crate) instance: *mut Instance,
+}
+
+impl PrototypeSlot {
+    /// `header.flags`: no patch may change the function's code.
+    pub(crate) const PROTECTED: u8 = 1;
+    /// `header.flags`: a patch has given it other code, now or before.
+    pub(crate) const REPLACED: u8 = 2;
+
+    /// Which version is current; null before the first is installed.
+    #[inline(always)]
+    pub(crate) unsafe fn version(this: *const Self) -> *mut Version {
+        // SAFETY: by the caller, `this` is live; the link has the address.
+        #[cfg(not(feature = "frozen"))]
+        return unsafe { ((*this).entry.link >> 8) as *mut Version };
+        // SAFETY: as above.
+        #[cfg(feature = "frozen")]
+        return unsafe { (*this).version };
+    }
+
+    /// Captured variables that every closure of it has.
+    #[inline(always)]
+    pub(crate) unsafe fn n_fixed(this: *const Self) -> u16 {
+        // SAFETY: by the caller, `this` is live.
+        unsafe { (*this).header.word as u16 }
+    }
+
+    /// The number of the current version, from 1.
+    pub(crate) unsafe fn number(this: *const Self) -> u32 {
+        // SAFETY: by the caller, `this` is live and installed.
+        unsafe { Version::number(Self::version(this)) }
+    }
+}
+
+/// A prototype loaded into this VM. Behind it, in the same allocation: the code,
+/// a private mutable copy (guesses and traps are written into it); the constants
+/// (16 bytes each), which code reaches by distances; the slots of the literals in
+/// it; the closure-creation sites. Activations keep pointers into the code: all of
+/// them come from the one to the version, and nothing borrows the words.
+#[repr(C)]
+pub(crate) struct Version {
+    /// `word`: number of instructions.
+    pub(crate) header: Header,
+    #[cfg(feature = "frozen")]
+    pub(crate) entry: Entry,
+    pub(crate) slot: *mut PrototypeSlot,
+    /// What most versions do not have.
+    pub(crate) rare: Option<Box<Rare>>,
+    /// Where it is recorded: in its own records, or those of the instance.
+    pub(crate) record: u32,
+    pub(crate) n_constants: u32,
+    pub(crate) n_children: u32,
+    /// Words behind this.
+    pub(crate) n_words: u32,
+    pub(crate) frame_size: u16,
+    pub(crate) n_upvalues: u16,
+    pub(crate) n_params: u8,
+    pub(crate) is_vararg: bool,
+    pub(crate) is_main: bool,
+    pub(crate) words: [u64; 0],
+}
+
+/// What versions have that a patch brought or replaced.
+#[derive(Default)]
+pub(crate) struct Rare {
+    /// Of a version that was not loaded with its chunk; those that were are the first.
+    pub(crate) number: u32,
+    /// What it was loaded from; of first versions the instance knows.
+    pub(crate) prototype: Option<Arc<Prototype>>,
+    /// Bytes of that, about.
+    pub(crate) prototype_bytes: usize,
+    /// Its own record, if it was not loaded with its chunk.
+    pub(crate) records: Option<Records>,
+    /// Of a main chunk: the cells that its top-level locals have, in the order of
+    /// its record. Names of cells change with the text, numbers never.
+    pub(crate) scope_cells: Box<[Option<u32>]>,
+    /// Replaced by a patch that gave its activations until then.
+    pub(crate) finish_by: Option<std::time::Instant>,
+    /// Replaced by a patch that takes its activations along.
+    pub(crate) migration: Option<Box<Pending>>,
+}
+
+/// Where the activations of a replaced version go.
+pub(crate) struct Pending {
+    pub(crate) target: *mut Version,
+    pub(crate) turns: Arc<Migration>,
+    /// What the version was loaded from.
+    pub(crate) original: Arc<Prototype>,
+    /// Turns at which an activation could not move after all: nobody tries again.
+    pub(crate) failed: Vec<u32>,
+}
+
+impl Version {
+    /// The first instruction.
+    #[inline(always)]
+    pub(crate) unsafe fn code(this: *mut Self) -> *mut u64 {
+        // SAFETY: by the caller, `this` is live; the words are behind it.
+        unsafe { (&raw mut (*this).words).cast() }
+    }
+
+    pub(crate) unsafe fn n_code(this: *const Self) -> usize {
+        // SAFETY: by the caller, `this` is live.
+        unsafe { (*this).header.word as usize }
+    }
+
+    /// The first of its constants.
+    pub(crate) unsafe fn constants(this: *mut Self) -> *mut Value {
+        // SAFETY: by the caller; constants stand behind the code.
+        unsafe { Self::code(this).add(Self::n_code(this)).cast() }
+    }
+
+    /// The first of the slots of the literals in it.
+    #[inline(always)]
+    unsafe fn first_child(this: *mut Self) -> *mut u64 {
+        // SAFETY: by the caller; they stand behind the constants.
+        unsafe {
+            let n = (*this).header.word + 2 * (*this).n_constants;
+            Self::code(this).add(n as usize)
+        }
+    }
+
+    /// The slot of a literal in it.
+    #[inline(always)]
+    pub(crate) unsafe fn child(this: *mut Self, i: usize) -> *mut PrototypeSlot {
+        // SAFETY: by the caller, `i` is below their number.
+        unsafe { *Self::first_child(this).add(i).cast::<*mut PrototypeSlot>() }
+    }
+
+    /// The slots of the literals in it.
+    pub(crate) unsafe fn children<'a>(this: *mut Self) -> &'a [*mut PrototypeSlot] {
+        // SAFETY: by the caller; nobody writes them once it is loaded.
+        unsafe {
+            let n = (*this).n_children as usize;
+            std::slice::from_raw_parts(Self::first_child(this).cast(), n)
+        }
+    }
+
+    /// Its closure-creation sites, as `loader::sites` lays them out.
+    #[inline(always)]
+    pub(crate) unsafe fn sites(this: *mut Self) -> *const u32 {
+        // SAFETY: by the caller; they stand behind the slots.
+        unsafe {
+            Self::first_child(this)
+                .add((*this).n_children as usize)
+                .cast()
+        }
+    }
+
+    /// What is to be known about it beyond the code. Lives as long as the version.
+    pub(crate) unsafe fn record<'a>(this: *const Self) -> Record<'a> {
+        // SAFETY: by the caller, `this` is live, hence its slot and instance.
+        unsafe {
+            let own = (*this).rare.as_ref().and_then(|rare| rare.records.as_ref());
+            let records = match own {
+                Some(own) => own,
+                None => &(*(*(*this).slot).instance).records,
+            };
+            let records: *const Records = records;
+            (*records).get((*this).record)
+        }
+    }
+
+    /// What it was loaded from, if that is at hand.
+    pub(crate) unsafe fn prototype<'a>(this: *const Self) -> Option<&'a Arc<Prototype>> {
+        // SAFETY: by the caller, `this` is live, hence its slot and instance.
+        unsafe {
+            if let Some(rare) = (&raw const (*this).rare).as_ref().and_then(|r| r.as_ref())
+                && (rare.prototype.is_some() || rare.records.is_some())
+            {
+                return rare.prototype.as_ref();
+            }
+            let instance = (*(*this).slot).instance;
+            let literals = Instance::patched(instance)?.literals.as_ref()?;
+            literals.all.get((*this).record as usize)
+        }
+    }
+
+    /// Counts from 1.
+    pub(crate) unsafe fn number(this: *const Self) -> u32 {
+        // SAFETY: by the caller, `this` is live.
+        match unsafe { &(*this).rare } {
+            Some(rare) if rare.records.is_some() => rare.number,
+            _ => 1,
+        }
+    }
+
+    /// Who it is.
+    pub(crate) unsafe fn id(this: *const Self) -> FunctionId {
+        // SAFETY: by the caller, `this` is live, hence its slot and instance.
+        unsafe {
+            match Self::prototype(this) {
+                Some(prototype) => prototype.id.clone(),
+                None => Self::record(this).id(&(*(*(*this).slot).instance).chunk),
+            }
+        }
+    }
+
+    pub(crate) unsafe fn migration<'a>(this: *const Self) -> Option<&'a Pending> {
+        // SAFETY: by the caller; the reference is used at once.
+        unsafe {
+            let rare = (&raw const (*this).rare).as_ref()?.as_ref()?;
+            rare.migration.as_deref()
+        }
+    }
+
+    pub(crate) unsafe fn finish_by(this: *const Self) -> Option<std::time::Instant> {
+        // SAFETY: by the caller.
+        unsafe { (&(*this).rare).as_ref().and_then(|rare| rare.finish_by) }
     }
 }
 
