@@ -192,6 +192,14 @@ impl<'a> Writer<'a> {
                 values.push((format!("D{id}"), plain(derived)));
             }
         }
+        // Constants are folded or not, by their place and by what they are.
+        if item.bit(1) {
+            for (i, name) in names.iter_mut().enumerate() {
+                if !name.ends_with('>') && (i == 0 || item.bit(2)) {
+                    name.push_str(" <const>");
+                }
+            }
+        }
         self.set(format!("local {}", names.join(", ")), values.clone());
         self.locals.extend(values.into_iter().map(|(name, _)| name));
     }
