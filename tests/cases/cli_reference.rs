@@ -445,10 +445,14 @@ fn ran(program: &Path, folder: &Path, (args, environment, input): &Case) -> (Opt
     (outcome.code, text)
 }
 
+/// How much of a command line is in the name of its case.
+const LONGEST_NAME: usize = 50;
+
 pub(crate) fn add(cases: &mut Cases) {
     for (index, case) in CASES.iter().enumerate() {
         let (args, _, _) = case;
         let line = args.join(" ").escape_debug().to_string();
+        let line: String = line.chars().take(LONGEST_NAME).collect();
         let name = format!("cli-reference/{:03} {line}", index + 1);
         cases.add_skippable(name, move || as_the_reference(case));
     }

@@ -155,18 +155,15 @@ pub fn clean_environment(command: &mut Command) {
 
 /// A fresh folder that is removed at the end.
 #[derive(Debug)]
-pub struct TempFolder(PathBuf);
+pub struct TempFolder(tempfile::TempDir);
 
 impl TempFolder {
     /// A new folder; the name is part of its path.
     pub fn new(name: &str) -> TempFolder {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let n = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path =
-            std::env::temp_dir().join(format!("moonswap-it-{}-{n}-{name}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).expect("temporary folder");
-        TempFolder(path)
+        let folder = tempfile::Builder::new()
+            .prefix(&format!("moonswap-{name}-"))
+            .tempdir();
+        TempFolder(folder.expect("temporary folder"))
     }
 
     /// A copy of a folder with all below it.
@@ -178,20 +175,14 @@ impl TempFolder {
 
     /// Where it is.
     pub fn path(&self) -> &Path {
-        &self.0
+        self.0.path()
     }
 
     /// Writes a file in it; answers its path.
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.0.join(name);
+        let path = self.path().join(name);
         std::fs::write(&path, content).expect("write");
         path
-    }
-}
-
-impl Drop for TempFolder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 

@@ -244,15 +244,23 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), u8> {
         say(bytes);
         return Ok(());
     }
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".part");
-    std::fs::write(&beside, bytes)
-        .and_then(|()| std::fs::rename(&beside, path))
-        .map_err(|error| {
-            let _ = std::fs::remove_file(&beside);
-            complain(format!("moonswap: {}", cannot("write", path, &error)));
-            LUA_ERROR
-        })
+    replace(path, bytes).map_err(|error| {
+        complain(format!("moonswap: {}", cannot("write", path, &error)));
+        LUA_ERROR
+    })
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().filter(|f| !f.as_os_str().is_empty());
+    let mut beside = tempfile::Builder::new();
+    beside.suffix(".part");
+    // As any new file: what the process's mask leaves.
+    #[cfg(unix)]
+    beside.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = beside.tempfile_in(folder.unwrap_or(Path::new(".")))?;
+    file.write_all(bytes)?;
+    file.persist(path)?;
+    Ok(())
 }
 
 fn show(path: &Path, old: Option<&Path>, trust: &Trust, json: bool) -> Result<(), u8> {
