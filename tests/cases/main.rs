@@ -2,7 +2,7 @@
 //! official suite, scenarios of patches in several modes, command lines.
 //!
 //! `cargo test -p moonswap-tests --test cases -- PART-OF-A-NAME` runs some of them
-//! and prints a time for each; `-- --list` shows the names.
+//! and prints the time of each if they are few; `-- --list` shows the names.
 
 mod badinput;
 mod cli_reference;

@@ -1,6 +1,6 @@
 //! One test per case, over `libtest-mimic`: `cargo test … -- PART-OF-A-NAME`
-//! runs some of them. Times are printed at the end: of each case if some were
-//! chosen by name, of the slowest ones otherwise.
+//! runs some of them. Times are printed at the end: of each case if they are few, of
+//! the slowest ones otherwise.
 
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,8 +10,10 @@ use libtest_mimic::{Arguments, Completion, Trial};
 
 use crate::skip;
 
-/// How many times are printed when all cases run.
+/// How many times are printed when many cases run.
 const N_SLOWEST: usize = 20;
+/// So many cases are few: all their times are printed.
+const N_FEW: usize = 100;
 
 /// How a case ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,7 +111,10 @@ impl Cases {
         }
         let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
         times.sort_by_key(|(time, _)| std::cmp::Reverse(*time));
-        let n = if is_part { times.len() } else { N_SLOWEST };
+        let n = match times.len() {
+            n @ ..=N_FEW => n,
+            _ => N_SLOWEST,
+        };
         for (time, name) in times.iter().take(n) {
             println!("{:8.3} s  {name}", time.as_secs_f64());
         }

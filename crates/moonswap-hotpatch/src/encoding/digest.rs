@@ -33,6 +33,13 @@ impl fmt::Debug for Digest {
     }
 }
 
+#[cfg(feature = "json")]
+impl serde::Serialize for Digest {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl FromStr for Digest {
     type Err = &'static str;
 

@@ -49,6 +49,13 @@ impl fmt::Display for Timestamp {
     }
 }
 
+#[cfg(feature = "json")]
+impl serde::Serialize for Timestamp {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl FromStr for Timestamp {
     type Err = &'static str;
 
