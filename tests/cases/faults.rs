@@ -26,7 +26,7 @@ const FAULTS: [Fault; 5] = [
     Fault::Deadline,
 ];
 
-/// Given as the error of a patch that was committed before the fault struck: what
+/// Given as the error of a patch that was committed before the fault tripped: what
 /// the rest of the scenario expects may not have happened.
 const BEHIND: &str = "behind the commit";
 
@@ -36,7 +36,7 @@ fn apply(
     patch: &Patch,
     policy: &Policy,
     fault: Fault,
-    n_struck: &Cell<u64>,
+    n_tripped: &Cell<u64>,
 ) -> Result<Report, HotError> {
     let printed = world.printed();
     world.state();
@@ -44,7 +44,7 @@ fn apply(
     let mut k = 1;
     loop {
         let attempt = || world.machine.with(|cx| cx.hot_apply(patch, policy));
-        let (outcome, came) = world.strike(fault, k, attempt);
+        let (outcome, came) = world.trip(fault, k, attempt);
         let is_cause = |text: &str| text.contains(fault.cause());
         match &outcome {
             Ok(report) => {
@@ -80,7 +80,7 @@ fn apply(
                 }
             }
         }
-        n_struck.set(n_struck.get() + 1);
+        n_tripped.set(n_tripped.get() + 1);
         k += if tries_all() || k < 32 { 1 } else { k / 8 };
         if k > 100_000 {
             return Err(HotError::Other(format!("{fault:?}: no end")));
@@ -88,16 +88,16 @@ fn apply(
     }
 }
 
-/// Faults that struck, in all scenarios.
+/// Faults that tripped, in all scenarios.
 static STRUCK: AtomicU64 = AtomicU64::new(0);
 
 pub(crate) fn add(cases: &mut Cases) {
     add_mode(cases, "faults", 4, |scenario| {
-        let n_struck = Cell::new(0);
+        let n_tripped = Cell::new(0);
         let failed = FAULTS.iter().find_map(|&fault| {
             let world = World::new();
             let apply = |world: &World, patch: Patch, policy: Policy| {
-                apply(world, &patch, &policy, fault, &n_struck)
+                apply(world, &patch, &policy, fault, &n_tripped)
             };
             let why = carry_out_by(&world, &scenario.sections, &apply).err()?;
             if why == NOTHING || why.contains(BEHIND) {
@@ -105,7 +105,7 @@ pub(crate) fn add(cases: &mut Cases) {
             }
             Some(format!("{fault:?}: {why}"))
         });
-        STRUCK.fetch_add(n_struck.get(), Relaxed);
+        STRUCK.fetch_add(n_tripped.get(), Relaxed);
         failed.map_or(Ok(()), Err)
     });
     cases.at_end(|| match STRUCK.load(Relaxed) {

@@ -56,8 +56,8 @@ impl World {
     }
 
     /// Does something while the `k`-th fault (from 1) of a kind is due; whether it
-    /// struck, as far as that can be told.
-    pub fn strike<R>(&self, fault: Fault, k: u64, act: impl FnOnce() -> R) -> (R, bool) {
+    /// tripped, as far as that can be told.
+    pub fn trip<R>(&self, fault: Fault, k: u64, act: impl FnOnce() -> R) -> (R, bool) {
         let machine = &self.machine;
         match fault {
             Fault::Allocation => {
@@ -108,26 +108,26 @@ impl World {
         }
     }
 
-    /// Does something and `strike`s at the `k`-th safe point of it.
+    /// Does something and `trip`s at the `k`-th safe point of it.
     pub fn at_safe_point<R>(
         &self,
         k: u64,
         act: impl FnOnce() -> R,
-        strike: impl Fn(&mut Context<'_>) + 'static,
+        trip: impl Fn(&mut Context<'_>) + 'static,
     ) -> R {
         let left = Cell::new(k);
         let hook = move |cx: &mut Context<'_>| {
             let n = left.get();
             left.set(n.saturating_sub(1));
             if n == 1 {
-                strike(cx);
+                trip(cx);
             }
         };
         let machine = &self.machine;
         machine.set_safe_point_hook(Some(Box::new(hook)));
         let result = act();
         machine.set_safe_point_hook(None);
-        // One that came too late is not to strike later.
+        // One that came too late is not to trip later.
         let _ = self.run("local function f() end f()");
         let _ = machine.with(|cx| cx.take_limit());
         result

@@ -63,7 +63,7 @@ struct Told<'a> {
 #[derive(Serialize)]
 struct About<'a> {
     patch: Option<u64>,
-    door: &'static str,
+    source: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     cause: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,7 +103,7 @@ fn as_json(event: &Event<'_>, files: &[Tried<'_>], rest: &[String]) -> String {
     let about = match event {
         Event::Undone(heard, _) | Event::Heard(heard) => Some(About {
             patch: heard.undoes,
-            door: heard.door.text(),
+            source: heard.source.text(),
             cause: heard.cause.map(|cause| cause.text()),
             reason: heard.reason.as_deref(),
         }),
@@ -202,7 +202,7 @@ fn as_text(event: &Event<'_>, files: &[Tried<'_>], rest: &[String], style: Rende
                 .reason
                 .as_ref()
                 .map_or_else(String::new, |reason| format!(": {reason}"));
-            lines.push(format!("[moonswap] undone by {}{why}", heard.door));
+            lines.push(format!("[moonswap] undone by {}{why}", heard.source));
             lines.push(format!("[moonswap]   {report}"));
             let warnings = report.warnings.iter();
             lines.extend(warnings.map(|warning| format!("[moonswap]   warning: {warning}")));

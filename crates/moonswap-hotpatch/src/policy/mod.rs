@@ -9,7 +9,7 @@ mod text;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use provenance::Door;
+use provenance::PatchSource;
 
 /// What to do with closures that lack a variable of an enclosing function
 /// which the new code captures.
@@ -312,8 +312,8 @@ pub struct Policy {
     pub base: Option<u64>,
     /// Probation.
     pub guard: Option<Guard>,
-    /// By which way it was asked for; set by the doors themselves.
-    pub door: Door,
+    /// By which way it was asked for; set by the sources themselves.
+    pub source: PatchSource,
     /// Who.
     pub author: Option<String>,
     /// Why.
@@ -340,7 +340,7 @@ impl Default for Policy {
             deadline: None,
             base: None,
             guard: None,
-            door: Door::default(),
+            source: PatchSource::default(),
             author: None,
             reason: None,
         }
@@ -493,8 +493,8 @@ impl Policy {
 
     /// By which way it is asked for.
     #[must_use]
-    pub fn door(mut self, door: Door) -> Self {
-        self.door = door;
+    pub fn source(mut self, source: PatchSource) -> Self {
+        self.source = source;
         self
     }
 

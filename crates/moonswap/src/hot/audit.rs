@@ -1,5 +1,5 @@
 //! The audit record: one line of JSON for every attempt to change code, applied
-//! or refused, by whatever door; each line holds the SHA-256 of the one before.
+//! or refused, by whatever source; each line holds the SHA-256 of the one before.
 //!
 //! | field | meaning |
 //! | --- | --- |
@@ -8,7 +8,7 @@
 //! | `torn` | only behind a line that a crash cut off: that piece's SHA-256 |
 //! | `time` | UTC, ISO 8601 |
 //! | `event` | `after`, `refused`, `rollback`; `passed` (a probation is over), `released` (from quarantine) |
-//! | `attempt`, `door`, `author`, `reason` | which attempt of this VM, by which way, who, why |
+//! | `attempt`, `source`, `author`, `reason` | which attempt of this VM, by which way, who, why |
 //! | `patch` | of a rollback: the patch that was to be undone; of `passed` and `released`: the patch |
 //! | `cause` | of a rollback by the VM itself: `errors`, `limit`, `slow` |
 //! | `chunks` | `name`, `base` and `new`: hashes of the code that ran and was to run |
@@ -174,7 +174,7 @@ struct Record<'a> {
     time: Timestamp,
     event: &'static str,
     attempt: u64,
-    door: &'static str,
+    source: &'static str,
     author: Option<&'a str>,
     reason: Option<&'a str>,
     /// Of what is about another patch: its number, if there is one.
@@ -220,7 +220,7 @@ impl Link {
             time: Timestamp::now(),
             event: event.kind.text(),
             attempt: event.attempt,
-            door: event.door.text(),
+            source: event.source.text(),
             author: event.author.as_deref(),
             reason: event.reason.as_deref(),
             patch: is_about_another.then_some(event.undoes),

@@ -1,4 +1,4 @@
-//! Faults in every step of an attempt to change code, from the door to the
+//! Faults in every step of an attempt to change code, from the source to the
 //! report. Whatever fails: the outcome says so and names the cause, the old code
 //! runs with all that it had, the same patch is applied once the fault is gone,
 //! and a rollback brings the old code back. What fails behind the commit leaves
@@ -7,10 +7,10 @@
 //! | step | what may fail there | where |
 //! | --- | --- | --- |
 //! | compile, trust, base, manifest | the text, the signature, what runs | `around`: patch files |
-//! | a thread to plan on, the timer | the system has none | `doors`, `threads` |
+//! | a thread to plan on, the timer | the system has none | `sources`, `threads` |
 //! | plan | refusals | scenarios `refuse-*`, laws |
 //! | mailbox, publish, basis, deadline | the VM or the ticket goes, at any time | `threads` |
-//! | safe point, quiet | limits; nothing rings | `doors`, `threads` |
+//! | safe point, quiet | limits; nothing rings | `sources`, `threads` |
 //! | load, intern, scope record | each allocation; the memory limit | `sweeps`, `scenarios` |
 //! | initialisers, definitions, `run`, `require`, `reset`, `remove`, `migrate`, in each chunk and instance | these, an error in each, fuel, deadline, interrupt, no stack | `sweeps`, `scenarios` |
 //! | commit, history, guard | nothing can | `sweeps`: nothing is allocated |
