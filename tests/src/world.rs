@@ -30,7 +30,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use moonswap_vm::hotpatch::Which;
-use moonswap_vm::planning::{PatchSource, Patch, Policy, Report};
+use moonswap_vm::planning::{Patch, PatchSource, Policy, Report};
 use moonswap_vm::{Applied, Context, HotError, Keep, Machine, Outcome, Root, Ticket, View};
 
 /// Name of the chunk that most tests patch.
@@ -285,7 +285,8 @@ impl World {
             let id = cx.check_int(0)?;
             let all = cx.hot_quarantine();
             let found = all.iter().find(|q| u64::try_from(id) == Ok(q.patch));
-            let released = found.is_some_and(|q| cx.hot_release(Which::Hash(q.hash), PatchSource::Lua));
+            let released =
+                found.is_some_and(|q| cx.hot_release(Which::Hash(q.hash), PatchSource::Lua));
             cx.ret_bool(released)
         });
         self.native(cx, "listen", |shared, cx| {

@@ -13,10 +13,10 @@
 
 mod fresh;
 pub(crate) mod initial;
-mod osr_entry;
 pub(crate) mod liveness;
 mod loops;
 pub(crate) mod migration;
+mod osr_entry;
 mod side;
 
 use std::sync::Arc;
@@ -25,10 +25,10 @@ use moonswap_bytecode::prototype::{Capture, Prototype, ScopeVariable};
 use moonswap_bytecode::{ClosureSite, OpCode};
 
 use initial::Gives;
-use osr_entry::Sides;
 use liveness::needed;
 use loops::{Loops, match_loops, turns};
-use migration::{OsrEntry, Migration, ScopeCells, OsrExit};
+use migration::{Migration, OsrEntry, OsrExit, ScopeCells};
+use osr_entry::Sides;
 use side::Side;
 
 /// The cells that top-level locals have in a scope record with these labels. The
@@ -153,7 +153,9 @@ pub fn is_same_code(a: &Prototype, b: &Prototype) -> bool {
 /// Whether a osr_entry fits the frames of both functions, and the operations it
 /// leads between are alike.
 pub fn is_sound(old: &Prototype, new: &Prototype, turn: &OsrExit) -> bool {
-    let Ok(osr_entry) = &turn.to else { return false };
+    let Ok(osr_entry) = &turn.to else {
+        return false;
+    };
     let at = |prototype: &Prototype, pc: u32| {
         let i = prototype.code.get(pc as usize)?;
         let op = i.opcode()?;

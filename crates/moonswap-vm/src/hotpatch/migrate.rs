@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use moonswap_bytecode::{OpCode, Prototype};
 use moonswap_hotpatch::{
-    ChangeClass, ChunkPlan, Gives, OsrEntry, LiteralChange, Migrated, Migration, MigrationReport,
+    ChangeClass, ChunkPlan, Gives, LiteralChange, Migrated, Migration, MigrationReport, OsrEntry,
     Policy, ScopeCells, StalePolicy, is_same_code, is_sound, plan_migration, scope_cells,
 };
 

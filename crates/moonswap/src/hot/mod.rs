@@ -14,7 +14,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use moonswap_hotpatch::{
-    PatchSource, MigrationReport, Patch, PatchFile, PatchHash, Plan, Policy, Refused, Report,
+    MigrationReport, Patch, PatchFile, PatchHash, PatchSource, Plan, Policy, Refused, Report,
 };
 use moonswap_vm::Context;
 pub use moonswap_vm::Interrupter;
