@@ -18,6 +18,7 @@ mod live;
 mod loading;
 mod prose;
 mod readme;
+mod terms;
 mod tidy;
 
 use moonswap_tests::support;

@@ -13,7 +13,7 @@
 //! | `probation()` | a line per patch: `PATCH: ERRORS, LEFT left` |
 //! | `quarantine()` | a line per patch: `PATCH: DEED` |
 //! | `release(id)` | whether the patch was in quarantine |
-//! | `listen()`, `heard()` | from now on, a line per event: `KIND DOOR [PATCH] [REASON]` |
+//! | `listen()`, `heard()` | from now on, a line per event: `KIND SOURCE [PATCH] [REASON]` |
 //! | `spin(seconds)` | a native that loops, and is charged for it |
 //! | `swallow(f)` | calls it and takes no notice of errors |
 //! | `stale()` | a line per stale activation: `PATH vOLD < vNEW at LINE` |

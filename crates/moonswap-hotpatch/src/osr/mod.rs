@@ -1,7 +1,7 @@
 //! Moving running activations to new code: where from and where to, or why not.
 //!
 //! It happens where both codes are at the same place with nothing under way but the
-//! variables in sight: at the iteration of a loop that both have (`loops`). Each register
+//! variables in sight: at an iteration boundary of a loop that both have (`loops`). Each register
 //! that the new code needs must be a variable with a counterpart in the old
 //! activation, of the same name and scope, or hidden state of a `for` loop around,
 //! or a top-level local that has a cell (`osr_entry`), or what the new code's own
@@ -92,7 +92,7 @@ pub fn plan_migration(old: &Prototype, new: &Prototype, cells: &ScopeCells<'_>) 
     }
 }
 
-/// A turn of code that only has other lines, or other names of locals.
+/// An iteration boundary of code that only has other lines, or other names of locals.
 fn same_place(code: &Prototype, pc: u32, at: usize) -> OsrExit {
     let loops = Loops::of(code);
     let info = loops.all[at];

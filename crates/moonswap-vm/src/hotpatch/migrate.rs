@@ -1,4 +1,5 @@
-//! Moving running activations to new code at the iteration of a loop.
+//! On-stack replacement: moves running activations to new code at an iteration
+//! boundary of a loop.
 //!
 //! Where that is right is planned elsewhere (`moonswap_hotpatch::plan_migration`),
 //! for any version that something runs and the current one: beforehand for the
@@ -220,7 +221,7 @@ pub(super) fn forget_dead(
     });
 }
 
-/// An activation ran into a an iteration of a version that was replaced.
+/// An activation ran into an iteration boundary of a version that was replaced.
 pub(super) unsafe fn on_osr_trap(pc: *const u64, base: *mut Value, vm: &mut Vm) -> Next {
     // SAFETY: by the driver; MG1.
     unsafe {

@@ -157,7 +157,7 @@ pub(super) unsafe fn jump(pc: *const u64, base: *mut Value, distance: isize) -> 
     }
 }
 
-/// Takes the iteration of a loop at `pc` without looking at requests: whoever came here
+/// Takes the back edge of a loop at `pc` without looking at requests: whoever came here
 /// from a safe point has done so, and is to move on. What is no such operation is
 /// left to be dispatched.
 pub(crate) unsafe fn take_turn(pc: *const u64, base: *mut Value) -> Next {
