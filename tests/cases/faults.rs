@@ -89,7 +89,7 @@ fn apply(
 }
 
 /// Faults that tripped, in all scenarios.
-static STRUCK: AtomicU64 = AtomicU64::new(0);
+static TRIPPED: AtomicU64 = AtomicU64::new(0);
 
 pub(crate) fn add(cases: &mut Cases) {
     add_mode(cases, "faults", 4, |scenario| {
@@ -105,10 +105,10 @@ pub(crate) fn add(cases: &mut Cases) {
             }
             Some(format!("{fault:?}: {why}"))
         });
-        STRUCK.fetch_add(n_tripped.get(), Relaxed);
+        TRIPPED.fetch_add(n_tripped.get(), Relaxed);
         failed.map_or(Ok(()), Err)
     });
-    cases.at_end(|| match STRUCK.load(Relaxed) {
+    cases.at_end(|| match TRIPPED.load(Relaxed) {
         n @ 0..=3000 => Err(format!("only {n} faults in all scenarios")),
         n => {
             println!("{n} faults in the scenarios' patches");
