@@ -1,6 +1,6 @@
 //! What data-driven tests share: each case is a test with a name and a time
 //! ([`Cases`]), snapshots are rewritten by `UPDATE=1` ([`snapshot()`]), and a test
-//! that needs what is not installed says so, or fails in CI ([`skip`]).
+//! that needs what is not installed says so, or fails in CI ([`skip()`]).
 
 mod cases;
 mod skip;
