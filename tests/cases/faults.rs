@@ -14,7 +14,7 @@ use moonswap_vm::planning::{Patch, Policy, Report};
 use moonswap_harness::Cases;
 
 use crate::fault::{Fault, difference, tries_all};
-use crate::modes::add_mode;
+use crate::modes::{Scenario, add_mode};
 use crate::scenario::{NOTHING, carry_out_by};
 use crate::world::World;
 
@@ -92,7 +92,8 @@ fn apply(
 static TRIPPED: AtomicU64 = AtomicU64::new(0);
 
 pub(crate) fn add(cases: &mut Cases) {
-    add_mode(cases, "faults", 4, |scenario| {
+    let has_patch = |s: &Scenario| s.has("patch");
+    add_mode(cases, "faults", 4, has_patch, |scenario| {
         let n_tripped = Cell::new(0);
         let failed = FAULTS.iter().find_map(|&fault| {
             let world = World::new();

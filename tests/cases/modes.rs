@@ -36,6 +36,13 @@ pub(crate) struct Scenario {
     text: String,
 }
 
+impl Scenario {
+    /// Whether it has a section of a kind.
+    pub(crate) fn has(&self, kind: &str) -> bool {
+        self.sections.iter().any(|section| section.kind == kind)
+    }
+}
+
 /// All scenario files, read once.
 fn all() -> &'static [Arc<Scenario>] {
     static ALL: OnceLock<Vec<Arc<Scenario>>> = OnceLock::new();
@@ -55,12 +62,13 @@ fn all() -> &'static [Arc<Scenario>] {
     })
 }
 
-/// Adds a case `hotpatch/MODE/NAME` for each scenario that does not opt out of the
-/// mode; at most one in `one_in` may.
+/// Adds a case `hotpatch/MODE/NAME` for each scenario that has something for the mode
+/// to do and does not opt out of it; at most one in `one_in` may.
 pub(crate) fn add_mode(
     cases: &mut Cases,
     mode: &str,
     one_in: usize,
+    applies: impl Fn(&Scenario) -> bool,
     check: impl Fn(&Scenario) -> Result<(), String> + Copy + Send + 'static,
 ) {
     let mut opted_out = 0;
@@ -71,7 +79,11 @@ pub(crate) fn add_mode(
         });
         if let Some(why) = reason {
             assert!(!why.is_empty(), "{}: no reason", scenario.name);
+            assert!(applies(scenario), "{}: {mode} does nothing", scenario.name);
             opted_out += 1;
+            continue;
+        }
+        if !applies(scenario) {
             continue;
         }
         let scenario = Arc::clone(scenario);
@@ -85,16 +97,26 @@ pub(crate) fn add_mode(
 }
 
 pub(crate) fn add(cases: &mut Cases) {
-    add_mode(cases, "points", 4, at_every_safe_point);
-    add_mode(cases, "refused-points", 20, refused_at_every_safe_point);
-    add_mode(cases, "sources", 4, sources_at_every_safe_point);
-    add_mode(cases, "threads", 4, |scenario| {
+    let injected = |s: &Scenario| !injectable(&s.sections).is_empty();
+    add_mode(cases, "points", 4, injected, at_every_safe_point);
+    let is_refused = |s: &Scenario| s.has("refuse");
+    add_mode(
+        cases,
+        "refused-points",
+        20,
+        is_refused,
+        refused_at_every_safe_point,
+    );
+    let has_source = |s: &Scenario| s.has("source");
+    add_mode(cases, "sources", 4, has_source, sources_at_every_safe_point);
+    let always = |_: &Scenario| true;
+    add_mode(cases, "threads", 4, always, |scenario| {
         let world = World::new();
         world.stretch(STRETCH);
         carry_out_by(&world, &scenario.sections, &from_another_thread)
     });
-    add_mode(cases, "stress", 4, under_stress);
-    add_mode(cases, "plain", 4, |scenario| {
+    add_mode(cases, "stress", 4, always, under_stress);
+    add_mode(cases, "plain", 4, always, |scenario| {
         carry_out_in(&World::new(), &scenario.text)
     });
     cases.at_end(|| {
