@@ -347,11 +347,11 @@ opcodes! {
     JumpLeImm = "JLEI" (Register, Immediate, Jump): Compare calls "le";
     /// `if not (R[A] <= B) then pc += C`; x as in JLTI
     JumpNotLeImm = "JNLEI" (Register, Immediate, Jump): Compare calls "le";
-    /// `if R[A] > B then pc += C`; x as in JLTI (metamethod `__lt` of B, R[A])
+    /// `if R[A] > B then pc += C`; x as in JLTI (metamethod `__lt` of B, `R[A]`)
     JumpGtImm = "JGTI" (Register, Immediate, Jump): Compare calls "lt";
     /// `if not (R[A] > B) then pc += C`; x as in JLTI
     JumpNotGtImm = "JNGTI" (Register, Immediate, Jump): Compare calls "lt";
-    /// `if R[A] >= B then pc += C`; x as in JLTI (metamethod `__le` of B, R[A])
+    /// `if R[A] >= B then pc += C`; x as in JLTI (metamethod `__le` of B, `R[A]`)
     JumpGeImm = "JGEI" (Register, Immediate, Jump): Compare calls "le";
     /// `if not (R[A] >= B) then pc += C`; x as in JLTI
     JumpNotGeImm = "JNGEI" (Register, Immediate, Jump): Compare calls "le";
@@ -382,24 +382,24 @@ opcodes! {
     Vararg = "VARARG" (Window, List, Unused): Vararg;
     /// `R[A] := closure of site bc`
     Closure = "CLOSURE" (Target, Site, Unused): Closure;
-    /// closes all captured and to-be-closed variables >= R[A]
+    /// closes all captured and to-be-closed variables >= `R[A]`
     Close = "CLOSE" (Window, Unused, Unused): Close calls "close";
-    /// marks R[A] as a to-be-closed variable
+    /// marks `R[A]` as a to-be-closed variable
     ToBeClosed = "TBC" (Register, Unused, Unused): ToBeClosed;
     /// keeps the main chunk's top-level locals in the scope record; stands
     /// right before each RETURN of a main chunk
     KeepScope = "KEEPSCOPE" (Unused, Unused, Unused): KeepScope;
 
-    /// prepares the numeric loop R[A] = start, R[A+1] = limit, R[A+2] = step;
+    /// prepares the numeric loop `R[A] = start, R[A+1] = limit, R[A+2] = step`;
     /// `if it does not run then pc += bc` (to after FORLOOP)
     ForPrep = "FORPREP" (Window, WideJump, Unused): ForPrep;
-    /// next step of the numeric loop, visible variable in R[A+3];
+    /// next step of the numeric loop, visible variable in `R[A+3]`;
     /// `if it goes on then pc += bc` (bc < 0); a safe point
     ForLoop = "FORLOOP" (Window, WideJump, Unused): ForLoop;
     /// R[A+3] becomes to-be-closed; `pc += bc` (to TFORCALL)
     TForPrep = "TFORPREP" (Window, WideJump, Unused): TForPrep;
     /// A is the loop's fourth register: `R[A], …, R[A+C-1] :=
-    /// R[A-4](R[A-3], R[A-2])`; B is 2; the callee's window begins at R[A]
+    /// R[A-4](R[A-3], R[A-2])`; B is 2; the callee's window begins at `R[A]`
     TForCall = "TFORCALL" (Window, Count, Count): TForCall;
     /// A as in TFORCALL: `if R[A] ~= nil then R[A-2] := R[A]; pc += bc`
     TForLoop = "TFORLOOP" (Window, WideJump, Unused): TForLoop;

@@ -64,7 +64,7 @@ pub struct ChunkPlan {
     /// first (names may have changed), then the new ones.
     pub cell_labels: Vec<(Arc<str>, u32)>,
     /// The cells to append: the tail of `cell_labels`. One with the
-    /// declaration [`ENVIRONMENT_CELL`] is the instance's `_ENV`.
+    /// declaration [`ENVIRONMENT_CELL`](crate::ENVIRONMENT_CELL) is the instance's `_ENV`.
     pub new_cells: Vec<(Arc<str>, u32)>,
     /// What runs before the commit, protected, in order: see [`DeltaChunk`].
     pub deltas: Vec<DeltaChunk>,

@@ -11,7 +11,7 @@ const SLICE: u64 = 10_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Limit {
-    /// [`Interrupter::interrupt`] was called.
+    /// [`Interrupter::interrupt`](crate::Interrupter::interrupt) was called.
     Interrupt,
     /// The deadline has passed.
     Deadline,
