@@ -33,9 +33,11 @@ pub fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     Some(out)
 }
 
+#[cfg(feature = "json")]
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// Base64 of RFC 4648 with padding.
+#[cfg(feature = "json")]
 pub(crate) fn to_base64(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {
@@ -53,6 +55,7 @@ pub(crate) fn to_base64(bytes: &[u8]) -> String {
 }
 
 /// The reverse of [`to_base64`]; `None` for any text it does not give.
+#[cfg(feature = "json")]
 pub(crate) fn from_base64(text: &str) -> Option<Vec<u8>> {
     let (groups, rest) = text.as_bytes().as_chunks::<4>();
     if !rest.is_empty() {
@@ -86,7 +89,7 @@ pub(crate) fn from_base64(text: &str) -> Option<Vec<u8>> {
     Some(out)
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "json"))]
 mod tests {
     use super::*;
 
