@@ -179,7 +179,7 @@ pub(crate) fn main(arguments: Vec<OsString>, show: fn(&Lua)) -> u8 {
             {
                 return code;
             }
-            lua.set_memory_limit(mem);
+            lua.machine().set_memory_limit(mem);
             lua.set_fuel(fuel);
             lua.set_deadline(timeout.and_then(|timeout| Instant::now().checked_add(timeout)));
             let watch = watch.then(|| policy.door(Door::Watch));
@@ -273,7 +273,7 @@ fn error_event(error: &moonswap::Error) -> Json {
         ("event", Json::text("error")),
         (
             "message",
-            Json::text(String::from_utf8_lossy(error.message_bytes())),
+            Json::text(String::from_utf8_lossy(&error.message_bytes())),
         ),
         ("problem", problem.unwrap_or(Json::Null)),
         ("traceback", traceback.unwrap_or(Json::Null)),
