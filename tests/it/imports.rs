@@ -95,7 +95,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "safepoint",
             "stress",
             "string heap table",
-            "door",
+            "entry",
             "gc_stats",
             "host_cell",
             "threads",

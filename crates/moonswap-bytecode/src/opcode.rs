@@ -222,11 +222,11 @@ opcodes! {
     /// `cell K[bc] := R[A]`
     SetCell = "SETCELL" (Register, Cell, Unused) writes Cell;
     /// `R[A] := U[B]`, which closures made before a patch may lack: nil then
-    GetLate = "GETLATE" (Target, Upvalue, Unused);
+    GetBackfilled = "GETLATE" (Target, Upvalue, Unused);
     /// `U[B] := R[A]`; a closure that lacks it gets one of its own
-    SetLate = "SETLATE" (Register, Upvalue, Unused) writes Late;
+    SetBackfilled = "SETLATE" (Register, Upvalue, Unused) writes Late;
     /// `if the closure has U[B] then pc += C`
-    JumpIfLate = "JLATE" (Unused, Upvalue, Jump);
+    JumpIfBackfilled = "JLATE" (Unused, Upvalue, Jump);
 
     /// `R[A] := U[B][K[C]]`, K a short string; globals
     GetTabUp = "GETTABUP" (Target, Upvalue, Key) calls "index";

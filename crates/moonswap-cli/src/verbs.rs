@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
-use moonswap::{Door, Lua, Policy};
+use moonswap::{PatchSource, Lua, Policy};
 use moonswap_hotpatch::Json;
 
 use crate::audit_verb::{self, AuditVerb};
@@ -46,7 +46,7 @@ enum Verb {
         /// Add what Lua 5.1 to 5.3 had and 5.4 has not
         #[arg(long)]
         compat: bool,
-        /// How many calls and turns of loops the script may make
+        /// How many calls and iterations of loops the script may make
         #[arg(long)]
         fuel: Option<u64>,
         /// Append a record of every attempt to change code to this file
@@ -182,7 +182,7 @@ pub(crate) fn main(arguments: Vec<OsString>, show: fn(&Lua)) -> u8 {
             lua.machine().set_memory_limit(mem);
             lua.set_fuel(fuel);
             lua.set_deadline(timeout.and_then(|timeout| Instant::now().checked_add(timeout)));
-            let watch = watch.then(|| policy.door(Door::Watch));
+            let watch = watch.then(|| policy.source(PatchSource::Watch));
             let outcome = |session: &Session| run(session, watch, json, &file, &arguments);
             started(lua, show, json, outcome)
         }

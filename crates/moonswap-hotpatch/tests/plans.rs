@@ -272,7 +272,7 @@ fn check(manifest: &ChunkManifest, plan: &Plan, what: &str) {
 fn fits(prototype: &Prototype, n_fixed: usize, what: &str) {
     use OpCode as O;
     for word in &prototype.code {
-        let looks = [O::GetLate, O::SetLate, O::JumpIfLate].map(Some);
+        let looks = [O::GetBackfilled, O::SetBackfilled, O::JumpIfBackfilled].map(Some);
         if looks.contains(&word.opcode()) {
             continue;
         }

@@ -9,14 +9,14 @@ use crate::debug::position;
 use crate::error::Raised;
 use crate::object::StringObject;
 use crate::value::{Value, tag};
-use crate::vm::{Journey, Vm};
+use crate::vm::{InFlightError, Vm};
 
 impl Vm {
     /// Sets the pending error.
     pub(crate) fn raise(&mut self, value: Value) -> Raised {
         self.error = value;
         self.is_memory_error = false;
-        self.journey = Journey::default();
+        self.in_flight = InFlightError::default();
         Raised(())
     }
 

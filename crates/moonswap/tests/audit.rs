@@ -92,7 +92,7 @@ fn every_attempt_is_recorded() -> Result<()> {
     let records = lines(&log);
     let short: Vec<String> = records
         .iter()
-        .map(|r| format!("{} {}", text(r, &["event"]), text(r, &["door"])))
+        .map(|r| format!("{} {}", text(r, &["event"]), text(r, &["source"])))
         .collect();
     assert_eq!(
         short,
@@ -447,10 +447,10 @@ fn what_fails_early_is_recorded() -> Result<()> {
     let told: Vec<String> = lines(&log)
         .iter()
         .map(|line| {
-            let [door, event] = ["door", "event"].map(|key| text(line, &[key]).to_owned());
+            let [source, event] = ["source", "event"].map(|key| text(line, &[key]).to_owned());
             let chunks = line.get("chunks").and_then(Json::as_array).unwrap_or(&[]);
             let names: Vec<&str> = chunks.iter().map(|c| text(c, &["name"])).collect();
-            format!("{door} {event} {}", names.join(" "))
+            format!("{source} {event} {}", names.join(" "))
         })
         .collect();
     assert_eq!(

@@ -153,7 +153,7 @@ fn hang(slow: Duration) -> Duration {
             format!(
                 "{} {} {}",
                 word(l, "event"),
-                word(l, "door"),
+                word(l, "source"),
                 word(l, "cause")
             )
         })
@@ -255,7 +255,7 @@ fn errors_of_limits_count() -> Result<()> {
     Ok(())
 }
 
-/// A limit that strikes inside a callback counts once, whatever it passes.
+/// A limit that trips inside a callback counts once, whatever it passes.
 #[test]
 fn a_limit_counts_once() -> Result<()> {
     let lua = Lua::new();
@@ -326,7 +326,7 @@ fn lua_lists_and_releases() -> Result<()> {
         local events = {}
         for _, name in ipairs { "rollback", "released" } do
           hot.on(name, function(e)
-            events[#events + 1] = name .. " " .. e.door .. " " .. tostring(e.cause) .. " " .. e.patch
+            events[#events + 1] = name .. " " .. e.source .. " " .. tostring(e.cause) .. " " .. e.patch
           end)
         end
         local function try()

@@ -11,7 +11,7 @@
 //! - with `quiescent` nothing old comes after anything new, whatever the activation.
 //!
 //! In scripts with `-- policy: stale = migrate`, patches move running activations to new
-//! code: each turn of a loop takes a number, and within it there is one version.
+//! code: each iteration of a loop takes a number, and within it there is one version.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -168,7 +168,7 @@ fn split(printed: &str) -> Result<(String, HashMap<i64, String>), String> {
         let known = versions.entry(id).or_insert_with(|| version.to_owned());
         if known != version {
             return Err(format!(
-                "activation {id} is a mixture: {line:?} after version {known}\n{printed}"
+                "activation {id} is a hybrid: {line:?} after version {known}\n{printed}"
             ));
         }
         plain.push_str(&format!("{number} {what}\n"));

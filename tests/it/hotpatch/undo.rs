@@ -1,5 +1,5 @@
 //! What the code of a patch has written before the patch fails is undone: writes at
-//! random into everything that can be reached, limits that strike in the middle of
+//! random into everything that can be reached, limits that trip in the middle of
 //! them, allocations that fail. `LAWS=n` tries n cases of the first.
 
 use std::time::{Duration, Instant};
@@ -149,7 +149,7 @@ fn assert_same(before: &str, world: &World, what: &str) {
 
 #[test]
 fn random_writes_of_a_patch_that_fails_are_undone() {
-    let (n_modules, mut struck) = (n_cases(60), 0);
+    let (n_modules, mut tripped) = (n_cases(60), 0);
     for i in 0..n_modules {
         let bytes = row(SEED, i);
         let mut data = Data::new(&bytes);
@@ -176,7 +176,7 @@ fn random_writes_of_a_patch_that_fails_are_undone() {
             world.machine.set_memory_limit(None);
             world.machine.set_deadline(None);
             match outcome {
-                Err(HotError::Delta(_) | HotError::Memory) => struck += 1,
+                Err(HotError::Delta(_) | HotError::Memory) => tripped += 1,
                 Err(HotError::Refused(_)) => {}
                 other => panic!("case {i}: {other:?}"),
             }
@@ -194,8 +194,8 @@ fn random_writes_of_a_patch_that_fails_are_undone() {
         let _ = world.patch(CHUNK, &b);
         world.run(DRIVE).expect("drives");
     }
-    println!("{n_modules} modules, {struck} patches failed in their code");
-    assert!(struck > n_modules, "{struck}");
+    println!("{n_modules} modules, {tripped} patches failed in their code");
+    assert!(tripped > n_modules, "{tripped}");
 }
 
 const OLD: &str = "
@@ -286,7 +286,7 @@ fn limits_that_strike_in_the_code_of_a_patch() {
 }
 
 #[test]
-fn a_journal_that_grows_past_the_memory_limit() {
+fn an_undo_log_that_grows_past_the_memory_limit() {
     // Nothing but the journal grows: all tables stay as large as they are.
     let rewritten = with(
         "local t = wide for round = 1, 2 do for i = 1, #t do t[i] = round end end

@@ -30,7 +30,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use moonswap_vm::hotpatch::Which;
-use moonswap_vm::planning::{Door, Patch, Policy, Report};
+use moonswap_vm::planning::{PatchSource, Patch, Policy, Report};
 use moonswap_vm::{Applied, Context, HotError, Keep, Machine, Outcome, Root, Ticket, View};
 
 /// Name of the chunk that most tests patch.
@@ -277,13 +277,13 @@ impl World {
             let id = cx.check_int(0)?;
             let all = cx.hot_quarantine();
             let found = all.iter().find(|q| u64::try_from(id) == Ok(q.patch));
-            let released = found.is_some_and(|q| cx.hot_release(Which::Hash(q.hash), Door::Lua));
+            let released = found.is_some_and(|q| cx.hot_release(Which::Hash(q.hash), PatchSource::Lua));
             cx.ret_bool(released)
         });
         self.native(cx, "listen", |shared, cx| {
             let heard = Rc::clone(&shared.heard);
             cx.hot_listen(Rc::new(move |_, event| {
-                let mut words = vec![event.kind.to_string(), event.door.to_string()];
+                let mut words = vec![event.kind.to_string(), event.source.to_string()];
                 words.extend(event.undoes.map(|id| id.to_string()));
                 words.extend(event.cause.map(|cause| format!("({cause})")));
                 words.extend(event.reason.clone());

@@ -75,7 +75,7 @@ fn as_json(event: &Event<'_>, files: &[Tried<'_>], rest: &[String]) -> Json {
     if let Event::Undone(heard, _) | Event::Heard(heard) = event {
         entries.extend([
             ("patch", Json::optional_number(heard.undoes)),
-            ("door", Json::text(heard.door.text())),
+            ("source", Json::text(heard.source.text())),
         ]);
         if let Some(cause) = heard.cause {
             entries.push(("cause", Json::text(cause.text())));
@@ -174,7 +174,7 @@ fn as_text(event: &Event<'_>, files: &[Tried<'_>], rest: &[String], style: Rende
                 .reason
                 .as_ref()
                 .map_or_else(String::new, |reason| format!(": {reason}"));
-            lines.push(format!("[moonswap] undone by {}{why}", heard.door));
+            lines.push(format!("[moonswap] undone by {}{why}", heard.source));
             lines.push(format!("[moonswap]   {report}"));
             let warnings = report.warnings.iter();
             lines.extend(warnings.map(|warning| format!("[moonswap]   warning: {warning}")));

@@ -29,7 +29,7 @@ pub(crate) mod initialiser;
 pub(crate) mod jump;
 pub(crate) mod jump_list;
 pub(crate) mod label;
-pub(crate) mod late;
+pub(crate) mod backfill;
 mod loops;
 mod near;
 mod operand;

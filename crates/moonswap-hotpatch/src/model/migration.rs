@@ -20,7 +20,7 @@ pub struct Migrated {
 }
 
 impl Migrated {
-    /// It moves at the next turn of the loop at this line of the old text.
+    /// It moves at the next iteration of the loop at this line of the old text.
     pub fn moves(activation: Activation, line: u32) -> Self {
         Self {
             activation,
@@ -70,7 +70,7 @@ impl fmt::Display for Migrated {
         };
         write!(f, "{function} v{version} in {thread} ")?;
         match (self.turn, &self.reason) {
-            (Some(line), _) => write!(f, "moves at the next turn of the loop at line {line}"),
+            (Some(line), _) => write!(f, "moves at the next iteration of the loop at line {line}"),
             (None, Some(why)) => write!(f, "stays: {why}"),
             (None, None) => f.write_str("stays"),
         }

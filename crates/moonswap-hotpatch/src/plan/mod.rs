@@ -2,7 +2,7 @@
 //! literal.
 
 mod keeping;
-mod mixture;
+mod hybrid;
 mod protected;
 mod single;
 mod successor;

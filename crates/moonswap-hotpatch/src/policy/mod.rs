@@ -7,7 +7,7 @@ mod text;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use provenance::Door;
+use provenance::PatchSource;
 
 /// What to do with closures that lack a variable of an enclosing function
 /// which the new code captures.
@@ -305,8 +305,8 @@ pub struct Policy {
     pub base: Option<u64>,
     /// Probation.
     pub guard: Option<Guard>,
-    /// By which way it was asked for; set by the doors themselves.
-    pub door: Door,
+    /// By which way it was asked for; set by the sources themselves.
+    pub source: PatchSource,
     /// Who.
     pub author: Option<String>,
     /// Why.
@@ -333,7 +333,7 @@ impl Default for Policy {
             deadline: None,
             base: None,
             guard: None,
-            door: Door::default(),
+            source: PatchSource::default(),
             author: None,
             reason: None,
         }
@@ -486,8 +486,8 @@ impl Policy {
 
     /// By which way it is asked for.
     #[must_use]
-    pub fn door(mut self, door: Door) -> Self {
-        self.door = door;
+    pub fn source(mut self, source: PatchSource) -> Self {
+        self.source = source;
         self
     }
 

@@ -193,7 +193,7 @@ impl From<&Activation> for Refusal {
 
 /// A name in the policy that fits nothing in one chunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unfit {
+pub struct UnmatchedSetting {
     /// Setting and name, e.g. `reset cache`.
     pub name: String,
     /// What to say if it fits nowhere else either.

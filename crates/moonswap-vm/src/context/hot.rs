@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use moonswap_bytecode::FunctionId;
-use moonswap_hotpatch::{ChunkPlan, Door, MigrationReport, Patch, Plan, Policy, Report};
+use moonswap_hotpatch::{ChunkPlan, PatchSource, MigrationReport, Patch, Plan, Policy, Report};
 
 use super::{Context, FunctionRef, View};
 use crate::hotpatch::commit::Attempt;
@@ -25,13 +25,13 @@ impl Context<'_> {
     /// instances the newest that it changes is shown; refusals are those of all.
     pub fn hot_plan(&mut self, patch: &Patch, policy: &Policy) -> Result<Plan, HotError> {
         // SAFETY: HP2.
-        let (planned, activations, outlook) = unsafe {
+        let (planned, activations, exit_at) = unsafe {
             let mut vm = self.vm();
             let mut planned = commit::plan_all(&mut vm, patch, policy)?;
             globals::settle_planned(&mut vm, &mut planned);
             let activations = commit::activations(&mut vm, &planned);
-            let outlook = migrate::outlook(&mut vm, &planned, policy);
-            (planned, activations, outlook)
+            let exit_at = migrate::exit_at(&mut vm, &planned, policy);
+            (planned, activations, exit_at)
         };
         let quarantined = guard::quarantined(&self.vm(), patch);
         let refusals = moonswap_hotpatch::refusals(planned.iter().map(|(_, plan)| plan));
@@ -51,7 +51,7 @@ impl Context<'_> {
         plan.refusals
             .extend(quarantined.into_iter().flat_map(|refused| refused.refusals));
         plan.activations = activations;
-        plan.set_outlook(outlook, policy);
+        plan.set_exit_at(exit_at, policy);
         Ok(plan)
     }
 
@@ -176,8 +176,8 @@ impl Context<'_> {
     }
 
     /// Lets a patch out of quarantine; false if it is not in it.
-    pub fn hot_release(&mut self, which: Which, door: Door) -> bool {
-        guard::release(&mut self.vm(), which, door)
+    pub fn hot_release(&mut self, which: Which, source: PatchSource) -> bool {
+        guard::release(&mut self.vm(), which, source)
     }
 
     /// From now on patches that would change the code of the Lua function at

@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use moonswap_hotpatch::{Door, MigrationReport, Patch, Policy, Report, Times};
+use moonswap_hotpatch::{PatchSource, MigrationReport, Patch, Policy, Report, Times};
 
 use super::HotError;
-use super::answer::{Answer, lock};
+use super::oneshot::{OneShot, lock};
 use super::attempt::{self, Origin};
 use super::closing;
 use super::commit;
@@ -21,32 +21,32 @@ use super::event::{EventChunk, HotEvent};
 use super::guard::{self, Which};
 use super::manifest::{self, Description};
 use super::migrate;
-use super::published::{self, Attic, Basis, Prospect, Published};
-use super::ticket::{Reply, Ticket, TicketState};
+use super::published::{self, DeferredDrops, Preconditions, SpeculativePlan, Published};
+use super::ticket::{Sender, Ticket, TicketState};
 use super::waiting;
 use crate::callee::FROZEN;
 use crate::safepoint::PollHandle;
 use crate::threads;
 use crate::vm::Vm;
 
-pub(super) type Manifests = Result<Vec<(Basis, Description)>, HotError>;
+pub(super) type Manifests = Result<Vec<(Preconditions, Description)>, HotError>;
 
 enum Request {
     Manifests {
         patch: Patch,
-        answer: Arc<Answer<Manifests>>,
+        answer: Arc<OneShot<Manifests>>,
     },
     Commit(Box<CommitRequest>),
     /// Names of the chunks with live instances.
-    Chunks(Arc<Answer<Vec<String>>>),
+    Chunks(Arc<OneShot<Vec<String>>>),
     Migrate {
         chunk: Option<String>,
-        answer: Arc<Answer<Result<MigrationReport, HotError>>>,
+        answer: Arc<OneShot<Result<MigrationReport, HotError>>>,
     },
     /// A patch is to be let out of quarantine; whether it was in it.
     Release {
         which: Which,
-        answer: Arc<Answer<bool>>,
+        answer: Arc<OneShot<bool>>,
     },
     /// An attempt that ended without the VM's thread.
     Note(Box<HotEvent>),
@@ -60,19 +60,19 @@ struct RollbackRequest {
     /// Only if the VM is still at this generation.
     generation: Option<u64>,
     origin: Origin,
-    ticket: Arc<Reply>,
+    ticket: Arc<Sender>,
 }
 
 pub(super) struct CommitRequest {
     pub(super) patch: Patch,
     pub(super) policy: Policy,
     /// Plans made elsewhere; `None`: plan on the VM's thread.
-    pub(super) prospect: Option<Prospect>,
+    pub(super) speculative: Option<SpeculativePlan>,
     prepare: Duration,
     submitted: Instant,
     /// When it may no longer wait.
     pub(super) due: Option<Instant>,
-    pub(super) ticket: Arc<Reply>,
+    pub(super) ticket: Arc<Sender>,
 }
 
 impl CommitRequest {
@@ -91,7 +91,7 @@ pub(crate) struct Mailbox {
     /// What submitters know without asking.
     pub(crate) published: Published,
     /// What the VM's thread leaves others to take apart.
-    pub(crate) attic: Attic,
+    pub(crate) deferred_drops: DeferredDrops,
 }
 
 impl std::fmt::Debug for Mailbox {
@@ -138,7 +138,7 @@ impl Mailbox {
     }
 
     /// The VM has come to another generation.
-    pub(super) fn tell_commits(&self, n_commits: u64) {
+    pub(super) fn publish_generation(&self, n_commits: u64) {
         self.n_commits.store(n_commits, Ordering::Release);
     }
 }
@@ -184,7 +184,7 @@ impl Patcher {
 
     /// What the VM's thread leaves to whoever waited for an outcome.
     pub(super) fn tidy_up(&self) {
-        self.mailbox.attic.clear();
+        self.mailbox.deferred_drops.clear();
         self.resume_step();
     }
 
@@ -193,8 +193,8 @@ impl Patcher {
     /// patched before is planned here and now (some microseconds for a
     /// function), for others a thread asks the VM first.
     pub fn submit(&self, patch: Patch, mut policy: Policy) -> Ticket {
-        if policy.door == Door::Rust {
-            policy.door = Door::Thread;
+        if policy.source == PatchSource::Rust {
+            policy.source = PatchSource::Thread;
         }
         let state = Arc::new(TicketState::default());
         let submitted = Instant::now();
@@ -204,10 +204,10 @@ impl Patcher {
             patch,
             policy,
             submitted,
-            ticket: Reply::new(&state),
+            ticket: Sender::new(&state),
         };
         job.start();
-        self.mailbox.attic.clear();
+        self.mailbox.deferred_drops.clear();
         Ticket::new(state, submitted, due, self.clone())
     }
 
@@ -215,7 +215,7 @@ impl Patcher {
     /// VM's next safe points. `None`: it reached none within `timeout`; none for a
     /// VM that is gone.
     pub fn chunks(&self, timeout: Duration) -> Option<Vec<String>> {
-        let answer = Arc::new(Answer::default());
+        let answer = Arc::new(OneShot::default());
         self.mailbox
             .post(Request::Chunks(Arc::clone(&answer)), &self.poll);
         answer.wait(Instant::now().checked_add(timeout))
@@ -234,7 +234,7 @@ impl Patcher {
         chunk: Option<&str>,
         timeout: Duration,
     ) -> Result<MigrationReport, HotError> {
-        let answer = Arc::new(Answer::default());
+        let answer = Arc::new(OneShot::default());
         let request = Request::Migrate {
             chunk: chunk.map(str::to_owned),
             answer: Arc::clone(&answer),
@@ -247,7 +247,7 @@ impl Patcher {
     /// Lets a patch out of quarantine at one of the VM's next safe points; whether it
     /// was in it. `None`: the VM reached none within `timeout`.
     pub fn release(&self, which: Which, timeout: Duration) -> Option<bool> {
-        let answer = Arc::new(Answer::default());
+        let answer = Arc::new(OneShot::default());
         let request = Request::Release {
             which,
             answer: Arc::clone(&answer),
@@ -263,8 +263,8 @@ impl Patcher {
         match Patch::compile(name, source) {
             Ok(patch) => self.submit(patch, policy),
             Err(error) => {
-                if policy.door == Door::Rust {
-                    policy.door = Door::Thread;
+                if policy.source == PatchSource::Rust {
+                    policy.source = PatchSource::Thread;
                 }
                 let error = HotError::from(error);
                 self.note_failure(&[name], &policy, error.clone());
@@ -295,7 +295,7 @@ impl Patcher {
     /// Asks for what was before patch `id` at one of the VM's next safe points,
     /// as [`rollback`](crate::Context::hot_rollback) does on its own thread.
     /// With a generation: only if the VM is still at it, so that nothing is
-    /// undone that was committed since ([`HotError::Moved`]).
+    /// undone that was committed since ([`HotError::GenerationMismatch`]).
     pub fn rollback(&self, id: u64, generation: Option<u64>) -> Ticket {
         let state = Arc::new(TicketState::default());
         let submitted = Instant::now();
@@ -303,13 +303,13 @@ impl Patcher {
             id: Some(id),
             generation,
             origin: Origin {
-                door: Door::Thread,
+                source: PatchSource::Thread,
                 ..Origin::default()
             },
-            ticket: Reply::new(&state),
+            ticket: Sender::new(&state),
         };
         self.mailbox.post(Request::Rollback(request), &self.poll);
-        self.mailbox.attic.clear();
+        self.mailbox.deferred_drops.clear();
         Ticket::new(state, submitted, None, self.clone())
     }
 
@@ -331,7 +331,7 @@ struct Job {
     patch: Patch,
     policy: Policy,
     submitted: Instant,
-    ticket: Arc<Reply>,
+    ticket: Arc<Sender>,
 }
 
 impl Job {
@@ -342,14 +342,14 @@ impl Job {
             Some(_) => None,
         };
         if let Some(snapshots) = known {
-            let prospect = Prospect::new(&snapshots, &self.patch, &self.policy);
+            let speculative = SpeculativePlan::new(&snapshots, &self.patch, &self.policy);
             // What is refused may be out of date: the VM is asked.
-            if commit::refusals(&prospect.planned).is_none() {
+            if commit::refusals(&speculative.planned).is_none() {
                 let prepare = self.submitted.elapsed();
-                return self.commit(Some(prospect), prepare);
+                return self.commit(Some(speculative), prepare);
             }
         }
-        let answer = Arc::new(Answer::default());
+        let answer = Arc::new(OneShot::default());
         let request = Request::Manifests {
             patch: self.patch.clone(),
             answer: Arc::clone(&answer),
@@ -363,7 +363,7 @@ impl Job {
     }
 
     /// Plans with what the VM's thread answers.
-    fn ask(self, answer: &Answer<Manifests>) {
+    fn ask(self, answer: &OneShot<Manifests>) {
         let told = loop {
             if self.ticket.is_withdrawn() {
                 return self.refuse(HotError::TimedOut);
@@ -378,11 +378,11 @@ impl Job {
             Ok(snapshots) => snapshots,
             Err(e) => return self.refuse(e),
         };
-        let prospect = Prospect::new(&snapshots, &self.patch, &self.policy);
-        if let Some(refused) = commit::refusals(&prospect.planned) {
+        let speculative = SpeculativePlan::new(&snapshots, &self.patch, &self.policy);
+        if let Some(refused) = commit::refusals(&speculative.planned) {
             return self.refuse(refused.into());
         }
-        self.commit(Some(prospect), start.elapsed());
+        self.commit(Some(speculative), start.elapsed());
     }
 
     /// The end of it, without the VM's thread.
@@ -393,12 +393,12 @@ impl Job {
         self.ticket.answer(Err(error));
     }
 
-    fn commit(self, prospect: Option<Prospect>, prepare: Duration) {
+    fn commit(self, speculative: Option<SpeculativePlan>, prepare: Duration) {
         let request = CommitRequest {
             due: due_of(&self.policy, self.submitted),
             patch: self.patch,
             policy: self.policy,
-            prospect,
+            speculative,
             prepare,
             submitted: self.submitted,
             ticket: self.ticket,
@@ -418,10 +418,10 @@ pub(crate) fn submit_here(vm: &mut Vm, patch: Patch, policy: Policy) -> Ticket {
         due,
         patch,
         policy,
-        prospect: None,
+        speculative: None,
         prepare: Duration::ZERO,
         submitted,
-        ticket: Reply::new(&ticket),
+        ticket: Sender::new(&ticket),
     };
     vm.hot
         .mailbox
@@ -436,7 +436,7 @@ pub(crate) fn roll_back_later(vm: &mut Vm, id: Option<u64>, origin: Origin) -> T
         id,
         generation: None,
         origin,
-        ticket: Reply::new(&ticket),
+        ticket: Sender::new(&ticket),
     };
     vm.hot.mailbox.post(Request::Rollback(request), &vm.poll);
     Ticket::new(ticket, Instant::now(), None, Patcher::of(vm))
@@ -478,7 +478,7 @@ pub(crate) fn drain(vm: &mut Vm, host_polls: bool) {
         return;
     }
     vm.hot.is_draining = true;
-    let pass = waiting::look_again(vm, host_polls);
+    let pass = waiting::rescan(vm, host_polls);
     let mut held = VecDeque::new();
     loop {
         let Some(request) = lock(&mailbox.queue).pop_front() else {
@@ -493,7 +493,7 @@ pub(crate) fn drain(vm: &mut Vm, host_polls: bool) {
                 answer.put(migrate::begin_all(vm, chunk.as_deref()));
             }
             Request::Release { which, answer } => {
-                answer.put(guard::release(vm, which, Door::Thread));
+                answer.put(guard::release(vm, which, PatchSource::Thread));
             }
             Request::Rollback(request) => {
                 if vm.hot.n_blocking > 0 && !host_polls {
@@ -534,12 +534,12 @@ fn chunks_of(patch: &Patch) -> Vec<EventChunk> {
 
 /// Plans for the instances as they are now: those the request came with, or new
 /// ones.
-pub(super) fn current_prospect(
+pub(super) fn current_speculative(
     vm: &mut Vm,
     request: &mut CommitRequest,
-) -> Result<Prospect, HotError> {
+) -> Result<SpeculativePlan, HotError> {
     let base = request.policy.base;
-    match request.prospect.take() {
+    match request.speculative.take() {
         Some(known)
             if known.is_current(vm, &request.patch)
                 && base.is_none_or(|g| g == vm.hot.generation()) =>
@@ -571,8 +571,8 @@ pub(super) fn manifests(vm: &mut Vm, patch: &Patch) -> Manifests {
             // SAFETY: at a safe point of the VM's thread (HP2); instances are
             // live. The manifest first: it opens cells.
             let told = unsafe {
-                let description = manifest::in_short(vm, instance);
-                (Basis::of(instance), description)
+                let description = manifest::summary(vm, instance);
+                (Preconditions::of(instance), description)
             };
             found.push(told);
         }
@@ -590,23 +590,23 @@ pub(super) fn commit_request(vm: &mut Vm, request: CommitRequest) -> Result<Repo
     };
     // SAFETY: HP2.
     unsafe {
-        match request.prospect {
-            Some(prospect)
-                if prospect.is_current(vm, &request.patch)
+        match request.speculative {
+            Some(speculative)
+                if speculative.is_current(vm, &request.patch)
                     && request.policy.base.is_none_or(|g| g == vm.hot.generation()) =>
             {
                 wait(&mut times);
-                let (planned, draft) = prospect.into_parts();
+                let (planned, draft) = speculative.into_parts();
                 commit::apply_planned(vm, planned, draft, &request.policy, times)
             }
             Some(_) | None => {
                 let start = Instant::now();
                 let planned = commit::plan_all(vm, &request.patch, &request.policy)?;
-                let draft = published::Draft::new(&planned);
+                let draft = published::ReportDraft::new(&planned);
                 times.prepare += start.elapsed();
                 wait(&mut times);
                 let outcome = commit::apply_planned(vm, planned, draft, &request.policy, times);
-                vm.hot.mailbox.attic.clear();
+                vm.hot.mailbox.deferred_drops.clear();
                 outcome
             }
         }

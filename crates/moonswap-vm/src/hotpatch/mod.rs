@@ -18,11 +18,11 @@
 //! Invariants: HP1 only `commit` and rollback install versions into slots that code
 //! can reach, and migrations for a time (HP4); HP2 they run at a safe point of the
 //! VM's thread; HP3 versions and slots in the history are marked by the collector;
-//! HP5 slots in lists that other threads have (`SlotPointer`, the attic of `published`) are
+//! HP5 slots in lists that other threads have (`SlotPointer`, the deferred_drops of `published`) are
 //! followed by the VM's thread only, the others drop the lists.
 
 mod activity;
-mod answer;
+mod oneshot;
 pub(crate) mod attempt;
 mod call;
 mod cause;

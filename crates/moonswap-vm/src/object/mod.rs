@@ -206,8 +206,8 @@ pub(crate) struct Closure {
 }
 
 impl Closure {
-    /// `header.flags`: has captured variables beyond its own (`heap/late.rs`).
-    pub(crate) const HAS_ANNEXE: u8 = 1;
+    /// `header.flags`: has captured variables beyond its own (`heap/backfill.rs`).
+    pub(crate) const HAS_EXTRA_UPVALUES: u8 = 1;
 
     /// Address of the i-th captured variable's pointer.
     #[inline(always)]

@@ -2,7 +2,7 @@
 //!
 //! *Keeping* stores (`KEEP`) are for tables whose writes may be undone without
 //! memory (`undo/mod.rs`): T5 as long as only such stores are made and
-//! `heap.journaled` is set, a key that had a node or an array slot keeps one,
+//! `heap.logged` is set, a key that had a node or an array slot keeps one,
 //! with or without a value.
 
 use std::ptr;
@@ -493,7 +493,7 @@ fn bin(k: u64) -> usize {
 unsafe fn rehash(heap: &mut Heap, t: *mut Table, key: Value) -> Result<(), TableError> {
     // SAFETY: by the caller of `set`.
     unsafe {
-        let keep = heap.journaled;
+        let keep = heap.logged;
         let n_nodes = node_count(t);
         let stays = |n: *const Node| (*n).value_tag != tag::NIL || (keep && is_keyed(n));
         let mut bins = [0usize; 32];
@@ -616,7 +616,7 @@ unsafe fn resize(
         (*t).header.extra &= !ZERO_FIRST;
         (*t).header.word = if nodes == 0 { 0 } else { nodes as u32 - 1 };
         (*t).last_free = nodes as u32;
-        if heap.journaled {
+        if heap.logged {
             take_over::<true>(heap, t, old_nodes, n_old);
         } else {
             take_over::<false>(heap, t, old_nodes, n_old);

@@ -4,9 +4,9 @@
 
 mod collector;
 mod coroutines;
-mod doors;
+mod sources;
 mod functions;
-mod late;
+mod backfill;
 mod literals;
 mod migration;
 mod patches;

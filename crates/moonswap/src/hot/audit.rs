@@ -1,5 +1,5 @@
 //! The audit record: one line of JSON for every attempt to change code, applied
-//! or refused, by whatever door; each line holds the SHA-256 of the one before.
+//! or refused, by whatever source; each line holds the SHA-256 of the one before.
 //!
 //! | field | meaning |
 //! | --- | --- |
@@ -8,7 +8,7 @@
 //! | `torn` | only behind a line that a crash cut off: that piece's SHA-256 |
 //! | `time` | UTC, ISO 8601 |
 //! | `event` | `after`, `refused`, `rollback`; `passed` (a probation is over), `released` (from quarantine) |
-//! | `attempt`, `door`, `author`, `reason` | which attempt of this VM, by which way, who, why |
+//! | `attempt`, `source`, `author`, `reason` | which attempt of this VM, by which way, who, why |
 //! | `patch` | of a rollback: the patch that was to be undone; of `passed` and `released`: the patch |
 //! | `cause` | of a rollback by the VM itself: `errors`, `limit`, `slow` |
 //! | `chunks` | `name`, `base` and `new`: hashes of the code that ran and was to run |
@@ -187,7 +187,7 @@ impl Link {
             ("time", Json::text(Timestamp::now().to_string())),
             ("event", Json::text(event.kind.text())),
             ("attempt", Json::number(event.attempt)),
-            ("door", Json::text(event.door.text())),
+            ("source", Json::text(event.source.text())),
             ("author", text(&event.author)),
             ("reason", text(&event.reason)),
         ]);

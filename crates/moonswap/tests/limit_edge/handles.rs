@@ -1,11 +1,11 @@
-//! Doors of handles: `Lua`, `Table`, `Function`, `Thread`, `Value`, `Chunk`, strings.
+//! Entry points of handles: `Lua`, `Table`, `Function`, `Thread`, `Value`, `Chunk`, strings.
 
 use moonswap::{
     LuaString, MultiValue, ObjectLike, Result, Table, Thread, UserData, UserDataMethods, Value,
     Variadic,
 };
 
-use super::{Door, LARGE, said};
+use super::{EntryPoint, LARGE, said};
 
 /// Data with a method.
 struct Data(usize);
@@ -16,7 +16,7 @@ impl UserData for Data {
     }
 }
 
-pub(crate) const DOORS: &[Door] = &[
+pub(crate) const ENTRY_POINTS: &[EntryPoint] = &[
     ("Lua::load", |lua, _| {
         let text = format!("return {{ {} }}", "{1},".repeat(3000));
         lua.load(text).eval::<Table>()?.len().and_then(said)

@@ -1,4 +1,4 @@
-//! Faults in every step of an attempt to change code, from the door to the
+//! Faults in every step of an attempt to change code, from the source to the
 //! report. Whatever fails: the outcome says so and names the cause, the old code
 //! runs with all that it had, the same patch is applied once the fault is gone,
 //! and a rollback brings the old code back. What fails behind the commit leaves
@@ -7,10 +7,10 @@
 //! | step | what may fail there | where |
 //! | --- | --- | --- |
 //! | compile, trust, base, manifest | the text, the signature, what runs | `around`: patch files |
-//! | a thread to plan on, the timer | the system has none | `doors`, `threads` |
+//! | a thread to plan on, the timer | the system has none | `sources`, `threads` |
 //! | plan | refusals | scenarios `refuse-*`, laws |
 //! | mailbox, publish, basis, deadline | the VM or the ticket goes, at any time | `threads` |
-//! | safe point, quiet | limits; nothing rings | `doors`, `threads` |
+//! | safe point, quiet | limits; nothing rings | `sources`, `threads` |
 //! | load, intern, scope record | each allocation; the memory limit | `sweeps`, `scenarios` |
 //! | initialisers, definitions, `run`, `require`, `reset`, `remove`, `migrate`, in each chunk and instance | these, an error in each, fuel, deadline, interrupt, no stack | `sweeps`, `scenarios` |
 //! | commit, history, guard | nothing can | `sweeps`: nothing is allocated |
@@ -82,8 +82,8 @@ impl World {
     }
 
     /// Does something while the `k`-th fault (from 1) of a kind is due; whether it
-    /// struck, as far as that can be told.
-    fn strike<R>(&self, fault: Fault, k: u64, act: impl FnOnce() -> R) -> (R, bool) {
+    /// tripped, as far as that can be told.
+    fn trip<R>(&self, fault: Fault, k: u64, act: impl FnOnce() -> R) -> (R, bool) {
         let machine = &self.machine;
         match fault {
             Fault::Allocation => {
@@ -134,26 +134,26 @@ impl World {
         }
     }
 
-    /// Does something and `strike`s at the `k`-th safe point of it.
+    /// Does something and `trip`s at the `k`-th safe point of it.
     fn at_safe_point<R>(
         &self,
         k: u64,
         act: impl FnOnce() -> R,
-        strike: impl Fn(&mut Context<'_>) + 'static,
+        trip: impl Fn(&mut Context<'_>) + 'static,
     ) -> R {
         let left = Cell::new(k);
         let hook = move |cx: &mut Context<'_>| {
             let n = left.get();
             left.set(n.saturating_sub(1));
             if n == 1 {
-                strike(cx);
+                trip(cx);
             }
         };
         let machine = &self.machine;
         machine.set_safe_point_hook(Some(Box::new(hook)));
         let result = act();
         machine.set_safe_point_hook(None);
-        // One that came too late is not to strike later.
+        // One that came too late is not to trip later.
         let _ = self.run("local function f() end f()");
         let _ = machine.with(|cx| cx.take_limit());
         result

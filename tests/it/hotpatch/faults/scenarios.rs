@@ -23,7 +23,7 @@ const FAULTS: [Fault; 5] = [
     Fault::Deadline,
 ];
 
-/// Given as the error of a patch that was committed before the fault struck: what
+/// Given as the error of a patch that was committed before the fault tripped: what
 /// the rest of the scenario expects may not have happened.
 const BEHIND: &str = "behind the commit";
 
@@ -33,7 +33,7 @@ fn apply(
     patch: &Patch,
     policy: &Policy,
     fault: Fault,
-    n_struck: &Cell<u64>,
+    n_tripped: &Cell<u64>,
 ) -> Result<Report, HotError> {
     let printed = world.printed();
     world.state();
@@ -41,7 +41,7 @@ fn apply(
     let mut k = 1;
     loop {
         let attempt = || world.machine.with(|cx| cx.hot_apply(patch, policy));
-        let (outcome, came) = world.strike(fault, k, attempt);
+        let (outcome, came) = world.trip(fault, k, attempt);
         let is_cause = |text: &str| text.contains(fault.cause());
         match &outcome {
             Ok(report) => {
@@ -77,7 +77,7 @@ fn apply(
                 }
             }
         }
-        n_struck.set(n_struck.get() + 1);
+        n_tripped.set(n_tripped.get() + 1);
         k += if tries_all() || k < 32 { 1 } else { k / 8 };
         if k > 100_000 {
             return Err(HotError::Other(format!("{fault:?}: no end")));
@@ -90,11 +90,11 @@ fn scenarios_with_faults() {
     let (mut all, opted_out) = scenarios("faults");
     all.retain(|(_, sections, _)| sections.iter().any(|s| s.kind == "patch"));
     let results = in_parallel(&all, |(name, sections, _)| {
-        let n_struck = Cell::new(0);
+        let n_tripped = Cell::new(0);
         let failed = FAULTS.iter().find_map(|&fault| {
             let world = World::new();
             let apply = |world: &World, patch: Patch, policy: Policy| {
-                apply(world, &patch, &policy, fault, &n_struck)
+                apply(world, &patch, &policy, fault, &n_tripped)
             };
             let why = carry_out_by(&world, sections, &apply).err()?;
             if why == NOTHING || why.contains(BEHIND) {
@@ -102,7 +102,7 @@ fn scenarios_with_faults() {
             }
             Some(format!("{name}, {fault:?}: {why}"))
         });
-        (failed, n_struck.get())
+        (failed, n_tripped.get())
     });
     let n: u64 = results.iter().map(|(_, n)| n).sum();
     println!("{n} faults");

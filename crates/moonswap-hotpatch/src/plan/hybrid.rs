@@ -6,7 +6,7 @@
 //!
 //! - *Each function means in it what it means in its own text.* A name is
 //!   resolved by what stands around a function, and here another text may stand
-//!   there. [`Mixture::strangers`] compares, function by function, which variables
+//!   there. [`Hybrid::strangers`] compares, function by function, which variables
 //!   the code uses, its constants and its operations: they must be those of the
 //!   function's own text, where a variable declared by the other text's half of a
 //!   matched pair is the same if both halves declare its name equally often. That
@@ -41,7 +41,7 @@ pub(crate) struct Texts<'a> {
 }
 
 /// A text made of two.
-pub(crate) struct Mixture {
+pub(crate) struct Hybrid {
     pub(crate) text: ChunkPatch,
     /// Where its literals come from.
     pub(crate) origins: Vec<Origin>,
@@ -77,7 +77,7 @@ impl Texts<'_> {
     /// Puts the older functions of `held` into the new text, and older statements for
     /// those of the new main chunk in `exchanged`; or the newer functions into the
     /// older main chunk, if that is held back. `None` if it cannot be compiled.
-    pub(crate) fn mix(&self, held: &[bool], exchanged: &Exchanged) -> Option<Mixture> {
+    pub(crate) fn mix(&self, held: &[bool], exchanged: &Exchanged) -> Option<Hybrid> {
         let outlines = [OLD, NEW].map(|which| self.outline(which));
         let literal_of = outlines.map(|outline| {
             let numbered = outline.literals.iter().enumerate();
@@ -110,7 +110,7 @@ impl Texts<'_> {
         let literals = text.facts().outline.literals.iter();
         let origins: Option<Vec<Origin>> = literals.map(|l| origin(l.function)).collect();
         let origins = origins?;
-        Some(Mixture {
+        Some(Hybrid {
             text,
             origins,
             is_cut: !exchanged.is_empty(),
@@ -118,7 +118,7 @@ impl Texts<'_> {
     }
 }
 
-impl Mixture {
+impl Hybrid {
     /// Literals that mean something else here than in their own text, with the
     /// variable it is about, if it is about one.
     pub(crate) fn strangers(&self, texts: &Texts<'_>) -> Vec<(LiteralIndex, Option<String>)> {

@@ -1,5 +1,5 @@
 //! Captured variables that a patch gives to closures there are already
-//! (`heap/late.rs`, `interp/late.rs`).
+//! (`heap/backfill.rs`, `interp/backfill.rs`).
 
 use moonswap_hotpatch::{Captures, Policy};
 
@@ -18,7 +18,7 @@ fn each_closure_gets_one_of_its_own() {
       local c = 3
       return function(x) if x then b = x end return a, b end
     end";
-    // Annexes grow, coroutines and inner closures share what stands in them.
+    // Extra upvalues grow, coroutines and inner closures share what stands in them.
     let third = "
     function make(a, b)
       local c = 3

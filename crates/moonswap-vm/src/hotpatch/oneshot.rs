@@ -1,4 +1,4 @@
-//! `Answer`: a one-shot place where one thread leaves a value for another.
+//! `OneShot`: a one-shot place where one thread leaves a value for another.
 //!
 //! Who puts it there does not call the system unless somebody sleeps: the VM's
 //! thread is to go on with Lua. So who waits stays awake for as long as a busy VM
@@ -10,11 +10,11 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long who waits stays awake.
-const AWAKE: Duration = Duration::from_micros(8);
+const SPIN: Duration = Duration::from_micros(8);
 
 /// One-shot place for an answer.
 #[derive(Debug)]
-pub(super) struct Answer<T> {
+pub(super) struct OneShot<T> {
     place: Mutex<Place<T>>,
     ready: Condvar,
     /// There has been a value; set with the place locked, to be looked at without
@@ -28,7 +28,7 @@ struct Place<T> {
     n_asleep: usize,
 }
 
-impl<T> Default for Answer<T> {
+impl<T> Default for OneShot<T> {
     fn default() -> Self {
         let place = Place {
             value: None,
@@ -46,7 +46,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<T> Answer<T> {
+impl<T> OneShot<T> {
     pub(super) fn put(&self, value: T) {
         let mut place = lock(&self.place);
         place.value = Some(value);
@@ -81,7 +81,7 @@ impl<T> Answer<T> {
 
     pub(super) fn wait(&self, until: Option<Instant>) -> Option<T> {
         let start = Instant::now();
-        while !self.was_put() && start.elapsed() < AWAKE {
+        while !self.was_put() && start.elapsed() < SPIN {
             std::hint::spin_loop();
         }
         let mut place = lock(&self.place);

@@ -10,7 +10,7 @@ use moonswap_bytecode::verify;
 use super::fresh::{Initialisers, is_state, is_steady};
 use super::liveness::Set;
 use super::loops::Match;
-use super::migration::{Landing, ScopeCells};
+use super::migration::{OsrEntry, ScopeCells};
 use super::side::Side;
 
 /// What tells a variable from the others in sight.
@@ -36,7 +36,7 @@ pub(super) struct Place {
     /// Where the new code comes to from outside: a loop's beginning, the place itself.
     pub(super) entry: u32,
     /// Where activations go on.
-    pub(super) landing: u32,
+    pub(super) osr_entry: u32,
     /// First register of the results of a call that is over, and how many, in both
     /// codes.
     pub(super) results: Option<(u16, u16, u16)>,
@@ -78,7 +78,7 @@ impl<'a> Sides<'a> {
         was: usize,
         to: Match,
         matched: &[Result<Match, String>],
-    ) -> Result<Landing, String> {
+    ) -> Result<OsrEntry, String> {
         let (info, target) = (self.old.loops.all[was], self.new.loops.all[to.new]);
         let mut old_around = self.old.loops.around(was);
         let mut new_around = self.new.loops.around(to.new);
@@ -107,20 +107,20 @@ impl<'a> Sides<'a> {
             new_around,
             above,
             entry: target.start_pc,
-            landing: target.end_pc - u32::from(info.kind == LoopKind::Generic),
+            osr_entry: target.end_pc - u32::from(info.kind == LoopKind::Generic),
             results: None,
         };
-        self.landing(&place, matched)
+        self.osr_entry(&place, matched)
     }
 
     /// How an activation goes on at a place.
-    pub(super) fn landing(
+    pub(super) fn osr_entry(
         &self,
         place: &Place,
         matched: &[Result<Match, String>],
-    ) -> Result<Landing, String> {
-        let mut landing = Landing {
-            pc: place.landing,
+    ) -> Result<OsrEntry, String> {
+        let mut osr_entry = OsrEntry {
+            pc: place.osr_entry,
             moves: Vec::new(),
             cells: Vec::new(),
             initials: Vec::new(),
@@ -149,12 +149,12 @@ impl<'a> Sides<'a> {
                 }
                 LoopKind::While | LoopKind::Repeat | LoopKind::Label => continue,
             };
-            landing
+            osr_entry
                 .moves
                 .extend((0..hidden).map(|i| (from + i, to + i)));
         }
         if let Some((from, to, n)) = place.results {
-            landing.moves.extend((0..n).map(|i| (from + i, to + i)));
+            osr_entry.moves.extend((0..n).map(|i| (from + i, to + i)));
         }
 
         let mut known: HashMap<Identity, Vec<&LocalVariable>> = HashMap::new();
@@ -172,7 +172,7 @@ impl<'a> Sides<'a> {
             in_order.push((identity, same.len(), local));
             same.push(local);
         }
-        let needs = &self.needs[place.landing as usize];
+        let needs = &self.needs[place.osr_entry as usize];
         let mut opened = Vec::new();
         let mut missing = Vec::new();
         let mut initialisers = Initialisers::new(&self.new);
@@ -189,7 +189,7 @@ impl<'a> Sides<'a> {
                     if self.old.is_closed(before) != closed {
                         return Err(format!("'{name}' is to be closed in one version only"));
                     }
-                    landing.moves.push((before.register, local.register));
+                    osr_entry.moves.push((before.register, local.register));
                     if closed {
                         order.push((before.register, local.register));
                     }
@@ -204,7 +204,7 @@ impl<'a> Sides<'a> {
                     return Err(format!("'{name}' is to be closed and was never made"));
                 }
                 None => match self.cell(&identity) {
-                    Some(cell) => landing.cells.push((local.register, cell)),
+                    Some(cell) => osr_entry.cells.push((local.register, cell)),
                     None => missing.push(local),
                 },
             }
@@ -239,8 +239,8 @@ impl<'a> Sides<'a> {
                 ));
             }
         }
-        self.make(place, initialisers, &missing, &limits, &mut landing)?;
-        if let Some(register) = needs.iter().find(|r| !landing.gives(*r)) {
+        self.make(place, initialisers, &missing, &limits, &mut osr_entry)?;
+        if let Some(register) = needs.iter().find(|r| !osr_entry.gives(*r)) {
             return Err(format!(
                 "register {register} has no value in the old activation"
             ));
@@ -252,7 +252,7 @@ impl<'a> Sides<'a> {
                 names.join(", ")
             ));
         }
-        Ok(landing)
+        Ok(osr_entry)
     }
 
     /// Variables and limits that the old activation does not have, in the order of
@@ -263,9 +263,9 @@ impl<'a> Sides<'a> {
         mut initialisers: Initialisers<'_, '_>,
         missing: &[&LocalVariable],
         limits: &[(u32, u16)],
-        landing: &mut Landing,
+        osr_entry: &mut OsrEntry,
     ) -> Result<(), String> {
-        let needs = &self.needs[place.landing as usize];
+        let needs = &self.needs[place.osr_entry as usize];
         let starts = place.new_around.iter();
         let starts = starts.map(|&at| self.new.loops.all[at].start_pc);
         let entries: Vec<u32> = starts.chain([place.entry]).collect();
@@ -296,7 +296,7 @@ impl<'a> Sides<'a> {
                 }
             }
         }
-        landing.initials = initialisers.finish();
+        osr_entry.initials = initialisers.finish();
         Ok(())
     }
 

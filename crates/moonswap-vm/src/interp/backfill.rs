@@ -1,4 +1,4 @@
-//! Captured variables that closures made before a patch lack (`heap/late.rs`).
+//! Captured variables that closures made before a patch lack (`heap/backfill.rs`).
 //!
 //! Invariants as in `interp`. Only code made for a patch has these operations.
 
@@ -30,7 +30,7 @@ pub(super) unsafe fn get(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next 
 pub(super) unsafe fn set(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: as get; barrier right after the store.
     unsafe {
-        let up = (&mut *vm).undo().late_upvalue(running_closure(base), b(pc));
+        let up = (&mut *vm).undo().backfilled_upvalue(running_closure(base), b(pc));
         let r = ra(pc, base);
         copy((*up).value, r);
         (*vm).heap.barrier(up.cast(), *r);

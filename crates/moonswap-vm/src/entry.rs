@@ -9,14 +9,14 @@ use std::rc::Rc;
 
 /// The one way into a VM (M1).
 #[derive(Debug)]
-pub(crate) struct Door<V> {
+pub(crate) struct Entry<V> {
     /// By which the VM may be reached now; `None`: somebody is inside.
     pub(crate) way: Cell<Option<NonNull<V>>>,
     /// M3.
     pub(crate) is_broken: Cell<bool>,
 }
 
-impl<V> Default for Door<V> {
+impl<V> Default for Entry<V> {
     fn default() -> Self {
         Self {
             way: Cell::new(None),
@@ -25,30 +25,30 @@ impl<V> Default for Door<V> {
     }
 }
 
-impl<V> Door<V> {
+impl<V> Entry<V> {
     /// Lets the host in by `vm` until the answer is dropped.
     ///
     /// # Safety
     /// M2; nothing else reaches the VM meanwhile.
-    pub(crate) unsafe fn open(self: Rc<Self>, vm: NonNull<V>) -> OpenDoor<V> {
+    pub(crate) unsafe fn open(self: Rc<Self>, vm: NonNull<V>) -> OpenEntry<V> {
         let before = self.way.replace(Some(vm));
-        OpenDoor { door: self, before }
+        OpenEntry { entry: self, before }
     }
 }
 
-/// A door that a native holds open.
-pub(crate) struct OpenDoor<V> {
-    door: Rc<Door<V>>,
+/// A entry that a native holds open.
+pub(crate) struct OpenEntry<V> {
+    entry: Rc<Entry<V>>,
     before: Option<NonNull<V>>,
 }
 
-impl<V> Drop for OpenDoor<V> {
+impl<V> Drop for OpenEntry<V> {
     fn drop(&mut self) {
-        self.door.way.set(self.before);
+        self.entry.way.set(self.before);
         // The native would go on with a stack that is not its own. While a
         // panic is on its way it does not.
         assert!(
-            !self.door.is_broken.get() || std::thread::panicking(),
+            !self.entry.is_broken.get() || std::thread::panicking(),
             "a panic left the Lua VM in the middle of something"
         );
     }

@@ -10,7 +10,7 @@ use crate::error::Span;
 
 impl Generator<'_> {
     /// To be called when the parameters are declared.
-    pub(crate) fn initialise_late(&mut self, span: Span) -> Result<()> {
+    pub(crate) fn initialise_backfilled(&mut self, span: Span) -> Result<()> {
         let all = self.options.initialisers;
         let Some(list) = all.and_then(|all| all.get(&self.f.id)) else {
             return Ok(());
@@ -31,7 +31,7 @@ impl Generator<'_> {
                 return Ok(());
             };
             self.f.here = span;
-            let has = self.f.emit(OpCode::JumpIfLate, 0, 0, index, 0);
+            let has = self.f.emit(OpCode::JumpIfBackfilled, 0, 0, index, 0);
             let mut value = self.expr(initialiser.value)?;
             self.f
                 .store(&Operand::new(Kind::Upvalue(index)), &mut value);
