@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::support::{SCRIPT_LIMIT, files, in_parallel, root, run_stressed};
+use crate::support::{SCRIPT_LIMIT, TempFolder, files, in_parallel, root, run_stressed};
 
 /// The scripts of a folder of `lua-tests`.
 pub(crate) fn scripts(name: &str) -> Vec<PathBuf> {
@@ -40,7 +40,9 @@ pub(crate) fn check(script: &Path, stress: Option<&str>, limit: Duration) -> Opt
         Ok(expected) => expected,
         Err(error) => return Some(format!("{name}: no expected output: {error}")),
     };
-    let outcome = run_stressed(script.parent()?, &[name], b"", stress, limit);
+    // Scripts write files, and one script may run several times at once.
+    let folder = TempFolder::copy_of("script", script.parent()?);
+    let outcome = run_stressed(folder.path(), &[name], b"", stress, limit);
     if outcome.code == Some(0) && outcome.stdout == expected {
         return None;
     }

@@ -24,4 +24,5 @@ mod prose;
 mod readme;
 mod stress;
 mod support;
+mod terms;
 mod tidy;

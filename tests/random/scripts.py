@@ -67,9 +67,9 @@ def main():
         if OWN_MODULE.search(text):
             own += 1
             continue
-        unfit = UNFIT.search(text)
-        if unfit:
-            print(f"left out: {os.path.relpath(path, top)}: {unfit.group(1).decode()}")
+        skipped = UNFIT.search(text)
+        if skipped:
+            print(f"left out: {os.path.relpath(path, top)}: {skipped.group(1).decode()}")
             continue
         chosen.append(path)
     bad = 0

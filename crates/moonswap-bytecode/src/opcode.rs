@@ -83,7 +83,7 @@ impl OperandKind {
 }
 
 /// What an operation changes that lives outside the frame: what a VM that keeps a
-/// journal of writes has to know. An open captured variable counts, whoever's
+/// undo log of writes has to know. An open captured variable counts, whoever's
 /// register it is. (`SETLIST` fills a table that nobody else has yet.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
-use moonswap::{PatchSource, Lua, Policy};
+use moonswap::{Lua, PatchSource, Policy};
 use moonswap_hotpatch::Json;
 
 use crate::audit_verb::{self, AuditVerb};

@@ -38,7 +38,7 @@ pub use model::not_run::NotRun;
 pub use model::plan::{ChunkPlan, DeltaChunk, Plan, refusals};
 pub use model::undefined::Undefined;
 pub use osr::initial::{Gives, Initial};
-pub use osr::migration::{OsrEntry, Migration, ScopeCells, OsrExit};
+pub use osr::migration::{Migration, OsrEntry, OsrExit, ScopeCells};
 pub use osr::{is_same_code, is_sound, plan_migration, scope_cells};
 pub use patch::constant::Constant;
 pub use patch::hooks::{Hooks, MIGRATE, ON_SWAP};
@@ -46,7 +46,7 @@ pub use patch::outline::path_name;
 pub use patch::replace::replace_literal;
 pub use patch::{ChunkPatch, Patch, base_refusals, shown as shown_chunk};
 pub use plan::plan_chunk;
-pub use policy::provenance::{PatchSource, PatchHash};
+pub use policy::provenance::{PatchHash, PatchSource};
 pub use policy::{
     CapturePolicy, Captures, DataPolicies, DataPolicy, Guard, Policy, RefusedPolicy, Rerun,
     RunSelector, StalePolicy, SuspendedPolicy, Timing, WhenRefused,

@@ -32,7 +32,10 @@ impl<V> Entry<V> {
     /// M2; nothing else reaches the VM meanwhile.
     pub(crate) unsafe fn open(self: Rc<Self>, vm: NonNull<V>) -> OpenEntry<V> {
         let before = self.way.replace(Some(vm));
-        OpenEntry { entry: self, before }
+        OpenEntry {
+            entry: self,
+            before,
+        }
     }
 }
 

@@ -247,6 +247,7 @@ pub(crate) unsafe fn close_above(vm: &mut Vm, level: usize) {
             } else {
                 // Another error takes its place.
                 vm.in_flight.expelled = in_flight.expelled;
+                vm.in_flight.is_expulsion |= in_flight.is_expulsion;
             }
         }
         let place = vm.stack_base.add(level);

@@ -21,7 +21,7 @@ use crate::meta;
 use crate::meta_event::Event;
 use crate::object::NativeKind;
 use crate::value::{Value, copy, store, tag};
-use crate::vm::Vm;
+use crate::vm::{InFlightError, Vm};
 
 /// Errors in a row that a message handler may raise.
 const MAX_HANDLER_ERRORS: u32 = 190;
@@ -95,8 +95,7 @@ unsafe fn before_host(vm: &mut Vm, at: usize) {
         }
         match find_beyond(vm.stack_base.add(at)) {
             Beyond::Handler(base) => {
-                call_message_handler(vm, base, at + 2);
-                vm.in_flight.handled = true;
+                vm.in_flight.handled = call_message_handler(vm, base, at + 2);
             }
             Beyond::Bottom if vm.in_flight.raised_in.is_none() => {
                 let pending = (*vm.current).to_be_closed.last();
@@ -228,6 +227,11 @@ unsafe fn deliver(vm: &mut Vm, catcher: Catcher) -> Next {
                 let at = vm.index_of(base);
                 if !std::mem::take(&mut vm.in_flight).handled {
                     call_message_handler(vm, base, 0);
+                    if is_uncatchable(vm) {
+                        // The handler was ended by a limit or by the watchdog.
+                        return throw(vm);
+                    }
+                    vm.in_flight = InFlightError::default();
                 }
                 seam::on_unwind(vm);
                 let base = vm.stack_base.add(at);
@@ -251,12 +255,13 @@ unsafe fn deliver(vm: &mut Vm, catcher: Catcher) -> Next {
 }
 
 /// If the catcher is `xpcall`, replaces the error by what its handler returns.
-/// The handler runs above slot `lowest` at least.
-unsafe fn call_message_handler(vm: &mut Vm, base: *mut Value, lowest: usize) {
+/// The handler runs above slot `lowest` at least. False if a limit or the
+/// watchdog ended it: the error is theirs then, and perhaps nothing catches it.
+unsafe fn call_message_handler(vm: &mut Vm, base: *mut Value, lowest: usize) -> bool {
     // SAFETY: U3; the handler is kept in the frame's first slot.
     unsafe {
         if !is_xpcall(base) {
-            return;
+            return true;
         }
         let handler = *base;
         let top = live_top(vm).max(lowest);
@@ -277,16 +282,15 @@ unsafe fn call_message_handler(vm: &mut Vm, base: *mut Value, lowest: usize) {
             match result {
                 Ok(value) => {
                     vm.error = value;
-                    return;
+                    return true;
                 }
-                Err(_) => {
-                    if vm.limits.has_tripped() {
-                        return;
-                    }
-                }
+                // A handler that hangs would hang again.
+                Err(_) if vm.limits.has_tripped() || vm.in_flight.is_expulsion => return false,
+                Err(_) => {}
             }
         }
         let _ = vm.raise_message("error in error handling");
+        true
     }
 }
 

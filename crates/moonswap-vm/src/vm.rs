@@ -137,6 +137,8 @@ pub(crate) struct InFlightError {
     /// It ends this activation, which was given up by the watchdog; until then
     /// nothing catches it.
     pub(crate) expelled: Option<Place>,
+    /// The watchdog raised it, also when that activation has ended by now.
+    pub(crate) is_expulsion: bool,
     /// Topmost frame where it was raised (slot of its base, pc), if it will end
     /// the coroutine and nothing has used the stack above since.
     pub(crate) raised_in: Option<(usize, *const u64)>,

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use moonswap::prelude::*;
-use moonswap::{PatchSource, EventKind, HotError, Origin, Result};
+use moonswap::{EventKind, HotError, Origin, PatchSource, Result};
 
 const OLD: &str = "function f() return 1 end";
 const NEW: &str = "function f() return 2 end";

@@ -287,7 +287,7 @@ fn limits_that_strike_in_the_code_of_a_patch() {
 
 #[test]
 fn an_undo_log_that_grows_past_the_memory_limit() {
-    // Nothing but the journal grows: all tables stay as large as they are.
+    // Nothing but the undo log grows: all tables stay as large as they are.
     let rewritten = with(
         "local t = wide for round = 1, 2 do for i = 1, #t do t[i] = round end end
          for i = 1, #t do t[i] = nil end return 'done'",

@@ -13,7 +13,7 @@
 //! | `probation()` | a line per patch: `PATCH: ERRORS, LEFT left` |
 //! | `quarantine()` | a line per patch: `PATCH: DEED` |
 //! | `release(id)` | whether the patch was in quarantine |
-//! | `listen()`, `heard()` | from now on, a line per event: `KIND DOOR [PATCH] [REASON]` |
+//! | `listen()`, `heard()` | from now on, a line per event: `KIND SOURCE [PATCH] [REASON]` |
 //! | `spin(seconds)` | a native that loops, and is charged for it |
 //! | `swallow(f)` | calls it and takes no notice of errors |
 //! | `stale()` | a line per stale activation: `PATH vOLD < vNEW at LINE` |
@@ -30,7 +30,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use moonswap_vm::hotpatch::Which;
-use moonswap_vm::planning::{PatchSource, Patch, Policy, Report};
+use moonswap_vm::planning::{Patch, PatchSource, Policy, Report};
 use moonswap_vm::{Applied, Context, HotError, Keep, Machine, Outcome, Root, Ticket, View};
 
 /// Name of the chunk that most tests patch.
@@ -277,7 +277,8 @@ impl World {
             let id = cx.check_int(0)?;
             let all = cx.hot_quarantine();
             let found = all.iter().find(|q| u64::try_from(id) == Ok(q.patch));
-            let released = found.is_some_and(|q| cx.hot_release(Which::Hash(q.hash), PatchSource::Lua));
+            let released =
+                found.is_some_and(|q| cx.hot_release(Which::Hash(q.hash), PatchSource::Lua));
             cx.ret_bool(released)
         });
         self.native(cx, "listen", |shared, cx| {

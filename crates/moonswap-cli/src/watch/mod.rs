@@ -20,8 +20,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use moonswap::{
-    PatchSource, Error, EventKind, Function, HotError, HotEvent, Lua, Patch, Patcher, Policy, Report,
-    Result, Which,
+    Error, EventKind, Function, HotError, HotEvent, Lua, Patch, PatchSource, Patcher, Policy,
+    Report, Result, Which,
 };
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 

@@ -87,7 +87,13 @@ pub(crate) fn relayout(prototype: &Prototype, places: &[Place]) -> Result<Protot
             Place::Cell(cell) => Some(
                 Instruction::from_raw(cell_op, 0, register, 0, 0).with_bc(cell_constant(cell)?),
             ),
-            Place::Late => Some(Instruction::from_raw(backfilled_op, 0, register, upvalue, 0)),
+            Place::Late => Some(Instruction::from_raw(
+                backfilled_op,
+                0,
+                register,
+                upvalue,
+                0,
+            )),
             Place::Own | Place::Nowhere => None,
         })
     };

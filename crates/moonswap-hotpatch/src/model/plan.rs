@@ -263,9 +263,11 @@ pub fn refusals<'a>(plans: impl Iterator<Item = &'a ChunkPlan> + Clone) -> Vec<R
         plan.refusals.iter().for_each(&mut add);
     }
     for unmatched_settings in plans.clone().flat_map(|p| &p.unmatched_settings) {
-        let nowhere = plans
-            .clone()
-            .all(|p| p.unmatched_settings.iter().any(|u| u.name == unmatched_settings.name));
+        let nowhere = plans.clone().all(|p| {
+            p.unmatched_settings
+                .iter()
+                .any(|u| u.name == unmatched_settings.name)
+        });
         if nowhere {
             add(&unmatched_settings.refusal);
         }

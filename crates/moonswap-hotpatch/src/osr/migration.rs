@@ -2,7 +2,7 @@
 
 use super::initial::{Gives, Initial};
 
-/// Where a iteration of a loop goes on in the new code.
+/// Where an iteration of a loop goes on in the new code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OsrEntry {
     /// The instruction.
@@ -28,7 +28,7 @@ impl OsrEntry {
     }
 }
 
-/// A iteration of a loop of the old code.
+/// An iteration boundary of a loop of the old code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OsrExit {
     /// The instruction at which activations leave the old code.

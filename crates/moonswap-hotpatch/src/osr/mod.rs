@@ -1,7 +1,7 @@
 //! Moving running activations to new code: where from and where to, or why not.
 //!
 //! It happens where both codes are at the same place with nothing under way but the
-//! variables in sight: at the iteration of a loop that both have (`loops`). Each register
+//! variables in sight: at an iteration boundary of a loop that both have (`loops`). Each register
 //! that the new code needs must be a variable with a counterpart in the old
 //! activation, of the same name and scope, or hidden state of a `for` loop around,
 //! or a top-level local that has a cell (`osr_entry`), or what the new code's own
@@ -13,10 +13,10 @@
 
 mod fresh;
 pub(crate) mod initial;
-mod osr_entry;
 pub(crate) mod liveness;
 mod loops;
 pub(crate) mod migration;
+mod osr_entry;
 mod side;
 
 use std::sync::Arc;
@@ -25,10 +25,10 @@ use moonswap_bytecode::prototype::{Capture, Prototype, ScopeVariable};
 use moonswap_bytecode::{ClosureSite, OpCode};
 
 use initial::Gives;
-use osr_entry::Sides;
 use liveness::needed;
 use loops::{Loops, match_loops, turns};
-use migration::{OsrEntry, Migration, ScopeCells, OsrExit};
+use migration::{Migration, OsrEntry, OsrExit, ScopeCells};
+use osr_entry::Sides;
 use side::Side;
 
 /// The cells that top-level locals have in a scope record with these labels. The
@@ -92,7 +92,7 @@ pub fn plan_migration(old: &Prototype, new: &Prototype, cells: &ScopeCells<'_>) 
     }
 }
 
-/// A turn of code that only has other lines, or other names of locals.
+/// An iteration boundary of code that only has other lines, or other names of locals.
 fn same_place(code: &Prototype, pc: u32, at: usize) -> OsrExit {
     let loops = Loops::of(code);
     let info = loops.all[at];
@@ -153,7 +153,9 @@ pub fn is_same_code(a: &Prototype, b: &Prototype) -> bool {
 /// Whether a osr_entry fits the frames of both functions, and the operations it
 /// leads between are alike.
 pub fn is_sound(old: &Prototype, new: &Prototype, turn: &OsrExit) -> bool {
-    let Ok(osr_entry) = &turn.to else { return false };
+    let Ok(osr_entry) = &turn.to else {
+        return false;
+    };
     let at = |prototype: &Prototype, pc: u32| {
         let i = prototype.code.get(pc as usize)?;
         let op = i.opcode()?;

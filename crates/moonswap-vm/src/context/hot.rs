@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use moonswap_bytecode::FunctionId;
-use moonswap_hotpatch::{ChunkPlan, PatchSource, MigrationReport, Patch, Plan, Policy, Report};
+use moonswap_hotpatch::{ChunkPlan, MigrationReport, Patch, PatchSource, Plan, Policy, Report};
 
 use super::{Context, FunctionRef, View};
 use crate::hotpatch::commit::Attempt;

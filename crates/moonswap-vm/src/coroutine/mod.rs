@@ -324,6 +324,7 @@ pub(crate) unsafe fn fail(vm: &mut Vm) -> Next {
             // It is the same error that goes on.
             vm.in_flight.counted = counted;
             vm.in_flight.expelled = expelled;
+            vm.in_flight.is_expulsion = in_flight.is_expulsion;
             return throw(vm);
         }
         let base = vm.base;

@@ -47,7 +47,11 @@ impl Heap {
     ///
     /// # Safety
     /// The closure is live.
-    pub(crate) unsafe fn backfilled_upvalue(&mut self, closure: *mut Closure, i: usize) -> *mut Upvalue {
+    pub(crate) unsafe fn backfilled_upvalue(
+        &mut self,
+        closure: *mut Closure,
+        i: usize,
+    ) -> *mut Upvalue {
         // SAFETY: by the caller.
         unsafe {
             match self.find_upvalue(closure, i) {
@@ -99,12 +103,15 @@ impl Heap {
             let at = i - own;
             let known = self.marker.extra_upvalues.get(&closure).copied();
             let extra_upvalues = match known {
-                Some(extra_upvalues) if at < (*extra_upvalues).header.word as usize => extra_upvalues,
+                Some(extra_upvalues) if at < (*extra_upvalues).header.word as usize => {
+                    extra_upvalues
+                }
                 _ => {
                     let larger = self.new_closure(std::ptr::null_mut(), at + 1);
                     if let Some(extra_upvalues) = known {
                         for k in 0..(*extra_upvalues).header.word as usize {
-                            *Closure::upvalue_at(larger, k) = *Closure::upvalue_at(extra_upvalues, k);
+                            *Closure::upvalue_at(larger, k) =
+                                *Closure::upvalue_at(extra_upvalues, k);
                         }
                     } else {
                         self.charge(ENTRY);

@@ -17,6 +17,7 @@
 //! - H4: outside marking `black` equals no object's mark, so the barrier's
 //!   compare fails.
 
+mod backfill;
 mod block;
 mod boxed;
 mod budget;
@@ -24,7 +25,6 @@ pub(crate) mod class;
 mod cycle;
 mod finalizer;
 pub(crate) mod large;
-mod backfill;
 mod marker;
 mod mode;
 pub(crate) mod part;

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use moonswap_hotpatch::{PatchSource, Patch, Policy, Report};
+use moonswap_hotpatch::{Patch, PatchSource, Policy, Report};
 
 use super::cause::Cause;
 use super::event::{self, EventChunk, EventKind, HotEvent};
@@ -94,7 +94,9 @@ pub(crate) fn rollback(
     let mut outcome = unsafe {
         let now = vm.hot.generation();
         let mut outcome = match generation {
-            Some(expected) if expected != now => Err(HotError::GenerationMismatch { expected, now }),
+            Some(expected) if expected != now => {
+                Err(HotError::GenerationMismatch { expected, now })
+            }
             _ => history::rollback(vm, id),
         };
         if let Ok(report) = &mut outcome {

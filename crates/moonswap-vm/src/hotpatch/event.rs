@@ -16,7 +16,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use moonswap_bytecode::CodeHash;
-use moonswap_hotpatch::{PatchSource, Patch, Policy, Report};
+use moonswap_hotpatch::{Patch, PatchSource, Policy, Report};
 
 use super::HotError;
 use super::cause::Cause;

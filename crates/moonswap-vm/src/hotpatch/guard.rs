@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use moonswap_bytecode::OpCode;
-use moonswap_hotpatch::{Code, PatchSource, Patch, PatchHash, Policy, Refusal, Refused};
+use moonswap_hotpatch::{Code, Patch, PatchHash, PatchSource, Policy, Refusal, Refused};
 
 use super::attempt::{self, Origin};
 use super::cause::Cause;
@@ -444,6 +444,13 @@ pub(super) fn end_probations(vm: &mut Vm) {
             if probation.errors == 1 { "" } else { "s" }
         );
         let (source, patch) = (PatchSource::Guard, probation.patch);
-        attempt::tell(vm, EventKind::Passed, source, patch, reason, probation.chunks);
+        attempt::tell(
+            vm,
+            EventKind::Passed,
+            source,
+            patch,
+            reason,
+            probation.chunks,
+        );
     }
 }

@@ -10,10 +10,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use moonswap_hotpatch::{PatchSource, MigrationReport, Patch, Policy, Report, Times};
+use moonswap_hotpatch::{MigrationReport, Patch, PatchSource, Policy, Report, Times};
 
 use super::HotError;
-use super::oneshot::{OneShot, lock};
 use super::attempt::{self, Origin};
 use super::closing;
 use super::commit;
@@ -21,7 +20,8 @@ use super::event::{EventChunk, HotEvent};
 use super::guard::{self, Which};
 use super::manifest::{self, Description};
 use super::migrate;
-use super::published::{self, DeferredDrops, Preconditions, SpeculativePlan, Published};
+use super::oneshot::{OneShot, lock};
+use super::published::{self, DeferredDrops, Preconditions, Published, SpeculativePlan};
 use super::ticket::{Sender, Ticket, TicketState};
 use super::waiting;
 use crate::callee::FROZEN;

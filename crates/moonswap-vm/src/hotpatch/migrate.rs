@@ -1,4 +1,5 @@
-//! Moving running activations to new code at the iteration of a loop.
+//! On-stack replacement: moves running activations to new code at an iteration
+//! boundary of a loop.
 //!
 //! Where that is right is planned elsewhere (`moonswap_hotpatch::plan_migration`),
 //! for any version that something runs and the current one: beforehand for the
@@ -24,7 +25,7 @@ use std::sync::Arc;
 
 use moonswap_bytecode::{OpCode, Prototype};
 use moonswap_hotpatch::{
-    ChangeClass, ChunkPlan, Gives, OsrEntry, LiteralChange, Migrated, Migration, MigrationReport,
+    ChangeClass, ChunkPlan, Gives, LiteralChange, Migrated, Migration, MigrationReport, OsrEntry,
     Policy, ScopeCells, StalePolicy, is_same_code, is_sound, plan_migration, scope_cells,
 };
 
@@ -220,7 +221,7 @@ pub(super) fn forget_dead(
     });
 }
 
-/// An activation ran into a an iteration of a version that was replaced.
+/// An activation ran into an iteration boundary of a version that was replaced.
 pub(super) unsafe fn on_osr_trap(pc: *const u64, base: *mut Value, vm: &mut Vm) -> Next {
     // SAFETY: by the driver; MG1.
     unsafe {

@@ -22,7 +22,6 @@
 //! followed by the VM's thread only, the others drop the lists.
 
 mod activity;
-mod oneshot;
 pub(crate) mod attempt;
 mod call;
 mod cause;
@@ -46,6 +45,7 @@ pub(crate) mod manifest;
 mod merging;
 pub(crate) mod migrate;
 mod obstacle;
+mod oneshot;
 mod planned;
 mod prepare;
 mod published;

@@ -1,24 +1,24 @@
-//! `OneShot`: a one-shot place where one thread leaves a value for another.
+//! `OneShot`: a channel for one value from one thread to another.
 //!
-//! Who puts it there does not call the system unless somebody sleeps: the VM's
-//! thread is to go on with Lua. So who waits stays awake for as long as a busy VM
-//! takes to commit a small patch, and not longer: a VM that shares the processor
-//! with it would have to wait.
+//! The sender calls the system only if a receiver is parked: the VM's thread is to
+//! go on with Lua. So the receiver spins before it parks, for as long as a busy VM
+//! takes to commit a small patch. It does not spin longer: a VM that shares the
+//! processor with it would have to wait.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long who waits stays awake.
+/// How long a receiver spins before it parks.
 const SPIN: Duration = Duration::from_micros(8);
 
-/// One-shot place for an answer.
+/// A channel for one value.
 #[derive(Debug)]
 pub(super) struct OneShot<T> {
     place: Mutex<Place<T>>,
     ready: Condvar,
-    /// There has been a value; set with the place locked, to be looked at without
-    /// keeping who puts one there out.
+    /// There has been a value. Set under the lock, readable without it, so that a
+    /// reader never blocks the sender.
     is_put: AtomicBool,
 }
 

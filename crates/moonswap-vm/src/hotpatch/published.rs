@@ -104,7 +104,10 @@ pub(super) fn complete(told: Vec<(Preconditions, Description)>) -> Result<Vec<Sn
             },
         };
         let manifest = Arc::new(manifest);
-        Ok(Snapshot { preconditions, manifest })
+        Ok(Snapshot {
+            preconditions,
+            manifest,
+        })
     };
     told.into_iter().map(complete).collect()
 }
@@ -224,7 +227,9 @@ impl SpeculativePlan {
             let plan = plan_chunk(manifest, chunk, policy);
             speculative.preconditions.push(snapshot.preconditions);
             speculative.expect(manifest, chunk, &plan);
-            speculative.planned.push((snapshot.preconditions.serial, plan));
+            speculative
+                .planned
+                .push((snapshot.preconditions.serial, plan));
         }
         speculative.draft = Some(ReportDraft::new(&speculative.planned));
         speculative
@@ -255,7 +260,9 @@ impl SpeculativePlan {
 
     /// The plans, and what is known of their commit.
     pub(super) fn into_parts(self) -> (Vec<Planned>, ReportDraft) {
-        let mut draft = self.draft.unwrap_or_else(|| ReportDraft::new(&self.planned));
+        let mut draft = self
+            .draft
+            .unwrap_or_else(|| ReportDraft::new(&self.planned));
         if self.after.len() == self.planned.len() {
             (draft.preconditions, draft.after) = (self.preconditions, self.after);
         }
@@ -278,7 +285,11 @@ unsafe fn may_have_begun(vm: &Vm, instance: *mut Instance, after: &[ChunkManifes
 
 /// Publishes what the instances have become by a commit; `preconditions` and `after` in
 /// the same order, instances of one chunk next to each other.
-pub(super) unsafe fn publish(vm: &mut Vm, preconditions: &[Preconditions], after: Vec<ChunkManifest>) {
+pub(super) unsafe fn publish(
+    vm: &mut Vm,
+    preconditions: &[Preconditions],
+    after: Vec<ChunkManifest>,
+) {
     if after.is_empty() {
         return;
     }

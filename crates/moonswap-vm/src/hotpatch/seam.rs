@@ -170,7 +170,7 @@ pub(crate) fn operation_at(vm: &Vm, pc: *const u64) -> Option<OpCode> {
     trap::operation_at(vm, pc)
 }
 
-/// A trap was run into: the one that a commit waits at, or the iteration of a loop of a
+/// A trap was run into: the one that a commit waits at, or an iteration boundary of a loop of a
 /// version that was replaced.
 ///
 /// # Safety

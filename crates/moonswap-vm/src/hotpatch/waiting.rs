@@ -340,7 +340,10 @@ pub(crate) fn at_host_call(vm: &mut Vm) {
 }
 
 /// Makes plans for the live instances as they are now.
-pub(super) unsafe fn plan_now(vm: &mut Vm, request: &CommitRequest) -> Result<SpeculativePlan, HotError> {
+pub(super) unsafe fn plan_now(
+    vm: &mut Vm,
+    request: &CommitRequest,
+) -> Result<SpeculativePlan, HotError> {
     let snapshots = published::complete(mailbox::manifests(vm, &request.patch)?)?;
     let speculative = SpeculativePlan::new(&snapshots, &request.patch, &request.policy);
     match commit::refusals(&speculative.planned) {

@@ -226,6 +226,7 @@ fn expel(vm: &mut Vm, at: usize) -> Raised {
     vm.in_flight = InFlightError {
         counted: true,
         expelled: Some(place),
+        is_expulsion: true,
         ..InFlightError::default()
     };
     raised

@@ -30,7 +30,9 @@ pub(super) unsafe fn get(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next 
 pub(super) unsafe fn set(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: as get; barrier right after the store.
     unsafe {
-        let up = (&mut *vm).undo().backfilled_upvalue(running_closure(base), b(pc));
+        let up = (&mut *vm)
+            .undo()
+            .backfilled_upvalue(running_closure(base), b(pc));
         let r = ra(pc, base);
         copy((*up).value, r);
         (*vm).heap.barrier(up.cast(), *r);

@@ -19,6 +19,7 @@
 
 mod arith;
 mod assign;
+mod backfill;
 mod call;
 mod closure;
 mod compare;
@@ -26,7 +27,6 @@ mod concat;
 mod deferred;
 mod drive;
 mod index;
-mod backfill;
 mod loops;
 mod moves;
 mod ops;
@@ -50,7 +50,7 @@ pub(crate) use call::{call_metamethod, leave_native, precall};
 pub(crate) use deferred::call_unwinding;
 pub(crate) use index::{Lookup, lookup};
 pub(crate) use loops::other_limits;
-pub(crate) use poll::{poll_at_entry, collect_if_due, settle};
+pub(crate) use poll::{collect_if_due, poll_at_entry, settle};
 pub(crate) use pure::evaluate;
 
 /// Where to go on.
@@ -157,7 +157,7 @@ pub(super) unsafe fn jump(pc: *const u64, base: *mut Value, distance: isize) -> 
     }
 }
 
-/// Takes the iteration of a loop at `pc` without looking at requests: whoever came here
+/// Takes the back edge of a loop at `pc` without looking at requests: whoever came here
 /// from a safe point has done so, and is to move on. What is no such operation is
 /// left to be dispatched.
 pub(crate) unsafe fn take_turn(pc: *const u64, base: *mut Value) -> Next {

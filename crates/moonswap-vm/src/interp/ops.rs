@@ -5,7 +5,9 @@
 
 use super::drive::Driver;
 use super::operand::{a, bc, kc, ra, rb, rc};
-use super::{Next, arith, assign, call, closure, compare, concat, deferred, index, backfill, loops};
+use super::{
+    Next, arith, assign, backfill, call, closure, compare, concat, deferred, index, loops,
+};
 use super::{advance, jump, moves, tail_call};
 use crate::frame::{continuation_distance, meta_word};
 use crate::unwind;

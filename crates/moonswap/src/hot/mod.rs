@@ -14,7 +14,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use moonswap_hotpatch::{
-    PatchSource, MigrationReport, Patch, PatchFile, PatchHash, Plan, Policy, Refused, Report,
+    MigrationReport, Patch, PatchFile, PatchHash, PatchSource, Plan, Policy, Refused, Report,
 };
 use moonswap_vm::Context;
 pub use moonswap_vm::Interrupter;
@@ -185,7 +185,7 @@ impl Hot {
 
     /// Lets running activations and sleeping coroutines that are on older code move
     /// to the current code, as patches do whose policy says `stale = "migrate"`: each
-    /// one when it next comes to a place that both codes have, such as the turn of a
+    /// one when it next comes to a place that both codes have, such as an iteration boundary of a
     /// loop. `chunk` is a name as [`Hot::chunks`] gives it, or without its first
     /// character; `None`: of all chunks. From other threads: [`Patcher::migrate`].
     ///

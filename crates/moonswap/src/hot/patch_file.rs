@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::path::Path;
 
 use moonswap_hotpatch::{
-    PatchSource, Patch, PatchFile, Plan, Policy, Refused, Report, Timestamp, base_refusals,
+    Patch, PatchFile, PatchSource, Plan, Policy, Refused, Report, Timestamp, base_refusals,
 };
 use moonswap_vm::Context;
 use moonswap_vm::hotpatch::{Applied, HotError};

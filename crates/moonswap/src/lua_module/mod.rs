@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use moonswap_hotpatch::{PatchSource, Patch, Plan, Policy};
+use moonswap_hotpatch::{Patch, PatchSource, Plan, Policy};
 use moonswap_vm::hotpatch::{Applied, HotError, Origin, RolledBack};
 use moonswap_vm::{Context, NativeFn, Outcome, View};
 

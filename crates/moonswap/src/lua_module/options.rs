@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use moonswap_hotpatch::{
-    CapturePolicy, Captures, DataPolicies, DataPolicy, PatchSource, Guard, Policy, RefusedPolicy, Rerun,
-    RunSelector, StalePolicy, SuspendedPolicy, Timing, WhenRefused,
+    CapturePolicy, Captures, DataPolicies, DataPolicy, Guard, PatchSource, Policy, RefusedPolicy,
+    Rerun, RunSelector, StalePolicy, SuspendedPolicy, Timing, WhenRefused,
 };
 use moonswap_vm::{Context, Outcome, View};
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use moonswap_hotpatch::{PatchSource, PatchHash};
+use moonswap_hotpatch::{PatchHash, PatchSource};
 use moonswap_vm::hotpatch::Which;
 use moonswap_vm::{Context, Outcome, View};
 

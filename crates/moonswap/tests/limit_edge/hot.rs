@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use moonswap::audit::AuditLog;
 use moonswap::{
-    Applied, PatchSource as Way, Error, Function, Lua, Origin, Patch, PatchFile, Policy, Pool, Result,
-    StalePolicy, Value, Which,
+    Applied, Error, Function, Lua, Origin, Patch, PatchFile, PatchSource as Way, Policy, Pool,
+    Result, StalePolicy, Value, Which,
 };
 
 use super::{EntryPoint, MODULE, module, said};

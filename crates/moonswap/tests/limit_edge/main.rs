@@ -162,7 +162,10 @@ const OWN: usize = 2 * LARGE;
 fn every_door_holds_at_the_edge_of_the_limit() {
     let mut failed = 0;
     let mut wrong = Vec::new();
-    let entry_points: Vec<&EntryPoint> = handles::ENTRY_POINTS.iter().chain(hot::ENTRY_POINTS).collect();
+    let entry_points: Vec<&EntryPoint> = handles::ENTRY_POINTS
+        .iter()
+        .chain(hot::ENTRY_POINTS)
+        .collect();
     for (name, entry_point) in &entry_points {
         let (mut most, mut n_failed) = (0, 0);
         for leave in [0, 20_000, 300_000, 1_000_000] {
@@ -213,7 +216,11 @@ fn every_door_holds_at_the_edge_of_the_limit() {
         4 * entry_points.len()
     );
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(failed > entry_points.len(), "{failed} of {}", 4 * entry_points.len());
+    assert!(
+        failed > entry_points.len(),
+        "{failed} of {}",
+        4 * entry_points.len()
+    );
 }
 
 /// The Rust files below a folder.

@@ -155,7 +155,9 @@ impl Matcher<'_> {
                         && !top_local(self.new, to);
                     if nowhere && let Some(refusal) = self.result.refusals.pop() {
                         let name = format!("rename {from}");
-                        self.result.unmatched_settings.push(UnmatchedSetting { name, refusal });
+                        self.result
+                            .unmatched_settings
+                            .push(UnmatchedSetting { name, refusal });
                     }
                 }
             }

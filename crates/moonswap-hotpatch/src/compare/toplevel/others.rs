@@ -248,7 +248,8 @@ const BEGINNING: Span = Span {
 /// The last refusal holds only if the name fits in no other chunk either.
 fn add_unmatched_setting(top: &mut TopLevel, name: String) {
     if let Some(refusal) = top.refusals.pop() {
-        top.unmatched_settings.push(UnmatchedSetting { name, refusal });
+        top.unmatched_settings
+            .push(UnmatchedSetting { name, refusal });
     }
 }
 
