@@ -102,7 +102,7 @@ fn overrun(name: &str, text: &str) -> Duration {
     );
     // Until it is lifted, every call ends by it, at once.
     let again = lua.load("while true do end").exec();
-    let again = again.map_err(|e| e.kind().clone());
+    let again = again.map_err(|e| e.kind());
     assert!(
         matches!(again, Err(ErrorKind::Deadline)),
         "{name}: {again:?}"
@@ -145,7 +145,7 @@ fn print_longest(mut all: Vec<(Duration, String)>) {
 fn kind<R>(result: moonswap::Result<R>) -> ErrorKind {
     match result {
         Ok(_) => panic!("it ended"),
-        Err(error) => error.kind().clone(),
+        Err(error) => error.kind(),
     }
 }
 

@@ -52,7 +52,7 @@ fn ranges_are_checked() {
             .contains("error converting Lua table to i64"),
         "{error}"
     );
-    assert!(matches!(error.kind(), ErrorKind::Conversion { .. }));
+    assert!(matches!(error.kind(), ErrorKind::Conversion));
 }
 
 #[test]

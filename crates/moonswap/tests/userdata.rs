@@ -1,8 +1,7 @@
 //! Host objects: what Lua can do with them, who has borrowed them, when they go.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
 
 use moonswap::prelude::*;
 use moonswap::{Result, UserDataOwned, UserDataRegistry};
@@ -152,16 +151,16 @@ fn arguments_say_what_is_wrong() -> Result<()> {
 fn wrappers_have_the_methods_of_what_they_wrap() -> Result<()> {
     let lua = Lua::new();
     let (_, data) = counted();
-    let shared = Arc::new(Mutex::new(data));
-    lua.globals().set("c", Arc::clone(&shared))?;
+    let shared = Rc::new(RefCell::new(data));
+    lua.globals().set("c", Rc::clone(&shared))?;
     assert_eq!(
         lua.load("c:add(1) c.n = c.n * 2 return c:get()")
             .eval::<i64>()?,
         12
     );
-    assert_eq!(shared.lock().expect("free").1, 12);
+    assert_eq!(shared.borrow().1, 12);
     let c: moonswap::AnyUserData = lua.globals().get("c")?;
-    let held = shared.lock().expect("free");
+    let held = shared.borrow_mut();
     assert!(matches!(
         c.borrow::<Counted>(),
         Err(Error::UserDataBorrowError)

@@ -197,7 +197,7 @@ where
 /// The same of a closure that need not live for ever.
 pub(crate) fn typed_boxed<'f, A, R>(
     function: impl Fn(&Lua, A) -> Result<R> + 'f,
-) -> Box<dyn Fn(&Lua, MultiValue) -> Result<MultiValue> + 'f>
+) -> crate::scope::lend::Function<'f>
 where
     A: FromLuaMulti,
     R: IntoLuaMulti,
