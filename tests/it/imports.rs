@@ -114,7 +114,16 @@ const FLOORS: &[(&str, &[&str])] = &[
             "context",
         ],
     ),
-    ("moonswap", &["error", "value", "hot", "lua_module", "lua"]),
+    (
+        "moonswap",
+        &[
+            "sealed",
+            "error",
+            "hot",
+            "asynchronous debug_api lua lua_module scope serde user_data value",
+            "prelude",
+        ],
+    ),
     (
         "moonswap-cli",
         &[

@@ -125,7 +125,7 @@ fn poll(cx: &mut Context<'_>) -> Outcome<usize> {
     let slot = HostObject::at(cx, 0)
         .and_then(|object| {
             object
-                .stored(|s| Ok(crate::user_data::object::cell_of(s)))
+                .stored(|s| Ok(crate::user_data::stored::cell_of(s)))
                 .ok()?
         })
         .and_then(|cell: HostCell<Rc<Slot>>| cell.read().ok())

@@ -8,7 +8,8 @@ use std::marker::PhantomData;
 use moonswap_vm::HostCell;
 
 use crate::user_data::build;
-use crate::user_data::object::{HostObject, Proxy, Stored};
+use crate::user_data::object::{HostObject, Proxy};
+use crate::user_data::stored::Stored;
 use crate::value::handle::Handle;
 use crate::{AnyUserData, Lua, Result, Table, UserData, UserDataRegistry};
 

@@ -16,11 +16,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
 use std::rc::Rc;
 
-use crate::value::callback::Callback;
-use crate::{AnyUserData, Error, Lua, MultiValue, Result};
-
-/// A Rust function that lives as long as `'f`.
-pub(crate) type Function<'f> = Box<dyn Fn(&Lua, MultiValue) -> Result<MultiValue> + 'f>;
+use crate::value::callback::{Borrowing as Function, Callback};
+use crate::{AnyUserData, Error, Lua, Result};
 
 /// Ends one loan.
 type End<'e> = Box<dyn FnOnce() + 'e>;

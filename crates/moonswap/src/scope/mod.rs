@@ -7,10 +7,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::scope::lend::Scope;
-use crate::user_data::object::{HostObject, Stored};
+use crate::user_data::object::HostObject;
 use crate::user_data::registry::{Method, UserDataRegistry};
+use crate::user_data::stored::Stored;
 use crate::user_data::{build, full_name, no_userdata, wrong_self};
-use crate::value::callback::typed_boxed;
+use crate::value::callback::{Borrowing, typed_boxed};
 use crate::value::handle::Handle;
 use crate::{
     AnyUserData, Error, FromLuaMulti, Function, IntoLuaMulti, Lua, MultiValue, Result, UserData,
@@ -82,7 +83,7 @@ fn lua_type(value: &Value) -> &'static str {
 }
 
 impl<'scope, 'env: 'scope> Scope<'scope, 'env> {
-    fn lent_function(&'scope self, function: lend::Function<'scope>) -> Result<Function> {
+    fn lent_function(&'scope self, function: Borrowing<'scope>) -> Result<Function> {
         self.lua
             .create_callback(self.lend(function, Error::CallbackDestructed))
     }
@@ -234,7 +235,7 @@ impl<'scope, 'env: 'scope> Scope<'scope, 'env> {
         })?;
         self.forget_at_end(&userdata);
         // What is left of the object must not say that its data is there.
-        self.at_end(Box::new(move || drop(object.destroy())));
+        self.at_end(Box::new(move || drop(object.release())));
         Ok(userdata)
     }
 
@@ -249,7 +250,7 @@ impl<'scope, 'env: 'scope> Scope<'scope, 'env> {
         let shared = Rc::clone(shared);
         let name = full_name::<T>(name);
         let gone = wrong_self(Error::UserDataDestructed, &name);
-        let function: lend::Function<'scope> = match method {
+        let function: Borrowing<'scope> = match method {
             Method::Plain(function) => return lua.create_callback(function),
             #[cfg(feature = "async")]
             Method::Async(function) => return crate::asynchronous::function(lua, function),

@@ -13,7 +13,7 @@ pub use ser::{Options as SerializeOptions, Serializer};
 pub use value::SerializableValue;
 
 use crate::sealed::Sealed;
-use crate::user_data::object::Stored;
+use crate::user_data::stored::Stored;
 use crate::{AnyUserData, IntoLua, Lua, Result, Table, UserData, Value};
 
 /// How deep values may be nested, unless told otherwise.

@@ -97,7 +97,11 @@ impl AnyUserData {
     /// Lets the data go now. What has borrowed it keeps it as long.
     ///
     /// # Errors
-    /// [`Error::UserDataBorrowMutError`] while a method of it runs.
+    /// [`Error::UserDataBorrowMutError`] while a method of it runs,
+    /// [`Error::UserDataDestructed`] the second time.
+    ///
+    /// # Panics
+    /// If the destructor does.
     ///
     /// ```
     /// # use moonswap::Lua;
@@ -108,8 +112,11 @@ impl AnyUserData {
     /// # Ok::<(), moonswap::Error>(())
     /// ```
     pub fn destroy(&self) -> Result<()> {
-        self.object()?.destroy()?;
-        self.forget()
+        let data = self.object()?.release()?;
+        let forgotten = self.forget();
+        // Its destructor may panic: then everything else is done.
+        drop(data);
+        forgotten
     }
 
     /// Whatever is done with it from now on is an error.

@@ -3,9 +3,11 @@
 pub(crate) mod any;
 pub(crate) mod build;
 pub(crate) mod guard;
+mod locks;
 pub(crate) mod meta;
 pub(crate) mod object;
 pub(crate) mod registry;
+pub(crate) mod stored;
 mod wrappers;
 
 use std::sync::Arc;

@@ -1,38 +1,15 @@
 //! What a userdata of the VM has in it: data of a type that only its methods know.
 
-use std::any::{Any, TypeId};
+use std::any::TypeId;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use moonswap_vm::{Context, HostCell, HostMut, HostRef, Unavailable, View};
 
 use crate::scope::lend::Lent;
-use crate::user_data::{no_userdata, wrappers};
+use crate::user_data::stored::{Stored, cell_of};
+use crate::user_data::{locks, no_userdata};
 use crate::{Error, Result};
-
-/// The data of a userdata, whatever its type.
-pub(crate) trait Stored {
-    fn as_any(&self) -> &dyn Any;
-
-    /// The data as something to write, if it can be written.
-    #[cfg(feature = "serde")]
-    fn serializable(&self) -> Option<Box<dyn erased_serde::Serialize>> {
-        None
-    }
-}
-
-impl<T: 'static> Stored for HostCell<T> {
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-}
-
-/// Lent data has the type of what is lent.
-impl<T: 'static> Stored for Lent<T> {
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-}
 
 /// Stands for the data of a type where only its functions are wanted.
 pub(crate) struct Proxy<T>(pub(crate) std::marker::PhantomData<fn() -> T>);
@@ -132,14 +109,14 @@ impl HostObject {
     pub(crate) fn read<T: 'static>(&self) -> Result<HostRef<T>> {
         match self.cell::<T>()? {
             Some(cell) => cell.read().map_err(read_error),
-            None => self.stored(wrappers::read::<T>),
+            None => self.stored(locks::read::<T>),
         }
     }
 
     pub(crate) fn write<T: 'static>(&self) -> Result<HostMut<T>> {
         match self.cell::<T>()? {
             Some(cell) => cell.write().map_err(write_error),
-            None => self.stored(wrappers::write::<T>),
+            None => self.stored(locks::write::<T>),
         }
     }
 
@@ -162,7 +139,7 @@ impl HostObject {
         if let Some(lent) = self.lent::<T>()? {
             return lent.with_mut(f);
         }
-        if let Some(mut data) = wrappers::unique::<T>(self)? {
+        if let Some(mut data) = self.stored(locks::unique::<T>)? {
             return data.with(f);
         }
         Ok(f(&mut *self.write::<T>()?))
@@ -176,20 +153,13 @@ impl HostObject {
         Ok(value)
     }
 
-    /// Lets the data go; guards of it keep it a while.
-    pub(crate) fn destroy(&self) -> Result<()> {
+    /// Lets the data go: who gets it drops it, with the host's destructor. Guards of it
+    /// keep it a while.
+    pub(crate) fn release(&self) -> Result<Box<dyn Stored>> {
         if self.0.in_methods.get() > 0 {
             return Err(Error::UserDataBorrowMutError);
         }
-        // Its destructor is the host's code.
         let data = self.0.data.borrow_mut().take();
-        drop(data);
-        Ok(())
+        data.ok_or(Error::UserDataDestructed)
     }
-}
-
-/// The cell of a `T`.
-pub(crate) fn cell_of<T: 'static>(stored: &dyn Stored) -> Option<HostCell<T>> {
-    let any = stored.as_any();
-    any.downcast_ref::<HostCell<T>>().cloned()
 }

@@ -11,6 +11,8 @@ use crate::value::raise::{
 };
 use crate::{Error, FromLuaMulti, IntoLuaMulti, Lua, MultiValue, Result, Value};
 
+/// A Rust function that lives as long as `'f`.
+pub(crate) type Borrowing<'f> = Box<dyn Fn(&Lua, MultiValue) -> Result<MultiValue> + 'f>;
 /// A Rust function as Lua calls it.
 pub(crate) type Callback = Box<dyn Fn(&Lua, MultiValue) -> Result<MultiValue>>;
 
@@ -195,9 +197,7 @@ where
 }
 
 /// The same of a closure that need not live for ever.
-pub(crate) fn typed_boxed<'f, A, R>(
-    function: impl Fn(&Lua, A) -> Result<R> + 'f,
-) -> crate::scope::lend::Function<'f>
+pub(crate) fn typed_boxed<'f, A, R>(function: impl Fn(&Lua, A) -> Result<R> + 'f) -> Borrowing<'f>
 where
     A: FromLuaMulti,
     R: IntoLuaMulti,
