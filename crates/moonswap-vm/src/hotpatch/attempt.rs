@@ -10,7 +10,7 @@ use moonswap_hotpatch::{Patch, PatchSource, Policy, Report};
 use super::cause::Cause;
 use super::event::{self, EventChunk, EventKind, HotEvent};
 use super::hooks::{self, Swapped};
-use super::{HotError, RolledBack, guard, history, mailbox, timing};
+use super::{HotError, RolledBack, guard, history, patcher, timing};
 use crate::vm::Vm;
 
 /// Who asks for a rollback, by which way.
@@ -150,7 +150,7 @@ pub(crate) fn rollback_or_wait(
     let chunks = chunks_of(vm, id).into_iter().map(|chunk| chunk.name);
     let chunks = chunks.collect();
     // The one that is the newest now.
-    let ticket = mailbox::roll_back_later(vm, entry, origin.clone());
+    let ticket = patcher::roll_back_later(vm, entry, origin.clone());
     Ok(RolledBack::Queued { ticket, chunks })
 }
 

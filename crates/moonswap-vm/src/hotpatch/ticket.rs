@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use moonswap_hotpatch::Report;
 
 use super::HotError;
-use super::mailbox::Patcher;
 use super::obstacle::Obstacle;
 use super::oneshot::{OneShot, lock};
+use super::patcher::Patcher;
 
 /// Where a submission stands. It leaves `PENDING` once: either the VM's thread
 /// takes it up, and then there will be an answer, or it is withdrawn, and then
