@@ -123,9 +123,9 @@ pub(super) fn shape(table: &Table, options: &DeserializeOptions) -> Result<Shape
     }
     if options.detect_mixed_tables {
         let pairs = map(table, options)?;
-        let keys = pairs.iter().map(|(key, _)| key.as_integer());
-        let last = keys.fold(Some(0), |last, key| {
-            key.filter(|key| *key > 0).zip(last).map(|(a, b)| a.max(b))
+        let mut keys = pairs.iter().map(|(key, _)| key.as_integer());
+        let last = keys.try_fold(0, |last: i64, key| {
+            key.filter(|key| *key > 0).map(|key| key.max(last))
         });
         let n = i64::try_from(pairs.len()).unwrap_or(i64::MAX);
         return match last {

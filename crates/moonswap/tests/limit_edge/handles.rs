@@ -63,7 +63,7 @@ pub(crate) const ENTRY_POINTS: &[EntryPoint] = &[
         said(made.len())
     }),
     ("Lua::create_table_with_capacity", |lua, _| {
-        lua.create_table_with_capacity(LARGE, LARGE)
+        lua.create_table_with_capacity(5_000, 5_000)
             .map(|t| t.raw_len())
             .and_then(said)
     }),
