@@ -127,9 +127,9 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "moonswap-cli",
         &[
-            "answers",
             "interrupt",
             "output",
+            "answers",
             "policy_args",
             "words",
             "audit_verb",

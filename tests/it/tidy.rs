@@ -28,6 +28,7 @@ const LONG: usize = 600;
 /// A crate may depend only on crates of a lower rank.
 const RANKS: &[(&str, u8)] = &[
     ("moonswap-number", 0),
+    ("moonswap-harness", 0),
     ("moonswap-bytecode", 1),
     ("moonswap-compiler", 2),
     ("moonswap-hotpatch", 3),

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
 use moonswap::{Lua, PatchSource, Policy};
-use moonswap_hotpatch::Json;
+use moonswap_hotpatch::{Plan, to_json};
+use serde::Serialize;
 
 use crate::audit_verb::{self, AuditVerb};
-use crate::output::{VERSION, complain, report, say};
+use crate::output::{VERSION, complain, report, say, say_json};
 use crate::patch_verb::{self, PatchVerb};
 use crate::policy_args::{PolicyArgs, duration};
 use crate::session::Session;
@@ -246,7 +247,7 @@ fn started(
 ) -> u8 {
     let tell = |error: &moonswap::Error| {
         if json {
-            complain(error_event(error).to_string());
+            complain(error_event(error));
         } else if error.compile_error().is_some() {
             complain(error.render_as(crate::output::style()));
         } else {
@@ -266,18 +267,21 @@ fn started(
 }
 
 /// The error that ended a script.
-fn error_event(error: &moonswap::Error) -> Json {
-    let problem = error.compile_error().map(check::problem);
-    let traceback = error.traceback().map(|t| Json::text(&t.text));
-    Json::object([
-        ("event", Json::text("error")),
-        (
-            "message",
-            Json::text(String::from_utf8_lossy(&error.message_bytes())),
-        ),
-        ("problem", problem.unwrap_or(Json::Null)),
-        ("traceback", traceback.unwrap_or(Json::Null)),
-    ])
+fn error_event(error: &moonswap::Error) -> String {
+    #[derive(Serialize)]
+    struct Told<'a> {
+        event: &'static str,
+        message: std::borrow::Cow<'a, str>,
+        problem: Option<check::Problem<'a>>,
+        traceback: Option<String>,
+    }
+    let message = error.message_bytes();
+    to_json(&Told {
+        event: "error",
+        message: String::from_utf8_lossy(&message),
+        problem: error.compile_error().map(check::problem),
+        traceback: error.traceback().map(|t| t.text),
+    })
 }
 
 fn list(long: bool, json: bool, file: &Path) -> u8 {
@@ -294,9 +298,15 @@ fn list(long: bool, json: bool, file: &Path) -> u8 {
                 text.split("\n\n").next().unwrap_or(&text)
             };
             if json {
-                let functions = Json::texts(shown.trim_end().split("\n\n"));
-                let told = Json::object([("chunk", Json::text(&name)), ("functions", functions)]);
-                say(format!("{told}\n"));
+                #[derive(Serialize)]
+                struct Told<'a> {
+                    chunk: &'a str,
+                    functions: Vec<&'a str>,
+                }
+                say_json(&Told {
+                    chunk: &name,
+                    functions: shown.trim_end().split("\n\n").collect(),
+                });
             } else {
                 say(shown.trim_end());
                 say("\n");
@@ -322,12 +332,16 @@ fn plan(
     sources.globals.clone_from(&globals.globals);
     let plan = sources.plan(&policy.policy(), json)?;
     if json {
-        let mut out = match plan.json() {
-            Json::Object(entries) => entries,
-            _ => Vec::new(),
-        };
-        out.push(("notes".to_owned(), Json::texts(&sources.notes)));
-        say(format!("{}\n", Json::Object(out)));
+        #[derive(Serialize)]
+        struct Told<'a> {
+            #[serde(flatten)]
+            plan: &'a Plan,
+            notes: &'a [String],
+        }
+        say_json(&Told {
+            plan: &plan,
+            notes: &sources.notes,
+        });
     } else {
         match plan.to_string().trim_end() {
             "" => say("nothing changed\n"),

@@ -10,6 +10,7 @@
 mod build;
 mod compare;
 mod encoding;
+#[cfg(feature = "json")]
 mod file;
 mod manifest;
 mod model;
@@ -22,9 +23,11 @@ mod report;
 
 pub use compare::undefined::{Globals, StandardGlobals, settle, undefined_in};
 pub use encoding::digest::Digest;
-pub use encoding::json::{Json, JsonError};
+#[cfg(feature = "json")]
+pub use encoding::json::{optional_seconds, present, seconds, to_json, to_json_pretty};
 pub use encoding::timestamp::Timestamp;
 pub use encoding::{from_hex, to_hex};
+#[cfg(feature = "json")]
 pub use file::{FileChunk, FileSignature, PatchFile, Uncompiled, refused};
 pub use manifest::divergence::{Diverged, Divergence};
 pub use manifest::{

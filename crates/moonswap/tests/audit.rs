@@ -10,7 +10,7 @@ use std::time::Duration;
 use moonswap::audit::{AuditFault, AuditLog, Audited, verify};
 use moonswap::prelude::*;
 use moonswap::{FileChunk, PatchFile, Result, TextDigest};
-use moonswap_hotpatch::Json;
+use serde_json::Value as Json;
 
 /// A log that stays readable.
 #[derive(Clone, Default)]
@@ -46,7 +46,7 @@ fn audited(log: AuditLog) -> Result<Lua> {
 fn lines(log: &[u8]) -> Vec<Json> {
     String::from_utf8_lossy(log)
         .lines()
-        .map(|line| Json::parse(line).expect("JSON"))
+        .map(|line| serde_json::from_str(line).expect("JSON"))
         .collect()
 }
 
@@ -375,7 +375,7 @@ fn status_says_who_runs_what() -> Result<()> {
     ] {
         assert!(text.contains(part), "no {part:?} in\n{text}");
     }
-    let json = Json::parse(&status.to_json()).expect("JSON");
+    let json: Json = serde_json::from_str(&status.to_json()).expect("JSON");
     assert_eq!(json.get("unfinished").and_then(Json::as_u64), Some(1));
     let list = |key: &str| {
         json.get(key)
@@ -448,7 +448,10 @@ fn what_fails_early_is_recorded() -> Result<()> {
         .iter()
         .map(|line| {
             let [source, event] = ["source", "event"].map(|key| text(line, &[key]).to_owned());
-            let chunks = line.get("chunks").and_then(Json::as_array).unwrap_or(&[]);
+            let chunks = line
+                .get("chunks")
+                .and_then(Json::as_array)
+                .map_or(&[][..], Vec::as_slice);
             let names: Vec<&str> = chunks.iter().map(|c| text(c, &["name"])).collect();
             format!("{source} {event} {}", names.join(" "))
         })

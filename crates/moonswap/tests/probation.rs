@@ -7,7 +7,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use moonswap::audit::AuditLog;
-use moonswap::{Cause, Error, ErrorKind, EventKind, Function, Json, Lua, Policy, Result, Which};
+use moonswap::{Cause, Error, ErrorKind, EventKind, Function, Lua, Policy, Result, Which};
+use serde_json::Value as Json;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const OLD: &str = "served = 0
@@ -141,7 +142,7 @@ fn hang(slow: Duration) -> Duration {
     let record = String::from_utf8(record).expect("text");
     let lines: Vec<Json> = record
         .lines()
-        .map(|l| Json::parse(l).expect("JSON"))
+        .map(|l| serde_json::from_str(l).expect("JSON"))
         .collect();
     let word = |line: &Json, key: &str| {
         let word = line.get(key).and_then(Json::as_str);

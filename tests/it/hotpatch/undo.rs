@@ -2,6 +2,7 @@
 //! random into everything that can be reached, limits that trip in the middle of
 //! them, allocations that fail. `LAWS=n` tries n cases of the first.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use moonswap_fuzz::data::{Data, row};
@@ -266,11 +267,22 @@ fn limits_that_strike_in_the_code_of_a_patch() {
         }
 
         let interrupter = world.machine.interrupter();
+        // From another thread, once the code of the patch has come some way.
+        let (tell, told) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(20));
+            told.recv().expect("the code runs");
             interrupter.interrupt();
         });
+        let n = Cell::new(0);
+        let hook = move |_: &mut moonswap_vm::Context<'_>| {
+            n.set(n.get() + 1);
+            if n.get() == 100 {
+                let _ = tell.send(());
+            }
+        };
+        world.machine.set_safe_point_hook(Some(Box::new(hook)));
         let outcome = world.patch(CHUNK, text);
+        world.machine.set_safe_point_hook(None);
         assert!(matches!(outcome, Err(HotError::Delta(_))), "{outcome:?}");
         thread.join().expect("joined");
         assert_same(&before, &world, &format!("interrupt, {i}"));

@@ -522,7 +522,7 @@ impl CaptureCheck<'_> {
         } else {
             (
                 "the number of declarations changed",
-                "give the new variable another name",
+                "declare that name as often as before, or give the new variable another name",
             )
         };
         let reason = format!(

@@ -2,6 +2,8 @@
 //! in the Lua API, of patch files and of the command line.
 
 pub(crate) mod provenance;
+#[cfg(feature = "json")]
+mod settings;
 mod text;
 
 use std::collections::BTreeMap;
@@ -136,6 +138,11 @@ pub enum StalePolicy {
 
 /// Which top-level statement to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "json",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(untagged, expecting = "a line number or a text expected")
+)]
 pub enum RunSelector {
     /// The statement that starts on this line of the new source.
     Line(u32),

@@ -5,11 +5,18 @@
 //! first line: `-- expect: TEXT`.
 
 use std::path::Path;
+#[cfg(unix)]
+use std::process::Command;
 use std::time::Duration;
 
-use crate::support::{
-    Outcome, SCRIPT_LIMIT, TempFolder, files, in_parallel, root, run_moonswap, run_stressed,
-};
+use moonswap_harness::Cases;
+#[cfg(unix)]
+use moonswap_harness::Verdict;
+
+use crate::language::stem;
+use crate::support::{Outcome, SCRIPT_LIMIT, TempFolder, files, root, run_moonswap, run_stressed};
+#[cfg(unix)]
+use crate::support::{clean_environment, is_installed, moonswap, run};
 
 fn complaint(name: &str, outcome: &Outcome, expected: &str) -> Option<String> {
     let err = outcome.err();
@@ -36,19 +43,23 @@ fn complaint(name: &str, outcome: &Outcome, expected: &str) -> Option<String> {
     ))
 }
 
-fn no_complaints(complaints: Vec<Option<String>>) {
-    let complaints: Vec<String> = complaints.into_iter().flatten().collect();
-    assert!(complaints.is_empty(), "{}", complaints.join("\n\n"));
+/// A complaint is what a case fails with.
+fn verdict(complaint: Option<String>) -> Result<(), String> {
+    complaint.map_or(Ok(()), Err)
 }
 
-#[test]
-fn scripts() {
-    let folder = root().join("lua-tests/badinput");
-    let scripts = files(&folder, "lua");
+pub(crate) fn add(cases: &mut Cases) {
+    let scripts = files(&root().join("lua-tests/badinput"), "lua");
     assert!(scripts.len() >= 20, "too few scripts");
-    no_complaints(in_parallel(&scripts, |script| {
-        check(script, None, SCRIPT_LIMIT)
-    }));
+    for script in scripts {
+        cases.add(format!("badinput/{}", stem(&script)), move || {
+            verdict(check(&script, None, SCRIPT_LIMIT))
+        });
+    }
+    odd_sources(cases);
+    odd_files(cases);
+    #[cfg(unix)]
+    cases.add_skippable("badinput/unreadable-folder", unreadable_folder);
 }
 
 /// Runs a script that must fail, under stress if wanted; what went wrong, if
@@ -65,13 +76,12 @@ pub(crate) fn check(script: &Path, stress: Option<&str>, limit: Duration) -> Opt
     complaint(name, &outcome, expected)
 }
 
-#[test]
-fn odd_sources() {
+fn odd_sources(cases: &mut Cases) {
     let deep = |open: &str, middle: &str, close: &str| {
         format!("{}{middle}{}", open.repeat(260), close.repeat(260)).into_bytes()
     };
     let many_locals: String = (0..201).map(|i| format!("local a{i}\n")).collect();
-    let cases: Vec<(&str, Vec<u8>, &str)> = vec![
+    let sources: Vec<(&str, Vec<u8>, &str)> = vec![
         ("string-at-end", b"x = 'abc".to_vec(), "unfinished string"),
         (
             "string-at-newline",
@@ -190,23 +200,21 @@ fn odd_sources() {
         ),
         ("binary-other", b"\x1bNot Lua".to_vec(), ""),
     ];
-    let folder = TempFolder::new("odd");
-    no_complaints(in_parallel(&cases, |(name, source, expected)| {
-        let file = format!("{name}.lua");
-        folder.write(&file, source);
-        let run = complaint(name, &run_moonswap(folder.path(), &[&file], b""), expected);
-        // `check` may word it differently, but must neither accept nor panic.
-        let check = run_moonswap(folder.path(), &["check", &file], b"");
-        run.or_else(|| complaint(&format!("check {name}"), &check, ""))
-    }));
+    for (name, source, expected) in sources {
+        cases.add(format!("badinput/odd-source/{name}"), move || {
+            let folder = TempFolder::new("odd");
+            let file = format!("{name}.lua");
+            folder.write(&file, source);
+            let run = complaint(name, &run_moonswap(folder.path(), &[&file], b""), expected);
+            // `check` may word it differently, but must neither accept nor panic.
+            let check = run_moonswap(folder.path(), &["check", &file], b"");
+            verdict(run.or_else(|| complaint(&format!("check {name}"), &check, "")))
+        });
+    }
 }
 
-#[test]
-fn odd_files() {
-    let folder = TempFolder::new("files");
-    std::fs::create_dir(folder.path().join("folder.lua")).expect("folder");
-    folder.write("good.lua", "return 1\n");
-    let cases: Vec<(Vec<&str>, &str)> = vec![
+fn odd_files(cases: &mut Cases) {
+    let lines: Vec<(Vec<&str>, &str)> = vec![
         (vec!["missing.lua"], "missing.lua"),
         (vec!["folder.lua"], "folder.lua"),
         (vec!["run", "missing.lua"], "missing.lua"),
@@ -228,16 +236,23 @@ fn odd_files() {
         (vec!["-e"], "-e"),
         (vec!["-l"], "-l"),
     ];
-    no_complaints(in_parallel(&cases, |(args, expected)| {
-        let outcome = run_moonswap(folder.path(), args, b"");
-        complaint(&format!("{args:?}"), &outcome, expected)
-    }));
+    for (args, expected) in lines {
+        cases.add(format!("badinput/odd-file/{}", args.join(" ")), move || {
+            let folder = TempFolder::new("files");
+            std::fs::create_dir(folder.path().join("folder.lua")).expect("folder");
+            folder.write("good.lua", "return 1\n");
+            let outcome = run_moonswap(folder.path(), &args, b"");
+            verdict(complaint(&format!("{args:?}"), &outcome, expected))
+        });
+    }
 }
 
+/// The superuser may read every folder: there the program runs without the
+/// capabilities for that.
 #[cfg(unix)]
-#[test]
-fn unreadable_folder() {
+fn unreadable_folder() -> Result<Verdict, String> {
     use std::os::unix::fs::PermissionsExt;
+    const WITHOUT: &str = "--bounding-set=-dac_override,-dac_read_search";
     let folder = TempFolder::new("unreadable");
     let inner = folder.path().join("closed");
     std::fs::create_dir(&inner).expect("folder");
@@ -246,21 +261,36 @@ fn unreadable_folder() {
         std::fs::set_permissions(&inner, std::fs::Permissions::from_mode(mode)).expect("mode");
     };
     set(0o000);
-    let as_root = std::fs::read(inner.join("x.lua")).is_ok();
+    let is_superuser = std::fs::read(inner.join("x.lua")).is_ok();
+    if is_superuser && !is_installed("setpriv", "--version") {
+        set(0o755);
+        return Ok(Verdict::skipped(
+            "setpriv (this user may read every folder)",
+            "install the package util-linux, or run the tests as another user",
+        ));
+    }
     let mut complaints = Vec::new();
-    if as_root {
-        println!("SKIPPED: this user may read every folder");
-    } else {
-        for args in [
-            vec!["closed/x.lua"],
-            vec!["run", "closed/x.lua"],
-            vec!["run", "--watch", "closed/x.lua"],
-            vec!["-e", "package.path = 'closed/?.lua'; require 'x'"],
-        ] {
-            let outcome = run_moonswap(folder.path(), &args, b"");
-            complaints.push(complaint(&format!("{args:?}"), &outcome, "x"));
-        }
+    for args in [
+        vec!["closed/x.lua"],
+        vec!["run", "closed/x.lua"],
+        vec!["run", "--watch", "closed/x.lua"],
+        vec!["-e", "package.path = 'closed/?.lua'; require 'x'"],
+    ] {
+        let mut command = if is_superuser {
+            let mut command = Command::new("setpriv");
+            command.arg(WITHOUT).arg(moonswap());
+            command
+        } else {
+            Command::new(moonswap())
+        };
+        command.current_dir(folder.path()).args(&args);
+        clean_environment(&mut command);
+        let outcome = run(&mut command, b"", SCRIPT_LIMIT);
+        complaints.extend(complaint(&format!("{args:?}"), &outcome, "x"));
     }
     set(0o755);
-    no_complaints(complaints);
+    if complaints.is_empty() {
+        return Ok(Verdict::Passed);
+    }
+    Err(complaints.join("\n\n"))
 }

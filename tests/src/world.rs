@@ -34,7 +34,7 @@ use moonswap_vm::planning::{Patch, PatchSource, Policy, Report};
 use moonswap_vm::{Applied, Context, HotError, Keep, Machine, Outcome, Root, Ticket, View};
 
 /// Name of the chunk that most tests patch.
-pub(crate) const CHUNK: &str = "@m.lua";
+pub const CHUNK: &str = "@m.lua";
 
 #[derive(Default)]
 struct Shared {
@@ -75,9 +75,22 @@ impl Shared {
 }
 
 /// A machine and what it printed.
-pub(crate) struct World {
-    pub(crate) machine: Machine,
+pub struct World {
+    /// The VM.
+    pub machine: Machine,
     shared: Rc<Shared>,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World").finish_non_exhaustive()
+    }
 }
 
 impl Drop for World {
@@ -105,7 +118,7 @@ fn take_text(cx: &mut Context<'_>) -> String {
 }
 
 /// Runs source text; the first result as text, or the error.
-pub(crate) fn run_in(
+pub fn run_in(
     cx: &mut Context<'_>,
     source: &str,
     name: &str,
@@ -142,7 +155,7 @@ pub(crate) fn run_in(
 }
 
 /// Applies new text to a chunk.
-pub(crate) fn patch_in(
+pub fn patch_in(
     cx: &mut Context<'_>,
     chunk: &str,
     source: &str,
@@ -153,7 +166,7 @@ pub(crate) fn patch_in(
 }
 
 /// One patch of new texts for one or more chunks.
-pub(crate) fn compile(texts: &[(String, &str)]) -> Result<Patch, HotError> {
+pub fn compile(texts: &[(String, &str)]) -> Result<Patch, HotError> {
     let mut patches = Vec::with_capacity(texts.len());
     for (chunk, source) in texts {
         patches.push(Patch::compile(chunk, source.as_bytes())?);
@@ -162,7 +175,8 @@ pub(crate) fn compile(texts: &[(String, &str)]) -> Result<Patch, HotError> {
 }
 
 impl World {
-    pub(crate) fn new() -> World {
+    /// A machine with the standard libraries and the natives of the table above.
+    pub fn new() -> World {
         let world = World {
             machine: Machine::new(),
             shared: Rc::default(),
@@ -346,7 +360,7 @@ impl World {
     }
 
     /// Adds to the texts that `patch(name)` finds.
-    pub(crate) fn source(&self, name: &str, text: &str) {
+    pub fn source(&self, name: &str, text: &str) {
         self.shared
             .sources
             .borrow_mut()
@@ -355,12 +369,12 @@ impl World {
 
     /// Makes times in scenarios longer: where another thread is waited for they
     /// would pass meanwhile.
-    pub(crate) fn stretch(&self, stretch: u32) {
+    pub fn stretch(&self, stretch: u32) {
         self.shared.stretch.set(stretch);
     }
 
     /// A policy with its times as long as they are here.
-    pub(crate) fn stretched(&self, mut policy: Policy) -> Policy {
+    pub fn stretched(&self, mut policy: Policy) -> Policy {
         let stretch = self.shared.stretch.get();
         policy.deadline = policy.deadline.map(|deadline| deadline * stretch);
         if let Some(guard) = &mut policy.guard {
@@ -371,27 +385,30 @@ impl World {
     }
 
     /// The policy of patches from now on.
-    pub(crate) fn set_policy(&self, policy: Policy) {
+    pub fn set_policy(&self, policy: Policy) {
         *self.shared.policy.borrow_mut() = policy;
     }
 
-    pub(crate) fn load(&self, chunk: &str, source: &str, module: bool) -> Result<String, String> {
+    /// Loads and runs a chunk; the first result as text, or the error.
+    pub fn load(&self, chunk: &str, source: &str, module: bool) -> Result<String, String> {
         let keep = if module { Keep::Module } else { Keep::Locals };
         self.machine.with(|cx| run_in(cx, source, chunk, keep))
     }
 
-    pub(crate) fn run(&self, source: &str) -> Result<String, String> {
+    /// Runs a script that is not patched.
+    pub fn run(&self, source: &str) -> Result<String, String> {
         self.machine
             .with(|cx| run_in(cx, source, "=run", Keep::Captured))
     }
 
-    pub(crate) fn patch(&self, chunk: &str, source: &str) -> Result<Report, HotError> {
+    /// Applies new text to a chunk.
+    pub fn patch(&self, chunk: &str, source: &str) -> Result<Report, HotError> {
         let policy = self.shared.policy.borrow().clone();
         self.machine.with(|cx| patch_in(cx, chunk, source, &policy))
     }
 
     /// Queues a patch from the host's side.
-    pub(crate) fn submit_all(&self, texts: &[(String, &str)]) -> Result<(), HotError> {
+    pub fn submit_all(&self, texts: &[(String, &str)]) -> Result<(), HotError> {
         let policy = self.shared.policy.borrow().clone();
         let patch = compile(texts)?;
         let ticket = self.machine.with(|cx| cx.hot_submit(patch, policy));
@@ -400,14 +417,14 @@ impl World {
     }
 
     /// What became of the last patch that was queued.
-    pub(crate) fn outcome(&self) -> String {
+    pub fn outcome(&self) -> String {
         self.shared.outcome()
     }
 
     /// Everything that a refused patch must leave as it was, as text. Collects
     /// garbage: chunks that nobody holds are listed until then, and when that would
     /// be depends on how long another thread took.
-    pub(crate) fn fingerprint(&self) -> String {
+    pub fn fingerprint(&self) -> String {
         let mut text = self.run("return fingerprint()").expect("fingerprint");
         self.machine.with(|cx| {
             assert!(cx.gc_collect().is_ok(), "collects");
@@ -425,23 +442,23 @@ impl World {
     }
 
     /// Lets the `k`-th call of `fault` from now on raise (0: none).
-    pub(crate) fn raise_in(&self, k: u64) {
+    pub fn raise_in(&self, k: u64) {
         self.shared.raise_in.set(k);
     }
 
     /// Whether such a call is still to come.
-    pub(crate) fn is_raise_due(&self) -> bool {
+    pub fn is_raise_due(&self) -> bool {
         self.shared.raise_in.get() != 0
     }
 
     /// How many numbers `enter()` has given.
-    pub(crate) fn entered(&self) -> impl Fn() -> i64 + 'static {
+    pub fn entered(&self) -> impl Fn() -> i64 + 'static {
         let shared = Rc::clone(&self.shared);
         move || shared.entered.get()
     }
 
     /// [`World::printed`] for hooks.
-    pub(crate) fn taker(&self) -> impl Fn() -> String + 'static {
+    pub fn taker(&self) -> impl Fn() -> String + 'static {
         let shared = Rc::clone(&self.shared);
         move || {
             String::from_utf8_lossy(&std::mem::take(&mut *shared.printed.borrow_mut())).into_owned()
@@ -449,12 +466,12 @@ impl World {
     }
 
     /// Takes back what was printed since, and puts `text` in its place.
-    pub(crate) fn print_anew(&self, text: &str) {
+    pub fn print_anew(&self, text: &str) {
         *self.shared.printed.borrow_mut() = text.as_bytes().to_vec();
     }
 
     /// What was printed since the last call.
-    pub(crate) fn printed(&self) -> String {
+    pub fn printed(&self) -> String {
         self.taker()()
     }
 }

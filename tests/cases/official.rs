@@ -9,9 +9,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use moonswap_harness::{Cases, Verdict};
+
 use crate::support::{
-    Outcome, STRESS, Section, TempFolder, clean_environment, files, in_parallel, moonswap, root,
-    run_group, sections,
+    Outcome, STRESS, Section, TempFolder, clean_environment, files, moonswap, root, run_group,
+    sections,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -221,55 +223,46 @@ fn attempt(entry: &Entry, stress: Option<&str>, limit: Duration) -> Result<(), S
     verdict(entry, &outcome)
 }
 
-#[test]
-fn official_suite() {
-    if !is_there() {
-        println!("SKIPPED: no official suite; fetch it with lua-tests/fetch-official.sh");
-        return;
-    }
+pub(crate) fn add(cases: &mut Cases) {
     let list = entries();
-    let verdicts = in_parallel(&list, |entry| match entry.status {
-        Some(Status::Pass) => passes(entry, Duration::from_secs(entry.timeout))
-            .err()
-            .map(|why| format!("{} should pass: {why}", entry.name)),
-        Some(Status::Skip) if entry.run => {
-            // Long enough to notice that a file has begun to pass, not longer.
-            attempt(entry, None, Duration::from_secs(entry.timeout.min(30)))
-                .ok()
-                .map(|()| format!("{} passes now: say so in official.toml", entry.name))
+    let weighty = list.iter().filter(|entry| entry.weighty).count();
+    assert_eq!(weighty, 28, "the suite has 28 files that carry weight");
+    for entry in list {
+        let is_run = entry.status == Some(Status::Pass) || entry.run;
+        if is_run {
+            let name = format!("official/{}", entry.name);
+            cases.add_skippable(name, move || check(&entry));
         }
-        _ => None,
+    }
+    cases.add("official-list-is-complete", || {
+        official_list_is_complete();
+        Ok(())
     });
-    let weighty = |passing: bool| {
-        let verdicts = list.iter().zip(&verdicts);
-        verdicts
-            .filter(|(entry, _)| entry.weighty)
-            .filter(|(entry, verdict)| {
-                !passing || (entry.status == Some(Status::Pass) && verdict.is_none())
-            })
-            .count()
-    };
-    println!(
-        "{} of {} weighty files pass in full mode",
-        weighty(true),
-        weighty(false)
-    );
-    assert_eq!(
-        weighty(false),
-        28,
-        "the suite has 28 files that carry weight"
-    );
-    let failures: Vec<String> = verdicts.into_iter().flatten().collect();
-    let count = |status| list.iter().filter(|e| e.status == Some(status)).count();
-    println!(
-        "official suite: {} to pass, {} skipped",
-        count(Status::Pass),
-        count(Status::Skip)
-    );
-    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
-#[test]
+/// What a case is without the suite.
+pub(crate) fn without_suite() -> Verdict {
+    Verdict::skipped("the official suite", "run lua-tests/fetch-official.sh")
+}
+
+/// Runs an entry: it passes, or it is skipped for a reason that still holds.
+fn check(entry: &Entry) -> Result<Verdict, String> {
+    if !is_there() {
+        return Ok(without_suite());
+    }
+    let name = &entry.name;
+    if entry.status == Some(Status::Pass) {
+        passes(entry, Duration::from_secs(entry.timeout))
+            .map_err(|why| format!("{name} should pass: {why}"))?;
+        return Ok(Verdict::Passed);
+    }
+    // Long enough to notice that a file has begun to pass, not longer.
+    match attempt(entry, None, Duration::from_secs(entry.timeout.min(30))) {
+        Ok(()) => Err(format!("{name} passes now: say so in official.toml")),
+        Err(_) => Ok(Verdict::Passed),
+    }
+}
+
 fn official_list_is_complete() {
     let list = entries();
     for entry in &list {

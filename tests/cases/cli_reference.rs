@@ -2,13 +2,16 @@
 //! input must give the same output, messages and exit status.
 //!
 //! Program names and versions are put aside. Without `lua5.4` there is nothing
-//! to compare with, and the test says so.
+//! to compare with: the cases are skipped.
 
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::{Outcome, TempFolder, clean_environment, in_parallel, moonswap, run};
+use moonswap_harness::{Cases, Verdict};
+
+use crate::packages::{has_reference, without_reference};
+use crate::support::{Outcome, TempFolder, clean_environment, moonswap, run};
 
 /// Arguments, environment, standard input.
 type Case = (
@@ -442,37 +445,34 @@ fn ran(program: &Path, folder: &Path, (args, environment, input): &Case) -> (Opt
     (outcome.code, text)
 }
 
-#[test]
-fn as_the_reference() {
-    let reference = Path::new("lua5.4");
-    if Command::new(reference).arg("-v").output().is_err() {
-        println!("SKIPPED: no lua5.4 to compare the command line with");
-        return;
+/// How much of a command line is in the name of its case.
+const LONGEST_NAME: usize = 50;
+
+pub(crate) fn add(cases: &mut Cases) {
+    for (index, case) in CASES.iter().enumerate() {
+        let (args, _, _) = case;
+        let line = args.join(" ").escape_debug().to_string();
+        let line: String = line.chars().take(LONGEST_NAME).collect();
+        let name = format!("cli-reference/{:03} {line}", index + 1);
+        cases.add_skippable(name, move || as_the_reference(case));
+    }
+}
+
+fn as_the_reference(case: &Case) -> Result<Verdict, String> {
+    if !has_reference() {
+        return Ok(without_reference());
     }
     let folder = TempFolder::new("reference");
     for (name, text) in FILES {
         folder.write(name, text);
     }
-    let differences: Vec<String> = in_parallel(CASES, |case| {
-        let (wanted, got) = (
-            ran(reference, folder.path(), case),
-            ran(moonswap(), folder.path(), case),
-        );
-        (wanted != got).then(|| {
-            format!(
-                "{case:?}\nthe reference ({:?}):\n{}\nmoonswap ({:?}):\n{}",
-                wanted.0, wanted.1, got.0, got.1
-            )
-        })
-    })
-    .into_iter()
-    .flatten()
-    .collect();
-    assert!(
-        differences.is_empty(),
-        "{} of {} calls differ:\n{}",
-        differences.len(),
-        CASES.len(),
-        differences.join("\n")
-    );
+    let wanted = ran(Path::new("lua5.4"), folder.path(), case);
+    let got = ran(moonswap(), folder.path(), case);
+    if wanted == got {
+        return Ok(Verdict::Passed);
+    }
+    Err(format!(
+        "{case:?}\nthe reference ({:?}):\n{}\nmoonswap ({:?}):\n{}",
+        wanted.0, wanted.1, got.0, got.1
+    ))
 }

@@ -5,15 +5,18 @@
 //! A scenario for which that means nothing says so: `--- not faults: WHY`.
 
 use std::cell::Cell;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 use moonswap_vm::HotError;
 use moonswap_vm::planning::{Patch, Policy, Report};
 
-use super::{Fault, difference, tries_all};
-use crate::hotpatch::modes::{assert_none, scenarios};
-use crate::hotpatch::scenarios::{NOTHING, carry_out_by};
-use crate::hotpatch::world::World;
-use crate::support::in_parallel;
+use moonswap_harness::Cases;
+
+use crate::fault::{Fault, difference, tries_all};
+use crate::modes::{Scenario, add_mode};
+use crate::scenario::{NOTHING, carry_out_by};
+use crate::world::World;
 
 const FAULTS: [Fault; 5] = [
     Fault::Allocation,
@@ -85,31 +88,32 @@ fn apply(
     }
 }
 
-#[test]
-fn scenarios_with_faults() {
-    let (mut all, opted_out) = scenarios("faults");
-    all.retain(|(_, sections, _)| sections.iter().any(|s| s.kind == "patch"));
-    let results = in_parallel(&all, |(name, sections, _)| {
+/// Faults that tripped, in all scenarios.
+static TRIPPED: AtomicU64 = AtomicU64::new(0);
+
+pub(crate) fn add(cases: &mut Cases) {
+    let has_patch = |s: &Scenario| s.has("patch");
+    add_mode(cases, "faults", 4, has_patch, |scenario| {
         let n_tripped = Cell::new(0);
         let failed = FAULTS.iter().find_map(|&fault| {
             let world = World::new();
             let apply = |world: &World, patch: Patch, policy: Policy| {
                 apply(world, &patch, &policy, fault, &n_tripped)
             };
-            let why = carry_out_by(&world, sections, &apply).err()?;
+            let why = carry_out_by(&world, &scenario.sections, &apply).err()?;
             if why == NOTHING || why.contains(BEHIND) {
                 return None;
             }
-            Some(format!("{name}, {fault:?}: {why}"))
+            Some(format!("{fault:?}: {why}"))
         });
-        (failed, n_tripped.get())
+        TRIPPED.fetch_add(n_tripped.get(), Relaxed);
+        failed.map_or(Ok(()), Err)
     });
-    let n: u64 = results.iter().map(|(_, n)| n).sum();
-    println!("{n} faults");
-    assert!(
-        opted_out * 4 < all.len() || all.len() < 50,
-        "{opted_out} opt out"
-    );
-    assert_none(results.into_iter().map(|(failed, _)| failed).collect());
-    assert!(n > 3000 || all.len() < 50, "{n} faults only");
+    cases.at_end(|| match TRIPPED.load(Relaxed) {
+        n @ 0..=3000 => Err(format!("only {n} faults in all scenarios")),
+        n => {
+            println!("{n} faults in the scenarios' patches");
+            Ok(())
+        }
+    });
 }

@@ -23,9 +23,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use moonswap_vm::Applied;
 use moonswap_vm::planning::{Patch, Timing};
 
-use super::scenarios::policy;
-use super::world::{CHUNK, World};
-use crate::support::{in_parallel, root};
+use moonswap_harness::Cases;
+
+use crate::scenario::policy;
+use crate::support::{files, root};
+use crate::world::{CHUNK, World};
 
 /// One text of a template.
 fn version(template: &str, name: &str) -> String {
@@ -43,6 +45,9 @@ fn version(template: &str, name: &str) -> String {
 
 /// Runs in which a quiet moment was found while the script still ran.
 static N_QUIET: AtomicUsize = AtomicUsize::new(0);
+
+/// Safe points at which something was done.
+static N_POINTS: AtomicUsize = AtomicUsize::new(0);
 
 /// What is done at safe points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -248,23 +253,24 @@ fn every(path: &PathBuf) -> Result<usize, String> {
     Ok(n)
 }
 
-#[test]
-fn at_every_safe_point() {
-    let only = std::env::var("SCENARIO").unwrap_or_default();
-    let mut paths = crate::support::files(&root().join("lua-tests/hotpatch"), "txt");
+pub(crate) fn add(cases: &mut Cases) {
+    let paths = files(&root().join("lua-tests/hotpatch"), "txt");
     assert!(paths.len() >= 10, "only {} scripts", paths.len());
-    paths.retain(|path| path.to_string_lossy().contains(&only));
-    let results = in_parallel(&paths, every);
-    let failures: Vec<String> = results
-        .iter()
-        .filter_map(|r| r.as_ref().err().cloned())
-        .collect();
-    let total: usize = results.iter().filter_map(|r| r.as_ref().ok()).sum();
-    let n_quiet = N_QUIET.load(Relaxed);
-    println!(
-        "{} scripts, {total} safe points, {n_quiet} quiet moments",
-        paths.len()
-    );
-    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
-    assert!(!only.is_empty() || n_quiet >= 50, "{n_quiet} quiet moments");
+    for path in paths {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = name.strip_suffix(".lua.txt").unwrap_or(&name);
+        cases.add(format!("hotpatch/safe-points/{name}"), move || {
+            every(&path)
+                .map(|n| N_POINTS.fetch_add(n, Relaxed))
+                .map(drop)
+        });
+    }
+    cases.at_end(|| {
+        let (n, n_quiet) = (N_POINTS.load(Relaxed), N_QUIET.load(Relaxed));
+        println!("{n} safe points of scripts, {n_quiet} quiet moments");
+        if n_quiet < 50 {
+            return Err(format!("only {n_quiet} quiet moments"));
+        }
+        Ok(())
+    });
 }

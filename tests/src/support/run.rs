@@ -11,25 +11,30 @@ use super::shared;
 
 /// How a run ended.
 #[derive(Debug)]
-pub(crate) struct Outcome {
+pub struct Outcome {
     /// Exit code; `None` after a signal or when the time ran out.
-    pub(crate) code: Option<i32>,
-    pub(crate) stdout: Vec<u8>,
-    pub(crate) stderr: Vec<u8>,
-    pub(crate) timed_out: bool,
+    pub code: Option<i32>,
+    /// What it printed.
+    pub stdout: Vec<u8>,
+    /// What it printed as errors.
+    pub stderr: Vec<u8>,
+    /// The time ran out.
+    pub timed_out: bool,
 }
 
 impl Outcome {
-    pub(crate) fn out(&self) -> String {
+    /// The standard output as text.
+    pub fn out(&self) -> String {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
 
-    pub(crate) fn err(&self) -> String {
+    /// The standard error as text.
+    pub fn err(&self) -> String {
         String::from_utf8_lossy(&self.stderr).into_owned()
     }
 
     /// The last lines of both streams, for messages.
-    pub(crate) fn tail(&self) -> String {
+    pub fn tail(&self) -> String {
         let text = format!("{}\n{}", self.out(), self.err());
         let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
         let how = if self.timed_out {
@@ -45,13 +50,13 @@ impl Outcome {
 }
 
 /// Runs a command to its end, at most `limit` long.
-pub(crate) fn run(command: &mut Command, stdin: &[u8], limit: Duration) -> Outcome {
+pub fn run(command: &mut Command, stdin: &[u8], limit: Duration) -> Outcome {
     run_then(command, stdin, limit, |_| ())
 }
 
 /// The same in a process group of its own; what is left of the group at the end
 /// is killed.
-pub(crate) fn run_group(command: &mut Command, stdin: &[u8], limit: Duration) -> Outcome {
+pub fn run_group(command: &mut Command, stdin: &[u8], limit: Duration) -> Outcome {
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(command, 0);
     run_then(command, stdin, limit, kill_group)

@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-pub(crate) use run::{Outcome, run, run_group};
+pub use run::{Outcome, run, run_group};
 
 /// The top folder of the repository.
-pub(crate) fn root() -> &'static Path {
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .expect("the package lies one below the top")
@@ -22,7 +22,7 @@ pub(crate) fn root() -> &'static Path {
 
 /// The `moonswap` program of the profile this test was built with, built on
 /// first use. `MOONSWAP_BIN` names another one.
-pub(crate) fn moonswap() -> &'static Path {
+pub fn moonswap() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         if let Some(given) = std::env::var_os("MOONSWAP_BIN") {
@@ -57,24 +57,24 @@ fn shared() -> RwLockReadGuard<'static, ()> {
 }
 
 /// Waits until no other run is under way, and keeps others out.
-pub(crate) fn alone() -> RwLockWriteGuard<'static, ()> {
+pub fn alone() -> RwLockWriteGuard<'static, ()> {
     MACHINE.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How long a script may take when nothing is said.
-pub(crate) const SCRIPT_LIMIT: Duration = Duration::from_secs(60);
+pub const SCRIPT_LIMIT: Duration = Duration::from_secs(60);
 
 /// The variable that turns stress on in test builds of the program; it passes
 /// from the tests' own environment to all that they run.
-pub(crate) const STRESS: &str = "MOONSWAP_STRESS";
+pub const STRESS: &str = "MOONSWAP_STRESS";
 
 /// Runs `moonswap ARGS` in a folder.
-pub(crate) fn run_moonswap<A: AsRef<OsStr>>(folder: &Path, args: &[A], stdin: &[u8]) -> Outcome {
+pub fn run_moonswap<A: AsRef<OsStr>>(folder: &Path, args: &[A], stdin: &[u8]) -> Outcome {
     run_stressed(folder, args, stdin, None, SCRIPT_LIMIT)
 }
 
 /// [`run_moonswap`], under stress if wanted.
-pub(crate) fn run_stressed<A: AsRef<OsStr>>(
+pub fn run_stressed<A: AsRef<OsStr>>(
     folder: &Path,
     args: &[A],
     stdin: &[u8],
@@ -93,14 +93,16 @@ pub(crate) fn run_stressed<A: AsRef<OsStr>>(
 /// A section of a data file: its name, and its keys with their values and the
 /// place where they stand.
 #[derive(Debug)]
-pub(crate) struct Section {
-    pub(crate) name: String,
-    pub(crate) entries: Vec<(String, String, String)>,
+pub struct Section {
+    /// What stands between the brackets.
+    pub name: String,
+    /// Key, value, place.
+    pub entries: Vec<(String, String, String)>,
 }
 
 /// Reads the few forms of TOML that the data files use: sections,
 /// `key = "text"`, `key = number`, `key = true`.
-pub(crate) fn sections(file: &str) -> Vec<Section> {
+pub fn sections(file: &str) -> Vec<Section> {
     let text = std::fs::read_to_string(root().join(file)).expect(file);
     let mut list: Vec<Section> = Vec::new();
     for (number, line) in text.lines().enumerate() {
@@ -126,8 +128,14 @@ pub(crate) fn sections(file: &str) -> Vec<Section> {
     list
 }
 
+/// Whether a program is there: it can be started with an argument that shows its
+/// version.
+pub fn is_installed(program: &str, version: &str) -> bool {
+    Command::new(program).arg(version).output().is_ok()
+}
+
 /// Takes out what changes the program's behaviour from outside.
-pub(crate) fn clean_environment(command: &mut Command) {
+pub fn clean_environment(command: &mut Command) {
     for name in [
         "LUA_INIT",
         "LUA_INIT_5_4",
@@ -147,40 +155,34 @@ pub(crate) fn clean_environment(command: &mut Command) {
 
 /// A fresh folder that is removed at the end.
 #[derive(Debug)]
-pub(crate) struct TempFolder(PathBuf);
+pub struct TempFolder(tempfile::TempDir);
 
 impl TempFolder {
-    pub(crate) fn new(name: &str) -> TempFolder {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let n = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path =
-            std::env::temp_dir().join(format!("moonswap-it-{}-{n}-{name}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).expect("temporary folder");
-        TempFolder(path)
+    /// A new folder; the name is part of its path.
+    pub fn new(name: &str) -> TempFolder {
+        let folder = tempfile::Builder::new()
+            .prefix(&format!("moonswap-{name}-"))
+            .tempdir();
+        TempFolder(folder.expect("temporary folder"))
     }
 
     /// A copy of a folder with all below it.
-    pub(crate) fn copy_of(name: &str, source: &Path) -> TempFolder {
+    pub fn copy_of(name: &str, source: &Path) -> TempFolder {
         let folder = TempFolder::new(name);
         copy_all(source, folder.path());
         folder
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.0.path()
     }
 
-    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.0.join(name);
+    /// Writes a file in it; answers its path.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path().join(name);
         std::fs::write(&path, content).expect("write");
         path
-    }
-}
-
-impl Drop for TempFolder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
@@ -199,7 +201,7 @@ fn copy_all(source: &Path, target: &Path) {
 
 /// All files below a folder whose names end in `.EXTENSION`, sorted; the build
 /// folder, hidden folders and the fetched suite are left out.
-pub(crate) fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+pub fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let Ok(entries) = std::fs::read_dir(folder) else {
         return found;
@@ -222,7 +224,7 @@ pub(crate) fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
 
 /// Does independent pieces of work on as many threads as there are processors
 /// (at least two), and gives the results in order.
-pub(crate) fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let threads = std::thread::available_parallelism().map_or(2, |n| n.get().max(2));
     let next = AtomicUsize::new(0);
     let mut results: Vec<(usize, R)> = std::thread::scope(|scope| {

@@ -23,7 +23,6 @@
 //! | `--- legal` | words (`BEGINNING*`) that the next run may print as well if the patch comes in its middle (`modes.rs`) |
 //! | `--- not MODE: WHY` | is not carried out in that mode (`modes.rs`) |
 
-use std::path::Path;
 use std::time::Duration;
 
 use moonswap_vm::HotError;
@@ -32,28 +31,34 @@ use moonswap_vm::planning::{
     SuspendedPolicy, Timing, WhenRefused,
 };
 
-use super::world::{World, compile};
-use crate::support::root;
+use crate::world::{World, compile};
 
-pub(super) struct Section {
-    pub(super) line: usize,
-    pub(super) kind: String,
-    pub(super) argument: String,
-    pub(super) body: String,
+/// A section of a scenario file.
+#[derive(Debug)]
+pub struct Section {
+    /// The line of its head.
+    pub line: usize,
+    /// The first word of its head.
+    pub kind: String,
+    /// The rest of its head.
+    pub argument: String,
+    /// The lines up to the next head.
+    pub body: String,
 }
 
 /// What is said of a scenario, or a part of one, without checks.
-pub(super) const NOTHING: &str = "checks nothing";
+pub const NOTHING: &str = "checks nothing";
 
 /// How a `patch` section is carried out.
-pub(super) type Apply<'a> = &'a dyn Fn(&World, Patch, Policy) -> Result<Report, HotError>;
+pub type Apply<'a> = &'a dyn Fn(&World, Patch, Policy) -> Result<Report, HotError>;
 
 /// On the machine's own thread, now or never.
 fn here(world: &World, patch: Patch, policy: Policy) -> Result<Report, HotError> {
     world.machine.with(|cx| cx.hot_apply(&patch, &policy))
 }
 
-pub(super) fn sections(text: &str) -> Vec<Section> {
+/// Splits a scenario file into its sections.
+pub fn sections(text: &str) -> Vec<Section> {
     let mut found: Vec<Section> = Vec::new();
     for (i, line) in text.lines().enumerate() {
         if let Some(head) = line.strip_prefix("--- ") {
@@ -72,7 +77,8 @@ pub(super) fn sections(text: &str) -> Vec<Section> {
     found
 }
 
-pub(super) fn policy(body: &str) -> Policy {
+/// Reads the body of a `policy` section.
+pub fn policy(body: &str) -> Policy {
     let mut policy = Policy::default();
     for line in body.lines().filter(|line| !line.trim().is_empty()) {
         let (key, value) = line.split_once('=').expect("key = value");
@@ -162,7 +168,8 @@ fn captures(value: &str) -> Captures {
     }
 }
 
-pub(super) fn chunk(argument: &str) -> String {
+/// The name of the chunk that an argument stands for.
+pub fn chunk(argument: &str) -> String {
     if argument.starts_with('=') {
         return argument.to_owned();
     }
@@ -191,27 +198,19 @@ fn lines(migrated: &[Migrated]) -> String {
     migrated.iter().map(|one| format!("{one}\n")).collect()
 }
 
-fn carry_out(text: &str) -> Result<(), String> {
-    carry_out_in(&World::new(), text)
-}
-
 /// Carries a scenario out in a world that something is special about.
-pub(super) fn carry_out_in(world: &World, text: &str) -> Result<(), String> {
+pub fn carry_out_in(world: &World, text: &str) -> Result<(), String> {
     carry_out_by(world, &sections(text), &here)
 }
 
 /// Carries sections out, with patches applied in some way.
-pub(super) fn carry_out_by(
-    world: &World,
-    sections: &[Section],
-    apply: Apply<'_>,
-) -> Result<(), String> {
+pub fn carry_out_by(world: &World, sections: &[Section], apply: Apply<'_>) -> Result<(), String> {
     carry_out_around(world, sections, apply, &|_, _| {})
 }
 
 /// The same; `around` is called before (true) and after each section that runs
 /// something, with its index.
-pub(super) fn carry_out_around(
+pub fn carry_out_around(
     world: &World,
     sections: &[Section],
     apply: Apply<'_>,
@@ -350,32 +349,4 @@ pub(super) fn carry_out_around(
     } else {
         Ok(())
     }
-}
-
-#[test]
-fn scenarios() {
-    let folder = root().join("lua-tests/hotpatch");
-    let only = std::env::var("SCENARIO").unwrap_or_default();
-    let files = crate::support::files(&folder, "scn");
-    assert!(files.len() >= 45, "only {} scenarios", files.len());
-    let name = |path: &Path| {
-        path.file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned()
-    };
-    let mut failures = Vec::new();
-    for path in files.iter().filter(|path| name(path).contains(&only)) {
-        let text = std::fs::read_to_string(path).expect("readable");
-        if let Err(why) = carry_out(&text) {
-            failures.push(format!("{}: {why}", name(path)));
-        }
-    }
-    assert!(
-        failures.is_empty(),
-        "{} of {} scenarios fail:\n\n{}",
-        failures.len(),
-        files.len(),
-        failures.join("\n\n")
-    );
 }

@@ -2,12 +2,15 @@
 //! `lua-tests/stress.toml` says: the outputs must be the same as without.
 //!
 //! Each in two of the modes by default; `MOONSWAP_STRESS_ALL=1` runs every script
-//! in every mode (minutes on two processors), `STRESS_SCRIPT=part-of-a-name` and
-//! `STRESS_MODE=name` pick some of them.
+//! in every mode (minutes on two processors). A case is `under-stress/SCRIPT/MODE`.
 
-use std::time::{Duration, Instant};
+use std::sync::OnceLock;
+use std::time::Duration;
 
-use crate::support::{Section, TempFolder, in_parallel, run_stressed, sections};
+use moonswap_harness::{Cases, Verdict};
+
+use crate::language::stem;
+use crate::support::{SCRIPT_LIMIT, Section, TempFolder, root, run_stressed, sections};
 use crate::{badinput, language, official};
 
 /// Seconds for one run that says nothing else, in the whole matrix. The choice
@@ -89,45 +92,34 @@ fn thinned(stress: &str, thin: u32, index: usize) -> String {
     stress.split(',').map(part).collect::<Vec<_>>().join(",")
 }
 
-/// What to run: script, mode, the words for the program.
-type Job<'a> = (&'a Script, &'a Mode, String);
-
-fn run(job: &Job<'_>) -> (Duration, Option<String>) {
-    let (script, mode, stress) = job;
-    let (folder, name) = script.name.split_once('/').expect("FOLDER/NAME");
-    let limit = Duration::from_secs(script.seconds);
-    let path = crate::support::root()
-        .join("lua-tests")
-        .join(format!("{}.lua", script.name));
-    let start = Instant::now();
+fn run(name: &str, stress: &str, limit: Duration) -> Result<(), String> {
+    let (folder, stem) = name.split_once('/').expect("FOLDER/NAME");
+    let path = root().join("lua-tests").join(format!("{name}.lua"));
     let failure = match folder {
-        "official" => official::attempt_stressed(name, stress, limit).err(),
+        "official" => official::attempt_stressed(stem, stress, limit).err(),
         "badinput" => badinput::check(&path, Some(stress), limit),
         _ => language::check(&path, Some(stress), limit),
     };
-    let failure =
-        failure.map(|why| format!("{} under {} ({stress}): {why}", script.name, mode.name));
-    (start.elapsed(), failure)
+    failure.map_or(Ok(()), |why| Err(format!("{name} under {stress}: {why}")))
 }
 
 /// The program was built so that it can be put under stress.
 fn stress_works() -> bool {
-    let folder = TempFolder::new("stress");
-    let limit = Duration::from_secs(60);
-    let outcome = run_stressed(folder.path(), &["-e", "return 1"], b"", Some("?"), limit);
-    outcome.code != Some(0)
+    static WORKS: OnceLock<bool> = OnceLock::new();
+    *WORKS.get_or_init(|| {
+        let folder = TempFolder::new("stress");
+        let outcome = run_stressed(
+            folder.path(),
+            &["-e", "return 1"],
+            b"",
+            Some("?"),
+            SCRIPT_LIMIT,
+        );
+        outcome.code != Some(0)
+    })
 }
 
-#[test]
-fn everything_holds_under_stress() {
-    if !stress_works() {
-        // A debug build must be able to, or nothing here tests anything.
-        if cfg!(debug_assertions) {
-            panic!("MOONSWAP_STRESS has no effect");
-        }
-        println!("SKIPPED: the program is built without the feature `stress`");
-        return;
-    }
+pub(crate) fn add(cases: &mut Cases) {
     let (modes, mut special) = read();
     for script in &special {
         assert!(
@@ -139,8 +131,7 @@ fn everything_holds_under_stress() {
     let mut all = Vec::new();
     for folder in ["language", "stdlib", "stress", "badinput"] {
         for path in language::scripts(folder) {
-            let stem = path.file_stem().expect("name").to_string_lossy();
-            let name = format!("{folder}/{stem}");
+            let name = format!("{folder}/{}", stem(&path));
             let found = special.iter().position(|script| script.name == name);
             all.push(found.map_or_else(|| Script::named(&name), |at| special.swap_remove(at)));
         }
@@ -152,16 +143,8 @@ fn everything_holds_under_stress() {
             script.name
         );
     }
-    if official::is_there() {
-        all.append(&mut special);
-    } else {
-        println!("SKIPPED: no official suite; fetch it with lua-tests/fetch-official.sh");
-    }
+    all.append(&mut special);
     let whole = std::env::var_os("MOONSWAP_STRESS_ALL").is_some();
-    let wanted = |variable: &str, name: &str| {
-        std::env::var(variable).map_or(true, |part| name.contains(&part))
-    };
-    let mut jobs: Vec<Job<'_>> = Vec::new();
     for (at, script) in all.iter().enumerate() {
         let mut allowed: Vec<usize> = (0..modes.len()).collect();
         allowed.retain(|&m| !script.skip.split(' ').any(|name| name == modes[m].name));
@@ -176,30 +159,27 @@ fn everything_holds_under_stress() {
             };
         }
         for m in allowed {
-            if wanted("STRESS_SCRIPT", &script.name) && wanted("STRESS_MODE", &modes[m].name) {
-                let stress = thinned(&modes[m].stress, script.thin, m);
-                jobs.push((script, &modes[m], stress));
-            }
+            let stress = thinned(&modes[m].stress, script.thin, m);
+            let (name, limit) = (script.name.clone(), Duration::from_secs(script.seconds));
+            let title = format!("under-stress/{name}/{}", modes[m].name);
+            cases.add_skippable(title, move || check(&name, &stress, limit));
         }
     }
-    let results = in_parallel(&jobs, run);
-    let mut times: Vec<_> = jobs.iter().zip(&results).collect();
-    times.sort_by_key(|(_, (time, _))| std::cmp::Reverse(*time));
-    println!("{} runs under stress; the longest:", jobs.len());
-    for ((script, mode, _), (time, _)) in times.iter().take(if whole { 40 } else { 8 }) {
-        println!(
-            "  {:6.1} s {} {}",
-            time.as_secs_f64(),
-            script.name,
-            mode.name
-        );
+}
+
+fn check(name: &str, stress: &str, limit: Duration) -> Result<Verdict, String> {
+    if !stress_works() {
+        // A debug build must be able to, or nothing here tests anything.
+        if cfg!(debug_assertions) {
+            return Err("MOONSWAP_STRESS has no effect".to_owned());
+        }
+        return Ok(Verdict::skipped(
+            "a program that can be put under stress",
+            "build it with the feature `stress`",
+        ));
     }
-    let failures: Vec<String> = results.into_iter().filter_map(|(_, why)| why).collect();
-    assert!(
-        failures.is_empty(),
-        "{} of {} fail:\n{}",
-        failures.len(),
-        jobs.len(),
-        failures.join("\n\n")
-    );
+    if name.starts_with("official/") && !official::is_there() {
+        return Ok(official::without_suite());
+    }
+    run(name, stress, limit).map(|()| Verdict::Passed)
 }

@@ -1,4 +1,4 @@
-//! All scenarios again, in modes: patches submitted from another thread; under
+//! All scenarios as they are (`plain`) and in modes: patches submitted from another thread; under
 //! the collector; the patch injected at every safe point of the run behind it; a
 //! patch that is refused at every safe point of the runs around it; texts by which
 //! scripts patch themselves, injected at every safe point of the script; with
@@ -10,65 +10,131 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use moonswap_vm::planning::{Patch, Policy, Report, Timing};
 use moonswap_vm::{HotError, Stress};
 
-use super::scenarios::{
+use moonswap_harness::Cases;
+
+use crate::language::stem;
+use crate::scenario::{
     NOTHING, Section, carry_out_around, carry_out_by, carry_out_in, chunk, policy, sections,
 };
-use super::world::{World, compile};
-use crate::support::{in_parallel, root};
+use crate::support::{files, root};
+use crate::world::{World, compile};
 
-/// Scenarios with their names, and how many opt out of a mode.
-pub(super) fn scenarios(mode: &str) -> (Vec<(String, Vec<Section>, String)>, usize) {
-    let only = std::env::var("SCENARIO").unwrap_or_default();
-    let mut found = Vec::new();
-    let mut opted_out = 0;
-    for path in crate::support::files(&root().join("lua-tests/hotpatch"), "scn") {
-        let name = name_of(&path);
-        let text = std::fs::read_to_string(&path).expect("readable");
-        let sections = sections(&text);
-        let reason = sections.iter().find_map(|s| {
-            let (not, why) = s.argument.split_once(':').unwrap_or((&s.argument, ""));
-            (s.kind == "not" && not == mode).then(|| why.trim().to_owned())
-        });
-        match reason {
-            Some(why) => {
-                assert!(!why.is_empty(), "{name}: no reason");
-                println!("not {mode}: {name}: {why}");
-                opted_out += 1;
-            }
-            None if name.contains(&only) => found.push((name, sections, text)),
-            None => {}
-        }
+/// A scenario file.
+pub(crate) struct Scenario {
+    pub(crate) name: String,
+    pub(crate) sections: Vec<Section>,
+    text: String,
+}
+
+impl Scenario {
+    /// Whether it has a section of a kind.
+    pub(crate) fn has(&self, kind: &str) -> bool {
+        self.sections.iter().any(|section| section.kind == kind)
     }
-    println!(
-        "{} scenarios in mode {mode}, {opted_out} opt out",
-        found.len()
-    );
-    (found, opted_out)
 }
 
-fn name_of(path: &Path) -> String {
-    let stem = path.file_stem().unwrap_or_default();
-    stem.to_string_lossy().into_owned()
+/// All scenario files, read once.
+fn all() -> &'static [Arc<Scenario>] {
+    static ALL: OnceLock<Vec<Arc<Scenario>>> = OnceLock::new();
+    ALL.get_or_init(|| {
+        let paths = files(&root().join("lua-tests/hotpatch"), "scn");
+        assert!(paths.len() >= 250, "only {} scenarios", paths.len());
+        let read = |path: &PathBuf| {
+            let text = std::fs::read_to_string(path).expect("readable");
+            let (name, sections) = (stem(path), sections(&text));
+            Arc::new(Scenario {
+                name,
+                sections,
+                text,
+            })
+        };
+        paths.iter().map(read).collect()
+    })
 }
 
-pub(super) fn assert_none(results: Vec<Option<String>>) {
-    let failures: Vec<String> = results.into_iter().flatten().collect();
+/// Adds a case `hotpatch/MODE/NAME` for each scenario that has something for the mode
+/// to do and does not opt out of it; at most one in `one_in` may.
+pub(crate) fn add_mode(
+    cases: &mut Cases,
+    mode: &str,
+    one_in: usize,
+    applies: impl Fn(&Scenario) -> bool,
+    check: impl Fn(&Scenario) -> Result<(), String> + Copy + Send + 'static,
+) {
+    let mut opted_out = 0;
+    for scenario in all() {
+        let reason = scenario.sections.iter().find_map(|s| {
+            let (not, why) = s.argument.split_once(':').unwrap_or((&s.argument, ""));
+            (s.kind == "not" && not == mode).then(|| why.trim())
+        });
+        if let Some(why) = reason {
+            assert!(!why.is_empty(), "{}: no reason", scenario.name);
+            assert!(applies(scenario), "{}: {mode} does nothing", scenario.name);
+            opted_out += 1;
+            continue;
+        }
+        if !applies(scenario) {
+            continue;
+        }
+        let scenario = Arc::clone(scenario);
+        let name = format!("hotpatch/{mode}/{}", scenario.name);
+        cases.add(name, move || check(&scenario));
+    }
     assert!(
-        failures.is_empty(),
-        "{} fail:\n\n{}",
-        failures.len(),
-        failures.join("\n\n")
+        opted_out * one_in < all().len(),
+        "{opted_out} opt out of {mode}"
     );
 }
+
+pub(crate) fn add(cases: &mut Cases) {
+    let injected = |s: &Scenario| !injectable(&s.sections).is_empty();
+    add_mode(cases, "points", 4, injected, at_every_safe_point);
+    let is_refused = |s: &Scenario| s.has("refuse");
+    add_mode(
+        cases,
+        "refused-points",
+        20,
+        is_refused,
+        refused_at_every_safe_point,
+    );
+    let has_source = |s: &Scenario| s.has("source");
+    add_mode(cases, "sources", 4, has_source, sources_at_every_safe_point);
+    let always = |_: &Scenario| true;
+    add_mode(cases, "threads", 4, always, |scenario| {
+        let world = World::new();
+        world.stretch(STRETCH);
+        carry_out_by(&world, &scenario.sections, &from_another_thread)
+    });
+    add_mode(cases, "stress", 4, always, under_stress);
+    add_mode(cases, "plain", 4, always, |scenario| {
+        carry_out_in(&World::new(), &scenario.text)
+    });
+    cases.at_end(|| {
+        let (n_refused, n_applied) = (N_REFUSED.load(Relaxed), N_APPLIED.load(Relaxed));
+        println!("refused at {n_refused} safe points, not yet or no more at {n_applied}");
+        println!("{} safe points of scenarios", N_POINTS.load(Relaxed));
+        if n_refused <= 100 {
+            return Err(format!("only {n_refused} patches refused at safe points"));
+        }
+        Ok(())
+    });
+}
+
+/// Safe points at which a patch was injected.
+static N_POINTS: AtomicUsize = AtomicUsize::new(0);
+/// Safe points at which a patch was refused as it should, and where it was not.
+static N_REFUSED: AtomicUsize = AtomicUsize::new(0);
+static N_APPLIED: AtomicUsize = AtomicUsize::new(0);
 
 /// How many times as long times are where another thread is waited for, or the
 /// machine is slow.
@@ -100,43 +166,18 @@ fn from_another_thread(world: &World, patch: Patch, policy: Policy) -> Result<Re
     thread.join().expect("thread")
 }
 
-#[test]
-fn scenarios_from_other_threads() {
-    let (all, opted_out) = scenarios("threads");
-    let results = in_parallel(&all, |(name, sections, _)| {
-        let world = World::new();
-        world.stretch(STRETCH);
-        let why = carry_out_by(&world, sections, &from_another_thread).err()?;
-        Some(format!("{name}: {why}"))
-    });
-    assert!(
-        opted_out * 4 < all.len() || all.len() < 50,
-        "{opted_out} opt out"
-    );
-    assert_none(results);
-}
-
-#[test]
-fn scenarios_under_stress() {
+fn under_stress(scenario: &Scenario) -> Result<(), String> {
     let modes = [
         Stress::always(true, false, true, 1),
         Stress::always(false, true, true, 0),
     ];
-    let (all, opted_out) = scenarios("stress");
-    let results = in_parallel(&all, |(name, _, text)| {
-        modes.iter().find_map(|&mode| {
-            let world = World::new();
-            world.machine.set_stress(mode);
-            world.stretch(STRETCH);
-            let why = carry_out_in(&world, text).err()?;
-            Some(format!("{name}, {mode:?}: {why}"))
-        })
-    });
-    assert!(
-        opted_out * 4 < all.len() || all.len() < 50,
-        "{opted_out} opt out"
-    );
-    assert_none(results);
+    for mode in modes {
+        let world = World::new();
+        world.machine.set_stress(mode);
+        world.stretch(STRETCH);
+        carry_out_in(&world, &scenario.text).map_err(|why| format!("{mode:?}: {why}"))?;
+    }
+    Ok(())
 }
 
 /// One run of a script with a patch at its `k`-th safe point.
@@ -323,40 +364,16 @@ fn at_every_point(sections: &[Section], injection: &Injection) -> Result<usize, 
     Ok(n)
 }
 
-#[test]
-fn scenarios_at_every_safe_point() {
-    let (all, opted_out) = scenarios("points");
-    let results = in_parallel(&all, |(name, sections, _)| {
-        let start = Instant::now();
-        let places = injectable(sections);
-        let run = |&at: &usize| {
-            let line = sections[at].line;
-            Injection::of_patch(sections, at)
-                .and_then(|injection| at_every_point(sections, &injection))
-                .map_err(|e| format!("{name}, line {line}: {e}"))
-        };
-        let points = places.iter().map(run).collect::<Result<Vec<_>, _>>()?;
-        Ok((name.clone(), points, start.elapsed()))
-    });
-    let ok = || {
-        results
-            .iter()
-            .filter_map(|r: &Result<_, String>| r.as_ref().ok())
-    };
-    let n: usize = ok().flat_map(|(_, points, _)| points).sum();
-    println!(
-        "{} scenarios with a patch before a run, {n} safe points",
-        ok().filter(|(_, points, _)| !points.is_empty()).count(),
-    );
-    for (name, points, time) in ok().filter(|(_, _, time)| time.as_secs() > 1) {
-        let n: usize = points.iter().sum();
-        println!("{name}: {n} safe points, {:.1} s", time.as_secs_f64());
+fn at_every_safe_point(scenario: &Scenario) -> Result<(), String> {
+    let sections = &scenario.sections;
+    for at in injectable(sections) {
+        let line = sections[at].line;
+        let n = Injection::of_patch(sections, at)
+            .and_then(|injection| at_every_point(sections, &injection))
+            .map_err(|e| format!("line {line}: {e}"))?;
+        N_POINTS.fetch_add(n, Relaxed);
     }
-    assert!(
-        opted_out * 4 < all.len() || all.len() < 50,
-        "{opted_out} opt out"
-    );
-    assert_none(results.into_iter().map(Result::err).collect());
+    Ok(())
 }
 
 /// Carries out everything with the patch of section `at` tried as well at the `k`-th
@@ -404,85 +421,57 @@ fn refuse_at(
 
 /// A patch that is refused at a safe point changes nothing: the scenario goes on as
 /// it does without.
-#[test]
-fn refused_at_every_safe_point() {
-    let (all, opted_out) = scenarios("refused-points");
-    let results = in_parallel(&all, |(name, sections, _)| {
-        let (mut n_refused, mut n_applied) = (0, 0);
-        for at in 0..sections.len() {
-            let is_refused = sections.get(at + 1).is_some_and(|s| s.kind == "refuse");
-            if sections[at].kind != "patch" || !is_refused || patch_of(sections, at).is_err() {
-                continue;
-            }
-            let runs = |i: &usize| ["load", "string", "run"].contains(&sections[*i].kind.as_str());
-            let before = (0..at).rev().find(runs);
-            let after = (at..sections.len()).find(runs);
-            for during in before.into_iter().chain(after) {
-                let mut k = 0;
-                loop {
-                    let line = sections[at].line;
-                    let (refused, n) = refuse_at(sections, at, during, k).map_err(|why| {
-                        let during = sections[during].line;
-                        format!("{name}, line {line} at safe point {k} of line {during}: {why}")
-                    })?;
-                    match refused {
-                        Some(true) => n_refused += 1,
-                        Some(false) => n_applied += 1,
-                        None => {}
-                    }
-                    k += 1;
-                    if k > n {
-                        break;
-                    }
+fn refused_at_every_safe_point(scenario: &Scenario) -> Result<(), String> {
+    let sections = &scenario.sections;
+    for at in 0..sections.len() {
+        let is_refused = sections.get(at + 1).is_some_and(|s| s.kind == "refuse");
+        if sections[at].kind != "patch" || !is_refused || patch_of(sections, at).is_err() {
+            continue;
+        }
+        let runs = |i: &usize| ["load", "string", "run"].contains(&sections[*i].kind.as_str());
+        let before = (0..at).rev().find(runs);
+        let after = (at..sections.len()).find(runs);
+        for during in before.into_iter().chain(after) {
+            let mut k = 0;
+            loop {
+                let line = sections[at].line;
+                let (refused, n) = refuse_at(sections, at, during, k).map_err(|why| {
+                    let during = sections[during].line;
+                    format!("line {line} at safe point {k} of line {during}: {why}")
+                })?;
+                match refused {
+                    Some(true) => N_REFUSED.fetch_add(1, Relaxed),
+                    Some(false) => N_APPLIED.fetch_add(1, Relaxed),
+                    None => 0,
+                };
+                k += 1;
+                if k > n {
+                    break;
                 }
             }
         }
-        Ok((n_refused, n_applied))
-    });
-    let sum = |part: fn(&(usize, usize)) -> usize| -> usize {
-        let ok = results.iter().filter_map(|r| r.as_ref().ok());
-        ok.map(part).sum()
-    };
-    let (n_refused, n_applied) = (sum(|r| r.0), sum(|r| r.1));
-    println!("refused at {n_refused} safe points, not yet or no more at {n_applied}");
-    assert!(opted_out * 20 < all.len() || all.len() < 50);
-    assert!(n_refused > 100 || all.len() < 50, "only {n_refused}");
-    assert_none(results.into_iter().map(Result::err).collect());
+    }
+    Ok(())
 }
 
 /// Scripts that patch themselves get their texts from outside as well, at every safe
 /// point.
-#[test]
-fn sources_at_every_safe_point() {
-    let (all, opted_out) = scenarios("sources");
-    let results = in_parallel(&all, |(name, sections, _)| {
-        let kind = |i: usize| sections[i].kind.as_str();
-        let mut n = 0;
-        for at in (0..sections.len()).filter(|&at| kind(at) == "source") {
-            for run in (at..sections.len()).filter(|&i| kind(i) == "run") {
-                if kind((run + 1).min(sections.len() - 1)) == "error" {
-                    continue;
-                }
-                let Ok(injection) = Injection::of_source(sections, at, run) else {
-                    continue;
-                };
-                let line = sections[run].line;
-                n += at_every_point(sections, &injection)
-                    .map_err(|e| format!("{name}, line {line}: {e}"))?;
+fn sources_at_every_safe_point(scenario: &Scenario) -> Result<(), String> {
+    let sections = &scenario.sections;
+    let kind = |i: usize| sections[i].kind.as_str();
+    for at in (0..sections.len()).filter(|&at| kind(at) == "source") {
+        for run in (at..sections.len()).filter(|&i| kind(i) == "run") {
+            if kind((run + 1).min(sections.len() - 1)) == "error" {
+                continue;
             }
+            let Ok(injection) = Injection::of_source(sections, at, run) else {
+                continue;
+            };
+            let line = sections[run].line;
+            let n =
+                at_every_point(sections, &injection).map_err(|e| format!("line {line}: {e}"))?;
+            N_POINTS.fetch_add(n, Relaxed);
         }
-        Ok(n)
-    });
-    let ok = || {
-        results
-            .iter()
-            .filter_map(|r: &Result<_, String>| r.as_ref().ok())
-    };
-    let n: usize = ok().sum();
-    println!(
-        "{n} safe points in {} scenarios",
-        ok().filter(|&&n| n > 0).count()
-    );
-    assert!(opted_out * 4 < all.len() || all.len() < 50);
-    assert_none(results.into_iter().map(Result::err).collect());
+    }
+    Ok(())
 }

@@ -7,7 +7,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::support::{SCRIPT_LIMIT, TempFolder, files, in_parallel, root, run_stressed};
+use moonswap_harness::Cases;
+
+use crate::support::{SCRIPT_LIMIT, TempFolder, files, root, run_stressed};
 
 /// The scripts of a folder of `lua-tests`.
 pub(crate) fn scripts(name: &str) -> Vec<PathBuf> {
@@ -18,19 +20,21 @@ pub(crate) fn scripts(name: &str) -> Vec<PathBuf> {
     scripts
 }
 
-fn check_folder(name: &str) {
-    let scripts = scripts(name);
-    let failures: Vec<String> = in_parallel(&scripts, |script| check(script, None, SCRIPT_LIMIT))
-        .into_iter()
-        .flatten()
-        .collect();
-    assert!(
-        failures.is_empty(),
-        "{} of {} scripts fail:\n{}",
-        failures.len(),
-        scripts.len(),
-        failures.join("\n")
-    );
+pub(crate) fn add(cases: &mut Cases) {
+    for folder in ["language", "stdlib", "stress"] {
+        for script in scripts(folder) {
+            let name = format!("{folder}/{}", stem(&script));
+            cases.add(name, move || {
+                check(&script, None, SCRIPT_LIMIT).map_or(Ok(()), Err)
+            });
+        }
+    }
+}
+
+/// The name of a file without its ending.
+pub(crate) fn stem(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default();
+    stem.to_string_lossy().into_owned()
 }
 
 /// Runs a script, under stress if wanted; what went wrong, if anything.
@@ -76,19 +80,4 @@ pub(crate) fn check(script: &Path, stress: Option<&str>, limit: Duration) -> Opt
         outcome.code,
         error.lines().take(6).collect::<Vec<_>>().join("\n  ")
     ))
-}
-
-#[test]
-fn language() {
-    check_folder("language");
-}
-
-#[test]
-fn stdlib() {
-    check_folder("stdlib");
-}
-
-#[test]
-fn stress() {
-    check_folder("stress");
 }

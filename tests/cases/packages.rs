@@ -4,14 +4,17 @@
 //! equivalent code again and again (`lib/patched.lua`).
 //!
 //! The first line of a script names the modules it needs. A script whose modules
-//! are not installed is left out with a notice, and so are all without `lua5.4`.
+//! are not installed is skipped, and so are all without `lua5.4`.
 
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use moonswap_harness::{Cases, Verdict};
+
+use crate::language::stem;
 use crate::support::{
-    Outcome, TempFolder, clean_environment, files, in_parallel, moonswap, root, run,
+    Outcome, TempFolder, clean_environment, files, is_installed, moonswap, root, run,
 };
 
 /// Where Debian puts Lua files: the newest version of a package first.
@@ -30,8 +33,12 @@ fn installed(module: &str) -> bool {
     })
 }
 
-fn has_reference() -> bool {
-    Command::new("lua5.4").arg("-v").output().is_ok()
+pub(crate) fn has_reference() -> bool {
+    is_installed("lua5.4", "-v")
+}
+
+pub(crate) fn without_reference() -> Verdict {
+    Verdict::skipped("lua5.4", "run .ci/setup or install the package lua5.4")
 }
 
 fn run_script(program: &Path, arguments: &[&str], log: Option<&Path>) -> Outcome {
@@ -73,8 +80,11 @@ fn difference(want: &Outcome, got: &Outcome) -> Option<String> {
     Some(format!("{}\nexpected exit {:?}", got.tail(), want.code))
 }
 
-/// What is wrong with a script; `Ok` has the notice if it was left out.
-fn check(script: &Path) -> Result<Option<String>, String> {
+/// Compares a script's outputs.
+fn check(script: &Path) -> Result<Verdict, String> {
+    if !has_reference() {
+        return Ok(without_reference());
+    }
     let name = script.file_name().expect("name").to_string_lossy();
     let text = std::fs::read_to_string(script).expect("readable");
     let needs = text
@@ -83,7 +93,10 @@ fn check(script: &Path) -> Result<Option<String>, String> {
         .and_then(|line| line.strip_prefix("-- needs: "))
         .ok_or_else(|| format!("{name}: the first line must be `-- needs: MODULES`"))?;
     if let Some(missing) = needs.split_whitespace().find(|module| !installed(module)) {
-        return Ok(Some(format!("{name}: no module {missing}")));
+        return Ok(Verdict::skipped(
+            format!("the Lua module {missing}"),
+            "run .ci/setup, which installs Debian's packages of Lua modules",
+        ));
     }
     let want = run_script(Path::new("lua5.4"), &[&name], None);
     let got = run_script(moonswap(), &[&name], None);
@@ -100,28 +113,18 @@ fn check(script: &Path) -> Result<Option<String>, String> {
     if !log.lines().any(|line| !line.contains(" done=0 ")) {
         return Err(format!("{name}: no patch was done:\n{log}"));
     }
-    Ok(None)
+    Ok(Verdict::Passed)
 }
 
-#[test]
-fn packages() {
-    if !has_reference() {
-        eprintln!("SKIPPED: no lua5.4 to compare the packages with");
-        return;
-    }
+pub(crate) fn add(cases: &mut Cases) {
     let folder = root().join("lua-tests/packages");
     let scripts: Vec<_> = files(&folder, "lua")
         .into_iter()
         .filter(|script| script.parent() == Some(&*folder))
         .collect();
     assert!(scripts.len() >= 14, "too few scripts");
-    let mut wrong = Vec::new();
-    for result in in_parallel(&scripts, |script| check(script)) {
-        match result {
-            Ok(None) => {}
-            Ok(Some(missing)) => eprintln!("SKIPPED: {missing}"),
-            Err(what) => wrong.push(what),
-        }
+    for script in scripts {
+        let name = format!("packages/{}", stem(&script));
+        cases.add_skippable(name, move || check(&script));
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
