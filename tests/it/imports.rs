@@ -97,6 +97,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "string heap table",
             "entry",
             "gc_stats",
+            "host_cell",
             "threads",
             "timer",
             "undo",
@@ -109,10 +110,20 @@ const FLOORS: &[(&str, &[&str])] = &[
             "coroutine hook host interp unwind",
             "hotpatch",
             "machine",
+            "text",
             "context",
         ],
     ),
-    ("moonswap", &["error", "value", "hot", "lua_module", "lua"]),
+    (
+        "moonswap",
+        &[
+            "sealed",
+            "error",
+            "hot",
+            "asynchronous debug_api lua lua_module scope serde user_data value",
+            "prelude",
+        ],
+    ),
     (
         "moonswap-cli",
         &[

@@ -90,7 +90,7 @@ fn late<R>(deadline: Instant, f: impl FnOnce() -> R) -> (R, Duration) {
 /// Runs a program for [`TIME`]; how much longer it took.
 fn overrun(name: &str, text: &str) -> Duration {
     let lua = Lua::new();
-    lua.set_memory_limit(Some(MEMORY));
+    lua.set_memory_limit(MEMORY).expect("limited");
     let program = lua.load(text).into_function().expect(name);
     let deadline = Instant::now() + TIME;
     lua.set_deadline(Some(deadline));
@@ -102,7 +102,7 @@ fn overrun(name: &str, text: &str) -> Duration {
     );
     // Until it is lifted, every call ends by it, at once.
     let again = lua.load("while true do end").exec();
-    let again = again.map_err(|e| e.kind().clone());
+    let again = again.map_err(|e| e.kind());
     assert!(
         matches!(again, Err(ErrorKind::Deadline)),
         "{name}: {again:?}"
@@ -145,7 +145,7 @@ fn print_longest(mut all: Vec<(Duration, String)>) {
 fn kind<R>(result: moonswap::Result<R>) -> ErrorKind {
     match result {
         Ok(_) => panic!("it ended"),
-        Err(error) => error.kind().clone(),
+        Err(error) => error.kind(),
     }
 }
 
@@ -204,7 +204,7 @@ fn holders(start: impl Fn(&Lua), end: impl Fn(&Lua), is_right: impl Fn(&ErrorKin
         lua.globals()
             .set("swallowed", swallow.expect("function"))
             .expect("set");
-        let program = lua.load(holder).into_function().expect(holder);
+        let program = lua.load(*holder).into_function().expect(holder);
         start(&lua);
         let kind = kind(program.call::<()>(()));
         assert!(is_right(&kind), "{holder}: {kind:?}");

@@ -10,7 +10,7 @@
 
 use std::process::ExitCode;
 
-use moonswap::{Function, Lua, Result, Table, Value};
+use moonswap::{Function, Lua, ObjectLike, Result, Table, Value};
 
 /// A loop: its name and what one turn does with the VM and its prepared function.
 type Turn = fn(&Lua, &Function, usize) -> Result<()>;

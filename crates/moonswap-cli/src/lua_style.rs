@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, stdin};
 use std::path::Path;
 
+use moonswap::state::{GcGenParams, GcMode};
 use moonswap::{Lua, Result, Table, Value};
 
 use crate::output::{VERSION, complain, report, say};
@@ -105,6 +106,8 @@ pub(crate) fn main(arguments: &[OsString], show: fn(&Lua)) -> u8 {
         .compat(options.compat)
         .error_texts(true)
         .build();
+    // The stand-alone reference interpreter starts in this mode.
+    lua.gc_set_mode(GcMode::Generational(GcGenParams::default()));
     let session = match Session::new(lua, show) {
         Ok(session) => session,
         Err(error) => {

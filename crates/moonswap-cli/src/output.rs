@@ -51,7 +51,7 @@ pub(crate) fn report(program: Option<&str>, error: &Error) {
         text.extend_from_slice(program.as_bytes());
         text.extend_from_slice(b": ");
     }
-    text.extend_from_slice(error.message_bytes());
+    text.extend_from_slice(&error.message_bytes());
     if let Some(traceback) = error.traceback() {
         text.push(b'\n');
         text.extend_from_slice(traceback.text.as_bytes());

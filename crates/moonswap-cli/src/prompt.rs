@@ -160,7 +160,7 @@ fn print(session: &Session, results: MultiValue) {
         .global_function("print")
         .and_then(|print| session.call::<()>(&print, results));
     if let Err(error) = printed {
-        let text = String::from_utf8_lossy(error.message_bytes()).into_owned();
+        let text = String::from_utf8_lossy(&error.message_bytes()).into_owned();
         complain(format!("error calling 'print' ({text})"));
     }
 }

@@ -180,7 +180,7 @@ pub(crate) fn main(arguments: Vec<OsString>, show: fn(&Lua)) -> u8 {
             {
                 return code;
             }
-            lua.set_memory_limit(mem);
+            lua.machine().set_memory_limit(mem);
             lua.set_fuel(fuel);
             lua.set_deadline(timeout.and_then(|timeout| Instant::now().checked_add(timeout)));
             let watch = watch.then(|| policy.source(PatchSource::Watch));
@@ -273,13 +273,14 @@ fn error_event(error: &moonswap::Error) -> String {
         event: &'static str,
         message: std::borrow::Cow<'a, str>,
         problem: Option<check::Problem<'a>>,
-        traceback: Option<&'a str>,
+        traceback: Option<String>,
     }
+    let message = error.message_bytes();
     to_json(&Told {
         event: "error",
-        message: String::from_utf8_lossy(error.message_bytes()),
+        message: String::from_utf8_lossy(&message),
         problem: error.compile_error().map(check::problem),
-        traceback: error.traceback().map(|t| &*t.text),
+        traceback: error.traceback().map(|t| t.text),
     })
 }
 

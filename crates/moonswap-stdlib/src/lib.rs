@@ -32,18 +32,35 @@ use moonswap_vm::context::{Context, Outcome};
 
 pub use library::{LOADED, PRELOAD, register};
 
+/// Opens a library.
+type Open = fn(&mut Context<'_>) -> Outcome<()>;
+
+/// The libraries beside the base library, in the order that they are opened in.
+const LIBRARIES: &[(&str, Open)] = &[
+    ("package", package::open),
+    ("coroutine", coroutine::open),
+    ("table", table::open),
+    ("io", io::open),
+    ("os", os::open),
+    ("string", string::open),
+    ("math", math::open),
+    ("utf8", utf8::open),
+    ("debug", debug::open),
+];
+
 /// Opens every standard library in the running VM.
 pub fn open_all(cx: &mut Context<'_>) -> Outcome<()> {
     base::open(cx)?;
-    package::open(cx)?;
-    coroutine::open(cx)?;
-    table::open(cx)?;
-    io::open(cx)?;
-    os::open(cx)?;
-    string::open(cx)?;
-    math::open(cx)?;
-    utf8::open(cx)?;
-    debug::open(cx)?;
+    open_some(cx, |_| true)
+}
+
+/// Opens the libraries whose names are wanted, without the base library.
+pub fn open_some(cx: &mut Context<'_>, is_wanted: impl Fn(&str) -> bool) -> Outcome<()> {
+    for (name, open) in LIBRARIES {
+        if is_wanted(name) {
+            open(cx)?;
+        }
+    }
     harmless::mark(cx)
 }
 

@@ -19,6 +19,7 @@ mod gc_stats;
 mod heap;
 mod hook;
 mod host;
+mod host_cell;
 pub mod hotpatch;
 mod interp;
 mod limits;
@@ -35,6 +36,7 @@ mod string;
 mod table;
 #[cfg(test)]
 mod tests;
+mod text;
 mod threads;
 mod timer;
 mod undo;
@@ -47,6 +49,9 @@ pub use context::{
 };
 pub use error::Raised;
 pub use gc_stats::{GcClock, GcStats};
+pub use host_cell::{
+    HostCell, HostMut, HostRef, Keep as KeepsLock, LockForRead, LockForWrite, Unavailable,
+};
 pub use hotpatch::{
     Applied, Cause, EventChunk, EventKind, HistoryEntry, HotError, HotEvent, Listener, OnProbation,
     Origin, Patcher, Quarantined, Recorder, StaleFrame, Ticket, VersionInfo, Which,
@@ -57,3 +62,4 @@ pub use moonswap_hotpatch as planning;
 pub use object::{NativeFn, NativeKind};
 pub use root::Root;
 pub use stress::Stress;
+pub use text::{HeldBytes, HeldText};

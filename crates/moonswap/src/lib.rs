@@ -22,16 +22,32 @@
 //! A handle keeps the whole VM alive. A Rust closure given to
 //! [`Lua::create_function`] must therefore not own a handle of the same VM: the
 //! two would keep each other for ever. It gets a `&Lua` to work with instead.
-#![forbid(unsafe_code)]
+// `scope/lend.rs` has the only exception.
+#![deny(unsafe_code)]
 
+#[cfg(feature = "async")]
+mod asynchronous;
+mod debug_api;
 mod error;
 mod hot;
 mod lua;
 mod lua_module;
+pub mod prelude;
+mod scope;
+pub(crate) mod sealed;
+#[cfg(feature = "serde")]
+pub mod serde;
+mod user_data;
 mod value;
 
+#[cfg(feature = "serde")]
+pub use crate::serde::{LuaSerdeExt, SerializableValue};
+pub use bstr::BString;
+pub use either::Either;
+pub use error::context::{ErrorContext, ExternalError, ExternalResult};
 pub use error::render::{RenderStyle, render_diagnostic, render_warning};
-pub use error::{Error, ErrorKind, Result, TraceFrame, Traceback};
+pub use error::trace::{TraceFrame, Traceback};
+pub use error::{Error, ErrorKind, Result, SyntaxDetails};
 pub use hot::audit;
 pub use hot::pool::{Abort, Canary, MemberOutcome, MemberReport, Pool, PoolReport, Rollout};
 #[cfg(feature = "sign")]
@@ -43,8 +59,11 @@ pub use hot::{
     ListenerId, OnProbation, Origin, Patcher, Quarantined, StaleFrame, Ticket, VersionInfo, Which,
 };
 pub use lua::Lua;
+pub use lua::app_data::{AppDataRef, AppDataRefMut};
 pub use lua::builder::LuaBuilder;
-pub use lua::chunk::Chunk;
+pub use lua::options::{LuaOptions, StdLib};
+pub use lua::registry::RegistryKey;
+pub use lua::weak::WeakLua;
 pub use moonswap_bytecode::{CodeHash, FunctionId};
 pub use moonswap_compiler::{CompileError, Span};
 pub use moonswap_hotpatch::{
@@ -54,27 +73,82 @@ pub use moonswap_hotpatch::{
     Refusal, Refused, RefusedPolicy, Report, ReportedFunction, RunSelector, StalePolicy, Staying,
     SuspendedPolicy, Times, Timestamp, Timing, WhenRefused,
 };
-pub use value::convert::{FromLua, IntoLua};
+pub use scope::lend::Scope;
+pub use user_data::any::AnyUserData;
+pub use user_data::guard::{UserDataOwned, UserDataRef, UserDataRefMut};
+pub use user_data::meta::MetaMethod;
+pub use user_data::registry::UserDataRegistry;
+pub use user_data::{UserData, UserDataFields, UserDataMethods};
 pub use value::function::{Function, FunctionInfo};
-pub use value::multi::{FromLuaMulti, IntoLuaMulti, MultiValue, Variadic};
-pub use value::string::LuaString;
-pub use value::table::{Pairs, Sequence, Table};
-pub use value::{AnyUserData, LightUserData, Thread, Value};
+pub use value::multi::{MultiValue, Variadic};
+pub use value::object::ObjectLike;
+pub use value::string::{BorrowedBytes, BorrowedStr, LuaString};
+pub use value::table::Table;
+pub use value::thread::Thread;
+pub use value::traits::{FromLua, FromLuaMulti, IntoLua, IntoLuaMulti};
+pub use value::{LightUserData, Nil, Value};
 
-/// mlua's name of [`LuaString`].
+/// mlua's older name of [`LuaString`].
+#[doc(hidden)]
+#[deprecated = "use `LuaString`"]
 pub type String = LuaString;
-/// mlua's name of a float.
+/// A float of Lua.
 pub type Number = f64;
-/// mlua's name of an integer.
+/// An integer of Lua.
 pub type Integer = i64;
 
-/// What most programs need.
-pub mod prelude {
-    pub use crate::{
-        AnyUserData, Chunk, Error, ErrorKind, FromLua, FromLuaMulti, Function, Hot, IntoLua,
-        IntoLuaMulti, Lua, LuaString, MultiValue, Patch, Policy, Report, Table, Thread, Value,
-        Variadic,
+/// Chunks: what can be loaded, and how.
+pub mod chunk {
+    pub use crate::lua::chunk::{AsChunk, Chunk, ChunkMode};
+}
+pub use chunk::Chunk;
+
+/// Hooks, and what runs.
+pub mod debug {
+    pub use crate::debug_api::{
+        Debug, DebugEvent, DebugNames, DebugSource, DebugStack, HookTriggers,
     };
+}
+pub use debug_api::{HookTriggers, VmState};
+
+/// Functions, and what is known about them.
+pub mod function {
+    #[cfg(feature = "async")]
+    pub use crate::asynchronous::{AsyncCallFuture, LuaNativeAsyncFn};
+    pub use crate::value::function::{Function, FunctionInfo};
+    pub use crate::value::native::{LuaNativeFn, LuaNativeFnMut};
+}
+
+/// The VM and its settings.
+pub mod state {
+    pub use crate::lua::Lua;
+    pub use crate::lua::gc::{GcGenParams, GcIncParams, GcMode};
+    pub use crate::lua::options::LuaOptions;
+    pub use crate::lua::weak::WeakLua;
+}
+
+/// Strings.
+pub mod string {
+    pub use crate::value::string::{BorrowedBytes, BorrowedStr, LuaString};
+}
+
+/// Tables and walks over them.
+pub mod table {
+    pub use crate::value::table::Table;
+    pub use crate::value::table_iter::{TablePairs, TableSequence};
+}
+
+/// Coroutines.
+pub mod thread {
+    #[cfg(feature = "async")]
+    pub use crate::asynchronous::AsyncThread;
+    pub use crate::lua::events::{ThreadEvent, ThreadTriggers};
+    pub use crate::value::thread::{Thread, ThreadStatus};
+}
+
+/// Host objects.
+pub mod userdata {
+    pub use crate::user_data::any::{AnyUserData, UserDataMetatable, UserDataMetatablePairs};
 }
 
 /// The pieces of Rust in README.md are tests.

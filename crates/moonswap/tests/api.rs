@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use moonswap::Result;
 use moonswap::prelude::*;
+use moonswap::thread::ThreadStatus;
 
 #[test]
 fn values_go_both_ways() -> Result<()> {
@@ -39,16 +40,19 @@ fn ranges_are_checked() {
     assert!(lua.load("256").eval::<u8>().is_err());
     assert!(lua.load("-1").eval::<u64>().is_err());
     assert!(lua.load("1.5").eval::<i64>().is_err());
-    assert!(u64::MAX.into_lua(&lua).is_err());
+    // What no integer of Lua can hold becomes a float, as in mlua.
+    assert_eq!(lua.convert::<f64>(u64::MAX).ok(), Some(u64::MAX as f64));
     let error = lua
         .load("{}")
         .eval::<i64>()
         .expect_err("a table is no number");
     assert!(
-        error.to_string().contains("number expected, got table"),
+        error
+            .to_string()
+            .contains("error converting Lua table to i64"),
         "{error}"
     );
-    assert!(matches!(error.kind(), ErrorKind::Conversion { .. }));
+    assert!(matches!(error.kind(), ErrorKind::Conversion));
 }
 
 #[test]
@@ -87,9 +91,11 @@ fn rust_functions() -> Result<()> {
     let add = lua.create_function(|_, (a, b): (i64, i64)| Ok(a + b))?;
     lua.globals().set("add", &add)?;
     assert_eq!(lua.load("add(2, 3)").eval::<i64>()?, 5);
-    let message: String = lua.load("return select(2, pcall(add, 1, {}))").eval()?;
+    let message: String = lua
+        .load("return tostring(select(2, pcall(add, 1, {})))")
+        .eval()?;
     assert!(
-        message.contains("bad argument #2") && message.contains("number expected, got table"),
+        message.contains("bad argument #2: error converting Lua table to i64"),
         "{message}"
     );
     let mut n = 0;
@@ -127,7 +133,7 @@ fn errors_keep_their_identity() -> Result<()> {
         lua.create_function(|_, ()| -> Result<()> { Err(Error::external(std::fmt::Error)) })?;
     lua.globals().set("fail", fail)?;
     let error = lua.load("fail()").exec().expect_err("it fails");
-    assert!(matches!(error.kind(), ErrorKind::External(_)), "{error:?}");
+    assert!(matches!(error.kind(), ErrorKind::External), "{error:?}");
     lua.load("local ok, e = pcall(fail) assert(not ok and tostring(e):find('error'))")
         .exec()?;
     let error = lua
@@ -188,8 +194,8 @@ fn handles_of_another_vm_are_refused() -> Result<()> {
 fn app_data_and_memory() -> Result<()> {
     let lua = Lua::new();
     assert!(lua.set_app_data(7_u32).is_none());
-    assert_eq!(lua.app_data::<u32>().as_deref(), Some(&7));
-    assert_eq!(lua.remove_app_data::<u32>().as_deref(), Some(&7));
+    assert_eq!(lua.app_data_ref::<u32>().as_deref(), Some(&7));
+    assert_eq!(lua.remove_app_data::<u32>(), Some(7));
     lua.load("t = {} for i = 1, 1e5 do t[i] = {} end").exec()?;
     let full = lua.used_memory();
     lua.load("t = nil").exec()?;
@@ -205,10 +211,10 @@ fn threads_resume() -> Result<()> {
         .load("function(a) local b = coroutine.yield(a + 1) return b * 2 end")
         .eval()?;
     let thread = lua.create_thread(body)?;
-    assert_eq!(thread.status(), "suspended");
+    assert_eq!(thread.status(), ThreadStatus::Resumable);
     assert_eq!(thread.resume::<i64>(1)?, 2);
     assert_eq!(thread.resume::<i64>(21)?, 42);
-    assert_eq!(thread.status(), "dead");
+    assert_eq!(thread.status(), ThreadStatus::Finished);
     assert!(thread.resume::<()>(()).is_err());
     Ok(())
 }

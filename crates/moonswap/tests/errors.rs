@@ -69,20 +69,18 @@ fn conversions_stay_conversions() -> Result<()> {
         .set_name("@call.lua")
         .eval()?;
     let error = call.call::<i64>((wants, 1, "x")).expect_err("no number");
-    let ErrorKind::Conversion {
-        position, expected, ..
-    } = error.kind()
-    else {
+    let Error::CallbackError { cause, .. } = &error else {
         panic!("{error:?}");
     };
-    assert_eq!((*position, *expected), (Some(1), "number"));
-    assert!(error.to_string().contains("bad argument #2"), "{error}");
-    let error = across(&lua, PLAIN, |lua| lua.load("'x'").eval::<i64>().map(drop))?;
     assert!(
-        matches!(error.kind(), ErrorKind::Conversion { .. }),
+        matches!(&**cause, Error::BadArgument { pos: 2, cause, .. }
+            if matches!(&**cause, Error::FromLuaConversionError { from: "string", to, .. } if to == "i64")),
         "{error:?}"
     );
-    assert!(error.to_string().starts_with("caller.lua:1: "), "{error}");
+    assert!(matches!(error.kind(), ErrorKind::Conversion), "{error:?}");
+    assert!(error.to_string().contains("bad argument #2"), "{error}");
+    let error = across(&lua, PLAIN, |lua| lua.load("'x'").eval::<i64>().map(drop))?;
+    assert!(matches!(error.kind(), ErrorKind::Conversion), "{error:?}");
     Ok(())
 }
 
@@ -105,7 +103,7 @@ fn only_short_memory_is_a_memory_error() -> Result<()> {
     let thread = lua.create_thread(lua.load("error('not enough memory', 0)").into_function()?)?;
     let error = thread.resume::<()>(()).expect_err("raised");
     assert!(matches!(error.kind(), ErrorKind::Runtime), "{error:?}");
-    lua.set_memory_limit(Some(4 << 20));
+    lua.set_memory_limit(4 << 20).expect("limited");
     for short in [
         "return ('x'):rep(100 << 20)",
         "local t = {} for i = 1, 1e8 do t[i] = i end",
@@ -184,10 +182,8 @@ fn causes_do_not_repeat_the_error() -> Result<()> {
         next = cause.source();
     }
     assert_eq!(told, ["outer", &std::fmt::Error.to_string()]);
-    let ErrorKind::External(own) = error.kind() else {
-        panic!("{error:?}");
-    };
-    assert!(own.downcast_ref::<Outer>().is_some());
+    assert!(matches!(error.kind(), ErrorKind::External), "{error:?}");
+    assert!(error.downcast_ref::<Outer>().is_some());
     let plain = Error::external("just a text");
     assert!(plain.source().is_none());
     Ok(())
@@ -264,7 +260,7 @@ fn errors_of_coroutines_have_their_frames() -> Result<()> {
         "{traceback}"
     );
     let dead = thread.resume::<()>(()).expect_err("dead");
-    assert_eq!(dead.to_string(), "cannot resume dead coroutine");
+    assert!(matches!(dead, Error::CoroutineUnresumable));
     Ok(())
 }
 
@@ -280,7 +276,7 @@ fn bytes_are_borrowed_without_the_vm() -> Result<()> {
     lua.load("local t = {} for i = 1, 1e5 do t[i % 10] = ('x'):rep(i % 1000) end")
         .exec()?;
     lua.gc_collect()?;
-    assert_eq!((a, b.len()), (&b"short"[..], 4000));
+    assert_eq!((&*a, b.len()), (&b"short"[..], 4000));
     assert!(long == equal && b == equal.as_bytes());
     // In a function that Lua runs, and in a destructor.
     struct Last(moonswap::LuaString, Rc<std::cell::Cell<usize>>);

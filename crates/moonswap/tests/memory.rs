@@ -178,7 +178,7 @@ fn finalizers_of_what_hosts_drop_are_called() {
 fn fails_at_limit(name: &str, mut act: impl FnMut(&Lua, usize) -> Result<()>) {
     let lua = Lua::new();
     let limit = 2 * MIB;
-    lua.set_memory_limit(Some(limit));
+    lua.set_memory_limit(limit).expect("limited");
     let mut error = None;
     for i in 0..2_000_000 {
         if let Err(found) = act(&lua, i) {

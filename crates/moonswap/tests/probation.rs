@@ -249,8 +249,8 @@ fn errors_of_limits_count() -> Result<()> {
         local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1000) .. i end end";
     let memory = limited(
         greedy,
-        |lua| lua.set_memory_limit(Some(8 << 20)),
-        |lua| lua.set_memory_limit(None),
+        |lua| drop(lua.set_memory_limit(8 << 20)),
+        |lua| drop(lua.set_memory_limit(0)),
     )?;
     assert!(matches!(memory.kind(), ErrorKind::Memory), "{memory}");
     Ok(())

@@ -60,7 +60,7 @@ fn equal_texts_are_kept_once() -> Result<()> {
     let equal = BIG.replace('N', "1");
     let different = BIG.replace('N', "i");
     let lua = Lua::new();
-    lua.set_memory_limit(Some(24 << 20));
+    lua.set_memory_limit(24 << 20).expect("limited");
     // Texts of 50 MB, if each were kept.
     load_many(&lua, 500, &equal)?;
     let error = load_many(&lua, 500, &different).expect_err("too much");

@@ -47,7 +47,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new() -> Result<Self> {
         let lua = Lua::builder().compat(true).build();
-        lua.set_memory_limit(Some(1 << 30));
+        lua.set_memory_limit(1 << 30).expect("limited");
         let string: Table = lua.globals().get("string")?;
         let dumper: Function = string.get("dump")?;
         let code = lua.create_function(move |lua, f: Function| {

@@ -17,6 +17,7 @@
 mod arguments;
 mod buffer;
 mod chunks;
+mod embed;
 mod hot;
 mod inspect;
 mod run;

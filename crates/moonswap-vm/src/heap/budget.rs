@@ -231,6 +231,11 @@ impl Heap {
         self.budget.is_failing()
     }
 
+    /// The memory limit.
+    pub(crate) fn memory_limit(&self) -> Option<usize> {
+        self.budget.limit()
+    }
+
     /// Sets the memory limit; returns the old one.
     pub(crate) fn set_memory_limit(&mut self, limit: Option<usize>) -> Option<usize> {
         let old = self.budget.limit();

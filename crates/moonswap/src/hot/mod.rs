@@ -24,7 +24,7 @@ pub use moonswap_vm::hotpatch::{EventChunk, EventKind, HotEvent, Origin};
 pub use moonswap_vm::hotpatch::{Patcher, Ticket};
 
 use crate::hot::audit::AuditLog;
-use crate::{Error, ErrorKind, Lua, Result, Status, Trust};
+use crate::{Error, Lua, Result, Status, Trust};
 
 /// Names a listener of [`Hot::on_event`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -221,7 +221,7 @@ impl Hot {
     /// it has returned; during `Before` they are refused as busy. A panic in it
     /// becomes a warning.
     ///
-    /// A listener that owns a handle of this VM keeps it alive for ever: use the
+    /// A listener that owns a [`Lua`] of this VM keeps it alive for ever: use the
     /// one it is given.
     pub fn on_event(&self, listener: impl Fn(&Lua, &HotEvent) + 'static) -> ListenerId {
         let heard = move |cx: &mut Context<'_>, event: &HotEvent| {
@@ -334,8 +334,8 @@ impl Hot {
 impl Error {
     /// What listeners are told of a patch that failed before the VM saw it.
     pub(crate) fn to_hot(&self) -> HotError {
-        match (self.kind(), self.compile_error()) {
-            (ErrorKind::Refused(refused), _) => HotError::Refused(refused.clone()),
+        match (self.refused(), self.compile_error()) {
+            (Some(refused), _) => HotError::Refused(refused.clone()),
             (_, Some(error)) => HotError::Compile(error.clone()),
             _ => HotError::Other(self.to_string()),
         }
@@ -347,17 +347,13 @@ impl From<HotError> for Error {
         match error {
             HotError::Compile(error) => error.into(),
             HotError::Refused(refused) => refused.into(),
-            other => {
-                let message = other.to_string().into_bytes();
-                Error::new(ErrorKind::Hot, message)
-            }
+            other => Error::Hot(other.to_string()),
         }
     }
 }
 
 impl From<Refused> for Error {
     fn from(refused: Refused) -> Self {
-        let message = refused.to_string().into_bytes();
-        Error::new(ErrorKind::Refused(refused), message)
+        Error::Refused(refused)
     }
 }

@@ -34,7 +34,7 @@ impl LuaBuilder {
     pub fn build(self) -> Lua {
         let lua = Lua::with_libraries(self.compat);
         if self.error_texts {
-            lua.with(crate::value::callback::make_error_texts);
+            lua.with(crate::value::raise::make_error_texts);
         }
         lua
     }

@@ -1,31 +1,51 @@
 //! `Lua`: one VM.
 
+pub(crate) mod app_data;
 pub(crate) mod builder;
 pub(crate) mod chunk;
+mod coerce;
+mod create;
+pub(crate) mod events;
+pub(crate) mod gc;
+mod modules;
+pub(crate) mod options;
+pub(crate) mod registry;
+mod type_metatables;
+mod user_types;
+pub(crate) mod weak;
 
-use std::any::{Any, TypeId};
+pub(crate) use user_types::UserTypes;
+
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::fmt;
 use std::rc::{Rc, Weak};
 
 use moonswap_vm::{Context, Machine, Outcome, View};
 
-use crate::value::callback::{self, caught};
 use crate::value::handle::Handle;
+use crate::value::raise::{caught, checked};
 use crate::{
-    Chunk, Error, FromLuaMulti, Function, Hot, Interrupter, IntoLua, IntoLuaMulti, LuaBuilder,
-    LuaString, Result, Table, Trust, Value,
+    Hot, Interrupter, LuaBuilder, LuaOptions, Result, StdLib, Table, Thread, Trust, Value, WeakLua,
 };
 
 /// One VM. Clones share it. It stays on its thread; from other threads use
 /// [`Lua::interrupter`] and [`Hot::patcher`].
+///
+/// Values of the VM do not keep it alive: when the last `Lua` is dropped they give
+/// [`Error::Destroyed`](crate::Error::Destroyed). A closure or a userdata may own values of the VM that owns
+/// it, but not a `Lua`: that would keep the VM for ever.
 #[derive(Clone)]
-pub struct Lua(Rc<Inner>);
+pub struct Lua(pub(crate) Rc<Inner>);
 
-struct Inner {
+pub(crate) struct Inner {
     machine: Machine,
-    app_data: RefCell<HashMap<TypeId, Rc<dyn Any>>>,
+    app_data: app_data::AppData,
+    registry: registry::Registry,
+    events: events::Events,
+    pub(crate) warnings: RefCell<Option<crate::debug_api::WarningFunction>>,
+    pub(crate) user_types: UserTypes,
+    #[cfg(feature = "async")]
+    pub(crate) futures: crate::asynchronous::AsyncState,
     trust: RefCell<Trust>,
 }
 
@@ -51,21 +71,79 @@ impl Lua {
         Self::builder().build()
     }
 
+    /// A VM with the base library and those that are wanted. Without `PACKAGE` there
+    /// is no `require`, and no `moonswap` module.
+    ///
+    /// # Errors
+    /// None today.
+    ///
+    /// ```
+    /// use moonswap::{Lua, LuaOptions, StdLib};
+    /// let lua = Lua::new_with(StdLib::STRING | StdLib::MATH, LuaOptions::new())?;
+    /// assert!(lua.load("return io == nil and os == nil and string.rep('x', 3) == 'xxx'").eval::<bool>()?);
+    /// # Ok::<(), moonswap::Error>(())
+    /// ```
+    pub fn new_with(libraries: StdLib, options: LuaOptions) -> Result<Self> {
+        let _ = options;
+        let lua = Self::bare();
+        lua.with(|cx| checked(cx, moonswap_stdlib::base::open))?;
+        lua.load_std_libs(libraries)?;
+        Ok(lua)
+    }
+
+    /// [`Lua::new`]: no library of moonswap is unsafe. For programs written for mlua,
+    /// where this is.
+    #[doc(hidden)]
+    pub fn unsafe_new() -> Self {
+        Self::new()
+    }
+
+    /// [`Lua::new_with`], for programs written for mlua.
+    #[doc(hidden)]
+    pub fn unsafe_new_with(libraries: StdLib, options: LuaOptions) -> Self {
+        Self::new_with(libraries, options).unwrap_or_else(|_| Self::bare())
+    }
+
+    /// Opens more standard libraries.
+    ///
+    /// # Errors
+    /// If the memory limit is in the way.
+    pub fn load_std_libs(&self, libraries: StdLib) -> Result<()> {
+        self.with(|cx| {
+            checked(cx, |cx| {
+                moonswap_stdlib::open_some(cx, |name| libraries.has(name))?;
+                match libraries.has("package") {
+                    true => crate::lua_module::open(cx),
+                    false => Ok(()),
+                }
+            })
+        })
+    }
+
     /// Options for a VM that is not the plain one.
     pub fn builder() -> LuaBuilder {
         LuaBuilder::default()
     }
 
-    pub(crate) fn with_libraries(compat: bool) -> Self {
+    fn bare() -> Self {
         let lua = Self(Rc::new(Inner {
             machine: Machine::new(),
-            app_data: RefCell::default(),
+            app_data: Default::default(),
+            registry: Default::default(),
+            events: Default::default(),
+            warnings: RefCell::default(),
+            user_types: Default::default(),
+            #[cfg(feature = "async")]
+            futures: Default::default(),
             trust: RefCell::default(),
         }));
-        let opened = lua.with(|cx| {
-            cx.host_state::<Back>().borrow_mut().0 = Rc::downgrade(&lua.0);
-            open(cx, compat).map_err(|raised| caught(cx, raised))
-        });
+        lua.with(|cx| cx.host_state::<Back>().borrow_mut().0 = Rc::downgrade(&lua.0));
+        lua
+    }
+
+    pub(crate) fn with_libraries(compat: bool) -> Self {
+        let lua = Self::bare();
+        let opened = lua.with(|cx| checked(cx, |cx| open(cx, compat)));
         // Filling the tables of a new VM runs no foreign code and has no limits.
         debug_assert!(opened.is_ok(), "{opened:?}");
         lua
@@ -112,9 +190,9 @@ impl Lua {
         Rc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Source text to be run.
-    pub fn load(&self, source: impl AsRef<[u8]>) -> Chunk {
-        Chunk::new(self, source.as_ref().to_vec())
+    /// A handle that does not keep the VM alive.
+    pub fn weak(&self) -> WeakLua {
+        WeakLua(Rc::downgrade(&self.0))
     }
 
     /// The table of globals.
@@ -125,95 +203,33 @@ impl Lua {
         })
     }
 
-    /// An empty table.
-    pub fn create_table(&self) -> Result<Table> {
+    /// Makes another table the table of globals, for what is loaded from now on.
+    /// Functions that were loaded before keep theirs.
+    ///
+    /// # Errors
+    /// For a table of another VM.
+    ///
+    /// ```
+    /// # use moonswap::Lua;
+    /// let lua = Lua::new();
+    /// lua.set_globals(lua.create_table_from([("x", 7)])?)?;
+    /// assert_eq!(lua.load("x").eval::<i64>()?, 7);
+    /// # Ok::<(), moonswap::Error>(())
+    /// ```
+    pub fn set_globals(&self, globals: Table) -> Result<()> {
         self.attempt(|cx| {
-            cx.push_table(0, 0);
-            Ok(Table(Handle::pop(self, cx)))
+            globals.0.push(self, cx)?;
+            cx.set_globals();
+            Ok(())
         })
     }
 
-    /// A table with the given entries.
-    pub fn create_table_from<K: IntoLua, V: IntoLua>(
-        &self,
-        entries: impl IntoIterator<Item = (K, V)>,
-    ) -> Result<Table> {
-        let table = self.create_table()?;
-        for (key, value) in entries {
-            table.raw_set(key, value)?;
-        }
-        Ok(table)
-    }
-
-    /// A table with the given values at 1, 2, …
-    pub fn create_sequence_from<T: IntoLua>(
-        &self,
-        values: impl IntoIterator<Item = T>,
-    ) -> Result<Table> {
-        self.create_table_from(
-            values
-                .into_iter()
-                .enumerate()
-                .map(|(at, value)| (at + 1, value)),
-        )
-    }
-
-    /// A byte string.
-    pub fn create_string(&self, bytes: impl AsRef<[u8]>) -> Result<LuaString> {
-        self.attempt(|cx| {
-            let made = cx.push_large(bytes.as_ref());
-            made.map_err(|raised| caught(cx, raised))?;
-            Ok(LuaString(Handle::pop(self, cx)))
+    /// The coroutine that runs.
+    pub fn current_thread(&self) -> Thread {
+        self.with(|cx| {
+            cx.push_running();
+            Thread(Handle::pop(self, cx))
         })
-    }
-
-    /// A Lua function that runs a Rust closure.
-    pub fn create_function<A, R, F>(&self, function: F) -> Result<Function>
-    where
-        A: FromLuaMulti,
-        R: IntoLuaMulti,
-        F: Fn(&Lua, A) -> Result<R> + 'static,
-    {
-        self.attempt(|cx| {
-            callback::push_closure(cx, function);
-            Ok(Function(Handle::pop(self, cx)))
-        })
-    }
-
-    /// [`Lua::create_function`] for a closure with state of its own. A call
-    /// while it runs is an error.
-    pub fn create_function_mut<A, R, F>(&self, function: F) -> Result<Function>
-    where
-        A: FromLuaMulti,
-        R: IntoLuaMulti,
-        F: FnMut(&Lua, A) -> Result<R> + 'static,
-    {
-        let function = RefCell::new(function);
-        self.create_function(move |lua, arguments| match function.try_borrow_mut() {
-            Ok(mut function) => function(lua, arguments),
-            Err(_) => Err(Error::runtime(
-                "a Rust function with state was called while it runs",
-            )),
-        })
-    }
-
-    /// A coroutine that is about to run `function`.
-    pub fn create_thread(&self, function: Function) -> Result<crate::Thread> {
-        self.attempt(|cx| {
-            function.0.push(self, cx)?;
-            cx.push_coroutine();
-            Ok(crate::Thread(Handle::pop(self, cx)))
-        })
-    }
-
-    /// Collects all garbage.
-    pub fn gc_collect(&self) -> Result<()> {
-        self.with(|cx| cx.gc_collect().map_err(|raised| caught(cx, raised)))
-    }
-
-    /// Bytes in use by Lua objects.
-    pub fn used_memory(&self) -> usize {
-        self.with(|cx| cx.gc_bytes())
     }
 
     /// Hot patching.
@@ -238,11 +254,6 @@ impl Lua {
     /// ends.
     pub fn flush(&self) {
         self.with(|cx| moonswap_stdlib::flush_all(cx));
-    }
-
-    /// Limits the memory of Lua objects, in bytes; `None` lifts it.
-    pub fn set_memory_limit(&self, bytes: Option<usize>) {
-        self.machine().set_memory_limit(bytes);
     }
 
     /// From `deadline` on no Lua runs. What runs then ends with an error of
@@ -297,29 +308,6 @@ impl Lua {
         self.with(|cx| cx.warn(if on { b"@on" } else { b"@off" }, false));
     }
 
-    /// Keeps a value of the host's with the VM; returns the one of the same
-    /// type that was there.
-    pub fn set_app_data<T: 'static>(&self, data: T) -> Option<Rc<T>> {
-        let old = self
-            .0
-            .app_data
-            .borrow_mut()
-            .insert(TypeId::of::<T>(), Rc::new(data));
-        old.and_then(|data| data.downcast().ok())
-    }
-
-    /// The host's value of a type.
-    pub fn app_data<T: 'static>(&self) -> Option<Rc<T>> {
-        let found = self.0.app_data.borrow().get(&TypeId::of::<T>()).cloned();
-        found.and_then(|data| data.downcast().ok())
-    }
-
-    /// Takes the host's value of a type away.
-    pub fn remove_app_data<T: 'static>(&self) -> Option<Rc<T>> {
-        let found = self.0.app_data.borrow_mut().remove(&TypeId::of::<T>());
-        found.and_then(|data| data.downcast().ok())
-    }
-
     /// Text of a value as `tostring` gives it.
     pub fn to_display(&self, value: &Value) -> Result<Vec<u8>> {
         self.attempt(|cx| {
@@ -341,7 +329,5 @@ fn open(cx: &mut Context<'_>, compat: bool) -> Outcome<()> {
     if compat {
         moonswap_stdlib::compat::open(cx)?;
     }
-    // The stand-alone reference interpreter starts in this mode.
-    cx.gc_set_mode("generational");
     crate::lua_module::open(cx)
 }

@@ -110,7 +110,7 @@ fn push_event(cx: &mut Context<'_>, event: &HotEvent) -> Outcome<()> {
                 }
                 cx.raw_set_field(table, "codes")?;
             }
-            cx.push_bytes(Error::from(error.clone()).message_bytes());
+            cx.push_bytes(&Error::from(error.clone()).message_bytes());
             cx.raw_set_field(table, "message")?;
         }
     }

@@ -227,7 +227,7 @@ fn state(
         }
         Some(Err(error)) => {
             cx.push_bytes(b"refused");
-            cx.push_bytes(Error::from(error.clone()).message_bytes());
+            cx.push_bytes(&Error::from(error.clone()).message_bytes());
         }
     }
     Ok(2)

@@ -1,54 +1,37 @@
-//! `Value` and the handles that have no operations of their own.
+//! `Value`: any Lua value, and how it gets on and off the VM's stack.
 
+pub(crate) mod ask;
 pub(crate) mod callback;
 pub(crate) mod convert;
 pub(crate) mod function;
 pub(crate) mod handle;
 pub(crate) mod multi;
+pub(crate) mod native;
+pub(crate) mod object;
+mod path;
+pub(crate) mod raise;
+pub(crate) mod show;
 pub(crate) mod string;
 pub(crate) mod table;
+pub(crate) mod table_iter;
+pub(crate) mod thread;
+pub(crate) mod traits;
 
-use std::fmt;
+use std::ffi::c_void;
 
 use moonswap_vm::{Context, View};
 
 use handle::Handle;
 
-use crate::{Error, Function, Lua, LuaString, Result, Table};
+use crate::{AnyUserData, Error, Function, Lua, LuaString, Result, Table, Thread};
 
 /// An address of the host's, as Lua sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LightUserData(pub usize);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LightUserData(pub *mut c_void);
 
-/// A coroutine.
+/// A value that no other variant is for. There is none.
 #[derive(Clone, Debug)]
-pub struct Thread(pub(crate) Handle);
-
-impl Thread {
-    /// `"suspended"`, `"running"`, `"normal"` or `"dead"`.
-    pub fn status(&self) -> &'static str {
-        let handle = &self.0;
-        handle.lua.with(|cx| {
-            cx.push_root(&handle.root);
-            match cx.at(cx.height() - 1) {
-                View::Coroutine(coroutine) => cx.coroutine_status(coroutine),
-                _ => "dead",
-            }
-        })
-    }
-
-    /// Runs it until it yields, returns or raises.
-    pub fn resume<R: crate::FromLuaMulti>(&self, arguments: impl crate::IntoLuaMulti) -> Result<R> {
-        let lua = &self.0.lua;
-        let arguments = arguments.into_lua_multi(lua)?;
-        let results = crate::value::callback::resume(lua, &self.0, &arguments)?;
-        R::from_lua_multi(results, lua)
-    }
-}
-
-/// A host object inside Lua.
-#[derive(Clone, Debug)]
-pub struct AnyUserData(pub(crate) Handle);
+pub struct OtherValue(std::convert::Infallible);
 
 /// Any Lua value.
 #[derive(Clone, Default)]
@@ -75,77 +58,48 @@ pub enum Value {
     /// a host object
     UserData(AnyUserData),
     /// an error raised by Rust code and caught by `pcall`
-    Error(Error),
+    Error(Box<Error>),
+    /// Nothing: keeps matches of programs written for mlua complete.
+    #[doc(hidden)]
+    Other(OtherValue),
 }
 
+/// `nil`.
+pub use Value::Nil;
+
 impl Value {
-    /// Lua's name of its type.
+    /// Lua's name of its type, with the kinds that the host tells apart: `integer`,
+    /// `lightuserdata`, `error`.
     pub fn type_name(&self) -> &'static str {
         match self {
             Self::Nil => "nil",
             Self::Boolean(_) => "boolean",
-            Self::Integer(_) | Self::Number(_) => "number",
+            Self::Integer(_) => "integer",
+            Self::Number(_) => "number",
             Self::String(_) => "string",
             Self::Table(_) => "table",
             Self::Function(_) => "function",
             Self::Thread(_) => "thread",
-            Self::LightUserData(_) | Self::UserData(_) | Self::Error(_) => "userdata",
+            Self::LightUserData(_) => "lightuserdata",
+            Self::UserData(_) | Self::Other(_) => "userdata",
+            Self::Error(_) => "error",
         }
-    }
-
-    /// Whether it is `nil`.
-    pub fn is_nil(&self) -> bool {
-        matches!(self, Self::Nil)
-    }
-
-    /// The text of a string, if it is one and is UTF-8.
-    pub fn as_text(&self) -> Option<std::string::String> {
-        match self {
-            Self::String(string) => string.to_str().ok(),
-            _ => None,
-        }
-    }
-
-    /// The table, if it is one.
-    pub fn as_table(&self) -> Option<&Table> {
-        match self {
-            Self::Table(table) => Some(table),
-            _ => None,
-        }
-    }
-
-    /// The function, if it is one.
-    pub fn as_function(&self) -> Option<&Function> {
-        match self {
-            Self::Function(function) => Some(function),
-            _ => None,
-        }
-    }
-
-    /// Equality without metamethods, as `rawequal`.
-    pub fn raw_equal(&self, other: &Self, lua: &Lua) -> Result<bool> {
-        lua.with(|cx| {
-            let at = cx.height();
-            self.push(lua, cx)?;
-            other.push(lua, cx)?;
-            Ok(cx.raw_equal(at, at + 1))
-        })
     }
 
     /// Pushes it on the stack of the running context.
     pub(crate) fn push(&self, lua: &Lua, cx: &Context<'_>) -> Result<()> {
         match self {
-            Self::Nil => cx.push_nil(),
+            Self::Nil | Self::Other(_) => cx.push_nil(),
             Self::Boolean(b) => cx.push_bool(*b),
             Self::Integer(i) => cx.push_int(*i),
             Self::Number(n) => cx.push_num(*n),
-            Self::LightUserData(light) => cx.push(View::Light(light.0)),
+            Self::LightUserData(light) => cx.push(View::Light(light.0 as usize)),
             Self::String(LuaString(handle))
             | Self::Table(Table(handle))
             | Self::Function(Function(handle))
             | Self::Thread(Thread(handle))
             | Self::UserData(AnyUserData(handle)) => handle.push(lua, cx)?,
-            Self::Error(error) => crate::value::callback::push_error_object(cx, error),
+            Self::Error(error) => raise::push_error_object(cx, error),
         }
         Ok(())
     }
@@ -167,7 +121,7 @@ impl Value {
             View::UserData(data) => match data.downcast::<Error>().cloned() {
                 Some(error) => {
                     cx.pop(1);
-                    return Self::Error(error);
+                    return Self::Error(Box::new(error));
                 }
                 None => Object::UserData,
             },
@@ -176,7 +130,7 @@ impl Value {
                     View::Boolean(b) => Self::Boolean(b),
                     View::Integer(i) => Self::Integer(i),
                     View::Float(n) => Self::Number(n),
-                    View::Light(p) => Self::LightUserData(LightUserData(p)),
+                    View::Light(p) => Self::LightUserData(LightUserData(p as *mut c_void)),
                     _ => Self::Nil,
                 };
                 cx.pop(1);
@@ -192,22 +146,16 @@ impl Value {
             Object::UserData => Self::UserData(AnyUserData(handle)),
         }
     }
-}
 
-impl fmt::Debug for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// The handle of an object of the VM.
+    pub(crate) fn handle(&self) -> Option<&Handle> {
         match self {
-            Self::Nil => f.write_str("Nil"),
-            Self::Boolean(b) => write!(f, "Boolean({b})"),
-            Self::LightUserData(light) => light.fmt(f),
-            Self::Integer(i) => write!(f, "Integer({i})"),
-            Self::Number(n) => write!(f, "Number({n:?})"),
-            Self::String(s) => write!(f, "String({s:?})"),
-            Self::Table(table) => table.fmt(f),
-            Self::Function(function) => function.fmt(f),
-            Self::Thread(thread) => thread.fmt(f),
-            Self::UserData(data) => data.fmt(f),
-            Self::Error(error) => write!(f, "Error({:?})", error.to_string()),
+            Self::String(LuaString(handle))
+            | Self::Table(Table(handle))
+            | Self::Function(Function(handle))
+            | Self::Thread(Thread(handle))
+            | Self::UserData(AnyUserData(handle)) => Some(handle),
+            _ => None,
         }
     }
 }
@@ -232,9 +180,7 @@ impl PartialEq for Value {
             (Self::Table(Table(a)), Self::Table(Table(b)))
             | (Self::Function(Function(a)), Self::Function(Function(b)))
             | (Self::Thread(Thread(a)), Self::Thread(Thread(b)))
-            | (Self::UserData(AnyUserData(a)), Self::UserData(AnyUserData(b))) => {
-                a.lua.is_same(&b.lua) && a.address() == b.address()
-            }
+            | (Self::UserData(AnyUserData(a)), Self::UserData(AnyUserData(b))) => a == b,
             _ => false,
         }
     }

@@ -1,41 +1,59 @@
 //! Lists of values: arguments and results.
 
+use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
 
-use crate::{FromLua, IntoLua, Lua, Result, Value};
+use crate::{FromLua, FromLuaMulti, IntoLua, IntoLuaMulti, Lua, Result, Value};
 
 /// Any number of values.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct MultiValue(pub(crate) Vec<Value>);
+pub struct MultiValue(pub(crate) VecDeque<Value>);
 
 impl MultiValue {
     /// No values.
-    pub fn new() -> Self {
-        Self::default()
+    pub const fn new() -> Self {
+        Self(VecDeque::new())
+    }
+
+    /// No values, with room for some.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self(VecDeque::with_capacity(capacity))
+    }
+
+    /// From a vector.
+    pub fn from_vec(values: Vec<Value>) -> Self {
+        Self(values.into())
     }
 
     /// As a vector.
     pub fn into_vec(self) -> Vec<Value> {
-        self.0
+        self.0.into()
     }
 }
 
 impl Deref for MultiValue {
-    type Target = Vec<Value>;
-    fn deref(&self) -> &Vec<Value> {
+    type Target = VecDeque<Value>;
+    fn deref(&self) -> &VecDeque<Value> {
         &self.0
     }
 }
 impl DerefMut for MultiValue {
-    fn deref_mut(&mut self) -> &mut Vec<Value> {
+    fn deref_mut(&mut self) -> &mut VecDeque<Value> {
         &mut self.0
     }
 }
 impl IntoIterator for MultiValue {
     type Item = Value;
-    type IntoIter = std::vec::IntoIter<Value>;
+    type IntoIter = std::collections::vec_deque::IntoIter<Value>;
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter()
+    }
+}
+impl<'a> IntoIterator for &'a MultiValue {
+    type Item = &'a Value;
+    type IntoIter = std::collections::vec_deque::Iter<'a, Value>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
     }
 }
 impl FromIterator<Value> for MultiValue {
@@ -45,18 +63,36 @@ impl FromIterator<Value> for MultiValue {
 }
 impl From<Vec<Value>> for MultiValue {
     fn from(values: Vec<Value>) -> Self {
-        Self(values)
+        Self::from_vec(values)
+    }
+}
+impl From<MultiValue> for Vec<Value> {
+    fn from(values: MultiValue) -> Self {
+        values.into_vec()
     }
 }
 
 /// Any number of values of one type; last in a tuple it takes the rest.
+///
+/// ```
+/// use moonswap::{Lua, Variadic};
+/// let lua = Lua::new();
+/// let sum = lua.create_function(|_, numbers: Variadic<i64>| Ok(numbers.iter().sum::<i64>()))?;
+/// assert_eq!(sum.call::<i64>((1, 2, 3))?, 6);
+/// # Ok::<(), moonswap::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Variadic<T>(pub Vec<T>);
+pub struct Variadic<T>(Vec<T>);
 
 impl<T> Variadic<T> {
     /// No values.
-    pub fn new() -> Self {
+    pub const fn new() -> Self {
         Self(Vec::new())
+    }
+
+    /// No values, with room for some.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self(Vec::with_capacity(capacity))
     }
 }
 impl<T> Deref for Variadic<T> {
@@ -68,6 +104,16 @@ impl<T> Deref for Variadic<T> {
 impl<T> DerefMut for Variadic<T> {
     fn deref_mut(&mut self) -> &mut Vec<T> {
         &mut self.0
+    }
+}
+impl<T> From<Vec<T>> for Variadic<T> {
+    fn from(values: Vec<T>) -> Self {
+        Self(values)
+    }
+}
+impl<T> From<Variadic<T>> for Vec<T> {
+    fn from(values: Variadic<T>) -> Self {
+        values.0
     }
 }
 impl<T> FromIterator<T> for Variadic<T> {
@@ -83,22 +129,14 @@ impl<T> IntoIterator for Variadic<T> {
     }
 }
 
-/// Rust values as arguments or results.
-pub trait IntoLuaMulti: Sized {
-    /// Converts.
-    fn into_lua_multi(self, lua: &Lua) -> Result<MultiValue>;
-}
-
-/// Rust values from arguments or results; missing ones are `nil`, further ones
-/// are dropped.
-pub trait FromLuaMulti: Sized {
-    /// Converts.
-    fn from_lua_multi(values: MultiValue, lua: &Lua) -> Result<Self>;
-}
-
 impl IntoLuaMulti for MultiValue {
     fn into_lua_multi(self, _: &Lua) -> Result<MultiValue> {
         Ok(self)
+    }
+}
+impl IntoLuaMulti for &MultiValue {
+    fn into_lua_multi(self, _: &Lua) -> Result<MultiValue> {
+        Ok(self.clone())
     }
 }
 impl FromLuaMulti for MultiValue {
@@ -109,34 +147,72 @@ impl FromLuaMulti for MultiValue {
 
 impl<T: IntoLua> IntoLuaMulti for T {
     fn into_lua_multi(self, lua: &Lua) -> Result<MultiValue> {
-        Ok(MultiValue(vec![self.into_lua(lua)?]))
+        let mut values = MultiValue::with_capacity(1);
+        values.push_back(self.into_lua(lua)?);
+        Ok(values)
     }
 }
 impl<T: FromLua> FromLuaMulti for T {
-    fn from_lua_multi(values: MultiValue, lua: &Lua) -> Result<Self> {
-        T::from_lua(values.into_iter().next().unwrap_or_default(), lua)
-            .map_err(|e| e.at_position(0))
+    fn from_lua_multi(mut values: MultiValue, lua: &Lua) -> Result<Self> {
+        T::from_lua(values.pop_front().unwrap_or_default(), lua)
+    }
+
+    fn from_lua_args(
+        mut values: MultiValue,
+        position: usize,
+        to: Option<&str>,
+        lua: &Lua,
+    ) -> Result<Self> {
+        let first = values.pop_front().unwrap_or_default();
+        T::from_lua_arg(first, position, to, lua)
+    }
+}
+
+/// `nil` and the error, as Lua's own functions fail.
+fn failed(error: impl IntoLua, lua: &Lua) -> Result<MultiValue> {
+    (Value::Nil, error).into_lua_multi(lua)
+}
+
+impl<T: IntoLua, E: IntoLua> IntoLuaMulti for std::result::Result<T, E> {
+    /// The value, or `nil` and the error.
+    fn into_lua_multi(self, lua: &Lua) -> Result<MultiValue> {
+        match self {
+            Ok(value) => value.into_lua_multi(lua),
+            Err(error) => failed(error, lua),
+        }
+    }
+}
+impl<E: IntoLua> IntoLuaMulti for std::result::Result<(), E> {
+    /// Nothing, or `nil` and the error.
+    fn into_lua_multi(self, lua: &Lua) -> Result<MultiValue> {
+        match self {
+            Ok(()) => Ok(MultiValue::new()),
+            Err(error) => failed(error, lua),
+        }
     }
 }
 
 impl<T: IntoLua> IntoLuaMulti for Variadic<T> {
     fn into_lua_multi(self, lua: &Lua) -> Result<MultiValue> {
-        self.0
-            .into_iter()
-            .map(|value| value.into_lua(lua))
-            .collect::<Result<Vec<_>>>()
-            .map(MultiValue)
+        let values = self.0.into_iter().map(|value| value.into_lua(lua));
+        values.collect::<Result<VecDeque<_>>>().map(MultiValue)
     }
 }
 impl<T: FromLua> FromLuaMulti for Variadic<T> {
     fn from_lua_multi(values: MultiValue, lua: &Lua) -> Result<Self> {
-        let convert = |(at, value)| T::from_lua(value, lua).map_err(|e| e.at_position(at));
-        values
-            .into_iter()
-            .enumerate()
-            .map(convert)
-            .collect::<Result<Vec<_>>>()
-            .map(Self)
+        let values = values.into_iter().map(|value| T::from_lua(value, lua));
+        values.collect::<Result<Vec<_>>>().map(Self)
+    }
+
+    fn from_lua_args(
+        values: MultiValue,
+        position: usize,
+        to: Option<&str>,
+        lua: &Lua,
+    ) -> Result<Self> {
+        let values = values.into_iter().zip(position..);
+        let values = values.map(|(value, at)| T::from_lua_arg(value, at, to, lua));
+        values.collect::<Result<Vec<_>>>().map(Self)
     }
 }
 
@@ -155,26 +231,38 @@ impl FromLuaMulti for () {
 macro_rules! tuples {
     ($($($name:ident)* ; $last:ident,)*) => { $(
         impl<$($name: IntoLua,)* $last: IntoLuaMulti> IntoLuaMulti for ($($name,)* $last,) {
-            #[allow(non_snake_case, unused_mut, clippy::vec_init_then_push)]
+            #[allow(non_snake_case, unused_mut)]
             fn into_lua_multi(self, lua: &Lua) -> Result<MultiValue> {
                 let ($($name,)* $last,) = self;
-                let mut values: Vec<Value> = Vec::new();
-                $( values.push($name.into_lua(lua)?); )*
-                values.extend($last.into_lua_multi(lua)?);
-                Ok(MultiValue(values))
+                let first = [$($name.into_lua(lua)?,)*];
+                let mut values = $last.into_lua_multi(lua)?;
+                for value in first.into_iter().rev() {
+                    values.push_front(value);
+                }
+                Ok(values)
             }
         }
         impl<$($name: FromLua,)* $last: FromLuaMulti> FromLuaMulti for ($($name,)* $last,) {
-            #[allow(non_snake_case, unused_mut, unused_variables, unused_assignments)]
-            fn from_lua_multi(values: MultiValue, lua: &Lua) -> Result<Self> {
-                let mut values = values.into_iter();
-                let mut at = 0;
+            #[allow(non_snake_case, unused_mut)]
+            fn from_lua_multi(mut values: MultiValue, lua: &Lua) -> Result<Self> {
+                $( let $name = $name::from_lua(values.pop_front().unwrap_or_default(), lua)?; )*
+                let $last = $last::from_lua_multi(values, lua)?;
+                Ok(($($name,)* $last,))
+            }
+
+            #[allow(non_snake_case, unused_mut)]
+            fn from_lua_args(
+                mut values: MultiValue,
+                mut position: usize,
+                to: Option<&str>,
+                lua: &Lua,
+            ) -> Result<Self> {
                 $(
-                    let $name = $name::from_lua(values.next().unwrap_or_default(), lua)
-                        .map_err(|e| e.at_position(at))?;
-                    at += 1;
+                    let first = values.pop_front().unwrap_or_default();
+                    let $name = $name::from_lua_arg(first, position, to, lua)?;
+                    position += 1;
                 )*
-                let $last = $last::from_lua_multi(values.collect(), lua).map_err(|e| e.shift_position(at))?;
+                let $last = $last::from_lua_args(values, position, to, lua)?;
                 Ok(($($name,)* $last,))
             }
         }
@@ -191,4 +279,10 @@ tuples! {
     A B C D E F G; H,
     A B C D E F G H; I,
     A B C D E F G H I; J,
+    A B C D E F G H I J; K,
+    A B C D E F G H I J K; L,
+    A B C D E F G H I J K L; M,
+    A B C D E F G H I J K L M; N,
+    A B C D E F G H I J K L M N; O,
+    A B C D E F G H I J K L M N O; P,
 }

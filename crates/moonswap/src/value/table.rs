@@ -1,44 +1,47 @@
 //! `Table`: a handle of a Lua table.
 
+use std::ffi::c_void;
 use std::marker::PhantomData;
 
-use moonswap_vm::{Context, Outcome, View};
+use moonswap_vm::{Context, View};
 
-use crate::value::callback::caught;
 use crate::value::handle::Handle;
-use crate::{Error, FromLua, FromLuaMulti, Function, IntoLua, IntoLuaMulti, Result, Value};
+use crate::value::raise::checked;
+use crate::value::table_iter::{TablePairs, TableSequence};
+use crate::{Error, FromLua, IntoLua, Result, Value, WeakLua};
 
 /// A table.
-#[derive(Clone, Debug)]
+///
+/// ```
+/// use moonswap::{Lua, Table};
+/// let lua = Lua::new();
+/// let table: Table = lua.load("{ 10, 20, name = 'x' }").eval()?;
+/// table.push(30)?;
+/// assert_eq!(table.get::<i64>(3)?, 30);
+/// assert_eq!(table.get::<String>("name")?, "x");
+/// # Ok::<(), moonswap::Error>(())
+/// ```
+#[derive(Clone, PartialEq)]
 pub struct Table(pub(crate) Handle);
 
 impl Table {
-    /// Runs `f` with the table at the given stack index.
-    fn with<R>(&self, f: impl FnOnce(&mut Context<'_>, usize) -> Result<R>) -> Result<R> {
-        self.0.lua.attempt(|cx| {
-            let at = cx.height();
-            cx.push_root(&self.0.root);
-            f(cx, at)
-        })
-    }
-
     /// `table[key]`, with metamethods.
     pub fn get<V: FromLua>(&self, key: impl IntoLua) -> Result<V> {
-        let lua = &self.0.lua;
-        let key = key.into_lua(lua)?;
-        let value = self.with(|cx, table| {
+        let lua = self.0.lua()?;
+        let key = key.into_lua(&lua)?;
+        let value = self.0.attempt(|lua, cx, table| {
             key.push(lua, cx)?;
             checked(cx, |cx| cx.index(table, table + 1))?;
             Ok(Value::pop(lua, cx))
         })?;
-        V::from_lua(value, lua)
+        V::from_lua(value, &lua)
     }
 
     /// `table[key] = value`, with metamethods.
     pub fn set(&self, key: impl IntoLua, value: impl IntoLua) -> Result<()> {
-        let lua = &self.0.lua;
-        let (key, value) = (key.into_lua(lua)?, value.into_lua(lua)?);
-        self.with(|cx, table| {
+        let lua = self.0.lua()?;
+        let (key, value) = (key.into_lua(&lua)?, value.into_lua(&lua)?);
+        self.0.attempt(|lua, cx, table| {
             key.push(lua, cx)?;
             value.push(lua, cx)?;
             checked(cx, |cx| cx.set_index(table))
@@ -47,9 +50,9 @@ impl Table {
 
     /// `table[key]` without metamethods.
     pub fn raw_get<V: FromLua>(&self, key: impl IntoLua) -> Result<V> {
-        let lua = &self.0.lua;
-        let key = key.into_lua(lua)?;
-        let value = self.with(|cx, table| {
+        let lua = self.0.lua()?;
+        let key = key.into_lua(&lua)?;
+        let value = self.0.attempt(|lua, cx, table| {
             key.push(lua, cx)?;
             if let View::Table(view) = cx.at(table) {
                 cx.push(view.get(cx.at(table + 1)));
@@ -58,14 +61,14 @@ impl Table {
             }
             Ok(Value::pop(lua, cx))
         })?;
-        V::from_lua(value, lua)
+        V::from_lua(value, &lua)
     }
 
     /// `table[key] = value` without metamethods.
     pub fn raw_set(&self, key: impl IntoLua, value: impl IntoLua) -> Result<()> {
-        let lua = &self.0.lua;
-        let (key, value) = (key.into_lua(lua)?, value.into_lua(lua)?);
-        self.with(|cx, table| {
+        let lua = self.0.lua()?;
+        let (key, value) = (key.into_lua(&lua)?, value.into_lua(&lua)?);
+        self.0.attempt(|lua, cx, table| {
             key.push(lua, cx)?;
             value.push(lua, cx)?;
             checked(cx, |cx| cx.raw_set(table))
@@ -77,23 +80,150 @@ impl Table {
         Ok(!self.get::<Value>(key)?.is_nil())
     }
 
-    /// Appends a value.
+    /// Appends a value, with metamethods.
     pub fn push(&self, value: impl IntoLua) -> Result<()> {
-        let next = self
-            .len()?
-            .checked_add(1)
-            .ok_or_else(|| Error::runtime("table overflow"))?;
-        self.set(next, value)
+        // The conversion may change what there is.
+        let value = value.into_lua(&self.0.lua()?)?;
+        self.set(after(self.len()?)?, value)
+    }
+
+    /// Takes the last value away, with metamethods; `nil` of an empty list.
+    pub fn pop<V: FromLua>(&self) -> Result<V> {
+        let last = self.len()?;
+        let value = match last {
+            0 => Value::Nil,
+            _ => {
+                let value = self.get::<Value>(last)?;
+                self.set(last, Value::Nil)?;
+                value
+            }
+        };
+        V::from_lua(value, &self.0.lua()?)
+    }
+
+    /// Appends a value without metamethods.
+    ///
+    /// ```
+    /// # use moonswap::Lua;
+    /// let lua = Lua::new();
+    /// let table = lua.create_sequence_from([1, 2])?;
+    /// table.raw_push(3)?;
+    /// assert_eq!(table.raw_pop::<i64>()?, 3);
+    /// # Ok::<(), moonswap::Error>(())
+    /// ```
+    pub fn raw_push(&self, value: impl IntoLua) -> Result<()> {
+        let value = value.into_lua(&self.0.lua()?)?;
+        self.raw_set(after(self.raw_length()?)?, value)
+    }
+
+    /// Takes the last value away without metamethods; `nil` of an empty list.
+    pub fn raw_pop<V: FromLua>(&self) -> Result<V> {
+        let last = self.raw_length()?;
+        let value = match last {
+            0 => Value::Nil,
+            _ => {
+                let value = self.raw_get::<Value>(last)?;
+                self.raw_set(last, Value::Nil)?;
+                value
+            }
+        };
+        V::from_lua(value, &self.0.lua()?)
+    }
+
+    /// Puts a value into the list at `index` and shifts up what is there, without
+    /// metamethods.
+    ///
+    /// # Errors
+    /// Outside of the list and the place behind it.
+    pub fn raw_insert(&self, index: i64, value: impl IntoLua) -> Result<()> {
+        let lua = self.0.lua()?;
+        let value = value.into_lua(&lua)?;
+        let size = self.raw_length()?;
+        if index < 1 || index > after(size)? {
+            return Err(Error::runtime("index out of bounds"));
+        }
+        self.0.attempt(|lua, cx, table| {
+            for at in (index..=size).rev() {
+                move_entry(cx, table, at, at + 1)?;
+            }
+            value.push(lua, cx)?;
+            checked(cx, |cx| cx.raw_set_int(table, index))
+        })
+    }
+
+    /// Removes an entry of the list and shifts down what is behind it, or the entry
+    /// of another key, without metamethods.
+    ///
+    /// # Errors
+    /// For an integer outside of the list.
+    pub fn raw_remove(&self, key: impl IntoLua) -> Result<()> {
+        let lua = self.0.lua()?;
+        let key = key.into_lua(&lua)?;
+        let Value::Integer(index) = key else {
+            return self.raw_set(key, Value::Nil);
+        };
+        let size = self.raw_length()?;
+        if index < 1 || index > size {
+            return Err(Error::runtime("index out of bounds"));
+        }
+        self.0.attempt(|_, cx, table| {
+            for at in index..size {
+                move_entry(cx, table, at + 1, at)?;
+            }
+            cx.push_nil();
+            checked(cx, |cx| cx.raw_set_int(table, size))
+        })
+    }
+
+    /// [`Self::raw_remove`] with metamethods.
+    pub fn remove(&self, key: impl IntoLua) -> Result<()> {
+        let lua = self.0.lua()?;
+        let key = key.into_lua(&lua)?;
+        let Value::Integer(index) = key else {
+            return self.set(key, Value::Nil);
+        };
+        let size = self.len()?;
+        if index < 1 || index > size {
+            return Err(Error::runtime("index out of bounds"));
+        }
+        for at in index..size {
+            self.set(at, self.get::<Value>(at + 1)?)?;
+        }
+        self.set(size, Value::Nil)
+    }
+
+    /// Removes all entries, without metamethods.
+    pub fn clear(&self) -> Result<()> {
+        self.0.attempt(|_, cx, table| {
+            cx.push_nil();
+            while checked(cx, |cx| cx.next(table))? {
+                cx.pop(1);
+                cx.push_at(cx.height() - 1);
+                cx.push_nil();
+                checked(cx, |cx| cx.raw_set(table))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// `self == other`, with metamethods.
+    pub fn equals(&self, other: &Self) -> Result<bool> {
+        Value::Table(self.clone()).equals(&Value::Table(other.clone()))
     }
 
     /// `#table`, with metamethods.
     pub fn len(&self) -> Result<i64> {
-        self.with(|cx, table| checked(cx, |cx| cx.length(table)))
+        self.0
+            .attempt(|_, cx, table| checked(cx, |cx| cx.length(table)))
     }
 
-    /// `#table` without metamethods.
-    pub fn raw_len(&self) -> i64 {
-        self.with(|cx, table| Ok(cx.raw_len(table))).unwrap_or(0)
+    fn raw_length(&self) -> Result<i64> {
+        self.0.with(|_, cx, table| cx.raw_len(table))
+    }
+
+    /// `#table` without metamethods; 0 if the VM is gone.
+    pub fn raw_len(&self) -> usize {
+        self.raw_length().map_or(0, |length| length as usize)
     }
 
     /// Whether it has no entries at all.
@@ -103,133 +233,113 @@ impl Table {
 
     /// Its metatable.
     pub fn metatable(&self) -> Option<Table> {
-        let lua = &self.0.lua;
-        let found =
-            self.with(|cx, table| Ok(cx.push_metatable(table).then(|| Value::pop(lua, cx))));
+        let found = self
+            .0
+            .with(|lua, cx, table| cx.push_metatable(table).then(|| Value::pop(lua, cx)));
         match found {
             Ok(Some(Value::Table(metatable))) => Some(metatable),
             _ => None,
         }
     }
 
+    /// Whether it has a metatable.
+    pub fn has_metatable(&self) -> bool {
+        self.metatable().is_some()
+    }
+
     /// Sets or takes away its metatable.
     pub fn set_metatable(&self, metatable: Option<Table>) -> Result<()> {
-        let lua = &self.0.lua;
-        self.with(|cx, table| {
+        self.0.attempt(|lua, cx, table| {
             metatable.map_or(Value::Nil, Value::Table).push(lua, cx)?;
             cx.set_metatable(table);
             Ok(())
         })
     }
 
+    /// Identity of the object.
+    pub fn to_pointer(&self) -> *const c_void {
+        self.0.pointer()
+    }
+
+    /// Its VM.
+    pub fn weak_lua(&self) -> &WeakLua {
+        &self.0.lua
+    }
+
     /// All entries, without metamethods. Entries may be changed meanwhile, not
     /// added.
-    pub fn pairs<K: FromLua, V: FromLua>(&self) -> Pairs<K, V> {
-        Pairs {
-            table: self.clone(),
+    pub fn pairs<K: FromLua, V: FromLua>(&self) -> TablePairs<'_, K, V> {
+        TablePairs {
+            table: self,
             key: Some(Value::Nil),
             types: PhantomData,
         }
     }
 
+    /// Calls `f` for all entries, without metamethods.
+    ///
+    /// # Errors
+    /// The first of `f`, or of the conversions.
+    pub fn for_each<K: FromLua, V: FromLua>(
+        &self,
+        mut f: impl FnMut(K, V) -> Result<()>,
+    ) -> Result<()> {
+        self.pairs().try_for_each(|pair| {
+            let (key, value) = pair?;
+            f(key, value)
+        })
+    }
+
     /// The values at 1, 2, … up to the first `nil`, without metamethods.
-    pub fn sequence_values<V: FromLua>(&self) -> Sequence<V> {
-        Sequence {
-            table: self.clone(),
+    pub fn sequence_values<V: FromLua>(&self) -> TableSequence<'_, V> {
+        TableSequence {
+            table: self,
             next: Some(1),
             types: PhantomData,
         }
     }
 
-    /// Calls the function in a field.
-    pub fn call_function<R: FromLuaMulti>(
-        &self,
-        name: &str,
-        arguments: impl IntoLuaMulti,
-    ) -> Result<R> {
-        self.get::<Function>(name)?.call(arguments)
-    }
-
-    /// Calls the function in a field with the table as first argument.
-    pub fn call_method<R: FromLuaMulti>(
-        &self,
-        name: &str,
-        arguments: impl IntoLuaMulti,
-    ) -> Result<R> {
-        let mut values = arguments.into_lua_multi(&self.0.lua)?;
-        values.insert(0, Value::Table(self.clone()));
-        self.get::<Function>(name)?.call(values)
+    /// Calls `f` for the values at 1, 2, … up to the first `nil`.
+    #[doc(hidden)]
+    pub fn for_each_value<V: FromLua>(&self, mut f: impl FnMut(V) -> Result<()>) -> Result<()> {
+        self.sequence_values().try_for_each(|value| f(value?))
     }
 }
 
-/// Runs an operation that may raise.
-fn checked<R>(cx: &mut Context<'_>, f: impl FnOnce(&mut Context<'_>) -> Outcome<R>) -> Result<R> {
-    match f(cx) {
-        Ok(result) => Ok(result),
-        Err(raised) => Err(caught(cx, raised)),
+/// The place behind the last one.
+fn after(last: i64) -> Result<i64> {
+    last.checked_add(1)
+        .ok_or_else(|| Error::runtime("table overflow"))
+}
+
+fn move_entry(cx: &mut Context<'_>, table: usize, from: i64, to: i64) -> Result<()> {
+    if let View::Table(view) = cx.at(table) {
+        cx.push(view.get_int(from));
     }
+    checked(cx, |cx| cx.raw_set_int(table, to))
 }
 
-impl PartialEq for Table {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.lua.is_same(&other.0.lua) && self.0.address() == other.0.address()
-    }
-}
-
-/// Iterator of [`Table::pairs`].
-#[derive(Debug)]
-pub struct Pairs<K, V> {
-    table: Table,
-    /// Where the walk is; `None` at its end.
-    key: Option<Value>,
-    types: PhantomData<fn() -> (K, V)>,
-}
-
-impl<K: FromLua, V: FromLua> Iterator for Pairs<K, V> {
-    type Item = Result<(K, V)>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let key = self.key.take()?;
-        let lua = &self.table.0.lua;
-        let found = self.table.with(|cx, table| {
-            key.push(lua, cx)?;
-            if !checked(cx, |cx| cx.next(table))? {
-                return Ok(None);
-            }
-            let value = Value::pop(lua, cx);
-            Ok(Some((Value::pop(lua, cx), value)))
+impl<T: IntoLua + Clone> PartialEq<[T]> for Table {
+    /// Whether it is a list of these values, without metamethods.
+    fn eq(&self, other: &[T]) -> bool {
+        let Ok(lua) = self.0.lua() else {
+            return false;
+        };
+        let mut values = self.sequence_values::<Value>();
+        let same = other.iter().all(|wanted| {
+            let wanted = wanted.clone().into_lua(&lua);
+            matches!((values.next(), wanted), (Some(Ok(found)), Ok(wanted)) if found == wanted)
         });
-        match found {
-            Ok(None) => None,
-            Err(error) => Some(Err(error)),
-            Ok(Some((key, value))) => {
-                self.key = Some(key.clone());
-                Some(K::from_lua(key, lua).and_then(|key| Ok((key, V::from_lua(value, lua)?))))
-            }
-        }
+        same && values.next().is_none()
     }
 }
-
-/// Iterator of [`Table::sequence_values`].
-#[derive(Debug)]
-pub struct Sequence<V> {
-    table: Table,
-    next: Option<i64>,
-    types: PhantomData<fn() -> V>,
+impl<T: IntoLua + Clone> PartialEq<&[T]> for Table {
+    fn eq(&self, other: &&[T]) -> bool {
+        *self == **other
+    }
 }
-
-impl<V: FromLua> Iterator for Sequence<V> {
-    type Item = Result<V>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let at = self.next.take()?;
-        match self.table.raw_get::<Value>(at) {
-            Ok(Value::Nil) => None,
-            Ok(value) => {
-                self.next = at.checked_add(1);
-                Some(V::from_lua(value, &self.table.0.lua))
-            }
-            Err(error) => Some(Err(error)),
-        }
+impl<T: IntoLua + Clone, const N: usize> PartialEq<[T; N]> for Table {
+    fn eq(&self, other: &[T; N]) -> bool {
+        *self == other[..]
     }
 }

@@ -1,8 +1,20 @@
 //! Entry points of handles: `Lua`, `Table`, `Function`, `Thread`, `Value`, `Chunk`, strings.
 
-use moonswap::{LuaString, MultiValue, Result, Table, Thread, Value, Variadic};
+use moonswap::{
+    LuaString, MultiValue, ObjectLike, Result, Table, Thread, UserData, UserDataMethods, Value,
+    Variadic,
+};
 
 use super::{EntryPoint, LARGE, said};
+
+/// Data with a method.
+struct Data(usize);
+
+impl UserData for Data {
+    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
+        methods.add_method("n", |_, this, ()| Ok(this.0));
+    }
+}
 
 pub(crate) const ENTRY_POINTS: &[EntryPoint] = &[
     ("Lua::load", |lua, _| {
@@ -49,6 +61,88 @@ pub(crate) const ENTRY_POINTS: &[EntryPoint] = &[
             .map(|_| lua.create_thread(w.echo.clone()))
             .collect::<Result<Vec<_>>>()?;
         said(made.len())
+    }),
+    ("Lua::create_table_with_capacity", |lua, _| {
+        lua.create_table_with_capacity(5_000, 5_000)
+            .map(|t| t.raw_len())
+            .and_then(said)
+    }),
+    ("Lua::create_userdata", |lua, _| {
+        let made = (0..300)
+            .map(|i| lua.create_userdata(Data(i)))
+            .collect::<Result<Vec<_>>>()?;
+        lua.globals().set("data", &made[7])?;
+        lua.load("data:n()").eval::<usize>().and_then(said)
+    }),
+    ("Lua::create_any_userdata", |lua, _| {
+        let made = (0..300)
+            .map(|i: i64| lua.create_any_userdata(i))
+            .collect::<Result<Vec<_>>>()?;
+        said(*made[7].borrow::<i64>()?)
+    }),
+    ("Lua::create_proxy", |lua, _| {
+        said(lua.create_proxy::<Data>()?.is_proxy::<Data>())
+    }),
+    ("Lua::register_userdata_type", |lua, _| {
+        lua.register_userdata_type::<u8>(|registry| {
+            for i in 0..1000 {
+                registry.add_method(format!("method {i}"), |_, this, ()| Ok(*this));
+            }
+        })
+        .and_then(said)
+    }),
+    ("Lua::set_named_registry_value", |lua, _| {
+        lua.set_named_registry_value("large", "l".repeat(LARGE))?;
+        lua.unset_named_registry_value("large").and_then(said)
+    }),
+    ("Lua::create_registry_value", |lua, _| {
+        let key = lua.create_registry_value("l".repeat(LARGE))?;
+        said(lua.registry_value::<LuaString>(&key)?.len())
+    }),
+    ("Lua::coerce_string", |lua, _| {
+        let texts = (0..5000)
+            .map(|i| lua.coerce_string(Value::Integer(i)))
+            .collect::<Result<Vec<_>>>()?;
+        said(texts.len())
+    }),
+    ("Lua::traceback", |lua, _| {
+        said(lua.traceback(Some(&"m".repeat(LARGE)), 0)?.len())
+    }),
+    ("Lua::scope", |lua, w| {
+        lua.scope(|scope| {
+            let made = (0..300)
+                .map(|i| scope.create_function(move |_, ()| Ok(i)))
+                .collect::<Result<Vec<_>>>()?;
+            w.echo.call::<Value>(&made[7])?;
+            said(made[7].call::<usize>(())?)
+        })
+    }),
+    ("LuaString::wrap", |lua, _| {
+        lua.globals()
+            .set("large", LuaString::wrap("w".repeat(LARGE)))?;
+        lua.globals().set("large", Value::Nil).and_then(said)
+    }),
+    ("Table::raw_push", |lua, _| {
+        let list = lua.create_table()?;
+        for i in 0..5000 {
+            list.raw_push(i)?;
+        }
+        said(list.raw_len())
+    }),
+    ("Table::raw_insert", |lua, _| {
+        let list = lua.create_table()?;
+        for i in 0..500 {
+            list.raw_insert(1, i)?;
+        }
+        said(list.raw_len())
+    }),
+    ("Function::dump", |_, w| said(w.echo.dump(false).len())),
+    ("Function::set_environment", |lua, w| {
+        let function = lua.load("return one").into_function()?;
+        function.set_environment(w.filled.clone()).and_then(said)
+    }),
+    ("Value::to_string", |_, w| {
+        said(Value::Table(w.table.clone()).to_string()?.len() > 6)
     }),
     ("Lua::gc_collect", |lua, _| lua.gc_collect().and_then(said)),
     ("Lua::to_display", |lua, w| {
@@ -100,12 +194,12 @@ pub(crate) const ENTRY_POINTS: &[EntryPoint] = &[
             .collect::<Result<Vec<_>>>()?;
         said(all.len())
     }),
-    ("Table::call_function", |lua, w| {
+    ("ObjectLike::call_function", |lua, w| {
         let table = lua.create_table()?;
         table.set("grow", &w.grow)?;
         table.call_function::<usize>("grow", 3000).and_then(said)
     }),
-    ("Table::call_method", |lua, w| {
+    ("ObjectLike::call_method", |lua, w| {
         let table = lua.create_table()?;
         table.set("echo", &w.echo)?;
         let (_, text): (Table, LuaString) = table.call_method("echo", "m".repeat(LARGE))?;
@@ -151,7 +245,9 @@ pub(crate) const ENTRY_POINTS: &[EntryPoint] = &[
         said(lua.load("('e'):rep(400000)").eval::<LuaString>()?.len())
     }),
     ("Chunk::call", |lua, _| {
-        let all: Variadic<Value> = lua.load("return ...").call(Variadic(vec![1; 20_000]))?;
+        let all: Variadic<Value> = lua
+            .load("return ...")
+            .call(Variadic::from(vec![1; 20_000]))?;
         said(all.len())
     }),
 ];

@@ -66,12 +66,53 @@ fn said(value: impl std::fmt::Debug) -> Result<String> {
 const OTHERS: &[&str] = &[
     "Lua::new Lua::builder Lua::is_same Lua::used_memory Lua::hot Lua::interrupter Lua::poll Lua::flush",
     "Lua::set_memory_limit Lua::set_deadline Lua::set_fuel Lua::fuel Lua::close Lua::set_warnings",
-    "Lua::machine Lua::set_app_data Lua::app_data Lua::remove_app_data",
-    "Table::raw_len Table::is_empty Table::metatable Function::address Thread::status",
-    "Value::type_name Value::is_nil Value::as_text Value::as_table Value::as_function",
-    "Chunk::set_name Chunk::transient",
+    "Lua::machine Lua::set_app_data Lua::try_set_app_data Lua::app_data_ref Lua::try_app_data_ref",
+    "Lua::app_data_mut Lua::try_app_data_mut Lua::remove_app_data Lua::new_with Lua::unsafe_new",
+    "Lua::unsafe_new_with Lua::load_std_libs Lua::weak WeakLua::upgrade WeakLua::try_upgrade",
+    "StdLib::contains Lua::set_globals Lua::current_thread Lua::gc_step Lua::gc_is_running",
+    "Lua::gc_stop Lua::gc_restart Lua::gc_set_mode GcIncParams::pause GcIncParams::step_multiplier",
+    "GcIncParams::step_size GcGenParams::minor_multiplier GcGenParams::minor_to_major",
+    "GcGenParams::major_to_minor Lua::type_metatable Lua::set_type_metatable",
+    "Lua::remove_registry_value Lua::owns_registry_value Lua::expire_registry_values",
+    "Lua::registry_value Lua::replace_registry_value Lua::named_registry_value",
+    "Lua::unset_named_registry_value Lua::coerce_integer Lua::coerce_number Lua::pack Lua::unpack",
+    "Lua::convert Lua::pack_multi Lua::unpack_multi Lua::create_external_string Lua::poll_pending",
+    "Lua::set_thread_event_callback Lua::remove_thread_event_callback Lua::register_module",
+    "Lua::preload_module Lua::unload_module Lua::set_hook Lua::remove_hook Lua::set_global_hook",
+    "Lua::remove_global_hook Lua::inspect_stack Lua::set_warning_function Lua::warning",
+    "Lua::remove_warning_function Thread::set_hook Thread::remove_hook Debug::event",
+    "Debug::function Debug::names Debug::source Debug::current_line Debug::is_tail_call",
+    "Debug::stack Lua::create_async_function Lua::create_ser_userdata",
+    "Lua::create_ser_any_userdata Serializer::new Serializer::new_with_options",
+    "Deserializer::new Deserializer::new_with_options Value::to_serializable",
+    "Scope::create_function Scope::create_function_mut Scope::create_userdata_ref",
+    "Scope::create_userdata_ref_mut Scope::create_any_userdata_ref Scope::add_destructor",
+    "Scope::create_any_userdata_ref_mut Scope::create_userdata Scope::create_any_userdata",
+    "Table::raw_len Table::is_empty Table::metatable Table::has_metatable Table::to_pointer",
+    "Table::weak_lua Table::for_each Table::for_each_value Table::equals Table::pop",
+    "Table::raw_pop Table::clear Table::remove Table::raw_remove",
+    "Function::to_pointer Function::weak_lua Function::environment Function::wrap",
+    "Function::wrap_mut Function::wrap_raw Function::wrap_raw_mut Function::wrap_async",
+    "Function::wrap_raw_async Function::call_async Thread::into_async Thread::status",
+    "Thread::is_resumable Thread::is_running Thread::is_normal Thread::is_finished",
+    "Thread::is_error Thread::reset Thread::to_pointer Thread::weak_lua",
+    "Value::type_name Value::is_nil Value::as_text Value::is_null Value::is_boolean",
+    "Value::as_boolean Value::is_light_userdata Value::as_light_userdata Value::is_integer",
+    "Value::as_integer Value::is_number Value::as_number Value::as_f32 Value::as_f64",
+    "Value::is_error Value::as_error Value::to_pointer Value::weak_lua Value::equals",
+    "Chunk::set_name Chunk::transient Chunk::name Chunk::environment Chunk::mode",
+    "Chunk::set_mode Chunk::wrap",
     "LuaString::as_bytes LuaString::with_bytes LuaString::to_bytes LuaString::to_str",
-    "LuaString::to_string_lossy LuaString::len LuaString::is_empty",
+    "LuaString::to_string_lossy LuaString::len LuaString::is_empty LuaString::display",
+    "LuaString::as_bytes_with_nul LuaString::to_pointer LuaString::weak_lua",
+    "AnyUserData::is AnyUserData::is_proxy AnyUserData::type_id AnyUserData::borrow",
+    "AnyUserData::borrow_mut AnyUserData::borrow_scoped AnyUserData::borrow_mut_scoped",
+    "AnyUserData::take AnyUserData::destroy AnyUserData::user_value AnyUserData::set_user_value",
+    "AnyUserData::nth_user_value AnyUserData::set_nth_user_value AnyUserData::set_named_user_value AnyUserData::weak_lua",
+    "AnyUserData::named_user_value AnyUserData::metatable AnyUserData::type_name",
+    "AnyUserData::to_pointer AnyUserData::wrap AnyUserData::wrap_ser UserDataMetatable::get",
+    "UserDataMetatable::set UserDataMetatable::contains UserDataMetatable::pairs",
+    "MultiValue::with_capacity MultiValue::from_vec Variadic::with_capacity",
     "Hot::queued Hot::set_trust Hot::trust Hot::off Hot::probation Hot::quarantine Hot::release",
     "Hot::release_patch Hot::history Hot::diverged Hot::generation Hot::patcher",
     // `Hot::rollback_last` ends most entry points.
@@ -133,7 +174,7 @@ fn every_door_holds_at_the_edge_of_the_limit() {
             hot::write_file(&world.path).expect("a folder for temporary files");
             let usual = entry_point(&lua, &world).unwrap_or_else(|error| panic!("{name}: {error}"));
             lua.gc_collect().expect("no finalizers");
-            lua.set_memory_limit(Some(LIMIT));
+            lua.set_memory_limit(LIMIT).expect("limited");
             let kept = fill(&lua, leave);
             let account = lua.machine().system_memory();
             let resident = reset_peak();
@@ -232,7 +273,11 @@ fn every_public_method_is_listed() {
                 word.collect()
             };
             if let Some(rest) = line.strip_prefix("impl") {
-                let rest = rest.trim_start_matches(|c| c != ' ').trim_start();
+                // Parameters have bounds, with spaces.
+                let rest = match rest.strip_prefix('<') {
+                    Some(rest) => rest.split_once("> ").map_or(rest, |(_, rest)| rest),
+                    None => rest.trim_start(),
+                };
                 of = name_in(rest.rsplit(" for ").next().unwrap_or(rest));
             }
             if let Some(rest) = line.strip_prefix("    pub fn ") {

@@ -230,10 +230,10 @@ fn one_of_several_vms() {
     type Ail = fn(&Lua);
     let ails: [(&str, Ail); 4] = [
         ("memory", |lua| {
-            lua.set_memory_limit(Some(1));
+            lua.set_memory_limit(1).expect("limited");
             let _ = lua.load("local function f() end f()").exec();
             let now = lua.machine().system_memory();
-            lua.set_memory_limit(Some(now + 300));
+            lua.set_memory_limit(now + 300).expect("limited");
         }),
         ("delta", |lua| lua.set_fuel(Some(0))),
         ("delta", |lua| {
@@ -264,7 +264,7 @@ fn one_of_several_vms() {
                             }
                             std::thread::yield_now();
                         }
-                        lua.set_memory_limit(None);
+                        lua.set_memory_limit(0).expect("lifted");
                         lua.set_fuel(None);
                         (f(&lua), lua.hot().generation())
                     });

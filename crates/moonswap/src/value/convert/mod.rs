@@ -1,0 +1,205 @@
+//! Rust values to Lua and back: handles and errors here, the others by kind.
+
+mod collections;
+mod numbers;
+mod texts;
+
+use std::ffi::c_void;
+
+use either::Either;
+use moonswap_vm::View;
+
+use crate::{
+    AnyUserData, Error, FromLua, Function, IntoLua, LightUserData, Lua, RegistryKey, Result, Table,
+    Thread, UserData, Value,
+};
+
+/// Name of a type in messages: without paths.
+pub(crate) fn short_name<T: ?Sized>() -> String {
+    short(std::any::type_name::<T>())
+}
+
+/// `a::b::C<d::E>` as `C<E>`.
+fn short(name: &str) -> String {
+    let mut out = String::new();
+    let mut word = 0;
+    for c in name.chars() {
+        if c == ':' {
+            out.truncate(word);
+        } else {
+            out.push(c);
+            if !c.is_alphanumeric() && c != '_' {
+                word = out.len();
+            }
+        }
+    }
+    out
+}
+
+impl IntoLua for Value {
+    fn into_lua(self, _: &Lua) -> Result<Value> {
+        Ok(self)
+    }
+}
+impl FromLua for Value {
+    fn from_lua(value: Value, _: &Lua) -> Result<Self> {
+        Ok(value)
+    }
+}
+impl IntoLua for &Value {
+    fn into_lua(self, _: &Lua) -> Result<Value> {
+        Ok(self.clone())
+    }
+}
+
+macro_rules! handles {
+    ($($type:ident $variant:ident $name:literal;)*) => { $(
+        impl IntoLua for $type {
+            fn into_lua(self, _: &Lua) -> Result<Value> {
+                Ok(Value::$variant(self))
+            }
+        }
+        impl IntoLua for &$type {
+            fn into_lua(self, _: &Lua) -> Result<Value> {
+                Ok(Value::$variant(self.clone()))
+            }
+        }
+        impl FromLua for $type {
+            fn from_lua(value: Value, _: &Lua) -> Result<Self> {
+                match value {
+                    Value::$variant(handle) => Ok(handle),
+                    other => Err(Error::conversion(other.type_name(), $name, None)),
+                }
+            }
+        }
+    )* };
+}
+handles! {
+    Table Table "table";
+    Function Function "function";
+    Thread Thread "thread";
+    AnyUserData UserData "userdata";
+    LightUserData LightUserData "light userdata";
+}
+
+impl IntoLua for *mut c_void {
+    fn into_lua(self, _: &Lua) -> Result<Value> {
+        Ok(Value::LightUserData(LightUserData(self)))
+    }
+}
+
+impl IntoLua for Error {
+    fn into_lua(self, _: &Lua) -> Result<Value> {
+        Ok(Value::Error(Box::new(self)))
+    }
+}
+impl IntoLua for &Error {
+    fn into_lua(self, _: &Lua) -> Result<Value> {
+        Ok(Value::Error(Box::new(self.clone())))
+    }
+}
+impl FromLua for Error {
+    /// Other values become errors with their text.
+    fn from_lua(value: Value, _: &Lua) -> Result<Self> {
+        match value {
+            Value::Error(error) => Ok(*error),
+            other => Ok(Error::runtime(other.to_string()?)),
+        }
+    }
+}
+
+#[cfg(feature = "anyhow")]
+impl IntoLua for anyhow::Error {
+    fn into_lua(self, lua: &Lua) -> Result<Value> {
+        Error::from(self).into_lua(lua)
+    }
+}
+
+impl<T: UserData + 'static> IntoLua for T {
+    fn into_lua(self, lua: &Lua) -> Result<Value> {
+        lua.create_userdata(self).map(Value::UserData)
+    }
+}
+
+impl IntoLua for RegistryKey {
+    fn into_lua(self, lua: &Lua) -> Result<Value> {
+        lua.registry_value(&self)
+    }
+}
+impl IntoLua for &RegistryKey {
+    fn into_lua(self, lua: &Lua) -> Result<Value> {
+        lua.registry_value(self)
+    }
+}
+impl FromLua for RegistryKey {
+    fn from_lua(value: Value, lua: &Lua) -> Result<Self> {
+        lua.create_registry_value(value)
+    }
+}
+
+impl IntoLua for bool {
+    fn into_lua(self, _: &Lua) -> Result<Value> {
+        Ok(Value::Boolean(self))
+    }
+}
+impl FromLua for bool {
+    /// Lua's truth: all but `nil` and `false`.
+    fn from_lua(value: Value, _: &Lua) -> Result<Self> {
+        Ok(!matches!(value, Value::Nil | Value::Boolean(false)))
+    }
+}
+
+impl<T: IntoLua> IntoLua for Option<T> {
+    fn into_lua(self, lua: &Lua) -> Result<Value> {
+        self.map_or(Ok(Value::Nil), |value| value.into_lua(lua))
+    }
+}
+impl<T: FromLua> FromLua for Option<T> {
+    fn from_lua(value: Value, lua: &Lua) -> Result<Self> {
+        match value {
+            Value::Nil => Ok(None),
+            value => T::from_lua(value, lua).map(Some),
+        }
+    }
+}
+
+impl<L: IntoLua, R: IntoLua> IntoLua for Either<L, R> {
+    fn into_lua(self, lua: &Lua) -> Result<Value> {
+        match self {
+            Either::Left(left) => left.into_lua(lua),
+            Either::Right(right) => right.into_lua(lua),
+        }
+    }
+}
+impl<L: FromLua, R: FromLua> FromLua for Either<L, R> {
+    /// The first that fits.
+    fn from_lua(value: Value, lua: &Lua) -> Result<Self> {
+        let from = value.type_name();
+        if let Ok(left) = L::from_lua(value.clone(), lua) {
+            return Ok(Either::Left(left));
+        }
+        match R::from_lua(value, lua) {
+            Ok(right) => Ok(Either::Right(right)),
+            Err(_) => Err(Error::conversion(from, short_name::<Self>(), None)),
+        }
+    }
+}
+
+/// The text of a view of a string.
+pub(crate) fn text_of(view: View<'_>) -> Option<String> {
+    match view {
+        View::String(text) => Some(String::from_utf8_lossy(text.as_bytes()).into_owned()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short;
+
+    #[test]
+    fn names_without_paths() {
+        assert_eq!(short("a::b::C<d::E, f::G>"), "C<E, G>");
+        assert_eq!(short("&[core::option::Option<u8>]"), "&[Option<u8>]");
+    }
+}

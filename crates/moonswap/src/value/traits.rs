@@ -1,0 +1,73 @@
+//! The traits by which Rust values become Lua values and back.
+
+use crate::{Lua, MultiValue, Result, Value};
+
+/// A Rust value as a Lua value.
+///
+/// ```
+/// use moonswap::{IntoLua, Lua, Result, Value};
+/// struct Point(i64, i64);
+/// impl IntoLua for Point {
+///     fn into_lua(self, lua: &Lua) -> Result<Value> {
+///         [self.0, self.1].into_lua(lua)
+///     }
+/// }
+/// let lua = Lua::new();
+/// lua.globals().set("p", Point(3, 4))?;
+/// assert_eq!(lua.load("p[1] * p[2]").eval::<i64>()?, 12);
+/// # Ok::<(), moonswap::Error>(())
+/// ```
+pub trait IntoLua: Sized {
+    /// Converts.
+    ///
+    /// # Errors
+    /// If the value has no form in Lua, or the memory limit is in the way.
+    fn into_lua(self, lua: &Lua) -> Result<Value>;
+}
+
+/// A Rust value from a Lua value.
+pub trait FromLua: Sized {
+    /// Converts.
+    ///
+    /// # Errors
+    /// [`Error::FromLuaConversionError`](crate::Error::FromLuaConversionError), which
+    /// says what was expected.
+    fn from_lua(value: Value, lua: &Lua) -> Result<Self>;
+
+    /// Converts argument `position` (from 1) of the function `to`.
+    #[doc(hidden)]
+    fn from_lua_arg(value: Value, position: usize, to: Option<&str>, lua: &Lua) -> Result<Self> {
+        Self::from_lua(value, lua).map_err(|error| error.argument(position, to))
+    }
+}
+
+/// Rust values as arguments or results.
+pub trait IntoLuaMulti: Sized {
+    /// Converts.
+    ///
+    /// # Errors
+    /// As [`IntoLua::into_lua`].
+    fn into_lua_multi(self, lua: &Lua) -> Result<MultiValue>;
+}
+
+/// Rust values from arguments or results; missing ones are `nil`, further ones
+/// are dropped.
+pub trait FromLuaMulti: Sized {
+    /// Converts.
+    ///
+    /// # Errors
+    /// As [`FromLua::from_lua`].
+    fn from_lua_multi(values: MultiValue, lua: &Lua) -> Result<Self>;
+
+    /// Converts the arguments from `position` (from 1) on of the function `to`.
+    #[doc(hidden)]
+    fn from_lua_args(
+        values: MultiValue,
+        position: usize,
+        to: Option<&str>,
+        lua: &Lua,
+    ) -> Result<Self> {
+        let _ = (position, to);
+        Self::from_lua_multi(values, lua)
+    }
+}
