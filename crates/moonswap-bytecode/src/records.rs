@@ -400,11 +400,15 @@ impl<'a> All<'a> {
 
 /// A number of 0, 1, 2 or 4 bytes.
 fn number_at(bytes: &[u8], at: usize, width: usize) -> Option<usize> {
-    let mut number = [0; 4];
-    number
-        .get_mut(..width)?
-        .copy_from_slice(bytes.get(at..at + width)?);
-    Some(u32::from_le_bytes(number) as usize)
+    // No copies of a length that is not known: reads are on the path of errors.
+    let rest = bytes.get(at..)?;
+    Some(match width {
+        0 => 0,
+        1 => usize::from(*rest.first()?),
+        2 => usize::from(u16::from_le_bytes(*rest.first_chunk()?)),
+        4 => u32::from_le_bytes(*rest.first_chunk()?) as usize,
+        _ => return None,
+    })
 }
 
 /// Bytes that numbers up to `most` take: 1, 2 or 4.
