@@ -46,6 +46,19 @@ pub struct Ast {
     pub functions: Vec<Function>,
 }
 
+impl Ast {
+    /// Removes all but the symbols.
+    pub(crate) fn clear(&mut self) {
+        self.exprs.clear();
+        self.spans.clear();
+        self.ends.clear();
+        self.end_lines.clear();
+        self.separator_lines.clear();
+        self.method_lines.clear();
+        self.functions.clear();
+    }
+}
+
 /// A literal.
 #[derive(Clone, Debug)]
 pub struct Function {
