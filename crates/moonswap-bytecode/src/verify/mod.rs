@@ -120,12 +120,17 @@ fn one(
         go_on(watch).map_err(|fault| error(pc, fault))?;
         let op = i.opcode().filter(|op| !op.is_internal());
         let op = op.ok_or_else(|| error(pc, Fault::Operation))?;
-        let effects = Effects::of(i, op);
-        operands(prototype, pc, i, op)
-            .and_then(|()| windows(prototype, i, op, &effects))
-            .and_then(|()| returns(prototype, pc, i, op, is_main))
-            .map_err(|fault| error(pc, fault))?;
-        lists.go_on(pc, op, &effects, work);
+        operands(prototype, pc, i, op).map_err(|fault| error(pc, fault))?;
+        // Most have no windows and take and leave no lists.
+        if let Form::Plain | Form::Compare | Form::Skip | Form::Jump = op.form() {
+            lists.pass(pc, work);
+        } else {
+            let effects = Effects::of(i, op);
+            windows(prototype, i, op, &effects)
+                .and_then(|()| returns(prototype, pc, i, op, is_main))
+                .map_err(|fault| error(pc, fault))?;
+            lists.go_on(pc, op, &effects, work);
+        }
         if let Some(target) = jump_target(pc, i, op) {
             work.jumps.push((pc as u32, target as u32));
         }
@@ -384,6 +389,14 @@ struct OpenLists {
 }
 
 impl OpenLists {
+    /// An instruction that has nothing to do with lists.
+    fn pass(&mut self, pc: usize, work: &mut Work) {
+        if std::mem::take(&mut self.is_open) {
+            work.open.push(pc as u32);
+            self.fault.get_or_insert(pc);
+        }
+    }
+
     fn go_on(&mut self, pc: usize, op: OpCode, effects: &Effects, work: &mut Work) {
         if self.is_open {
             work.open.push(pc as u32);

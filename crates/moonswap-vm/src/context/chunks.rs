@@ -7,14 +7,14 @@ use std::sync::Arc;
 use moonswap_bytecode::{Prototype, dump, verify};
 use moonswap_compiler::{CompileOptions, Compiled, Watch};
 
-use super::{Context, Outcome};
+use super::{Context, Outcome, loading};
 use crate::callee::FROZEN;
 use crate::hotpatch::{checkpoint, current, texts};
 use crate::loader::Loading;
 use crate::object::{Closure, Instance, Keep, PrototypeSlot};
 use crate::value::{Value, tag};
 use crate::vm::Vm;
-use crate::{host, limits, loader};
+use crate::{limits, loader};
 
 /// Bytes that compiling and loading take per token, about: the syntax tree, code
 /// being made, the prototype and the version (measured: 70 to 220, most between
@@ -140,7 +140,7 @@ impl Context<'_> {
         let binary = source.first() == Some(&dump::SIGNATURE);
         if !binary {
             // SAFETY: CX1: everything live is on the stack, the text with it.
-            unsafe { host::collect_before_loading(&mut self.vm(), source.len()) };
+            unsafe { loading::collect_before(&mut self.vm(), source.len()) };
         }
         self.room_to_load(source, source.len())?;
         self.charge(source.len())?;
@@ -171,7 +171,7 @@ impl Context<'_> {
         let is_over = || limits::has_to_stop(&self.vm());
         let watch = Watch::new(&is_over);
         let compiled = self.compile_and_load(&name, source, keep, &watch);
-        host::give_back_after_loading(&mut self.vm(), source.len());
+        loading::give_back_after(&mut self.vm(), source.len());
         self.charge(0)?;
         match compiled {
             Ok((instance, n_upvalues)) => {

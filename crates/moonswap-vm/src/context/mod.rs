@@ -19,6 +19,7 @@ mod buffer;
 mod chunks;
 mod hot;
 mod inspect;
+mod loading;
 mod run;
 pub(crate) mod stack;
 mod tables;
