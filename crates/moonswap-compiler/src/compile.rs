@@ -109,10 +109,22 @@ fn stream(
     let mut ast = Ast::default();
     loop {
         match statements.next(&mut ast) {
-            Next::Statement(block) => match stream.statement(&ast, &block, give) {
-                Ok(next) => stream = next,
-                Err(_) => return Streamed::Fails,
-            },
+            Next::Statement(block) => {
+                let Ok((next, children)) = stream.statement(&ast, &block) else {
+                    return Streamed::Fails;
+                };
+                stream = next;
+                drop(block);
+                ast.free();
+                // What is compiled again is not loaded yet.
+                if stream.must_grow() {
+                    return Streamed::TooLong;
+                }
+                for child in children {
+                    stream.note(&child);
+                    give(child);
+                }
+            }
             Next::End(end) => {
                 return match stream.finish(&ast, end) {
                     Ok(Some((main, children))) => Streamed::Done(Box::new(main), children),
@@ -121,9 +133,6 @@ fn stream(
                 };
             }
             Next::Whole => return Streamed::Fails,
-        }
-        if stream.must_grow() {
-            return Streamed::TooLong;
         }
     }
 }

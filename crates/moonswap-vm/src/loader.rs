@@ -59,6 +59,11 @@ pub(crate) struct Loading {
 impl Loading {
     pub(crate) fn begin(vm: &mut Vm, chunk: &Arc<str>, keep: Keep) -> Self {
         vm.hot.last_serial += 1;
+        // What goes again is allocated before what stays: between small objects it
+        // would leave gaps.
+        let records = RecordsWriter::default();
+        let no_records = Records::default();
+        let mut slots = Vec::with_capacity(4);
         let mut header = header(Kind::Instance, 0);
         header.flags = keep as u8;
         let instance = vm.heap.adopt(Instance {
@@ -67,17 +72,18 @@ impl Loading {
             chunk: Arc::clone(chunk),
             main: std::ptr::null_mut(),
             environment: std::ptr::null_mut(),
-            records: Records::default(),
+            records: no_records,
             source: Source::None,
             more: None,
             progress: Progress::NotStarted,
         });
+        slots.push(SlotPointer(new_slot(vm, instance)));
         vm.chunk_strings = Some(HashMap::new());
         Self {
             instance,
             children: Vec::new(),
-            slots: vec![SlotPointer(new_slot(vm, instance))],
-            records: RecordsWriter::default(),
+            slots,
+            records,
         }
     }
 
@@ -97,9 +103,9 @@ impl Loading {
     pub(crate) fn finish(self, vm: &mut Vm, main: &Prototype) -> *mut Instance {
         let instance = self.instance;
         let slot = self.slots[0].0;
+        let mut records = self.records.main(main);
         let version = load(vm, main, &self.children, slot, instance, 0);
         vm.chunk_strings = None;
-        let mut records = self.records.main(main);
         // Loaded strings are often alike but for their constants.
         let before = vm.hot.instances.get_mut().all().last();
         // SAFETY: entries are live.

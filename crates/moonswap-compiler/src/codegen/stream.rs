@@ -7,7 +7,7 @@ use moonswap_bytecode::{ChildSummary, Prototype};
 
 use crate::codegen::{CompileOptions, Generator, Result};
 use crate::error::Span;
-use crate::syntax::ast::{Ast, Block, Statement, Symbol};
+use crate::syntax::ast::{Ast, Block, Symbol};
 
 /// The tree between two statements.
 static NO_TREE: LazyLock<Ast> = LazyLock::new(Ast::default);
@@ -45,30 +45,23 @@ impl<'s> Stream<'s> {
         }
     }
 
-    /// Makes the code of a statement and gives away the literals in it.
-    pub(crate) fn statement(
-        self,
-        ast: &Ast,
-        block: &Block,
-        give: &mut dyn FnMut(Arc<Prototype>),
-    ) -> Result<Self> {
+    /// Makes the code of a statement; answers the literals in it as well.
+    pub(crate) fn statement(self, ast: &Ast, block: &Block) -> Result<(Self, Vec<Arc<Prototype>>)> {
         let mut generator = self.generator.on_tree(ast, self.source, self.options);
         generator.statement(block, 0, false)?;
         let children = std::mem::take(&mut generator.f.children);
         generator.f.n_given += children.len() as u32;
-        let generator = generator.on_tree(&NO_TREE, self.source, self.options);
-        let mut given = self.given;
-        for child in children {
-            given.push(ChildSummary::of(&child));
-            give(child);
-        }
-        let last = block.statements.first().map(|last: &Statement| last.span);
-        Ok(Self {
-            generator,
-            given,
-            last,
+        let stream = Self {
+            generator: generator.on_tree(&NO_TREE, self.source, self.options),
+            last: block.statements.first().map(|last| last.span),
             ..self
-        })
+        };
+        Ok((stream, children))
+    }
+
+    /// A literal is given away.
+    pub(crate) fn note(&mut self, child: &Prototype) {
+        self.given.push(ChildSummary::of(child));
     }
 
     /// Whether it must be compiled again in the form for long functions.

@@ -46,7 +46,21 @@ pub struct Ast {
     pub functions: Vec<Function>,
 }
 
+/// Expressions of a tree whose memory is used again.
+const SMALL: usize = 4096;
+
 impl Ast {
+    /// The same as [`Self::clear`], and gives memory back if it was a large tree.
+    pub(crate) fn free(&mut self) {
+        if self.exprs.capacity() > SMALL {
+            *self = Self {
+                symbols: std::mem::take(&mut self.symbols),
+                ..Self::default()
+            };
+        }
+        self.clear();
+    }
+
     /// Removes all but the symbols.
     pub(crate) fn clear(&mut self) {
         self.exprs.clear();

@@ -31,7 +31,7 @@ pub(super) unsafe fn collect_before(vm: &mut Vm, bytes: usize) {
     if !is_large_for(vm, bytes) {
         return;
     }
-    if vm.heap.has_garbage_of(bytes) {
+    if vm.heap.has_garbage_of(LONG_TEXT) {
         // SAFETY: by the caller.
         unsafe {
             sync_current(vm);
