@@ -120,9 +120,11 @@ fn stream(
                 if stream.must_grow() {
                     return Streamed::TooLong;
                 }
-                for child in children {
-                    stream.note(&child);
-                    give(child);
+                // All of them go at last: what stays of each would come to lie
+                // between what is left of the others.
+                for child in &children {
+                    stream.note(child);
+                    give(Arc::clone(child));
                 }
             }
             Next::End(end) => {

@@ -64,12 +64,14 @@ impl Loading {
         let records = RecordsWriter::default();
         let no_records = Records::default();
         let mut slots = Vec::with_capacity(4);
+        // For the same reason it has a name of its own.
+        let chunk: Arc<str> = Arc::from(&**chunk);
         let mut header = header(Kind::Instance, 0);
         header.flags = keep as u8;
         let instance = vm.heap.adopt(Instance {
             header,
             serial: vm.hot.last_serial,
-            chunk: Arc::clone(chunk),
+            chunk,
             main: std::ptr::null_mut(),
             environment: std::ptr::null_mut(),
             records: no_records,

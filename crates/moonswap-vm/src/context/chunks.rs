@@ -28,6 +28,10 @@ const BYTE_COST: usize = 4;
 /// Bytes that loading takes per byte of a binary chunk, about.
 const BINARY_COST: usize = 6;
 
+/// Shorter texts are compiled as a whole: there is nothing to be gained, and what is
+/// loaded at last leaves the fewest gaps.
+const SHORT_TEXT: usize = 8 << 10;
+
 /// What compiling a text takes, about: counts its tokens with a glance
 /// at strings and comments.
 fn compiler_bytes(source: &[u8]) -> usize {
@@ -214,7 +218,16 @@ impl Context<'_> {
                 Err(e) => fault = Some(e),
             }
         };
-        let compiled = moonswap_compiler::compile_in_parts(name, source, Some(watch), &mut give);
+        let compiled = if source.len() < SHORT_TEXT {
+            let options = CompileOptions {
+                watch: Some(watch),
+                without_columns: true,
+                ..CompileOptions::default()
+            };
+            moonswap_compiler::compile_with(name, source, options).map(Compiled::Whole)
+        } else {
+            moonswap_compiler::compile_in_parts(name, source, Some(watch), &mut give)
+        };
         let verified = match (fault, compiled) {
             (_, Err(e)) => Err(e.raw),
             (Some(fault), Ok(_)) => Err(wrong(fault)),
