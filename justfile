@@ -3,9 +3,13 @@
 default:
     @just --list
 
-# Everything CI runs.
+# Everything CI runs; installs what it needs.
 ci:
     bash .ci/run
+
+# What the tests and checks need beside Rust: Debian packages, toolchains, cargo-deny.
+setup:
+    .ci/setup
 
 # The live program; edit demo/actors.lua while it runs.
 demo:
@@ -26,11 +30,11 @@ fetch:
 
 # The whole official suite while another thread patches all its chunks (minutes).
 patched-suite:
-    PATCHED_ALL=1 cargo test -p moonswap-tests --test it official_suite_while_it_is_patched -- --nocapture
+    PATCHED_ALL=1 cargo test -p moonswap-tests --test cases -- official-while-patched/
 
 # Faults in every step of an attempt, each place of each.
 faults:
-    MOONSWAP_FAULTS=all cargo test -p moonswap-tests --test it faults -- --nocapture
+    MOONSWAP_FAULTS=all cargo test -p moonswap-tests -- faults
 
 # 100,000 alternating patches and their memory.
 many-patches:
@@ -38,7 +42,7 @@ many-patches:
 
 # Only the official suite.
 official:
-    cargo test -p moonswap-tests -- official --nocapture
+    cargo test -p moonswap-tests -- official
 
 # Make the expected outputs of lua-tests with the reference interpreter.
 expected:
@@ -81,11 +85,11 @@ miri which="quick":
 wasm:
     cargo build --target wasm32-unknown-unknown -p moonswap-vm
 
-# Every script and the official suite in every stress mode, with the debug program and the optimised one; pick by STRESS_SCRIPT=, STRESS_MODE=.
+# Every script and the official suite in every stress mode, with the debug program and the optimised one.
 stress:
-    MOONSWAP_STRESS_ALL=1 cargo test -p moonswap-tests --test it everything_holds_under_stress -- --nocapture
+    MOONSWAP_STRESS_ALL=1 cargo test -p moonswap-tests --test cases -- under-stress/
     cargo build --release -p moonswap-cli --features stress --target-dir target/stress
-    MOONSWAP_BIN={{justfile_directory()}}/target/stress/release/moonswap MOONSWAP_STRESS_ALL=1 cargo test -p moonswap-tests --test it everything_holds_under_stress -- --nocapture
+    MOONSWAP_BIN={{justfile_directory()}}/target/stress/release/moonswap MOONSWAP_STRESS_ALL=1 cargo test -p moonswap-tests --test cases -- under-stress/
 
 # Random programs under stress against the reference.
 stress-random count="2000":

@@ -108,7 +108,7 @@ local hot = {}
 ---@class moonswap.Event
 ---@field event moonswap.EventName
 ---@field attempt integer number of the attempt in this VM
----@field door "rust"|"lua"|"thread"|"file"|"watch"|"guard" by which way it was asked for
+---@field source "rust"|"lua"|"thread"|"file"|"watch"|"guard" by which way it was asked for
 ---@field author? string
 ---@field reason? string
 ---@field chunk? string the first chunk

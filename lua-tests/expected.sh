@@ -7,7 +7,8 @@ cd "$(dirname "$0")"
 lua=${LUA:-lua5.4}
 # as the tests have it
 export LC_ALL=C TZ=UTC
-command -v "$lua" >/dev/null || { echo "SKIPPED: no $lua"; exit 0; }
+. ../.ci/lib.sh
+command -v "$lua" >/dev/null || { skip "$lua" "run .ci/setup or install the package lua5.4"; exit; }
 bad=0
 for script in language/*.lua stdlib/*.lua stress/*.lua; do
   out=$PWD/${script%.lua}.out

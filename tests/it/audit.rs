@@ -143,7 +143,7 @@ local hot = require "moonswap"
 dofile "shop.lua"
 local heard = {}
 for _, event in ipairs { "after", "refused" } do
-  hot.on(event, function(about) heard[event .. " " .. about.door] = true end)
+  hot.on(event, function(about) heard[event .. " " .. about.source] = true end)
 end
 local function save(text)
   local file = assert(io.open("shop.lua", "w"))
@@ -178,7 +178,7 @@ fn saves_are_attempts() {
         with("\"event\":\"after\"") >= 1 && with("\"kind\":\"compile\"") >= 1,
         "{log}"
     );
-    assert_eq!(with("\"door\":\"watch\""), log.lines().count(), "{log}");
+    assert_eq!(with("\"source\":\"watch\""), log.lines().count(), "{log}");
     let good = moonswap(folder.path(), &["audit", "verify", "log.jsonl"], b"");
     assert_eq!(good.code, 0, "{}", good.stderr);
 }

@@ -299,7 +299,7 @@ fn a_save_that_hangs_is_undone() {
     let undone = |line: &&str| {
         [
             "\"event\":\"rollback\"",
-            "\"door\":\"guard\"",
+            "\"source\":\"guard\"",
             "\"cause\":\"slow\"",
         ]
         .iter()
@@ -325,7 +325,7 @@ fn an_undone_save_as_json() {
     watched.prints("failed");
     watched.prints("a1 b1");
     watched.tells(&[
-        "{\"event\":\"undone\",\"files\":[\"./a.lua\",\"./b.lua\"],\"patch\":1,\"door\":\"guard\",\
+        "{\"event\":\"undone\",\"files\":[\"./a.lua\",\"./b.lua\"],\"patch\":1,\"source\":\"guard\",\
          \"cause\":\"errors\",\"reason\":\"patch 1 raised 1 error within 3600 s\"",
         "\"report\":{",
     ]);

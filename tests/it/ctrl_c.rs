@@ -10,6 +10,10 @@ use std::time::{Duration, Instant};
 
 use crate::support::{clean_environment, moonswap};
 
+/// Catches what interrupts it, says so, and goes on.
+const CATCHES_FOR_EVER: &str = "io.stdout:setvbuf 'line' print 'ready'
+    while true do pcall(function() while true do end end) print 'caught' end";
+
 /// A program that has said it is ready, and what it writes from then on.
 struct Running {
     child: Child,
@@ -32,15 +36,15 @@ impl Running {
         let stdin = child.stdin.as_mut().expect("piped");
         stdin.write_all(input.as_bytes()).expect("written");
         let mut out = BufReader::new(child.stdout.take().expect("piped"));
-        let mut line = String::new();
-        while line.trim_end() != "ready" {
-            line.clear();
-            let n = out.read_line(&mut line).expect("text");
-            assert!(n > 0, "ended before it was ready");
-        }
+        await_line(&mut out, "ready");
         // From the line to the loop behind it.
-        std::thread::sleep(Duration::from_millis(100));
+        await_work(&child);
         Self { child, out }
+    }
+
+    /// Reads up to a line that says so.
+    fn await_line(&mut self, line: &str) {
+        await_line(&mut self.out, line);
     }
 
     fn press(&self) {
@@ -63,6 +67,48 @@ impl Running {
         stream.read_to_string(&mut err).expect("text");
         (status, out, err)
     }
+}
+
+fn await_line(out: &mut impl BufRead, wanted: &str) {
+    let mut line = String::new();
+    while line.trim_end() != wanted {
+        line.clear();
+        let n = out.read_line(&mut line).expect("text");
+        assert!(n > 0, "ended before it was {wanted}");
+    }
+}
+
+/// Waits until a process has worked for some milliseconds more, by the system's
+/// count of its processor time; or waits in a call of the system; or has ended.
+#[cfg(target_os = "linux")]
+fn await_work(child: &Child) {
+    const TICKS: u64 = 3;
+    const LOOKS: u32 = 10;
+    let look = || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).ok()?;
+        // Behind the name: state, then the fields from the fourth on.
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        let ticks = |at: usize| fields.get(at)?.parse::<u64>().ok();
+        let sleeps = fields[0] == "S";
+        (fields[0] != "Z").then_some((ticks(11)? + ticks(12)?, sleeps))
+    };
+    let Some((before, _)) = look() else { return };
+    let start = Instant::now();
+    let mut asleep = 0;
+    while let Some((now, sleeps)) = look()
+        && now < before + TICKS
+        && asleep < LOOKS
+    {
+        asleep = if sleeps { asleep + 1 } else { 0 };
+        assert!(start.elapsed() < Duration::from_secs(20), "it does nothing");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// No such count is known here: long enough for the next line of a program.
+#[cfg(not(target_os = "linux"))]
+fn await_work(_: &Child) {
+    std::thread::sleep(Duration::from_millis(100));
 }
 
 /// Waits for the end, which has to come soon.
@@ -167,10 +213,9 @@ fn a_closed_pipe_ends_the_process() {
 
 #[test]
 fn the_second_one_ends_the_process() {
-    let code = "print 'ready' while true do pcall(function() while true do end end) end";
-    let running = Running::start(&["-e", code], "");
+    let mut running = Running::start(&["-e", CATCHES_FOR_EVER], "");
     running.press();
-    std::thread::sleep(Duration::from_millis(200));
+    running.await_line("caught");
     running.press();
     let (status, ..) = running.end();
     assert_eq!(status.signal(), Some(2));
@@ -216,10 +261,9 @@ fn termination_can_be_caught_once() {
     let (status, out, err) = running.end();
     assert_eq!(status.code(), Some(0), "{err}");
     assert!(out.ends_with("interrupted!\non\n"), "{out}");
-    let code = "print 'ready' while true do pcall(function() while true do end end) end";
-    let running = Running::start(&["-e", code], "");
+    let mut running = Running::start(&["-e", CATCHES_FOR_EVER], "");
     running.send("-TERM");
-    std::thread::sleep(Duration::from_millis(200));
+    running.await_line("caught");
     running.send("-TERM");
     let (status, ..) = running.end();
     assert_eq!(status.signal(), Some(15));

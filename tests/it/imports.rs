@@ -95,7 +95,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "safepoint",
             "stress",
             "string heap table",
-            "door",
+            "entry",
             "gc_stats",
             "threads",
             "timer",
@@ -116,9 +116,9 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "moonswap-cli",
         &[
-            "answers",
             "interrupt",
             "output",
+            "answers",
             "policy_args",
             "words",
             "audit_verb",
@@ -145,7 +145,7 @@ const SEAMS: &[(&str, &str, &str)] = &[(
 /// become smaller.
 const MUTUAL: &[(&str, usize, &str)] = &[(
     "moonswap-vm",
-    27,
+    28,
     "operations call functions, errors unwind them, coroutines switch between them; \
      what waits, commits and rolls back asks each other",
 )];

@@ -9,12 +9,26 @@ use std::path::{Path, PathBuf};
 use crate::support::{files, root};
 
 /// Files longer than [`LONG`] lines, with the reason why they are one file.
-const LONG_FILES: &[(&str, &str)] = &[];
-const LONG: usize = 700;
+const LONG_FILES: &[(&str, &str)] = &[
+    (
+        "crates/moonswap-bytecode/src/records.rs",
+        "one format: what is written and what is read of a record stand together",
+    ),
+    (
+        "crates/moonswap-vm/src/heap/cycle.rs",
+        "one state machine: the phases of a collection and what each leaves to the next",
+    ),
+    (
+        "crates/moonswap-vm/src/interp/call.rs",
+        "one family of operations: calls and returns in all their forms",
+    ),
+];
+const LONG: usize = 600;
 
 /// A crate may depend only on crates of a lower rank.
 const RANKS: &[(&str, u8)] = &[
     ("moonswap-number", 0),
+    ("moonswap-harness", 0),
     ("moonswap-bytecode", 1),
     ("moonswap-compiler", 2),
     ("moonswap-hotpatch", 3),
@@ -86,7 +100,7 @@ fn files_are_short() {
         }
     }
     report(
-        "a file above 700 lines needs a reason in LONG_FILES",
+        "a file above 600 lines needs a reason in LONG_FILES",
         &offenders,
     );
 }

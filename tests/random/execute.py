@@ -13,6 +13,16 @@ ADDRESS = re.compile(rb"\b(table|function|thread|userdata|builtin|file|CLIBS\*|[
 MARK = re.compile(rb"^@@@ (\d+)\n", re.M)
 
 
+def without(reference):
+    """The exit code where there is no reference: a failure only where a skip is one."""
+    line = f"{reference} is not installed; run .ci/setup or install the package lua5.4"
+    if os.environ.get("MOONSWAP_REQUIRE") == "all":
+        print(f"{line} (MOONSWAP_REQUIRE=all)")
+        return 1
+    print(f"skipped: {line}")
+    return 0
+
+
 def printable(line):
     return line.decode("utf-8", "backslashreplace").replace("\0", "\\0")[:300]
 

@@ -101,7 +101,7 @@ pub struct Effects {
     /// Where the open list begins that is taken, if one is.
     pub takes: Option<u16>,
     /// Used up while the operation works: some value, nobody knows which.
-    pub spoils: Span,
+    pub clobbers: Span,
     /// Hold nothing of worth at the safe point here: the collector clears them.
     pub cleared: Span,
     /// The next instruction finds this.
@@ -163,7 +163,7 @@ impl Effects {
                 let parts = Span::of(i.register_b(), c);
                 Self {
                     reads: [parts, Span::NONE],
-                    spoils: parts,
+                    clobbers: parts,
                     end: parts.end,
                     ..both(Outcome::writes(Span::one(a)))
                 }
@@ -326,7 +326,7 @@ mod tests {
             for (a, b, c) in [(0, 0, 0), (MULTI, MULTI, MULTI), (0, MULTI - 1, MULTI - 1)] {
                 let i = Instruction::from_raw(op, 0, a, b, c);
                 let effects = Effects::of(i, op);
-                let spans = [effects.spoils, effects.cleared, effects.next.loses];
+                let spans = [effects.clobbers, effects.cleared, effects.next.loses];
                 for span in spans.into_iter().chain(effects.reads) {
                     assert!(span.first <= span.end, "{op:?}: {span:?}");
                 }

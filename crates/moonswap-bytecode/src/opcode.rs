@@ -83,7 +83,7 @@ impl OperandKind {
 }
 
 /// What an operation changes that lives outside the frame: what a VM that keeps a
-/// journal of writes has to know. An open captured variable counts, whoever's
+/// undo log of writes has to know. An open captured variable counts, whoever's
 /// register it is. (`SETLIST` fills a table that nobody else has yet.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
@@ -222,11 +222,11 @@ opcodes! {
     /// `cell K[bc] := R[A]`
     SetCell = "SETCELL" (Register, Cell, Unused) writes Cell;
     /// `R[A] := U[B]`, which closures made before a patch may lack: nil then
-    GetLate = "GETLATE" (Target, Upvalue, Unused);
+    GetBackfilled = "GETLATE" (Target, Upvalue, Unused);
     /// `U[B] := R[A]`; a closure that lacks it gets one of its own
-    SetLate = "SETLATE" (Register, Upvalue, Unused) writes Late;
+    SetBackfilled = "SETLATE" (Register, Upvalue, Unused) writes Late;
     /// `if the closure has U[B] then pc += C`
-    JumpIfLate = "JLATE" (Unused, Upvalue, Jump);
+    JumpIfBackfilled = "JLATE" (Unused, Upvalue, Jump);
 
     /// `R[A] := U[B][K[C]]`, K a short string; globals
     GetTabUp = "GETTABUP" (Target, Upvalue, Key) calls "index";
@@ -347,11 +347,11 @@ opcodes! {
     JumpLeImm = "JLEI" (Register, Immediate, Jump): Compare calls "le";
     /// `if not (R[A] <= B) then pc += C`; x as in JLTI
     JumpNotLeImm = "JNLEI" (Register, Immediate, Jump): Compare calls "le";
-    /// `if R[A] > B then pc += C`; x as in JLTI (metamethod `__lt` of B, R[A])
+    /// `if R[A] > B then pc += C`; x as in JLTI (metamethod `__lt` of B, `R[A]`)
     JumpGtImm = "JGTI" (Register, Immediate, Jump): Compare calls "lt";
     /// `if not (R[A] > B) then pc += C`; x as in JLTI
     JumpNotGtImm = "JNGTI" (Register, Immediate, Jump): Compare calls "lt";
-    /// `if R[A] >= B then pc += C`; x as in JLTI (metamethod `__le` of B, R[A])
+    /// `if R[A] >= B then pc += C`; x as in JLTI (metamethod `__le` of B, `R[A]`)
     JumpGeImm = "JGEI" (Register, Immediate, Jump): Compare calls "le";
     /// `if not (R[A] >= B) then pc += C`; x as in JLTI
     JumpNotGeImm = "JNGEI" (Register, Immediate, Jump): Compare calls "le";
@@ -382,24 +382,24 @@ opcodes! {
     Vararg = "VARARG" (Window, List, Unused): Vararg;
     /// `R[A] := closure of site bc`
     Closure = "CLOSURE" (Target, Site, Unused): Closure;
-    /// closes all captured and to-be-closed variables >= R[A]
+    /// closes all captured and to-be-closed variables >= `R[A]`
     Close = "CLOSE" (Window, Unused, Unused): Close calls "close";
-    /// marks R[A] as a to-be-closed variable
+    /// marks `R[A]` as a to-be-closed variable
     ToBeClosed = "TBC" (Register, Unused, Unused): ToBeClosed;
     /// keeps the main chunk's top-level locals in the scope record; stands
     /// right before each RETURN of a main chunk
     KeepScope = "KEEPSCOPE" (Unused, Unused, Unused): KeepScope;
 
-    /// prepares the numeric loop R[A] = start, R[A+1] = limit, R[A+2] = step;
+    /// prepares the numeric loop `R[A] = start, R[A+1] = limit, R[A+2] = step`;
     /// `if it does not run then pc += bc` (to after FORLOOP)
     ForPrep = "FORPREP" (Window, WideJump, Unused): ForPrep;
-    /// next step of the numeric loop, visible variable in R[A+3];
+    /// next step of the numeric loop, visible variable in `R[A+3]`;
     /// `if it goes on then pc += bc` (bc < 0); a safe point
     ForLoop = "FORLOOP" (Window, WideJump, Unused): ForLoop;
     /// R[A+3] becomes to-be-closed; `pc += bc` (to TFORCALL)
     TForPrep = "TFORPREP" (Window, WideJump, Unused): TForPrep;
     /// A is the loop's fourth register: `R[A], …, R[A+C-1] :=
-    /// R[A-4](R[A-3], R[A-2])`; B is 2; the callee's window begins at R[A]
+    /// R[A-4](R[A-3], R[A-2])`; B is 2; the callee's window begins at `R[A]`
     TForCall = "TFORCALL" (Window, Count, Count): TForCall;
     /// A as in TFORCALL: `if R[A] ~= nil then R[A-2] := R[A]; pc += bc`
     TForLoop = "TFORLOOP" (Window, WideJump, Unused): TForLoop;

@@ -2,7 +2,10 @@
 //! `:history`, each also with `--json`.
 
 use moonswap::{Lua, Status};
-use moonswap_hotpatch::Json;
+use moonswap_hotpatch::to_json;
+use serde::Serialize;
+
+use crate::output::entries;
 
 const USAGE: &str = ":status, :versions [CHUNK], :frames or :history expected, perhaps with --json";
 
@@ -20,7 +23,7 @@ pub(crate) fn answer(lua: &Lua, line: &[u8]) -> String {
     let key = match (command, arguments) {
         (":status", []) => {
             return if json {
-                lines(&status.json())
+                lines(&status)
             } else {
                 status.to_string()
             };
@@ -39,7 +42,9 @@ pub(crate) fn answer(lua: &Lua, line: &[u8]) -> String {
         _ => return format!("{USAGE}\n"),
     };
     if json {
-        return status.json().get(key).map(lines).unwrap_or_default();
+        let parts = entries(&status.to_json());
+        let part = parts.into_iter().find(|(name, _)| name == key);
+        return part.map_or_else(String::new, |(_, part)| lines(&part));
     }
     match key {
         "versions" => versions(&status),
@@ -57,8 +62,8 @@ pub(crate) fn answer(lua: &Lua, line: &[u8]) -> String {
     }
 }
 
-fn lines(json: &Json) -> String {
-    format!("{json}\n")
+fn lines(value: &impl Serialize) -> String {
+    format!("{}\n", to_json(value))
 }
 
 /// All functions, also those that were never patched.

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use moonswap::audit::{self, AuditLog};
 use moonswap::{Lua, TextDigest};
-use moonswap_hotpatch::Json;
+use serde::Serialize;
 
-use crate::output::{cannot, complain, say};
+use crate::output::{cannot, complain, say, say_json};
 use crate::{LUA_ERROR, PROVENANCE};
 
 #[derive(Subcommand)]
@@ -76,14 +76,12 @@ fn verify(json: bool, head: Option<TextDigest>, file: &Path) -> u8 {
     let shown = file.display();
     match outcome {
         Ok(found) if json => {
-            let torn = found.torn.iter().map(|&line| Json::number(line));
-            let out = Json::object([
-                ("ok", Json::Bool(true)),
-                ("records", Json::number(found.records)),
-                ("torn", Json::Array(torn.collect())),
-                ("head", Json::text(found.head.to_string())),
-            ]);
-            say(format!("{out}\n"));
+            say_json(&Unbroken {
+                ok: true,
+                records: found.records,
+                torn: &found.torn,
+                head: found.head,
+            });
             0
         }
         Ok(found) => {
@@ -100,16 +98,30 @@ fn verify(json: bool, head: Option<TextDigest>, file: &Path) -> u8 {
         }
         Err(fault) => {
             if json {
-                let out = Json::object([
-                    ("ok", Json::Bool(false)),
-                    ("line", Json::number(fault.line)),
-                    ("what", Json::text(fault.what)),
-                ]);
-                say(format!("{out}\n"));
+                say_json(&Broken {
+                    ok: false,
+                    line: fault.line,
+                    what: fault.what,
+                });
             } else {
                 complain(format!("{shown}:{}: {}", fault.line, fault.what));
             }
             PROVENANCE
         }
     }
+}
+
+#[derive(Serialize)]
+struct Unbroken<'a> {
+    ok: bool,
+    records: u64,
+    torn: &'a [u64],
+    head: TextDigest,
+}
+
+#[derive(Serialize)]
+struct Broken {
+    ok: bool,
+    line: u64,
+    what: &'static str,
 }

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use moonswap::{render_diagnostic, render_warning};
 use moonswap_compiler::CompileError;
-use moonswap_hotpatch::{ChunkPatch, Globals, Json, StandardGlobals, Undefined, undefined_in};
+use moonswap_hotpatch::{ChunkPatch, Globals, StandardGlobals, Undefined, undefined_in};
+use serde::Serialize;
 
 use crate::LUA_ERROR;
-use crate::output::{complain, read_file, say, style};
+use crate::output::{complain, read_file, say_json, style};
 
 /// The text of a Lua file and its chunk name; complains if it cannot be read.
 pub(crate) fn source_of(file: &Path) -> Option<(Vec<u8>, String)> {
@@ -70,18 +71,24 @@ fn warn(json: bool, text: &ChunkPatch, undefined: &Undefined) {
     let chunk = String::from_utf8_lossy(&chunk);
     let (start, end) = undefined.span;
     if json {
-        let mut problem = vec![
-            ("file".to_owned(), Json::text(&*chunk)),
-            ("start".to_owned(), Json::number(start)),
-            ("end".to_owned(), Json::number(end)),
-            ("severity".to_owned(), Json::text("warning")),
-            ("message".to_owned(), Json::text(undefined.message())),
-        ];
-        if let Json::Object(more) = undefined.json() {
-            problem.extend(more);
+        #[derive(Serialize)]
+        struct Warning<'a> {
+            file: &'a str,
+            start: u32,
+            end: u32,
+            severity: &'static str,
+            message: String,
+            #[serde(flatten)]
+            undefined: &'a Undefined,
         }
-        let problem = Json::Object(problem);
-        say(format!("{problem}\n"));
+        say_json(&Warning {
+            file: &chunk,
+            start,
+            end,
+            severity: "warning",
+            message: undefined.message(),
+            undefined,
+        });
     } else {
         complain(render_warning(
             style(),
@@ -97,7 +104,7 @@ fn warn(json: bool, text: &ChunkPatch, undefined: &Undefined) {
 /// error.
 pub(crate) fn show(json: bool, error: &CompileError, source: &[u8]) {
     if json {
-        say(format!("{}\n", problem(error)));
+        say_json(&problem(error));
     } else {
         complain(render_diagnostic(
             style(),
@@ -110,15 +117,26 @@ pub(crate) fn show(json: bool, error: &CompileError, source: &[u8]) {
     }
 }
 
-/// A compile error as one JSON object.
-pub(crate) fn problem(error: &CompileError) -> Json {
-    Json::object([
-        ("file", Json::text(&error.chunk)),
-        ("line", Json::number(error.span.line)),
-        ("column", Json::number(error.span.column)),
-        ("start", Json::number(error.span.start)),
-        ("end", Json::number(error.span.end)),
-        ("severity", Json::text("error")),
-        ("message", Json::text(&error.message)),
-    ])
+/// A compile error, for people's editors.
+#[derive(Serialize)]
+pub(crate) struct Problem<'a> {
+    file: &'a str,
+    line: u32,
+    column: u32,
+    start: u32,
+    end: u32,
+    severity: &'static str,
+    message: &'a str,
+}
+
+pub(crate) fn problem(error: &CompileError) -> Problem<'_> {
+    Problem {
+        file: &error.chunk,
+        line: error.span.line,
+        column: error.span.column,
+        start: error.span.start,
+        end: error.span.end,
+        severity: "error",
+        message: &error.message,
+    }
 }

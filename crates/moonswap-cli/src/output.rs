@@ -4,7 +4,10 @@ use std::io::{IsTerminal, Write, stderr, stdout};
 use std::path::Path;
 
 use moonswap::{Error, Refused, RenderStyle};
-use moonswap_hotpatch::Json;
+use moonswap_hotpatch::to_json;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::ser::Serialize;
+use serde_json::value::RawValue;
 
 /// What `-v` and the prompt show.
 pub(crate) const VERSION: &str = concat!(
@@ -74,12 +77,42 @@ pub(crate) fn cannot(what: &str, path: &Path, error: &std::io::Error) -> String 
     format!("cannot {what} {}: {reason}", path.display())
 }
 
+/// One JSON object on a line of its own.
+pub(crate) fn say_json(value: &impl Serialize) {
+    say(format!("{}\n", to_json(value)));
+}
+
+/// The entries of a JSON object, in its order.
+pub(crate) fn entries(json: &str) -> Vec<(String, Box<RawValue>)> {
+    struct InOrder;
+    impl<'de> Visitor<'de> for InOrder {
+        type Value = Vec<(String, Box<RawValue>)>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut entries = Vec::new();
+            while let Some(entry) = map.next_entry()? {
+                entries.push(entry);
+            }
+            Ok(entries)
+        }
+    }
+    let mut reader = serde_json::Deserializer::from_str(json);
+    reader.deserialize_map(InOrder).unwrap_or_default()
+}
+
 /// Tells of a refusal, as JSON on standard output or as text on standard
 /// error; the exit code.
 pub(crate) fn refused(refused: &Refused, json: bool) -> u8 {
     if json {
-        let told = Json::object([("refusals", refused.json())]);
-        say(format!("{told}\n"));
+        #[derive(serde::Serialize)]
+        struct Told<'a> {
+            refusals: &'a Refused,
+        }
+        say_json(&Told { refusals: refused });
     } else {
         complain(refused.to_string());
     }

@@ -1,13 +1,15 @@
 //! `patch`: build, show and sign patch files.
 
+use std::io::Write as _;
 use std::path::{Component, Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use moonswap::{FileChunk, PatchFile, TextDigest, Timestamp, Trust};
-use moonswap_hotpatch::{ChangeClass, Json, Plan, Refused, base_refusals, to_hex};
+use moonswap::{FileChunk, PatchFile, Policy, TextDigest, Timestamp, Trust};
+use moonswap_hotpatch::{ChangeClass, Plan, Refused, base_refusals, to_hex};
+use serde::Serialize;
 
 use crate::check;
-use crate::output::{cannot, complain, refused, say};
+use crate::output::{cannot, complain, entries, refused, say, say_json};
 use crate::policy_args::{PolicyArgs, duration};
 use crate::sources::{NameArgs, Sources, patch_file};
 use crate::{LUA_ERROR, REFUSED, USAGE};
@@ -167,7 +169,7 @@ pub(crate) fn main(verb: PatchVerb) -> u8 {
             let output = output.unwrap_or(path);
             write(&output, &file.to_bytes())?;
             if json {
-                say(format!("{}\n", described(&file)));
+                say_json(&described(&file));
             } else {
                 complain(format!(
                     "{}: signed, sequence {}",
@@ -221,12 +223,17 @@ fn tell_built(output: &Path, file: &PatchFile, plan: &Plan, notes: &[String], js
     // The file itself went to standard output.
     let quiet = output == Path::new("-");
     if json && !quiet {
-        let told = Json::object([
-            ("file", described(file)),
-            ("plan", plan.json()),
-            ("notes", Json::texts(notes)),
-        ]);
-        say(format!("{told}\n"));
+        #[derive(Serialize)]
+        struct Told<'a> {
+            file: Described<'a>,
+            plan: &'a Plan,
+            notes: &'a [String],
+        }
+        say_json(&Told {
+            file: described(file),
+            plan,
+            notes,
+        });
         return;
     }
     for note in notes {
@@ -244,15 +251,23 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), u8> {
         say(bytes);
         return Ok(());
     }
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".part");
-    std::fs::write(&beside, bytes)
-        .and_then(|()| std::fs::rename(&beside, path))
-        .map_err(|error| {
-            let _ = std::fs::remove_file(&beside);
-            complain(format!("moonswap: {}", cannot("write", path, &error)));
-            LUA_ERROR
-        })
+    replace(path, bytes).map_err(|error| {
+        complain(format!("moonswap: {}", cannot("write", path, &error)));
+        LUA_ERROR
+    })
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().filter(|f| !f.as_os_str().is_empty());
+    let mut beside = tempfile::Builder::new();
+    beside.suffix(".part");
+    // As any new file: what the process's mask leaves.
+    #[cfg(unix)]
+    beside.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = beside.tempfile_in(folder.unwrap_or(Path::new(".")))?;
+    file.write_all(bytes)?;
+    file.persist(path)?;
+    Ok(())
 }
 
 fn show(path: &Path, old: Option<&Path>, trust: &Trust, json: bool) -> Result<(), u8> {
@@ -263,19 +278,25 @@ fn show(path: &Path, old: Option<&Path>, trust: &Trust, json: bool) -> Result<()
         None => None,
     };
     if json {
-        let mut out = match described(&file) {
-            Json::Object(entries) => entries,
-            _ => Vec::new(),
-        };
-        let accepted = verdict.is_none();
-        out.push(("accepted".to_owned(), Json::Bool(accepted)));
-        out.extend(verdict.iter().map(|v| ("refusals".to_owned(), v.json())));
-        match &planned {
-            Some(Ok(plan)) => out.push(("plan".to_owned(), plan.json())),
-            Some(Err(refused)) => out.push(("base".to_owned(), refused.json())),
-            None => {}
+        #[derive(Serialize)]
+        struct Told<'a> {
+            #[serde(flatten)]
+            file: Described<'a>,
+            accepted: bool,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            refusals: Option<&'a Refused>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            plan: Option<&'a Plan>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            base: Option<&'a Refused>,
         }
-        say(format!("{}\n", Json::Object(out)));
+        say_json(&Told {
+            file: described(&file),
+            accepted: verdict.is_none(),
+            refusals: verdict.as_ref(),
+            plan: planned.as_ref().and_then(|planned| planned.as_ref().ok()),
+            base: planned.as_ref().and_then(|planned| planned.as_ref().err()),
+        });
     } else {
         say(text(path, &file));
         if let Some(Ok(plan)) = &planned {
@@ -338,33 +359,44 @@ fn running_text(file: &PatchFile, chunk: &FileChunk, old: &Path) -> Result<Vec<u
     Ok(text)
 }
 
-/// All but the sources.
-fn described(file: &PatchFile) -> Json {
-    let time = |time: Option<Timestamp>| time.map_or(Json::Null, |t| Json::text(t.to_string()));
-    let digest =
-        |digest: Option<TextDigest>| digest.map_or(Json::Null, |d| Json::text(d.to_string()));
-    let chunks = file.chunks.iter().map(|chunk| {
-        Json::object([
-            ("name", Json::text(&chunk.name)),
-            ("base", digest(chunk.base)),
-            ("new", digest(Some(TextDigest::of(&chunk.source)))),
-            ("bytes", Json::number(chunk.source.len())),
-            ("changes", Json::texts(&chunk.changes)),
-        ])
+/// A patch file without the sources.
+#[derive(Serialize)]
+struct Described<'a> {
+    digest: TextDigest,
+    sequence: Option<u64>,
+    created: Option<Timestamp>,
+    expires: Option<Timestamp>,
+    policy: &'a Policy,
+    chunks: Vec<DescribedChunk<'a>>,
+    signed_by: Option<String>,
+}
+
+#[derive(Serialize)]
+struct DescribedChunk<'a> {
+    name: &'a str,
+    base: Option<TextDigest>,
+    new: TextDigest,
+    bytes: usize,
+    changes: &'a [String],
+}
+
+fn described(file: &PatchFile) -> Described<'_> {
+    let chunks = file.chunks.iter().map(|chunk| DescribedChunk {
+        name: &chunk.name,
+        base: chunk.base,
+        new: TextDigest::of(&chunk.source),
+        bytes: chunk.source.len(),
+        changes: &chunk.changes,
     });
-    Json::object([
-        ("digest", digest(Some(file.digest()))),
-        ("sequence", Json::optional_number(file.sequence)),
-        ("created", time(file.created)),
-        ("expires", time(file.expires)),
-        ("policy", file.policy.to_json()),
-        ("chunks", Json::Array(chunks.collect())),
-        (
-            "signed_by",
-            file.signature
-                .map_or(Json::Null, |signature| Json::text(to_hex(&signature.key))),
-        ),
-    ])
+    Described {
+        digest: file.digest(),
+        sequence: file.sequence,
+        created: file.created,
+        expires: file.expires,
+        policy: &file.policy,
+        chunks: chunks.collect(),
+        signed_by: file.signature.map(|signature| to_hex(&signature.key)),
+    }
 }
 
 fn headline(file: &PatchFile) -> String {
@@ -399,10 +431,8 @@ fn text(path: &Path, file: &PatchFile) -> String {
     if let Some(signature) = &file.signature {
         out.push_str(&format!("  key {}\n", to_hex(&signature.key)));
     }
-    if let Json::Object(settings) = file.policy.to_json() {
-        for (name, value) in settings {
-            out.push_str(&format!("  {name} = {value}\n"));
-        }
+    for (name, value) in entries(&file.policy.to_json()) {
+        out.push_str(&format!("  {name} = {value}\n"));
     }
     for chunk in &file.chunks {
         out.push_str(&format!("{}\n", chunk.name));
@@ -425,9 +455,8 @@ pub(crate) mod keys {
     use std::path::Path;
 
     use moonswap::{PublicKey, SecretKey, Trust};
-    use moonswap_hotpatch::Json;
 
-    use crate::output::{cannot, complain, read_file, say};
+    use crate::output::{cannot, complain, read_file, say, say_json};
     use crate::{LUA_ERROR, USAGE};
 
     fn told(message: impl std::fmt::Display) -> u8 {
@@ -468,11 +497,15 @@ pub(crate) mod keys {
         create(path, &secret.to_text(), 0o600)?;
         create(public_path.as_ref(), &format!("{public}\n"), 0o644)?;
         if json {
-            let told = Json::object([
-                ("secret", Json::text(path.to_string_lossy())),
-                ("public", Json::text(&public)),
-            ]);
-            say(format!("{told}\n"));
+            #[derive(serde::Serialize)]
+            struct Told<'a> {
+                secret: std::borrow::Cow<'a, str>,
+                public: &'a str,
+            }
+            say_json(&Told {
+                secret: path.to_string_lossy(),
+                public: &public,
+            });
         } else {
             say(format!("{public}\n"));
         }

@@ -217,7 +217,7 @@ mod tests {
                      --captures nil --captures y=keep-old --refused keep-old --refused M.f=refuse --timing immediate --suspended close \
                      --stale migrate --deadline 1.5 --base 7 --guard 3/10s/500ms --author ann --reason why";
         let line = Line::try_parse_from(words.split_whitespace()).expect("valid");
-        let json = line.policy.policy().to_json().to_string();
+        let json = line.policy.policy().to_json();
         assert_eq!(
             json,
             r#"{"author":"ann","reason":"why","base":7,"rename":{"a":"b"},"reset":["c"],"run":[3,"f()"],"rerun":["on_*"],"data":{"M.a":"list"},"remove":true,"config":false,"captures":{"":"nil","y":"keep-old"},"refused":{"":"keep-old","M.f":"refuse"},"timing":"immediate","suspended":"close","stale":"migrate","deadline":1.5,"guard":{"errors":3,"within":10,"slow":0.5}}"#

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
-use moonswap::{Door, Lua, Policy};
-use moonswap_hotpatch::Json;
+use moonswap::{Lua, PatchSource, Policy};
+use moonswap_hotpatch::{Plan, to_json};
+use serde::Serialize;
 
 use crate::audit_verb::{self, AuditVerb};
-use crate::output::{VERSION, complain, report, say};
+use crate::output::{VERSION, complain, report, say, say_json};
 use crate::patch_verb::{self, PatchVerb};
 use crate::policy_args::{PolicyArgs, duration};
 use crate::session::Session;
@@ -46,7 +47,7 @@ enum Verb {
         /// Add what Lua 5.1 to 5.3 had and 5.4 has not
         #[arg(long)]
         compat: bool,
-        /// How many calls and turns of loops the script may make
+        /// How many calls and iterations of loops the script may make
         #[arg(long)]
         fuel: Option<u64>,
         /// Append a record of every attempt to change code to this file
@@ -182,7 +183,7 @@ pub(crate) fn main(arguments: Vec<OsString>, show: fn(&Lua)) -> u8 {
             lua.set_memory_limit(mem);
             lua.set_fuel(fuel);
             lua.set_deadline(timeout.and_then(|timeout| Instant::now().checked_add(timeout)));
-            let watch = watch.then(|| policy.door(Door::Watch));
+            let watch = watch.then(|| policy.source(PatchSource::Watch));
             let outcome = |session: &Session| run(session, watch, json, &file, &arguments);
             started(lua, show, json, outcome)
         }
@@ -246,7 +247,7 @@ fn started(
 ) -> u8 {
     let tell = |error: &moonswap::Error| {
         if json {
-            complain(error_event(error).to_string());
+            complain(error_event(error));
         } else if error.compile_error().is_some() {
             complain(error.render_as(crate::output::style()));
         } else {
@@ -266,18 +267,20 @@ fn started(
 }
 
 /// The error that ended a script.
-fn error_event(error: &moonswap::Error) -> Json {
-    let problem = error.compile_error().map(check::problem);
-    let traceback = error.traceback().map(|t| Json::text(&t.text));
-    Json::object([
-        ("event", Json::text("error")),
-        (
-            "message",
-            Json::text(String::from_utf8_lossy(error.message_bytes())),
-        ),
-        ("problem", problem.unwrap_or(Json::Null)),
-        ("traceback", traceback.unwrap_or(Json::Null)),
-    ])
+fn error_event(error: &moonswap::Error) -> String {
+    #[derive(Serialize)]
+    struct Told<'a> {
+        event: &'static str,
+        message: std::borrow::Cow<'a, str>,
+        problem: Option<check::Problem<'a>>,
+        traceback: Option<&'a str>,
+    }
+    to_json(&Told {
+        event: "error",
+        message: String::from_utf8_lossy(error.message_bytes()),
+        problem: error.compile_error().map(check::problem),
+        traceback: error.traceback().map(|t| &*t.text),
+    })
 }
 
 fn list(long: bool, json: bool, file: &Path) -> u8 {
@@ -294,9 +297,15 @@ fn list(long: bool, json: bool, file: &Path) -> u8 {
                 text.split("\n\n").next().unwrap_or(&text)
             };
             if json {
-                let functions = Json::texts(shown.trim_end().split("\n\n"));
-                let told = Json::object([("chunk", Json::text(&name)), ("functions", functions)]);
-                say(format!("{told}\n"));
+                #[derive(Serialize)]
+                struct Told<'a> {
+                    chunk: &'a str,
+                    functions: Vec<&'a str>,
+                }
+                say_json(&Told {
+                    chunk: &name,
+                    functions: shown.trim_end().split("\n\n").collect(),
+                });
             } else {
                 say(shown.trim_end());
                 say("\n");
@@ -322,12 +331,16 @@ fn plan(
     sources.globals.clone_from(&globals.globals);
     let plan = sources.plan(&policy.policy(), json)?;
     if json {
-        let mut out = match plan.json() {
-            Json::Object(entries) => entries,
-            _ => Vec::new(),
-        };
-        out.push(("notes".to_owned(), Json::texts(&sources.notes)));
-        say(format!("{}\n", Json::Object(out)));
+        #[derive(Serialize)]
+        struct Told<'a> {
+            #[serde(flatten)]
+            plan: &'a Plan,
+            notes: &'a [String],
+        }
+        say_json(&Told {
+            plan: &plan,
+            notes: &sources.notes,
+        });
     } else {
         match plan.to_string().trim_end() {
             "" => say("nothing changed\n"),

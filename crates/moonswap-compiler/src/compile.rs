@@ -1,4 +1,4 @@
-//! The front door: source text to main prototype.
+//! The front end: source text to main prototype.
 
 use std::sync::Arc;
 

@@ -1,46 +1,35 @@
 //! Source → listing snapshots: `listing/NAME.lua` and `listing/NAME.lst`.
 //!
-//! `UPDATE_SNAPSHOTS=1 cargo test -p moonswap-compiler --test listing` rewrites
-//! the snapshots; read the difference before committing it.
+//! `UPDATE=1 cargo test -p moonswap-compiler --test listing` rewrites the
+//! snapshots; read the difference before you commit it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
-#[test]
-fn listings_match_their_snapshots() {
+use moonswap_harness::{Cases, snapshot};
+
+fn main() -> ExitCode {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/listing");
-    let update = std::env::var_os("UPDATE_SNAPSHOTS").is_some();
-    let mut seen = 0;
-    let mut wrong = Vec::new();
-    for entry in std::fs::read_dir(&folder).expect("the folder of snapshots") {
-        let path = entry.expect("an entry of the folder").path();
-        if path.extension().is_none_or(|e| e != "lua") {
-            continue;
-        }
-        seen += 1;
-        let source = std::fs::read(&path).expect("a readable script");
-        let name = path
-            .file_name()
-            .expect("a file name")
-            .to_string_lossy()
-            .into_owned();
-        let prototype =
-            moonswap_compiler::compile(&format!("@{name}"), &source).expect("it compiles");
-        moonswap_bytecode::verify(&prototype).expect("it verifies");
-        let text = moonswap_bytecode::listing(&prototype);
-        let snapshot = path.with_extension("lst");
-        if update {
-            std::fs::write(&snapshot, &text).expect("a writable snapshot");
-            continue;
-        }
-        let expected = std::fs::read_to_string(&snapshot).unwrap_or_default();
-        if text != expected {
-            let line = text.lines().zip(expected.lines()).position(|(a, b)| a != b);
-            wrong.push(format!(
-                "{name}: first difference in line {:?}",
-                line.map(|l| l + 1)
-            ));
-        }
+    let entries = std::fs::read_dir(&folder).expect("the folder of snapshots");
+    let mut scripts: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("an entry of the folder").path())
+        .filter(|path| path.extension().is_some_and(|e| e == "lua"))
+        .collect();
+    scripts.sort();
+    assert!(scripts.len() >= 7, "scripts are missing");
+    let mut cases = Cases::default();
+    for script in scripts {
+        let name = script.file_stem().unwrap_or_default().to_string_lossy();
+        cases.add(format!("listing/{name}"), move || check(&script));
     }
-    assert!(seen > 0, "no scripts in {}", folder.display());
-    assert!(wrong.is_empty(), "listings changed:\n{}", wrong.join("\n"));
+    cases.run()
+}
+
+fn check(script: &Path) -> Result<(), String> {
+    let source = std::fs::read(script).expect("a readable script");
+    let name = script.file_name().expect("a file name").to_string_lossy();
+    let prototype = moonswap_compiler::compile(&format!("@{name}"), &source).expect("it compiles");
+    moonswap_bytecode::verify(&prototype).expect("it verifies");
+    let text = moonswap_bytecode::listing(&prototype);
+    snapshot(&script.with_extension("lst"), &text)
 }

@@ -31,14 +31,16 @@
 //! that no byte of it can be changed unnoticed. Whether to believe a signature is
 //! not decided here.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use moonswap_compiler::CompileError;
+use serde::{Deserialize, Serialize};
 
 use crate::encoding::digest::Digest;
-use crate::encoding::json::Json;
+use crate::encoding::json::{Object, parsed, parsed_if_present, present, to_json_pretty};
 use crate::encoding::timestamp::Timestamp;
-use crate::encoding::{from_base64, from_hex, to_base64, to_hex};
+use crate::encoding::{from_base64, to_base64, to_hex};
 use crate::patch::{ChunkPatch, Patch};
 use crate::policy::Policy;
 use crate::refusal::{Code, Refusal, Refused};
@@ -79,11 +81,14 @@ pub struct FileChunk {
 }
 
 /// An ed25519 signature and the public key it claims to be from.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FileSignature {
     /// Public key.
+    #[serde(with = "hexadecimal")]
     pub key: [u8; 32],
     /// Signature of [`PatchFile::signed_bytes`].
+    #[serde(with = "hexadecimal", rename = "ed25519")]
     pub signature: [u8; 64],
 }
 
@@ -117,8 +122,7 @@ impl PatchFile {
             )
         };
         let text = std::str::from_utf8(bytes).map_err(|_| malformed("not UTF-8".to_owned()))?;
-        let json = Json::parse(text).map_err(|error| malformed(error.to_string()))?;
-        let file = Self::of_json(&json).map_err(malformed)?;
+        let file = Self::of_text(text).map_err(malformed)?;
         if file.signature.is_some() && file.to_bytes() != bytes {
             return Err(malformed(
                 "a signed file must be in the form it was signed in".to_owned(),
@@ -127,40 +131,26 @@ impl PatchFile {
         Ok(file)
     }
 
-    fn of_json(json: &Json) -> Result<Self, String> {
-        let object = Reader::new("the file", json)?;
+    fn of_text(text: &str) -> Result<Self, String> {
         // First: of another version nothing else may be expected.
-        match object.get("format").and_then(Json::as_str) {
+        let Object(head) = serde_json::from_str::<Object<Head>>(text).map_err(|e| e.to_string())?;
+        match head.format.as_deref() {
             Some(FORMAT) => {}
             Some(other) => return Err(format!("unknown format '{other}'")),
             None => return Err("not a patch file: it has no 'format'".to_owned()),
         }
-        object.only(&[
-            "format",
-            "sequence",
-            "created",
-            "expires",
-            "policy",
-            "chunks",
-            "signature",
-        ])?;
+        let Object(document) =
+            serde_json::from_str::<Object<Document<'_>>>(text).map_err(|e| e.to_string())?;
+        let chunks = document.chunks.into_iter();
         let file = Self {
-            sequence: object.read("sequence", |v| v.as_u64().ok_or("natural number expected"))?,
-            created: object.read("created", time)?,
-            expires: object.read("expires", time)?,
-            policy: match object.get("policy") {
-                Some(policy) => Policy::from_json(policy)?,
-                None => Policy::default(),
-            },
-            chunks: object
-                .need("chunks", |v| v.as_array().ok_or("a list expected"))?
-                .iter()
-                .map(FileChunk::of_json)
+            sequence: document.sequence,
+            created: document.created,
+            expires: document.expires,
+            policy: document.policy.into_owned(),
+            chunks: chunks
+                .map(|Object(chunk)| chunk.read())
                 .collect::<Result<_, _>>()?,
-            signature: match object.get("signature") {
-                Some(signature) => Some(FileSignature::of_json(signature)?),
-                None => None,
-            },
+            signature: document.signature.map(|Object(signature)| signature),
         };
         if file.chunks.is_empty() {
             return Err("the file has no chunks".to_owned());
@@ -183,23 +173,16 @@ impl PatchFile {
     }
 
     fn document(&self, with_signature: bool) -> Vec<u8> {
-        let mut out = vec![("format", Json::text(FORMAT))];
-        if let Some(sequence) = self.sequence {
-            out.push(("sequence", Json::number(sequence)));
-        }
-        for (name, time) in [("created", self.created), ("expires", self.expires)] {
-            out.extend(time.map(|time| (name, Json::text(time.to_string()))));
-        }
-        match self.policy.to_json() {
-            Json::Object(entries) if entries.is_empty() => {}
-            policy => out.push(("policy", policy)),
-        }
-        let chunks = self.chunks.iter().map(FileChunk::to_json).collect();
-        out.push(("chunks", Json::Array(chunks)));
-        if let Some(signature) = self.signature.filter(|_| with_signature) {
-            out.push(("signature", signature.to_json()));
-        }
-        Json::object(out).pretty().into_bytes()
+        let document = Document {
+            format: Cow::Borrowed(FORMAT),
+            sequence: self.sequence,
+            created: self.created,
+            expires: self.expires,
+            policy: Cow::Borrowed(&self.policy),
+            chunks: self.chunks.iter().map(ChunkEntry::of).map(Object).collect(),
+            signature: self.signature.filter(|_| with_signature).map(Object),
+        };
+        to_json_pretty(&document).into_bytes()
     }
 
     /// Hash of the whole file, to name it in records.
@@ -234,76 +217,118 @@ pub enum Uncompiled<'a> {
     Refused(Refused),
 }
 
-impl FileChunk {
-    fn of_json(json: &Json) -> Result<Self, String> {
-        let object = Reader::new("a chunk", json)?;
-        object.only(&["name", "base", "new", "changes", "source", "source_base64"])?;
-        let name = object.need("name", text)?;
-        let source = match (object.get("source"), object.get("source_base64")) {
-            (Some(_), None) => object.need("source", text)?.into_bytes(),
-            (None, Some(_)) => object.need("source_base64", |v| {
-                let bytes = v.as_str().and_then(from_base64);
-                let bytes = bytes.filter(|bytes| std::str::from_utf8(bytes).is_err());
-                bytes.ok_or("Base64 of a text that is not UTF-8 expected")
-            })?,
+/// What every version of the format says.
+#[derive(Deserialize)]
+struct Head {
+    #[serde(default, deserialize_with = "present")]
+    format: Option<String>,
+}
+
+/// The document as it is written and read.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document<'a> {
+    format: Cow<'a, str>,
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
+    sequence: Option<u64>,
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "parsed_if_present"
+    )]
+    created: Option<Timestamp>,
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "parsed_if_present"
+    )]
+    expires: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "is_plain")]
+    policy: Cow<'a, Policy>,
+    chunks: Vec<Object<ChunkEntry<'a>>>,
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
+    signature: Option<Object<FileSignature>>,
+}
+
+fn is_plain(policy: &Policy) -> bool {
+    // What is not written of a policy does not count.
+    policy.to_json() == "{}"
+}
+
+/// A chunk as it is written and read.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChunkEntry<'a> {
+    name: Cow<'a, str>,
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "parsed_if_present"
+    )]
+    base: Option<Digest>,
+    #[serde(deserialize_with = "parsed")]
+    new: Digest,
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    changes: Cow<'a, [String]>,
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
+    source: Option<Cow<'a, str>>,
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
+    source_base64: Option<String>,
+}
+
+impl<'a> ChunkEntry<'a> {
+    fn of(chunk: &'a FileChunk) -> Self {
+        let text = std::str::from_utf8(&chunk.source).ok();
+        Self {
+            name: Cow::Borrowed(&chunk.name),
+            base: chunk.base,
+            new: Digest::of(&chunk.source),
+            changes: Cow::Borrowed(&chunk.changes),
+            source: text.map(Cow::Borrowed),
+            source_base64: text.is_none().then(|| to_base64(&chunk.source)),
+        }
+    }
+
+    fn read(self) -> Result<FileChunk, String> {
+        let name = self.name.into_owned();
+        let source = match (self.source, self.source_base64) {
+            (Some(source), None) => source.into_owned().into_bytes(),
+            (None, Some(text)) => from_base64(&text)
+                .filter(|bytes| std::str::from_utf8(bytes).is_err())
+                .ok_or_else(|| {
+                    format!("{name}: 'source_base64': Base64 of a text that is not UTF-8 expected")
+                })?,
             _ => {
                 return Err(format!(
                     "{name}: one of 'source' and 'source_base64' expected"
                 ));
             }
         };
-        let chunk = Self {
-            base: object.read("base", digest)?,
-            changes: object
-                .read("changes", |v| {
-                    let list = v.as_array().ok_or("a list expected")?;
-                    list.iter().map(text).collect::<Result<Vec<_>, _>>()
-                })?
-                .unwrap_or_default(),
-            source,
+        if self.new != Digest::of(&source) {
+            return Err(format!("{name}: the text is not the one 'new' names"));
+        }
+        Ok(FileChunk {
             name,
-        };
-        if object.need("new", digest)? != Digest::of(&chunk.source) {
-            return Err(format!(
-                "{}: the text is not the one 'new' names",
-                chunk.name
-            ));
-        }
-        Ok(chunk)
-    }
-
-    fn to_json(&self) -> Json {
-        let mut out = vec![("name", Json::text(&self.name))];
-        if let Some(base) = self.base {
-            out.push(("base", Json::text(base.to_string())));
-        }
-        out.push(("new", Json::text(Digest::of(&self.source).to_string())));
-        if !self.changes.is_empty() {
-            out.push(("changes", Json::texts(&self.changes)));
-        }
-        out.push(match std::str::from_utf8(&self.source) {
-            Ok(source) => ("source", Json::text(source)),
-            Err(_) => ("source_base64", Json::text(to_base64(&self.source))),
-        });
-        Json::object(out)
-    }
-}
-
-impl FileSignature {
-    fn of_json(json: &Json) -> Result<Self, String> {
-        let object = Reader::new("the signature", json)?;
-        object.only(&["key", "ed25519"])?;
-        Ok(Self {
-            key: object.need("key", hexadecimal)?,
-            signature: object.need("ed25519", hexadecimal)?,
+            base: self.base,
+            changes: self.changes.into_owned(),
+            source,
         })
-    }
-
-    fn to_json(self) -> Json {
-        Json::object([
-            ("key", Json::text(to_hex(&self.key))),
-            ("ed25519", Json::text(to_hex(&self.signature))),
-        ])
     }
 }
 
@@ -320,67 +345,25 @@ pub fn refused(code: Code, reason: impl Into<String>, remedy: &str) -> Refused {
     }])
 }
 
-type Checked<T> = Result<T, &'static str>;
+/// Hexadecimal digits.
+mod hexadecimal {
+    use serde::de::{Deserialize, Deserializer, Error};
+    use serde::ser::Serializer;
 
-fn text(value: &Json) -> Checked<String> {
-    value.as_str().map(str::to_owned).ok_or("text expected")
-}
+    use crate::encoding::{from_hex, to_hex};
 
-fn time(value: &Json) -> Checked<Timestamp> {
-    text(value)?.parse()
-}
-
-fn digest(value: &Json) -> Checked<Digest> {
-    text(value)?.parse()
-}
-
-fn hexadecimal<const N: usize>(value: &Json) -> Checked<[u8; N]> {
-    from_hex(&text(value)?).ok_or("hexadecimal digits expected")
-}
-
-/// Entries of an object, with errors that name them.
-struct Reader<'a> {
-    what: &'static str,
-    json: &'a Json,
-    keys: Vec<&'a str>,
-}
-
-impl<'a> Reader<'a> {
-    fn new(what: &'static str, json: &'a Json) -> Result<Self, String> {
-        match json {
-            Json::Object(entries) => Ok(Self {
-                what,
-                json,
-                keys: entries.iter().map(|(key, _)| &**key).collect(),
-            }),
-            _ => Err(format!("{what} is no object")),
-        }
+    pub(super) fn serialize<S: Serializer, const N: usize>(
+        bytes: &[u8; N],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&to_hex(bytes))
     }
 
-    /// An entry that nothing reads might have been meant to matter.
-    fn only(&self, known: &[&str]) -> Result<(), String> {
-        match self.keys.iter().find(|key| !known.contains(key)) {
-            Some(key) => Err(format!("{} has an unknown entry '{key}'", self.what)),
-            None => Ok(()),
-        }
-    }
-
-    fn get(&self, key: &str) -> Option<&'a Json> {
-        self.json.get(key)
-    }
-
-    fn read<T>(
-        &self,
-        key: &str,
-        read: impl Fn(&'a Json) -> Checked<T>,
-    ) -> Result<Option<T>, String> {
-        let value = self.get(key).map(read).transpose();
-        value.map_err(|message| format!("{}, '{key}': {message}", self.what))
-    }
-
-    fn need<T>(&self, key: &str, read: impl Fn(&'a Json) -> Checked<T>) -> Result<T, String> {
-        self.read(key, read)?
-            .ok_or_else(|| format!("{} has no '{key}'", self.what))
+    pub(super) fn deserialize<'de, D: Deserializer<'de>, const N: usize>(
+        deserializer: D,
+    ) -> Result<[u8; N], D::Error> {
+        let text = String::deserialize(deserializer)?;
+        from_hex(&text).ok_or_else(|| D::Error::custom("hexadecimal digits expected"))
     }
 }
 
@@ -431,7 +414,8 @@ mod tests {
         let mut file = example();
         let compact = |file: &PatchFile| {
             let text = String::from_utf8(file.to_bytes()).expect("UTF-8");
-            Json::parse(&text).expect("JSON").to_string().into_bytes()
+            let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+            value.to_string().into_bytes()
         };
         assert_eq!(PatchFile::parse(&compact(&file)), Ok(file.clone()));
         file.signature = Some(FileSignature {
@@ -447,16 +431,16 @@ mod tests {
         let cases = [
             ("moonswap-patch 1", "moonswap-patch 2", "unknown format"),
             ("\"format\"", "\"fromat\"", "no 'format'"),
-            ("\"sequence\"", "\"sequenze\"", "unknown entry 'sequenze'"),
-            ("\"sequence\": 7", "\"sequence\": -7", "natural number"),
-            ("2001-09-09", "2001-09-31", "'created'"),
-            ("\"author\"", "\"autor\"", "there is no such setting"),
+            ("\"sequence\"", "\"sequenze\"", "unknown field `sequenze`"),
+            ("\"sequence\": 7", "\"sequence\": -7", "expected u64"),
+            ("2001-09-09", "2001-09-31", "a time such as"),
+            ("\"author\"", "\"autor\"", "unknown field `autor`"),
             ("return 2", "return 3", "not the one 'new' names"),
             ("@bytes.lua", "@shop.lua", "two texts"),
             ("\"source\"", "\"source_base64\"", "Base64"),
-            ("\"name\"", "\"nom\"", "unknown entry"),
+            ("\"name\"", "\"nom\"", "unknown field"),
             ("sha256:", "sha1:", "sha256"),
-            ("\"chunks\": [", "\"chunks\": [[],", "no object"),
+            ("\"chunks\": [", "\"chunks\": [[],", "expected an object"),
         ];
         for (from, to, message) in cases {
             let changed = text.replacen(from, to, 1);

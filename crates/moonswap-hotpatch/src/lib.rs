@@ -10,6 +10,7 @@
 mod build;
 mod compare;
 mod encoding;
+#[cfg(feature = "json")]
 mod file;
 mod manifest;
 mod model;
@@ -22,9 +23,11 @@ mod report;
 
 pub use compare::undefined::{Globals, StandardGlobals, settle, undefined_in};
 pub use encoding::digest::Digest;
-pub use encoding::json::{Json, JsonError};
+#[cfg(feature = "json")]
+pub use encoding::json::{optional_seconds, present, seconds, to_json, to_json_pretty};
 pub use encoding::timestamp::Timestamp;
 pub use encoding::{from_hex, to_hex};
+#[cfg(feature = "json")]
 pub use file::{FileChunk, FileSignature, PatchFile, Uncompiled, refused};
 pub use manifest::divergence::{Diverged, Divergence};
 pub use manifest::{
@@ -38,7 +41,7 @@ pub use model::not_run::NotRun;
 pub use model::plan::{ChunkPlan, DeltaChunk, Plan, refusals};
 pub use model::undefined::Undefined;
 pub use osr::initial::{Gives, Initial};
-pub use osr::migration::{Landing, Migration, ScopeCells, Turn};
+pub use osr::migration::{Migration, OsrEntry, OsrExit, ScopeCells};
 pub use osr::{is_same_code, is_sound, plan_migration, scope_cells};
 pub use patch::constant::Constant;
 pub use patch::hooks::{Hooks, MIGRATE, ON_SWAP};
@@ -46,11 +49,11 @@ pub use patch::outline::path_name;
 pub use patch::replace::replace_literal;
 pub use patch::{ChunkPatch, Patch, base_refusals, shown as shown_chunk};
 pub use plan::plan_chunk;
-pub use policy::provenance::{Door, PatchHash};
+pub use policy::provenance::{PatchHash, PatchSource};
 pub use policy::{
     CapturePolicy, Captures, DataPolicies, DataPolicy, Guard, Policy, RefusedPolicy, Rerun,
     RunSelector, StalePolicy, SuspendedPolicy, Timing, WhenRefused,
 };
 pub use refusal::activation::Activation;
-pub use refusal::{Code, Refusal, Refused, Unfit};
+pub use refusal::{Code, Refusal, Refused, UnmatchedSetting};
 pub use report::{Report, ReportedFunction, Times, write_pause};

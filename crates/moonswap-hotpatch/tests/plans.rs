@@ -8,11 +8,15 @@
 //! `runs 2`, `lost x` (the cell of x is not there), `stripped`, `via` + text of
 //! an intermediate version in a `--- via` section.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 use moonswap_bytecode::prototype::{Capture, Constant, Prototype};
 use moonswap_bytecode::{OpCode, OperandKind};
+use moonswap_harness::{Cases, snapshot};
 use moonswap_hotpatch::*;
 
 const CHUNK: &str = "@shop.lua";
@@ -198,38 +202,54 @@ fn cases() -> Vec<(PathBuf, Case)> {
         .collect()
 }
 
-#[test]
-fn plans_are_as_expected() {
-    let mut wrong = Vec::new();
+/// Plans that were tried there and back.
+static N_BOTH: AtomicUsize = AtomicUsize::new(0);
+
+fn main() -> ExitCode {
+    let mut tests = Cases::default();
     let all = cases();
-    assert!(all.len() >= 35, "{} cases", all.len());
+    assert!(all.len() >= 113, "{} cases", all.len());
     for (path, case) in all {
-        let (manifest, policy) = set_up(&case);
-        let plan = plan(&manifest, &compile(&case.new), &policy);
-        check(&manifest, &plan, &path.display().to_string());
-        let text = format!("{plan}\n");
-        if text != case.plan {
-            if std::env::var_os("UPDATE").is_some() {
-                let mut out = format!("--- old\n{}", case.old);
-                if let Some(via) = &case.via {
-                    out += &format!("--- via\n{via}");
-                }
-                out += &format!("--- new\n{}", case.new);
-                if !case.policy.is_empty() {
-                    out += &format!("--- policy\n{}", case.policy);
-                }
-                out += &format!("--- plan\n{text}");
-                std::fs::write(&path, out).expect("written");
-            } else {
-                wrong.push(format!(
-                    "{}\n--- expected\n{}--- got\n{text}",
-                    path.display(),
-                    case.plan
-                ));
-            }
-        }
+        let (name, case) = (name_of(&path), Arc::new(case));
+        let same = Arc::clone(&case);
+        tests.add(format!("itself/{name}"), move || itself(&same));
+        let same = Arc::clone(&case);
+        tests.add(format!("there-and-back/{name}"), move || {
+            there_and_back(&same)
+        });
+        tests.add(format!("plans/{name}"), move || as_expected(&path, &case));
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    tests.add("random-edits-never-panic", || {
+        random_edits_never_panic();
+        Ok(())
+    });
+    tests.add("delta-chunks", delta_chunks);
+    tests.at_end(|| match N_BOTH.load(Relaxed) {
+        n @ ..15 => Err(format!("only {n} plans went there and back")),
+        _ => Ok(()),
+    });
+    tests.run()
+}
+
+fn name_of(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default();
+    stem.to_string_lossy().into_owned()
+}
+
+fn as_expected(path: &Path, case: &Case) -> Result<(), String> {
+    let (manifest, policy) = set_up(case);
+    let plan = plan(&manifest, &compile(&case.new), &policy);
+    check(&manifest, &plan, &name_of(path));
+    let mut text = format!("--- old\n{}", case.old);
+    if let Some(via) = &case.via {
+        text += &format!("--- via\n{via}");
+    }
+    text += &format!("--- new\n{}", case.new);
+    if !case.policy.is_empty() {
+        text += &format!("--- policy\n{}", case.policy);
+    }
+    text += &format!("--- plan\n{plan}\n");
+    snapshot(path, &text)
 }
 
 /// What every plan must satisfy for the VM to be able to trust it.
@@ -272,7 +292,7 @@ fn check(manifest: &ChunkManifest, plan: &Plan, what: &str) {
 fn fits(prototype: &Prototype, n_fixed: usize, what: &str) {
     use OpCode as O;
     for word in &prototype.code {
-        let looks = [O::GetLate, O::SetLate, O::JumpIfLate].map(Some);
+        let looks = [O::GetBackfilled, O::SetBackfilled, O::JumpIfBackfilled].map(Some);
         if looks.contains(&word.opcode()) {
             continue;
         }
@@ -345,68 +365,49 @@ fn well_formed(prototype: &Arc<Prototype>, n_cells: usize, what: &str) {
     }
 }
 
-#[test]
-fn a_patch_with_itself_changes_nothing() {
-    for (path, case) in cases() {
-        for source in [&case.old, &case.new] {
-            let plan = plan(&manifest(source), &compile(source), &Policy::default());
-            // A text with one id twice is refused whatever it is compared with.
-            if plan
-                .refusals
-                .iter()
-                .any(|r| r.code == Code::DuplicateStableId)
-            {
-                continue;
-            }
-            assert!(plan.is_empty(), "{}: {plan}", path.display());
-            assert!(
-                plan.warnings().is_empty() && plan.not_run().is_empty(),
-                "{}: {plan}",
-                path.display()
-            );
-        }
-    }
-}
-
-#[test]
-fn there_and_back_restores_the_hashes() {
-    let mut n_both = 0;
-    for (path, case) in cases() {
-        let mut m = manifest(&case.old);
-        let there = plan(&m, &compile(&case.new), &Policy::default());
-        if there.is_refused() {
+/// A patch of a text with itself changes nothing.
+fn itself(case: &Case) -> Result<(), String> {
+    for source in [&case.old, &case.new] {
+        let plan = plan(&manifest(source), &compile(source), &Policy::default());
+        // A text with one id twice is refused whatever it is compared with.
+        let mut codes = plan.refusals.iter().map(|r| r.code);
+        if codes.any(|code| code == Code::DuplicateStableId) {
             continue;
         }
-        commit(&mut m, &there);
-        let again = plan(&m, &compile(&case.new), &Policy::default());
-        assert!(again.is_empty(), "{}: {again}", path.display());
-        let back = plan(&m, &compile(&case.old), &Policy::default());
-        check(&m, &back, &path.display().to_string());
-        if back.is_refused() {
-            continue;
-        }
-        commit(&mut m, &back);
-        n_both += 1;
-        let fresh = manifest(&case.old);
-        for (id, slot) in &fresh.slots {
-            assert_eq!(
-                m.slots[id].current.own_hash,
-                slot.current.own_hash,
-                "{}: {id}",
-                path.display()
-            );
-            assert_eq!(
-                m.slots[id].current.deep_hash,
-                slot.current.deep_hash,
-                "{}: {id}",
-                path.display()
-            );
+        let is_silent = plan.warnings().is_empty() && plan.not_run().is_empty();
+        if !plan.is_empty() || !is_silent {
+            return Err(plan.to_string());
         }
     }
-    assert!(n_both >= 15, "{n_both}");
+    Ok(())
 }
 
-#[test]
+/// The new text and then the old one again: the hashes are those from before.
+fn there_and_back(case: &Case) -> Result<(), String> {
+    let mut m = manifest(&case.old);
+    let there = plan(&m, &compile(&case.new), &Policy::default());
+    if there.is_refused() {
+        return Ok(());
+    }
+    commit(&mut m, &there);
+    let again = plan(&m, &compile(&case.new), &Policy::default());
+    assert!(again.is_empty(), "{again}");
+    let back = plan(&m, &compile(&case.old), &Policy::default());
+    check(&m, &back, "back");
+    if back.is_refused() {
+        return Ok(());
+    }
+    commit(&mut m, &back);
+    N_BOTH.fetch_add(1, Relaxed);
+    let fresh = manifest(&case.old);
+    for (id, slot) in &fresh.slots {
+        let current = &m.slots[id].current;
+        assert_eq!(current.own_hash, slot.current.own_hash, "{id}");
+        assert_eq!(current.deep_hash, slot.current.deep_hash, "{id}");
+    }
+    Ok(())
+}
+
 fn random_edits_never_panic() {
     let mut seed = 0x2545_F491_4F6C_DD1Du64;
     let mut random = move |n: usize| {
@@ -464,8 +465,7 @@ fn random_edits_never_panic() {
 }
 
 /// What the delta chunks of a patch do, as a listing.
-#[test]
-fn delta_chunks() {
+fn delta_chunks() -> Result<(), String> {
     let old = "local MAX = 10\nlocal M = {}\nfunction M.f() return MAX end\nreturn M\n";
     let new = "local MAX = 20\nlocal M = {}\nlocal print = print\nlocal function twice(x) return x * 2 end\n\
                function M.f() return twice(MAX) end\nlocal C = {}\nC.limit = twice(2)\n\
@@ -488,8 +488,5 @@ fn delta_chunks() {
         text += &format!("--- {how}\n{listing}");
     }
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/delta.listing");
-    if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(&path, &text).expect("written");
-    }
-    assert_eq!(text, std::fs::read_to_string(&path).expect("readable"));
+    snapshot(&path, &text)
 }

@@ -1,5 +1,5 @@
 //! The base library: `print`, `pairs`, `setmetatable`, `error` and their like.
-//! Functions that compile code are in [`load`].
+//! Functions that compile code are in `load`.
 
 mod load;
 mod numeral;

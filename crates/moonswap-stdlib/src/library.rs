@@ -10,7 +10,7 @@ pub const PRELOAD: &str = "_PRELOAD";
 /// Turns of a loop, or bytes / 4, between two charges.
 pub(crate) const CHARGE_EVERY: usize = 4096;
 
-/// Counts a turn of a loop that Lua code can make long, and charges it to the
+/// Counts an iteration of a loop that Lua code can make long, and charges it to the
 /// limits now and then.
 #[inline(always)]
 pub(crate) fn tick(cx: &Context<'_>, turns: &mut usize) -> Outcome<()> {

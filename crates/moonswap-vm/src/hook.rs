@@ -110,6 +110,10 @@ unsafe fn fire(
         let result = host::call_value(vm, function, &[name, line]);
         vm.hook.interrupted = None;
         vm.hook.transfer = (0, 0);
+        if result.is_err() && vm.in_flight.is_expulsion {
+            // A hook that hangs would hang at the next event as well.
+            (*co).hook = Hook::default();
+        }
         apply(vm);
         result.map(|_| ())
     }

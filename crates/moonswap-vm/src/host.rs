@@ -24,7 +24,7 @@ use crate::meta;
 use crate::meta_event::Event;
 use crate::object::{Coroutine, CoroutineStatus};
 use crate::value::{Value, store, tag};
-use crate::vm::{Journey, MAX_HOST_DEPTH, Vm};
+use crate::vm::{InFlightError, MAX_HOST_DEPTH, Vm};
 
 /// Finalizers called at every safe point, and between two looks at the clock.
 const FINALIZERS_AT_ONCE: usize = 8;
@@ -101,12 +101,12 @@ unsafe fn call_until(
         (*co).n_host_calls += 1;
         let n_pcalls = (*co).n_pcalls;
         vm.host_failed = false;
-        vm.journey.raised_in = None;
+        vm.in_flight.raised_in = None;
         let mut next = interp::precall(vm, return_into(stub), f, n);
         if vm.poll.requested.load(Ordering::Relaxed) {
             // A host that only calls functions which call nothing and do not
             // loop passes no other safe point.
-            next = interp::attend_at_entry(vm, next);
+            next = interp::poll_at_entry(vm, next);
         }
         run_to_halt(vm, next);
         (*co).n_host_calls -= 1;
@@ -120,7 +120,7 @@ unsafe fn call_until(
             vm.top = vm.stack_base.add(at);
             // The error of a limit has passed protected calls unnoticed.
             (*co).n_pcalls = n_pcalls;
-            if vm.limits.is_struck() {
+            if vm.limits.has_tripped() {
                 vm.leave_overflow_at_top();
                 limits::leave(vm);
             }
@@ -236,17 +236,18 @@ pub(crate) unsafe fn close_above(vm: &mut Vm, level: usize) {
             vm.top = hold.add(1);
             crate::unwind::commit_pending(vm);
             let f = meta::of(vm, value, Event::Close);
-            let journey = std::mem::take(&mut vm.journey);
+            let in_flight = std::mem::take(&mut vm.in_flight);
             if call_value(vm, f, &[value, error]).is_ok() {
                 vm.error = error;
                 vm.is_memory_error = is_memory;
-                vm.journey = Journey {
+                vm.in_flight = InFlightError {
                     raised_in: None,
-                    ..journey
+                    ..in_flight
                 };
             } else {
                 // Another error takes its place.
-                vm.journey.expelled = journey.expelled;
+                vm.in_flight.expelled = in_flight.expelled;
+                vm.in_flight.is_expulsion |= in_flight.is_expulsion;
             }
         }
         let place = vm.stack_base.add(level);
@@ -406,16 +407,16 @@ unsafe fn finalize(vm: &mut Vm, object: Value) {
         let was_in_finalizer = std::mem::replace(&mut vm.in_finalizer, true);
         let (saved, was_memory) = (vm.error, vm.is_memory_error);
         let overflow = vm.handling_overflow;
-        let journey = std::mem::take(&mut vm.journey);
+        let in_flight = std::mem::take(&mut vm.in_flight);
         let result = call_protected(vm, f, &[object]);
-        vm.journey = journey;
+        vm.in_flight = in_flight;
         if !overflow {
             vm.leave_overflow(vm.base);
         }
         vm.in_finalizer = was_in_finalizer;
         limits::resume_break(vm);
         vm.heap.set_finalizing(finalizing);
-        let is_limit = vm.limits.is_struck() || vm.limits.has_ended();
+        let is_limit = vm.limits.has_tripped() || vm.limits.has_ended();
         if result.is_err() && !is_limit {
             let error = vm.error;
             let text: &[u8] = if error.tag == tag::STRING {

@@ -12,7 +12,7 @@ mod callee;
 pub mod context;
 mod coroutine;
 mod debug;
-mod door;
+mod entry;
 pub mod error;
 mod frame;
 mod gc_stats;

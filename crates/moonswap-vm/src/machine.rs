@@ -1,14 +1,14 @@
 //! What the host holds: the VM itself, its values, the handle to stop it.
 //!
 //! The host may come into a VM from anywhere: a `Machine` is a value that
-//! closures, globals and destructors can keep. A VM has one *door*, and behind
+//! closures, globals and destructors can keep. A VM has one *entry*, and behind
 //! it lies the pointer by which the VM may be reached just now. Who comes in
 //! takes the pointer along, so that nobody else comes in; a native that calls
 //! the host's code puts its own there for the time being
 //! ([`Context::suspended`]), which it can only do while nothing is borrowed
 //! from its context.
 //!
-//! Invariants: M1 a VM is reached from outside by the pointer behind its door
+//! Invariants: M1 a VM is reached from outside by the pointer behind its entry
 //! only, and that pointer is taken away for the time; M2 what is put there is
 //! derived from the pointer that was taken; M3 a VM that was left in the middle
 //! of something (a panic of the host passed through Lua code) is never entered
@@ -21,7 +21,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use crate::context::Context;
-use crate::door::{Door, Released};
+use crate::entry::{Entry, Released};
 use crate::host;
 use crate::hotpatch::{Patcher, mailbox::Mailbox};
 use crate::limits::{self, Interrupter};
@@ -35,7 +35,7 @@ use crate::vm::Vm;
 struct Shared {
     /// The VM, owned; from `Box::into_raw`.
     vm: NonNull<Vm>,
-    door: Rc<Door<Vm>>,
+    entry: Rc<Entry<Vm>>,
     /// Tells whose a root is.
     released: Rc<Released>,
     interrupter: Interrupter,
@@ -65,9 +65,9 @@ impl Default for Machine {
 }
 
 /// Somebody inside the VM; leaving pays for what was allocated (collector,
-/// finalizers) and puts the pointer back behind the door.
+/// finalizers) and puts the pointer back behind the entry.
 struct Visit<'m> {
-    door: &'m Door<Vm>,
+    entry: &'m Entry<Vm>,
     vm: NonNull<Vm>,
     /// How the VM must be left: running coroutine, slot of the topmost frame
     /// and of the top, host activations.
@@ -93,7 +93,7 @@ impl Drop for Visit<'_> {
             || vm.index_of(vm.base) != base
             || vm.host_depth != depth
         {
-            self.door.is_broken.set(true);
+            self.entry.is_broken.set(true);
             return;
         }
         // SAFETY: VM1; `top` was the top of this stack.
@@ -103,7 +103,7 @@ impl Drop for Visit<'_> {
             // SAFETY: all that is in use is below the top.
             unsafe { crate::interp::settle(vm) };
         }
-        self.door.way.set(Some(self.vm));
+        self.entry.way.set(Some(self.vm));
     }
 }
 
@@ -111,16 +111,16 @@ impl Machine {
     /// A VM with empty globals and no libraries.
     pub fn new() -> Machine {
         let vm = Vm::new(crate::interp::dispatch_table());
-        let door = Rc::clone(&vm.door);
+        let entry = Rc::clone(&vm.entry);
         let released = Rc::clone(&vm.released);
         let interrupter = limits::interrupter(&vm);
         let poll = Arc::clone(&vm.poll);
         let mailbox = Arc::clone(&vm.hot.mailbox);
         let vm = NonNull::from(Box::leak(vm));
-        door.way.set(Some(vm));
+        entry.way.set(Some(vm));
         let machine = Machine(Rc::new(Shared {
             vm,
-            door,
+            entry,
             released,
             interrupter,
             poll,
@@ -140,11 +140,11 @@ impl Machine {
         any.downcast::<Shared>().ok().map(Machine)
     }
 
-    /// Takes the pointer from behind the door.
+    /// Takes the pointer from behind the entry.
     fn enter(&self) -> Visit<'_> {
-        let door = &*self.0.door;
-        let Some(mut pointer) = door.way.take() else {
-            if door.is_broken.get() {
+        let entry = &*self.0.entry;
+        let Some(mut pointer) = entry.way.take() else {
+            if entry.is_broken.get() {
                 panic!("a panic left the Lua VM in the middle of something");
             }
             panic!(
@@ -154,7 +154,7 @@ impl Machine {
         // SAFETY: M1.
         let vm = unsafe { pointer.as_mut() };
         Visit {
-            door,
+            entry,
             current: vm.current,
             base: vm.index_of(vm.base),
             top: vm.index_of(vm.top),
@@ -166,7 +166,7 @@ impl Machine {
     /// Whether the VM can be entered now; if not, the methods that enter it
     /// panic.
     pub fn is_free(&self) -> bool {
-        self.0.door.way.get().is_some()
+        self.0.entry.way.get().is_some()
     }
 
     /// Runs `f` with a context whose stack is empty. Inside a native function
@@ -319,7 +319,7 @@ impl Machine {
         limits::set_deadline(self.enter().vm(), deadline);
     }
 
-    /// Lets Lua run for `units` more: one per call and per turn of a loop, and
+    /// Lets Lua run for `units` more: one per call and per iteration of a loop, and
     /// one per 16 elements or bytes that a library function handles. Then it
     /// is ended as by a deadline, until it gets more. `None` lifts it. Code that
     /// counts is a little slower. The same program takes the same amount.

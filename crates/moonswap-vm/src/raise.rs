@@ -13,14 +13,14 @@ use crate::heap::OutOfMemory;
 use crate::object::StringObject;
 use crate::string;
 use crate::value::{Value, tag};
-use crate::vm::{Journey, Vm};
+use crate::vm::{InFlightError, Vm};
 
 impl Vm {
     /// Sets the pending error.
     pub(crate) fn raise(&mut self, value: Value) -> Raised {
         self.error = value;
         self.is_memory_error = false;
-        self.journey = Journey::default();
+        self.in_flight = InFlightError::default();
         Raised(())
     }
 

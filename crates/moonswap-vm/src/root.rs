@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use crate::door::Released;
+use crate::entry::Released;
 use crate::value::Value;
 use crate::vm::Vm;
 

@@ -166,7 +166,7 @@ pub(crate) struct DispatchTable {
     /// Safe points count down.
     metered: AtomicBool,
     /// Operations that write go into the undo log.
-    journaled: AtomicBool,
+    logged: AtomicBool,
 }
 
 impl Default for DispatchTable {
@@ -182,7 +182,7 @@ impl DispatchTable {
             handlers,
             hooked: AtomicBool::new(false),
             metered: AtomicBool::new(false),
-            journaled: AtomicBool::new(false),
+            logged: AtomicBool::new(false),
         }
     }
 
@@ -210,14 +210,14 @@ impl DispatchTable {
     }
 
     #[cfg_attr(not(moonswap_tail), allow(dead_code))]
-    pub(crate) fn is_journaled(&self) -> bool {
-        self.journaled.load(Ordering::Relaxed)
+    pub(crate) fn is_logged(&self) -> bool {
+        self.logged.load(Ordering::Relaxed)
     }
 
-    /// Turns the undo log on or off, with `heap.journaled`; the VM's own
+    /// Turns the undo log on or off, with `heap.logged`; the VM's own
     /// thread only, which looks for requests afterwards.
-    pub(crate) fn set_journaled(&self, on: bool) {
-        self.journaled.store(on, Ordering::Relaxed);
+    pub(crate) fn set_logged(&self, on: bool) {
+        self.logged.store(on, Ordering::Relaxed);
         self.restore();
     }
 

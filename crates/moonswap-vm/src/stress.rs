@@ -57,7 +57,7 @@ impl Every {
 ///
 /// A period is as long as it says while the stack has room for 2047 slots at most and the
 /// heap 512 KiB, and longer in proportion above. With any mode on, freed memory
-/// is spoilt.
+/// is clobbered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stress {
     pub(crate) collect: Every,

@@ -21,7 +21,7 @@ use crate::meta;
 use crate::meta_event::Event;
 use crate::object::NativeKind;
 use crate::value::{Value, copy, store, tag};
-use crate::vm::Vm;
+use crate::vm::{InFlightError, Vm};
 
 /// Errors in a row that a message handler may raise.
 const MAX_HANDLER_ERRORS: u32 = 190;
@@ -90,18 +90,17 @@ unsafe fn is_xpcall(base: *mut Value) -> bool {
 unsafe fn before_host(vm: &mut Vm, at: usize) {
     // SAFETY: U1–U3.
     unsafe {
-        if vm.journey.handled || is_uncatchable(vm) {
+        if vm.in_flight.handled || is_uncatchable(vm) {
             return;
         }
         match find_beyond(vm.stack_base.add(at)) {
             Beyond::Handler(base) => {
-                call_message_handler(vm, base, at + 2);
-                vm.journey.handled = true;
+                vm.in_flight.handled = call_message_handler(vm, base, at + 2);
             }
-            Beyond::Bottom if vm.journey.raised_in.is_none() => {
+            Beyond::Bottom if vm.in_flight.raised_in.is_none() => {
                 let pending = (*vm.current).to_be_closed.last();
                 if pending.is_none_or(|&p| (p as usize) < at) {
-                    vm.journey.raised_in = Some((vm.index_of(vm.base), vm.pc));
+                    vm.in_flight.raised_in = Some((vm.index_of(vm.base), vm.pc));
                 }
             }
             Beyond::Bottom | Beyond::Elsewhere => {}
@@ -111,7 +110,7 @@ unsafe fn before_host(vm: &mut Vm, at: usize) {
 
 /// Whether protected calls have to let the error pass.
 fn is_uncatchable(vm: &Vm) -> bool {
-    vm.limits.is_struck() || vm.journey.expelled.is_some()
+    vm.limits.has_tripped() || vm.in_flight.expelled.is_some()
 }
 
 /// Finds where the error goes. What was to be ended before it can be caught may end
@@ -121,19 +120,19 @@ unsafe fn find_catcher(vm: &mut Vm) -> Catcher {
     unsafe {
         // The error of another activation, if a native has caught that one.
         let expelled = vm
-            .journey
+            .in_flight
             .expelled
             .filter(|&place| seam::still_stands(vm, place));
-        vm.journey.expelled = expelled;
+        vm.in_flight.expelled = expelled;
         let mut frame = Frame {
             base: vm.base,
             pc: vm.pc,
         };
         loop {
-            if let Some(place) = vm.journey.expelled
+            if let Some(place) = vm.in_flight.expelled
                 && place.is(vm.current, frame)
             {
-                vm.journey.expelled = None;
+                vm.in_flight.expelled = None;
             }
             match frame.return_op() {
                 Some(OpCode::FinishPcall | OpCode::FinishXpcall | OpCode::FinishUnwind) => {
@@ -226,8 +225,13 @@ unsafe fn deliver(vm: &mut Vm, catcher: Catcher) -> Next {
         match catcher {
             Catcher::Protected(base) => {
                 let at = vm.index_of(base);
-                if !std::mem::take(&mut vm.journey).handled {
+                if !std::mem::take(&mut vm.in_flight).handled {
                     call_message_handler(vm, base, 0);
+                    if is_uncatchable(vm) {
+                        // The handler was ended by a limit or by the watchdog.
+                        return throw(vm);
+                    }
+                    vm.in_flight = InFlightError::default();
                 }
                 seam::on_unwind(vm);
                 let base = vm.stack_base.add(at);
@@ -251,12 +255,13 @@ unsafe fn deliver(vm: &mut Vm, catcher: Catcher) -> Next {
 }
 
 /// If the catcher is `xpcall`, replaces the error by what its handler returns.
-/// The handler runs above slot `lowest` at least.
-unsafe fn call_message_handler(vm: &mut Vm, base: *mut Value, lowest: usize) {
+/// The handler runs above slot `lowest` at least. False if a limit or the
+/// watchdog ended it: the error is theirs then, and perhaps nothing catches it.
+unsafe fn call_message_handler(vm: &mut Vm, base: *mut Value, lowest: usize) -> bool {
     // SAFETY: U3; the handler is kept in the frame's first slot.
     unsafe {
         if !is_xpcall(base) {
-            return;
+            return true;
         }
         let handler = *base;
         let top = live_top(vm).max(lowest);
@@ -277,16 +282,15 @@ unsafe fn call_message_handler(vm: &mut Vm, base: *mut Value, lowest: usize) {
             match result {
                 Ok(value) => {
                     vm.error = value;
-                    return;
+                    return true;
                 }
-                Err(_) => {
-                    if vm.limits.is_struck() {
-                        return;
-                    }
-                }
+                // A handler that hangs would hang again.
+                Err(_) if vm.limits.has_tripped() || vm.in_flight.is_expulsion => return false,
+                Err(_) => {}
             }
         }
         let _ = vm.raise_message("error in error handling");
+        true
     }
 }
 
@@ -381,9 +385,9 @@ pub(crate) unsafe fn commit_pending(vm: &mut Vm) {
         let at = vm.index_of(vm.top);
         store(vm.top, vm.error);
         vm.top = vm.top.add(1);
-        let journey = std::mem::take(&mut vm.journey);
+        let in_flight = std::mem::take(&mut vm.in_flight);
         seam::on_poll(vm);
-        vm.journey = journey;
+        vm.in_flight = in_flight;
         vm.top = vm.stack_base.add(at);
         copy(&raw mut vm.error, vm.top);
     }

@@ -11,7 +11,7 @@
 //!   are cleared above the live top in the collector's atomic step.
 //! - VM5 The collector works on the heap while it reads the roots through
 //!   [`VmRoots`]: it makes no reference to a whole `Vm`, and what it calls back
-//!   (destructors of the host's data) finds the door shut (`machine.rs`).
+//!   (destructors of the host's data) finds the entry shut (`machine.rs`).
 
 use std::any::{Any, TypeId};
 use std::cell::RefCell;
@@ -20,7 +20,7 @@ use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::door::{Door, Released};
+use crate::entry::{Entry, Released};
 use crate::error::Raised;
 use crate::frame::Place;
 use crate::heap::{Heap, Marker, Roots};
@@ -96,7 +96,7 @@ pub(crate) struct Vm {
     /// coroutine that closes them.
     pub(crate) n_closing: u32,
     /// About `error`, while it is on its way.
-    pub(crate) journey: Journey,
+    pub(crate) in_flight: InFlightError,
     pub(crate) in_finalizer: bool,
     pub(crate) stress: Stress,
     pub(crate) poll: Arc<PollHandle>,
@@ -114,7 +114,7 @@ pub(crate) struct Vm {
     /// Entries of `roots` whose `Root` is gone.
     pub(crate) released: Rc<Released>,
     /// Where the host comes in.
-    pub(crate) door: Rc<Door<Vm>>,
+    pub(crate) entry: Rc<Entry<Vm>>,
     /// The last finalizers run: nothing new is closed.
     pub(crate) is_closing: bool,
     /// Objects whose finalizers closing still has to call.
@@ -129,7 +129,7 @@ pub(crate) struct Vm {
 
 /// What is known of the error on its way that a host call cannot hand on.
 #[derive(Default)]
-pub(crate) struct Journey {
+pub(crate) struct InFlightError {
     /// It was counted against patches on probation.
     pub(crate) counted: bool,
     /// The message handler of the `xpcall` that will catch it has run.
@@ -137,6 +137,8 @@ pub(crate) struct Journey {
     /// It ends this activation, which was given up by the watchdog; until then
     /// nothing catches it.
     pub(crate) expelled: Option<Place>,
+    /// The watchdog raised it, also when that activation has ended by now.
+    pub(crate) is_expulsion: bool,
     /// Topmost frame where it was raised (slot of its base, pc), if it will end
     /// the coroutine and nothing has used the stack above since.
     pub(crate) raised_in: Option<(usize, *const u64)>,
@@ -188,7 +190,7 @@ impl Vm {
             message_handlers: 0,
             n_closing: 0,
             is_memory_error: false,
-            journey: Journey::default(),
+            in_flight: InFlightError::default(),
             in_finalizer: false,
             stress: Stress::default(),
             poll,
@@ -203,7 +205,7 @@ impl Vm {
             roots: Vec::new(),
             free_roots: Vec::new(),
             released: Rc::default(),
-            door: Rc::default(),
+            entry: Rc::default(),
             is_closing: false,
             closing: Default::default(),
             safe_point_hook: None,
@@ -470,7 +472,7 @@ impl Vm {
         }
     }
 
-    /// For tests: gives the current stack another address and spoils the old
+    /// For tests: gives the current stack another address and clobbers the old
     /// one, so that a stale pointer shows.
     pub(crate) unsafe fn move_stack(&mut self) {
         // SAFETY: VM1.

@@ -49,8 +49,8 @@ pub use moonswap_bytecode::{CodeHash, FunctionId};
 pub use moonswap_compiler::{CompileError, Span};
 pub use moonswap_hotpatch::{
     Activation, CapturePolicy, Captures, ChangeClass, ChunkPatch, ChunkPlan, Code as RefusalCode,
-    Digest as TextDigest, Diverged, Divergence, Door, FileChunk, FileSignature, Guard, Json,
-    LiteralChange, Migrated, MigrationReport, NotRun, Patch, PatchFile, PatchHash, Plan, Policy,
+    Digest as TextDigest, Diverged, Divergence, FileChunk, FileSignature, Guard, LiteralChange,
+    Migrated, MigrationReport, NotRun, Patch, PatchFile, PatchHash, PatchSource, Plan, Policy,
     Refusal, Refused, RefusedPolicy, Report, ReportedFunction, RunSelector, StalePolicy, Staying,
     SuspendedPolicy, Times, Timestamp, Timing, WhenRefused,
 };

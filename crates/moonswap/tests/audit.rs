@@ -10,7 +10,7 @@ use std::time::Duration;
 use moonswap::audit::{AuditFault, AuditLog, Audited, verify};
 use moonswap::prelude::*;
 use moonswap::{FileChunk, PatchFile, Result, TextDigest};
-use moonswap_hotpatch::Json;
+use serde_json::Value as Json;
 
 /// A log that stays readable.
 #[derive(Clone, Default)]
@@ -46,7 +46,7 @@ fn audited(log: AuditLog) -> Result<Lua> {
 fn lines(log: &[u8]) -> Vec<Json> {
     String::from_utf8_lossy(log)
         .lines()
-        .map(|line| Json::parse(line).expect("JSON"))
+        .map(|line| serde_json::from_str(line).expect("JSON"))
         .collect()
 }
 
@@ -92,7 +92,7 @@ fn every_attempt_is_recorded() -> Result<()> {
     let records = lines(&log);
     let short: Vec<String> = records
         .iter()
-        .map(|r| format!("{} {}", text(r, &["event"]), text(r, &["door"])))
+        .map(|r| format!("{} {}", text(r, &["event"]), text(r, &["source"])))
         .collect();
     assert_eq!(
         short,
@@ -375,7 +375,7 @@ fn status_says_who_runs_what() -> Result<()> {
     ] {
         assert!(text.contains(part), "no {part:?} in\n{text}");
     }
-    let json = Json::parse(&status.to_json()).expect("JSON");
+    let json: Json = serde_json::from_str(&status.to_json()).expect("JSON");
     assert_eq!(json.get("unfinished").and_then(Json::as_u64), Some(1));
     let list = |key: &str| {
         json.get(key)
@@ -447,10 +447,13 @@ fn what_fails_early_is_recorded() -> Result<()> {
     let told: Vec<String> = lines(&log)
         .iter()
         .map(|line| {
-            let [door, event] = ["door", "event"].map(|key| text(line, &[key]).to_owned());
-            let chunks = line.get("chunks").and_then(Json::as_array).unwrap_or(&[]);
+            let [source, event] = ["source", "event"].map(|key| text(line, &[key]).to_owned());
+            let chunks = line
+                .get("chunks")
+                .and_then(Json::as_array)
+                .map_or(&[][..], Vec::as_slice);
             let names: Vec<&str> = chunks.iter().map(|c| text(c, &["name"])).collect();
-            format!("{door} {event} {}", names.join(" "))
+            format!("{source} {event} {}", names.join(" "))
         })
         .collect();
     assert_eq!(

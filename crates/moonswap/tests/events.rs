@@ -1,11 +1,11 @@
-//! Events of all doors, error budgets and quarantine through the facade.
+//! Events of all sources, error budgets and quarantine through the facade.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
 use moonswap::prelude::*;
-use moonswap::{Door, EventKind, HotError, Origin, Result};
+use moonswap::{EventKind, HotError, Origin, PatchSource, Result};
 
 const OLD: &str = "function f() return 1 end";
 const NEW: &str = "function f() return 2 end";
@@ -14,7 +14,7 @@ fn loaded(lua: &Lua) -> Result<()> {
     lua.load(OLD).set_name("@f.lua").exec()
 }
 
-/// A VM with a log of `attempt kind door [more]`.
+/// A VM with a log of `attempt kind source [more]`.
 fn heard() -> (Lua, Rc<RefCell<Vec<String>>>) {
     let lua = Lua::new();
     let log: Rc<RefCell<Vec<String>>> = Rc::default();
@@ -32,7 +32,7 @@ fn heard() -> (Lua, Rc<RefCell<Vec<String>>>) {
         };
         into.borrow_mut().push(format!(
             "{} {} {} {more}",
-            event.attempt, event.kind, event.door
+            event.attempt, event.kind, event.source
         ));
     });
     (lua, log)
@@ -89,7 +89,7 @@ fn every_attempt_of_every_door_is_heard() -> Result<()> {
         assert!(good.wait(wait).is_ok());
         let bad = patcher.submit_source("@f.lua", b"function (", policy());
         assert!(matches!(bad.wait(wait), Err(HotError::Compile(_))));
-        let refused = Policy::new().base(77).door(Door::Watch);
+        let refused = Policy::new().base(77).source(PatchSource::Watch);
         let refused = patcher.submit_source("@f.lua", OLD.as_bytes(), refused);
         assert!(matches!(refused.wait(wait), Err(HotError::Refused(_))));
         let unknown = patcher.submit_source("@no.lua", b"", Policy::new());

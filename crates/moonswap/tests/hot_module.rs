@@ -77,7 +77,7 @@ fn events_in_lua() -> Result<()> {
         assert(load("function f() return 1 end", "@f.lua"))()
         local log = {}
         local function note(about)
-          log[#log + 1] = about.event .. " " .. about.attempt .. " " .. about.door
+          log[#log + 1] = about.event .. " " .. about.attempt .. " " .. about.source
           last = about
         end
         local offs = {}

@@ -1,5 +1,5 @@
 //! The memory of hosts: what they allocate from outside is collected without
-//! their doing anything, and the memory limit holds for every door.
+//! their doing anything, and the memory limit holds for every entry point.
 
 use moonswap::{ErrorKind, Function, Lua, Result, Table, Value};
 
@@ -173,7 +173,7 @@ fn finalizers_of_what_hosts_drop_are_called() {
     assert!(most < 20_000, "{most}");
 }
 
-/// Under a limit every door answers with an error of memory, and the account
+/// Under a limit every entry point answers with an error of memory, and the account
 /// stays near the limit.
 fn fails_at_limit(name: &str, mut act: impl FnMut(&Lua, usize) -> Result<()>) {
     let lua = Lua::new();

@@ -7,7 +7,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use moonswap::audit::AuditLog;
-use moonswap::{Cause, Error, ErrorKind, EventKind, Function, Json, Lua, Policy, Result, Which};
+use moonswap::{Cause, Error, ErrorKind, EventKind, Function, Lua, Policy, Result, Which};
+use serde_json::Value as Json;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const OLD: &str = "served = 0
@@ -141,7 +142,7 @@ fn hang(slow: Duration) -> Duration {
     let record = String::from_utf8(record).expect("text");
     let lines: Vec<Json> = record
         .lines()
-        .map(|l| Json::parse(l).expect("JSON"))
+        .map(|l| serde_json::from_str(l).expect("JSON"))
         .collect();
     let word = |line: &Json, key: &str| {
         let word = line.get(key).and_then(Json::as_str);
@@ -153,7 +154,7 @@ fn hang(slow: Duration) -> Duration {
             format!(
                 "{} {} {}",
                 word(l, "event"),
-                word(l, "door"),
+                word(l, "source"),
                 word(l, "cause")
             )
         })
@@ -255,7 +256,7 @@ fn errors_of_limits_count() -> Result<()> {
     Ok(())
 }
 
-/// A limit that strikes inside a callback counts once, whatever it passes.
+/// A limit that trips inside a callback counts once, whatever it passes.
 #[test]
 fn a_limit_counts_once() -> Result<()> {
     let lua = Lua::new();
@@ -326,7 +327,7 @@ fn lua_lists_and_releases() -> Result<()> {
         local events = {}
         for _, name in ipairs { "rollback", "released" } do
           hot.on(name, function(e)
-            events[#events + 1] = name .. " " .. e.door .. " " .. tostring(e.cause) .. " " .. e.patch
+            events[#events + 1] = name .. " " .. e.source .. " " .. tostring(e.cause) .. " " .. e.patch
           end)
         end
         local function try()

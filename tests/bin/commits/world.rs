@@ -144,7 +144,7 @@ fn fingerprint(dump_function: &Function, f: &Function) -> Result<(String, String
         };
         is_loose |= matches!(
             op,
-            OpCode::GetCell | OpCode::SetCell | OpCode::GetLate | OpCode::SetLate
+            OpCode::GetCell | OpCode::SetCell | OpCode::GetBackfilled | OpCode::SetBackfilled
         );
         one(&mut exact, &prototype, *instruction, op);
     }

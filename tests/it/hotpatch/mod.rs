@@ -7,13 +7,10 @@ mod faults;
 mod index;
 mod law;
 mod laws;
-mod modes;
 mod moving;
 mod random;
-mod safepoints;
-mod scenarios;
-mod suite;
 mod threads;
 mod undo;
 mod waiting;
-mod world;
+
+use moonswap_tests::world;

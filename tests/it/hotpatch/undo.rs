@@ -1,7 +1,8 @@
 //! What the code of a patch has written before the patch fails is undone: writes at
-//! random into everything that can be reached, limits that strike in the middle of
+//! random into everything that can be reached, limits that trip in the middle of
 //! them, allocations that fail. `LAWS=n` tries n cases of the first.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use moonswap_fuzz::data::{Data, row};
@@ -149,7 +150,7 @@ fn assert_same(before: &str, world: &World, what: &str) {
 
 #[test]
 fn random_writes_of_a_patch_that_fails_are_undone() {
-    let (n_modules, mut struck) = (n_cases(60), 0);
+    let (n_modules, mut tripped) = (n_cases(60), 0);
     for i in 0..n_modules {
         let bytes = row(SEED, i);
         let mut data = Data::new(&bytes);
@@ -176,7 +177,7 @@ fn random_writes_of_a_patch_that_fails_are_undone() {
             world.machine.set_memory_limit(None);
             world.machine.set_deadline(None);
             match outcome {
-                Err(HotError::Delta(_) | HotError::Memory) => struck += 1,
+                Err(HotError::Delta(_) | HotError::Memory) => tripped += 1,
                 Err(HotError::Refused(_)) => {}
                 other => panic!("case {i}: {other:?}"),
             }
@@ -194,8 +195,8 @@ fn random_writes_of_a_patch_that_fails_are_undone() {
         let _ = world.patch(CHUNK, &b);
         world.run(DRIVE).expect("drives");
     }
-    println!("{n_modules} modules, {struck} patches failed in their code");
-    assert!(struck > n_modules, "{struck}");
+    println!("{n_modules} modules, {tripped} patches failed in their code");
+    assert!(tripped > n_modules, "{tripped}");
 }
 
 const OLD: &str = "
@@ -266,11 +267,22 @@ fn limits_that_strike_in_the_code_of_a_patch() {
         }
 
         let interrupter = world.machine.interrupter();
+        // From another thread, once the code of the patch has come some way.
+        let (tell, told) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(20));
+            told.recv().expect("the code runs");
             interrupter.interrupt();
         });
+        let n = Cell::new(0);
+        let hook = move |_: &mut moonswap_vm::Context<'_>| {
+            n.set(n.get() + 1);
+            if n.get() == 100 {
+                let _ = tell.send(());
+            }
+        };
+        world.machine.set_safe_point_hook(Some(Box::new(hook)));
         let outcome = world.patch(CHUNK, text);
+        world.machine.set_safe_point_hook(None);
         assert!(matches!(outcome, Err(HotError::Delta(_))), "{outcome:?}");
         thread.join().expect("joined");
         assert_same(&before, &world, &format!("interrupt, {i}"));
@@ -286,8 +298,8 @@ fn limits_that_strike_in_the_code_of_a_patch() {
 }
 
 #[test]
-fn a_journal_that_grows_past_the_memory_limit() {
-    // Nothing but the journal grows: all tables stay as large as they are.
+fn an_undo_log_that_grows_past_the_memory_limit() {
+    // Nothing but the undo log grows: all tables stay as large as they are.
     let rewritten = with(
         "local t = wide for round = 1, 2 do for i = 1, #t do t[i] = round end end
          for i = 1, #t do t[i] = nil end return 'done'",

@@ -65,7 +65,7 @@ function step()
   local first = inner()
   local n = 0
   for i = 1, 30000 do n = n + inner() end
-  assert(n == 30000 * first and inner() == {v}, 'a mixture')
+  assert(n == 30000 * first and inner() == {v}, 'a hybrid')
 end\n"
         )
     };
@@ -97,7 +97,7 @@ function tick() return {v} end\n"
     let start = Instant::now();
     while !thread.is_finished() && start.elapsed() < PATIENCE {
         world
-            .run("local a, b = step() assert(a == b, 'a mixture')")
+            .run("local a, b = step() assert(a == b, 'a hybrid')")
             .expect("runs");
     }
     let outcomes = thread.join().expect("thread");
@@ -120,14 +120,14 @@ repeat
   for i = 1, 20 do
     jobs[i] = coroutine.wrap(job)
     local v = jobs[i](i)
-    assert(seen == nil or v == seen, 'a mixture')
+    assert(seen == nil or v == seen, 'a hybrid')
     seen = v
     n = n + 1
   end
   while n > 0 do
     for i, co in pairs(jobs) do
       local v = co()
-      if v == nil then jobs[i] = nil n = n - 1 else assert(v == seen, 'a mixture') end
+      if v == nil then jobs[i] = nil n = n - 1 else assert(v == seen, 'a hybrid') end
     end
   end
 until done()

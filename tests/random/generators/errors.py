@@ -1,7 +1,7 @@
 """Error messages of operations on wrong types with the names and positions they give; levels; handlers; tracebacks; getinfo."""
 
 WRONG = ["nil", "true", "{}", "'s'", "'10'", "1.5", "1", "print", "function() end", "setmetatable({}, {__name = 'My.Type'})", "2^63", "io.stdout", "(0/0)", "coroutine.create(print)"]
-# what is spoilt, in each kind of place that a message can name
+# what is broken, in each kind of place that a message can name
 OPERATIONS = ["{} + 1", "1 + {}", "{} - {}", "{} .. 'x'", "'x' .. {}", "1 .. {} .. 2", "-{}", "#{}", "~{}", "{} & 1", "1 | {}", "{} << 2", "1 << {}", "{} // 0", "1 // {}", "{} % 0", "1 % {}", "{} < 1", "1 < {}", "{} <= {}", "'a' < {}", "{} > 2.5", "{}.x", "{}.x.y", "{}[1]", "{}[nil]", "({}).k", "{}()",
               "{}(1, 2)", "{}:m()", "{}.f()", "{}.f.g()", "{}:upper(1)", "{} ^ 2", "{} * 2", "2 * {}", "{} / {}", "{} ~ 3", "3 >> {}", "{} == 1", "not {}", "{}[{}]", "{} & 1.5", "1.5 | {}", "2^70 & {}", "{} + 'x'", "'x' * {}", "{} .. nil", "(nil) .. {}"]
 STATEMENTS = ["{}.x = 1", "{}[1] = 2", "{}[nil] = 1", "{}.x.y = 1", "{}[(0/0)] = 1", "for i = {}, 2 do break end", "for i = 1, {} do break end", "for i = 1, 2, {} do break end", "for k in {} do break end", "for k in {}, 1 do break end", "{}.x, {}.y = 1, 2", "local a <close> = {}", "{}()", "{}.f()", "{}:m()", "local t = {{ [{}] = 1 }}",

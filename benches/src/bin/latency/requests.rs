@@ -104,13 +104,13 @@ pub(crate) fn throughput(is_quick: bool) -> Result<(), String> {
     let mut counts = vec![0_u32; bin(last)];
     let mut has_patch = vec![false; counts.len()];
     let mut version = first.version;
-    let (mut usual, mut struck) = (Vec::new(), Vec::new());
+    let (mut usual, mut tripped) = (Vec::new(), Vec::new());
     for pair in served.windows(2) {
         let took = pair[1].cpu - pair[0].cpu;
         if pair[1].version == pair[0].version {
             usual.push(took);
         } else {
-            struck.push(took);
+            tripped.push(took);
         }
     }
     for one in &served {
@@ -153,7 +153,7 @@ pub(crate) fn throughput(is_quick: bool) -> Result<(), String> {
     println!(
         "  one request: p50 {} µs of CPU time, with a commit in it {} µs",
         micros(Summary::of(usual).p50),
-        micros(Summary::of(struck).p50)
+        micros(Summary::of(tripped).p50)
     );
     Ok(())
 }

@@ -350,8 +350,8 @@ fn step<const W: usize>(
         s.takes(open, first)?;
     }
     let before = *s;
-    if effects.spoils != Span::NONE {
-        s.forget(Registers::of(effects.spoils));
+    if effects.clobbers != Span::NONE {
+        s.forget(Registers::of(effects.clobbers));
     }
     if effects.cleared != Span::NONE {
         s.lose(Registers::of(effects.cleared));

@@ -20,8 +20,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use moonswap::{
-    Door, Error, EventKind, Function, HotError, HotEvent, Lua, Patch, Patcher, Policy, Report,
-    Result, Which,
+    Error, EventKind, Function, HotError, HotEvent, Lua, Patch, PatchSource, Patcher, Policy,
+    Report, Result, Which,
 };
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
@@ -93,7 +93,7 @@ pub(crate) fn start(lua: &Lua, main: &Path, policy: Policy, json: bool) -> Resul
     lua.hot().on_event(move |_, event| {
         let is_told = match event.kind {
             EventKind::Rollback | EventKind::Passed => true,
-            EventKind::Refused => event.door == Door::Guard,
+            EventKind::Refused => event.source == PatchSource::Guard,
             EventKind::Before | EventKind::After | EventKind::Released => false,
         };
         if is_told {

@@ -3,7 +3,8 @@
 
 use moonswap::{HotError, HotEvent, RefusalCode, RenderStyle, Report, render_diagnostic};
 use moonswap_compiler::CompileError;
-use moonswap_hotpatch::{Json, Refused};
+use moonswap_hotpatch::{Refused, to_json};
+use serde::Serialize;
 
 use crate::check;
 use crate::output::{complain, style};
@@ -39,55 +40,82 @@ pub(super) enum Event<'a> {
 /// Tells of what became of some files. `rest`: others that are not what runs.
 pub(super) fn tell(event: &Event<'_>, files: &[Tried<'_>], rest: &[String], json: bool) {
     complain(if json {
-        as_json(event, files, rest).to_string()
+        as_json(event, files, rest)
     } else {
         as_text(event, files, rest, style())
     });
 }
 
-fn as_json(event: &Event<'_>, files: &[Tried<'_>], rest: &[String]) -> Json {
+/// An event as JSON.
+#[derive(Serialize)]
+struct Told<'a> {
+    event: &'static str,
+    files: Vec<&'a str>,
+    #[serde(flatten)]
+    about: Option<About<'a>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    differ: &'a [String],
+    #[serde(flatten)]
+    more: Option<More<'a>>,
+}
+
+/// The attempt that the VM reports.
+#[derive(Serialize)]
+struct About<'a> {
+    patch: Option<u64>,
+    source: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+}
+
+/// What belongs to one kind of event.
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum More<'a> {
+    Report(&'a Report),
+    Problems(Vec<check::Problem<'a>>),
+    Refusals(&'a Refused),
+    For(Option<&'a str>),
+    Message(String),
+}
+
+fn as_json(event: &Event<'_>, files: &[Tried<'_>], rest: &[String]) -> String {
     let (name, more) = match event {
-        Event::Swapped(report) => ("swapped", Some(("report", report.json()))),
+        Event::Swapped(report) => ("swapped", Some(More::Report(report))),
         Event::Syntax(errors) => {
             let problems = errors.iter().map(check::problem).collect();
-            ("syntax", Some(("problems", Json::Array(problems))))
+            ("syntax", Some(More::Problems(problems)))
         }
-        Event::Refused(refused) => ("refused", Some(("refusals", refused.json()))),
-        Event::Waiting(why) => {
-            let why = why.as_ref().map_or(Json::Null, Json::text);
-            ("waiting", Some(("for", why)))
-        }
+        Event::Refused(refused) => ("refused", Some(More::Refusals(refused))),
+        Event::Waiting(why) => ("waiting", Some(More::For(why.as_deref()))),
         Event::TakenBack => ("taken-back", None),
-        Event::Undone(_, report) => ("undone", Some(("report", report.json()))),
+        Event::Undone(_, report) => ("undone", Some(More::Report(report))),
         Event::Heard(heard) => match heard.error() {
-            Some(error) => (
-                "not-undone",
-                Some(("message", Json::text(error.to_string()))),
-            ),
+            Some(error) => ("not-undone", Some(More::Message(error.to_string()))),
             None => ("passed", None),
         },
         Event::Released => ("released", None),
         Event::NotReleased => ("not-released", None),
-        Event::Failed(error) => ("failed", Some(("message", Json::text(error.to_string())))),
+        Event::Failed(error) => ("failed", Some(More::Message(error.to_string()))),
     };
-    let files = files.iter().map(|file| &file.shown);
-    let mut entries = vec![("event", Json::text(name)), ("files", Json::texts(files))];
-    if let Event::Undone(heard, _) | Event::Heard(heard) = event {
-        entries.extend([
-            ("patch", Json::optional_number(heard.undoes)),
-            ("door", Json::text(heard.door.text())),
-        ]);
-        if let Some(cause) = heard.cause {
-            entries.push(("cause", Json::text(cause.text())));
-        }
-        if let Some(reason) = &heard.reason {
-            entries.push(("reason", Json::text(reason)));
-        }
-    }
-    if !rest.is_empty() {
-        entries.push(("differ", Json::texts(rest)));
-    }
-    Json::object(entries.into_iter().chain(more))
+    let about = match event {
+        Event::Undone(heard, _) | Event::Heard(heard) => Some(About {
+            patch: heard.undoes,
+            source: heard.source.text(),
+            cause: heard.cause.map(|cause| cause.text()),
+            reason: heard.reason.as_deref(),
+        }),
+        _ => None,
+    };
+    to_json(&Told {
+        event: name,
+        files: files.iter().map(|file| &*file.shown).collect(),
+        about,
+        differ: rest,
+        more,
+    })
 }
 
 fn as_text(event: &Event<'_>, files: &[Tried<'_>], rest: &[String], style: RenderStyle) -> String {
@@ -174,7 +202,7 @@ fn as_text(event: &Event<'_>, files: &[Tried<'_>], rest: &[String], style: Rende
                 .reason
                 .as_ref()
                 .map_or_else(String::new, |reason| format!(": {reason}"));
-            lines.push(format!("[moonswap] undone by {}{why}", heard.door));
+            lines.push(format!("[moonswap] undone by {}{why}", heard.source));
             lines.push(format!("[moonswap]   {report}"));
             let warnings = report.warnings.iter();
             lines.extend(warnings.map(|warning| format!("[moonswap]   warning: {warning}")));

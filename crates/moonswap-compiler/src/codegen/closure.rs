@@ -130,7 +130,7 @@ impl<'a> Generator<'a> {
             )?;
         }
         self.f.n_params = function.params.len() as u8;
-        self.initialise_late(function.span)?;
+        self.initialise_backfilled(function.span)?;
         if self.f.is_main && self.options.statements.is_some() {
             self.selected_statements(&function.body)?;
         } else {

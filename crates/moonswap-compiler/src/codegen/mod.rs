@@ -17,6 +17,7 @@
 //! | `stmt`, `assign`, `loops`, `block` | statements |
 //! | `closure` | literals |
 mod assign;
+pub(crate) mod backfill;
 mod block;
 mod call;
 mod closure;
@@ -29,7 +30,6 @@ pub(crate) mod initialiser;
 pub(crate) mod jump;
 pub(crate) mod jump_list;
 pub(crate) mod label;
-pub(crate) mod late;
 mod loops;
 mod near;
 mod operand;

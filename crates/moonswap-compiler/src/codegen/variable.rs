@@ -363,9 +363,19 @@ impl<'a> Generator<'a> {
         Operand::new(Kind::Index { table, key })
     }
 
-    /// Refuses assignment to constants.
+    /// Refuses assignment to constants. In code made for a patch, constants of the
+    /// chunk are cells: what assigns to one is the changed declaration itself, as
+    /// the whole text was compiled before.
     pub(crate) fn check_assignable(&mut self, name: Symbol, offset: u32, line: u32) -> Result<()> {
         match self.find(name) {
+            Some(Found {
+                kind: VariableKind::Const,
+                operand:
+                    Operand {
+                        kind: Kind::Cell(_),
+                        ..
+                    },
+            }) => Ok(()),
             Some(found) if found.kind != VariableKind::Regular => {
                 let (_, span) = crate::codegen::near::following(self.source, offset, line);
                 let message = format!(

@@ -223,13 +223,15 @@ fn finish(
     };
     let deltas = delta.compile().map_err(|failed| {
         let (code, line, column, reason, remedy) = match failed {
-            Failed::Compile(e) => (
-                Code::DeltaFailed,
-                e.span.line,
-                e.span.column,
-                e.message,
-                "write what runs without it, or make the statement run as well",
-            ),
+            Failed::Compile(e) => {
+                // The patch's own code needs a few variables besides those of the text.
+                let remedy = match e.message.starts_with("too many") {
+                    true => "put some of them into a table, or apply the changes in parts",
+                    false => "write what runs without it, or make the statement run as well",
+                };
+                let (line, column) = (e.span.line, e.span.column);
+                (Code::DeltaFailed, line, column, e.message, remedy)
+            }
             Failed::Arguments(line) => (
                 Code::ArgumentsGone,
                 line,

@@ -78,16 +78,22 @@ pub(crate) fn relayout(prototype: &Prototype, places: &[Place]) -> Result<Protot
     let mut start_of: Vec<usize> = Vec::with_capacity(prototype.code.len() + 1);
     let mut from: Vec<usize> = Vec::new();
     let mut access = |upvalue: u16, register: u16, write: bool| {
-        let (cell_op, late_op) = if write {
-            (OpCode::SetCell, OpCode::SetLate)
+        let (cell_op, backfilled_op) = if write {
+            (OpCode::SetCell, OpCode::SetBackfilled)
         } else {
-            (OpCode::GetCell, OpCode::GetLate)
+            (OpCode::GetCell, OpCode::GetBackfilled)
         };
         Ok(match place(upvalue) {
             Place::Cell(cell) => Some(
                 Instruction::from_raw(cell_op, 0, register, 0, 0).with_bc(cell_constant(cell)?),
             ),
-            Place::Late => Some(Instruction::from_raw(late_op, 0, register, upvalue, 0)),
+            Place::Late => Some(Instruction::from_raw(
+                backfilled_op,
+                0,
+                register,
+                upvalue,
+                0,
+            )),
             Place::Own | Place::Nowhere => None,
         })
     };

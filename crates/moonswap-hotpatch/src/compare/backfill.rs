@@ -17,20 +17,20 @@ use crate::patch::tree::parts;
 
 /// The value of one variable in closures that lack it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct LateValue {
+pub(crate) struct BackfilledValue {
     /// Its index among the captured variables.
     pub(crate) index: u16,
     /// An expression.
     pub(crate) text: Arc<str>,
 }
 
-/// The parsed text of a [`LateValue`].
+/// The parsed text of a [`BackfilledValue`].
 pub(crate) struct Expression {
     pub(crate) ast: Ast,
     pub(crate) root: ExprId,
 }
 
-impl LateValue {
+impl BackfilledValue {
     /// Those that a function already has.
     pub(crate) fn known(prototype: &Prototype) -> Vec<Self> {
         let all = prototype.initialisers.iter().cloned();
@@ -85,7 +85,7 @@ impl Expression {
 
 /// The index of a variable that closures lack: the one it had when an earlier
 /// version captured it, or the next one.
-pub(crate) fn late_index(
+pub(crate) fn backfilled_index(
     layout: &mut Vec<UpvalueDescription>,
     n_fixed: usize,
     wanted: &UpvalueDescription,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use moonswap_bytecode::{FunctionId, UpvalueDescription};
 use moonswap_compiler::syntax::ast::Ast;
 
-use super::backfill::{LateValue, late_index};
+use super::backfill::{BackfilledValue, backfilled_index};
 use super::confined::is_confined;
 use super::matching::matcher::Matching;
 use super::namesakes;
@@ -27,7 +27,7 @@ pub(crate) struct CaptureResult {
     /// How many of these all closures have.
     pub(crate) fixed: HashMap<FunctionId, usize>,
     /// Values of the others, by index.
-    pub(crate) initialisers: HashMap<FunctionId, Vec<LateValue>>,
+    pub(crate) initialisers: HashMap<FunctionId, Vec<BackfilledValue>>,
     pub(crate) refusals: Vec<Refusal>,
     pub(crate) warnings: Vec<String>,
 }
@@ -192,7 +192,7 @@ impl CaptureCheck<'_> {
                 Counterpart::Ambiguous | Counterpart::Gone => reserved(e),
             })
             .collect();
-        let mut late = slot.map_or_else(Vec::new, |slot| LateValue::known(&slot.current));
+        let mut late = slot.map_or_else(Vec::new, |slot| BackfilledValue::known(&slot.current));
         let live: Vec<(&UpvalueDescription, Counterpart)> = old
             .upvalues
             .iter()
@@ -206,7 +206,7 @@ impl CaptureCheck<'_> {
                         is,
                         wanted,
                         if wanted.in_loop {
-                            "once per turn of a loop"
+                            "once per iteration of a loop"
                         } else {
                             "outside the loop"
                         },
@@ -259,9 +259,9 @@ impl CaptureCheck<'_> {
                 match self.policy.captures.of(&wanted.name) {
                     Captures::Refuse => match self.constant(is, wanted) {
                         Some(text) => {
-                            let index = late_index(&mut layout, n_fixed, wanted);
+                            let index = backfilled_index(&mut layout, n_fixed, wanted);
                             late.retain(|value| value.index != index);
-                            late.push(LateValue {
+                            late.push(BackfilledValue {
                                 index,
                                 text: text.as_str().into(),
                             });
@@ -280,18 +280,18 @@ impl CaptureCheck<'_> {
                     },
                     Captures::KeepOld => return self.keep_old(was, is, wanted, m, result),
                     Captures::Nil => {
-                        late_index(&mut layout, n_fixed, wanted);
-                        self.late_warning(is, wanted, "nil at first", result);
+                        backfilled_index(&mut layout, n_fixed, wanted);
+                        self.backfill_warning(is, wanted, "nil at first", result);
                     }
                     Captures::Expression(text) => {
-                        let index = late_index(&mut layout, n_fixed, wanted);
+                        let index = backfilled_index(&mut layout, n_fixed, wanted);
                         late.retain(|value| value.index != index);
-                        late.push(LateValue {
+                        late.push(BackfilledValue {
                             index,
                             text: text.as_str().into(),
                         });
                         let value = format!("`{text}` when they are called next");
-                        self.late_warning(is, wanted, &value, result);
+                        self.backfill_warning(is, wanted, &value, result);
                     }
                 }
             }
@@ -324,7 +324,7 @@ impl CaptureCheck<'_> {
         result.layouts.insert(new.id.clone(), layout);
     }
 
-    fn late_warning(
+    fn backfill_warning(
         &self,
         is: LiteralIndex,
         wanted: &UpvalueDescription,
@@ -342,7 +342,7 @@ impl CaptureCheck<'_> {
     fn usable(
         &self,
         is: LiteralIndex,
-        value: &LateValue,
+        value: &BackfilledValue,
         layout: &[UpvalueDescription],
         n_fixed: usize,
     ) -> Result<(), String> {
@@ -522,7 +522,7 @@ impl CaptureCheck<'_> {
         } else {
             (
                 "the number of declarations changed",
-                "give the new variable another name",
+                "declare that name as often as before, or give the new variable another name",
             )
         };
         let reason = format!(

@@ -2,6 +2,7 @@
 //! not UTF-8. Each value has exactly one text: what is not that text is refused.
 
 pub(crate) mod digest;
+#[cfg(feature = "json")]
 pub(crate) mod json;
 pub(crate) mod timestamp;
 

@@ -184,13 +184,13 @@ impl ChunkManifest {
             returned: true,
             generation: 1,
         };
-        manifest.describe_untouched();
+        manifest.describe_unpatched();
         manifest
     }
 
     /// Fills in the slots of a chunk that no patch has touched: all that is to be
     /// known of them is in its text.
-    pub fn describe_untouched(&mut self) {
+    pub fn describe_unpatched(&mut self) {
         let slot = |prototype: &Arc<Prototype>| {
             let info = SlotInfo {
                 version: 1,

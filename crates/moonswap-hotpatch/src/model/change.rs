@@ -7,7 +7,6 @@ use std::sync::Arc;
 use moonswap_bytecode::FunctionId;
 
 use super::not_run::NotRun;
-use crate::encoding::json::Json;
 
 pub(crate) use crate::patch::constant::Constant;
 
@@ -92,20 +91,11 @@ impl DataChange {
     pub fn is_data(&self) -> bool {
         self.kind != ChangeKind::Definition
     }
-
-    /// `line`, `path`, `before`, `after`.
-    pub fn json(&self) -> Json {
-        Json::object([
-            ("line", Json::number(self.line)),
-            ("path", Json::text(&self.path)),
-            ("before", Json::text(self.before.to_string())),
-            ("after", Json::text(&self.after)),
-        ])
-    }
 }
 
 /// What became of one change of data.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct Merged {
     /// Chunk as shown to people.
     pub chunk: Arc<str>,
@@ -120,21 +110,6 @@ pub struct Merged {
     /// What stood there instead of `before` and was left alone; `None`: the change
     /// was made.
     pub overridden: Option<String>,
-}
-
-impl Merged {
-    /// The fields under their names.
-    pub fn json(&self) -> Json {
-        let overridden = self.overridden.as_ref().map_or(Json::Null, Json::text);
-        Json::object([
-            ("chunk", Json::text(self.chunk.as_ref())),
-            ("line", Json::number(self.line)),
-            ("path", Json::text(&self.path)),
-            ("before", Json::text(&self.before)),
-            ("after", Json::text(&self.after)),
-            ("overridden", overridden),
-        ])
-    }
 }
 
 impl fmt::Display for Merged {

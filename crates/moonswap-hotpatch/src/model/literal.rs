@@ -45,6 +45,14 @@ impl fmt::Display for ChangeClass {
     }
 }
 
+/// By its word.
+#[cfg(feature = "json")]
+impl serde::Serialize for ChangeClass {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// One literal of the old or new source.
 #[derive(Clone, Debug)]
 pub struct LiteralChange {

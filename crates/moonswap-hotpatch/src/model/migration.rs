@@ -4,13 +4,14 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::encoding::json::Json;
 use crate::refusal::activation::Activation;
 
 /// A running activation of a replaced version, and what becomes of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct Migrated {
     /// As it was at the commit.
+    #[cfg_attr(feature = "json", serde(flatten))]
     pub activation: Activation,
     /// Line of the loop at whose next turn it goes on in the new code; `None`: it
     /// finishes on its version.
@@ -20,7 +21,7 @@ pub struct Migrated {
 }
 
 impl Migrated {
-    /// It moves at the next turn of the loop at this line of the old text.
+    /// It moves at the next iteration of the loop at this line of the old text.
     pub fn moves(activation: Activation, line: u32) -> Self {
         Self {
             activation,
@@ -42,17 +43,6 @@ impl Migrated {
     pub fn is_moving(&self) -> bool {
         self.turn.is_some()
     }
-
-    /// The fields of the activation, and `turn` or `reason`.
-    pub fn json(&self) -> Json {
-        let mut json = self.activation.json();
-        if let Json::Object(entries) = &mut json {
-            let reason = self.reason.as_ref().map_or(Json::Null, Json::text);
-            entries.push(("turn".to_owned(), Json::optional_number(self.turn)));
-            entries.push(("reason".to_owned(), reason));
-        }
-        json
-    }
 }
 
 impl fmt::Display for Migrated {
@@ -70,7 +60,7 @@ impl fmt::Display for Migrated {
         };
         write!(f, "{function} v{version} in {thread} ")?;
         match (self.turn, &self.reason) {
-            (Some(line), _) => write!(f, "moves at the next turn of the loop at line {line}"),
+            (Some(line), _) => write!(f, "moves at the next iteration of the loop at line {line}"),
             (None, Some(why)) => write!(f, "stays: {why}"),
             (None, None) => f.write_str("stays"),
         }
@@ -79,6 +69,7 @@ impl fmt::Display for Migrated {
 
 /// How many activations stay on older code.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct Staying {
     /// Activations.
     pub activations: usize,
@@ -87,10 +78,23 @@ pub struct Staying {
     /// Some are in the main one.
     pub in_main: bool,
     /// Functions without their chunks, with their activations.
+    #[cfg_attr(feature = "json", serde(skip))]
     pub functions: Vec<(String, usize)>,
     /// How many coroutines were looked at, and how many there are, if not all were:
     /// the numbers above are lower bounds then.
+    #[cfg_attr(
+        feature = "json",
+        serde(rename = "at_least", serialize_with = "is_some")
+    )]
     pub looked_at: Option<(usize, usize)>,
+}
+
+#[cfg(feature = "json")]
+fn is_some<S: serde::Serializer>(
+    looked_at: &Option<(usize, usize)>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bool(looked_at.is_some())
 }
 
 impl Staying {
@@ -179,16 +183,6 @@ impl Staying {
             self.line()
         )
     }
-
-    /// The numbers, each under its name.
-    pub fn json(&self) -> Json {
-        Json::object([
-            ("activations", Json::number(self.activations as u64)),
-            ("coroutines", Json::number(self.coroutines as u64)),
-            ("in_main", Json::Bool(self.in_main)),
-            ("at_least", Json::Bool(self.looked_at.is_some())),
-        ])
-    }
 }
 
 /// What asking for activations to be moved to current code comes to: nothing else
@@ -212,19 +206,10 @@ impl MigrationReport {
         self.activations.iter().filter(|m| !m.is_moving())
     }
 
-    /// As one JSON object.
+    /// `generation`, `line` and `activations`, as one JSON object.
+    #[cfg(feature = "json")]
     pub fn to_json(&self) -> String {
-        self.json().to_string()
-    }
-
-    /// [`MigrationReport::to_json`] as a value.
-    pub fn json(&self) -> Json {
-        let activations = self.activations.iter().map(Migrated::json);
-        Json::object([
-            ("generation", Json::number(self.generation)),
-            ("line", Json::text(self.to_string())),
-            ("activations", Json::Array(activations.collect())),
-        ])
+        crate::encoding::json::to_json(self)
     }
 }
 
@@ -264,4 +249,22 @@ pub(crate) fn reasons(all: &[Migrated]) -> Vec<String> {
         n => format!("{text} ({n} activations)"),
     };
     found.into_iter().map(line).collect()
+}
+
+#[cfg(feature = "json")]
+impl serde::Serialize for MigrationReport {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(serde::Serialize)]
+        struct View<'a> {
+            generation: u64,
+            line: String,
+            activations: &'a [Migrated],
+        }
+        let view = View {
+            generation: self.generation,
+            line: self.to_string(),
+            activations: &self.activations,
+        };
+        view.serialize(serializer)
+    }
 }

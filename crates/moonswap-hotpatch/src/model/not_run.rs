@@ -2,6 +2,7 @@
 
 /// A top-level statement that changed: most often one that is not going to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct NotRun {
     /// Line in the new text.
     pub line: u32,

@@ -16,7 +16,7 @@ use crate::patch::ChunkPatch;
 use crate::patch::hooks::Hooks;
 use crate::policy::{Policy, StalePolicy};
 use crate::refusal::activation::Activation;
-use crate::refusal::{Refusal, Unfit};
+use crate::refusal::{Refusal, UnmatchedSetting};
 
 /// Top-level code of a patch: statements of the new text in its order, compiled to
 /// run beside the instance. It takes `_ENV` as its captured variable.
@@ -64,7 +64,7 @@ pub struct ChunkPlan {
     /// first (names may have changed), then the new ones.
     pub cell_labels: Vec<(Arc<str>, u32)>,
     /// The cells to append: the tail of `cell_labels`. One with the
-    /// declaration [`ENVIRONMENT_CELL`] is the instance's `_ENV`.
+    /// declaration [`ENVIRONMENT_CELL`](crate::ENVIRONMENT_CELL) is the instance's `_ENV`.
     pub new_cells: Vec<(Arc<str>, u32)>,
     /// What runs before the commit, protected, in order: see [`DeltaChunk`].
     pub deltas: Vec<DeltaChunk>,
@@ -91,7 +91,7 @@ pub struct ChunkPlan {
     pub refusals: Vec<Refusal>,
     /// Names in the policy that fit nothing in this chunk: refused unless they
     /// fit in another chunk of the same patch.
-    pub unfit: Vec<Unfit>,
+    pub unmatched_settings: Vec<UnmatchedSetting>,
     /// Number of literals that stay as they are.
     pub n_unchanged: usize,
     /// What stays on older code after it, because it was refused and the rest is
@@ -194,10 +194,10 @@ impl Plan {
     }
 
     /// What would become of the activations whose code it changes.
-    pub fn set_outlook(&mut self, outlook: Vec<Migrated>, policy: &Policy) {
-        self.staying = Staying::of(&outlook);
+    pub fn set_exit_at(&mut self, exit_at: Vec<Migrated>, policy: &Policy) {
+        self.staying = Staying::of(&exit_at);
         if policy.stale == StalePolicy::Migrate {
-            self.migrated = outlook;
+            self.migrated = exit_at;
         }
     }
 
@@ -262,12 +262,14 @@ pub fn refusals<'a>(plans: impl Iterator<Item = &'a ChunkPlan> + Clone) -> Vec<R
     for plan in plans.clone() {
         plan.refusals.iter().for_each(&mut add);
     }
-    for unfit in plans.clone().flat_map(|p| &p.unfit) {
-        let nowhere = plans
-            .clone()
-            .all(|p| p.unfit.iter().any(|u| u.name == unfit.name));
+    for unmatched_settings in plans.clone().flat_map(|p| &p.unmatched_settings) {
+        let nowhere = plans.clone().all(|p| {
+            p.unmatched_settings
+                .iter()
+                .any(|u| u.name == unmatched_settings.name)
+        });
         if nowhere {
-            add(&unfit.refusal);
+            add(&unmatched_settings.refusal);
         }
     }
     all.sort_by(|a, b| {

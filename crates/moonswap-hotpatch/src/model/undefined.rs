@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 /// A global name that a text uses and nobody defines.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct Undefined {
     /// The name.
     pub name: Arc<str>,
@@ -13,6 +14,7 @@ pub struct Undefined {
     /// Column of it.
     pub column: u32,
     /// Byte offsets of its begin and end.
+    #[cfg_attr(feature = "json", serde(skip))]
     pub span: (u32, u32),
     /// The function that uses it.
     pub function: String,

@@ -109,7 +109,7 @@ pub(crate) fn reads(
         }
     }
     effects.reads.into_iter().for_each(|span| set.add_all(span));
-    set.add_all(effects.spoils);
+    set.add_all(effects.clobbers);
     if let Some(first) = effects.takes {
         // The list that is open was left by the instruction before.
         let open = pc.checked_sub(1).and_then(|before| {

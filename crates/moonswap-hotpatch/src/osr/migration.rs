@@ -2,9 +2,9 @@
 
 use super::initial::{Gives, Initial};
 
-/// Where a turn of a loop goes on in the new code.
+/// Where an iteration of a loop goes on in the new code.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Landing {
+pub struct OsrEntry {
     /// The instruction.
     pub pc: u32,
     /// Registers of the old and the new frame that hold the same.
@@ -16,7 +16,7 @@ pub struct Landing {
     pub initials: Vec<Initial>,
 }
 
-impl Landing {
+impl OsrEntry {
     /// Whether a register of the new frame holds something.
     pub(super) fn gives(&self, register: u16) -> bool {
         self.moves.iter().any(|(_, to)| *to == register)
@@ -28,9 +28,9 @@ impl Landing {
     }
 }
 
-/// A turn of a loop of the old code.
+/// An iteration boundary of a loop of the old code.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Turn {
+pub struct OsrExit {
     /// The instruction at which activations leave the old code.
     pub pc: u32,
     /// Line on which the loop begins, in the old text.
@@ -40,31 +40,31 @@ pub struct Turn {
     /// The last one.
     pub last: u32,
     /// Where to, or why they stay.
-    pub to: Result<Landing, String>,
+    pub to: Result<OsrEntry, String>,
 }
 
 /// The turns of all loops of one function.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Migration {
     /// By `pc`.
-    pub turns: Vec<Turn>,
+    pub turns: Vec<OsrExit>,
 }
 
 impl Migration {
     /// The turn at an instruction.
-    pub fn at(&self, pc: usize) -> Option<&Turn> {
+    pub fn at(&self, pc: usize) -> Option<&OsrExit> {
         let found = self.turns.binary_search_by_key(&pc, |t| t.pc as usize);
         found.ok().map(|i| &self.turns[i])
     }
 
     /// What becomes of an activation that is at an instruction: the innermost loop
     /// around it whose turn leads to new code; else the innermost one.
-    pub fn outlook(&self, pc: usize) -> Option<&Turn> {
+    pub fn exit_at(&self, pc: usize) -> Option<&OsrExit> {
         let around = || {
             let turns = self.turns.iter();
             turns.filter(move |t| (t.first as usize..=t.last as usize).contains(&pc))
         };
-        let inner = |t: &&Turn| t.last - t.first;
+        let inner = |t: &&OsrExit| t.last - t.first;
         let moves = around().filter(|t| t.to.is_ok()).min_by_key(inner);
         moves.or_else(|| around().min_by_key(inner))
     }

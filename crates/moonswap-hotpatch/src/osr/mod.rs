@@ -1,10 +1,10 @@
 //! Moving running activations to new code: where from and where to, or why not.
 //!
 //! It happens where both codes are at the same place with nothing under way but the
-//! variables in sight: at the turn of a loop that both have (`loops`). Each register
+//! variables in sight: at an iteration boundary of a loop that both have (`loops`). Each register
 //! that the new code needs must be a variable with a counterpart in the old
 //! activation, of the same name and scope, or hidden state of a `for` loop around,
-//! or a top-level local that has a cell (`landing`), or what the new code's own
+//! or a top-level local that has a cell (`osr_entry`), or what the new code's own
 //! instructions can make without any effect (`fresh`). What is said here is a proof:
 //! the VM only carries it out.
 //!
@@ -13,10 +13,10 @@
 
 mod fresh;
 pub(crate) mod initial;
-mod landing;
 pub(crate) mod liveness;
 mod loops;
 pub(crate) mod migration;
+mod osr_entry;
 mod side;
 
 use std::sync::Arc;
@@ -25,10 +25,10 @@ use moonswap_bytecode::prototype::{Capture, Prototype, ScopeVariable};
 use moonswap_bytecode::{ClosureSite, OpCode};
 
 use initial::Gives;
-use landing::Sides;
 use liveness::needed;
 use loops::{Loops, match_loops, turns};
-use migration::{Landing, Migration, ScopeCells, Turn};
+use migration::{Migration, OsrEntry, OsrExit, ScopeCells};
+use osr_entry::Sides;
 use side::Side;
 
 /// The cells that top-level locals have in a scope record with these labels. The
@@ -79,7 +79,7 @@ pub fn plan_migration(old: &Prototype, new: &Prototype, cells: &ScopeCells<'_>) 
                 .clone()
                 .and_then(|to| sides.turn(pc, at, to, &matched)),
         };
-        Turn {
+        OsrExit {
             pc,
             line: info.line,
             first: info.start_pc,
@@ -92,17 +92,17 @@ pub fn plan_migration(old: &Prototype, new: &Prototype, cells: &ScopeCells<'_>) 
     }
 }
 
-/// A turn of code that only has other lines, or other names of locals.
-fn same_place(code: &Prototype, pc: u32, at: usize) -> Turn {
+/// An iteration boundary of code that only has other lines, or other names of locals.
+fn same_place(code: &Prototype, pc: u32, at: usize) -> OsrExit {
     let loops = Loops::of(code);
     let info = loops.all[at];
     let registers = 0..code.frame_size;
-    Turn {
+    OsrExit {
         pc,
         line: info.line,
         first: info.start_pc,
         last: info.end_pc,
-        to: Ok(Landing {
+        to: Ok(OsrEntry {
             pc,
             moves: registers.map(|register| (register, register)).collect(),
             cells: Vec::new(),
@@ -150,10 +150,12 @@ pub fn is_same_code(a: &Prototype, b: &Prototype) -> bool {
         && a.sites.iter().zip(&b.sites).all(site)
 }
 
-/// Whether a landing fits the frames of both functions, and the operations it
+/// Whether a osr_entry fits the frames of both functions, and the operations it
 /// leads between are alike.
-pub fn is_sound(old: &Prototype, new: &Prototype, turn: &Turn) -> bool {
-    let Ok(landing) = &turn.to else { return false };
+pub fn is_sound(old: &Prototype, new: &Prototype, turn: &OsrExit) -> bool {
+    let Ok(osr_entry) = &turn.to else {
+        return false;
+    };
     let at = |prototype: &Prototype, pc: u32| {
         let i = prototype.code.get(pc as usize)?;
         let op = i.opcode()?;
@@ -162,13 +164,13 @@ pub fn is_sound(old: &Prototype, new: &Prototype, turn: &Turn) -> bool {
     };
     let op = at(old, turn.pc);
     op.is_some()
-        && op == at(new, landing.pc)
-        && landing
+        && op == at(new, osr_entry.pc)
+        && osr_entry
             .moves
             .iter()
             .all(|(from, to)| *from < old.frame_size && *to < new.frame_size)
-        && landing.cells.iter().all(|(to, _)| *to < new.frame_size)
-        && landing.initials.iter().all(|initial| {
+        && osr_entry.cells.iter().all(|(to, _)| *to < new.frame_size)
+        && osr_entry.initials.iter().all(|initial| {
             let op = |pc: &u32| new.code.get(*pc as usize).and_then(|i| i.opcode());
             initial
                 .run

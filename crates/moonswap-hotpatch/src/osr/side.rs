@@ -68,7 +68,7 @@ impl<'a> Side<'a> {
         locals.filter(move |l| l.start_pc <= pc && pc < l.end_pc && !l.name.starts_with('('))
     }
 
-    /// Where the variables in sight at the turn of a loop are.
+    /// Where the variables in sight at an iteration boundary of a loop are.
     pub(super) fn turn(&self, at: usize) -> u32 {
         let info = self.loops.all[at];
         match info.kind {

@@ -1,7 +1,7 @@
 //! `refused = "keep-old"`: one refusal does not block the rest.
 //!
 //! A function whose new code is refused keeps the old one, and the patch is planned
-//! again with the old function in the new text ([`Mixture`]). That may show that
+//! again with the old function in the new text ([`Hybrid`]). That may show that
 //! more has to stay:
 //!
 //! - a function whose new code uses a variable that the new text of a function
@@ -27,7 +27,7 @@ use moonswap_compiler::Span;
 use moonswap_compiler::syntax::ast::{Ast, Expr, Statement, StatementKind};
 use moonswap_compiler::syntax::graft::Exchanged;
 
-use super::mixture::{Mixture, NEW, OLD, Origin, Texts};
+use super::hybrid::{Hybrid, NEW, OLD, Origin, Texts};
 use super::single::{old_text, plan_text};
 use crate::compare::matching::match_literals;
 use crate::manifest::ChunkManifest;
@@ -94,7 +94,7 @@ pub(crate) fn plan_keeping(
         };
     }
     match keeping.settle(manifest, &first) {
-        Some((mixture, plan)) => keeping.finish(manifest, patch, &first, mixture, plan),
+        Some((hybrid, plan)) => keeping.finish(manifest, patch, &first, hybrid, plan),
         None => first,
     }
 }
@@ -130,7 +130,7 @@ struct Keeping<'a> {
     exchanged: Exchanged,
     /// Why they do.
     statements: Vec<(usize, Refusal)>,
-    /// Literals held back since the last mixture was planned: what else is refused
+    /// Literals held back since the last hybrid was planned: what else is refused
     /// about them, or in them, was about their new code.
     fresh: HashSet<LiteralIndex>,
     /// The same of statements.
@@ -170,12 +170,12 @@ impl Keeping<'_> {
         self.held.iter().map(Option::is_some).collect()
     }
 
-    /// Holds back until nothing is refused any more. `None`: there is no such mixture.
+    /// Holds back until nothing is refused any more. `None`: there is no such hybrid.
     fn settle(
         &mut self,
         manifest: &ChunkManifest,
         first: &ChunkPlan,
-    ) -> Option<(Mixture, ChunkPlan)> {
+    ) -> Option<(Hybrid, ChunkPlan)> {
         for refusal in &first.refusals {
             let at = self.new_named(&refusal.function)?;
             let outline = self.texts.outline(NEW);
@@ -192,21 +192,21 @@ impl Keeping<'_> {
             let n_held = self.n_held();
             self.fresh.clear();
             self.fresh_statements.clear();
-            let mixture = self.texts.mix(&self.flags(), &self.exchanged)?;
-            let outline = &mixture.text.facts().outline;
+            let hybrid = self.texts.mix(&self.flags(), &self.exchanged)?;
+            let outline = &hybrid.text.facts().outline;
             let chain = |at| -> Vec<Origin> {
                 let outward = outwards(at, |at| outline.get(at).parent);
-                outward.map(|at| mixture.origins[at]).collect()
+                outward.map(|at| hybrid.origins[at]).collect()
             };
-            let strangers = mixture.strangers(&self.texts);
+            let strangers = hybrid.strangers(&self.texts);
             for (at, variable) in &strangers {
-                let refusal = self.stranger(mixture.origins[*at], variable.as_deref());
+                let refusal = self.stranger(hybrid.origins[*at], variable.as_deref());
                 self.hold(&chain(*at), &refusal)?;
             }
             if strangers.is_empty() {
-                let plan = plan_text(manifest, &mixture.text, &policy);
+                let plan = plan_text(manifest, &hybrid.text, &policy);
                 if plan.refusals.is_empty() {
-                    return Some((mixture, plan));
+                    return Some((hybrid, plan));
                 }
                 for refusal in &plan.refusals {
                     let mut all = 0..outline.literals.len();
@@ -377,16 +377,16 @@ impl Keeping<'_> {
         refusal
     }
 
-    /// The plan of the mixture as that of the patch.
+    /// The plan of the hybrid as that of the patch.
     fn finish(
         mut self,
         manifest: &ChunkManifest,
         patch: &ChunkPatch,
         first: &ChunkPlan,
-        mixture: Mixture,
+        hybrid: Hybrid,
         mut plan: ChunkPlan,
     ) -> ChunkPlan {
-        let outline = &mixture.text.facts().outline;
+        let outline = &hybrid.text.facts().outline;
         let new = self.texts.outline(NEW);
         let class = |at: LiteralIndex| {
             let id = &new.get(at).prototype.id;
@@ -401,7 +401,7 @@ impl Keeping<'_> {
             let Some(at) = all.find(|at| outline.get(*at).prototype.id == *id) else {
                 continue;
             };
-            let origin = mixture.origins[at];
+            let origin = hybrid.origins[at];
             let twin = self.texts.new_of(origin);
             if let Some(twin) = twin {
                 is_there[twin] = true;
@@ -466,7 +466,7 @@ impl Keeping<'_> {
                 is_relinked: false,
             });
         }
-        if mixture.origins[0].0 == OLD {
+        if hybrid.origins[0].0 == OLD {
             // Nothing of the new main chunk runs.
             let all = first.runs.iter().chain(&first.not_run);
             let held = |statement: &NotRun| NotRun {
@@ -485,7 +485,7 @@ impl Keeping<'_> {
         {
             plan.hooks.migrate = None;
         }
-        if mixture.origins[0].0 == NEW {
+        if hybrid.origins[0].0 == NEW {
             for (at, refusal) in std::mem::take(&mut self.statements) {
                 let statement = &statements(patch.ast())[at];
                 let text = patch
@@ -515,7 +515,7 @@ impl Keeping<'_> {
             (a.refusal.line, &a.refusal.function).cmp(&(b.refusal.line, &b.refusal.function))
         });
         let divergence = Divergence {
-            running: mixture.text.clone(),
+            running: hybrid.text.clone(),
             functions,
         };
         plan.source = patch.source().clone();

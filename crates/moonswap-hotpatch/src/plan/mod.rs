@@ -1,8 +1,8 @@
 //! Planning: what applying a patch to one chunk instance would do, literal by
 //! literal.
 
+mod hybrid;
 mod keeping;
-mod mixture;
 mod protected;
 mod single;
 mod successor;

@@ -61,8 +61,8 @@ pub(crate) fn plan_text(
     let mut top = comparison.run();
     comparison.unpaired(&mut top);
     refusals.append(&mut top.refusals);
-    let mut unfit = std::mem::take(&mut matching.unfit);
-    unfit.append(&mut top.unfit);
+    let mut unmatched_settings = std::mem::take(&mut matching.unmatched_settings);
+    unmatched_settings.append(&mut top.unmatched_settings);
     if old_text.is_none() {
         top.warnings.push(text_unknown(patch));
     }
@@ -141,7 +141,7 @@ pub(crate) fn plan_text(
         runs: top.runs,
         not_run,
         refusals,
-        unfit,
+        unmatched_settings,
     };
     plan.conclude(manifest);
     plan

@@ -2,12 +2,14 @@
 //! in the Lua API, of patch files and of the command line.
 
 pub(crate) mod provenance;
+#[cfg(feature = "json")]
+mod settings;
 mod text;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use provenance::Door;
+use provenance::PatchSource;
 
 /// What to do with closures that lack a variable of an enclosing function
 /// which the new code captures.
@@ -136,6 +138,11 @@ pub enum StalePolicy {
 
 /// Which top-level statement to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "json",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(untagged, expecting = "a line number or a text expected")
+)]
 pub enum RunSelector {
     /// The statement that starts on this line of the new source.
     Line(u32),
@@ -305,8 +312,8 @@ pub struct Policy {
     pub base: Option<u64>,
     /// Probation.
     pub guard: Option<Guard>,
-    /// By which way it was asked for; set by the doors themselves.
-    pub door: Door,
+    /// By which way it was asked for; set by the sources themselves.
+    pub source: PatchSource,
     /// Who.
     pub author: Option<String>,
     /// Why.
@@ -333,7 +340,7 @@ impl Default for Policy {
             deadline: None,
             base: None,
             guard: None,
-            door: Door::default(),
+            source: PatchSource::default(),
             author: None,
             reason: None,
         }
@@ -486,8 +493,8 @@ impl Policy {
 
     /// By which way it is asked for.
     #[must_use]
-    pub fn door(mut self, door: Door) -> Self {
-        self.door = door;
+    pub fn source(mut self, source: PatchSource) -> Self {
+        self.source = source;
         self
     }
 

@@ -8,7 +8,7 @@ use moonswap_bytecode::CodeHash;
 /// The way by which a patch or rollback was asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Door {
+pub enum PatchSource {
     /// The host, on the VM's thread.
     #[default]
     Rust,
@@ -24,7 +24,7 @@ pub enum Door {
     Guard,
 }
 
-impl Door {
+impl PatchSource {
     /// The word in events and audit records.
     pub const fn text(self) -> &'static str {
         match self {
@@ -38,7 +38,7 @@ impl Door {
     }
 }
 
-impl fmt::Display for Door {
+impl fmt::Display for PatchSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.text())
     }

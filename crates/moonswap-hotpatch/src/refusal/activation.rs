@@ -4,14 +4,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::encoding::json::Json;
-
 /// One activation of a function that a patch changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct Activation {
     /// Chunk as shown to people.
     pub chunk: Arc<str>,
     /// Path of the function without the chunk.
+    #[cfg_attr(feature = "json", serde(rename = "id"))]
     pub function: String,
     /// The version it runs.
     pub version: u32,
@@ -21,20 +21,6 @@ pub struct Activation {
     pub thread: String,
     /// In a suspended coroutine.
     pub suspended: bool,
-}
-
-impl Activation {
-    /// Each field under its name; the function is `id`.
-    pub fn json(&self) -> Json {
-        Json::object([
-            ("chunk", Json::text(&*self.chunk)),
-            ("id", Json::text(&self.function)),
-            ("version", Json::number(self.version)),
-            ("line", Json::optional_number(self.line)),
-            ("thread", Json::text(&self.thread)),
-            ("suspended", Json::Bool(self.suspended)),
-        ])
-    }
 }
 
 impl fmt::Display for Activation {

@@ -129,8 +129,17 @@ impl fmt::Display for Code {
     }
 }
 
+/// By its stable text.
+#[cfg(feature = "json")]
+impl serde::Serialize for Code {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.text())
+    }
+}
+
 /// One reason why a patch can not be applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct Refusal {
     /// Stable code.
     pub code: Code,
@@ -193,7 +202,7 @@ impl From<&Activation> for Refusal {
 
 /// A name in the policy that fits nothing in one chunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unfit {
+pub struct UnmatchedSetting {
     /// Setting and name, e.g. `reset cache`.
     pub name: String,
     /// What to say if it fits nowhere else either.
@@ -209,7 +218,21 @@ pub struct Refused {
     pub activations: Vec<Activation>,
 }
 
+/// All refusals as a list.
+#[cfg(feature = "json")]
+impl serde::Serialize for Refused {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.refusals.serialize(serializer)
+    }
+}
+
 impl Refused {
+    /// Whether the reason is what the patch is or was made for, not what its
+    /// code would do: exit code 5 of the command line.
+    pub fn is_provenance(&self) -> bool {
+        self.refusals.iter().any(|r| r.code.is_provenance())
+    }
+
     /// Refused because these stand in the way.
     pub fn by_activations(activations: Vec<Activation>) -> Self {
         Self {

@@ -1,6 +1,7 @@
 //! `Report`: what was done, with versions and times; prints as one line,
 //! serialises to JSON.
 
+#[cfg(feature = "json")]
 mod plan_json;
 mod plan_text;
 
@@ -9,7 +10,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::encoding::json::Json;
 use crate::model::change::Merged;
 use crate::model::literal::{ChangeClass, LiteralChange};
 use crate::model::migration::{Migrated, Staying, reasons, write_moving};
@@ -20,20 +20,38 @@ use crate::refusal::activation::Activation;
 
 /// How long a patch took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct Times {
     /// Compiling and planning, off the VM's thread.
+    #[cfg_attr(
+        feature = "json",
+        serde(serialize_with = "crate::encoding::json::seconds")
+    )]
     pub prepare: Duration,
     /// Until the safe point.
+    #[cfg_attr(
+        feature = "json",
+        serde(serialize_with = "crate::encoding::json::seconds")
+    )]
     pub wait: Duration,
     /// The part of `prepare` that the VM's thread does: loading the versions
     /// into its heap, running new initialisers and definitions.
+    #[cfg_attr(
+        feature = "json",
+        serde(serialize_with = "crate::encoding::json::seconds")
+    )]
     pub load: Duration,
     /// The commit itself, from its first store until Lua may go on.
+    #[cfg_attr(
+        feature = "json",
+        serde(serialize_with = "crate::encoding::json::seconds")
+    )]
     pub pause: Duration,
 }
 
 /// One function of a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct ReportedFunction {
     /// Chunk as shown to people.
     pub chunk: Arc<str>,
@@ -62,6 +80,7 @@ impl ReportedFunction {
 
 /// What was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct Report {
     /// Number of the patch, to roll back to before; 0 if nothing was committed,
     /// because nothing changed or it was only planned.
@@ -194,54 +213,9 @@ impl Report {
     }
 
     /// As one JSON object, times in seconds.
+    #[cfg(feature = "json")]
     pub fn to_json(&self) -> String {
-        self.json().to_string()
-    }
-
-    /// [`Report::to_json`] as a value.
-    pub fn json(&self) -> Json {
-        let seconds = |time: Duration| Json::Float(time.as_secs_f64());
-        Json::object([
-            ("id", Json::number(self.id)),
-            ("generation", Json::number(self.generation)),
-            ("chunks", Json::texts(&self.chunks)),
-            (
-                "functions",
-                Json::Array(self.functions.iter().map(ReportedFunction::json).collect()),
-            ),
-            ("unchanged", Json::number(self.unchanged)),
-            ("warnings", Json::texts(&self.warnings)),
-            (
-                "not_run",
-                Json::Array(self.not_run.iter().map(NotRun::json).collect()),
-            ),
-            (
-                "data",
-                Json::Array(self.data.iter().map(Merged::json).collect()),
-            ),
-            (
-                "diverged",
-                Json::Array(self.diverged.iter().map(Refusal::json).collect()),
-            ),
-            (
-                "closed",
-                Json::Array(self.closed.iter().map(Activation::json).collect()),
-            ),
-            (
-                "migrated",
-                Json::Array(self.migrated.iter().map(Migrated::json).collect()),
-            ),
-            ("staying", self.staying.json()),
-            (
-                "times",
-                Json::object([
-                    ("prepare", seconds(self.times.prepare)),
-                    ("wait", seconds(self.times.wait)),
-                    ("load", seconds(self.times.load)),
-                    ("pause", seconds(self.times.pause)),
-                ]),
-            ),
-        ])
+        crate::encoding::json::to_json(self)
     }
 }
 
@@ -367,6 +341,7 @@ pub(crate) fn write_line(f: &mut impl fmt::Write, functions: &[Mention<'_>]) -> 
 mod tests {
     use super::*;
 
+    #[cfg(feature = "json")]
     #[test]
     fn one_line_and_json() {
         let serve = Activation {

@@ -1,164 +1,125 @@
-//! Plans, refusals and what they list as JSON values.
+//! Plans as JSON: `summary`, `refused`, `chunks` with their functions and
+//! statements, `activations`, `migrated`, `staying`, `refusals`.
 
-use super::ReportedFunction;
-use crate::encoding::json::Json;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+
+use crate::encoding::json::to_json;
 use crate::manifest::ENVIRONMENT_CELL;
 use crate::model::change::DataChange;
-use crate::model::literal::LiteralChange;
-use crate::model::migration::Migrated;
+use crate::model::literal::{ChangeClass, LiteralChange};
+use crate::model::migration::{Migrated, Staying};
 use crate::model::not_run::NotRun;
 use crate::model::plan::{ChunkPlan, Plan};
 use crate::model::undefined::Undefined;
 use crate::patch::shown;
+use crate::refusal::Refusal;
 use crate::refusal::activation::Activation;
-use crate::refusal::{Refusal, Refused};
 
 impl Plan {
-    /// All that [`Plan`]'s text says: `summary`, `refused`, `chunks` with their
-    /// functions and statements, `refusals`.
-    pub fn json(&self) -> Json {
-        Json::object([
-            ("summary", Json::text(self.summary())),
-            ("refused", Json::Bool(self.is_refused())),
-            (
-                "chunks",
-                Json::Array(self.chunks.iter().map(ChunkPlan::json).collect()),
-            ),
-            (
-                "activations",
-                Json::Array(self.activations.iter().map(Activation::json).collect()),
-            ),
-            (
-                "migrated",
-                Json::Array(self.migrated.iter().map(Migrated::json).collect()),
-            ),
-            ("staying", self.staying.json()),
-            ("refusals", list(&self.refusals)),
-        ])
+    /// All that [`Plan`]'s text says, as one JSON object.
+    pub fn to_json(&self) -> String {
+        to_json(self)
     }
 }
 
-impl ChunkPlan {
-    fn json(&self) -> Json {
-        let cells = self.new_cells.iter();
+#[derive(Serialize)]
+struct PlanView<'a> {
+    summary: String,
+    refused: bool,
+    chunks: Vec<ChunkView<'a>>,
+    activations: &'a [Activation],
+    migrated: &'a [Migrated],
+    staying: &'a Staying,
+    refusals: &'a [Refusal],
+}
+
+#[derive(Serialize)]
+struct ChunkView<'a> {
+    chunk: Arc<str>,
+    functions: Vec<FunctionView>,
+    unchanged: usize,
+    new_locals: Vec<&'a str>,
+    data: Vec<DataView<'a>>,
+    runs: &'a [NotRun],
+    not_run: &'a [NotRun],
+    diverged: Vec<&'a Refusal>,
+    warnings: Vec<String>,
+    undefined: &'a [Undefined],
+}
+
+#[derive(Serialize)]
+struct FunctionView {
+    id: String,
+    class: ChangeClass,
+    line: u32,
+    old: Option<u32>,
+    new: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct DataView<'a> {
+    line: u32,
+    path: &'a str,
+    before: String,
+    after: &'a str,
+}
+
+impl Serialize for Plan {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let view = PlanView {
+            summary: self.summary(),
+            refused: self.is_refused(),
+            chunks: self.chunks.iter().map(ChunkView::from).collect(),
+            activations: &self.activations,
+            migrated: &self.migrated,
+            staying: &self.staying,
+            refusals: &self.refusals,
+        };
+        view.serialize(serializer)
+    }
+}
+
+impl<'a> From<&'a ChunkPlan> for ChunkView<'a> {
+    fn from(plan: &'a ChunkPlan) -> Self {
+        let cells = plan.new_cells.iter();
         let locals = cells.filter(|(_, declaration)| *declaration != ENVIRONMENT_CELL);
-        let statements = |list: &[NotRun]| Json::Array(list.iter().map(NotRun::json).collect());
-        Json::object([
-            ("chunk", Json::text(shown(&self.chunk).as_ref())),
-            (
-                "functions",
-                Json::Array(self.touched().map(LiteralChange::json).collect()),
-            ),
-            ("unchanged", Json::number(self.n_unchanged)),
-            ("new_locals", Json::texts(locals.map(|(name, _)| name))),
-            (
-                "data",
-                Json::Array(self.data_changes().map(DataChange::json).collect()),
-            ),
-            ("runs", statements(&self.runs)),
-            ("not_run", statements(&self.not_run)),
-            (
-                "diverged",
-                Json::Array(
-                    self.diverged
-                        .iter()
-                        .flat_map(|d| &d.functions)
-                        .map(|left| left.refusal.json())
-                        .collect(),
-                ),
-            ),
-            ("warnings", Json::texts(self.all_warnings())),
-            (
-                "undefined",
-                Json::Array(self.undefined.iter().map(Undefined::json).collect()),
-            ),
-        ])
+        let diverged = plan.diverged.iter().flat_map(|d| &d.functions);
+        Self {
+            chunk: shown(&plan.chunk),
+            functions: plan.touched().map(FunctionView::from).collect(),
+            unchanged: plan.n_unchanged,
+            new_locals: locals.map(|(name, _)| name.as_ref()).collect(),
+            data: plan.data_changes().map(DataView::from).collect(),
+            runs: &plan.runs,
+            not_run: &plan.not_run,
+            diverged: diverged.map(|left| &left.refusal).collect(),
+            warnings: plan.all_warnings().collect(),
+            undefined: &plan.undefined,
+        }
     }
 }
 
-impl LiteralChange {
-    fn json(&self) -> Json {
-        Json::object([
-            ("id", Json::text(self.name())),
-            ("class", Json::text(self.class.to_string())),
-            ("line", Json::number(self.line)),
-            ("old", Json::optional_number(self.old_version)),
-            ("new", Json::optional_number(self.new_version())),
-        ])
+impl From<&LiteralChange> for FunctionView {
+    fn from(change: &LiteralChange) -> Self {
+        Self {
+            id: change.name(),
+            class: change.class,
+            line: change.line,
+            old: change.old_version,
+            new: change.new_version(),
+        }
     }
 }
 
-impl ReportedFunction {
-    pub(crate) fn json(&self) -> Json {
-        Json::object([
-            ("chunk", Json::text(self.chunk.as_ref())),
-            ("id", Json::text(&self.id)),
-            ("class", Json::text(self.class.to_string())),
-            ("old", Json::optional_number(self.old)),
-            ("new", Json::optional_number(self.new)),
-        ])
+impl<'a> From<&'a DataChange> for DataView<'a> {
+    fn from(change: &'a DataChange) -> Self {
+        Self {
+            line: change.line,
+            path: &change.path,
+            before: change.before.to_string(),
+            after: &change.after,
+        }
     }
-}
-
-impl NotRun {
-    pub(crate) fn json(&self) -> Json {
-        Json::object([
-            ("line", Json::number(self.line)),
-            ("text", Json::text(&self.text)),
-            ("why", Json::text(&self.why)),
-            (
-                "option",
-                self.option.as_ref().map_or(Json::Null, Json::text),
-            ),
-        ])
-    }
-}
-
-impl Undefined {
-    /// Each field under its name.
-    pub fn json(&self) -> Json {
-        let suggestion = self.suggestion.as_ref();
-        Json::object([
-            ("name", Json::text(self.name.as_ref())),
-            ("line", Json::number(self.line)),
-            ("column", Json::number(self.column)),
-            ("function", Json::text(&self.function)),
-            (
-                "suggestion",
-                suggestion.map_or(Json::Null, |name| Json::text(name.as_ref())),
-            ),
-        ])
-    }
-}
-
-impl Refusal {
-    /// Each field under its name.
-    pub fn json(&self) -> Json {
-        Json::object([
-            ("code", Json::text(self.code.text())),
-            ("chunk", Json::text(self.chunk.as_ref())),
-            ("line", Json::number(self.line)),
-            ("column", Json::number(self.column)),
-            ("function", Json::text(&self.function)),
-            ("reason", Json::text(&self.reason)),
-            ("remedy", Json::text(&self.remedy)),
-        ])
-    }
-}
-
-impl Refused {
-    /// All refusals as a list.
-    pub fn json(&self) -> Json {
-        list(&self.refusals)
-    }
-
-    /// Whether the reason is what the patch is or was made for, not what its
-    /// code would do: exit code 5 of the command line.
-    pub fn is_provenance(&self) -> bool {
-        self.refusals.iter().any(|r| r.code.is_provenance())
-    }
-}
-
-fn list(refusals: &[Refusal]) -> Json {
-    Json::Array(refusals.iter().map(Refusal::json).collect())
 }

@@ -1,6 +1,6 @@
 //! The input and output library: functions of the table `io`. File handles and
-//! their methods are in [`file`], reading by formats in [`read`], buffering in
-//! [`stream`].
+//! their methods are in `file`, reading by formats in `read`, buffering in
+//! `stream`.
 
 mod file;
 mod handle;

@@ -1,5 +1,5 @@
-//! The operating system library. Dates are in [`date`] (the library's side)
-//! and [`calendar`] (the arithmetic).
+//! The operating system library. Dates are in `date` (the library's side)
+//! and `calendar` (the arithmetic).
 
 mod calendar;
 mod date;

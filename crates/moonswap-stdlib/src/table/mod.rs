@@ -1,6 +1,6 @@
 //! The table library. Every function works on anything that behaves as a table
 //! through metamethods; tables without a metatable take shorter ways.
-//! Sorting is in [`sort`].
+//! Sorting is in `sort`.
 
 mod access;
 mod sort;

@@ -264,7 +264,7 @@ impl Context<'_> {
     /// Pushes the pending error's value (for natives that catch).
     pub fn push_error(&self, _: Raised) {
         let error = std::mem::replace(&mut self.vm().error, Value::NIL);
-        self.vm().journey = Default::default();
+        self.vm().in_flight = Default::default();
         self.push_value(error);
     }
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use moonswap_bytecode::FunctionId;
-use moonswap_hotpatch::{ChunkPlan, Door, MigrationReport, Patch, Plan, Policy, Report};
+use moonswap_hotpatch::{ChunkPlan, MigrationReport, Patch, PatchSource, Plan, Policy, Report};
 
 use super::{Context, FunctionRef, View};
 use crate::hotpatch::commit::Attempt;
@@ -14,7 +14,7 @@ use crate::hotpatch::manifest::registry;
 use crate::hotpatch::{
     Applied, EventChunk, HistoryEntry, HotError, Listener, OnProbation, Origin, Quarantined,
     Recorder, RolledBack, StaleFrame, Ticket, VersionInfo, Which, attempt, commit, globals, guard,
-    history, inspect, mailbox, migrate,
+    history, inspect, mailbox, migrate, patcher,
 };
 use crate::object::{Closure, Instance, PrototypeSlot, Version};
 use crate::value::tag;
@@ -25,13 +25,13 @@ impl Context<'_> {
     /// instances the newest that it changes is shown; refusals are those of all.
     pub fn hot_plan(&mut self, patch: &Patch, policy: &Policy) -> Result<Plan, HotError> {
         // SAFETY: HP2.
-        let (planned, activations, outlook) = unsafe {
+        let (planned, activations, exit_at) = unsafe {
             let mut vm = self.vm();
             let mut planned = commit::plan_all(&mut vm, patch, policy)?;
             globals::settle_planned(&mut vm, &mut planned);
             let activations = commit::activations(&mut vm, &planned);
-            let outlook = migrate::outlook(&mut vm, &planned, policy);
-            (planned, activations, outlook)
+            let exit_at = migrate::exit_at(&mut vm, &planned, policy);
+            (planned, activations, exit_at)
         };
         let quarantined = guard::quarantined(&self.vm(), patch);
         let refusals = moonswap_hotpatch::refusals(planned.iter().map(|(_, plan)| plan));
@@ -51,7 +51,7 @@ impl Context<'_> {
         plan.refusals
             .extend(quarantined.into_iter().flat_map(|refused| refused.refusals));
         plan.activations = activations;
-        plan.set_outlook(outlook, policy);
+        plan.set_exit_at(exit_at, policy);
         Ok(plan)
     }
 
@@ -79,7 +79,7 @@ impl Context<'_> {
         match unsafe { commit::apply_or_wait(&mut vm, patch, policy) } {
             Attempt::Done(outcome) => outcome.map(Applied::Now),
             Attempt::NotNow(obstacle) => {
-                let ticket = mailbox::submit_here(&mut vm, patch.clone(), policy.clone());
+                let ticket = patcher::submit_here(&mut vm, patch.clone(), policy.clone());
                 ticket.note(obstacle);
                 Ok(Applied::Queued(ticket))
             }
@@ -96,7 +96,7 @@ impl Context<'_> {
     /// code asks for that is itself being patched, or that runs inside a native
     /// which must not see a commit (`sort`, `gsub`).
     pub fn hot_submit(&mut self, patch: Patch, policy: Policy) -> Ticket {
-        mailbox::submit_here(&mut self.vm(), patch, policy)
+        patcher::submit_here(&mut self.vm(), patch, policy)
     }
 
     /// Whether a native such as `sort` is calling back now, so that patches
@@ -176,8 +176,8 @@ impl Context<'_> {
     }
 
     /// Lets a patch out of quarantine; false if it is not in it.
-    pub fn hot_release(&mut self, which: Which, door: Door) -> bool {
-        guard::release(&mut self.vm(), which, door)
+    pub fn hot_release(&mut self, which: Which, source: PatchSource) -> bool {
+        guard::release(&mut self.vm(), which, source)
     }
 
     /// From now on patches that would change the code of the Lua function at

@@ -125,8 +125,8 @@ impl Context<'_> {
                 let (is_limit, is_expelled) = {
                     let vm = self.vm();
                     let limits = &vm.limits;
-                    let is_limit = limits.is_struck() || limits.has_ended();
-                    (is_limit, vm.journey.expelled.is_some())
+                    let is_limit = limits.has_tripped() || limits.has_ended();
+                    (is_limit, vm.in_flight.expelled.is_some())
                 };
                 if is_limit || is_expelled {
                     return Err(e);
@@ -151,11 +151,11 @@ impl Context<'_> {
     /// [`Machine`](crate::Machine): calls Lua functions through handles, say.
     /// The context rests meanwhile.
     pub fn suspended<R>(&mut self, f: impl FnOnce() -> R) -> R {
-        let door = std::rc::Rc::clone(&self.vm().door);
+        let entry = std::rc::Rc::clone(&self.vm().entry);
         // SAFETY: M2: the context's pointer was derived from the one that who
         // is inside came in by. `&mut self` says that nothing is borrowed from
         // the context, which is not used before `f` ends (CX4).
-        let _open = unsafe { door.open(self.vm_address().cast()) };
+        let _open = unsafe { entry.open(self.vm_address().cast()) };
         f()
     }
 

@@ -103,7 +103,7 @@ impl Context<'_> {
     fn plain_array(&self, i: usize) -> Option<*mut Table> {
         let t = self.table_at(i)?;
         // Moving entries is not written down.
-        if self.vm().heap.journaled {
+        if self.vm().heap.logged {
             return None;
         }
         // SAFETY: CX2.
@@ -188,7 +188,7 @@ impl Context<'_> {
         };
         // SAFETY: CX2; only a permutation of the same values is written back.
         unsafe {
-            if self.vm().heap.journaled
+            if self.vm().heap.logged
                 || !(*t).metatable.is_null()
                 || n < 1
                 || n > i64::from((*t).array_len)

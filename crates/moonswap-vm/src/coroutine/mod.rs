@@ -288,9 +288,9 @@ pub(crate) unsafe fn fail(vm: &mut Vm) -> Next {
     unsafe {
         let co = vm.current;
         // The frames inside natives' callbacks are cut off, but not overwritten.
-        let journey = std::mem::take(&mut vm.journey);
-        let (raised_in, counted) = (journey.raised_in, journey.counted);
-        let expelled = journey.expelled;
+        let in_flight = std::mem::take(&mut vm.in_flight);
+        let (raised_in, counted) = (in_flight.raised_in, in_flight.counted);
+        let expelled = in_flight.expelled;
         let (base, pc) = raised_in.unwrap_or((vm.index_of(vm.base), vm.pc));
         (*co).base = base - 2;
         (*co).pc = pc.cast();
@@ -305,21 +305,22 @@ pub(crate) unsafe fn fail(vm: &mut Vm) -> Next {
         vm.heap.barrier(co.cast(), error);
         switch_back(vm, to);
         vm.leave_overflow(vm.base);
-        if (*co).is_wrap || vm.limits.is_struck() || expelled.is_some() {
+        if (*co).is_wrap || vm.limits.has_tripped() || expelled.is_some() {
             // A wrap function closes the coroutine and passes the error on.
             vm.top = vm.base.add(1);
             store(vm.base, error);
             let error = host::close_coroutine(vm, co).err().unwrap_or(error);
             vm.error = error;
-            let is_own = vm.limits.is_struck() || expelled.is_some() || vm.is_memory_error;
+            let is_own = vm.limits.has_tripped() || expelled.is_some() || vm.is_memory_error;
             if error.tag == tag::STRING && !is_own {
                 let mut text = crate::debug::position::at_level(vm, 1).to_vec();
                 text.extend_from_slice(crate::object::StringObject::bytes(error.as_string()));
                 vm.error = vm.string_value(&text);
             }
             // It is the same error that goes on.
-            vm.journey.counted = counted;
-            vm.journey.expelled = expelled;
+            vm.in_flight.counted = counted;
+            vm.in_flight.expelled = expelled;
+            vm.in_flight.is_expulsion = in_flight.is_expulsion;
             return throw(vm);
         }
         let base = vm.base;

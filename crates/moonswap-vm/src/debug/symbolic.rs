@@ -153,7 +153,7 @@ impl<'a> Code<'a> {
                 self.key_constant(i.c()),
             ));
         }
-        if op == OpCode::GetUpvalue || op == OpCode::GetLate {
+        if op == OpCode::GetUpvalue || op == OpCode::GetBackfilled {
             return Some(("upvalue", self.upvalue_name(usize::from(i.b())).to_vec()));
         }
         if op == OpCode::GetCell {

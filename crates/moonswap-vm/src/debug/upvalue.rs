@@ -1,7 +1,7 @@
 //! Captured variables of functions, by number (from 1).
 //!
 //! A closure has the `header.word` variables it was made with, and those that a
-//! patch gave its function since (`heap/late.rs`): they are nil until written.
+//! patch gave its function since (`heap/backfill.rs`): they are nil until written.
 //!
 //! Invariants: V1.
 
@@ -49,7 +49,7 @@ fn cell(vm: &mut Vm, f: Value, place: Place) -> Option<*mut Upvalue> {
     match place {
         Place::Lua(up) => Some(up),
         // SAFETY: V1: a live closure.
-        Place::Late(i) => Some(unsafe { vm.undo().late_upvalue(f.as_closure(), i) }),
+        Place::Late(i) => Some(unsafe { vm.undo().backfilled_upvalue(f.as_closure(), i) }),
         Place::Native(_) => None,
     }
 }
@@ -131,7 +131,7 @@ pub(crate) fn upvalue_join(vm: &mut Vm, f1: Value, n1: i64, f2: Value, n2: i64) 
                 *Closure::upvalue_at(f1.as_closure(), n1 as usize - 1) = up;
                 vm.heap.barrier_object(f1.header(), up.cast());
             }
-            Place::Late(i) => vm.heap.set_late_upvalue(f1.as_closure(), i, up),
+            Place::Late(i) => vm.heap.set_backfilled_upvalue(f1.as_closure(), i, up),
             Place::Native(_) => return false,
         }
     }

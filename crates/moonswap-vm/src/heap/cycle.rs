@@ -389,7 +389,7 @@ impl Heap {
             self.marker.clear_keys();
             self.marker.clear_values(n_weak.min(self.marker.weak.len()));
             self.close_orphans();
-            self.marker.forget_annexes();
+            self.marker.forget_extra_upvalues();
             let epoch = self.marker.epoch;
             roots.forget_dead(&|h| (*h).mark == epoch);
             self.black = NO_BLACK;

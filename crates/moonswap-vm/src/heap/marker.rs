@@ -77,7 +77,7 @@ pub(crate) struct Marker {
     pub(super) open_upvalues: Vec<*mut Upvalue>,
     pub(super) mode_name: *mut StringObject,
     /// Late variables of closures (LA1).
-    pub(super) annexes: HashMap<*mut Closure, *mut Closure>,
+    pub(super) extra_upvalues: HashMap<*mut Closure, *mut Closure>,
 }
 
 impl Marker {
@@ -93,7 +93,7 @@ impl Marker {
             weak: Vec::new(),
             open_upvalues: Vec::new(),
             mode_name: ptr::null_mut(),
-            annexes: HashMap::new(),
+            extra_upvalues: HashMap::new(),
         }
     }
 
@@ -132,7 +132,7 @@ impl Marker {
         (self.gray.capacity() + self.weak.capacity() + self.open_upvalues.capacity())
             * size_of::<usize>()
             + self.slices.capacity() * size_of::<Slice>()
-            + self.annexes.capacity() * 2 * size_of::<usize>()
+            + self.extra_upvalues.capacity() * 2 * size_of::<usize>()
     }
 
     #[inline(always)]
@@ -263,8 +263,8 @@ impl Marker {
                     for i in 0..n {
                         self.mark_nullable(*Closure::upvalue_at(c, i));
                     }
-                    if (*h).flags & Closure::HAS_ANNEXE != 0 {
-                        self.mark_annexe(c);
+                    if (*h).flags & Closure::HAS_EXTRA_UPVALUES != 0 {
+                        self.mark_extra_upvalues(c);
                     }
                 }
                 Kind::Upvalue => {

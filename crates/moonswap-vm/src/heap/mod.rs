@@ -17,6 +17,7 @@
 //! - H4: outside marking `black` equals no object's mark, so the barrier's
 //!   compare fails.
 
+mod backfill;
 mod block;
 mod boxed;
 mod budget;
@@ -24,7 +25,6 @@ pub(crate) mod class;
 mod cycle;
 mod finalizer;
 pub(crate) mod large;
-mod late;
 mod marker;
 mod mode;
 pub(crate) mod part;
@@ -100,7 +100,7 @@ pub(crate) struct Heap {
     busy: bool,
     /// Writes go into the undo log of a patch that is being prepared
     /// (`undo/mod.rs`): tables keep the keys they had.
-    pub(crate) journaled: bool,
+    pub(crate) logged: bool,
     /// A finalizer runs: no collection except an emergency one.
     finalizing: bool,
     requested: bool,
@@ -182,7 +182,7 @@ impl Heap {
             forced: None,
             running: true,
             busy: false,
-            journaled: false,
+            logged: false,
             finalizing: false,
             requested: false,
             mode: Mode::Incremental,

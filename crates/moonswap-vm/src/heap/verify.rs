@@ -59,9 +59,9 @@ unsafe fn children(heap: &Heap, h: *mut Header, mut f: impl FnMut(*mut Header)) 
                 for i in 0..(*h).word as usize {
                     pointer((*Closure::upvalue_at(c, i)).cast());
                 }
-                if (*h).flags & Closure::HAS_ANNEXE != 0 {
-                    let annexe = heap.marker.annexes.get(&c);
-                    pointer(annexe.map_or(std::ptr::null_mut(), |a| a.cast()));
+                if (*h).flags & Closure::HAS_EXTRA_UPVALUES != 0 {
+                    let extra_upvalues = heap.marker.extra_upvalues.get(&c);
+                    pointer(extra_upvalues.map_or(std::ptr::null_mut(), |a| a.cast()));
                 }
             }
             Kind::Upvalue => {

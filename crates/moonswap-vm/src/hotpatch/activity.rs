@@ -1,6 +1,6 @@
 //! Who is in the middle of a function that a patch changes.
 //!
-//! A look goes through the frames of all coroutines, so nothing but policies
+//! A scan goes through the frames of all coroutines, so nothing but policies
 //! that ask for it (`timing.rs`) and people who ask make one.
 //!
 //! Invariants: HP2, F1.
@@ -62,7 +62,7 @@ pub(super) struct Wanted {
 
 /// Activations whose version is one `is_changed` says yes to: of each version in
 /// each coroutine the innermost one.
-pub(super) unsafe fn look(
+pub(super) unsafe fn scan(
     vm: &mut Vm,
     wanted: Wanted,
     is_changed: &dyn Fn(*mut Version) -> bool,

@@ -1,28 +1,28 @@
 //! Attempts: one way in for everything that wants to change code, so that
-//! quarantine, hooks, probation and events are the same for all doors.
+//! quarantine, hooks, probation and events are the same for all sources.
 //!
 //! Invariants: HP1–HP3.
 
 use std::sync::Arc;
 
-use moonswap_hotpatch::{Door, Patch, Policy, Report};
+use moonswap_hotpatch::{Patch, PatchSource, Policy, Report};
 
 use super::cause::Cause;
 use super::event::{self, EventChunk, EventKind, HotEvent};
 use super::hooks::{self, Swapped};
-use super::{HotError, RolledBack, guard, history, mailbox, timing};
+use super::{HotError, RolledBack, guard, history, patcher, timing};
 use crate::vm::Vm;
 
 /// Who asks for a rollback, by which way.
 #[derive(Clone, Debug, Default)]
 pub struct Origin {
     /// By which way.
-    pub door: Door,
+    pub source: PatchSource,
     /// Who.
     pub author: Option<String>,
     /// Why.
     pub reason: Option<String>,
-    /// Of the VM's own ([`Door::Guard`]): what the patch did.
+    /// Of the VM's own ([`PatchSource::Guard`]): what the patch did.
     pub cause: Option<Cause>,
 }
 
@@ -37,7 +37,7 @@ pub(super) fn patch(
         return work(vm);
     }
     let attempt = vm.hot.events.next_attempt();
-    let heard = vm.hot.events.is_heard();
+    let heard = vm.hot.events.has_listeners();
     let started = heard.then(|| begin(vm, event::of_patch(vm, attempt, patch, policy)));
     let generation = vm.hot.n_commits;
     let mut outcome = match guard::quarantined(vm, patch) {
@@ -75,12 +75,12 @@ pub(crate) fn rollback(
     origin: &Origin,
 ) -> Result<Report, HotError> {
     let attempt = vm.hot.events.next_attempt();
-    let heard = vm.hot.events.is_heard();
+    let heard = vm.hot.events.has_listeners();
     let started = heard.then(|| {
         let event = HotEvent {
             kind: EventKind::Before,
             attempt,
-            door: origin.door,
+            source: origin.source,
             author: origin.author.clone(),
             reason: origin.reason.clone(),
             chunks: chunks_of(vm, id),
@@ -94,7 +94,9 @@ pub(crate) fn rollback(
     let mut outcome = unsafe {
         let now = vm.hot.generation();
         let mut outcome = match generation {
-            Some(expected) if expected != now => Err(HotError::Moved { expected, now }),
+            Some(expected) if expected != now => {
+                Err(HotError::GenerationMismatch { expected, now })
+            }
             _ => history::rollback(vm, id),
         };
         if let Ok(report) = &mut outcome {
@@ -120,7 +122,7 @@ pub(crate) fn rollback_here(
     origin: &Origin,
 ) -> Result<Report, HotError> {
     let outcome = rollback(vm, id, None, origin);
-    vm.hot.mailbox.attic.clear();
+    vm.hot.mailbox.deferred_drops.clear();
     outcome
 }
 
@@ -148,7 +150,7 @@ pub(crate) fn rollback_or_wait(
     let chunks = chunks_of(vm, id).into_iter().map(|chunk| chunk.name);
     let chunks = chunks.collect();
     // The one that is the newest now.
-    let ticket = mailbox::roll_back_later(vm, entry, origin.clone());
+    let ticket = patcher::roll_back_later(vm, entry, origin.clone());
     Ok(RolledBack::Queued { ticket, chunks })
 }
 
@@ -183,7 +185,7 @@ fn chunks_of(vm: &Vm, id: Option<u64>) -> Vec<EventChunk> {
 /// Tells of an attempt that ended before it came to the VM's thread.
 pub(crate) fn note(vm: &mut Vm, mut event: HotEvent) {
     event.attempt = vm.hot.events.next_attempt();
-    if !vm.hot.events.is_heard() {
+    if !vm.hot.events.has_listeners() {
         return;
     }
     for chunk in &mut event.chunks {
@@ -202,7 +204,7 @@ pub(crate) fn failed(chunks: Vec<EventChunk>, policy: &Policy, error: HotError) 
     HotEvent {
         kind: EventKind::Before,
         attempt: 0,
-        door: policy.door,
+        source: policy.source,
         author: policy.author.clone(),
         reason: policy.reason.clone(),
         chunks,
@@ -217,13 +219,13 @@ pub(crate) fn failed(chunks: Vec<EventChunk>, policy: &Policy, error: HotError) 
 pub(super) fn tell(
     vm: &mut Vm,
     kind: EventKind,
-    door: Door,
+    source: PatchSource,
     patch: u64,
     reason: String,
     mut chunks: Vec<EventChunk>,
 ) {
     let attempt = vm.hot.events.next_attempt();
-    if !vm.hot.events.is_heard() {
+    if !vm.hot.events.has_listeners() {
         return;
     }
     for chunk in &mut chunks {
@@ -232,7 +234,7 @@ pub(super) fn tell(
     let event = HotEvent {
         kind,
         attempt,
-        door,
+        source,
         author: None,
         reason: Some(reason),
         chunks,

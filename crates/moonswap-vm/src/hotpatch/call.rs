@@ -18,9 +18,9 @@ pub(super) unsafe fn call(
     // SAFETY: by the caller, HO1.
     unsafe {
         let saved = vm.error;
-        let journey = std::mem::take(&mut vm.journey);
+        let in_flight = std::mem::take(&mut vm.in_flight);
         let result = host::call_protected(vm, function, arguments);
-        vm.journey = journey;
+        vm.in_flight = in_flight;
         let error = std::mem::replace(&mut vm.error, saved);
         result.map_err(|_| text_of(error))
     }

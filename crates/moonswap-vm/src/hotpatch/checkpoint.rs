@@ -41,12 +41,12 @@ pub(super) fn begin(vm: &mut Vm) {
 
 /// Code of the patch is about to run: its writes are watched until the end.
 pub(super) fn watch(vm: &mut Vm) {
-    if vm.heap.journaled || !vm.undo_log.is_open() {
+    if vm.heap.logged || !vm.undo_log.is_open() {
         return;
     }
     vm.undo_log.watch();
-    vm.heap.journaled = true;
-    vm.poll.table.set_journaled(true);
+    vm.heap.logged = true;
+    vm.poll.table.set_logged(true);
     vm.poll.rearm();
 }
 
@@ -82,9 +82,9 @@ pub(super) unsafe fn undo_to(vm: &mut Vm, mark: Mark) {
 
 fn close(vm: &mut Vm) {
     vm.hot.checkpoint = None;
-    if vm.heap.journaled {
-        vm.heap.journaled = false;
-        vm.poll.table.set_journaled(false);
+    if vm.heap.logged {
+        vm.heap.logged = false;
+        vm.poll.table.set_logged(false);
         vm.poll.rearm();
     }
     vm.undo_log.close(&vm.heap);
@@ -150,7 +150,7 @@ pub(crate) fn module(vm: &mut Vm, chunk: &Arc<str>) {
 
 /// A listener is about to come or go.
 pub(crate) fn listeners(vm: &mut Vm) {
-    if vm.heap.journaled
+    if vm.heap.logged
         && let Some(before) = &mut vm.hot.checkpoint
     {
         let now = || vm.hot.events.listeners().to_vec();

@@ -76,7 +76,7 @@ pub(super) unsafe fn candidates(vm: &mut Vm, changed: Option<&Changed>) -> Vec<F
         None => Vec::new(),
         // SAFETY: HP2.
         Some(changed) => unsafe {
-            activity::look(vm, SUSPENDED, &|version| changed.contains(&(*version).slot))
+            activity::scan(vm, SUSPENDED, &|version| changed.contains(&(*version).slot))
         },
     }
 }
@@ -143,7 +143,7 @@ pub(super) unsafe fn close_due(vm: &mut Vm) {
         // SAFETY: HP2; CL1: the versions are compared only.
         unsafe {
             let later = vm.hot.closings.later.remove(i);
-            let found = activity::look(vm, SUSPENDED, &|v| later.versions.contains(&v));
+            let found = activity::scan(vm, SUSPENDED, &|v| later.versions.contains(&v));
             let mut texts = Vec::new();
             close(vm, found, &mut |activation, fate| {
                 texts.push(describe(activation, &fate));
@@ -201,7 +201,7 @@ unsafe fn close(vm: &mut Vm, found: Vec<Found>, tell: &mut dyn FnMut(&Activation
             vm.top = frame_top(vm.base).max(vm.top);
         }
         let error = vm.error;
-        let journey = std::mem::take(&mut vm.journey);
+        let in_flight = std::mem::take(&mut vm.in_flight);
         for activation in activations {
             let Some(&co) = vm.hot.closings.now.front() else {
                 break;
@@ -225,7 +225,7 @@ unsafe fn close(vm: &mut Vm, found: Vec<Found>, tell: &mut dyn FnMut(&Activation
         }
         vm.hot.closings.now.clear();
         vm.error = error;
-        vm.journey = journey;
+        vm.in_flight = in_flight;
         vm.top = vm.stack_base.add(saved_top);
     }
 }

@@ -17,7 +17,7 @@ use super::obstacle::Obstacle;
 use super::planned::Planned;
 use super::planned::find;
 use super::prepare::{self, Prepared};
-use super::published::{self, Draft};
+use super::published::{self, ReportDraft};
 use super::stale::set_finish_by;
 use super::texts::Compiled;
 use super::timing::{self, Quiet};
@@ -71,7 +71,7 @@ pub(crate) unsafe fn activations(vm: &mut Vm, planned: &[Planned]) -> Vec<Activa
             suspended: true,
             first: false,
         };
-        activity::look(vm, all, &|version| changed.contains(&(*version).slot))
+        activity::scan(vm, all, &|version| changed.contains(&(*version).slot))
             .into_iter()
             .map(|found| found.activation)
             .collect()
@@ -123,17 +123,17 @@ pub(crate) unsafe fn attempt(vm: &mut Vm, patch: &Patch, policy: &Policy, last: 
             ..Times::default()
         };
         let before = vm.hot.generation();
-        let is_heard = vm.hot.events.is_heard();
+        let has_listeners = vm.hot.events.has_listeners();
         let outcome = super::attempt::patch(vm, patch, policy, |vm| {
             // Listeners may have loaded or run the chunk.
-            let planned = match is_heard {
+            let planned = match has_listeners {
                 true => plan_all(vm, patch, policy)?,
                 false => planned,
             };
-            let draft = Draft::new(&planned);
+            let draft = ReportDraft::new(&planned);
             apply_planned(vm, planned, draft, policy, times)
         });
-        vm.hot.mailbox.attic.clear();
+        vm.hot.mailbox.deferred_drops.clear();
         waiting::committed(vm, patch, before, &outcome);
         Attempt::Done(outcome)
     }
@@ -193,11 +193,11 @@ pub(crate) unsafe fn apply(
     }
 }
 
-/// Applies plans made for exactly the live instances and this generation. What was needed for it is left in the attic.
+/// Applies plans made for exactly the live instances and this generation. What was needed for it is left in the deferred_drops.
 pub(crate) unsafe fn apply_planned(
     vm: &mut Vm,
     planned: Vec<Planned>,
-    draft: Draft,
+    draft: ReportDraft,
     policy: &Policy,
     mut times: Times,
 ) -> Result<Report, HotError> {
@@ -342,7 +342,7 @@ unsafe fn run_all(vm: &mut Vm, all: &mut [Prepared]) -> Result<(), HotError> {
 unsafe fn commit(
     vm: &mut Vm,
     prepared: Vec<Prepared>,
-    mut draft: Draft,
+    mut draft: ReportDraft,
     policy: &Policy,
     times: Times,
 ) -> Report {
@@ -438,9 +438,9 @@ unsafe fn commit(
         } else if !report.data.is_empty() {
             draft.head = report.head();
         }
-        published::publish(vm, &draft.bases, draft.after);
+        published::publish(vm, &draft.preconditions, draft.after);
         let mailbox = Arc::clone(&vm.hot.mailbox);
-        mailbox.attic.keep_plans(planned);
+        mailbox.deferred_drops.keep_plans(planned);
         let entry = Entry {
             id: report.id,
             generation: report.generation,

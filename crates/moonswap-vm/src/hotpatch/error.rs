@@ -20,7 +20,7 @@ pub enum HotError {
     Delta(String),
     /// The new text's `migrate` raised an error; the message.
     #[error("the patch's migrate refused it: {0}")]
-    Vetoed(String),
+    MigrationFailed(String),
     /// The VM's memory did not suffice for the new code.
     #[error("not enough memory for the patch")]
     Memory,
@@ -33,7 +33,7 @@ pub enum HotError {
     UnknownPatch(u64),
     /// The VM was to be at one generation and is at another.
     #[error("the VM is at generation {now}, not {expected}: it was patched since")]
-    Moved {
+    GenerationMismatch {
         /// Where it was to be.
         expected: u64,
         /// Where it is.
@@ -81,11 +81,11 @@ impl HotError {
             Self::Compile(_) => "compile",
             Self::Refused(_) => "refused",
             Self::Delta(_) => "delta",
-            Self::Vetoed(_) => "vetoed",
+            Self::MigrationFailed(_) => "vetoed",
             Self::Memory => "memory",
             Self::NotLoaded(_) => "not-loaded",
             Self::UnknownPatch(_) => "unknown-patch",
-            Self::Moved { .. } => "moved",
+            Self::GenerationMismatch { .. } => "moved",
             Self::Busy => "busy",
             Self::TimedOut => "timed-out",
             Self::CompiledOut => "compiled-out",

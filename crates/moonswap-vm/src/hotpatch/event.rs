@@ -1,6 +1,6 @@
 //! Events: what listeners hear of every attempt to change code.
 //!
-//! Each attempt, by whatever door, gives one `before` and then one of `after`,
+//! Each attempt, by whatever source, gives one `before` and then one of `after`,
 //! `refused`, `rollback`. A patch that was on probation gives one `passed` at its
 //! end, if it was not undone; one that was, a `released` when it is let out of
 //! quarantine. Listeners run on the VM's thread at a safe point and
@@ -16,7 +16,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use moonswap_bytecode::CodeHash;
-use moonswap_hotpatch::{Door, Patch, Policy, Report};
+use moonswap_hotpatch::{Patch, PatchSource, Policy, Report};
 
 use super::HotError;
 use super::cause::Cause;
@@ -96,7 +96,7 @@ pub struct HotEvent {
     /// Number of the attempt in this VM, from 1; its events share it.
     pub attempt: u64,
     /// By which way it was asked for.
-    pub door: Door,
+    pub source: PatchSource,
     /// Who.
     pub author: Option<String>,
     /// Why.
@@ -151,7 +151,7 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    pub(super) fn is_heard(&self) -> bool {
+    pub(super) fn has_listeners(&self) -> bool {
         !self.listeners.is_empty() || !self.recorders.is_empty()
     }
 
@@ -199,7 +199,7 @@ pub(super) fn of_patch(vm: &Vm, attempt: u64, patch: &Patch, policy: &Policy) ->
     HotEvent {
         kind: EventKind::Before,
         attempt,
-        door: policy.door,
+        source: policy.source,
         author: policy.author.clone(),
         reason: policy.reason.clone(),
         chunks: chunks.collect(),
@@ -281,15 +281,15 @@ unsafe fn deliver(vm: &mut Vm, listener: &Listener, event: &HotEvent) {
         }
         let at = vm.index_of(vm.top);
         let error = vm.error;
-        let journey = std::mem::take(&mut vm.journey);
+        let in_flight = std::mem::take(&mut vm.in_flight);
         let outcome = match vm.ensure_top(48) {
             Ok(()) => call(vm, at, listener, event),
             Err(raised) => Err(raised),
         };
-        vm.journey = journey;
+        vm.in_flight = in_flight;
         let raised = std::mem::replace(&mut vm.error, error);
         vm.top = vm.stack_base.add(saved);
-        if outcome.is_err() && !vm.limits.is_struck() && !vm.limits.has_ended() {
+        if outcome.is_err() && !vm.limits.has_tripped() && !vm.limits.has_ended() {
             let text: &[u8] = if raised.tag == tag::STRING {
                 StringObject::bytes(raised.as_string())
             } else {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use moonswap_bytecode::OpCode;
-use moonswap_hotpatch::{Code, Door, Patch, PatchHash, Policy, Refusal, Refused};
+use moonswap_hotpatch::{Code, Patch, PatchHash, PatchSource, Policy, Refusal, Refused};
 
 use super::attempt::{self, Origin};
 use super::cause::Cause;
@@ -183,7 +183,7 @@ pub enum Which {
 }
 
 /// Lets a patch out of quarantine; false if it is not in it.
-pub(crate) fn release(vm: &mut Vm, which: Which, door: Door) -> bool {
+pub(crate) fn release(vm: &mut Vm, which: Which, source: PatchSource) -> bool {
     let quarantine = &mut vm.hot.guards.quarantine;
     let found = quarantine.iter().position(|q| match which {
         Which::Hash(hash) => q.hash == hash,
@@ -202,7 +202,7 @@ pub(crate) fn release(vm: &mut Vm, which: Which, door: Door) -> bool {
     attempt::tell(
         vm,
         EventKind::Released,
-        door,
+        source,
         released.patch,
         reason,
         chunks,
@@ -318,8 +318,8 @@ pub(super) fn forget_gone(vm: &mut Vm) -> Vec<u64> {
 pub(crate) unsafe fn count(vm: &mut Vm, end: *mut Value, host: *mut Value) {
     // SAFETY: F1, F2: as `unwind::find_catcher`.
     unsafe {
-        let of_limit = vm.limits.is_struck();
-        if vm.journey.counted || of_limit && vm.limits.is_counted {
+        let of_limit = vm.limits.has_tripped();
+        if vm.in_flight.counted || of_limit && vm.limits.is_counted {
             return;
         }
         let now = Instant::now();
@@ -351,7 +351,7 @@ pub(crate) unsafe fn count(vm: &mut Vm, end: *mut Value, host: *mut Value) {
         if hit.is_empty() {
             return;
         }
-        vm.journey.counted = true;
+        vm.in_flight.counted = true;
         vm.limits.is_counted = of_limit;
         let cause = match of_limit || vm.is_memory_error {
             true => Cause::Limit,
@@ -394,14 +394,14 @@ pub(crate) fn restore_before_unwinding(vm: &mut Vm) {
     }
     // Listeners and hooks run: the error is not reachable from anywhere else.
     let (error, is_memory) = (Root::new(vm, vm.error), vm.is_memory_error);
-    let journey = std::mem::take(&mut vm.journey);
+    let in_flight = std::mem::take(&mut vm.in_flight);
     let all = std::mem::take(&mut vm.hot.guards.due);
     let (slow, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|q| q.cause == Cause::Slow);
     vm.hot.guards.due = others;
     for used_up in slow {
         undo(vm, used_up);
     }
-    vm.journey = journey;
+    vm.in_flight = in_flight;
     vm.error = error.value(vm).unwrap_or(Value::NIL);
     vm.is_memory_error = is_memory;
 }
@@ -409,7 +409,7 @@ pub(crate) fn restore_before_unwinding(vm: &mut Vm) {
 fn undo(vm: &mut Vm, used_up: Quarantined) {
     let id = used_up.patch;
     let origin = Origin {
-        door: Door::Guard,
+        source: PatchSource::Guard,
         author: None,
         reason: Some(format!("patch {id} {}", used_up.deed)),
         cause: Some(used_up.cause),
@@ -443,7 +443,14 @@ pub(super) fn end_probations(vm: &mut Vm) {
             probation.errors,
             if probation.errors == 1 { "" } else { "s" }
         );
-        let (door, patch) = (Door::Guard, probation.patch);
-        attempt::tell(vm, EventKind::Passed, door, patch, reason, probation.chunks);
+        let (source, patch) = (PatchSource::Guard, probation.patch);
+        attempt::tell(
+            vm,
+            EventKind::Passed,
+            source,
+            patch,
+            reason,
+            probation.chunks,
+        );
     }
 }

@@ -16,7 +16,7 @@ use moonswap_hotpatch::{
 use super::HotError;
 use super::error::DEPTH;
 use super::prepare::{CellChange, FieldChange, SlotChange};
-use super::published::Attic;
+use super::published::DeferredDrops;
 use super::{migrate, staying};
 use crate::heap::Marker;
 use crate::loader;
@@ -75,7 +75,7 @@ pub(crate) struct History {
 
 impl History {
     /// Lets go of what is beyond the bound, oldest first.
-    fn trim(&mut self, attic: &Attic) {
+    fn trim(&mut self, deferred_drops: &DeferredDrops) {
         loop {
             let n_patches = self.entries.iter().filter(|e| !e.is_rollback).count();
             if n_patches <= DEPTH && self.entries.len() <= 2 * DEPTH {
@@ -86,7 +86,7 @@ impl History {
             };
             // The last reference to the text and code of a whole chunk, perhaps.
             for change in oldest.changes {
-                attic.keep_chunk(change.prototype, change.source, change.registry);
+                deferred_drops.keep_chunk(change.prototype, change.source, change.registry);
             }
         }
         let oldest = self.entries.front().map_or(u64::MAX, |e| e.id);
@@ -153,7 +153,7 @@ pub(crate) fn push(vm: &mut Vm, entry: Entry) {
         history.in_force.push(entry.id);
     }
     history.entries.push_back(entry);
-    history.trim(&vm.hot.mailbox.attic);
+    history.trim(&vm.hot.mailbox.deferred_drops);
 }
 
 /// Gives the instance another registry. If the collector has been there, it is
@@ -480,7 +480,7 @@ impl<'a> Undoing<'a> {
                 exchange_registry(vm, instance, oldest.registry.clone());
                 change.on_swap = oldest.on_swap_before.clone();
                 // Long to take apart, for a large chunk.
-                vm.hot.mailbox.attic.keep_text(text);
+                vm.hot.mailbox.deferred_drops.keep_text(text);
                 change.slots.retain(|s| s.before != s.after);
                 change.fields.retain(|f| !f.before.raw_equal(f.after));
                 for s in &change.slots {

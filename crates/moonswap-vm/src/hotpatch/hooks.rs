@@ -50,7 +50,7 @@ unsafe fn migrate(vm: &mut Vm, prepared: &Prepared, id: &FunctionId) -> Result<(
         super::checkpoint::watch(vm);
         closure(vm, instance, slot)
             .and_then(|function| call(vm, function, &[version]).map(drop))
-            .map_err(|text| HotError::Vetoed(format!("{MIGRATE}: {text}")))
+            .map_err(|text| HotError::MigrationFailed(format!("{MIGRATE}: {text}")))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Patches from other threads.
+//! Requests to the VM's thread, and how it serves them at safe points.
 //!
 //! A chunk that was patched before is known (`published`): it is planned by the
 //! submitter, and the VM's thread only commits. Otherwise it is visited twice:
@@ -10,43 +10,42 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use moonswap_hotpatch::{Door, MigrationReport, Patch, Policy, Report, Times};
+use moonswap_hotpatch::{MigrationReport, Patch, PatchSource, Policy, Report, Times};
 
 use super::HotError;
-use super::answer::{Answer, lock};
 use super::attempt::{self, Origin};
 use super::closing;
 use super::commit;
-use super::event::{EventChunk, HotEvent};
+use super::event::HotEvent;
 use super::guard::{self, Which};
 use super::manifest::{self, Description};
 use super::migrate;
-use super::published::{self, Attic, Basis, Prospect, Published};
-use super::ticket::{Reply, Ticket, TicketState};
+use super::oneshot::{OneShot, lock};
+use super::published::{self, DeferredDrops, Preconditions, Published, SpeculativePlan};
+use super::ticket::Sender;
 use super::waiting;
 use crate::callee::FROZEN;
 use crate::safepoint::PollHandle;
-use crate::threads;
 use crate::vm::Vm;
 
-pub(super) type Manifests = Result<Vec<(Basis, Description)>, HotError>;
+pub(super) type Manifests = Result<Vec<(Preconditions, Description)>, HotError>;
 
-enum Request {
+pub(super) enum Request {
     Manifests {
         patch: Patch,
-        answer: Arc<Answer<Manifests>>,
+        answer: Arc<OneShot<Manifests>>,
     },
     Commit(Box<CommitRequest>),
     /// Names of the chunks with live instances.
-    Chunks(Arc<Answer<Vec<String>>>),
+    Chunks(Arc<OneShot<Vec<String>>>),
     Migrate {
         chunk: Option<String>,
-        answer: Arc<Answer<Result<MigrationReport, HotError>>>,
+        answer: Arc<OneShot<Result<MigrationReport, HotError>>>,
     },
     /// A patch is to be let out of quarantine; whether it was in it.
     Release {
         which: Which,
-        answer: Arc<Answer<bool>>,
+        answer: Arc<OneShot<bool>>,
     },
     /// An attempt that ended without the VM's thread.
     Note(Box<HotEvent>),
@@ -54,25 +53,25 @@ enum Request {
 }
 
 /// Asks for a patch to be undone.
-struct RollbackRequest {
+pub(super) struct RollbackRequest {
     /// `None`: of the newest patch in force.
-    id: Option<u64>,
+    pub(super) id: Option<u64>,
     /// Only if the VM is still at this generation.
-    generation: Option<u64>,
-    origin: Origin,
-    ticket: Arc<Reply>,
+    pub(super) generation: Option<u64>,
+    pub(super) origin: Origin,
+    pub(super) ticket: Arc<Sender>,
 }
 
 pub(super) struct CommitRequest {
     pub(super) patch: Patch,
     pub(super) policy: Policy,
     /// Plans made elsewhere; `None`: plan on the VM's thread.
-    pub(super) prospect: Option<Prospect>,
-    prepare: Duration,
-    submitted: Instant,
+    pub(super) speculative: Option<SpeculativePlan>,
+    pub(super) prepare: Duration,
+    pub(super) submitted: Instant,
     /// When it may no longer wait.
     pub(super) due: Option<Instant>,
-    pub(super) ticket: Arc<Reply>,
+    pub(super) ticket: Arc<Sender>,
 }
 
 impl CommitRequest {
@@ -91,7 +90,7 @@ pub(crate) struct Mailbox {
     /// What submitters know without asking.
     pub(crate) published: Published,
     /// What the VM's thread leaves others to take apart.
-    pub(crate) attic: Attic,
+    pub(crate) deferred_drops: DeferredDrops,
 }
 
 impl std::fmt::Debug for Mailbox {
@@ -103,7 +102,7 @@ impl std::fmt::Debug for Mailbox {
 }
 
 impl Mailbox {
-    fn post(&self, request: Request, poll: &PollHandle) {
+    pub(super) fn post(&self, request: Request, poll: &PollHandle) {
         if FROZEN {
             return give_up(request, &HotError::CompiledOut);
         }
@@ -137,8 +136,16 @@ impl Mailbox {
         lock(&self.queue).iter().filter(is_commit).count()
     }
 
+    pub(super) fn generation(&self) -> u64 {
+        self.n_commits.load(Ordering::Acquire) + 1
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
     /// The VM has come to another generation.
-    pub(super) fn tell_commits(&self, n_commits: u64) {
+    pub(super) fn publish_generation(&self, n_commits: u64) {
         self.n_commits.store(n_commits, Ordering::Release);
     }
 }
@@ -153,298 +160,6 @@ fn give_up(request: Request, why: &HotError) {
         Request::Rollback(rollback) => rollback.ticket.answer(Err(why.clone())),
         Request::Note(_) => {}
     }
-}
-
-/// Submits patches to one VM from any thread. Cheap to clone.
-#[derive(Clone)]
-pub struct Patcher {
-    mailbox: Arc<Mailbox>,
-    poll: Arc<PollHandle>,
-}
-
-impl std::fmt::Debug for Patcher {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Patcher")
-    }
-}
-
-impl Patcher {
-    pub(crate) fn new(mailbox: Arc<Mailbox>, poll: Arc<PollHandle>) -> Patcher {
-        Patcher { mailbox, poll }
-    }
-
-    fn of(vm: &Vm) -> Patcher {
-        Patcher::new(Arc::clone(&vm.hot.mailbox), Arc::clone(&vm.poll))
-    }
-
-    /// Who waited for the outcome has it: the new code has been called by now.
-    pub(super) fn resume_step(&self) {
-        self.poll.resume_step();
-    }
-
-    /// What the VM's thread leaves to whoever waited for an outcome.
-    pub(super) fn tidy_up(&self) {
-        self.mailbox.attic.clear();
-        self.resume_step();
-    }
-
-    /// Submits a patch: it is planned off the VM's thread and committed at one
-    /// of the VM's next safe points. Does not wait for the VM: a chunk that was
-    /// patched before is planned here and now (some microseconds for a
-    /// function), for others a thread asks the VM first.
-    pub fn submit(&self, patch: Patch, mut policy: Policy) -> Ticket {
-        if policy.door == Door::Rust {
-            policy.door = Door::Thread;
-        }
-        let state = Arc::new(TicketState::default());
-        let submitted = Instant::now();
-        let due = due_of(&policy, submitted);
-        let job = Job {
-            patcher: self.clone(),
-            patch,
-            policy,
-            submitted,
-            ticket: Reply::new(&state),
-        };
-        job.start();
-        self.mailbox.attic.clear();
-        Ticket::new(state, submitted, due, self.clone())
-    }
-
-    /// Names of all chunks with live instances, as given to `load`, at one of the
-    /// VM's next safe points. `None`: it reached none within `timeout`; none for a
-    /// VM that is gone.
-    pub fn chunks(&self, timeout: Duration) -> Option<Vec<String>> {
-        let answer = Arc::new(Answer::default());
-        self.mailbox
-            .post(Request::Chunks(Arc::clone(&answer)), &self.poll);
-        answer.wait(Instant::now().checked_add(timeout))
-    }
-
-    /// Lets the running activations of a chunk (`None`: of all chunks) that are on
-    /// older code move to the current code, at one of the VM's next safe points, and
-    /// tells of all of them: see [`hot_migrate`](crate::Context::hot_migrate). Not for
-    /// the VM's own thread, which would wait for itself.
-    ///
-    /// # Errors
-    /// [`HotError::TimedOut`]: the VM reached no safe point within `timeout`; it does it
-    /// at the next one. [`HotError::Gone`]: there is no VM any more.
-    pub fn migrate(
-        &self,
-        chunk: Option<&str>,
-        timeout: Duration,
-    ) -> Result<MigrationReport, HotError> {
-        let answer = Arc::new(Answer::default());
-        let request = Request::Migrate {
-            chunk: chunk.map(str::to_owned),
-            answer: Arc::clone(&answer),
-        };
-        self.mailbox.post(request, &self.poll);
-        let until = Instant::now().checked_add(timeout);
-        answer.wait(until).unwrap_or(Err(HotError::TimedOut))
-    }
-
-    /// Lets a patch out of quarantine at one of the VM's next safe points; whether it
-    /// was in it. `None`: the VM reached none within `timeout`.
-    pub fn release(&self, which: Which, timeout: Duration) -> Option<bool> {
-        let answer = Arc::new(Answer::default());
-        let request = Request::Release {
-            which,
-            answer: Arc::clone(&answer),
-        };
-        self.mailbox.post(request, &self.poll);
-        answer.wait(Instant::now().checked_add(timeout))
-    }
-
-    /// Compiles the new text of a chunk here and submits it. A text that does
-    /// not compile is an attempt as well: the VM's listeners hear of it, and the
-    /// ticket has the error at once.
-    pub fn submit_source(&self, name: &str, source: &[u8], mut policy: Policy) -> Ticket {
-        match Patch::compile(name, source) {
-            Ok(patch) => self.submit(patch, policy),
-            Err(error) => {
-                if policy.door == Door::Rust {
-                    policy.door = Door::Thread;
-                }
-                let error = HotError::from(error);
-                self.note_failure(&[name], &policy, error.clone());
-                let state = Arc::new(TicketState::default());
-                state.answer(Err(error));
-                Ticket::new(state, Instant::now(), None, self.clone())
-            }
-        }
-    }
-
-    /// Tells the VM's listeners of an attempt that failed before there was a
-    /// patch: texts that do not compile.
-    pub fn note_failure(&self, chunks: &[impl AsRef<str>], policy: &Policy, error: HotError) {
-        let chunk = |name: &_| EventChunk {
-            name: AsRef::<str>::as_ref(name).into(),
-            base: None,
-            new: None,
-        };
-        let chunks = chunks.iter().map(chunk).collect();
-        self.note(attempt::failed(chunks, policy, error));
-    }
-
-    fn note(&self, event: HotEvent) {
-        self.mailbox
-            .post(Request::Note(Box::new(event)), &self.poll);
-    }
-
-    /// Asks for what was before patch `id` at one of the VM's next safe points,
-    /// as [`rollback`](crate::Context::hot_rollback) does on its own thread.
-    /// With a generation: only if the VM is still at it, so that nothing is
-    /// undone that was committed since ([`HotError::Moved`]).
-    pub fn rollback(&self, id: u64, generation: Option<u64>) -> Ticket {
-        let state = Arc::new(TicketState::default());
-        let submitted = Instant::now();
-        let request = RollbackRequest {
-            id: Some(id),
-            generation,
-            origin: Origin {
-                door: Door::Thread,
-                ..Origin::default()
-            },
-            ticket: Reply::new(&state),
-        };
-        self.mailbox.post(Request::Rollback(request), &self.poll);
-        self.mailbox.attic.clear();
-        Ticket::new(state, submitted, None, self.clone())
-    }
-
-    /// The VM's generation at this moment; the last one, if the VM is gone.
-    pub fn generation(&self) -> u64 {
-        self.mailbox.n_commits.load(Ordering::Acquire) + 1
-    }
-
-    /// Whether the VM no longer exists.
-    pub fn is_gone(&self) -> bool {
-        self.mailbox.closed.load(Ordering::Acquire)
-    }
-}
-
-/// Planning of one submission.
-#[derive(Clone)]
-struct Job {
-    patcher: Patcher,
-    patch: Patch,
-    policy: Policy,
-    submitted: Instant,
-    ticket: Arc<Reply>,
-}
-
-impl Job {
-    fn start(self) {
-        // A patch for a certain generation needs to know that of the VM.
-        let known = match self.policy.base {
-            None => self.patcher.mailbox.published.of(&self.patch),
-            Some(_) => None,
-        };
-        if let Some(snapshots) = known {
-            let prospect = Prospect::new(&snapshots, &self.patch, &self.policy);
-            // What is refused may be out of date: the VM is asked.
-            if commit::refusals(&prospect.planned).is_none() {
-                let prepare = self.submitted.elapsed();
-                return self.commit(Some(prospect), prepare);
-            }
-        }
-        let answer = Arc::new(Answer::default());
-        let request = Request::Manifests {
-            patch: self.patch.clone(),
-            answer: Arc::clone(&answer),
-        };
-        self.patcher.mailbox.post(request, &self.patcher.poll);
-        let fallback = self.clone();
-        let poll = Arc::clone(&self.patcher.poll);
-        if !threads::start("moonswap-plan", &poll, move || self.ask(&answer)) {
-            fallback.commit(None, Duration::ZERO);
-        }
-    }
-
-    /// Plans with what the VM's thread answers.
-    fn ask(self, answer: &Answer<Manifests>) {
-        let told = loop {
-            if self.ticket.is_withdrawn() {
-                return self.refuse(HotError::TimedOut);
-            }
-            let until = Instant::now() + Duration::from_millis(100);
-            if let Some(answer) = answer.wait(Some(until)) {
-                break answer;
-            }
-        };
-        let start = Instant::now();
-        let snapshots = match told.and_then(published::complete) {
-            Ok(snapshots) => snapshots,
-            Err(e) => return self.refuse(e),
-        };
-        let prospect = Prospect::new(&snapshots, &self.patch, &self.policy);
-        if let Some(refused) = commit::refusals(&prospect.planned) {
-            return self.refuse(refused.into());
-        }
-        self.commit(Some(prospect), start.elapsed());
-    }
-
-    /// The end of it, without the VM's thread.
-    fn refuse(self, error: HotError) {
-        let chunks = chunks_of(&self.patch);
-        self.patcher
-            .note(attempt::failed(chunks, &self.policy, error.clone()));
-        self.ticket.answer(Err(error));
-    }
-
-    fn commit(self, prospect: Option<Prospect>, prepare: Duration) {
-        let request = CommitRequest {
-            due: due_of(&self.policy, self.submitted),
-            patch: self.patch,
-            policy: self.policy,
-            prospect,
-            prepare,
-            submitted: self.submitted,
-            ticket: self.ticket,
-        };
-        self.patcher
-            .mailbox
-            .post(Request::Commit(Box::new(request)), &self.patcher.poll);
-    }
-}
-
-/// Queues a patch from the VM's own thread; it is planned when its turn comes.
-pub(crate) fn submit_here(vm: &mut Vm, patch: Patch, policy: Policy) -> Ticket {
-    let ticket = Arc::new(TicketState::default());
-    let submitted = Instant::now();
-    let due = due_of(&policy, submitted);
-    let request = CommitRequest {
-        due,
-        patch,
-        policy,
-        prospect: None,
-        prepare: Duration::ZERO,
-        submitted,
-        ticket: Reply::new(&ticket),
-    };
-    vm.hot
-        .mailbox
-        .post(Request::Commit(Box::new(request)), &vm.poll);
-    Ticket::new(ticket, submitted, due, Patcher::of(vm))
-}
-
-/// Queues a rollback from the VM's own thread.
-pub(crate) fn roll_back_later(vm: &mut Vm, id: Option<u64>, origin: Origin) -> Ticket {
-    let ticket = Arc::new(TicketState::default());
-    let request = RollbackRequest {
-        id,
-        generation: None,
-        origin,
-        ticket: Reply::new(&ticket),
-    };
-    vm.hot.mailbox.post(Request::Rollback(request), &vm.poll);
-    Ticket::new(ticket, Instant::now(), None, Patcher::of(vm))
-}
-
-/// When a patch may no longer wait; never, if that is beyond what clocks count.
-fn due_of(policy: &Policy, submitted: Instant) -> Option<Instant> {
-    policy.deadline.and_then(|time| submitted.checked_add(time))
 }
 
 /// Works off the mailbox at a safe point, and what waits (`waiting.rs`). What
@@ -478,7 +193,7 @@ pub(crate) fn drain(vm: &mut Vm, host_polls: bool) {
         return;
     }
     vm.hot.is_draining = true;
-    let pass = waiting::look_again(vm, host_polls);
+    let pass = waiting::rescan(vm, host_polls);
     let mut held = VecDeque::new();
     loop {
         let Some(request) = lock(&mailbox.queue).pop_front() else {
@@ -493,7 +208,7 @@ pub(crate) fn drain(vm: &mut Vm, host_polls: bool) {
                 answer.put(migrate::begin_all(vm, chunk.as_deref()));
             }
             Request::Release { which, answer } => {
-                answer.put(guard::release(vm, which, Door::Thread));
+                answer.put(guard::release(vm, which, PatchSource::Thread));
             }
             Request::Rollback(request) => {
                 if vm.hot.n_blocking > 0 && !host_polls {
@@ -523,23 +238,14 @@ pub(crate) fn drain(vm: &mut Vm, host_polls: bool) {
     }
 }
 
-fn chunks_of(patch: &Patch) -> Vec<EventChunk> {
-    let chunk = |chunk: &moonswap_hotpatch::ChunkPatch| EventChunk {
-        name: Arc::clone(chunk.chunk()),
-        base: None,
-        new: Some(chunk.main().deep_hash),
-    };
-    patch.chunks().iter().map(chunk).collect()
-}
-
 /// Plans for the instances as they are now: those the request came with, or new
 /// ones.
-pub(super) fn current_prospect(
+pub(super) fn current_speculative(
     vm: &mut Vm,
     request: &mut CommitRequest,
-) -> Result<Prospect, HotError> {
+) -> Result<SpeculativePlan, HotError> {
     let base = request.policy.base;
-    match request.prospect.take() {
+    match request.speculative.take() {
         Some(known)
             if known.is_current(vm, &request.patch)
                 && base.is_none_or(|g| g == vm.hot.generation()) =>
@@ -571,8 +277,8 @@ pub(super) fn manifests(vm: &mut Vm, patch: &Patch) -> Manifests {
             // SAFETY: at a safe point of the VM's thread (HP2); instances are
             // live. The manifest first: it opens cells.
             let told = unsafe {
-                let description = manifest::in_short(vm, instance);
-                (Basis::of(instance), description)
+                let description = manifest::summary(vm, instance);
+                (Preconditions::of(instance), description)
             };
             found.push(told);
         }
@@ -590,23 +296,23 @@ pub(super) fn commit_request(vm: &mut Vm, request: CommitRequest) -> Result<Repo
     };
     // SAFETY: HP2.
     unsafe {
-        match request.prospect {
-            Some(prospect)
-                if prospect.is_current(vm, &request.patch)
+        match request.speculative {
+            Some(speculative)
+                if speculative.is_current(vm, &request.patch)
                     && request.policy.base.is_none_or(|g| g == vm.hot.generation()) =>
             {
                 wait(&mut times);
-                let (planned, draft) = prospect.into_parts();
+                let (planned, draft) = speculative.into_parts();
                 commit::apply_planned(vm, planned, draft, &request.policy, times)
             }
             Some(_) | None => {
                 let start = Instant::now();
                 let planned = commit::plan_all(vm, &request.patch, &request.policy)?;
-                let draft = published::Draft::new(&planned);
+                let draft = published::ReportDraft::new(&planned);
                 times.prepare += start.elapsed();
                 wait(&mut times);
                 let outcome = commit::apply_planned(vm, planned, draft, &request.policy, times);
-                vm.hot.mailbox.attic.clear();
+                vm.hot.mailbox.deferred_drops.clear();
                 outcome
             }
         }

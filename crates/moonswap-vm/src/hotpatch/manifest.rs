@@ -126,7 +126,7 @@ impl Told {
         let mut manifest = self.with(text.literals.all[0].clone());
         manifest.text = Some(text.text.clone());
         manifest.literals = Some(text.literals.clone());
-        manifest.describe_untouched();
+        manifest.describe_unpatched();
         manifest
     }
 
@@ -225,7 +225,7 @@ pub(super) enum Description {
 }
 
 /// Describes an instance, as short as possible.
-pub(super) unsafe fn in_short(vm: &mut Vm, instance: *mut Instance) -> Description {
+pub(super) unsafe fn summary(vm: &mut Vm, instance: *mut Instance) -> Description {
     // SAFETY: HP2; live instance.
     unsafe {
         let is_untouched = Instance::stamp(instance) == 0;

@@ -1,4 +1,5 @@
-//! Moving running activations to new code at the turn of a loop.
+//! On-stack replacement: moves running activations to new code at an iteration
+//! boundary of a loop.
 //!
 //! Where that is right is planned elsewhere (`moonswap_hotpatch::plan_migration`),
 //! for any version that something runs and the current one: beforehand for the
@@ -14,7 +15,7 @@
 //! Invariants: HP2, F1, F2, C3; MG1 a version has TRAP at the turns that lead
 //! somewhere as long as it has a `migration`, and nowhere else but where TR1 says;
 //! MG2 the target of a migration is live: dead ones are withdrawn by the
-//! collector's atomic step; MG3 its landings are sound: they lead from one
+//! collector's atomic step; MG3 its OSR entries are sound: they lead from one
 //! operation to the same in code that passed the verifier, with all registers in
 //! the frames, and such operations find what they trust in where they land: the
 //! numbers of a prepared loop in its registers, anything anywhere else.
@@ -24,7 +25,7 @@ use std::sync::Arc;
 
 use moonswap_bytecode::{OpCode, Prototype};
 use moonswap_hotpatch::{
-    ChangeClass, ChunkPlan, Gives, Landing, LiteralChange, Migrated, Migration, MigrationReport,
+    ChangeClass, ChunkPlan, Gives, LiteralChange, Migrated, Migration, MigrationReport, OsrEntry,
     Policy, ScopeCells, StalePolicy, is_same_code, is_sound, plan_migration, scope_cells,
 };
 
@@ -68,7 +69,7 @@ pub(super) unsafe fn begin(
             }
             if stale.has(version) {
                 let activation = activation_of(vm, co, frame, version);
-                found.push(match prospect(version, frame) {
+                found.push(match speculative(version, frame) {
                     Ok(line) => Migrated::moves(activation, line),
                     Err(why) => Migrated::stays(activation, why),
                 });
@@ -220,8 +221,8 @@ pub(super) fn forget_dead(
     });
 }
 
-/// An activation ran into a turn of a version that was replaced.
-pub(super) unsafe fn sprung(pc: *const u64, base: *mut Value, vm: &mut Vm) -> Next {
+/// An activation ran into an iteration boundary of a version that was replaced.
+pub(super) unsafe fn on_osr_trap(pc: *const u64, base: *mut Value, vm: &mut Vm) -> Next {
     // SAFETY: by the driver; MG1.
     unsafe {
         let version = version_of(base);
@@ -265,8 +266,8 @@ unsafe fn go(vm: &mut Vm, version: *mut Version, at: usize) -> Result<Next, Stay
             // Versions of a patch that is being prepared stand there for a time.
             return Err(if vm.hot.busy { Stays::Here } else { Stays::All });
         }
-        let landing = match turns.at(at).map(|turn| &turn.to) {
-            Some(Ok(landing)) => landing,
+        let osr_entry = match turns.at(at).map(|turn| &turn.to) {
+            Some(Ok(osr_entry)) => osr_entry,
             Some(Err(_)) | None => return Err(Stays::Here),
         };
         let size = usize::from((*target).frame_size);
@@ -276,8 +277,8 @@ unsafe fn go(vm: &mut Vm, version: *mut Version, at: usize) -> Result<Next, Stay
             vm.error = error;
             return Err(Stays::Here);
         }
-        move_frame(vm, version, target, landing)?;
-        let pc = Version::code(target).add(landing.pc as usize);
+        move_frame(vm, version, target, osr_entry)?;
+        let pc = Version::code(target).add(osr_entry.pc as usize);
         Ok(take_turn(pc, vm.base))
     }
 }
@@ -291,7 +292,7 @@ unsafe fn is_current(version: *mut Version) -> bool {
 unsafe fn registers(
     vm: &mut Vm,
     target: *mut Version,
-    landing: &Landing,
+    osr_entry: &OsrEntry,
     cells: &[(u16, *mut Upvalue)],
 ) -> Result<Vec<Value>, Stays> {
     // SAFETY: MG3; the old frame is at `vm.base`.
@@ -299,7 +300,7 @@ unsafe fn registers(
         let prototype = super::literals::of(vm, target);
         let code = Version::code(target);
         let mut all = vec![Value::NIL; usize::from(prototype.frame_size)];
-        for &(from, to) in &landing.moves {
+        for &(from, to) in &osr_entry.moves {
             let value = *vm.base.add(usize::from(from));
             // A link of a call that is over is no value.
             if value.tag <= tag::COROUTINE {
@@ -309,7 +310,7 @@ unsafe fn registers(
         for &(to, cell) in cells {
             all[usize::from(to)] = *(*cell).value;
         }
-        for initial in &landing.initials {
+        for initial in &osr_entry.initials {
             let mut work = all.clone();
             for &pc in &initial.run {
                 let op = prototype.code[pc as usize].opcode();
@@ -336,7 +337,7 @@ unsafe fn move_frame(
     vm: &mut Vm,
     version: *mut Version,
     target: *mut Version,
-    landing: &Landing,
+    osr_entry: &OsrEntry,
 ) -> Result<(), Stays> {
     // SAFETY: MG3; the stack has room for the new frame; F1, F2, C3; this is the
     // topmost frame, so all that is open from its base on is its own.
@@ -346,8 +347,8 @@ unsafe fn move_frame(
         let old_size = usize::from((*version).frame_size);
         let new_size = usize::from((*target).frame_size);
         let instance = (*(*version).slot).instance;
-        let mut cells: Vec<(u16, *mut Upvalue)> = Vec::with_capacity(landing.cells.len());
-        for &(to, cell) in &landing.cells {
+        let mut cells: Vec<(u16, *mut Upvalue)> = Vec::with_capacity(osr_entry.cells.len());
+        for &(to, cell) in &osr_entry.cells {
             let found = Instance::cells(instance).get(cell as usize).copied();
             match found {
                 // Open ones are variables of another activation.
@@ -356,7 +357,7 @@ unsafe fn move_frame(
             }
         }
         let new_place = |from: usize| {
-            let moves = landing.moves.iter();
+            let moves = osr_entry.moves.iter();
             let found = moves.copied().find(|(f, _)| usize::from(*f) == from);
             found.map(|(_, to)| usize::from(to))
         };
@@ -369,7 +370,7 @@ unsafe fn move_frame(
             }
         }
 
-        let registers = registers(vm, target, landing, &cells)?;
+        let registers = registers(vm, target, osr_entry, &cells)?;
 
         // From here on nothing fails.
         (*co).to_be_closed = closing;
@@ -432,7 +433,7 @@ unsafe fn pin(base: *mut Value, version: *mut Version) {
 }
 
 /// What would become of the activations of functions that plans change.
-pub(crate) unsafe fn outlook(
+pub(crate) unsafe fn exit_at(
     vm: &mut Vm,
     planned: &[super::planned::Planned],
     policy: &Policy,
@@ -522,7 +523,7 @@ unsafe fn change_of(
 }
 
 /// Line of the loop at whose next turn a stale activation moves, or why it stays.
-unsafe fn prospect(version: *mut Version, frame: Frame) -> Result<u32, String> {
+unsafe fn speculative(version: *mut Version, frame: Frame) -> Result<u32, String> {
     // SAFETY: F1, F2, MG2.
     unsafe {
         let pending = Version::migration(version);
@@ -539,7 +540,7 @@ unsafe fn of_turns(turns: &Migration, failed: &[u32], frame: Frame) -> Result<u3
         let turn = if frame.pc.is_null() {
             None
         } else {
-            turns.outlook(frame.pc_index())
+            turns.exit_at(frame.pc_index())
         };
         let has_failed = turn.is_some_and(|turn| failed.contains(&turn.pc));
         match turn.map(|turn| (&turn.to, turn.line)) {
@@ -559,8 +560,8 @@ pub(super) unsafe fn why_stale(version: *mut Version, frame: Frame) -> Option<St
     // SAFETY: F1, F2.
     unsafe {
         Version::migration(version)?;
-        Some(match prospect(version, frame) {
-            Ok(line) => format!("moves at the next turn of the loop at line {line}"),
+        Some(match speculative(version, frame) {
+            Ok(line) => format!("moves at the next iteration of the loop at line {line}"),
             Err(why) => why,
         })
     }

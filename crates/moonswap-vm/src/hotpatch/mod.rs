@@ -18,11 +18,10 @@
 //! Invariants: HP1 only `commit` and rollback install versions into slots that code
 //! can reach, and migrations for a time (HP4); HP2 they run at a safe point of the
 //! VM's thread; HP3 versions and slots in the history are marked by the collector;
-//! HP5 slots in lists that other threads have (`SlotPointer`, the attic of `published`) are
+//! HP5 slots in lists that other threads have (`SlotPointer`, the deferred_drops of `published`) are
 //! followed by the VM's thread only, the others drop the lists.
 
 mod activity;
-mod answer;
 pub(crate) mod attempt;
 mod call;
 mod cause;
@@ -46,6 +45,8 @@ pub(crate) mod manifest;
 mod merging;
 pub(crate) mod migrate;
 mod obstacle;
+mod oneshot;
+pub(crate) mod patcher;
 mod planned;
 mod prepare;
 mod published;
@@ -71,6 +72,6 @@ pub use guard::{OnProbation, Quarantined, Which};
 pub use history::HistoryEntry;
 pub use inspect::{StaleFrame, VersionInfo};
 pub(crate) use instances::touch;
-pub use mailbox::Patcher;
+pub use patcher::Patcher;
 pub(crate) use state::HotState;
 pub use ticket::{Applied, RolledBack, Ticket};

@@ -247,7 +247,9 @@ pub(super) fn bytes(plan: &ChunkPlan) -> usize {
 
 /// Whether the code counts on no captured variable that some closure lacks.
 fn fits(prototype: &Prototype, n_fixed: u16) -> bool {
-    let looks = |op| op == OpCode::GetLate || op == OpCode::SetLate || op == OpCode::JumpIfLate;
+    let looks = |op| {
+        op == OpCode::GetBackfilled || op == OpCode::SetBackfilled || op == OpCode::JumpIfBackfilled
+    };
     let word = |i: &Instruction| {
         let Some(op) = i.opcode() else { return false };
         looks(op) || op.operands()[1] != OperandKind::Upvalue || i.b() < n_fixed

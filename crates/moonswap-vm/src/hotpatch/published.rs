@@ -1,7 +1,7 @@
 //! Snapshots of chunks as they were after their last patch: what other threads
 //! plan the next one against without asking the VM's thread first.
 //!
-//! A snapshot is a guess until the commit compares its [`Basis`] with the live
+//! A snapshot is a guess until the commit compares its [`Preconditions`] with the live
 //! instance; whatever changes an instance withdraws the snapshots of its chunk.
 //!
 //! Invariants: HP2.
@@ -24,21 +24,21 @@ use crate::vm::Vm;
 
 /// What is said of a commit and known before it: made by whoever planned, so
 /// that the VM's thread has only to fill in numbers.
-pub(crate) struct Draft {
+pub(crate) struct ReportDraft {
     pub(super) report: Report,
     pub(super) head: String,
     /// What the instances were, and are once it is done, to be published.
-    pub(super) bases: Vec<Basis>,
+    pub(super) preconditions: Vec<Preconditions>,
     pub(super) after: Vec<ChunkManifest>,
 }
 
-impl Draft {
+impl ReportDraft {
     pub(super) fn new(planned: &[Planned]) -> Self {
         let report = Report::of(planned.iter().map(|(_, plan)| plan));
         Self {
             head: report.head(),
             report,
-            bases: Vec::new(),
+            preconditions: Vec::new(),
             after: Vec::new(),
         }
     }
@@ -57,14 +57,14 @@ impl Draft {
 
 /// The state of an instance that a manifest describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Basis {
+pub(super) struct Preconditions {
     pub(super) serial: u64,
     stamp: u64,
     n_runs: u32,
     n_cells: usize,
 }
 
-impl Basis {
+impl Preconditions {
     pub(super) unsafe fn of(instance: *mut Instance) -> Self {
         // SAFETY: live instance.
         unsafe {
@@ -81,14 +81,14 @@ impl Basis {
 /// One instance, described.
 #[derive(Clone, Debug)]
 pub(super) struct Snapshot {
-    pub(super) basis: Basis,
+    pub(super) preconditions: Preconditions,
     pub(super) manifest: Arc<ChunkManifest>,
 }
 
 /// Adds to descriptions what the VM's thread left to whoever plans.
-pub(super) fn complete(told: Vec<(Basis, Description)>) -> Result<Vec<Snapshot>, HotError> {
+pub(super) fn complete(told: Vec<(Preconditions, Description)>) -> Result<Vec<Snapshot>, HotError> {
     let mut compiled = Compiled::default();
-    let complete = |(basis, description)| {
+    let complete = |(preconditions, description)| {
         let manifest = match description {
             Description::Whole(mut manifest) => {
                 compiled.complete(&mut manifest);
@@ -104,7 +104,10 @@ pub(super) fn complete(told: Vec<(Basis, Description)>) -> Result<Vec<Snapshot>,
             },
         };
         let manifest = Arc::new(manifest);
-        Ok(Snapshot { basis, manifest })
+        Ok(Snapshot {
+            preconditions,
+            manifest,
+        })
     };
     told.into_iter().map(complete).collect()
 }
@@ -133,7 +136,7 @@ impl Published {
     }
 
     /// The chunk is not as it was; answers what was known of it.
-    #[must_use = "taking it apart is long: see `Attic`"]
+    #[must_use = "taking it apart is long: see `DeferredDrops`"]
     pub(super) fn withdraw(&self, chunk: &str) -> Option<Snapshots> {
         self.with(|known| known.remove(chunk))
     }
@@ -145,7 +148,7 @@ impl Published {
 /// may stay for good if nobody ever comes again; patches that are planned on the
 /// VM's thread take it apart there.
 #[derive(Debug, Default)]
-pub(crate) struct Attic(Mutex<Vec<Leftover>>);
+pub(crate) struct DeferredDrops(Mutex<Vec<Leftover>>);
 
 #[derive(Debug)]
 #[expect(dead_code, reason = "kept to be dropped elsewhere")]
@@ -156,7 +159,7 @@ enum Leftover {
     Chunk(Arc<Prototype>, Option<Arc<[u8]>>, SlotRegistry),
 }
 
-impl Attic {
+impl DeferredDrops {
     fn keep(&self, leftover: Leftover) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.push(leftover);
@@ -202,17 +205,17 @@ impl Attic {
 
 /// Plans for the instances of a patch's chunks, in the order of the snapshots,
 /// and what the instances will be after them.
-pub(super) struct Prospect {
-    bases: Vec<Basis>,
+pub(super) struct SpeculativePlan {
+    preconditions: Vec<Preconditions>,
     pub(super) planned: Vec<Planned>,
     after: Vec<ChunkManifest>,
-    draft: Option<Draft>,
+    draft: Option<ReportDraft>,
 }
 
-impl Prospect {
+impl SpeculativePlan {
     pub(super) fn new(snapshots: &[Snapshot], patch: &Patch, policy: &Policy) -> Self {
-        let mut prospect = Self {
-            bases: Vec::with_capacity(snapshots.len()),
+        let mut speculative = Self {
+            preconditions: Vec::with_capacity(snapshots.len()),
             planned: Vec::with_capacity(snapshots.len()),
             after: Vec::with_capacity(snapshots.len()),
             draft: None,
@@ -222,12 +225,14 @@ impl Prospect {
             let chunk = patch.chunks().iter().find(|c| *c.chunk() == manifest.chunk);
             let Some(chunk) = chunk else { continue };
             let plan = plan_chunk(manifest, chunk, policy);
-            prospect.bases.push(snapshot.basis);
-            prospect.expect(manifest, chunk, &plan);
-            prospect.planned.push((snapshot.basis.serial, plan));
+            speculative.preconditions.push(snapshot.preconditions);
+            speculative.expect(manifest, chunk, &plan);
+            speculative
+                .planned
+                .push((snapshot.preconditions.serial, plan));
         }
-        prospect.draft = Some(Draft::new(&prospect.planned));
-        prospect
+        speculative.draft = Some(ReportDraft::new(&speculative.planned));
+        speculative
     }
 
     fn expect(&mut self, manifest: &ChunkManifest, patch: &ChunkPatch, plan: &ChunkPlan) {
@@ -239,25 +244,27 @@ impl Prospect {
 
     /// Whether nothing that the plans depend on has changed since.
     pub(super) fn is_current(&self, vm: &Vm, patch: &Patch) -> bool {
-        let mut bases = self.bases.iter();
+        let mut preconditions = self.preconditions.iter();
         let same = patch.chunks().iter().all(|chunk| {
             vm.hot
                 .instances_of(chunk.chunk())
                 .into_iter()
                 // SAFETY: live instances.
                 .all(|instance| unsafe {
-                    bases.next() == Some(&Basis::of(instance))
+                    preconditions.next() == Some(&Preconditions::of(instance))
                         && !may_have_begun(vm, instance, &self.after)
                 })
         });
-        same && bases.next().is_none()
+        same && preconditions.next().is_none()
     }
 
     /// The plans, and what is known of their commit.
-    pub(super) fn into_parts(self) -> (Vec<Planned>, Draft) {
-        let mut draft = self.draft.unwrap_or_else(|| Draft::new(&self.planned));
+    pub(super) fn into_parts(self) -> (Vec<Planned>, ReportDraft) {
+        let mut draft = self
+            .draft
+            .unwrap_or_else(|| ReportDraft::new(&self.planned));
         if self.after.len() == self.planned.len() {
-            (draft.bases, draft.after) = (self.bases, self.after);
+            (draft.preconditions, draft.after) = (self.preconditions, self.after);
         }
         (self.planned, draft)
     }
@@ -276,20 +283,24 @@ unsafe fn may_have_begun(vm: &Vm, instance: *mut Instance, after: &[ChunkManifes
     }
 }
 
-/// Publishes what the instances have become by a commit; `bases` and `after` in
+/// Publishes what the instances have become by a commit; `preconditions` and `after` in
 /// the same order, instances of one chunk next to each other.
-pub(super) unsafe fn publish(vm: &mut Vm, bases: &[Basis], after: Vec<ChunkManifest>) {
+pub(super) unsafe fn publish(
+    vm: &mut Vm,
+    preconditions: &[Preconditions],
+    after: Vec<ChunkManifest>,
+) {
     if after.is_empty() {
         return;
     }
     let mut by_chunk: Vec<(Arc<str>, Vec<Snapshot>)> = Vec::new();
-    for (basis, manifest) in bases.iter().zip(after) {
+    for (preconditions, manifest) in preconditions.iter().zip(after) {
         let instance = vm
             .hot
             .instances_of(&manifest.chunk)
             .into_iter()
             // SAFETY: live instances.
-            .find(|&i| unsafe { (*i).serial } == basis.serial);
+            .find(|&i| unsafe { (*i).serial } == preconditions.serial);
         let Some(instance) = instance else { return };
         // SAFETY: HP2.
         #[cfg(debug_assertions)]
@@ -302,7 +313,7 @@ pub(super) unsafe fn publish(vm: &mut Vm, bases: &[Basis], after: Vec<ChunkManif
         }
         let snapshot = Snapshot {
             // SAFETY: live instance.
-            basis: unsafe { Basis::of(instance) },
+            preconditions: unsafe { Preconditions::of(instance) },
             manifest: Arc::new(manifest),
         };
         match by_chunk.last_mut() {

@@ -73,7 +73,7 @@ pub(crate) fn wants_limit(vm: &Vm) -> bool {
 /// Limits are checked, and none was reached. The error is that an activation was
 /// expelled.
 pub(crate) fn on_limit(vm: &mut Vm) -> Result<(), Raised> {
-    watchdog::look(vm)
+    watchdog::scan(vm)
 }
 
 /// An error is about to unwind the topmost frame.
@@ -170,7 +170,7 @@ pub(crate) fn operation_at(vm: &Vm, pc: *const u64) -> Option<OpCode> {
     trap::operation_at(vm, pc)
 }
 
-/// A trap was run into: the one that a commit waits at, or the turn of a loop of a
+/// A trap was run into: the one that a commit waits at, or an iteration boundary of a loop of a
 /// version that was replaced.
 ///
 /// # Safety
@@ -181,7 +181,7 @@ pub(crate) unsafe fn on_trap(pc: *const u64, base: *mut Value, vm: *mut Vm) -> N
     // SAFETY: by the caller; TR1, MG1: there is no third kind.
     unsafe {
         if trap::operation_at(&*vm, pc).is_none() {
-            return migrate::sprung(pc, base, &mut *vm);
+            return migrate::on_osr_trap(pc, base, &mut *vm);
         }
         trap::clear(&mut *vm);
         obstacle::ask(&mut *vm);

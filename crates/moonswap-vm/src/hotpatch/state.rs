@@ -71,7 +71,7 @@ impl HotState {
     pub(crate) fn advance(&mut self) {
         self.n_commits += 1;
         self.last_patch += 1;
-        self.mailbox.tell_commits(self.n_commits);
+        self.mailbox.publish_generation(self.n_commits);
     }
 
     /// A new instance was loaded.
@@ -84,7 +84,7 @@ impl HotState {
     /// What other threads know of a chunk is out of date.
     pub(super) fn withdraw(&self, chunk: &str) {
         let known = self.mailbox.published.withdraw(chunk);
-        self.mailbox.attic.keep_snapshots(known);
+        self.mailbox.deferred_drops.keep_snapshots(known);
     }
 
     /// Keeps a module's instance alive for patches, in place of an older one.

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use moonswap_hotpatch::Report;
 
 use super::HotError;
-use super::answer::{Answer, lock};
-use super::mailbox::Patcher;
 use super::obstacle::Obstacle;
+use super::oneshot::{OneShot, lock};
+use super::patcher::Patcher;
 
 /// Where a submission stands. It leaves `PENDING` once: either the VM's thread
 /// takes it up, and then there will be an answer, or it is withdrawn, and then
@@ -22,7 +22,7 @@ const WITHDRAWN: u8 = 2;
 
 #[derive(Debug, Default)]
 pub(super) struct TicketState {
-    answer: Answer<Result<Report, HotError>>,
+    answer: OneShot<Result<Report, HotError>>,
     stage: AtomicU8,
     /// What it waits for, once the VM's thread has looked.
     obstacle: Mutex<Option<Obstacle>>,
@@ -58,15 +58,15 @@ impl TicketState {
 /// it go unanswered (a panic of the host has passed through the VM, say), the
 /// submitter hears that nothing will come.
 #[derive(Debug)]
-pub(super) struct Reply(Arc<TicketState>);
+pub(super) struct Sender(Arc<TicketState>);
 
-impl Reply {
-    pub(super) fn new(state: &Arc<TicketState>) -> Arc<Reply> {
-        Arc::new(Reply(Arc::clone(state)))
+impl Sender {
+    pub(super) fn new(state: &Arc<TicketState>) -> Arc<Sender> {
+        Arc::new(Sender(Arc::clone(state)))
     }
 }
 
-impl Deref for Reply {
+impl Deref for Sender {
     type Target = TicketState;
 
     fn deref(&self) -> &TicketState {
@@ -74,7 +74,7 @@ impl Deref for Reply {
     }
 }
 
-impl Drop for Reply {
+impl Drop for Sender {
     fn drop(&mut self) {
         if !self.0.answer.was_put() {
             let error = match self.0.is_withdrawn() {

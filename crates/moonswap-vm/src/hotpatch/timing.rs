@@ -91,7 +91,7 @@ pub(super) unsafe fn quiet(vm: &mut Vm, planned: &[Planned], policy: &Policy, la
     // SAFETY: HP2.
     let (mut found, changed) = unsafe {
         let changed = activity::changed(vm, planned);
-        let found = activity::look(vm, wanted, &|version| changed.contains(&(*version).slot));
+        let found = activity::scan(vm, wanted, &|version| changed.contains(&(*version).slot));
         (found, changed)
     };
     let refuses = last || refuses_now && found.iter().any(|f| f.activation.suspended);

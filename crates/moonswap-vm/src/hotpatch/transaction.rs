@@ -170,7 +170,7 @@ unsafe fn attempt(
         let outcome = chunk(vm, prepared, code, natives);
         let trial = vm.hot.trial.take().unwrap_or_default();
         vm.hook.active = was_active;
-        if vm.limits.is_struck() || vm.limits.has_ended() || vm.heap.is_short() {
+        if vm.limits.has_tripped() || vm.limits.has_ended() || vm.heap.is_short() {
             return outcome.map(|()| None);
         }
         let cells: Vec<*mut Upvalue> = Instance::cells(prepared.instance)

@@ -1,5 +1,5 @@
 //! A trap where the outermost activation of a changed function will return to:
-//! it asks for a look at the moment that a waiting patch waits for, which looks
+//! it asks for a scan at the moment that a waiting patch waits for, which looks
 //! at random times would meet only by chance.
 //!
 //! The operation byte of one instruction of a live version is overwritten with

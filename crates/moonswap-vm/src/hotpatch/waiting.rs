@@ -1,7 +1,7 @@
 //! Patches that wait for their moment, on the VM's thread.
 //!
-//! Looking for active functions takes time, so looks are rationed: the timer
-//! (`timer.rs`) asks for one about every millisecond, less often if a look takes
+//! Looking for active functions takes time, so scans are rationed: the timer
+//! (`timer.rs`) asks for one about every millisecond, less often if a scan takes
 //! long, so that at most a fiftieth of the time is spent on them. In between,
 //! the ends of what stood in the way ask for one: a native that blocked, the
 //! coroutine that was seen last, the activation that was seen last (`trap.rs`),
@@ -24,16 +24,16 @@ use super::attempt;
 use super::commit;
 use super::mailbox::{self, CommitRequest};
 use super::obstacle::Obstacle;
-use super::published::{self, Prospect};
+use super::published::{self, SpeculativePlan};
 use super::timing::{self, Quiet};
 use super::trap;
 use crate::object::Coroutine;
 use crate::timer::{self, Purpose};
 use crate::vm::Vm;
 
-/// Shortest time between two looks that the timer asks for.
+/// Shortest time between two scans that the timer asks for.
 const PERIOD: Duration = Duration::from_millis(1);
-/// A look that took a time is followed by so many such times without one.
+/// A scan that took a time is followed by so many such times without one.
 const RATIO: u32 = 50;
 /// How long after its deadline a patch may still be committed if the first look
 /// after it finds nothing in the way.
@@ -43,16 +43,16 @@ const GRACE: Duration = Duration::from_millis(50);
 pub(super) struct Pass {
     /// The host polls.
     host_polls: bool,
-    /// There may be looks.
-    may_look: bool,
+    /// There may be scans.
+    may_scan: bool,
 }
 
 /// Patches that wait, oldest first.
 pub(crate) struct Waiting {
     requests: VecDeque<Box<CommitRequest>>,
     /// When the next look may be: for the timer, for those who ask.
-    next_look: Option<(Instant, Instant)>,
-    /// Those who asked were given a look before its time.
+    next_scan: Option<(Instant, Instant)>,
+    /// Those who asked were given a scan before its time.
     was_lenient: bool,
     /// When the timer rings.
     ring: Option<Instant>,
@@ -66,7 +66,7 @@ impl Default for Waiting {
     fn default() -> Self {
         Self {
             requests: VecDeque::new(),
-            next_look: None,
+            next_scan: None,
             was_lenient: false,
             ring: None,
             watched: std::ptr::null(),
@@ -128,12 +128,12 @@ impl Waiting {
 }
 
 /// Goes through those that wait.
-pub(super) fn look_again(vm: &mut Vm, host_polls: bool) -> Pass {
+pub(super) fn rescan(vm: &mut Vm, host_polls: bool) -> Pass {
     if !vm.hot.waiting.is_empty() {
         let asked = host_polls || std::mem::take(&mut vm.hot.waiting.is_asked);
         let pass = Pass {
             host_polls,
-            may_look: may_look(vm, asked),
+            may_scan: may_scan(vm, asked),
         };
         for request in std::mem::take(&mut vm.hot.waiting.requests) {
             consider(vm, request, &pass);
@@ -142,15 +142,15 @@ pub(super) fn look_again(vm: &mut Vm, host_polls: bool) -> Pass {
     // New ones are looked at once, when they come.
     Pass {
         host_polls,
-        may_look: true,
+        may_scan: true,
     }
 }
 
-/// Whether it is time for looks. Who asks gets one ahead of its time, so that the
+/// Whether it is time for scans. Who asks gets one ahead of its time, so that the
 /// moment is not missed.
-fn may_look(vm: &mut Vm, asked: bool) -> bool {
+fn may_scan(vm: &mut Vm, asked: bool) -> bool {
     let waiting = &mut vm.hot.waiting;
-    let Some((timer, on_request)) = waiting.next_look else {
+    let Some((timer, on_request)) = waiting.next_scan else {
         return true;
     };
     let now = Instant::now();
@@ -256,17 +256,17 @@ unsafe fn decide(vm: &mut Vm, request: &mut CommitRequest, pass: &Pass) -> Decis
                 false => Decision::Commit,
             };
         }
-        if !late && !pass.may_look {
+        if !late && !pass.may_scan {
             return Decision::Wait(None);
         }
-        let prospect = match mailbox::current_prospect(vm, request) {
-            Ok(prospect) => prospect,
+        let speculative = match mailbox::current_speculative(vm, request) {
+            Ok(speculative) => speculative,
             Err(error) => return Decision::Refuse(error),
         };
         let start = Instant::now();
-        let quiet = timing::quiet(vm, &prospect.planned, &request.policy, late);
+        let quiet = timing::quiet(vm, &speculative.planned, &request.policy, late);
         let took = start.elapsed();
-        note_look(vm, start, took, &quiet);
+        record_scan(vm, start, took, &quiet);
         let closes = request.policy.suspended == SuspendedPolicy::Close
             && request.policy.timing == Timing::Quiescent;
         let decision = match quiet {
@@ -275,17 +275,17 @@ unsafe fn decide(vm: &mut Vm, request: &mut CommitRequest, pass: &Pass) -> Decis
             Quiet::Never(refused) => Decision::Refuse(refused.into()),
             Quiet::NotYet(found) => Decision::Wait(Some(Obstacle::Activation(found.activation))),
         };
-        request.prospect = Some(prospect);
+        request.speculative = Some(speculative);
         decision
     }
 }
 
-fn note_look(vm: &mut Vm, start: Instant, took: Duration, quiet: &Quiet) {
+fn record_scan(vm: &mut Vm, start: Instant, took: Duration, quiet: &Quiet) {
     let rest = took * RATIO;
     let waiting = &mut vm.hot.waiting;
-    // Looks of one pass add up.
-    let from = waiting.next_look.map_or(start, |(_, next)| next.max(start));
-    waiting.next_look = Some(((from + rest).max(start + PERIOD), from + rest));
+    // Scans of one pass add up.
+    let from = waiting.next_scan.map_or(start, |(_, next)| next.max(start));
+    waiting.next_scan = Some(((from + rest).max(start + PERIOD), from + rest));
     waiting.watched = match quiet {
         Quiet::NotYet(found) => found.coroutine,
         Quiet::Yes | Quiet::Never(_) => std::ptr::null(),
@@ -296,21 +296,21 @@ fn note_look(vm: &mut Vm, start: Instant, took: Duration, quiet: &Quiet) {
 pub(super) fn set_timer(vm: &mut Vm) {
     let waiting = &mut vm.hot.waiting;
     if waiting.requests.is_empty() {
-        waiting.next_look = None;
+        waiting.next_scan = None;
         waiting.watched = std::ptr::null();
         waiting.is_asked = false;
         waiting.was_lenient = false;
         trap::clear(vm);
     }
     let waiting = &mut vm.hot.waiting;
-    let look = waiting.next_look.map(|(timer, _)| timer);
-    let looks = waiting
+    let look = waiting.next_scan.map(|(timer, _)| timer);
+    let scans = waiting
         .requests
         .iter()
         .filter(|r| timing::asks_for_quiet(&r.policy) && r.policy.timing != Timing::Checkpoint)
         .map(|_| look.unwrap_or_else(Instant::now));
     let dues = waiting.requests.iter().filter_map(|r| r.due);
-    let ring = looks.chain(dues).chain(vm.hot.closings.due()).min();
+    let ring = scans.chain(dues).chain(vm.hot.closings.due()).min();
     if ring == waiting.ring {
         return;
     }
@@ -332,19 +332,22 @@ pub(crate) fn forget(vm: &mut Vm) {
 #[cold]
 #[inline(never)]
 pub(crate) fn at_host_call(vm: &mut Vm) {
-    let may_look = |&(_, on_request): &(Instant, Instant)| Instant::now() >= on_request;
-    if vm.hot.waiting.next_look.as_ref().is_none_or(may_look) {
+    let may_scan = |&(_, on_request): &(Instant, Instant)| Instant::now() >= on_request;
+    if vm.hot.waiting.next_scan.as_ref().is_none_or(may_scan) {
         vm.hot.waiting.is_asked = true;
         mailbox::drain(vm, false);
     }
 }
 
 /// Makes plans for the live instances as they are now.
-pub(super) unsafe fn plan_now(vm: &mut Vm, request: &CommitRequest) -> Result<Prospect, HotError> {
+pub(super) unsafe fn plan_now(
+    vm: &mut Vm,
+    request: &CommitRequest,
+) -> Result<SpeculativePlan, HotError> {
     let snapshots = published::complete(mailbox::manifests(vm, &request.patch)?)?;
-    let prospect = Prospect::new(&snapshots, &request.patch, &request.policy);
-    match commit::refusals(&prospect.planned) {
+    let speculative = SpeculativePlan::new(&snapshots, &request.patch, &request.policy);
+    match commit::refusals(&speculative.planned) {
         Some(refused) => Err(refused.into()),
-        None => Ok(prospect),
+        None => Ok(speculative),
     }
 }

@@ -1,8 +1,8 @@
 //! The watchdog: activations of code on probation that take too long.
 //!
 //! While a patch on probation has a time (`guard.slow`), the timer (`timer.rs`)
-//! asks for a look several times within it, and once more when the time of an
-//! activation is over; nothing else does. A look notes of each such patch the
+//! asks for a scan several times within it, and once more when the time of an
+//! activation is over; nothing else does. A scan notes of each such patch the
 //! outermost activation of its versions, in the running coroutine and those that
 //! resumed it, and marks its link: an activation that is met again with its mark
 //! has not returned since. Calls write links anew, so they know nothing of it.
@@ -37,14 +37,14 @@ use crate::frame::{Frame, Place, mark_seen};
 use crate::limits::{self, Limit};
 use crate::object::{Coroutine, Version};
 use crate::timer::{self, Purpose};
-use crate::vm::{Journey, Vm};
+use crate::vm::{InFlightError, Vm};
 
-/// Longest time between two looks: an activation may have begun as long ago when
+/// Longest time between two scans: an activation may have begun as long ago when
 /// it is first seen.
 const LONGEST_PERIOD: Duration = Duration::from_millis(50);
 /// Shortest one.
 const SHORTEST_PERIOD: Duration = Duration::from_millis(1);
-/// A look that took a time is followed by so many such times without one.
+/// A scan that took a time is followed by so many such times without one.
 const RATIO: u32 = 50;
 
 /// Whether the activation that was expelled still stands there.
@@ -71,7 +71,7 @@ pub(super) struct Seen {
     is_expelled: bool,
 }
 
-/// When looks are due.
+/// When scans are due.
 #[derive(Default)]
 pub(crate) struct Watchdog {
     /// When the timer rings.
@@ -80,7 +80,7 @@ pub(crate) struct Watchdog {
     has_no_timer: bool,
 }
 
-/// The outermost activation of a patch's code that a look has found.
+/// The outermost activation of a patch's code that a scan has found.
 struct Met {
     coroutine: *mut Coroutine,
     frame: Frame,
@@ -107,16 +107,16 @@ unsafe fn each_frame(vm: &Vm, mut visit: impl FnMut(*mut Coroutine, Frame)) {
     }
 }
 
-/// What a probation watches for has been asked about: whether the time for a look
+/// What a probation watches for has been asked about: whether the time for a scan
 /// has come.
 #[inline]
 pub(crate) fn is_asked(vm: &Vm) -> bool {
     vm.poll.guard_rings.load(Ordering::Relaxed)
 }
 
-/// Looks. The error is that an activation was expelled.
+/// Scans. The error is that an activation was expelled.
 #[cold]
-pub(crate) fn look(vm: &mut Vm) -> Result<(), Raised> {
+pub(crate) fn scan(vm: &mut Vm) -> Result<(), Raised> {
     let start = Instant::now();
     let dog = &vm.hot.guards.dog;
     if dog.has_no_timer && dog.ring.is_some_and(|at| start < at) {
@@ -220,13 +220,14 @@ fn expel(vm: &mut Vm, at: usize) -> Raised {
     }
     vm.poll.request();
     if again {
-        return limits::strike(vm, Limit::Hang, &text);
+        return limits::trip(vm, Limit::Hang, &text);
     }
     let raised = vm.raise_located(text);
-    vm.journey = Journey {
+    vm.in_flight = InFlightError {
         counted: true,
         expelled: Some(place),
-        ..Journey::default()
+        is_expulsion: true,
+        ..InFlightError::default()
     };
     raised
 }
@@ -252,7 +253,7 @@ pub(super) fn host_polls(vm: &mut Vm) {
     }
 }
 
-/// Sets the timer for the next look and for the end of probations; looks not before
+/// Sets the timer for the next look and for the end of probations; scans not before
 /// `rest` has passed.
 pub(super) fn set_timer(vm: &mut Vm, rest: Duration) {
     let now = Instant::now();

@@ -43,20 +43,20 @@ macro_rules! basic {
             unsafe {
                 if (*l).tag == tag::INTEGER && (*r).tag == tag::INTEGER {
                     put_int(ra(pc, base), (*l).as_i64().$int((*r).as_i64()));
-                    return d.go(advance(pc, base));
+                    return d.dispatch(advance(pc, base));
                 }
                 if (*l).tag == tag::FLOAT {
                     if (*r).tag == tag::FLOAT {
                         put_float(ra(pc, base), (*l).as_f64() $op (*r).as_f64());
-                        return d.go_apart::<1>(advance(pc, base));
+                        return d.dispatch_cold::<1>(advance(pc, base));
                     }
                     if (*r).tag == tag::INTEGER {
                         put_float(ra(pc, base), (*l).as_f64() $op (*r).as_i64() as f64);
-                        return d.go_apart::<1>(advance(pc, base));
+                        return d.dispatch_cold::<1>(advance(pc, base));
                     }
                 } else if (*l).tag == tag::INTEGER && (*r).tag == tag::FLOAT {
                     put_float(ra(pc, base), (*l).as_i64() as f64 $op (*r).as_f64());
-                    return d.go_apart::<1>(advance(pc, base));
+                    return d.dispatch_cold::<1>(advance(pc, base));
                 }
                 d.slow(pc, base, vm, |pc, base, vm| slow(pc, base, vm))
             }
@@ -77,11 +77,11 @@ macro_rules! immediate {
                 let l = rb(pc, base);
                 if (*l).tag == tag::INTEGER {
                     put_int(ra(pc, base), (*l).as_i64().$int(c_signed(pc)));
-                    return d.go(advance(pc, base));
+                    return d.dispatch(advance(pc, base));
                 }
                 if (*l).tag == tag::FLOAT {
                     put_float(ra(pc, base), (*l).as_f64() $op c_signed(pc) as f64);
-                    return d.go_apart::<1>(advance(pc, base));
+                    return d.dispatch_cold::<1>(advance(pc, base));
                 }
                 d.slow(pc, base, vm, |pc, base, vm| slow(pc, base, vm))
             }
@@ -116,7 +116,7 @@ pub(super) unsafe fn div<D: Driver>(
     unsafe {
         if let (Some(l), Some(r)) = (as_float(l), as_float(r)) {
             put_float(ra(pc, base), l / r);
-            return d.go(advance(pc, base));
+            return d.dispatch(advance(pc, base));
         }
         d.slow(pc, base, vm, |pc, base, vm| slow(pc, base, vm))
     }
@@ -140,7 +140,7 @@ pub(super) unsafe fn int_div<D: Driver>(
                 let q = m / n;
                 let q = if (m ^ n) < 0 && q * n != m { q - 1 } else { q };
                 put_int(ra(pc, base), q);
-                return d.go(advance(pc, base));
+                return d.dispatch(advance(pc, base));
             }
         }
         d.slow(pc, base, vm, |pc, base, vm| slow(pc, base, vm))
@@ -164,7 +164,7 @@ pub(super) unsafe fn modulo<D: Driver>(
                 let q = m % n;
                 let q = if q != 0 && (q ^ n) < 0 { q + n } else { q };
                 put_int(ra(pc, base), q);
-                return d.go(advance(pc, base));
+                return d.dispatch(advance(pc, base));
             }
         }
         d.slow(pc, base, vm, |pc, base, vm| slow(pc, base, vm))
@@ -186,7 +186,7 @@ pub(super) unsafe fn pow<D: Driver>(
             // Any other power is a call.
             if r == 2.0 {
                 put_float(ra(pc, base), l * l);
-                return d.go(advance(pc, base));
+                return d.dispatch(advance(pc, base));
             }
         }
         d.slow(pc, base, vm, |pc, base, vm| slow(pc, base, vm))
@@ -201,7 +201,7 @@ macro_rules! bitwise {
             unsafe {
                 if (*l).tag == tag::INTEGER && (*r).tag == tag::INTEGER {
                     put_int(ra(pc, base), (*l).as_i64() $op (*r).as_i64());
-                    return d.go(advance(pc, base));
+                    return d.dispatch(advance(pc, base));
                 }
                 d.slow(pc, base, vm, |pc, base, vm| slow(pc, base, vm))
             }
@@ -229,7 +229,7 @@ pub(super) unsafe fn shift<D: Driver>(
                 ra(pc, base),
                 number::shift_left((*l).as_i64(), if left { by } else { by.wrapping_neg() }),
             );
-            return d.go(advance(pc, base));
+            return d.dispatch(advance(pc, base));
         }
         d.slow(pc, base, vm, |pc, base, vm| slow(pc, base, vm))
     }
@@ -253,7 +253,7 @@ pub(super) unsafe fn shift_imm<D: Driver>(
                 ra(pc, base),
                 (if left { bits << by } else { bits >> by }) as i64,
             );
-            return d.go(advance(pc, base));
+            return d.dispatch(advance(pc, base));
         }
         d.slow(pc, base, vm, |pc, base, vm| slow(pc, base, vm))
     }
@@ -271,11 +271,11 @@ pub(super) unsafe fn negate<D: Driver>(
         let v = rb(pc, base);
         if (*v).tag == tag::INTEGER {
             put_int(ra(pc, base), (*v).as_i64().wrapping_neg());
-            return d.go(advance(pc, base));
+            return d.dispatch(advance(pc, base));
         }
         if (*v).tag == tag::FLOAT {
             put_float(ra(pc, base), -(*v).as_f64());
-            return d.go_apart::<1>(advance(pc, base));
+            return d.dispatch_cold::<1>(advance(pc, base));
         }
         d.slow(pc, base, vm, |pc, base, vm| slow(pc, base, vm))
     }
@@ -293,7 +293,7 @@ pub(super) unsafe fn bit_not<D: Driver>(
         let v = rb(pc, base);
         if (*v).tag == tag::INTEGER {
             put_int(ra(pc, base), !(*v).as_i64());
-            return d.go(advance(pc, base));
+            return d.dispatch(advance(pc, base));
         }
         d.slow(pc, base, vm, |pc, base, vm| slow(pc, base, vm))
     }

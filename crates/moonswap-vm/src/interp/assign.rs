@@ -144,7 +144,7 @@ where
             {
                 (*node).value = (*value).payload;
                 (*node).value_tag = (*value).tag;
-                return d.go(advance(pc, base));
+                return d.dispatch(advance(pc, base));
             }
         }
         d.slow(pc, base, vm, move |pc, base, vm| {
@@ -269,7 +269,7 @@ pub(super) unsafe fn set_table<D: Driver>(
             && (*key).tag == tag::INTEGER
             && array_write::<false>(vm, (*object).as_table(), (*key).as_i64(), rc(pc, base))
         {
-            return d.go(advance(pc, base));
+            return d.dispatch(advance(pc, base));
         }
         d.slow(pc, base, vm, |pc, base, vm| set_table_miss(pc, base, vm))
     }
@@ -315,7 +315,7 @@ pub(super) unsafe fn set_index<D: Driver>(
         if (*object).tag == tag::TABLE
             && array_write::<false>(vm, (*object).as_table(), b(pc) as i64, rc(pc, base))
         {
-            return d.go(advance(pc, base));
+            return d.dispatch(advance(pc, base));
         }
         d.slow(pc, base, vm, |pc, base, vm| set_index_miss(pc, base, vm))
     }

@@ -46,7 +46,7 @@ pub(super) unsafe fn call<D: Driver>(
                 && callee.byte_add(entry.frame_bytes as usize) <= (*vm).stack_limit
             {
                 set_word(f.add(1), pc.add(1) as u64, entry.link());
-                return d.go(Next {
+                return d.dispatch(Next {
                     pc: entry.code.cast(),
                     base: callee,
                 });
@@ -87,7 +87,7 @@ pub(super) unsafe fn call_multi<D: Driver>(
                 && callee.byte_add(entry.frame_bytes as usize) <= (*vm).stack_limit
             {
                 set_word(f.add(1), pc.add(1) as u64, entry.link());
-                return d.go(Next {
+                return d.dispatch(Next {
                     pc: entry.code.cast(),
                     base: callee,
                 });
@@ -538,14 +538,14 @@ pub(super) unsafe fn return1<D: Driver>(
         copy(dst, ra(pc, base));
         let call = ret.sub(1);
         if c(call) <= 1 {
-            return d.go(Next {
+            return d.dispatch(Next {
                 pc: ret,
                 base: dst.byte_sub(a(call)),
             });
         }
         if c(call) == ANY {
             (*vm).top = dst.add(1);
-            return d.go_apart::<1>(Next {
+            return d.dispatch_cold::<1>(Next {
                 pc: ret,
                 base: dst.byte_sub(a(call)),
             });
@@ -567,7 +567,7 @@ pub(super) unsafe fn return0<D: Driver>(
         let dst = base.sub(2);
         let call = ret.sub(1);
         if c(call) == 0 {
-            return d.go(Next {
+            return d.dispatch(Next {
                 pc: ret,
                 base: dst.byte_sub(a(call)),
             });

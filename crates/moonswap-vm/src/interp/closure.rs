@@ -49,7 +49,7 @@ pub(super) unsafe fn make(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next
                 }
                 Capture::Late(u) => {
                     let running = super::moves::running_closure(base);
-                    vm.undo().late_upvalue(running, usize::from(u))
+                    vm.undo().backfilled_upvalue(running, usize::from(u))
                 }
                 // Beyond those that all closures have, the closure lacks it.
                 Capture::Vacant if i >= n_fixed => std::ptr::null_mut(),

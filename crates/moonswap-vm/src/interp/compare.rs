@@ -30,9 +30,9 @@ unsafe fn branch(pc: *const u64, base: *mut Value, taken: bool) -> Next {
 macro_rules! split {
     ($d:ident, $pc:ident, $base:ident, $taken:expr, $from:literal) => {
         if $taken {
-            $d.go_apart::<{ $from * 2 + 1 }>(jump($pc, $base, c($pc) as isize))
+            $d.dispatch_cold::<{ $from * 2 + 1 }>(jump($pc, $base, c($pc) as isize))
         } else {
-            $d.go_apart::<{ $from * 2 }>(advance($pc, $base))
+            $d.dispatch_cold::<{ $from * 2 }>(advance($pc, $base))
         }
     };
 }
@@ -247,9 +247,9 @@ pub(super) unsafe fn jump_if<D: Driver, const WANTED: bool>(
     // SAFETY: I1.
     unsafe {
         if (*ra(pc, base)).is_falsy() == WANTED {
-            return d.go(advance(pc, base));
+            return d.dispatch(advance(pc, base));
         }
-        d.go_apart::<1>(jump(pc, base, bc(pc)))
+        d.dispatch_cold::<1>(jump(pc, base, bc(pc)))
     }
 }
 
@@ -263,10 +263,10 @@ pub(super) unsafe fn jump_if_set<D: Driver, const WANTED: bool>(
     unsafe {
         let r = rb(pc, base);
         if (*r).is_falsy() == WANTED {
-            return d.go(advance(pc, base));
+            return d.dispatch(advance(pc, base));
         }
         copy(ra(pc, base), r);
-        d.go_apart::<1>(jump(pc, base, c(pc) as isize))
+        d.dispatch_cold::<1>(jump(pc, base, c(pc) as isize))
     }
 }
 
@@ -301,7 +301,7 @@ pub(super) unsafe fn length<D: Driver>(
                 let r = ra(pc, base);
                 (*r).payload = n as u64;
                 (*r).tag = tag::INTEGER;
-                return d.go(advance(pc, base));
+                return d.dispatch(advance(pc, base));
             }
         }
         d.slow(pc, base, vm, |pc, base, vm| length_slow(pc, base, vm))

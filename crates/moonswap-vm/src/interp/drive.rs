@@ -19,14 +19,14 @@ pub(crate) trait Driver: Copy {
     ///
     /// # Safety
     /// I1, I2 hold for `next`.
-    unsafe fn go(self, next: Next) -> Self::Out;
+    unsafe fn dispatch(self, next: Next) -> Self::Out;
 
     /// [`Driver::go`] that the optimiser does not merge with the body's other
     /// exits (each with its own number).
     ///
     /// # Safety
     /// As `go`.
-    unsafe fn go_apart<const EXIT: u32>(self, next: Next) -> Self::Out;
+    unsafe fn dispatch_cold<const EXIT: u32>(self, next: Next) -> Self::Out;
 
     /// Leaves the fast path: `f` does the instruction. It must be a function
     /// item or a closure that captures nothing.
@@ -65,7 +65,7 @@ pub(super) mod tail {
         type Out = ();
 
         #[inline(always)]
-        unsafe fn go(self, next: Next) {
+        unsafe fn dispatch(self, next: Next) {
             // SAFETY: I1, I2: the byte names a valid operation, whose entry is
             // a handler at all times (requests overwrite entries with handlers).
             unsafe {
@@ -77,7 +77,7 @@ pub(super) mod tail {
         }
 
         #[inline(always)]
-        unsafe fn go_apart<const EXIT: u32>(self, next: Next) {
+        unsafe fn dispatch_cold<const EXIT: u32>(self, next: Next) {
             // SAFETY: as `go`; the assembly is a comment that tells this exit
             // from the others and changes nothing.
             unsafe {
@@ -113,7 +113,7 @@ pub(super) mod tail {
                 unsafe {
                     let f = std::ptr::NonNull::<F>::dangling().as_ptr().read();
                     let next = f(pc, base, vm);
-                    Tail { vm, table }.go(next)
+                    Tail { vm, table }.dispatch(next)
                 }
             }
         };
@@ -135,12 +135,12 @@ pub(super) mod returning {
         type Out = Next;
 
         #[inline(always)]
-        unsafe fn go(self, next: Next) -> Next {
+        unsafe fn dispatch(self, next: Next) -> Next {
             next
         }
 
         #[inline(always)]
-        unsafe fn go_apart<const EXIT: u32>(self, next: Next) -> Next {
+        unsafe fn dispatch_cold<const EXIT: u32>(self, next: Next) -> Next {
             next
         }
 

@@ -152,7 +152,7 @@ where
             let node = guessed(pc, t, kc(pc));
             if !node.is_null() && (*node).value_tag != tag::NIL {
                 put_node(ra(pc, base), node);
-                return d.go(advance(pc, base));
+                return d.dispatch(advance(pc, base));
             }
         }
         d.slow(pc, base, vm, move |pc, base, vm| {
@@ -218,7 +218,7 @@ pub(super) unsafe fn self_field<D: Driver>(
                 if !node.is_null() && (*node).value_tag != tag::NIL {
                     copy(r.add(2), object);
                     put_node(r, node);
-                    return d.go(advance(pc, base));
+                    return d.dispatch(advance(pc, base));
                 }
             } else {
                 // Usual object: the method is in the `__index` table of the
@@ -231,7 +231,7 @@ pub(super) unsafe fn self_field<D: Driver>(
                         if !node.is_null() && (*node).value_tag != tag::NIL {
                             copy(r.add(2), object);
                             put_node(r, node);
-                            return d.go(advance(pc, base));
+                            return d.dispatch(advance(pc, base));
                         }
                     }
                 }
@@ -321,7 +321,7 @@ pub(super) unsafe fn get_table<D: Driver>(
             && (*key).tag == tag::INTEGER
             && array_read(ra(pc, base), (*object).as_table(), (*key).as_i64())
         {
-            return d.go(advance(pc, base));
+            return d.dispatch(advance(pc, base));
         }
         d.slow(pc, base, vm, |pc, base, vm| get_table_miss(pc, base, vm))
     }
@@ -370,7 +370,7 @@ pub(super) unsafe fn get_index<D: Driver>(
         if (*object).tag == tag::TABLE
             && array_read(ra(pc, base), (*object).as_table(), c(pc) as i64)
         {
-            return d.go(advance(pc, base));
+            return d.dispatch(advance(pc, base));
         }
         d.slow(pc, base, vm, |pc, base, vm| {
             get_slow(pc, base, vm, *rb(pc, base), Value::integer(c(pc) as i64))

@@ -25,14 +25,14 @@ pub(super) unsafe fn for_loop<D: Driver>(d: D, pc: *const u64, base: *mut Value)
         if (*r.add(2)).tag == tag::INTEGER {
             let count = (*r.add(1)).payload;
             if count == 0 {
-                return d.go_apart::<1>(advance(pc, base));
+                return d.dispatch_cold::<1>(advance(pc, base));
             }
             let i = (*r).payload.wrapping_add((*r.add(2)).payload);
             (*r.add(1)).payload = count - 1;
             (*r).payload = i;
             (*r.add(3)).payload = i;
             (*r.add(3)).tag = tag::INTEGER;
-            return d.go(jump(pc, base, bc(pc)));
+            return d.dispatch(jump(pc, base, bc(pc)));
         }
         let step = (*r.add(2)).as_f64();
         let i = (*r).as_f64() + step;
@@ -41,9 +41,9 @@ pub(super) unsafe fn for_loop<D: Driver>(d: D, pc: *const u64, base: *mut Value)
             (*r).payload = i.to_bits();
             (*r.add(3)).payload = i.to_bits();
             (*r.add(3)).tag = tag::FLOAT;
-            return d.go_apart::<2>(jump(pc, base, bc(pc)));
+            return d.dispatch_cold::<2>(jump(pc, base, bc(pc)));
         }
-        d.go_apart::<3>(advance(pc, base))
+        d.dispatch_cold::<3>(advance(pc, base))
     }
 }
 
@@ -313,10 +313,10 @@ pub(super) unsafe fn t_for_loop<D: Driver>(d: D, pc: *const u64, base: *mut Valu
     unsafe {
         let r = ra(pc, base);
         if (*r).tag == tag::NIL {
-            return d.go_apart::<1>(advance(pc, base));
+            return d.dispatch_cold::<1>(advance(pc, base));
         }
         copy(r.sub(2), r);
-        d.go(jump(pc, base, bc(pc)))
+        d.dispatch(jump(pc, base, bc(pc)))
     }
 }
 
@@ -335,7 +335,7 @@ pub(super) unsafe fn t_for_prep<D: Driver>(
                 t_for_prep_closing(pc, base, vm)
             });
         }
-        d.go(jump(pc, base, bc(pc)))
+        d.dispatch(jump(pc, base, bc(pc)))
     }
 }
 

@@ -19,6 +19,7 @@
 
 mod arith;
 mod assign;
+mod backfill;
 mod call;
 mod closure;
 mod compare;
@@ -26,7 +27,6 @@ mod concat;
 mod deferred;
 mod drive;
 mod index;
-mod late;
 mod loops;
 mod moves;
 mod ops;
@@ -50,7 +50,7 @@ pub(crate) use call::{call_metamethod, leave_native, precall};
 pub(crate) use deferred::call_unwinding;
 pub(crate) use index::{Lookup, lookup};
 pub(crate) use loops::other_limits;
-pub(crate) use poll::{attend_at_entry, collect_if_due, settle};
+pub(crate) use poll::{collect_if_due, poll_at_entry, settle};
 pub(crate) use pure::evaluate;
 
 /// Where to go on.
@@ -157,7 +157,7 @@ pub(super) unsafe fn jump(pc: *const u64, base: *mut Value, distance: isize) -> 
     }
 }
 
-/// Takes the turn of a loop at `pc` without looking at requests: whoever came here
+/// Takes the back edge of a loop at `pc` without looking at requests: whoever came here
 /// from a safe point has done so, and is to move on. What is no such operation is
 /// left to be dispatched.
 pub(crate) unsafe fn take_turn(pc: *const u64, base: *mut Value) -> Next {
@@ -219,7 +219,7 @@ mod backend {
 
     // The instruction itself by its real handler, or by what stands for it while
     // writes are watched: what a poll or a hook goes on at may be any operation.
-    abi_fn!(go_handler, pc, base, vm, table, {
+    abi_fn!(dispatch_handler, pc, base, vm, table, {
         // SAFETY: as in `dispatch`.
         unsafe {
             let op = *pc.cast::<u8>() as usize;
@@ -228,7 +228,7 @@ mod backend {
             }
             if super::watched::is_due(vm, op as u8) {
                 let next = super::watched::step(pc, base, vm);
-                return Tail { vm, table }.go(next);
+                return Tail { vm, table }.dispatch(next);
             }
             HANDLERS[op](pc, base, vm, table)
         }
@@ -243,7 +243,7 @@ mod backend {
             if (*vm).hook.active {
                 next = crate::hook::before(next.pc, next.base, vm);
             }
-            go_handler(next.pc, next.base, vm, table)
+            dispatch_handler(next.pc, next.base, vm, table)
         }
     });
 
@@ -275,7 +275,7 @@ mod backend {
         // SAFETY: as in `dispatch`.
         unsafe {
             let next = crate::hook::before(pc, base, vm);
-            go_handler(next.pc, next.base, vm, table)
+            dispatch_handler(next.pc, next.base, vm, table)
         }
     });
 
@@ -288,8 +288,8 @@ mod backend {
             let handler: Handler = hook_handler;
             return handler as *mut ();
         }
-        if table.is_journaled() && super::watched::watches(op) {
-            let handler: Handler = go_handler;
+        if table.is_logged() && super::watched::watches(op) {
+            let handler: Handler = dispatch_handler;
             return handler as *mut ();
         }
         real(op)
@@ -323,7 +323,7 @@ mod backend {
         // SAFETY: the table lives as long as the VM (PollHandle is shared).
         unsafe {
             let table = (&(*vm).poll).table.entries.as_ptr();
-            Tail { vm, table }.go(next);
+            Tail { vm, table }.dispatch(next);
         }
     }
 }
@@ -384,7 +384,7 @@ mod backend {
                         if const { super::watched::watches(OpCode::$name) } {
                             // SAFETY: as above.
                             unsafe {
-                                if (*vm).heap.journaled {
+                                if (*vm).heap.logged {
                                     next = super::watched::step(next.pc, next.base, vm);
                                     continue;
                                 }

@@ -115,7 +115,7 @@ pub(super) unsafe fn set_upvalue<D: Driver>(
                 advance(pc, base)
             });
         }
-        d.go(advance(pc, base))
+        d.dispatch(advance(pc, base))
     }
 }
 
@@ -147,6 +147,6 @@ pub(super) unsafe fn set_cell<D: Driver>(
                 advance(pc, base)
             });
         }
-        d.go(advance(pc, base))
+        d.dispatch(advance(pc, base))
     }
 }

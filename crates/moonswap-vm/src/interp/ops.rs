@@ -5,7 +5,9 @@
 
 use super::drive::Driver;
 use super::operand::{a, bc, kc, ra, rb, rc};
-use super::{Next, arith, assign, call, closure, compare, concat, deferred, index, late, loops};
+use super::{
+    Next, arith, assign, backfill, call, closure, compare, concat, deferred, index, loops,
+};
 use super::{advance, jump, moves, tail_call};
 use crate::frame::{continuation_distance, meta_word};
 use crate::unwind;
@@ -22,7 +24,7 @@ macro_rules! ops {
         #[inline(always)]
         pub(crate) unsafe fn $name<D: Driver>(d: D, $pc: *const u64, $base: *mut Value, $vm: *mut Vm) -> D::Out {
             // SAFETY: I1–I3, by the driver.
-            unsafe { d.go($body) }
+            unsafe { d.dispatch($body) }
         }
     };
     (@one $name:ident [$d:ident] $pc:ident, $base:ident, $vm:ident, $body:expr) => {
@@ -47,9 +49,9 @@ ops! {
     SetUpvalue[d](pc, base, vm) moves::set_upvalue(d, pc, base, vm);
     GetCell(pc, base, vm) moves::get_cell(pc, base);
     SetCell[d](pc, base, vm) moves::set_cell(d, pc, base, vm);
-    GetLate(pc, base, vm) late::get(pc, base, vm);
-    SetLate(pc, base, vm) late::set(pc, base, vm);
-    JumpIfLate(pc, base, vm) late::jump_if(pc, base, vm);
+    GetBackfilled(pc, base, vm) backfill::get(pc, base, vm);
+    SetBackfilled(pc, base, vm) backfill::set(pc, base, vm);
+    JumpIfBackfilled(pc, base, vm) backfill::jump_if(pc, base, vm);
 
     GetTabUp[d](pc, base, vm) index::get_tab_up(d, pc, base, vm);
     SetTabUp[d](pc, base, vm) assign::set_tab_up(d, pc, base, vm);
@@ -232,9 +234,9 @@ unsafe fn finish_meta(f: *mut Value, vm: *mut Vm) -> Next {
             | OpCode::SetUpvalue
             | OpCode::GetCell
             | OpCode::SetCell
-            | OpCode::GetLate
-            | OpCode::SetLate
-            | OpCode::JumpIfLate
+            | OpCode::GetBackfilled
+            | OpCode::SetBackfilled
+            | OpCode::JumpIfBackfilled
             | OpCode::NewTable
             | OpCode::SetList
             | OpCode::Not

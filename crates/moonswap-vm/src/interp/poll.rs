@@ -23,14 +23,14 @@ pub(super) unsafe fn poll(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next
         if (*vm).limits.metered {
             (*vm).limits.spend(1);
         }
-        attend(pc, base, vm)
+        service_requests(pc, base, vm)
     }
 }
 
 /// Runs what was requested. On an error of a limit, goes on where it is caught.
 #[cold]
 #[inline(never)]
-pub(super) unsafe fn attend(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
+pub(super) unsafe fn service_requests(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1–I3, P1, VM3.
     unsafe {
         let vm = &mut *vm;
@@ -58,14 +58,14 @@ pub(super) unsafe fn attend(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Ne
             collect_if_due(vm);
             return Next { pc, base: vm.base };
         }
-        attend_to_all(pc, base, vm)
+        service_all(pc, base, vm)
     }
 }
 
 /// The same where nothing of the instruction at `pc` stands in the way: at safe
 /// points proper, and at the first instruction of a function.
-unsafe fn attend_to_all(pc: *const u64, base: *mut Value, vm: &mut Vm) -> Next {
-    // SAFETY: as `attend`.
+unsafe fn service_all(pc: *const u64, base: *mut Value, vm: &mut Vm) -> Next {
+    // SAFETY: as `service_requests`.
     unsafe {
         // Entries first, then the work: a request in between arms them again.
         vm.poll.table.disarm();
@@ -87,7 +87,7 @@ unsafe fn attend_to_all(pc: *const u64, base: *mut Value, vm: &mut Vm) -> Next {
             run_hook(vm);
         }
         // What was called meanwhile may have used up the time.
-        if vm.limits.is_struck() && crate::host::check_limits(vm).is_err() {
+        if vm.limits.has_tripped() && crate::host::check_limits(vm).is_err() {
             return throw(vm);
         }
         Next { pc, base: vm.base }
@@ -132,7 +132,7 @@ unsafe fn after_entry(vm: &mut Vm, next: Next, start: *const u64) -> Next {
             }
         }
         if vm.poll.requested.load(std::sync::atomic::Ordering::Relaxed) {
-            return attend_at_start(vm, next, start);
+            return service_at_start(vm, next, start);
         }
         next
     }
@@ -142,7 +142,7 @@ unsafe fn after_entry(vm: &mut Vm, next: Next, start: *const u64) -> Next {
 /// and something was requested.
 #[cold]
 #[inline(never)]
-pub(crate) unsafe fn attend_at_entry(vm: &mut Vm, next: Next) -> Next {
+pub(crate) unsafe fn poll_at_entry(vm: &mut Vm, next: Next) -> Next {
     // SAFETY: F1: below a base stands the frame's function; V1; P1 as in
     // `after_entry`.
     unsafe {
@@ -156,17 +156,17 @@ pub(crate) unsafe fn attend_at_entry(vm: &mut Vm, next: Next) -> Next {
         if (*Closure::version(closure)).is_main {
             return next;
         }
-        attend_at_start(vm, next, Closure::entry(closure).code.cast())
+        service_at_start(vm, next, Closure::entry(closure).code.cast())
     }
 }
 
 /// Runs what was requested if `next` is the beginning of a function; it was
 /// refused otherwise.
-unsafe fn attend_at_start(vm: &mut Vm, next: Next, start: *const u64) -> Next {
+unsafe fn service_at_start(vm: &mut Vm, next: Next, start: *const u64) -> Next {
     // SAFETY: P1: at its first instruction a frame is complete.
     unsafe {
         if std::ptr::eq(next.pc, start) {
-            attend_to_all(next.pc, next.base, vm)
+            service_all(next.pc, next.base, vm)
         } else {
             next
         }

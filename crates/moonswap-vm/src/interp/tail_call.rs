@@ -52,7 +52,7 @@ pub(super) unsafe fn tail_call<D: Driver>(
                     i += 1;
                 }
                 set_word(base.sub(1), ret, entry.link() | frame::TAIL_CALL);
-                return d.go(Next {
+                return d.dispatch(Next {
                     pc: entry.code.cast(),
                     base,
                 });
@@ -124,7 +124,7 @@ unsafe fn enter_tail(
             }
             // A loop of tail calls meets no other safe point.
             if vm.poll.requested.load(std::sync::atomic::Ordering::Relaxed) {
-                return super::poll::attend(next.pc, next.base, vm);
+                return super::poll::service_requests(next.pc, next.base, vm);
             }
         }
         next

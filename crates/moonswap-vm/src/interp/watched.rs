@@ -10,7 +10,7 @@ use moonswap_bytecode::{OpCode, Written};
 use super::assign::{self, set_slow};
 use super::drive::returning::Returning;
 use super::operand::{b, k_wide, kb, kc, ra, rb, rc};
-use super::{Next, late, moves};
+use super::{Next, backfill, moves};
 use crate::object::Upvalue;
 use crate::value::Value;
 use crate::vm::Vm;
@@ -24,8 +24,8 @@ pub(super) const fn watches(op: OpCode) -> bool {
 #[cfg_attr(not(moonswap_tail), allow(dead_code))]
 pub(super) unsafe fn is_due(vm: *mut Vm, op: u8) -> bool {
     // SAFETY: by the caller.
-    let journaled = unsafe { (*vm).heap.journaled };
-    journaled && OpCode::from_u8(op).is_some_and(watches)
+    let logged = unsafe { (*vm).heap.logged };
+    logged && OpCode::from_u8(op).is_some_and(watches)
 }
 
 /// Does the operation at `pc`, which is one that writes.
@@ -63,7 +63,7 @@ pub(super) unsafe fn step(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next
                 if let Some(upvalue) = (*vm).heap.find_upvalue(closure, b(pc)) {
                     (&mut *vm).undo().variable(upvalue);
                 }
-                late::set(pc, base, vm)
+                backfill::set(pc, base, vm)
             }
             Written::Table => {
                 let next = assign::new_table(pc, base, vm);

@@ -1,6 +1,6 @@
 //! Limits of time: deadline, fuel, and interrupts from other threads.
 //!
-//! A limit that is reached *strikes*. From then until the outermost call from
+//! A limit that is reached *trips*. From then until the outermost call from
 //! the host has ended, nothing of the program runs any more: protected calls
 //! and message handlers are passed by, `__close` methods and finalizers are not
 //! called, every new call into Lua fails at once, and should a native have
@@ -38,7 +38,7 @@ const STEPS_PER_UNIT: usize = 16;
 /// Raises if a limit was reached.
 pub(crate) fn check(vm: &mut Vm) -> Result<(), Raised> {
     // Whoever swallows the error meets it again.
-    if let Some(ended) = &vm.limits.struck {
+    if let Some(ended) = &vm.limits.tripped {
         let message = ended.message.clone();
         vm.poll.request();
         return Err(vm.raise_message(message));
@@ -54,15 +54,15 @@ pub(crate) fn check(vm: &mut Vm) -> Result<(), Raised> {
         return Ok(());
     };
     vm.limits.interrupted.store(false, Ordering::Release);
-    Err(strike(vm, limit, limit.text()))
+    Err(trip(vm, limit, limit.text()))
 }
 
 /// A limit is reached: nothing of the program runs any more.
-pub(crate) fn strike(vm: &mut Vm, limit: Limit, text: &str) -> Raised {
+pub(crate) fn trip(vm: &mut Vm, limit: Limit, text: &str) -> Raised {
     let raised = vm.raise_located(text);
     let message = vm.error_text().unwrap_or_else(|| text.as_bytes().to_vec());
     let at = vm.index_of(vm.top);
-    vm.limits.struck = Some(Ended {
+    vm.limits.tripped = Some(Ended {
         limit,
         message,
         traceback: Context::of_frame(vm, at).traceback(None, None, 0),
@@ -105,11 +105,11 @@ pub(crate) fn enter(vm: &mut Vm) -> Result<(), Raised> {
 #[inline(never)]
 fn enter_limited(vm: &mut Vm) -> Result<(), Raised> {
     if vm.host_depth == 0 {
-        vm.limits.struck = None;
+        vm.limits.tripped = None;
         vm.limits.ended = None;
         vm.limits.refresh_armed();
         seam::on_limited_entry(vm);
-    } else if vm.limits.is_struck() {
+    } else if vm.limits.has_tripped() {
         return check(vm);
     }
     if vm.limits.metered {
@@ -118,7 +118,7 @@ fn enter_limited(vm: &mut Vm) -> Result<(), Raised> {
     let look = vm.host_depth == 0 || vm.poll.requested.load(Ordering::Relaxed);
     if look || vm.limits.overdrawn {
         let result = check(vm);
-        if vm.host_depth == 0 && vm.limits.is_struck() {
+        if vm.host_depth == 0 && vm.limits.has_tripped() {
             // The call does not even begin.
             end(vm);
         }
@@ -130,7 +130,7 @@ fn enter_limited(vm: &mut Vm) -> Result<(), Raised> {
 /// A call from the host has failed; it was the outermost one if `host_depth`
 /// is 0 again.
 pub(crate) fn leave(vm: &mut Vm) {
-    if vm.limits.is_struck() {
+    if vm.limits.has_tripped() {
         if vm.host_depth == 0 {
             end(vm);
         } else {
@@ -141,7 +141,7 @@ pub(crate) fn leave(vm: &mut Vm) {
 
 /// The outermost call is over.
 fn end(vm: &mut Vm) {
-    vm.limits.ended = vm.limits.struck.take();
+    vm.limits.ended = vm.limits.tripped.take();
     vm.limits.refresh_armed();
     vm.poll.overdue.store(false, Ordering::Release);
 }

@@ -11,7 +11,7 @@ const SLICE: u64 = 10_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Limit {
-    /// [`Interrupter::interrupt`] was called.
+    /// [`Interrupter::interrupt`](crate::Interrupter::interrupt) was called.
     Interrupt,
     /// The deadline has passed.
     Deadline,
@@ -62,7 +62,7 @@ pub(crate) struct Limits {
     /// As `interrupted`, with an error that can be caught.
     pub(crate) broken_in: Arc<AtomicBool>,
     /// The limit that was reached, until the outermost call has ended.
-    pub(super) struck: Option<Ended>,
+    pub(super) tripped: Option<Ended>,
     /// Its error was counted against the patches whose code it met first.
     pub(crate) is_counted: bool,
     /// What ended the last outermost call.
@@ -72,19 +72,19 @@ pub(crate) struct Limits {
 impl Limits {
     /// Whether a limit was reached and its error is on its way.
     #[inline(always)]
-    pub(crate) fn is_struck(&self) -> bool {
-        self.struck.is_some()
+    pub(crate) fn has_tripped(&self) -> bool {
+        self.tripped.is_some()
     }
 
     /// Whether a call into Lua would end at once.
     pub(crate) fn is_spent(&self) -> bool {
-        self.is_struck() || self.reached().is_some()
+        self.has_tripped() || self.reached().is_some()
     }
 
     /// The limit because of which a call into Lua would end at once, in words.
     pub(crate) fn spent_by(&self) -> Option<&'static str> {
-        let struck = self.struck.as_ref().map(|ended| ended.limit);
-        struck.or_else(|| self.reached()).map(Limit::text)
+        let tripped = self.tripped.as_ref().map(|ended| ended.limit);
+        tripped.or_else(|| self.reached()).map(Limit::text)
     }
 
     /// Whether a limit ended the last call from the host.
@@ -128,7 +128,7 @@ impl Limits {
     /// What ended the last call from the host, if a limit did; the limit whose
     /// error is on its way, inside a native.
     pub(crate) fn take_ended(&mut self) -> Option<Ended> {
-        self.struck.clone().or_else(|| self.ended.take())
+        self.tripped.clone().or_else(|| self.ended.take())
     }
 }
 
@@ -141,7 +141,7 @@ impl Limits {
     pub(super) fn refresh_armed(&mut self) {
         self.armed = self.deadline.is_some()
             || self.fuel.is_some()
-            || self.struck.is_some()
+            || self.tripped.is_some()
             || self.ended.is_some();
     }
 }

@@ -17,12 +17,15 @@
 //! - T6: a table with ZERO_FIRST has one node, and had key 0 there when it got the
 //!   bit; another node part takes the bit away.
 
+pub(crate) mod grow;
 mod new;
+mod place;
 #[cfg(test)]
 mod tests;
 pub(crate) mod write;
 
-pub(crate) use write::{TableError, reserve, set, set_int, set_keeping, set_short};
+pub(crate) use grow::{TableError, reserve};
+pub(crate) use write::{set, set_int, set_keeping, set_short};
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};

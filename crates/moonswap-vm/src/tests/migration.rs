@@ -1,4 +1,4 @@
-//! Activations that move to new code at the turn of a loop
+//! Activations that move to new code at an iteration boundary of a loop
 //! (`hotpatch/migrate.rs`), one of each kind of loop.
 
 use moonswap_hotpatch::{Policy, StalePolicy};

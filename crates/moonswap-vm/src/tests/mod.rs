@@ -2,14 +2,14 @@
 //! Rust that finds undefined behaviour: `just miri`. What the language means is
 //! tested elsewhere (`lua-tests`); these go through all that is `unsafe`.
 
+mod backfill;
 mod collector;
 mod coroutines;
-mod doors;
 mod functions;
-mod late;
 mod literals;
 mod migration;
 mod patches;
+mod sources;
 mod tables;
 mod undo;
 mod waiting;

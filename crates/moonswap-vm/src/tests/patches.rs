@@ -206,7 +206,7 @@ fn another_thread_patches_a_loop_that_runs() {
 fn what_commits_leave_is_taken_apart() {
     let machine = machine();
     assert_eq!(run_as(&machine, "=world", OLD), "loaded");
-    let left = || machine.with(|cx| cx.vm().hot.mailbox.attic.len());
+    let left = || machine.with(|cx| cx.vm().hot.mailbox.deferred_drops.len());
     let patches = [patch(NEW), patch(OLD)];
     let patcher = machine.patcher();
     // The first one is planned by a thread that asks; more than the history keeps.

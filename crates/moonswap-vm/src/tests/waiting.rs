@@ -46,7 +46,7 @@ fn quiescent_after_work(work: &str, script: &str, expected: &str) {
 }
 
 #[test]
-fn a_trap_is_set_and_sprung() {
+fn a_trap_is_set_and_hit() {
     let work = "function work(n, f) if n > 0 then return 0 + work(n - 1, f) end f() nothing() return 1 end";
     let script = "
         local function again() return work(3, queue) + 10 end

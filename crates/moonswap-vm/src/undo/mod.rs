@@ -147,7 +147,7 @@ impl UndoLog {
         self.is_open = true;
     }
 
-    /// Code of the patch is about to run: the table of handlers and `journaled` of
+    /// Code of the patch is about to run: the table of handlers and `logged` of
     /// the heap are set next.
     pub(crate) fn watch(&mut self) {
         self.recent.clear();

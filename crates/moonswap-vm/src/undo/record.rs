@@ -33,7 +33,7 @@ impl Recorder<'_> {
     ) -> Result<(), TableError> {
         // SAFETY: by the caller.
         unsafe {
-            if self.heap.journaled {
+            if self.heap.logged {
                 return self.set_logged(table, key, value);
             }
             table::set(self.heap, table, key, value)
@@ -74,7 +74,7 @@ impl Recorder<'_> {
     /// It is live and nobody else has it yet.
     #[inline(always)]
     pub(crate) unsafe fn made(&self, table: *mut Table) {
-        if self.heap.journaled {
+        if self.heap.logged {
             // SAFETY: by the caller.
             unsafe { (*table).made_in = self.log.number };
         }
@@ -85,7 +85,7 @@ impl Recorder<'_> {
     /// # Safety
     /// The object is live.
     pub(crate) unsafe fn metatable(&mut self, object: Value) {
-        if !self.heap.journaled {
+        if !self.heap.logged {
             return;
         }
         // SAFETY: by the caller.
@@ -106,7 +106,7 @@ impl Recorder<'_> {
     /// It is live.
     #[inline]
     pub(crate) unsafe fn variable(&mut self, upvalue: *mut Upvalue) {
-        if self.heap.journaled && !self.log.is_known(upvalue.cast(), 0, tag::NIL) {
+        if self.heap.logged && !self.log.is_known(upvalue.cast(), 0, tag::NIL) {
             // SAFETY: by the caller.
             let old = unsafe { *(*upvalue).value };
             let entry = Entry::Variable { upvalue, old };
@@ -119,7 +119,7 @@ impl Recorder<'_> {
     /// # Safety
     /// It is live, the index in range.
     pub(crate) unsafe fn native_variable(&mut self, native: *mut Native, index: usize) {
-        if self.heap.journaled && !self.log.is_known(native.cast(), index as u64, tag::NIL) {
+        if self.heap.logged && !self.log.is_known(native.cast(), index as u64, tag::NIL) {
             // SAFETY: by the caller.
             let old = unsafe { (&(*native).upvalues)[index] };
             let entry = Entry::NativeVariable { native, index, old };
@@ -132,7 +132,7 @@ impl Recorder<'_> {
     /// # Safety
     /// It is live; it may have a variable of that index.
     pub(crate) unsafe fn captured(&mut self, closure: *mut Closure, index: usize) {
-        if self.heap.journaled {
+        if self.heap.logged {
             // SAFETY: by the caller.
             let old = unsafe { self.heap.find_upvalue(closure, index) };
             let entry = Entry::Captured {
@@ -147,18 +147,18 @@ impl Recorder<'_> {
     /// Captured variable `index`; made (nil) if the closure lacks it.
     ///
     /// # Safety
-    /// As [`Heap::late_upvalue`].
-    pub(crate) unsafe fn late_upvalue(
+    /// As [`Heap::backfilled_upvalue`].
+    pub(crate) unsafe fn backfilled_upvalue(
         &mut self,
         closure: *mut Closure,
         index: usize,
     ) -> *mut Upvalue {
         // SAFETY: by the caller.
         unsafe {
-            if self.heap.journaled && self.heap.find_upvalue(closure, index).is_none() {
+            if self.heap.logged && self.heap.find_upvalue(closure, index).is_none() {
                 self.captured(closure, index);
             }
-            self.heap.late_upvalue(closure, index)
+            self.heap.backfilled_upvalue(closure, index)
         }
     }
 
@@ -173,7 +173,7 @@ impl Recorder<'_> {
         slot: *mut Value,
         is_variable: bool,
     ) {
-        if !self.heap.journaled {
+        if !self.heap.logged {
             return;
         }
         // SAFETY: by the caller.
@@ -197,7 +197,7 @@ impl Recorder<'_> {
     /// # Safety
     /// It is live.
     pub(crate) unsafe fn hook_of(&mut self, coroutine: *mut Coroutine) {
-        if self.heap.journaled {
+        if self.heap.logged {
             // SAFETY: by the caller.
             let old = Box::new(unsafe { (*coroutine).hook });
             let entry = Entry::Outer(Outer::Hook(coroutine, old));
@@ -230,7 +230,7 @@ impl Recorder<'_> {
     /// # Safety
     /// It is live.
     pub(crate) unsafe fn flags(&mut self, slot: *mut PrototypeSlot) {
-        if self.heap.journaled {
+        if self.heap.logged {
             // SAFETY: by the caller.
             let old = unsafe { (*slot).header.flags };
             self.log
@@ -241,7 +241,7 @@ impl Recorder<'_> {
     /// Another instance of a module is about to be kept alive than `old`; null: none
     /// was.
     pub(crate) fn module(&mut self, chunk: &Arc<str>, old: *mut Instance) {
-        if self.heap.journaled {
+        if self.heap.logged {
             let entry = Entry::Outer(Outer::Module(Box::new(Arc::clone(chunk)), old));
             self.log.push(self.heap, entry);
         }

@@ -59,9 +59,9 @@ unsafe fn revert(heap: &mut Heap, entry: Entry) {
                 old,
             } => {
                 if old.is_null() {
-                    heap.clear_late_upvalue(closure, index);
+                    heap.clear_backfilled_upvalue(closure, index);
                 } else {
-                    heap.set_late_upvalue(closure, index, old);
+                    heap.set_backfilled_upvalue(closure, index, old);
                 }
             }
             Entry::Scope(scope) => {

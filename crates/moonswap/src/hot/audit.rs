@@ -1,5 +1,5 @@
 //! The audit record: one line of JSON for every attempt to change code, applied
-//! or refused, by whatever door; each line holds the SHA-256 of the one before.
+//! or refused, by whatever source; each line holds the SHA-256 of the one before.
 //!
 //! | field | meaning |
 //! | --- | --- |
@@ -8,7 +8,7 @@
 //! | `torn` | only behind a line that a crash cut off: that piece's SHA-256 |
 //! | `time` | UTC, ISO 8601 |
 //! | `event` | `after`, `refused`, `rollback`; `passed` (a probation is over), `released` (from quarantine) |
-//! | `attempt`, `door`, `author`, `reason` | which attempt of this VM, by which way, who, why |
+//! | `attempt`, `source`, `author`, `reason` | which attempt of this VM, by which way, who, why |
 //! | `patch` | of a rollback: the patch that was to be undone; of `passed` and `released`: the patch |
 //! | `cause` | of a rollback by the VM itself: `errors`, `limit`, `slow` |
 //! | `chunks` | `name`, `base` and `new`: hashes of the code that ran and was to run |
@@ -27,8 +27,9 @@ use std::fs::File;
 use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use moonswap_hotpatch::{Digest, Json, Timestamp};
+use moonswap_hotpatch::{Digest, Refused, Report, Timestamp, from_hex, present, to_hex, to_json};
 use moonswap_vm::hotpatch::{EventKind, HotError, HotEvent};
+use serde::{Deserialize, Serialize};
 
 /// Longest line that is taken for one of ours.
 const LONGEST: u64 = 256 << 20;
@@ -145,7 +146,7 @@ impl State {
             let (file, link) = open(path)?;
             (self.out, self.link, self.is_broken) = (Box::new(file), link, false);
         }
-        let line = self.link.line(event).to_string().into_bytes();
+        let line = self.link.line(event).into_bytes();
         let prev = Digest::of(&line).0;
         let before: &[u8] = if self.link.is_open { b"\n" } else { b"" };
         // Until it is written: the writer may fail, or panic, in the middle.
@@ -163,56 +164,81 @@ impl State {
     }
 }
 
+/// A line, in the order in which its fields stand.
+#[derive(Serialize)]
+struct Record<'a> {
+    seq: u64,
+    prev: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    torn: Option<String>,
+    time: Timestamp,
+    event: &'static str,
+    attempt: u64,
+    source: &'static str,
+    author: Option<&'a str>,
+    reason: Option<&'a str>,
+    /// Of what is about another patch: its number, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch: Option<Option<u64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'static str>,
+    chunks: Vec<Chunk<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<&'a Report>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Failure<'a>>,
+}
+
+#[derive(Serialize)]
+struct Chunk<'a> {
+    name: &'a str,
+    base: Option<String>,
+    new: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Failure<'a> {
+    kind: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusals: Option<&'a Refused>,
+}
+
 impl Link {
-    fn line(&self, event: &HotEvent) -> Json {
-        let text = |text: &Option<String>| text.as_ref().map_or(Json::Null, Json::text);
-        let hash = |hash: Option<moonswap_bytecode::CodeHash>| {
-            hash.map_or(Json::Null, |hash| Json::text(hash.to_string()))
-        };
-        let chunks = event.chunks.iter().map(|chunk| {
-            Json::object([
-                ("name", Json::text(&*chunk.name)),
-                ("base", hash(chunk.base)),
-                ("new", hash(chunk.new)),
-            ])
+    fn line(&self, event: &HotEvent) -> String {
+        let hash = |hash: Option<moonswap_bytecode::CodeHash>| hash.map(|hash| hash.to_string());
+        let chunks = event.chunks.iter().map(|chunk| Chunk {
+            name: &chunk.name,
+            base: hash(chunk.base),
+            new: hash(chunk.new),
         });
-        let mut entries = vec![
-            ("seq", Json::number(self.seq + 1)),
-            ("prev", Json::text(moonswap_hotpatch::to_hex(&self.prev))),
-        ];
-        if let Some(torn) = self.torn {
-            entries.push(("torn", Json::text(moonswap_hotpatch::to_hex(&torn.0))));
-        }
-        entries.extend([
-            ("time", Json::text(Timestamp::now().to_string())),
-            ("event", Json::text(event.kind.text())),
-            ("attempt", Json::number(event.attempt)),
-            ("door", Json::text(event.door.text())),
-            ("author", text(&event.author)),
-            ("reason", text(&event.reason)),
-        ]);
-        if event.kind == EventKind::Rollback || event.undoes.is_some() {
-            entries.push(("patch", Json::optional_number(event.undoes)));
-        }
-        if let Some(cause) = event.cause {
-            entries.push(("cause", Json::text(cause.text())));
-        }
-        entries.push(("chunks", Json::Array(chunks.collect())));
-        match &event.outcome {
-            Some(Ok(report)) => entries.push(("report", report.json())),
-            Some(Err(error)) => {
-                let mut about = vec![
-                    ("kind", Json::text(error.kind())),
-                    ("message", Json::text(error.to_string())),
-                ];
-                if let HotError::Refused(refused) = error {
-                    about.push(("refusals", refused.json()));
-                }
-                entries.push(("error", Json::object(about)));
-            }
-            None => {}
-        }
-        Json::object(entries)
+        let is_about_another = event.kind == EventKind::Rollback || event.undoes.is_some();
+        to_json(&Record {
+            seq: self.seq + 1,
+            prev: to_hex(&self.prev),
+            torn: self.torn.map(|torn| to_hex(&torn.0)),
+            time: Timestamp::now(),
+            event: event.kind.text(),
+            attempt: event.attempt,
+            source: event.source.text(),
+            author: event.author.as_deref(),
+            reason: event.reason.as_deref(),
+            patch: is_about_another.then_some(event.undoes),
+            cause: event.cause.map(|cause| cause.text()),
+            chunks: chunks.collect(),
+            report: event.outcome.as_ref().and_then(|done| done.as_ref().ok()),
+            error: event.outcome.as_ref().and_then(|done| {
+                let error = done.as_ref().err()?;
+                Some(Failure {
+                    kind: error.kind(),
+                    message: error.to_string(),
+                    refusals: match error {
+                        HotError::Refused(refused) => Some(refused),
+                        _ => None,
+                    },
+                })
+            }),
+        })
     }
 }
 
@@ -224,13 +250,24 @@ struct Place {
 }
 
 fn place(line: &[u8]) -> Option<Place> {
-    let line = Json::parse(std::str::from_utf8(line).ok()?).ok()?;
-    let hash = |key: &str| moonswap_hotpatch::from_hex(line.get(key)?.as_str()?);
+    /// The other fields are for readers.
+    #[derive(Deserialize)]
+    struct Said {
+        seq: u64,
+        prev: String,
+        #[serde(default, deserialize_with = "present")]
+        torn: Option<String>,
+    }
+    // An object, not a list of these fields.
+    let line = std::str::from_utf8(line)
+        .ok()
+        .filter(|l| l.starts_with('{'))?;
+    let said: Said = serde_json::from_str(line).ok()?;
     Some(Place {
-        seq: line.get("seq")?.as_u64()?,
-        prev: hash("prev")?,
-        torn: match line.get("torn") {
-            Some(_) => Some(hash("torn")?),
+        seq: said.seq,
+        prev: from_hex(&said.prev)?,
+        torn: match said.torn {
+            Some(torn) => Some(from_hex(&torn)?),
             None => None,
         },
     })

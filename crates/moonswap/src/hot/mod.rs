@@ -14,7 +14,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use moonswap_hotpatch::{
-    Door, MigrationReport, Patch, PatchFile, PatchHash, Plan, Policy, Refused, Report,
+    MigrationReport, Patch, PatchFile, PatchHash, PatchSource, Plan, Policy, Refused, Report,
 };
 use moonswap_vm::Context;
 pub use moonswap_vm::Interrupter;
@@ -185,7 +185,7 @@ impl Hot {
 
     /// Lets running activations and sleeping coroutines that are on older code move
     /// to the current code, as patches do whose policy says `stale = "migrate"`: each
-    /// one when it next comes to a place that both codes have, such as the turn of a
+    /// one when it next comes to a place that both codes have, such as an iteration boundary of a
     /// loop. `chunk` is a name as [`Hot::chunks`] gives it, or without its first
     /// character; `None`: of all chunks. From other threads: [`Patcher::migrate`].
     ///
@@ -214,7 +214,7 @@ impl Hot {
     }
 
     /// Calls `listener` at every event from now on: each attempt to change code,
-    /// by whatever door, gives a `Before` and then an `After`, `Refused` or
+    /// by whatever source, gives a `Before` and then an `After`, `Refused` or
     /// `Rollback`; the end of a probation a `Passed`, a release from quarantine a
     /// `Released`. It runs on the VM's thread at a safe point and can use the
     /// VM; it cannot stop the attempt. Patches it applies itself are heard when
@@ -279,13 +279,13 @@ impl Hot {
     /// Lets a patch out of quarantine; false if it is not in it.
     pub fn release(&self, hash: PatchHash) -> bool {
         self.0
-            .with(|cx| cx.hot_release(Which::Hash(hash), Door::Rust))
+            .with(|cx| cx.hot_release(Which::Hash(hash), PatchSource::Rust))
     }
 
     /// [`Hot::release`] by the number the patch had when it was applied.
     pub fn release_patch(&self, id: u64) -> bool {
         self.0
-            .with(|cx| cx.hot_release(Which::Patch(id), Door::Rust))
+            .with(|cx| cx.hot_release(Which::Patch(id), PatchSource::Rust))
     }
 
     /// Patches and rollbacks that can be undone, oldest first: the last 16 patches

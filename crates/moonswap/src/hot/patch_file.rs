@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::path::Path;
 
 use moonswap_hotpatch::{
-    Door, Patch, PatchFile, Plan, Policy, Refused, Report, Timestamp, base_refusals,
+    Patch, PatchFile, PatchSource, Plan, Policy, Refused, Report, Timestamp, base_refusals,
 };
 use moonswap_vm::Context;
 use moonswap_vm::hotpatch::{Applied, HotError};
@@ -54,7 +54,7 @@ pub(crate) fn plan(cx: &mut Context<'_>, trust: &RefCell<Trust>, file: &PatchFil
 
 /// [`read`] by who wants to apply it: a failure is an attempt as well.
 pub(crate) fn read_to_apply(cx: &mut Context<'_>, path: &Path) -> Result<PatchFile> {
-    let policy = Policy::default().door(Door::File);
+    let policy = Policy::default().source(PatchSource::File);
     read(path).inspect_err(|error| cx.hot_note(&[], &policy, error.to_hot()))
 }
 
@@ -87,7 +87,7 @@ fn open_to_apply(
     trust: &RefCell<Trust>,
     file: &PatchFile,
 ) -> Result<(Patch, Policy)> {
-    let policy = file.policy.clone().door(Door::File);
+    let policy = file.policy.clone().source(PatchSource::File);
     match open(cx, trust, file) {
         Ok(patch) => Ok((patch, policy)),
         Err(error) => {

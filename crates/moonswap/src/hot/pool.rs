@@ -7,7 +7,8 @@ use std::fmt;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use moonswap_hotpatch::{Guard, Json, Patch, Policy, Report};
+use moonswap_hotpatch::{Guard, Patch, Policy, Report, to_json};
+use serde::{Serialize, Serializer};
 
 use crate::{HotError, Patcher, Ticket};
 
@@ -393,26 +394,34 @@ impl MemberReport {
     pub fn is_applied(&self) -> bool {
         matches!(self.outcome, MemberOutcome::Applied(_))
     }
+}
 
-    fn json(&self) -> Json {
+impl Serialize for MemberReport {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct View<'a> {
+            name: &'a str,
+            outcome: &'static str,
+            report: Option<&'a Report>,
+            error: Option<String>,
+        }
         let (report, error) = match &self.outcome {
             MemberOutcome::Applied(report) | MemberOutcome::Undone { undone: report, .. } => {
-                (report.json(), Json::Null)
+                (Some(report), None)
             }
-            MemberOutcome::NotUndone { applied, error } => {
-                (applied.json(), Json::text(error.to_string()))
-            }
+            MemberOutcome::NotUndone { applied, error } => (Some(applied), Some(error.to_string())),
             MemberOutcome::Failed(error) | MemberOutcome::NotLoaded(error) => {
-                (Json::Null, Json::text(error.to_string()))
+                (None, Some(error.to_string()))
             }
-            MemberOutcome::Gone | MemberOutcome::NotTried => (Json::Null, Json::Null),
+            MemberOutcome::Gone | MemberOutcome::NotTried => (None, None),
         };
-        Json::object([
-            ("name", Json::text(&self.name)),
-            ("outcome", Json::text(self.outcome.kind())),
-            ("report", report),
-            ("error", error),
-        ])
+        let view = View {
+            name: &self.name,
+            outcome: self.outcome.kind(),
+            report,
+            error,
+        };
+        view.serialize(serializer)
     }
 }
 
@@ -461,18 +470,27 @@ impl PoolReport {
     }
 
     /// As one JSON object.
-    pub fn json(&self) -> Json {
-        let aborted = self.aborted.as_ref();
-        let members = self.members.iter().map(MemberReport::json);
-        Json::object([
-            ("complete", Json::Bool(self.is_complete())),
-            ("applied", Json::number(self.n_applied())),
-            (
-                "aborted",
-                aborted.map_or(Json::Null, |why| Json::text(why.to_string())),
-            ),
-            ("members", Json::Array(members.collect())),
-        ])
+    pub fn to_json(&self) -> String {
+        to_json(self)
+    }
+}
+
+impl Serialize for PoolReport {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct View<'a> {
+            complete: bool,
+            applied: usize,
+            aborted: Option<String>,
+            members: &'a [MemberReport],
+        }
+        let view = View {
+            complete: self.is_complete(),
+            applied: self.n_applied(),
+            aborted: self.aborted.as_ref().map(ToString::to_string),
+            members: &self.members,
+        };
+        view.serialize(serializer)
     }
 }
 

@@ -1,9 +1,12 @@
 //! `Status`: who runs what, as a value, as text and as JSON.
 
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
-use moonswap_hotpatch::{Json, Refusal};
+use moonswap_hotpatch::{Refusal, optional_seconds, seconds, to_json};
 use moonswap_vm::hotpatch::{HistoryEntry, OnProbation, Quarantined, StaleFrame, VersionInfo};
+use serde::{Serialize, Serializer};
 
 /// What runs in a VM; see [`Hot::status`](crate::Hot::status).
 #[derive(Clone, Debug)]
@@ -34,83 +37,158 @@ impl Status {
 
     /// As one JSON object.
     pub fn to_json(&self) -> String {
-        self.json().to_string()
+        to_json(self)
     }
+}
 
-    /// [`Status::to_json`] as a value.
-    pub fn json(&self) -> Json {
-        let optional =
-            |text: &Option<std::string::String>| text.as_ref().map_or(Json::Null, Json::text);
-        let versions = self.versions.iter().map(|v| {
-            Json::object([
-                ("id", Json::text(&v.id)),
-                ("version", Json::number(v.version)),
-                ("frames", Json::number(v.frames)),
-                ("stale", Json::number(v.stale)),
-                (
-                    "diverged",
-                    v.diverged.as_ref().map_or(Json::Null, Refusal::json),
-                ),
-            ])
-        });
-        let stale = self.stale.iter().map(|f| {
-            Json::object([
-                ("id", Json::text(&f.id)),
-                ("version", Json::number(f.version)),
-                ("current", Json::number(f.current)),
-                ("line", Json::optional_number(f.line)),
-                ("thread", Json::text(&f.thread)),
-                ("overdue", Json::Bool(f.overdue)),
-                ("migration", optional(&f.migration)),
-                ("stack", Json::text(&f.stack)),
-            ])
-        });
-        let history = self.history.iter().map(|h| {
-            Json::object([
-                ("id", Json::number(h.id)),
-                ("rollback", Json::Bool(h.is_rollback)),
-                ("in_force", Json::Bool(h.is_in_force)),
-                ("generation", Json::number(h.generation)),
-                ("chunks", Json::texts(&h.chunks)),
-                ("line", Json::text(&h.line)),
-                ("author", optional(&h.author)),
-                ("reason", optional(&h.reason)),
-            ])
-        });
-        let quarantine = self.quarantine.iter().map(|q| {
-            Json::object([
-                ("hash", Json::text(q.hash.to_string())),
-                ("patch", Json::number(q.patch)),
-                ("errors", Json::number(q.errors)),
-                ("cause", Json::text(q.cause.text())),
-                ("deed", Json::text(&q.deed)),
-                ("chunks", Json::texts(&q.chunks)),
-            ])
-        });
-        let seconds = |time: std::time::Duration| Json::Float(time.as_secs_f64());
-        let probation = self.probation.iter().map(|p| {
-            Json::object([
-                ("patch", Json::number(p.patch)),
-                ("errors", Json::number(p.errors)),
-                ("left", Json::number(p.left)),
-                ("slow", p.slow.map_or(Json::Null, seconds)),
-                ("rest", seconds(p.rest)),
-            ])
-        });
-        Json::object([
-            ("generation", Json::number(self.generation)),
-            ("unfinished", Json::number(self.unfinished())),
-            ("queued", Json::number(self.queued)),
-            ("versions", Json::Array(versions.collect())),
-            ("stale", Json::Array(stale.collect())),
-            (
-                "diverged",
-                Json::Array(self.diverged.iter().map(Refusal::json).collect()),
-            ),
-            ("history", Json::Array(history.collect())),
-            ("probation", Json::Array(probation.collect())),
-            ("quarantine", Json::Array(quarantine.collect())),
-        ])
+impl Serialize for Status {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let view = View {
+            generation: self.generation,
+            unfinished: self.unfinished(),
+            queued: self.queued,
+            versions: self.versions.iter().map(VersionView::from).collect(),
+            stale: self.stale.iter().map(StaleView::from).collect(),
+            diverged: &self.diverged,
+            history: self.history.iter().map(HistoryView::from).collect(),
+            probation: self.probation.iter().map(ProbationView::from).collect(),
+            quarantine: self.quarantine.iter().map(QuarantineView::from).collect(),
+        };
+        view.serialize(serializer)
+    }
+}
+
+#[derive(Serialize)]
+struct View<'a> {
+    generation: u64,
+    unfinished: usize,
+    queued: usize,
+    versions: Vec<VersionView<'a>>,
+    stale: Vec<StaleView<'a>>,
+    diverged: &'a [Refusal],
+    history: Vec<HistoryView<'a>>,
+    probation: Vec<ProbationView>,
+    quarantine: Vec<QuarantineView<'a>>,
+}
+
+#[derive(Serialize)]
+struct VersionView<'a> {
+    id: &'a str,
+    version: u32,
+    frames: usize,
+    stale: usize,
+    diverged: Option<&'a Refusal>,
+}
+
+impl<'a> From<&'a VersionInfo> for VersionView<'a> {
+    fn from(v: &'a VersionInfo) -> Self {
+        Self {
+            id: &v.id,
+            version: v.version,
+            frames: v.frames,
+            stale: v.stale,
+            diverged: v.diverged.as_ref(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct StaleView<'a> {
+    id: &'a str,
+    version: u32,
+    current: u32,
+    line: Option<u32>,
+    thread: &'a str,
+    overdue: bool,
+    migration: Option<&'a str>,
+    stack: &'a str,
+}
+
+impl<'a> From<&'a StaleFrame> for StaleView<'a> {
+    fn from(f: &'a StaleFrame) -> Self {
+        Self {
+            id: &f.id,
+            version: f.version,
+            current: f.current,
+            line: f.line,
+            thread: &f.thread,
+            overdue: f.overdue,
+            migration: f.migration.as_deref(),
+            stack: &f.stack,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct HistoryView<'a> {
+    id: u64,
+    rollback: bool,
+    in_force: bool,
+    generation: u64,
+    chunks: &'a [Arc<str>],
+    line: &'a str,
+    author: Option<&'a str>,
+    reason: Option<&'a str>,
+}
+
+impl<'a> From<&'a HistoryEntry> for HistoryView<'a> {
+    fn from(h: &'a HistoryEntry) -> Self {
+        Self {
+            id: h.id,
+            rollback: h.is_rollback,
+            in_force: h.is_in_force,
+            generation: h.generation,
+            chunks: &h.chunks,
+            line: &h.line,
+            author: h.author.as_deref(),
+            reason: h.reason.as_deref(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ProbationView {
+    patch: u64,
+    errors: u32,
+    left: u32,
+    #[serde(serialize_with = "optional_seconds")]
+    slow: Option<Duration>,
+    #[serde(serialize_with = "seconds")]
+    rest: Duration,
+}
+
+impl From<&OnProbation> for ProbationView {
+    fn from(p: &OnProbation) -> Self {
+        Self {
+            patch: p.patch,
+            errors: p.errors,
+            left: p.left,
+            slow: p.slow,
+            rest: p.rest,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct QuarantineView<'a> {
+    hash: String,
+    patch: u64,
+    errors: u32,
+    cause: &'static str,
+    deed: &'a str,
+    chunks: &'a [Arc<str>],
+}
+
+impl<'a> From<&'a Quarantined> for QuarantineView<'a> {
+    fn from(q: &'a Quarantined) -> Self {
+        Self {
+            hash: q.hash.to_string(),
+            patch: q.patch,
+            errors: q.errors,
+            cause: q.cause.text(),
+            deed: &q.deed,
+            chunks: &q.chunks,
+        }
     }
 }
 

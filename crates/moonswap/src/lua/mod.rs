@@ -274,7 +274,7 @@ impl Lua {
     /// [`ErrorKind::OutOfFuel`](crate::ErrorKind::OutOfFuel), and every later
     /// call at once, until it gets more; `None` lifts it.
     ///
-    /// One unit is a call of a function or a turn of a loop; library functions
+    /// One unit is a call of a function or an iteration of a loop; library functions
     /// take one for each 16 elements or bytes they go through. The same program
     /// with the same input takes the same amount on every machine.
     pub fn set_fuel(&self, units: Option<u64>) {

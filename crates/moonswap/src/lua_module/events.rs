@@ -78,7 +78,7 @@ fn push_event(cx: &mut Context<'_>, event: &HotEvent) -> Outcome<()> {
     cx.push_table(0, 10);
     report::set_text(cx, table, "event", event.kind.text())?;
     report::set_int(cx, table, "attempt", event.attempt)?;
-    report::set_text(cx, table, "door", event.door.text())?;
+    report::set_text(cx, table, "source", event.source.text())?;
     for (key, text) in [("author", &event.author), ("reason", &event.reason)] {
         if let Some(text) = text {
             report::set_text(cx, table, key, text)?;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use moonswap_hotpatch::{Door, Patch, Plan, Policy};
+use moonswap_hotpatch::{Patch, PatchSource, Plan, Policy};
 use moonswap_vm::hotpatch::{Applied, HotError, Origin, RolledBack};
 use moonswap_vm::{Context, NativeFn, Outcome, View};
 
@@ -203,7 +203,7 @@ fn applyfile(cx: &mut Context<'_>) -> Outcome<usize> {
     let path = text(cx, 0)?;
     let options = options::read(cx, 1)?;
     let dry = options.dry;
-    if options.dry(false) != Policy::default().door(Door::Lua) {
+    if options.dry(false) != Policy::default().source(PatchSource::Lua) {
         return Err(cx.arg_error(
             1,
             "a patch file has its own policy; only 'dry' may be given",
@@ -335,7 +335,7 @@ fn rollback(cx: &mut Context<'_>) -> Outcome<usize> {
         Some(Err(_)) => return failure(cx, "no such patch"),
     };
     let origin = Origin {
-        door: Door::Lua,
+        source: PatchSource::Lua,
         ..Origin::default()
     };
     match cx.hot_rollback_or_queue(id, &origin) {

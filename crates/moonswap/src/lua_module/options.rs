@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use moonswap_hotpatch::{
-    CapturePolicy, Captures, DataPolicies, DataPolicy, Door, Guard, Policy, RefusedPolicy, Rerun,
-    RunSelector, StalePolicy, SuspendedPolicy, Timing, WhenRefused,
+    CapturePolicy, Captures, DataPolicies, DataPolicy, Guard, PatchSource, Policy, RefusedPolicy,
+    Rerun, RunSelector, StalePolicy, SuspendedPolicy, Timing, WhenRefused,
 };
 use moonswap_vm::{Context, Outcome, View};
 
 /// Reads the optional `opts` argument `i`. A name that is not known is an
 /// error: a misspelt `dry` must not patch.
 pub(super) fn read(cx: &mut Context<'_>, i: usize) -> Outcome<Policy> {
-    let mut policy = Policy::default().door(Door::Lua);
+    let mut policy = Policy::default().source(PatchSource::Lua);
     if cx.at(i).is_nil() {
         return Ok(policy);
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use moonswap_hotpatch::{Door, PatchHash};
+use moonswap_hotpatch::{PatchHash, PatchSource};
 use moonswap_vm::hotpatch::Which;
 use moonswap_vm::{Context, Outcome, View};
 
@@ -73,7 +73,7 @@ pub(super) fn release(cx: &mut Context<'_>) -> Outcome<usize> {
             numbered(id)
         }
     };
-    if which.is_some_and(|which| cx.hot_release(which, Door::Lua)) {
+    if which.is_some_and(|which| cx.hot_release(which, PatchSource::Lua)) {
         return cx.ret_bool(true);
     }
     failure(cx, "no such patch is in quarantine")

@@ -1,10 +1,10 @@
-//! Doors of handles: `Lua`, `Table`, `Function`, `Thread`, `Value`, `Chunk`, strings.
+//! Entry points of handles: `Lua`, `Table`, `Function`, `Thread`, `Value`, `Chunk`, strings.
 
 use moonswap::{LuaString, MultiValue, Result, Table, Thread, Value, Variadic};
 
-use super::{Door, LARGE, said};
+use super::{EntryPoint, LARGE, said};
 
-pub(crate) const DOORS: &[Door] = &[
+pub(crate) const ENTRY_POINTS: &[EntryPoint] = &[
     ("Lua::load", |lua, _| {
         let text = format!("return {{ {} }}", "{1},".repeat(3000));
         lua.load(text).eval::<Table>()?.len().and_then(said)

@@ -1,17 +1,17 @@
-//! Doors of patching: `Hot`, `Patcher`, `Pool`, patch files.
+//! Entry points of patching: `Hot`, `Patcher`, `Pool`, patch files.
 
 use std::io::Write;
 use std::time::Duration;
 
 use moonswap::audit::AuditLog;
 use moonswap::{
-    Applied, Door as Way, Error, Function, Lua, Origin, Patch, PatchFile, Policy, Pool, Result,
-    StalePolicy, Value, Which,
+    Applied, Error, Function, Lua, Origin, Patch, PatchFile, PatchSource as Way, Policy, Pool,
+    Result, StalePolicy, Value, Which,
 };
 
-use super::{Door, MODULE, module, said};
+use super::{EntryPoint, MODULE, module, said};
 
-/// Undoes what the door did, so that it does the same again.
+/// Undoes what the entry point did, so that it does the same again.
 fn back(lua: &Lua) -> Result<String> {
     lua.hot().rollback_last()?;
     said(())
@@ -69,7 +69,7 @@ fn undo(lua: &Lua, report: Result<moonswap::Report>) -> Result<String> {
     back(lua)
 }
 
-pub(crate) const DOORS: &[Door] = &[
+pub(crate) const ENTRY_POINTS: &[EntryPoint] = &[
     ("Hot::plan", |lua, w| {
         said(lua.hot().plan(&w.patch)?.is_refused())
     }),
@@ -121,7 +121,7 @@ pub(crate) const DOORS: &[Door] = &[
     ("Hot::rollback_by", |lua, w| {
         let report = lua.hot().apply(&w.patch)?;
         let origin = Origin {
-            door: Way::Rust,
+            source: Way::Rust,
             author: Some("a".repeat(100_000)),
             ..Origin::default()
         };

@@ -13,7 +13,7 @@ use moonswap::{Error, ErrorKind, Function, Lua, LuaString, Patch, Result, Table}
 const LIMIT: usize = 4 << 20;
 const LARGE: usize = 400_000;
 
-/// What the doors work on, made while there is room.
+/// What the entry points work on, made while there is room.
 struct World {
     table: Table,
     list: Table,
@@ -53,8 +53,8 @@ fn world(lua: &Lua) -> Result<World> {
     })
 }
 
-/// A door: its name, and what it does, with an answer that is the same every time.
-type Door = (&'static str, fn(&Lua, &World) -> Result<String>);
+/// A entry point: its name, and what it does, with an answer that is the same every time.
+type EntryPoint = (&'static str, fn(&Lua, &World) -> Result<String>);
 
 fn said(value: impl std::fmt::Debug) -> Result<String> {
     let mut text = format!("{value:?}");
@@ -74,7 +74,7 @@ const OTHERS: &[&str] = &[
     "LuaString::to_string_lossy LuaString::len LuaString::is_empty",
     "Hot::queued Hot::set_trust Hot::trust Hot::off Hot::probation Hot::quarantine Hot::release",
     "Hot::release_patch Hot::history Hot::diverged Hot::generation Hot::patcher",
-    // `Hot::rollback_last` ends most doors.
+    // `Hot::rollback_last` ends most entry points.
     "Hot::rollback_last Patcher::generation Patcher::is_gone",
     "LuaBuilder::compat LuaBuilder::error_texts LuaBuilder::build",
     "Pool::new Pool::add Pool::sweep MultiValue::new MultiValue::into_vec Variadic::new",
@@ -114,27 +114,30 @@ fn reset_peak() -> usize {
     }
 }
 
-/// What a door's own side has besides: a large text, and the text it is made of.
+/// What a entry point's own side has besides: a large text, and the text it is made of.
 const OWN: usize = 2 * LARGE;
 
 #[test]
 fn every_door_holds_at_the_edge_of_the_limit() {
     let mut failed = 0;
     let mut wrong = Vec::new();
-    let doors: Vec<&Door> = handles::DOORS.iter().chain(hot::DOORS).collect();
-    for (name, door) in &doors {
+    let entry_points: Vec<&EntryPoint> = handles::ENTRY_POINTS
+        .iter()
+        .chain(hot::ENTRY_POINTS)
+        .collect();
+    for (name, entry_point) in &entry_points {
         let (mut most, mut n_failed) = (0, 0);
         for leave in [0, 20_000, 300_000, 1_000_000] {
             let lua = Lua::new();
             let world = world(&lua).expect("there is room");
             hot::write_file(&world.path).expect("a folder for temporary files");
-            let usual = door(&lua, &world).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let usual = entry_point(&lua, &world).unwrap_or_else(|error| panic!("{name}: {error}"));
             lua.gc_collect().expect("no finalizers");
             lua.set_memory_limit(Some(LIMIT));
             let kept = fill(&lua, leave);
             let account = lua.machine().system_memory();
             let resident = reset_peak();
-            let found = door(&lua, &world);
+            let found = entry_point(&lua, &world);
             let grown = status("VmHWM:").saturating_sub(resident);
             match found {
                 Ok(found) if found == usual => {}
@@ -155,7 +158,7 @@ fn every_door_holds_at_the_edge_of_the_limit() {
             // As good as new.
             drop(kept);
             lua.gc_collect().expect("no finalizers");
-            match door(&lua, &world) {
+            match entry_point(&lua, &world) {
                 Ok(found) if found == usual => {}
                 after => wrong.push(format!("{name}, afterwards: {after:?}")),
             }
@@ -167,12 +170,16 @@ fn every_door_holds_at_the_edge_of_the_limit() {
         failed += n_failed;
     }
     println!(
-        "{} doors, {} calls, {failed} of them without memory",
-        doors.len(),
-        4 * doors.len()
+        "{} entry_points, {} calls, {failed} of them without memory",
+        entry_points.len(),
+        4 * entry_points.len()
     );
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(failed > doors.len(), "{failed} of {}", 4 * doors.len());
+    assert!(
+        failed > entry_points.len(),
+        "{failed} of {}",
+        4 * entry_points.len()
+    );
 }
 
 /// The Rust files below a folder.
@@ -187,12 +194,12 @@ fn sources(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// A method that is added gets a door, or a reason not to have one.
+/// A method that is added gets a entry point, or a reason not to have one.
 #[test]
 fn every_public_method_is_listed() {
-    let listed: HashSet<&str> = handles::DOORS
+    let listed: HashSet<&str> = handles::ENTRY_POINTS
         .iter()
-        .chain(hot::DOORS)
+        .chain(hot::ENTRY_POINTS)
         .map(|(name, _)| *name)
         .chain(OTHERS.iter().flat_map(|line| line.split_whitespace()))
         .collect();

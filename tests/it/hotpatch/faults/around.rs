@@ -47,7 +47,7 @@ fn a_day(lua: &Lua) -> [Vec<String>; 2] {
     [report.warnings, undone.warnings]
 }
 
-/// A panic in a listener, at any event, by any door, changes nothing.
+/// A panic in a listener, at any event, by any source, changes nothing.
 #[test]
 fn listeners_that_panic() {
     for kind in EventKind::ALL {

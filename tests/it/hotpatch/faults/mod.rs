@@ -1,4 +1,4 @@
-//! Faults in every step of an attempt to change code, from the door to the
+//! Faults in every step of an attempt to change code, from the source to the
 //! report. Whatever fails: the outcome says so and names the cause, the old code
 //! runs with all that it had, the same patch is applied once the fault is gone,
 //! and a rollback brings the old code back. What fails behind the commit leaves
@@ -7,10 +7,10 @@
 //! | step | what may fail there | where |
 //! | --- | --- | --- |
 //! | compile, trust, base, manifest | the text, the signature, what runs | `around`: patch files |
-//! | a thread to plan on, the timer | the system has none | `doors`, `threads` |
+//! | a thread to plan on, the timer | the system has none | `sources`, `threads` |
 //! | plan | refusals | scenarios `refuse-*`, laws |
 //! | mailbox, publish, basis, deadline | the VM or the ticket goes, at any time | `threads` |
-//! | safe point, quiet | limits; nothing rings | `doors`, `threads` |
+//! | safe point, quiet | limits; nothing rings | `sources`, `threads` |
 //! | load, intern, scope record | each allocation; the memory limit | `sweeps`, `scenarios` |
 //! | initialisers, definitions, `run`, `require`, `reset`, `remove`, `migrate`, in each chunk and instance | these, an error in each, fuel, deadline, interrupt, no stack | `sweeps`, `scenarios` |
 //! | commit, history, guard | nothing can | `sweeps`: nothing is allocated |
@@ -22,180 +22,8 @@
 //! By default long rows of faults are sampled; `MOONSWAP_FAULTS=all` tries each.
 
 mod around;
-mod scenarios;
 mod subjects;
 mod sweeps;
 mod threads;
 
-use std::cell::Cell;
-use std::fmt::Write as _;
-use std::time::Instant;
-
-use moonswap_vm::{Context, Outcome};
-
-use super::world::World;
-
-/// What goes wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
-    /// The `k`-th allocation fails.
-    Allocation,
-    /// The memory limit leaves `k` portions of so many bytes.
-    Memory(usize),
-    /// Fuel for `k` steps.
-    Fuel,
-    /// An interrupt at the `k`-th safe point.
-    Interrupt,
-    /// The deadline passes at the `k`-th safe point.
-    Deadline,
-    /// The `k`-th call of the global function `fault` raises an error.
-    Raise,
-}
-
-impl Fault {
-    /// What the outcome must say.
-    fn cause(self) -> &'static str {
-        match self {
-            Fault::Allocation | Fault::Memory(_) => "not enough memory",
-            Fault::Fuel => "out of fuel",
-            Fault::Interrupt => "interrupted!",
-            Fault::Deadline => "deadline exceeded",
-            Fault::Raise => "injected",
-        }
-    }
-}
-
-impl World {
-    /// Makes a native a global. Patches may be committed while it calls back.
-    fn set_global(
-        &self,
-        name: &'static str,
-        f: impl Fn(&mut Context<'_>) -> Outcome<usize> + 'static,
-    ) {
-        self.machine.with(|cx| {
-            cx.push_globals();
-            cx.push_boxed(name, Box::new(f));
-            cx.mark_transparent();
-            let table = cx.height() - 2;
-            assert!(cx.raw_set_field(table, name).is_ok(), "global");
-        });
-    }
-
-    /// Does something while the `k`-th fault (from 1) of a kind is due; whether it
-    /// struck, as far as that can be told.
-    fn strike<R>(&self, fault: Fault, k: u64, act: impl FnOnce() -> R) -> (R, bool) {
-        let machine = &self.machine;
-        match fault {
-            Fault::Allocation => {
-                machine.set_failing_allocation(k);
-                let result = act();
-                let came = !machine.is_failure_pending();
-                machine.set_failing_allocation(0);
-                (result, came)
-            }
-            Fault::Memory(portion) => {
-                // Everything is given back that can be.
-                machine.set_memory_limit(Some(1));
-                let _ = self.run("local function f() end f()");
-                let more = portion * (k as usize - 1);
-                machine.set_memory_limit(Some(machine.system_memory() + more));
-                let result = act();
-                machine.set_memory_limit(None);
-                (result, false)
-            }
-            Fault::Fuel => {
-                machine.set_fuel(Some(k - 1));
-                let result = act();
-                let came = machine.with(|cx| cx.take_limit()).is_some();
-                machine.set_fuel(None);
-                (result, came)
-            }
-            Fault::Interrupt => {
-                let interrupter = machine.interrupter();
-                let result = self.at_safe_point(k, act, move |_| interrupter.interrupt());
-                (result, false)
-            }
-            Fault::Deadline => {
-                let handle = machine.clone();
-                let pass = move |cx: &mut Context<'_>| {
-                    cx.suspended(|| handle.set_deadline(Some(Instant::now())));
-                };
-                let result = self.at_safe_point(k, act, pass);
-                machine.set_deadline(None);
-                (result, false)
-            }
-            Fault::Raise => {
-                self.raise_in(k);
-                let result = act();
-                let came = !self.is_raise_due();
-                self.raise_in(0);
-                (result, came)
-            }
-        }
-    }
-
-    /// Does something and `strike`s at the `k`-th safe point of it.
-    fn at_safe_point<R>(
-        &self,
-        k: u64,
-        act: impl FnOnce() -> R,
-        strike: impl Fn(&mut Context<'_>) + 'static,
-    ) -> R {
-        let left = Cell::new(k);
-        let hook = move |cx: &mut Context<'_>| {
-            let n = left.get();
-            left.set(n.saturating_sub(1));
-            if n == 1 {
-                strike(cx);
-            }
-        };
-        let machine = &self.machine;
-        machine.set_safe_point_hook(Some(Box::new(hook)));
-        let result = act();
-        machine.set_safe_point_hook(None);
-        // One that came too late is not to strike later.
-        let _ = self.run("local function f() end f()");
-        let _ = machine.with(|cx| cx.take_limit());
-        result
-    }
-
-    /// Everything that a patch which failed must leave as it was, as text.
-    fn state(&self) -> String {
-        let _ = self.machine.with(|cx| cx.gc_collect());
-        let mut text = self.fingerprint();
-        self.machine.with(|cx| {
-            let _ = writeln!(text, "stale {:?}", cx.hot_frames(None));
-            let _ = writeln!(text, "quarantine {:?}", cx.hot_quarantine());
-            let _ = writeln!(text, "queued {}", cx.hot_queued());
-            for chunk in cx.hot_chunks() {
-                if chunk.starts_with('@') {
-                    for source in cx.hot_sources(&chunk).into_iter().flatten() {
-                        let _ = writeln!(text, "{chunk}: {}", String::from_utf8_lossy(&source));
-                    }
-                }
-            }
-        });
-        text
-    }
-}
-
-/// The lines by which two states differ.
-fn difference(before: &str, after: &str) -> String {
-    let only = |a: &str, b: &str| -> String {
-        let lost: Vec<&str> = a.lines().filter(|line| !b.contains(line)).collect();
-        lost.join("\n")
-    };
-    format!("- {}\n+ {}", only(before, after), only(after, before))
-}
-
-/// Without what counts attempts: a rollback gives back everything else.
-fn without_numbers(state: &str) -> String {
-    let counts = |line: &&str| line.starts_with("generation ") || line.starts_with("history ");
-    let lines: Vec<&str> = state.lines().filter(|line| !counts(line)).collect();
-    lines.join("\n")
-}
-
-/// Whether every fault of a long row is to be tried.
-fn tries_all() -> bool {
-    std::env::var("MOONSWAP_FAULTS").is_ok_and(|which| which == "all")
-}
+use moonswap_tests::fault::{Fault, difference, tries_all, without_numbers};

@@ -259,7 +259,7 @@ fn swapped() -> Subject {
 
 fn late() -> Subject {
     Subject::of(
-        "late variables",
+        "backfilled variables",
         "function make(volume) local n = 1 return function() return n end end",
         "local x = fault() function make(volume) local n = 1 return function() return n, volume end end",
     )

@@ -1,5 +1,5 @@
 //! Each fault at each of its places, one after the other, until one comes too
-//! late to stop the patch: for every subject, and by every door.
+//! late to stop the patch: for every subject, and by every source.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,7 +19,7 @@ type Outcome = Option<Result<Report, HotError>>;
 
 /// By which way a patch comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Door {
+enum PatchSource {
     /// The host applies it.
     Host,
     /// Lua code does.
@@ -34,13 +34,13 @@ enum Door {
     Known,
 }
 
-const DOORS: [Door; 6] = [
-    Door::Host,
-    Door::Lua,
-    Door::Queued,
-    Door::Thread,
-    Door::NoThread,
-    Door::Known,
+const SOURCES: [PatchSource; 6] = [
+    PatchSource::Host,
+    PatchSource::Lua,
+    PatchSource::Queued,
+    PatchSource::Thread,
+    PatchSource::NoThread,
+    PatchSource::Known,
 ];
 
 const FAULTS: [Fault; 6] = [
@@ -65,7 +65,7 @@ fn poll_for(world: &World, ticket: &Ticket) -> Result<Report, HotError> {
     }
 }
 
-impl Door {
+impl PatchSource {
     /// Lets the patch in while a fault is due.
     fn enter(
         self,
@@ -77,10 +77,10 @@ impl Door {
     ) -> (Outcome, bool) {
         let machine = &world.machine;
         match self {
-            Door::Host => world.strike(fault, k, || {
+            PatchSource::Host => world.trip(fault, k, || {
                 Some(machine.with(|cx| cx.hot_apply(patch, policy)))
             }),
-            Door::Lua => {
+            PatchSource::Lua => {
                 let outcome: Rc<RefCell<Outcome>> = Rc::default();
                 let (mine, patch, policy) = (Rc::clone(&outcome), patch.clone(), policy.clone());
                 world.set_global("swap", move |cx| {
@@ -91,33 +91,33 @@ impl Door {
                     }));
                     Ok(0)
                 });
-                let ((), came) = world.strike(fault, k, || {
+                let ((), came) = world.trip(fault, k, || {
                     let _ = world.run("local function f() end f() swap() f()");
                 });
                 world.run("swap = nil").expect("runs");
                 (outcome.take(), came)
             }
-            Door::Queued => {
+            PatchSource::Queued => {
                 let ticket = machine.with(|cx| cx.hot_submit(patch.clone(), policy.clone()));
-                world.strike(fault, k, || Some(poll_for(world, &ticket)))
+                world.trip(fault, k, || Some(poll_for(world, &ticket)))
             }
-            Door::Thread | Door::NoThread | Door::Known => {
+            PatchSource::Thread | PatchSource::NoThread | PatchSource::Known => {
                 let ticket = machine.patcher().submit(patch.clone(), policy.clone());
-                world.strike(fault, k, || Some(poll_for(world, &ticket)))
+                world.trip(fault, k, || Some(poll_for(world, &ticket)))
             }
         }
     }
 
-    /// Makes the world one for this door.
+    /// Makes the world one for this source.
     fn prepare(self, world: &World, subject: &Subject) {
         match self {
-            Door::NoThread => world.machine.set_stress(Stress::without_threads()),
-            Door::Known => {
+            PatchSource::NoThread => world.machine.set_stress(Stress::without_threads()),
+            PatchSource::Known => {
                 let patcher = world.machine.patcher();
                 let ticket = patcher.submit(subject.step(), Policy::default());
                 poll_for(world, &ticket).expect("published");
             }
-            Door::Host | Door::Lua | Door::Queued | Door::Thread => {}
+            PatchSource::Host | PatchSource::Lua | PatchSource::Queued | PatchSource::Thread => {}
         }
     }
 }
@@ -125,14 +125,14 @@ impl Door {
 /// One row of faults.
 struct Row<'a> {
     subject: &'a Subject,
-    door: Door,
+    source: PatchSource,
     fault: Fault,
 }
 
 impl Row<'_> {
     fn fail(&self, k: u64, why: &str) -> ! {
-        let (name, door, fault) = (self.subject.name, self.door, self.fault);
-        panic!("{name}, {door:?}, {fault:?} {k}: {why}");
+        let (name, source, fault) = (self.subject.name, self.source, self.fault);
+        panic!("{name}, {source:?}, {fault:?} {k}: {why}");
     }
 
     /// What the functions answer must be that.
@@ -147,7 +147,7 @@ impl Row<'_> {
         }
     }
 
-    /// A fault has struck, or not: the world must be whole and one of the two.
+    /// A fault has tripped, or not: the world must be whole and one of the two.
     /// Answers whether the patch was applied.
     fn check(
         &self,
@@ -160,8 +160,8 @@ impl Row<'_> {
         let now = machine.with(|cx| cx.hot_generation());
         match &outcome {
             Some(Ok(report)) => {
-                if came && self.subject.behind.is_none() && self.door != Door::Lua {
-                    self.fail(k, "struck, and the patch was applied all the same");
+                if came && self.subject.behind.is_none() && self.source != PatchSource::Lua {
+                    self.fail(k, "tripped, and the patch was applied all the same");
                 }
                 self.expect(k, world, self.subject.new, came);
                 if let Some(check) = self.subject.behind {
@@ -225,15 +225,15 @@ impl Row<'_> {
         let subject = self.subject;
         let (patch, policy) = (subject.patch(), &subject.policy);
         let world = subject.world();
-        self.door.prepare(&world, subject);
+        self.source.prepare(&world, subject);
         self.expect(0, &world, subject.old, false);
         world.state();
         let before = world.state();
         let generation = world.machine.with(|cx| cx.hot_generation());
         let mut k = 1;
         loop {
-            let struck = self.door.enter(&world, &patch, policy, self.fault, k);
-            if self.check(k, &world, struck, (&before, generation)) {
+            let tripped = self.source.enter(&world, &patch, policy, self.fault, k);
+            if self.check(k, &world, tripped, (&before, generation)) {
                 break;
             }
             k += 1;
@@ -249,7 +249,7 @@ impl Row<'_> {
         let subject = self.subject;
         let (patch, policy) = (subject.patch(), &subject.policy);
         let world = subject.world();
-        self.door.prepare(&world, subject);
+        self.source.prepare(&world, subject);
         let stride = if tries_all() { 1 } else { n.div_ceil(most) };
         for k in (1..=n).step_by(stride.max(1) as usize) {
             subject.set_up(&world);
@@ -258,8 +258,8 @@ impl Row<'_> {
             let before = world.state();
             let machine = &world.machine;
             let generation = machine.with(|cx| cx.hot_generation());
-            let struck = self.door.enter(&world, &patch, policy, self.fault, k);
-            if !self.check(k, &world, struck, (&before, generation)) {
+            let tripped = self.source.enter(&world, &patch, policy, self.fault, k);
+            if !self.check(k, &world, tripped, (&before, generation)) {
                 let again = machine.with(|cx| cx.hot_apply(&patch, policy));
                 if let Err(error) = again {
                     self.fail(k, &format!("without the fault: {error}"));
@@ -278,14 +278,14 @@ impl Row<'_> {
     }
 }
 
-fn sweep(subjects: &[Subject], doors: &[Door], most: u64) {
+fn sweep(subjects: &[Subject], sources: &[PatchSource], most: u64) {
     let rows: Vec<Row<'_>> = subjects
         .iter()
-        .flat_map(|subject| doors.iter().map(move |&door| (subject, door)))
-        .flat_map(|(subject, door)| {
+        .flat_map(|subject| sources.iter().map(move |&source| (subject, source)))
+        .flat_map(|(subject, source)| {
             FAULTS.map(|fault| Row {
                 subject,
-                door,
+                source,
                 fault,
             })
         })
@@ -297,10 +297,10 @@ fn sweep(subjects: &[Subject], doors: &[Door], most: u64) {
     });
     let mut n_failed = 0;
     for (row, (n, time)) in rows.iter().zip(&counts) {
-        let (name, door, fault) = (row.subject.name, row.door, row.fault);
+        let (name, source, fault) = (row.subject.name, row.source, row.fault);
         let time = time.as_secs_f64();
         match n {
-            Some(n) => println!("{name}, {door:?}, {fault:?}: {n} in {time:.2} s"),
+            Some(n) => println!("{name}, {source:?}, {fault:?}: {n} in {time:.2} s"),
             None => n_failed += 1,
         }
         assert!(
@@ -313,17 +313,17 @@ fn sweep(subjects: &[Subject], doors: &[Door], most: u64) {
 
 #[test]
 fn every_step_of_every_subject() {
-    sweep(&subjects::all(), &[Door::Host], 12);
+    sweep(&subjects::all(), &[PatchSource::Host], 12);
 }
 
 #[test]
-fn by_every_door() {
+fn by_every_source() {
     let all = subjects::all();
     let rich: Vec<Subject> = all
         .into_iter()
         .filter(|subject| ["initialisers", "hooks", "transaction"].contains(&subject.name))
         .collect();
-    sweep(&rich, &DOORS[1..], 4);
+    sweep(&rich, &SOURCES[1..], 4);
 }
 
 /// A rollback has nothing to fail by: with any allocation failing, and with no
@@ -332,10 +332,10 @@ fn by_every_door() {
 fn rollbacks_do_not_fail() {
     for subject in subjects::all() {
         for fault in [Fault::Allocation, Fault::Memory(256), Fault::Fuel] {
-            let door = Door::Host;
+            let source = PatchSource::Host;
             let row = Row {
                 subject: &subject,
-                door,
+                source,
                 fault,
             };
             let world = subject.world();
@@ -349,7 +349,7 @@ fn rollbacks_do_not_fail() {
                 applied.unwrap_or_else(|error| row.fail(k, &error.to_string()));
                 row.expect(k, &world, subject.new, false);
                 let undo = || machine.with(|cx| cx.hot_rollback(None));
-                let (outcome, _) = world.strike(fault, k, undo);
+                let (outcome, _) = world.trip(fault, k, undo);
                 if let Err(error) = outcome {
                     row.fail(k, &error.to_string());
                 }
@@ -385,7 +385,7 @@ fn rollbacks_restore_fields_without_memory() {
         let fill = format!("for i = 1, {n} do M['x' .. i] = i end return M.a, M.b, M.c()");
         world.run(&fill).expect("runs");
         let undo = || world.machine.with(|cx| cx.hot_rollback(None));
-        let (outcome, _) = world.strike(Fault::Memory(0), 1, undo);
+        let (outcome, _) = world.trip(Fault::Memory(0), 1, undo);
         let report = outcome.expect("rolled back");
         assert_eq!(
             world.run("return M.a() .. M.b() .. M.c()").as_deref(),
@@ -404,7 +404,7 @@ fn garbage_gives_way() {
     let subjects = subjects::all();
     let subject = &subjects[0];
     assert_eq!(subject.name, "swapped");
-    for door in DOORS {
+    for source in SOURCES {
         let world = subject.world();
         let machine = &world.machine;
         world.run("collectgarbage('stop')").expect("runs");
@@ -420,8 +420,8 @@ fn garbage_gives_way() {
         }
         machine.set_memory_limit(Some(limit));
         let (patch, policy) = (subject.patch(), &subject.policy);
-        let (outcome, _) = door.enter(&world, &patch, policy, Fault::Raise, 1);
-        assert!(matches!(outcome, Some(Ok(_))), "{door:?}: {outcome:?}");
+        let (outcome, _) = source.enter(&world, &patch, policy, Fault::Raise, 1);
+        assert!(matches!(outcome, Some(Ok(_))), "{source:?}: {outcome:?}");
         machine.set_memory_limit(None);
         assert_eq!(subject.ask(&world).as_deref(), Ok(subject.new));
         machine.verify_heap();
@@ -440,7 +440,7 @@ fn at_the_end_of_the_stack() {
     let world = subject.world();
     let row = Row {
         subject,
-        door: Door::Lua,
+        source: PatchSource::Lua,
         fault: Fault::Raise,
     };
     world.set_global("nest", |cx| {

@@ -157,9 +157,9 @@ fn without_any_thread() {
 #[test]
 fn withdrawn_at_any_time() {
     for way in WAYS {
-        let (mut n_withdrawn, mut n_late) = (0, 0);
+        let (mut n_withdrawn, mut n_backfilled) = (0, 0);
         for k in 0.. {
-            if n_late == 6 {
+            if n_backfilled == 6 {
                 break;
             }
             assert!(k < 500, "{way:?}: withdrawn each time");
@@ -211,7 +211,7 @@ fn withdrawn_at_any_time() {
                     "{what}: {outcome:?}"
                 );
             } else {
-                n_late += 1;
+                n_backfilled += 1;
                 let outcome = poll_for(&world, &ticket);
                 assert!(matches!(outcome, Ok(g) if g == now), "{what}: {outcome:?}");
                 assert_eq!(world.run("return f()").as_deref(), Ok("2"), "{what}");
@@ -221,7 +221,7 @@ fn withdrawn_at_any_time() {
             poll_for(&world, &ticket).expect("applied");
             assert_eq!(world.run("return f()").as_deref(), Ok("2"), "{what}");
         }
-        println!("{way:?}: {n_withdrawn} withdrawn, {n_late} too late");
+        println!("{way:?}: {n_withdrawn} withdrawn, {n_backfilled} too late");
         assert!(n_withdrawn > 0);
     }
 }

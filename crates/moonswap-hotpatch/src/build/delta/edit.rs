@@ -100,21 +100,32 @@ impl Edit {
         self.statement(StatementKind::Local { names, values })
     }
 
-    /// One declaration for each name, values paired.
-    pub(super) fn split(&self, statement: Statement) -> Vec<(Statement, usize)> {
+    /// One declaration for each name, values paired. A constant that is a variable in
+    /// the whole statement stays one: of several names only the last one is folded.
+    pub(super) fn split(&mut self, statement: Statement) -> Vec<(Statement, usize)> {
         let span = statement.span;
         let StatementKind::Local { names, values } = statement.kind else {
             return vec![(statement, 0)];
         };
+        let first_folded = match names.len() == values.len() {
+            true => names.len() - 1,
+            false => names.len(),
+        };
         let mut values = values.into_iter();
-        let one = |(index, name)| {
+        let mut parts = Vec::with_capacity(names.len());
+        for (index, name) in names.into_iter().enumerate() {
+            let mut values: Vec<ExprId> = values.next().into_iter().collect();
+            if name.1 == Attribute::Const && !values.is_empty() && index < first_folded {
+                // A value too many: the compiler does not fold such a declaration.
+                values.push(self.expr(Expr::Nil));
+            }
             let kind = StatementKind::Local {
                 names: vec![name],
-                values: values.next().into_iter().collect(),
+                values,
             };
-            (Statement { kind, span }, index)
-        };
-        names.into_iter().enumerate().map(one).collect()
+            parts.push((Statement { kind, span }, index));
+        }
+        parts
     }
 
     fn root(&mut self, root: &Root) -> ExprId {

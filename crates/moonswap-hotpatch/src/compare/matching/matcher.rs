@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::likeness::Sketches;
 use crate::patch::outline::{LiteralIndex, Outline};
-use crate::refusal::{Code, Refusal, Unfit};
+use crate::refusal::{Code, Refusal, UnmatchedSetting};
 
 /// The result of matching two outlines.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(crate) struct Matching {
     pub(crate) refused: Vec<bool>,
     pub(crate) refusals: Vec<Refusal>,
     /// Names in `rename` that occur nowhere here.
-    pub(crate) unfit: Vec<Unfit>,
+    pub(crate) unmatched_settings: Vec<UnmatchedSetting>,
     pub(crate) warnings: Vec<String>,
 }
 

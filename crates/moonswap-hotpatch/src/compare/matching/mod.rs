@@ -19,7 +19,7 @@ use moonswap_compiler::syntax::ast::FunctionIndex;
 use crate::patch::outline::{LiteralIndex, Outline};
 use crate::patch::targets::{Root, Target, Targets};
 use crate::policy::Policy;
-use crate::refusal::{Code, Unfit};
+use crate::refusal::{Code, UnmatchedSetting};
 use likeness::Sketches;
 use matcher::{Matcher, Matching};
 
@@ -38,7 +38,7 @@ pub(crate) fn match_literals(
         moved: vec![false; n_new],
         refused: vec![false; n_new],
         refusals: Vec::new(),
-        unfit: Vec::new(),
+        unmatched_settings: Vec::new(),
         warnings: Vec::new(),
     };
     let mut matcher = Matcher {
@@ -155,7 +155,9 @@ impl Matcher<'_> {
                         && !top_local(self.new, to);
                     if nowhere && let Some(refusal) = self.result.refusals.pop() {
                         let name = format!("rename {from}");
-                        self.result.unfit.push(Unfit { name, refusal });
+                        self.result
+                            .unmatched_settings
+                            .push(UnmatchedSetting { name, refusal });
                     }
                 }
             }

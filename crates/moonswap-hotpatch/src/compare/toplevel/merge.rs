@@ -10,6 +10,7 @@ use super::comparison::Comparison;
 use super::outcome::{Evaluation, TopLevel, ValueCode};
 use super::reach::Reach;
 use super::side::{Side, list_change};
+use super::variables::is_folded;
 use crate::model::change::{Before, ChangeKind};
 use crate::model::not_run::NotRun;
 use crate::patch::ChunkPatch;
@@ -141,8 +142,8 @@ impl<'a> Merging<'a> {
         if let (Some(variable), true) = (&variable, is_root)
             && variable.statement == entry.statement
         {
-            let is_folded =
-                variable.attribute == Attribute::Const && matches!(entry.leaf, Leaf::Constant(_));
+            let scope = &self.new.text.main().scope;
+            let is_folded = is_folded(scope, &variable.name, variable.declaration);
             let is_reset = self.comparison.is_reset(&variable.name);
             // New ones are declared; functions have constants in their code.
             if !matches!(

@@ -21,7 +21,7 @@ use crate::patch::path::{Path, Root, Scope};
 use crate::patch::statements::{callee_text, runs_alone, unmatched};
 use crate::patch::tree::parts;
 use crate::policy::{Rerun, RunSelector};
-use crate::refusal::{Code, Unfit};
+use crate::refusal::{Code, UnmatchedSetting};
 
 impl Comparison<'_> {
     /// Statements that are not taken apart into entries.
@@ -175,7 +175,7 @@ impl Comparison<'_> {
                     let remedy = "name one statement that is no declaration, label or return";
                     self.refuse(top, Code::RunNotFound, BEGINNING, reason, remedy);
                     if found.is_empty() {
-                        unfit(top, format!("run {what}"));
+                        add_unmatched_setting(top, format!("run {what}"));
                     }
                 }
             }
@@ -185,7 +185,7 @@ impl Comparison<'_> {
                 let reason = format!("reset of \"{name}\": there is no such top-level local");
                 let remedy = "name a top-level local of the new source";
                 self.refuse(top, Code::ResetNotFound, BEGINNING, reason, remedy);
-                unfit(top, format!("reset {name}"));
+                add_unmatched_setting(top, format!("reset {name}"));
             }
         }
     }
@@ -246,9 +246,10 @@ const BEGINNING: Span = Span {
 };
 
 /// The last refusal holds only if the name fits in no other chunk either.
-fn unfit(top: &mut TopLevel, name: String) {
+fn add_unmatched_setting(top: &mut TopLevel, name: String) {
     if let Some(refusal) = top.refusals.pop() {
-        top.unfit.push(Unfit { name, refusal });
+        top.unmatched_settings
+            .push(UnmatchedSetting { name, refusal });
     }
 }
 

@@ -12,7 +12,7 @@ use crate::model::not_run::NotRun;
 use crate::patch::constant::Constant;
 use crate::patch::declarations::{Declared, Variable};
 use crate::patch::path::{Path, Root};
-use crate::refusal::{Refusal, Unfit};
+use crate::refusal::{Refusal, UnmatchedSetting};
 
 /// What the delta chunks do with one name of a declaration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,7 +63,7 @@ pub(crate) struct TopLevel {
     pub(crate) runs: Vec<NotRun>,
     pub(crate) refusals: Vec<Refusal>,
     /// Names in `run` and `reset` that occur nowhere here.
-    pub(crate) unfit: Vec<Unfit>,
+    pub(crate) unmatched_settings: Vec<UnmatchedSetting>,
     /// How far the main chunk counts as having got, in terms of the new text.
     pub(crate) progress: Progress,
 }

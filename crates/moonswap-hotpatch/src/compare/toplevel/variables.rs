@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use moonswap_bytecode::ScopeVariable;
 use moonswap_compiler::Span;
 use moonswap_compiler::syntax::ast::{Attribute, Expr, ExprId, StatementKind};
 
@@ -56,18 +57,15 @@ impl Comparison<'_> {
                 .cell(&name, variable.declaration)
                 .filter(|(_, c)| c.present)
                 .map(|(at, _)| at);
-            let folded = |was: usize| {
-                old[was].attribute == Attribute::Const
-                    && old[was].initialiser.constant.is_some()
-                    && old[was].initialiser.paired
-            };
+            let was_folded = is_folded(&self.manifest.main.scope, &name, variable.declaration);
+            let is_folded = is_folded(&self.new.main().scope, &variable.name, variable.declaration);
             variable.state = match was {
                 Some(was) if n_old == n_new[&variable.name] => {
                     used[was] = true;
                     if let (Some(cell), true) = (cell, *name != *variable.name) {
                         top.labels[cell as usize] = (variable.name.clone(), variable.declaration);
                     }
-                    if cell.is_none() && folded(was) && variable.attribute != Attribute::Const {
+                    if cell.is_none() && was_folded && !is_folded {
                         // It was a constant without a cell: now it needs one.
                         self.append(variable, reach, top)
                     } else {
@@ -293,4 +291,13 @@ impl Comparison<'_> {
             );
         }
     }
+}
+
+/// Whether the compiler has put a variable's value in the place of its uses, so that
+/// there is no variable.
+pub(super) fn is_folded(scope: &[ScopeVariable], name: &str, declaration: u32) -> bool {
+    let mut same = scope
+        .iter()
+        .filter(|v| *v.name == *name && v.declaration == declaration);
+    same.any(|v| v.register.is_none())
 }

@@ -1,0 +1,110 @@
+//! `OneShot`: a channel for one value from one thread to another.
+//!
+//! The sender calls the system only if a receiver is parked: the VM's thread is to
+//! go on with Lua. So the receiver spins before it parks, for as long as a busy VM
+//! takes to commit a small patch. It does not spin longer: a VM that shares the
+//! processor with it would have to wait.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long a receiver spins before it parks.
+const SPIN: Duration = Duration::from_micros(8);
+
+/// A channel for one value.
+#[derive(Debug)]
+pub(super) struct OneShot<T> {
+    place: Mutex<Place<T>>,
+    ready: Condvar,
+    /// There has been a value. Set under the lock, readable without it, so that a
+    /// reader never blocks the sender.
+    is_put: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Place<T> {
+    value: Option<T>,
+    n_asleep: usize,
+}
+
+impl<T> Default for OneShot<T> {
+    fn default() -> Self {
+        let place = Place {
+            value: None,
+            n_asleep: 0,
+        };
+        Self {
+            place: Mutex::new(place),
+            ready: Condvar::new(),
+            is_put: AtomicBool::new(false),
+        }
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<T> OneShot<T> {
+    pub(super) fn put(&self, value: T) {
+        let mut place = lock(&self.place);
+        place.value = Some(value);
+        self.is_put.store(true, Ordering::Release);
+        let wake = place.n_asleep > 0;
+        drop(place);
+        if wake {
+            self.ready.notify_all();
+        }
+    }
+
+    /// Whether there is a value now.
+    pub(super) fn is_there(&self) -> bool {
+        lock(&self.place).value.is_some()
+    }
+
+    /// The value, if there is one by now; it is taken.
+    pub(super) fn take(&self) -> Option<T> {
+        lock(&self.place).value.take()
+    }
+
+    /// Whether there has been a value; it may have been taken.
+    pub(super) fn was_put(&self) -> bool {
+        self.is_put.load(Ordering::Acquire)
+    }
+
+    /// Whether there was a value, and somebody has it.
+    pub(super) fn is_taken(&self) -> bool {
+        let place = lock(&self.place);
+        self.was_put() && place.value.is_none()
+    }
+
+    pub(super) fn wait(&self, until: Option<Instant>) -> Option<T> {
+        let start = Instant::now();
+        while !self.was_put() && start.elapsed() < SPIN {
+            std::hint::spin_loop();
+        }
+        let mut place = lock(&self.place);
+        loop {
+            if let Some(value) = place.value.take() {
+                return Some(value);
+            }
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return None;
+            }
+            place.n_asleep += 1;
+            place = match left {
+                None => self
+                    .ready
+                    .wait(place)
+                    .unwrap_or_else(PoisonError::into_inner),
+                Some(left) => {
+                    let slept = self.ready.wait_timeout(place, left);
+                    slept.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+            place.n_asleep -= 1;
+        }
+    }
+}
