@@ -4,9 +4,11 @@
 //! 128 bits, so that equal hashes may be taken for equal code. The result is
 //! the same on every platform and in every build.
 
-use crate::function_id::PathStep;
+use crate::function_id::{NumberedStep, PathStep};
 use crate::instruction::Instruction;
-use crate::prototype::{Capture, CodeHash, Constant, Prototype, UpvalueDescription, VariableKind};
+use crate::prototype::{
+    Capture, ChildSummary, CodeHash, Constant, Prototype, UpvalueDescription, VariableKind,
+};
 
 /// Two multiply-rotate lanes with different constants, mixed at the end.
 struct Hasher {
@@ -57,12 +59,34 @@ pub fn combined(parts: &[(&str, CodeHash)]) -> CodeHash {
     hasher.finish()
 }
 
-/// Hash of a prototype's own meaning; children count by their paths only.
-fn own_hash(prototype: &Prototype) -> CodeHash {
+/// Sets the hashes of a prototype, whose children have theirs already.
+pub fn set(prototype: &mut Prototype) {
+    let children = std::mem::take(&mut prototype.children);
+    set_both(prototype, || {
+        let children = children.iter();
+        children.map(|child| (child.id.path().last(), child.deep_hash))
+    });
+    prototype.children = children;
+}
+
+/// The same of a prototype without its children, which were these.
+pub fn set_with(prototype: &mut Prototype, children: &[ChildSummary]) {
+    set_both(prototype, || {
+        let children = children.iter();
+        children.map(|child| (child.step.as_ref(), child.deep_hash))
+    });
+}
+
+/// The hash of its own meaning, for which children count by their paths only; and
+/// that with the hashes of its children.
+fn set_both<'a, I>(prototype: &mut Prototype, children: impl Fn() -> I)
+where
+    I: Iterator<Item = (Option<&'a NumberedStep>, CodeHash)>,
+{
     let mut hasher = Hasher::new();
     own(&mut hasher, prototype);
-    for child in &prototype.children {
-        match child.id.path().last() {
+    for (step, _) in children() {
+        match step {
             Some((step, ordinal)) => {
                 path_step(&mut hasher, step);
                 hasher.word(u64::from(*ordinal));
@@ -70,28 +94,17 @@ fn own_hash(prototype: &Prototype) -> CodeHash {
             None => hasher.word(u64::MAX),
         }
     }
-    hasher.finish()
-}
-
-/// Sets the hashes of a prototype, whose children have theirs already.
-pub fn set(prototype: &mut Prototype) {
-    prototype.own_hash = own_hash(prototype);
-    prototype.deep_hash = deep_hash(prototype);
-}
-
-/// Hash of a prototype's own meaning and that of all its children: all their hashes
-/// but this one must be set already.
-fn deep_hash(prototype: &Prototype) -> CodeHash {
+    prototype.own_hash = hasher.finish();
     let mut hasher = Hasher::new();
-    let CodeHash(own) = prototype.own_hash;
-    hasher.word((own >> 64) as u64);
-    hasher.word(own as u64);
-    for child in &prototype.children {
-        let CodeHash(deep) = child.deep_hash;
-        hasher.word((deep >> 64) as u64);
-        hasher.word(deep as u64);
+    let mut add = |CodeHash(hash): CodeHash| {
+        hasher.word((hash >> 64) as u64);
+        hasher.word(hash as u64);
+    };
+    add(prototype.own_hash);
+    for (_, deep_hash) in children() {
+        add(deep_hash);
     }
-    hasher.finish()
+    prototype.deep_hash = hasher.finish();
 }
 
 fn own(hasher: &mut Hasher, prototype: &Prototype) {

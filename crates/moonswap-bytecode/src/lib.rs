@@ -28,9 +28,9 @@ pub use listing::listing;
 pub use opcode::{OpCode, OperandKind, Written};
 pub use positions::Positions;
 pub use prototype::{
-    Capture, ClosureSite, CodeHash, Constant, DebugInfo, LocalVariable, LoopInfo, LoopKind,
-    Prototype, ScopeVariable, UpvalueDescription, VariableKind,
+    Capture, ChildSummary, ClosureSite, CodeHash, Constant, DebugInfo, LocalVariable, LoopInfo,
+    LoopKind, Prototype, ScopeVariable, UpvalueDescription, VariableKind,
 };
-pub use records::{Local, Record, Records, TopLevel};
+pub use records::{Local, Record, Records, RecordsWriter, TopLevel};
 pub use verify::{Fault, VerifyError, verify};
 pub use watch::Watch;

@@ -59,6 +59,31 @@ impl Positions {
         (0..self.len()).map_while(|i| self.get(i))
     }
 
+    /// The smallest one; 0 if there are none.
+    pub(crate) fn first(&self) -> u32 {
+        self.first
+    }
+
+    /// Adds the distances from the smallest one, all with as many bytes as are
+    /// needed, after their number: 0, 1, 2 or 4.
+    pub(crate) fn put_distances(&self, out: &mut Vec<u8>) {
+        match &self.rest {
+            Distances::Bytes(all) if all.iter().all(|&n| n == 0) => out.push(0),
+            Distances::Bytes(all) => {
+                out.push(1);
+                out.extend_from_slice(all);
+            }
+            Distances::Halves(all) => {
+                out.push(2);
+                out.extend(all.iter().flat_map(|n| n.to_le_bytes()));
+            }
+            Distances::Words(all) => {
+                out.push(4);
+                out.extend(all.iter().flat_map(|n| n.to_le_bytes()));
+            }
+        }
+    }
+
     /// Bytes that it has on the heap.
     pub fn heap_bytes(&self) -> usize {
         match &self.rest {

@@ -8,7 +8,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::function_id::FunctionId;
+use crate::function_id::{FunctionId, NumberedStep};
 use crate::instruction::Instruction;
 use crate::positions::Positions;
 
@@ -234,6 +234,29 @@ pub struct Prototype {
     /// made before a patch lack, by index. They are in the code; later patches
     /// compile them again.
     pub initialisers: Box<[(u16, Arc<str>)]>,
+}
+
+/// What a parent must know of a literal in it that it does not have any more: chunks
+/// are loaded while they are compiled.
+#[derive(Clone, Debug)]
+pub struct ChildSummary {
+    /// Who it is in its parent.
+    pub step: Option<NumberedStep>,
+    /// Its hash, all in it included.
+    pub deep_hash: CodeHash,
+    /// How many variables it captures.
+    pub n_upvalues: usize,
+}
+
+impl ChildSummary {
+    /// Of a literal inside another one.
+    pub fn of(child: &Prototype) -> Self {
+        Self {
+            step: child.id.path().last().cloned(),
+            deep_hash: child.deep_hash,
+            n_upvalues: child.upvalues.len(),
+        }
+    }
 }
 
 impl Prototype {

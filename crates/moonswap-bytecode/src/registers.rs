@@ -46,8 +46,20 @@ impl<const W: usize> Registers<W> {
         Self::range(span.first, span.end)
     }
 
+    #[inline]
     pub(crate) fn one(register: u16) -> Self {
-        Self::range(register, register.saturating_add(1))
+        let mut words = [0; W];
+        if let Some(word) = words.get_mut(usize::from(register / 64)) {
+            *word = 1 << (register % 64);
+        }
+        Self(words)
+    }
+
+    /// Whether a register is in it.
+    #[inline]
+    pub(crate) fn has(self, register: u16) -> bool {
+        let word = self.0.get(usize::from(register / 64));
+        word.is_some_and(|word| word >> (register % 64) & 1 != 0)
     }
 
     /// All from `first` on.
@@ -119,6 +131,12 @@ mod tests {
             let lowered: Vec<_> = (first..end).filter_map(|r| r.checked_sub(1)).collect();
             assert_eq!(model(set.lowered()), lowered);
         }
+        for register in [0, 63, 64, MAX_REGISTERS] {
+            let one = Registers::one(register);
+            assert_eq!(model(one), [register]);
+            assert!(one.has(register) && !one.has(register ^ 1));
+        }
+        assert!(!Registers::from(0).has(64 * WORDS as u16));
         assert!(Registers::from(7).contains(Registers::one(MAX_REGISTERS)));
         assert!(!Registers::from(7).contains(Registers::one(6)));
         assert!(Registers::default().is_empty());

@@ -17,36 +17,37 @@ const STRING_CLOSE: &[u8] = b"\"]";
 ///
 /// A NUL ends the name: for standard Lua chunk names are C strings.
 pub fn chunk_display(name: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_chunk_display(name, |piece| out.extend_from_slice(piece));
+    out
+}
+
+/// The same in up to four pieces, for texts that are made without allocating.
+pub fn put_chunk_display(name: &[u8], mut put: impl FnMut(&[u8])) {
     let name = match memchr::memchr(0, name) {
         Some(end) => &name[..end],
         None => name,
     };
-    match name.first() {
-        Some(b'=') => {
-            let name = &name[1..];
-            name[..name.len().min(ID_SIZE - 1)].to_vec()
-        }
-        Some(b'@') => {
-            let name = &name[1..];
-            if name.len() < ID_SIZE {
-                return name.to_vec();
-            }
+    match name.split_first() {
+        Some((b'=', name)) => put(&name[..name.len().min(ID_SIZE - 1)]),
+        Some((b'@', name)) if name.len() < ID_SIZE => put(name),
+        Some((b'@', name)) => {
             let kept = ID_SIZE - 1 - DOTS.len();
-            [DOTS, &name[name.len() - kept..]].concat()
+            put(DOTS);
+            put(&name[name.len() - kept..]);
         }
         _ => {
             let room = ID_SIZE - STRING_OPEN.len() - DOTS.len() - STRING_CLOSE.len() - 1;
             let line_end = memchr::memchr(b'\n', name);
-            let mut out = STRING_OPEN.to_vec();
+            put(STRING_OPEN);
             if line_end.is_none() && name.len() < room {
-                out.extend_from_slice(name);
+                put(name);
             } else {
                 let line = &name[..line_end.unwrap_or(name.len())];
-                out.extend_from_slice(&line[..line.len().min(room)]);
-                out.extend_from_slice(DOTS);
+                put(&line[..line.len().min(room)]);
+                put(DOTS);
             }
-            out.extend_from_slice(STRING_CLOSE);
-            out
+            put(STRING_CLOSE);
         }
     }
 }

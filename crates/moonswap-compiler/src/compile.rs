@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use moonswap_bytecode::Prototype;
+use moonswap_bytecode::{ChildSummary, Prototype, Watch};
 
+use crate::codegen::stream::Stream;
 use crate::codegen::{self, CompileOptions};
 use crate::error::{CompileError, STOPPED};
-use crate::parser::{Part, parse_or_part};
+use crate::parser::{Next, Part, Statements, parse_or_part};
 use crate::syntax::ast::Ast;
 use crate::syntax::limits::ParseLimits;
 
@@ -33,6 +34,108 @@ pub fn compile_with(
         // Who stopped the parser wants to hear no more.
         Err(part) if part.error.message == STOPPED => Err(*part.error),
         Err(part) => Err(first_error(chunk_name, source, *part, options)),
+    }
+}
+
+/// A chunk compiled by [`compile_in_parts`].
+#[derive(Debug)]
+pub enum Compiled {
+    /// The main chunk, whose literals were given away, and what it has to know of
+    /// them.
+    InParts(Box<Prototype>, Vec<ChildSummary>),
+    /// Statements depend on later ones: all of it. What was given away is part of
+    /// it as well.
+    Whole(Arc<Prototype>),
+}
+
+/// Compiles a chunk statement by statement. The literals written in it are given
+/// away in their order, so that a caller who loads them at once does not need
+/// the memory for all of them; they have no columns. What was given before an error is worth nothing.
+pub fn compile_in_parts(
+    chunk_name: &str,
+    source: &[u8],
+    watch: Option<&Watch<'_>>,
+    give: &mut dyn FnMut(Arc<Prototype>),
+) -> Result<Compiled, CompileError> {
+    let mut n_given = 0;
+    for big in [false, true] {
+        // A main chunk in the other form has the same literals.
+        let mut n = 0;
+        let mut once = |child| {
+            n += 1;
+            if n > n_given {
+                n_given = n;
+                give(child);
+            }
+        };
+        match stream(chunk_name, source, watch, big, &mut once) {
+            Streamed::Done(main, children) => return Ok(Compiled::InParts(main, children)),
+            Streamed::TooLong => {}
+            Streamed::Fails => break,
+        }
+    }
+    let options = CompileOptions {
+        watch,
+        ..CompileOptions::default()
+    };
+    compile_with(chunk_name, source, options).map(Compiled::Whole)
+}
+
+enum Streamed {
+    Done(Box<Prototype>, Vec<ChildSummary>),
+    /// The main chunk needs the form for long functions.
+    TooLong,
+    /// An error, or a text that must be compiled as a whole.
+    Fails,
+}
+
+fn stream(
+    chunk_name: &str,
+    source: &[u8],
+    watch: Option<&Watch<'_>>,
+    big: bool,
+    give: &mut dyn FnMut(Arc<Prototype>),
+) -> Streamed {
+    if u32::try_from(source.len()).is_err() {
+        return Streamed::Fails;
+    }
+    let options = CompileOptions {
+        watch,
+        without_columns: true,
+        ..CompileOptions::default()
+    };
+    let mut statements = Statements::new(chunk_name.as_bytes(), source, watch);
+    let mut stream = Stream::new(chunk_name, source, options, statements.env, big);
+    let mut ast = Ast::default();
+    loop {
+        match statements.next(&mut ast) {
+            Next::Statement(block) => {
+                let Ok((next, children)) = stream.statement(&ast, &block) else {
+                    return Streamed::Fails;
+                };
+                stream = next;
+                drop(block);
+                ast.free();
+                // What is compiled again is not loaded yet.
+                if stream.must_grow() {
+                    return Streamed::TooLong;
+                }
+                // All of them go at last: what stays of each would come to lie
+                // between what is left of the others.
+                for child in &children {
+                    stream.note(child);
+                    give(Arc::clone(child));
+                }
+            }
+            Next::End(end) => {
+                return match stream.finish(&ast, end) {
+                    Ok(Some((main, children))) => Streamed::Done(Box::new(main), children),
+                    Ok(None) => Streamed::TooLong,
+                    Err(_) => Streamed::Fails,
+                };
+            }
+            Next::Whole => return Streamed::Fails,
+        }
     }
 }
 

@@ -13,10 +13,10 @@ mod parser;
 mod resolve;
 pub mod syntax;
 
-pub use chunk_name::{chunk_display, skip_shebang};
+pub use chunk_name::{chunk_display, put_chunk_display, skip_shebang};
 pub use codegen::CompileOptions;
 pub use codegen::initialiser::{Initialiser, Initialisers};
-pub use compile::{compile, compile_ast, compile_with, is_hopeless};
+pub use compile::{Compiled, compile, compile_ast, compile_in_parts, compile_with, is_hopeless};
 pub use error::{CompileError, Span};
 pub use moonswap_bytecode::Watch;
 pub use parser::parse;

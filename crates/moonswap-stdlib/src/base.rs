@@ -243,9 +243,7 @@ fn assert(cx: &mut Context<'_>) -> Outcome<usize> {
     }
     // As `error` with level 1 has it: the caller's position before a text.
     if let View::String(message) = cx.at(cx.height() - 1) {
-        let mut text = cx.where_(1);
-        text.extend_from_slice(message.as_bytes());
-        cx.push_vec(text);
+        return Err(cx.error(message.as_bytes()));
     }
     Err(cx.raise_top())
 }
@@ -255,12 +253,10 @@ fn error(cx: &mut Context<'_>) -> Outcome<usize> {
     if let View::String(message) = cx.at(0)
         && level > 0
     {
-        let mut text = cx.where_(usize::try_from(level).unwrap_or(usize::MAX));
-        text.extend_from_slice(message.as_bytes());
-        cx.push_vec(text);
-    } else {
-        cx.push_at(0);
+        let level = usize::try_from(level).unwrap_or(usize::MAX);
+        return Err(cx.error_at(level, message.as_bytes()));
     }
+    cx.push_at(0);
     Err(cx.raise_top())
 }
 

@@ -10,7 +10,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use moonswap_bytecode::{
-    Capture, ClosureSite, Constant, Instruction, OperandKind, Prototype, Records,
+    Capture, ClosureSite, Constant, Instruction, OperandKind, Prototype, Records, RecordsWriter,
+    ScopeVariable,
 };
 use moonswap_hotpatch::{Progress, scope_cells};
 
@@ -37,57 +38,112 @@ pub(crate) fn new_slot(vm: &mut Vm, instance: *mut Instance) -> *mut PrototypeSl
 
 /// Loads a chunk as a new instance.
 pub(crate) fn load_instance(vm: &mut Vm, main: &Arc<Prototype>, keep: Keep) -> *mut Instance {
-    vm.hot.last_serial += 1;
-    let scope = if FROZEN { &[] } else { &main.scope[..] };
-    let more = (!scope.is_empty()).then(|| {
-        Box::new(More {
-            cells: vec![std::ptr::null_mut(); scope.len()],
-            cell_names: scope
-                .iter()
-                .map(|v| (Arc::clone(&v.name), v.declaration))
-                .collect(),
-            ..More::default()
-        })
-    });
-    let mut records = Records::of(main);
-    let mut header = header(Kind::Instance, 0);
-    header.flags = keep as u8;
-    // Loaded strings are often alike but for their constants.
-    let before = vm.hot.instances.get_mut().all().last();
-    // SAFETY: entries are live.
-    let before = before.map(|&before| unsafe { &(*before).records });
-    if let Some(before) = before.filter(|before| **before == records) {
-        records = before.clone();
-        header.flags |= Instance::SHARES_RECORDS;
+    let mut loading = Loading::begin(vm, main.id.chunk(), keep);
+    for child in &main.children {
+        loading.child(vm, child);
     }
-    let instance = vm.heap.adopt(Instance {
-        header,
-        serial: vm.hot.last_serial,
-        chunk: Arc::clone(main.id.chunk()),
-        main: std::ptr::null_mut(),
-        environment: std::ptr::null_mut(),
-        records,
-        source: Source::None,
-        more,
-        progress: Progress::NotStarted,
-    });
-    vm.chunk_strings = Some(HashMap::new());
-    let mut slots = Vec::new();
-    let slot = load_tree(vm, main, instance, &mut slots);
-    vm.chunk_strings = None;
-    // SAFETY: just made; nothing was collected since.
-    unsafe {
-        (*instance).main = slot;
-        if !FROZEN && slots.len() >= MANY {
-            vm.heap
-                .more(instance, |more| more.slots = Some(slots.into()));
+    loading.finish(vm, main)
+}
+
+/// A chunk that is being loaded, literal by literal. Nothing collects meanwhile; one
+/// that is not finished is garbage.
+pub(crate) struct Loading {
+    instance: *mut Instance,
+    /// Of the literals written directly in the chunk.
+    children: Vec<*mut PrototypeSlot>,
+    /// Of all literals, each before those in it; the main chunk's is the first.
+    slots: Vec<SlotPointer>,
+    records: RecordsWriter,
+}
+
+impl Loading {
+    pub(crate) fn begin(vm: &mut Vm, chunk: &Arc<str>, keep: Keep) -> Self {
+        vm.hot.last_serial += 1;
+        // What goes again is allocated before what stays: between small objects it
+        // would leave gaps.
+        let records = RecordsWriter::default();
+        let no_records = Records::default();
+        let mut slots = Vec::with_capacity(4);
+        // For the same reason it has a name of its own.
+        let chunk: Arc<str> = Arc::from(&**chunk);
+        let mut header = header(Kind::Instance, 0);
+        header.flags = keep as u8;
+        let instance = vm.heap.adopt(Instance {
+            header,
+            serial: vm.hot.last_serial,
+            chunk,
+            main: std::ptr::null_mut(),
+            environment: std::ptr::null_mut(),
+            records: no_records,
+            source: Source::None,
+            more: None,
+            progress: Progress::NotStarted,
+        });
+        slots.push(SlotPointer(new_slot(vm, instance)));
+        vm.chunk_strings = Some(HashMap::new());
+        Self {
+            instance,
+            children: Vec::new(),
+            slots,
+            records,
         }
-        vm.heap.barrier_object(instance.cast(), slot.cast());
     }
-    if !FROZEN {
-        vm.hot.register(instance);
+
+    /// Loads a literal written directly in the chunk.
+    pub(crate) fn child(&mut self, vm: &mut Vm, prototype: &Prototype) {
+        self.records.child(prototype);
+        let slot = load_tree(vm, prototype, self.instance, &mut self.slots);
+        self.children.push(slot);
     }
-    instance
+
+    /// Gives up.
+    pub(crate) fn abandon(self, vm: &mut Vm) {
+        vm.chunk_strings = None;
+    }
+
+    /// Loads the main chunk, whose literals were loaded before.
+    pub(crate) fn finish(self, vm: &mut Vm, main: &Prototype) -> *mut Instance {
+        let instance = self.instance;
+        let slot = self.slots[0].0;
+        let mut records = self.records.main(main);
+        let version = load(vm, main, &self.children, slot, instance, 0);
+        vm.chunk_strings = None;
+        // Loaded strings are often alike but for their constants.
+        let before = vm.hot.instances.get_mut().all().last();
+        // SAFETY: entries are live.
+        let before = before.map(|&before| unsafe { &(*before).records });
+        let shared = before.filter(|before| **before == records).cloned();
+        let scope = if FROZEN { &[] } else { &main.scope[..] };
+        // SAFETY: just made; nothing was collected since.
+        unsafe {
+            vm.heap.change_boxed(instance, |instance| {
+                if let Some(shared) = shared {
+                    records = shared;
+                    instance.header.flags |= Instance::SHARES_RECORDS;
+                }
+                instance.records = records;
+                if !scope.is_empty() {
+                    let name = |v: &ScopeVariable| (Arc::clone(&v.name), v.declaration);
+                    instance.more = Some(Box::new(More {
+                        cells: vec![std::ptr::null_mut(); scope.len()],
+                        cell_names: scope.iter().map(name).collect(),
+                        ..More::default()
+                    }));
+                }
+            });
+            install(vm, slot, version);
+            (*instance).main = slot;
+            if !FROZEN && self.slots.len() >= MANY {
+                let slots = self.slots.into();
+                vm.heap.more(instance, |more| more.slots = Some(slots));
+            }
+            vm.heap.barrier_object(instance.cast(), slot.cast());
+        }
+        if !FROZEN {
+            vm.hot.register(instance);
+        }
+        instance
+    }
 }
 
 /// Literals of a chunk whose slots are listed from the beginning: walking through
@@ -98,7 +154,7 @@ const MANY: usize = 32;
 /// parser's nesting limit.
 fn load_tree(
     vm: &mut Vm,
-    prototype: &Arc<Prototype>,
+    prototype: &Prototype,
     instance: *mut Instance,
     all: &mut Vec<SlotPointer>,
 ) -> *mut PrototypeSlot {
@@ -153,7 +209,7 @@ pub(crate) fn new_version(
 /// Makes a version: private code with all that stands behind it.
 fn load(
     vm: &mut Vm,
-    prototype: &Arc<Prototype>,
+    prototype: &Prototype,
     children: &[*mut PrototypeSlot],
     slot: *mut PrototypeSlot,
     instance: *mut Instance,

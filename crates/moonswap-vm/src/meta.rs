@@ -159,7 +159,7 @@ pub(crate) fn type_name(vm: &Vm, v: Value) -> Vec<u8> {
 }
 
 fn raise_parts(vm: &mut Vm, parts: &[&[u8]]) -> Raised {
-    vm.raise_located(parts.concat())
+    vm.raise_located_parts(parts)
 }
 
 /// "attempt to VERB a TYPE value (local 'x')".

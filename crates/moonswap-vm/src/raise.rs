@@ -5,9 +5,13 @@
 
 use std::sync::atomic::Ordering;
 
+use smallvec::SmallVec;
+
 use crate::debug::position;
 use crate::error::Raised;
+use crate::heap::OutOfMemory;
 use crate::object::StringObject;
+use crate::string;
 use crate::value::{Value, tag};
 use crate::vm::{InFlightError, Vm};
 
@@ -54,10 +58,34 @@ impl Vm {
 
     /// Raises a message with the position of the topmost frame, if it is Lua.
     pub(crate) fn raise_located(&mut self, message: impl AsRef<[u8]>) -> Raised {
+        self.raise_located_parts(&[message.as_ref()])
+    }
+
+    /// The same with a message in up to seven pieces.
+    pub(crate) fn raise_located_parts(&mut self, message: &[&[u8]]) -> Raised {
         // SAFETY: VM3.
-        let mut text = unsafe { position::of_topmost(self) };
-        text.extend_from_slice(message.as_ref());
-        self.raise_message(text)
+        let position = unsafe { position::of_topmost(self) };
+        self.raise_after(&position, message)
+    }
+
+    /// Raises a message with the position of a level.
+    ///
+    /// # Safety
+    /// VM3.
+    pub(crate) unsafe fn raise_at_level(&mut self, level: usize, message: &[u8]) -> Raised {
+        // SAFETY: by the caller.
+        let position = unsafe { position::at_level(self, level) };
+        self.raise_after(&position, &[message])
+    }
+
+    fn raise_after(&mut self, position: &[u8], message: &[&[u8]]) -> Raised {
+        let mut parts: SmallVec<[&[u8]; 8]> = SmallVec::new();
+        parts.push(position);
+        parts.extend_from_slice(message);
+        match string::concat(&mut self.heap, &parts) {
+            Ok(text) => self.raise(Value::string(text)),
+            Err(OutOfMemory) => self.raise_memory(),
+        }
     }
 
     /// The error of [`Interrupter::break_in`](crate::limits::Interrupter::break_in), at
@@ -67,8 +95,6 @@ impl Vm {
     pub(crate) fn raise_break(&mut self) -> Raised {
         self.limits.broken_in.store(false, Ordering::Release);
         // SAFETY: VM3 at every safe point and in natives.
-        let mut text = unsafe { position::at_level(self, 1) };
-        text.extend_from_slice(b"interrupted!");
-        self.raise_message(text)
+        unsafe { self.raise_at_level(1, b"interrupted!") }
     }
 }

@@ -104,8 +104,11 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
+    #[inline]
     fn byte(&mut self) -> Read<u8> {
-        Ok(self.take(1)?[0])
+        let (&byte, rest) = self.bytes.split_first().ok_or(UndumpError::Truncated)?;
+        self.bytes = rest;
+        Ok(byte)
     }
 
     fn word(&mut self) -> Read<u64> {
@@ -148,7 +151,17 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    #[inline]
     fn number(&mut self) -> Read<u64> {
+        // Most are small.
+        if let Some((&byte @ ..0x80, rest)) = self.bytes.split_first() {
+            self.bytes = rest;
+            return Ok(u64::from(byte));
+        }
+        self.long_number()
+    }
+
+    fn long_number(&mut self) -> Read<u64> {
         let mut n = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;

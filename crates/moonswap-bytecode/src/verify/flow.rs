@@ -137,14 +137,36 @@ struct Change<const W: usize> {
     shared: Registers<W>,
 }
 
+/// An instruction at which a variable begins or ends, ordered by instructions, ends
+/// first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Edge(u64);
+
+impl Edge {
+    fn new(pc: u32, begins: bool, register: u16, shared: bool) -> Self {
+        let kind = u64::from(begins) << 17 | u64::from(register) << 1 | u64::from(shared);
+        Self(u64::from(pc) << 18 | kind)
+    }
+
+    fn parts(self) -> (u32, bool, u16, bool) {
+        let pc = (self.0 >> 18) as u32;
+        (
+            pc,
+            self.0 >> 17 & 1 != 0,
+            (self.0 >> 1) as u16,
+            self.0 & 1 != 0,
+        )
+    }
+}
+
 /// Which registers are variables that somebody else may reach, by instruction.
 fn variables<const W: usize>(prototype: &Prototype) -> Vec<Change<W>> {
-    // (instruction, begins, register, shared)
-    let mut edges: Vec<(u32, bool, u16, bool)> = Vec::new();
+    let n_edges = 2 * (prototype.debug.locals.len() + prototype.scope.len());
+    let mut edges: Vec<Edge> = Vec::with_capacity(n_edges);
     let mut add = |register, start, end, shared| {
         if start < end {
-            edges.push((start, true, register, shared));
-            edges.push((end, false, register, shared));
+            edges.push(Edge::new(start, true, register, shared));
+            edges.push(Edge::new(end, false, register, shared));
         }
     };
     for local in &prototype.debug.locals {
@@ -160,12 +182,14 @@ fn variables<const W: usize>(prototype: &Prototype) -> Vec<Change<W>> {
     edges.sort_unstable();
     let mut counts = [[[0u32; 64]; W]; 2];
     let mut now = [Registers::default(); 2];
-    let mut changes = vec![Change {
+    let mut changes = Vec::with_capacity(edges.len() + 1);
+    changes.push(Change {
         pc: 0,
         named: now[0],
         shared: now[1],
-    }];
-    for (pc, begins, register, shared) in edges {
+    });
+    for edge in edges {
+        let (pc, begins, register, shared) = edge.parts();
         let kind = usize::from(shared);
         let count = &mut counts[kind][usize::from(register / 64) % W][usize::from(register % 64)];
         if begins {
@@ -300,11 +324,20 @@ fn step<const W: usize>(
     s: &mut State<W>,
 ) -> Result<Option<State<W>>, Fault> {
     let a = i.register_a();
+    let kinds = op.operands();
     let raw = [a, i.register_b(), i.register_c()];
-    for (kind, register) in op.operands().into_iter().zip(raw) {
-        if kind == OperandKind::Register {
-            s.reads(Registers::one(register))?;
+    for (kind, register) in kinds.into_iter().zip(raw) {
+        if kind == OperandKind::Register && !s.defined.has(register) {
+            return Err(Fault::Undefined);
         }
+    }
+    // Most have no effects but those of their operands.
+    if let Form::Plain | Form::Compare | Form::Skip | Form::Jump = op.form() {
+        s.open = None;
+        if kinds[0] == OperandKind::Target {
+            s.write(Registers::one(a));
+        }
+        return Ok(is_jump.then_some(*s));
     }
     let effects = Effects::of(i, op);
     for span in effects.reads {

@@ -17,7 +17,9 @@ use crate::form::Form;
 use crate::function_id::FunctionId;
 use crate::instruction::{Instruction, MULTI, REGISTER_BYTES};
 use crate::opcode::{OpCode, OperandKind};
-use crate::prototype::{Capture, Constant, LocalVariable, Prototype, ScopeVariable, VariableKind};
+use crate::prototype::{
+    Capture, ChildSummary, Constant, LocalVariable, Prototype, ScopeVariable, VariableKind,
+};
 pub use crate::registers::MAX_REGISTERS;
 use crate::watch::Watch;
 pub use fault::Fault;
@@ -71,14 +73,33 @@ pub fn verify_watched(prototype: &Prototype, watch: Option<&Watch<'_>>) -> Resul
     let mut todo = vec![prototype];
     let mut work = Work::default();
     while let Some(prototype) = todo.pop() {
-        one(prototype, watch, &mut work)?;
+        let child = |i: usize| {
+            let child = prototype.children.get(i)?;
+            (!child.is_main()).then_some(child.upvalues.len())
+        };
+        one(prototype, child, watch, &mut work)?;
         todo.extend(prototype.children.iter().map(|child| &**child));
     }
     Ok(())
 }
 
+/// Checks a prototype without its children, which were checked already.
+pub fn verify_without(
+    prototype: &Prototype,
+    children: &[ChildSummary],
+    watch: Option<&Watch<'_>>,
+) -> Result<(), VerifyError> {
+    let child = |i: usize| {
+        let child = children.get(i)?;
+        child.step.is_some().then_some(child.n_upvalues)
+    };
+    one(prototype, child, watch, &mut Work::default())
+}
+
+/// `child` answers how many variables a literal in it captures.
 fn one(
     prototype: &Prototype,
+    child: impl Fn(usize) -> Option<usize>,
     watch: Option<&Watch<'_>>,
     work: &mut Work,
 ) -> Result<(), VerifyError> {
@@ -88,7 +109,7 @@ fn one(
         fault,
     };
     go_on(watch).map_err(|fault| error(0, fault))?;
-    header(prototype).map_err(|fault| error(0, fault))?;
+    header(prototype, child).map_err(|fault| error(0, fault))?;
     work.jumps.clear();
     work.open.clear();
     let mut lists = OpenLists::default();
@@ -99,12 +120,17 @@ fn one(
         go_on(watch).map_err(|fault| error(pc, fault))?;
         let op = i.opcode().filter(|op| !op.is_internal());
         let op = op.ok_or_else(|| error(pc, Fault::Operation))?;
-        let effects = Effects::of(i, op);
-        operands(prototype, pc, i, op)
-            .and_then(|()| windows(prototype, i, op, &effects))
-            .and_then(|()| returns(prototype, pc, i, op, is_main))
-            .map_err(|fault| error(pc, fault))?;
-        lists.go_on(pc, op, &effects, work);
+        operands(prototype, pc, i, op).map_err(|fault| error(pc, fault))?;
+        // Most have no windows and take and leave no lists.
+        if let Form::Plain | Form::Compare | Form::Skip | Form::Jump = op.form() {
+            lists.pass(pc, work);
+        } else {
+            let effects = Effects::of(i, op);
+            windows(prototype, i, op, &effects)
+                .and_then(|()| returns(prototype, pc, i, op, is_main))
+                .map_err(|fault| error(pc, fault))?;
+            lists.go_on(pc, op, &effects, work);
+        }
         if let Some(target) = jump_target(pc, i, op) {
             work.jumps.push((pc as u32, target as u32));
         }
@@ -126,7 +152,7 @@ fn is_of_loop(op: OpCode) -> bool {
     )
 }
 
-fn header(prototype: &Prototype) -> Result<(), Fault> {
+fn header(prototype: &Prototype, child: impl Fn(usize) -> Option<usize>) -> Result<(), Fault> {
     let code = prototype.code.len();
     if prototype.frame_size > MAX_REGISTERS
         || u16::from(prototype.n_params) > prototype.frame_size
@@ -148,11 +174,7 @@ fn header(prototype: &Prototype) -> Result<(), Fault> {
         return Err(Fault::End);
     }
     for site in &prototype.sites {
-        let child = prototype
-            .children
-            .get(site.child as usize)
-            .ok_or(Fault::Site)?;
-        if child.upvalues.len() != site.captures.len() || child.is_main() {
+        if child(site.child as usize) != Some(site.captures.len()) {
             return Err(Fault::Site);
         }
         for capture in &site.captures {
@@ -367,6 +389,14 @@ struct OpenLists {
 }
 
 impl OpenLists {
+    /// An instruction that has nothing to do with lists.
+    fn pass(&mut self, pc: usize, work: &mut Work) {
+        if std::mem::take(&mut self.is_open) {
+            work.open.push(pc as u32);
+            self.fault.get_or_insert(pc);
+        }
+    }
+
     fn go_on(&mut self, pc: usize, op: OpCode, effects: &Effects, work: &mut Work) {
         if self.is_open {
             work.open.push(pc as u32);

@@ -10,7 +10,7 @@ use crate::codegen::near::following;
 use crate::codegen::{Generator, Result};
 use crate::error::Span;
 use crate::resolve::scope::Place;
-use crate::syntax::ast::{Block, Function, Statement, StatementKind, Symbol};
+use crate::syntax::ast::{Block, Statement, StatementKind, Symbol};
 
 impl<'a> Generator<'a> {
     /// Opens a block; a loop's block is what `break` leaves.
@@ -187,11 +187,11 @@ impl<'a> Generator<'a> {
     }
 
     /// At the end of a function no jump may be pending.
-    pub(crate) fn check_pending_jumps(&mut self, function: &Function) -> Result<()> {
+    pub(crate) fn check_pending_jumps(&mut self, end: Span) -> Result<()> {
         let Some(jump) = self.f.labels.pending.first().copied() else {
             return Ok(());
         };
-        if function.end.start >= self.failed_at {
+        if end.start >= self.failed_at {
             return Ok(());
         }
         let line = jump.span.line;
@@ -202,7 +202,7 @@ impl<'a> Generator<'a> {
                 self.name_text(name)
             ),
         };
-        let (_, place) = following(self.source, function.end.end, function.end.line);
+        let (_, place) = following(self.source, end.end, end.line);
         Err(self.error(place, message))
     }
 

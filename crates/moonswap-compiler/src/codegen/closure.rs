@@ -25,20 +25,7 @@ impl<'a> Generator<'a> {
         };
         let index = FunctionIndex(ast.functions.len() as u32 - 1);
         loop {
-            let id = self.f.id.clone();
-            self.f = FunctionState::new(ast, id, self.big.contains(&index));
-            self.f.upvalues.entries.push(UpvalueEntry {
-                description: UpvalueDescription {
-                    name: Arc::from("_ENV"),
-                    kind: VariableKind::Regular,
-                    depth: 1,
-                    declaration: 0,
-                    top_level: false,
-                    in_loop: false,
-                },
-                symbol: Some(self.env),
-                capture: Capture::Upvalue(0),
-            });
+            self.begin_main(self.big.contains(&index));
             self.body(function)?;
             if !self.f.must_grow() {
                 break;
@@ -48,6 +35,23 @@ impl<'a> Generator<'a> {
         let id = self.f.id.clone();
         let f = std::mem::replace(&mut self.f, FunctionState::new(ast, id, false));
         Ok(Arc::new(f.finish(0)))
+    }
+
+    /// An empty main chunk as the current function.
+    pub(crate) fn begin_main(&mut self, big: bool) {
+        self.f = self.new_function(self.f.id.clone(), big);
+        self.f.upvalues.entries.push(UpvalueEntry {
+            description: UpvalueDescription {
+                name: Arc::from("_ENV"),
+                kind: VariableKind::Regular,
+                depth: 1,
+                declaration: 0,
+                top_level: false,
+                in_loop: false,
+            },
+            symbol: Some(self.env),
+            capture: Capture::Upvalue(0),
+        });
     }
 
     /// Compiles a nested function and emits its creation.
@@ -61,7 +65,7 @@ impl<'a> Generator<'a> {
         let id = self.f.id.child(step);
         let layout = self.options.layout.and_then(|l| l.functions.get(&id));
         let (prototype, captures) = loop {
-            let mut state = FunctionState::new(ast, id.clone(), self.big.contains(&index));
+            let mut state = self.new_function(id.clone(), self.big.contains(&index));
             state.here = function.span;
             if let Some(layout) = layout {
                 state.upvalues = Upvalues::with_layout(layout);
@@ -82,7 +86,7 @@ impl<'a> Generator<'a> {
                 child.upvalues.entries.iter().map(|e| e.capture).collect();
             break (child.finish(function.end.line), captures);
         };
-        let child = self.f.children.len() as u32;
+        let child = self.f.n_given + self.f.children.len() as u32;
         self.f.children.push(Arc::new(prototype));
         let site = self.f.sites.len() as u32;
         self.f.sites.push(ClosureSite { child, captures });
@@ -132,32 +136,39 @@ impl<'a> Generator<'a> {
         } else {
             self.statements(&function.body, false)?;
         }
+        let last = function.body.statements.last().map(|last| last.span);
+        self.end_body(last, function.end)
+    }
+
+    /// What follows the last statement of the current function, whose text ends at
+    /// `end`.
+    pub(crate) fn end_body(&mut self, last: Option<Span>, end: Span) -> Result<()> {
         self.check_limits()?;
         self.f.here = if self.f.is_main {
-            self.last_token_line(function)
+            self.last_token_line(last, end)
         } else {
-            function.end
+            end
         };
         self.f.emit_return(0, 0);
         self.leave_block();
-        self.check_pending_jumps(function)
+        self.check_pending_jumps(end)
     }
 
     /// The place of the implicit return of a main chunk: the line its last
     /// statement ends on, not that of the end of the text.
-    fn last_token_line(&self, function: &Function) -> Span {
-        let Some(last) = function.body.statements.last() else {
+    fn last_token_line(&self, last: Option<Span>, end: Span) -> Span {
+        let Some(last) = last else {
             return Span {
                 line: 1,
                 column: 1,
-                ..function.end
+                ..end
             };
         };
-        let text = (last.span.start as usize)..(last.span.end as usize);
+        let text = (last.start as usize)..(last.end as usize);
         let text = self.source.get(text).unwrap_or_default();
         Span {
-            line: last.span.line + count_lines(text),
-            ..last.span
+            line: last.line + count_lines(text),
+            ..last
         }
     }
 }

@@ -5,11 +5,12 @@
 //! until then code generation goes on with saturated numbers, so that the many
 //! small helpers need no error path.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use moonswap_bytecode::{
-    ClosureSite, DebugInfo, FunctionId, Instruction, LocalVariable, LoopInfo, OpCode, Prototype,
-    ScopeVariable, instruction::REGISTER_BYTES,
+    ChildSummary, ClosureSite, DebugInfo, FunctionId, Instruction, LocalVariable, LoopInfo, OpCode,
+    Prototype, ScopeVariable, instruction::REGISTER_BYTES,
 };
 
 use crate::codegen::constant::ConstantPool;
@@ -71,9 +72,11 @@ pub(crate) struct FunctionState<'a> {
     pub(crate) id: FunctionId,
     pub(crate) code: Vec<Instruction>,
     pub(crate) lines: Vec<u32>,
-    pub(crate) columns: Vec<u32>,
-    /// For each instruction, the next jump of the list it is in.
-    pub(crate) links: Vec<u32>,
+    /// Empty if nobody wants them.
+    columns: Vec<u32>,
+    has_columns: bool,
+    /// The next jump of a list, for all but the last one of each.
+    pub(crate) links: HashMap<u32, u32>,
     pub(crate) constants: ConstantPool,
     /// First free register.
     pub(crate) free: u16,
@@ -91,6 +94,8 @@ pub(crate) struct FunctionState<'a> {
     pub(crate) loops: Vec<LoopInfo>,
     pub(crate) scope_variables: Vec<ScopeVariable>,
     pub(crate) children: Vec<Arc<Prototype>>,
+    /// How many more there were, which were given away.
+    pub(crate) n_given: u32,
     pub(crate) sites: Vec<ClosureSite>,
     pub(crate) siblings: Siblings,
     pub(crate) n_params: u8,
@@ -121,7 +126,8 @@ impl<'a> FunctionState<'a> {
             code: Vec::new(),
             lines: Vec::new(),
             columns: Vec::new(),
-            links: Vec::new(),
+            has_columns: true,
+            links: HashMap::new(),
             constants: ConstantPool::default(),
             free: 0,
             frame_size: 2,
@@ -134,6 +140,7 @@ impl<'a> FunctionState<'a> {
             loops: Vec::new(),
             scope_variables: Vec::new(),
             children: Vec::new(),
+            n_given: 0,
             sites: Vec::new(),
             siblings: Siblings::default(),
             n_params: 0,
@@ -148,6 +155,50 @@ impl<'a> FunctionState<'a> {
         }
     }
 
+    /// The same function with another tree: that of its next statement.
+    pub(crate) fn on_tree<'b>(self, ast: &'b Ast) -> FunctionState<'b> {
+        FunctionState {
+            ast,
+            id: self.id,
+            code: self.code,
+            lines: self.lines,
+            columns: self.columns,
+            has_columns: self.has_columns,
+            links: self.links,
+            constants: self.constants,
+            free: self.free,
+            frame_size: self.frame_size,
+            uncounted: self.uncounted,
+            last_target: self.last_target,
+            scope: self.scope,
+            labels: self.labels,
+            upvalues: self.upvalues,
+            locals: self.locals,
+            loops: self.loops,
+            scope_variables: self.scope_variables,
+            children: self.children,
+            n_given: self.n_given,
+            sites: self.sites,
+            siblings: self.siblings,
+            n_params: self.n_params,
+            is_vararg: self.is_vararg,
+            is_main: self.is_main,
+            needs_close: self.needs_close,
+            big: self.big,
+            needs_big: self.needs_big,
+            here: self.here,
+            reached: self.reached,
+            limit: self.limit,
+            line_defined: self.line_defined,
+        }
+    }
+
+    /// No columns of instructions are kept.
+    pub(crate) fn without_columns(mut self) -> Self {
+        self.has_columns = false;
+        self
+    }
+
     /// Index of the next instruction.
     pub(crate) fn pc(&self) -> u32 {
         self.code.len() as u32
@@ -158,8 +209,9 @@ impl<'a> FunctionState<'a> {
         let pc = self.pc();
         self.code.push(Instruction::from_raw(op, x, a, b, c));
         self.lines.push(self.here.line);
-        self.columns.push(self.here.column);
-        self.links.push(u32::MAX);
+        if self.has_columns {
+            self.columns.push(self.here.column);
+        }
         pc
     }
 
@@ -177,11 +229,10 @@ impl<'a> FunctionState<'a> {
 
     /// Says which place of the text an instruction belongs to.
     pub(crate) fn set_place(&mut self, pc: u32, span: Span) {
-        if let (Some(line), Some(column)) = (
-            self.lines.get_mut(pc as usize),
-            self.columns.get_mut(pc as usize),
-        ) {
+        if let Some(line) = self.lines.get_mut(pc as usize) {
             *line = span.line;
+        }
+        if let Some(column) = self.columns.get_mut(pc as usize) {
             *column = span.column;
         }
     }
@@ -191,7 +242,7 @@ impl<'a> FunctionState<'a> {
         self.code.pop();
         self.lines.pop();
         self.columns.pop();
-        self.links.pop();
+        self.links.remove(&self.pc());
     }
 
     /// Takes back all instructions from `start` on.
@@ -199,7 +250,7 @@ impl<'a> FunctionState<'a> {
         self.code.truncate(start);
         self.lines.truncate(start);
         self.columns.truncate(start);
-        self.links.truncate(start);
+        self.links.retain(|&pc, _| (pc as usize) < start);
         self.last_target = start as u32;
     }
 
@@ -322,7 +373,20 @@ impl<'a> FunctionState<'a> {
     }
 
     /// The finished function.
-    pub(crate) fn finish(mut self, last_line_defined: u32) -> Prototype {
+    pub(crate) fn finish(self, last_line_defined: u32) -> Prototype {
+        let mut prototype = self.finish_without_hashes(last_line_defined);
+        moonswap_bytecode::code_hash::set(&mut prototype);
+        prototype
+    }
+
+    /// The finished function, in which were these literals.
+    pub(crate) fn finish_with(self, last_line_defined: u32, given: &[ChildSummary]) -> Prototype {
+        let mut prototype = self.finish_without_hashes(last_line_defined);
+        moonswap_bytecode::code_hash::set_with(&mut prototype, given);
+        prototype
+    }
+
+    fn finish_without_hashes(mut self, last_line_defined: u32) -> Prototype {
         self.finish_returns();
         self.thread_jumps();
         let upvalues = self
@@ -331,7 +395,7 @@ impl<'a> FunctionState<'a> {
             .into_iter()
             .map(|e| e.description)
             .collect();
-        let mut prototype = Prototype {
+        Prototype {
             id: self.id,
             own_hash: Default::default(),
             deep_hash: Default::default(),
@@ -353,8 +417,6 @@ impl<'a> FunctionState<'a> {
             },
             scope: self.scope_variables.into_boxed_slice(),
             initialisers: Box::default(),
-        };
-        moonswap_bytecode::code_hash::set(&mut prototype);
-        prototype
+        }
     }
 }

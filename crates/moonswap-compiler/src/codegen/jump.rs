@@ -182,7 +182,7 @@ impl FunctionState<'_> {
     }
 
     fn next_in_list(&self, pc: u32) -> u32 {
-        self.links.get(pc as usize).copied().unwrap_or(NO_PC)
+        self.links.get(&pc).copied().unwrap_or(NO_PC)
     }
 
     /// Joins two lists.
@@ -193,9 +193,7 @@ impl FunctionState<'_> {
         if b.is_empty() {
             return a;
         }
-        if let Some(link) = self.links.get_mut(a.last as usize) {
-            *link = b.first;
-        }
+        self.links.insert(a.last, b.first);
         JumpList {
             first: a.first,
             last: b.last,

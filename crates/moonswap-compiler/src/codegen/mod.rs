@@ -35,6 +35,7 @@ mod near;
 mod operand;
 mod operator;
 mod stmt;
+pub(crate) mod stream;
 mod table;
 mod variable;
 
@@ -73,6 +74,8 @@ pub struct CompileOptions<'a> {
     pub initialisers: Option<&'a Initialisers>,
     /// May stop it.
     pub watch: Option<&'a Watch<'a>>,
+    /// Nobody wants the columns of instructions.
+    pub without_columns: bool,
 }
 
 /// Generates the code of a chunk.
@@ -123,27 +126,75 @@ pub(crate) fn generate_until(
         .iter()
         .position(|s| **s == *b"_ENV")
         .map_or(u32::MAX, |i| i as u32);
-    let chunk: Arc<str> = Arc::from(chunk);
-    let id = FunctionId::new(Arc::clone(&chunk), []);
-    let mut generator = Generator {
-        ast,
-        source,
-        options,
-        chunk,
-        f: FunctionState::new(ast, id, false),
-        outer: Vec::new(),
-        env: Symbol(env),
-        big: HashSet::new(),
-        dropping: false,
-        uses_absent: None,
-        names: vec![None; ast.symbols.len()],
-        for_state: Arc::from("(for state)"),
-        failed_at,
-    };
+    let mut generator = Generator::new(chunk, source, ast, options, Symbol(env));
+    generator.failed_at = failed_at;
     generator.main_chunk()
 }
 
 impl<'a> Generator<'a> {
+    pub(crate) fn new(
+        chunk: &str,
+        source: &'a [u8],
+        ast: &'a Ast,
+        options: CompileOptions<'a>,
+        env: Symbol,
+    ) -> Self {
+        let chunk: Arc<str> = Arc::from(chunk);
+        let id = FunctionId::new(Arc::clone(&chunk), []);
+        Self {
+            ast,
+            source,
+            options,
+            chunk,
+            f: FunctionState::new(ast, id, false),
+            outer: Vec::new(),
+            env,
+            big: HashSet::new(),
+            dropping: false,
+            uses_absent: None,
+            names: vec![None; ast.symbols.len()],
+            for_state: Arc::from("(for state)"),
+            failed_at: u32::MAX,
+        }
+    }
+
+    /// An empty function.
+    pub(crate) fn new_function(&self, id: FunctionId, big: bool) -> FunctionState<'a> {
+        let function = FunctionState::new(self.ast, id, big);
+        match self.options.without_columns {
+            true => function.without_columns(),
+            false => function,
+        }
+    }
+
+    /// The same with another tree, between two statements of a main chunk.
+    pub(crate) fn on_tree<'b>(
+        mut self,
+        ast: &'b Ast,
+        source: &'b [u8],
+        options: CompileOptions<'b>,
+    ) -> Generator<'b> {
+        // Literals are known by their place in a tree.
+        self.big.clear();
+        let n_names = self.names.len().max(ast.symbols.len());
+        self.names.resize(n_names, None);
+        Generator {
+            ast,
+            source,
+            options,
+            chunk: self.chunk,
+            f: self.f.on_tree(ast),
+            outer: Vec::new(),
+            env: self.env,
+            big: self.big,
+            dropping: self.dropping,
+            uses_absent: self.uses_absent,
+            names: self.names,
+            for_state: self.for_state,
+            failed_at: self.failed_at,
+        }
+    }
+
     /// The text of a name, shared.
     pub(crate) fn name_text(&mut self, name: Symbol) -> Arc<str> {
         let ast = self.ast;

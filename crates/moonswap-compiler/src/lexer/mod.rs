@@ -90,6 +90,18 @@ impl<'s> Lexer<'s> {
         self.symbols
     }
 
+    /// The same for a while: nothing may be read until they are back.
+    pub(crate) fn lend_symbols(&mut self) -> Vec<Arc<[u8]>> {
+        std::mem::take(&mut self.symbols)
+    }
+
+    /// Takes lent symbols back.
+    pub(crate) fn take_symbols_back(&mut self, symbols: &mut Vec<Arc<[u8]>>) {
+        if !symbols.is_empty() {
+            self.symbols = std::mem::take(symbols);
+        }
+    }
+
     /// The bytes of a symbol.
     pub(crate) fn symbol_bytes(&self, symbol: Symbol) -> &[u8] {
         &self.symbols[symbol.0 as usize]

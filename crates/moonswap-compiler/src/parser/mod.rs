@@ -7,6 +7,9 @@
 //! What needs scopes (labels, constants, limits on locals) is not checked here.
 mod expr;
 mod stmt;
+mod stream;
+
+pub(crate) use stream::{Next, Statements};
 
 use crate::error::{CompileError, Span};
 use crate::lexer::{Lexer, Parse, Payload, Token, TokenKind};
@@ -56,24 +59,7 @@ pub(crate) fn parse_or_part(
             failed_at: 0,
         }));
     }
-    let mut parser = Parser {
-        lexer,
-        token: Token::START,
-        ahead: None,
-        previous_end: 0,
-        previous: Span::default(),
-        level: 0,
-        deepest: 0,
-        max_levels: limits.levels.min(ParseLimits::MAX_LEVELS),
-        in_vararg: true,
-        locals: 0,
-        function_line: 0,
-        failed: None,
-        ast: Ast::default(),
-    };
-    if let Err(error) = parser.advance() {
-        parser.give_up(error);
-    }
+    let mut parser = Parser::new(lexer, limits);
     let body = parser.block();
     if parser.token.kind != TokenKind::Eof {
         let error = parser.expected(TokenKind::Eof);
@@ -126,6 +112,31 @@ pub(super) struct Parser<'s> {
     /// that is open seems to be closed.
     failed: Option<Box<CompileError>>,
     ast: Ast,
+}
+
+impl<'s> Parser<'s> {
+    /// At the first token.
+    fn new(lexer: Lexer<'s>, limits: ParseLimits) -> Self {
+        let mut parser = Parser {
+            lexer,
+            token: Token::START,
+            ahead: None,
+            previous_end: 0,
+            previous: Span::default(),
+            level: 0,
+            deepest: 0,
+            max_levels: limits.levels.min(ParseLimits::MAX_LEVELS),
+            in_vararg: true,
+            locals: 0,
+            function_line: 0,
+            failed: None,
+            ast: Ast::default(),
+        };
+        if let Err(error) = parser.advance() {
+            parser.give_up(error);
+        }
+        parser
+    }
 }
 
 impl Parser<'_> {

@@ -11,18 +11,43 @@ use crate::syntax::ast::{Ast, Expr, ExprId, FunctionIndex, Symbol};
 /// Longest text of a callee or assignment target used in a path.
 const MAX_TEXT: usize = 120;
 
-/// Counts equal siblings.
+/// Counts equal siblings, known by their hashes: those of two that differ may be
+/// equal once in 2^64 times, and then the ordinals tell them apart.
 #[derive(Debug, Default)]
-pub(crate) struct Siblings(HashMap<PathStep, u32>);
+pub(crate) struct Siblings(HashMap<u64, u32>);
 
 impl Siblings {
     /// The step together with its ordinal, which is then used up.
     pub(crate) fn number(&mut self, step: PathStep) -> (PathStep, u32) {
-        let counter = self.0.entry(step.clone()).or_insert(0);
+        let counter = self.0.entry(hash_of(&step)).or_insert(0);
         let ordinal = *counter;
         *counter += 1;
         (step, ordinal)
     }
+}
+
+/// The same in every build and process.
+fn hash_of(step: &PathStep) -> u64 {
+    let (kind, text, n) = match step {
+        PathStep::Local(name) => (0, &**name, 0),
+        PathStep::Field(name) => (1, &**name, 0),
+        PathStep::Method(name) => (2, &**name, 0),
+        PathStep::TableField(name) => (3, &**name, 0),
+        PathStep::TableItem(n) => (4, "", *n),
+        PathStep::Argument(callee, n) => (5, &**callee, *n),
+        PathStep::Returned(n) => (6, "", *n),
+        PathStep::Anonymous => (7, "", 0),
+    };
+    let mut hash = 0x9E37_79B9_7F4A_7C15 ^ (kind << 32 | u64::from(n));
+    for chunk in text.as_bytes().chunks(8) {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        hash = (hash ^ u64::from_le_bytes(word)).wrapping_mul(0xFF51_AFD7_ED55_8CCD);
+        hash ^= hash >> 29;
+    }
+    // A shorter name that ends in zeros is another one.
+    hash = (hash ^ text.len() as u64).wrapping_mul(0xC4CE_B9FE_1A85_EC53);
+    hash ^ hash >> 32
 }
 
 /// The text of a symbol; bytes that are no UTF-8 are replaced.

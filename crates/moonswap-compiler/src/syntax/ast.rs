@@ -46,6 +46,33 @@ pub struct Ast {
     pub functions: Vec<Function>,
 }
 
+/// Expressions of a tree whose memory is used again.
+const SMALL: usize = 4096;
+
+impl Ast {
+    /// The same as [`Self::clear`], and gives memory back if it was a large tree.
+    pub(crate) fn free(&mut self) {
+        if self.exprs.capacity() > SMALL {
+            *self = Self {
+                symbols: std::mem::take(&mut self.symbols),
+                ..Self::default()
+            };
+        }
+        self.clear();
+    }
+
+    /// Removes all but the symbols.
+    pub(crate) fn clear(&mut self) {
+        self.exprs.clear();
+        self.spans.clear();
+        self.ends.clear();
+        self.end_lines.clear();
+        self.separator_lines.clear();
+        self.method_lines.clear();
+        self.functions.clear();
+    }
+}
+
 /// A literal.
 #[derive(Clone, Debug)]
 pub struct Function {

@@ -178,9 +178,13 @@ impl Context<'_> {
 
     /// Message with the position of the calling Lua function.
     pub fn error(&self, message: impl AsRef<[u8]>) -> Raised {
-        let mut text = self.where_(1);
-        text.extend_from_slice(message.as_ref());
-        self.vm().raise_message(text)
+        self.error_at(1, message)
+    }
+
+    /// The message after the position of the function at `level` (1 = the caller).
+    pub fn error_at(&self, level: usize, message: impl AsRef<[u8]>) -> Raised {
+        // SAFETY: CX1.
+        unsafe { self.vm().raise_at_level(level, message.as_ref()) }
     }
 
     /// The message alone, without position.
@@ -254,7 +258,7 @@ impl Context<'_> {
     /// "chunk:line: " of the function at `level` (1 = the caller), or "".
     pub fn where_(&self, level: usize) -> Vec<u8> {
         // SAFETY: CX1.
-        unsafe { debug::position::at_level(&self.vm(), level) }
+        unsafe { debug::position::at_level(&self.vm(), level).to_vec() }
     }
 
     /// Pushes the pending error's value (for natives that catch).

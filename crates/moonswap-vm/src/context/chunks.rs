@@ -4,14 +4,16 @@
 
 use std::sync::Arc;
 
-use moonswap_bytecode::{dump, verify};
-use moonswap_compiler::{CompileOptions, Watch};
+use moonswap_bytecode::{Prototype, dump, verify};
+use moonswap_compiler::{CompileOptions, Compiled, Watch};
 
-use super::{Context, Outcome};
+use super::{Context, Outcome, loading};
 use crate::callee::FROZEN;
 use crate::hotpatch::{checkpoint, current, texts};
+use crate::loader::Loading;
 use crate::object::{Closure, Instance, Keep, PrototypeSlot};
 use crate::value::{Value, tag};
+use crate::vm::Vm;
 use crate::{limits, loader};
 
 /// Bytes that compiling and loading take per token, about: the syntax tree, code
@@ -25,6 +27,10 @@ const STRING_COST: usize = 250;
 const BYTE_COST: usize = 4;
 /// Bytes that loading takes per byte of a binary chunk, about.
 const BINARY_COST: usize = 6;
+
+/// Shorter texts are compiled as a whole: there is nothing to be gained, and what is
+/// loaded at last leaves the fewest gaps.
+const SHORT_TEXT: usize = 8 << 10;
 
 /// What compiling a text takes, about: counts its tokens with a glance
 /// at strings and comments.
@@ -136,6 +142,10 @@ impl Context<'_> {
             return Ok(false);
         }
         let binary = source.first() == Some(&dump::SIGNATURE);
+        if !binary {
+            // SAFETY: CX1: everything live is on the stack, the text with it.
+            unsafe { loading::collect_before(&mut self.vm(), source.len()) };
+        }
         self.room_to_load(source, source.len())?;
         self.charge(source.len())?;
         if binary {
@@ -144,7 +154,8 @@ impl Context<'_> {
             self.charge(0)?;
             return Ok(match read {
                 Ok(prototype) => {
-                    self.push_chunk(&prototype, keep, None);
+                    let instance = loader::load_instance(&mut self.vm(), &prototype, keep);
+                    self.push_instance(instance, prototype.upvalues.len(), None);
                     true
                 }
                 Err(e) => {
@@ -163,30 +174,93 @@ impl Context<'_> {
         let name = String::from_utf8_lossy(chunk_name);
         let is_over = || limits::has_to_stop(&self.vm());
         let watch = Watch::new(&is_over);
-        let options = CompileOptions {
-            watch: Some(&watch),
-            ..CompileOptions::default()
-        };
-        let compiled = moonswap_compiler::compile_with(&name, source, options);
+        let compiled = self.compile_and_load(&name, source, keep, &watch);
+        loading::give_back_after(&mut self.vm(), source.len());
         self.charge(0)?;
         match compiled {
-            Ok(prototype) => {
-                let verified = verify::verify_watched(&prototype, Some(&watch));
-                self.charge(0)?;
-                if let Err(e) = verified {
-                    self.push_bytes(format!("internal compiler error: {e}").as_bytes());
-                    return Ok(false);
-                }
-                self.push_chunk(&prototype, keep, Some(source));
+            Ok((instance, n_upvalues)) => {
+                self.push_instance(instance, n_upvalues, Some(source));
                 if self.vm().heap.deferred {
                     // A constant could not be made.
                     return Err(self.vm().raise_memory());
                 }
                 Ok(true)
             }
-            Err(e) => {
-                self.push_bytes(&e.raw);
+            Err(message) => {
+                self.push_bytes(&message);
                 Ok(false)
+            }
+        }
+    }
+
+    /// Loads the literals of a text as they are compiled; answers the instance and
+    /// how many variables the main chunk captures.
+    fn compile_and_load(
+        &self,
+        name: &str,
+        source: &[u8],
+        keep: Keep,
+        watch: &Watch<'_>,
+    ) -> Result<(*mut Instance, usize), Vec<u8>> {
+        let wrong = |e| format!("internal compiler error: {e}").into_bytes();
+        let mut loading: Option<Loading> = None;
+        let mut fault = None;
+        let mut give = |child: Arc<Prototype>| {
+            if fault.is_some() {
+                return;
+            }
+            match verify::verify_watched(&child, Some(watch)) {
+                Ok(()) => {
+                    let begin = || Loading::begin(&mut self.vm(), child.id.chunk(), keep);
+                    let loading = loading.get_or_insert_with(begin);
+                    loading.child(&mut self.vm(), &child);
+                }
+                Err(e) => fault = Some(e),
+            }
+        };
+        let compiled = if source.len() < SHORT_TEXT {
+            let options = CompileOptions {
+                watch: Some(watch),
+                without_columns: true,
+                ..CompileOptions::default()
+            };
+            moonswap_compiler::compile_with(name, source, options).map(Compiled::Whole)
+        } else {
+            moonswap_compiler::compile_in_parts(name, source, Some(watch), &mut give)
+        };
+        let verified = match (fault, compiled) {
+            (_, Err(e)) => Err(e.raw),
+            (Some(fault), Ok(_)) => Err(wrong(fault)),
+            (None, Ok(Compiled::InParts(main, children))) => {
+                let verified = verify::verify_without(&main, &children, Some(watch));
+                verified
+                    .map(|()| Compiled::InParts(main, children))
+                    .map_err(wrong)
+            }
+            (None, Ok(Compiled::Whole(main))) => {
+                let verified = verify::verify_watched(&main, Some(watch));
+                verified.map(|()| Compiled::Whole(main)).map_err(wrong)
+            }
+        };
+        let mut vm = self.vm();
+        match verified {
+            Ok(Compiled::InParts(main, _)) => {
+                let begin = |vm: &mut Vm| Loading::begin(vm, main.id.chunk(), keep);
+                let loading = loading.unwrap_or_else(|| begin(&mut vm));
+                Ok((loading.finish(&mut vm, &main), main.upvalues.len()))
+            }
+            Ok(Compiled::Whole(main)) => {
+                if let Some(loading) = loading {
+                    loading.abandon(&mut vm);
+                }
+                let instance = loader::load_instance(&mut vm, &main, keep);
+                Ok((instance, main.upvalues.len()))
+            }
+            Err(message) => {
+                if let Some(loading) = loading {
+                    loading.abandon(&mut vm);
+                }
+                Err(message)
             }
         }
     }
@@ -245,23 +319,17 @@ impl Context<'_> {
         }
     }
 
-    /// Loads a verified main prototype as a new chunk instance; pushes its
-    /// closure.
-    pub(crate) fn push_chunk(
-        &self,
-        prototype: &Arc<moonswap_bytecode::Prototype>,
-        keep: Keep,
-        source: Option<&[u8]>,
-    ) {
+    /// Pushes the closure of a main prototype that was just loaded.
+    fn push_instance(&self, instance: *mut Instance, n_upvalues: usize, source: Option<&[u8]>) {
         let mut vm = self.vm();
-        let instance = loader::load_instance(&mut vm, prototype, keep);
         // SAFETY: CX2: nothing is collected before the closure is pushed.
         unsafe {
             if !FROZEN {
                 if let Some(source) = source {
                     texts::keep(&mut vm, instance, source);
                 }
-                if keep == Keep::Module && prototype.is_main() {
+                let main = PrototypeSlot::version((*instance).main);
+                if Instance::keep(instance) == Keep::Module && (*main).is_main {
                     checkpoint::module(&mut vm, &(*instance).chunk);
                     vm.hot.keep_named(instance);
                 }
@@ -270,10 +338,8 @@ impl Context<'_> {
             let environment = vm.heap.new_closed_upvalue(globals);
             (*instance).environment = environment;
             vm.heap.barrier_object(instance.cast(), environment.cast());
-            let closure = vm
-                .heap
-                .new_closure((*instance).main, prototype.upvalues.len());
-            for i in 0..prototype.upvalues.len() {
+            let closure = vm.heap.new_closure((*instance).main, n_upvalues);
+            for i in 0..n_upvalues {
                 *Closure::upvalue_at(closure, i) = if i == 0 {
                     environment
                 } else {

@@ -20,6 +20,7 @@ mod chunks;
 mod embed;
 mod hot;
 mod inspect;
+mod loading;
 mod run;
 pub(crate) mod stack;
 mod tables;

@@ -5,7 +5,7 @@
 use std::any::Any;
 
 use super::{Buffer, Context, Outcome, View};
-use crate::heap::{OutOfMemory, PROBE_FROM, header};
+use crate::heap::{OutOfMemory, PROBE_FROM, header, probe};
 use crate::machine::Machine;
 use crate::object::{Kind, Native, NativeCode, NativeFn, NativeKind, UserData};
 use crate::root::Root;
@@ -460,15 +460,9 @@ impl Context<'_> {
         if vm.heap.permit(bytes).is_err() {
             return Err(vm.raise_memory());
         }
-        if bytes >= PROBE_FROM {
-            let mut probe: Vec<u8> = Vec::new();
-            let asked = probe.try_reserve_exact(bytes);
-            // Else the optimiser may leave out the allocation.
-            std::hint::black_box(&mut probe);
-            if asked.is_err() {
-                vm.heap.refuse();
-                return Err(vm.raise_memory());
-            }
+        if bytes >= PROBE_FROM && !probe(bytes) {
+            vm.heap.refuse();
+            return Err(vm.raise_memory());
         }
         Ok(())
     }

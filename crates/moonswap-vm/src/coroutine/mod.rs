@@ -190,11 +190,7 @@ unsafe fn refuse(vm: &mut Vm, text: &str, wrap: bool) -> Next {
 
 unsafe fn raise_at_caller(vm: &mut Vm, text: &str) -> Raised {
     // SAFETY: VM3.
-    unsafe {
-        let mut full = crate::debug::position::at_level(vm, 1);
-        full.extend_from_slice(text.as_bytes());
-        vm.raise_message(full)
-    }
+    unsafe { vm.raise_at_level(1, text.as_bytes()) }
 }
 
 /// `coroutine.yield(…)`.
@@ -317,7 +313,7 @@ pub(crate) unsafe fn fail(vm: &mut Vm) -> Next {
             vm.error = error;
             let is_own = vm.limits.has_tripped() || expelled.is_some() || vm.is_memory_error;
             if error.tag == tag::STRING && !is_own {
-                let mut text = crate::debug::position::at_level(vm, 1);
+                let mut text = crate::debug::position::at_level(vm, 1).to_vec();
                 text.extend_from_slice(crate::object::StringObject::bytes(error.as_string()));
                 vm.error = vm.string_value(&text);
             }

@@ -93,7 +93,7 @@ unsafe fn of_lua(version: *mut Version, function: Value) -> Info {
     let (source, own, of, record) = unsafe {
         let own = (*function.as_closure()).header.word as usize;
         let record = Version::record(version);
-        (position::source(version), own, &*version, record)
+        (position::source(version, &record), own, &*version, record)
     };
     // A patch may have given it more than it was made with.
     let n_upvalues = own.max(usize::from(of.n_upvalues));

@@ -7,6 +7,7 @@
 //! Invariants: F1, F2 (`frame.rs`), VM3.
 
 use moonswap_bytecode::{Instruction, OpCode, OperandKind};
+use smallvec::{SmallVec, smallvec};
 
 use super::symbolic::{Code, Name};
 use super::walk;
@@ -57,7 +58,7 @@ fn same(a: Value, b: Value) -> bool {
 }
 
 /// Registers an instruction reads, in the order in which they are blamed.
-fn operands(i: Instruction, op: OpCode) -> Vec<u16> {
+fn operands(i: Instruction, op: OpCode) -> SmallVec<[u16; 4]> {
     if op == OpCode::Concat {
         // From the right, of each pair the left one first.
         let (first, n) = (i.register_b(), i.c());
@@ -67,7 +68,7 @@ fn operands(i: Instruction, op: OpCode) -> Vec<u16> {
             .collect();
     }
     if matches!(op, OpCode::Call | OpCode::CallMulti | OpCode::TailCall) {
-        return vec![i.register_a()];
+        return smallvec![i.register_a()];
     }
     let kinds = op.operands();
     let registers = [i.register_a(), i.register_b(), i.register_c()];

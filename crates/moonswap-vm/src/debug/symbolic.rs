@@ -67,9 +67,7 @@ impl<'a> Code<'a> {
 
     /// Name of the local variable that lives in a register at `pc`.
     pub(crate) fn local_name(self, register: u16, pc: usize) -> Option<&'a [u8]> {
-        let alive = self.record.locals();
-        let alive = alive.filter(|v| v.register == register && v.is_alive(pc));
-        alive.last().map(|v| v.name.as_bytes())
+        self.record.local_name(register, pc).map(str::as_bytes)
     }
 
     fn text_constant(self, index: usize) -> Option<Vec<u8>> {

@@ -167,7 +167,7 @@ impl Heap {
     }
 
     /// Has the system's allocator give back what it keeps.
-    fn trim_system(&mut self) {
+    pub(super) fn trim_system(&mut self) {
         self.budget.freed = 0;
         trim();
     }

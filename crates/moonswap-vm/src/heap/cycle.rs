@@ -492,6 +492,22 @@ impl Heap {
         }
     }
 
+    /// Whether the collector may work at once, and looks at fewer than `bytes`.
+    pub(crate) fn is_smaller_than(&self, bytes: usize) -> bool {
+        self.running && !self.is_blocked() && self.bytes_in_use() < bytes
+    }
+
+    /// Whether so much was allocated since marking that as much may be garbage.
+    pub(crate) fn has_garbage_of(&self, bytes: usize) -> bool {
+        self.charged >= bytes as isize
+    }
+
+    /// Gives what is known to be free back to the system.
+    pub(crate) fn give_back(&mut self) {
+        self.trim_pool();
+        self.trim_system();
+    }
+
     /// A limit of time has been reached: complete collections stop where they
     /// are, as an incremental one does after a step.
     fn is_overdue(&self) -> bool {

@@ -47,7 +47,7 @@ use std::sync::Arc;
 
 pub(crate) use self::marker::Marker;
 pub(crate) use self::mode::{Forced, Mode, Roots, Settings};
-pub(crate) use self::reserve::{PROBE_FROM, Reserve};
+pub(crate) use self::reserve::{PROBE_FROM, Reserve, probe};
 
 use self::class::{N_CLASSES, class_of};
 use self::part::Large;

@@ -8,6 +8,21 @@ use std::rc::Rc;
 
 /// Allocations from this size on are tried on the system beforehand.
 pub(crate) const PROBE_FROM: usize = 1 << 20;
+/// Whether the system has that many bytes: asked for, and given back untouched.
+pub(crate) fn probe(bytes: usize) -> bool {
+    let mut probe: Vec<u8> = Vec::new();
+    if probe.try_reserve_exact(bytes).is_err() {
+        return false;
+    }
+    // glibc keeps freed memory up to twice the size of the largest mapping that was
+    // freed: this one is made small before.
+    probe.push(0);
+    probe.shrink_to_fit();
+    // Else the optimiser may leave out the allocation.
+    std::hint::black_box(&mut probe);
+    true
+}
+
 /// Address space given back when the system refuses memory, so that what must
 /// be allocated until the error is handled succeeds. Never touched, so it costs
 /// no memory. Twice what glibc maps at a time for small allocations.

@@ -20,6 +20,8 @@ pub(super) struct Checkpoint {
     type_metatables: [*mut Table; 16],
     warn_on: bool,
     warn_continues: bool,
+    /// The newest instance.
+    last_serial: u64,
     /// Once one has come or gone: those before.
     listeners: Option<Vec<(u64, Listener)>>,
 }
@@ -32,6 +34,7 @@ pub(super) fn begin(vm: &mut Vm) {
         type_metatables: vm.type_metatables,
         warn_on: vm.warn_on,
         warn_continues: vm.warn_continues,
+        last_serial: vm.hot.last_serial,
         listeners: None,
     });
 }
@@ -61,6 +64,9 @@ pub(super) unsafe fn undo(vm: &mut Vm) {
         vm.warn_on = before.warn_on;
         vm.warn_continues = before.warn_continues;
         vm.heap.set_settings(before.gc);
+        for chunk in vm.hot.instances.get_mut().hide_after(before.last_serial) {
+            vm.hot.withdraw(&chunk);
+        }
         if let Some(listeners) = before.listeners {
             vm.hot.events.set_listeners(listeners);
         }

@@ -54,6 +54,28 @@ impl Instances {
         found.ok().map(|at| self.all[at])
     }
 
+    /// Those behind a number are not found by name any more: they were loaded by code
+    /// of a patch that failed, whose effects are gone. Answers their names.
+    pub(crate) fn hide_after(&mut self, serial: u64) -> Vec<Arc<str>> {
+        // SAFETY: entries are live.
+        let serial_of = |&i: &*mut Instance| unsafe { (*i).serial };
+        let first = self.all.partition_point(|i| serial_of(i) <= serial);
+        let mut names = Vec::new();
+        for &instance in &self.all[first..] {
+            // SAFETY: entries are live.
+            let chunk = unsafe { &(*instance).chunk };
+            let Some(list) = self.by_chunk.get_mut(&**chunk) else {
+                continue;
+            };
+            list.retain(|i| serial_of(i) <= serial);
+            if list.is_empty() {
+                self.by_chunk.remove(&**chunk);
+            }
+            names.push(Arc::clone(chunk));
+        }
+        names
+    }
+
     /// Drops dead ones.
     pub(crate) fn retain(&mut self, is_live: impl Fn(*mut Instance) -> bool) {
         self.all.retain(|&i| is_live(i));

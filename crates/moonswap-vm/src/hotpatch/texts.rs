@@ -16,7 +16,7 @@ use std::sync::Arc;
 use moonswap_compiler::CompileError;
 use moonswap_hotpatch::{ChunkManifest, ChunkPatch, Literals};
 
-use crate::heap::{PROBE_FROM, Reserve};
+use crate::heap::{PROBE_FROM, Reserve, probe};
 use crate::object::{HeldText, Instance, LONG_TEXT, Source};
 use crate::vm::Vm;
 
@@ -57,12 +57,8 @@ impl Texts {
 
 /// A copy of a text; `None` if the system has no memory for it.
 fn copy(text: &[u8]) -> Option<Arc<[u8]>> {
-    if text.len() >= PROBE_FROM {
-        let mut probe: Vec<u8> = Vec::new();
-        let asked = probe.try_reserve_exact(text.len());
-        // Else the optimiser may leave out the allocation.
-        std::hint::black_box(&mut probe);
-        asked.ok()?;
+    if text.len() >= PROBE_FROM && !probe(text.len()) {
+        return None;
     }
     Some(text.into())
 }

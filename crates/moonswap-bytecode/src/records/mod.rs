@@ -6,14 +6,15 @@
 //! numbers of lines have a fixed size in each function, so that one is found
 //! without reading those before it.
 
-use std::collections::HashMap;
+mod write;
+
 use std::sync::Arc;
 
 use crate::function_id::{FunctionId, NumberedStep, PathStep};
 use crate::prototype::{
     CodeHash, DebugInfo, LocalVariable, Prototype, ScopeVariable, UpvalueDescription, VariableKind,
 };
-use crate::varint::{put_number, put_signed};
+pub use write::RecordsWriter;
 
 /// Names that stand in no list: they have the first indices.
 const KNOWN: [&str; 3] = ["_ENV", "(for state)", "self"];
@@ -25,6 +26,13 @@ const OUTERMOST: u64 = 0;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Records(Arc<[u8]>);
 
+impl Default for Records {
+    /// Of no function.
+    fn default() -> Self {
+        Self(Arc::new([]))
+    }
+}
+
 /// What stands in front: how many bytes an offset takes, then as such numbers how
 /// many functions and names there are, where each record begins, where each name
 /// ends. Names follow, then the records (offsets count from the names on), and the
@@ -32,7 +40,7 @@ pub struct Records(Arc<[u8]>);
 const HEAD: usize = 1;
 
 impl Records {
-    /// Of a literal and all those in it, in the order of the text.
+    /// Of a literal and all those in it, numbered in the order of the text.
     ///
     /// ```
     /// # use moonswap_bytecode::{FunctionId, Prototype, Records};
@@ -42,22 +50,16 @@ impl Records {
     /// # }
     /// ```
     pub fn of(main: &Prototype) -> Self {
-        let mut writer = Writer::default();
-        let mut todo = vec![(main, None)];
-        while let Some((prototype, parent)) = todo.pop() {
-            let number = writer.starts.len() as u64;
-            writer.function(prototype, parent);
-            let children = prototype.children.iter().rev();
-            todo.extend(children.map(|child| (&**child, Some(number))));
+        let mut writer = RecordsWriter::default();
+        for child in &main.children {
+            writer.child(child);
         }
-        writer.finish((!main.children.is_empty()).then_some(main.deep_hash))
+        writer.main(main)
     }
 
     /// Of a literal without those in it.
     pub fn of_one(prototype: &Prototype) -> Self {
-        let mut writer = Writer::default();
-        writer.function(prototype, None);
-        writer.finish(None)
+        RecordsWriter::default().main(prototype)
     }
 
     /// Ids of all functions in the chunk of this name, by number.
@@ -172,6 +174,25 @@ impl<'a> Record<'a> {
                 end_pc: start_pc as u32 + at.number() as u32,
             }
         })
+    }
+
+    /// Name of the local variable that lives in a register at an instruction: the
+    /// last one that says so.
+    pub fn local_name(&self, register: u16, pc: usize) -> Option<&'a str> {
+        let mut at = self.rest;
+        at.skip_upvalues();
+        let (mut last, mut found) = (0, None);
+        for _ in 0..at.number() {
+            let name = at.number();
+            let lives_in = at.number();
+            last += at.signed();
+            let length = at.number();
+            let is_alive = (last as u64..last as u64 + length).contains(&(pc as u64));
+            if is_alive && lives_in == u64::from(register) {
+                found = Some(name);
+            }
+        }
+        found.map(|name| self.all.name(name))
     }
 
     /// Behind the local variables.
@@ -400,11 +421,15 @@ impl<'a> All<'a> {
 
 /// A number of 0, 1, 2 or 4 bytes.
 fn number_at(bytes: &[u8], at: usize, width: usize) -> Option<usize> {
-    let mut number = [0; 4];
-    number
-        .get_mut(..width)?
-        .copy_from_slice(bytes.get(at..at + width)?);
-    Some(u32::from_le_bytes(number) as usize)
+    // No copies of a length that is not known: reads are on the path of errors.
+    let rest = bytes.get(at..)?;
+    Some(match width {
+        0 => 0,
+        1 => usize::from(*rest.first()?),
+        2 => usize::from(u16::from_le_bytes(*rest.first_chunk()?)),
+        4 => u32::from_le_bytes(*rest.first_chunk()?) as usize,
+        _ => return None,
+    })
 }
 
 /// Bytes that numbers up to `most` take: 1, 2 or 4.
@@ -438,7 +463,16 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     fn number(&mut self) -> u64 {
+        if let Some((&byte @ ..0x80, rest)) = self.0.split_first() {
+            self.0 = rest;
+            return u64::from(byte);
+        }
+        self.long_number()
+    }
+
+    fn long_number(&mut self) -> u64 {
         let (mut n, mut shift) = (0, 0);
         loop {
             let byte = self.byte();
@@ -530,152 +564,5 @@ fn kind(byte: u8) -> VariableKind {
         0 => VariableKind::Regular,
         1 => VariableKind::Const,
         _ => VariableKind::ToBeClosed,
-    }
-}
-
-fn kind_byte(kind: VariableKind) -> u8 {
-    match kind {
-        VariableKind::Regular => 0,
-        VariableKind::Const => 1,
-        VariableKind::ToBeClosed => 2,
-    }
-}
-
-/// Names that need not be looked up: the same ones come again and again.
-const RECENT: usize = 32;
-
-#[derive(Default)]
-struct Writer<'a> {
-    names: Vec<u8>,
-    ends: Vec<usize>,
-    known: HashMap<&'a str, u64>,
-    /// Names that came before and their indices, by their last letters; index 0: none.
-    recent: [(&'a str, u64); RECENT],
-    records: Vec<u8>,
-    starts: Vec<usize>,
-}
-
-impl<'a> Writer<'a> {
-    fn number(&mut self, n: u64) {
-        put_number(&mut self.records, n);
-    }
-
-    fn name(&mut self, name: &'a str) {
-        let index = match KNOWN.iter().position(|known| *known == name) {
-            Some(index) => index as u64,
-            None => {
-                let next = (KNOWN.len() + self.ends.len()) as u64;
-                let place = name.len() + usize::from(name.as_bytes().last().copied().unwrap_or(0));
-                let recent = &mut self.recent[place % RECENT];
-                if recent.0 != name || recent.1 == 0 {
-                    *recent = (name, *self.known.entry(name).or_insert(next));
-                }
-                let index = recent.1;
-                if index == next {
-                    self.names.extend_from_slice(name.as_bytes());
-                    self.ends.push(self.names.len());
-                }
-                index
-            }
-        };
-        self.number(index);
-    }
-
-    fn function(&mut self, p: &'a Prototype, parent: Option<u64>) {
-        self.starts.push(self.records.len());
-        self.records.push(u8::from(p.is_stripped()));
-        self.number(u64::from(p.line_defined));
-        let lines = i64::from(p.last_line_defined) - i64::from(p.line_defined);
-        put_signed(&mut self.records, lines);
-        self.lines(p);
-        self.number(p.upvalues.len() as u64);
-        for u in &p.upvalues {
-            self.name(&u.name);
-            self.records
-                .push(kind_byte(u.kind) | u8::from(u.top_level) << 2 | u8::from(u.in_loop) << 3);
-            self.number(u64::from(u.depth));
-            self.number(u64::from(u.declaration));
-        }
-        self.number(p.debug.locals.len() as u64);
-        let mut last = 0;
-        for v in &p.debug.locals {
-            self.name(&v.name);
-            self.number(u64::from(v.register));
-            put_signed(&mut self.records, i64::from(v.start_pc) - last);
-            last = i64::from(v.start_pc);
-            self.number(u64::from(v.end_pc.saturating_sub(v.start_pc)));
-        }
-        match (parent, p.id.path().last()) {
-            (Some(parent), Some(step)) => {
-                self.number(parent + 1);
-                self.step(step);
-                return;
-            }
-            _ => {
-                self.number(OUTERMOST);
-                self.number(p.id.path().len() as u64);
-                for step in p.id.path() {
-                    self.step(step);
-                }
-            }
-        }
-        self.number(p.scope.len() as u64);
-        for v in &p.scope {
-            self.name(&v.name);
-            self.number(u64::from(v.declaration));
-            self.records.push(kind_byte(v.kind));
-            self.number(v.register.map_or(0, |r| u64::from(r) + 1));
-            self.number(u64::from(v.start_pc));
-            self.number(u64::from(v.end_pc));
-        }
-    }
-
-    fn lines(&mut self, p: &Prototype) {
-        let lines = &p.debug.lines;
-        let first = lines.iter().min().unwrap_or(0);
-        let most = (lines.iter().max().unwrap_or(0) - first) as usize;
-        let width = if most == 0 { 0 } else { width_of(most) };
-        self.number(lines.len() as u64);
-        self.number(u64::from(first));
-        self.records.push(width as u8);
-        for line in lines.iter() {
-            let distance = (line - first).to_le_bytes();
-            self.records.extend_from_slice(&distance[..width]);
-        }
-    }
-
-    fn step(&mut self, (step, ordinal): &'a NumberedStep) {
-        let (kind, name, n): (u8, &str, u32) = match step {
-            PathStep::Local(name) => (0, name, 0),
-            PathStep::Field(name) => (1, name, 0),
-            PathStep::Method(name) => (2, name, 0),
-            PathStep::TableField(name) => (3, name, 0),
-            PathStep::TableItem(n) => (4, KNOWN[0], *n),
-            PathStep::Argument(callee, n) => (5, callee, *n),
-            PathStep::Returned(n) => (6, KNOWN[0], *n),
-            PathStep::Anonymous => (7, KNOWN[0], 0),
-        };
-        self.records.push(kind);
-        self.name(name);
-        self.number(u64::from(n));
-        self.number(u64::from(*ordinal));
-    }
-
-    fn finish(self, deep_hash: Option<CodeHash>) -> Records {
-        let offset = self.names.len();
-        let width = width_of(offset + self.records.len());
-        let counts = [self.starts.len(), self.ends.len()];
-        let starts = self.starts.iter().map(|start| offset + start);
-        let numbers = counts.into_iter().chain(starts).chain(self.ends);
-        let mut bytes = vec![width as u8];
-        for number in numbers {
-            bytes.extend_from_slice(&(number as u32).to_le_bytes()[..width]);
-        }
-        bytes.extend_from_slice(&self.names);
-        bytes.extend_from_slice(&self.records);
-        if let Some(CodeHash(hash)) = deep_hash {
-            bytes.extend_from_slice(&hash.to_le_bytes());
-        }
-        Records(bytes.into())
     }
 }

@@ -1,0 +1,212 @@
+//! Making records: literal by literal, so that a chunk can be loaded while it is
+//! compiled.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{HEAD, KNOWN, OUTERMOST, Records, width_of};
+use crate::function_id::{NumberedStep, PathStep};
+use crate::prototype::{CodeHash, Prototype, VariableKind};
+use crate::varint::{put_number, put_signed};
+
+fn kind_byte(kind: VariableKind) -> u8 {
+    match kind {
+        VariableKind::Regular => 0,
+        VariableKind::Const => 1,
+        VariableKind::ToBeClosed => 2,
+    }
+}
+
+/// Names that need not be looked up: the same ones come again and again.
+const RECENT: usize = 32;
+
+/// Makes the records of a chunk: of the literals written directly in it, each with
+/// those in it, in their order, and at last of the main chunk (which has the
+/// number 0 all the same).
+#[derive(Debug)]
+pub struct RecordsWriter {
+    names: Vec<u8>,
+    ends: Vec<usize>,
+    known: HashMap<Arc<str>, u64>,
+    /// Indices of names that came before, by their last letters; 0: none.
+    recent: [u64; RECENT],
+    records: Vec<u8>,
+    starts: Vec<usize>,
+}
+
+impl Default for RecordsWriter {
+    fn default() -> Self {
+        Self {
+            names: Vec::new(),
+            ends: Vec::new(),
+            known: HashMap::new(),
+            recent: [0; RECENT],
+            records: Vec::new(),
+            // The main chunk's: it comes last.
+            starts: vec![0],
+        }
+    }
+}
+
+impl RecordsWriter {
+    /// Adds a literal written directly in the chunk, and all those in it.
+    pub fn child(&mut self, child: &Prototype) {
+        let mut todo = vec![(child, 0)];
+        while let Some((prototype, parent)) = todo.pop() {
+            let number = self.starts.len() as u64;
+            self.starts.push(self.records.len());
+            self.function(prototype, Some(parent));
+            let children = prototype.children.iter().rev();
+            todo.extend(children.map(|child| (&**child, number)));
+        }
+    }
+
+    /// Adds the main chunk: the records are complete.
+    pub fn main(mut self, main: &Prototype) -> Records {
+        self.starts[0] = self.records.len();
+        self.function(main, None);
+        let has_children = self.starts.len() > 1;
+        self.finish(has_children.then_some(main.deep_hash))
+    }
+
+    fn number(&mut self, n: u64) {
+        put_number(&mut self.records, n);
+    }
+
+    fn name(&mut self, name: &Arc<str>) {
+        let index = self.index_of(name);
+        self.number(index);
+    }
+
+    /// The name with an index behind the known ones.
+    fn listed(&self, index: u64) -> Option<&[u8]> {
+        let i = (index as usize).checked_sub(KNOWN.len())?;
+        let start = match i {
+            0 => 0,
+            _ => *self.ends.get(i - 1)?,
+        };
+        self.names.get(start..*self.ends.get(i)?)
+    }
+
+    fn index_of(&mut self, name: &Arc<str>) -> u64 {
+        if let Some(index) = KNOWN.iter().position(|known| **known == **name) {
+            return index as u64;
+        }
+        let bytes = name.as_bytes();
+        let place = bytes.len() + usize::from(bytes.last().copied().unwrap_or(0));
+        let place = place % RECENT;
+        if self.listed(self.recent[place]) == Some(bytes) {
+            return self.recent[place];
+        }
+        let next = (KNOWN.len() + self.ends.len()) as u64;
+        let index = match self.known.get(name) {
+            Some(&index) => index,
+            None => {
+                self.known.insert(Arc::clone(name), next);
+                self.names.extend_from_slice(bytes);
+                self.ends.push(self.names.len());
+                next
+            }
+        };
+        self.recent[place] = index;
+        index
+    }
+
+    fn function(&mut self, p: &Prototype, parent: Option<u64>) {
+        self.records.push(u8::from(p.is_stripped()));
+        self.number(u64::from(p.line_defined));
+        let lines = i64::from(p.last_line_defined) - i64::from(p.line_defined);
+        put_signed(&mut self.records, lines);
+        self.lines(p);
+        self.number(p.upvalues.len() as u64);
+        for u in &p.upvalues {
+            self.name(&u.name);
+            self.records
+                .push(kind_byte(u.kind) | u8::from(u.top_level) << 2 | u8::from(u.in_loop) << 3);
+            self.number(u64::from(u.depth));
+            self.number(u64::from(u.declaration));
+        }
+        self.number(p.debug.locals.len() as u64);
+        let mut last = 0;
+        for v in &p.debug.locals {
+            self.name(&v.name);
+            self.number(u64::from(v.register));
+            put_signed(&mut self.records, i64::from(v.start_pc) - last);
+            last = i64::from(v.start_pc);
+            self.number(u64::from(v.end_pc.saturating_sub(v.start_pc)));
+        }
+        match (parent, p.id.path().last()) {
+            (Some(parent), Some(step)) => {
+                self.number(parent + 1);
+                self.step(step);
+                return;
+            }
+            _ => {
+                self.number(OUTERMOST);
+                self.number(p.id.path().len() as u64);
+                for step in p.id.path() {
+                    self.step(step);
+                }
+            }
+        }
+        self.number(p.scope.len() as u64);
+        for v in &p.scope {
+            self.name(&v.name);
+            self.number(u64::from(v.declaration));
+            self.records.push(kind_byte(v.kind));
+            self.number(v.register.map_or(0, |r| u64::from(r) + 1));
+            self.number(u64::from(v.start_pc));
+            self.number(u64::from(v.end_pc));
+        }
+    }
+
+    fn lines(&mut self, p: &Prototype) {
+        let lines = &p.debug.lines;
+        self.number(lines.len() as u64);
+        self.number(u64::from(lines.first()));
+        lines.put_distances(&mut self.records);
+    }
+
+    fn step(&mut self, (step, ordinal): &NumberedStep) {
+        let (kind, name, n): (u8, Option<&Arc<str>>, u32) = match step {
+            PathStep::Local(name) => (0, Some(name), 0),
+            PathStep::Field(name) => (1, Some(name), 0),
+            PathStep::Method(name) => (2, Some(name), 0),
+            PathStep::TableField(name) => (3, Some(name), 0),
+            PathStep::TableItem(n) => (4, None, *n),
+            PathStep::Argument(callee, n) => (5, Some(callee), *n),
+            PathStep::Returned(n) => (6, None, *n),
+            PathStep::Anonymous => (7, None, 0),
+        };
+        self.records.push(kind);
+        match name {
+            Some(name) => self.name(name),
+            None => self.number(0),
+        }
+        self.number(u64::from(n));
+        self.number(u64::from(*ordinal));
+    }
+
+    /// All of it behind one another.
+    fn finish(self, deep_hash: Option<CodeHash>) -> Records {
+        let offset = self.names.len();
+        let width = width_of(offset + self.records.len());
+        let counts = [self.starts.len(), self.ends.len()];
+        let starts = self.starts.iter().map(|start| offset + start);
+        let numbers = counts.into_iter().chain(starts);
+        let numbers = numbers.chain(self.ends.iter().copied());
+        let size = HEAD + (2 + self.starts.len() + self.ends.len()) * width;
+        let size = size + self.names.len() + self.records.len() + size_of::<CodeHash>();
+        let mut bytes = Vec::with_capacity(size);
+        bytes.push(width as u8);
+        for number in numbers {
+            bytes.extend_from_slice(&(number as u32).to_le_bytes()[..width]);
+        }
+        bytes.extend_from_slice(&self.names);
+        bytes.extend_from_slice(&self.records);
+        if let Some(CodeHash(hash)) = deep_hash {
+            bytes.extend_from_slice(&hash.to_le_bytes());
+        }
+        Records(bytes.into())
+    }
+}
