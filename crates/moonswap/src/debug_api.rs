@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{BitOr, BitOrAssign};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
 use moonswap_vm::{Context, Outcome, View};
@@ -481,11 +481,15 @@ impl Lua {
             Some(callback) => {
                 let quiet: WarningFunction = Rc::new(|_, _, _| Ok(()));
                 warnings.replace(Some(quiet.clone()));
-                drop(callback(self, piece, incomplete));
+                let ended = catch_unwind(AssertUnwindSafe(|| callback(self, piece, incomplete)));
                 let mut now = warnings.borrow_mut();
                 // Unless it was changed meanwhile.
                 if now.as_ref().is_some_and(|now| Rc::ptr_eq(now, &quiet)) {
                     *now = Some(callback);
+                }
+                drop(now);
+                if let Err(panic) = ended {
+                    resume_unwind(panic);
                 }
             }
         }

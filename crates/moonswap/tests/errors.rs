@@ -356,3 +356,32 @@ fn destructors_of_host_data_may_panic() -> Result<()> {
     drop(lua);
     Ok(())
 }
+
+/// A script that hands the error of a Rust function through it again and again.
+#[test]
+fn chains_of_causes_have_an_end() -> Result<()> {
+    let lua = Lua::new();
+    let apply = lua.create_function(|_, f: Function| {
+        f.call::<()>(()).map_err(|error| error.context("again"))
+    })?;
+    lua.globals().set("apply", apply)?;
+    let error: Error = lua
+        .load(
+            "local e = 'the first'
+             for i = 1, 20000 do
+                 local _
+                 _, e = pcall(apply, function() error(e) end)
+             end
+             return e",
+        )
+        .eval()?;
+    assert!(error.to_string().contains("again"), "{error}");
+    let mut n = 0;
+    let mut at: Option<&dyn std::error::Error> = Some(&error);
+    while let Some(error) = at {
+        n += 1;
+        at = error.source();
+    }
+    assert!(n < 300, "{n} errors in the chain");
+    Ok(())
+}

@@ -312,3 +312,52 @@ fn scoped_userdata_may_borrow() -> Result<()> {
     assert_eq!(list, [1, 2, 2]);
     Ok(())
 }
+
+/// Ends of a scope that panic, with payloads that panic in their turn, leave nothing
+/// behind that was lent.
+#[test]
+fn panics_at_the_end_of_a_scope_leave_nothing_lent() -> Result<()> {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("a payload");
+        }
+    }
+    let lua = Lua::new();
+    for is_failing in [false, true] {
+        let text = String::from("lent");
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            lua.scope(|scope| {
+                let lent = scope.create_function(|_, ()| Ok(text.as_str()))?;
+                lua.globals().set("lent", lent)?;
+                scope.add_destructor(|| panic!("the first"));
+                scope.add_destructor(|| std::panic::panic_any(Bomb));
+                assert!(!is_failing, "the body");
+                Ok(())
+            })
+        }));
+        assert!(ended.is_err());
+        drop(text);
+        let called = lua.load("return lent()").eval::<String>();
+        let error = called.expect_err("taken back").to_string();
+        assert!(error.contains("has ended"), "{error}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_warning_function_that_panics_is_called_again() {
+    let lua = Lua::new();
+    let n = std::rc::Rc::new(std::cell::Cell::new(0));
+    let count = n.clone();
+    lua.set_warning_function(move |_, _, _| {
+        count.set(count.get() + 1);
+        assert_ne!(count.get(), 1, "the first warning");
+        Ok(())
+    });
+    for _ in 0..2 {
+        let warned = std::panic::AssertUnwindSafe(|| lua.warning("text", false));
+        let _ = std::panic::catch_unwind(warned);
+    }
+    assert_eq!(n.get(), 2);
+}

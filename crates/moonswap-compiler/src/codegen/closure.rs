@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use moonswap_bytecode::{
-    Capture, ClosureSite, OpCode, PathStep, Prototype, UpvalueDescription, VariableKind,
+    Capture, ClosureSite, FunctionId, OpCode, PathStep, Prototype, UpvalueDescription, VariableKind,
 };
 
 use crate::codegen::function::FunctionState;
@@ -63,31 +63,19 @@ impl<'a> Generator<'a> {
         let step = stable_step(ast, index).unwrap_or(step);
         let step = self.f.siblings.number(step);
         let id = self.f.id.child(step);
-        let layout = self.options.layout.and_then(|l| l.functions.get(&id));
         let (prototype, captures) = loop {
-            let mut state = self.new_function(id.clone(), self.big.contains(&index));
-            state.here = function.span;
-            if let Some(layout) = layout {
-                state.upvalues = Upvalues::with_layout(layout);
-            }
-            let outer = std::mem::replace(&mut self.f, state);
-            self.outer.push(outer);
+            self.enter_function(function, index, &id);
             let result = self.nested(function);
-            let Some(outer) = self.outer.pop() else {
-                return Ok(Operand::new(Kind::Nil));
-            };
-            let child = std::mem::replace(&mut self.f, outer);
+            let finished = self.leave_function(function.end.line);
             result?;
-            if child.must_grow() {
-                self.big.insert(index);
-                continue;
-            }
-            let captures: Box<[Capture]> =
-                child.upvalues.entries.iter().map(|e| e.capture).collect();
-            break (child.finish(function.end.line), captures);
+            match finished {
+                Some(finished) => break finished,
+                // Its operands need more room: again.
+                None => self.big.insert(index),
+            };
         };
         let child = self.f.n_given + self.f.children.len() as u32;
-        self.f.children.push(Arc::new(prototype));
+        self.f.children.push(prototype);
         let site = self.f.sites.len() as u32;
         self.f.sites.push(ClosureSite { child, captures });
         self.f.here = function.end;
@@ -105,6 +93,32 @@ impl<'a> Generator<'a> {
             0,
             site,
         ))))
+    }
+
+    /// Makes a nested function the current one. States are large, and functions nest
+    /// as deep as the parser lets them: they are kept off the stack of [`Self::closure`].
+    #[inline(never)]
+    fn enter_function(&mut self, function: &Function, index: FunctionIndex, id: &FunctionId) {
+        let mut state = self.new_function(id.clone(), self.big.contains(&index));
+        state.here = function.span;
+        if let Some(layout) = self.options.layout.and_then(|l| l.functions.get(id)) {
+            state.upvalues = Upvalues::with_layout(layout);
+        }
+        let outer = std::mem::replace(&mut self.f, state);
+        self.outer.push(outer);
+    }
+
+    /// Goes back to the function around the current one. `None`: the current one has
+    /// to be compiled again with larger operands.
+    #[inline(never)]
+    fn leave_function(&mut self, last_line: u32) -> Option<(Arc<Prototype>, Box<[Capture]>)> {
+        let outer = self.outer.pop()?;
+        let child = std::mem::replace(&mut self.f, outer);
+        if child.must_grow() {
+            return None;
+        }
+        let captures = child.upvalues.entries.iter().map(|e| e.capture).collect();
+        Some((Arc::new(child.finish(last_line)), captures))
     }
 
     /// Compiles a nested function as the current one.

@@ -52,6 +52,9 @@ pub enum ErrorKind {
     Destroyed,
 }
 
+/// Errors that one error may have as causes, one below the other.
+const MAX_CAUSES: usize = 100;
+
 /// What the compiler knows of a syntax error.
 #[derive(Clone, Debug)]
 pub struct SyntaxDetails {
@@ -328,6 +331,25 @@ impl Error {
             Self::CallbackError { cause, .. } => cause.message_bytes(),
             _ => self.to_string().into_bytes(),
         }
+    }
+
+    /// The error with at most [`MAX_CAUSES`] causes below it. Lua code that hands the
+    /// error of a Rust function through it again and again makes the chain longer each
+    /// time, and what walks chains needs native stack for each link.
+    pub(crate) fn bounded(self) -> Self {
+        let mut n = 0;
+        let mut error = &self;
+        while let Self::CallbackError { cause, .. }
+        | Self::WithContext { cause, .. }
+        | Self::BadArgument { cause, .. } = error
+        {
+            n += 1;
+            if n > MAX_CAUSES {
+                return Self::raised(self.message_bytes(), self.traceback().map(|t| t.text));
+            }
+            error = cause;
+        }
+        self
     }
 
     /// Where it came from, for errors raised while Lua code ran: the innermost

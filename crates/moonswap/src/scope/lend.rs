@@ -60,7 +60,12 @@ pub(super) fn run<'env, R>(
     let ended = scope.end();
     match (result, ended) {
         (Ok(result), Ok(())) => result,
-        (Err(panic), _) | (_, Err(panic)) => resume_unwind(panic),
+        (Ok(_), Err(panic)) => resume_unwind(panic),
+        (Err(panic), ended) => {
+            // Only one of them can go on.
+            std::mem::forget(ended);
+            resume_unwind(panic)
+        }
     }
 }
 
@@ -75,9 +80,11 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         self.is_over.set(true);
         let mut outcome = Ok(());
         let mut go_on = |end: &mut dyn FnMut()| {
-            let ended = catch_unwind(AssertUnwindSafe(end));
-            if outcome.is_ok() {
-                outcome = ended;
+            match catch_unwind(AssertUnwindSafe(end)) {
+                // Its destructor might panic as well, and end this loop.
+                Err(later) if outcome.is_err() => std::mem::forget(later),
+                ended @ Err(_) => outcome = ended,
+                Ok(()) => {}
             }
         };
         for end in self.destructors.take() {

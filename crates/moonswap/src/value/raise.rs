@@ -232,7 +232,7 @@ pub(crate) fn push_error_object(cx: &Context<'_>, error: &Error) {
 pub(crate) fn raise(cx: &Context<'_>, error: Error) -> Raised {
     let error = Error::CallbackError {
         traceback: capture(cx, None, 0),
-        cause: Arc::new(error),
+        cause: Arc::new(error.bounded()),
     };
     push_error_object(cx, &error);
     cx.raise_top()
