@@ -11,10 +11,6 @@ use crate::support::{files, root};
 /// Files longer than [`LONG`] lines, with the reason why they are one file.
 const LONG_FILES: &[(&str, &str)] = &[
     (
-        "crates/moonswap-bytecode/src/records.rs",
-        "one format: what is written and what is read of a record stand together",
-    ),
-    (
         "crates/moonswap-vm/src/heap/cycle.rs",
         "one state machine: the phases of a collection and what each leaves to the next",
     ),

@@ -19,8 +19,8 @@
 //! # }
 //! ```
 //!
-//! A handle keeps the whole VM alive. A Rust closure given to
-//! [`Lua::create_function`] must therefore not own a handle of the same VM: the
+//! Handles ([`Table`], [`Function`] …) do not keep the VM alive, so a Rust closure
+//! given to [`Lua::create_function`] may own them. It must not own a [`Lua`]: the
 //! two would keep each other for ever. It gets a `&Lua` to work with instead.
 // `scope/lend.rs` has the only exception.
 #![deny(unsafe_code)]

@@ -206,8 +206,8 @@ fn coroutines_are_streams() -> Result<()> {
 
 #[test]
 fn methods_wait_with_their_object() -> Result<()> {
-    struct Door(RefCell<u32>, u32);
-    impl UserData for Door {
+    struct Gate(RefCell<u32>, u32);
+    impl UserData for Gate {
         fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
             methods.add_async_method("knock", |_, this, n: usize| async move {
                 Later(n).await;
@@ -223,16 +223,16 @@ fn methods_wait_with_their_object() -> Result<()> {
         }
     }
     let lua = world()?;
-    lua.globals().set("door", Door(RefCell::new(0), 0))?;
+    lua.globals().set("gate", Gate(RefCell::new(0), 0))?;
     let (results, _) = block_on(
-        lua.load("return door:knock(2), door:open(), door.free(1)")
+        lua.load("return gate:knock(2), gate:open(), gate.free(1)")
             .eval_async::<(u32, u32, u32)>(),
     );
     assert_eq!(results?, (1, 1, 2));
-    let (error, _) = block_on(lua.load("door.knock(1, 2)").exec_async());
+    let (error, _) = block_on(lua.load("gate.knock(1, 2)").exec_async());
     let error = error.expect_err("no object").to_string();
     assert!(
-        error.contains("bad argument `self` to `Door.knock`"),
+        error.contains("bad argument `self` to `Gate.knock`"),
         "{error}"
     );
     Ok(())

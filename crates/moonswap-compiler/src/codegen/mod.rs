@@ -12,7 +12,7 @@
 //! | `jump` | jump lists |
 //! | `operator`, `fold` | operators and their operand forms |
 //! | `variable` | names |
-//! | `late` | captured variables that older closures lack |
+//! | `backfill` | captured variables that older closures lack |
 //! | `expr`, `call`, `table` | expressions |
 //! | `stmt`, `assign`, `loops`, `block` | statements |
 //! | `closure` | literals |
