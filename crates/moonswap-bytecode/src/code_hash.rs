@@ -177,19 +177,7 @@ fn upvalue(hasher: &mut Hasher, description: &UpvalueDescription) {
 }
 
 fn path_step(hasher: &mut Hasher, step: &PathStep) {
-    match step {
-        PathStep::Local(name) => named(hasher, 0, name, 0),
-        PathStep::Field(name) => named(hasher, 1, name, 0),
-        PathStep::Method(name) => named(hasher, 2, name, 0),
-        PathStep::TableField(name) => named(hasher, 3, name, 0),
-        PathStep::TableItem(n) => named(hasher, 4, "", *n),
-        PathStep::Argument(callee, n) => named(hasher, 5, callee, *n),
-        PathStep::Returned(n) => named(hasher, 6, "", *n),
-        PathStep::Anonymous => named(hasher, 7, "", 0),
-    }
-}
-
-fn named(hasher: &mut Hasher, role: u64, name: &str, n: u32) {
-    hasher.word(role << 32 | u64::from(n));
-    hasher.bytes(name.as_bytes());
+    let (kind, name, n) = step.parts();
+    hasher.word(u64::from(kind) << 32 | u64::from(n));
+    hasher.bytes(name.map_or("", |name| name).as_bytes());
 }

@@ -29,6 +29,44 @@ pub enum PathStep {
     Anonymous,
 }
 
+impl PathStep {
+    /// The step as a number for its kind, its name if it has one, and its number or 0:
+    /// for files, records and hashes.
+    ///
+    /// ```
+    /// use moonswap_bytecode::PathStep;
+    /// let step = PathStep::Argument("timer.every".into(), 2);
+    /// assert_eq!(step.parts(), (5, Some(&"timer.every".into()), 2));
+    /// ```
+    pub const fn parts(&self) -> (u8, Option<&Arc<str>>, u32) {
+        match self {
+            Self::Local(name) => (0, Some(name), 0),
+            Self::Field(name) => (1, Some(name), 0),
+            Self::Method(name) => (2, Some(name), 0),
+            Self::TableField(name) => (3, Some(name), 0),
+            Self::TableItem(n) => (4, None, *n),
+            Self::Argument(callee, n) => (5, Some(callee), *n),
+            Self::Returned(n) => (6, None, *n),
+            Self::Anonymous => (7, None, 0),
+        }
+    }
+
+    /// The step of these [parts](PathStep::parts); `None`: there is no such kind.
+    pub(crate) fn from_parts(kind: u8, name: Arc<str>, n: u32) -> Option<Self> {
+        Some(match kind {
+            0 => Self::Local(name),
+            1 => Self::Field(name),
+            2 => Self::Method(name),
+            3 => Self::TableField(name),
+            4 => Self::TableItem(n),
+            5 => Self::Argument(name, n),
+            6 => Self::Returned(n),
+            7 => Self::Anonymous,
+            _ => return None,
+        })
+    }
+}
+
 impl fmt::Display for PathStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

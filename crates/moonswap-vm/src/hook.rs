@@ -110,7 +110,7 @@ unsafe fn fire(
         let result = host::call_value(vm, function, &[name, line]);
         vm.hook.interrupted = None;
         vm.hook.transfer = (0, 0);
-        if result.is_err() && vm.in_flight.is_expulsion {
+        if result.is_err() && vm.in_flight.is_expulsion && seam::is_watched(vm, function) {
             // A hook that hangs would hang at the next event as well.
             (*co).hook = Hook::default();
         }

@@ -221,17 +221,7 @@ impl<'a> Reader<'a> {
         let kind = self.byte()?;
         let name = self.text()?;
         let n = self.small()?;
-        let step = match kind {
-            0 => PathStep::Local(name),
-            1 => PathStep::Field(name),
-            2 => PathStep::Method(name),
-            3 => PathStep::TableField(name),
-            4 => PathStep::TableItem(n),
-            5 => PathStep::Argument(name, n),
-            6 => PathStep::Returned(n),
-            7 => PathStep::Anonymous,
-            _ => return Err(UndumpError::Corrupted),
-        };
+        let step = PathStep::from_parts(kind, name, n).ok_or(UndumpError::Corrupted)?;
         Ok((step, self.small()?))
     }
 

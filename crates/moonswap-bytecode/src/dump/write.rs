@@ -72,18 +72,9 @@ impl Writer<'_> {
     }
 
     fn step(&mut self, (step, ordinal): &(PathStep, u32)) {
-        let (kind, name, n) = match step {
-            PathStep::Local(name) => (0, &**name, 0),
-            PathStep::Field(name) => (1, &**name, 0),
-            PathStep::Method(name) => (2, &**name, 0),
-            PathStep::TableField(name) => (3, &**name, 0),
-            PathStep::TableItem(n) => (4, "", *n),
-            PathStep::Argument(callee, n) => (5, &**callee, *n),
-            PathStep::Returned(n) => (6, "", *n),
-            PathStep::Anonymous => (7, "", 0),
-        };
+        let (kind, name, n) = step.parts();
         self.bytes.push(kind);
-        self.text(name);
+        self.text(name.map_or("", |name| name));
         self.number(u64::from(n));
         self.number(u64::from(*ordinal));
     }

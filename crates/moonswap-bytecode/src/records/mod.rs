@@ -545,16 +545,7 @@ impl<'a> Reader<'a> {
         let name: Arc<str> = all.name(self.number()).into();
         let n = self.number() as u32;
         let ordinal = self.number() as u32;
-        let step = match kind {
-            0 => PathStep::Local(name),
-            1 => PathStep::Field(name),
-            2 => PathStep::Method(name),
-            3 => PathStep::TableField(name),
-            4 => PathStep::TableItem(n),
-            5 => PathStep::Argument(name, n),
-            6 => PathStep::Returned(n),
-            _ => PathStep::Anonymous,
-        };
+        let step = PathStep::from_parts(kind, name, n).unwrap_or(PathStep::Anonymous);
         (step, ordinal)
     }
 }

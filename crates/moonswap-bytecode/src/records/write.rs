@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{HEAD, KNOWN, OUTERMOST, Records, width_of};
-use crate::function_id::{NumberedStep, PathStep};
+use crate::function_id::NumberedStep;
 use crate::prototype::{CodeHash, Prototype, VariableKind};
 use crate::varint::{put_number, put_signed};
 
@@ -168,16 +168,7 @@ impl RecordsWriter {
     }
 
     fn step(&mut self, (step, ordinal): &NumberedStep) {
-        let (kind, name, n): (u8, Option<&Arc<str>>, u32) = match step {
-            PathStep::Local(name) => (0, Some(name), 0),
-            PathStep::Field(name) => (1, Some(name), 0),
-            PathStep::Method(name) => (2, Some(name), 0),
-            PathStep::TableField(name) => (3, Some(name), 0),
-            PathStep::TableItem(n) => (4, None, *n),
-            PathStep::Argument(callee, n) => (5, Some(callee), *n),
-            PathStep::Returned(n) => (6, None, *n),
-            PathStep::Anonymous => (7, None, 0),
-        };
+        let (kind, name, n) = step.parts();
         self.records.push(kind);
         match name {
             Some(name) => self.name(name),

@@ -28,17 +28,9 @@ impl Siblings {
 
 /// The same in every build and process.
 fn hash_of(step: &PathStep) -> u64 {
-    let (kind, text, n) = match step {
-        PathStep::Local(name) => (0, &**name, 0),
-        PathStep::Field(name) => (1, &**name, 0),
-        PathStep::Method(name) => (2, &**name, 0),
-        PathStep::TableField(name) => (3, &**name, 0),
-        PathStep::TableItem(n) => (4, "", *n),
-        PathStep::Argument(callee, n) => (5, &**callee, *n),
-        PathStep::Returned(n) => (6, "", *n),
-        PathStep::Anonymous => (7, "", 0),
-    };
-    let mut hash = 0x9E37_79B9_7F4A_7C15 ^ (kind << 32 | u64::from(n));
+    let (kind, name, n) = step.parts();
+    let text = name.map_or("", |name| name);
+    let mut hash = 0x9E37_79B9_7F4A_7C15 ^ (u64::from(kind) << 32 | u64::from(n));
     for chunk in text.as_bytes().chunks(8) {
         let mut word = [0; 8];
         word[..chunk.len()].copy_from_slice(chunk);

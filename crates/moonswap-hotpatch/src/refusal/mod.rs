@@ -87,7 +87,7 @@ codes! {
     NoPoll = "P033";
     /// a later patch of the same chunk was committed while this one waited
     Superseded = "P034";
-    /// the patch is in quarantine: it used up its error budget before
+    /// the patch is in quarantine: it used up its error budget, or hung, before
     Quarantined = "P040";
     /// the function is protected: no patch may change its code
     Protected = "P041";

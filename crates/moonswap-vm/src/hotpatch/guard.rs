@@ -210,7 +210,7 @@ pub(crate) fn release(vm: &mut Vm, which: Which, source: PatchSource) -> bool {
     true
 }
 
-/// Why a patch is not even planned.
+/// The refusal of a patch that is in quarantine.
 pub(crate) fn quarantined(vm: &Vm, patch: &Patch) -> Option<Refused> {
     if vm.hot.guards.quarantine.is_empty() {
         return None;

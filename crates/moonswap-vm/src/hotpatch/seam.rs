@@ -13,7 +13,7 @@ use crate::error::Raised;
 use crate::frame::Place;
 use crate::interp::Next;
 use crate::object::{Coroutine, Version};
-use crate::value::Value;
+use crate::value::{Value, tag};
 use crate::vm::Vm;
 
 /// What a VM knows about its chunks and patches.
@@ -74,6 +74,16 @@ pub(crate) fn wants_limit(vm: &Vm) -> bool {
 /// expelled.
 pub(crate) fn on_limit(vm: &mut Vm) -> Result<(), Raised> {
     watchdog::scan(vm)
+}
+
+/// Whether a function is code of a patch that the watchdog watches.
+///
+/// # Safety
+/// A live value.
+#[cold]
+pub(crate) unsafe fn is_watched(vm: &Vm, function: Value) -> bool {
+    // SAFETY: by the caller.
+    function.tag == tag::CLOSURE && unsafe { watchdog::watches(vm, function.as_closure()) }
 }
 
 /// An error is about to unwind the topmost frame.

@@ -35,7 +35,7 @@ use super::guard::{Probation, Quarantined};
 use crate::error::Raised;
 use crate::frame::{Frame, Place, mark_seen};
 use crate::limits::{self, Limit};
-use crate::object::{Coroutine, Version};
+use crate::object::{Closure, Coroutine, Version};
 use crate::timer::{self, Purpose};
 use crate::vm::{InFlightError, Vm};
 
@@ -59,6 +59,14 @@ pub(super) unsafe fn stands(vm: &Vm, place: Place) -> bool {
         });
     }
     found
+}
+
+/// Whether a closure runs code of a patch on probation, or of one that was undone.
+pub(super) unsafe fn watches(vm: &Vm, closure: *mut Closure) -> bool {
+    // SAFETY: a live closure.
+    let version = unsafe { Closure::version(closure) };
+    let mut watched = vm.hot.guards.active.iter();
+    watched.any(|probation| probation.versions.contains(&version))
 }
 
 /// An activation that was met.

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use crate::value::native::wrapped;
+use crate::value::native::{arities, wrapped};
 use crate::{ExternalError, FromLuaMulti, Function, IntoLua, IntoLuaMulti, Lua};
 
 /// An asynchronous Rust function of arguments `A`, a tuple: closures of 0 to 16
@@ -35,12 +35,7 @@ macro_rules! natives {
         }
     )* };
 }
-natives! {
-    () (A) (A B) (A B C) (A B C D) (A B C D E) (A B C D E G) (A B C D E G H) (A B C D E G H I)
-    (A B C D E G H I J) (A B C D E G H I J K) (A B C D E G H I J K L) (A B C D E G H I J K L M)
-    (A B C D E G H I J K L M N) (A B C D E G H I J K L M N O) (A B C D E G H I J K L M N O P)
-    (A B C D E G H I J K L M N O P Q)
-}
+arities!(natives);
 
 impl Function {
     /// [`Function::wrap`] for an asynchronous function.

@@ -337,19 +337,11 @@ impl Error {
     /// error of a Rust function through it again and again makes the chain longer each
     /// time, and what walks chains needs native stack for each link.
     pub(crate) fn bounded(self) -> Self {
-        let mut n = 0;
-        let mut error = &self;
-        while let Self::CallbackError { cause, .. }
-        | Self::WithContext { cause, .. }
-        | Self::BadArgument { cause, .. } = error
-        {
-            n += 1;
-            if n > MAX_CAUSES {
-                return Self::raised(self.message_bytes(), self.traceback().map(|t| t.text));
-            }
-            error = cause;
+        let causes = std::iter::successors(self.wrapped(), |error| error.wrapped());
+        match causes.take(MAX_CAUSES + 1).count() > MAX_CAUSES {
+            true => Self::raised(self.message_bytes(), self.traceback().map(|t| t.text)),
+            false => self,
         }
-        self
     }
 
     /// Where it came from, for errors raised while Lua code ran: the innermost

@@ -10,7 +10,7 @@ use crate::scope::lend::Scope;
 use crate::user_data::object::HostObject;
 use crate::user_data::registry::{Method, UserDataRegistry};
 use crate::user_data::stored::Stored;
-use crate::user_data::{build, full_name, no_userdata, wrong_self};
+use crate::user_data::{build, full_name, no_userdata};
 use crate::value::callback::{Borrowing, typed_boxed};
 use crate::value::handle::Handle;
 use crate::{
@@ -249,13 +249,13 @@ impl<'scope, 'env: 'scope> Scope<'scope, 'env> {
     ) -> Result<Function> {
         let shared = Rc::clone(shared);
         let name = full_name::<T>(name);
-        let gone = wrong_self(Error::UserDataDestructed, &name);
+        let gone = Error::UserDataDestructed.self_argument(&name);
         let function: Borrowing<'scope> = match method {
             Method::Plain(function) => return lua.create_callback(function),
             #[cfg(feature = "async")]
             Method::Async(function) => return crate::asynchronous::function(lua, function),
             Method::Ref(method) => Box::new(move |lua, mut arguments| {
-                let wrong = |error| wrong_self(error, &name);
+                let wrong = |error: Error| error.self_argument(&name);
                 shared.check_self(&mut arguments).map_err(wrong)?;
                 let data = shared.data.try_borrow();
                 let data = data.map_err(|_| wrong(Error::UserDataBorrowError))?;
@@ -265,7 +265,7 @@ impl<'scope, 'env: 'scope> Scope<'scope, 'env> {
                 method(lua, data, arguments)
             }),
             Method::Mut(method) => Box::new(move |lua, mut arguments| {
-                let wrong = |error| wrong_self(error, &name);
+                let wrong = |error: Error| error.self_argument(&name);
                 shared.check_self(&mut arguments).map_err(wrong)?;
                 let data = shared.data.try_borrow_mut();
                 let mut data = data.map_err(|_| wrong(Error::UserDataBorrowMutError))?;

@@ -27,27 +27,7 @@ pub struct Options {
     pub detect_mixed_tables: bool,
 }
 
-impl Default for Options {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-macro_rules! options {
-    ($($name:ident: $type:ty;)*) => {
-        impl Options {
-            $(
-                #[doc = concat!("Sets [`Options::", stringify!($name), "`](Options#structfield.", stringify!($name), ").")]
-                #[must_use]
-                pub const fn $name(mut self, to: $type) -> Self {
-                    self.$name = to;
-                    self
-                }
-            )*
-        }
-    };
-}
-options! {
+super::options! {
     recursion_limit: usize;
     deny_unsupported_types: bool;
     deny_recursive_tables: bool;

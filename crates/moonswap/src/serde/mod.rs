@@ -1,5 +1,27 @@
 //! Values to and from other formats, by way of serde.
 
+/// The setters of an `Options`, and its default.
+macro_rules! options {
+    ($($name:ident: $type:ty;)*) => {
+        impl Default for Options {
+            fn default() -> Self {
+                Self::new()
+            }
+        }
+        impl Options {
+            $(
+                #[doc = concat!("Sets [`Options::", stringify!($name), "`](Options#structfield.", stringify!($name), ").")]
+                #[must_use]
+                pub const fn $name(mut self, to: $type) -> Self {
+                    self.$name = to;
+                    self
+                }
+            )*
+        }
+    };
+}
+use options;
+
 pub mod de;
 pub mod ser;
 mod shape;

@@ -21,27 +21,7 @@ pub struct Options {
     pub detect_serde_json_arbitrary_precision: bool,
 }
 
-impl Default for Options {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-macro_rules! options {
-    ($($name:ident: $type:ty;)*) => {
-        impl Options {
-            $(
-                #[doc = concat!("Sets [`Options::", stringify!($name), "`](Options#structfield.", stringify!($name), ").")]
-                #[must_use]
-                pub const fn $name(mut self, to: $type) -> Self {
-                    self.$name = to;
-                    self
-                }
-            )*
-        }
-    };
-}
-options! {
+super::options! {
     recursion_limit: usize;
     set_array_metatable: bool;
     serialize_none_to_null: bool;

@@ -5,7 +5,6 @@ use moonswap_vm::{Context, NativeKind, Outcome, View};
 use crate::user_data::meta::MetaMethod;
 use crate::user_data::object::HostObject;
 use crate::user_data::registry::{Maker, Method, Methods, UserDataRegistry, of_self};
-use crate::user_data::wrong_self;
 use crate::value::callback::{push_callback, run_suspended, take_values};
 use crate::value::convert::short_name;
 use crate::value::handle::Handle;
@@ -202,7 +201,7 @@ fn on_object<T: 'static>(
                     Ok(object) => object,
                     Err(error) => {
                         let full = crate::user_data::full_name::<T>(&name);
-                        return Err(raise(cx, wrong_self(error, &full)));
+                        return Err(raise(cx, error.self_argument(&full)));
                     }
                 };
                 let arguments = take_values(&lua, cx, 1);

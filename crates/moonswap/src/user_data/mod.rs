@@ -10,8 +10,6 @@ pub(crate) mod registry;
 pub(crate) mod stored;
 mod wrappers;
 
-use std::sync::Arc;
-
 use crate::value::convert::short_name;
 use crate::{
     AnyUserData, Error, FromLua, FromLuaMulti, IntoLua, IntoLuaMulti, Lua, Result, UserDataRegistry,
@@ -195,7 +193,7 @@ pub trait UserDataMethods<T> {
         self.add_async_function(name, move |lua, (data, rest): (AnyUserData, A)| {
             let begun = match data.take() {
                 Ok(this) => Ok(method(lua, this, rest)),
-                Err(error) => Err(wrong_self(error, &full)),
+                Err(error) => Err(error.self_argument(&full)),
             };
             async move { begun?.await }
         });
@@ -269,14 +267,4 @@ pub(crate) fn full_name<T>(name: &str) -> String {
 pub(crate) fn no_userdata<T>(from: &'static str) -> Error {
     let expected = format!("expected userdata of type '{}'", short_name::<T>());
     Error::conversion(from, "userdata", Some(&expected))
-}
-
-/// What is wrong with the object that a method is called on.
-pub(crate) fn wrong_self(error: Error, method: &str) -> Error {
-    Error::BadArgument {
-        to: Some(method.to_owned()),
-        pos: 1,
-        name: Some("self".into()),
-        cause: Arc::new(error),
-    }
 }

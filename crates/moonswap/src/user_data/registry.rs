@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::fmt;
 
-use crate::user_data::{full_name, wrong_self};
+use crate::user_data::full_name;
 use crate::value::callback::{Callback, typed};
 use crate::value::convert::short_name;
 use crate::{
@@ -251,7 +251,7 @@ macro_rules! add_async {
             let begin = move |lua: Lua, mut arguments: MultiValue| {
                 let this = arguments.pop_front().unwrap_or_default();
                 let this = $this::<T>::from_lua(this, &lua);
-                let this = this.map_err(|error| wrong_self(error, &full))?;
+                let this = this.map_err(|error| error.self_argument(&full))?;
                 let arguments = A::from_lua_args(arguments, 2, Some(&full), &lua)?;
                 let weak = lua.weak();
                 Ok(finish(weak, method(lua, this, arguments)))
@@ -308,5 +308,5 @@ impl<T> UserDataMethods<T> for UserDataRegistry<T> {
 
 /// Says of which method the object was wrong.
 pub(crate) fn of_self<R, T>(result: Result<R>, name: &str) -> Result<R> {
-    result.map_err(|error| wrong_self(error, &full_name::<T>(name)))
+    result.map_err(|error| error.self_argument(&full_name::<T>(name)))
 }

@@ -20,6 +20,20 @@ pub trait LuaNativeFnMut<A: FromLuaMulti> {
     fn call(&mut self, arguments: A) -> Self::Output;
 }
 
+/// Hands the names of 0 to 16 type parameters to a macro.
+macro_rules! arities {
+    ($macro:ident) => {
+        $macro! {
+            () (A) (A B) (A B C) (A B C D) (A B C D E) (A B C D E G) (A B C D E G H) (A B C D E G H I)
+            (A B C D E G H I J) (A B C D E G H I J K) (A B C D E G H I J K L) (A B C D E G H I J K L M)
+            (A B C D E G H I J K L M N) (A B C D E G H I J K L M N O) (A B C D E G H I J K L M N O P)
+            (A B C D E G H I J K L M N O P Q)
+        }
+    };
+}
+#[cfg(feature = "async")]
+pub(crate) use arities;
+
 macro_rules! natives {
     ($(($($name:ident)*))*) => { $(
         impl<F, R, $($name,)*> LuaNativeFn<($($name,)*)> for F
@@ -48,12 +62,7 @@ macro_rules! natives {
         }
     )* };
 }
-natives! {
-    () (A) (A B) (A B C) (A B C D) (A B C D E) (A B C D E G) (A B C D E G H) (A B C D E G H I)
-    (A B C D E G H I J) (A B C D E G H I J K) (A B C D E G H I J K L) (A B C D E G H I J K L M)
-    (A B C D E G H I J K L M N) (A B C D E G H I J K L M N O) (A B C D E G H I J K L M N O P)
-    (A B C D E G H I J K L M N O P Q)
-}
+arities!(natives);
 
 /// What becomes a function when it is given to Lua.
 struct Wrapped<F>(F);

@@ -37,20 +37,35 @@ pub trait ObjectLike: Sealed {
     ///
     /// # Errors
     /// If it cannot be called, or what the call raises.
-    fn call<R: FromLuaMulti>(&self, arguments: impl IntoLuaMulti) -> Result<R>;
+    fn call<R: FromLuaMulti>(&self, arguments: impl IntoLuaMulti) -> Result<R> {
+        let lua = self.weak_lua().try_upgrade().ok_or(Error::Destroyed)?;
+        let arguments = arguments.into_lua_multi(&lua)?;
+        let results = super::callback::call(&lua, &self.to_value(), &arguments)?;
+        R::from_lua_multi(results, &lua)
+    }
 
     /// `object:name(arguments)`
     ///
     /// # Errors
     /// If there is no such method, or what it raises.
-    fn call_method<R: FromLuaMulti>(&self, name: &str, arguments: impl IntoLuaMulti) -> Result<R>;
+    fn call_method<R: FromLuaMulti>(&self, name: &str, arguments: impl IntoLuaMulti) -> Result<R> {
+        let lua = self.weak_lua().try_upgrade().ok_or(Error::Destroyed)?;
+        let mut values = arguments.into_lua_multi(&lua)?;
+        values.push_front(self.to_value());
+        self.call_function(name, values)
+    }
 
     /// `object.name(arguments)`
     ///
     /// # Errors
     /// If there is no such function, or what it raises.
-    fn call_function<R: FromLuaMulti>(&self, name: &str, arguments: impl IntoLuaMulti)
-    -> Result<R>;
+    fn call_function<R: FromLuaMulti>(
+        &self,
+        name: &str,
+        arguments: impl IntoLuaMulti,
+    ) -> Result<R> {
+        callee(self, name)?.call(arguments)
+    }
 
     /// [`ObjectLike::call`] on an executor.
     #[cfg(feature = "async")]
@@ -128,37 +143,6 @@ pub trait ObjectLike: Sealed {
 impl Sealed for Table {}
 impl Sealed for AnyUserData {}
 
-/// `object(arguments)` for whatever has `__call`.
-fn call_value<R: FromLuaMulti>(object: &Value, arguments: impl IntoLuaMulti) -> Result<R> {
-    let lua = object
-        .weak_lua()
-        .and_then(WeakLua::try_upgrade)
-        .ok_or(Error::Destroyed)?;
-    let arguments = arguments.into_lua_multi(&lua)?;
-    let results = super::callback::call(&lua, object, &arguments)?;
-    R::from_lua_multi(results, &lua)
-}
-
-/// `object:name(arguments)`
-fn call_method<R: FromLuaMulti>(
-    object: &impl ObjectLike,
-    name: &str,
-    arguments: impl IntoLuaMulti,
-) -> Result<R> {
-    let lua = object.weak_lua().try_upgrade().ok_or(Error::Destroyed)?;
-    let mut values = arguments.into_lua_multi(&lua)?;
-    values.push_front(object.to_value());
-    call_function(object, name, values)
-}
-
-fn call_function<R: FromLuaMulti>(
-    object: &impl ObjectLike,
-    name: &str,
-    arguments: impl IntoLuaMulti,
-) -> Result<R> {
-    callee(object, name)?.call(arguments)
-}
-
 /// The function in a field.
 fn callee(object: &(impl ObjectLike + ?Sized), name: &str) -> Result<Function> {
     match object.get::<Value>(name)? {
@@ -177,22 +161,6 @@ impl ObjectLike for Table {
 
     fn set(&self, key: impl IntoLua, value: impl IntoLua) -> Result<()> {
         Table::set(self, key, value)
-    }
-
-    fn call<R: FromLuaMulti>(&self, arguments: impl IntoLuaMulti) -> Result<R> {
-        call_value(&self.to_value(), arguments)
-    }
-
-    fn call_method<R: FromLuaMulti>(&self, name: &str, arguments: impl IntoLuaMulti) -> Result<R> {
-        call_method(self, name, arguments)
-    }
-
-    fn call_function<R: FromLuaMulti>(
-        &self,
-        name: &str,
-        arguments: impl IntoLuaMulti,
-    ) -> Result<R> {
-        call_function(self, name, arguments)
     }
 
     fn to_value(&self) -> Value {
@@ -224,22 +192,6 @@ impl ObjectLike for AnyUserData {
             value.push(lua, cx)?;
             checked(cx, |cx| cx.set_index(at))
         })
-    }
-
-    fn call<R: FromLuaMulti>(&self, arguments: impl IntoLuaMulti) -> Result<R> {
-        call_value(&self.to_value(), arguments)
-    }
-
-    fn call_method<R: FromLuaMulti>(&self, name: &str, arguments: impl IntoLuaMulti) -> Result<R> {
-        call_method(self, name, arguments)
-    }
-
-    fn call_function<R: FromLuaMulti>(
-        &self,
-        name: &str,
-        arguments: impl IntoLuaMulti,
-    ) -> Result<R> {
-        call_function(self, name, arguments)
     }
 
     fn to_value(&self) -> Value {
