@@ -275,7 +275,7 @@ fn globals(lua: &Lua) -> Option<String> {
 
 fn apply(lua: &Lua, patch: &Patch, policy: &Policy, inside: bool) {
     let before = (!inside).then(|| (code(lua), globals(lua)));
-    let result: Result<Report, Error> = lua.hot().apply_with(patch, policy);
+    let result: Result<Report, Error> = lua.hot().patch(patch).policy(policy).apply();
     match result {
         Ok(report) => {
             COMMITTED.fetch_add(1, Ordering::Relaxed);

@@ -21,7 +21,7 @@ mod policy;
 mod refusal;
 mod report;
 
-pub use compare::undefined::{Globals, StandardGlobals, settle, undefined_in};
+pub use compare::undefined::{Globals, StandardGlobals, settle, similar, undefined_in};
 pub use encoding::digest::Digest;
 #[cfg(feature = "json")]
 pub use encoding::json::{optional_seconds, present, seconds, to_json, to_json_pretty};

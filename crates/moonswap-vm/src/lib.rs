@@ -61,5 +61,6 @@ pub use machine::Machine;
 pub use moonswap_hotpatch as planning;
 pub use object::{NativeFn, NativeKind};
 pub use root::Root;
+pub use safepoint::HostWaker;
 pub use stress::Stress;
 pub use text::{HeldBytes, HeldText};

@@ -6,7 +6,9 @@
 //! the poll restores the entries *before* it looks at what is pending, so no
 //! request is lost. Without the tail-threaded backend a flag is tested instead.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use moonswap_bytecode::OpCode;
 
@@ -46,6 +48,18 @@ const fn contains(all: &[OpCode], op: OpCode) -> bool {
     false
 }
 
+/// Wakes a host that sleeps outside of the VM.
+pub type HostWaker = Arc<dyn Fn() + Send + Sync>;
+
+#[derive(Default)]
+struct WakerCell(Mutex<Option<HostWaker>>);
+
+impl fmt::Debug for WakerCell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WakerCell")
+    }
+}
+
 /// The part of the dispatch machinery that other threads may touch.
 #[derive(Debug, Default)]
 pub(crate) struct PollHandle {
@@ -66,6 +80,7 @@ pub(crate) struct PollHandle {
     pub(crate) without_threads: AtomicBool,
     /// Dispatch table to overwrite; set up by the interpreter.
     pub(crate) table: DispatchTable,
+    host_waker: WakerCell,
 }
 
 impl PollHandle {
@@ -84,6 +99,28 @@ impl PollHandle {
         self.requested.swap(true, Ordering::AcqRel);
         self.look.store(true, Ordering::Release);
         self.table.arm();
+    }
+
+    /// As [`request`](Self::request), for what a host must not sleep through: patches
+    /// and what belongs to them. Its waker is called as well.
+    pub(crate) fn request_of_host(&self) {
+        self.request();
+        let place = &self.host_waker.0;
+        let waker = place.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(waker) = waker {
+            waker();
+        }
+    }
+
+    /// Sets what [`request_of_host`](Self::request_of_host) calls.
+    pub(crate) fn set_host_waker(&self, waker: Option<HostWaker>) {
+        let place = &self.host_waker.0;
+        let old = std::mem::replace(
+            &mut *place.lock().unwrap_or_else(PoisonError::into_inner),
+            waker,
+        );
+        // It may own what its destructor locks.
+        drop(old);
     }
 
     /// The collector wants to step at the next safe point.

@@ -106,7 +106,10 @@ fn run() {
                 Purpose::Guard => poll.guard_rings.store(true, Ordering::Release),
                 Purpose::Patches => {}
             }
-            poll.request();
+            // The waker is the host's code: it may set timers itself.
+            drop(timer);
+            poll.request_of_host();
+            timer = lock();
         }
     }
 }

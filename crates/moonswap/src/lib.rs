@@ -39,6 +39,8 @@ pub(crate) mod sealed;
 pub mod serde;
 mod user_data;
 mod value;
+#[cfg(feature = "worker")]
+pub mod worker;
 
 #[cfg(feature = "serde")]
 pub use crate::serde::{LuaSerdeExt, SerializableValue};
@@ -50,6 +52,7 @@ pub use error::trace::{TraceFrame, Traceback};
 pub use error::{Error, ErrorKind, Result, SyntaxDetails};
 pub use hot::audit;
 pub use hot::pool::{Abort, Canary, MemberOutcome, MemberReport, Pool, PoolReport, Rollout};
+pub use hot::request::{PatchInput, PatchRequest};
 #[cfg(feature = "sign")]
 pub use hot::sign::{PublicKey, SecretKey};
 pub use hot::status::Status;

@@ -68,17 +68,21 @@ fn history() -> Result<Vec<u8>> {
     let lua = audited(AuditLog::new(log.clone()))?;
     let hot = lua.hot();
     let by = Policy::new().signed_off("ann", "a \"reason\"\n");
-    let report = hot.apply_source_with("@f.lua", source(2), &by)?;
+    let report = hot.patch(("@f.lua", source(2))).policy(&by).apply()?;
     assert!(hot.apply_source("@f.lua", "function (").is_err());
     assert!(
-        hot.apply_source_with("@f.lua", source(3), &by.clone().base(99))
+        hot.patch(("@f.lua", source(3)))
+            .policy(&by.clone().base(99))
+            .apply()
             .is_err()
     );
     let vetoed = format!("{} function migrate() error('no') end", source(3));
     assert!(hot.apply_source("@f.lua", vetoed).is_err());
     hot.rollback(report.id())?;
     let guarded = Policy::new().guard(0, Duration::from_secs(600));
-    hot.apply_source_with("@f.lua", "function f() error('new') end", &guarded)?;
+    hot.patch(("@f.lua", "function f() error('new') end"))
+        .policy(&guarded)
+        .apply()?;
     let f: Function = lua.globals().get("f")?;
     assert!(f.call::<()>(()).is_err());
     lua.poll();
@@ -355,11 +359,7 @@ fn status_says_who_runs_what() -> Result<()> {
         "{plain}"
     );
     let policy = Policy::new().signed_off("ann", "faster");
-    lua.hot().apply_source_with(
-        "@w.lua",
-        "function work() while true do coroutine.yield(step() + 1) end end\nfunction step() return 1 end",
-        &policy,
-    )?;
+    lua.hot().patch(("@w.lua", "function work() while true do coroutine.yield(step() + 1) end end\nfunction step() return 1 end")).policy(&policy).apply()?;
     let status = lua.hot().status();
     assert_eq!((status.generation, status.unfinished()), (2, 1));
     let text = status.to_string();
@@ -441,7 +441,7 @@ fn what_fails_early_is_recorded() -> Result<()> {
         "#,
     )
     .exec()?;
-    assert!(lua.hot().apply_file(path("torn.moonpatch")).is_err());
+    assert!(lua.hot().patch(path("torn.moonpatch")).apply().is_err());
     std::fs::remove_dir_all(&folder)?;
     let log = log.0.borrow();
     let told: Vec<String> = lines(&log)

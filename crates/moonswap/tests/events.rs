@@ -48,7 +48,9 @@ fn every_attempt_of_every_door_is_heard() -> Result<()> {
     assert_eq!(take(), "1 before rust @f.lua; 1 after rust id 1");
     // Plans are no attempts.
     hot.plan(&Patch::compile("@f.lua", OLD.as_bytes())?)?;
-    hot.apply_source_with("@f.lua", OLD, &Policy::new().dry(true))?;
+    hot.patch(("@f.lua", OLD))
+        .policy(&Policy::new().dry(true))
+        .apply()?;
     assert_eq!(take(), "");
     hot.rollback(report.id())?;
     assert_eq!(take(), "2 before rust @f.lua; 2 rollback rust id 2");
@@ -93,7 +95,10 @@ fn every_attempt_of_every_door_is_heard() -> Result<()> {
         let refused = patcher.submit_source("@f.lua", OLD.as_bytes(), refused);
         assert!(matches!(refused.wait(wait), Err(HotError::Refused(_))));
         let unknown = patcher.submit_source("@no.lua", b"", Policy::new());
-        assert!(matches!(unknown.wait(wait), Err(HotError::NotLoaded(_))));
+        assert!(matches!(
+            unknown.wait(wait),
+            Err(HotError::NotLoaded { .. })
+        ));
     });
     while !worker.is_finished() {
         lua.poll();
@@ -197,7 +202,7 @@ fn an_error_budget_undoes_and_quarantines() -> Result<()> {
     let f: Function = lua.globals().get("f")?;
     let bad = Patch::compile("@f.lua", b"function f() return nil + 1 end")?;
     let policy = Policy::new().guard(2, Duration::from_secs(600));
-    hot.apply_with(&bad, &policy)?;
+    hot.patch(&bad).policy(&policy).apply()?;
     log.borrow_mut().clear();
     for _ in 0..3 {
         assert!(f.call::<i64>(()).is_err(), "the call itself fails");
@@ -213,7 +218,11 @@ fn an_error_budget_undoes_and_quarantines() -> Result<()> {
     assert_eq!((known[0].patch, known[0].errors), (1, 3));
     assert_eq!(known[0].hash, bad.hash());
 
-    let refused = hot.apply_with(&bad, &policy).expect_err("quarantined");
+    let refused = hot
+        .patch(&bad)
+        .policy(&policy)
+        .apply()
+        .expect_err("quarantined");
     let refusals = &refused.refused().expect("refusals").refusals;
     assert_eq!(refusals[0].code.text(), "P040");
     assert!(hot.plan(&bad)?.is_refused(), "the plan says so as well");
@@ -245,7 +254,9 @@ fn probation_ends_with_the_place_in_the_history() -> Result<()> {
         .exec()?;
     let hot = lua.hot();
     let policy = Policy::new().guard(0, Duration::from_secs(600));
-    hot.apply_source_with("@f.lua", "function f() error('new') end", &policy)?;
+    hot.patch(("@f.lua", "function f() error('new') end"))
+        .policy(&policy)
+        .apply()?;
     let mut warned = 0;
     for n in 1..40 {
         let report = hot.apply_source("@g.lua", format!("function g() return {n} end"))?;

@@ -175,7 +175,7 @@ fn settings_and_answers_have_names_here() -> Result<()> {
         "@s.lua",
         b"local t = {}\nlocal function f() return t, 2 end\nt.x = 2\nt.y = os.tmpname()\ng = f",
     )?;
-    let report = lua.hot().apply_with(&patch, &policy)?;
+    let report = lua.hot().patch(&patch).policy(&policy).apply()?;
     let functions: &[ReportedFunction] = &report.functions;
     let not_run: &[NotRun] = &report.not_run;
     let times: Times = report.times;
@@ -186,7 +186,9 @@ fn settings_and_answers_have_names_here() -> Result<()> {
 
     let refused = lua
         .hot()
-        .apply_with(&patch, &Policy::new().base(99))
+        .patch(&patch)
+        .policy(&Policy::new().base(99))
+        .apply()
         .expect_err("of another generation");
     let codes: Vec<RefusalCode> = refused
         .refused()
@@ -213,10 +215,14 @@ fn patches_rollbacks_and_activations_call_a_function_the_same() -> Result<()> {
     assert_eq!(undone.functions[0].id, "wait");
 
     lua.load("co = coroutine.wrap(w) co()").exec()?;
-    let refused = lua.hot().apply_with(
-        &Patch::compile("@n.lua", text.replace("(1)", "(3)").as_bytes())?,
-        &Policy::new().suspended(moonswap::SuspendedPolicy::Refuse),
-    );
+    let refused = lua
+        .hot()
+        .patch(&Patch::compile(
+            "@n.lua",
+            text.replace("(1)", "(3)").as_bytes(),
+        )?)
+        .policy(&Policy::new().suspended(moonswap::SuspendedPolicy::Refuse))
+        .apply();
     let refused = refused.expect_err("suspended in it");
     let refused = refused.refused().expect("refused");
     assert_eq!(refused.activations[0].function, "wait");

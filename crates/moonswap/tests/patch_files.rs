@@ -43,15 +43,15 @@ fn applied_once_for_its_base() -> Result<()> {
     let lua = running()?;
     let patch = file(vec![chunk("@c.lua", Some(OLD), NEW)]);
     assert_eq!(count(&lua), 1);
-    let plan = lua.hot().plan_patch_file(&patch)?;
+    let plan = lua.hot().patch(&patch).plan()?;
     assert!(!plan.is_refused());
     assert_eq!(count(&lua), 2);
-    let report = lua.hot().apply_patch_file(&patch)?;
+    let report = lua.hot().patch(&patch).apply()?;
     assert_eq!(count(&lua), 12);
-    assert_eq!(codes(lua.hot().apply_patch_file(&patch)), ["P013"]);
+    assert_eq!(codes(lua.hot().patch(&patch).apply()), ["P013"]);
     // The text from before is the base again.
     lua.hot().rollback(report.id)?;
-    lua.hot().apply_patch_file(&patch)?;
+    lua.hot().patch(&patch).apply()?;
     assert_eq!(count(&lua), 22);
     Ok(())
 }
@@ -60,24 +60,21 @@ fn applied_once_for_its_base() -> Result<()> {
 fn another_base_is_refused_before_anything_is_compiled() -> Result<()> {
     let lua = running()?;
     let no_lua = file(vec![chunk("@c.lua", Some(NEW), "function (")]);
-    assert_eq!(codes(lua.hot().apply_patch_file(&no_lua)), ["P013"]);
+    assert_eq!(codes(lua.hot().patch(&no_lua).apply()), ["P013"]);
     // Each chunk that does not fit is named; one that fits does not help.
     lua.load(OLD).set_name("@d.lua").exec()?;
     let both = file(vec![
         chunk("@c.lua", Some(OLD), "function ("),
         chunk("@d.lua", Some(NEW), "function ("),
     ]);
-    let error = lua.hot().apply_patch_file(&both).expect_err("refused");
+    let error = lua.hot().patch(&both).apply().expect_err("refused");
     assert!(error.to_string().starts_with("d.lua:1: P013"), "{error}");
     let compiled = file(vec![chunk("@c.lua", Some(OLD), "function (")]);
-    let error = lua.hot().apply_patch_file(&compiled).expect_err("no Lua");
+    let error = lua.hot().patch(&compiled).apply().expect_err("no Lua");
     assert!(matches!(error.kind(), ErrorKind::Syntax), "{error:?}");
     assert!(error.render().contains("function ("), "{}", error.render());
     let missing = file(vec![chunk("@nowhere.lua", None, "function (")]);
-    let error = lua
-        .hot()
-        .apply_patch_file(&missing)
-        .expect_err("not loaded");
+    let error = lua.hot().patch(&missing).apply().expect_err("not loaded");
     assert!(error.to_string().contains("nowhere.lua"), "{error}");
     assert_eq!(count(&lua), 1);
     assert_eq!(lua.hot().generation(), 1);
@@ -118,7 +115,7 @@ fn several_chunks_are_one_transaction() -> Result<()> {
         chunk("@d.lua", None, "function name() return 'new' end"),
         chunk("@c.lua", Some(OLD), NEW),
     ]);
-    let report = lua.hot().apply_patch_file(&patch)?;
+    let report = lua.hot().patch(&patch).apply()?;
     assert_eq!(report.chunks.len(), 2);
     assert_eq!(lua.hot().generation(), 2);
     assert_eq!(lua.load("return name()").eval::<String>()?, "new");
@@ -131,12 +128,12 @@ fn policies_come_with_the_file() -> Result<()> {
     let mut patch = file(vec![chunk("@c.lua", None, NEW)]);
     patch.policy = Policy::new().reset("n").signed_off("ann", "start again");
     assert_eq!(count(&lua), 1);
-    lua.hot().apply_patch_file(&patch)?;
+    lua.hot().patch(&patch).apply()?;
     assert_eq!(count(&lua), 10);
     let history = lua.hot().history();
     assert_eq!(history[0].author.as_deref(), Some("ann"));
     patch.policy = Policy::new().base(1);
-    assert_eq!(codes(lua.hot().apply_patch_file(&patch)), ["P013"]);
+    assert_eq!(codes(lua.hot().patch(&patch).apply()), ["P013"]);
     Ok(())
 }
 
@@ -150,22 +147,23 @@ fn age_and_order() -> Result<()> {
     };
     let mut expired = numbered(None, NEW);
     expired.expires = Some(Timestamp::now());
-    assert_eq!(codes(lua.hot().apply_patch_file(&expired)), ["S005"]);
+    assert_eq!(codes(lua.hot().patch(&expired).apply()), ["S005"]);
     expired.expires = Some(Timestamp::now().after(std::time::Duration::from_secs(3600)));
-    lua.hot().apply_patch_file(&expired)?;
+    lua.hot().patch(&expired).apply()?;
 
-    lua.hot().apply_patch_file(&numbered(Some(5), OLD))?;
+    lua.hot().patch(&numbered(Some(5), OLD)).apply()?;
     for late in [Some(5), Some(4), None] {
-        let outcome = lua.hot().apply_patch_file(&numbered(late, NEW));
+        let outcome = lua.hot().patch(&numbered(late, NEW)).apply();
         assert_eq!(codes(outcome), ["S006"], "{late:?}");
     }
     // What is refused for its code does not use its number up.
     assert!(
         lua.hot()
-            .apply_patch_file(&numbered(Some(6), "function ("))
+            .patch(&numbered(Some(6), "function ("))
+            .apply()
             .is_err()
     );
-    lua.hot().apply_patch_file(&numbered(Some(6), NEW))?;
+    lua.hot().patch(&numbered(Some(6), NEW)).apply()?;
     assert_eq!(lua.hot().trust().last_sequence(None), Some(6));
 
     // Kept over a restart.
@@ -173,7 +171,7 @@ fn age_and_order() -> Result<()> {
     lua.hot()
         .set_trust(Trust::new().with_last_sequence(None, 6));
     assert_eq!(
-        codes(lua.hot().apply_patch_file(&numbered(Some(6), NEW))),
+        codes(lua.hot().patch(&numbered(Some(6), NEW)).apply()),
         ["S006"]
     );
     Ok(())

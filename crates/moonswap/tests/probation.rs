@@ -202,7 +202,9 @@ fn limited(text: &str, limit: impl Fn(&Lua), unlimited: impl Fn(&Lua)) -> Result
             told.borrow_mut().push((event.undoes, event.cause));
         }
     });
-    hot.apply_source_with("@server.lua", text, &Policy::new().guard(0, MINUTE * 60))?;
+    hot.patch(("@server.lua", text))
+        .policy(&Policy::new().guard(0, MINUTE * 60))
+        .apply()?;
     limit(&lua);
     let error = handle.call::<String>(1).expect_err("a limit");
     unlimited(&lua);
@@ -266,7 +268,7 @@ fn a_limit_counts_once() -> Result<()> {
     let text = "function f() table.sort({ 1, 2 }, function() g() end) end
         function g() coroutine.wrap(function() while true do end end)() end";
     let policy = Policy::new().guard(1, MINUTE);
-    lua.hot().apply_source_with("@m.lua", text, &policy)?;
+    lua.hot().patch(("@m.lua", text)).policy(&policy).apply()?;
     let f: Function = lua.globals().get("f")?;
     lua.set_fuel(Some(1000));
     assert!(f.call::<()>(()).is_err());
@@ -303,7 +305,10 @@ fn what_is_good_passes() -> Result<()> {
     let policy = Policy::new()
         .guard(0, Duration::from_millis(50))
         .slow(MINUTE);
-    lua.hot().apply_source_with("@server.lua", HANGS, &policy)?;
+    lua.hot()
+        .patch(("@server.lua", HANGS))
+        .policy(&policy)
+        .apply()?;
     assert_eq!(handle.call::<String>(1)?, "new 1");
     let end = Instant::now() + MINUTE;
     while heard.borrow().is_empty() && Instant::now() < end {

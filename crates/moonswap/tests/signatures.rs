@@ -44,9 +44,7 @@ fn vm(trust: Trust) -> Result<Lua> {
 }
 
 fn apply(lua: &Lua, bytes: &[u8]) -> Result<()> {
-    lua.hot()
-        .apply_patch_file(&PatchFile::parse(bytes)?)
-        .map(drop)
+    lua.hot().patch(&PatchFile::parse(bytes)?).apply().map(drop)
 }
 
 #[track_caller]

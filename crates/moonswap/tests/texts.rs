@@ -23,8 +23,8 @@ fn a_patch_file_with_a_base_fits_a_loaded_string() -> Result<()> {
         };
         PatchFile::new(vec![chunk], Policy::default())
     };
-    assert!(lua.hot().apply_patch_file(&file("other")).is_err());
-    lua.hot().apply_patch_file(&file(old))?;
+    assert!(lua.hot().patch(&file("other")).apply().is_err());
+    lua.hot().patch(&file(old)).apply()?;
     assert_eq!(lua.load("return f()").eval::<i64>()?, 2);
     Ok(())
 }

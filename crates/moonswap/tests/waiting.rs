@@ -149,14 +149,16 @@ fn rust_gets_a_ticket_or_all_the_reasons() -> Result<()> {
     let policy = Policy::new().timing(Timing::Quiescent);
     let error = lua
         .hot()
-        .apply_with(&patch, &policy)
+        .patch(&patch)
+        .policy(&policy)
+        .apply()
         .expect_err("suspended");
     let activations = error.refused().map(|r| r.activations.clone());
     assert!(
         matches!(activations.as_deref(), Some([a]) if a.function == "serve" && a.suspended),
         "{error}"
     );
-    let Applied::Queued(ticket) = lua.hot().apply_or_queue(&patch, &policy)? else {
+    let Applied::Queued(ticket) = lua.hot().patch(&patch).policy(&policy).queue()? else {
         panic!("applied");
     };
     assert_eq!(lua.hot().queued(), 1);
@@ -170,12 +172,16 @@ fn rust_gets_a_ticket_or_all_the_reasons() -> Result<()> {
     // Nobody is in the way: at once.
     let patch = Patch::compile("@shop.lua", b"function serve() return 3 end")?;
     let policy = policy.suspended(SuspendedPolicy::Refuse);
-    let applied = lua.hot().apply_or_queue(&patch, &policy)?;
+    let applied = lua.hot().patch(&patch).policy(&policy).queue()?;
     assert!(matches!(applied, Applied::Now(_)), "{applied:?}");
-    let ticket = lua.hot().submit(
-        Patch::compile("@shop.lua", b"function serve() return 4 end")?,
-        Policy::new().timing(Timing::Checkpoint),
-    );
+    let ticket = lua
+        .hot()
+        .patch(Patch::compile(
+            "@shop.lua",
+            b"function serve() return 4 end",
+        )?)
+        .policy(Policy::new().timing(Timing::Checkpoint))
+        .submit()?;
     assert_eq!(lua.load("serve()").eval::<i64>()?, 3);
     lua.poll();
     assert_eq!(lua.load("serve()").eval::<i64>()?, 4);
@@ -190,7 +196,7 @@ fn a_rust_callback_in_a_sort_is_told_to_wait() -> Result<()> {
         let patch = Patch::compile("@shop.lua", b"function price(x) return 2 * x end")?;
         let error = lua.hot().apply(&patch).expect_err("inside sort");
         let code = error.refused().map(|r| r.refusals[0].code.to_string());
-        lua.hot().submit(patch, Policy::default());
+        drop(lua.hot().patch(patch).submit()?);
         Ok(code)
     })?;
     lua.globals().set("swap", swap)?;

@@ -64,7 +64,7 @@ impl Live {
         let patch = Patch::compile(name, text).ok()?;
         let (count, unlike) = pairs(world, &patch, policy, &self.text);
         let earlier = world.compare(&self.world, &fresh).ok()?;
-        let report = match world.lua.hot().apply_with(&patch, policy) {
+        let report = match world.lua.hot().patch(&patch).policy(policy).apply() {
             Ok(report) => report,
             Err(error) => {
                 let after = world.compare(&self.world, &fresh).ok()?;

@@ -68,7 +68,7 @@ pub(crate) fn pairs(
         return (0, Vec::new());
     };
     let (Ok(plan), Some(before)) = (
-        world.lua.hot().plan_with(patch, policy),
+        world.lua.hot().patch(patch).policy(policy).plan(),
         before.chunks().first(),
     ) else {
         return (0, Vec::new());
@@ -101,7 +101,7 @@ pub(crate) fn pairs(
 /// Functions, those inside others too, that do not have the code of the text that was
 /// applied: planned once more, it must change none.
 pub(crate) fn left_behind(world: &World, patch: &Patch, policy: &Policy) -> Vec<String> {
-    let Ok(plan) = world.lua.hot().plan_with(patch, policy) else {
+    let Ok(plan) = world.lua.hot().patch(patch).policy(policy).plan() else {
         return vec!["the text that was applied is refused when it is planned again".to_owned()];
     };
     let changes = plan.chunks.iter().flat_map(|chunk| &chunk.changes);
@@ -147,7 +147,7 @@ pub(crate) fn step(
     let live = world.load(&name, path, old).map_err(unusable)?;
     let patch = Patch::compile(&name, new).map_err(|_| Unusable::Syntax)?;
     let (count, unlike) = pairs(&world, &patch, policy, old);
-    let report: Report = match world.lua.hot().apply_with(&patch, policy) {
+    let report: Report = match world.lua.hot().patch(&patch).policy(policy).apply() {
         Ok(report) => report,
         Err(error) => {
             let mut verdict = Verdict::refused(&error);

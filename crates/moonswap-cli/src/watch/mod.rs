@@ -390,7 +390,7 @@ impl Watch {
                 self.tell(&Event::Refused(&refused), group);
                 Submitted::Kept
             }
-            Err(HotError::NotLoaded(chunk)) => Submitted::NotLoaded(chunk),
+            Err(HotError::NotLoaded { name, .. }) => Submitted::NotLoaded(name),
             Err(HotError::Gone) => Submitted::Kept,
             Err(HotError::Busy) => Submitted::Again,
             Err(error) => {

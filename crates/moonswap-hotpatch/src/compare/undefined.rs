@@ -246,6 +246,15 @@ fn suggest(found: &mut [Undefined], texts: &[ChunkPatch], globals: &impl Globals
     }
 }
 
+/// The name among `all` that was probably meant by one that is not among them; names
+/// of files and modules are at most some letters apart.
+pub fn similar<'a>(name: &str, all: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let most = tolerance(name);
+    let near = all.map(|one| (edits(name, one, most), one));
+    let near = near.filter(|(distance, _)| *distance <= most);
+    near.min().map(|(_, one)| one)
+}
+
 /// How many edits two names may be apart to be taken for one another.
 fn tolerance(name: &str) -> usize {
     match name.len() {

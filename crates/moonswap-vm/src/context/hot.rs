@@ -6,15 +6,15 @@
 use std::sync::Arc;
 
 use moonswap_bytecode::FunctionId;
-use moonswap_hotpatch::{ChunkPlan, MigrationReport, Patch, PatchSource, Plan, Policy, Report};
+use moonswap_hotpatch::{MigrationReport, Patch, PatchSource, Plan, Policy, Report};
 
 use super::{Context, FunctionRef, View};
 use crate::hotpatch::commit::Attempt;
 use crate::hotpatch::manifest::registry;
 use crate::hotpatch::{
     Applied, EventChunk, HistoryEntry, HotError, Listener, OnProbation, Origin, Quarantined,
-    Recorder, RolledBack, StaleFrame, Ticket, VersionInfo, Which, attempt, commit, globals, guard,
-    history, inspect, mailbox, migrate, patcher,
+    Recorder, RolledBack, StaleFrame, Ticket, VersionInfo, Which, attempt, commit, guard, history,
+    inspect, mailbox, migrate, patcher, preview,
 };
 use crate::object::{Closure, Instance, PrototypeSlot, Version};
 use crate::value::tag;
@@ -24,35 +24,7 @@ impl Context<'_> {
     /// the middle of the functions it changes; changes nothing. Of several
     /// instances the newest that it changes is shown; refusals are those of all.
     pub fn hot_plan(&mut self, patch: &Patch, policy: &Policy) -> Result<Plan, HotError> {
-        // SAFETY: HP2.
-        let (planned, activations, exit_at) = unsafe {
-            let mut vm = self.vm();
-            let mut planned = commit::plan_all(&mut vm, patch, policy)?;
-            globals::settle_planned(&mut vm, &mut planned);
-            let activations = commit::activations(&mut vm, &planned);
-            let exit_at = migrate::exit_at(&mut vm, &planned, policy);
-            (planned, activations, exit_at)
-        };
-        let quarantined = guard::quarantined(&self.vm(), patch);
-        let refusals = moonswap_hotpatch::refusals(planned.iter().map(|(_, plan)| plan));
-        let mut chunks: Vec<ChunkPlan> = Vec::with_capacity(patch.chunks().len());
-        for (_, plan) in planned {
-            match chunks.last_mut() {
-                Some(last) if last.chunk == plan.chunk => {
-                    if !plan.is_empty() || last.is_empty() {
-                        *last = plan;
-                    }
-                }
-                _ => chunks.push(plan),
-            }
-        }
-        let mut plan = Plan::of(chunks);
-        plan.refusals = refusals;
-        plan.refusals
-            .extend(quarantined.into_iter().flat_map(|refused| refused.refusals));
-        plan.activations = activations;
-        plan.set_exit_at(exit_at, policy);
-        Ok(plan)
+        preview::plan(&mut self.vm(), patch, policy)
     }
 
     /// Plans and applies a patch to all live instances of its chunks, or does

@@ -47,7 +47,7 @@ pub(crate) unsafe fn plan_all(
         for chunk in patch.chunks() {
             let instances = vm.hot.instances_of(chunk.chunk());
             if instances.is_empty() {
-                return Err(HotError::NotLoaded(chunk.chunk().to_string()));
+                return Err(HotError::not_loaded(chunk.chunk(), &vm.hot.chunks()));
             }
             for instance in instances {
                 let manifest = manifest::of(vm, instance, &mut compiled);

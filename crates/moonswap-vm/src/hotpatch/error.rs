@@ -24,9 +24,14 @@ pub enum HotError {
     /// The VM's memory did not suffice for the new code.
     #[error("not enough memory for the patch")]
     Memory,
-    /// No live instance of the chunk; the name.
-    #[error("no chunk named '{0}' is loaded{hint}", hint = hint(.0))]
-    NotLoaded(String),
+    /// No live instance of the chunk.
+    #[error("no chunk named '{name}' is loaded{}", hint(.name, .similar.as_deref()))]
+    NotLoaded {
+        /// The name that was asked for.
+        name: String,
+        /// A loaded chunk that may be meant.
+        similar: Option<String>,
+    },
     /// The patch is not in the history (any more); its number. 0: no patch is in
     /// force that could be undone.
     #[error("{}", unknown(*.0))]
@@ -57,11 +62,25 @@ pub enum HotError {
 }
 
 /// Most often the `@` of file names is missing.
-fn hint(name: &str) -> &'static str {
-    match name.starts_with(['@', '=']) {
-        true => "; patches name chunks as they were loaded",
-        false => "; chunks loaded from files have names that begin with '@'",
+fn hint(name: &str, similar: Option<&str>) -> String {
+    match similar {
+        Some(similar) => format!("; did you mean '{similar}'?"),
+        None if name.starts_with(['@', '=']) => {
+            "; patches name chunks as they were loaded".to_owned()
+        }
+        None => "; chunks loaded from files have names that begin with '@'".to_owned(),
     }
+}
+
+/// A chunk name without the sign of its kind and `./`.
+fn bare(name: &str) -> &str {
+    let name = name.strip_prefix(['@', '=']).unwrap_or(name);
+    name.strip_prefix("./").unwrap_or(name)
+}
+
+fn file_name(name: &str) -> &str {
+    let name = bare(name);
+    name.rsplit(['/', '\\']).next().unwrap_or(name)
 }
 
 fn unknown(patch: u64) -> String {
@@ -75,6 +94,22 @@ fn unknown(patch: u64) -> String {
 }
 
 impl HotError {
+    /// No chunk of that name is among the `loaded` ones, of which one may be meant: a
+    /// file of the same name in another folder, or a name that differs by a few letters.
+    pub fn not_loaded(name: &str, loaded: &[String]) -> Self {
+        let same_file = loaded
+            .iter()
+            .find(|one| file_name(one) == file_name(name) && !file_name(name).is_empty());
+        let near = || {
+            let found = moonswap_hotpatch::similar(bare(name), loaded.iter().map(|one| bare(one)));
+            found.and_then(|found| loaded.iter().find(|one| bare(one) == found))
+        };
+        Self::NotLoaded {
+            name: name.to_owned(),
+            similar: same_file.or_else(near).cloned(),
+        }
+    }
+
     /// Stable word for the kind, as in audit records.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -83,7 +118,7 @@ impl HotError {
             Self::Delta(_) => "delta",
             Self::MigrationFailed(_) => "vetoed",
             Self::Memory => "memory",
-            Self::NotLoaded(_) => "not-loaded",
+            Self::NotLoaded { .. } => "not-loaded",
             Self::UnknownPatch(_) => "unknown-patch",
             Self::GenerationMismatch { .. } => "moved",
             Self::Busy => "busy",

@@ -47,10 +47,15 @@ pub(super) enum Request {
         which: Which,
         answer: Arc<OneShot<bool>>,
     },
+    /// Something to be done with the VM.
+    Visit(Visit),
     /// An attempt that ended without the VM's thread.
     Note(Box<HotEvent>),
     Rollback(RollbackRequest),
 }
+
+/// Work for the VM's thread; it is dropped undone if the VM is gone.
+pub(super) type Visit = Box<dyn FnOnce(&mut Vm) + Send>;
 
 /// Asks for a patch to be undone.
 pub(super) struct RollbackRequest {
@@ -114,7 +119,7 @@ impl Mailbox {
         }
         queue.push_back(request);
         drop(queue);
-        poll.request();
+        poll.request_of_host();
     }
 
     /// Answers everything with "gone"; for a VM that is dropped.
@@ -158,7 +163,7 @@ fn give_up(request: Request, why: &HotError) {
         Request::Release { answer, .. } => answer.put(false),
         Request::Commit(commit) => commit.answer(Err(why.clone())),
         Request::Rollback(rollback) => rollback.ticket.answer(Err(why.clone())),
-        Request::Note(_) => {}
+        Request::Visit(_) | Request::Note(_) => {}
     }
 }
 
@@ -202,6 +207,7 @@ pub(crate) fn drain(vm: &mut Vm, host_polls: bool) {
         match request {
             Request::Manifests { patch, answer } => answer.put(manifests(vm, &patch)),
             Request::Note(event) => attempt::note(vm, *event),
+            Request::Visit(visit) => visit(vm),
             Request::Commit(request) => waiting::consider(vm, request, &pass),
             Request::Chunks(answer) => answer.put(vm.hot.chunks()),
             Request::Migrate { chunk, answer } => {
@@ -271,7 +277,7 @@ pub(super) fn manifests(vm: &mut Vm, patch: &Patch) -> Manifests {
     for chunk in patch.chunks() {
         let instances = vm.hot.instances_of(chunk.chunk());
         if instances.is_empty() {
-            return Err(HotError::NotLoaded(chunk.chunk().to_string()));
+            return Err(HotError::not_loaded(chunk.chunk(), &vm.hot.chunks()));
         }
         for instance in instances {
             // SAFETY: at a safe point of the VM's thread (HP2); instances are

@@ -49,6 +49,7 @@ mod oneshot;
 pub(crate) mod patcher;
 mod planned;
 mod prepare;
+pub(crate) mod preview;
 mod published;
 mod running;
 pub(crate) mod scope;
@@ -72,6 +73,8 @@ pub use guard::{OnProbation, Quarantined, Which};
 pub use history::HistoryEntry;
 pub use inspect::{StaleFrame, VersionInfo};
 pub(crate) use instances::touch;
+#[doc(hidden)]
+pub use oneshot::OneShot;
 pub use patcher::Patcher;
 pub(crate) use state::HotState;
 pub use ticket::{Applied, RolledBack, Ticket};

@@ -7,6 +7,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 /// How long a receiver spins before it parks.
@@ -14,7 +15,7 @@ const SPIN: Duration = Duration::from_micros(8);
 
 /// A channel for one value.
 #[derive(Debug)]
-pub(super) struct OneShot<T> {
+pub struct OneShot<T> {
     place: Mutex<Place<T>>,
     ready: Condvar,
     /// There has been a value. Set under the lock, readable without it, so that a
@@ -26,6 +27,8 @@ pub(super) struct OneShot<T> {
 struct Place<T> {
     value: Option<T>,
     n_asleep: usize,
+    /// The task that polled last.
+    waker: Option<Waker>,
 }
 
 impl<T> Default for OneShot<T> {
@@ -33,6 +36,7 @@ impl<T> Default for OneShot<T> {
         let place = Place {
             value: None,
             n_asleep: 0,
+            waker: None,
         };
         Self {
             place: Mutex::new(place),
@@ -47,39 +51,59 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl<T> OneShot<T> {
-    pub(super) fn put(&self, value: T) {
+    /// Sends the value.
+    pub fn put(&self, value: T) {
         let mut place = lock(&self.place);
         place.value = Some(value);
         self.is_put.store(true, Ordering::Release);
         let wake = place.n_asleep > 0;
+        let waker = place.waker.take();
         drop(place);
         if wake {
             self.ready.notify_all();
         }
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// The value, if there is one by now; it is taken. Otherwise the task is woken
+    /// when there is one.
+    pub fn poll(&self, waker: &Waker) -> Poll<T> {
+        let mut place = lock(&self.place);
+        if let Some(value) = place.value.take() {
+            return Poll::Ready(value);
+        }
+        match &mut place.waker {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+        Poll::Pending
     }
 
     /// Whether there is a value now.
-    pub(super) fn is_there(&self) -> bool {
+    pub fn is_there(&self) -> bool {
         lock(&self.place).value.is_some()
     }
 
     /// The value, if there is one by now; it is taken.
-    pub(super) fn take(&self) -> Option<T> {
+    pub fn take(&self) -> Option<T> {
         lock(&self.place).value.take()
     }
 
     /// Whether there has been a value; it may have been taken.
-    pub(super) fn was_put(&self) -> bool {
+    pub fn was_put(&self) -> bool {
         self.is_put.load(Ordering::Acquire)
     }
 
     /// Whether there was a value, and somebody has it.
-    pub(super) fn is_taken(&self) -> bool {
+    pub fn is_taken(&self) -> bool {
         let place = lock(&self.place);
         self.was_put() && place.value.is_none()
     }
 
-    pub(super) fn wait(&self, until: Option<Instant>) -> Option<T> {
+    /// Waits for the value, and takes it. `None`: there was none by then.
+    pub fn wait(&self, until: Option<Instant>) -> Option<T> {
         let start = Instant::now();
         while !self.was_put() && start.elapsed() < SPIN {
             std::hint::spin_loop();

@@ -4,9 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use moonswap_hotpatch::{MigrationReport, Patch, PatchSource, Policy};
+use moonswap_hotpatch::{MigrationReport, Patch, PatchSource, Plan, Policy};
 
-use super::HotError;
 use super::attempt::{self, Origin};
 use super::commit;
 use super::event::{EventChunk, HotEvent};
@@ -15,7 +14,8 @@ use super::mailbox::{CommitRequest, Mailbox, Manifests, Request, RollbackRequest
 use super::oneshot::OneShot;
 use super::published::{self, SpeculativePlan};
 use super::ticket::{Sender, Ticket, TicketState};
-use crate::safepoint::PollHandle;
+use super::{HistoryEntry, HotError, StaleFrame, VersionInfo, history, inspect, preview};
+use crate::safepoint::{HostWaker, PollHandle};
 use crate::threads;
 use crate::vm::Vm;
 
@@ -83,6 +83,63 @@ impl Patcher {
         self.mailbox
             .post(Request::Chunks(Arc::clone(&answer)), &self.poll);
         answer.wait(Instant::now().checked_add(timeout))
+    }
+
+    /// What a patch would do, as [`hot_plan`](crate::Context::hot_plan) says on the
+    /// VM's own thread; changes nothing.
+    ///
+    /// # Errors
+    /// As for applying it. [`HotError::TimedOut`]: the VM reached no safe point within
+    /// `timeout`. [`HotError::Gone`]: there is no VM any more.
+    pub fn plan(&self, patch: Patch, policy: Policy, timeout: Duration) -> Result<Plan, HotError> {
+        self.visit(timeout, move |vm| preview::plan(vm, &patch, &policy))?
+    }
+
+    /// Activations and suspended coroutines that run an older version.
+    ///
+    /// # Errors
+    /// [`HotError::TimedOut`], [`HotError::Gone`]: as for [`plan`](Self::plan).
+    pub fn frames(&self, timeout: Duration) -> Result<Vec<StaleFrame>, HotError> {
+        // SAFETY: HP2.
+        self.visit(timeout, |vm| unsafe { inspect::stale_frames(vm, None) })
+    }
+
+    /// Version of each function of each loaded chunk.
+    ///
+    /// # Errors
+    /// [`HotError::TimedOut`], [`HotError::Gone`]: as for [`plan`](Self::plan).
+    pub fn versions(&self, timeout: Duration) -> Result<Vec<VersionInfo>, HotError> {
+        // SAFETY: HP2.
+        self.visit(timeout, |vm| unsafe { inspect::versions(vm, None) })
+    }
+
+    /// Patches and rollbacks that can be undone, oldest first.
+    ///
+    /// # Errors
+    /// [`HotError::TimedOut`], [`HotError::Gone`]: as for [`plan`](Self::plan).
+    pub fn history(&self, timeout: Duration) -> Result<Vec<HistoryEntry>, HotError> {
+        self.visit(timeout, |vm| history::list(vm))
+    }
+
+    /// Does something with the VM at one of its next safe points, and waits for it.
+    fn visit<T: Send + 'static>(
+        &self,
+        timeout: Duration,
+        work: impl FnOnce(&mut Vm) -> T + Send + 'static,
+    ) -> Result<T, HotError> {
+        let answer = Arc::new(OneShot::default());
+        let reply = Reply(Arc::clone(&answer));
+        let visit = move |vm: &mut Vm| reply.0.put(Ok(work(vm)));
+        self.mailbox
+            .post(Request::Visit(Box::new(visit)), &self.poll);
+        let until = Instant::now().checked_add(timeout);
+        answer.wait(until).unwrap_or(Err(HotError::TimedOut))
+    }
+
+    /// Sets what is called, on any thread, when the VM has something to do: a host
+    /// that sleeps outside of Lua wakes up in it and calls `poll`. `None`: nothing.
+    pub fn set_waker(&self, waker: Option<HostWaker>) {
+        self.poll.set_host_waker(waker);
     }
 
     /// Lets the running activations of a chunk (`None`: of all chunks) that are on
@@ -185,6 +242,17 @@ impl Patcher {
     /// Whether the VM no longer exists.
     pub fn is_gone(&self) -> bool {
         self.mailbox.is_closed()
+    }
+}
+
+/// The end of a visit: one that is dropped undone has no VM.
+struct Reply<T>(Arc<OneShot<Result<T, HotError>>>);
+
+impl<T> Drop for Reply<T> {
+    fn drop(&mut self) {
+        if !self.0.was_put() {
+            self.0.put(Err(HotError::Gone));
+        }
     }
 }
 

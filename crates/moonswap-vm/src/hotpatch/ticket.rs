@@ -1,9 +1,12 @@
 //! `Ticket`: a submitted patch as its submitter has it: waits for the outcome, asks
 //! what it waits for, withdraws it.
 
+use std::future::Future;
 use std::ops::Deref;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use moonswap_hotpatch::Report;
@@ -86,9 +89,14 @@ impl Drop for Sender {
     }
 }
 
-/// Waits for the outcome of a submitted patch. Dropping it changes nothing: the
+/// Waits for the outcome of a submitted patch: by [`wait`](Self::wait), or as a
+/// future of the same outcome, on any executor. Dropping it changes nothing: the
 /// patch is committed or refused all the same.
+///
+/// A future has no time limit of its own: bound it with the executor's timer, and
+/// call [`withdraw`](Self::withdraw) if that runs out.
 #[derive(Debug)]
+#[must_use = "a submitted patch can be refused: wait for the outcome, or drop it on purpose"]
 pub struct Ticket {
     state: Arc<TicketState>,
     submitted: Instant,
@@ -178,6 +186,23 @@ impl Ticket {
             self.patcher.resume_step();
         }
         outcome
+    }
+}
+
+impl Future for Ticket {
+    type Output = Result<Report, HotError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let outcome = match self.state.answer.poll(cx.waker()) {
+            Poll::Ready(outcome) => outcome,
+            // Nothing will come: taken before, or withdrawn.
+            Poll::Pending if self.state.answer.was_put() || self.state.is_withdrawn() => {
+                self.outcome(Some(Duration::ZERO))
+            }
+            Poll::Pending => return Poll::Pending,
+        };
+        self.patcher.tidy_up();
+        Poll::Ready(outcome)
     }
 }
 

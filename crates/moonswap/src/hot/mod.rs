@@ -3,6 +3,7 @@
 pub mod audit;
 pub(crate) mod patch_file;
 pub(crate) mod pool;
+pub(crate) mod request;
 pub(crate) mod resolve;
 #[cfg(feature = "sign")]
 pub(crate) mod sign;
@@ -10,12 +11,9 @@ pub(crate) mod status;
 pub(crate) mod trust;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::rc::Rc;
 
-use moonswap_hotpatch::{
-    MigrationReport, Patch, PatchFile, PatchHash, PatchSource, Plan, Policy, Refused, Report,
-};
+use moonswap_hotpatch::{MigrationReport, Patch, PatchHash, PatchSource, Plan, Refused, Report};
 use moonswap_vm::Context;
 pub use moonswap_vm::Interrupter;
 pub use moonswap_vm::hotpatch::{Applied, HistoryEntry, HotError, StaleFrame, VersionInfo};
@@ -24,6 +22,7 @@ pub use moonswap_vm::hotpatch::{EventChunk, EventKind, HotEvent, Origin};
 pub use moonswap_vm::hotpatch::{Patcher, Ticket};
 
 use crate::hot::audit::AuditLog;
+use crate::hot::request::{PatchInput, PatchRequest};
 use crate::{Error, Lua, Result, Status, Trust};
 
 /// Names a listener of [`Hot::on_event`].
@@ -42,72 +41,41 @@ impl Hot {
         Self(lua.clone())
     }
 
-    /// What applying a patch would do, literal by literal.
-    pub fn plan(&self, patch: &Patch) -> Result<Plan> {
-        self.plan_with(patch, &Policy::default())
-    }
-
-    /// [`Hot::plan`] under a policy.
-    pub fn plan_with(&self, patch: &Patch, policy: &Policy) -> Result<Plan> {
-        Ok(self.0.with(|cx| cx.hot_plan(patch, policy))?)
-    }
-
-    /// Applies a patch, now or never.
-    pub fn apply(&self, patch: &Patch) -> Result<Report> {
-        self.apply_with(patch, &Policy::default())
-    }
-
-    /// [`Hot::apply`] under a policy. One that would have to wait here refuses the
-    /// patch and lists what stands in the way; [`Hot::submit`] waits.
-    pub fn apply_with(&self, patch: &Patch, policy: &Policy) -> Result<Report> {
-        Ok(self.0.with(|cx| cx.hot_apply(patch, policy))?)
-    }
-
-    /// Applies a patch, or queues it if it has to wait: by its policy, or because
-    /// this is called from a callback of `table.sort`, a hook, a finalizer, a
-    /// metamethod, or while another patch is being prepared.
-    pub fn apply_or_queue(&self, patch: &Patch, policy: &Policy) -> Result<Applied> {
-        Ok(self.0.with(|cx| cx.hot_apply_or_queue(patch, policy))?)
-    }
-
-    /// Queues a patch for the next safe point that its policy allows.
-    pub fn submit(&self, patch: Patch, policy: Policy) -> Ticket {
-        self.0.with(|cx| cx.hot_submit(patch, policy))
-    }
-
-    /// How many patches are queued or wait.
-    pub fn queued(&self) -> usize {
-        self.0.with(|cx| cx.hot_queued())
-    }
-
-    /// Compiles the new source of the chunk called `name` and applies it.
-    pub fn apply_source(&self, name: &str, source: impl AsRef<[u8]>) -> Result<Report> {
-        self.apply_source_with(name, source, &Policy::default())
-    }
-
-    /// [`Hot::apply_source`] under a policy.
-    pub fn apply_source_with(
-        &self,
-        name: &str,
-        source: impl AsRef<[u8]>,
-        policy: &Policy,
-    ) -> Result<Report> {
-        let source = source.as_ref();
-        match Patch::compile(name, source) {
-            Ok(patch) => self.apply_with(&patch, policy),
-            Err(error) => {
-                self.0
-                    .with(|cx| cx.hot_note(&[name], policy, error.clone().into()));
-                Err(Error::compile(error, source))
-            }
-        }
-    }
-
-    /// Applies a patch file under the policy it carries.
+    /// The one way to plan, apply and queue a patch. It comes from
     ///
-    /// Before anything is compiled it is refused if it is damaged, if the VM's
-    /// [`Trust`] does not accept it (signature, expiry, sequence; codes `S…`),
-    /// and if another text runs than the one it was made for (`P013`).
+    /// - the name of a chunk and its new text;
+    /// - a compiled [`Patch`], for one or for many VMs;
+    /// - a patch file: a `Path`, or a [`PatchFile`](crate::PatchFile) that was read already. Before
+    ///   anything of it is compiled it is refused if it is damaged, if the VM's
+    ///   [`Trust`] does not accept it (signature, expiry, sequence; codes `S…`), and
+    ///   if another text runs than the one it was made for (`P013`).
+    ///
+    /// A chunk is named as it was loaded. Without its `@`, and with or without `./`,
+    /// a name finds the chunk of that file as well.
+    ///
+    /// ```
+    /// use moonswap::{Lua, Policy};
+    ///
+    /// # fn main() -> moonswap::Result<()> {
+    /// let lua = Lua::new();
+    /// lua.load("function price(x) return x * 1.2 end").set_name("@shop.lua").exec()?;
+    /// let text = "function price(x) return x * 1.5 end";
+    /// let plan = lua.hot().patch(("shop.lua", text)).plan()?;
+    /// assert!(plan.refused().is_none());
+    /// lua.hot()
+    ///     .patch(("shop.lua", text))
+    ///     .policy(Policy::new().guard(3, std::time::Duration::from_secs(60)))
+    ///     .by("ada", "new prices")
+    ///     .apply()?;
+    /// assert_eq!(lua.load("return price(100)").eval::<f64>()?, 150.0);
+    ///
+    /// let wrong = lua.hot().patch(("shopp.lua", text)).apply().unwrap_err();
+    /// assert!(wrong.to_string().contains("did you mean '@shop.lua'?"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// A patch file:
     ///
     /// ```
     /// use moonswap::{FileChunk, Lua, PatchFile, Policy, TextDigest};
@@ -127,30 +95,45 @@ impl Hot {
     ///
     /// let lua = Lua::new();
     /// lua.load(old).set_name("@shop.lua").exec()?;
-    /// lua.hot().apply_file(&path)?;
+    /// lua.hot().patch(&path).apply()?;
     /// assert_eq!(lua.load("return price(100)").eval::<f64>()?, 150.0);
-    /// let again = lua.hot().apply_file(&path).unwrap_err();
+    /// let again = lua.hot().patch(&path).apply().unwrap_err();
     /// assert!(again.refused().is_some_and(|refused| refused.is_provenance()));
     /// # std::fs::remove_dir_all(&folder)?;
     /// # Ok(())
     /// # }
     /// ```
-    pub fn apply_file(&self, path: impl AsRef<Path>) -> Result<Report> {
-        self.0.with(|cx| {
-            let file = patch_file::read_to_apply(cx, path.as_ref())?;
-            patch_file::apply(cx, self.0.trust(), &file)
-        })
+    pub fn patch(&self, what: impl Into<PatchInput>) -> PatchRequest {
+        PatchRequest::new(&self.0, what.into())
     }
 
-    /// [`Hot::apply_file`] of a file that was read already.
-    pub fn apply_patch_file(&self, file: &PatchFile) -> Result<Report> {
-        self.0
-            .with(|cx| patch_file::apply(cx, self.0.trust(), file))
+    /// Short for [`patch(patch).plan()`](PatchRequest::plan).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn plan(&self, patch: &Patch) -> Result<Plan> {
+        self.patch(patch).plan()
     }
 
-    /// What [`Hot::apply_patch_file`] would do.
-    pub fn plan_patch_file(&self, file: &PatchFile) -> Result<Plan> {
-        self.0.with(|cx| patch_file::plan(cx, self.0.trust(), file))
+    /// Short for [`patch(patch).apply()`](PatchRequest::apply).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn apply(&self, patch: &Patch) -> Result<Report> {
+        self.patch(patch).apply()
+    }
+
+    /// Short for [`patch((name, source)).apply()`](PatchRequest::apply).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn apply_source(&self, name: &str, source: impl AsRef<[u8]>) -> Result<Report> {
+        self.patch((name, source)).apply()
+    }
+
+    /// How many patches are queued or wait.
+    pub fn queued(&self) -> usize {
+        self.0.with(|cx| cx.hot_queued())
     }
 
     /// Which patch files this VM is to believe from now on. Without a call of
@@ -265,7 +248,7 @@ impl Hot {
         self.0.with(|cx| cx.hot_forget_listener(listener.0))
     }
 
-    /// Patches on probation ([`Policy::guard`]), oldest first.
+    /// Patches on probation ([`Policy::guard`](crate::Policy::guard)), oldest first.
     pub fn probation(&self) -> Vec<OnProbation> {
         self.0.with(|cx| cx.hot_probation())
     }

@@ -31,7 +31,7 @@ fn open(cx: &Context<'_>, trust: &RefCell<Trust>, file: &PatchFile) -> Result<Pa
         let name = loaded_name(&loaded, &chunk.name);
         let running = cx.hot_sources(&name);
         if running.is_empty() {
-            return Err(HotError::NotLoaded(chunk.name.clone()).into());
+            return Err(HotError::not_loaded(&chunk.name, &loaded).into());
         }
         for text in running {
             for refusal in base_refusals(&name, chunk.base, text.as_deref(), &chunk.source) {

@@ -239,7 +239,7 @@ impl<'a> Rollout<'a> {
             member.outcome = match ticket.wait(Some(self.timeout)) {
                 Ok(report) => MemberOutcome::Applied(report),
                 Err(HotError::Gone) => MemberOutcome::Gone,
-                Err(error @ HotError::NotLoaded(_)) => MemberOutcome::NotLoaded(error),
+                Err(error @ HotError::NotLoaded { .. }) => MemberOutcome::NotLoaded(error),
                 Err(error) => {
                     failed.get_or_insert_with(|| member.name.clone());
                     MemberOutcome::Failed(error)

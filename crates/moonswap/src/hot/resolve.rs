@@ -72,3 +72,19 @@ pub(crate) fn loaded_name(loaded: &[String], name: &str) -> String {
         None => name.to_owned(),
     }
 }
+
+/// The loaded chunk that people mean by a name: as it was loaded, without the sign of
+/// its kind, or as the path of a file. A name that means none stays as it is.
+pub(crate) fn loaded_name_of(loaded: &[String], name: &str) -> String {
+    if let Some(exact) = loaded.iter().find(|one| *one == name) {
+        return exact.clone();
+    }
+    if let Some(known) = chunk_named(loaded, name) {
+        return known;
+    }
+    let file = chunk_of_file(loaded, name.strip_prefix('@').unwrap_or(name));
+    match loaded.contains(&file) {
+        true => file,
+        false => name.to_owned(),
+    }
+}

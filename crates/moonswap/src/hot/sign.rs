@@ -70,10 +70,10 @@ impl FromStr for PublicKey {
 /// let lua = Lua::new();
 /// lua.load("function price(x) return x * 1.2 end").set_name("@shop.lua").exec()?;
 /// lua.hot().set_trust(Trust::new().with_key(key.public()));
-/// assert!(lua.hot().apply_patch_file(&file).is_err()); // not signed
+/// assert!(lua.hot().patch(&file).apply().is_err()); // not signed
 /// key.sign(&mut file);
-/// lua.hot().apply_patch_file(&file)?;
-/// assert!(lua.hot().apply_patch_file(&file).is_err()); // a replay
+/// lua.hot().patch(&file).apply()?;
+/// assert!(lua.hot().patch(&file).apply().is_err()); // a replay
 /// # Ok(())
 /// # }
 /// ```

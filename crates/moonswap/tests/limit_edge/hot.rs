@@ -74,7 +74,11 @@ pub(crate) const ENTRY_POINTS: &[EntryPoint] = &[
         said(lua.hot().plan(&w.patch)?.is_refused())
     }),
     ("Hot::plan_with", |lua, w| {
-        let plan = lua.hot().plan_with(&w.patch, &Policy::default())?;
+        let plan = lua
+            .hot()
+            .patch(&w.patch)
+            .policy(&Policy::default())
+            .plan()?;
         said(plan.to_string().len() > 100)
     }),
     ("Hot::apply", |lua, w| undo(lua, lua.hot().apply(&w.patch))),
@@ -83,16 +87,25 @@ pub(crate) const ENTRY_POINTS: &[EntryPoint] = &[
             stale: StalePolicy::Migrate,
             ..Policy::default()
         };
-        undo(lua, lua.hot().apply_with(&w.patch, &policy))
+        undo(lua, lua.hot().patch(&w.patch).policy(&policy).apply())
     }),
     ("Hot::apply_or_queue", |lua, w| {
-        match lua.hot().apply_or_queue(&w.patch, &Policy::default())? {
+        match lua
+            .hot()
+            .patch(&w.patch)
+            .policy(&Policy::default())
+            .queue()?
+        {
             Applied::Now(_) => back(lua),
             Applied::Queued(_) => said("queued"),
         }
     }),
     ("Hot::submit", |lua, w| {
-        let ticket = lua.hot().submit(w.patch.clone(), Policy::default());
+        let ticket = lua
+            .hot()
+            .patch(w.patch.clone())
+            .policy(Policy::default())
+            .submit()?;
         undo(lua, taken(lua, &ticket))
     }),
     ("Hot::apply_source", |lua, _| {
@@ -100,16 +113,19 @@ pub(crate) const ENTRY_POINTS: &[EntryPoint] = &[
     }),
     ("Hot::apply_source_with", |lua, _| {
         let policy = Policy::default();
-        undo(lua, lua.hot().apply_source_with(MODULE, module(4), &policy))
+        undo(
+            lua,
+            lua.hot().patch((MODULE, module(4))).policy(&policy).apply(),
+        )
     }),
     ("Hot::apply_file", |lua, w| {
-        undo(lua, lua.hot().apply_file(&w.path))
+        undo(lua, lua.hot().patch(&w.path).apply())
     }),
     ("Hot::apply_patch_file", |lua, _| {
-        undo(lua, lua.hot().apply_patch_file(&file(5)))
+        undo(lua, lua.hot().patch(&file(5)).apply())
     }),
     ("Hot::plan_patch_file", |lua, _| {
-        said(lua.hot().plan_patch_file(&file(6))?.is_refused())
+        said(lua.hot().patch(&file(6)).plan()?.is_refused())
     }),
     ("Hot::rollback", |lua, w| {
         let report = lua.hot().apply(&w.patch)?;

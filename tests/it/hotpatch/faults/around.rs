@@ -100,7 +100,10 @@ fn two_on_probation(lua: &Lua) {
     for n in 0..2 {
         let brief = Policy::default().guard(0, Duration::from_millis(1));
         let text = format!("function f() return 2, {n} end");
-        hot.apply_source_with(CHUNK, text, &brief).expect("applied");
+        hot.patch((CHUNK, text))
+            .policy(&brief)
+            .apply()
+            .expect("applied");
         let start = Instant::now();
         while !hot.probation().is_empty() {
             lua.poll();
@@ -108,7 +111,11 @@ fn two_on_probation(lua: &Lua) {
         }
         let long = Policy::default().guard(0, Duration::from_secs(3600));
         let text = format!("function f() error('{n}') end");
-        let report = hot.apply_source_with(CHUNK, text, &long).expect("applied");
+        let report = hot
+            .patch((CHUNK, text))
+            .policy(&long)
+            .apply()
+            .expect("applied");
         assert!(lua.load("return (f())").eval::<i64>().is_err());
         lua.poll();
         assert_eq!(f(lua), 2);
@@ -317,7 +324,7 @@ fn damaged_patch_files() {
     let mut n = (0, 0);
     let mut attempt = |bytes: &[u8]| {
         std::fs::write(&path, bytes).expect("written");
-        match lua.hot().apply_file(&path) {
+        match lua.hot().patch(&path).apply() {
             Ok(report) => {
                 n.0 += 1;
                 lua.hot().rollback(report.id()).expect("rolled back");
@@ -341,6 +348,6 @@ fn damaged_patch_files() {
     println!("{} applied, {} refused", n.0, n.1);
     assert!(n.1 > bytes.len() / 2);
     std::fs::write(&path, &bytes).expect("written");
-    lua.hot().apply_file(&path).expect("applied");
+    lua.hot().patch(&path).apply().expect("applied");
     assert_eq!(f(&lua), 2);
 }
