@@ -59,7 +59,7 @@ struct Shared {
     name: String,
     queue: Queue<Job>,
     is_busy: AtomicBool,
-    done: AtomicU64,
+    begun: AtomicU64,
     busy_nanos: AtomicU64,
     memory: AtomicUsize,
     ended: Ended,
@@ -84,13 +84,8 @@ impl Ended {
 }
 
 impl Shared {
-    /// A job is done.
+    /// It has worked for so long.
     fn note(&self, lua: &Lua, time: Duration) {
-        self.done.fetch_add(1, Ordering::Relaxed);
-        self.note_time(lua, time);
-    }
-
-    fn note_time(&self, lua: &Lua, time: Duration) {
         let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         self.busy_nanos.fetch_add(nanos, Ordering::Relaxed);
         self.memory.store(lua.used_memory(), Ordering::Relaxed);
@@ -105,8 +100,8 @@ pub struct WorkerStats {
     pub name: String,
     /// Calls that wait in the queue.
     pub queued: usize,
-    /// Calls that were begun and ended, or whose futures were begun.
-    pub done: u64,
+    /// Calls that were taken out of the queue.
+    pub begun: u64,
     /// Whether it is working now.
     pub is_busy: bool,
     /// Time spent working.
@@ -165,7 +160,7 @@ impl WorkerBuilder {
             name: self.name,
             queue: Queue::new(self.capacity),
             is_busy: AtomicBool::new(false),
-            done: AtomicU64::new(0),
+            begun: AtomicU64::new(0),
             busy_nanos: AtomicU64::new(0),
             memory: AtomicUsize::new(0),
             ended: Ended::default(),
@@ -348,7 +343,7 @@ impl Worker {
         WorkerStats {
             name: shared.name.clone(),
             queued: shared.queue.len(),
-            done: shared.done.load(Ordering::Relaxed),
+            begun: shared.begun.load(Ordering::Relaxed),
             is_busy: shared.is_busy.load(Ordering::Acquire),
             busy: Duration::from_nanos(shared.busy_nanos.load(Ordering::Relaxed)),
             memory: shared.memory.load(Ordering::Relaxed),

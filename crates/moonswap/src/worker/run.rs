@@ -105,6 +105,7 @@ pub(super) fn run(lua: &Lua, shared: &Arc<Shared>) {
             Taken::Item(job) => {
                 let start = Instant::now();
                 shared.is_busy.store(true, Ordering::Release);
+                shared.begun.fetch_add(1, Ordering::Relaxed);
                 job(lua, &mut tasks);
                 shared.is_busy.store(false, Ordering::Release);
                 shared.note(lua, start.elapsed());
@@ -122,7 +123,7 @@ pub(super) fn run(lua: &Lua, shared: &Arc<Shared>) {
         shared.is_busy.store(true, Ordering::Release);
         tasks.poll();
         shared.is_busy.store(false, Ordering::Release);
-        shared.note_time(lua, start.elapsed());
+        shared.note(lua, start.elapsed());
     }
 }
 
@@ -148,7 +149,7 @@ pub(super) fn live(
     if let Err(error) = caught(|| set_up(&lua)) {
         return ready(Err(error));
     }
-    shared.note_time(&lua, Duration::ZERO);
+    shared.note(&lua, Duration::ZERO);
     ready(Ok((patcher, lua.interrupter())));
     run(&lua, shared);
 }
