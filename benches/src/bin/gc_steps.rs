@@ -1,6 +1,6 @@
 //! How long single steps of the collector are, with 10^6 live objects or as many as are asked for.
 //!
-//! `gc_steps [OBJECTS]` builds and then churns one heap per line and prints
+//! `gc_steps [OBJECTS] [--only NAME]` builds and then churns one heap per line and prints
 //! p50/p99/max of the steps, the longest gap between two calls of a native that
 //! the program makes all the time (steps, and everything else that stops Lua:
 //! rehashes, calls of the system), and the cycles. The steps of the lines
@@ -147,6 +147,7 @@ fn main() -> ExitCode {
         .skip(1)
         .find_map(|n| n.parse().ok())
         .unwrap_or(1_000_000);
+    let only = std::env::args().skip_while(|a| a != "--only").nth(1);
     let is_wall = std::env::args().any(|a| a == "--wall");
     let clock: GcClock = if is_wall { wall_time } else { cpu_time };
     println!(
@@ -158,7 +159,11 @@ fn main() -> ExitCode {
         "heap", "phase", "cycles", "steps", "p50", "p99", "max", "total", "gap"
     );
     let mut exceeded = false;
-    for program in PROGRAMS {
+    let is_wanted = |program: &&Program| {
+        only.as_ref()
+            .is_none_or(|only| program.name.contains(&**only))
+    };
+    for program in PROGRAMS.iter().filter(is_wanted) {
         let longest = measure(program, n, clock);
         exceeded |= program.has_bar && longest > BAR;
     }

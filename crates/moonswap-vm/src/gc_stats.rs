@@ -66,6 +66,10 @@ impl GcStats {
         *self = Self::new(self.clock);
     }
 
+    pub(crate) fn clock(&self) -> GcClock {
+        self.clock
+    }
+
     pub(crate) fn now(&self) -> Duration {
         (self.clock)()
     }

@@ -33,7 +33,14 @@ fn or_message(cx: &Context<'_>, height: usize, loaded: Outcome<bool>) -> Outcome
 /// answers false.
 fn load_value(cx: &mut Context<'_>, mode: &str) -> Outcome<bool> {
     match cx.at(0) {
-        View::String(_) | View::Integer(_) | View::Float(_) => {
+        View::String(text) => {
+            let text = text.as_bytes();
+            let name = cx.opt_str(1)?.map(|name| name.as_bytes());
+            let keep = keep_of(name.filter(|name| *name != text));
+            let name = name.map(|name| cx.copy_of(name)).transpose()?;
+            cx.load_at(0, name.as_ref().map(|name| &name[..]), mode, keep)
+        }
+        View::Integer(_) | View::Float(_) => {
             let text = cx.check_str(0)?.as_bytes();
             let source = cx.copy_of(text)?;
             let name = cx.opt_str(1)?.map(|name| name.as_bytes());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use moonswap_bytecode::{Prototype, dump, verify};
 use moonswap_compiler::{CompileOptions, Compiled, Watch};
 
-use super::{Context, Outcome, loading};
+use super::{Context, Outcome, View, loading};
 use crate::callee::FROZEN;
 use crate::hotpatch::{checkpoint, current, texts};
 use crate::loader::Loading;
@@ -191,6 +191,26 @@ impl Context<'_> {
                 Ok(false)
             }
         }
+    }
+
+    /// [`load`](Self::load) of the string at a place of the stack, without a copy. The
+    /// chunk is called `chunk_name`, or like the string itself. False if there is no
+    /// string: then nothing was done.
+    pub fn load_at(
+        &mut self,
+        at: usize,
+        chunk_name: Option<&[u8]>,
+        mode: &str,
+        keep: Keep,
+    ) -> Outcome<bool> {
+        let source = match self.at(at) {
+            View::String(text) => std::ptr::from_ref(text.as_bytes()),
+            _ => return Ok(false),
+        };
+        // SAFETY: CX1: the stack keeps the string, whose bytes do not change or move.
+        // Loading runs no Lua code and writes above the arguments only.
+        let source = unsafe { &*source };
+        self.load(source, chunk_name.unwrap_or(source), mode, keep)
     }
 
     /// Loads the literals of a text as they are compiled; answers the instance and

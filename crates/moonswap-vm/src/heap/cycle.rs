@@ -9,7 +9,9 @@
 use std::sync::atomic::Ordering;
 
 use super::mode::{FLOOR, Forced, Mode, Roots, Settings};
+use super::timer::Timer;
 use super::{Heap, NO_BLACK, Phase};
+use crate::gc_stats::GcClock;
 use crate::object::Upvalue;
 use crate::stress::Stress;
 use crate::value;
@@ -115,7 +117,7 @@ impl Heap {
     ///
     /// # Safety
     /// At a safe point; `roots` covers everything that is in use.
-    pub(crate) unsafe fn step(&mut self, roots: &dyn Roots) {
+    pub(crate) unsafe fn step(&mut self, roots: &dyn Roots, clock: GcClock) {
         self.requested = false;
         self.put_off_at = None;
         if self.is_blocked() {
@@ -124,7 +126,7 @@ impl Heap {
         let forced = self.forced.take();
         if forced == Some(Forced::Step) {
             // SAFETY: by the caller.
-            unsafe { self.advance(roots, 256) };
+            unsafe { self.advance(roots, 256, &Timer::NEVER) };
             self.charged_at_step = self.charged;
             return;
         }
@@ -136,6 +138,12 @@ impl Heap {
         if !self.running || self.charged < self.trigger {
             return;
         }
+        // What a step does in a small heap takes a known time, and counts of instructions
+        // are to be the same in every run.
+        let timer = match self.live >= LARGE_HEAP {
+            true => Timer::start(clock),
+            false => Timer::NEVER,
+        };
         self.strings.move_some(MOVED_STRINGS);
         let since = self.charged - self.charged_at_step;
         let haste = self.haste();
@@ -168,23 +176,25 @@ impl Heap {
         }
         let phase = self.phase;
         // SAFETY: by the caller.
-        unsafe {
-            self.advance(roots, work);
+        let left = unsafe {
+            let mut left = self.advance(roots, work, &timer);
             // A small heap is marked in the step that begins the cycle: one large
             // allocation then does not delay the mark, which takes well under
             // a millisecond, past what the program does next.
             let is_small = self.live <= MAX_PAID as usize;
             if phase == Phase::Pause && is_small {
-                self.advance(roots, MAX_PAID as usize * MARK_PER_BYTE);
+                left = self.advance(roots, MAX_PAID as usize * MARK_PER_BYTE, &timer);
             }
             // Few large allocations give few steps.
             if since > MAX_PAID && self.live <= BURST_HEAP {
-                self.advance_for_burst(roots, work);
+                self.advance_for_burst(roots, work, &timer);
             }
-        }
+            left
+        };
         // Only marking leaves something to be paid later.
         let unpaid = if phase == Phase::Mark && self.phase == Phase::Mark {
-            (since - paid).max(0)
+            let unmarked = left as u128 * paid as u128 / work.max(1) as u128;
+            (since - paid).max(0) + unmarked as isize
         } else {
             0
         };
@@ -200,7 +210,7 @@ impl Heap {
     }
 
     /// Several parts of a cycle, of which one marks.
-    unsafe fn advance_for_burst(&mut self, roots: &dyn Roots, work: usize) {
+    unsafe fn advance_for_burst(&mut self, roots: &dyn Roots, work: usize, timer: &Timer) {
         let mut has_marked = false;
         for _ in 0..PARTS {
             if self.phase == Phase::Mark && !self.marker.is_drained() {
@@ -210,36 +220,35 @@ impl Heap {
                 has_marked = true;
             }
             // SAFETY: by the caller of `step`.
-            if unsafe { self.advance(roots, work) } {
+            unsafe { self.advance(roots, work, timer) };
+            if self.phase == Phase::Pause || timer.is_up() {
                 return;
             }
         }
     }
 
-    /// Does up to `work` bytes of work in the present phase; true if that was
-    /// the end of a cycle. Otherwise the part of `work` left is lost.
-    unsafe fn advance(&mut self, roots: &dyn Roots, work: usize) -> bool {
+    /// Does up to `work` bytes of work in the present phase. Bytes that were to be
+    /// marked and are not, because the time was up. The end of a phase ends the work.
+    unsafe fn advance(&mut self, roots: &dyn Roots, work: usize, timer: &Timer) -> usize {
         // SAFETY: by the caller of `step`.
         unsafe {
             match self.phase {
-                Phase::Pause => {
-                    self.begin_cycle(roots);
-                    false
-                }
+                Phase::Pause => self.begin_cycle(roots),
                 Phase::Mark => {
-                    self.marker.drain(work);
-                    if self.marker.is_drained() {
-                        self.finish_marking(roots);
+                    let left = self.marker.drain_until(work, timer);
+                    if !self.marker.is_drained() {
+                        return left;
                     }
-                    false
+                    self.finish_marking(roots);
                 }
-                Phase::Sweep => self.sweep_some(work),
+                Phase::Sweep => self.sweep_some(work, timer),
             }
         }
+        0
     }
 
-    /// Sweeps about `work` bytes' worth; true when the sweep is finished.
-    fn sweep_some(&mut self, work: usize) -> bool {
+    /// Sweeps about `work` bytes' worth.
+    fn sweep_some(&mut self, work: usize, timer: &Timer) {
         let boxed = self.sweep_boxed(SWEEP_BOXED);
         let large = self.sweep_large(SWEEP_LARGE);
         // A block costs about as much as marking half its size.
@@ -249,13 +258,14 @@ impl Heap {
             if self.sweep_one() == 0 {
                 if boxed && large {
                     self.end_cycle();
-                    return true;
                 }
-                break;
+                return;
             }
             left -= 1 + ((strings - self.strings.len()) / SWEPT_STRINGS) as isize;
+            if timer.is_up() {
+                return;
+            }
         }
-        false
     }
 
     fn end_cycle(&mut self) {
@@ -439,7 +449,7 @@ impl Heap {
 
     pub(crate) fn finish_sweep(&mut self) {
         while self.phase == Phase::Sweep {
-            self.sweep_some(usize::MAX);
+            self.sweep_some(usize::MAX, &Timer::NEVER);
         }
     }
 
@@ -521,7 +531,7 @@ impl Heap {
                 self.trigger = self.charged + STEP;
                 return false;
             }
-            self.sweep_some(usize::MAX);
+            self.sweep_some(usize::MAX, &Timer::NEVER);
         }
         true
     }
@@ -563,7 +573,7 @@ impl Heap {
                     }
                     Phase::Mark => {
                         let before = self.marker.work;
-                        self.advance(roots, (work as usize).min(SLICE));
+                        self.advance(roots, (work as usize).min(SLICE), &Timer::NEVER);
                         work -= (self.marker.work - before).max(512) as isize;
                     }
                     Phase::Sweep => {

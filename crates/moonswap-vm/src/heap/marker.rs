@@ -17,6 +17,7 @@ use super::part::{
 };
 use super::reserve::Reserve;
 use super::size::{boxed_size, closure_size, string_size};
+use super::timer::Timer;
 use crate::meta_event::Event;
 use crate::object::{
     Closure, Coroutine, Header, Instance, Kind, Native, Node, PrototypeSlot, StringObject, Table,
@@ -32,6 +33,9 @@ pub(super) const SLICE: usize = if cfg!(all(test, debug_assertions)) {
 } else {
     1024
 };
+/// Bytes marked between two looks at the clock: some 10 µs, or ten times that where
+/// every object is a cache miss.
+const TIMED: usize = 32 * 1024;
 /// In tables up to this size, string keys of removed entries are kept, so that
 /// setting the field again reuses its node (and caches of it stay valid).
 const KEEP_KEYS: usize = 64;
@@ -248,6 +252,25 @@ impl Marker {
                 }
             }
         }
+    }
+
+    /// As [`drain`](Self::drain), and stops when the time is up; the part of the budget
+    /// that is left then.
+    ///
+    /// # Safety
+    /// M1.
+    pub(super) unsafe fn drain_until(&mut self, budget: usize, timer: &Timer) -> usize {
+        let mut left = budget;
+        while left > 0 && !self.is_drained() {
+            let part = left.min(TIMED);
+            // SAFETY: M1.
+            unsafe { self.drain(part) };
+            left -= part;
+            if timer.is_up() {
+                return left;
+            }
+        }
+        0
     }
 
     unsafe fn traverse(&mut self, h: *mut Header) {

@@ -34,6 +34,7 @@ mod sanitize;
 mod size;
 #[cfg(test)]
 mod tests;
+pub(crate) mod timer;
 mod trace;
 mod verify;
 mod weak;

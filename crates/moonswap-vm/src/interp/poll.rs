@@ -247,8 +247,9 @@ unsafe fn step(vm: &mut Vm, end: *mut Value) {
         (*co).top = (*co).top.max(vm.index_of(end));
         let was_sweeping = vm.heap.is_sweeping();
         let start = vm.gc_stats.now();
+        let clock = vm.gc_stats.clock();
         let (heap, roots) = vm.heap_and_roots();
-        heap.step(&roots);
+        heap.step(&roots, clock);
         let marked = !was_sweeping && vm.heap.is_sweeping();
         if marked {
             vm.shrink_stack();

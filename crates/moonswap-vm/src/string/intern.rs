@@ -48,6 +48,9 @@ const SMALL: usize = if cfg!(miri) { 512 } else { 4096 };
 /// Old entries looked at by an insertion. A table that doubles (or quarters,
 /// see `shrink`) has moved long before the new one is full.
 const MOVED_BY_INSERT: usize = 16;
+/// Entries of a table that is left for good whose memory goes back at a time: 512 KiB.
+/// The system takes tens of milliseconds for hundreds of megabytes.
+const GIVEN_BACK: usize = 32 * 1024;
 
 /// The table of short strings.
 pub(crate) struct Interner {
@@ -57,6 +60,10 @@ pub(crate) struct Interner {
     /// The table before the last change of size, while its entries move.
     old: Vec<Entry>,
     moved: usize,
+    /// The rest of a table that all entries have left.
+    left: Vec<Entry>,
+    /// Entries of it whose memory is to go back.
+    to_give_back: usize,
 }
 
 /// Empty entries; large tables come from the system as zero pages, which are
@@ -82,6 +89,8 @@ impl Interner {
             n_used: 0,
             old: Vec::new(),
             moved: 0,
+            left: Vec::new(),
+            to_give_back: 0,
         }
     }
 
@@ -139,9 +148,9 @@ impl Interner {
         }
     }
 
-    /// Bytes of both tables.
+    /// Bytes of all tables.
     pub(crate) fn bytes(&self) -> usize {
-        (self.entries.capacity() + self.old.capacity()) * size_of::<Entry>()
+        (self.entries.capacity() + self.old.capacity() + self.left.capacity()) * size_of::<Entry>()
     }
 
     /// The next insertion should be preceded by [`Interner::grow`].
@@ -172,7 +181,7 @@ impl Interner {
 
     /// Adds a string that is not in the table. The table is not full.
     pub(crate) fn insert(&mut self, hash: u32, len: usize, string: *mut StringObject) {
-        if !self.old.is_empty() {
+        if !self.old.is_empty() || !self.left.is_empty() {
             self.move_some(MOVED_BY_INSERT);
         }
         self.n_used += 1;
@@ -208,6 +217,9 @@ impl Interner {
     /// Moves what is in the next `most` entries of the old table, if there is
     /// one.
     pub(crate) fn move_some(&mut self, most: usize) {
+        if self.old.is_empty() {
+            return self.give_back_some(most);
+        }
         let end = self.moved.saturating_add(most).min(self.old.len());
         // Old order is nearly hash order: the new table is written in two streams.
         for i in self.moved..end {
@@ -218,8 +230,29 @@ impl Interner {
         }
         self.moved = end;
         if end == self.old.len() {
-            self.old = Vec::new();
+            self.left = std::mem::take(&mut self.old);
             self.moved = 0;
+            if self.left.len() <= GIVEN_BACK {
+                self.left = Vec::new();
+            }
+        }
+    }
+
+    /// Gives back the memory of `most` entries of a table that was left, if there is
+    /// one; in parts of some size.
+    fn give_back_some(&mut self, most: usize) {
+        let n = self.left.len();
+        self.to_give_back = self.to_give_back.saturating_add(most);
+        if n == 0 || self.to_give_back < GIVEN_BACK {
+            return;
+        }
+        let before = self.left.as_ptr();
+        self.left.truncate(n.saturating_sub(self.to_give_back));
+        self.left.shrink_to_fit();
+        self.to_give_back = 0;
+        // An allocator that copies what it shrinks would copy it again and again.
+        if !ptr::eq(before, self.left.as_ptr()) {
+            self.left = Vec::new();
         }
     }
 

@@ -12,6 +12,9 @@ use crate::table::{get, get_int, next, set, set_int};
 use crate::tests::sized;
 use crate::value::tag;
 
+/// Steps take no time.
+const NO_CLOCK: crate::GcClock = || std::time::Duration::ZERO;
+
 #[derive(Default)]
 struct TestRoots {
     stack: Vec<Value>,
@@ -223,7 +226,7 @@ fn random_graph(seed: u64, stress: bool, steps: usize) {
             };
             if stress {
                 heap.force(super::Forced::Collection);
-                heap.step(&test_roots);
+                heap.step(&test_roots, NO_CLOCK);
             } else if r.below(4) == 0 {
                 // Small steps, so that every phase meets every operation.
                 heap.charged = heap.trigger;
@@ -232,7 +235,7 @@ fn random_graph(seed: u64, stress: bool, steps: usize) {
                     heap.marker.drain(work);
                 }
                 if r.below(3) == 0 {
-                    heap.step(&test_roots);
+                    heap.step(&test_roots, NO_CLOCK);
                 }
             }
             if r.below(200) == 0 {

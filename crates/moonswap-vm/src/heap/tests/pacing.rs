@@ -29,7 +29,7 @@ fn count_grows_and_is_brought_back() {
         while heap.bytes_in_use() > base * 2 {
             heap.new_table(0, 2);
             if heap.is_due() {
-                heap.step(&roots);
+                heap.step(&roots, NO_CLOCK);
             }
             n += 1;
             assert!(n < 100_000);
@@ -81,14 +81,14 @@ fn a_step_that_is_put_off_is_asked_for_again() {
             n += 1;
         }
         assert!((8..=16).contains(&n), "{n}");
-        heap.step(&roots);
+        heap.step(&roots, NO_CLOCK);
         // Tests that force a step get it.
         allocate_until_due(&mut heap);
         heap.put_off_step();
         assert!(!heap.is_due());
         heap.force(Forced::Step);
         assert!(heap.is_due());
-        heap.step(&roots);
+        heap.step(&roots, NO_CLOCK);
         allocate_until_due(&mut heap);
     }
 }
@@ -118,7 +118,7 @@ fn churn(live: usize, n: usize) -> (f64, f64) {
             }
             if heap.is_due() {
                 let begin = std::time::Instant::now();
-                heap.step(&roots);
+                heap.step(&roots, NO_CLOCK);
                 pauses.push(begin.elapsed().as_secs_f64() * 1e3);
             }
         }
