@@ -1,7 +1,8 @@
 //! Making records: literal by literal, so that a chunk can be loaded while it is
 //! compiled.
 
-use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use super::{HEAD, KNOWN, OUTERMOST, Records, width_of};
@@ -26,12 +27,48 @@ const RECENT: usize = 32;
 #[derive(Debug)]
 pub struct RecordsWriter {
     names: Vec<u8>,
-    ends: Vec<usize>,
-    known: HashMap<Arc<str>, u64>,
+    ends: Vec<u32>,
+    known: NameTable,
     /// Indices of names that came before, by their last letters; 0: none.
     recent: [u64; RECENT],
     records: Vec<u8>,
-    starts: Vec<usize>,
+    starts: Vec<u32>,
+}
+
+/// Finds names among those that are listed: open addressing, four bytes an entry. A
+/// large chunk has tens of thousands of names, all while it is being loaded.
+#[derive(Debug, Default)]
+struct NameTable {
+    /// Which name, from 1; 0: free. A power of two, at most half of it used.
+    entries: Vec<u32>,
+    n_used: usize,
+    /// Keyed: names come from the source text.
+    hasher: RandomState,
+}
+
+impl NameTable {
+    /// The place of a name, or a free one for it. The table is not empty.
+    fn place(&self, name: &[u8], is_it: impl Fn(u32) -> bool) -> usize {
+        let mask = self.entries.len() - 1;
+        let mut at = self.hasher.hash_one(name) as usize & mask;
+        while self.entries[at] != 0 && !is_it(self.entries[at] - 1) {
+            at = (at + 1) & mask;
+        }
+        at
+    }
+
+    /// Room for one more. `name_of` answers the name with a number.
+    fn grow<'a>(&mut self, name_of: impl Fn(u32) -> &'a [u8]) {
+        if (self.n_used + 1) * 2 <= self.entries.len() {
+            return;
+        }
+        let size = (self.entries.len() * 2).max(64);
+        let old = std::mem::replace(&mut self.entries, vec![0; size]);
+        for entry in old.into_iter().filter(|&entry| entry != 0) {
+            let at = self.place(name_of(entry - 1), |_| false);
+            self.entries[at] = entry;
+        }
+    }
 }
 
 impl Default for RecordsWriter {
@@ -39,7 +76,7 @@ impl Default for RecordsWriter {
         Self {
             names: Vec::new(),
             ends: Vec::new(),
-            known: HashMap::new(),
+            known: NameTable::default(),
             recent: [0; RECENT],
             records: Vec::new(),
             // The main chunk's: it comes last.
@@ -54,7 +91,7 @@ impl RecordsWriter {
         let mut todo = vec![(child, 0)];
         while let Some((prototype, parent)) = todo.pop() {
             let number = self.starts.len() as u64;
-            self.starts.push(self.records.len());
+            self.starts.push(self.records.len() as u32);
             self.function(prototype, Some(parent));
             let children = prototype.children.iter().rev();
             todo.extend(children.map(|child| (&**child, number)));
@@ -63,7 +100,7 @@ impl RecordsWriter {
 
     /// Adds the main chunk: the records are complete.
     pub fn main(mut self, main: &Prototype) -> Records {
-        self.starts[0] = self.records.len();
+        self.starts[0] = self.records.len() as u32;
         self.function(main, None);
         let has_children = self.starts.len() > 1;
         self.finish(has_children.then_some(main.deep_hash))
@@ -78,14 +115,14 @@ impl RecordsWriter {
         self.number(index);
     }
 
-    /// The name with an index behind the known ones.
-    fn listed(&self, index: u64) -> Option<&[u8]> {
-        let i = (index as usize).checked_sub(KNOWN.len())?;
+    /// The name with a number, from 0.
+    fn listed(&self, i: u32) -> Option<&[u8]> {
         let start = match i {
             0 => 0,
-            _ => *self.ends.get(i - 1)?,
+            _ => *self.ends.get(i as usize - 1)?,
         };
-        self.names.get(start..*self.ends.get(i)?)
+        let end = *self.ends.get(i as usize)?;
+        self.names.get(start as usize..end as usize)
     }
 
     fn index_of(&mut self, name: &Arc<str>) -> u64 {
@@ -95,19 +132,21 @@ impl RecordsWriter {
         let bytes = name.as_bytes();
         let place = bytes.len() + usize::from(bytes.last().copied().unwrap_or(0));
         let place = place % RECENT;
-        if self.listed(self.recent[place]) == Some(bytes) {
+        let recent = self.recent[place].checked_sub(KNOWN.len() as u64);
+        if recent.and_then(|i| self.listed(i as u32)) == Some(bytes) {
             return self.recent[place];
         }
-        let next = (KNOWN.len() + self.ends.len()) as u64;
-        let index = match self.known.get(name) {
-            Some(&index) => index,
-            None => {
-                self.known.insert(Arc::clone(name), next);
-                self.names.extend_from_slice(bytes);
-                self.ends.push(self.names.len());
-                next
-            }
-        };
+        let mut known = std::mem::take(&mut self.known);
+        known.grow(|i| self.listed(i).unwrap_or_default());
+        let at = known.place(bytes, |i| self.listed(i) == Some(bytes));
+        if known.entries[at] == 0 {
+            self.names.extend_from_slice(bytes);
+            self.ends.push(self.names.len() as u32);
+            known.entries[at] = self.ends.len() as u32;
+            known.n_used += 1;
+        }
+        let index = KNOWN.len() as u64 + u64::from(known.entries[at]) - 1;
+        self.known = known;
         self.recent[place] = index;
         index
     }
@@ -183,9 +222,9 @@ impl RecordsWriter {
         let offset = self.names.len();
         let width = width_of(offset + self.records.len());
         let counts = [self.starts.len(), self.ends.len()];
-        let starts = self.starts.iter().map(|start| offset + start);
+        let starts = self.starts.iter().map(|&start| offset + start as usize);
         let numbers = counts.into_iter().chain(starts);
-        let numbers = numbers.chain(self.ends.iter().copied());
+        let numbers = numbers.chain(self.ends.iter().map(|&end| end as usize));
         let size = HEAD + (2 + self.starts.len() + self.ends.len()) * width;
         let size = size + self.names.len() + self.records.len() + size_of::<CodeHash>();
         let mut bytes = Vec::with_capacity(size);
