@@ -28,10 +28,12 @@
 #[cfg(feature = "async")]
 mod asynchronous;
 mod debug_api;
-mod error;
+pub mod error;
 mod hot;
 mod lua;
 mod lua_module;
+#[cfg(feature = "macros")]
+mod macros;
 pub mod prelude;
 mod scope;
 pub(crate) mod sealed;
@@ -39,6 +41,15 @@ pub(crate) mod sealed;
 pub mod serde;
 mod user_data;
 mod value;
+
+/// For the macros alone.
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::macros::{
+        CapturingChunk, Items, TextChunk, clone_of, register_items, submit,
+    };
+}
 
 #[cfg(feature = "serde")]
 pub use crate::serde::{LuaSerdeExt, SerializableValue};
@@ -58,6 +69,8 @@ pub use hot::{
     Applied, Cause, EventChunk, EventKind, HistoryEntry, Hot, HotError, HotEvent, Interrupter,
     ListenerId, OnProbation, Origin, Patcher, Quarantined, StaleFrame, Ticket, VersionInfo, Which,
 };
+#[cfg(feature = "macros")]
+pub use moonswap_derive::{FromLua, UserData, chunk, userdata_impl};
 pub use lua::Lua;
 pub use lua::app_data::{AppDataRef, AppDataRefMut};
 pub use lua::builder::LuaBuilder;
@@ -148,6 +161,10 @@ pub mod thread {
 
 /// Host objects.
 pub mod userdata {
+    pub use crate::user_data::guard::{UserDataOwned, UserDataRef, UserDataRefMut};
+    pub use crate::user_data::meta::MetaMethod;
+    pub use crate::user_data::registry::UserDataRegistry;
+    pub use crate::user_data::{UserData, UserDataFields, UserDataMethods};
     pub use crate::user_data::any::{AnyUserData, UserDataMetatable, UserDataMetatablePairs};
 }
 
