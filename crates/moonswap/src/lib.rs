@@ -46,9 +46,7 @@ mod value;
 #[cfg(feature = "macros")]
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::macros::{
-        CapturingChunk, Items, TextChunk, clone_of, register_items, submit,
-    };
+    pub use crate::macros::{CapturingChunk, Items, TextChunk, clone_of, register_items, submit};
 }
 
 #[cfg(feature = "serde")]
@@ -56,6 +54,7 @@ pub use crate::serde::{LuaSerdeExt, SerializableValue};
 pub use bstr::BString;
 pub use either::Either;
 pub use error::context::{ErrorContext, ExternalError, ExternalResult};
+pub use error::panic::Panicked;
 pub use error::render::{RenderStyle, render_diagnostic, render_warning};
 pub use error::trace::{TraceFrame, Traceback};
 pub use error::{Error, ErrorKind, Result, SyntaxDetails};
@@ -69,8 +68,6 @@ pub use hot::{
     Applied, Cause, EventChunk, EventKind, HistoryEntry, Hot, HotError, HotEvent, Interrupter,
     ListenerId, OnProbation, Origin, Patcher, Quarantined, StaleFrame, Ticket, VersionInfo, Which,
 };
-#[cfg(feature = "macros")]
-pub use moonswap_derive::{FromLua, UserData, chunk, userdata_impl};
 pub use lua::Lua;
 pub use lua::app_data::{AppDataRef, AppDataRefMut};
 pub use lua::builder::LuaBuilder;
@@ -79,6 +76,8 @@ pub use lua::registry::RegistryKey;
 pub use lua::weak::WeakLua;
 pub use moonswap_bytecode::{CodeHash, FunctionId};
 pub use moonswap_compiler::{CompileError, Span};
+#[cfg(feature = "macros")]
+pub use moonswap_derive::{FromLua, UserData, chunk, userdata_impl};
 pub use moonswap_hotpatch::{
     Activation, CapturePolicy, Captures, ChangeClass, ChunkPatch, ChunkPlan, Code as RefusalCode,
     Digest as TextDigest, Diverged, Divergence, FileChunk, FileSignature, Guard, LiteralChange,
@@ -161,11 +160,11 @@ pub mod thread {
 
 /// Host objects.
 pub mod userdata {
+    pub use crate::user_data::any::{AnyUserData, UserDataMetatable, UserDataMetatablePairs};
     pub use crate::user_data::guard::{UserDataOwned, UserDataRef, UserDataRefMut};
     pub use crate::user_data::meta::MetaMethod;
     pub use crate::user_data::registry::UserDataRegistry;
     pub use crate::user_data::{UserData, UserDataFields, UserDataMethods};
-    pub use crate::user_data::any::{AnyUserData, UserDataMetatable, UserDataMetatablePairs};
 }
 
 /// The pieces of Rust in README.md are tests.

@@ -15,7 +15,8 @@ const OF_FUNCTIONS: &[&str] = &["infallible", "getter", "setter", "field", "meta
 
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
     if !arguments.is_empty() {
-        let message = "`userdata_impl` has no arguments; options stand on the items, in `#[lua(…)]`";
+        let message =
+            "`userdata_impl` has no arguments; options stand on the items, in `#[lua(…)]`";
         return Err(Error::new_spanned(arguments, message));
     }
     let mut item: ItemImpl = syn::parse2(item)?;

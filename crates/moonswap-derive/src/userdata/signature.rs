@@ -125,7 +125,11 @@ fn in_option(argument: &Type) -> Option<&Type> {
     let Type::Path(path) = argument else {
         return None;
     };
-    let last = path.path.segments.last().filter(|it| it.ident == "Option")?;
+    let last = path
+        .path
+        .segments
+        .last()
+        .filter(|it| it.ident == "Option")?;
     let PathArguments::AngleBracketed(inner) = &last.arguments else {
         return None;
     };

@@ -147,6 +147,11 @@ impl Context<'_> {
         self.vm().limits.take_ended()
     }
 
+    /// Ends what runs as a limit does, with an error that nothing catches.
+    pub fn end_run(&self, message: &str) -> crate::Raised {
+        crate::limits::trip(&mut self.vm(), crate::limits::Limit::Interrupt, message)
+    }
+
     /// Runs host code that may come into this VM by way of a
     /// [`Machine`](crate::Machine): calls Lua functions through handles, say.
     /// The context rests meanwhile.
