@@ -473,7 +473,8 @@ impl Lua {
     }
 
     /// Calls `callback` for each piece of the warnings that `warn` and
-    /// [`Lua::warning`] emit, and whether more of the same warning follows.
+    /// [`Lua::warning`] emit, and whether more of the same warning follows. It is told
+    /// of errors in finalizers and in destructors as well.
     ///
     /// ```
     /// use std::{cell::RefCell, rc::Rc};
@@ -495,6 +496,20 @@ impl Lua {
     {
         let old = self.0.warnings.replace(Some(Rc::new(callback)));
         drop(old);
+        let weak = self.weak();
+        self.with(|cx| {
+            cx.set_warning_sink(Some(Rc::new(move |message| {
+                let Some(lua) = weak.try_upgrade() else {
+                    return;
+                };
+                let text = String::from_utf8_lossy(message);
+                // Nobody waits for what the callback panics with.
+                let told = catch_unwind(AssertUnwindSafe(|| lua.warning(text, false)));
+                if let Err(payload) = told {
+                    std::mem::forget(payload);
+                }
+            })));
+        });
         let warn = self.attempt(|cx| {
             push_callback(
                 cx,
@@ -524,6 +539,7 @@ impl Lua {
     pub fn remove_warning_function(&self) {
         let old = self.0.warnings.replace(None);
         drop(old);
+        self.with(|cx| cx.set_warning_sink(None));
     }
 
     /// Emits a piece of a warning, as `warn` does: up to a NUL. Errors of the host's

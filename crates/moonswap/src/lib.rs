@@ -97,7 +97,7 @@ pub use value::object::ObjectLike;
 pub use value::string::{BorrowedBytes, BorrowedStr, LuaString};
 pub use value::table::Table;
 pub use value::thread::Thread;
-pub use value::traits::{FromLua, FromLuaMulti, IntoLua, IntoLuaMulti};
+pub use value::traits::{FromLua, FromLuaMulti, IntoLua, IntoLuaMulti, MaybeSend, MaybeSync};
 pub use value::{LightUserData, Nil, Value};
 
 /// mlua's older name of [`LuaString`].
@@ -111,7 +111,7 @@ pub type Integer = i64;
 
 /// Chunks: what can be loaded, and how.
 pub mod chunk {
-    pub use crate::lua::chunk::{AsChunk, Chunk, ChunkMode};
+    pub use crate::lua::chunk::{AsChunk, Chunk, ChunkMode, ChunkName};
 }
 pub use chunk::Chunk;
 

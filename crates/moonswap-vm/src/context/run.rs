@@ -560,6 +560,13 @@ impl Context<'_> {
         self.vm().in_finalizer
     }
 
+    /// Has the host told of warnings of the machine's own, of errors in finalizers say,
+    /// in place of the standard error stream. The function may enter the VM.
+    pub fn set_warning_sink(&self, sink: Option<crate::WarningSink>) {
+        let old = std::mem::replace(&mut self.vm().warning_sink, sink);
+        drop(old);
+    }
+
     /// Emits a warning as `warn` does.
     pub fn warn(&self, message: &[u8], to_be_continued: bool) {
         self.vm().warning(message, to_be_continued);
