@@ -16,6 +16,7 @@ mod limits_memory;
 mod limits_time;
 mod live;
 mod loading;
+mod mlua_items;
 mod prose;
 mod readme;
 mod terms;

@@ -25,6 +25,7 @@ const LONG: usize = 600;
 const RANKS: &[(&str, u8)] = &[
     ("moonswap-number", 0),
     ("moonswap-harness", 0),
+    ("moonswap-derive", 0),
     ("moonswap-bytecode", 1),
     ("moonswap-compiler", 2),
     ("moonswap-hotpatch", 3),

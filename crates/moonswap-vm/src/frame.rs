@@ -75,6 +75,9 @@ pub(crate) fn continuation_distance(word: u64) -> usize {
     (word >> 8) as usize & 0xFF_FFFF
 }
 
+/// In the auxiliary number of a FINCLOSE: a hook made the coroutine yield.
+pub(crate) const BY_HOOK: u32 = 1 << 31;
+
 /// Auxiliary number kept in a continuation.
 pub(crate) fn continuation_aux(word: u64) -> u32 {
     (word >> 32) as u32

@@ -14,11 +14,12 @@
 
 use moonswap_bytecode::{Instruction, MULTI, OpCode};
 
+use crate::coroutine;
 use crate::error::Raised;
 use crate::frame::{self, Frame};
 use crate::host;
 use crate::hotpatch::seam;
-use crate::interp::Next;
+use crate::interp::{Next, call_continuation};
 use crate::object::{Coroutine, Hook, HookState, Step, Version};
 use crate::unwind::throw;
 use crate::value::Value;
@@ -30,7 +31,13 @@ pub(crate) const LINE: u8 = 4;
 pub(crate) const COUNT: u8 = 8;
 
 /// Sets the hook of a coroutine (mask 0: none).
-pub(crate) unsafe fn set(vm: &mut Vm, co: *mut Coroutine, function: Value, mask: u8, count: i32) {
+pub(crate) unsafe fn set(
+    vm: &mut Vm,
+    co: *mut Coroutine,
+    function: Value,
+    (mask, count): (u8, i32),
+    inherited: bool,
+) {
     // SAFETY: live coroutine; barrier after the store.
     unsafe {
         vm.undo().hook_of(co);
@@ -40,6 +47,7 @@ pub(crate) unsafe fn set(vm: &mut Vm, co: *mut Coroutine, function: Value, mask:
             mask,
             count,
             left: u32::try_from(count).unwrap_or(0),
+            inherited,
         };
         put(vm, co, hook);
     }
@@ -53,6 +61,19 @@ pub(crate) unsafe fn put(vm: &mut Vm, co: *mut Coroutine, hook: Hook) {
         vm.heap.barrier(co.cast(), hook.function);
         if std::ptr::eq(co, vm.current) {
             refresh(vm);
+        }
+    }
+}
+
+/// A new coroutine begins with the hook of the one that makes it, if that is said to
+/// be inherited.
+pub(crate) unsafe fn inherit(vm: &mut Vm, co: *mut Coroutine) {
+    // SAFETY: `current` and the new coroutine are live.
+    unsafe {
+        let mut hook = (*vm.current).hook;
+        if hook.inherited {
+            hook.left = u32::try_from(hook.count).unwrap_or(0);
+            put(vm, co, hook);
         }
     }
 }
@@ -72,6 +93,7 @@ pub(crate) unsafe fn refresh_if_needed(vm: &mut Vm) {
 pub(crate) unsafe fn refresh(vm: &mut Vm) {
     vm.hook.last = None;
     vm.hook.below.clear();
+    vm.hook.goes_on = false;
     // SAFETY: by the caller.
     unsafe { apply(vm) }
 }
@@ -115,7 +137,13 @@ unsafe fn fire(
             (*co).hook = Hook::default();
         }
         apply(vm);
-        result.map(|_| ())
+        let wants_yield = std::mem::replace(&mut vm.hook.wants_yield, false);
+        result?;
+        if wants_yield && !matches!(event, "line" | "count") {
+            return Err(vm.raise_message("a hook can yield only at lines and counts"));
+        }
+        vm.hook.wants_yield = wants_yield;
+        Ok(())
     }
 }
 
@@ -192,10 +220,47 @@ pub(crate) unsafe fn before(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Ne
         vm.pc = pc;
         vm.base = base;
         match events(vm, op) {
+            Ok(()) if std::mem::take(&mut vm.hook.wants_yield) => yield_before(vm, pc),
             Ok(()) => Next { pc, base: vm.base },
-            Err(_) => throw(vm),
+            Err(_) => {
+                vm.hook.wants_yield = false;
+                throw(vm)
+            }
         }
     }
+}
+
+/// The coroutine yields, without values; when it is resumed it goes on with the
+/// instruction at `pc`. For this the instruction calls `yield` as it would call a
+/// `__close`, after which it runs again.
+#[cold]
+unsafe fn yield_before(vm: &mut Vm, pc: *const u64) -> Next {
+    // SAFETY: VM3; the layout of FINCLOSE, EXTRA_SLOTS are ensured.
+    unsafe {
+        let co = vm.current;
+        if (*co).resumer.is_null() || (*co).n_host_calls > 0 {
+            let _ = vm.raise_message("a hook cannot yield here: not in a coroutine");
+            return throw(vm);
+        }
+        let kept = vm.top.offset_from(vm.base).max(0) as u32;
+        let at = frame::frame_top(vm.base).max(vm.top);
+        let at_index = vm.index_of(at);
+        if vm.ensure_stack(at, 16).is_err() {
+            return throw(vm);
+        }
+        let (base, at) = (vm.base, vm.stack_base.add(at_index));
+        let native = coroutine::yield_function(vm);
+        // It is no call of the program's: the hook is not told.
+        vm.hook.active = false;
+        let ret = frame::return_into(&frame::STUB_CLOSE);
+        let aux = kept | frame::BY_HOOK;
+        call_continuation(vm, pc, base, at, aux, ret, native, &[])
+    }
+}
+
+/// The coroutine goes on after a hook made it yield.
+pub(crate) fn go_on(vm: &mut Vm) {
+    vm.hook.goes_on = vm.hook.active;
 }
 
 unsafe fn events(vm: &mut Vm, op: OpCode) -> Result<(), Raised> {
@@ -207,6 +272,9 @@ unsafe fn events(vm: &mut Vm, op: OpCode) -> Result<(), Raised> {
         let start = Version::code(version).cast_const();
         let n_code = Version::n_code(version);
         let came = arrive(&mut vm.hook, at, pc, start, op);
+        if std::mem::take(&mut vm.hook.goes_on) {
+            return Ok(());
+        }
         let mask = |vm: &Vm| {
             if vm.hook.active {
                 (*vm.current).hook.mask

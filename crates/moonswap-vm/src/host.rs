@@ -17,6 +17,7 @@ use crate::callee::FROZEN;
 use crate::coroutine;
 use crate::error::Raised;
 use crate::frame::{self, Frame, continuation_word, frame_top, return_into, set_word};
+use crate::host_data;
 use crate::hotpatch::seam;
 use crate::interp::{self, Next};
 use crate::limits;
@@ -336,18 +337,9 @@ pub(crate) fn check_limits(vm: &mut Vm) -> Result<(), Raised> {
 pub(crate) unsafe fn run_finalizers(vm: &mut Vm) {
     // SAFETY: HO1 at a safe point.
     unsafe {
-        tell_of_destructors(vm);
+        host_data::drop_all(vm);
         while may_finalize(vm) && finalize_next(vm) {}
-    }
-}
-
-/// Tells of destructors of the host's that panicked, as of errors in finalizers.
-fn tell_of_destructors(vm: &mut Vm) {
-    if may_finalize(vm)
-        && let Some(text) = vm.heap.host_panic.take()
-    {
-        let text = format!("error in the destructor of host data (panic: {text})");
-        vm.warning(text.as_bytes(), false);
+        host_data::drop_all(vm);
     }
 }
 
@@ -356,7 +348,7 @@ fn tell_of_destructors(vm: &mut Vm) {
 pub(crate) unsafe fn run_due_finalizers(vm: &mut Vm) {
     // SAFETY: HO1 at a safe point.
     unsafe {
-        tell_of_destructors(vm);
+        host_data::drop_all(vm);
         if !vm.heap.has_pending_finalizers() || !may_finalize(vm) {
             return;
         }
@@ -372,6 +364,7 @@ pub(crate) unsafe fn run_due_finalizers(vm: &mut Vm) {
                 break;
             }
         }
+        host_data::drop_all(vm);
         if vm.heap.owes_finalizers() {
             vm.poll.request_step();
         }
@@ -425,7 +418,7 @@ unsafe fn finalize(vm: &mut Vm, object: Value) {
                 b"error object is not a string"
             };
             let message = [b"error in ", &b"__gc"[..], b" (", text, b")"].concat();
-            vm.warning(&message, false);
+            host_data::warn(vm, message);
         }
         vm.error = saved;
         vm.is_memory_error = was_memory;

@@ -20,6 +20,7 @@ mod heap;
 mod hook;
 mod host;
 mod host_cell;
+mod host_data;
 pub mod hotpatch;
 mod interp;
 mod limits;
@@ -52,6 +53,7 @@ pub use gc_stats::{GcClock, GcStats};
 pub use host_cell::{
     HostCell, HostMut, HostRef, Keep as KeepsLock, LockForRead, LockForWrite, Unavailable,
 };
+pub use host_data::WarningSink;
 pub use hotpatch::{
     Applied, Cause, EventChunk, EventKind, HistoryEntry, HotError, HotEvent, Listener, OnProbation,
     Origin, Patcher, Quarantined, Recorder, StaleFrame, Ticket, VersionInfo, Which,

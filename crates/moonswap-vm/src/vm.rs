@@ -98,6 +98,10 @@ pub(crate) struct Vm {
     /// About `error`, while it is on its way.
     pub(crate) in_flight: InFlightError,
     pub(crate) in_finalizer: bool,
+    /// Told of warnings of the machine's own: of errors in finalizers.
+    pub(crate) warning_sink: Option<crate::host_data::WarningSink>,
+    /// Destructors of host data run.
+    pub(crate) is_dropping: bool,
     pub(crate) stress: Stress,
     pub(crate) poll: Arc<PollHandle>,
     pub(crate) hot: HotState,
@@ -192,6 +196,8 @@ impl Vm {
             is_memory_error: false,
             in_flight: InFlightError::default(),
             in_finalizer: false,
+            warning_sink: None,
+            is_dropping: false,
             stress: Stress::default(),
             poll,
             hot: HotState::default(),

@@ -9,10 +9,10 @@ use std::rc::Rc;
 
 use moonswap_vm::{Context, Outcome, View};
 
-use crate::value::callback::{panic_text, push_callback};
+use crate::value::callback::{is_protected_call, push_callback};
 use crate::value::function::FunctionInfo;
 use crate::value::handle::Handle;
-use crate::value::raise::{raise, raise_plain};
+use crate::value::raise::raise_plain;
 use crate::{Error, Function, Lua, LuaString, Result, Thread};
 
 /// What a hook answers.
@@ -20,7 +20,8 @@ use crate::{Error, Function, Lua, LuaString, Result, Thread};
 pub enum VmState {
     /// The program goes on.
     Continue,
-    /// The coroutine yields. Hooks cannot do that here: it is an error in the program.
+    /// The coroutine yields, without values, and goes on here when it is resumed. Only
+    /// at lines and counts, and only in a coroutine; elsewhere it is an error.
     Yield,
 }
 
@@ -196,7 +197,11 @@ impl<'a> Debug<'a> {
     /// Of the activation at a level of the running coroutine, 0 being the one on top.
     fn at(lua: &Lua, cx: &Context<'_>, level: i64, event: DebugEvent) -> Option<Self> {
         let base = cx.height();
-        if !matches!(cx.push_info_level(None, level, b"nSltuf"), Ok(true)) {
+        // The bottom of the stack is the host itself.
+        let is_host =
+            cx.push_running() && !matches!(cx.push_info_level(None, level + 1, b""), Ok(true));
+        cx.set_height(base);
+        if is_host || !matches!(cx.push_info_level(None, level, b"nSltuf"), Ok(true)) {
             cx.set_height(base);
             return None;
         }
@@ -268,10 +273,13 @@ impl<'a> Debug<'a> {
     }
 }
 
+/// Name of the Lua code that waits for futures. Hooks do not see it.
+pub(crate) const ASYNC_CHUNK: &str = "=[async]";
+
 /// What is called for warnings.
 pub(crate) type WarningFunction = Rc<dyn Fn(&Lua, &str, bool) -> Result<()>>;
 
-type Hook = dyn Fn(&Lua, &Debug<'_>) -> Result<VmState>;
+pub(crate) type Hook = dyn Fn(&Lua, &Debug<'_>) -> Result<VmState>;
 
 /// Runs a hook, called as one of `debug.sethook` is.
 fn run_hook(cx: &mut Context<'_>, hook: &Hook) -> Outcome<usize> {
@@ -292,30 +300,45 @@ fn run_hook(cx: &mut Context<'_>, hook: &Hook) -> Outcome<usize> {
     let Some(debug) = Debug::at(&lua, cx, 1, event) else {
         return Ok(0);
     };
+    let is_async_driver = debug.info.source.as_deref() == Some(ASYNC_CHUNK);
+    if is_async_driver || is_protected_call(cx, &debug.function.0) {
+        return Ok(0);
+    }
     let run = || hook(&lua, &debug);
     match cx.suspended(|| catch_unwind(AssertUnwindSafe(run))) {
         Ok(Ok(VmState::Continue)) => Ok(0),
-        Ok(Ok(VmState::Yield)) => Err(cx.error_plain("a hook cannot yield")),
-        Ok(Err(error)) => Err(raise_plain(cx, &error)),
-        Err(payload) => {
-            let text = panic_text(&*payload);
-            std::mem::forget(payload);
-            Err(raise(cx, Error::Panic(text)))
+        Ok(Ok(VmState::Yield)) => {
+            cx.yield_after_hook();
+            Ok(0)
         }
+        Ok(Err(error)) => Err(raise_plain(cx, &error)),
+        Err(payload) => Err(lua.raise_panic(cx, payload)),
     }
 }
 
+/// Whose hook it is.
+#[derive(Clone, Copy)]
+enum Of<'t> {
+    Running,
+    /// Of the one that runs and of those that it makes.
+    AllNew,
+    This(&'t Thread),
+}
+
 impl Lua {
-    fn hook(&self, of: Option<&Thread>, triggers: HookTriggers, hook: Rc<Hook>) -> Result<()> {
+    fn hook(&self, of: Of<'_>, triggers: HookTriggers, hook: Rc<Hook>) -> Result<()> {
         let (mask, count) = triggers.mask();
         self.attempt(|cx| {
             let at = cx.height();
-            if let Some(thread) = of {
+            if let Of::This(thread) = of {
                 thread.0.push(self, cx)?;
             }
             cx.push_boxed("?", Box::new(move |cx| run_hook(cx, &*hook)));
             match (of, cx.at(at)) {
-                (Some(_), View::Coroutine(coroutine)) => cx.set_hook(Some(coroutine), &mask, count),
+                (Of::This(_), View::Coroutine(coroutine)) => {
+                    cx.set_hook(Some(coroutine), &mask, count);
+                }
+                (Of::AllNew, _) => cx.set_inherited_hook(&mask, count),
                 _ => cx.set_hook(None, &mask, count),
             }
             Ok(())
@@ -363,7 +386,7 @@ impl Lua {
     where
         F: Fn(&Lua, &Debug<'_>) -> Result<VmState> + 'static,
     {
-        self.hook(None, triggers, Rc::new(callback))
+        self.hook(Of::Running, triggers, Rc::new(callback))
     }
 
     /// Takes the hook of the coroutine that runs away.
@@ -371,21 +394,54 @@ impl Lua {
         self.unhook(None);
     }
 
-    /// [`Lua::set_hook`] that holds for coroutines that are made later by the one that
-    /// runs as well: they begin with its hook.
+    /// [`Lua::set_hook`] that holds for coroutines as well that the one that runs makes
+    /// from now on, and for those that they make.
     ///
     /// # Errors
     /// The same.
+    ///
+    /// ```
+    /// use std::{cell::Cell, rc::Rc};
+    /// use moonswap::{HookTriggers, Lua, VmState};
+    /// let lua = Lua::new();
+    /// let n_lines = Rc::new(Cell::new(0));
+    /// let seen = n_lines.clone();
+    /// lua.set_global_hook(HookTriggers::EVERY_LINE, move |_, _| {
+    ///     seen.set(seen.get() + 1);
+    ///     Ok(VmState::Continue)
+    /// })?;
+    /// lua.load("coroutine.wrap(function()\nlocal x = 1\nend)()").exec()?;
+    /// assert!(n_lines.get() >= 3);
+    /// lua.remove_global_hook();
+    /// # Ok::<(), moonswap::Error>(())
+    /// ```
     pub fn set_global_hook<F>(&self, triggers: HookTriggers, callback: F) -> Result<()>
     where
         F: Fn(&Lua, &Debug<'_>) -> Result<VmState> + 'static,
     {
-        self.set_hook(triggers, callback)
+        // Coroutines keep the function below; what it calls can be taken away.
+        let global = |lua: &Lua, debug: &Debug<'_>| {
+            let callback = lua.0.global_hook.borrow().clone();
+            match callback {
+                Some(callback) => callback(lua, debug),
+                None => {
+                    lua.remove_hook();
+                    Ok(VmState::Continue)
+                }
+            }
+        };
+        let callback: Rc<Hook> = Rc::new(callback);
+        let old = self.0.global_hook.replace(Some(callback));
+        let hooked = self.hook(Of::AllNew, triggers, Rc::new(global));
+        drop(old);
+        hooked
     }
 
-    /// Takes the hook of [`Lua::set_global_hook`] away from the coroutine that runs.
+    /// Takes the hook of [`Lua::set_global_hook`] away, from all coroutines.
     pub fn remove_global_hook(&self) {
+        let old = self.0.global_hook.replace(None);
         self.remove_hook();
+        drop(old);
     }
 
     /// Calls `f` with the activation at a level, 0 being the function that runs;
@@ -417,7 +473,8 @@ impl Lua {
     }
 
     /// Calls `callback` for each piece of the warnings that `warn` and
-    /// [`Lua::warning`] emit, and whether more of the same warning follows.
+    /// [`Lua::warning`] emit, and whether more of the same warning follows. It is told
+    /// of errors in finalizers and in destructors as well.
     ///
     /// ```
     /// use std::{cell::RefCell, rc::Rc};
@@ -439,6 +496,20 @@ impl Lua {
     {
         let old = self.0.warnings.replace(Some(Rc::new(callback)));
         drop(old);
+        let weak = self.weak();
+        self.with(|cx| {
+            cx.set_warning_sink(Some(Rc::new(move |message| {
+                let Some(lua) = weak.try_upgrade() else {
+                    return;
+                };
+                let text = String::from_utf8_lossy(message);
+                // Nobody waits for what the callback panics with.
+                let told = catch_unwind(AssertUnwindSafe(|| lua.warning(text, false)));
+                if let Err(payload) = told {
+                    std::mem::forget(payload);
+                }
+            })));
+        });
         let warn = self.attempt(|cx| {
             push_callback(
                 cx,
@@ -468,6 +539,7 @@ impl Lua {
     pub fn remove_warning_function(&self) {
         let old = self.0.warnings.replace(None);
         drop(old);
+        self.with(|cx| cx.set_warning_sink(None));
     }
 
     /// Emits a piece of a warning, as `warn` does: up to a NUL. Errors of the host's
@@ -506,7 +578,7 @@ impl Thread {
         F: Fn(&Lua, &Debug<'_>) -> Result<VmState> + 'static,
     {
         let lua = self.0.lua()?;
-        lua.hook(Some(self), triggers, Rc::new(callback))
+        lua.hook(Of::This(self), triggers, Rc::new(callback))
     }
 
     /// Takes the hook of this coroutine away.

@@ -28,10 +28,12 @@
 #[cfg(feature = "async")]
 mod asynchronous;
 mod debug_api;
-mod error;
+pub mod error;
 mod hot;
 mod lua;
 mod lua_module;
+#[cfg(feature = "macros")]
+mod macros;
 pub mod prelude;
 mod scope;
 pub(crate) mod sealed;
@@ -42,11 +44,19 @@ mod value;
 #[cfg(feature = "worker")]
 pub mod worker;
 
+/// For the macros alone.
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::macros::{CapturingChunk, Items, TextChunk, clone_of, register_items, submit};
+}
+
 #[cfg(feature = "serde")]
 pub use crate::serde::{LuaSerdeExt, SerializableValue};
 pub use bstr::BString;
 pub use either::Either;
 pub use error::context::{ErrorContext, ExternalError, ExternalResult};
+pub use error::panic::Panicked;
 pub use error::render::{RenderStyle, render_diagnostic, render_warning};
 pub use error::trace::{TraceFrame, Traceback};
 pub use error::{Error, ErrorKind, Result, SyntaxDetails};
@@ -69,6 +79,8 @@ pub use lua::registry::RegistryKey;
 pub use lua::weak::WeakLua;
 pub use moonswap_bytecode::{CodeHash, FunctionId};
 pub use moonswap_compiler::{CompileError, Span};
+#[cfg(feature = "macros")]
+pub use moonswap_derive::{FromLua, UserData, chunk, userdata_impl};
 pub use moonswap_hotpatch::{
     Activation, CapturePolicy, Captures, ChangeClass, ChunkPatch, ChunkPlan, Code as RefusalCode,
     Digest as TextDigest, Diverged, Divergence, FileChunk, FileSignature, Guard, LiteralChange,
@@ -88,7 +100,7 @@ pub use value::object::ObjectLike;
 pub use value::string::{BorrowedBytes, BorrowedStr, LuaString};
 pub use value::table::Table;
 pub use value::thread::Thread;
-pub use value::traits::{FromLua, FromLuaMulti, IntoLua, IntoLuaMulti};
+pub use value::traits::{FromLua, FromLuaMulti, IntoLua, IntoLuaMulti, MaybeSend, MaybeSync};
 pub use value::{LightUserData, Nil, Value};
 
 /// mlua's older name of [`LuaString`].
@@ -102,7 +114,7 @@ pub type Integer = i64;
 
 /// Chunks: what can be loaded, and how.
 pub mod chunk {
-    pub use crate::lua::chunk::{AsChunk, Chunk, ChunkMode};
+    pub use crate::lua::chunk::{AsChunk, Chunk, ChunkMode, ChunkName};
 }
 pub use chunk::Chunk;
 
@@ -152,6 +164,10 @@ pub mod thread {
 /// Host objects.
 pub mod userdata {
     pub use crate::user_data::any::{AnyUserData, UserDataMetatable, UserDataMetatablePairs};
+    pub use crate::user_data::guard::{UserDataOwned, UserDataRef, UserDataRefMut};
+    pub use crate::user_data::meta::MetaMethod;
+    pub use crate::user_data::registry::UserDataRegistry;
+    pub use crate::user_data::{UserData, UserDataFields, UserDataMethods};
 }
 
 /// The pieces of Rust in README.md are tests.

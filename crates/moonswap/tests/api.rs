@@ -119,6 +119,7 @@ fn rust_functions() -> Result<()> {
 #[test]
 fn a_panic_becomes_an_error() -> Result<()> {
     let lua = Lua::new();
+    lua.catch_panics(true);
     let bad = lua.create_function(|_, ()| -> Result<()> { panic!("oops") })?;
     let error = bad.call::<()>(()).expect_err("it panicked");
     assert!(error.to_string().contains("oops"), "{error}");

@@ -95,6 +95,7 @@ fn errors_and_panics_arrive() -> Result<()> {
         error.downcast_ref::<std::io::Error>().is_some(),
         "{error:?}"
     );
+    lua.catch_panics(true);
     let (error, _) = block_on(lua.load("fails(2)").exec_async());
     assert!(matches!(
         error.expect_err("it panics").kind(),

@@ -82,6 +82,7 @@ fn a_panic_in_a_finalizer_is_a_warning() -> Result<()> {
 #[test]
 fn panics_with_odd_values() -> Result<()> {
     let lua = world()?;
+    lua.catch_panics(true);
     let bad = lua.create_function(|_, n: i64| -> Result<()> {
         match n {
             0 => std::panic::panic_any(42),
@@ -126,6 +127,7 @@ fn shared_state_borrowed_twice_is_an_error() -> Result<()> {
     use std::cell::RefCell;
     use std::rc::Rc;
     let lua = world()?;
+    lua.catch_panics(true);
     let state = Rc::new(RefCell::new(vec![0]));
     let hit = lua.create_function(move |_, f: Option<Function>| {
         // The host's own mistake: held across a call into Lua.

@@ -101,6 +101,7 @@ fn borrows_exclude_each_other() -> Result<()> {
         assert!(error.to_string().contains(wanted), "{way}: {error}");
     }
     // A panic gives back what it had borrowed.
+    lua.catch_panics(true);
     assert!(lua.load("c:boom()").exec().is_err());
     assert!(c.borrow_mut::<Counted>().is_ok());
     let read = c.borrow::<Counted>()?;

@@ -101,6 +101,22 @@ impl Context<'_> {
     /// (`None`: the running one). `mask`: letters of "crl"; `count` > 0: also
     /// every so many instructions. Nil or no event: no hook.
     pub fn set_hook(&self, of: Option<CoroutineRef<'_>>, mask: &[u8], count: i32) {
+        self.set_hook_of(of, mask, count, false);
+    }
+
+    /// [`Context::set_hook`] for the running coroutine and for those that it makes from
+    /// now on, which make others in their turn.
+    pub fn set_inherited_hook(&self, mask: &[u8], count: i32) {
+        self.set_hook_of(None, mask, count, true);
+    }
+
+    /// Called from a hook at a line or a count: its coroutine yields, without values,
+    /// when the hook has returned. What comes next runs when it is resumed.
+    pub fn yield_after_hook(&self) {
+        self.vm().hook.wants_yield = true;
+    }
+
+    fn set_hook_of(&self, of: Option<CoroutineRef<'_>>, mask: &[u8], count: i32, inherited: bool) {
         let function = self.pop_value();
         let mut vm = self.vm();
         let co = of.map_or(vm.current, |c| c.0);
@@ -119,7 +135,7 @@ impl Context<'_> {
             0
         };
         // SAFETY: CX2: a live coroutine.
-        unsafe { hook::set(&mut vm, co, function, bits, count) };
+        unsafe { hook::set(&mut vm, co, function, (bits, count), inherited) };
     }
 
     /// Pushes the hook of a coroutine; answers its mask and count, or `None`

@@ -147,6 +147,11 @@ impl Context<'_> {
         self.vm().limits.take_ended()
     }
 
+    /// Ends what runs as a limit does, with an error that nothing catches.
+    pub fn end_run(&self, message: &str) -> crate::Raised {
+        crate::limits::trip(&mut self.vm(), crate::limits::Limit::Interrupt, message)
+    }
+
     /// Runs host code that may come into this VM by way of a
     /// [`Machine`](crate::Machine): calls Lua functions through handles, say.
     /// The context rests meanwhile.
@@ -553,6 +558,13 @@ impl Context<'_> {
     /// True while a finalizer runs.
     pub fn gc_in_finalizer(&self) -> bool {
         self.vm().in_finalizer
+    }
+
+    /// Has the host told of warnings of the machine's own, of errors in finalizers say,
+    /// in place of the standard error stream. The function may enter the VM.
+    pub fn set_warning_sink(&self, sink: Option<crate::WarningSink>) {
+        let old = std::mem::replace(&mut self.vm().warning_sink, sink);
+        drop(old);
     }
 
     /// Emits a warning as `warn` does.

@@ -17,11 +17,12 @@ use std::ptr;
 
 use crate::error::Raised;
 use crate::frame::{self, return_into};
+use crate::heap::header;
 use crate::host;
 use crate::hotpatch::seam;
 use crate::interp::{Next, leave_native, precall};
 use crate::object::stack::FIRST_STACK;
-use crate::object::{Coroutine, CoroutineStatus, Upvalue};
+use crate::object::{Coroutine, CoroutineStatus, Kind, Native, NativeCode, NativeKind, Upvalue};
 use crate::unwind::throw;
 use crate::value::{Value, copy, store, tag};
 use crate::vm::Vm;
@@ -36,6 +37,7 @@ pub(crate) fn with_body(vm: &mut Vm, body: Value) -> *mut Coroutine {
     unsafe {
         (&mut (*co).stack)[2] = body;
         (*co).top = 3;
+        crate::hook::inherit(vm, co);
     }
     co
 }
@@ -216,6 +218,19 @@ pub(crate) unsafe fn enter_yield(vm: &mut Vm, n: usize) -> Next {
         let from = vm.index_of(vm.base);
         hand_over(vm, co, from, n)
     }
+}
+
+/// A function that is `coroutine.yield`.
+pub(crate) fn yield_function(vm: &mut Vm) -> Value {
+    let native = vm.heap.adopt(Native {
+        header: header(Kind::Native, 0),
+        kind: NativeKind::Yield,
+        // The interpreter runs natives of this kind itself.
+        code: NativeCode::Function(|_| Ok(0)),
+        upvalues: Box::default(),
+        name: "yield",
+    });
+    Value::native(native)
 }
 
 /// The body returned: results from `base` up to top.

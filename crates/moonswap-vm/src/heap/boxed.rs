@@ -12,15 +12,15 @@
 
 use std::alloc::Layout;
 use std::mem::offset_of;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::size::{boxed_size, version_layout};
 use super::{Heap, Phase, header};
 use crate::frame::{STUB_COROUTINE, return_into, set_word};
+use crate::host_data::HostData;
 use crate::object::stack::{EXTRA_SLOTS, FIRST_STACK};
 use crate::object::{
-    Coroutine, CoroutineStatus, Header, Instance, Kind, More, Native, Patched, PrototypeSlot,
-    UserData, Version,
+    Coroutine, CoroutineStatus, Header, Instance, Kind, More, Native, NativeCode, Patched,
+    PrototypeSlot, UserData, Version,
 };
 use crate::value::{Value, tag};
 
@@ -40,29 +40,39 @@ const _: () = assert!(
         && offset_of!(Version, header) == 0
 );
 
-/// Drops what the host made. Its destructor may panic, and the collector is in
-/// the middle of something: answers the text of the panic.
-fn drop_of_host<T>(object: Box<T>) -> Option<String> {
-    let payload = catch_unwind(AssertUnwindSafe(|| drop(object))).err()?;
-    let text = payload
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned());
-    let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
-    // Its own destructor might panic as well.
-    std::mem::forget(payload);
-    Some(text.unwrap_or_else(|| "unknown reason".to_owned()))
-}
-
-/// Answers the text of the panic of a destructor of the host's.
+/// Takes what the host gave to an object. Its destructor may enter the VM, and the
+/// collector is in the middle of something.
 ///
 /// # Safety
 /// X1; nothing refers to the object.
-unsafe fn drop_boxed(h: *mut Header) -> Option<String> {
+unsafe fn take_host_data(h: *mut Header) -> Option<HostData> {
     // SAFETY: X1.
     unsafe {
         match (*h).kind {
-            Kind::Native => return drop_of_host(Box::from_raw(h.cast::<Native>())),
-            Kind::UserData => return drop_of_host(Box::from_raw(h.cast::<UserData>())),
+            Kind::Native => {
+                let code = &raw mut (*h.cast::<Native>()).code;
+                match std::mem::replace(&mut *code, NativeCode::Function(|_| Ok(0))) {
+                    NativeCode::Boxed(function) => Some(HostData::Function(function)),
+                    NativeCode::Function(_) => None,
+                }
+            }
+            Kind::UserData => {
+                let data = &raw mut (*h.cast::<UserData>()).data;
+                (*data).take().map(HostData::Value)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// # Safety
+/// X1; nothing refers to the object.
+unsafe fn drop_boxed(h: *mut Header) {
+    // SAFETY: X1.
+    unsafe {
+        match (*h).kind {
+            Kind::Native => drop(Box::from_raw(h.cast::<Native>())),
+            Kind::UserData => drop(Box::from_raw(h.cast::<UserData>())),
             Kind::Coroutine => drop(Box::from_raw(h.cast::<Coroutine>())),
             Kind::Slot => drop(Box::from_raw(h.cast::<PrototypeSlot>())),
             Kind::Version => {
@@ -74,7 +84,6 @@ unsafe fn drop_boxed(h: *mut Header) -> Option<String> {
             kind => debug_assert!(false, "boxed {kind:?}"),
         }
     }
-    None
 }
 
 impl Heap {
@@ -294,9 +303,10 @@ impl Heap {
                         }
                     }
                     self.budget.give(boxed_size(h));
-                    if let Some(panic) = drop_boxed(h) {
-                        self.host_panic.get_or_insert(panic);
+                    if let Some(data) = take_host_data(h) {
+                        self.budget.reserve.push(&mut self.host_data, data);
                     }
+                    drop_boxed(h);
                 }
             }
         }
@@ -319,9 +329,17 @@ impl Heap {
     /// # Safety
     /// The heap is not used any more.
     pub(super) unsafe fn release_boxed(&mut self) {
+        for data in std::mem::take(&mut self.host_data) {
+            data.drop_now();
+        }
         for h in std::mem::take(&mut self.boxed) {
             // SAFETY: X1.
-            let _ = unsafe { drop_boxed(h) };
+            unsafe {
+                if let Some(data) = take_host_data(h) {
+                    data.drop_now();
+                }
+                drop_boxed(h);
+            }
         }
     }
 }

@@ -56,6 +56,7 @@ use self::pool::{Cell, Class, Pool};
 use self::reserve::Budget;
 use self::size::closure_size;
 use crate::callee::callee_of;
+use crate::host_data::HostData;
 use crate::meta_event::Event;
 use crate::object::{Closure, Coroutine, Header, Kind, PrototypeSlot, StringObject, Upvalue};
 use crate::safepoint::PollHandle;
@@ -130,8 +131,8 @@ pub(crate) struct Heap {
     pub(crate) deferred: bool,
     /// "not enough memory": there must be no need to allocate it.
     pub(crate) memory_message: *mut StringObject,
-    /// A destructor of host data panicked with this text; nobody was told yet.
-    pub(crate) host_panic: Option<String>,
+    /// What the host gave to objects that are gone; its destructors are due.
+    pub(crate) host_data: Vec<HostData>,
     pub(crate) seed: u64,
     marker: Marker,
     pub(crate) strings: Interner,
@@ -200,7 +201,7 @@ impl Heap {
             budget,
             deferred: false,
             memory_message: ptr::null_mut(),
-            host_panic: None,
+            host_data: Vec::new(),
             seed,
             marker,
             strings: Interner::new(),

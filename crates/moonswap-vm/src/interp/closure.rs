@@ -9,7 +9,7 @@ use super::{Next, advance, call::call_continuation};
 use crate::coroutine;
 use crate::error::Raised;
 use crate::frame::{
-    self, continuation_aux, continuation_distance, frame_top, meta_word, return_into,
+    self, BY_HOOK, continuation_aux, continuation_distance, frame_top, meta_word, return_into,
 };
 use crate::loader::Site;
 use crate::meta;
@@ -117,7 +117,11 @@ pub(super) unsafe fn finish_close(f: *mut Value, vm: *mut Vm) -> Next {
         let cont = f.sub(1);
         let word = meta_word(cont);
         let base = f.sub(continuation_distance(word));
-        (*vm).top = base.add(continuation_aux(word) as usize);
+        let aux = continuation_aux(word);
+        (*vm).top = base.add((aux & !BY_HOOK) as usize);
+        if aux & BY_HOOK != 0 {
+            crate::hook::go_on(&mut *vm);
+        }
         Next {
             pc: (*cont).payload as *const u64,
             base,

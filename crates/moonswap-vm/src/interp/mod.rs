@@ -46,7 +46,7 @@ use crate::vm::Vm;
 
 pub(crate) use arith::raw_arith;
 pub(crate) use assign::{Store, store_lookup};
-pub(crate) use call::{call_metamethod, leave_native, precall};
+pub(crate) use call::{call_continuation, call_metamethod, leave_native, precall};
 pub(crate) use deferred::call_unwinding;
 pub(crate) use index::{Lookup, lookup};
 pub(crate) use loops::other_limits;

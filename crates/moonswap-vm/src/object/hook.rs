@@ -15,6 +15,8 @@ pub(crate) struct Hook {
     /// left.
     pub(crate) count: i32,
     pub(crate) left: u32,
+    /// Coroutines that its coroutine makes begin with it.
+    pub(crate) inherited: bool,
 }
 
 impl Default for Hook {
@@ -24,6 +26,7 @@ impl Default for Hook {
             mask: 0,
             count: 0,
             left: 0,
+            inherited: false,
         }
     }
 }
@@ -46,4 +49,8 @@ pub(crate) struct HookState {
     pub(crate) transfer: (usize, usize),
     pub(crate) last: Option<Step>,
     pub(crate) below: Vec<Step>,
+    /// The hook that runs wants its coroutine to yield.
+    pub(crate) wants_yield: bool,
+    /// The next instruction was looked at before its coroutine yielded.
+    pub(crate) goes_on: bool,
 }

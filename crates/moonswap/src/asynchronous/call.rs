@@ -53,6 +53,9 @@ pub(crate) fn call<R: FromLuaMulti>(
             cx.push_coroutine();
             Ok(Thread(Handle::pop(&lua, cx)))
         })?;
+        let callers = &lua.0.futures.callers;
+        let caller = lua.current_thread();
+        callers.borrow_mut().insert(thread.0.address(), caller);
         Ok(AsyncThread::new(thread, arguments, true))
     };
     AsyncCallFuture(begun())
@@ -61,7 +64,7 @@ pub(crate) fn call<R: FromLuaMulti>(
 /// Calls what it is given, for what has `__call`.
 fn caller(lua: &Lua) -> Result<Function> {
     lua.load("local f = ... return f(select(2, ...))")
-        .set_name("=[async]")
+        .set_name(crate::debug_api::ASYNC_CHUNK)
         .transient()
         .into_function()
 }

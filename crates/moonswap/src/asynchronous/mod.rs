@@ -7,6 +7,7 @@ pub(crate) mod native;
 mod thread;
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
@@ -19,7 +20,8 @@ use crate::value::callback::{run_suspended, take_values};
 use crate::value::handle::Handle;
 use crate::value::raise::raise_plain;
 use crate::{
-    Error, FromLuaMulti, Function, IntoLuaMulti, LightUserData, Lua, MultiValue, Result, Value,
+    Error, FromLuaMulti, Function, IntoLuaMulti, LightUserData, Lua, MultiValue, Result, Thread,
+    Value,
 };
 
 pub use call::AsyncCallFuture;
@@ -63,6 +65,15 @@ pub(crate) struct AsyncState {
     yielding: RefCell<Option<MultiValue>>,
     /// What the coroutine was resumed with.
     resumed: RefCell<MultiValue>,
+    /// Who called, by the addresses of the coroutines that were made for the calls.
+    callers: RefCell<HashMap<usize, Thread>>,
+}
+
+impl AsyncState {
+    /// Who called, if the coroutine was made for the call.
+    pub(crate) fn caller_of(&self, thread: &Thread) -> Option<Thread> {
+        self.callers.borrow().get(&thread.0.address()).cloned()
+    }
 }
 
 /// Where a future is while it is not being polled.
@@ -114,7 +125,10 @@ fn driver(lua: &Lua) -> Result<Function> {
         cx.push_native("poll", poll);
         Ok((own_yield, Function(Handle::pop(lua, cx))))
     })?;
-    let chunk = lua.load(DRIVER).set_name("=[async]").transient();
+    let chunk = lua
+        .load(DRIVER)
+        .set_name(crate::debug_api::ASYNC_CHUNK)
+        .transient();
     let driver: Function = chunk.call((own_yield, poll))?;
     *lua.0.futures.driver.borrow_mut() = Some(driver.clone());
     Ok(driver)

@@ -145,9 +145,13 @@ impl<R> Drop for AsyncThread<R> {
         self.started.cancel();
         // In the middle of a collection, or at the end of the VM, there is no way in:
         // the coroutine is garbage.
-        if let Ok(lua) = self.thread.0.lua()
-            && lua.machine().is_free()
-        {
+        let Ok(lua) = self.thread.0.lua() else {
+            return;
+        };
+        let callers = &lua.0.futures.callers;
+        let caller = callers.borrow_mut().remove(&self.thread.0.address());
+        drop(caller);
+        if lua.machine().is_free() {
             // Who drops it does not wait for what `__close` has to say.
             drop(self.thread.close());
         }

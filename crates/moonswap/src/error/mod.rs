@@ -4,6 +4,7 @@
 
 mod chain;
 pub(crate) mod context;
+pub(crate) mod panic;
 pub(crate) mod render;
 mod show;
 pub(crate) mod trace;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use moonswap_compiler::{CompileError, Span};
 use moonswap_hotpatch::Refused;
 
+use crate::error::panic::Panicked;
 use crate::error::render::{RenderStyle, render_diagnostic};
 use crate::error::trace::{Traceback, split};
 
@@ -150,8 +152,7 @@ pub enum Error {
         /// What it returned.
         cause: Arc<Error>,
     },
-    /// A panic that was handed to the host already. Never made by moonswap, where a
-    /// panic is an [`Error::Panic`].
+    /// A panic whose payload the host has already.
     PreviouslyResumedPanic,
     /// A Rust value could not be serialized.
     SerializeError(String),
@@ -183,8 +184,11 @@ pub enum Error {
         /// Where it was raised.
         traceback: String,
     },
-    /// A Rust function panicked.
-    Panic(String),
+    /// A Rust function panicked. It reaches the host after [`Lua::catch_panics`]; else
+    /// the panic goes on there.
+    ///
+    /// [`Lua::catch_panics`]: crate::Lua::catch_panics
+    Panic(Panicked),
     /// The patch can not be applied.
     Refused(Refused),
     /// Another failure of hot patching, e.g. an unknown generation.
@@ -293,6 +297,14 @@ impl Error {
             error = cause;
         }
         error
+    }
+
+    /// The panic that it is, whatever it passed through.
+    pub(crate) fn panicked(&self) -> Option<&Panicked> {
+        match self.innermost() {
+            Self::Panic(panic) => Some(panic),
+            _ => None,
+        }
     }
 
     /// Whether a limit of time ended the run.

@@ -78,7 +78,7 @@ impl fmt::Display for Error {
             Self::WithContext { context, cause } => write!(f, "{context}\n{cause}"),
             Self::Ended { message, .. } => f.write_str(message),
             Self::RawError { message, .. } => f.write_str(&String::from_utf8_lossy(message)),
-            Self::Panic(text) => write!(f, "panic in a Rust function: {text}"),
+            Self::Panic(panic) => write!(f, "panic in a Rust function: {}", panic.text()),
             Self::Refused(refused) => refused.fmt(f),
             Self::ForeignHandle => f.write_str("value belongs to another VM"),
             Self::Destroyed => f.write_str("the Lua VM of this value is gone"),

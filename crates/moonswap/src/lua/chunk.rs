@@ -83,6 +83,45 @@ chunks! {
     &LuaString: |it| Cow::Owned(it.to_bytes());
 }
 
+/// What can be the name of a chunk: texts and bytes.
+pub trait ChunkName {
+    /// The name.
+    fn into_bytes(self) -> Vec<u8>;
+}
+
+macro_rules! names {
+    ($($type:ty)*) => { $(
+        impl ChunkName for $type {
+            fn into_bytes(self) -> Vec<u8> {
+                self.into()
+            }
+        }
+    )* };
+}
+names! { &str String Vec<u8> &[u8] Box<[u8]> Cow<'_, [u8]> std::ffi::CString bstr::BString }
+
+macro_rules! text_names {
+    ($($type:ty)*) => { $(
+        impl ChunkName for $type {
+            fn into_bytes(self) -> Vec<u8> {
+                String::from(self).into()
+            }
+        }
+    )* };
+}
+text_names! { &String Cow<'_, str> Box<str> char }
+
+impl<const N: usize> ChunkName for [u8; N] {
+    fn into_bytes(self) -> Vec<u8> {
+        self.into()
+    }
+}
+impl<const N: usize> ChunkName for &[u8; N] {
+    fn into_bytes(self) -> Vec<u8> {
+        self.into()
+    }
+}
+
 impl<const N: usize> AsChunk for &[u8; N] {
     fn source<'a>(&self) -> io::Result<Cow<'a, [u8]>>
     where
@@ -220,8 +259,8 @@ impl Chunk<'_> {
     /// itself. The name is how patches find it; all top-level locals of a named
     /// chunk can be used by later patches. The newest 1,024 names are known to
     /// patches even if no function of theirs is left; the others as long as one is.
-    pub fn set_name(mut self, name: impl Into<Vec<u8>>) -> Self {
-        self.name = Some(name.into());
+    pub fn set_name(mut self, name: impl ChunkName) -> Self {
+        self.name = Some(name.into_bytes());
         self.keep = Keep::Module;
         self
     }

@@ -114,7 +114,8 @@ impl Lua {
         self.with(|cx| cx.gc_restart());
     }
 
-    /// Changes the collector's mode; answers what it was.
+    /// Changes the collector's mode; answers what it was. In a finalizer it changes
+    /// nothing and answers `mode`.
     ///
     /// ```
     /// use moonswap::state::{GcIncParams, GcMode};
@@ -124,6 +125,9 @@ impl Lua {
     /// assert!(matches!(lua.gc_set_mode(calm), GcMode::Incremental(_)));
     /// ```
     pub fn gc_set_mode(&self, mode: GcMode) -> GcMode {
+        if self.with(|cx| cx.gc_in_finalizer()) {
+            return mode;
+        }
         self.with(|cx| match mode {
             GcMode::Incremental(GcIncParams {
                 pause,

@@ -9,6 +9,7 @@ pub(crate) mod events;
 pub(crate) mod gc;
 mod modules;
 pub(crate) mod options;
+pub(crate) mod panics;
 pub(crate) mod registry;
 mod type_metatables;
 mod user_types;
@@ -42,6 +43,8 @@ pub(crate) struct Inner {
     app_data: app_data::AppData,
     registry: registry::Registry,
     events: events::Events,
+    pub(crate) global_hook: RefCell<Option<Rc<crate::debug_api::Hook>>>,
+    panics: panics::Panics,
     pub(crate) warnings: RefCell<Option<crate::debug_api::WarningFunction>>,
     pub(crate) user_types: UserTypes,
     #[cfg(feature = "async")]
@@ -84,8 +87,8 @@ impl Lua {
     /// # Ok::<(), moonswap::Error>(())
     /// ```
     pub fn new_with(libraries: StdLib, options: LuaOptions) -> Result<Self> {
-        let _ = options;
         let lua = Self::bare();
+        lua.let_panics_pass(!options.catch_rust_panics);
         lua.with(|cx| checked(cx, moonswap_stdlib::base::open))?;
         lua.load_std_libs(libraries)?;
         Ok(lua)
@@ -131,6 +134,8 @@ impl Lua {
             app_data: Default::default(),
             registry: Default::default(),
             events: Default::default(),
+            global_hook: RefCell::default(),
+            panics: panics::Panics::default(),
             warnings: RefCell::default(),
             user_types: Default::default(),
             #[cfg(feature = "async")]
@@ -162,7 +167,7 @@ impl Lua {
     /// [`Lua::with`] for what may allocate: an error, and no stand-in, where the
     /// memory limit is in the way.
     pub(crate) fn attempt<R>(&self, f: impl FnOnce(&mut Context<'_>) -> Result<R>) -> Result<R> {
-        self.with(|cx| {
+        self.surfacing(|cx| {
             if let Err(raised) = cx.relieve() {
                 return Err(caught(cx, raised));
             }
@@ -224,12 +229,18 @@ impl Lua {
         })
     }
 
-    /// The coroutine that runs.
+    /// The coroutine that runs. In what an asynchronous call runs it is the one that
+    /// called: coroutines that are made for such calls are not shown.
     pub fn current_thread(&self) -> Thread {
-        self.with(|cx| {
+        let running = self.with(|cx| {
             cx.push_running();
             Thread(Handle::pop(self, cx))
-        })
+        });
+        #[cfg(feature = "async")]
+        if let Some(caller) = self.0.futures.caller_of(&running) {
+            return caller;
+        }
+        running
     }
 
     /// Hot patching.

@@ -88,12 +88,12 @@ impl Not for StdLib {
     }
 }
 
-/// Options of a VM that programs written for mlua give. None of them makes a
-/// difference here.
+/// Options of a VM that programs written for mlua give.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LuaOptions {
-    /// Whether `pcall` catches panics of Rust functions. Here it always does.
+    /// Whether `pcall` catches panics of Rust functions. If not, they pass it, and
+    /// variables that were to be closed are not.
     pub catch_rust_panics: bool,
     /// How many coroutines are kept for later use. Here the VM decides.
     pub thread_pool_size: usize,

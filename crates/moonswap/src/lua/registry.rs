@@ -31,6 +31,14 @@ pub struct RegistryKey {
     registry: Registry,
 }
 
+impl RegistryKey {
+    /// A number that no other key of the VM has at the time; -1 for nil.
+    pub fn id(&self) -> i32 {
+        let place = self.place.get().map(i32::try_from);
+        place.unwrap_or(Ok(-1)).unwrap_or(i32::MAX)
+    }
+}
+
 impl fmt::Debug for RegistryKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.place.get() {

@@ -34,18 +34,29 @@ impl Lua {
         if let Some(metatable) = known.borrow().get(&TypeId::of::<T>()) {
             return Ok(metatable.clone());
         }
-        let metatable = self.make_metatable(register)?;
-        known
-            .borrow_mut()
-            .insert(TypeId::of::<T>(), metatable.clone());
-        Ok(metatable)
+        self.make_metatable(register)
     }
 
+    /// Makes the metatable of `T`. It is known while it is filled: a field of the type
+    /// may be an object of it.
     fn make_metatable<T: 'static>(
         &self,
         register: impl FnOnce(&mut UserDataRegistry<T>),
     ) -> Result<Table> {
-        build::metatable(self, UserDataRegistry::of(register), &build::method::<T>)
+        let known = &self.0.user_types.metatables;
+        let id = TypeId::of::<T>();
+        let registry = UserDataRegistry::of(register);
+        let metatable = self.create_table()?;
+        let before = known.borrow_mut().insert(id, metatable.clone());
+        let filled = build::fill(self, &metatable, registry, &build::method::<T>);
+        if let Err(error) = filled {
+            match before {
+                Some(before) => known.borrow_mut().insert(id, before),
+                None => known.borrow_mut().remove(&id),
+            };
+            return Err(error);
+        }
+        Ok(metatable)
     }
 
     /// The metatable of userdata whose data is gone.
@@ -121,10 +132,7 @@ impl Lua {
         &self,
         register: impl FnOnce(&mut UserDataRegistry<T>),
     ) -> Result<()> {
-        let metatable = self.make_metatable(register)?;
-        let known = &self.0.user_types.metatables;
-        known.borrow_mut().insert(TypeId::of::<T>(), metatable);
-        Ok(())
+        self.make_metatable(register).map(drop)
     }
 
     /// An object that stands for the type: it has the functions and the fields that

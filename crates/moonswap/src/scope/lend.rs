@@ -87,13 +87,20 @@ impl<'scope, 'env> Scope<'scope, 'env> {
                 Ok(()) => {}
             }
         };
-        for end in self.destructors.take() {
-            let mut end = Some(end);
-            go_on(&mut || {
-                if let Some(end) = end.take() {
-                    end();
-                }
-            });
+        // A destructor may add another one.
+        loop {
+            let destructors = self.destructors.take();
+            if destructors.is_empty() {
+                break;
+            }
+            for end in destructors {
+                let mut end = Some(end);
+                go_on(&mut || {
+                    if let Some(end) = end.take() {
+                        end();
+                    }
+                });
+            }
         }
         for userdata in self.userdata.take() {
             // If memory is short its methods say that the data is gone.

@@ -221,8 +221,10 @@ impl<'scope, 'env: 'scope> Scope<'scope, 'env> {
             data: RefCell::new(Some(data)),
             object: object.clone(),
         });
-        let metatable = build::metatable(
+        let metatable = self.lua.create_table()?;
+        build::fill(
             &self.lua,
+            &metatable,
             UserDataRegistry::of(register),
             &|lua, method, name| self.method(lua, &shared, method, name),
         )?;

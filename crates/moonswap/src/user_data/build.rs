@@ -14,13 +14,13 @@ use crate::{Error, Function, Lua, Result, Table, Value};
 /// How a method becomes a function.
 pub(crate) type Make<'m, T> = &'m dyn Fn(&Lua, Method<T>, &str) -> Result<Function>;
 
-/// The metatable of a type.
-pub(crate) fn metatable<T>(
+/// Fills the metatable of a type. Fields may be objects of the type itself.
+pub(crate) fn fill<T>(
     lua: &Lua,
+    metatable: &Table,
     registry: UserDataRegistry<T>,
     make: Make<'_, T>,
-) -> Result<Table> {
-    let metatable = lua.create_table()?;
+) -> Result<()> {
     for (name, method) in registry.meta_methods {
         MetaMethod::check(&name)?;
         metatable.raw_set(name.as_str(), make(lua, method, &name)?)?;
@@ -53,7 +53,7 @@ pub(crate) fn metatable<T>(
         let new_index = native(lua, new_index, &[&setters], &own)?;
         metatable.raw_set("__newindex", new_index)?;
     }
-    Ok(metatable)
+    Ok(())
 }
 
 /// The value of a field of the metatable, which has to make sense to Lua.

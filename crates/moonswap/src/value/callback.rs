@@ -41,7 +41,7 @@ fn push_call_native(
 
 /// Calls `function` protected. An error carries the traceback of its place.
 pub(crate) fn call(lua: &Lua, function: &Value, arguments: &MultiValue) -> Result<MultiValue> {
-    lua.attempt(|cx| {
+    let results = lua.attempt(|cx| {
         let base = cx.height();
         if let Err(raised) = cx.ensure_stack(arguments.len() + 8, "too many arguments") {
             return Err(caught(cx, raised));
@@ -66,7 +66,16 @@ pub(crate) fn call(lua: &Lua, function: &Value, arguments: &MultiValue) -> Resul
             }
             Err(raised) => Err(caught(cx, raised)),
         }
-    })
+    });
+    lua.handed_over(results?)
+}
+
+/// Whether the function at an index is the one that protects calls from Rust.
+pub(crate) fn is_protected_call(cx: &Context<'_>, function: &Handle) -> bool {
+    let natives = cx.host_state::<CallNatives>();
+    let natives = natives.borrow();
+    let own = natives.xpcall.as_ref().map(Root::address);
+    own == Some(function.address())
 }
 
 fn push_protected_call(cx: &mut Context<'_>) {
@@ -92,7 +101,7 @@ fn unreachable_native(cx: &mut Context<'_>) -> Outcome<usize> {
 
 /// Resumes a coroutine. An error carries the traceback of its place in it.
 pub(crate) fn resume(lua: &Lua, thread: &Handle, arguments: &MultiValue) -> Result<MultiValue> {
-    lua.with(|cx| {
+    let results = lua.surfacing(|cx| {
         let base = cx.height();
         if let Err(raised) = cx.ensure_stack(arguments.len() + 8, "too many arguments") {
             return Err(caught(cx, raised));
@@ -127,7 +136,8 @@ pub(crate) fn resume(lua: &Lua, thread: &Handle, arguments: &MultiValue) -> Resu
             }
             Err(raised) => Err(caught(cx, raised)),
         }
-    })
+    });
+    lua.handed_over(results?)
 }
 
 /// Whether anything of a coroutine stands on its stack: it was not dead before.
@@ -208,15 +218,6 @@ where
     })
 }
 
-/// What a panic said.
-pub(crate) fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
-    let text = payload
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned());
-    let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
-    text.unwrap_or_else(|| "unknown reason".to_owned())
-}
-
 /// Pushes a Rust function as a Lua function.
 pub(crate) fn push_callback(cx: &Context<'_>, callback: Callback) {
     cx.push_boxed("?", Box::new(move |cx| run_callback(cx, &callback)));
@@ -245,12 +246,7 @@ pub(crate) fn run_suspended(
     let results = match cx.suspended(|| catch_unwind(AssertUnwindSafe(run))) {
         Ok(Ok(results)) => results,
         Ok(Err(error)) => return Err(raise(cx, error)),
-        Err(payload) => {
-            let text = panic_text(&*payload);
-            // Its destructor might panic as well.
-            std::mem::forget(payload);
-            return Err(raise(cx, Error::Panic(text)));
-        }
+        Err(payload) => return Err(lua.raise_panic(cx, payload)),
     };
     if cx.ensure_stack(results.len(), "too many results").is_err() {
         return Err(raise_plain(cx, &Error::StackError));

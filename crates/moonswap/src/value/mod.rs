@@ -23,7 +23,7 @@ use moonswap_vm::{Context, View};
 
 use handle::Handle;
 
-use crate::{AnyUserData, Error, Function, Lua, LuaString, Result, Table, Thread};
+use crate::{AnyUserData, Error, Function, Lua, LuaString, Panicked, Result, Table, Thread};
 
 /// An address of the host's, as Lua sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -121,6 +121,9 @@ impl Value {
             View::UserData(data) => match data.downcast::<Error>().cloned() {
                 Some(error) => {
                     cx.pop(1);
+                    if error.panicked().is_some_and(Panicked::is_spent) {
+                        return Self::Nil;
+                    }
                     return Self::Error(Box::new(error));
                 }
                 None => Object::UserData,

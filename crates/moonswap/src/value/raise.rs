@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use moonswap_vm::{Context, CoroutineRef, Limit, Outcome, Raised, View};
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Panicked, Result};
 
 /// Name of the metatable of Rust errors inside Lua.
 const ERROR_METATABLE: &str = "moonswap.Error";
@@ -214,6 +214,12 @@ pub(crate) fn push_error_object(cx: &Context<'_>, error: &Error) {
         cx.push_native("tostring", |cx| match cx.at(0) {
             View::UserData(data) => {
                 let error = data.downcast::<Error>();
+                if error
+                    .and_then(Error::panicked)
+                    .is_some_and(Panicked::is_spent)
+                {
+                    return Err(raise(cx, Error::PreviouslyResumedPanic));
+                }
                 let text = error.map(Error::message_bytes).unwrap_or_default();
                 cx.ret_bytes(&text)
             }

@@ -142,11 +142,71 @@ pub(crate) fn order(a: &Value, b: &Value) -> Ordering {
     };
     match (a, b) {
         (Value::Boolean(a), Value::Boolean(b)) => a.cmp(b),
-        (Value::Integer(a), Value::Integer(b)) => a.cmp(b),
         (Value::String(a), Value::String(b)) => a.cmp(b),
-        _ if rank(a) == 3 && rank(b) == 3 => float(a).total_cmp(&float(b)),
+        // Integers of the same float have their own order, before that float.
+        _ if rank(a) == 3 && rank(b) == 3 => {
+            let integer = |value: &Value| match value {
+                Value::Integer(i) => *i,
+                _ => 0,
+            };
+            let is_float = |value: &Value| matches!(value, Value::Number(_));
+            float(a)
+                .total_cmp(&float(b))
+                .then(is_float(a).cmp(&is_float(b)))
+                .then_with(|| integer(a).cmp(&integer(b)))
+        }
         _ => rank(a)
             .cmp(&rank(b))
             .then_with(|| (a.to_pointer() as usize).cmp(&(b.to_pointer() as usize))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::order;
+    use crate::Value;
+
+    /// Sorting panics where an order is none.
+    #[test]
+    fn numbers_have_a_total_order() {
+        let big = 1 << 53;
+        let integers = [
+            i64::MIN,
+            -1,
+            0,
+            1,
+            big - 1,
+            big,
+            big + 1,
+            i64::MAX - 1,
+            i64::MAX,
+        ];
+        let floats = [
+            f64::NAN,
+            -f64::NAN,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            -0.0,
+            0.0,
+            1.0,
+            9007199254740992.0,
+            9223372036854775807.0,
+            -9223372036854775808.0,
+        ];
+        let all: Vec<Value> = integers
+            .into_iter()
+            .map(Value::Integer)
+            .chain(floats.into_iter().map(Value::Number))
+            .collect();
+        for a in &all {
+            for b in &all {
+                assert_eq!(order(a, b), order(b, a).reverse(), "{a:?} {b:?}");
+                for c in &all {
+                    if order(a, b).is_le() && order(b, c).is_le() {
+                        assert!(order(a, c).is_le(), "{a:?} {b:?} {c:?}");
+                    }
+                }
+            }
+        }
     }
 }

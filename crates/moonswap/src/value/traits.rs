@@ -71,3 +71,11 @@ pub trait FromLuaMulti: Sized {
         Self::from_lua_multi(values, lua)
     }
 }
+
+/// Every type: a VM stays on its thread. Programs written for mlua name it in bounds.
+pub trait MaybeSend {}
+impl<T: ?Sized> MaybeSend for T {}
+
+/// As [`MaybeSend`].
+pub trait MaybeSync {}
+impl<T: ?Sized> MaybeSync for T {}

@@ -80,6 +80,7 @@ const OTHERS: &[&str] = &[
     "Lua::set_thread_event_callback Lua::remove_thread_event_callback Lua::register_module",
     "Lua::preload_module Lua::unload_module Lua::set_hook Lua::remove_hook Lua::set_global_hook",
     "Lua::remove_global_hook Lua::inspect_stack Lua::set_warning_function Lua::warning",
+    "Lua::catch_panics RegistryKey::id Panicked::text Panicked::take_payload Result::new",
     "Lua::remove_warning_function Thread::set_hook Thread::remove_hook Debug::event",
     "Debug::function Debug::names Debug::source Debug::current_line Debug::is_tail_call",
     "Debug::stack Lua::create_async_function Lua::create_ser_userdata",

@@ -19,16 +19,19 @@ pub(crate) fn short_name<T: ?Sized>() -> String {
     short(std::any::type_name::<T>())
 }
 
-/// `a::b::C<d::E>` as `C<E>`.
+/// `a::b::C<d::E>` as `C<E>`, `C<'_>` as `C`.
 fn short(name: &str) -> String {
     let mut out = String::new();
     let mut word = 0;
     for c in name.chars() {
         if c == ':' {
             out.truncate(word);
+        } else if c == '>' && out.ends_with("<'_") {
+            out.truncate(out.len() - 3);
         } else {
             out.push(c);
-            if !c.is_alphanumeric() && c != '_' {
+            // `{{closure}}` and `{impl#1}` are parts of paths.
+            if !c.is_alphanumeric() && !"_{}#".contains(c) {
                 word = out.len();
             }
         }
@@ -200,6 +203,8 @@ mod tests {
     #[test]
     fn names_without_paths() {
         assert_eq!(short("a::b::C<d::E, f::G>"), "C<E, G>");
+        assert_eq!(short("a::B<'_>"), "B");
+        assert_eq!(short("a::f::{{closure}}::B<c::{impl#0}::D>"), "B<D>");
         assert_eq!(short("&[core::option::Option<u8>]"), "&[Option<u8>]");
     }
 }

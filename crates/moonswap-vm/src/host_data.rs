@@ -1,0 +1,116 @@
+//! What the host gave to objects that are gone: closures of natives, data of userdata.
+//!
+//! The collector puts it aside. Its destructors run afterwards, where finalizers do:
+//! they may enter the VM through handles.
+//!
+//! Invariants: HO1, VM3, M2, CX1.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::frame::{Frame, frame_top};
+use crate::object::Context;
+use crate::vm::Vm;
+
+/// Slots that a destructor may use, as a native may.
+const ROOM: usize = 64;
+
+/// What is told of a warning.
+pub type WarningSink = std::rc::Rc<dyn Fn(&[u8])>;
+
+/// What the host gave to an object.
+pub(crate) enum HostData {
+    #[allow(clippy::type_complexity)]
+    Function(Box<dyn Fn(&mut Context<'_>) -> Result<usize, crate::error::Raised>>),
+    Value(Box<dyn Any>),
+    /// A warning that the host is to be told of.
+    Warning(Vec<u8>),
+}
+
+/// Emits a warning of the machine's own. The host's function for warnings is called as
+/// destructors are.
+pub(crate) fn warn(vm: &mut Vm, message: Vec<u8>) {
+    match vm.warning_sink {
+        Some(_) => vm.heap.host_data.push(HostData::Warning(message)),
+        None => vm.warning(&message, false),
+    }
+}
+
+impl HostData {
+    /// Runs its destructor; answers what it said if it panicked.
+    pub(crate) fn drop_now(self) -> Option<String> {
+        let end = || match self {
+            Self::Function(function) => drop(function),
+            Self::Value(value) => drop(value),
+            Self::Warning(_) => {}
+        };
+        let payload = catch_unwind(AssertUnwindSafe(end)).err()?;
+        let text = payload
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned());
+        let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+        // Its own destructor might panic as well.
+        std::mem::forget(payload);
+        Some(text.unwrap_or_else(|| "unknown reason".to_owned()))
+    }
+}
+
+/// Runs the destructors that are due. Those of what they leave behind wait.
+///
+/// # Safety
+/// HO1 at a safe point.
+pub(crate) unsafe fn drop_all(vm: &mut Vm) {
+    if vm.heap.host_data.is_empty() || vm.is_dropping {
+        return;
+    }
+    let due = std::mem::take(&mut vm.heap.host_data);
+    vm.is_dropping = true;
+    // SAFETY: by the caller; what runs inside leaves the stack as it was (HO2), and the
+    // rest is put back.
+    unsafe {
+        let frame = Frame {
+            base: vm.base,
+            pc: vm.pc,
+        };
+        let top = if frame.is_lua() {
+            frame_top(vm.base).max(vm.top)
+        } else {
+            vm.top
+        };
+        let saved_top = vm.index_of(vm.top);
+        let at = vm.index_of(top);
+        // What the code of a patch leads to may have to be undone (J1): no way in.
+        let is_open = !vm.undo_log.is_open() && vm.ensure_stack(top, ROOM).is_ok();
+        let (error, was_memory) = (vm.error, vm.is_memory_error);
+        let overflow = vm.handling_overflow;
+        let in_flight = std::mem::take(&mut vm.in_flight);
+        for data in due {
+            vm.top = vm.stack_base.add(at);
+            let sink = vm.warning_sink.clone();
+            let end = || match (data, sink) {
+                (HostData::Warning(text), Some(sink)) => {
+                    sink(&text);
+                    None
+                }
+                (data, _) => data.drop_now(),
+            };
+            let panic = if is_open {
+                Context::of_frame(vm, at).suspended(end)
+            } else {
+                end()
+            };
+            if let Some(text) = panic {
+                let text = format!("error in the destructor of host data (panic: {text})");
+                warn(vm, text.into_bytes());
+            }
+        }
+        vm.in_flight = in_flight;
+        if !overflow {
+            vm.leave_overflow(vm.base);
+        }
+        vm.error = error;
+        vm.is_memory_error = was_memory;
+        vm.top = vm.stack_base.add(saved_top);
+    }
+    vm.is_dropping = false;
+}
