@@ -40,6 +40,7 @@ mod tests;
 mod text;
 mod threads;
 mod timer;
+mod type_map;
 mod undo;
 mod unwind;
 mod value;

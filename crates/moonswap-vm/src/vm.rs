@@ -13,7 +13,7 @@
 //!   [`VmRoots`]: it makes no reference to a whole `Vm`, and what it calls back
 //!   (destructors of the host's data) finds the entry shut (`machine.rs`).
 
-use std::any::{Any, TypeId};
+use std::any::Any;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ptr;
@@ -31,6 +31,7 @@ use crate::object::stack::EXTRA_SLOTS;
 use crate::object::{Context, Coroutine, HookState, StringObject, Table};
 use crate::safepoint::{DispatchTable, PollHandle};
 use crate::stress::Stress;
+use crate::type_map::TypeMap;
 use crate::undo::{Recorder, UndoLog};
 use crate::value::{Value, tag};
 
@@ -111,7 +112,7 @@ pub(crate) struct Vm {
     pub(crate) warn_on: bool,
     pub(crate) warn_continues: bool,
     pub(crate) buffer: Vec<u8>,
-    pub(crate) host_state: RefCell<HashMap<TypeId, Box<dyn Any>>>,
+    pub(crate) host_state: RefCell<TypeMap>,
     /// Values the embedder holds; nil in free entries.
     pub(crate) roots: Vec<Value>,
     pub(crate) free_roots: Vec<u32>,
@@ -207,7 +208,7 @@ impl Vm {
             warn_on: false,
             warn_continues: false,
             buffer: Vec::new(),
-            host_state: RefCell::new(HashMap::new()),
+            host_state: RefCell::default(),
             roots: Vec::new(),
             free_roots: Vec::new(),
             released: Rc::default(),

@@ -3,12 +3,15 @@
 use std::cell::RefCell;
 
 use crate::lua::events::{self, ThreadEvent};
-use crate::value::callback::{self, Callback};
+use crate::value::callback::{self, Callback, NativeCallback};
 use crate::value::handle::Handle;
 use crate::value::raise::{caught, checked};
 use crate::{
     Error, FromLuaMulti, Function, IntoLua, IntoLuaMulti, Lua, LuaString, Result, Table, Thread,
 };
+
+/// Values of a list that one visit of the VM takes.
+const AT_ONCE: usize = 256;
 
 impl Lua {
     /// An empty table.
@@ -72,16 +75,35 @@ impl Lua {
         &self,
         values: impl IntoIterator<Item = T>,
     ) -> Result<Table> {
-        let values = values.into_iter();
+        let mut values = values.into_iter();
         let table = self.create_table_with_capacity(values.size_hint().0.min(1 << 12), 0)?;
-        for (at, value) in (1..).zip(values) {
-            let value = value.into_lua(self)?;
-            table.0.attempt(|lua, cx, table| {
-                value.push(lua, cx)?;
-                checked(cx, |cx| cx.raw_set_int(table, at))
-            })?;
+        if !T::IS_DIRECT {
+            for (at, value) in (1..).zip(values) {
+                let value = value.into_lua(self)?;
+                table.0.attempt(|lua, cx, table| {
+                    value.push(lua, cx)?;
+                    checked(cx, |cx| cx.raw_set_int(table, at))
+                })?;
+            }
+            return Ok(table);
         }
-        Ok(table)
+        // The iterator is the host's code, so it runs outside of the VM.
+        let mut next = 1;
+        loop {
+            let some: Vec<T> = values.by_ref().take(AT_ONCE).collect();
+            let is_last = some.len() < AT_ONCE;
+            table.0.attempt(|lua, cx, table| {
+                for value in some {
+                    value.push_direct(lua, cx)?;
+                    checked(cx, |cx| cx.raw_set_int(table, next))?;
+                    next += 1;
+                }
+                Ok(())
+            })?;
+            if is_last {
+                return Ok(table);
+            }
+        }
     }
 
     /// A byte string.
@@ -127,7 +149,14 @@ impl Lua {
         A: FromLuaMulti,
         R: IntoLuaMulti,
     {
-        self.create_callback(callback::typed(None, function))
+        self.create_native(callback::native(None, function))
+    }
+
+    pub(crate) fn create_native(&self, native: NativeCallback) -> Result<Function> {
+        self.attempt(|cx| {
+            cx.push_boxed("?", native);
+            Ok(Function(Handle::pop(self, cx)))
+        })
     }
 
     pub(crate) fn create_callback(&self, callback: Callback) -> Result<Function> {

@@ -253,7 +253,7 @@ impl<'scope, 'env: 'scope> Scope<'scope, 'env> {
         let name = full_name::<T>(name);
         let gone = Error::UserDataDestructed.self_argument(&name);
         let function: Borrowing<'scope> = match method {
-            Method::Plain(function) => return lua.create_callback(function),
+            Method::Plain(function) => return lua.create_native(function),
             #[cfg(feature = "async")]
             Method::Async(function) => return crate::asynchronous::function(lua, function),
             Method::Ref(method) => Box::new(move |lua, mut arguments| {

@@ -170,7 +170,7 @@ fn new_index(cx: &mut Context<'_>) -> Outcome<usize> {
 /// A method of a type that has an id: its object is what it is called on.
 pub(crate) fn method<T: 'static>(lua: &Lua, method: Method<T>, name: &str) -> Result<Function> {
     match method {
-        Method::Plain(function) => lua.create_callback(function),
+        Method::Plain(function) => lua.create_native(function),
         #[cfg(feature = "async")]
         Method::Async(function) => crate::asynchronous::function(lua, function),
         Method::Ref(method) => on_object::<T>(lua, name, move |lua, object, arguments| {

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::fmt;
 
 use crate::user_data::full_name;
-use crate::value::callback::{Callback, typed};
+use crate::value::callback::{NativeCallback, native};
 use crate::value::convert::short_name;
 use crate::{
     AnyUserData, Error, FromLua, FromLuaMulti, IntoLua, IntoLuaMulti, Lua, MultiValue, Result,
@@ -27,7 +27,7 @@ pub(crate) type Maker = Box<dyn FnOnce(&Lua) -> Result<Value>>;
 pub(crate) enum Method<T> {
     Ref(RefMethod<T>),
     Mut(MutMethod<T>),
-    Plain(Callback),
+    Plain(NativeCallback),
     #[cfg(feature = "async")]
     Async(crate::asynchronous::AsyncCallback),
 }
@@ -137,7 +137,7 @@ impl<T> UserDataRegistry<T> {
         A: FromLuaMulti,
         R: IntoLuaMulti,
     {
-        Method::Plain(typed(Some(full_name::<T>(name)), function))
+        Method::Plain(native(Some(full_name::<T>(name)), function))
     }
 
     fn plain_mut<F, A, R>(name: &str, function: F) -> Method<T>

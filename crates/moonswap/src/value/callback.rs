@@ -9,10 +9,13 @@ use crate::value::handle::Handle;
 use crate::value::raise::{
     LastTrace, capture, caught, message_handler, raise, raise_plain, take_error_of,
 };
+use crate::value::traits::MAX_DIRECT;
 use crate::{Error, FromLuaMulti, IntoLuaMulti, Lua, MultiValue, Result, Value};
 
 /// A Rust function that lives as long as `'f`.
 pub(crate) type Borrowing<'f> = Box<dyn Fn(&Lua, MultiValue) -> Result<MultiValue> + 'f>;
+/// A Rust function that finds its arguments on the stack and leaves its results there.
+pub(crate) type NativeCallback = Box<dyn Fn(&mut Context<'_>) -> Outcome<usize>>;
 /// A Rust function as Lua calls it.
 pub(crate) type Callback = Box<dyn Fn(&Lua, MultiValue) -> Result<MultiValue>>;
 
@@ -41,21 +44,72 @@ fn push_call_native(
 
 /// Calls `function` protected. An error carries the traceback of its place.
 pub(crate) fn call(lua: &Lua, function: &Value, arguments: &MultiValue) -> Result<MultiValue> {
-    let results = lua.attempt(|cx| {
+    let push = |cx: &mut Context<'_>| {
+        for value in arguments {
+            value.push(lua, cx)?;
+        }
+        Ok(arguments.len())
+    };
+    let n = arguments.len();
+    let target = |cx: &mut Context<'_>| function.push(lua, cx);
+    let results = call_with(lua, target, n, push, |cx, at| take_values(lua, cx, at))?;
+    lua.handed_over(results)
+}
+
+/// [`call`] with values that go to the stack and come from it as they are, where that
+/// is possible.
+pub(crate) fn call_typed<A: IntoLuaMulti, R: FromLuaMulti>(
+    lua: &Lua,
+    function: &Handle,
+    arguments: A,
+) -> Result<R> {
+    let take = |cx: &mut Context<'_>, at| {
+        let is_error = |at| match cx.at(at) {
+            View::UserData(data) => data.downcast::<Error>().is_some(),
+            _ => false,
+        };
+        // Panics that Lua caught are among the errors.
+        let has_errors = (at..cx.height()).any(is_error);
+        match R::take_direct(lua, cx, at) {
+            Some(results) if !has_errors => Ok(results),
+            _ => Err(take_values(lua, cx, at)),
+        }
+    };
+    let target = |cx: &mut Context<'_>| function.push(lua, cx);
+    let results = if A::IS_DIRECT {
+        let push = |cx: &mut Context<'_>| arguments.push_direct(lua, cx);
+        call_with(lua, target, MAX_DIRECT, push, take)?
+    } else {
+        let arguments = arguments.into_lua_multi(lua)?;
+        let n = arguments.len();
+        let push = |cx: &mut Context<'_>| arguments.push_direct(lua, cx);
+        call_with(lua, target, n, push, take)?
+    };
+    results.or_else(|values| R::from_lua_multi(lua.handed_over(values)?, lua))
+}
+
+/// A protected call: `push` puts at most `n` arguments on the stack, `take` gets the
+/// results from a place on.
+fn call_with<T>(
+    lua: &Lua,
+    function: impl FnOnce(&mut Context<'_>) -> Result<()>,
+    n: usize,
+    push: impl FnOnce(&mut Context<'_>) -> Result<usize>,
+    take: impl FnOnce(&mut Context<'_>, usize) -> T,
+) -> Result<T> {
+    lua.attempt(|cx| {
         let base = cx.height();
-        if let Err(raised) = cx.ensure_stack(arguments.len() + 8, "too many arguments") {
+        if let Err(raised) = cx.ensure_stack(n + 8, "too many arguments") {
             return Err(caught(cx, raised));
         }
         // `xpcall` is run by the interpreter itself: the handler sees the
         // stack as it was at the error.
         push_protected_call(cx);
-        function.push(lua, cx)?;
+        function(cx)?;
         push_message_handler(cx);
-        for value in arguments {
-            value.push(lua, cx)?;
-        }
-        match cx.call(arguments.len() + 2, None) {
-            Ok(_) if cx.at(base).truthy() => Ok(take_values(lua, cx, base + 1)),
+        let n = push(cx)?;
+        match cx.call(n + 2, None) {
+            Ok(_) if cx.at(base).truthy() => Ok(take(cx, base + 1)),
             Ok(_) => {
                 let last = std::mem::take(&mut *cx.host_state::<LastTrace>().borrow_mut());
                 if cx.height() < base + 2 {
@@ -66,8 +120,7 @@ pub(crate) fn call(lua: &Lua, function: &Value, arguments: &MultiValue) -> Resul
             }
             Err(raised) => Err(caught(cx, raised)),
         }
-    });
-    lua.handed_over(results?)
+    })
 }
 
 /// Whether the function at an index is the one that protects calls from Rust.
@@ -191,22 +244,60 @@ pub(crate) fn take_values(lua: &Lua, cx: &Context<'_>, from: usize) -> MultiValu
         .collect()
 }
 
-/// A typed Rust closure as Lua calls it; `name` is for messages.
-pub(crate) fn typed<A, R>(
+/// A typed Rust closure as a native function; `name` is for messages.
+pub(crate) fn native<A, R>(
     name: Option<String>,
     function: impl Fn(&Lua, A) -> Result<R> + 'static,
-) -> Callback
+) -> NativeCallback
 where
     A: FromLuaMulti,
     R: IntoLuaMulti,
 {
-    Box::new(move |lua, arguments| {
-        let arguments = A::from_lua_args(arguments, 1, name.as_deref(), lua)?;
-        function(lua, arguments)?.into_lua_multi(lua)
-    })
+    Box::new(move |cx| run_native(cx, name.as_deref(), &function))
 }
 
-/// The same of a closure that need not live for ever.
+/// Runs a typed Rust function with the arguments on the stack, pushes its results.
+fn run_native<A: FromLuaMulti, R: IntoLuaMulti>(
+    cx: &mut Context<'_>,
+    name: Option<&str>,
+    function: &impl Fn(&Lua, A) -> Result<R>,
+) -> Outcome<usize> {
+    let Some(lua) = Lua::of(cx) else {
+        return Err(cx.error_plain("the VM is being closed"));
+    };
+    let arguments = match A::take_direct(&lua, cx, 0) {
+        Some(arguments) => Ok(arguments),
+        None => Err(take_values(&lua, cx, 0)),
+    };
+    let run = || {
+        let arguments = arguments.or_else(|values| A::from_lua_args(values, 1, name, &lua))?;
+        let results = function(&lua, arguments)?;
+        match R::IS_DIRECT {
+            true => Ok(Results::Direct(results)),
+            false => results.into_lua_multi(&lua).map(Results::Values),
+        }
+    };
+    match suspended(cx, &lua, run)? {
+        Results::Values(values) => push_results(cx, &lua, &values),
+        Results::Direct(results) => {
+            if cx.ensure_stack(MAX_DIRECT, "too many results").is_err() {
+                return Err(raise_plain(cx, &Error::StackError));
+            }
+            results
+                .push_direct(&lua, cx)
+                .map_err(|error| raise(cx, error))
+        }
+    }
+}
+
+/// What a Rust function returned.
+enum Results<R> {
+    /// Goes to the stack as it is.
+    Direct(R),
+    Values(MultiValue),
+}
+
+/// A typed Rust closure that need not live for ever.
 pub(crate) fn typed_boxed<'f, A, R>(function: impl Fn(&Lua, A) -> Result<R> + 'f) -> Borrowing<'f>
 where
     A: FromLuaMulti,
@@ -235,23 +326,31 @@ pub(crate) fn run_callback(
     run_suspended(cx, &lua, || callback(&lua, arguments))
 }
 
-/// Runs the host's code, pushes its results. It may come back into the VM through its
-/// handles. A panic must not unwind through the interpreter: the server lives on and
-/// the script sees an error.
+/// Runs the host's code, pushes its results.
 pub(crate) fn run_suspended(
     cx: &mut Context<'_>,
     lua: &Lua,
     run: impl FnOnce() -> Result<MultiValue>,
 ) -> Outcome<usize> {
-    let results = match cx.suspended(|| catch_unwind(AssertUnwindSafe(run))) {
-        Ok(Ok(results)) => results,
-        Ok(Err(error)) => return Err(raise(cx, error)),
-        Err(payload) => return Err(lua.raise_panic(cx, payload)),
-    };
+    let results = suspended(cx, lua, run)?;
+    push_results(cx, lua, &results)
+}
+
+/// Runs the host's code. It may come back into the VM through its handles. A panic must
+/// not unwind through the interpreter: the server lives on and the script sees an error.
+fn suspended<T>(cx: &mut Context<'_>, lua: &Lua, run: impl FnOnce() -> Result<T>) -> Outcome<T> {
+    match cx.suspended(|| catch_unwind(AssertUnwindSafe(run))) {
+        Ok(Ok(results)) => Ok(results),
+        Ok(Err(error)) => Err(raise(cx, error)),
+        Err(payload) => Err(lua.raise_panic(cx, payload)),
+    }
+}
+
+fn push_results(cx: &mut Context<'_>, lua: &Lua, results: &MultiValue) -> Outcome<usize> {
     if cx.ensure_stack(results.len(), "too many results").is_err() {
         return Err(raise_plain(cx, &Error::StackError));
     }
-    for value in &results {
+    for value in results {
         if let Err(error) = value.push(lua, cx) {
             return Err(raise(cx, error));
         }

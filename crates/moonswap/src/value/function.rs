@@ -111,9 +111,7 @@ impl Function {
     /// ```
     pub fn call<R: FromLuaMulti>(&self, arguments: impl IntoLuaMulti) -> Result<R> {
         let lua = self.0.lua()?;
-        let arguments = arguments.into_lua_multi(&lua)?;
-        let results = callback::call(&lua, &Value::Function(self.clone()), &arguments)?;
-        R::from_lua_multi(results, &lua)
+        callback::call_typed(&lua, &self.0, arguments)
     }
 
     /// A function that calls this one with `arguments` before its own.

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
 
+use moonswap_vm::Context;
+
 use crate::{FromLua, FromLuaMulti, IntoLua, IntoLuaMulti, Lua, Result, Value};
 
 /// Any number of values.
@@ -151,6 +153,12 @@ impl<T: IntoLua> IntoLuaMulti for T {
         values.push_back(self.into_lua(lua)?);
         Ok(values)
     }
+
+    const IS_DIRECT: bool = T::IS_DIRECT;
+
+    fn push_direct(self, lua: &Lua, cx: &Context<'_>) -> Result<usize> {
+        T::push_direct(self, lua, cx).map(|()| 1)
+    }
 }
 impl<T: FromLua> FromLuaMulti for T {
     fn from_lua_multi(mut values: MultiValue, lua: &Lua) -> Result<Self> {
@@ -165,6 +173,10 @@ impl<T: FromLua> FromLuaMulti for T {
     ) -> Result<Self> {
         let first = values.pop_front().unwrap_or_default();
         T::from_lua_arg(first, position, to, lua)
+    }
+
+    fn take_direct(lua: &Lua, cx: &Context<'_>, at: usize) -> Option<Self> {
+        T::take_direct(lua, cx, at)
     }
 }
 
@@ -214,16 +226,33 @@ impl<T: FromLua> FromLuaMulti for Variadic<T> {
         let values = values.map(|(value, at)| T::from_lua_arg(value, at, to, lua));
         values.collect::<Result<Vec<_>>>().map(Self)
     }
+
+    fn take_direct(lua: &Lua, cx: &Context<'_>, at: usize) -> Option<Self> {
+        let all = at..cx.height().max(at);
+        all.map(|at| T::take_direct(lua, cx, at))
+            .collect::<Option<Vec<_>>>()
+            .map(Self)
+    }
 }
 
 impl IntoLuaMulti for () {
     fn into_lua_multi(self, _: &Lua) -> Result<MultiValue> {
         Ok(MultiValue::new())
     }
+
+    const IS_DIRECT: bool = true;
+
+    fn push_direct(self, _: &Lua, _: &Context<'_>) -> Result<usize> {
+        Ok(0)
+    }
 }
 impl FromLuaMulti for () {
     fn from_lua_multi(_: MultiValue, _: &Lua) -> Result<Self> {
         Ok(())
+    }
+
+    fn take_direct(_: &Lua, _: &Context<'_>, _: usize) -> Option<Self> {
+        Some(())
     }
 }
 
@@ -240,6 +269,16 @@ macro_rules! tuples {
                     values.push_front(value);
                 }
                 Ok(values)
+            }
+
+            const IS_DIRECT: bool = $($name::IS_DIRECT &&)* $last::IS_DIRECT;
+
+            #[allow(non_snake_case, unused_mut)]
+            fn push_direct(self, lua: &Lua, cx: &Context<'_>) -> Result<usize> {
+                let ($($name,)* $last,) = self;
+                let mut n = 0;
+                $( $name.push_direct(lua, cx)?; n += 1; )*
+                Ok(n + $last.push_direct(lua, cx)?)
             }
         }
         impl<$($name: FromLua,)* $last: FromLuaMulti> FromLuaMulti for ($($name,)* $last,) {
@@ -264,6 +303,13 @@ macro_rules! tuples {
                 )*
                 let $last = $last::from_lua_args(values, position, to, lua)?;
                 Ok(($($name,)* $last,))
+            }
+
+            #[allow(non_snake_case, unused_mut)]
+            fn take_direct(lua: &Lua, cx: &Context<'_>, mut at: usize) -> Option<Self> {
+                $( let $name = $name::take_direct(lua, cx, at)?; at += 1; )*
+                let $last = $last::take_direct(lua, cx, at)?;
+                Some(($($name,)* $last,))
             }
         }
     )* };

@@ -8,7 +8,7 @@ use moonswap_vm::{Context, View};
 use crate::value::handle::Handle;
 use crate::value::raise::checked;
 use crate::value::table_iter::{TablePairs, TableSequence};
-use crate::{Error, FromLua, IntoLua, Result, Value, WeakLua};
+use crate::{Error, FromLua, IntoLua, Lua, Result, Value, WeakLua};
 
 /// A table.
 ///
@@ -24,54 +24,121 @@ use crate::{Error, FromLua, IntoLua, Result, Value, WeakLua};
 #[derive(Clone, PartialEq)]
 pub struct Table(pub(crate) Handle);
 
+/// What goes to the stack: as it is, or converted before the VM is entered.
+enum Pushed<T> {
+    Direct(T),
+    Value(Value),
+}
+
+impl<T: IntoLua> Pushed<T> {
+    fn new(value: T, lua: &Lua) -> Result<Self> {
+        match T::IS_DIRECT {
+            true => Ok(Self::Direct(value)),
+            false => value.into_lua(lua).map(Self::Value),
+        }
+    }
+
+    fn push(self, lua: &Lua, cx: &Context<'_>) -> Result<()> {
+        match self {
+            Self::Direct(value) => value.push_direct(lua, cx),
+            Self::Value(value) => value.push(lua, cx),
+        }
+    }
+}
+
 impl Table {
     /// `table[key]`, with metamethods.
     pub fn get<V: FromLua>(&self, key: impl IntoLua) -> Result<V> {
-        let lua = self.0.lua()?;
-        let key = key.into_lua(&lua)?;
-        let value = self.0.attempt(|lua, cx, table| {
-            key.push(lua, cx)?;
+        self.take(key, |cx, table| {
             checked(cx, |cx| cx.index(table, table + 1))?;
-            Ok(Value::pop(lua, cx))
-        })?;
-        V::from_lua(value, &lua)
+            Ok(())
+        })
     }
 
     /// `table[key] = value`, with metamethods.
     pub fn set(&self, key: impl IntoLua, value: impl IntoLua) -> Result<()> {
-        let lua = self.0.lua()?;
-        let (key, value) = (key.into_lua(&lua)?, value.into_lua(&lua)?);
-        self.0.attempt(|lua, cx, table| {
-            key.push(lua, cx)?;
-            value.push(lua, cx)?;
+        self.put(key, value, |cx, table| {
             checked(cx, |cx| cx.set_index(table))
         })
     }
 
     /// `table[key]` without metamethods.
     pub fn raw_get<V: FromLua>(&self, key: impl IntoLua) -> Result<V> {
-        let lua = self.0.lua()?;
-        let key = key.into_lua(&lua)?;
-        let value = self.0.attempt(|lua, cx, table| {
-            key.push(lua, cx)?;
-            if let View::Table(view) = cx.at(table) {
-                cx.push(view.get(cx.at(table + 1)));
-            } else {
-                cx.push_nil();
+        self.take(key, |cx, table| {
+            match cx.at(table) {
+                View::Table(view) => cx.push(view.get(cx.at(table + 1))),
+                _ => cx.push_nil(),
             }
-            Ok(Value::pop(lua, cx))
-        })?;
-        V::from_lua(value, &lua)
+            Ok(())
+        })
     }
 
     /// `table[key] = value` without metamethods.
     pub fn raw_set(&self, key: impl IntoLua, value: impl IntoLua) -> Result<()> {
-        let lua = self.0.lua()?;
-        let (key, value) = (key.into_lua(&lua)?, value.into_lua(&lua)?);
+        self.put(key, value, |cx, table| checked(cx, |cx| cx.raw_set(table)))
+    }
+
+    /// Appends the elements of the list from an index on, as far as they are there and
+    /// need no conversion; the index of the first that is not taken.
+    pub(crate) fn take_plain<V: FromLua>(&self, first: i64, values: &mut Vec<V>) -> Result<i64> {
         self.0.attempt(|lua, cx, table| {
-            key.push(lua, cx)?;
-            value.push(lua, cx)?;
-            checked(cx, |cx| cx.raw_set(table))
+            let mut next = first;
+            loop {
+                let View::Table(view) = cx.at(table) else {
+                    return Ok(next);
+                };
+                let element = view.get(View::Integer(next));
+                if let View::Nil = element {
+                    return Ok(next);
+                }
+                cx.push(element);
+                let Some(value) = V::take_direct(lua, cx, table + 1) else {
+                    return Ok(next);
+                };
+                values.push(value);
+                cx.set_height(table + 1);
+                next += 1;
+            }
+        })
+    }
+
+    /// The value that `get` leaves on the stack, where it finds the key above the table.
+    fn take<V: FromLua>(
+        &self,
+        key: impl IntoLua,
+        get: impl FnOnce(&mut Context<'_>, usize) -> Result<()>,
+    ) -> Result<V> {
+        let lua = self.0.lua()?;
+        let key = Pushed::new(key, &lua)?;
+        let value = lua.attempt(|cx| {
+            let table = cx.height();
+            self.0.push(&lua, cx)?;
+            key.push(&lua, cx)?;
+            get(cx, table)?;
+            let top = cx.height() - 1;
+            Ok(match V::take_direct(&lua, cx, top) {
+                Some(value) => Ok(value),
+                None => Err(Value::pop(&lua, cx)),
+            })
+        })?;
+        value.or_else(|value| V::from_lua(value, &lua))
+    }
+
+    /// `set` finds key and value on the stack, above the table.
+    fn put(
+        &self,
+        key: impl IntoLua,
+        value: impl IntoLua,
+        set: impl FnOnce(&mut Context<'_>, usize) -> Result<()>,
+    ) -> Result<()> {
+        let lua = self.0.lua()?;
+        let (key, value) = (Pushed::new(key, &lua)?, Pushed::new(value, &lua)?);
+        lua.attempt(|cx| {
+            let table = cx.height();
+            self.0.push(&lua, cx)?;
+            key.push(&lua, cx)?;
+            value.push(&lua, cx)?;
+            set(cx, table)
         })
     }
 
@@ -292,9 +359,14 @@ impl Table {
 
     /// The values at 1, 2, … up to the first `nil`, without metamethods.
     pub fn sequence_values<V: FromLua>(&self) -> TableSequence<'_, V> {
+        self.sequence_from(1)
+    }
+
+    /// [`sequence_values`](Self::sequence_values) from an index on.
+    pub(crate) fn sequence_from<V: FromLua>(&self, first: i64) -> TableSequence<'_, V> {
         TableSequence {
             table: self,
-            next: Some(1),
+            next: Some(first),
             types: PhantomData,
         }
     }

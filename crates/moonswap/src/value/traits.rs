@@ -1,5 +1,7 @@
 //! The traits by which Rust values become Lua values and back.
 
+use moonswap_vm::Context;
+
 use crate::{Lua, MultiValue, Result, Value};
 
 /// A Rust value as a Lua value.
@@ -23,6 +25,17 @@ pub trait IntoLua: Sized {
     /// # Errors
     /// If the value has no form in Lua, or the memory limit is in the way.
     fn into_lua(self, lua: &Lua) -> Result<Value>;
+
+    /// Whether [`push_direct`](Self::push_direct) may be called: the conversion does not
+    /// enter the VM.
+    #[doc(hidden)]
+    const IS_DIRECT: bool = false;
+
+    /// Puts the value on the stack, without a [`Value`] between.
+    #[doc(hidden)]
+    fn push_direct(self, lua: &Lua, cx: &Context<'_>) -> Result<()> {
+        self.into_lua(lua)?.push(lua, cx)
+    }
 }
 
 /// A Rust value from a Lua value.
@@ -39,6 +52,14 @@ pub trait FromLua: Sized {
     fn from_lua_arg(value: Value, position: usize, to: Option<&str>, lua: &Lua) -> Result<Self> {
         Self::from_lua(value, lua).map_err(|error| error.argument(position, to))
     }
+
+    /// The value at a place of the stack (nil behind the end), which stays there.
+    /// `None`: it takes more than a look ([`from_lua`](Self::from_lua)).
+    #[doc(hidden)]
+    fn take_direct(lua: &Lua, cx: &Context<'_>, at: usize) -> Option<Self> {
+        let _ = (lua, cx, at);
+        None
+    }
 }
 
 /// Rust values as arguments or results.
@@ -48,6 +69,20 @@ pub trait IntoLuaMulti: Sized {
     /// # Errors
     /// As [`IntoLua::into_lua`].
     fn into_lua_multi(self, lua: &Lua) -> Result<MultiValue>;
+
+    /// As [`IntoLua::IS_DIRECT`].
+    #[doc(hidden)]
+    const IS_DIRECT: bool = false;
+
+    /// Puts the values on the stack; how many. At most [`MAX_DIRECT`] of them.
+    #[doc(hidden)]
+    fn push_direct(self, lua: &Lua, cx: &Context<'_>) -> Result<usize> {
+        let values = self.into_lua_multi(lua)?;
+        for value in &values {
+            value.push(lua, cx)?;
+        }
+        Ok(values.len())
+    }
 }
 
 /// Rust values from arguments or results; missing ones are `nil`, further ones
@@ -70,7 +105,17 @@ pub trait FromLuaMulti: Sized {
         let _ = (position, to);
         Self::from_lua_multi(values, lua)
     }
+
+    /// The values from a place of the stack on, as [`FromLua::take_direct`].
+    #[doc(hidden)]
+    fn take_direct(lua: &Lua, cx: &Context<'_>, at: usize) -> Option<Self> {
+        let _ = (lua, cx, at);
+        None
+    }
 }
+
+/// Most values that [`IntoLuaMulti::push_direct`] pushes: as many as a tuple has.
+pub(crate) const MAX_DIRECT: usize = 16;
 
 /// Every type: a VM stays on its thread. Programs written for mlua name it in bounds.
 pub trait MaybeSend {}

@@ -18,6 +18,21 @@ fn table<T>(value: Value) -> Result<Table> {
     }
 }
 
+/// The elements of a list.
+fn list<T: FromLua>(table: &Table) -> Result<Vec<T>> {
+    let mut values = Vec::new();
+    let mut next = 1;
+    loop {
+        next = table.take_plain(next, &mut values)?;
+        // What takes more than a look is converted outside of the VM.
+        match table.sequence_from(next).next() {
+            None => return Ok(values),
+            Some(value) => values.push(value?),
+        }
+        next += 1;
+    }
+}
+
 impl<T: IntoLua + Clone> IntoLua for &[T] {
     fn into_lua(self, lua: &Lua) -> Result<Value> {
         lua.create_sequence_from(self.iter().cloned())
@@ -41,7 +56,7 @@ impl<T: IntoLua, const N: usize> IntoLua for [T; N] {
 }
 impl<T: FromLua> FromLua for Vec<T> {
     fn from_lua(value: Value, _: &Lua) -> Result<Self> {
-        table::<Self>(value)?.sequence_values().collect()
+        list(&table::<Self>(value)?)
     }
 }
 impl<T: FromLua> FromLua for Box<[T]> {
@@ -52,7 +67,7 @@ impl<T: FromLua> FromLua for Box<[T]> {
 impl<T: FromLua, const N: usize> FromLua for [T; N] {
     fn from_lua(value: Value, _: &Lua) -> Result<Self> {
         let table = table::<Self>(value)?;
-        let list = table.sequence_values().collect::<Result<Vec<T>>>()?;
+        let list = list::<T>(&table)?;
         list.try_into().map_err(|list: Vec<T>| {
             let message = format!("expected table of length {N}, got {}", list.len());
             Error::conversion("table", short_name::<Self>(), Some(&message))

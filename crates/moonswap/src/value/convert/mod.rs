@@ -7,8 +7,9 @@ mod texts;
 use std::ffi::c_void;
 
 use either::Either;
-use moonswap_vm::View;
+use moonswap_vm::{Context, View};
 
+use crate::value::handle::Handle;
 use crate::{
     AnyUserData, Error, FromLua, Function, IntoLua, LightUserData, Lua, RegistryKey, Result, Table,
     Thread, UserData, Value,
@@ -43,28 +44,57 @@ impl IntoLua for Value {
     fn into_lua(self, _: &Lua) -> Result<Value> {
         Ok(self)
     }
+
+    const IS_DIRECT: bool = true;
+
+    fn push_direct(self, lua: &Lua, cx: &Context<'_>) -> Result<()> {
+        self.push(lua, cx)
+    }
 }
 impl FromLua for Value {
     fn from_lua(value: Value, _: &Lua) -> Result<Self> {
         Ok(value)
+    }
+
+    fn take_direct(lua: &Lua, cx: &Context<'_>, at: usize) -> Option<Self> {
+        cx.push_at(at);
+        Some(Value::pop(lua, cx))
     }
 }
 impl IntoLua for &Value {
     fn into_lua(self, _: &Lua) -> Result<Value> {
         Ok(self.clone())
     }
+
+    const IS_DIRECT: bool = true;
+
+    fn push_direct(self, lua: &Lua, cx: &Context<'_>) -> Result<()> {
+        self.push(lua, cx)
+    }
 }
 
 macro_rules! handles {
-    ($($type:ident $variant:ident $name:literal;)*) => { $(
+    ($($type:ident $variant:ident $view:ident $name:literal;)*) => { $(
         impl IntoLua for $type {
             fn into_lua(self, _: &Lua) -> Result<Value> {
                 Ok(Value::$variant(self))
+            }
+
+            const IS_DIRECT: bool = true;
+
+            fn push_direct(self, lua: &Lua, cx: &Context<'_>) -> Result<()> {
+                self.0.push(lua, cx)
             }
         }
         impl IntoLua for &$type {
             fn into_lua(self, _: &Lua) -> Result<Value> {
                 Ok(Value::$variant(self.clone()))
+            }
+
+            const IS_DIRECT: bool = true;
+
+            fn push_direct(self, lua: &Lua, cx: &Context<'_>) -> Result<()> {
+                self.0.push(lua, cx)
             }
         }
         impl FromLua for $type {
@@ -74,15 +104,78 @@ macro_rules! handles {
                     other => Err(Error::conversion(other.type_name(), $name, None)),
                 }
             }
+
+            fn take_direct(lua: &Lua, cx: &Context<'_>, at: usize) -> Option<Self> {
+                let View::$view(_) = cx.at(at) else {
+                    return None;
+                };
+                cx.push_at(at);
+                Some(Self(Handle::pop(lua, cx)))
+            }
         }
     )* };
 }
 handles! {
-    Table Table "table";
-    Function Function "function";
-    Thread Thread "thread";
-    AnyUserData UserData "userdata";
-    LightUserData LightUserData "light userdata";
+    Table Table Table "table";
+    Function Function Function "function";
+    Thread Thread Coroutine "thread";
+}
+
+impl IntoLua for AnyUserData {
+    fn into_lua(self, _: &Lua) -> Result<Value> {
+        Ok(Value::UserData(self))
+    }
+
+    const IS_DIRECT: bool = true;
+
+    fn push_direct(self, lua: &Lua, cx: &Context<'_>) -> Result<()> {
+        self.0.push(lua, cx)
+    }
+}
+impl IntoLua for &AnyUserData {
+    fn into_lua(self, _: &Lua) -> Result<Value> {
+        Ok(Value::UserData(self.clone()))
+    }
+
+    const IS_DIRECT: bool = true;
+
+    fn push_direct(self, lua: &Lua, cx: &Context<'_>) -> Result<()> {
+        self.0.push(lua, cx)
+    }
+}
+impl FromLua for AnyUserData {
+    fn from_lua(value: Value, _: &Lua) -> Result<Self> {
+        match value {
+            Value::UserData(handle) => Ok(handle),
+            other => Err(Error::conversion(other.type_name(), "userdata", None)),
+        }
+    }
+
+    fn take_direct(lua: &Lua, cx: &Context<'_>, at: usize) -> Option<Self> {
+        match Value::take_direct(lua, cx, at) {
+            Some(Value::UserData(handle)) => Some(handle),
+            _ => None,
+        }
+    }
+}
+
+impl IntoLua for LightUserData {
+    fn into_lua(self, _: &Lua) -> Result<Value> {
+        Ok(Value::LightUserData(self))
+    }
+}
+impl IntoLua for &LightUserData {
+    fn into_lua(self, _: &Lua) -> Result<Value> {
+        Ok(Value::LightUserData(*self))
+    }
+}
+impl FromLua for LightUserData {
+    fn from_lua(value: Value, _: &Lua) -> Result<Self> {
+        match value {
+            Value::LightUserData(light) => Ok(light),
+            other => Err(Error::conversion(other.type_name(), "light userdata", None)),
+        }
+    }
 }
 
 impl IntoLua for *mut c_void {
@@ -144,11 +237,22 @@ impl IntoLua for bool {
     fn into_lua(self, _: &Lua) -> Result<Value> {
         Ok(Value::Boolean(self))
     }
+
+    const IS_DIRECT: bool = true;
+
+    fn push_direct(self, _: &Lua, cx: &Context<'_>) -> Result<()> {
+        cx.push_bool(self);
+        Ok(())
+    }
 }
 impl FromLua for bool {
     /// Lua's truth: all but `nil` and `false`.
     fn from_lua(value: Value, _: &Lua) -> Result<Self> {
         Ok(!matches!(value, Value::Nil | Value::Boolean(false)))
+    }
+
+    fn take_direct(_: &Lua, cx: &Context<'_>, at: usize) -> Option<Self> {
+        Some(cx.at(at).truthy())
     }
 }
 
@@ -156,12 +260,31 @@ impl<T: IntoLua> IntoLua for Option<T> {
     fn into_lua(self, lua: &Lua) -> Result<Value> {
         self.map_or(Ok(Value::Nil), |value| value.into_lua(lua))
     }
+
+    const IS_DIRECT: bool = T::IS_DIRECT;
+
+    fn push_direct(self, lua: &Lua, cx: &Context<'_>) -> Result<()> {
+        match self {
+            Some(value) => value.push_direct(lua, cx),
+            None => {
+                cx.push_nil();
+                Ok(())
+            }
+        }
+    }
 }
 impl<T: FromLua> FromLua for Option<T> {
     fn from_lua(value: Value, lua: &Lua) -> Result<Self> {
         match value {
             Value::Nil => Ok(None),
             value => T::from_lua(value, lua).map(Some),
+        }
+    }
+
+    fn take_direct(lua: &Lua, cx: &Context<'_>, at: usize) -> Option<Self> {
+        match cx.at(at) {
+            View::Nil => Some(None),
+            _ => T::take_direct(lua, cx, at).map(Some),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Numbers. An integer of Rust that no Lua integer can hold becomes a float; what
 //! comes back has to fit.
 
+use moonswap_vm::{Context, View};
+
 use crate::{Error, FromLua, IntoLua, Lua, Result, Value};
 
 /// An integer or an integral float, be it as text.
@@ -33,6 +35,16 @@ macro_rules! integers {
             fn into_lua(self, _: &Lua) -> Result<Value> {
                 Ok(i64::try_from(self).map_or(Value::Number(self as f64), Value::Integer))
             }
+
+            const IS_DIRECT: bool = true;
+
+            fn push_direct(self, _: &Lua, cx: &Context<'_>) -> Result<()> {
+                match i64::try_from(self) {
+                    Ok(i) => cx.push_int(i),
+                    Err(_) => cx.push_num(self as f64),
+                }
+                Ok(())
+            }
         }
         impl FromLua for $type {
             fn from_lua(value: Value, lua: &Lua) -> Result<Self> {
@@ -50,6 +62,13 @@ macro_rules! integers {
                 };
                 whole.ok_or_else(|| Error::conversion(from, stringify!($type), Some("out of range")))
             }
+
+            fn take_direct(_: &Lua, cx: &Context<'_>, at: usize) -> Option<Self> {
+                match cx.at(at) {
+                    View::Integer(i) => $type::try_from(i).ok(),
+                    _ => None,
+                }
+            }
         }
     )* };
 }
@@ -61,6 +80,13 @@ macro_rules! floats {
             fn into_lua(self, _: &Lua) -> Result<Value> {
                 Ok(Value::Number(self.into()))
             }
+
+            const IS_DIRECT: bool = true;
+
+            fn push_direct(self, _: &Lua, cx: &Context<'_>) -> Result<()> {
+                cx.push_num(self.into());
+                Ok(())
+            }
         }
         impl FromLua for $type {
             fn from_lua(value: Value, lua: &Lua) -> Result<Self> {
@@ -68,6 +94,14 @@ macro_rules! floats {
                     Number::Integer(i) => i as $type,
                     Number::Float(n) => n as $type,
                 })
+            }
+
+            fn take_direct(_: &Lua, cx: &Context<'_>, at: usize) -> Option<Self> {
+                match cx.at(at) {
+                    View::Integer(i) => Some(i as $type),
+                    View::Float(n) => Some(n as $type),
+                    _ => None,
+                }
             }
         }
     )* };

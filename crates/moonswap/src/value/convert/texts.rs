@@ -6,23 +6,46 @@ use std::path::{Path, PathBuf};
 
 use bstr::{BStr, BString, ByteSlice, ByteVec};
 
+use moonswap_vm::{Context, View};
+
 use crate::value::convert::short_name;
+use crate::value::handle::Handle;
 use crate::{BorrowedBytes, BorrowedStr, Error, FromLua, IntoLua, Lua, LuaString, Result, Value};
 
 impl IntoLua for LuaString {
     fn into_lua(self, _: &Lua) -> Result<Value> {
         Ok(Value::String(self))
     }
+
+    const IS_DIRECT: bool = true;
+
+    fn push_direct(self, lua: &Lua, cx: &Context<'_>) -> Result<()> {
+        self.0.push(lua, cx)
+    }
 }
 impl IntoLua for &LuaString {
     fn into_lua(self, _: &Lua) -> Result<Value> {
         Ok(Value::String(self.clone()))
+    }
+
+    const IS_DIRECT: bool = true;
+
+    fn push_direct(self, lua: &Lua, cx: &Context<'_>) -> Result<()> {
+        self.0.push(lua, cx)
     }
 }
 impl FromLua for LuaString {
     /// Numbers are converted, as everywhere in Lua.
     fn from_lua(value: Value, lua: &Lua) -> Result<Self> {
         string(value, lua, "string")
+    }
+
+    fn take_direct(lua: &Lua, cx: &Context<'_>, at: usize) -> Option<Self> {
+        let View::String(_) = cx.at(at) else {
+            return None;
+        };
+        cx.push_at(at);
+        Some(Self(Handle::pop(lua, cx)))
     }
 }
 
@@ -47,6 +70,13 @@ macro_rules! into {
             fn into_lua(self, lua: &Lua) -> Result<Value> {
                 lua.create_string(&self[..]).map(Value::String)
             }
+
+            const IS_DIRECT: bool = true;
+
+            fn push_direct(self, _: &Lua, cx: &Context<'_>) -> Result<()> {
+                cx.push_bytes(self[..].as_ref());
+                Ok(())
+            }
         }
     )* };
 }
@@ -70,6 +100,13 @@ impl FromLua for String {
             Ok(text.to_owned())
         })
     }
+
+    fn take_direct(_: &Lua, cx: &Context<'_>, at: usize) -> Option<Self> {
+        match cx.at(at) {
+            View::String(text) => std::str::from_utf8(text.as_bytes()).ok().map(str::to_owned),
+            _ => None,
+        }
+    }
 }
 impl FromLua for Box<str> {
     fn from_lua(value: Value, lua: &Lua) -> Result<Self> {
@@ -79,6 +116,13 @@ impl FromLua for Box<str> {
 impl FromLua for BString {
     fn from_lua(value: Value, lua: &Lua) -> Result<Self> {
         bytes(value, lua, |bytes| Ok(bytes.into()))
+    }
+
+    fn take_direct(_: &Lua, cx: &Context<'_>, at: usize) -> Option<Self> {
+        match cx.at(at) {
+            View::String(text) => Some(text.as_bytes().into()),
+            _ => None,
+        }
     }
 }
 
