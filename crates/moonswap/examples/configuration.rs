@@ -57,7 +57,7 @@ pub enum Route {
 /// Reads a configuration. The file can compute, and reach nothing outside.
 ///
 /// # Errors
-/// Of the file, which names the entry that is wrong.
+/// Of the file, and where it has not what the struct needs.
 pub fn read(text: &str) -> Result<Configuration> {
     let lua = Lua::new_with(StdLib::MATH | StdLib::STRING, LuaOptions::new())?;
     lua.globals().set("threads", 8)?;
