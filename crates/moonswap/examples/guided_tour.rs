@@ -6,7 +6,7 @@ use moonswap::Result;
 use moonswap::prelude::*;
 
 /// Runs the tour; answers what the script printed last.
-pub fn tour() -> Result<String> {
+pub(crate) fn tour() -> Result<String> {
     let lua = Lua::new();
 
     // Run code, evaluate expressions.
