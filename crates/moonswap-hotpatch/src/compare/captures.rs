@@ -30,6 +30,10 @@ pub(crate) struct CaptureResult {
     pub(crate) initialisers: HashMap<FunctionId, Vec<BackfilledValue>>,
     pub(crate) refusals: Vec<Refusal>,
     pub(crate) warnings: Vec<String>,
+    /// Literals of the old text that may have no closures.
+    pub(crate) unmade: Vec<FunctionId>,
+    /// Something is refused for closures that may not be there.
+    pub(crate) asks_for_closures: bool,
 }
 
 /// Everything that decides about captures.
@@ -61,8 +65,13 @@ impl CaptureCheck<'_> {
     pub(crate) fn run(&self, matching: &mut Matching) -> CaptureResult {
         let mut result = CaptureResult::default();
         for is in 1..self.new.literals.len() {
-            if let Some(was) = matching.old_of[is] {
-                self.literal(was, is, matching, &mut result);
+            let Some(was) = matching.old_of[is] else {
+                continue;
+            };
+            let n_refused = result.refusals.len();
+            self.literal(was, is, matching, &mut result);
+            if result.refusals.len() > n_refused {
+                self.without_closures(was, is, n_refused, matching, &mut result);
             }
         }
         result
@@ -168,6 +177,69 @@ impl CaptureCheck<'_> {
             slot.is_some_and(|slot| slot.is_first)
         };
         find().is_some_and(|parent| self.old.inside(parent).iter().all(is_first))
+    }
+
+    /// What was refused for the closures that exist is in order if there are none: the
+    /// new literal is another one then, and the old one goes.
+    fn without_closures(
+        &self,
+        was: LiteralIndex,
+        is: LiteralIndex,
+        n_refused: usize,
+        m: &mut Matching,
+        result: &mut CaptureResult,
+    ) {
+        let is_about_closures = |refusal: &Refusal| {
+            matches!(
+                refusal.code,
+                Code::NewEnclosingCapture | Code::ScopeChanged | Code::AmbiguousVariable
+            )
+        };
+        let Some(parent) = self.old.get(was).parent.filter(|parent| *parent != 0) else {
+            return;
+        };
+        if !result.refusals[n_refused..].iter().all(is_about_closures)
+            || self.manifest.main.is_stripped()
+        {
+            return;
+        }
+        if !self.manifest.knows_closures {
+            result.asks_for_closures = true;
+            return;
+        }
+        let others = self.new.inside(is).into_iter();
+        let others = others.filter_map(|at| m.old_of[at]);
+        let ids: Vec<FunctionId> = others
+            .chain(self.old.inside(was))
+            .map(|at| self.old.get(at).prototype.id.clone())
+            .collect();
+        let is_unmade = |id: &FunctionId| self.manifest.slots.get(id).is_some_and(|s| s.is_unmade);
+        if !ids.iter().all(is_unmade) {
+            return;
+        }
+        let mut names: Vec<String> = Vec::new();
+        let had = &self.old.get(was).prototype.upvalues;
+        for wanted in &self.new.get(is).prototype.upvalues {
+            if !wanted.top_level && !had.iter().any(|e| e.name == wanted.name) {
+                names.push(wanted.name.to_string());
+            }
+        }
+        result.refusals.truncate(n_refused);
+        result.warnings.push(format!(
+            "{}: now captures {}; no closure of it exists, but activations of {} that run already make old ones",
+            self.new.name(is),
+            match names.is_empty() {
+                true => "other variables".to_owned(),
+                false => names.join(", "),
+            },
+            self.old.name(parent)
+        ));
+        m.refused[is] = false;
+        result.layouts.remove(&self.new.get(is).prototype.id);
+        result.fixed.remove(&self.new.get(is).prototype.id);
+        result.initialisers.remove(&self.new.get(is).prototype.id);
+        result.unmade.extend(ids);
+        self.unpair(was, is, m);
     }
 
     fn literal(
