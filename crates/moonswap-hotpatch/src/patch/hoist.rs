@@ -5,8 +5,8 @@
 //! block uses the name. Then it has a cell like any top-level local, which closures
 //! that exist can reach. A block of which all locals go is opened altogether.
 //!
-//! That is done with locals that the running text does not have in a block of its own:
-//! those have no cells.
+//! That is done with locals that functions use, and that the running text does not have
+//! in a block of its own: those have no cells.
 
 use std::collections::{HashMap, HashSet};
 
@@ -117,14 +117,14 @@ fn going(ast: &Ast, block: &Block, can_go: &dyn Fn(Symbol) -> bool) -> Vec<bool>
     {
         return vec![false; list.len()];
     }
-    let named: Vec<HashSet<Symbol>> = list
-        .iter()
-        .map(|s| {
-            let mut uses = Uses::default();
-            uses.statement(ast, 0, &s.kind, false);
-            uses.named.into_keys().collect()
-        })
-        .collect();
+    let mut captured = HashSet::new();
+    let mut named: Vec<HashSet<Symbol>> = Vec::with_capacity(list.len());
+    for statement in list {
+        let mut uses = Uses::default();
+        uses.statement(ast, 0, &statement.kind, false);
+        captured.extend(uses.captured);
+        named.push(uses.named.into_keys().collect());
+    }
     // What is named above its declaration is another variable there.
     for at in 0..list.len() {
         let above = named[..at]
@@ -145,9 +145,26 @@ fn going(ast: &Ast, block: &Block, can_go: &dyn Fn(Symbol) -> bool) -> Vec<bool>
             *goes &= named.is_disjoint(&staying);
         }
         if going == before {
-            return going;
+            break;
         }
     }
+    // Others are only steps on the way to what functions use, or to nothing.
+    let mut needed = captured;
+    loop {
+        let n = needed.len();
+        for (statement, named) in list.iter().zip(&named) {
+            if declared(statement).any(|name| needed.contains(&name)) {
+                needed.extend(named);
+            }
+        }
+        if needed.len() == n {
+            break;
+        }
+    }
+    for (goes, statement) in going.iter_mut().zip(list) {
+        *goes &= declared(statement).any(|name| needed.contains(&name));
+    }
+    going
 }
 
 fn block(statement: &Statement) -> Option<&Block> {
@@ -185,6 +202,10 @@ struct Uses {
     declared: HashMap<Symbol, usize>,
     /// The statements that name something, functions in them included.
     named: HashMap<Symbol, HashSet<usize>>,
+    /// What functions name.
+    captured: HashSet<Symbol>,
+    /// Functions that are being looked into.
+    depth: usize,
 }
 
 impl Uses {
@@ -205,9 +226,11 @@ impl Uses {
 
     fn function(&mut self, ast: &Ast, at: usize, function: FunctionIndex) {
         if let Some(function) = ast.functions.get(function.0 as usize) {
+            self.depth += 1;
             for statement in &function.body.statements {
                 self.statement(ast, at, &statement.kind, false);
             }
+            self.depth -= 1;
         }
     }
 
@@ -215,7 +238,12 @@ impl Uses {
         let mut todo = vec![expr];
         while let Some(expr) = todo.pop() {
             match ast.exprs.get(expr.0 as usize) {
-                Some(Expr::Name(name)) => drop(self.named.entry(*name).or_default().insert(at)),
+                Some(Expr::Name(name)) => {
+                    self.named.entry(*name).or_default().insert(at);
+                    if self.depth > 0 {
+                        self.captured.insert(*name);
+                    }
+                }
                 Some(Expr::Function(function)) => self.function(ast, at, *function),
                 _ => {}
             }

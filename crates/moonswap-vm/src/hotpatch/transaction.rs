@@ -212,6 +212,9 @@ unsafe fn attempt(
         let outcome = chunk(vm, prepared, code, natives);
         let trial = vm.hot.trial.take().unwrap_or_default();
         vm.hook.active = was_active;
+        if vm.heap.is_short() && matches!(outcome, Err(HotError::Delta(_))) {
+            return Err(HotError::Delta(NO_MEMORY.to_owned()));
+        }
         if vm.limits.has_tripped() || vm.limits.has_ended() || vm.heap.is_short() {
             return outcome.map(|()| None);
         }
