@@ -248,6 +248,8 @@ impl PrototypeSlot {
     pub(crate) const PROTECTED: u8 = 1;
     /// `header.flags`: a patch has given it other code, now or before.
     pub(crate) const REPLACED: u8 = 2;
+    /// `header.flags`: a closure of it was made.
+    pub(crate) const MADE: u8 = 4;
 
     /// Which version is current; null before the first is installed.
     #[inline(always)]
