@@ -13,9 +13,9 @@ use crate::support::root;
 /// What the document begins with.
 const HEAD: &str = "# The items of mlua, one by one
 
-A test makes this list of mlua 0.12's public items for Lua 5.4 (`mlua-items.txt`), of the \
-sources of the crate `moonswap`, and of `mlua-differences.txt`. Implementations of traits of \
-the standard library are not in it; [from-mlua.md](from-mlua.md) tells what differs in behaviour.
+A test keeps this list current. It lists the public items of mlua 0.12 for Lua 5.4. \
+Implementations of traits of the standard library are not in it. \
+[from-mlua.md](from-mlua.md) tells what differs in behaviour.
 ";
 
 fn read(name: &str) -> String {

@@ -34,7 +34,7 @@ pub use manifest::{
     CellInfo, ChunkManifest, ENVIRONMENT_CELL, Literals, Places, Progress, SlotInfo, is_reserved,
     places, reserved,
 };
-pub use model::change::{Before, ChangeKind, DataChange, Merged};
+pub use model::change::{Before, ChangeKind, DataChange, Decision, Merged};
 pub use model::literal::{ChangeClass, LiteralChange};
 pub use model::migration::{Migrated, MigrationReport, Staying};
 pub use model::not_run::NotRun;

@@ -85,6 +85,7 @@ fn commit(manifest: &mut ChunkManifest, plan: &Plan) {
             None => SlotInfo {
                 protected: false,
                 is_first: true,
+                is_unmade: false,
                 version: 1,
                 layout: prototype.upvalues.to_vec(),
                 n_fixed: prototype.upvalues.len(),

@@ -5,27 +5,12 @@
 //!
 //! Invariants: HO1, VM3, M2, CX1.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use crate::frame::{Frame, frame_top};
-use crate::object::Context;
+use crate::object::{Context, HostData};
 use crate::vm::Vm;
 
 /// Slots that a destructor may use, as a native may.
 const ROOM: usize = 64;
-
-/// What is told of a warning.
-pub type WarningSink = std::rc::Rc<dyn Fn(&[u8])>;
-
-/// What the host gave to an object.
-pub(crate) enum HostData {
-    #[allow(clippy::type_complexity)]
-    Function(Box<dyn Fn(&mut Context<'_>) -> Result<usize, crate::error::Raised>>),
-    Value(Box<dyn Any>),
-    /// A warning that the host is to be told of.
-    Warning(Vec<u8>),
-}
 
 /// Emits a warning of the machine's own. The host's function for warnings is called as
 /// destructors are.
@@ -33,25 +18,6 @@ pub(crate) fn warn(vm: &mut Vm, message: Vec<u8>) {
     match vm.warning_sink {
         Some(_) => vm.heap.host_data.push(HostData::Warning(message)),
         None => vm.warning(&message, false),
-    }
-}
-
-impl HostData {
-    /// Runs its destructor; answers what it said if it panicked.
-    pub(crate) fn drop_now(self) -> Option<String> {
-        let end = || match self {
-            Self::Function(function) => drop(function),
-            Self::Value(value) => drop(value),
-            Self::Warning(_) => {}
-        };
-        let payload = catch_unwind(AssertUnwindSafe(end)).err()?;
-        let text = payload
-            .downcast_ref::<&str>()
-            .map(|text| (*text).to_owned());
-        let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
-        // Its own destructor might panic as well.
-        std::mem::forget(payload);
-        Some(text.unwrap_or_else(|| "unknown reason".to_owned()))
     }
 }
 

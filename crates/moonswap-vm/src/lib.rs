@@ -54,7 +54,6 @@ pub use gc_stats::{GcClock, GcStats};
 pub use host_cell::{
     HostCell, HostMut, HostRef, Keep as KeepsLock, LockForRead, LockForWrite, Unavailable,
 };
-pub use host_data::WarningSink;
 pub use hotpatch::{
     Applied, Cause, EventChunk, EventKind, HistoryEntry, HotError, HotEvent, Listener, OnProbation,
     Origin, Patcher, Quarantined, Recorder, StaleFrame, Ticket, VersionInfo, Which,
@@ -62,7 +61,7 @@ pub use hotpatch::{
 pub use limits::{Ended, Interrupter, Limit};
 pub use machine::Machine;
 pub use moonswap_hotpatch as planning;
-pub use object::{NativeFn, NativeKind};
+pub use object::{NativeFn, NativeKind, WarningSink};
 pub use root::Root;
 pub use safepoint::HostWaker;
 pub use stress::Stress;

@@ -100,7 +100,7 @@ pub(crate) struct Vm {
     pub(crate) in_flight: InFlightError,
     pub(crate) in_finalizer: bool,
     /// Told of warnings of the machine's own: of errors in finalizers.
-    pub(crate) warning_sink: Option<crate::host_data::WarningSink>,
+    pub(crate) warning_sink: Option<crate::object::WarningSink>,
     /// Destructors of host data run.
     pub(crate) is_dropping: bool,
     pub(crate) stress: Stress,

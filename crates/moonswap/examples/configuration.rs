@@ -23,23 +23,23 @@ return {
 /// What the file says.
 #[derive(Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Configuration {
+pub(crate) struct Configuration {
     /// What the server is called.
-    pub name: String,
+    pub(crate) name: String,
     /// How many threads it has.
-    pub workers: u32,
+    pub(crate) workers: u32,
     /// Its ports.
-    pub listen: Vec<u16>,
+    pub(crate) listen: Vec<u16>,
     /// Where requests go, by paths.
-    pub routes: BTreeMap<String, Route>,
+    pub(crate) routes: BTreeMap<String, Route>,
     /// How much it tells.
-    pub level: Option<u8>,
+    pub(crate) level: Option<u8>,
 }
 
 /// Where a request goes.
 #[derive(Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase", untagged)]
-pub enum Route {
+pub(crate) enum Route {
     /// To a file.
     File {
         /// Its name.
@@ -57,8 +57,8 @@ pub enum Route {
 /// Reads a configuration. The file can compute, and reach nothing outside.
 ///
 /// # Errors
-/// Of the file, which names the entry that is wrong.
-pub fn read(text: &str) -> Result<Configuration> {
+/// Of the file, and where it has not what the struct needs.
+pub(crate) fn read(text: &str) -> Result<Configuration> {
     let lua = Lua::new_with(StdLib::MATH | StdLib::STRING, LuaOptions::new())?;
     lua.globals().set("threads", 8)?;
     let value: Value = lua.load(text).set_name("@configuration.lua").eval()?;
@@ -69,7 +69,7 @@ pub fn read(text: &str) -> Result<Configuration> {
 ///
 /// # Errors
 /// None: the file is right.
-pub fn run() -> Result<Configuration> {
+pub(crate) fn run() -> Result<Configuration> {
     let read_in = read(FILE)?;
     println!("{read_in:#?}");
     let lua = Lua::new();

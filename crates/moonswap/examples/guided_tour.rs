@@ -6,7 +6,7 @@ use moonswap::Result;
 use moonswap::prelude::*;
 
 /// Runs the tour; answers what the script printed last.
-pub fn tour() -> Result<String> {
+pub(crate) fn tour() -> Result<String> {
     let lua = Lua::new();
 
     // Run code, evaluate expressions.
@@ -68,7 +68,7 @@ pub fn tour() -> Result<String> {
     let before: f64 = price.call(100)?;
     let report = lua
         .hot()
-        .apply_source("@shop.lua", &source.replace("1.2", "1.25"))?;
+        .apply_source("@shop.lua", source.replace("1.2", "1.25"))?;
     let after: f64 = price.call(100)?;
     println!("{report}\n{before} {after}");
     Ok(format!("{text}; {before} {after}"))

@@ -9,7 +9,7 @@ use moonswap::{ErrorKind, Lua, LuaOptions, Result, StdLib, Table, chunk::ChunkMo
 
 /// What a piece of code came to.
 #[derive(Debug, PartialEq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// The text of its result.
     Result(String),
     /// Why it ended.
@@ -20,7 +20,7 @@ pub enum Outcome {
 ///
 /// # Errors
 /// If memory is short.
-pub fn sandbox() -> Result<Lua> {
+pub(crate) fn sandbox() -> Result<Lua> {
     let libraries = StdLib::MATH | StdLib::STRING | StdLib::TABLE | StdLib::UTF8;
     let lua = Lua::new_with(libraries, LuaOptions::new())?;
     for name in ["load", "loadfile", "dofile", "collectgarbage", "warn"] {
@@ -34,7 +34,7 @@ pub fn sandbox() -> Result<Lua> {
 ///
 /// # Errors
 /// If memory is short before it begins.
-pub fn run(lua: &Lua, code: &str) -> Result<Outcome> {
+pub(crate) fn run(lua: &Lua, code: &str) -> Result<Outcome> {
     let environment: Table = lua.create_table()?;
     let behind = lua.create_table_from([("__index", lua.globals())])?;
     environment.set_metatable(Some(behind))?;
@@ -49,7 +49,7 @@ pub fn run(lua: &Lua, code: &str) -> Result<Outcome> {
 }
 
 /// Code of many sorts.
-pub const CODE: [&str; 6] = [
+pub(crate) const CODE: [&str; 6] = [
     "x = 6 return x * 7",
     "return x",
     "while true do end",
@@ -62,7 +62,7 @@ pub const CODE: [&str; 6] = [
 ///
 /// # Errors
 /// If memory is short before it begins.
-pub fn run_all() -> Result<Vec<Outcome>> {
+pub(crate) fn run_all() -> Result<Vec<Outcome>> {
     let lua = sandbox()?;
     CODE.iter().map(|code| run(&lua, code)).collect()
 }

@@ -55,7 +55,7 @@ impl UserData for Connection {
 ///
 /// # Errors
 /// Of the listener, and of the handler.
-pub async fn serve(listener: TcpListener, n: usize) -> Result<()> {
+pub(crate) async fn serve(listener: TcpListener, n: usize) -> Result<()> {
     let lua = Lua::new();
     let handler: Function = lua.load(HANDLER).set_name("@handler.lua").eval()?;
     let handler = Rc::new(handler);

@@ -58,7 +58,7 @@ impl Vector {
 }
 
 /// Runs the scripts; answers what they found.
-pub fn run() -> Result<(String, f64, i64, usize)> {
+pub(crate) fn run() -> Result<(String, f64, i64, usize)> {
     let lua = Lua::new();
 
     // Lua owns it.

@@ -9,7 +9,6 @@ fn programs_that_must_not_compile() {
     cases.compile_fail("tests/compile/threads.rs");
     cases.compile_fail("tests/compile/lifetimes.rs");
     cases.compile_fail("tests/compile/scopes.rs");
-    cases.compile_fail("tests/compile/unwinding.rs");
     if cfg!(feature = "async") {
         cases.compile_fail("tests/compile/futures.rs");
     }

@@ -69,11 +69,8 @@ fn closures_and_userdata_that_own_handles() {
         table.set("f", function)?;
         lua.globals().set("t", table)
     });
-    struct Node(
-        #[allow(dead_code)] Token,
-        Option<AnyUserData>,
-        Option<Table>,
-    );
+    #[allow(dead_code)]
+    struct Node(Token, Option<AnyUserData>, Option<Table>);
     impl UserData for Node {}
     frees_everything("cycles of userdata", |lua, token| {
         let a = lua.create_userdata(Node(token.clone(), None, None))?;

@@ -52,6 +52,7 @@ impl Account {
     }
 
     #[lua(infallible)]
+    #[allow(clippy::needless_lifetimes)]
     fn richer<'a>(&self, other: Option<&'a Account>) -> bool {
         other.is_none_or(|other| self.cents > other.cents)
     }

@@ -30,6 +30,10 @@ pub(crate) struct CaptureResult {
     pub(crate) initialisers: HashMap<FunctionId, Vec<BackfilledValue>>,
     pub(crate) refusals: Vec<Refusal>,
     pub(crate) warnings: Vec<String>,
+    /// Literals of the old text that may have no closures.
+    pub(crate) unmade: Vec<FunctionId>,
+    /// Something is refused for closures that may not be there.
+    pub(crate) asks_for_closures: bool,
 }
 
 /// Everything that decides about captures.
@@ -61,8 +65,13 @@ impl CaptureCheck<'_> {
     pub(crate) fn run(&self, matching: &mut Matching) -> CaptureResult {
         let mut result = CaptureResult::default();
         for is in 1..self.new.literals.len() {
-            if let Some(was) = matching.old_of[is] {
-                self.literal(was, is, matching, &mut result);
+            let Some(was) = matching.old_of[is] else {
+                continue;
+            };
+            let n_refused = result.refusals.len();
+            self.literal(was, is, matching, &mut result);
+            if result.refusals.len() > n_refused {
+                self.without_closures(was, is, n_refused, matching, &mut result);
             }
         }
         result
@@ -471,7 +480,7 @@ impl CaptureCheck<'_> {
         );
     }
 
-    fn unpair(&self, was: LiteralIndex, is: LiteralIndex, m: &mut Matching) {
+    pub(super) fn unpair(&self, was: LiteralIndex, is: LiteralIndex, m: &mut Matching) {
         for at in self.new.inside(is) {
             if let Some(was) = m.old_of[at].take() {
                 m.new_of[was] = None;

@@ -10,4 +10,5 @@ pub(crate) mod namesakes;
 pub(crate) mod removal;
 pub(crate) mod toplevel;
 pub(crate) mod undefined;
+mod unmade;
 pub(crate) mod unpaired;

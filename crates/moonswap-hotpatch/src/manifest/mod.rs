@@ -61,6 +61,8 @@ pub struct SlotInfo {
     pub protected: bool,
     /// It has never had other code.
     pub is_first: bool,
+    /// It is known that no closure of it was ever made.
+    pub is_unmade: bool,
 }
 
 /// Where the slots of a chunk that was never patched are, in the order of loading:
@@ -136,6 +138,8 @@ pub struct ChunkManifest {
     pub cells: Vec<CellInfo>,
     /// The slots, by the id of their current prototype.
     pub slots: HashMap<FunctionId, SlotInfo>,
+    /// It was looked which of them have closures ([`SlotInfo::is_unmade`]).
+    pub knows_closures: bool,
     /// Where they are, if the chunk was never patched.
     pub places: Option<Arc<Places>>,
     /// What they were loaded from, if the chunk was never patched.
@@ -175,6 +179,7 @@ impl ChunkManifest {
             diverged: None,
             cells,
             slots: HashMap::new(),
+            knows_closures: false,
             places: None,
             literals: None,
             main_running: false,
@@ -196,6 +201,7 @@ impl ChunkManifest {
                 version: 1,
                 protected: false,
                 is_first: true,
+                is_unmade: false,
                 layout: prototype.upvalues.to_vec(),
                 n_fixed: prototype.upvalues.len(),
                 current: Arc::clone(prototype),

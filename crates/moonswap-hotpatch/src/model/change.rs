@@ -82,7 +82,27 @@ pub struct Evaluated {
     pub old: Option<usize>,
     /// Number of the value that the new text's expression gives.
     pub new: Option<usize>,
+    /// Keys of the path that are expressions: their positions, and the numbers of
+    /// their values.
+    pub keys: Vec<(usize, usize)>,
     /// What is said where the change is not made.
+    pub not_run: NotRun,
+}
+
+/// An `if` statement that changed: what the arms are that old and new text take is
+/// found out when the patch is applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// Number of the value that says which arm the old text takes: from 1, 0 is the
+    /// `else`. `None`: the statement is new.
+    pub old: Option<usize>,
+    /// The same for the new text.
+    pub new: usize,
+    /// Arms of the old and the new text that do the same.
+    pub agreeing: Vec<(i64, i64)>,
+    /// Arms of the new text that do not leave the main chunk.
+    pub staying: Vec<i64>,
+    /// What is said if others are taken.
     pub not_run: NotRun,
 }
 

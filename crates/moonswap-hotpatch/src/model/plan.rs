@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use moonswap_bytecode::{FunctionId, Prototype};
 
-use super::change::DataChange;
+use super::change::{DataChange, Decision};
 use super::literal::{ChangeClass, LiteralChange};
 use super::migration::{Migrated, Staying, reasons};
 use super::not_run::NotRun;
@@ -70,10 +70,14 @@ pub struct ChunkPlan {
     pub deltas: Vec<DeltaChunk>,
     /// What these change, by number.
     pub data: Arc<[DataChange]>,
+    /// `if` statements of which these find out what arms are taken.
+    pub decisions: Arc<[Decision]>,
     /// Functions whose fields these clear, by number.
     pub removals: Vec<FunctionId>,
     /// How far the main chunk counts as having got, in terms of the new text.
     pub progress: Progress,
+    /// The same if the new text stays in the main chunk in one of `decisions`.
+    pub passed: Option<(usize, Progress)>,
     /// Functions of the new text that are called around the commit.
     pub hooks: Hooks,
     /// What people should know.
@@ -92,6 +96,12 @@ pub struct ChunkPlan {
     /// Names in the policy that fit nothing in this chunk: refused unless they
     /// fit in another chunk of the same patch.
     pub unmatched_settings: Vec<UnmatchedSetting>,
+    /// Functions of which no closure may have been made when it is committed: those
+    /// would stay on the old code.
+    pub unmade: Vec<FunctionId>,
+    /// It is refused, and might not be if it was known that some functions have no
+    /// closures ([`ChunkManifest::knows_closures`]).
+    pub asks_for_closures: bool,
     /// Number of literals that stay as they are.
     pub n_unchanged: usize,
     /// What stays on older code after it, because it was refused and the rest is

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use moonswap_compiler::Span;
 use moonswap_compiler::syntax::ast::{
-    Ast, BinaryOp, Expr, ExprId, FunctionIndex, Statement, StatementKind, TableItem,
+    Ast, BinaryOp, Expr, ExprId, FunctionIndex, Statement, StatementKind, Symbol, TableItem,
 };
 
 use super::constant::Constant;
@@ -57,6 +57,23 @@ pub(crate) struct Entry {
     pub(crate) span: Span,
     /// The entry is an item of a table constructor.
     pub(crate) is_item: bool,
+    /// The expressions of those keys of the path that are no constants, in its order.
+    pub(crate) computed: Vec<ExprId>,
+}
+
+/// Where a value is put.
+#[derive(Clone)]
+struct Place {
+    path: Path,
+    /// As [`Entry::computed`].
+    computed: Vec<ExprId>,
+}
+
+impl From<Path> for Place {
+    fn from(path: Path) -> Self {
+        let computed = Vec::new();
+        Self { path, computed }
+    }
 }
 
 /// Takes statements apart.
@@ -96,6 +113,7 @@ impl Taker<'_> {
             value: None,
             span: statement.span,
             is_item: false,
+            computed: Vec::new(),
         };
         match &statement.kind {
             StatementKind::Local { names, values } => {
@@ -109,7 +127,7 @@ impl Taker<'_> {
                     match values.get(i) {
                         Some(value) if is_own || !self.is_open(*value) => {
                             if !twice(i) {
-                                self.value(at, path, *value, scope, false, found);
+                                self.value(at, path.into(), *value, scope, false, found);
                             }
                         }
                         None if !values.last().is_some_and(|v| self.is_open(*v)) => {
@@ -130,22 +148,27 @@ impl Taker<'_> {
                 found.push(entry(path, Leaf::Function(*function)));
             }
             StatementKind::Function { target, function } => {
-                if let Some(path) = self.constants.path(self.ast, scope, *target) {
-                    found.push(entry(path, Leaf::Function(*function)));
+                if let Some(place) = self.place(scope, *target) {
+                    let computed = place.computed;
+                    found.push(Entry {
+                        computed,
+                        ..entry(place.path, Leaf::Function(*function))
+                    });
                 }
             }
             StatementKind::Assign { targets, values } if targets.len() == values.len() => {
-                let path = |target: &ExprId| self.constants.path(self.ast, scope, *target);
-                let paths: Option<Vec<Path>> = targets.iter().map(path).collect();
-                for (path, value) in paths.unwrap_or_default().into_iter().zip(values) {
-                    self.value(at, path, *value, scope, false, found);
+                let place = |target: &ExprId| self.place(scope, *target);
+                let places: Option<Vec<Place>> = targets.iter().map(place).collect();
+                for (place, value) in places.unwrap_or_default().into_iter().zip(values) {
+                    self.value(at, place, *value, scope, false, found);
                 }
             }
             StatementKind::Return(values) => {
                 if let [value] = &values[..]
                     && matches!(self.expr(*value), Some(Expr::Table(_)))
                 {
-                    self.value(at, Path::of(Root::Returned), *value, scope, false, found);
+                    let place = Path::of(Root::Returned).into();
+                    self.value(at, place, *value, scope, false, found);
                 }
             }
             _ => {}
@@ -164,10 +187,32 @@ impl Taker<'_> {
         )
     }
 
+    /// What a target means.
+    fn place(&self, scope: &Scope, target: ExprId) -> Option<Place> {
+        let path = self.constants.path(self.ast, scope, target)?;
+        let mut computed = Vec::new();
+        let mut at = target;
+        loop {
+            match self.expr(at)? {
+                Expr::Index { object, key } => {
+                    if matches!(self.constants.key(self.ast, scope, *key), Key::Shape(_)) {
+                        computed.push(*key);
+                    }
+                    at = *object;
+                }
+                Expr::Field { object, .. } => at = *object,
+                Expr::Paren(inner) => at = *inner,
+                _ => break,
+            }
+        }
+        computed.reverse();
+        Some(Place { path, computed })
+    }
+
     fn value(
         &self,
         statement: usize,
-        path: Path,
+        place: Place,
         value: ExprId,
         scope: &Scope,
         is_item: bool,
@@ -207,15 +252,29 @@ impl Taker<'_> {
         };
         let span = self.ast.spans.get(value.0 as usize).copied();
         found.push(Entry {
-            path: path.clone(),
+            path: place.path.clone(),
             leaf,
             statement,
             value: Some(value),
             span: span.unwrap_or_default(),
             is_item,
+            computed: place.computed.clone(),
         });
         let mut n = 0;
-        for item in items {
+        let mut names = HashSet::new();
+        let has_twins = !items.iter().all(|item| match item {
+            TableItem::Named(name, _) => names.insert(*name),
+            TableItem::Positional(_) | TableItem::Keyed(..) => true,
+        });
+        let is_twice = |at: usize, name: Symbol| {
+            let mut rest = items[at + 1..].iter();
+            rest.any(|item| matches!(item, TableItem::Named(again, _) if *again == name))
+        };
+        for (at, item) in items.iter().enumerate() {
+            if matches!(item, TableItem::Named(name, _) if has_twins && is_twice(at, *name)) {
+                continue;
+            }
+            let mut computed = place.computed.clone();
             let (key, value) = match item {
                 TableItem::Positional(value) => {
                     n += 1;
@@ -226,9 +285,23 @@ impl Taker<'_> {
                     let name = name.map_or(&b"?"[..], |name| name);
                     (Key::Constant(Constant::String(name.into())), *value)
                 }
-                TableItem::Keyed(key, value) => (self.constants.key(self.ast, scope, *key), *value),
+                TableItem::Keyed(key, value) => {
+                    let known = self.constants.key(self.ast, scope, *key);
+                    if matches!(known, Key::Shape(_)) {
+                        computed.push(*key);
+                    }
+                    (known, *value)
+                }
             };
-            self.value(statement, path.with(key), value, scope, true, found);
+            let path = place.path.with(key);
+            self.value(
+                statement,
+                Place { path, computed },
+                value,
+                scope,
+                true,
+                found,
+            );
         }
     }
 
@@ -265,7 +338,7 @@ impl Taker<'_> {
         if matches!(items.last(), Some(TableItem::Positional(last)) if self.is_open(*last)) {
             return false;
         }
-        let mut keys = HashSet::new();
+        let (mut keys, mut names) = (HashSet::new(), HashSet::new());
         let mut has_positions = false;
         let mut has_numbers = false;
         items.iter().all(|item| match item {
@@ -275,12 +348,18 @@ impl Taker<'_> {
             }
             TableItem::Named(name, _) => {
                 let name = self.ast.symbols.get(name.0 as usize);
-                name.is_none_or(|name| keys.insert(Constant::String(name.as_ref().into())))
+                // Of two of one name the last one counts.
+                name.is_none_or(|name| {
+                    let key = Constant::String(name.as_ref().into());
+                    let is_keyed = keys.contains(&key);
+                    names.insert(key);
+                    !is_keyed
+                })
             }
             TableItem::Keyed(key, _) => match self.constants.key(self.ast, scope, *key) {
                 Key::Constant(key) => {
                     has_numbers |= matches!(key, Constant::Integer(_) | Constant::Float(_));
-                    keys.insert(key) && !(has_positions && has_numbers)
+                    !names.contains(&key) && keys.insert(key) && !(has_positions && has_numbers)
                 }
                 Key::Shape(_) => true,
             },

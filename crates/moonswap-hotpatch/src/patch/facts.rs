@@ -37,11 +37,13 @@ impl Facts {
     pub(crate) fn of(main: &Arc<Prototype>, ast: &Ast) -> Self {
         let assigned = Assigned::of(ast);
         let shapes = statements(ast).iter();
+        let mut constants = Constants::of(ast, &|name| assigned.name_anywhere(name));
+        constants.add_fields(ast, &assigned);
         Self {
             outline: Outline::new(main, Some(ast)),
             declared: declarations(ast),
             shapes: shapes.map(|s| shape::statement(ast, &s.kind)).collect(),
-            constants: Constants::of(ast, &|name| assigned.name_anywhere(name)),
+            constants,
             assigned,
             names: Names::of(ast),
             targets: Targets::of(ast),

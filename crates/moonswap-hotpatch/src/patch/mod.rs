@@ -6,6 +6,8 @@ pub(crate) mod constant;
 pub(crate) mod declarations;
 pub(crate) mod entries;
 pub(crate) mod facts;
+pub(crate) mod fields;
+pub(crate) mod hoist;
 pub(crate) mod hooks;
 pub(crate) mod names;
 pub(crate) mod outline;

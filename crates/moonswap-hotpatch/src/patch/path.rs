@@ -110,6 +110,8 @@ fn is_identifier(text: &[u8]) -> bool {
 pub(crate) struct Scope {
     /// How often each name is declared above.
     declared: HashMap<Symbol, u32>,
+    /// How many statements are above.
+    n_above: usize,
 }
 
 impl Scope {
@@ -124,6 +126,7 @@ impl Scope {
 
     /// Takes in the declarations of a statement.
     pub(crate) fn pass(&mut self, kind: &StatementKind) {
+        self.n_above += 1;
         let mut declare = |name: Symbol| *self.declared.entry(name).or_default() += 1;
         match kind {
             StatementKind::Local { names, .. } => {
@@ -161,9 +164,14 @@ impl Scope {
 }
 
 /// The top-level locals of a text that are constants: declared once with a
-/// constant, and assigned nowhere.
+/// constant, and assigned nowhere; and fields that are such.
 #[derive(Debug, Default)]
-pub(crate) struct Constants(HashMap<Symbol, Constant>);
+pub(crate) struct Constants {
+    locals: HashMap<Symbol, Constant>,
+    /// With the statements that set them. They are known as keys only: the value of a
+    /// field may be overridden, a key was used when the statement ran.
+    pub(super) fields: HashMap<Path, (Constant, usize)>,
+}
 
 impl Constants {
     /// `is_assigned` says what may change after its declaration.
@@ -179,12 +187,12 @@ impl Constants {
                         && !scope.declared.contains_key(name)
                         && !is_assigned(text)
                     {
-                        found.0.insert(*name, constant);
+                        found.locals.insert(*name, constant);
                     }
                 }
                 for (name, ..) in names {
                     if scope.declared.contains_key(name) {
-                        found.0.remove(name);
+                        found.locals.remove(name);
                     }
                 }
             }
@@ -197,14 +205,14 @@ impl Constants {
     pub(crate) fn value(&self, ast: &Ast, scope: &Scope, expr: ExprId) -> Option<Constant> {
         let known = |name: Symbol| {
             let is_declared = scope.declared.contains_key(&name);
-            is_declared.then(|| self.0.get(&name).cloned())?
+            is_declared.then(|| self.locals.get(&name).cloned())?
         };
         evaluate(ast, expr, &known)
     }
 
     /// By the text of the name.
     pub(crate) fn by_name<'a>(&'a self, ast: &'a Ast) -> HashMap<&'a [u8], &'a Constant> {
-        self.0
+        self.locals
             .iter()
             .filter_map(|(name, value)| Some((&**ast.symbols.get(name.0 as usize)?, value)))
             .collect()
@@ -212,10 +220,25 @@ impl Constants {
 
     /// A key as a step of a path.
     pub(crate) fn key(&self, ast: &Ast, scope: &Scope, key: ExprId) -> Key {
-        match self.value(ast, scope, key).and_then(Constant::key) {
+        let value = self.value(ast, scope, key);
+        let value = value.or_else(|| self.field(ast, scope, key));
+        match value.and_then(Constant::key) {
             Some(constant) => Key::Constant(constant),
             None => Key::Shape(shape::expression(ast, key).into()),
         }
+    }
+
+    /// What a field is known to be.
+    fn field(&self, ast: &Ast, scope: &Scope, expr: ExprId) -> Option<Constant> {
+        let is_field = matches!(
+            ast.exprs.get(expr.0 as usize)?,
+            Expr::Field { .. } | Expr::Index { .. }
+        );
+        if !is_field || self.fields.is_empty() {
+            return None;
+        }
+        let (constant, statement) = self.fields.get(&self.path(ast, scope, expr)?)?;
+        (*statement < scope.n_above).then(|| constant.clone())
     }
 
     /// The path of a chain of names, fields and indices; `None` for others.

@@ -74,6 +74,23 @@ pub(crate) fn callee_text(ast: &Ast, call: ExprId) -> Option<String> {
     }
 }
 
+/// The module that a call requires by name: `require "m"`.
+pub(crate) fn required(ast: &Ast, call: ExprId) -> Option<&[u8]> {
+    let Expr::Call { callee, args } = ast.exprs.get(call.0 as usize)? else {
+        return None;
+    };
+    let Expr::Name(name) = ast.exprs.get(callee.0 as usize)? else {
+        return None;
+    };
+    let [module] = args[..] else { return None };
+    match ast.exprs.get(module.0 as usize)? {
+        Expr::String(text) if **ast.symbols.get(name.0 as usize)? == *b"require" => {
+            Some(ast.symbols.get(text.0 as usize)?)
+        }
+        _ => None,
+    }
+}
+
 /// The positions of what is only in the one or only in the other list, by
 /// longest common subsequence.
 pub(crate) fn unmatched(

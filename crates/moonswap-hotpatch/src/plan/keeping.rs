@@ -94,7 +94,10 @@ pub(crate) fn plan_keeping(
         };
     }
     match keeping.settle(manifest, &first) {
-        Some((hybrid, plan)) => keeping.finish(manifest, patch, &first, hybrid, plan),
+        Some((hybrid, plan)) => ChunkPlan {
+            asks_for_closures: first.asks_for_closures,
+            ..keeping.finish(manifest, patch, &first, hybrid, plan)
+        },
         None => first,
     }
 }

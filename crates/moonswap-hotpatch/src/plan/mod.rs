@@ -12,10 +12,12 @@ use crate::model::plan::ChunkPlan;
 use crate::patch::ChunkPatch;
 use crate::policy::Policy;
 use keeping::plan_keeping;
-use single::plan_text;
+use single::{plan_text, with_cells};
 
 /// Plans the new text of one chunk against one instance of it.
 pub fn plan_chunk(manifest: &ChunkManifest, patch: &ChunkPatch, policy: &Policy) -> ChunkPlan {
+    let hoisted = with_cells(manifest, patch);
+    let patch = hoisted.as_ref().unwrap_or(patch);
     let plan = plan_text(manifest, patch, policy);
     let mut plan = plan_keeping(manifest, patch, policy, plan);
     if plan.refusals.is_empty() {

@@ -17,6 +17,7 @@ use crate::model::literal::{ChangeClass, LiteralChange};
 use crate::model::plan::ChunkPlan;
 use crate::osr::migration::ScopeCells;
 use crate::osr::{plan_migration, scope_cells};
+use crate::patch::hoist;
 use crate::patch::hooks::Hooks;
 use crate::patch::outline::Outline;
 use crate::patch::statements::statements;
@@ -89,6 +90,8 @@ pub(crate) fn plan_text(
     warnings.extend(arity_warnings(old, new, &matching));
     let look_up = undefined::candidates(old_text.as_ref(), old, patch, &matching);
     let not_run = std::mem::take(&mut top.not_run);
+    let unmade = std::mem::take(&mut captures.unmade);
+    let asks_for_closures = captures.asks_for_closures;
     let mut cell_labels = std::mem::take(&mut top.labels);
 
     let mut built = Built {
@@ -122,6 +125,8 @@ pub(crate) fn plan_text(
         text: Some(patch.clone()),
         main: built.main,
         n_unchanged: 0,
+        unmade,
+        asks_for_closures,
         diverged: None,
         is_diverging: false,
         work: Vec::new(),
@@ -132,7 +137,9 @@ pub(crate) fn plan_text(
         new_cells,
         deltas: built.deltas,
         data: std::mem::take(&mut top.data).into(),
+        decisions: std::mem::take(&mut top.decisions).into(),
         progress: top.progress,
+        passed: top.passed,
         removals: top.removals.into_iter().map(|r| r.id).collect(),
         hooks,
         warnings,
@@ -150,10 +157,28 @@ pub(crate) fn plan_text(
 /// The text that runs, if it is known.
 pub(crate) fn old_text(manifest: &ChunkManifest) -> Option<ChunkPatch> {
     let running = manifest.diverged.as_ref().map(|d| &d.running);
-    running.or(manifest.text.as_ref()).cloned().or_else(|| {
+    let text = running.or(manifest.text.as_ref()).cloned().or_else(|| {
         let source = manifest.source.as_ref()?;
         ChunkPatch::compile(&manifest.chunk, source).ok()
-    })
+    })?;
+    // Locals that the running main chunk has at its top level were above their blocks
+    // when they came.
+    let is_above = |name: &[u8]| {
+        let mut scope = manifest.main.scope.iter();
+        scope.any(|variable| variable.name.as_bytes() == name)
+    };
+    Some(hoist::hoisted(&text, &is_above).unwrap_or(text))
+}
+
+/// The new text with those locals above their blocks that the running text does not
+/// have in blocks; `None`: there are none.
+pub(super) fn with_cells(manifest: &ChunkManifest, patch: &ChunkPatch) -> Option<ChunkPatch> {
+    if hoist::block_locals(patch.ast()).is_empty() {
+        return None;
+    }
+    let old = old_text(manifest)?;
+    let known = hoist::block_locals(old.ast());
+    hoist::hoisted(patch, &|name| !known.contains(name))
 }
 
 /// What follows from not having the text that runs.

@@ -19,12 +19,16 @@ impl ChunkManifest {
             };
             let known = change.old.as_ref().and_then(|old| self.slots.get(old));
             let slot = match known {
-                Some(slot) if change.stays() => slot.clone(),
+                Some(slot) if change.stays() => SlotInfo {
+                    is_unmade: false,
+                    ..slot.clone()
+                },
                 _ => SlotInfo {
                     version: change.new_version().unwrap_or(1),
                     protected: known.is_some_and(|slot| slot.protected),
                     is_first: known
                         .is_none_or(|slot| slot.is_first && change.class != ChangeClass::Swapped),
+                    is_unmade: false,
                     layout: prototype.upvalues.to_vec(),
                     n_fixed: known.map_or(prototype.upvalues.len(), |slot| slot.n_fixed),
                     current: Arc::clone(prototype),
@@ -50,6 +54,7 @@ impl ChunkManifest {
             diverged: plan.diverged.clone(),
             cells,
             slots,
+            knows_closures: false,
             places: None,
             literals: None,
             main_running: self.main_running,

@@ -16,11 +16,10 @@ use std::mem::offset_of;
 use super::size::{boxed_size, version_layout};
 use super::{Heap, Phase, header};
 use crate::frame::{STUB_COROUTINE, return_into, set_word};
-use crate::host_data::HostData;
 use crate::object::stack::{EXTRA_SLOTS, FIRST_STACK};
 use crate::object::{
-    Coroutine, CoroutineStatus, Header, Instance, Kind, More, Native, NativeCode, Patched,
-    PrototypeSlot, UserData, Version,
+    Coroutine, CoroutineStatus, Header, HostData, Instance, Kind, More, Native, NativeCode,
+    Patched, PrototypeSlot, UserData, Version,
 };
 use crate::value::{Value, tag};
 

@@ -56,9 +56,10 @@ use self::pool::{Cell, Class, Pool};
 use self::reserve::Budget;
 use self::size::closure_size;
 use crate::callee::callee_of;
-use crate::host_data::HostData;
 use crate::meta_event::Event;
-use crate::object::{Closure, Coroutine, Header, Kind, PrototypeSlot, StringObject, Upvalue};
+use crate::object::{
+    Closure, Coroutine, Header, HostData, Kind, PrototypeSlot, StringObject, Upvalue,
+};
 use crate::safepoint::PollHandle;
 use crate::string::intern::Interner;
 use crate::value::Value;

@@ -10,7 +10,7 @@ use crate::debug::{local, walk};
 use crate::frame::Frame;
 use crate::heap::Settings;
 use crate::hook;
-use crate::object::Table;
+use crate::object::{PrototypeSlot, Table};
 use crate::undo::{Local, Mark, Outer};
 use crate::vm::Vm;
 
@@ -117,7 +117,9 @@ unsafe fn revert_outer(vm: &mut Vm, entry: Outer) {
                 }
             }
             Outer::Slot(slot, flags) => {
-                (*slot).header.flags = flags;
+                // Closures of it may still be somewhere.
+                let made = (*slot).header.flags & PrototypeSlot::MADE;
+                (*slot).header.flags = flags | made;
                 super::touch(vm, (*slot).instance);
             }
         }

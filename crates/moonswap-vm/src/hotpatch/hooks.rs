@@ -131,6 +131,7 @@ unsafe fn closure(
         for upvalue in &captured {
             cells.push(cell(vm, instance, upvalue)?);
         }
+        (*slot).header.flags |= PrototypeSlot::MADE;
         let closure = vm.heap.new_closure(slot, cells.len());
         for (i, cell) in cells.into_iter().enumerate() {
             *Closure::upvalue_at(closure, i) = cell;

@@ -139,6 +139,7 @@ impl Told {
             diverged: None,
             cells: self.cells,
             slots: HashMap::new(),
+            knows_closures: false,
             places: None,
             literals: None,
             main_running: self.main_running,
@@ -191,6 +192,7 @@ pub(super) unsafe fn of(
             let text = manifest.text.clone();
             vm.heap.patched(instance, |patched| patched.text = text);
         }
+        manifest.knows_closures = true;
         let slots = &mut manifest.slots;
         for (id, slot) in registry(vm, instance).iter() {
             let current = literals::of(vm, PrototypeSlot::version(slot));
@@ -203,6 +205,7 @@ pub(super) unsafe fn of(
                 SlotInfo {
                     protected: (*slot).header.flags & PrototypeSlot::PROTECTED != 0,
                     is_first: (*slot).header.flags & PrototypeSlot::REPLACED == 0,
+                    is_unmade: (*slot).header.flags & PrototypeSlot::MADE == 0,
                     version: PrototypeSlot::number(slot),
                     layout,
                     n_fixed: usize::from(PrototypeSlot::n_fixed(slot)),

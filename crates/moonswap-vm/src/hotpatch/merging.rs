@@ -54,15 +54,18 @@ fn merge(cx: &mut Context<'_>) -> Outcome<usize> {
     let (instance, data, at) = change(cx, 1)?;
     let change = &data[at];
     let is_list = matches!(change.kind, ChangeKind::List(_));
-    let (walked, last) = match change.keys.split_last() {
-        Some((last, walked)) if !is_list => (walked, Some(last)),
-        _ => (&change.keys[..], None),
+    // What could not be evaluated is listed already.
+    let Some(keys) = keys_of(cx, change) else {
+        return Ok(0);
+    };
+    let (walked, last) = match keys.split_last() {
+        Some((last, walked)) if !is_list => (walked, Some(*last)),
+        _ => (&keys[..], None),
     };
     let height = cx.height();
     cx.push_at(0);
     for key in walked {
-        let key = value_of(&mut cx.vm(), key);
-        read_field(cx, height, key)?;
+        read_field(cx, height, *key)?;
     }
     let container = cx.value(height);
     let can_be_set = container.tag == tag::TABLE || has_newindex(cx, container);
@@ -71,17 +74,15 @@ fn merge(cx: &mut Context<'_>) -> Outcome<usize> {
     }
     if container.tag != tag::TABLE {
         // Not a table, but it says itself what assignments do.
-        let key = change.keys.last().map(|key| value_of(&mut cx.vm(), key));
-        set_as_the_text_does(cx, container, key.unwrap_or(Value::NIL), cx.value(2))?;
+        set_as_the_text_does(cx, container, last.unwrap_or(Value::NIL), cx.value(2))?;
         note(cx, instance, change, None, "");
         return Ok(0);
     }
     if is_list {
         return merge_list(cx, instance, change, container.as_table());
     }
-    let key = match last {
-        Some(key) => value_of(&mut cx.vm(), key),
-        None => return Err(cx.error_plain("a variable is not merged")),
+    let Some(key) = last else {
+        return Err(cx.error_plain("a variable is not merged"));
     };
     // SAFETY: as above.
     let live = unsafe { table::get(container.as_table(), key) };
@@ -110,6 +111,31 @@ fn merge(cx: &mut Context<'_>) -> Outcome<usize> {
         }
     }
     Ok(0)
+}
+
+/// The keys of a change's path; `None`: one could not be evaluated, or is none.
+fn keys_of(cx: &mut Context<'_>, change: &DataChange) -> Option<Vec<Value>> {
+    let known = |key| value_of(&mut cx.vm(), key);
+    let mut keys: Vec<Value> = change.keys.iter().map(known).collect();
+    let Some(evaluated) = &change.evaluated else {
+        return Some(keys);
+    };
+    for (at, number) in &evaluated.keys {
+        let key = held(cx, *number)?;
+        let is_key = !key.is_nil() && key.raw_equal(key);
+        if !is_key {
+            // SAFETY: a live value.
+            let shown = unsafe { text_of(key) };
+            let not_run = NotRun {
+                why: format!("{}: its key is {shown}", evaluated.not_run.why),
+                ..evaluated.not_run.clone()
+            };
+            with(&mut cx.vm(), |t| t.not_run.push(not_run));
+            return None;
+        }
+        *keys.get_mut(*at)? = key;
+    }
+    Some(keys)
 }
 
 /// `choose(now, i, value)`

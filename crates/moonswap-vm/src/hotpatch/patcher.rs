@@ -276,7 +276,8 @@ impl Job {
         if let Some(snapshots) = known {
             let speculative = SpeculativePlan::new(&snapshots, &self.patch, &self.policy);
             // What is refused may be out of date: the VM is asked.
-            if commit::refusals(&speculative.planned).is_none() {
+            if commit::refusals(&speculative.planned).is_none() && !speculative.asks_for_closures()
+            {
                 let prepare = self.submitted.elapsed();
                 return self.commit(Some(speculative), prepare);
             }
@@ -311,6 +312,10 @@ impl Job {
             Err(e) => return self.refuse(e),
         };
         let speculative = SpeculativePlan::new(&snapshots, &self.patch, &self.policy);
+        if speculative.asks_for_closures() {
+            // The VM's thread can look.
+            return self.commit(None, start.elapsed());
+        }
         if let Some(refused) = commit::refusals(&speculative.planned) {
             return self.refuse(refused.into());
         }

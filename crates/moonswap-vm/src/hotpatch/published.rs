@@ -15,11 +15,11 @@ use moonswap_hotpatch::{
 };
 
 use super::HotError;
-use super::manifest::Description;
+use super::manifest::{self, Description, known_registry};
 use super::planned::Planned;
 use super::texts::Compiled;
 use crate::object::SlotRegistry;
-use crate::object::{Instance, Keep};
+use crate::object::{Instance, Keep, PrototypeSlot};
 use crate::vm::Vm;
 
 /// What is said of a commit and known before it: made by whoever planned, so
@@ -110,6 +110,26 @@ pub(super) fn complete(told: Vec<(Preconditions, Description)>) -> Result<Vec<Sn
         })
     };
     told.into_iter().map(complete).collect()
+}
+
+/// All instances of a patch's chunks, with all that is to be known of them.
+pub(super) unsafe fn whole(vm: &mut Vm, patch: &Patch) -> Vec<Snapshot> {
+    let mut compiled = Compiled::default();
+    let mut found = Vec::with_capacity(patch.chunks().len());
+    for chunk in patch.chunks() {
+        for instance in vm.hot.instances_of(chunk.chunk()) {
+            // SAFETY: HP2; live instances. The manifest first: it opens cells.
+            let snapshot = unsafe {
+                let manifest = Arc::new(manifest::of(vm, instance, &mut compiled));
+                Snapshot {
+                    preconditions: Preconditions::of(instance),
+                    manifest,
+                }
+            };
+            found.push(snapshot);
+        }
+    }
+    found
 }
 
 /// All live instances of a chunk, oldest first.
@@ -237,7 +257,11 @@ impl SpeculativePlan {
 
     fn expect(&mut self, manifest: &ChunkManifest, patch: &ChunkPatch, plan: &ChunkPlan) {
         // Registers of a running main chunk are opened by the VM's thread only.
-        if !manifest.main_running && plan.refusals.is_empty() && !plan.is_empty() {
+        if !manifest.main_running
+            && plan.refusals.is_empty()
+            && !plan.is_empty()
+            && plan.passed.is_none()
+        {
             self.after.push(manifest.after(patch, plan));
         }
     }
@@ -245,6 +269,7 @@ impl SpeculativePlan {
     /// Whether nothing that the plans depend on has changed since.
     pub(super) fn is_current(&self, vm: &Vm, patch: &Patch) -> bool {
         let mut preconditions = self.preconditions.iter();
+        let mut plans = self.planned.iter();
         let same = patch.chunks().iter().all(|chunk| {
             vm.hot
                 .instances_of(chunk.chunk())
@@ -253,9 +278,17 @@ impl SpeculativePlan {
                 .all(|instance| unsafe {
                     preconditions.next() == Some(&Preconditions::of(instance))
                         && !may_have_begun(vm, instance, &self.after)
+                        && plans
+                            .next()
+                            .is_some_and(|(_, plan)| is_unmade(instance, plan))
                 })
         });
         same && preconditions.next().is_none()
+    }
+
+    /// Whether somebody has to look which functions have closures.
+    pub(super) fn asks_for_closures(&self) -> bool {
+        self.planned.iter().any(|(_, plan)| plan.asks_for_closures)
     }
 
     /// The plans, and what is known of their commit.
@@ -267,6 +300,20 @@ impl SpeculativePlan {
             (draft.preconditions, draft.after) = (self.preconditions, self.after);
         }
         (self.planned, draft)
+    }
+}
+
+/// Whether no closure was made of the functions of which there may be none.
+unsafe fn is_unmade(instance: *mut Instance, plan: &ChunkPlan) -> bool {
+    // SAFETY: live instance and slots.
+    unsafe {
+        plan.unmade.is_empty()
+            || known_registry(instance).is_some_and(|registry| {
+                let has_none =
+                    |slot: *mut PrototypeSlot| (*slot).header.flags & PrototypeSlot::MADE == 0;
+                let mut ids = plan.unmade.iter();
+                ids.all(|id| registry.get(id).is_some_and(has_none))
+            })
     }
 }
 

@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use moonswap_bytecode::Prototype;
-use moonswap_hotpatch::NotRun;
+use moonswap_hotpatch::{Decision, NotRun};
 
 use super::call::call;
 use super::manifest::registry;
@@ -25,7 +25,8 @@ use crate::object::{
     Closure, Instance, Kind, Native, NativeCode, NativeFn, NativeKind, PrototypeSlot, Reserved,
     Upvalue,
 };
-use crate::value::Value;
+use crate::table;
+use crate::value::{Value, tag};
 use crate::vm::Vm;
 
 /// Versions that are current for the time of the transaction. Not those of main
@@ -127,7 +128,18 @@ unsafe fn run_part(vm: &mut Vm, prepared: &mut Prepared, is_old: bool) -> Result
                 break;
             }
         }
+        if !is_old {
+            decide(vm, &prepared.plan.decisions);
+        }
         if let Some(transaction) = vm.hot.transaction.take() {
+            if let Some((decision, progress)) = prepared.plan.passed
+                && let Some(decision) = prepared.plan.decisions.get(decision)
+                && let Some(arm) = arm(&transaction.held, decision.new)
+                && decision.staying.contains(&arm)
+                && !is_old
+            {
+                prepared.plan.progress = progress;
+            }
             prepared.held = transaction.held;
             prepared.not_run = transaction.not_run;
             prepared.not_run.dedup();
@@ -143,6 +155,36 @@ unsafe fn run_part(vm: &mut Vm, prepared: &mut Prepared, is_old: bool) -> Result
         }
         outcome
     }
+}
+
+/// Lists the `if` statements that take other arms than before.
+fn decide(vm: &mut Vm, decisions: &[Decision]) {
+    let Some(transaction) = &mut vm.hot.transaction else {
+        return;
+    };
+    let arm = |number: usize| arm(&transaction.held, number);
+    let mut taken = Vec::new();
+    for decision in decisions {
+        let was = decision.old.map_or(Some(0), arm);
+        let agrees = match (was, arm(decision.new)) {
+            (Some(was), Some(is)) => decision.agreeing.contains(&(was, is)),
+            // What could not be evaluated is listed already.
+            _ => transaction.not_run.iter().any(|known| {
+                let told = &decision.not_run;
+                known.line == told.line && known.text == told.text
+            }),
+        };
+        if !agrees {
+            taken.push(decision.not_run.clone());
+        }
+    }
+    transaction.not_run.extend(taken);
+}
+
+/// The arm that was found out.
+fn arm(held: &[Option<Value>], number: usize) -> Option<i64> {
+    let value = held.get(number).copied().flatten()?;
+    (value.tag == tag::INTEGER).then(|| value.as_i64())
 }
 
 fn listed(statements: &[NotRun], why: &str) -> Vec<NotRun> {
@@ -170,6 +212,9 @@ unsafe fn attempt(
         let outcome = chunk(vm, prepared, code, natives);
         let trial = vm.hot.trial.take().unwrap_or_default();
         vm.hook.active = was_active;
+        if vm.heap.is_short() && matches!(outcome, Err(HotError::Delta(_))) {
+            return Err(HotError::Delta(NO_MEMORY.to_owned()));
+        }
         if vm.limits.has_tripped() || vm.limits.has_ended() || vm.heap.is_short() {
             return outcome.map(|()| None);
         }
@@ -219,7 +264,7 @@ pub(crate) unsafe fn check_native(vm: &mut Vm) -> Result<(), Raised> {
         let native = (*vm.base.sub(2)).as_native();
         let is_harmless = (*native).header.flags & Native::HARMLESS != 0
             || matches!((*native).kind, NativeKind::Next | NativeKind::IpairsStep);
-        if is_harmless {
+        if is_harmless || (*native).name == "require" && requires_loaded(vm) {
             return Ok(());
         }
         let name = (*native).name;
@@ -227,6 +272,19 @@ pub(crate) unsafe fn check_native(vm: &mut Vm) -> Result<(), Raised> {
             trial.reaches_outside.get_or_insert(name);
         }
         Err(vm.raise_located(format!("'{name}' may not be called here")))
+    }
+}
+
+/// Whether the first argument names a module that is loaded: `require` only answers it.
+unsafe fn requires_loaded(vm: &mut Vm) -> bool {
+    let loaded = vm.string_value(b"_LOADED");
+    // SAFETY: VM3: the arguments stand from the base to the top; live tables.
+    unsafe {
+        if vm.top <= vm.base {
+            return false;
+        }
+        let loaded = table::get(vm.registry, loaded);
+        loaded.tag == tag::TABLE && !table::get(loaded.as_table(), *vm.base).is_falsy()
     }
 }
 

@@ -345,7 +345,12 @@ pub(super) unsafe fn plan_now(
     request: &CommitRequest,
 ) -> Result<SpeculativePlan, HotError> {
     let snapshots = published::complete(mailbox::manifests(vm, &request.patch)?)?;
-    let speculative = SpeculativePlan::new(&snapshots, &request.patch, &request.policy);
+    let mut speculative = SpeculativePlan::new(&snapshots, &request.patch, &request.policy);
+    if speculative.asks_for_closures() {
+        // SAFETY: HP2.
+        let snapshots = unsafe { published::whole(vm, &request.patch) };
+        speculative = SpeculativePlan::new(&snapshots, &request.patch, &request.policy);
+    }
     match commit::refusals(&speculative.planned) {
         Some(refused) => Err(refused.into()),
         None => Ok(speculative),

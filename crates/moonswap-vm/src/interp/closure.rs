@@ -28,6 +28,7 @@ pub(super) unsafe fn make(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next
         let version = frame::version_of(base);
         let site = Site::of(version, bc(pc) as usize);
         let slot = Version::child(version, site.child);
+        (*slot).header.flags |= PrototypeSlot::MADE;
         let closure = vm.heap.new_closure(slot, site.n_captures());
         let n_fixed = usize::from(PrototypeSlot::n_fixed(slot));
         for i in 0..site.n_captures() {

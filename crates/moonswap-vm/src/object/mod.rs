@@ -8,6 +8,7 @@
 mod coroutine;
 mod entry;
 mod hook;
+mod host_data;
 mod instance;
 mod native;
 mod pointer;
@@ -25,6 +26,8 @@ use crate::value::Value;
 pub(crate) use coroutine::{Coroutine, CoroutineStatus};
 pub(crate) use entry::Entry;
 pub(crate) use hook::{Hook, HookState, Step};
+pub(crate) use host_data::HostData;
+pub use host_data::WarningSink;
 pub use instance::Keep;
 pub(crate) use instance::{Instance, More, Patched, Source};
 pub use native::{Context, NativeFn, NativeKind};
@@ -245,6 +248,8 @@ impl PrototypeSlot {
     pub(crate) const PROTECTED: u8 = 1;
     /// `header.flags`: a patch has given it other code, now or before.
     pub(crate) const REPLACED: u8 = 2;
+    /// `header.flags`: a closure of it was made.
+    pub(crate) const MADE: u8 = 4;
 
     /// Which version is current; null before the first is installed.
     #[inline(always)]

@@ -92,7 +92,7 @@ fn called(module: &Module, calls: &[(u8, u8)]) -> Vec<(Exported, u8)> {
     calls.iter().filter_map(pick).collect()
 }
 
-const MODULE: &str = "local M = loaded or M or mod ";
+const MODULE: &str = "local M = mod or M or loaded ";
 
 fn drive(module: &Module, calls: &[(u8, u8)]) -> String {
     let mut out = String::from(MODULE);

@@ -72,7 +72,7 @@ pub(super) struct Item {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Module {
     pub(super) items: Vec<Item>,
-    /// How it is put where others find it.
+    /// How it is put where others find it, and what it returns.
     pub(super) form: u8,
 }
 

@@ -71,7 +71,7 @@ end
 
 -- Roots: the top-level locals that the probe tells, and the globals.
 local function roots()
-  local found = { _G = globals(), kept = kept }
+  local found = { _G = globals(), kept = kept, R = rawget(_G, "loaded") }
   if rawget(_G, "__probe") then
     for name, value in next, __probe() do
       found[name] = value

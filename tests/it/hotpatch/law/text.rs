@@ -107,13 +107,22 @@ impl Rhs {
     }
 }
 
+/// `a = 1`, `return 1`.
+fn assignment(head: &str, values: &[String]) -> String {
+    let equals = if head == RETURN { "" } else { "= " };
+    format!("{head} {equals}{}", values.join(", "))
+}
+
+/// The head of the statement that sets what the main chunk returns.
+pub(super) const RETURN: &str = "return";
+
 impl Line {
     fn plain(&self) -> String {
         match self {
             Self::Code(text) | Self::Effect(text) => text.clone(),
             Self::Set { head, values } => {
                 let values: Vec<String> = values.iter().map(|(_, rhs)| rhs.plain()).collect();
-                format!("{head} = {}", values.join(", "))
+                assignment(head, &values)
             }
             Self::Block {
                 before,
@@ -130,7 +139,7 @@ impl Line {
             Self::Set { head, values } => {
                 let one = |(path, rhs): &(String, Rhs)| format!("SET({path:?}, {})", rhs.plain());
                 let values: Vec<String> = values.iter().map(one).collect();
-                format!("{head} = {}", values.join(", "))
+                assignment(head, &values)
             }
             other => other.plain(),
         }
@@ -149,7 +158,7 @@ impl Line {
             Self::Effect(text) => text.clone(),
             Self::Set { head, values } if head.contains('<') => {
                 let values: Vec<String> = values.iter().map(|(_, rhs)| rhs.plain()).collect();
-                format!("{head} = {}", values.join(", "))
+                assignment(head, &values)
             }
             Self::Set { head, values } => {
                 let one = |(path, rhs): &(String, Rhs)| {
@@ -164,7 +173,7 @@ impl Line {
                     }
                 };
                 let values: Vec<String> = values.iter().map(one).collect();
-                format!("{head} = {}", values.join(", "))
+                assignment(head, &values)
             }
             Self::Block {
                 before,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::module::{Item, KINDS, Kind, Module, Place};
-use super::text::{Line, Rhs, Text};
+use super::text::{Line, RETURN, Rhs, Text};
 
 /// Writes the text of a module.
 struct Writer<'a> {
@@ -60,6 +60,7 @@ pub(super) fn write(module: &Module, assigned: Option<BTreeSet<u8>>) -> (Text, B
     match module.form % 4 {
         1 => {}
         2 => writer.code("mod = M"),
+        3 if module.items.iter().all(|item| item.kind != Kind::Leave) => writer.returned(module),
         _ => writer.code("return M"),
     }
     let text = Text::new(writer.lines, probe_at.unwrap_or(0), &probed);
@@ -415,6 +416,7 @@ impl<'a> Writer<'a> {
                 let text = format!("({first} or 0) + {}", self.number(item, 1));
                 (text, is_constant && self.is_constant(item, 1))
             }
+            _ if item.bit(13) => (format!("select(\"#\", ...) + {k}"), false),
             _ => (format!("mark(\"v{id}\", {k})"), false),
         };
         let is_double = item.style / 8 % 4 == 3 && item.place() == Place::Local;
@@ -558,6 +560,26 @@ impl<'a> Writer<'a> {
         self.code(format!(
             "function M.mk{id}(x) local h{id} = {start} return function(d) h{id} = h{id} + d * {k} return h{id} + {term} end end"
         ));
+    }
+
+    /// What the module returns is made where it is returned.
+    fn returned(&mut self, module: &Module) {
+        self.code("mod = M");
+        let mut rows = Vec::new();
+        for item in module.items.iter().filter(|item| item.bit(15)) {
+            let (id, k) = (item.id, item.k);
+            let value = match item.shape % 4 {
+                0 => Rhs::Code(format!("function(a) return a + {k} end")),
+                1 if item.kind == Kind::Function => Rhs::Code(item.reference()),
+                2 => Rhs::Table(vec![
+                    (format!("i{id}"), Rhs::Constant(k.to_string())),
+                    (String::new(), Rhs::Constant((k / 4).to_string())),
+                ]),
+                _ => Rhs::Constant(self.constant_text(item)),
+            };
+            rows.push((format!("r{id}"), value));
+        }
+        self.set(RETURN, vec![("R".to_owned(), Rhs::Table(rows))]);
     }
 
     fn leave(&mut self, item: &Item) {

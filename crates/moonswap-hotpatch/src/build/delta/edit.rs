@@ -2,7 +2,7 @@
 
 use moonswap_compiler::Span;
 use moonswap_compiler::syntax::ast::{
-    Ast, Attribute, Expr, ExprId, Statement, StatementKind, Symbol, TableItem,
+    Ast, Attribute, BinaryOp, Expr, ExprId, Statement, StatementKind, Symbol, TableItem,
 };
 use moonswap_compiler::syntax::graft::copy_expression;
 
@@ -153,6 +153,27 @@ impl Edit {
     ) -> Option<Statement> {
         let value = copy_expression(from, value, &mut self.ast, self.span)?;
         Some(self.hold(number, value))
+    }
+
+    /// Copies an expression of another tree.
+    pub(super) fn copy_of(&mut self, from: &Ast, value: ExprId) -> Option<ExprId> {
+        copy_expression(from, value, &mut self.ast, self.span)
+    }
+
+    /// Keeps which of these conditions is the first one that holds, from 1; 0 if none:
+    /// `hold(i, a and 1 or b and 2 or 0)`.
+    pub(super) fn hold_arm(&mut self, number: usize, conditions: &[ExprId]) -> Statement {
+        let mut value = self.integer(0);
+        for (i, condition) in conditions.iter().enumerate().rev() {
+            let arm = self.integer(i + 1);
+            let (lhs, rhs) = (*condition, arm);
+            let op = BinaryOp::And;
+            let taken = self.expr(Expr::Binary { op, lhs, rhs });
+            let (lhs, rhs) = (taken, value);
+            let op = BinaryOp::Or;
+            value = self.expr(Expr::Binary { op, lhs, rhs });
+        }
+        self.hold(number, value)
     }
 
     /// One change of data or of a definition.

@@ -17,11 +17,12 @@ use moonswap_bytecode::{Capture, Prototype, UpvalueDescription};
 use moonswap_compiler::syntax::ast::{Ast, FunctionIndex, Statement, StatementKind};
 use moonswap_compiler::{CompileError, CompileOptions, compile_ast};
 
-use crate::compare::toplevel::outcome::{Action, MergeCode, TopLevel};
+use crate::compare::toplevel::outcome::{Action, Decide, MergeCode, TopLevel};
 use crate::model::change::DataChange;
 use crate::model::not_run::NotRun;
 use crate::model::plan::DeltaChunk;
 use crate::patch::outline::statement_literals;
+use crate::patch::statements::required;
 use edit::Edit;
 
 /// A new main chunk cut down to some of its statements.
@@ -212,7 +213,7 @@ impl Delta<'_> {
         match self.top.actions.get(&at) {
             // A return stands last: nothing behind it would be compiled.
             None if matches!(statement.kind, StatementKind::Return(_)) => {}
-            None => program.push(statement, Place::Dropped),
+            None | Some(Action::Decide(_)) => program.push(statement, Place::Dropped),
             Some(Action::Run) => {
                 uses(edit, &statement.kind)?;
                 let place = program.chunk(None);
@@ -258,6 +259,7 @@ impl Delta<'_> {
         let merges: Vec<&MergeCode> = match self.top.actions.get(&at) {
             Some(Action::Merge(merges)) => merges.iter().collect(),
             Some(Action::Parts(parts)) => parts.values().flat_map(|part| &part.merges).collect(),
+            Some(Action::Decide(decide)) => return self.decide(decide, edit, program),
             Some(Action::Run | Action::Try) | None => return,
         };
         for merge in merges {
@@ -272,12 +274,40 @@ impl Delta<'_> {
                 let place = program.old_chunk(evaluated.not_run.clone());
                 program.push(statement, place);
             }
-            if let (Some(number), Some(value)) = (evaluated.new, merge.evaluation.new) {
+            for ((_, number), (_, key)) in evaluated.keys.iter().zip(&merge.evaluation.keys) {
                 let place = program.chunk(Some(evaluated.not_run.clone()));
+                let statement = edit.hold(*number, *key);
+                program.push(statement, place);
+            }
+            if let (Some(number), Some(value)) = (evaluated.new, merge.evaluation.new) {
+                // What it requires is loaded for good, as by any other statement.
+                let is_tried =
+                    required(&edit.ast, value).is_none() || self.top.visible("require").is_some();
+                let tried = is_tried.then(|| evaluated.not_run.clone());
+                let place = program.chunk(tried);
                 let statement = edit.hold(number, value);
                 program.push(statement, place);
             }
         }
+    }
+
+    /// Finds out which arms an `if` takes.
+    fn decide(&self, decide: &Decide, edit: &mut Edit, program: &mut Program) {
+        let Some(decision) = self.top.decisions.get(decide.decision) else {
+            return;
+        };
+        if let (Some(number), Some(old)) = (decision.old, self.old) {
+            let copied = decide.old.iter().map(|c| edit.copy_of(old, *c));
+            // What cannot be copied is not found out, and so the statement is listed.
+            if let Some(conditions) = copied.collect::<Option<Vec<_>>>() {
+                let place = program.old_chunk(decision.not_run.clone());
+                let statement = edit.hold_arm(number, &conditions);
+                program.push(statement, place);
+            }
+        }
+        let place = program.chunk(Some(decision.not_run.clone()));
+        let statement = edit.hold_arm(decision.new, &decide.new);
+        program.push(statement, place);
     }
 
     /// Replaces the children by those of the main chunk, so that closures made

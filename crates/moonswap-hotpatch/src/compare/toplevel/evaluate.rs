@@ -4,13 +4,15 @@
 //! The old expression is evaluated before the patch. Where the program holds what it
 //! gives, nobody has changed that since, and the new value takes its place.
 
+use moonswap_compiler::Span;
 use moonswap_compiler::syntax::ast::{Ast, Expr, ExprId, Symbol};
 
 use super::merge::Merging;
 use super::outcome::{Evaluation, TopLevel};
 use super::side::Side;
-use crate::patch::entries::{self, Entry, Leaf};
-use crate::patch::path::{Path, Root, Scope};
+use crate::patch::constant::Constant;
+use crate::patch::entries::{self, Entry, Leaf, only_reads};
+use crate::patch::path::{Key, Path, Root, Scope};
 use crate::patch::tree::parts;
 
 /// Expressions of a patch that are evaluated at most; the others are listed.
@@ -25,10 +27,7 @@ impl Merging<'_> {
         entry: &Entry,
         top: &TopLevel,
     ) -> Option<Evaluation> {
-        if !self.comparison.policy.run_new
-            || top.n_evaluated >= MOST
-            || entry.path.constants().is_none()
-        {
+        if !self.comparison.policy.run_new || top.n_evaluated >= MOST {
             return None;
         }
         let new = match (&entry.leaf, entry.value) {
@@ -68,7 +67,60 @@ impl Merging<'_> {
                 }
             }
         };
-        Some(Evaluation { old, new })
+        let keys = Vec::new();
+        Some(Evaluation { old, new, keys })
+    }
+
+    /// What is evaluated to find the place of an entry whose keys are not all constants;
+    /// `None`: that could be another place than in a fresh load.
+    pub(super) fn keys(
+        &self,
+        was: Option<usize>,
+        entry: &Entry,
+        top: &TopLevel,
+    ) -> Option<Vec<(usize, ExprId)>> {
+        let shapes = entry.path.keys.iter().enumerate();
+        let shapes = shapes.filter(|(_, key)| matches!(key, Key::Shape(_)));
+        let keys: Vec<(usize, ExprId)> = shapes
+            .map(|(at, _)| at)
+            .zip(entry.computed.iter().copied())
+            .collect();
+        let ast = self.new.text.ast();
+        let scope = Scope::before(ast, entry.statement);
+        let is_known = |key: &ExprId| {
+            is_open_to_evaluation(ast, *key)
+                && only_reads(ast, *key)
+                && !self.reads_below(*key, &scope, entry)
+        };
+        let was = was.map(|was| &self.old.entries[was]);
+        let stays = |was: &Entry| {
+            let mut keys = was.computed.iter();
+            was.computed.len() == entry.computed.len()
+                && keys.all(|key| self.means_the_same(*key, was, entry, top))
+        };
+        let is_safe = self.comparison.policy.run_new
+            && top.n_evaluated + keys.len() < MOST
+            && keys.len() == entry.computed.len()
+            && entry.computed.iter().all(is_known)
+            && was.is_none_or(stays);
+        is_safe.then_some(keys)
+    }
+
+    /// Whether an expression of a statement of the new text gives what it gives in a
+    /// fresh load.
+    pub(super) fn is_settled(&self, value: ExprId, statement: usize) -> bool {
+        let ast = self.new.text.ast();
+        let scope = Scope::before(ast, statement);
+        is_open_to_evaluation(ast, value)
+            && !self.reads_below(value, &scope, &whole_statement(statement))
+    }
+
+    /// Whether an expression of a statement of the old text means the same in one of
+    /// the new text.
+    pub(super) fn is_the_same(&self, value: ExprId, was: usize, is: usize, top: &TopLevel) -> bool {
+        let (was, is) = (whole_statement(was), whole_statement(is));
+        is_open_to_evaluation(self.old.text.ast(), value)
+            && self.means_the_same(value, &was, &is, top)
     }
 
     /// Whether an expression reads what its text sets there or further below: a fresh
@@ -120,6 +172,19 @@ impl Merging<'_> {
             todo.extend(parts(old, expr));
         }
         true
+    }
+}
+
+/// An entry that stands for its statement.
+fn whole_statement(statement: usize) -> Entry {
+    Entry {
+        path: Path::of(Root::Returned),
+        leaf: Leaf::Constant(Constant::Nil),
+        statement,
+        value: None,
+        span: Span::default(),
+        is_item: false,
+        computed: Vec::new(),
     }
 }
 

@@ -7,8 +7,9 @@ use super::merge::Merging;
 use super::outcome::{Evaluation, MergeCode, TopLevel, ValueCode};
 use crate::model::change::{Before, ChangeKind, DataChange, Evaluated};
 use crate::model::not_run::NotRun;
+use crate::patch::constant::Constant;
 use crate::patch::entries::{Entry, Leaf};
-use crate::patch::path::Root;
+use crate::patch::path::{Key, Root};
 use crate::policy::DataPolicy;
 
 impl Merging<'_> {
@@ -32,10 +33,15 @@ impl Merging<'_> {
             (Leaf::Function(_), _) => "function".to_owned(),
             (Leaf::Expression { .. } | Leaf::Wrapped(..), _) => self.value_text(entry),
         };
+        // What is evaluated is filled in when it is known.
+        let known = |key: &Key| match key {
+            Key::Constant(constant) => constant.clone(),
+            Key::Shape(_) => Constant::Nil,
+        };
         let is_replaced = self.comparison.policy.data.of(&path) == DataPolicy::Replace;
         let change = DataChange {
             line: entry.span.line,
-            keys: entry.path.constants().unwrap_or_default(),
+            keys: entry.path.keys.iter().map(known).collect(),
             path,
             before,
             after,
@@ -54,6 +60,11 @@ impl Merging<'_> {
         let evaluated = not_run.map(|not_run| Evaluated {
             old: number(evaluation.old),
             new: number(evaluation.new),
+            keys: evaluation
+                .keys
+                .iter()
+                .filter_map(|(at, key)| Some((*at, number(Some(*key))?)))
+                .collect(),
             not_run,
         });
         let change = DataChange {

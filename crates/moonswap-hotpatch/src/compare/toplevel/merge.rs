@@ -8,7 +8,7 @@ use moonswap_compiler::syntax::ast::{Attribute, FunctionIndex};
 
 use super::comparison::Comparison;
 use super::outcome::{Evaluation, TopLevel, ValueCode};
-use super::reach::Reach;
+use super::reach::{NOWHERE, Reach};
 use super::side::{Side, list_change};
 use super::variables::is_folded;
 use crate::model::change::{Before, ChangeKind};
@@ -66,6 +66,11 @@ impl<'a> Merging<'a> {
             lists: HashSet::new(),
             new_lists: HashSet::new(),
         }
+    }
+
+    /// The same to ask what expressions of whole statements mean.
+    pub(super) fn beside(comparison: &'a Comparison<'a>, old: &'a ChunkPatch) -> Self {
+        Self::new(comparison, old, &NOWHERE)
     }
 
     /// Pairs of statements that set the same path.
@@ -398,9 +403,28 @@ impl<'a> Merging<'a> {
                 );
             }
         }
-        if entry.path.constants().is_none() {
-            return Verdict::Listed(changed, run());
-        }
+        let change = match entry.path.constants() {
+            Some(_) => change,
+            None => {
+                let keys = self.keys(was, entry, top);
+                let why = if was.is_none() { "added" } else { changed };
+                match (keys, change) {
+                    (Some(keys), Verdict::Change(before, kind, value)) => {
+                        let evaluation = Evaluation {
+                            keys,
+                            ..Evaluation::default()
+                        };
+                        let not_run = self.listed(entry, why, run());
+                        Verdict::Evaluated(before, kind, value, evaluation, not_run)
+                    }
+                    (Some(keys), Verdict::Evaluated(before, kind, value, evaluation, not_run)) => {
+                        let evaluation = Evaluation { keys, ..evaluation };
+                        Verdict::Evaluated(before, kind, value, evaluation, not_run)
+                    }
+                    _ => return Verdict::Listed(why, run()),
+                }
+            }
+        };
         let (before, kind) = match &change {
             Verdict::Change(before, kind, _) | Verdict::Evaluated(before, kind, ..) => {
                 (before, kind)

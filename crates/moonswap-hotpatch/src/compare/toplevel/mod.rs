@@ -12,10 +12,12 @@
 //! | `merge` | data and definitions, old against new |
 //! | `meaning` | the same words that mean something else |
 //! | `side`, `gone` | one of the texts; what it has no more |
+//! | `decide` | `if` statements whose arms are found out |
 //! | `others` | statements that set nothing of their own; `run`, `rerun` |
 //! | `reach` | how far the main chunk got |
 
 pub(crate) mod comparison;
+mod decide;
 mod evaluate;
 mod gone;
 mod made;
@@ -72,6 +74,13 @@ impl Comparison<'_> {
                     });
                 }
                 top.progress = reach.progress(self.manifest.progress);
+                top.passed =
+                    reach
+                        .passed
+                        .and_then(|(at, progress)| match top.actions.get(&at)? {
+                            Action::Decide(code) => Some((code.decision, progress)),
+                            _ => None,
+                        });
             }
             None => {
                 let reach = Reach::without_text(self.manifest.progress, self.body().len());
@@ -178,6 +187,7 @@ impl Comparison<'_> {
                 }
                 Action::Merge(merges) if defines(&top.data, merges) => "if nothing stands there",
                 Action::Merge(_) => continue,
+                Action::Decide(_) => "its conditions only, to see which arm is taken",
             };
             runs.push(NotRun {
                 line: self.statement_line(*at),

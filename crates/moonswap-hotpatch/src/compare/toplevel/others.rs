@@ -1,7 +1,7 @@
 //! Statements that set nothing of their own (calls, loops, conditions), and those
 //! that the policy picks: `run`, `rerun`.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use moonswap_compiler::Span;
 use moonswap_compiler::syntax::ast::{
@@ -15,10 +15,10 @@ use crate::model::change::{Before, ChangeKind, DataChange};
 use crate::model::not_run::NotRun;
 use crate::patch::ChunkPatch;
 use crate::patch::constant::{Constant, evaluate};
-use crate::patch::declarations::Variable;
+use crate::patch::declarations::{Declared, Variable};
 use crate::patch::entries::{Leaf, Taker};
 use crate::patch::path::{Path, Root, Scope};
-use crate::patch::statements::{callee_text, runs_alone, unmatched};
+use crate::patch::statements::{callee_text, required, runs_alone, unmatched};
 use crate::patch::tree::parts;
 use crate::policy::{Rerun, RunSelector};
 use crate::refusal::{Code, UnmatchedSetting};
@@ -48,6 +48,18 @@ impl Comparison<'_> {
         let (gone, come) = unmatched(&was, &is);
         let n_gone = gone.len();
         let rules = self.rules();
+        // Conditions are compared one by one if there are as many as before.
+        let conditions = |text: &ChunkPatch, list: &[usize]| -> Vec<usize> {
+            let body = crate::patch::statements::statements(text.ast());
+            let is_if = |at: &&usize| matches!(body[**at].kind, StatementKind::If { .. });
+            list.iter().filter(is_if).copied().collect()
+        };
+        let ifs = (conditions(old, &gone), conditions(self.new, &come));
+        let twins: HashMap<usize, usize> = match ifs.0.len() == ifs.1.len() {
+            true => ifs.1.iter().copied().zip(ifs.0.iter().copied()).collect(),
+            false => HashMap::new(),
+        };
+        let mut decided = HashSet::new();
         for (i, at) in come.into_iter().enumerate() {
             let is_added = i >= n_gone;
             let why = if is_added { "added" } else { "changed" };
@@ -57,15 +69,28 @@ impl Comparison<'_> {
             });
             if !reach.has(at) {
                 self.list_other(at, &reach.why, None, top);
-            } else if by_rule {
+            } else if by_rule || self.policy.run_new && self.is_new_require(old, at) {
                 top.actions.insert(at, Action::Run);
             } else if is_added && self.policy.run_new && self.is_about_new(at, top) {
                 top.try_run(at);
             } else {
-                self.list_other(at, why, self.run_option(at), top);
+                let not_run = NotRun {
+                    line: self.statement_line(at),
+                    text: self.statement_text(at),
+                    why: why.to_owned(),
+                    option: self.run_option(at),
+                };
+                let twin = twins.get(&at).copied();
+                if (twin.is_some() || ifs.0.is_empty())
+                    && self.decide(old, twin, at, not_run.clone(), top)
+                {
+                    decided.extend(twin);
+                } else {
+                    top.list(not_run);
+                }
             }
         }
-        for at in gone {
+        for at in gone.into_iter().filter(|at| !decided.contains(at)) {
             top.warnings.push(format!(
                 "no longer in the text, its effect stays: {}",
                 self.old_statement_text(old, at)
@@ -80,6 +105,25 @@ impl Comparison<'_> {
             why: why.to_owned(),
             option,
         });
+    }
+
+    /// Whether a statement requires a module that the old text does not: that is done
+    /// as it is for a new local. Modules are loaded once, so there is nothing to repeat.
+    fn is_new_require(&self, old: &ChunkPatch, at: usize) -> bool {
+        let module = |ast, statement: &Statement| match statement.kind {
+            StatementKind::Call(call) => required(ast, call).map(<[u8]>::to_vec),
+            _ => None,
+        };
+        let ast = self.new.ast();
+        let Some(wanted) = module(ast, &self.body()[at]) else {
+            return false;
+        };
+        let is_own = |v: &Declared| &*v.name == "require";
+        let before = crate::patch::statements::statements(old.ast()).iter();
+        !self.new.facts().declared.iter().any(is_own)
+            && !before
+                .filter_map(|statement| module(old.ast(), statement))
+                .any(|module| module == wanted)
     }
 
     /// What a call statement calls, as written.

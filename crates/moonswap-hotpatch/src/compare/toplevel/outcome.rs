@@ -7,7 +7,7 @@ use moonswap_bytecode::FunctionId;
 use moonswap_compiler::syntax::ast::{ExprId, FunctionIndex};
 
 use crate::manifest::Progress;
-use crate::model::change::DataChange;
+use crate::model::change::{DataChange, Decision};
 use crate::model::not_run::NotRun;
 use crate::patch::constant::Constant;
 use crate::patch::declarations::{Declared, Variable};
@@ -35,6 +35,17 @@ pub(crate) enum Action {
     Parts(BTreeMap<usize, Part>),
     /// Entries are put in place one by one.
     Merge(Vec<MergeCode>),
+    /// It is found out which arm is taken.
+    Decide(Decide),
+}
+
+/// The conditions of an `if`, in its old and its new form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Decide {
+    /// Index into [`TopLevel::decisions`].
+    pub(crate) decision: usize,
+    pub(crate) old: Vec<ExprId>,
+    pub(crate) new: Vec<ExprId>,
 }
 
 /// The comparison of two main chunks.
@@ -45,6 +56,8 @@ pub(crate) struct TopLevel {
     pub(crate) actions: HashMap<usize, Action>,
     /// Changes of data and definitions, in the order of the new text.
     pub(crate) data: Vec<DataChange>,
+    /// What `if` statements are to be asked.
+    pub(crate) decisions: Vec<Decision>,
     /// Entries that go, after all else.
     pub(crate) gone: Vec<MergeCode>,
     /// How many expressions are evaluated for changes.
@@ -66,6 +79,8 @@ pub(crate) struct TopLevel {
     pub(crate) unmatched_settings: Vec<UnmatchedSetting>,
     /// How far the main chunk counts as having got, in terms of the new text.
     pub(crate) progress: Progress,
+    /// The same if the new text stays in the main chunk in this decision.
+    pub(crate) passed: Option<(usize, Progress)>,
 }
 
 impl TopLevel {
@@ -106,7 +121,7 @@ impl TopLevel {
         let parts = Action::Parts(BTreeMap::new());
         match self.actions.entry(statement).or_insert(parts) {
             Action::Parts(parts) => Some(parts.entry(index).or_default()),
-            Action::Run | Action::Try | Action::Merge(_) => None,
+            Action::Run | Action::Try | Action::Merge(_) | Action::Decide(_) => None,
         }
     }
 
@@ -149,12 +164,14 @@ pub(crate) struct MergeCode {
 }
 
 /// What is evaluated for a change before it is made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Evaluation {
     /// An expression of the old text.
     pub(crate) old: Option<ExprId>,
     /// The value, an expression of the new text.
     pub(crate) new: Option<ExprId>,
+    /// Keys of the path that are no constants, by position.
+    pub(crate) keys: Vec<(usize, ExprId)>,
 }
 
 /// A field to clear.

@@ -17,7 +17,19 @@ pub(crate) struct Reach {
     /// Statements above the limit that the old text has as well, and that were not
     /// reached there.
     pub(crate) skipped: Vec<usize>,
+    /// The only return that is new, by its statement, and how far the main chunk counts
+    /// as having got if it would have got past that.
+    pub(crate) passed: Option<(usize, Progress)>,
 }
+
+/// Nothing was reached.
+pub(super) static NOWHERE: Reach = Reach {
+    limit: 0,
+    why: String::new(),
+    is_left: true,
+    skipped: Vec::new(),
+    passed: None,
+};
 
 impl Reach {
     /// Without the old text it is only known whether the main chunk ran.
@@ -28,6 +40,7 @@ impl Reach {
             why: NOT_RUN.to_owned(),
             is_left,
             skipped: Vec::new(),
+            passed: None,
         }
     }
 
@@ -126,20 +139,25 @@ pub(crate) fn reach(
             format!("not reached: the main chunk left or is in line {line} of the old text");
     }
     // A return that is new: whether the program would have got past it is not known.
-    for (at, statement) in new.iter().enumerate().take(reach.limit) {
-        let is_old = pairs.iter().any(|(_, is)| *is == at);
-        if !is_old && may_leave(&statement.kind) && at + 1 < reach.limit {
-            reach.limit = at + 1;
-            reach.is_left = true;
-            reach.why = format!("behind the new return in line {}", statement.span.line);
-            break;
+    let is_new = |at: &usize| {
+        let is_old = pairs.iter().any(|(_, is)| is == at);
+        !is_old && may_leave(&new[*at].kind) && at + 1 < reach.limit
+    };
+    let mut returns = (0..reach.limit).filter(is_new);
+    let (first, next) = (returns.next(), returns.next());
+    if let Some(at) = first {
+        if next.is_none() {
+            reach.passed = Some((at, reach.progress(progress)));
         }
+        reach.limit = at + 1;
+        reach.is_left = true;
+        reach.why = format!("behind the new return in line {}", new[at].span.line);
     }
     reach
 }
 
 /// Whether a return stands in it.
-fn may_leave(kind: &StatementKind) -> bool {
+pub(super) fn may_leave(kind: &StatementKind) -> bool {
     let block = |block: &Block| block.statements.iter().any(|s| may_leave(&s.kind));
     match kind {
         StatementKind::Return(_) | StatementKind::Goto(_) => true,

@@ -1,0 +1,209 @@
+//! Changed `if` statements: which arm is taken is found out when the patch is applied.
+//! Where old and new text take arms that do the same, or none, nothing is left to do.
+
+use moonswap_compiler::syntax::ast::{
+    Ast, Block, Expr, ExprId, FunctionIndex, Statement, StatementKind,
+};
+
+use super::comparison::Comparison;
+use super::merge::Merging;
+use super::outcome::{Action, Decide, TopLevel};
+use super::reach::may_leave;
+use crate::model::change::Decision;
+use crate::model::not_run::NotRun;
+use crate::patch::ChunkPatch;
+use crate::patch::declarations::Variable;
+use crate::patch::outline::statement_literals;
+use crate::patch::path::Scope;
+use crate::patch::shape;
+use crate::patch::statements::{statements, target_text};
+use crate::patch::tree::{parts, symbol_text};
+
+/// Library functions whose results depend on their arguments alone.
+const PURE: &[&str] = &[
+    "type", "tostring", "tonumber", "select", "rawequal", "rawlen",
+];
+
+/// What an `if` statement consists of.
+struct Arms<'a> {
+    conditions: Vec<ExprId>,
+    /// The first one is what happens if no condition holds.
+    bodies: Vec<&'a [Statement]>,
+}
+
+impl<'a> Arms<'a> {
+    fn of(statement: &'a Statement) -> Option<Self> {
+        let StatementKind::If { arms, otherwise } = &statement.kind else {
+            return None;
+        };
+        let statements = |block: &'a Block| &block.statements[..];
+        let none = otherwise.as_ref().map_or(&[][..], statements);
+        let bodies = std::iter::once(none).chain(arms.iter().map(|(_, body)| statements(body)));
+        Some(Self {
+            conditions: arms.iter().map(|(condition, _)| *condition).collect(),
+            bodies: bodies.collect(),
+        })
+    }
+}
+
+impl Comparison<'_> {
+    /// Notes that a changed or new `if` is decided when the patch is applied. Answers
+    /// whether that can be.
+    pub(super) fn decide(
+        &self,
+        old: &ChunkPatch,
+        was: Option<usize>,
+        at: usize,
+        not_run: NotRun,
+        top: &mut TopLevel,
+    ) -> bool {
+        let Some(is) = self.body().get(at).and_then(Arms::of) else {
+            return false;
+        };
+        let before = was.and_then(|was| Some((was, Arms::of(statements(old.ast()).get(was)?)?)));
+        if was.is_some() != before.is_some() || !self.policy.run_new {
+            return false;
+        }
+        let merging = Merging::beside(self, old);
+        let is_known = |condition: &ExprId| {
+            self.reads_what_stays(old, *condition) && merging.is_settled(*condition, at)
+        };
+        if !is.conditions.iter().all(is_known) {
+            return false;
+        }
+        let mut agreeing = Vec::new();
+        let nothing: &[Statement] = &[];
+        let bodies = before
+            .as_ref()
+            .map_or(vec![nothing], |(_, arms)| arms.bodies.clone());
+        if let Some((was, arms)) = &before {
+            let mut conditions = arms.conditions.iter();
+            if !conditions.all(|c| merging.is_the_same(*c, *was, at, top)) {
+                return false;
+            }
+        }
+        for (i, a) in bodies.iter().enumerate() {
+            for (j, b) in is.bodies.iter().enumerate() {
+                if self.do_the_same(old, a, b, at, top) {
+                    agreeing.push((i as i64, j as i64));
+                }
+            }
+        }
+        if agreeing.is_empty() {
+            return false;
+        }
+        let mut number = || {
+            top.n_evaluated += 1;
+            top.n_evaluated - 1
+        };
+        let stays = |(_, body): &(i64, &&[Statement])| !body.iter().any(|s| may_leave(&s.kind));
+        let decision = Decision {
+            old: before.as_ref().map(|_| number()),
+            new: number(),
+            agreeing,
+            staying: (0..)
+                .zip(&is.bodies)
+                .filter(stays)
+                .map(|(i, _)| i)
+                .collect(),
+            not_run,
+        };
+        let code = Decide {
+            decision: top.decisions.len(),
+            old: before.map_or_else(Vec::new, |(_, arms)| arms.conditions),
+            new: is.conditions,
+        };
+        top.decisions.push(decision);
+        top.actions.insert(at, Action::Decide(code));
+        true
+    }
+
+    /// Whether a condition calls nothing but what depends on its arguments alone, and
+    /// reads nothing that code of the texts assigns.
+    fn reads_what_stays(&self, old: &ChunkPatch, condition: ExprId) -> bool {
+        let ast = self.new.ast();
+        let facts = [self.new.facts(), old.facts()];
+        let scope = Scope::default();
+        let mut todo = vec![condition];
+        while let Some(expr) = todo.pop() {
+            match ast.exprs.get(expr.0 as usize) {
+                Some(Expr::Call { callee, args }) => {
+                    if !self.is_pure(*callee) {
+                        return false;
+                    }
+                    todo.extend(args);
+                    continue;
+                }
+                None | Some(Expr::MethodCall { .. } | Expr::Function(_) | Expr::Vararg) => {
+                    return false;
+                }
+                Some(_) => {}
+            }
+            if let Some(path) = facts[0].constants.path(ast, &scope, expr)
+                && facts.iter().any(|facts| facts.assigned.may_set(&path))
+            {
+                return false;
+            }
+            todo.extend(parts(ast, expr));
+        }
+        true
+    }
+
+    /// Whether two arms are the same statements with the same functions, and the words
+    /// mean the same.
+    fn do_the_same(
+        &self,
+        old: &ChunkPatch,
+        was: &[Statement],
+        is: &[Statement],
+        at: usize,
+        top: &TopLevel,
+    ) -> bool {
+        if was.is_empty() && is.is_empty() {
+            return true;
+        }
+        let shapes = |ast: &Ast, body: &[Statement]| -> Vec<Vec<u8>> {
+            body.iter()
+                .map(|s| shape::statement(ast, &s.kind))
+                .collect()
+        };
+        let functions = |ast: &Ast, body: &[Statement]| -> Vec<FunctionIndex> {
+            body.iter()
+                .flat_map(|s| statement_literals(ast, &s.kind))
+                .collect()
+        };
+        let is_new = top
+            .variables
+            .iter()
+            .any(|v| v.statement < at && !matches!(v.state, Variable::Existing { .. }));
+        let literal = |text: &ChunkPatch, function| {
+            let mut literals = text.facts().outline.literals.iter();
+            literals.position(|l| l.function == Some(function))
+        };
+        let (a, b) = (functions(old.ast(), was), functions(self.new.ast(), is));
+        let same = |(was, is): (&FunctionIndex, &FunctionIndex)| {
+            let (was, is) = (literal(old, *was), literal(self.new, *is));
+            is.is_some_and(|is| was.is_some() && self.matching.old_of[is] == was)
+        };
+        !is_new
+            && shapes(old.ast(), was) == shapes(self.new.ast(), is)
+            && a.len() == b.len()
+            && a.iter().zip(&b).all(same)
+    }
+
+    /// Whether a function of the library is called that only answers.
+    fn is_pure(&self, callee: ExprId) -> bool {
+        let ast = self.new.ast();
+        let Some(Expr::Name(name)) = ast.exprs.get(callee.0 as usize) else {
+            return false;
+        };
+        let name = symbol_text(ast, *name);
+        let mut body = self.body().iter();
+        let is_own = |s: &Statement| match &s.kind {
+            StatementKind::LocalFunction { name: own, .. } => symbol_text(ast, *own) == name,
+            StatementKind::Function { target, .. } => target_text(ast, *target) == *name,
+            _ => false,
+        };
+        PURE.contains(&&*name) && !body.any(is_own)
+    }
+}

@@ -1,0 +1,38 @@
+//! What the host gave to an object: closures of natives, data of userdata.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::Context;
+use crate::error::Raised;
+
+/// What is told of a warning.
+pub type WarningSink = std::rc::Rc<dyn Fn(&[u8])>;
+
+/// What the host gave to an object.
+pub(crate) enum HostData {
+    #[allow(clippy::type_complexity)]
+    Function(Box<dyn Fn(&mut Context<'_>) -> Result<usize, Raised>>),
+    Value(Box<dyn Any>),
+    /// A warning that the host is to be told of.
+    Warning(Vec<u8>),
+}
+
+impl HostData {
+    /// Runs its destructor; answers what it said if it panicked.
+    pub(crate) fn drop_now(self) -> Option<String> {
+        let end = || match self {
+            Self::Function(function) => drop(function),
+            Self::Value(value) => drop(value),
+            Self::Warning(_) => {}
+        };
+        let payload = catch_unwind(AssertUnwindSafe(end)).err()?;
+        let text = payload
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned());
+        let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+        // Its own destructor might panic as well.
+        std::mem::forget(payload);
+        Some(text.unwrap_or_else(|| "unknown reason".to_owned()))
+    }
+}
