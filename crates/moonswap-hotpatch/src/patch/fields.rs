@@ -53,6 +53,11 @@ impl Constants {
             }
             n > 0
         };
+        // Large texts have the same key in thousands of tables.
+        let is_only_in_made: HashMap<&Key, bool> = by_key
+            .iter()
+            .map(|(key, paths)| (*key, paths.iter().all(|path| is_in_made(path))))
+            .collect();
         let mut fields = HashMap::new();
         for entry in &entries {
             let (Leaf::Constant(constant), Some(key)) = (&entry.leaf, entry.path.keys.last())
@@ -62,7 +67,7 @@ impl Constants {
             if *constant != Constant::Nil
                 && by_path[&entry.path].len() == 1
                 && !assigned.may_set(&entry.path)
-                && by_key[key].iter().all(|path| is_in_made(path))
+                && is_only_in_made[key]
             {
                 fields.insert(entry.path.clone(), (constant.clone(), entry.statement));
             }

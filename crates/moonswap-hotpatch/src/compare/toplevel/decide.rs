@@ -1,6 +1,8 @@
 //! Changed `if` statements: which arm is taken is found out when the patch is applied.
 //! Where old and new text take arms that do the same, or none, nothing is left to do.
 
+use std::collections::HashMap;
+
 use moonswap_compiler::syntax::ast::{
     Ast, Block, Expr, ExprId, FunctionIndex, Statement, StatementKind,
 };
@@ -46,7 +48,64 @@ impl<'a> Arms<'a> {
     }
 }
 
+/// Whether two `if` statements have the same arms or the same conditions.
+fn is_likely_the_same(old: (&Ast, &Statement), new: (&Ast, &Statement)) -> bool {
+    let shapes = |(ast, statement): (&Ast, &Statement)| {
+        let arms = Arms::of(statement)?;
+        let body = |body: &&[Statement]| -> Vec<Vec<u8>> {
+            let statements = body.iter();
+            statements.map(|s| shape::statement(ast, &s.kind)).collect()
+        };
+        let conditions: Vec<_> = arms
+            .conditions
+            .iter()
+            .map(|c| shape::expression(ast, *c))
+            .collect();
+        Some((conditions, arms.bodies.iter().map(body).collect::<Vec<_>>()))
+    };
+    match (shapes(old), shapes(new)) {
+        (Some(was), Some(is)) => was.0 == is.0 || was.1 == is.1,
+        _ => false,
+    }
+}
+
 impl Comparison<'_> {
+    /// The `if` statement of the old text that each changed one of the new text was;
+    /// `None`: it is new. One of which that is not known is left out.
+    pub(super) fn twins(
+        &self,
+        old: &ChunkPatch,
+        gone: &[usize],
+        come: &[usize],
+    ) -> HashMap<usize, Option<usize>> {
+        let conditions = |text: &ChunkPatch, list: &[usize]| -> Vec<usize> {
+            let body = statements(text.ast());
+            let is_if = |at: &&usize| matches!(body[**at].kind, StatementKind::If { .. });
+            list.iter().filter(is_if).copied().collect()
+        };
+        let (mut was, is) = (conditions(old, gone), conditions(self.new, come));
+        if was.len() == is.len() {
+            return is.into_iter().zip(was.into_iter().map(Some)).collect();
+        }
+        let mut twins = HashMap::new();
+        let mut left = Vec::new();
+        for at in is {
+            let statement = (self.new.ast(), &self.body()[at]);
+            let like = |was: &usize| {
+                let before = (old.ast(), &statements(old.ast())[*was]);
+                is_likely_the_same(before, statement)
+            };
+            match was.iter().position(like) {
+                Some(found) => drop(twins.insert(at, Some(was.remove(found)))),
+                None => left.push(at),
+            }
+        }
+        if was.is_empty() {
+            twins.extend(left.into_iter().map(|at| (at, None)));
+        }
+        twins
+    }
+
     /// Notes that a changed or new `if` is decided when the patch is applied. Answers
     /// whether that can be.
     pub(super) fn decide(

@@ -1,7 +1,7 @@
 //! Statements that set nothing of their own (calls, loops, conditions), and those
 //! that the policy picks: `run`, `rerun`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use moonswap_compiler::Span;
 use moonswap_compiler::syntax::ast::{
@@ -48,17 +48,7 @@ impl Comparison<'_> {
         let (gone, come) = unmatched(&was, &is);
         let n_gone = gone.len();
         let rules = self.rules();
-        // Conditions are compared one by one if there are as many as before.
-        let conditions = |text: &ChunkPatch, list: &[usize]| -> Vec<usize> {
-            let body = crate::patch::statements::statements(text.ast());
-            let is_if = |at: &&usize| matches!(body[**at].kind, StatementKind::If { .. });
-            list.iter().filter(is_if).copied().collect()
-        };
-        let ifs = (conditions(old, &gone), conditions(self.new, &come));
-        let twins: HashMap<usize, usize> = match ifs.0.len() == ifs.1.len() {
-            true => ifs.1.iter().copied().zip(ifs.0.iter().copied()).collect(),
-            false => HashMap::new(),
-        };
+        let twins = self.twins(old, &gone, &come);
         let mut decided = HashSet::new();
         for (i, at) in come.into_iter().enumerate() {
             let is_added = i >= n_gone;
@@ -81,10 +71,8 @@ impl Comparison<'_> {
                     option: self.run_option(at),
                 };
                 let twin = twins.get(&at).copied();
-                if (twin.is_some() || ifs.0.is_empty())
-                    && self.decide(old, twin, at, not_run.clone(), top)
-                {
-                    decided.extend(twin);
+                if twin.is_some_and(|twin| self.decide(old, twin, at, not_run.clone(), top)) {
+                    decided.extend(twin.flatten());
                 } else {
                     top.list(not_run);
                 }
