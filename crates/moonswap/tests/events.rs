@@ -49,7 +49,7 @@ fn every_attempt_of_every_door_is_heard() -> Result<()> {
     // Plans are no attempts.
     hot.plan(&Patch::compile("@f.lua", OLD.as_bytes())?)?;
     hot.patch(("@f.lua", OLD))
-        .policy(&Policy::new().dry(true))
+        .policy(Policy::new().dry(true))
         .apply()?;
     assert_eq!(take(), "");
     hot.rollback(report.id())?;

@@ -187,7 +187,7 @@ fn settings_and_answers_have_names_here() -> Result<()> {
     let refused = lua
         .hot()
         .patch(&patch)
-        .policy(&Policy::new().base(99))
+        .policy(Policy::new().base(99))
         .apply()
         .expect_err("of another generation");
     let codes: Vec<RefusalCode> = refused
@@ -221,7 +221,7 @@ fn patches_rollbacks_and_activations_call_a_function_the_same() -> Result<()> {
             "@n.lua",
             text.replace("(1)", "(3)").as_bytes(),
         )?)
-        .policy(&Policy::new().suspended(moonswap::SuspendedPolicy::Refuse))
+        .policy(Policy::new().suspended(moonswap::SuspendedPolicy::Refuse))
         .apply();
     let refused = refused.expect_err("suspended in it");
     let refused = refused.refused().expect("refused");

@@ -203,7 +203,7 @@ fn limited(text: &str, limit: impl Fn(&Lua), unlimited: impl Fn(&Lua)) -> Result
         }
     });
     hot.patch(("@server.lua", text))
-        .policy(&Policy::new().guard(0, MINUTE * 60))
+        .policy(Policy::new().guard(0, MINUTE * 60))
         .apply()?;
     limit(&lua);
     let error = handle.call::<String>(1).expect_err("a limit");

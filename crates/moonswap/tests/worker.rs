@@ -168,7 +168,7 @@ fn senders_wait_for_room() -> Result<()> {
 #[test]
 fn a_dropped_call_is_not_begun_and_a_begun_one_is_finished() -> Result<()> {
     for k in 0..20 {
-        let worker = Worker::spawn(|lua| open_sleep(lua))?;
+        let worker = Worker::spawn(open_sleep)?;
         let (begun, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let (b, e) = (Arc::clone(&begun), Arc::clone(&ended));
         let call = worker.exec(move |_| {
@@ -252,7 +252,7 @@ fn lua_code_sleeps_side_by_side() -> Result<()> {
 
 #[test]
 fn shutdown_drains() -> Result<()> {
-    let worker = Worker::spawn(|lua| open_sleep(lua))?;
+    let worker = Worker::spawn(open_sleep)?;
     let calls: Vec<_> = (0..50)
         .map(|i| worker.exec(move |_| Ok(i)).try_send().unwrap())
         .collect();

@@ -17,7 +17,7 @@ mod with_moonswap {
         UserData, UserDataFields, UserDataMethods, Value, Variadic,
     };
 
-    include!("rows.rs");
+    include!("rows.in");
 }
 
 #[cfg(feature = "mlua")]
@@ -28,7 +28,7 @@ mod with_mlua {
         UserData, UserDataFields, UserDataMethods, Value, Variadic,
     };
 
-    include!("rows.rs");
+    include!("rows.in");
 }
 
 /// How long one measurement is to take.

@@ -14,7 +14,7 @@ use crate::hotpatch::manifest::registry;
 use crate::hotpatch::{
     Applied, EventChunk, HistoryEntry, HotError, Listener, OnProbation, Origin, Quarantined,
     Recorder, RolledBack, StaleFrame, Ticket, VersionInfo, Which, attempt, commit, guard, history,
-    inspect, mailbox, migrate, patcher, preview,
+    inspect, mailbox, migrate, patcher,
 };
 use crate::object::{Closure, Instance, PrototypeSlot, Version};
 use crate::value::tag;
@@ -24,7 +24,7 @@ impl Context<'_> {
     /// the middle of the functions it changes; changes nothing. Of several
     /// instances the newest that it changes is shown; refusals are those of all.
     pub fn hot_plan(&mut self, patch: &Patch, policy: &Policy) -> Result<Plan, HotError> {
-        preview::plan(&mut self.vm(), patch, policy)
+        commit::preview(&mut self.vm(), patch, policy)
     }
 
     /// Plans and applies a patch to all live instances of its chunks, or does

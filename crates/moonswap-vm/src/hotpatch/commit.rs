@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use moonswap_hotpatch::{
-    Activation, Patch, Policy, Refused, Report, StalePolicy, SuspendedPolicy, Times, Timing,
-    plan_chunk,
+    Activation, ChunkPlan, Patch, Plan, Policy, Refused, Report, StalePolicy, SuspendedPolicy,
+    Times, Timing, plan_chunk,
 };
 
 use super::history::{Entry, InstanceChange};
@@ -22,7 +22,7 @@ use super::stale::set_finish_by;
 use super::texts::Compiled;
 use super::timing::{self, Quiet};
 use super::transaction::{self, Installed};
-use super::{HotError, activity, checkpoint, closing, globals, migrate, staying, waiting};
+use super::{HotError, activity, checkpoint, closing, globals, guard, migrate, staying, waiting};
 use crate::callee::FROZEN;
 use crate::frame::{Frame, frame_top};
 use crate::host;
@@ -458,4 +458,37 @@ unsafe fn commit(
         report.times.pause = start.elapsed();
         report
     }
+}
+
+/// What a patch would do to all live instances of its chunks, and who is in the
+/// middle of the functions it changes.
+pub(crate) fn preview(vm: &mut Vm, patch: &Patch, policy: &Policy) -> Result<Plan, HotError> {
+    // SAFETY: HP2.
+    let (planned, activations, exit_at) = unsafe {
+        let mut planned = plan_all(vm, patch, policy)?;
+        globals::settle_planned(vm, &mut planned);
+        let found = activations(vm, &planned);
+        let exit_at = migrate::exit_at(vm, &planned, policy);
+        (planned, found, exit_at)
+    };
+    let quarantined = guard::quarantined(vm, patch);
+    let refusals = moonswap_hotpatch::refusals(planned.iter().map(|(_, plan)| plan));
+    let mut chunks: Vec<ChunkPlan> = Vec::with_capacity(patch.chunks().len());
+    for (_, plan) in planned {
+        match chunks.last_mut() {
+            Some(last) if last.chunk == plan.chunk => {
+                if !plan.is_empty() || last.is_empty() {
+                    *last = plan;
+                }
+            }
+            _ => chunks.push(plan),
+        }
+    }
+    let mut plan = Plan::of(chunks);
+    plan.refusals = refusals;
+    plan.refusals
+        .extend(quarantined.into_iter().flat_map(|refused| refused.refusals));
+    plan.activations = activations;
+    plan.set_exit_at(exit_at, policy);
+    Ok(plan)
 }

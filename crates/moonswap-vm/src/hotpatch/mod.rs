@@ -49,7 +49,6 @@ mod oneshot;
 pub(crate) mod patcher;
 mod planned;
 mod prepare;
-pub(crate) mod preview;
 mod published;
 mod running;
 pub(crate) mod scope;

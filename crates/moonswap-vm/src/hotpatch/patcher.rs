@@ -14,7 +14,7 @@ use super::mailbox::{CommitRequest, Mailbox, Manifests, Request, RollbackRequest
 use super::oneshot::OneShot;
 use super::published::{self, SpeculativePlan};
 use super::ticket::{Sender, Ticket, TicketState};
-use super::{HistoryEntry, HotError, StaleFrame, VersionInfo, history, inspect, preview};
+use super::{HistoryEntry, HotError, StaleFrame, VersionInfo, history, inspect};
 use crate::safepoint::{HostWaker, PollHandle};
 use crate::threads;
 use crate::vm::Vm;
@@ -92,7 +92,7 @@ impl Patcher {
     /// As for applying it. [`HotError::TimedOut`]: the VM reached no safe point within
     /// `timeout`. [`HotError::Gone`]: there is no VM any more.
     pub fn plan(&self, patch: Patch, policy: Policy, timeout: Duration) -> Result<Plan, HotError> {
-        self.visit(timeout, move |vm| preview::plan(vm, &patch, &policy))?
+        self.visit(timeout, move |vm| commit::preview(vm, &patch, &policy))?
     }
 
     /// Activations and suspended coroutines that run an older version.

@@ -162,7 +162,7 @@ fn memory_that_does_not_suffice() {
     set_global(&machine, "queue", move |cx| {
         let full = || handle.set_memory_limit(Some(handle.system_memory()));
         cx.suspended(full);
-        let _ = cx.hot_submit(patch(OLD), Policy::default());
+        drop(cx.hot_submit(patch(OLD), Policy::default()));
         Ok(0)
     });
     machine.with(|cx| cx.gc_stop());

@@ -166,7 +166,7 @@ impl PatchRequest {
     pub fn submit(self) -> Result<Ticket> {
         let lua = self.lua.clone();
         match self.open()? {
-            Opened::Patch(patch, policy) => Ok(lua.with(|cx| cx.hot_submit(patch, policy))),
+            Opened::Patch(patch, policy) => Ok(lua.with(|cx| cx.hot_submit(patch, *policy))),
             Opened::File(_) => Err(Error::runtime(
                 "a patch file cannot be submitted for later; use queue()",
             )),
@@ -181,7 +181,7 @@ impl PatchRequest {
             policy = policy.signed_off(author, reason);
         }
         let file = match self.input {
-            Input::Patch(patch) => return Ok(Opened::Patch(patch, policy)),
+            Input::Patch(patch) => return Ok(Opened::Patch(patch, Box::new(policy))),
             Input::Text { name, text } => {
                 return compile(&self.lua, &name, &text, policy);
             }
@@ -201,7 +201,7 @@ impl PatchRequest {
 }
 
 enum Opened {
-    Patch(Patch, Policy),
+    Patch(Patch, Box<Policy>),
     File(Box<PatchFile>),
 }
 
@@ -209,7 +209,7 @@ enum Opened {
 fn compile(lua: &Lua, name: &str, text: &[u8], policy: Policy) -> Result<Opened> {
     let name = lua.with(|cx| loaded_name_of(&cx.hot_chunks(), name));
     match Patch::compile(&name, text) {
-        Ok(patch) => Ok(Opened::Patch(patch, policy)),
+        Ok(patch) => Ok(Opened::Patch(patch, Box::new(policy))),
         Err(error) => {
             lua.with(|cx| cx.hot_note(&[&name], &policy, error.clone().into()));
             Err(Error::compile(error, text))

@@ -12,12 +12,9 @@ use std::time::{Duration, Instant};
 use event_listener::{EventListener, Listener};
 use moonswap_vm::hotpatch::OneShot;
 
-use super::Shared;
 use super::queue::Full;
-use crate::{Error, Lua, Result};
-
-/// What a worker does with its VM.
-pub(super) type Job = Box<dyn FnOnce(&Lua, &mut super::run::Tasks) + Send>;
+use super::shared::{Job, Shared};
+use crate::{Error, Result};
 
 /// Where a job stands. It leaves `WAITING` once.
 const WAITING: u8 = 0;

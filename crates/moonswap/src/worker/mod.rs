@@ -25,6 +25,8 @@ mod call;
 mod pool;
 mod queue;
 mod run;
+mod shared;
+mod tasks;
 mod time;
 
 use std::future::Future;
@@ -34,7 +36,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use event_listener::{Event, EventListener, Listener};
+use event_listener::{EventListener, Listener};
 use moonswap_hotpatch::{Patch, Policy};
 use moonswap_vm::hotpatch::OneShot;
 
@@ -42,8 +44,9 @@ pub use call::Call;
 pub use pool::WorkerPool;
 pub use time::{Sleep, open_sleep, sleep};
 
-use call::{Job, caught, gone};
+use call::{caught, gone};
 use queue::Queue;
+use shared::{Ended, Shared};
 
 use crate::{
     Error, FromLuaMulti, Function, Interrupter, IntoLuaMulti, Lua, Patcher, Result, Table, Ticket,
@@ -52,45 +55,6 @@ use crate::{
 
 /// Calls that may wait at a worker if nobody says otherwise.
 const CAPACITY: usize = 1024;
-
-/// What a worker's thread and its handles share.
-#[derive(Debug)]
-struct Shared {
-    name: String,
-    queue: Queue<Job>,
-    is_busy: AtomicBool,
-    begun: AtomicU64,
-    busy_nanos: AtomicU64,
-    memory: AtomicUsize,
-    ended: Ended,
-}
-
-/// Whether the thread is over, and who waits for it.
-#[derive(Debug, Default)]
-struct Ended {
-    has_ended: AtomicBool,
-    waiting: Event,
-}
-
-impl Ended {
-    fn set(&self) {
-        self.has_ended.store(true, Ordering::Release);
-        self.waiting.notify(usize::MAX);
-    }
-
-    fn get(&self) -> bool {
-        self.has_ended.load(Ordering::Acquire)
-    }
-}
-
-impl Shared {
-    /// It has worked for so long.
-    fn note(&self, lua: &Lua, time: Duration) {
-        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        self.busy_nanos.fetch_add(nanos, Ordering::Relaxed);
-        self.memory.store(lua.used_memory(), Ordering::Relaxed);
-    }
-}
 
 /// What a worker did so far; see [`Worker::stats`].
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -73,34 +73,30 @@ pub(crate) const ENTRY_POINTS: &[EntryPoint] = &[
     ("Hot::plan", |lua, w| {
         said(lua.hot().plan(&w.patch)?.is_refused())
     }),
-    ("Hot::plan_with", |lua, w| {
-        let plan = lua
-            .hot()
-            .patch(&w.patch)
-            .policy(&Policy::default())
-            .plan()?;
+    ("PatchRequest::plan of a patch", |lua, w| {
+        let plan = lua.hot().patch(&w.patch).policy(Policy::default()).plan()?;
         said(plan.to_string().len() > 100)
     }),
     ("Hot::apply", |lua, w| undo(lua, lua.hot().apply(&w.patch))),
-    ("Hot::apply_with", |lua, w| {
+    ("PatchRequest::policy", |lua, w| {
         let policy = Policy {
             stale: StalePolicy::Migrate,
             ..Policy::default()
         };
         undo(lua, lua.hot().patch(&w.patch).policy(&policy).apply())
     }),
-    ("Hot::apply_or_queue", |lua, w| {
+    ("PatchRequest::queue", |lua, w| {
         match lua
             .hot()
             .patch(&w.patch)
-            .policy(&Policy::default())
+            .policy(Policy::default())
             .queue()?
         {
             Applied::Now(_) => back(lua),
             Applied::Queued(_) => said("queued"),
         }
     }),
-    ("Hot::submit", |lua, w| {
+    ("PatchRequest::submit", |lua, w| {
         let ticket = lua
             .hot()
             .patch(w.patch.clone())
@@ -111,20 +107,20 @@ pub(crate) const ENTRY_POINTS: &[EntryPoint] = &[
     ("Hot::apply_source", |lua, _| {
         undo(lua, lua.hot().apply_source(MODULE, module(3)))
     }),
-    ("Hot::apply_source_with", |lua, _| {
+    ("Hot::patch", |lua, _| {
         let policy = Policy::default();
         undo(
             lua,
             lua.hot().patch((MODULE, module(4))).policy(&policy).apply(),
         )
     }),
-    ("Hot::apply_file", |lua, w| {
+    ("PatchRequest::apply", |lua, w| {
         undo(lua, lua.hot().patch(&w.path).apply())
     }),
-    ("Hot::apply_patch_file", |lua, _| {
+    ("PatchRequest::apply of a file", |lua, _| {
         undo(lua, lua.hot().patch(&file(5)).apply())
     }),
-    ("Hot::plan_patch_file", |lua, _| {
+    ("PatchRequest::plan", |lua, _| {
         said(lua.hot().patch(&file(6)).plan()?.is_refused())
     }),
     ("Hot::rollback", |lua, w| {
@@ -247,7 +243,7 @@ pub(crate) const ENTRY_POINTS: &[EntryPoint] = &[
     }),
 ];
 
-/// Writes the patch file that `Hot::apply_file` reads.
+/// Writes the patch file that a request reads.
 pub(crate) fn write_file(path: &std::path::Path) -> Result<()> {
     Ok(std::fs::write(path, file(9).to_bytes())?)
 }

@@ -264,6 +264,12 @@ fn every_public_method_is_listed() {
             "AuditLog",
             "PublicKey",
             "SecretKey",
+            // What workers do with their VMs goes through the methods listed here.
+            "Worker",
+            "WorkerBuilder",
+            "WorkerPool",
+            "Call",
+            "Shutdown",
         ];
         let mut of = String::new();
         for line in text.lines() {

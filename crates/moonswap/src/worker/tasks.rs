@@ -1,0 +1,97 @@
+//! Futures that one thread drives.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+type Task = Pin<Box<dyn Future<Output = ()>>>;
+
+/// Futures of one thread. Each is polled when its waker was called.
+#[derive(Default)]
+pub(super) struct Tasks {
+    all: HashMap<u64, (Task, Waker)>,
+    last: u64,
+    ready: Arc<Ready>,
+}
+
+/// Which tasks to poll.
+#[derive(Default)]
+struct Ready {
+    tasks: Mutex<Vec<u64>>,
+    /// Wakes the thread.
+    wake: OnceLock<Box<dyn Fn() + Send + Sync>>,
+}
+
+struct TaskWaker {
+    ready: Arc<Ready>,
+    task: u64,
+}
+
+impl Wake for TaskWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let mut tasks = self
+            .ready
+            .tasks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if tasks.contains(&self.task) {
+            return;
+        }
+        tasks.push(self.task);
+        drop(tasks);
+        if let Some(wake) = self.ready.wake.get() {
+            wake();
+        }
+    }
+}
+
+impl Tasks {
+    /// None yet; `wake` wakes the thread that is to poll.
+    pub(super) fn new(wake: impl Fn() + Send + Sync + 'static) -> Self {
+        let tasks = Self::default();
+        let _ = tasks.ready.wake.set(Box::new(wake));
+        tasks
+    }
+
+    /// Whether all are over.
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// Begins a future: it is polled at once, and then whenever it is woken.
+    pub(super) fn begin(&mut self, task: impl Future<Output = ()> + 'static) -> Waker {
+        self.last += 1;
+        let waker = Waker::from(Arc::new(TaskWaker {
+            ready: Arc::clone(&self.ready),
+            task: self.last,
+        }));
+        self.all.insert(self.last, (Box::pin(task), waker.clone()));
+        waker.wake_by_ref();
+        waker
+    }
+
+    /// Polls what was woken.
+    pub(super) fn poll(&mut self) {
+        let mut tasks = self
+            .ready
+            .tasks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let ready = std::mem::take(&mut *tasks);
+        drop(tasks);
+        for id in ready {
+            let Some((task, waker)) = self.all.get_mut(&id) else {
+                continue;
+            };
+            if task.as_mut().poll(&mut Context::from_waker(waker)) != Poll::Pending {
+                self.all.remove(&id);
+            }
+        }
+    }
+}
