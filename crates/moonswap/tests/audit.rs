@@ -72,7 +72,7 @@ fn history() -> Result<Vec<u8>> {
     assert!(hot.apply_source("@f.lua", "function (").is_err());
     assert!(
         hot.patch(("@f.lua", source(3)))
-            .policy(&by.clone().base(99))
+            .policy(by.clone().base(99))
             .apply()
             .is_err()
     );
