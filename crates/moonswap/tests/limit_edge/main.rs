@@ -64,7 +64,7 @@ fn said(value: impl std::fmt::Debug) -> Result<String> {
 
 /// Public methods that ask the VM for no memory of program-chosen size, or only read.
 const OTHERS: &[&str] = &[
-    "Lua::new Lua::builder Lua::is_same Lua::used_memory Lua::hot Lua::interrupter Lua::poll Lua::flush",
+    "PatchRequest::by Lua::new Lua::builder Lua::is_same Lua::used_memory Lua::hot Lua::interrupter Lua::poll Lua::flush",
     "Lua::set_memory_limit Lua::set_deadline Lua::set_fuel Lua::fuel Lua::close Lua::set_warnings",
     "Lua::machine Lua::set_app_data Lua::try_set_app_data Lua::app_data_ref Lua::try_app_data_ref",
     "Lua::app_data_mut Lua::try_app_data_mut Lua::remove_app_data Lua::new_with Lua::unsafe_new",
