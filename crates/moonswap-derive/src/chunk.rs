@@ -1,8 +1,9 @@
 //! `chunk!`: tokens of Rust back to a text of Lua, and the variables in it.
 
-use proc_macro2::{Delimiter, Group, Ident, LineColumn, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, LineColumn, Literal, Span, TokenStream, TokenTree};
 use quote::quote;
-use syn::{Error, Result};
+use syn::ext::IdentExt;
+use syn::{Error, Lit, Result};
 
 use crate::path::moonswap;
 
@@ -18,6 +19,10 @@ struct Text {
 impl Text {
     fn add(&mut self, text: &str, start: LineColumn, end: LineColumn) {
         if let Some(last) = self.end {
+            if (start.line, start.column) < (last.line, last.column) {
+                // Of another place, by way of a macro: no distance, but another token.
+                self.lua.push(' ');
+            }
             let lines = start.line.saturating_sub(last.line);
             let from = if lines == 0 { last.column } else { 0 };
             self.lua.extend(std::iter::repeat_n('\n', lines));
@@ -58,7 +63,7 @@ impl Text {
                         ));
                     };
                     let span = name.span();
-                    self.add(&name.to_string(), sign.span().start(), span.end());
+                    self.add(&name.unraw().to_string(), sign.span().start(), span.end());
                     if !self.captured.contains(&name) {
                         self.captured.push(name);
                     }
@@ -67,6 +72,10 @@ impl Text {
                     let span = other.span();
                     // As it is written: `to_string` may write a literal anew.
                     let text = span.source_text().unwrap_or_else(|| other.to_string());
+                    let text = match (&other, text.starts_with('r')) {
+                        (TokenTree::Literal(literal), true) => raw_string(literal),
+                        _ => text,
+                    };
                     self.add_spanned(&text, span);
                 }
             }
@@ -75,12 +84,33 @@ impl Text {
     }
 }
 
+/// A raw string of Rust, which Lua has in another form.
+fn raw_string(literal: &Literal) -> String {
+    let Lit::Str(text) = Lit::new(literal.clone()) else {
+        return literal.to_string();
+    };
+    let mut lua = String::from('"');
+    for byte in text.value().bytes() {
+        match byte {
+            b'"' | b'\\' => lua.extend(['\\', char::from(byte)]),
+            b'\n' => lua.push_str("\\\n"),
+            b' '..=b'~' => lua.push(char::from(byte)),
+            _ => lua.push_str(&format!("\\{byte:03}")),
+        }
+    }
+    lua.push('"');
+    lua
+}
+
 pub(crate) fn expand(tokens: TokenStream) -> Result<TokenStream> {
     let moonswap = moonswap();
     let mut text = Text::default();
     text.add_tokens(tokens)?;
     let (lua, variables) = (text.lua, text.captured);
-    let names: Vec<String> = variables.iter().map(ToString::to_string).collect();
+    let names: Vec<String> = variables
+        .iter()
+        .map(|name| name.unraw().to_string())
+        .collect();
     if names.is_empty() {
         return Ok(quote!(#moonswap::__private::TextChunk(#lua)));
     }

@@ -127,6 +127,8 @@ unsafe fn fire(
         vm.hook.active = false;
         vm.hook.interrupted = Some(vm.index_of(vm.base));
         vm.hook.transfer = transfer;
+        // An earlier event of the same instruction may have asked for it.
+        let wanted = std::mem::replace(&mut vm.hook.wants_yield, false);
         let name = vm.string_value(event.as_bytes());
         let line = line.map_or(Value::NIL, |l| Value::integer(i64::from(l)));
         let result = host::call_value(vm, function, &[name, line]);
@@ -142,7 +144,7 @@ unsafe fn fire(
         if wants_yield && !matches!(event, "line" | "count") {
             return Err(vm.raise_message("a hook can yield only at lines and counts"));
         }
-        vm.hook.wants_yield = wants_yield;
+        vm.hook.wants_yield = wants_yield || wanted;
         Ok(())
     }
 }

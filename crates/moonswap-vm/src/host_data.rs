@@ -5,6 +5,8 @@
 //!
 //! Invariants: HO1, VM3, M2, CX1.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use crate::frame::{Frame, frame_top};
 use crate::object::{Context, HostData};
 use crate::vm::Vm;
@@ -45,17 +47,20 @@ pub(crate) unsafe fn drop_all(vm: &mut Vm) {
         };
         let saved_top = vm.index_of(vm.top);
         let at = vm.index_of(top);
-        // What the code of a patch leads to may have to be undone (J1): no way in.
-        let is_open = !vm.undo_log.is_open() && vm.ensure_stack(top, ROOM).is_ok();
         let (error, was_memory) = (vm.error, vm.is_memory_error);
         let overflow = vm.handling_overflow;
         let in_flight = std::mem::take(&mut vm.in_flight);
+        // What the code of a patch leads to may have to be undone (J1): no way in.
+        let is_open = !vm.undo_log.is_open() && vm.ensure_stack(top, ROOM).is_ok();
         for data in due {
             vm.top = vm.stack_base.add(at);
             let sink = vm.warning_sink.clone();
             let end = || match (data, sink) {
                 (HostData::Warning(text), Some(sink)) => {
-                    sink(&text);
+                    // A panic in it must not keep what is due from its end.
+                    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| sink(&text))) {
+                        std::mem::forget(payload);
+                    }
                     None
                 }
                 (data, _) => data.drop_now(),

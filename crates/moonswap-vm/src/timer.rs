@@ -7,6 +7,7 @@
 //! be started, [`set`] says so and the VM counts safe points instead.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
@@ -107,8 +108,15 @@ fn run() {
                 Purpose::Patches => {}
             }
             // The waker is the host's code: it may set timers itself.
+            // A panic in it must not end the timer of all VMs.
             drop(timer);
-            poll.request_of_host();
+            let ring = AssertUnwindSafe(|| {
+                poll.request_of_host();
+                drop(poll);
+            });
+            if let Err(payload) = catch_unwind(ring) {
+                std::mem::forget(payload);
+            }
             timer = lock();
         }
     }

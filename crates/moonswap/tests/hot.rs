@@ -229,3 +229,17 @@ fn patches_rollbacks_and_activations_call_a_function_the_same() -> Result<()> {
     assert_eq!(refused.refusals[0].function, "wait");
     Ok(())
 }
+
+#[test]
+fn an_if_of_very_many_arms_is_listed() -> Result<()> {
+    let lua = Lua::new();
+    let arms: String = (0..20_000)
+        .map(|i| format!("elseif X == {i} then "))
+        .collect();
+    let text = |n, x| format!("function f() return {n} end if X == {x} then {arms} end");
+    lua.load(text(1, -1)).set_name("@arms.lua").exec()?;
+    let report = lua.hot().apply_source("@arms.lua", text(2, -2))?;
+    assert_eq!(report.not_run.len(), 1);
+    assert_eq!(lua.load("return f()").eval::<i64>()?, 2);
+    Ok(())
+}

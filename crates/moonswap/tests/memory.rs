@@ -279,3 +279,23 @@ fn the_limit_holds_for_hosts() {
         lua.load(text).into_function().map(drop)
     });
 }
+
+#[test]
+fn a_text_past_the_limit_is_seen_by_nobody() -> Result<()> {
+    let lua = Lua::new();
+    lua.load("calls = 0 function f(s) calls = calls + 1 return s end t = {}")
+        .exec()?;
+    let (f, t): (moonswap::Function, moonswap::Table) =
+        (lua.globals().get("f")?, lua.globals().get("t")?);
+    lua.set_memory_limit(lua.used_memory() + (2 << 20))?;
+    let large = "x".repeat(8 << 20);
+    assert!(t.set("k", large.as_str()).is_err());
+    assert!(t.raw_set("k", large.as_str()).is_err());
+    assert!(f.call::<()>((1, large.as_str())).is_err());
+    let made = lua.create_function(move |_, ()| Ok(large.clone()))?;
+    assert!(made.call::<String>(()).is_err());
+    lua.set_memory_limit(0)?;
+    assert!(t.get::<moonswap::Value>("k")?.is_nil());
+    assert_eq!(lua.globals().get::<i64>("calls")?, 0);
+    Ok(())
+}

@@ -360,3 +360,106 @@ fn a_pool_places_by_key_and_is_patched_as_one() -> Result<()> {
     assert!(pool.stats().iter().all(|stats| stats.has_ended));
     Ok(())
 }
+
+/// Panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            panic!("in a destructor");
+        }
+    }
+}
+
+#[test]
+fn destructors_that_panic_end_their_own_job_only() -> Result<()> {
+    let worker = counter()?;
+    let (go_on, wait) = std::sync::mpsc::channel::<()>();
+    let blocked = worker
+        .exec(move |_| Ok(wait.recv().is_ok()))
+        .try_send()
+        .unwrap();
+    let bomb = Bomb;
+    // Withdrawn before it began: the worker drops what it captured.
+    drop(
+        worker
+            .exec(move |_| {
+                let _bomb = &bomb;
+                Ok(())
+            })
+            .try_send(),
+    );
+    go_on.send(()).unwrap();
+    assert!(blocked.wait()?);
+    let failed = worker
+        .exec(|_| {
+            let _bomb = Bomb;
+            Ok(())
+        })
+        .wait();
+    assert!(failed.unwrap_err().to_string().contains("in a destructor"));
+    let failed = worker
+        .exec_async(|_| async {
+            let _bomb = Bomb;
+            Ok(())
+        })
+        .wait();
+    assert!(failed.unwrap_err().to_string().contains("in a destructor"));
+    assert_eq!(worker.call::<i64>("add", 1).wait()?, 1);
+    Ok(())
+}
+
+#[test]
+fn a_coroutine_that_yields_for_ever_starves_nobody() -> Result<()> {
+    let worker = Worker::spawn(|lua| {
+        open_sleep(lua)?;
+        lua.load("function spin() while true do coroutine.yield() end end function nap() while true do sleep(0) end end")
+            .exec()
+    })?;
+    let spins = worker.call_async::<()>("spin", ()).try_send().unwrap();
+    let naps = worker.call_async::<()>("nap", ()).try_send().unwrap();
+    for i in 0..100 {
+        assert_eq!(worker.exec(move |_| Ok(i)).wait()?, i);
+    }
+    drop((spins, naps));
+    worker.shutdown().wait()
+}
+
+#[test]
+fn a_call_that_was_polled_can_be_waited_for() -> Result<()> {
+    let worker = Worker::builder().capacity(1).spawn(|_| Ok(()))?;
+    let (begun, has_begun) = std::sync::mpsc::channel();
+    let (go_on, wait) = std::sync::mpsc::channel::<()>();
+    let busy = worker.exec(move |_| {
+        begun.send(()).unwrap();
+        Ok(wait.recv().is_ok())
+    });
+    let busy = busy.try_send().unwrap();
+    has_begun.recv().unwrap();
+    let queued = worker.exec(|_| Ok(1)).try_send().unwrap();
+    let mut polled = worker.exec(|_| Ok(2));
+    let context = &mut Context::from_waker(Waker::noop());
+    assert!(std::pin::Pin::new(&mut polled).poll(context).is_pending());
+    go_on.send(()).unwrap();
+    assert!(busy.wait()?);
+    assert_eq!(queued.wait()?, 1);
+    assert_eq!(polled.wait_timeout(Duration::from_secs(20))?, 2);
+    Ok(())
+}
+
+#[test]
+fn waiting_for_oneself_is_an_error() -> Result<()> {
+    let worker = counter()?;
+    let own = worker.clone();
+    let outcome = worker.exec(move |_| Ok(own.call::<i64>("add", 1).wait().is_err()));
+    assert!(outcome.wait()?);
+    let own = worker.clone();
+    assert!(
+        worker
+            .exec(move |_| Ok(own.shutdown().wait().is_err()))
+            .wait()?
+    );
+    assert!(Worker::builder().name("a\0b").spawn(|_| Ok(())).is_err());
+    Ok(())
+}

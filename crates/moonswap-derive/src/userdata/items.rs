@@ -50,10 +50,10 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
     Ok(quote! {
         #item
         const _: () = {
-            trait Items: Sized {
+            trait __MoonswapItems: Sized {
                 fn add_items(registry: &mut #moonswap::UserDataRegistry<Self>);
             }
-            impl Items for #type_ {
+            impl __MoonswapItems for #type_ {
                 fn add_items(#registry: &mut #moonswap::UserDataRegistry<Self>) {
                     #[allow(unused_imports)]
                     use #moonswap::{UserDataFields as _, UserDataMethods as _};
@@ -63,7 +63,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
             #moonswap::__private::submit! {
                 #moonswap::__private::Items(|registry| {
                     if let ::core::option::Option::Some(registry) = registry.downcast_mut() {
-                        <#type_ as Items>::add_items(registry);
+                        <#type_ as __MoonswapItems>::add_items(registry);
                     }
                 })
             }

@@ -12,8 +12,6 @@ use syn::Attribute;
 
 /// What is there under a condition is registered under the same.
 fn under_its_conditions(attributes: &[Attribute], tokens: TokenStream) -> TokenStream {
-    let conditions = attributes
-        .iter()
-        .filter(|it| it.path().is_ident("cfg") || it.path().is_ident("cfg_attr"));
+    let conditions = attributes.iter().filter(|it| it.path().is_ident("cfg"));
     quote!(#(#conditions)* { #tokens })
 }

@@ -4,7 +4,7 @@
 //! to a constant and `M.f` to a function; so do `local M = {}`, `M.a = 1` and
 //! `function M.f() end`. Old and new text are compared entry by entry.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use moonswap_compiler::Span;
@@ -266,10 +266,15 @@ impl Taker<'_> {
             TableItem::Named(name, _) => names.insert(*name),
             TableItem::Positional(_) | TableItem::Keyed(..) => true,
         });
-        let is_twice = |at: usize, name: Symbol| {
-            let mut rest = items[at + 1..].iter();
-            rest.any(|item| matches!(item, TableItem::Named(again, _) if *again == name))
-        };
+        let mut last: HashMap<Symbol, usize> = HashMap::new();
+        if has_twins {
+            for (at, item) in items.iter().enumerate() {
+                if let TableItem::Named(name, _) = item {
+                    last.insert(*name, at);
+                }
+            }
+        }
+        let is_twice = |at: usize, name: Symbol| last.get(&name).is_some_and(|last| *last > at);
         for (at, item) in items.iter().enumerate() {
             if matches!(item, TableItem::Named(name, _) if has_twins && is_twice(at, *name)) {
                 continue;

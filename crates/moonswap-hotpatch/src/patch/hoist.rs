@@ -69,15 +69,24 @@ pub(crate) fn hoisted(text: &ChunkPatch, wanted: &dyn Fn(&[u8]) -> bool) -> Opti
             continue;
         };
         let going = going(ast, block, &|name| can_go(at, name));
-        has_any |= going.contains(&true);
         let stays = |i: &usize| !going[*i] && declared(&block.statements[*i]).next().is_some();
         let is_opened = going.contains(&true)
             && !(0..going.len()).any(|i| stays(&i))
             && !block.statements.iter().any(|s| leaves(&s.kind));
         if is_opened {
+            has_any = true;
             made.extend(block.statements.iter().cloned());
             continue;
         }
+        // The block stays for its other locals. What goes above it must not overtake what
+        // has effects.
+        let last = going.iter().rposition(|goes| *goes).unwrap_or(0);
+        let mut above = block.statements.iter().zip(&going).take(last);
+        if !above.all(|(s, goes)| *goes || is_inert(ast, &s.kind)) {
+            made.push(statement.clone());
+            continue;
+        }
+        has_any |= going.contains(&true);
         let numbered = block.statements.iter().zip(&going);
         let (up, rest): (Vec<_>, Vec<_>) = numbered.partition(|(_, goes)| **goes);
         made.extend(up.into_iter().map(|(s, _)| s.clone()));
@@ -115,6 +124,14 @@ fn going(ast: &Ast, block: &Block, can_go: &dyn Fn(Symbol) -> bool) -> Vec<bool>
         .iter()
         .any(|s| matches!(s.kind, StatementKind::Goto(_) | StatementKind::Label(_)))
     {
+        return vec![false; list.len()];
+    }
+    // All globals that are named below it mean another table.
+    let is_environment = |name: Symbol| {
+        let text = ast.symbols.get(name.0 as usize);
+        text.is_some_and(|text| &text[..] == b"_ENV")
+    };
+    if list.iter().flat_map(declared).any(is_environment) {
         return vec![false; list.len()];
     }
     let mut captured = HashSet::new();
@@ -165,6 +182,31 @@ fn going(ast: &Ast, block: &Block, can_go: &dyn Fn(Symbol) -> bool) -> Vec<bool>
         *goes &= declared(statement).any(|name| needed.contains(&name));
     }
     going
+}
+
+/// What statements name, functions in them included.
+pub(crate) fn names_in(ast: &Ast, body: &[Statement]) -> HashSet<Symbol> {
+    let mut uses = Uses::default();
+    for statement in body {
+        uses.statement(ast, 0, &statement.kind, false);
+    }
+    uses.named.into_keys().collect()
+}
+
+/// Whether a statement that stays in its block may stand below one that goes above it: it
+/// calls nothing and computes nothing.
+fn is_inert(ast: &Ast, kind: &StatementKind) -> bool {
+    let StatementKind::Local { names, values, .. } = kind else {
+        return matches!(kind, StatementKind::LocalFunction { .. });
+    };
+    let is_leaf = |value: &ExprId| {
+        let expr = ast.exprs.get(value.0 as usize);
+        parts(ast, *value).is_empty() && !matches!(expr, None | Some(Expr::Table(_)))
+    };
+    names
+        .iter()
+        .all(|(_, attribute, _)| *attribute != Attribute::Close)
+        && values.iter().all(is_leaf)
 }
 
 fn block(statement: &Statement) -> Option<&Block> {

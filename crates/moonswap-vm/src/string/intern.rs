@@ -231,6 +231,7 @@ impl Interner {
         self.moved = end;
         if end == self.old.len() {
             self.left = std::mem::take(&mut self.old);
+            self.to_give_back = 0;
             self.moved = 0;
             if self.left.len() <= GIVEN_BACK {
                 self.left = Vec::new();
@@ -242,8 +243,11 @@ impl Interner {
     /// one; in parts of some size.
     fn give_back_some(&mut self, most: usize) {
         let n = self.left.len();
+        if n == 0 {
+            return;
+        }
         self.to_give_back = self.to_give_back.saturating_add(most);
-        if n == 0 || self.to_give_back < GIVEN_BACK {
+        if self.to_give_back < GIVEN_BACK {
             return;
         }
         let before = self.left.as_ptr();

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -152,8 +153,12 @@ impl<R> Drop for AsyncThread<R> {
         let caller = callers.borrow_mut().remove(&self.thread.0.address());
         drop(caller);
         if lua.machine().is_free() {
-            // Who drops it does not wait for what `__close` has to say.
-            drop(self.thread.close());
+            // Who drops it does not wait for what `__close` has to say, and a panic in it
+            // must not leave a destructor.
+            let close = AssertUnwindSafe(|| drop(self.thread.close()));
+            if let Err(payload) = catch_unwind(close) {
+                std::mem::forget(payload);
+            }
         }
     }
 }

@@ -9,7 +9,6 @@ use crate::value::handle::Handle;
 use crate::value::raise::{
     LastTrace, capture, caught, message_handler, raise, raise_plain, take_error_of,
 };
-use crate::value::traits::MAX_DIRECT;
 use crate::{Error, FromLuaMulti, IntoLuaMulti, Lua, MultiValue, Result, Value};
 
 /// A Rust function that lives as long as `'f`.
@@ -78,7 +77,7 @@ pub(crate) fn call_typed<A: IntoLuaMulti, R: FromLuaMulti>(
     let target = |cx: &mut Context<'_>| function.push(lua, cx);
     let results = if A::IS_DIRECT {
         let push = |cx: &mut Context<'_>| arguments.push_direct(lua, cx);
-        call_with(lua, target, MAX_DIRECT, push, take)?
+        call_with(lua, target, A::N_DIRECT, push, take)?
     } else {
         let arguments = arguments.into_lua_multi(lua)?;
         let n = arguments.len();
@@ -280,7 +279,7 @@ fn run_native<A: FromLuaMulti, R: IntoLuaMulti>(
     match suspended(cx, &lua, run)? {
         Results::Values(values) => push_results(cx, &lua, &values),
         Results::Direct(results) => {
-            if cx.ensure_stack(MAX_DIRECT, "too many results").is_err() {
+            if cx.ensure_stack(R::N_DIRECT, "too many results").is_err() {
                 return Err(raise_plain(cx, &Error::StackError));
             }
             results

@@ -155,8 +155,9 @@ impl<T: IntoLua> IntoLuaMulti for T {
     }
 
     const IS_DIRECT: bool = T::IS_DIRECT;
+    const N_DIRECT: usize = 1;
 
-    fn push_direct(self, lua: &Lua, cx: &Context<'_>) -> Result<usize> {
+    fn push_direct(self, lua: &Lua, cx: &mut Context<'_>) -> Result<usize> {
         T::push_direct(self, lua, cx).map(|()| 1)
     }
 }
@@ -242,7 +243,7 @@ impl IntoLuaMulti for () {
 
     const IS_DIRECT: bool = true;
 
-    fn push_direct(self, _: &Lua, _: &Context<'_>) -> Result<usize> {
+    fn push_direct(self, _: &Lua, _: &mut Context<'_>) -> Result<usize> {
         Ok(0)
     }
 }
@@ -272,9 +273,10 @@ macro_rules! tuples {
             }
 
             const IS_DIRECT: bool = $($name::IS_DIRECT &&)* $last::IS_DIRECT;
+            const N_DIRECT: usize = 0 $(+ <$name as IntoLuaMulti>::N_DIRECT)* + $last::N_DIRECT;
 
             #[allow(non_snake_case, unused_mut)]
-            fn push_direct(self, lua: &Lua, cx: &Context<'_>) -> Result<usize> {
+            fn push_direct(self, lua: &Lua, cx: &mut Context<'_>) -> Result<usize> {
                 let ($($name,)* $last,) = self;
                 let mut n = 0;
                 $( $name.push_direct(lua, cx)?; n += 1; )*

@@ -38,7 +38,7 @@ impl<T: IntoLua> Pushed<T> {
         }
     }
 
-    fn push(self, lua: &Lua, cx: &Context<'_>) -> Result<()> {
+    fn push(self, lua: &Lua, cx: &mut Context<'_>) -> Result<()> {
         match self {
             Self::Direct(value) => value.push_direct(lua, cx),
             Self::Value(value) => value.push(lua, cx),

@@ -33,7 +33,7 @@ pub trait IntoLua: Sized {
 
     /// Puts the value on the stack, without a [`Value`] between.
     #[doc(hidden)]
-    fn push_direct(self, lua: &Lua, cx: &Context<'_>) -> Result<()> {
+    fn push_direct(self, lua: &Lua, cx: &mut Context<'_>) -> Result<()> {
         self.into_lua(lua)?.push(lua, cx)
     }
 }
@@ -74,9 +74,13 @@ pub trait IntoLuaMulti: Sized {
     #[doc(hidden)]
     const IS_DIRECT: bool = false;
 
-    /// Puts the values on the stack; how many. At most [`MAX_DIRECT`] of them.
+    /// How many values [`push_direct`](Self::push_direct) pushes at most.
     #[doc(hidden)]
-    fn push_direct(self, lua: &Lua, cx: &Context<'_>) -> Result<usize> {
+    const N_DIRECT: usize = 0;
+
+    /// Puts the values on the stack; how many.
+    #[doc(hidden)]
+    fn push_direct(self, lua: &Lua, cx: &mut Context<'_>) -> Result<usize> {
         let values = self.into_lua_multi(lua)?;
         for value in &values {
             value.push(lua, cx)?;
@@ -113,9 +117,6 @@ pub trait FromLuaMulti: Sized {
         None
     }
 }
-
-/// Most values that [`IntoLuaMulti::push_direct`] pushes: as many as a tuple has.
-pub(crate) const MAX_DIRECT: usize = 16;
 
 /// Every type: a VM stays on its thread. Programs written for mlua name it in bounds.
 pub trait MaybeSend {}

@@ -1,5 +1,6 @@
 //! `Call`: work for a worker as its sender has it.
 
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 use event_listener::{EventListener, Listener};
 use moonswap_vm::hotpatch::OneShot;
 
+use super::contained::contained;
 use super::queue::Full;
 use super::shared::{Job, Shared};
 use crate::{Error, Result};
@@ -65,6 +67,10 @@ impl Stage {
 pub(super) struct Reply<R>(Arc<OneShot<Result<R>>>);
 
 impl<R> Reply<R> {
+    pub(super) fn new(outcome: &Arc<OneShot<Result<R>>>) -> Self {
+        Self(Arc::clone(outcome))
+    }
+
     pub(super) fn put(&self, outcome: Result<R>) {
         self.0.put(outcome);
     }
@@ -84,10 +90,10 @@ pub(super) fn gone() -> Error {
 
 /// Calls the host's code; a panic is an error.
 pub(super) fn caught<R>(work: impl FnOnce() -> Result<R>) -> Result<R> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| Err(panicked(&*payload)))
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| Err(panicked(payload)))
 }
 
-pub(super) fn panicked(payload: &(dyn std::any::Any + Send)) -> Error {
+fn panicked(payload: Box<dyn Any + Send>) -> Error {
     let text = match (
         payload.downcast_ref::<&str>(),
         payload.downcast_ref::<String>(),
@@ -96,7 +102,10 @@ pub(super) fn panicked(payload: &(dyn std::any::Any + Send)) -> Error {
         (_, Some(text)) => text.as_str(),
         _ => "no message",
     };
-    Error::runtime(format_args!("panic in the work of a worker: {text}"))
+    let error = Error::runtime(format_args!("panic in the work of a worker: {text}"));
+    // Its destructor might panic as well.
+    std::mem::forget(payload);
+    error
 }
 
 /// Work for a [`Worker`](super::Worker): a future of its outcome on any executor, or
@@ -132,7 +141,7 @@ impl<R> Call<R> {
     pub(super) fn new(shared: &Arc<Shared>, job: impl FnOnce(Reply<R>, Arc<Stage>) -> Job) -> Self {
         let outcome = Arc::new(OneShot::default());
         let stage = Arc::new(Stage::default());
-        let job = job(Reply(Arc::clone(&outcome)), Arc::clone(&stage));
+        let job = job(Reply::new(&outcome), Arc::clone(&stage));
         Self {
             shared: Arc::clone(shared),
             job: Some(job),
@@ -143,11 +152,11 @@ impl<R> Call<R> {
         }
     }
 
-    /// Sends it if that is not done yet, and waits for the outcome. Not for the
-    /// worker's own thread, which would wait for itself.
+    /// Sends it if that is not done yet, and waits for the outcome.
     ///
     /// # Errors
-    /// What the work fails with; a panic in it; that the worker has ended.
+    /// What the work fails with; a panic in it; that the worker has ended. On the
+    /// worker's own thread, which would wait for itself.
     pub fn wait(self) -> Result<R> {
         self.wait_until(None)
     }
@@ -162,6 +171,11 @@ impl<R> Call<R> {
     }
 
     fn wait_until(mut self, until: Option<Instant>) -> Result<R> {
+        if self.shared.is_own_thread() {
+            return Err(Error::runtime(
+                "a worker cannot wait for itself; await the call, or use the `&Lua` at hand",
+            ));
+        }
         while let Some(room) = self.send() {
             match until {
                 None => room.wait(),
@@ -190,6 +204,8 @@ impl<R> Call<R> {
 
     /// What to wait for, if there is no room. A worker that has ended answers at once.
     fn send(&mut self) -> Option<EventListener> {
+        // What it was notified of goes to the next sender, or to the look below.
+        self.room = None;
         self.job.as_ref()?;
         let mut room = None;
         loop {
@@ -197,7 +213,7 @@ impl<R> Call<R> {
                 Ok(()) => return None,
                 Err(Full::Closed) => {
                     // Its reply says that nobody is there.
-                    drop(self.job.take());
+                    contained(|| drop(self.job.take()));
                     return None;
                 }
                 Err(Full::Full) => match room {
@@ -287,7 +303,7 @@ impl<F: Future<Output = Result<R>>, R> Future for Watched<F, R> {
         let outcome = match polled {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(outcome)) => outcome,
-            Err(payload) => Err(panicked(&*payload)),
+            Err(payload) => Err(panicked(payload)),
         };
         this.future = None;
         this.reply.put(outcome);

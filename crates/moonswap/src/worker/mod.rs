@@ -22,6 +22,7 @@
 //! ```
 
 mod call;
+mod contained;
 mod pool;
 mod queue;
 mod run;
@@ -31,8 +32,8 @@ mod time;
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -44,8 +45,9 @@ pub use call::Call;
 pub use pool::WorkerPool;
 pub use time::{Sleep, open_sleep, sleep};
 
-use call::{caught, gone};
-use queue::Queue;
+use call::{Reply, caught, gone};
+use contained::contained;
+use queue::{Queue, Taken};
 use shared::{Ended, Shared};
 
 use crate::{
@@ -120,9 +122,15 @@ impl WorkerBuilder {
     /// # Errors
     /// What `set_up` fails with; that the system gives no thread.
     pub fn spawn(self, set_up: impl FnOnce(&Lua) -> Result<()> + Send + 'static) -> Result<Worker> {
+        if self.name.contains('\0') {
+            return Err(Error::runtime(
+                "the name of a worker cannot have a zero byte",
+            ));
+        }
         let shared = Arc::new(Shared {
             name: self.name,
             queue: Queue::new(self.capacity),
+            thread: OnceLock::new(),
             is_busy: AtomicBool::new(false),
             begun: AtomicU64::new(0),
             busy_nanos: AtomicU64::new(0),
@@ -135,10 +143,10 @@ impl WorkerBuilder {
         }
         let ready = Arc::new(OneShot::default());
         let (of_thread, make) = (Arc::clone(&shared), self.make);
-        let answer = Arc::clone(&ready);
+        let answer = Reply::new(&ready);
         let live = move || {
             let end = End(of_thread);
-            run::live(&end.0, make, set_up, |outcome| answer.put(outcome));
+            run::live(&end.0, make, set_up, answer);
         };
         thread.spawn(live).map_err(Error::external)?;
         let (patcher, interrupter) = ready.wait(None).unwrap_or_else(|| Err(gone()))?;
@@ -157,8 +165,12 @@ impl Drop for End {
     fn drop(&mut self) {
         self.0.queue.close();
         // What waits hears that nobody is there.
-        while let queue::Taken::Item(job) = self.0.queue.pop(None, false) {
-            drop(job);
+        loop {
+            match self.0.queue.pop(None, false) {
+                Taken::Item(job) => contained(|| drop(job)),
+                Taken::Woken => {}
+                Taken::TimedOut | Taken::Closed => break,
+            }
         }
         self.0.ended.set();
     }
@@ -296,7 +308,8 @@ impl Worker {
         &self.0.patcher
     }
 
-    /// Ends what the worker is doing with an error that Lua code cannot catch.
+    /// Ends what the worker is doing with an error that Lua code cannot catch. If it is
+    /// idle, what it does next ends so.
     pub fn interrupt(&self) {
         self.0.interrupter.interrupt();
     }
@@ -317,7 +330,8 @@ impl Worker {
     }
 
     /// Takes no more calls, does what was sent before, drives begun futures to their
-    /// end, closes the VM and ends the thread. Other clones' calls fail from now on.
+    /// end, closes the VM and ends the thread. Other clones' calls fail from now on. A
+    /// future that never ends keeps it: drop its call.
     pub fn shutdown(&self) -> Shutdown {
         self.0.shared.queue.close();
         Shutdown {
@@ -368,8 +382,13 @@ impl Shutdown {
     /// Waits until the thread has ended.
     ///
     /// # Errors
-    /// None today.
+    /// On the worker's own thread, which would wait for itself.
     pub fn wait(mut self) -> Result<()> {
+        if self.shared.is_own_thread() {
+            return Err(Error::runtime(
+                "a worker cannot wait for its own end; drop the shutdown",
+            ));
+        }
         if self.listen()
             && let Some(listener) = self.listener.take()
         {

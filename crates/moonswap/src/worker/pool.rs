@@ -5,8 +5,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use super::{Shutdown, Worker, WorkerBuilder, WorkerStats};
 use crate::{Lua, Pool, Result};
 
-/// Several workers of one kind. What has the same key is done by the same worker, one
-/// after the other: a room of a game, an account, a session.
+/// Several workers of one kind. What has the same key is done by the same worker: a room
+/// of a game, an account, a session. Calls are done one after the other; those of
+/// `call_async` and `exec_async` side by side.
 ///
 /// ```
 /// use moonswap::worker::WorkerPool;
@@ -53,7 +54,8 @@ impl WorkerPool {
         Ok(Self { workers: workers? })
     }
 
-    /// The worker for a key: always the same one, in every process with as many.
+    /// The worker for a key: always the same one, in all processes of one program that
+    /// have as many workers.
     pub fn of(&self, key: &(impl Hash + ?Sized)) -> &Worker {
         let mut hasher = DefaultHasher::new();
         key.hash(&mut hasher);

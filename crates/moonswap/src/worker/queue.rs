@@ -31,6 +31,8 @@ struct State<T> {
     items: VecDeque<T>,
     is_closed: bool,
     is_woken: bool,
+    /// The last answer was [`Taken::Woken`].
+    was_woken: bool,
 }
 
 pub(super) struct Queue<T> {
@@ -58,6 +60,7 @@ impl<T> Queue<T> {
                 items: VecDeque::new(),
                 is_closed: false,
                 is_woken: false,
+                was_woken: false,
             }),
             work: Condvar::new(),
             room: Event::new(),
@@ -106,15 +109,20 @@ impl<T> Queue<T> {
         self.room.notify(usize::MAX);
     }
 
-    /// The next item. Wake-ups come first: they are what must not be late. A closed
+    /// The next item. Wake-ups come first: they are what must not be late. But who is
+    /// woken again and again gets an item between. A closed
     /// queue is waited at as well if `has_more` work is under way.
     pub(super) fn pop(&self, until: Option<Instant>, has_more: bool) -> Taken<T> {
         let mut state = self.lock();
         loop {
-            if std::mem::take(&mut state.is_woken) {
+            let is_turn_of_items = state.was_woken && !state.items.is_empty();
+            if state.is_woken && !is_turn_of_items {
+                state.is_woken = false;
+                state.was_woken = true;
                 return Taken::Woken;
             }
             if let Some(item) = state.items.pop_front() {
+                state.was_woken = false;
                 drop(state);
                 self.room.notify_additional(1);
                 return Taken::Item(item);
@@ -157,6 +165,17 @@ mod tests {
         assert!(matches!(queue.pop(None, false), Taken::Woken));
         assert!(matches!(queue.pop(None, false), Taken::Item(1)));
         assert!(matches!(queue.pop(None, false), Taken::Closed));
+    }
+
+    #[test]
+    fn items_are_taken_between_wake_ups() {
+        let queue = Queue::new(2);
+        assert_eq!(queue.try_push(&mut Some(1)), Ok(()));
+        queue.wake();
+        assert!(matches!(queue.pop(None, false), Taken::Woken));
+        queue.wake();
+        assert!(matches!(queue.pop(None, false), Taken::Item(1)));
+        assert!(matches!(queue.pop(None, false), Taken::Woken));
     }
 
     #[test]

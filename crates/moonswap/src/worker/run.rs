@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::call::caught;
+use super::call::{Reply, caught};
+use super::contained::contained;
 use super::queue::Taken;
 use super::shared::Shared;
 use super::tasks::Tasks;
@@ -30,7 +31,7 @@ pub(super) fn run(lua: &Lua, shared: &Arc<Shared>) {
                 let start = Instant::now();
                 shared.is_busy.store(true, Ordering::Release);
                 shared.begun.fetch_add(1, Ordering::Relaxed);
-                job(lua, &mut tasks);
+                contained(|| job(lua, &mut tasks));
                 shared.is_busy.store(false, Ordering::Release);
                 shared.note(lua, start.elapsed());
                 in_a_row += 1;
@@ -56,12 +57,13 @@ pub(super) fn live(
     shared: &Arc<Shared>,
     make: impl FnOnce() -> Result<Lua>,
     set_up: impl FnOnce(&Lua) -> Result<()>,
-    ready: impl FnOnce(Result<(Patcher, Interrupter)>),
+    ready: Reply<(Patcher, Interrupter)>,
 ) {
     time::enter();
+    let _ = shared.thread.set(std::thread::current().id());
     let lua = match caught(make) {
         Ok(lua) => lua,
-        Err(error) => return ready(Err(error)),
+        Err(error) => return ready.put(Err(error)),
     };
     let patcher = lua.hot().patcher();
     let queue = Arc::downgrade(shared);
@@ -71,9 +73,10 @@ pub(super) fn live(
         }
     })));
     if let Err(error) = caught(|| set_up(&lua)) {
-        return ready(Err(error));
+        return ready.put(Err(error));
     }
     shared.note(&lua, Duration::ZERO);
-    ready(Ok((patcher, lua.interrupter())));
+    ready.put(Ok((patcher, lua.interrupter())));
     run(&lua, shared);
+    contained(|| lua.close());
 }

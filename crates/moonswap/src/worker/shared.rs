@@ -1,6 +1,8 @@
 //! What a worker's thread and its handles share.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::thread::ThreadId;
 use std::time::Duration;
 
 use event_listener::Event;
@@ -17,6 +19,7 @@ pub(super) type Job = Box<dyn FnOnce(&Lua, &mut Tasks) + Send>;
 pub(super) struct Shared {
     pub(super) name: String,
     pub(super) queue: Queue<Job>,
+    pub(super) thread: OnceLock<ThreadId>,
     pub(super) is_busy: AtomicBool,
     pub(super) begun: AtomicU64,
     pub(super) busy_nanos: AtomicU64,
@@ -43,6 +46,11 @@ impl Ended {
 }
 
 impl Shared {
+    /// Whether this is the worker's thread.
+    pub(super) fn is_own_thread(&self) -> bool {
+        self.thread.get() == Some(&std::thread::current().id())
+    }
+
     /// It has worked for so long.
     pub(super) fn note(&self, lua: &Lua, time: Duration) {
         let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);

@@ -3,15 +3,18 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Wake, Waker};
+
+use super::contained::contained;
 
 type Task = Pin<Box<dyn Future<Output = ()>>>;
 
 /// Futures of one thread. Each is polled when its waker was called.
 #[derive(Default)]
 pub(super) struct Tasks {
-    all: HashMap<u64, (Task, Waker)>,
+    all: HashMap<u64, (Task, Arc<TaskWaker>)>,
     last: u64,
     ready: Arc<Ready>,
 }
@@ -27,6 +30,8 @@ struct Ready {
 struct TaskWaker {
     ready: Arc<Ready>,
     task: u64,
+    /// It is in the list.
+    is_ready: AtomicBool,
 }
 
 impl Wake for TaskWaker {
@@ -40,7 +45,7 @@ impl Wake for TaskWaker {
             .tasks
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if tasks.contains(&self.task) {
+        if self.is_ready.swap(true, Ordering::AcqRel) {
             return;
         }
         tasks.push(self.task);
@@ -67,13 +72,15 @@ impl Tasks {
     /// Begins a future: it is polled at once, and then whenever it is woken.
     pub(super) fn begin(&mut self, task: impl Future<Output = ()> + 'static) -> Waker {
         self.last += 1;
-        let waker = Waker::from(Arc::new(TaskWaker {
+        let waker = Arc::new(TaskWaker {
             ready: Arc::clone(&self.ready),
             task: self.last,
-        }));
-        self.all.insert(self.last, (Box::pin(task), waker.clone()));
+            is_ready: AtomicBool::new(false),
+        });
+        self.all
+            .insert(self.last, (Box::pin(task), Arc::clone(&waker)));
         waker.wake_by_ref();
-        waker
+        Waker::from(waker)
     }
 
     /// Polls what was woken.
@@ -89,8 +96,17 @@ impl Tasks {
             let Some((task, waker)) = self.all.get_mut(&id) else {
                 continue;
             };
-            if task.as_mut().poll(&mut Context::from_waker(waker)) != Poll::Pending {
-                self.all.remove(&id);
+            // Woken while it is polled, it is polled again.
+            waker.is_ready.store(false, Ordering::Release);
+            let waker = Waker::from(Arc::clone(waker));
+            let mut is_over = true;
+            contained(|| {
+                let polled = task.as_mut().poll(&mut Context::from_waker(&waker));
+                is_over = polled.is_ready();
+            });
+            if is_over {
+                let task = self.all.remove(&id);
+                contained(|| drop(task));
             }
         }
     }

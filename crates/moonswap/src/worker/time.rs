@@ -61,6 +61,7 @@ pub fn sleep(time: Duration) -> Sleep {
         // A time beyond what clocks count never comes.
         at: Instant::now().checked_add(time),
         key: None,
+        has_begun: false,
     }
 }
 
@@ -70,6 +71,8 @@ pub fn sleep(time: Duration) -> Sleep {
 pub struct Sleep {
     at: Option<Instant>,
     key: Option<(Instant, u64)>,
+    /// It was polled: others have had their turn.
+    has_begun: bool,
 }
 
 impl Sleep {
@@ -94,9 +97,14 @@ impl Future for Sleep {
         let Some(at) = self.at else {
             return Poll::Pending;
         };
+        let has_begun = std::mem::replace(&mut self.has_begun, true);
         if at <= Instant::now() {
             self.forget();
-            return Poll::Ready(());
+            if has_begun {
+                return Poll::Ready(());
+            }
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
         let known = self.key;
         let key = TIMERS.with_borrow_mut(|timers| {

@@ -1,10 +1,10 @@
 //! Changed `if` statements: which arm is taken is found out when the patch is applied.
 //! Where old and new text take arms that do the same, or none, nothing is left to do.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use moonswap_compiler::syntax::ast::{
-    Ast, Block, Expr, ExprId, FunctionIndex, Statement, StatementKind,
+    Ast, Block, Expr, ExprId, FunctionIndex, Statement, StatementKind, Symbol,
 };
 
 use super::comparison::Comparison;
@@ -15,6 +15,7 @@ use crate::model::change::Decision;
 use crate::model::not_run::NotRun;
 use crate::patch::ChunkPatch;
 use crate::patch::declarations::Variable;
+use crate::patch::hoist::names_in;
 use crate::patch::outline::statement_literals;
 use crate::patch::path::Scope;
 use crate::patch::shape;
@@ -25,6 +26,10 @@ use crate::patch::tree::{parts, symbol_text};
 const PURE: &[&str] = &[
     "type", "tostring", "tonumber", "select", "rawequal", "rawlen",
 ];
+
+/// Arms of an `if` that is decided: each of the old text is compared with each of the new
+/// one, and what decides nests as deep as there are arms.
+const MOST_ARMS: usize = 16;
 
 /// What an `if` statement consists of.
 struct Arms<'a> {
@@ -67,6 +72,42 @@ fn is_likely_the_same(old: (&Ast, &Statement), new: (&Ast, &Statement)) -> bool 
         (Some(was), Some(is)) => was.0 == is.0 || was.1 == is.1,
         _ => false,
     }
+}
+
+/// The names of top-level locals that the two texts declare differently.
+fn changed_locals<'a>(old: &'a Ast, new: &'a Ast) -> HashSet<&'a [u8]> {
+    fn declarations(ast: &Ast) -> HashMap<&[u8], Vec<Vec<u8>>> {
+        let mut all: HashMap<&[u8], Vec<Vec<u8>>> = HashMap::new();
+        for statement in statements(ast) {
+            let StatementKind::Local { names, .. } = &statement.kind else {
+                continue;
+            };
+            let shape = shape::statement(ast, &statement.kind);
+            for (name, ..) in names {
+                let name = ast.symbols.get(name.0 as usize);
+                let name = name.map_or(&b""[..], |name| name);
+                all.entry(name).or_default().push(shape.clone());
+            }
+        }
+        all
+    }
+    let (old, new) = (declarations(old), declarations(new));
+    let mut changed: HashSet<&[u8]> = HashSet::new();
+    changed.extend(
+        new.iter()
+            .filter(|(name, all)| old.get(*name) != Some(*all))
+            .map(|(name, _)| *name),
+    );
+    changed
+}
+
+/// Whether statements name one of these variables, in functions as well.
+fn reads_any(ast: &Ast, body: &[Statement], names: &HashSet<&[u8]>) -> bool {
+    let is_one = |name: &Symbol| {
+        let text = ast.symbols.get(name.0 as usize);
+        text.is_some_and(|text| names.contains(&text[..]))
+    };
+    !names.is_empty() && names_in(ast, body).iter().any(is_one)
 }
 
 impl Comparison<'_> {
@@ -123,6 +164,11 @@ impl Comparison<'_> {
         if was.is_some() != before.is_some() || !self.policy.run_new {
             return false;
         }
+        let n_old = before.as_ref().map_or(0, |(_, arms)| arms.bodies.len());
+        if n_old.max(is.bodies.len()) > MOST_ARMS {
+            return false;
+        }
+        let changed = changed_locals(old.ast(), self.new.ast());
         let merging = Merging::beside(self, old);
         let is_known = |condition: &ExprId| {
             self.reads_what_stays(old, *condition) && merging.is_settled(*condition, at)
@@ -143,7 +189,8 @@ impl Comparison<'_> {
         }
         for (i, a) in bodies.iter().enumerate() {
             for (j, b) in is.bodies.iter().enumerate() {
-                if self.do_the_same(old, a, b, at, top) {
+                let reads_changed = !b.is_empty() && reads_any(self.new.ast(), b, &changed);
+                if !reads_changed && self.do_the_same(old, a, b, at, top) {
                     agreeing.push((i as i64, j as i64));
                 }
             }

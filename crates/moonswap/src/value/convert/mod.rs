@@ -47,7 +47,7 @@ impl IntoLua for Value {
 
     const IS_DIRECT: bool = true;
 
-    fn push_direct(self, lua: &Lua, cx: &Context<'_>) -> Result<()> {
+    fn push_direct(self, lua: &Lua, cx: &mut Context<'_>) -> Result<()> {
         self.push(lua, cx)
     }
 }
@@ -68,7 +68,7 @@ impl IntoLua for &Value {
 
     const IS_DIRECT: bool = true;
 
-    fn push_direct(self, lua: &Lua, cx: &Context<'_>) -> Result<()> {
+    fn push_direct(self, lua: &Lua, cx: &mut Context<'_>) -> Result<()> {
         self.push(lua, cx)
     }
 }
@@ -82,7 +82,7 @@ macro_rules! handles {
 
             const IS_DIRECT: bool = true;
 
-            fn push_direct(self, lua: &Lua, cx: &Context<'_>) -> Result<()> {
+            fn push_direct(self, lua: &Lua, cx: &mut Context<'_>) -> Result<()> {
                 self.0.push(lua, cx)
             }
         }
@@ -93,7 +93,7 @@ macro_rules! handles {
 
             const IS_DIRECT: bool = true;
 
-            fn push_direct(self, lua: &Lua, cx: &Context<'_>) -> Result<()> {
+            fn push_direct(self, lua: &Lua, cx: &mut Context<'_>) -> Result<()> {
                 self.0.push(lua, cx)
             }
         }
@@ -128,7 +128,7 @@ impl IntoLua for AnyUserData {
 
     const IS_DIRECT: bool = true;
 
-    fn push_direct(self, lua: &Lua, cx: &Context<'_>) -> Result<()> {
+    fn push_direct(self, lua: &Lua, cx: &mut Context<'_>) -> Result<()> {
         self.0.push(lua, cx)
     }
 }
@@ -139,7 +139,7 @@ impl IntoLua for &AnyUserData {
 
     const IS_DIRECT: bool = true;
 
-    fn push_direct(self, lua: &Lua, cx: &Context<'_>) -> Result<()> {
+    fn push_direct(self, lua: &Lua, cx: &mut Context<'_>) -> Result<()> {
         self.0.push(lua, cx)
     }
 }
@@ -240,7 +240,7 @@ impl IntoLua for bool {
 
     const IS_DIRECT: bool = true;
 
-    fn push_direct(self, _: &Lua, cx: &Context<'_>) -> Result<()> {
+    fn push_direct(self, _: &Lua, cx: &mut Context<'_>) -> Result<()> {
         cx.push_bool(self);
         Ok(())
     }
@@ -263,7 +263,7 @@ impl<T: IntoLua> IntoLua for Option<T> {
 
     const IS_DIRECT: bool = T::IS_DIRECT;
 
-    fn push_direct(self, lua: &Lua, cx: &Context<'_>) -> Result<()> {
+    fn push_direct(self, lua: &Lua, cx: &mut Context<'_>) -> Result<()> {
         match self {
             Some(value) => value.push_direct(lua, cx),
             None => {

@@ -38,7 +38,7 @@ macro_rules! integers {
 
             const IS_DIRECT: bool = true;
 
-            fn push_direct(self, _: &Lua, cx: &Context<'_>) -> Result<()> {
+            fn push_direct(self, _: &Lua, cx: &mut Context<'_>) -> Result<()> {
                 match i64::try_from(self) {
                     Ok(i) => cx.push_int(i),
                     Err(_) => cx.push_num(self as f64),
@@ -83,7 +83,7 @@ macro_rules! floats {
 
             const IS_DIRECT: bool = true;
 
-            fn push_direct(self, _: &Lua, cx: &Context<'_>) -> Result<()> {
+            fn push_direct(self, _: &Lua, cx: &mut Context<'_>) -> Result<()> {
                 cx.push_num(self.into());
                 Ok(())
             }

@@ -10,6 +10,7 @@ use moonswap_vm::{Context, View};
 
 use crate::value::convert::short_name;
 use crate::value::handle::Handle;
+use crate::value::raise::caught;
 use crate::{BorrowedBytes, BorrowedStr, Error, FromLua, IntoLua, Lua, LuaString, Result, Value};
 
 impl IntoLua for LuaString {
@@ -19,7 +20,7 @@ impl IntoLua for LuaString {
 
     const IS_DIRECT: bool = true;
 
-    fn push_direct(self, lua: &Lua, cx: &Context<'_>) -> Result<()> {
+    fn push_direct(self, lua: &Lua, cx: &mut Context<'_>) -> Result<()> {
         self.0.push(lua, cx)
     }
 }
@@ -30,7 +31,7 @@ impl IntoLua for &LuaString {
 
     const IS_DIRECT: bool = true;
 
-    fn push_direct(self, lua: &Lua, cx: &Context<'_>) -> Result<()> {
+    fn push_direct(self, lua: &Lua, cx: &mut Context<'_>) -> Result<()> {
         self.0.push(lua, cx)
     }
 }
@@ -73,9 +74,12 @@ macro_rules! into {
 
             const IS_DIRECT: bool = true;
 
-            fn push_direct(self, _: &Lua, cx: &Context<'_>) -> Result<()> {
-                cx.push_bytes(self[..].as_ref());
-                Ok(())
+            fn push_direct(self, _: &Lua, cx: &mut Context<'_>) -> Result<()> {
+                // Where the memory limit is in the way this fails before anybody sees it.
+                match cx.push_large(self[..].as_ref()) {
+                    Ok(()) => Ok(()),
+                    Err(raised) => Err(caught(cx, raised)),
+                }
             }
         }
     )* };
