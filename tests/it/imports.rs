@@ -86,6 +86,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "moonswap-vm",
         &[
+            "contained",
             "error",
             "value",
             "object",

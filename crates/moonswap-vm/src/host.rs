@@ -179,15 +179,7 @@ unsafe fn call_above(
 ) -> Result<Value, Raised> {
     // SAFETY: HO1.
     unsafe {
-        let frame = Frame {
-            base: vm.base,
-            pc: vm.pc,
-        };
-        let top = if frame.is_lua() {
-            frame_top(vm.base).max(vm.top)
-        } else {
-            vm.top
-        };
+        let top = vm.top_in_use();
         let saved_top = vm.index_of(vm.top);
         let at = vm.index_of(top) + 1;
         vm.ensure_stack(top, args.len() + 16)?;

@@ -5,9 +5,7 @@
 //!
 //! Invariants: HO1, VM3, M2, CX1.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use crate::frame::{Frame, frame_top};
+use crate::contained::contained;
 use crate::object::{Context, HostData};
 use crate::vm::Vm;
 
@@ -36,15 +34,7 @@ pub(crate) unsafe fn drop_all(vm: &mut Vm) {
     // SAFETY: by the caller; what runs inside leaves the stack as it was (HO2), and the
     // rest is put back.
     unsafe {
-        let frame = Frame {
-            base: vm.base,
-            pc: vm.pc,
-        };
-        let top = if frame.is_lua() {
-            frame_top(vm.base).max(vm.top)
-        } else {
-            vm.top
-        };
+        let top = vm.top_in_use();
         let saved_top = vm.index_of(vm.top);
         let at = vm.index_of(top);
         let (error, was_memory) = (vm.error, vm.is_memory_error);
@@ -58,9 +48,7 @@ pub(crate) unsafe fn drop_all(vm: &mut Vm) {
             let end = || match (data, sink) {
                 (HostData::Warning(text), Some(sink)) => {
                     // A panic in it must not keep what is due from its end.
-                    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| sink(&text))) {
-                        std::mem::forget(payload);
-                    }
+                    let _ = contained(|| sink(&text));
                     None
                 }
                 (data, _) => data.drop_now(),

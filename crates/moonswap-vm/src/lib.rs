@@ -9,6 +9,7 @@
 #![allow(clippy::needless_borrow)]
 
 mod callee;
+mod contained;
 pub mod context;
 mod coroutine;
 mod debug;
@@ -46,6 +47,8 @@ mod unwind;
 mod value;
 mod vm;
 
+#[doc(hidden)]
+pub use contained::{contained, panic_text, spent};
 pub use context::{
     Buffer, Context, CoroutineRef, FunctionRef, Keep, Outcome, Str, TableRef, UserDataRef, View,
 };

@@ -7,11 +7,11 @@
 //! be started, [`set`] says so and the VM counts safe points instead.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
+use crate::contained::contained;
 use crate::safepoint::PollHandle;
 use crate::threads;
 
@@ -110,13 +110,10 @@ fn run() {
             // The waker is the host's code: it may set timers itself.
             // A panic in it must not end the timer of all VMs.
             drop(timer);
-            let ring = AssertUnwindSafe(|| {
+            let _ = contained(|| {
                 poll.request_of_host();
                 drop(poll);
             });
-            if let Err(payload) = catch_unwind(ring) {
-                std::mem::forget(payload);
-            }
             timer = lock();
         }
     }

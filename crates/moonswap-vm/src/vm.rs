@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use crate::entry::{Entry, Released};
 use crate::error::Raised;
-use crate::frame::Place;
+use crate::frame::{Frame, Place, frame_top};
 use crate::heap::{Heap, Marker, Roots};
 use crate::hotpatch::seam::HotState;
 use crate::limits::Limits;
@@ -494,6 +494,25 @@ impl Vm {
             }
             drop(old);
             self.rebase(address);
+        }
+    }
+
+    /// Above this nothing of the topmost frame is in use: the end of a Lua function's
+    /// registers, or the top of a native.
+    ///
+    /// # Safety
+    /// VM3: a frame is on top.
+    pub(crate) unsafe fn top_in_use(&self) -> *mut Value {
+        let frame = Frame {
+            base: self.base,
+            pc: self.pc,
+        };
+        // SAFETY: by the caller, F1.
+        unsafe {
+            match frame.is_lua() {
+                true => frame_top(self.base).max(self.top),
+                false => self.top,
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use std::ops::{BitOr, BitOrAssign};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
-use moonswap_vm::{Context, Outcome, View};
+use moonswap_vm::{Context, Outcome, View, contained};
 
 use crate::value::callback::{is_protected_call, push_callback};
 use crate::value::function::FunctionInfo;
@@ -504,10 +504,7 @@ impl Lua {
                 };
                 let text = String::from_utf8_lossy(message);
                 // Nobody waits for what the callback panics with.
-                let told = catch_unwind(AssertUnwindSafe(|| lua.warning(text, false)));
-                if let Err(payload) = told {
-                    std::mem::forget(payload);
-                }
+                let _ = contained(|| lua.warning(text, false));
             })));
         });
         let warn = self.attempt(|cx| {

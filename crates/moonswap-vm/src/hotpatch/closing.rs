@@ -11,7 +11,6 @@ use moonswap_hotpatch::{Activation, Policy, Report, SuspendedPolicy, Timing};
 use super::activity::{self, Found, Wanted};
 use super::call::text_of;
 use super::planned::Changed;
-use crate::frame::{Frame, frame_top};
 use crate::heap::Marker;
 use crate::host;
 use crate::object::{Coroutine, CoroutineStatus, Version};
@@ -193,13 +192,7 @@ unsafe fn close(vm: &mut Vm, found: Vec<Found>, tell: &mut dyn FnMut(&Activation
             }
         }
         let saved_top = vm.index_of(vm.top);
-        let frame = Frame {
-            base: vm.base,
-            pc: vm.pc,
-        };
-        if frame.is_lua() {
-            vm.top = frame_top(vm.base).max(vm.top);
-        }
+        vm.top = vm.top_in_use();
         let error = vm.error;
         let in_flight = std::mem::take(&mut vm.in_flight);
         for activation in activations {

@@ -24,7 +24,6 @@ use super::timing::{self, Quiet};
 use super::transaction::{self, Installed};
 use super::{HotError, activity, checkpoint, closing, globals, guard, migrate, staying, waiting};
 use crate::callee::FROZEN;
-use crate::frame::{Frame, frame_top};
 use crate::host;
 use crate::loader;
 use crate::object::{Instance, PrototypeSlot, Version};
@@ -270,14 +269,7 @@ unsafe fn make_room(vm: &mut Vm, planned: &[Planned]) {
     // SAFETY: HP2: whatever is in use lies below the frame's end, or `top`, and
     // plans name instances by their numbers.
     unsafe {
-        let frame = Frame {
-            base: vm.base,
-            pc: vm.pc,
-        };
-        let top = match frame.is_lua() {
-            true => frame_top(vm.base).max(vm.top),
-            false => vm.top,
-        };
+        let top = vm.top_in_use();
         host::collect_for(vm, top);
     }
 }

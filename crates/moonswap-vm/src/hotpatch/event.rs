@@ -21,7 +21,6 @@ use moonswap_hotpatch::{Patch, PatchSource, Policy, Report};
 use super::HotError;
 use super::cause::Cause;
 use crate::context::{Context, Outcome};
-use crate::frame::{Frame, frame_top};
 use crate::object::StringObject;
 use crate::value::tag;
 use crate::vm::Vm;
@@ -271,14 +270,8 @@ pub(super) fn emit(vm: &mut Vm, event: HotEvent) {
 unsafe fn deliver(vm: &mut Vm, listener: &Listener, event: &HotEvent) {
     // SAFETY: HO1; above the frame's registers and `top` nothing is alive.
     unsafe {
-        let frame = Frame {
-            base: vm.base,
-            pc: vm.pc,
-        };
         let saved = vm.index_of(vm.top);
-        if frame.is_lua() {
-            vm.top = frame_top(vm.base).max(vm.top);
-        }
+        vm.top = vm.top_in_use();
         let at = vm.index_of(vm.top);
         let error = vm.error;
         let in_flight = std::mem::take(&mut vm.in_flight);

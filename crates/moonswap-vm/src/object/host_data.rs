@@ -1,9 +1,9 @@
 //! What the host gave to an object: closures of natives, data of userdata.
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::Context;
+use crate::contained::contained;
 use crate::error::Raised;
 
 /// What is told of a warning.
@@ -26,13 +26,6 @@ impl HostData {
             Self::Value(value) => drop(value),
             Self::Warning(_) => {}
         };
-        let payload = catch_unwind(AssertUnwindSafe(end)).err()?;
-        let text = payload
-            .downcast_ref::<&str>()
-            .map(|text| (*text).to_owned());
-        let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
-        // Its own destructor might panic as well.
-        std::mem::forget(payload);
-        Some(text.unwrap_or_else(|| "unknown reason".to_owned()))
+        contained(end)
     }
 }

@@ -2,12 +2,12 @@
 
 use std::future::Future;
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
+use moonswap_vm::contained;
 
 use super::{Started, is_pending};
 use crate::{Error, FromLuaMulti, IntoLuaMulti, Lua, MultiValue, Result, Thread};
@@ -155,10 +155,7 @@ impl<R> Drop for AsyncThread<R> {
         if lua.machine().is_free() {
             // Who drops it does not wait for what `__close` has to say, and a panic in it
             // must not leave a destructor.
-            let close = AssertUnwindSafe(|| drop(self.thread.close()));
-            if let Err(payload) = catch_unwind(close) {
-                std::mem::forget(payload);
-            }
+            let _ = contained(|| drop(self.thread.close()));
         }
     }
 }

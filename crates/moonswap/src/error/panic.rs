@@ -2,8 +2,9 @@
 
 use std::any::Any;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use moonswap_vm::{contained, panic_text};
 
 /// A panic of a Rust function that Lua called: what it said, and its payload until the
 /// host has it. Clones share the payload.
@@ -68,17 +69,6 @@ impl Drop for Inner {
         let payload = self.payload.get_mut();
         let payload = payload.unwrap_or_else(PoisonError::into_inner).take();
         // Its destructor may panic as well, and so on.
-        if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-            std::mem::forget(again);
-        }
+        let _ = contained(|| drop(payload));
     }
-}
-
-/// What a panic said.
-fn panic_text(payload: &(dyn Any + Send)) -> String {
-    let text = payload
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned());
-    let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
-    text.unwrap_or_else(|| "unknown reason".to_owned())
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use moonswap_hotpatch::{Patch, PatchFile, Plan, Policy, Report};
 
 use super::patch_file;
-use super::resolve::loaded_name_of;
+use super::resolve::loaded_name;
 use crate::{Applied, Error, Lua, Result, Ticket};
 
 /// What a [`PatchRequest`] is made of; see [`Hot::patch`](crate::Hot::patch).
@@ -207,7 +207,7 @@ enum Opened {
 
 /// Compiles the text under the name of the loaded chunk that is meant.
 fn compile(lua: &Lua, name: &str, text: &[u8], policy: Policy) -> Result<Opened> {
-    let name = lua.with(|cx| loaded_name_of(&cx.hot_chunks(), name));
+    let name = lua.with(|cx| loaded_name(&cx.hot_chunks(), name));
     match Patch::compile(&name, text) {
         Ok(patch) => Ok(Opened::Patch(patch, Box::new(policy))),
         Err(error) => {

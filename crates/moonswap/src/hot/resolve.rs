@@ -64,18 +64,9 @@ pub(crate) fn module_file(cx: &mut Context<'_>, module: &str) -> Outcome<Result<
     Ok(outcome)
 }
 
-/// The loaded chunk that a patch file means by a name: that one, or the one
-/// loaded from the same file.
-pub(crate) fn loaded_name(loaded: &[String], name: &str) -> String {
-    match name.strip_prefix('@') {
-        Some(path) => chunk_of_file(loaded, path),
-        None => name.to_owned(),
-    }
-}
-
 /// The loaded chunk that people mean by a name: as it was loaded, without the sign of
 /// its kind, or as the path of a file. A name that means none stays as it is.
-pub(crate) fn loaded_name_of(loaded: &[String], name: &str) -> String {
+pub(crate) fn loaded_name(loaded: &[String], name: &str) -> String {
     if let Some(exact) = loaded.iter().find(|one| *one == name) {
         return exact.clone();
     }

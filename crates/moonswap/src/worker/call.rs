@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use event_listener::{EventListener, Listener};
 use moonswap_vm::hotpatch::OneShot;
+use moonswap_vm::{contained, spent};
 
-use super::contained::contained;
 use super::queue::Full;
 use super::shared::{Job, Shared};
 use crate::{Error, Result};
@@ -94,18 +94,8 @@ pub(super) fn caught<R>(work: impl FnOnce() -> Result<R>) -> Result<R> {
 }
 
 fn panicked(payload: Box<dyn Any + Send>) -> Error {
-    let text = match (
-        payload.downcast_ref::<&str>(),
-        payload.downcast_ref::<String>(),
-    ) {
-        (Some(text), _) => text,
-        (_, Some(text)) => text.as_str(),
-        _ => "no message",
-    };
-    let error = Error::runtime(format_args!("panic in the work of a worker: {text}"));
-    // Its destructor might panic as well.
-    std::mem::forget(payload);
-    error
+    let text = spent(payload);
+    Error::runtime(format_args!("panic in the work of a worker: {text}"))
 }
 
 /// Work for a [`Worker`](super::Worker): a future of its outcome on any executor, or
@@ -213,7 +203,7 @@ impl<R> Call<R> {
                 Ok(()) => return None,
                 Err(Full::Closed) => {
                     // Its reply says that nobody is there.
-                    contained(|| drop(self.job.take()));
+                    let _ = contained(|| drop(self.job.take()));
                     return None;
                 }
                 Err(Full::Full) => match room {

@@ -22,7 +22,6 @@
 //! ```
 
 mod call;
-mod contained;
 mod pool;
 mod queue;
 mod run;
@@ -39,6 +38,7 @@ use std::time::Duration;
 
 use event_listener::{EventListener, Listener};
 use moonswap_hotpatch::{Patch, Policy};
+use moonswap_vm::contained;
 use moonswap_vm::hotpatch::OneShot;
 
 pub use call::Call;
@@ -46,7 +46,6 @@ pub use pool::WorkerPool;
 pub use time::{Sleep, open_sleep, sleep};
 
 use call::{Reply, caught, gone};
-use contained::contained;
 use queue::{Queue, Taken};
 use shared::{Ended, Shared};
 
@@ -167,7 +166,7 @@ impl Drop for End {
         // What waits hears that nobody is there.
         loop {
             match self.0.queue.pop(None, false) {
-                Taken::Item(job) => contained(|| drop(job)),
+                Taken::Item(job) => drop(contained(|| drop(job))),
                 Taken::Woken => {}
                 Taken::TimedOut | Taken::Closed => break,
             }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use moonswap_vm::contained;
+
 use super::call::{Reply, caught};
-use super::contained::contained;
 use super::queue::Taken;
 use super::shared::Shared;
 use super::tasks::Tasks;
@@ -31,7 +32,7 @@ pub(super) fn run(lua: &Lua, shared: &Arc<Shared>) {
                 let start = Instant::now();
                 shared.is_busy.store(true, Ordering::Release);
                 shared.begun.fetch_add(1, Ordering::Relaxed);
-                contained(|| job(lua, &mut tasks));
+                let _ = contained(|| job(lua, &mut tasks));
                 shared.is_busy.store(false, Ordering::Release);
                 shared.note(lua, start.elapsed());
                 in_a_row += 1;
@@ -78,5 +79,5 @@ pub(super) fn live(
     shared.note(&lua, Duration::ZERO);
     ready.put(Ok((patcher, lua.interrupter())));
     run(&lua, shared);
-    contained(|| lua.close());
+    let _ = contained(|| lua.close());
 }

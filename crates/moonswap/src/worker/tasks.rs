@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Wake, Waker};
 
-use super::contained::contained;
+use moonswap_vm::contained;
 
 type Task = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -100,13 +100,13 @@ impl Tasks {
             waker.is_ready.store(false, Ordering::Release);
             let waker = Waker::from(Arc::clone(waker));
             let mut is_over = true;
-            contained(|| {
+            let _ = contained(|| {
                 let polled = task.as_mut().poll(&mut Context::from_waker(&waker));
                 is_over = polled.is_ready();
             });
             if is_over {
                 let task = self.all.remove(&id);
-                contained(|| drop(task));
+                let _ = contained(|| drop(task));
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Changed `if` statements: which arm is taken is found out when the patch is applied.
 //! Where old and new text take arms that do the same, or none, nothing is left to do.
 
+use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
 
 use moonswap_compiler::syntax::ast::{
@@ -168,7 +169,7 @@ impl Comparison<'_> {
         if n_old.max(is.bodies.len()) > MOST_ARMS {
             return false;
         }
-        let changed = changed_locals(old.ast(), self.new.ast());
+        let changed = LazyCell::new(|| changed_locals(old.ast(), self.new.ast()));
         let merging = Merging::beside(self, old);
         let is_known = |condition: &ExprId| {
             self.reads_what_stays(old, *condition) && merging.is_settled(*condition, at)
@@ -189,8 +190,8 @@ impl Comparison<'_> {
         }
         for (i, a) in bodies.iter().enumerate() {
             for (j, b) in is.bodies.iter().enumerate() {
-                let reads_changed = !b.is_empty() && reads_any(self.new.ast(), b, &changed);
-                if !reads_changed && self.do_the_same(old, a, b, at, top) {
+                let reads_changed = || !b.is_empty() && reads_any(self.new.ast(), b, &changed);
+                if self.do_the_same(old, a, b, at, top) && !reads_changed() {
                     agreeing.push((i as i64, j as i64));
                 }
             }

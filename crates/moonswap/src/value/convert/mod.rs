@@ -11,8 +11,8 @@ use moonswap_vm::{Context, View};
 
 use crate::value::handle::Handle;
 use crate::{
-    AnyUserData, Error, FromLua, Function, IntoLua, LightUserData, Lua, RegistryKey, Result, Table,
-    Thread, UserData, Value,
+    AnyUserData, Error, FromLua, Function, IntoLua, LightUserData, Lua, LuaString, RegistryKey,
+    Result, Table, Thread, UserData, Value,
 };
 
 /// Name of a type in messages: without paths.
@@ -73,8 +73,9 @@ impl IntoLua for &Value {
     }
 }
 
-macro_rules! handles {
-    ($($type:ident $variant:ident $view:ident $name:literal;)*) => { $(
+/// What holds a value by a handle goes to the stack as it is, borrowed or not.
+macro_rules! push_handles {
+    ($($type:ident $variant:ident;)*) => { $(
         impl IntoLua for $type {
             fn into_lua(self, _: &Lua) -> Result<Value> {
                 Ok(Value::$variant(self))
@@ -97,6 +98,19 @@ macro_rules! handles {
                 self.0.push(lua, cx)
             }
         }
+    )* };
+}
+push_handles! {
+    LuaString String;
+    Table Table;
+    Function Function;
+    Thread Thread;
+    AnyUserData UserData;
+}
+
+/// Handles of which nothing but the type has to be right.
+macro_rules! take_handles {
+    ($($type:ident $variant:ident $view:ident $name:literal;)*) => { $(
         impl FromLua for $type {
             fn from_lua(value: Value, _: &Lua) -> Result<Self> {
                 match value {
@@ -115,34 +129,12 @@ macro_rules! handles {
         }
     )* };
 }
-handles! {
+take_handles! {
     Table Table Table "table";
     Function Function Function "function";
     Thread Thread Coroutine "thread";
 }
 
-impl IntoLua for AnyUserData {
-    fn into_lua(self, _: &Lua) -> Result<Value> {
-        Ok(Value::UserData(self))
-    }
-
-    const IS_DIRECT: bool = true;
-
-    fn push_direct(self, lua: &Lua, cx: &mut Context<'_>) -> Result<()> {
-        self.0.push(lua, cx)
-    }
-}
-impl IntoLua for &AnyUserData {
-    fn into_lua(self, _: &Lua) -> Result<Value> {
-        Ok(Value::UserData(self.clone()))
-    }
-
-    const IS_DIRECT: bool = true;
-
-    fn push_direct(self, lua: &Lua, cx: &mut Context<'_>) -> Result<()> {
-        self.0.push(lua, cx)
-    }
-}
 impl FromLua for AnyUserData {
     fn from_lua(value: Value, _: &Lua) -> Result<Self> {
         match value {
@@ -151,6 +143,7 @@ impl FromLua for AnyUserData {
         }
     }
 
+    /// Errors are userdata for Lua, and another type here.
     fn take_direct(lua: &Lua, cx: &Context<'_>, at: usize) -> Option<Self> {
         match Value::take_direct(lua, cx, at) {
             Some(Value::UserData(handle)) => Some(handle),

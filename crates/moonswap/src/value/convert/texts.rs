@@ -13,28 +13,6 @@ use crate::value::handle::Handle;
 use crate::value::raise::caught;
 use crate::{BorrowedBytes, BorrowedStr, Error, FromLua, IntoLua, Lua, LuaString, Result, Value};
 
-impl IntoLua for LuaString {
-    fn into_lua(self, _: &Lua) -> Result<Value> {
-        Ok(Value::String(self))
-    }
-
-    const IS_DIRECT: bool = true;
-
-    fn push_direct(self, lua: &Lua, cx: &mut Context<'_>) -> Result<()> {
-        self.0.push(lua, cx)
-    }
-}
-impl IntoLua for &LuaString {
-    fn into_lua(self, _: &Lua) -> Result<Value> {
-        Ok(Value::String(self.clone()))
-    }
-
-    const IS_DIRECT: bool = true;
-
-    fn push_direct(self, lua: &Lua, cx: &mut Context<'_>) -> Result<()> {
-        self.0.push(lua, cx)
-    }
-}
 impl FromLua for LuaString {
     /// Numbers are converted, as everywhere in Lua.
     fn from_lua(value: Value, lua: &Lua) -> Result<Self> {
