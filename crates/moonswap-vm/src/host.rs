@@ -11,7 +11,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use moonswap_bytecode::{Instruction, OpCode};
+use moonswap_bytecode::{Instruction, MULTI, OpCode};
 
 use crate::callee::FROZEN;
 use crate::coroutine;
@@ -426,7 +426,7 @@ pub(crate) unsafe fn sync_current(vm: &mut Vm) {
             pc: vm.pc,
         };
         let top = if frame.is_lua() {
-            live_registers_end(vm)
+            live_registers_end(vm).unwrap_or_else(|| frame_top(vm.base))
         } else {
             vm.top
         };
@@ -437,24 +437,43 @@ pub(crate) unsafe fn sync_current(vm: &mut Vm) {
     }
 }
 
-/// End of the registers that live at the safe point of the topmost Lua frame:
-/// what dead temporaries refer to is garbage, and programs wait for it to go.
-unsafe fn live_registers_end(vm: &Vm) -> *mut Value {
-    // SAFETY: VM3, I1: operands lie in the frame.
+/// Whether no dead temporary of the topmost frame counts as a root.
+pub(crate) unsafe fn are_registers_exact(vm: &Vm) -> bool {
+    let frame = Frame {
+        base: vm.base,
+        pc: vm.pc,
+    };
+    // SAFETY: VM3.
+    unsafe { !frame.is_lua() || live_registers_end(vm).is_some() }
+}
+
+/// End of the registers that live at the safe point of the topmost Lua frame, where
+/// it is known: what dead temporaries refer to is garbage, and programs wait for it
+/// to go.
+unsafe fn live_registers_end(vm: &Vm) -> Option<*mut Value> {
+    // SAFETY: VM3, I1: operands lie in the frame; a generic loop's call stands before
+    // its end.
     unsafe {
-        let all = frame_top(vm.base);
         if vm.pc.is_null() {
-            return all;
+            return None;
         }
         let i = Instruction::from_bits(*vm.pc);
         let a = usize::from(i.register_a());
-        let n = match i.opcode() {
-            Some(OpCode::Call) => a + 2 + usize::from(i.b()),
-            Some(OpCode::ForLoop) => a + 4,
-            Some(OpCode::JumpBack) => usize::from(i.a()),
-            _ => return all,
+        let n = match i.opcode()? {
+            OpCode::Call => a + 2 + usize::from(i.b()),
+            OpCode::TailCall if i.b() != MULTI => a + 2 + usize::from(i.b()),
+            OpCode::ForLoop => a + 4,
+            OpCode::TForLoop => {
+                let call = Instruction::from_bits(*vm.pc.sub(1));
+                if call.opcode() != Some(OpCode::TForCall) {
+                    return None;
+                }
+                a + usize::from(call.c()).max(1)
+            }
+            OpCode::JumpBack => usize::from(i.a()),
+            _ => return None,
         };
-        vm.base.add(n).min(all)
+        Some(vm.base.add(n).min(frame_top(vm.base)))
     }
 }
 

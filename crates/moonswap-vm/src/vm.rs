@@ -247,7 +247,10 @@ impl Vm {
         self.forget_released_roots();
         let vm: *mut Vm = self;
         // SAFETY: VM5; the heap borrows `self` for as long as it is used.
-        unsafe { (&mut (*vm).heap, VmRoots(vm)) }
+        unsafe {
+            let are_exact = true;
+            (&mut (*vm).heap, VmRoots { vm, are_exact })
+        }
     }
 
     /// Recomputes the cached stack pointers (VM1).
@@ -551,23 +554,31 @@ impl Vm {
 
 /// What a VM keeps alive, behind a bare pointer: while the collector works it
 /// holds the heap, which is a part of the VM, for itself alone (VM5).
-pub(crate) struct VmRoots(*const Vm);
+pub(crate) struct VmRoots {
+    vm: *const Vm,
+    /// [`Roots::are_exact`].
+    pub(crate) are_exact: bool,
+}
 
 impl Roots for VmRoots {
     fn running(&self) -> *mut Coroutine {
         // SAFETY: VM5.
-        unsafe { (*self.0).current }
+        unsafe { (*self.vm).current }
+    }
+
+    fn are_exact(&self) -> bool {
+        self.are_exact
     }
 
     fn forget_dead(&self, is_live: &dyn Fn(*mut crate::object::Header) -> bool) {
         // SAFETY: VM5.
-        unsafe { (&(*self.0).hot).forget_dead(is_live) };
+        unsafe { (&(*self.vm).hot).forget_dead(is_live) };
     }
 
     unsafe fn mark(&self, marker: &mut Marker) {
         // SAFETY: VM5; all of these are live objects or null.
         unsafe {
-            let vm = self.0;
+            let vm = self.vm;
             marker.mark_object((*vm).main.cast());
             marker.mark_object((*vm).current.cast());
             marker.mark_object((*vm).registry.cast());

@@ -118,6 +118,9 @@ impl Heap {
     /// # Safety
     /// At a safe point; `roots` covers everything that is in use.
     pub(crate) unsafe fn step(&mut self, roots: &dyn Roots, clock: GcClock) {
+        if self.forced.is_none() && self.ends_later(roots) {
+            return;
+        }
         self.requested = false;
         self.put_off_at = None;
         if self.is_blocked() {
@@ -200,7 +203,7 @@ impl Heap {
         };
         self.charged_at_step = self.charged - unpaid;
         if self.phase != Phase::Pause {
-            self.trigger = if unpaid > between {
+            self.trigger = if unpaid > between || self.ending_since.is_some() {
                 self.charged
             } else {
                 self.charged + between
@@ -371,9 +374,22 @@ impl Heap {
             let small =
                 self.marker.is_drained() && self.marker.live.saturating_sub(before) < SMALL_RESCAN;
             if small || self.n_rescans > MAX_RESCANS {
+                if !roots.are_exact() && self.ending_since.is_none() {
+                    self.ending_since = Some(self.charged);
+                    return;
+                }
                 self.atomic(roots);
             }
         }
+    }
+
+    /// Marking could end, but not with these roots: objects that only dead temporaries
+    /// refer to would never be finalised in a loop that always comes here. The next
+    /// safe point at which registers are exact ends it, or this one after some more
+    /// allocation.
+    fn ends_later(&self, roots: &dyn Roots) -> bool {
+        let is_early = |since| self.charged - since < STEP;
+        !roots.are_exact() && self.ending_since.is_some_and(is_early)
     }
 
     /// End of marking, in one piece.
@@ -408,6 +424,7 @@ impl Heap {
             self.charged = 0;
             self.charged_at_step = 0;
             self.put_off_at = None;
+            self.ending_since = None;
             self.phase = Phase::Sweep;
             self.large_sweep = self.large.len();
             self.boxed_sweep = self.boxed.len();

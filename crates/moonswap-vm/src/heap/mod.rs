@@ -123,6 +123,8 @@ pub(crate) struct Heap {
     charged_at_step: isize,
     /// Charge when the step that is due was first put off.
     put_off_at: Option<isize>,
+    /// Charge when marking could end for the first time, but with inexact roots.
+    ending_since: Option<isize>,
     n_rescans: u32,
     pause: usize,
     step_multiplier: usize,
@@ -196,6 +198,7 @@ impl Heap {
             doomed: 0,
             charged_at_step: 0,
             put_off_at: None,
+            ending_since: None,
             n_rescans: 0,
             pause: 200,
             step_multiplier: 100,

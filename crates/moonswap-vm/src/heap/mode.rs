@@ -46,6 +46,11 @@ pub(crate) trait Roots {
     /// The running coroutine (null: none). It and those that resumed it are
     /// looked at again in rescans.
     fn running(&self) -> *mut Coroutine;
+    /// Whether dead temporaries of the running function are no roots. Where they are,
+    /// marking does not end if that can be helped.
+    fn are_exact(&self) -> bool {
+        true
+    }
 
     /// End of marking: drop what is kept by address but not alive.
     fn forget_dead(&self, is_live: &dyn Fn(*mut Header) -> bool);

@@ -248,7 +248,9 @@ unsafe fn step(vm: &mut Vm, end: *mut Value) {
         let was_sweeping = vm.heap.is_sweeping();
         let start = vm.gc_stats.now();
         let clock = vm.gc_stats.clock();
-        let (heap, roots) = vm.heap_and_roots();
+        let are_exact = crate::host::are_registers_exact(vm);
+        let (heap, mut roots) = vm.heap_and_roots();
+        roots.are_exact = are_exact;
         heap.step(&roots, clock);
         let marked = !was_sweeping && vm.heap.is_sweeping();
         if marked {
