@@ -172,6 +172,17 @@ impl<'a> Merging<'a> {
             return false;
         }
         let verdict = self.verdict(at, entry, variable.as_ref(), top);
+        let is_settled = matches!(verdict, Verdict::Change(..))
+            && entry.path.root == Root::Global
+            && self.reach.has(entry.statement);
+        if self.comparison.is_called_again()
+            && !matches!(verdict, Verdict::Same)
+            && !is_settled
+            && (entry.path.root == Root::Global || self.comparison.is_of_each_call(&entry.path))
+        {
+            top.next_call.insert(entry.statement);
+            return false;
+        }
         let is_whole = matches!(
             verdict,
             Verdict::Change(_, ChangeKind::Data | ChangeKind::Definition, _)

@@ -15,7 +15,9 @@
 //! | `decide` | `if` statements whose arms are found out |
 //! | `others` | statements that set nothing of their own; `run`, `rerun` |
 //! | `reach` | how far the main chunk got |
+//! | `again` | main chunks that are called again and again |
 
+mod again;
 pub(crate) mod comparison;
 mod decide;
 mod evaluate;
@@ -65,7 +67,8 @@ impl Comparison<'_> {
                     merging.run(&mut top);
                     self.others(old, &taken, &reach, &mut top);
                 }
-                for at in &reach.skipped {
+                let skipped = reach.skipped.iter().filter(|_| !self.is_called_again());
+                for at in skipped {
                     top.list(NotRun {
                         line: self.statement_line(*at),
                         text: self.statement_text(*at),
@@ -93,6 +96,7 @@ impl Comparison<'_> {
         }
         self.selected(&mut top);
         self.partial(&mut top);
+        self.tell_next_call(&mut top);
         top.not_run.sort_by_key(|n| n.line);
         self.tell_runs(&mut top);
         top

@@ -57,9 +57,13 @@ impl Comparison<'_> {
                 let asked = if is_added { rule.added } else { rule.changed };
                 asked && self.callee(at).is_some_and(|callee| rule.fits(&callee))
             });
-            if !reach.has(at) {
+            if self.is_called_again() && !(by_rule && reach.has(at)) {
+                top.next_call.insert(at);
+            } else if !reach.has(at) {
                 self.list_other(at, &reach.why, None, top);
-            } else if by_rule || self.policy.run_new && self.is_new_require(old, at) {
+            } else if by_rule {
+                top.actions.insert(at, Action::Run);
+            } else if self.policy.run_new && self.is_new_require(old, at) {
                 top.actions.insert(at, Action::Run);
             } else if is_added && self.policy.run_new && self.is_about_new(at, top) {
                 top.try_run(at);
@@ -78,7 +82,8 @@ impl Comparison<'_> {
                 }
             }
         }
-        for at in gone.into_iter().filter(|at| !decided.contains(at)) {
+        let stays = |at: &usize| !decided.contains(at) && !self.is_called_again();
+        for at in gone.into_iter().filter(stays) {
             top.warnings.push(format!(
                 "no longer in the text, its effect stays: {}",
                 self.old_statement_text(old, at)

@@ -77,7 +77,9 @@ impl Comparison<'_> {
                     for (at, v) in old.iter().enumerate() {
                         used[at] |= *v.name == *name;
                     }
-                    if was.is_none() {
+                    if was.is_none() && self.is_called_again() && !self.is_held(&variable.name) {
+                        top.next_call.insert(variable.statement);
+                    } else if was.is_none() {
                         top.not_run.push(NotRun {
                             line: variable.span.line,
                             text: text(self.source(), variable.span),
@@ -121,7 +123,9 @@ impl Comparison<'_> {
         let cell = top.labels.len() as u32;
         top.labels
             .push((variable.name.clone(), variable.declaration));
-        if !reach.has(variable.statement) {
+        if self.is_called_again() && !self.is_held(&variable.name) {
+            top.next_call.insert(variable.statement);
+        } else if !reach.has(variable.statement) {
             top.list(NotRun {
                 line: self.statement_line(variable.statement),
                 text: self.statement_text(variable.statement),
