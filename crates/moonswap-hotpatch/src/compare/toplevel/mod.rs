@@ -15,9 +15,11 @@
 //! | `decide` | `if` statements whose arms are found out |
 //! | `others` | statements that set nothing of their own; `run`, `rerun` |
 //! | `reach` | how far the main chunk got |
+//! | `blocks` | what stands in opened blocks |
 //! | `again` | main chunks that are called again and again |
 
 mod again;
+mod blocks;
 pub(crate) mod comparison;
 mod decide;
 mod evaluate;
@@ -27,7 +29,7 @@ mod meaning;
 mod merge;
 mod others;
 pub(crate) mod outcome;
-mod reach;
+pub(crate) mod reach;
 mod side;
 mod variables;
 
@@ -61,6 +63,7 @@ impl Comparison<'_> {
             Some(old) => {
                 let reach = self.reach(old);
                 self.variables(&old.facts().declared, &reach, &mut top);
+                self.find_out_of_reach(&mut top);
                 if self.is_changed(old) {
                     let mut merging = Merging::new(self, old, &reach);
                     let taken = merging.taken();

@@ -8,6 +8,7 @@ use moonswap_compiler::syntax::ast::{
     Ast, Block, Expr, ExprId, Statement, StatementKind, Symbol, TableItem,
 };
 
+use super::blocks::OUT_OF_REACH;
 use super::comparison::Comparison;
 use super::outcome::{Action, Evaluation, MergeCode, TopLevel, ValueCode};
 use super::reach::Reach;
@@ -61,6 +62,8 @@ impl Comparison<'_> {
                 top.next_call.insert(at);
             } else if !reach.has(at) {
                 self.list_other(at, &reach.why, None, top);
+            } else if top.out_of_reach.contains(&at) {
+                self.list_other(at, OUT_OF_REACH, None, top);
             } else if by_rule {
                 top.actions.insert(at, Action::Run);
             } else if self.policy.run_new && self.is_new_require(old, at) {
