@@ -196,6 +196,70 @@ fn run_verb_passes_arguments_and_exit_codes() {
     );
 }
 
+/// Options, text of the script, exit code, all of stdout, a part of stderr.
+#[test]
+fn sandboxed_scripts_stay_inside() {
+    let folder = TempFolder::new("sandbox");
+    folder.write("other.lua", "return 1\n");
+    const ALL: &[&str] = &["--sandbox", "--mem", "16M", "--fuel", "100000"];
+    let cases: &[(&[&str], &str, i32, &str, &str)] = &[
+        (ALL, "print('in', ..., #arg)", 0, "in\tx\t1\n", ""),
+        (
+            ALL,
+            "print(io, require, dofile, debug, os.execute, string.dump)",
+            0,
+            "nil\tnil\tnil\tnil\tnil\tnil\n",
+            "",
+        ),
+        (ALL, "require 'other'", 1, "", "attempt to call a nil value"),
+        (ALL, "while true do end", 1, "", "fuel"),
+        (ALL, "return ('x'):rep(1 << 30)", 1, "", "not enough memory"),
+        (ALL, "\x1bLua", 1, "", "source text only"),
+        (
+            &["--sandbox", "--mem", "16M", "--timeout", "50ms"],
+            "while true do end",
+            1,
+            "",
+            "deadline",
+        ),
+        (
+            &["--sandbox"],
+            "",
+            2,
+            "",
+            "needs --mem, and --timeout or --fuel",
+        ),
+        (&["--sandbox", "--fuel", "1"], "", 2, "", "needs --mem\n"),
+        (
+            &["--sandbox", "--mem", "1M"],
+            "",
+            2,
+            "",
+            "needs --timeout or --fuel",
+        ),
+        (
+            &["--sandbox", "--mem", "10", "--fuel", "1"],
+            "",
+            2,
+            "",
+            "that the libraries take",
+        ),
+    ];
+    for (options, text, code, out, err) in cases {
+        folder.write("script.lua", text);
+        let args = [&["run"], *options, &["script.lua", "x"]].concat();
+        let outcome = moonswap(folder.path(), &args);
+        assert_eq!(
+            outcome.code,
+            Some(*code),
+            "{args:?} {text}: {}",
+            outcome.tail()
+        );
+        assert_eq!(outcome.out(), *out, "{args:?} {text}");
+        assert!(outcome.err().contains(err), "{args:?}: {}", outcome.err());
+    }
+}
+
 #[test]
 fn check_points_at_the_place() {
     let folder = TempFolder::new("check");

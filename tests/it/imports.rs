@@ -81,6 +81,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "bit32",
             "compat",
             "harmless",
+            "profile",
         ],
     ),
     (
@@ -137,6 +138,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "answers",
             "policy_args",
             "words",
+            "sandbox",
             "audit_verb",
             "check",
             "session",

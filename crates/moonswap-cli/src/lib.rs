@@ -12,6 +12,7 @@ mod output;
 mod patch_verb;
 mod policy_args;
 mod prompt;
+mod sandbox;
 mod session;
 mod sources;
 mod verbs;

@@ -21,24 +21,23 @@ pub(crate) struct Session {
     pub(crate) lua: Lua,
     signals: Signals,
     /// Lua's own standard input and its `read`: scripts and prompts take their
-    /// text from the buffer that `io.read` goes on with.
-    stdin: (AnyUserData, Function),
+    /// text from the buffer that `io.read` goes on with. None in a VM without `io`.
+    stdin: Option<(AnyUserData, Function)>,
 }
 
 impl Session {
     /// `show` sees the VM before anything runs in it.
     pub(crate) fn new(lua: Lua, show: fn(&Lua)) -> Result<Self> {
         let signals = Signals::of(&lua);
-        let stdin: AnyUserData = lua.globals().get::<Table>("io")?.get("stdin")?;
-        // Not by a chunk, which would be among those that `versions` lists.
-        let of: Function = lua.globals().get("getmetatable")?;
-        let methods: Table = of.call::<Table>(&stdin)?.get("__index")?;
-        let read = methods.get("read")?;
+        let stdin = match lua.globals().get::<Option<Table>>("io")? {
+            Some(io) => Some(stdin_of(&lua, &io)?),
+            None => None,
+        };
         show(&lua);
         Ok(Self {
             lua,
             signals,
-            stdin: (stdin, read),
+            stdin,
         })
     }
 
@@ -67,7 +66,9 @@ impl Session {
     /// Reads from standard input as `io.read` does; `None` at its end. Errors:
     /// the system's message.
     pub(crate) fn read(&self, format: &str) -> Result<Option<Vec<u8>>, String> {
-        let (stdin, read) = &self.stdin;
+        let Some((stdin, read)) = &self.stdin else {
+            return Err("this VM has no standard input".to_owned());
+        };
         let (text, problem): (Option<LuaString>, Option<String>) = read
             .call((stdin.clone(), format))
             .map_err(|error| error.to_string())?;
@@ -138,6 +139,15 @@ impl Session {
         }
         code
     }
+}
+
+/// Standard input and its `read`. Not by a chunk, which would be among those that
+/// `versions` lists.
+fn stdin_of(lua: &Lua, io: &Table) -> Result<(AnyUserData, Function)> {
+    let stdin: AnyUserData = io.get("stdin")?;
+    let of: Function = lua.globals().get("getmetatable")?;
+    let methods: Table = of.call::<Table>(&stdin)?.get("__index")?;
+    Ok((stdin, methods.get("read")?))
 }
 
 fn script_arguments(table: &Table) -> Result<MultiValue> {

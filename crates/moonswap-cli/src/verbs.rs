@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use moonswap::{Lua, PatchSource, Policy};
@@ -13,6 +13,7 @@ use crate::audit_verb::{self, AuditVerb};
 use crate::output::{VERSION, complain, report, say, say_json};
 use crate::patch_verb::{self, PatchVerb};
 use crate::policy_args::{PolicyArgs, duration};
+use crate::sandbox::{self, Limits};
 use crate::session::Session;
 use crate::sources::{GlobalArgs, NameArgs, Sources};
 use crate::words::{VERBS, meant};
@@ -38,6 +39,10 @@ enum Verb {
         /// Swap functions when a loaded file is saved
         #[arg(long)]
         watch: bool,
+        /// Keep the script inside: no files, processes, modules, bytecode; needs
+        /// --mem, and --timeout or --fuel
+        #[arg(long)]
+        sandbox: bool,
         /// Memory limit, e.g. 64M
         #[arg(long, value_parser = parse_size)]
         mem: Option<usize>,
@@ -153,6 +158,7 @@ pub(crate) fn main(arguments: Vec<OsString>, show: fn(&Lua)) -> u8 {
     match command.verb {
         Verb::Run {
             watch,
+            sandbox,
             mem,
             timeout,
             compat,
@@ -174,15 +180,30 @@ pub(crate) fn main(arguments: Vec<OsString>, show: fn(&Lua)) -> u8 {
                 );
                 return USAGE;
             }
-            let lua = Lua::builder().compat(compat).build();
+            let limits = Limits { mem, timeout, fuel };
+            let made = match (sandbox, limits.missing()) {
+                (false, _) => Ok(Lua::builder().compat(compat).build()),
+                (true, None) => sandbox::make(compat, &limits),
+                (true, Some(missing)) => {
+                    complain(format!("moonswap: --sandbox needs {missing}"));
+                    return USAGE;
+                }
+            };
+            let lua = match made {
+                Ok(lua) => lua,
+                Err(error) => {
+                    report(Some("moonswap"), &error);
+                    return USAGE;
+                }
+            };
             if let Some(audit) = &audit
                 && let Err(code) = audit_verb::keep(&lua, audit)
             {
                 return code;
             }
-            lua.machine().set_memory_limit(mem);
-            lua.set_fuel(fuel);
-            lua.set_deadline(timeout.and_then(|timeout| Instant::now().checked_add(timeout)));
+            if !sandbox {
+                limits.set(&lua);
+            }
             let watch = watch.then(|| policy.source(PatchSource::Watch));
             let outcome = |session: &Session| run(session, watch, json, &file, &arguments);
             started(lua, show, json, outcome)

@@ -51,6 +51,11 @@ pub fn open(cx: &mut Context<'_>) -> Outcome<()> {
     for (library, functions) in [("package", &[][..]), ("table", TABLE), ("math", MATH)] {
         let at = cx.height();
         cx.push(cx.raw_get_field(globals, library));
+        if !matches!(cx.at(at), View::Table(_)) {
+            // The profile lacks it.
+            cx.set_height(at);
+            continue;
+        }
         crate::library::set_functions(cx, at, functions)?;
         if library == "package" {
             cx.push(cx.raw_get_field(at, "searchers"));

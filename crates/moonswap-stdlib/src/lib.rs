@@ -21,6 +21,7 @@ pub mod io;
 pub mod math;
 pub mod os;
 pub mod package;
+pub mod profile;
 pub mod string;
 pub mod table;
 pub mod utf8;

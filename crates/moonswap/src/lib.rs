@@ -73,7 +73,7 @@ pub use hot::{
 };
 pub use lua::Lua;
 pub use lua::app_data::{AppDataRef, AppDataRefMut};
-pub use lua::builder::LuaBuilder;
+pub use lua::builder::{LuaBuilder, ProfileBuilder};
 pub use lua::options::{LuaOptions, StdLib};
 pub use lua::registry::RegistryKey;
 pub use lua::weak::WeakLua;
@@ -88,6 +88,7 @@ pub use moonswap_hotpatch::{
     Refusal, Refused, RefusedPolicy, Report, ReportedFunction, RunSelector, StalePolicy, Staying,
     SuspendedPolicy, Times, Timestamp, Timing, WhenRefused,
 };
+pub use moonswap_stdlib::profile::Profile;
 pub use scope::lend::Scope;
 pub use user_data::any::AnyUserData;
 pub use user_data::guard::{UserDataOwned, UserDataRef, UserDataRefMut};

@@ -27,8 +27,8 @@ pub use crate::{
 #[doc(no_inline)]
 pub use crate::{
     AnyUserData, Chunk, Error, ErrorContext, ErrorKind, ExternalError, ExternalResult, Function,
-    Hot, MetaMethod, MultiValue, ObjectLike, Patch, Policy, Report, Table, Thread, UserData,
-    UserDataFields, UserDataMethods, UserDataRef, UserDataRefMut, Value, Variadic,
+    Hot, MetaMethod, MultiValue, ObjectLike, Patch, Policy, Profile, Report, Table, Thread,
+    UserData, UserDataFields, UserDataMethods, UserDataRef, UserDataRefMut, Value, Variadic,
 };
 
 #[cfg(feature = "async")]

@@ -54,6 +54,7 @@ enum Message {
 /// calls so that no native function stands between a caller and `dofile`.
 const NOTE_LOADS: &str = "
 local note = ...
+if not package then return end
 local searcher, searchpath = package.searchers[2], package.searchpath
 package.searchers[2] = function(name)
   local path = package.path

@@ -112,11 +112,24 @@ fn long_bracket(source: &[u8], at: usize) -> Option<usize> {
     }
 }
 
+/// Whether a VM takes source text only.
+#[derive(Default)]
+struct TextOnly(bool);
+
 impl Context<'_> {
-    /// Whether `mode` ("b", "t") allows what begins with these bytes, a binary
-    /// chunk or text; if not, a message is pushed.
+    /// From now on this VM loads no binary chunk, whoever asks for it.
+    pub fn refuse_binary_chunks(&self) {
+        self.host_state::<TextOnly>().borrow_mut().0 = true;
+    }
+
+    /// Whether `mode` ("b", "t") and this VM allow what begins with these bytes, a
+    /// binary chunk or text; if not, a message is pushed.
     pub fn accepts_chunk(&self, start: &[u8], mode: &str) -> bool {
         let binary = start.first() == Some(&dump::SIGNATURE);
+        if binary && self.host_state::<TextOnly>().borrow().0 {
+            self.push_bytes(b"attempt to load a binary chunk (this VM loads source text only)");
+            return false;
+        }
         let accepted = mode.contains(if binary { 'b' } else { 't' });
         if !accepted {
             let kind = if binary { "binary" } else { "text" };

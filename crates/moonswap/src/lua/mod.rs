@@ -21,7 +21,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::rc::{Rc, Weak};
 
-use moonswap_vm::{Context, Machine, Outcome, View};
+use moonswap_vm::{Context, Machine, View};
 
 use crate::value::handle::Handle;
 use crate::value::raise::{caught, checked};
@@ -128,7 +128,7 @@ impl Lua {
         LuaBuilder::default()
     }
 
-    fn bare() -> Self {
+    pub(crate) fn bare() -> Self {
         let lua = Self(Rc::new(Inner {
             machine: Machine::new(),
             app_data: Default::default(),
@@ -143,14 +143,6 @@ impl Lua {
             trust: RefCell::default(),
         }));
         lua.with(|cx| cx.host_state::<Back>().borrow_mut().0 = Rc::downgrade(&lua.0));
-        lua
-    }
-
-    pub(crate) fn with_libraries(compat: bool) -> Self {
-        let lua = Self::bare();
-        let opened = lua.with(|cx| checked(cx, |cx| open(cx, compat)));
-        // Filling the tables of a new VM runs no foreign code and has no limits.
-        debug_assert!(opened.is_ok(), "{opened:?}");
         lua
     }
 
@@ -333,12 +325,4 @@ impl Lua {
             })
         })
     }
-}
-
-fn open(cx: &mut Context<'_>, compat: bool) -> Outcome<()> {
-    moonswap_stdlib::open_all(cx)?;
-    if compat {
-        moonswap_stdlib::compat::open(cx)?;
-    }
-    crate::lua_module::open(cx)
 }

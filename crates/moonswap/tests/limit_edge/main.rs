@@ -118,7 +118,8 @@ const OTHERS: &[&str] = &[
     "Hot::release_patch Hot::history Hot::diverged Hot::generation Hot::patcher",
     // `Hot::rollback_last` ends most entry points.
     "Hot::rollback_last Patcher::generation Patcher::is_gone",
-    "LuaBuilder::compat LuaBuilder::error_texts LuaBuilder::build",
+    "LuaBuilder::compat LuaBuilder::error_texts LuaBuilder::build LuaBuilder::profile",
+    "ProfileBuilder::memory_limit ProfileBuilder::fuel ProfileBuilder::deadline ProfileBuilder::build",
     "Pool::new Pool::add Pool::sweep MultiValue::new MultiValue::into_vec Variadic::new",
     "Trust::new Trust::with_key Trust::with_last_sequence Trust::last_sequence Trust::check",
     "Trust::open Trust::applied",
