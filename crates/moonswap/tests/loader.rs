@@ -25,18 +25,15 @@ fn memory() -> Memory {
     texts
 }
 
-fn loaders() -> Vec<(&'static str, Box<dyn Fn(&Lua) -> Result<()>>)> {
+/// Gives a VM a loader.
+type Set = fn(&Lua) -> Result<()>;
+
+fn loaders() -> Vec<(&'static str, Set)> {
     vec![
-        (
-            "directory",
-            Box::new(|lua| lua.set_loader(Directory::new(scripts()))),
-        ),
-        ("memory", Box::new(|lua| lua.set_loader(memory()))),
-        ("embedded", Box::new(|lua| lua.set_loader(EMBEDDED))),
-        (
-            "pair",
-            Box::new(|lua| lua.set_loader((Memory::new(), EMBEDDED))),
-        ),
+        ("directory", |lua| lua.set_loader(Directory::new(scripts()))),
+        ("memory", |lua| lua.set_loader(memory())),
+        ("embedded", |lua| lua.set_loader(EMBEDDED)),
+        ("pair", |lua| lua.set_loader((Memory::new(), EMBEDDED))),
     ]
 }
 

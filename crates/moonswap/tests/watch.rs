@@ -121,7 +121,7 @@ fn saves_are_swapped_however_files_are_loaded() -> Result<()> {
             std::fs::write(&file, &saved)?;
             let heard = next(&lua, &events, PATIENCE).unwrap_or_else(|| panic!("{name}: {kind}"));
             assert_eq!(heard.0, kind, "{name}");
-            assert_eq!(heard.1, [file.clone()], "{name}");
+            assert_eq!(heard.1, std::slice::from_ref(&file), "{name}");
             assert_eq!(heard.2, [saved.into_bytes()], "{name}");
             assert_eq!(f.call::<i64>(())?, answer, "{name}");
         }

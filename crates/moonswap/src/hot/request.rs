@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use moonswap_hotpatch::{Patch, PatchFile, Plan, Policy, Report};
 
 use super::patch_file;
-use super::resolve::{self, loaded_name};
-use crate::value::raise::caught;
+use super::resolve::loaded_name;
 use crate::{Applied, Error, HotError, Lua, Result, Ticket};
 
 /// What a [`PatchRequest`] is made of; see [`Hot::patch`](crate::Hot::patch).
@@ -209,11 +208,7 @@ impl PatchRequest {
                 return compile(&self.lua, &name, &text, policy);
             }
             Input::Module(name) => {
-                let found = self.lua.with(|cx| {
-                    let found = resolve::module(cx, &name);
-                    found.map_err(|raised| caught(cx, raised))
-                })?;
-                return match found {
+                return match self.lua.module(&name)? {
                     Ok(found) => compile(&self.lua, &found.chunk, &found.text, policy),
                     Err(message) => {
                         let error = HotError::Other(message);

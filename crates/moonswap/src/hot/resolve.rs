@@ -4,7 +4,8 @@ use std::path::{Component, Path, PathBuf};
 
 use moonswap_vm::{Context, Outcome, View};
 
-use crate::lua::loading::{self, Found};
+use crate::Lua;
+use crate::loader::{Found, shown};
 
 /// The loaded chunk that `name` names: its chunk name, or that without `@`.
 pub(crate) fn chunk_named(chunks: &[String], name: &str) -> Option<String> {
@@ -45,7 +46,7 @@ pub(crate) fn read_file(path: &str) -> Result<Vec<u8>, String> {
 /// A module's chunk and its text, where `require` would find them now: the host's
 /// loader, or else a file along `package.path`.
 pub(crate) fn module(cx: &mut Context<'_>, name: &str) -> Outcome<Result<Found, String>> {
-    if let Some(found) = loading::find(cx, name)? {
+    if let Some(found) = Lua::find_module(cx, name)? {
         return Ok(found.map(|found| Found {
             text: moonswap_compiler::skip_shebang(&found.text).to_vec(),
             ..found
@@ -62,15 +63,12 @@ pub(crate) fn module(cx: &mut Context<'_>, name: &str) -> Outcome<Result<Found, 
 /// The text of a loaded chunk as it is now: the host's loader has it, or else the file
 /// of its name.
 pub(crate) fn text_of(cx: &mut Context<'_>, chunk: &str) -> Outcome<Result<Vec<u8>, String>> {
-    if let Some(read) = loading::read(cx, chunk)? {
+    if let Some(read) = Lua::read_chunk(cx, chunk)? {
         return Ok(read.map(|text| moonswap_compiler::skip_shebang(&text).to_vec()));
     }
     Ok(match chunk.strip_prefix('@') {
         Some(path) => read_file(path),
-        None => Err(format!(
-            "'{}' was not loaded from a file",
-            loading::shown(chunk)
-        )),
+        None => Err(format!("'{}' was not loaded from a file", shown(chunk))),
     })
 }
 

@@ -49,13 +49,20 @@ impl Loader for Embedded {
 /// An [`Embedded`](crate::loader::Embedded) loader of files that become part of the
 /// program: a folder, seen from the source file that says so, and the paths in it.
 ///
-/// ```ignore
-/// static SCRIPTS: Embedded = moonswap::embed!("../scripts", ["greet.lua", "shop/init.lua"]);
+/// ```
+/// use moonswap::{Lua, embed, loader::Embedded};
+/// static SCRIPTS: Embedded = embed!(
+///     concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scripts"),
+///     ["greet.lua", "shop/init.lua"],
+/// );
+/// let lua = Lua::new();
 /// lua.set_loader(SCRIPTS)?;
+/// assert_eq!(lua.load("require 'greet' 'you'").eval::<String>()?, "hello you");
+/// # Ok::<(), moonswap::Error>(())
 /// ```
 #[macro_export]
 macro_rules! embed {
-    ($folder:literal, [$($path:literal),* $(,)?]) => {
+    ($folder:expr, [$($path:literal),* $(,)?] $(,)?) => {
         $crate::loader::Embedded::new(&[
             $(($path, include_bytes!(concat!($folder, "/", $path)).as_slice()),)*
         ])

@@ -110,6 +110,17 @@ impl<A: Loader, B: Loader> Loader for (A, B) {
     }
 }
 
+/// A module's chunk name, and its text.
+pub(crate) struct Found {
+    pub(crate) chunk: String,
+    pub(crate) text: Vec<u8>,
+}
+
+/// A chunk's name without the sign of its kind.
+pub(crate) fn shown(chunk: &str) -> &str {
+    chunk.strip_prefix(['@', '=']).unwrap_or(chunk)
+}
+
 fn not_found(chunk: &str) -> Error {
     Error::new(
         ErrorKind::NotFound,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use moonswap_vm::{Context, Keep, Outcome, View};
 
-use crate::loader::Loader;
+use crate::loader::{Found, Loader, shown};
 use crate::value::callback::suspended;
 use crate::value::raise::checked;
 use crate::{Lua, Result};
@@ -51,50 +51,49 @@ impl Lua {
     pub(crate) fn loader(&self) -> Option<Arc<dyn Loader>> {
         self.0.loader.borrow().clone()
     }
-}
 
-/// A module's chunk name, and its text.
-pub(crate) struct Found {
-    pub(crate) chunk: String,
-    pub(crate) text: Vec<u8>,
-}
+    /// A module's chunk and its text, where `require` would find them now.
+    pub(crate) fn module(&self, name: &str) -> Result<std::result::Result<Found, String>> {
+        self.with(|cx| checked(cx, |cx| crate::hot::resolve::module(cx, name)))
+    }
 
-/// What the loader of the VM has under the name of a module. `None`: there is no
-/// loader. Errors: a message for people.
-pub(crate) fn find(
-    cx: &mut Context<'_>,
-    module: &str,
-) -> Outcome<Option<std::result::Result<Found, String>>> {
-    let Some((lua, loader)) = loader_of(cx) else {
-        return Ok(None);
-    };
-    let found = suspended(cx, &lua, || {
-        let Some(chunk) = loader.find(module) else {
-            return Ok(Err(format!("no module '{module}' in the host's loader")));
+    /// What the loader of the VM has under the name of a module. `None`: there is no
+    /// loader. Errors: a message for people.
+    pub(crate) fn find_module(
+        cx: &mut Context<'_>,
+        module: &str,
+    ) -> Outcome<Option<std::result::Result<Found, String>>> {
+        let Some((lua, loader)) = loader_of(cx) else {
+            return Ok(None);
         };
-        Ok(match loader.read(&chunk) {
-            Ok(text) => Ok(Found { chunk, text }),
-            Err(error) => Err(format!("cannot read module '{module}' ({chunk}): {error}")),
-        })
-    })?;
-    Ok(Some(found))
-}
+        let found = suspended(cx, &lua, || {
+            let Some(chunk) = loader.find(module) else {
+                return Ok(Err(format!("no module '{module}' in the host's loader")));
+            };
+            Ok(match loader.read(&chunk) {
+                Ok(text) => Ok(Found { chunk, text }),
+                Err(error) => Err(format!("cannot read module '{module}' ({chunk}): {error}")),
+            })
+        })?;
+        Ok(Some(found))
+    }
 
-/// The text of a chunk, if the loader of the VM has it.
-pub(crate) fn read(
-    cx: &mut Context<'_>,
-    chunk: &str,
-) -> Outcome<Option<std::result::Result<Vec<u8>, String>>> {
-    let Some((lua, loader)) = loader_of(cx) else {
-        return Ok(None);
-    };
-    suspended(cx, &lua, || {
-        Ok(match loader.read(chunk) {
-            Ok(text) => Some(Ok(text)),
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(error) => Some(Err(format!("cannot read {chunk}: {error}"))),
+    /// The text of a chunk, if the loader of the VM has it.
+    pub(crate) fn read_chunk(
+        cx: &mut Context<'_>,
+        chunk: &str,
+    ) -> Outcome<Option<std::result::Result<Vec<u8>, String>>> {
+        let Some((lua, loader)) = loader_of(cx) else {
+            return Ok(None);
+        };
+        suspended(cx, &lua, || {
+            Ok(match loader.read(chunk) {
+                Ok(text) => Some(Ok(text)),
+                Err(error) if error.kind() == ErrorKind::NotFound => None,
+                Err(error) => Some(Err(format!("cannot read {chunk}: {error}"))),
+            })
         })
-    })
+    }
 }
 
 fn loader_of(cx: &Context<'_>) -> Option<(Lua, Arc<dyn Loader>)> {
@@ -107,7 +106,7 @@ fn loader_of(cx: &Context<'_>) -> Option<(Lua, Arc<dyn Loader>)> {
 fn search(cx: &mut Context<'_>) -> Outcome<usize> {
     let module = String::from_utf8_lossy(cx.check_str(0)?.as_bytes()).into_owned();
     cx.set_height(1);
-    let found = match find(cx, &module)? {
+    let found = match Lua::find_module(cx, &module)? {
         Some(Ok(found)) => found,
         Some(Err(message)) => return cx.ret_bytes(message.as_bytes()),
         None => return cx.ret_bytes(b"the host's loader is gone"),
@@ -126,9 +125,4 @@ fn search(cx: &mut Context<'_>) -> Outcome<usize> {
     };
     let head = format!("error loading module '{module}' from '{shown}':\n\t");
     Err(cx.error([head.as_bytes(), &problem].concat()))
-}
-
-/// A chunk's name without the sign of its kind.
-pub(crate) fn shown(chunk: &str) -> &str {
-    chunk.strip_prefix(['@', '=']).unwrap_or(chunk)
 }

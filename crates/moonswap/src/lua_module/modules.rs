@@ -5,7 +5,7 @@ use moonswap_vm::{Context, Keep, Outcome, View};
 
 use super::stack::{failure, push_field, push_registry_table, text};
 use crate::hot::resolve;
-use crate::lua::loading::shown;
+use crate::loader::shown;
 
 const KEPT: &str = "moonswap.kept";
 const PROTECTED: &str = "moonswap.protected";

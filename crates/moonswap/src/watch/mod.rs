@@ -41,17 +41,19 @@
 
 mod event;
 mod queue;
+mod release;
 mod run;
 mod stamps;
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
 use crate::loader::Loader;
 use crate::{Error, EventKind, ListenerId, Lua, PatchSource, Policy, Result, WeakLua};
+
+pub use release::release_request;
 
 use event::Listener;
 pub use event::{WatchEvent, WatchKind, WatchedFile};
@@ -197,21 +199,6 @@ impl Drop for Watcher {
             lua.hot().off(self.listener);
         }
     }
-}
-
-/// The file by which anybody asks a watcher to try a text again that the VM undid and
-/// refuses since (`P040`): an empty one beside it. The watcher removes it when it has
-/// answered.
-///
-/// ```
-/// use std::path::Path;
-/// let request = moonswap::watch::release_request(Path::new("shop.lua"));
-/// assert_eq!(request, Path::new("shop.lua.release"));
-/// ```
-pub fn release_request(file: &Path) -> PathBuf {
-    let mut name = OsString::from(file);
-    name.push(".release");
-    PathBuf::from(name)
 }
 
 /// Files by the names of their chunks, without a loader of the host's.

@@ -20,7 +20,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::event::{Listener, WatchEvent, WatchKind, WatchedFile};
 use super::queue::Queue;
-use super::release_request;
+use super::release::release_request;
 use super::stamps::{self, Stamp, Stamps};
 use crate::loader::Loader;
 use crate::{HotError, HotEvent, Patch, Patcher, Policy, Report, Which};
