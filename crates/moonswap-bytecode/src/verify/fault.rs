@@ -94,6 +94,8 @@ pub(crate) struct Work {
     pub(super) open: Vec<u32>,
     /// Where straight code begins.
     pub(crate) leaders: Vec<u32>,
+    /// For each constant, the kinds of operands that take it, as bits.
+    pub(super) constants: Vec<u32>,
     /// For each instruction the innermost loop it is in.
     pub(crate) inside: Vec<u32>,
 }

@@ -116,6 +116,10 @@ pub(crate) struct FunctionState<'a> {
     pub(crate) line_defined: u32,
 }
 
+/// Instructions for which there is room from the beginning: most functions are not
+/// much longer, and growing step by step costs more than compiling them.
+const FIRST_ROOM: usize = 64;
+
 impl<'a> FunctionState<'a> {
     /// An empty function.
     pub(crate) fn new(ast: &'a Ast, id: FunctionId, big: bool) -> Self {
@@ -123,8 +127,8 @@ impl<'a> FunctionState<'a> {
             ast,
             is_main: id.path().is_empty(),
             id,
-            code: Vec::new(),
-            lines: Vec::new(),
+            code: Vec::with_capacity(FIRST_ROOM),
+            lines: Vec::with_capacity(FIRST_ROOM),
             columns: Vec::new(),
             has_columns: true,
             links: HashMap::new(),
