@@ -29,15 +29,9 @@ impl<'a> Watch<'a> {
     /// Counts one token, node or instruction; true if the work is to stop.
     #[inline]
     pub fn says_stop(&self) -> bool {
-        self.says_stop_after(1)
-    }
-
-    /// Counts several of them.
-    #[inline]
-    pub(crate) fn says_stop_after(&self, n: u32) -> bool {
         let left = self.left.get();
-        if left >= n {
-            self.left.set(left - n);
+        if left > 0 {
+            self.left.set(left - 1);
             return false;
         }
         self.asks()

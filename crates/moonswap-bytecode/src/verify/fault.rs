@@ -78,6 +78,7 @@ pub enum Fault {
 }
 
 /// Looks whether to stop, once an instruction.
+#[inline(always)]
 pub(crate) fn go_on(watch: Option<&Watch<'_>>) -> Result<(), Fault> {
     match watch {
         Some(watch) if watch.says_stop() => Err(Fault::Stopped),

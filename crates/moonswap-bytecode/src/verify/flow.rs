@@ -20,7 +20,7 @@
 //! registers in such hands prove nothing. Code that no path reaches is not looked
 //! at; it never runs.
 
-use super::fault::{Fault, Work};
+use super::fault::{Fault, Work, go_on};
 use super::info::Info;
 use crate::effects::{Effects, Outcome, Span};
 use crate::form::Form;
@@ -266,10 +266,7 @@ fn check_with<const W: usize>(
             }
             let start = leaders[at] as usize;
             let end = leaders.get(at + 1).map_or(code.len(), |&end| end as usize);
-            let n = (end - start) as u32;
-            if watch.is_some_and(|watch| watch.says_stop_after(n)) {
-                return Err((start, Fault::Stopped));
-            }
+            go_on(watch).map_err(|fault| (start, fault))?;
             let Some(state) = states[at] else { continue };
             let mut arrive = |pc: usize, state: &State<W>| {
                 // Most go on to the next one, or not far.
@@ -287,7 +284,7 @@ fn check_with<const W: usize>(
                     again |= to <= at;
                 }
             };
-            block(prototype, &changes, start..end, state, &mut arrive)?;
+            block(prototype, &changes, start..end, state, watch, &mut arrive)?;
         }
     }
     Ok(())
@@ -300,6 +297,7 @@ fn block<const W: usize>(
     changes: &[Change<W>],
     range: std::ops::Range<usize>,
     mut state: State<W>,
+    watch: Option<&Watch<'_>>,
     arrive: &mut impl FnMut(usize, &State<W>),
 ) -> Check<()> {
     let mut change = changes.partition_point(|c| c.pc as usize <= range.start) - 1;
@@ -310,6 +308,7 @@ fn block<const W: usize>(
             change += 1;
             next_change = change_at(change + 1);
         }
+        go_on(watch).map_err(|fault| (pc, fault))?;
         let variables = &changes[change];
         let info = Info::of(i);
         // What a patch opened stays open when its name goes out of sight.
