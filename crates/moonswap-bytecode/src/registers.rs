@@ -112,9 +112,11 @@ impl<const W: usize> Registers<W> {
     #[inline(always)]
     pub(crate) fn lowered(self) -> Self {
         let mut words = self.0;
-        for i in 0..W {
-            let above = self.0.get(i + 1).copied().unwrap_or(0);
-            words[i] = self.0[i] >> 1 | above << 63;
+        let mut above = 0;
+        for word in words.iter_mut().rev() {
+            let lowest = *word & 1;
+            *word = *word >> 1 | above << 63;
+            above = lowest;
         }
         Self(words)
     }
