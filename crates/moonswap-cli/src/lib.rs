@@ -12,11 +12,12 @@ mod output;
 mod patch_verb;
 mod policy_args;
 mod prompt;
+mod release;
 mod sandbox;
 mod session;
 mod sources;
+mod tell;
 mod verbs;
-mod watch;
 mod words;
 
 use std::ffi::OsString;

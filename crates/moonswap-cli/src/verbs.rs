@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use moonswap::{Lua, PatchSource, Policy};
+use moonswap::watch::Watcher;
+use moonswap::{Lua, Policy};
 use moonswap_hotpatch::{Plan, to_json};
 use serde::Serialize;
 
@@ -17,7 +18,7 @@ use crate::sandbox::{self, Limits};
 use crate::session::Session;
 use crate::sources::{GlobalArgs, NameArgs, Sources};
 use crate::words::{VERBS, meant};
-use crate::{LUA_ERROR, REFUSED, USAGE, check, prompt, watch};
+use crate::{LUA_ERROR, REFUSED, USAGE, check, prompt, release, tell};
 
 #[derive(Parser)]
 #[command(
@@ -204,7 +205,7 @@ pub(crate) fn main(arguments: Vec<OsString>, show: fn(&Lua)) -> u8 {
             if !sandbox {
                 limits.set(&lua);
             }
-            let watch = watch.then(|| policy.source(PatchSource::Watch));
+            let watch = watch.then_some(policy);
             let outcome = |session: &Session| run(session, watch, json, &file, &arguments);
             started(lua, show, json, outcome)
         }
@@ -235,7 +236,7 @@ pub(crate) fn main(arguments: Vec<OsString>, show: fn(&Lua)) -> u8 {
             policy,
         } => plan(&old, &new, json, &names, &globals, policy).unwrap_or_else(|code| code),
         Verb::Patch { verb } => patch_verb::main(verb),
-        Verb::Release { file } => watch::release::main(&file),
+        Verb::Release { file } => release::main(&file),
         Verb::Audit { verb } => audit_verb::main(verb),
     }
 }
@@ -253,9 +254,16 @@ fn run(
     session.set_arg(&all, 0)?;
     // `-` is standard input: nothing that could be watched.
     let path = (file != Path::new("-")).then_some(file);
-    if let (Some(policy), Some(path)) = (watch, path) {
-        watch::start(&session.lua, path, policy, json)?;
-    }
+    let _watcher = match (watch, path) {
+        (Some(policy), Some(path)) => Some(
+            Watcher::builder(&session.lua)
+                .policy(policy)
+                .file(path)
+                .on_event(move |event| tell::tell(event, json))
+                .start()?,
+        ),
+        _ => None,
+    };
     session.run_script(path)
 }
 

@@ -61,6 +61,57 @@ pub fn open(cx: &mut Context<'_>) -> Outcome<()> {
     Ok(())
 }
 
+/// Where the searchers of a VM without the library `package` are kept.
+const HIDDEN: &str = "moonswap.searchers";
+
+/// Makes the native on top of the stack the one that finds modules of Lua text, in place
+/// of the search along `package.path`. A VM without the library gets a `require` that
+/// knows it and `package.preload`.
+pub fn set_searcher(cx: &mut Context<'_>) -> Outcome<()> {
+    let searcher = cx.height() - 1;
+    crate::library::registry_table(cx, crate::library::LOADED)?;
+    let package = cx.height();
+    cx.push(cx.raw_get_field(searcher + 1, "package"));
+    if matches!(cx.at(package), View::Table(_)) {
+        cx.push(cx.raw_get_field(package, "searchers"));
+    } else {
+        push_hidden_searchers(cx)?;
+    }
+    if !matches!(cx.at(package + 1), View::Table(_)) {
+        return Err(cx.error("'package.searchers' must be a table"));
+    }
+    cx.push_at(searcher);
+    cx.raw_set_int(package + 1, 2)?;
+    cx.set_height(searcher);
+    Ok(())
+}
+
+/// Pushes the searchers of a VM without `package`; the first time it gets `require`.
+fn push_hidden_searchers(cx: &mut Context<'_>) -> Outcome<()> {
+    let registry = cx.height();
+    cx.push_registry();
+    cx.push(cx.raw_get_field(registry, HIDDEN));
+    if !matches!(cx.at(registry + 1), View::Table(_)) {
+        cx.pop(1);
+        let searchers = cx.height();
+        cx.push_table(2, 0);
+        cx.push_native("searcher_preload", search_preload);
+        cx.raw_set_int(searchers, 1)?;
+        cx.push_at(searchers);
+        cx.raw_set_field(registry, HIDDEN)?;
+        cx.push_globals();
+        cx.push_table(0, 1);
+        cx.push_at(searchers);
+        cx.raw_set_field(searchers + 2, "searchers")?;
+        cx.push_native_with("require", NativeKind::Plain, require, 1);
+        cx.mark_transparent();
+        cx.raw_set_field(searchers + 1, "require")?;
+        cx.set_height(searchers + 1);
+    }
+    cx.remove(registry);
+    Ok(())
+}
+
 /// Sets a path field from the environment or the default; `;;` in a variable
 /// stands for the default.
 fn set_path(

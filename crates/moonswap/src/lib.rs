@@ -30,6 +30,7 @@ mod asynchronous;
 mod debug_api;
 pub mod error;
 mod hot;
+pub mod loader;
 mod lua;
 mod lua_module;
 #[cfg(feature = "macros")]
@@ -41,6 +42,8 @@ pub(crate) mod sealed;
 pub mod serde;
 mod user_data;
 mod value;
+#[cfg(feature = "watch")]
+pub mod watch;
 #[cfg(feature = "worker")]
 pub mod worker;
 

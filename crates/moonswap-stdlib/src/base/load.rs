@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::rc::Rc;
 
 use moonswap_vm::context::{Buffer, Context, Keep, Outcome, View};
 
@@ -178,6 +179,28 @@ fn finish(cx: &Context<'_>, ok: bool, env: Option<usize>) -> usize {
     1
 }
 
+/// Who hears of the texts that are loaded from files and by the host's loader: name of
+/// the chunk, and the text.
+type LoadListener = Rc<dyn Fn(&[u8], &[u8])>;
+
+#[derive(Default)]
+struct Listener(Option<LoadListener>);
+
+/// From now on `listener` hears of every chunk that `require`, `dofile` and `loadfile`
+/// load from a file: its name and its text, right before it is compiled. It must not
+/// use the VM.
+pub fn listen_to_loads(cx: &Context<'_>, listener: Option<LoadListener>) {
+    cx.host_state::<Listener>().borrow_mut().0 = listener;
+}
+
+/// Tells the listener, if there is one.
+pub fn note_loaded(cx: &Context<'_>, chunk_name: &[u8], source: &[u8]) {
+    let listener = cx.host_state::<Listener>().borrow().0.clone();
+    if let Some(listener) = listener {
+        listener(chunk_name, source);
+    }
+}
+
 /// Compiles a file, or standard input without a name. Pushes the function, or
 /// the message and answers false.
 pub(crate) fn load_file(
@@ -205,6 +228,9 @@ pub(crate) fn load_file(
             (source, [b"@", name].concat())
         }
     };
+    if name.is_some() {
+        note_loaded(cx, &chunk_name, &source);
+    }
     cx.load(
         moonswap_compiler::skip_shebang(&source),
         &chunk_name,

@@ -7,7 +7,7 @@ use moonswap_hotpatch::{Patch, PatchFile, Plan, Policy, Report};
 
 use super::patch_file;
 use super::resolve::loaded_name;
-use crate::{Applied, Error, Lua, Result, Ticket};
+use crate::{Applied, Error, HotError, Lua, Result, Ticket};
 
 /// What a [`PatchRequest`] is made of; see [`Hot::patch`](crate::Hot::patch).
 #[derive(Clone, Debug)]
@@ -17,8 +17,30 @@ pub struct PatchInput(Input);
 enum Input {
     Patch(Patch),
     Text { name: String, text: Vec<u8> },
+    Module(String),
     File(PathBuf),
     Parsed(Box<PatchFile>),
+}
+
+impl PatchInput {
+    /// A module as it is now where `require` finds it: in the host's
+    /// [loader](crate::loader), or in a file along `package.path`.
+    ///
+    /// ```
+    /// use moonswap::{Lua, PatchInput, loader::Memory};
+    /// let texts = Memory::new();
+    /// texts.set("m", "local M = {} function M.f() return 1 end return M");
+    /// let lua = Lua::new();
+    /// lua.set_loader(texts.clone())?;
+    /// lua.load("m = require 'm'").exec()?;
+    /// texts.set("m", "local M = {} function M.f() return 2 end return M");
+    /// let report = lua.hot().patch(PatchInput::module("m")).apply()?;
+    /// assert_eq!((lua.load("m.f()").eval::<i64>()?, report.functions.len()), (2, 1));
+    /// # Ok::<(), moonswap::Error>(())
+    /// ```
+    pub fn module(name: impl Into<String>) -> Self {
+        Self(Input::Module(name.into()))
+    }
 }
 
 impl From<&Patch> for PatchInput {
@@ -184,6 +206,17 @@ impl PatchRequest {
             Input::Patch(patch) => return Ok(Opened::Patch(patch, Box::new(policy))),
             Input::Text { name, text } => {
                 return compile(&self.lua, &name, &text, policy);
+            }
+            Input::Module(name) => {
+                return match self.lua.module(&name)? {
+                    Ok(found) => compile(&self.lua, &found.chunk, &found.text, policy),
+                    Err(message) => {
+                        let error = HotError::Other(message);
+                        self.lua
+                            .with(|cx| cx.hot_note(&[&name], &policy, error.clone()));
+                        Err(error.into())
+                    }
+                };
             }
             Input::File(path) => self
                 .lua

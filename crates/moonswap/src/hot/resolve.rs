@@ -4,6 +4,9 @@ use std::path::{Component, Path, PathBuf};
 
 use moonswap_vm::{Context, Outcome, View};
 
+use crate::Lua;
+use crate::loader::{Found, shown};
+
 /// The loaded chunk that `name` names: its chunk name, or that without `@`.
 pub(crate) fn chunk_named(chunks: &[String], name: &str) -> Option<String> {
     let same = |chunk: &&String| **chunk == name || chunk.strip_prefix(['@', '=']) == Some(name);
@@ -32,8 +35,45 @@ fn identity(path: &str) -> PathBuf {
     })
 }
 
+/// The text of a file, as `loadfile` takes it.
+pub(crate) fn read_file(path: &str) -> Result<Vec<u8>, String> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(moonswap_compiler::skip_shebang(&bytes).to_vec()),
+        Err(error) => Err(format!("cannot read {path}: {error}")),
+    }
+}
+
+/// A module's chunk and its text, where `require` would find them now: the host's
+/// loader, or else a file along `package.path`.
+pub(crate) fn module(cx: &mut Context<'_>, name: &str) -> Outcome<Result<Found, String>> {
+    if let Some(found) = Lua::find_module(cx, name)? {
+        return Ok(found.map(|found| Found {
+            text: moonswap_compiler::skip_shebang(&found.text).to_vec(),
+            ..found
+        }));
+    }
+    let path = match module_file(cx, name)? {
+        Ok(path) => path,
+        Err(message) => return Ok(Err(message)),
+    };
+    let chunk = chunk_of_file(&cx.hot_chunks(), &path);
+    Ok(read_file(&path).map(|text| Found { chunk, text }))
+}
+
+/// The text of a loaded chunk as it is now: the host's loader has it, or else the file
+/// of its name.
+pub(crate) fn text_of(cx: &mut Context<'_>, chunk: &str) -> Outcome<Result<Vec<u8>, String>> {
+    if let Some(read) = Lua::read_chunk(cx, chunk)? {
+        return Ok(read.map(|text| moonswap_compiler::skip_shebang(&text).to_vec()));
+    }
+    Ok(match chunk.strip_prefix('@') {
+        Some(path) => read_file(path),
+        None => Err(format!("'{}' was not loaded from a file", shown(chunk))),
+    })
+}
+
 /// The file of a module, as `require` looks for it.
-pub(crate) fn module_file(cx: &mut Context<'_>, module: &str) -> Outcome<Result<String, String>> {
+fn module_file(cx: &mut Context<'_>, module: &str) -> Outcome<Result<String, String>> {
     let base = cx.height();
     cx.push_registry();
     cx.push(cx.raw_get_field(base, moonswap_stdlib::LOADED));

@@ -7,6 +7,7 @@ mod coerce;
 mod create;
 pub(crate) mod events;
 pub(crate) mod gc;
+pub(crate) mod loading;
 mod modules;
 pub(crate) mod options;
 pub(crate) mod panics;
@@ -50,6 +51,7 @@ pub(crate) struct Inner {
     #[cfg(feature = "async")]
     pub(crate) futures: crate::asynchronous::AsyncState,
     trust: RefCell<Trust>,
+    loader: RefCell<Option<std::sync::Arc<dyn crate::loader::Loader>>>,
 }
 
 /// How a native finds its `Lua` again; weak, for the VM owns the natives.
@@ -141,6 +143,7 @@ impl Lua {
             #[cfg(feature = "async")]
             futures: Default::default(),
             trust: RefCell::default(),
+            loader: RefCell::default(),
         }));
         lua.with(|cx| cx.host_state::<Back>().borrow_mut().0 = Rc::downgrade(&lua.0));
         lua

@@ -22,7 +22,7 @@ use moonswap_vm::{Context, NativeFn, Outcome, View};
 use crate::Lua;
 use crate::error::Error;
 use crate::hot::{patch_file, resolve};
-use stack::{failure, read_file, text};
+use stack::{failure, text};
 
 /// Longest time in which `sleep` does not look for patches.
 const SLEEP_SLICE: Duration = Duration::from_millis(2);
@@ -167,8 +167,8 @@ fn push_plan(cx: &Context<'_>, plan: &Plan) -> Outcome<usize> {
 fn swap(cx: &mut Context<'_>) -> Outcome<usize> {
     let module = text(cx, 0)?;
     let policy = options::read(cx, 1)?;
-    match resolve::module_file(cx, &module)? {
-        Ok(path) => swap_path(cx, &path, &policy),
+    match resolve::module(cx, &module)? {
+        Ok(found) => patch(cx, &found.chunk, &found.text, &policy),
         Err(message) => failed_attempt(cx, &[&module], &policy, message),
     }
 }
@@ -177,16 +177,11 @@ fn swap(cx: &mut Context<'_>) -> Outcome<usize> {
 fn swapfile(cx: &mut Context<'_>) -> Outcome<usize> {
     let path = text(cx, 0)?;
     let policy = options::read(cx, 1)?;
-    swap_path(cx, &path, &policy)
-}
-
-fn swap_path(cx: &mut Context<'_>, path: &str, policy: &Policy) -> Outcome<usize> {
-    let chunk = resolve::chunk_of_file(&cx.hot_chunks(), path);
-    let source = match read_file(path) {
-        Ok(source) => source,
-        Err(message) => return failed_attempt(cx, &[&chunk], policy, message),
-    };
-    patch(cx, &chunk, &source, policy)
+    let chunk = resolve::chunk_of_file(&cx.hot_chunks(), &path);
+    match resolve::read_file(&path) {
+        Ok(source) => patch(cx, &chunk, &source, &policy),
+        Err(message) => failed_attempt(cx, &[&chunk], &policy, message),
+    }
 }
 
 /// `swapstring(chunkname, text [, opts])`
@@ -300,21 +295,13 @@ fn chunk_to_patch(
     name: &str,
     source: Option<Vec<u8>>,
 ) -> Outcome<Result<(String, Vec<u8>), String>> {
-    let chunks = cx.hot_chunks();
-    let (chunk, file) = match resolve::chunk_named(&chunks, name) {
-        Some(chunk) => {
-            let file = chunk.strip_prefix('@').map(str::to_owned);
-            (chunk, file)
+    let loaded = resolve::chunk_named(&cx.hot_chunks(), name);
+    Ok(match (loaded, source) {
+        (Some(chunk), Some(source)) => Ok((chunk, source)),
+        (Some(chunk), None) => resolve::text_of(cx, &chunk)?.map(|source| (chunk, source)),
+        (None, source) => {
+            resolve::module(cx, name)?.map(|found| (found.chunk, source.unwrap_or(found.text)))
         }
-        None => match resolve::module_file(cx, name)? {
-            Ok(path) => (resolve::chunk_of_file(&chunks, &path), Some(path)),
-            Err(message) => return Ok(Err(message)),
-        },
-    };
-    Ok(match (source, file) {
-        (Some(source), _) => Ok((chunk, source)),
-        (None, Some(path)) => read_file(&path).map(|source| (chunk, source)),
-        (None, None) => Err(format!("'{name}' was not loaded from a file")),
     })
 }
 
@@ -376,16 +363,9 @@ fn chosen_chunk(cx: &mut Context<'_>) -> Outcome<Result<Option<String>, String>>
     if let Some(chunk) = resolve::chunk_named(&chunks, &name) {
         return Ok(Ok(Some(chunk)));
     }
-    Ok(match resolve::module_file(cx, &name)? {
-        Ok(path) => {
-            let chunk = resolve::chunk_of_file(&chunks, &path);
-            if chunks.contains(&chunk) {
-                Ok(Some(chunk))
-            } else {
-                Err(format!("'{name}' is not loaded"))
-            }
-        }
-        Err(_) => Err(format!("'{name}' is not loaded")),
+    Ok(match resolve::module(cx, &name)? {
+        Ok(found) if chunks.contains(&found.chunk) => Ok(Some(found.chunk)),
+        _ => Err(format!("'{name}' is not loaded")),
     })
 }
 

@@ -5,6 +5,7 @@ use moonswap_vm::{Context, Keep, Outcome, View};
 
 use super::stack::{failure, push_field, push_registry_table, text};
 use crate::hot::resolve;
+use crate::loader::shown;
 
 const KEPT: &str = "moonswap.kept";
 const PROTECTED: &str = "moonswap.protected";
@@ -15,8 +16,8 @@ const PROTECTED: &str = "moonswap.protected";
 pub(super) fn reload(cx: &mut Context<'_>) -> Outcome<usize> {
     let module = text(cx, 0)?;
     cx.set_height(1);
-    let path = match resolve::module_file(cx, &module)? {
-        Ok(path) => path,
+    let found = match resolve::module(cx, &module)? {
+        Ok(found) => found,
         Err(message) => return failure(cx, message),
     };
     // 1: package.loaded, 2: the module as it is
@@ -33,16 +34,12 @@ pub(super) fn reload(cx: &mut Context<'_>) -> Outcome<usize> {
     if is_protected(cx, 2)? {
         return failure(cx, format!("module '{module}' is protected"));
     }
-    let source = match super::stack::read_file(&path) {
-        Ok(source) => source,
-        Err(message) => return failure(cx, message),
-    };
     // 3: the module as it is going to be
-    if !cx.load(&source, format!("@{path}").as_bytes(), "bt", Keep::Module)? {
+    if !cx.load(&found.text, found.chunk.as_bytes(), "bt", Keep::Module)? {
         return failure_on_top(cx);
     }
     cx.push_at(0);
-    cx.push_bytes(path.as_bytes());
+    cx.push_bytes(shown(&found.chunk).as_bytes());
     if cx.pcall(2, Some(1))?.is_err() {
         return failure_on_top(cx);
     }

@@ -38,14 +38,6 @@ pub(super) fn push_registry_table(cx: &Context<'_>, name: &str, weak: bool) -> O
     Ok(())
 }
 
-/// The text of a file, as `loadfile` takes it.
-pub(super) fn read_file(path: &str) -> Result<Vec<u8>, String> {
-    match std::fs::read(path) {
-        Ok(bytes) => Ok(moonswap_compiler::skip_shebang(&bytes).to_vec()),
-        Err(error) => Err(format!("cannot read {path}: {error}")),
-    }
-}
-
 pub(super) fn text(cx: &Context<'_>, i: usize) -> Outcome<String> {
     Ok(String::from_utf8_lossy(cx.check_str(i)?.as_bytes()).into_owned())
 }

@@ -337,7 +337,11 @@ pub(crate) fn run_suspended(
 
 /// Runs the host's code. It may come back into the VM through its handles. A panic must
 /// not unwind through the interpreter: the server lives on and the script sees an error.
-fn suspended<T>(cx: &mut Context<'_>, lua: &Lua, run: impl FnOnce() -> Result<T>) -> Outcome<T> {
+pub(crate) fn suspended<T>(
+    cx: &mut Context<'_>,
+    lua: &Lua,
+    run: impl FnOnce() -> Result<T>,
+) -> Outcome<T> {
     match cx.suspended(|| catch_unwind(AssertUnwindSafe(run))) {
         Ok(Ok(results)) => Ok(results),
         Ok(Err(error)) => Err(raise(cx, error)),

@@ -119,6 +119,8 @@ const OTHERS: &[&str] = &[
     // `Hot::rollback_last` ends most entry points.
     "Hot::rollback_last Patcher::generation Patcher::is_gone",
     "LuaBuilder::compat LuaBuilder::error_texts LuaBuilder::build LuaBuilder::profile",
+    "WatcherBuilder::policy WatcherBuilder::file WatcherBuilder::on_event WatcherBuilder::start Watcher::builder",
+    "Lua::set_loader PatchInput::module Directory::new Embedded::new Memory::new Memory::set Memory::remove",
     "ProfileBuilder::memory_limit ProfileBuilder::fuel ProfileBuilder::deadline ProfileBuilder::build",
     "Pool::new Pool::add Pool::sweep MultiValue::new MultiValue::into_vec Variadic::new",
     "Trust::new Trust::with_key Trust::with_last_sequence Trust::last_sequence Trust::check",

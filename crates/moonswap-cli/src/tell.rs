@@ -1,48 +1,20 @@
 //! What the watcher tells: lines for people, or one JSON object per event on
 //! standard error (standard output is the script's).
 
-use moonswap::{HotError, HotEvent, RefusalCode, RenderStyle, Report, render_diagnostic};
-use moonswap_compiler::CompileError;
+use moonswap::watch::{WatchEvent, WatchKind, WatchedFile};
+use moonswap::{RefusalCode, RenderStyle, Report, render_diagnostic};
 use moonswap_hotpatch::{Refused, to_json};
 use serde::Serialize;
 
 use crate::check;
 use crate::output::{complain, style};
 
-/// A text that was tried.
-pub(super) struct Tried<'a> {
-    /// Path as Lua loaded it.
-    pub(super) shown: String,
-    pub(super) source: &'a [u8],
-}
-
-pub(super) enum Event<'a> {
-    /// Runs now.
-    Swapped(&'a Report),
-    /// These texts are no Lua.
-    Syntax(&'a [CompileError]),
-    Refused(&'a Refused),
-    /// The VM has not come to the moment for it; for this, if it has looked.
-    Waiting(Option<String>),
-    /// What was waiting is as it runs again.
-    TakenBack,
-    /// A rollback, which may have been the VM's own.
-    Undone(&'a HotEvent, &'a Report),
-    /// Something else that the VM tells.
-    Heard(&'a HotEvent),
-    /// Out of quarantine, and tried again.
-    Released,
-    /// The text is not in quarantine.
-    NotReleased,
-    Failed(&'a HotError),
-}
-
-/// Tells of what became of some files. `rest`: others that are not what runs.
-pub(super) fn tell(event: &Event<'_>, files: &[Tried<'_>], rest: &[String], json: bool) {
+/// Tells of what became of some files.
+pub(crate) fn tell(event: &WatchEvent<'_>, json: bool) {
     complain(if json {
-        as_json(event, files, rest)
+        as_json(event)
     } else {
-        as_text(event, files, rest, style())
+        as_text(event, style())
     });
 }
 
@@ -81,27 +53,33 @@ enum More<'a> {
     Message(String),
 }
 
-fn as_json(event: &Event<'_>, files: &[Tried<'_>], rest: &[String]) -> String {
-    let (name, more) = match event {
-        Event::Swapped(report) => ("swapped", Some(More::Report(report))),
-        Event::Syntax(errors) => {
+fn as_json(event: &WatchEvent<'_>) -> String {
+    let shown = paths(event);
+    let (name, more) = match &event.kind {
+        WatchKind::Swapped(report) => ("swapped", Some(More::Report(report))),
+        WatchKind::Syntax(errors) => {
             let problems = errors.iter().map(check::problem).collect();
             ("syntax", Some(More::Problems(problems)))
         }
-        Event::Refused(refused) => ("refused", Some(More::Refusals(refused))),
-        Event::Waiting(why) => ("waiting", Some(More::For(why.as_deref()))),
-        Event::TakenBack => ("taken-back", None),
-        Event::Undone(_, report) => ("undone", Some(More::Report(report))),
-        Event::Heard(heard) => match heard.error() {
+        WatchKind::Refused(refused) => ("refused", Some(More::Refusals(refused))),
+        WatchKind::Waiting(why) => ("waiting", Some(More::For(why.as_deref()))),
+        WatchKind::TakenBack => ("taken-back", None),
+        WatchKind::Undone(_, report) => ("undone", Some(More::Report(report))),
+        WatchKind::Heard(heard) => match heard.error() {
             Some(error) => ("not-undone", Some(More::Message(error.to_string()))),
             None => ("passed", None),
         },
-        Event::Released => ("released", None),
-        Event::NotReleased => ("not-released", None),
-        Event::Failed(error) => ("failed", Some(More::Message(error.to_string()))),
+        WatchKind::Released => ("released", None),
+        WatchKind::NotReleased => ("not-released", None),
+        WatchKind::Failed(error) => ("failed", Some(More::Message(error.to_string()))),
+        WatchKind::NotWatched(folder, why) => {
+            let message = format!("{}: {why}", folder.display());
+            ("not-watched", Some(More::Message(message)))
+        }
+        _ => ("other", None),
     };
-    let about = match event {
-        Event::Undone(heard, _) | Event::Heard(heard) => Some(About {
+    let about = match &event.kind {
+        WatchKind::Undone(heard, _) | WatchKind::Heard(heard) => Some(About {
             patch: heard.undoes,
             source: heard.source.text(),
             cause: heard.cause.map(|cause| cause.text()),
@@ -111,23 +89,30 @@ fn as_json(event: &Event<'_>, files: &[Tried<'_>], rest: &[String]) -> String {
     };
     to_json(&Told {
         event: name,
-        files: files.iter().map(|file| &*file.shown).collect(),
+        files: shown.iter().map(|path| &**path).collect(),
         about,
-        differ: rest,
+        differ: &event.differing,
         more,
     })
 }
 
-fn as_text(event: &Event<'_>, files: &[Tried<'_>], rest: &[String], style: RenderStyle) -> String {
+/// Paths of the files that an event is about.
+fn paths(event: &WatchEvent<'_>) -> Vec<String> {
+    let files = event.files.iter();
+    files.map(|file| file.path.display().to_string()).collect()
+}
+
+fn as_text(event: &WatchEvent<'_>, style: RenderStyle) -> String {
     let mut lines = Vec::new();
-    let names: Vec<&str> = files.iter().map(|file| &*file.shown).collect();
-    let names = names.join(", ");
+    let shown = paths(event);
+    let names = shown.join(", ");
     let source_of = |chunk: &str| {
-        let found = files.iter().find(|file| file.shown == chunk);
+        let is_of = |file: &&WatchedFile<'_>| file.chunk.strip_prefix('@') == Some(chunk);
+        let found = event.files.iter().find(is_of);
         found.map_or(&b""[..], |file| file.source)
     };
-    match event {
-        Event::Swapped(report) => {
+    match &event.kind {
+        WatchKind::Swapped(report) => {
             lines.push(format!("[moonswap] {report}"));
             let warnings = report.warnings.iter();
             lines.extend(warnings.map(|warning| format!("[moonswap]   warning: {warning}")));
@@ -144,8 +129,8 @@ fn as_text(event: &Event<'_>, files: &[Tried<'_>], rest: &[String], style: Rende
                 )
             }));
         }
-        Event::Syntax(errors) => {
-            for error in *errors {
+        WatchKind::Syntax(errors) => {
+            for error in errors.iter() {
                 let span = (error.span.start as usize, error.span.end as usize);
                 let source = source_of(&error.chunk);
                 lines.push(render_diagnostic(
@@ -161,7 +146,7 @@ fn as_text(event: &Event<'_>, files: &[Tried<'_>], rest: &[String], style: Rende
                 "[moonswap] {names}: not swapped, the old code keeps running"
             ));
         }
-        Event::Refused(refused) => {
+        WatchKind::Refused(refused) => {
             for refusal in &refused.refusals {
                 let source = source_of(&refusal.chunk);
                 let title = format!(
@@ -182,22 +167,24 @@ fn as_text(event: &Event<'_>, files: &[Tried<'_>], rest: &[String], style: Rende
             ));
             let mut codes = refused.refusals.iter().map(|refusal| refusal.code);
             if let (true, Some(file)) =
-                (codes.any(|c| c == RefusalCode::Quarantined), files.first())
+                (codes.any(|c| c == RefusalCode::Quarantined), shown.first())
             {
                 lines.push(format!(
                     "[moonswap]   to try the same code again: moonswap release {}",
-                    file.shown
+                    file
                 ));
             }
         }
-        Event::Waiting(None) => lines.push(format!(
+        WatchKind::Waiting(None) => lines.push(format!(
             "[moonswap] {names}: the program reaches no safe point; still waiting for one"
         )),
-        Event::Waiting(Some(why)) => {
+        WatchKind::Waiting(Some(why)) => {
             lines.push(format!("[moonswap] {names}: still waiting: {why}"));
         }
-        Event::TakenBack => lines.push("[moonswap] taken back: nothing waits any more".to_owned()),
-        Event::Undone(heard, report) => {
+        WatchKind::TakenBack => {
+            lines.push("[moonswap] taken back: nothing waits any more".to_owned())
+        }
+        WatchKind::Undone(heard, report) => {
             let why = heard
                 .reason
                 .as_ref()
@@ -206,31 +193,38 @@ fn as_text(event: &Event<'_>, files: &[Tried<'_>], rest: &[String], style: Rende
             lines.push(format!("[moonswap]   {report}"));
             let warnings = report.warnings.iter();
             lines.extend(warnings.map(|warning| format!("[moonswap]   warning: {warning}")));
-            if let Some(file) = files.first() {
+            if let Some(file) = shown.first() {
                 lines.push(format!(
                     "[moonswap] {names}: older code runs than was saved, until other code is \
                      saved, or the same released: moonswap release {}",
-                    file.shown
+                    file
                 ));
             }
         }
-        Event::Heard(heard) => {
+        WatchKind::Heard(heard) => {
             let what = heard.reason.as_deref().unwrap_or_default();
             lines.push(match heard.error() {
                 Some(error) => format!("[moonswap] not undone ({what}): {error}"),
                 None => format!("[moonswap] passed: {what}"),
             });
         }
-        Event::Released => lines.push(format!("[moonswap] {names}: released, tried again")),
-        Event::NotReleased => lines.push(format!(
+        WatchKind::Released => lines.push(format!("[moonswap] {names}: released, tried again")),
+        WatchKind::NotReleased => lines.push(format!(
             "[moonswap] {names}: not in quarantine, there is nothing to release"
         )),
-        Event::Failed(error) => {
+        WatchKind::Failed(error) => {
             lines.push(format!("[moonswap] {names}: not swapped: {error}"));
         }
+        WatchKind::NotWatched(folder, why) => {
+            lines.push(format!(
+                "[moonswap] cannot watch {}: {why}",
+                folder.display()
+            ));
+        }
+        _ => {}
     }
-    if matches!(event, Event::Swapped(_)) && !rest.is_empty() {
-        let rest = rest.join(", ");
+    if matches!(event.kind, WatchKind::Swapped(_)) && !event.differing.is_empty() {
+        let rest = event.differing.join(", ");
         lines.push(format!("[moonswap]   still older than saved: {rest}"));
     }
     lines.join("\n")

@@ -1,34 +1,29 @@
-//! `run --watch`: what is saved is swapped; what is saved together is one
-//! transaction.
+//! The watcher's thread.
 //!
 //! Directories are watched, not files: editors replace files. What no event tells
-//! of is found by the clock (`stamps`). A thread of its own compares contents,
-//! compiles, and submits; the VM's thread only commits.
-//! What waits for a better save is kept in `queue`; `tell` says what became of it.
+//! of is found by the clock (`stamps`). It compares contents, compiles, and submits;
+//! the VM's thread only commits.
+//! What waits for a better save is kept in `queue`; events say what became of it.
 //! What the VM undoes (`guard`) is told as well: the files are newer then than what
-//! runs, until they are saved with other code, or released (`release`).
+//! runs, until they are saved with other code, or released.
 
-mod queue;
-pub(crate) mod release;
-mod stamps;
-mod tell;
-
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use moonswap::{
-    Error, EventKind, Function, HotError, HotEvent, Lua, Patch, PatchSource, Patcher, Policy,
-    Report, Result, Which,
-};
+use moonswap_vm::contained;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
-use self::queue::Queue;
-use self::stamps::{Stamp, Stamps};
-use self::tell::{Event, Tried, tell};
-use crate::output::complain;
+use super::event::{Listener, WatchEvent, WatchKind, WatchedFile};
+use super::queue::Queue;
+use super::release::release_request;
+use super::stamps::{self, Stamp, Stamps};
+use crate::loader::Loader;
+use crate::{HotError, HotEvent, Patch, Patcher, Policy, Report, Which};
 
 /// Quiet time after which a burst of events is over.
 const DEBOUNCE: Duration = Duration::from_millis(10);
@@ -40,104 +35,28 @@ const SLOW_COMMIT: Duration = Duration::from_secs(2);
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// What the watching thread hears.
-enum Message {
-    /// Lua loaded a file, with this content.
-    Loaded(PathBuf, Vec<u8>),
+pub(super) enum Message {
+    /// Lua loads a file: its path, its chunk, its content.
+    Loaded(PathBuf, String, Vec<u8>),
     /// Something happened to files; without a list: look at all.
     Changed(Option<Vec<PathBuf>>),
     /// The VM tells what became of a patch.
     Heard(Box<HotEvent>),
+    /// Nobody wants it any more.
+    Stop,
 }
 
-/// Tells the watcher of every file that Lua loads, before it does: what is saved
-/// in between differs from what was noted. Written in Lua with tail
-/// calls so that no native function stands between a caller and `dofile`.
-const NOTE_LOADS: &str = "
-local note = ...
-if not package then return end
-local searcher, searchpath = package.searchers[2], package.searchpath
-package.searchers[2] = function(name)
-  local path = package.path
-  local file = type(path) == 'string' and searchpath(name, path)
-  if file then note(file) end
-  return searcher(name)
-end
-local dofile_, loadfile_ = dofile, loadfile
-function dofile(file)
-  if file then note(file) end
-  return dofile_(file)
-end
-function loadfile(file, ...)
-  if file then note(file) end
-  return loadfile_(file, ...)
-end";
-
-/// Starts watching the main script and all that it loads. What happens is told
-/// as text or as JSON.
-pub(crate) fn start(lua: &Lua, main: &Path, policy: Policy, json: bool) -> Result<()> {
-    let (sender, receiver) = channel();
-    let events = sender.clone();
-    let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        let message = match event {
-            Ok(event) if event.kind.is_access() => return,
-            Ok(event) if event.need_rescan() => Message::Changed(None),
-            Ok(event) => Message::Changed(Some(event.paths)),
-            Err(_) => Message::Changed(None),
-        };
-        // The receiver is gone only when the process ends.
-        let _ = events.send(message);
+/// What is told of an event of the system's.
+pub(super) fn changed(event: notify::Result<notify::Event>) -> Option<Message> {
+    Some(match event {
+        Ok(event) if event.kind.is_access() => return None,
+        Ok(event) if event.need_rescan() => Message::Changed(None),
+        Ok(event) => Message::Changed(Some(event.paths)),
+        Err(_) => Message::Changed(None),
     })
-    .map_err(|error| Error::runtime(format_args!("cannot watch files: {error}")))?;
-    let patcher = lua.hot().patcher();
-    note_file(&sender, main);
-    let heard = sender.clone();
-    lua.hot().on_event(move |_, event| {
-        let is_told = match event.kind {
-            EventKind::Rollback | EventKind::Passed => true,
-            EventKind::Refused => event.source == PatchSource::Guard,
-            EventKind::Before | EventKind::After | EventKind::Released => false,
-        };
-        if is_told {
-            let _ = heard.send(Message::Heard(Box::new(event.clone())));
-        }
-    });
-    let note: Function = lua.create_function(move |_, file: String| {
-        note_file(&sender, Path::new(&file));
-        Ok(())
-    })?;
-    lua.load(NOTE_LOADS)
-        .set_name("=moonswap.watch")
-        .transient()
-        .call::<()>(note)?;
-    let state = Watch {
-        watcher,
-        receiver,
-        heard: Changed::default(),
-        events: Vec::new(),
-        undone: HashMap::new(),
-        patcher,
-        policy,
-        json,
-        queue: Queue::default(),
-        directories: HashSet::new(),
-        stamps: Stamps::default(),
-        again: Vec::new(),
-    };
-    std::thread::Builder::new()
-        .name("moonswap-watch".into())
-        .spawn(move || state.run())
-        .map(drop)
-        .map_err(|error| Error::runtime(format_args!("cannot start the watcher: {error}")))
 }
 
-/// A file that cannot be read is not noted: loading it fails and says so.
-fn note_file(sender: &Sender<Message>, path: &Path) {
-    if let Ok(content) = std::fs::read(path) {
-        let _ = sender.send(Message::Loaded(path.to_owned(), content));
-    }
-}
-
-struct Watch {
+pub(super) struct Watch {
     watcher: RecommendedWatcher,
     receiver: Receiver<Message>,
     /// Not looked at yet.
@@ -149,7 +68,13 @@ struct Watch {
     undone: HashMap<PathBuf, Option<Stamp>>,
     patcher: Patcher,
     policy: Policy,
-    json: bool,
+    /// Where texts are read.
+    loader: Arc<dyn Loader>,
+    /// Names of the chunks of files.
+    chunks: HashMap<PathBuf, String>,
+    /// Events borrow from the rest.
+    listener: RefCell<Listener>,
+    stopped: bool,
     queue: Queue,
     directories: HashSet<PathBuf>,
     stamps: Stamps,
@@ -158,8 +83,35 @@ struct Watch {
 }
 
 impl Watch {
-    fn run(mut self) {
-        loop {
+    pub(super) fn new(
+        watcher: RecommendedWatcher,
+        receiver: Receiver<Message>,
+        patcher: Patcher,
+        policy: Policy,
+        loader: Arc<dyn Loader>,
+        listener: Listener,
+    ) -> Self {
+        Self {
+            watcher,
+            receiver,
+            heard: Changed::default(),
+            events: Vec::new(),
+            undone: HashMap::new(),
+            patcher,
+            policy,
+            loader,
+            chunks: HashMap::new(),
+            listener: RefCell::new(listener),
+            stopped: false,
+            queue: Queue::default(),
+            directories: HashSet::new(),
+            stamps: Stamps::default(),
+            again: Vec::new(),
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        while !self.stopped && !self.patcher.is_gone() {
             if !self.heard.any() && self.again.is_empty() {
                 match self.receiver.recv_timeout(stamps::PERIOD) {
                     Ok(message) => self.take(message),
@@ -190,12 +142,16 @@ impl Watch {
 
     fn take(&mut self, message: Message) {
         match message {
-            Message::Loaded(path, content) => {
+            Message::Stop => self.stopped = true,
+            Message::Loaded(path, chunk, content) => {
+                self.chunks.insert(path.clone(), chunk);
                 self.watch_directory(&path);
-                // It may have been saved before anybody watched: looked at again.
-                self.heard
-                    .names
-                    .extend(path.file_name().map(ToOwned::to_owned));
+                // It may have been saved, or its release asked for, before anybody
+                // watched: looked at again.
+                for path in [&path, &release_request(&path)] {
+                    let name = path.file_name().map(ToOwned::to_owned);
+                    self.heard.names.extend(name);
+                }
                 self.stamps.note(&path);
                 self.again.retain(|waiting| *waiting != path);
                 self.queue.loaded(path, content);
@@ -228,7 +184,7 @@ impl Watch {
             let name = path.file_name().map(ToOwned::to_owned);
             self.heard.names.extend(name);
         }
-        let requests = self.undone.keys().map(|path| release::request_of(path));
+        let requests = self.undone.keys().map(|path| release_request(path));
         let waiting = requests.filter(|request| request.exists());
         let names = waiting.filter_map(|request| request.file_name().map(ToOwned::to_owned));
         self.heard.names.extend(names);
@@ -238,7 +194,7 @@ impl Watch {
     fn tell_events(&mut self) {
         for event in std::mem::take(&mut self.events) {
             let (Some(report), Some(undone)) = (event.report(), event.undoes) else {
-                self.tell(&Event::Heard(&event), &[]);
+                self.tell(WatchKind::Heard(&event), &[]);
                 continue;
             };
             let files = self.queue.rolled_back(report.id, undone);
@@ -249,23 +205,23 @@ impl Watch {
                     self.undone.remove(path);
                 }
             }
-            self.tell(&Event::Undone(&event, report), &files);
+            self.tell(WatchKind::Undone(&event, report), &files);
         }
     }
 
     /// Lets texts out of quarantine that somebody asks for, and tries them again.
     fn release(&mut self, heard: &Changed) {
-        let asked = |path: &&PathBuf| heard.has(&release::request_of(path));
+        let asked = |path: &&PathBuf| heard.has(&release_request(path));
         let paths: Vec<PathBuf> = self.queue.paths().filter(asked).cloned().collect();
         for path in paths {
             // Removed: that is the answer.
-            if std::fs::remove_file(release::request_of(&path)).is_err() {
+            if std::fs::remove_file(release_request(&path)).is_err() {
                 continue;
             }
             let group = self.queue.group_of(&path);
             let patches = group
                 .iter()
-                .map(|path| Patch::compile(&chunk_name(path), self.source(path)))
+                .map(|path| Patch::compile(self.chunk(path), self.source(path)))
                 .collect::<Result<Vec<_>, _>>();
             let hash = patches.ok().and_then(|patches| {
                 let patch = Patch::transaction(patches).ok()?;
@@ -276,10 +232,10 @@ impl Watch {
                 outcome == Some(true)
             });
             if released {
-                self.tell(&Event::Released, &group);
+                self.tell(WatchKind::Released, &group);
                 self.swap(group);
             } else {
-                self.tell(&Event::NotReleased, &[path]);
+                self.tell(WatchKind::NotReleased, &[path]);
             }
         }
     }
@@ -291,10 +247,9 @@ impl Watch {
         }
         match self.watcher.watch(&directory, RecursiveMode::NonRecursive) {
             Ok(()) => _ = self.directories.insert(directory),
-            Err(error) => complain(format!(
-                "[moonswap] cannot watch {}: {error}",
-                directory.display()
-            )),
+            Err(error) => {
+                self.tell(WatchKind::NotWatched(&directory, error.to_string()), &[]);
+            }
         }
     }
 
@@ -304,7 +259,7 @@ impl Watch {
         let paths = self.queue.paths().filter(|path| changed.has(path));
         // A file that is just being replaced may be missing.
         let contents: Vec<(PathBuf, Vec<u8>)> = paths
-            .filter_map(|path| Some((path.clone(), std::fs::read(path).ok()?)))
+            .filter_map(|path| Some((path.clone(), self.read(path)?)))
             .collect();
         let mut again = Vec::new();
         for (path, known) in &mut self.undone {
@@ -322,7 +277,7 @@ impl Watch {
         self.again
             .retain(|path| queue.waits(path) && !group.contains(path));
         if group.is_empty() {
-            self.tell(&Event::TakenBack, &[]);
+            self.tell(WatchKind::TakenBack, &[]);
         } else {
             self.swap(group);
         }
@@ -346,7 +301,7 @@ impl Watch {
                 // `loadfile` that was never called, for example: when it is
                 // loaded it has the new text already.
                 Submitted::NotLoaded(chunk) => {
-                    let Some(at) = group.iter().position(|path| chunk_name(path) == chunk) else {
+                    let Some(at) = group.iter().position(|path| self.chunk(path) == chunk) else {
                         return;
                     };
                     let path = group.remove(at);
@@ -363,16 +318,19 @@ impl Watch {
         let mut patches = Vec::new();
         let mut errors = Vec::new();
         for path in group {
-            match Patch::compile(&chunk_name(path), self.source(path)) {
+            match Patch::compile(self.chunk(path), self.source(path)) {
                 Ok(patch) => patches.push(patch),
                 Err(error) => errors.push(error),
             }
         }
         if let Some(error) = errors.first() {
-            let chunks: Vec<String> = group.iter().map(|path| chunk_name(path)).collect();
+            let chunks: Vec<String> = group
+                .iter()
+                .map(|path| self.chunk(path).to_owned())
+                .collect();
             self.patcher
                 .note_failure(&chunks, &self.policy, error.clone().into());
-            self.tell(&Event::Syntax(&errors), group);
+            self.tell(WatchKind::Syntax(&errors), group);
             return Submitted::Kept;
         }
         let outcome = match Patch::transaction(patches) {
@@ -384,18 +342,18 @@ impl Watch {
         };
         match outcome {
             Ok(report) => {
-                self.tell(&Event::Swapped(&report), group);
+                self.tell(WatchKind::Swapped(&report), group);
                 Submitted::Done(report.id)
             }
             Err(HotError::Refused(refused)) => {
-                self.tell(&Event::Refused(&refused), group);
+                self.tell(WatchKind::Refused(&refused), group);
                 Submitted::Kept
             }
             Err(HotError::NotLoaded { name, .. }) => Submitted::NotLoaded(name),
             Err(HotError::Gone) => Submitted::Kept,
             Err(HotError::Busy) => Submitted::Again,
             Err(error) => {
-                self.tell(&Event::Failed(&error), group);
+                self.tell(WatchKind::Failed(&error), group);
                 Submitted::Kept
             }
         }
@@ -420,12 +378,17 @@ impl Watch {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Some(Err(HotError::Gone)),
             }
+            if self.stopped {
+                // Nobody is told of what becomes of it.
+                ticket.withdraw();
+                return Some(Err(HotError::Gone));
+            }
             if self.heard.any() && self.is_changed() && ticket.withdraw() {
                 return None;
             }
             if !told && submitted.elapsed() > SLOW_COMMIT {
                 told = true;
-                self.tell(&Event::Waiting(ticket.waits_for()), group);
+                self.tell(WatchKind::Waiting(ticket.waits_for()), group);
             }
         }
     }
@@ -434,7 +397,7 @@ impl Watch {
     fn is_changed(&mut self) -> bool {
         let changed = self.queue.paths().any(|path| {
             let differs = |content: Vec<u8>| content != self.queue.content(path);
-            self.heard.has(path) && std::fs::read(path).is_ok_and(differs)
+            self.heard.has(path) && self.read(path).is_some_and(differs)
         });
         if !changed {
             self.heard = Changed::default();
@@ -446,18 +409,33 @@ impl Watch {
         moonswap_compiler::skip_shebang(self.queue.content(path))
     }
 
-    fn tell(&self, event: &Event<'_>, group: &[PathBuf]) {
-        let tried: Vec<Tried<'_>> = group
-            .iter()
-            .map(|path| Tried {
-                shown: path.display().to_string(),
-                source: self.source(path),
-            })
-            .collect();
-        let rest = self.queue.differing();
-        let rest = rest.iter().filter(|path| !group.contains(path));
-        let rest: Vec<String> = rest.map(|path| path.display().to_string()).collect();
-        tell(event, &tried, &rest, self.json);
+    fn chunk(&self, path: &Path) -> &str {
+        self.chunks.get(path).map_or("", String::as_str)
+    }
+
+    /// The text of a file as it is now. It may be missing while it is being replaced.
+    fn read(&self, path: &Path) -> Option<Vec<u8>> {
+        self.loader.read(self.chunk(path)).ok()
+    }
+
+    fn tell(&self, kind: WatchKind<'_>, group: &[PathBuf]) {
+        let files = group.iter().map(|path| WatchedFile {
+            path,
+            chunk: self.chunk(path),
+            source: self.source(path),
+        });
+        let files = files.collect();
+        let differing = self.queue.differing();
+        let differing = differing.iter().filter(|path| !group.contains(path));
+        let differing = differing.map(|path| path.display().to_string()).collect();
+        let event = WatchEvent {
+            kind,
+            files,
+            differing,
+        };
+        let mut listener = self.listener.borrow_mut();
+        // A panic of the host's is told by the panic hook and ends there.
+        let _ = contained(|| listener(&event));
     }
 }
 
@@ -466,10 +444,6 @@ fn directory_of(file: &Path) -> PathBuf {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
     }
-}
-
-fn chunk_name(path: &Path) -> String {
-    format!("@{}", path.display())
 }
 
 /// What became of a group.

@@ -4,10 +4,11 @@
 //! The request is an empty file beside it, `FILE.release`. The watcher, which hears
 //! of the directory, answers by removing it.
 
-use std::ffi::OsString;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
+
+use moonswap::watch::release_request;
 
 use crate::output::complain;
 use crate::{LUA_ERROR, USAGE};
@@ -16,20 +17,13 @@ use crate::{LUA_ERROR, USAGE};
 const PATIENCE: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-/// The file by which the release of another is asked for.
-pub(super) fn request_of(file: &Path) -> PathBuf {
-    let mut name = OsString::from(file);
-    name.push(".release");
-    PathBuf::from(name)
-}
-
 /// Asks the watcher that runs a file; answers the exit code.
 pub(crate) fn main(file: &Path) -> u8 {
     if !file.is_file() {
         complain(format!("moonswap: {}: no such file", file.display()));
         return USAGE;
     }
-    let request = request_of(file);
+    let request = release_request(file);
     if let Err(error) = File::create(&request) {
         complain(format!(
             "moonswap: cannot write {}: {error}",

@@ -1,0 +1,3 @@
+local M = {}
+function M.price(x) return x * 2 end
+return M
