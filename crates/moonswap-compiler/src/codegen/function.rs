@@ -116,10 +116,6 @@ pub(crate) struct FunctionState<'a> {
     pub(crate) line_defined: u32,
 }
 
-/// Instructions for which there is room from the beginning: most functions are not
-/// much longer, and growing step by step costs more than compiling them.
-const FIRST_ROOM: usize = 64;
-
 impl<'a> FunctionState<'a> {
     /// An empty function.
     pub(crate) fn new(ast: &'a Ast, id: FunctionId, big: bool) -> Self {
@@ -127,8 +123,8 @@ impl<'a> FunctionState<'a> {
             ast,
             is_main: id.path().is_empty(),
             id,
-            code: Vec::with_capacity(FIRST_ROOM),
-            lines: Vec::with_capacity(FIRST_ROOM),
+            code: Vec::new(),
+            lines: Vec::new(),
             columns: Vec::new(),
             has_columns: true,
             links: HashMap::new(),
