@@ -129,8 +129,26 @@ local fixed = {
 
 local worlds_made = {}
 
-local function new_world()
-  local world = {stubs = {}, calls = {}, order = {}, n_calls = 0}
+-- A module of the release itself, run in the world; nothing if there is none, or if it
+-- does not run here.
+local function own_module(world, find, name, file)
+  if type(name) ~= "string" then return nil end
+  local known = world.modules[name]
+  if known == nil then
+    world.modules[name] = false -- while it loads
+    local text, path = find(name, file)
+    local chunk = text and load(text, "@release/" .. path, "t", world.env)
+    local results = chunk and table.pack(pcall(chunk, name, path))
+    if results and results[1] then
+      known = results[2] == nil or results[2]
+      world.modules[name] = known
+    end
+  end
+  return known or nil
+end
+
+local function new_world(find, file)
+  local world = {stubs = {}, calls = {}, order = {}, n_calls = 0, modules = {}, required = {}}
   local env = library()
   world.env = env
   env._G = env
@@ -150,6 +168,10 @@ local function new_world()
     return load(text, name or "=part", mode or "t", own or env)
   end
   env.require = function(name)
+    if type(name) == "string" and not world.required[name] then
+      world.required[name] = true
+      world.required[#world.required + 1] = name
+    end
     local known = env.package.loaded[name]
     if known ~= nil then return known end
     if env.package.preload[name] then
@@ -159,6 +181,8 @@ local function new_world()
     end
     local there = type(name) == "string" and rawget(env, name)
     if type(there) == "table" and _G[name] then return there end
+    local own = own_module(world, find, name, file)
+    if own ~= nil then return own end
     return stub(world, "require " .. short(name))
   end
   env.dofile, env.loadfile = stub(world, "dofile"), stub(world, "loadfile")
@@ -176,8 +200,12 @@ local function new_world()
   return world
 end
 
--- Runs the main chunk of a world; `false, message` if it fails.
-local function run(world, chunk, name, path)
+-- Runs the main chunk of a world, modules that are there already `first`; `false, message`
+-- if it fails.
+local function run(world, chunk, name, path, first)
+  for _, module in ipairs(first) do
+    pcall(world.env.require, module)
+  end
   world.again = function() return chunk(name, path) end
   local results = table.pack(pcall(chunk, name, path))
   if not results[1] then

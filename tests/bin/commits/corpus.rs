@@ -54,6 +54,36 @@ impl Package {
     }
 }
 
+/// The text of a release that a module name means in a file: one whose path ends with it,
+/// the nearest to the file. Folders may be written `__name__`.
+pub(crate) fn module<'a>(
+    texts: &'a Texts,
+    file: &str,
+    name: &str,
+) -> Option<(&'a String, &'a Vec<u8>)> {
+    let stem = name.trim_end_matches(".lua").replace('.', "/");
+    let plain = |part: &str| match part.strip_prefix("__").and_then(|p| p.strip_suffix("__")) {
+        Some(inner) => inner.to_owned(),
+        None => part.to_owned(),
+    };
+    let stem = stem.split('/').map(plain).collect::<Vec<_>>().join("/");
+    let is_meant = |path: &str| {
+        let path = path.trim_end_matches(".lua");
+        let path = path.strip_suffix("/init").unwrap_or(path);
+        path.strip_suffix(&stem)
+            .is_some_and(|before| before.is_empty() || before.ends_with('/'))
+    };
+    let near = |path: &str| {
+        let folders = path.split('/').zip(file.split('/'));
+        folders.take_while(|(a, b)| a == b).count()
+    };
+    let meant = || texts.iter().filter(|(path, _)| is_meant(path));
+    let nearest = meant().map(|(path, _)| near(path)).max()?;
+    let mut found = meant().filter(|(path, _)| near(path) == nearest);
+    let only = found.next()?;
+    found.next().is_none().then_some(only)
+}
+
 fn read_into(home: &Path, folder: &Path, texts: &mut Texts) -> std::io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();

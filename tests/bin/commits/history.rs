@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use moonswap::{Patch, Policy, Table};
 
-use crate::corpus::Package;
+use crate::corpus::{Package, Texts};
 use crate::step::{left_behind, pairs};
 use crate::text::{Changes, Statement, Text};
 use crate::verdict::{Account, Verdict, by_place};
@@ -42,7 +42,7 @@ impl Live {
     fn begin(world: &World, name: &str, path: &str, text: &[u8]) -> Option<Self> {
         let current = Text::parse(text)?.statements();
         Some(Self {
-            world: world.load(name, path, text).ok()?,
+            world: world.load(name, path, text, &[]).ok()?,
             current,
             text: text.to_vec(),
             account: Account::default(),
@@ -60,7 +60,9 @@ impl Live {
         policy: &Policy,
     ) -> Option<Verdict> {
         let statements = Text::parse(text)?.statements();
-        let fresh = world.load(&format!("@fresh/{path}"), path, text).ok()?;
+        let fresh = world
+            .load(&format!("@fresh/{path}"), path, text, &[])
+            .ok()?;
         let patch = Patch::compile(name, text).ok()?;
         let (count, unlike) = pairs(world, &patch, policy, &self.text);
         let earlier = world.compare(&self.world, &fresh).ok()?;
@@ -97,7 +99,7 @@ impl Live {
 
 /// Rides through all releases.
 pub(crate) fn ride(package: &Package, policy: &Policy) -> Option<Ride> {
-    let world = World::new(package.per_call).ok()?;
+    let world = World::new(package.per_call, &Texts::new()).ok()?;
     let mut live: BTreeMap<&str, Live> = BTreeMap::new();
     let mut patched = BTreeSet::new();
     let mut ride = Ride {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use moonswap::{ChangeClass, FunctionId, Patch, Policy, Report, Table};
 use moonswap_bytecode::{PathStep, Prototype};
 
+use crate::corpus::Texts;
 use crate::likeness::likeness;
 use crate::text::{Changes, Text};
 use crate::verdict::{Account, Verdict, by_place, shown};
@@ -133,19 +134,34 @@ pub(crate) fn step(
     new: &[u8],
     policy: &Policy,
     per_call: bool,
+    modules: &Texts,
 ) -> Result<Verdict, Unusable> {
     let (Some(was), Some(is)) = (Text::parse(old), Text::parse(new)) else {
         return Err(Unusable::Syntax);
     };
     let (was, is) = (was.statements(), is.statements());
     let failed = |error: moonswap::Error| Unusable::Load(error.to_string());
-    let world = World::new(per_call).map_err(failed)?;
+    let world = World::new(per_call, modules).map_err(failed)?;
     let (name, reference) = (format!("@{path}"), format!("@before/{path}"));
-    let before = world.load(&reference, path, old).map_err(unusable)?;
-    world
-        .load(&format!("@after/{path}"), path, new)
-        .map_err(unusable)?;
-    let live = world.load(&name, path, old).map_err(unusable)?;
+    // What modules do when they are loaded is no matter of the patch: all that either text
+    // requires are there before.
+    let mut modules = Vec::new();
+    for (prefix, text) in [("before", old), ("after", new)] {
+        let seen = world
+            .load(&format!("@{prefix}/{path}"), path, text, &[])
+            .map_err(unusable)?;
+        for module in world.required(&seen).map_err(failed)? {
+            if !modules.contains(&module) {
+                modules.push(module);
+            }
+        }
+    }
+    let load = |chunk: &str, text| {
+        let loaded = world.load(chunk, path, text, &modules);
+        loaded.map_err(unusable)
+    };
+    let before = load(&reference, old)?;
+    let live = load(&name, old)?;
     let patch = Patch::compile(&name, new).map_err(|_| Unusable::Syntax)?;
     let (count, unlike) = pairs(&world, &patch, policy, old);
     let report: Report = match world.lua.hot().patch(&patch).policy(policy).apply() {
@@ -161,7 +177,7 @@ pub(crate) fn step(
     let mut verdict = Verdict::applied(&report, &is);
     verdict.wrong = left_behind(&world, &patch, policy);
     (verdict.pairs, verdict.unlike) = (count, unlike);
-    let fresh = world.load(&name, path, new).map_err(unusable)?;
+    let fresh = load(&name, new)?;
     for each in [&live, &fresh, &before] {
         world.next_call(each).map_err(failed)?;
     }

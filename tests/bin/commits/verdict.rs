@@ -116,6 +116,8 @@ pub(crate) struct Account {
     pub(crate) has_rules: bool,
     /// Words of warnings, and names of removed functions.
     told: BTreeSet<String>,
+    /// Words of the statements of removed functions.
+    removed: BTreeSet<String>,
 }
 
 fn add(to: &mut BTreeSet<String>, text: &str) {
@@ -161,6 +163,17 @@ impl Account {
         for function in &report.functions {
             if function.class == ChangeClass::Removed {
                 add(&mut self.told, &function.id);
+                let name = function
+                    .id
+                    .rsplit([' ', '.', ':'])
+                    .next()
+                    .unwrap_or_default();
+                let holds = |s: &&Statement| {
+                    words(&s.text).contains(name) && new.iter().all(|n| n.text != s.text)
+                };
+                for gone in old.iter().filter(holds) {
+                    add(&mut self.removed, &gone.text);
+                }
             }
         }
     }
@@ -275,6 +288,9 @@ fn cause(
     let is_state = may_be_old && !is_code(difference) && is_made_again();
     if any(&account.listed) || (any(&account.told) && may_be_old) {
         Cause::Listed
+    } else if difference.kind == "extra" && is_old && any(&account.removed) {
+        // What a function that is gone has made.
+        Cause::State
     } else if is_state || (is_untouched && carried.contains(difference)) {
         Cause::State
     } else {

@@ -4,8 +4,10 @@
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-use moonswap::{Function, Lua, Result, Table, Value, Variadic};
+use moonswap::{Function, Lua, LuaString, Result, Table, Value, Variadic};
 use moonswap_bytecode::{Constant, OpCode, OperandKind, Prototype, dump};
+
+use crate::corpus::{Texts, module};
 
 const OBSERVER: &str = include_str!("../../../lua-tests/commits/observe.lua");
 /// Fuel of one run of a text, in safe points.
@@ -42,14 +44,17 @@ pub(crate) struct World {
     new_world: Function,
     run: Function,
     again: Function,
+    /// Answers a module of the release.
+    find: Function,
     /// Texts are called again and again.
     per_call: bool,
     compare: Function,
 }
 
 impl World {
-    /// With `per_call`, texts are called twice when they are loaded.
-    pub(crate) fn new(per_call: bool) -> Result<Self> {
+    /// With `per_call`, texts are called twice when they are loaded. They find `modules`
+    /// of the release when they require them.
+    pub(crate) fn new(per_call: bool, modules: &Texts) -> Result<Self> {
         let lua = Lua::builder().compat(true).build();
         lua.set_memory_limit(1 << 30).expect("limited");
         let string: Table = lua.globals().get("string")?;
@@ -58,11 +63,20 @@ impl World {
             let _ = lua;
             fingerprint(&dumper, &f)
         })?;
+        let modules = modules.clone();
+        let find =
+            lua.create_function(move |lua, (name, file): (LuaString, String)| {
+                match module(&modules, &file, &name.to_string_lossy()) {
+                    Some((path, text)) => Ok((Some(lua.create_string(text)?), Some(path.clone()))),
+                    None => Ok((None, None)),
+                }
+            })?;
         let observer: Table = lua.load(OBSERVER).transient().call(code)?;
         Ok(Self {
             new_world: observer.get("new_world")?,
             run: observer.get("run")?,
             again: observer.get("again")?,
+            find,
             per_call,
             compare: observer.get("compare")?,
             lua,
@@ -78,14 +92,19 @@ impl World {
         done
     }
 
-    /// Loads a text into a new world and runs it; the message of its error otherwise.
+    /// Loads a text into a new world and runs it, with the modules `first` loaded before;
+    /// the message of its error otherwise.
     pub(crate) fn load(
         &self,
         chunk: &str,
         path: &str,
         text: &[u8],
+        first: &[String],
     ) -> std::result::Result<Table, String> {
-        let world: Table = self.new_world.call(()).map_err(|e| e.to_string())?;
+        let world: Table = self
+            .new_world
+            .call((self.find.clone(), path))
+            .map_err(|e| e.to_string())?;
         let environment: Table = world.get("env").map_err(|e| e.to_string())?;
         let loaded = self.lua.load(text).set_name(chunk);
         let main = loaded
@@ -93,7 +112,7 @@ impl World {
             .into_function()
             .map_err(|e| format!("syntax: {e}"))?;
         let module = path.trim_end_matches(".lua").replace('/', ".");
-        let arguments = (world.clone(), main, module, path);
+        let arguments = (world.clone(), main, module, path, first.to_vec());
         let answer: Variadic<Value> = self
             .limited(|| self.run.call(arguments))
             .map_err(|e| e.to_string())?;
@@ -104,6 +123,11 @@ impl World {
             }
             _ => Err(answer.get(1).and_then(Value::as_text).unwrap_or_default()),
         }
+    }
+
+    /// The modules that the texts of a world have required.
+    pub(crate) fn required(&self, world: &Table) -> Result<Vec<String>> {
+        world.get("required")
     }
 
     /// Calls the main chunk of a world once more, if that is how its texts are used; only

@@ -50,6 +50,10 @@ impl Opened {
                 break;
             }
         }
+        // A block that only one of the texts has is added or removed as a whole.
+        let (in_old, in_new) = (was.open(&open_old), is.open(&open_new));
+        open_old.retain(|at| !was.signs[at].is_disjoint(&in_new));
+        open_new.retain(|at| !is.signs[at].is_disjoint(&in_old));
         if open_old.is_empty() || open_new.is_empty() {
             return None;
         }
@@ -90,6 +94,12 @@ impl<'a> Blocks<'a> {
             text,
             signs: signs.collect(),
         }
+    }
+
+    /// What the blocks that are opened declare and set.
+    fn open(&self, open: &HashSet<usize>) -> HashSet<String> {
+        let open = open.iter().filter_map(|at| self.signs.get(at));
+        open.flatten().cloned().collect()
     }
 
     /// What the blocks that stay closed declare and set.

@@ -1,10 +1,13 @@
 //! What stands in opened blocks: their locals have no cells, unless a patch brought them,
 //! so statements that need one are listed.
 
-use super::comparison::{Comparison, text};
+use moonswap_compiler::syntax::ast::StatementKind;
+
+use super::comparison::Comparison;
 use super::outcome::TopLevel;
 use crate::model::not_run::NotRun;
 use crate::patch::declarations::Declared;
+use crate::patch::entries::only_reads;
 use crate::patch::hoist::names_in;
 use crate::patch::tree::symbol_text;
 
@@ -29,7 +32,34 @@ impl Comparison<'_> {
     /// it is set to needs another one that cannot be reached.
     pub(super) fn is_out_of_reach(&self, variable: &Declared, top: &TopLevel) -> bool {
         self.is_in_block(variable.statement)
-            && (self.is_captured_in_block(variable) || self.names_gone(variable.statement, top))
+            && (self.is_captured_in_block(variable)
+                || self.calls(variable)
+                || self.names_gone(variable.statement, top))
+    }
+
+    /// Whether what a local is set to calls something, which may change what is there.
+    fn calls(&self, variable: &Declared) -> bool {
+        match self.body().get(variable.statement).map(|s| &s.kind) {
+            Some(StatementKind::Local { values, .. }) => {
+                let ast = self.new.ast();
+                values.iter().any(|value| !only_reads(ast, *value))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a local of a block that has ended is made again: it is a constant that only
+    /// statements of the block use.
+    pub(super) fn is_made_again(&self, variable: &Declared) -> bool {
+        let is_constant = variable.initialiser.constant.is_some() && !variable.initialiser.absent;
+        is_constant
+            && self.is_in_block(variable.statement)
+            && !self.is_captured_in_block(variable)
+            && !self
+                .new
+                .facts()
+                .assigned
+                .name_anywhere(variable.name.as_bytes())
     }
 
     /// Whether a local of a block that has ended is left to nobody: no function of the new
@@ -52,10 +82,14 @@ impl Comparison<'_> {
     }
 
     pub(super) fn list_declaration(&self, variable: &Declared, top: &mut TopLevel) {
+        let why = match self.calls(variable) {
+            true => "new in its block, and it calls something",
+            false => OUT_OF_REACH,
+        };
         top.list(NotRun {
-            line: variable.span.line,
-            text: text(self.source(), variable.span),
-            why: OUT_OF_REACH.to_owned(),
+            line: self.statement_line(variable.statement),
+            text: self.statement_text(variable.statement),
+            why: why.to_owned(),
             option: None,
         });
     }

@@ -130,6 +130,10 @@ impl Comparison<'_> {
     fn reach(&self, old: &ChunkPatch) -> Reach {
         let (was, is) = (&old.facts().shapes, &self.new.facts().shapes);
         let progress = self.manifest.progress;
+        if self.opened.is_some() {
+            // The old text was left at its end.
+            return Reach::without_text(progress, is.len());
+        }
         let mut pairs = Vec::new();
         if was == is {
             pairs.extend((0..is.len()).map(|at| (at, at)));

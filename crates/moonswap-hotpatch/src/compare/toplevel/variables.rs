@@ -63,6 +63,10 @@ impl Comparison<'_> {
                 Some(was) if n_old == n_new[&variable.name] => {
                     used[was] = true;
                     let is_gone = cell.is_none() || self.is_captured_in_block(variable);
+                    if cell.is_none() && !is_folded && self.is_made_again(variable) {
+                        variable.state = self.append(variable, reach, top);
+                        continue;
+                    }
                     if is_gone && !is_folded && self.is_in_block(variable.statement) {
                         top.gone_in_blocks.insert(variable.name.clone());
                         variable.state = Variable::Existing { cell: None };
