@@ -83,7 +83,6 @@ pub(crate) async fn serve(listener: TcpListener, rules: &Path, n: usize) -> Resu
     LocalSet::new().run_until(players).await
 }
 
-#[allow(dead_code)]
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/game.lua");
