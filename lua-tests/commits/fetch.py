@@ -5,7 +5,7 @@
 
 The registries' own clients (`pip`, `npm`) download; nothing of a package is run.
 What is there already is not fetched again. The folder (default `target/commits` of
-the repository, with `--ci` `target/commits-ci`) then has `PACKAGE/VERSION/path.lua`, `PACKAGE/rerun` and `PACKAGE/versions`, the
+the repository, with `--ci` `target/commits-ci`) then has `PACKAGE/VERSION/path.lua`, `PACKAGE/rerun`, `PACKAGE/per_call` and `PACKAGE/versions`, the
 releases in order. Exit code 1: something could not be fetched.
 """
 
@@ -119,6 +119,8 @@ def fetch(package, folder, chosen):
     home = folder / package["name"].replace("/", "+")
     home.mkdir(parents=True, exist_ok=True)
     (home / "rerun").write_text("".join(rule + "\n" for rule in package.get("rerun", [])))
+    if package.get("per_call"):
+        (home / "per_call").touch()
     kept = home / "versions"
     known = kept.read_text().split() if kept.exists() else []
     if isinstance(chosen, int):

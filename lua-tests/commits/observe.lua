@@ -178,12 +178,21 @@ end
 
 -- Runs the main chunk of a world; `false, message` if it fails.
 local function run(world, chunk, name, path)
+  world.again = function() return chunk(name, path) end
   local results = table.pack(pcall(chunk, name, path))
   if not results[1] then
     return false, tostring(results[2])
   end
   world.results = table.pack(table.unpack(results, 2, results.n))
   return true
+end
+
+-- The next call of a main chunk that is called again and again; only what it does now
+-- counts.
+local function again(world)
+  world.calls, world.order, world.n_calls = {}, {}, 0
+  local results = table.pack(pcall(world.again))
+  world.results = table.pack(table.unpack(results, results[1] and 2 or 1, results.n))
 end
 
 -- What a walk begins with.
@@ -398,4 +407,4 @@ local function compare(live, fresh)
   return out, n_functions, n_tables
 end
 
-return {new_world = new_world, run = run, compare = compare}
+return {new_world = new_world, run = run, again = again, compare = compare}

@@ -266,7 +266,7 @@ pub fn jump_distance(i: Instruction, op: OpCode) -> Option<i32> {
 }
 
 /// Whether the next instruction may follow.
-pub fn goes_on(op: OpCode) -> bool {
+pub const fn goes_on(op: OpCode) -> bool {
     match op.form() {
         Form::Skip
         | Form::Jump

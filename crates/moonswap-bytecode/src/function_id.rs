@@ -5,8 +5,10 @@
 
 use std::cmp::Ordering;
 use std::fmt;
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::{Arc, LazyLock};
+
+use foldhash::fast::RandomState;
 
 /// One role-and-name step of the lexical path of a literal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -95,7 +97,7 @@ pub struct FunctionId {
     path: Arc<[NumberedStep]>,
 }
 
-static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::default);
 
 impl FunctionId {
     /// `chunk`: its name as given to `load`, e.g. `@combat.lua`; `path`: steps from

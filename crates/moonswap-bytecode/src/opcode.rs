@@ -159,13 +159,16 @@ macro_rules! opcodes {
             /// `b` and leaves `c` as `Unused`.
             #[inline]
             pub const fn operands(self) -> [OperandKind; 3] {
-                match self { $( OpCode::$name => [OperandKind::$a, OperandKind::$b, OperandKind::$c] ),* }
+                const TABLE: &[[OperandKind; 3]] =
+                    &[ $( [OperandKind::$a, OperandKind::$b, OperandKind::$c] ),* ];
+                TABLE[self as usize]
             }
 
             /// What it does besides reading and writing single registers.
             #[inline]
             pub const fn form(self) -> Form {
-                match self { $( OpCode::$name => form!($($form)?) ),* }
+                const TABLE: &[Form] = &[ $( form!($($form)?) ),* ];
+                TABLE[self as usize]
             }
 
             /// The event whose metamethod it calls, without the underscores.

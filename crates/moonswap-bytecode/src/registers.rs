@@ -26,12 +26,13 @@ impl<const W: usize> Default for Registers<W> {
 
 impl<const W: usize> Registers<W> {
     /// The registers from `first` to before `end`.
+    #[inline(always)]
     pub(crate) fn range(first: u16, end: u16) -> Self {
         let below = |n: u16| {
             let mut words = [0; W];
             for (i, word) in words.iter_mut().enumerate() {
                 let n = u32::from(n).saturating_sub(64 * i as u32);
-                *word = if n >= 64 { u64::MAX } else { (1 << n) - 1 };
+                *word = 1u64.checked_shl(n).unwrap_or(0).wrapping_sub(1);
             }
             Self(words)
         };
@@ -39,6 +40,7 @@ impl<const W: usize> Registers<W> {
     }
 
     /// Those of a span.
+    #[inline(always)]
     pub(crate) fn of(span: Span) -> Self {
         if span == Span::NONE {
             return Self::default();
@@ -46,7 +48,7 @@ impl<const W: usize> Registers<W> {
         Self::range(span.first, span.end)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn one(register: u16) -> Self {
         let mut words = [0; W];
         if let Some(word) = words.get_mut(usize::from(register / 64)) {
@@ -56,49 +58,67 @@ impl<const W: usize> Registers<W> {
     }
 
     /// Whether a register is in it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn has(self, register: u16) -> bool {
         let word = self.0.get(usize::from(register / 64));
         word.is_some_and(|word| word >> (register % 64) & 1 != 0)
     }
 
     /// All from `first` on.
+    #[inline(always)]
     pub(crate) fn from(first: u16) -> Self {
         Self::range(first, 64 * W as u16)
     }
 
-    fn each(self, other: Self, join: impl Fn(u64, u64) -> u64) -> Self {
-        Self(std::array::from_fn(|i| join(self.0[i], other.0[i])))
+    #[inline(always)]
+    fn each(mut self, other: Self, join: impl Fn(u64, u64) -> u64) -> Self {
+        for (word, other) in self.0.iter_mut().zip(other.0) {
+            *word = join(*word, other);
+        }
+        self
     }
 
+    #[inline(always)]
     pub(crate) fn and(self, other: Self) -> Self {
         self.each(other, |a, b| a & b)
     }
 
+    #[inline(always)]
     pub(crate) fn or(self, other: Self) -> Self {
         self.each(other, |a, b| a | b)
     }
 
+    #[inline(always)]
     pub(crate) fn without(self, other: Self) -> Self {
         self.each(other, |a, b| a & !b)
     }
 
+    #[inline(always)]
     pub(crate) fn is_empty(self) -> bool {
         self.0 == [0; W]
     }
 
+    #[inline(always)]
     pub(crate) fn contains(self, other: Self) -> bool {
         other.without(self).is_empty()
     }
 
+    #[inline(always)]
     pub(crate) fn meets(self, other: Self) -> bool {
         !self.and(other).is_empty()
     }
 
     /// Each register's number less one; 0 falls out.
+    #[inline(always)]
     pub(crate) fn lowered(self) -> Self {
-        let above = |i: usize| self.0.get(i + 1).copied().unwrap_or(0);
-        Self(std::array::from_fn(|i| self.0[i] >> 1 | above(i) << 63))
+        let mut words = self.0;
+        let mut above = 0;
+        for word in words.iter_mut().rev() {
+            let lowest = *word & 1;
+            *word = *word >> 1 | above << 63;
+            above = lowest;
+        }
+        Self(words)
     }
 }
 

@@ -27,12 +27,18 @@ impl<'a> Watch<'a> {
     }
 
     /// Counts one token, node or instruction; true if the work is to stop.
+    #[inline]
     pub fn says_stop(&self) -> bool {
         let left = self.left.get();
         if left > 0 {
             self.left.set(left - 1);
             return false;
         }
+        self.asks()
+    }
+
+    #[cold]
+    fn asks(&self) -> bool {
         if !self.is_stopped.get() {
             let stops = (self.is_over)();
             self.is_stopped.set(stops);

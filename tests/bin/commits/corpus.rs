@@ -14,6 +14,8 @@ pub(crate) struct Package {
     pub(crate) releases: Vec<(String, Texts)>,
     /// Calls that register something, as rules of `rerun`.
     pub(crate) rerun: Vec<String>,
+    /// Its texts are scripts that are called again and again.
+    pub(crate) per_call: bool,
 }
 
 /// Package folders, in order.
@@ -46,6 +48,7 @@ impl Package {
         Ok(Self {
             name: name.replace('+', "/"),
             releases,
+            per_call: folder.join("per_call").is_file(),
             rerun: rules.lines().map(str::to_owned).collect(),
         })
     }

@@ -80,6 +80,8 @@ impl Live {
         let mut verdict = Verdict::applied(&report, &statements);
         verdict.wrong = left_behind(world, &patch, policy);
         (verdict.pairs, verdict.unlike) = (count, unlike);
+        world.next_call(&self.world).ok()?;
+        world.next_call(&fresh).ok()?;
         self.account.has_rules = !policy.rerun.is_empty();
         self.account.note(&report, &self.current, &statements);
         let compared = world.compare(&self.world, &fresh).ok()?;
@@ -95,7 +97,7 @@ impl Live {
 
 /// Rides through all releases.
 pub(crate) fn ride(package: &Package, policy: &Policy) -> Option<Ride> {
-    let world = World::new().ok()?;
+    let world = World::new(package.per_call).ok()?;
     let mut live: BTreeMap<&str, Live> = BTreeMap::new();
     let mut patched = BTreeSet::new();
     let mut ride = Ride {

@@ -132,13 +132,14 @@ pub(crate) fn step(
     old: &[u8],
     new: &[u8],
     policy: &Policy,
+    per_call: bool,
 ) -> Result<Verdict, Unusable> {
     let (Some(was), Some(is)) = (Text::parse(old), Text::parse(new)) else {
         return Err(Unusable::Syntax);
     };
     let (was, is) = (was.statements(), is.statements());
     let failed = |error: moonswap::Error| Unusable::Load(error.to_string());
-    let world = World::new().map_err(failed)?;
+    let world = World::new(per_call).map_err(failed)?;
     let (name, reference) = (format!("@{path}"), format!("@before/{path}"));
     let before = world.load(&reference, path, old).map_err(unusable)?;
     world
@@ -161,6 +162,9 @@ pub(crate) fn step(
     verdict.wrong = left_behind(&world, &patch, policy);
     (verdict.pairs, verdict.unlike) = (count, unlike);
     let fresh = world.load(&name, path, new).map_err(unusable)?;
+    for each in [&live, &fresh, &before] {
+        world.next_call(each).map_err(failed)?;
+    }
     probe(&world, &name, new, &[&live, &fresh]);
     probe(&world, &reference, old, &[&before]);
     let compared = world.compare(&live, &fresh).map_err(failed)?;

@@ -148,7 +148,7 @@ impl Tally {
                     continue;
                 }
                 let place = format!("{}\t{version}\t{path}", package.name);
-                match step(path, old, new, policy) {
+                match step(path, old, new, policy, package.per_call) {
                     Ok(verdict) => {
                         counts.add(&verdict);
                         self.note("step", &place, &verdict);

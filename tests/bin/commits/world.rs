@@ -41,11 +41,15 @@ pub(crate) struct World {
     pub(crate) lua: Lua,
     new_world: Function,
     run: Function,
+    again: Function,
+    /// Texts are called again and again.
+    per_call: bool,
     compare: Function,
 }
 
 impl World {
-    pub(crate) fn new() -> Result<Self> {
+    /// With `per_call`, texts are called twice when they are loaded.
+    pub(crate) fn new(per_call: bool) -> Result<Self> {
         let lua = Lua::builder().compat(true).build();
         lua.set_memory_limit(1 << 30).expect("limited");
         let string: Table = lua.globals().get("string")?;
@@ -58,6 +62,8 @@ impl World {
         Ok(Self {
             new_world: observer.get("new_world")?,
             run: observer.get("run")?,
+            again: observer.get("again")?,
+            per_call,
             compare: observer.get("compare")?,
             lua,
         })
@@ -92,8 +98,20 @@ impl World {
             .limited(|| self.run.call(arguments))
             .map_err(|e| e.to_string())?;
         match answer.first() {
-            Some(Value::Boolean(true)) => Ok(world),
+            Some(Value::Boolean(true)) => {
+                self.next_call(&world).map_err(|e| e.to_string())?;
+                Ok(world)
+            }
             _ => Err(answer.get(1).and_then(Value::as_text).unwrap_or_default()),
+        }
+    }
+
+    /// Calls the main chunk of a world once more, if that is how its texts are used; only
+    /// what it does then counts from now on.
+    pub(crate) fn next_call(&self, world: &Table) -> Result<()> {
+        match self.per_call {
+            true => self.limited(|| self.again.call(world.clone())),
+            false => Ok(()),
         }
     }
 

@@ -1,9 +1,10 @@
 //! Making records: literal by literal, so that a chunk can be loaded while it is
 //! compiled.
 
-use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::Arc;
+
+use foldhash::fast::RandomState;
 
 use super::{HEAD, KNOWN, OUTERMOST, Records, width_of};
 use crate::function_id::NumberedStep;

@@ -78,6 +78,7 @@ pub enum Fault {
 }
 
 /// Looks whether to stop, once an instruction.
+#[inline(always)]
 pub(crate) fn go_on(watch: Option<&Watch<'_>>) -> Result<(), Fault> {
     match watch {
         Some(watch) if watch.says_stop() => Err(Fault::Stopped),
@@ -94,6 +95,8 @@ pub(crate) struct Work {
     pub(super) open: Vec<u32>,
     /// Where straight code begins.
     pub(crate) leaders: Vec<u32>,
+    /// For each constant, the kinds of operands that take it, as bits.
+    pub(super) constants: Vec<u32>,
     /// For each instruction the innermost loop it is in.
     pub(crate) inside: Vec<u32>,
 }

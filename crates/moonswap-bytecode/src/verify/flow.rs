@@ -20,11 +20,12 @@
 //! registers in such hands prove nothing. Code that no path reaches is not looked
 //! at; it never runs.
 
-use super::fault::{Fault, Work, go_on, jump_target};
-use crate::effects::{Effects, Outcome, Span, goes_on};
+use super::fault::{Fault, Work, go_on};
+use super::info::Info;
+use crate::effects::{Effects, Outcome, Span};
 use crate::form::Form;
 use crate::instruction::Instruction;
-use crate::opcode::{OpCode, OperandKind};
+use crate::opcode::OpCode;
 use crate::prototype::{Capture, Prototype};
 use crate::registers::{FEW_WORDS, Registers, WORDS};
 use crate::watch::Watch;
@@ -64,9 +65,16 @@ impl<const W: usize> State<W> {
         }
     }
 
+    /// Whether something is known of what registers hold.
+    #[inline(always)]
+    fn has_proofs(&self) -> bool {
+        !self.tables.or(self.loops).is_empty()
+    }
+
     /// Nothing is known of what these registers hold but that it is a value.
+    #[inline(always)]
     fn forget(&mut self, registers: Registers<W>) {
-        if self.tables.is_empty() && self.loops.is_empty() {
+        if !self.has_proofs() {
             return;
         }
         self.tables = self.tables.without(registers);
@@ -257,20 +265,25 @@ fn check_with<const W: usize>(
                 continue;
             }
             let start = leaders[at] as usize;
+            let end = leaders.get(at + 1).map_or(code.len(), |&end| end as usize);
             go_on(watch).map_err(|fault| (start, fault))?;
             let Some(state) = states[at] else { continue };
-            let mut arrive = |pc: usize, state: State<W>| {
-                let Ok(to) = leaders.binary_search(&(pc as u32)) else {
-                    return;
+            let mut arrive = |pc: usize, state: &State<W>| {
+                // Most go on to the next one, or not far.
+                let to = match leaders.get(at + 1) {
+                    Some(&next) if next as usize == pc => at + 1,
+                    _ => match leaders.binary_search(&(pc as u32)) {
+                        Ok(to) => to,
+                        Err(_) => return,
+                    },
                 };
-                let joined = states[to].map_or(state, |known| known.joined(state));
+                let joined = states[to].map_or(*state, |known| known.joined(*state));
                 if states[to] != Some(joined) {
                     states[to] = Some(joined);
                     dirty[to] = true;
                     again |= to <= at;
                 }
             };
-            let end = leaders.get(at + 1).map_or(code.len(), |&end| end as usize);
             block(prototype, &changes, start..end, state, watch, &mut arrive)?;
         }
     }
@@ -278,42 +291,70 @@ fn check_with<const W: usize>(
 }
 
 /// Runs straight code; tells `arrive` where control goes and with what.
+#[inline(always)]
 fn block<const W: usize>(
     prototype: &Prototype,
     changes: &[Change<W>],
     range: std::ops::Range<usize>,
     mut state: State<W>,
     watch: Option<&Watch<'_>>,
-    arrive: &mut dyn FnMut(usize, State<W>),
+    arrive: &mut impl FnMut(usize, &State<W>),
 ) -> Check<()> {
     let mut change = changes.partition_point(|c| c.pc as usize <= range.start) - 1;
-    for pc in range.clone() {
-        while changes.get(change + 1).is_some_and(|c| c.pc as usize <= pc) {
+    let change_at = |n: usize| changes.get(n).map_or(usize::MAX, |c| c.pc as usize);
+    let mut next_change = change_at(change + 1);
+    for (pc, &i) in range.clone().zip(&prototype.code[range.clone()]) {
+        while next_change <= pc {
             change += 1;
+            next_change = change_at(change + 1);
         }
         go_on(watch).map_err(|fault| (pc, fault))?;
         let variables = &changes[change];
-        let i = prototype.code[pc];
-        let Some(op) = i.opcode() else { continue };
+        let info = Info::of(i);
         // What a patch opened stays open when its name goes out of sight.
         state.captured = state.captured.or(variables.shared);
-        state.forget(variables.named.or(state.captured));
-        let target = jump_target(pc, i, op);
-        let is_jump = target.is_some();
-        let jumped =
-            step(prototype, pc, i, op, variables, is_jump, &mut state).map_err(|f| (pc, f))?;
-        if let (Some(target), Some(jumped)) = (target, jumped) {
-            arrive(target as usize, jumped);
+        if state.has_proofs() {
+            state.forget(variables.named.or(state.captured));
         }
-        if !goes_on(op) {
+        for register in info.reads(i) {
+            if !state.defined.has(register) {
+                return Err((pc, Fault::Undefined));
+            }
+        }
+        let target = info.target(pc, i);
+        // Most have no effects but those of their operands.
+        if info.is_plain {
+            state.open = None;
+            if info.writes {
+                state.write(Registers::one(i.register_a()));
+            }
+            if let Some(target) = target {
+                arrive(target as usize, &state);
+            }
+        } else if let Some(op) = i.opcode() {
+            let jumped = step(
+                prototype,
+                pc,
+                i,
+                op,
+                variables,
+                target.is_some(),
+                &mut state,
+            );
+            if let (Some(target), Some(jumped)) = (target, jumped.map_err(|f| (pc, f))?) {
+                arrive(target as usize, &jumped);
+            }
+        }
+        if !info.goes_on {
             return Ok(());
         }
     }
-    arrive(range.end, state);
+    arrive(range.end, &state);
     Ok(())
 }
 
-/// What one instruction asks for and does; answers the state at its jump's end.
+/// What one instruction that is not plain asks for and does; answers the state at its
+/// jump's end.
 fn step<const W: usize>(
     prototype: &Prototype,
     pc: usize,
@@ -324,21 +365,6 @@ fn step<const W: usize>(
     s: &mut State<W>,
 ) -> Result<Option<State<W>>, Fault> {
     let a = i.register_a();
-    let kinds = op.operands();
-    let raw = [a, i.register_b(), i.register_c()];
-    for (kind, register) in kinds.into_iter().zip(raw) {
-        if kind == OperandKind::Register && !s.defined.has(register) {
-            return Err(Fault::Undefined);
-        }
-    }
-    // Most have no effects but those of their operands.
-    if let Form::Plain | Form::Compare | Form::Skip | Form::Jump = op.form() {
-        s.open = None;
-        if kinds[0] == OperandKind::Target {
-            s.write(Registers::one(a));
-        }
-        return Ok(is_jump.then_some(*s));
-    }
     let effects = Effects::of(i, op);
     for span in effects.reads {
         if span != Span::NONE {

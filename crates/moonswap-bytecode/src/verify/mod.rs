@@ -10,6 +10,7 @@
 
 mod fault;
 mod flow;
+mod info;
 mod loops;
 
 use crate::effects::Effects;
@@ -23,7 +24,8 @@ use crate::prototype::{
 pub use crate::registers::MAX_REGISTERS;
 use crate::watch::Watch;
 pub use fault::Fault;
-use fault::{Work, go_on, jump_target};
+use fault::{Work, go_on};
+use info::Info;
 
 /// The longest string that field instructions can have as key.
 pub const MAX_KEY: usize = 40;
@@ -112,29 +114,34 @@ fn one(
     header(prototype, child).map_err(|fault| error(0, fault))?;
     work.jumps.clear();
     work.open.clear();
+    let frame = Frame::of(prototype, &mut work.constants);
     let mut lists = OpenLists::default();
     let mut has_loops = false;
     let is_main = prototype.is_main();
     for (pc, instruction) in prototype.code.iter().enumerate() {
         let i = *instruction;
         go_on(watch).map_err(|fault| error(pc, fault))?;
-        let op = i.opcode().filter(|op| !op.is_internal());
-        let op = op.ok_or_else(|| error(pc, Fault::Operation))?;
-        operands(prototype, pc, i, op).map_err(|fault| error(pc, fault))?;
+        let info = Info::of(i);
+        if info.form == Form::Internal {
+            return Err(error(pc, Fault::Operation));
+        }
+        let target = info.target(pc, i);
+        operands(&frame, &work.constants, pc, i, info, target).map_err(|fault| error(pc, fault))?;
         // Most have no windows and take and leave no lists.
-        if let Form::Plain | Form::Compare | Form::Skip | Form::Jump = op.form() {
+        if info.is_plain {
             lists.pass(pc, work);
         } else {
+            let op = i.opcode().ok_or_else(|| error(pc, Fault::Operation))?;
             let effects = Effects::of(i, op);
             windows(prototype, i, op, &effects)
                 .and_then(|()| returns(prototype, pc, i, op, is_main))
                 .map_err(|fault| error(pc, fault))?;
             lists.go_on(pc, op, &effects, work);
+            has_loops = has_loops || is_of_loop(info.form);
         }
-        if let Some(target) = jump_target(pc, i, op) {
+        if let Some(target) = target {
             work.jumps.push((pc as u32, target as u32));
         }
-        has_loops = has_loops || is_of_loop(op);
     }
     let rest = lists.end(prototype, work).and_then(|()| {
         if has_loops {
@@ -145,9 +152,9 @@ fn one(
     rest.map_err(|(pc, fault)| error(pc, fault))
 }
 
-fn is_of_loop(op: OpCode) -> bool {
+fn is_of_loop(form: Form) -> bool {
     matches!(
-        op.form(),
+        form,
         Form::ForPrep | Form::ForLoop | Form::TForPrep | Form::TForCall | Form::TForLoop
     )
 }
@@ -214,74 +221,102 @@ fn header(prototype: &Prototype, child: impl Fn(usize) -> Option<usize>) -> Resu
     Ok(())
 }
 
+/// What operands are checked against.
+struct Frame<'a> {
+    prototype: &'a Prototype,
+    /// Behind the registers, in bytes.
+    end: u64,
+    /// Whether some constant may be too far away for 16 bits.
+    is_large: bool,
+}
+
+impl<'a> Frame<'a> {
+    /// Notes what kinds of operands take each constant, too.
+    fn of(prototype: &'a Prototype, constants: &mut Vec<u32>) -> Self {
+        constants.clear();
+        constants.extend(prototype.constants.iter().map(takers));
+        let words = prototype.code.len() + 2 * prototype.constants.len();
+        Self {
+            prototype,
+            end: u64::from(prototype.frame_size) * u64::from(REGISTER_BYTES),
+            is_large: words > usize::from(u16::MAX),
+        }
+    }
+}
+
 /// Each operand by its kind.
+#[inline(always)]
 fn operands(
-    prototype: &Prototype,
+    frame: &Frame<'_>,
+    constants: &[u32],
     pc: usize,
     instruction: Instruction,
-    op: OpCode,
+    info: &Info,
+    target: Option<i64>,
 ) -> Result<(), Fault> {
-    let raw = [instruction.a(), instruction.b(), instruction.c()];
-    let kinds = op.operands();
-    for (i, (kind, value)) in kinds.into_iter().zip(raw).enumerate() {
+    let code = &frame.prototype.code;
+    if info.has_stray_bits(instruction) {
+        return Err(Fault::Unused);
+    }
+    if !info.fits(instruction, frame.end) {
+        return Err(Fault::Register);
+    }
+    for (kind, value) in info.special(instruction) {
         match kind {
-            OperandKind::Unused => {
-                if value != 0 && !(i == 2 && kinds[1].is_wide()) {
-                    return Err(Fault::Unused);
-                }
-            }
-            OperandKind::Register | OperandKind::Target | OperandKind::Window => {
-                if value % REGISTER_BYTES != 0 || value / REGISTER_BYTES >= prototype.frame_size {
-                    return Err(Fault::Register);
-                }
-            }
             OperandKind::Constant
             | OperandKind::Key
             | OperandKind::Number
             | OperandKind::Integer => {
-                constant(prototype, usize::from(value), kind)?;
+                constant(constants, usize::from(value), kind)?;
                 // The machine keeps the distance from here, in words, in 16 bits.
-                if prototype.code.len() - pc + 2 * usize::from(value) > usize::from(u16::MAX) {
+                if frame.is_large
+                    && code.len() - pc + 2 * usize::from(value) > usize::from(u16::MAX)
+                {
                     return Err(Fault::Constant);
                 }
             }
             OperandKind::WideConstant | OperandKind::Cell => {
-                constant(prototype, instruction.bc() as u32 as usize, kind)?;
+                constant(constants, instruction.bc() as u32 as usize, kind)?;
             }
             OperandKind::Upvalue => {
-                prototype
-                    .upvalues
-                    .get(usize::from(value))
-                    .ok_or(Fault::Upvalue)?;
+                if usize::from(value) >= frame.prototype.upvalues.len() {
+                    return Err(Fault::Upvalue);
+                }
             }
-            OperandKind::Count if value == MULTI => return Err(Fault::Count),
-            OperandKind::Shift if value >= 64 => return Err(Fault::Count),
-            OperandKind::Immediate
-            | OperandKind::WideImmediate
-            | OperandKind::Unsigned
-            | OperandKind::Shift
-            | OperandKind::Count
-            | OperandKind::List => {}
-            OperandKind::Jump | OperandKind::WideJump => {
-                let target = jump_target(pc, instruction, op).ok_or(Fault::Jump)?;
-                let backward = [Form::JumpBack, Form::ForLoop, Form::TForLoop].contains(&op.form());
-                if target < 0
-                    || target >= prototype.code.len() as i64
-                    || (target <= pc as i64) != backward
-                {
-                    return Err(Fault::Jump);
+            OperandKind::Count => {
+                if value == MULTI {
+                    return Err(Fault::Count);
+                }
+            }
+            OperandKind::Shift => {
+                if value >= 64 {
+                    return Err(Fault::Count);
                 }
             }
             OperandKind::Site => {
-                prototype
-                    .sites
-                    .get(instruction.bc() as u32 as usize)
-                    .ok_or(Fault::Site)?;
+                let index = instruction.bc() as u32 as usize;
+                if index >= frame.prototype.sites.len() {
+                    return Err(Fault::Site);
+                }
             }
+            // By masks, or below.
+            OperandKind::Unused
+            | OperandKind::Register
+            | OperandKind::Target
+            | OperandKind::Window
+            | OperandKind::Immediate
+            | OperandKind::WideImmediate
+            | OperandKind::Unsigned
+            | OperandKind::List
+            | OperandKind::Jump
+            | OperandKind::WideJump => {}
         }
     }
-    if op.form() == Form::Skip && pc + 2 >= prototype.code.len() {
-        return Err(Fault::Jump);
+    if let Some(target) = target {
+        let backward = matches!(info.form, Form::JumpBack | Form::ForLoop | Form::TForLoop);
+        if target < 0 || target >= code.len() as i64 || (target <= pc as i64) != backward {
+            return Err(Fault::Jump);
+        }
     }
     Ok(())
 }
@@ -332,24 +367,33 @@ fn windows(
 }
 
 /// That a constant exists and is what the kind of operand takes.
-fn constant(prototype: &Prototype, index: usize, kind: OperandKind) -> Result<(), Fault> {
+#[inline(always)]
+fn constant(constants: &[u32], index: usize, kind: OperandKind) -> Result<(), Fault> {
+    match constants.get(index) {
+        Some(takers) if takers & bit(kind) != 0 => Ok(()),
+        Some(_) => Err(Fault::ConstantKind),
+        None => Err(Fault::Constant),
+    }
+}
+
+const fn bit(kind: OperandKind) -> u32 {
+    1 << kind as u32
+}
+
+/// The kinds of operands that take a constant, as bits.
+fn takers(constant: &Constant) -> u32 {
     use OperandKind as K;
-    let constant = prototype.constants.get(index).ok_or(Fault::Constant)?;
-    let takes = match constant {
-        Constant::Nil | Constant::Boolean(_) => kind == K::Constant,
+    match constant {
+        Constant::Nil | Constant::Boolean(_) => bit(K::Constant),
         Constant::Integer(_) => {
-            [K::Constant, K::Number, K::Integer, K::WideConstant].contains(&kind)
+            bit(K::Constant) | bit(K::Number) | bit(K::Integer) | bit(K::WideConstant)
         }
-        Constant::Float(_) => [K::Constant, K::Number, K::WideConstant].contains(&kind),
+        Constant::Float(_) => bit(K::Constant) | bit(K::Number) | bit(K::WideConstant),
         Constant::String(s) => {
-            [K::Constant, K::WideConstant].contains(&kind) || kind == K::Key && s.len() <= MAX_KEY
+            let key = if s.len() <= MAX_KEY { bit(K::Key) } else { 0 };
+            bit(K::Constant) | bit(K::WideConstant) | key
         }
-        Constant::Cell(_) => kind == K::Cell,
-    };
-    if takes {
-        Ok(())
-    } else {
-        Err(Fault::ConstantKind)
+        Constant::Cell(_) => bit(K::Cell),
     }
 }
 

@@ -1,7 +1,6 @@
 //! The constants of one function, each value once.
 
-use std::collections::HashMap;
-
+use foldhash::HashMap;
 use moonswap_bytecode::Constant;
 
 use crate::resolve::scope::ConstantValue;

@@ -10,8 +10,8 @@ pub(crate) mod payload;
 mod string;
 mod token;
 
+use foldhash::HashMap;
 pub(crate) use payload::Payload;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use logos::Logos;
@@ -78,7 +78,7 @@ impl<'s> Lexer<'s> {
             line: 1,
             line_start: 0,
             symbols: Vec::new(),
-            symbol_index: HashMap::new(),
+            symbol_index: HashMap::default(),
             buffer: Vec::new(),
             annotation: None,
             watch,

@@ -1,7 +1,7 @@
 //! Identity of literals: the steps of their lexical path, taken from where a
 //! literal stands (binding name and role), and ordinals among equal siblings.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 use std::sync::Arc;
 
 use moonswap_bytecode::PathStep;

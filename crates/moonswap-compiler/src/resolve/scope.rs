@@ -4,7 +4,7 @@
 //! initialiser. Where it lives is decided here once; which functions capture it
 //! is `upvalue.rs`.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use moonswap_bytecode::VariableKind;
 

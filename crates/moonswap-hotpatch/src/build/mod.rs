@@ -43,10 +43,11 @@ fn environment_cell(manifest: &ChunkManifest, labels: &mut Vec<(Arc<str>, u32)>)
     }) as u32
 }
 
-/// Compiles what the commit installs.
+/// Compiles what the commit installs. `compared` are the texts that `top` speaks of: the
+/// old one, if it is known, and the new one.
 pub(crate) fn build(
     manifest: &ChunkManifest,
-    old: Option<&ChunkPatch>,
+    compared: [Option<&ChunkPatch>; 2],
     patch: &ChunkPatch,
     mut captures: CaptureResult,
     top: &TopLevel,
@@ -114,7 +115,7 @@ pub(crate) fn build(
     }
     .map_err(failed)?;
     if is_plain {
-        return finish(manifest, old, patch, top, options, fitted, changes);
+        return finish(manifest, compared, patch, top, options, fitted, changes);
     }
     let mut hashes = std::collections::HashMap::new();
     let mut todo = vec![patch.main()];
@@ -176,13 +177,13 @@ pub(crate) fn build(
         )
     })?;
 
-    finish(manifest, old, patch, top, options, main, changes)
+    finish(manifest, compared, patch, top, options, main, changes)
 }
 
 /// Hands the code to the changes and compiles the delta chunks.
 fn finish(
     manifest: &ChunkManifest,
-    old: Option<&ChunkPatch>,
+    compared: [Option<&ChunkPatch>; 2],
     patch: &ChunkPatch,
     top: &TopLevel,
     options: CompileOptions<'_>,
@@ -200,8 +201,10 @@ fn finish(
             change.new_prototype = Some(Arc::clone(fitted));
         }
     }
+    let [old, new] = compared;
+    let ast = new.map_or(patch.ast(), ChunkPatch::ast);
     let tried = |at: usize| {
-        let statement = statements(patch.ast()).get(at);
+        let statement = statements(ast).get(at);
         let span = statement.map_or(Span::default(), |s| s.span);
         NotRun {
             line: span.line,
@@ -213,7 +216,7 @@ fn finish(
     let delta = Delta {
         chunk: patch.chunk(),
         source: patch.source(),
-        ast: patch.ast(),
+        ast,
         old: old.map(ChunkPatch::ast),
         top,
         tried: &tried,

@@ -12,7 +12,7 @@ use crate::patch::outline::{LiteralIndex, statement_literals};
 impl Comparison<'_> {
     pub(crate) fn unpaired(&self, top: &mut TopLevel) {
         let reasons = self.reasons();
-        if self.old.is_none() || reasons.is_empty() {
+        if self.old.is_none() || reasons.is_empty() || self.is_called_again() {
             return;
         }
         let mut literals = self.new.facts().outline.get(0).children.iter();

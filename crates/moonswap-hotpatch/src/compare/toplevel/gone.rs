@@ -32,6 +32,9 @@ impl Merging<'_> {
     /// Answers whether the items are to be asked for as well.
     fn one_gone(&mut self, at: usize, entry: &Entry, top: &mut TopLevel) -> bool {
         let is_root = entry.path.keys.is_empty();
+        if self.comparison.is_of_each_call(&entry.path) {
+            return false;
+        }
         let path = match &entry.path.root {
             Root::Local(name, declaration) => {
                 let name = self.comparison.new_name(name);

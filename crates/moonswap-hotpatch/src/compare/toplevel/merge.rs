@@ -6,6 +6,7 @@ use std::collections::HashSet;
 
 use moonswap_compiler::syntax::ast::{Attribute, FunctionIndex};
 
+use super::blocks::OUT_OF_REACH;
 use super::comparison::Comparison;
 use super::outcome::{Evaluation, TopLevel, ValueCode};
 use super::reach::{NOWHERE, Reach};
@@ -166,12 +167,35 @@ impl<'a> Merging<'a> {
         if entry.is_item && is_in_list(&entry.path, &self.new_lists) {
             return false;
         }
-        if is_new && is_root {
+        if is_new && is_root && !top.out_of_reach.contains(&entry.statement) {
             // Assigned below its declaration.
             self.run_statement(entry, top);
             return false;
         }
         let verdict = self.verdict(at, entry, variable.as_ref(), top);
+        let is_settled = matches!(verdict, Verdict::Change(..))
+            && entry.path.root == Root::Global
+            && self.reach.has(entry.statement);
+        if self.comparison.is_called_again()
+            && !matches!(verdict, Verdict::Same)
+            && !is_settled
+            && (entry.path.root == Root::Global || self.comparison.is_of_each_call(&entry.path))
+        {
+            top.next_call.insert(entry.statement);
+            return false;
+        }
+        let is_inert = entry
+            .value
+            .is_none_or(|value| only_reads(self.new.text.ast(), value));
+        if is_inert && self.comparison.is_seen_by_nobody(variable.as_ref(), top) {
+            return false;
+        }
+        if top.out_of_reach.contains(&entry.statement)
+            && !matches!(verdict, Verdict::Same | Verdict::Removed(_))
+        {
+            self.list(entry, OUT_OF_REACH, None, top);
+            return false;
+        }
         let is_whole = matches!(
             verdict,
             Verdict::Change(_, ChangeKind::Data | ChangeKind::Definition, _)

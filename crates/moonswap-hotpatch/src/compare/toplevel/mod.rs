@@ -15,7 +15,11 @@
 //! | `decide` | `if` statements whose arms are found out |
 //! | `others` | statements that set nothing of their own; `run`, `rerun` |
 //! | `reach` | how far the main chunk got |
+//! | `blocks` | what stands in opened blocks |
+//! | `again` | main chunks that are called again and again |
 
+mod again;
+mod blocks;
 pub(crate) mod comparison;
 mod decide;
 mod evaluate;
@@ -25,7 +29,7 @@ mod meaning;
 mod merge;
 mod others;
 pub(crate) mod outcome;
-mod reach;
+pub(crate) mod reach;
 mod side;
 mod variables;
 
@@ -59,13 +63,15 @@ impl Comparison<'_> {
             Some(old) => {
                 let reach = self.reach(old);
                 self.variables(&old.facts().declared, &reach, &mut top);
+                self.find_out_of_reach(&mut top);
                 if self.is_changed(old) {
                     let mut merging = Merging::new(self, old, &reach);
                     let taken = merging.taken();
                     merging.run(&mut top);
                     self.others(old, &taken, &reach, &mut top);
                 }
-                for at in &reach.skipped {
+                let skipped = reach.skipped.iter().filter(|_| !self.is_called_again());
+                for at in skipped {
                     top.list(NotRun {
                         line: self.statement_line(*at),
                         text: self.statement_text(*at),
@@ -93,6 +99,7 @@ impl Comparison<'_> {
         }
         self.selected(&mut top);
         self.partial(&mut top);
+        self.tell_next_call(&mut top);
         top.not_run.sort_by_key(|n| n.line);
         self.tell_runs(&mut top);
         top

@@ -1,6 +1,6 @@
 //! What became of top-level locals and statements.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use moonswap_bytecode::FunctionId;
@@ -70,6 +70,12 @@ pub(crate) struct TopLevel {
     pub(crate) n_old_cells: usize,
     pub(crate) not_run: Vec<NotRun>,
     pub(crate) warnings: Vec<String>,
+    /// Locals of opened blocks that delta chunks cannot reach.
+    pub(super) gone_in_blocks: HashSet<Arc<str>>,
+    /// Statements of the new text that name them, by position.
+    pub(super) out_of_reach: HashSet<usize>,
+    /// Changed statements that only the calls to come see, by position.
+    pub(super) next_call: BTreeSet<usize>,
     /// Fields to clear.
     pub(crate) removals: Vec<Removal>,
     /// What the delta chunks run.

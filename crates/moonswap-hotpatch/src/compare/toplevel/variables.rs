@@ -62,6 +62,12 @@ impl Comparison<'_> {
             variable.state = match was {
                 Some(was) if n_old == n_new[&variable.name] => {
                     used[was] = true;
+                    let is_gone = cell.is_none() || self.is_captured_in_block(variable);
+                    if is_gone && !is_folded && self.is_in_block(variable.statement) {
+                        top.gone_in_blocks.insert(variable.name.clone());
+                        variable.state = Variable::Existing { cell: None };
+                        continue;
+                    }
                     if let (Some(cell), true) = (cell, *name != *variable.name) {
                         top.labels[cell as usize] = (variable.name.clone(), variable.declaration);
                     }
@@ -77,7 +83,9 @@ impl Comparison<'_> {
                     for (at, v) in old.iter().enumerate() {
                         used[at] |= *v.name == *name;
                     }
-                    if was.is_none() {
+                    if was.is_none() && self.is_called_again() && !self.is_held(&variable.name) {
+                        top.next_call.insert(variable.statement);
+                    } else if was.is_none() {
                         top.not_run.push(NotRun {
                             line: variable.span.line,
                             text: text(self.source(), variable.span),
@@ -88,9 +96,19 @@ impl Comparison<'_> {
                     Variable::Ambiguous
                 }
                 _ => match cell {
+                    Some(_) if self.is_captured_in_block(variable) => {
+                        top.gone_in_blocks.insert(variable.name.clone());
+                        self.list_declaration(variable, top);
+                        Variable::Existing { cell: None }
+                    }
                     Some(cell) => {
                         self.revive(variable, cell, top);
                         Variable::Revived { cell }
+                    }
+                    None if self.is_out_of_reach(variable, top) => {
+                        top.gone_in_blocks.insert(variable.name.clone());
+                        self.list_declaration(variable, top);
+                        Variable::Existing { cell: None }
                     }
                     None => self.append(variable, reach, top),
                 },
@@ -121,7 +139,9 @@ impl Comparison<'_> {
         let cell = top.labels.len() as u32;
         top.labels
             .push((variable.name.clone(), variable.declaration));
-        if !reach.has(variable.statement) {
+        if self.is_called_again() && !self.is_held(&variable.name) {
+            top.next_call.insert(variable.statement);
+        } else if !reach.has(variable.statement) {
             top.list(NotRun {
                 line: self.statement_line(variable.statement),
                 text: self.statement_text(variable.statement),
