@@ -160,6 +160,7 @@ impl fmt::Debug for Debug<'_> {
 
 /// What an activation is called; [`Debug::names`].
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct DebugNames<'a> {
     /// A name for the function, if its caller tells one.
     pub name: Option<Cow<'a, str>>,
@@ -169,6 +170,7 @@ pub struct DebugNames<'a> {
 
 /// Where a function comes from; [`Debug::source`].
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct DebugSource<'a> {
     /// Chunk name as given to `load`.
     pub source: Option<Cow<'a, str>>,
@@ -184,6 +186,7 @@ pub struct DebugSource<'a> {
 
 /// What a function takes; [`Debug::stack`].
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct DebugStack {
     /// How many variables it captured.
     pub num_upvalues: u8,

@@ -10,6 +10,7 @@ use crate::patch::outline::path_name;
 
 /// What becomes of one literal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum ChangeClass {
     /// The same code at the same lines.
     Unchanged,
@@ -28,6 +29,22 @@ pub enum ChangeClass {
     /// May not be changed like this, and stays as it is while the rest is applied
     /// (`refused = "keep-old"`).
     Diverged,
+}
+
+impl ChangeClass {
+    /// Whether code that runs is replaced by it, or goes.
+    #[doc(hidden)]
+    pub fn replaces_code(self) -> bool {
+        match self {
+            Self::Swapped | Self::Removed => true,
+            Self::Unchanged
+            | Self::DebugOnly
+            | Self::Moved
+            | Self::Added
+            | Self::Refused
+            | Self::Diverged => false,
+        }
+    }
 }
 
 impl fmt::Display for ChangeClass {

@@ -14,6 +14,7 @@ use provenance::PatchSource;
 /// What to do with closures that lack a variable of an enclosing function
 /// which the new code captures.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Captures {
     /// The patch is refused.
     #[default]
@@ -45,6 +46,7 @@ impl CapturePolicy {
 
 /// What a refusal of one function does to the rest of the patch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum WhenRefused {
     /// The whole patch is refused.
     #[default]
@@ -85,6 +87,7 @@ impl RefusedPolicy {
 /// [`Policy::deadline`] passes; without one it waits until it is withdrawn, or
 /// until a later patch of one of its chunks is committed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Timing {
     /// At the next safe point outside non-yieldable natives that call back
     /// (`table.sort`, `string.gsub`), or when the host polls.
@@ -104,9 +107,21 @@ pub enum Timing {
     Checkpoint,
 }
 
+impl Timing {
+    /// Whether a native that cannot yield and calls back holds the commit up.
+    #[doc(hidden)]
+    pub fn waits_for_natives(self) -> bool {
+        match self {
+            Self::Immediate | Self::Checkpoint => false,
+            Self::DeferredNative | Self::Quiescent => true,
+        }
+    }
+}
+
 /// What to do with coroutines suspended in changed code: in an activation of a
 /// function that is swapped or removed. Garbage that is not collected yet counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SuspendedPolicy {
     /// They finish on their version. With a deadline, those that have not
     /// finished so long after the commit are listed as overdue.
@@ -124,6 +139,7 @@ pub enum SuspendedPolicy {
 
 /// What to do with running activations of changed code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StalePolicy {
     /// They finish on their version.
     #[default]
@@ -143,6 +159,7 @@ pub enum StalePolicy {
     derive(serde::Serialize, serde::Deserialize),
     serde(untagged, expecting = "a line number or a text expected")
 )]
+#[non_exhaustive]
 pub enum RunSelector {
     /// The statement that starts on this line of the new source.
     Line(u32),
@@ -153,6 +170,7 @@ pub enum RunSelector {
 /// What becomes of data that the text gives as constants (fields, tables) and that
 /// the patch changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DataPolicy {
     /// It follows the text where the program still holds what the old text said.
     #[default]

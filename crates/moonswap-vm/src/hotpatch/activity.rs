@@ -5,7 +5,7 @@
 //!
 //! Invariants: HP2, F1.
 
-use moonswap_hotpatch::{Activation, ChangeClass};
+use moonswap_hotpatch::Activation;
 
 use super::frames::activation_of;
 use super::frames::top_frame;
@@ -23,15 +23,7 @@ pub(super) unsafe fn changed(vm: &mut Vm, planned: &[Planned]) -> Changed {
             continue;
         };
         for change in plan.touched() {
-            let counts = match change.class {
-                ChangeClass::Swapped | ChangeClass::Removed => true,
-                ChangeClass::Unchanged
-                | ChangeClass::DebugOnly
-                | ChangeClass::Moved
-                | ChangeClass::Added
-                | ChangeClass::Refused
-                | ChangeClass::Diverged => false,
-            };
+            let counts = change.class.replaces_code();
             if let Some(old) = change.old.as_ref().filter(|_| counts) {
                 // SAFETY: HP2; live instance.
                 found.extend(unsafe { registry_for(vm, instance, plan) }.get(old));

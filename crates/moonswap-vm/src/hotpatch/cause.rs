@@ -4,6 +4,7 @@ use std::fmt;
 
 /// What ended the probation of a patch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Cause {
     /// Its code raised more errors than it was allowed.
     Errors,

@@ -91,7 +91,7 @@ pub(super) fn finish_by(policy: &Policy) -> Option<Instant> {
         SuspendedPolicy::Finish => policy
             .deadline
             .and_then(|time| Instant::now().checked_add(time)),
-        SuspendedPolicy::Refuse | SuspendedPolicy::Close => None,
+        _ => None,
     }
 }
 

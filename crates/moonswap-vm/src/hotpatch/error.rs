@@ -8,6 +8,7 @@ pub(super) const DEPTH: usize = 16;
 
 /// Why a patch was not applied. Nothing has changed in any of these cases.
 #[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum HotError {
     /// The new source does not compile.
     #[error("{0}")]

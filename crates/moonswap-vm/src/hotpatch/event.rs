@@ -31,6 +31,7 @@ const MAX_IN_A_ROW: u32 = 100;
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum EventKind {
     /// An attempt begins.
     Before,
@@ -78,6 +79,7 @@ impl fmt::Display for EventKind {
 
 /// One chunk of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EventChunk {
     /// Chunk name as given to `load`.
     pub name: Arc<str>,
@@ -89,6 +91,7 @@ pub struct EventChunk {
 
 /// What a listener hears.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct HotEvent {
     /// What happened.
     pub kind: EventKind,

@@ -63,6 +63,7 @@ impl Probation {
 
 /// A patch on probation, as it is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct OnProbation {
     /// Its number.
     pub patch: u64,
@@ -78,6 +79,7 @@ pub struct OnProbation {
 
 /// A patch that was undone because of what its code did.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Quarantined {
     /// What it means.
     pub hash: PatchHash,
@@ -175,6 +177,7 @@ impl Guards {
 
 /// Which patch is to be let out of quarantine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Which {
     /// By what it means.
     Hash(PatchHash),

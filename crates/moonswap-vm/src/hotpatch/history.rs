@@ -126,6 +126,7 @@ impl History {
 
 /// One line of the history: a patch, or a rollback.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct HistoryEntry {
     /// Its number, for rollback to before it.
     pub id: u64,

@@ -12,6 +12,7 @@ use crate::vm::Vm;
 
 /// Version of one literal.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct VersionInfo {
     /// `chunk / path`.
     pub id: String,
@@ -27,6 +28,7 @@ pub struct VersionInfo {
 
 /// An activation that runs an older version of its function.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StaleFrame {
     /// `chunk / path`.
     pub id: String,

@@ -468,9 +468,9 @@ pub(crate) unsafe fn exit_at(
             let Some(turns) = turns else { return };
             let activation = activation_of(vm, co, frame, version);
             found.push(match (policy.stale, of_turns(turns, &[], frame)) {
-                (StalePolicy::Finish, _) => Migrated::stays(activation, NOT_ASKED),
                 (StalePolicy::Migrate, Ok(line)) => Migrated::moves(activation, line),
                 (StalePolicy::Migrate, Err(why)) => Migrated::stays(activation, why),
+                _ => Migrated::stays(activation, NOT_ASKED),
             });
         });
         found

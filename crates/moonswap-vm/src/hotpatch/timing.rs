@@ -19,10 +19,7 @@ use crate::vm::Vm;
 
 /// What stands in the way whatever the patch changes.
 pub(super) unsafe fn obstacle(vm: &Vm, policy: &Policy, host_polls: bool) -> Option<Obstacle> {
-    let waits_for_natives = match policy.timing {
-        Timing::Immediate | Timing::Checkpoint => false,
-        Timing::DeferredNative | Timing::Quiescent => true,
-    };
+    let waits_for_natives = policy.timing.waits_for_natives();
     if policy.dry || host_polls {
         None
     } else if policy.timing == Timing::Checkpoint {

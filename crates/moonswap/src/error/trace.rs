@@ -9,6 +9,7 @@ pub(crate) const EMPTY: &str = HEAD;
 
 /// One activation of a traceback.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TraceFrame {
     /// Name of the function as far as known, e.g. `function 'f'`'s `f`.
     pub function: Option<String>,
@@ -22,6 +23,7 @@ pub struct TraceFrame {
 
 /// Where an error came from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Traceback {
     /// As standard Lua prints it, from `stack traceback:` on.
     pub text: String,

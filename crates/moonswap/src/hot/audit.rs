@@ -345,6 +345,7 @@ fn last_line(file: &mut File, end: u64) -> io::Result<Vec<u8>> {
 
 /// An audit record that is as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Audited {
     /// How many records there are.
     pub records: u64,

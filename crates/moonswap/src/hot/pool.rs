@@ -315,6 +315,7 @@ impl<'a> Rollout<'a> {
 
 /// Why a rollout was broken off.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Abort {
     /// This VM refused the patch, or took too long.
     Failed(String),
@@ -337,6 +338,7 @@ impl fmt::Display for Abort {
 
 /// What became of the patch in one VM.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum MemberOutcome {
     /// It runs.
     Applied(Report),
@@ -382,6 +384,7 @@ impl MemberOutcome {
 
 /// One VM of a [`PoolReport`].
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct MemberReport {
     /// Its name in the pool.
     pub name: String,
@@ -442,6 +445,7 @@ impl fmt::Display for MemberReport {
 
 /// What became of a patch in all VMs of a [`Pool`]. Prints one line for each.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct PoolReport {
     /// In the order of the pool.
     pub members: Vec<MemberReport>,

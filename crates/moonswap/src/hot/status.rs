@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 
 /// What runs in a VM; see [`Hot::status`](crate::Hot::status).
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Status {
     /// 1, and one more with each commit.
     pub generation: u64,

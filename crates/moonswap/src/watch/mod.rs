@@ -141,7 +141,7 @@ impl WatcherBuilder {
             let is_told = match event.kind {
                 EventKind::Rollback | EventKind::Passed => true,
                 EventKind::Refused => event.source == PatchSource::Guard,
-                EventKind::Before | EventKind::After | EventKind::Released => false,
+                _ => false,
             };
             if is_told {
                 let _ = heard.send(Message::Heard(Box::new(event.clone())));

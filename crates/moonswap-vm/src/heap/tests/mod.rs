@@ -19,6 +19,8 @@ const NO_CLOCK: crate::GcClock = || std::time::Duration::ZERO;
 struct TestRoots {
     stack: Vec<Value>,
     running: Option<*mut Coroutine>,
+    /// Dead temporaries count as in use.
+    are_inexact: bool,
 }
 
 impl Roots for TestRoots {
@@ -30,6 +32,9 @@ impl Roots for TestRoots {
     }
     fn running(&self) -> *mut Coroutine {
         self.running.unwrap_or(ptr::null_mut())
+    }
+    fn are_exact(&self) -> bool {
+        !self.are_inexact
     }
     fn forget_dead(&self, _: &dyn Fn(*mut Header) -> bool) {}
 }
@@ -222,7 +227,7 @@ fn random_graph(seed: u64, stress: bool, steps: usize) {
             }
             let test_roots = TestRoots {
                 stack: roots.iter().map(|&i| objects[i].value).collect(),
-                running: None,
+                ..TestRoots::default()
             };
             if stress {
                 heap.force(super::Forced::Collection);
@@ -422,7 +427,7 @@ fn ephemeron_chains_live_and_die() {
             set(&mut heap, t, selfish, selfish).unwrap();
             let mut roots = TestRoots {
                 stack: vec![Value::table(t), links[0]],
-                running: None,
+                ..TestRoots::default()
             };
             heap.collect_full(&roots);
             assert_eq!(count_entries(t), sized(1000, 50) - 1);
@@ -505,7 +510,7 @@ fn variables_survive_their_coroutine() {
         *Closure::upvalue_at(c, 0) = u;
         let mut roots = TestRoots {
             stack: vec![Value::closure(c), Value::coroutine(co)],
-            running: None,
+            ..TestRoots::default()
         };
         heap.collect_full(&roots);
         assert!(Upvalue::is_open(u));
@@ -538,6 +543,7 @@ fn a_running_coroutine_is_looked_at_again() {
         let roots = TestRoots {
             stack: vec![Value::coroutine(co)],
             running: Some(co),
+            ..TestRoots::default()
         };
         heap.begin_cycle(&roots);
         heap.marker.drain(usize::MAX);

@@ -11,7 +11,7 @@ fn count_grows_and_is_brought_back() {
         let mut heap = heap();
         let roots = TestRoots {
             stack: vec![Value::table(heap.new_table(sized(20_000, 2_000), 0))],
-            running: None,
+            ..TestRoots::default()
         };
         heap.collect_full(&roots);
         let base = heap.bytes_in_use();
@@ -49,7 +49,7 @@ fn a_step_that_is_put_off_is_asked_for_again() {
         let mut heap = Heap::with_seed(Arc::clone(&poll), 42);
         let roots = TestRoots {
             stack: Vec::new(),
-            running: None,
+            ..TestRoots::default()
         };
         let allocate_until_due = |heap: &mut Heap| {
             while !heap.is_due() {
@@ -93,6 +93,53 @@ fn a_step_that_is_put_off_is_asked_for_again() {
     }
 }
 
+#[test]
+fn marking_ends_where_roots_are_exact_or_after_a_while() {
+    // SAFETY: nothing but the roots is used after collections.
+    unsafe {
+        let mut heap = Heap::with_seed(Arc::new(PollHandle::default()), 42);
+        let mut roots = TestRoots::default();
+        for _ in 0..3 {
+            for ends_exactly in [true, false] {
+                // As far as the end of marking.
+                roots.are_inexact = true;
+                let until_step = |heap: &mut Heap| {
+                    while !heap.is_due() {
+                        heap.new_table(16, 0);
+                    }
+                    heap.bytes_in_use()
+                };
+                let begin = loop {
+                    let now = until_step(&mut heap);
+                    heap.step(&roots, NO_CLOCK);
+                    if heap.is_due() {
+                        break now;
+                    }
+                };
+                assert!(!heap.is_sweeping());
+                // Not here, though it was asked for again.
+                heap.step(&roots, NO_CLOCK);
+                assert!(!heap.is_sweeping() && heap.is_due());
+                if ends_exactly {
+                    roots.are_inexact = false;
+                    heap.step(&roots, NO_CLOCK);
+                    assert!(heap.is_sweeping());
+                } else {
+                    let mut reached = begin;
+                    while !heap.is_sweeping() {
+                        heap.new_table(16, 0);
+                        reached = heap.bytes_in_use();
+                        if heap.is_due() {
+                            heap.step(&roots, NO_CLOCK);
+                        }
+                    }
+                    assert!((1 << 15..1 << 18).contains(&(reached - begin)));
+                }
+            }
+        }
+    }
+}
+
 /// Churn with `live` tables; the longest step and collection statistics.
 fn churn(live: usize, n: usize) -> (f64, f64) {
     // SAFETY: everything used is reachable from the roots.
@@ -101,7 +148,7 @@ fn churn(live: usize, n: usize) -> (f64, f64) {
         let holder = heap.new_table(live, 0);
         let roots = TestRoots {
             stack: vec![Value::table(holder)],
-            running: None,
+            ..TestRoots::default()
         };
         let (x, y) = (heap.string(b"x"), heap.string(b"y"));
         let mut r = Random(7);
