@@ -224,6 +224,36 @@ fn arrows_point_one_way() {
     report("a crate depends on lower crates only", &offenders);
 }
 
+/// What a registry asks for, and what has to be in each package.
+#[test]
+fn every_crate_can_be_published() {
+    let mut missing = Vec::new();
+    for entry in std::fs::read_dir(root().join("crates")).expect("a folder") {
+        let folder = entry.expect("readable").path();
+        let manifest = read(&folder.join("Cargo.toml"));
+        for key in [
+            "description",
+            "documentation",
+            "readme",
+            "keywords",
+            "categories",
+        ] {
+            if !manifest
+                .lines()
+                .any(|line| line.starts_with(&format!("{key} = ")))
+            {
+                missing.push(format!("{}: {key}", relative(&folder)));
+            }
+        }
+        for file in ["README.md", "LICENSE-MIT", "LICENSE-APACHE"] {
+            if !folder.join(file).is_file() {
+                missing.push(format!("{}: {file}", relative(&folder)));
+            }
+        }
+    }
+    report("a crate has its metadata, README and licences", &missing);
+}
+
 #[test]
 fn layers_know_only_what_is_below() {
     // What no file may know: the compiler reads no file, the planner no VM.
