@@ -118,10 +118,11 @@ impl Heap {
     /// # Safety
     /// At a safe point; `roots` covers everything that is in use.
     pub(crate) unsafe fn step(&mut self, roots: &dyn Roots, clock: GcClock) {
+        // Code without safe points proper asks again by its next allocation.
+        self.requested = false;
         if self.forced.is_none() && self.ends_later(roots) {
             return;
         }
-        self.requested = false;
         self.put_off_at = None;
         if self.is_blocked() {
             return;
@@ -374,7 +375,9 @@ impl Heap {
             let small =
                 self.marker.is_drained() && self.marker.live.saturating_sub(before) < SMALL_RESCAN;
             if small || self.n_rescans > MAX_RESCANS {
-                if !roots.are_exact() && self.ending_since.is_none() {
+                // What a few large allocations owe is done at once.
+                let is_little = self.charged - self.charged_at_step < STEP + STEP / 16;
+                if !roots.are_exact() && is_little && self.ending_since.is_none() {
                     self.ending_since = Some(self.charged);
                     return;
                 }

@@ -112,7 +112,7 @@ fn marking_ends_where_roots_are_exact_or_after_a_while() {
                 let begin = loop {
                     let now = until_step(&mut heap);
                     heap.step(&roots, NO_CLOCK);
-                    if heap.is_due() {
+                    if heap.ending_since.is_some() {
                         break now;
                     }
                 };
@@ -120,6 +120,9 @@ fn marking_ends_where_roots_are_exact_or_after_a_while() {
                 // Not here, though it was asked for again.
                 heap.step(&roots, NO_CLOCK);
                 assert!(!heap.is_sweeping() && heap.is_due());
+                assert!(!heap.has_asked());
+                heap.charge(1);
+                assert!(heap.has_asked());
                 if ends_exactly {
                     roots.are_inexact = false;
                     heap.step(&roots, NO_CLOCK);
