@@ -37,3 +37,15 @@ for _, form in ipairs(loops) do
   end
   print(form[1], late)
 end
+
+-- The collector goes on after steps that ended nothing: calls of metamethods, and code
+-- without any loop or call.
+collectgarbage()
+local proxy = setmetatable({}, {__index = function(_, k) return k end})
+for i = 1, 30000 do local a = {i} local b, c = proxy[i], proxy[i] end
+for i = 1, 1000000 do local a = {i} end
+print("metamethods", collectgarbage("count") < 16000)
+local text = {"local s = ''"}
+for i = 1, 3000 do text[#text + 1] = "s = s .. '" .. ("y"):rep(40) .. "'" end
+text[#text + 1] = "return #s"
+print("appends", load(table.concat(text, " "))(), collectgarbage("count") < 16000)

@@ -55,14 +55,14 @@ pub(crate) fn make(compat: bool, limits: &Limits) -> Result<Lua> {
 }
 
 fn print(lua: &Lua, values: Variadic<Value>) -> Result<()> {
-    let mut line = Vec::new();
+    // One at a time: a line of them all would be memory that no limit counts.
     for (at, value) in values.iter().enumerate() {
+        let text = lua.to_display(value)?;
         if at > 0 {
-            line.push(b'\t');
+            say(b"\t");
         }
-        line.extend_from_slice(&lua.to_display(value)?);
+        say(text);
     }
-    line.push(b'\n');
-    say(line);
+    say(b"\n");
     Ok(())
 }

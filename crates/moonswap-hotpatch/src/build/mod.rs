@@ -43,11 +43,10 @@ fn environment_cell(manifest: &ChunkManifest, labels: &mut Vec<(Arc<str>, u32)>)
     }) as u32
 }
 
-/// Compiles what the commit installs. `compared` are the texts that `top` speaks of: the
-/// old one, if it is known, and the new one.
+/// Compiles what the commit installs.
 pub(crate) fn build(
     manifest: &ChunkManifest,
-    compared: [Option<&ChunkPatch>; 2],
+    old: Option<&ChunkPatch>,
     patch: &ChunkPatch,
     mut captures: CaptureResult,
     top: &TopLevel,
@@ -115,7 +114,7 @@ pub(crate) fn build(
     }
     .map_err(failed)?;
     if is_plain {
-        return finish(manifest, compared, patch, top, options, fitted, changes);
+        return finish(manifest, old, patch, top, options, fitted, changes);
     }
     let mut hashes = std::collections::HashMap::new();
     let mut todo = vec![patch.main()];
@@ -177,13 +176,13 @@ pub(crate) fn build(
         )
     })?;
 
-    finish(manifest, compared, patch, top, options, main, changes)
+    finish(manifest, old, patch, top, options, main, changes)
 }
 
 /// Hands the code to the changes and compiles the delta chunks.
 fn finish(
     manifest: &ChunkManifest,
-    compared: [Option<&ChunkPatch>; 2],
+    old: Option<&ChunkPatch>,
     patch: &ChunkPatch,
     top: &TopLevel,
     options: CompileOptions<'_>,
@@ -201,10 +200,8 @@ fn finish(
             change.new_prototype = Some(Arc::clone(fitted));
         }
     }
-    let [old, new] = compared;
-    let ast = new.map_or(patch.ast(), ChunkPatch::ast);
     let tried = |at: usize| {
-        let statement = statements(ast).get(at);
+        let statement = statements(patch.ast()).get(at);
         let span = statement.map_or(Span::default(), |s| s.span);
         NotRun {
             line: span.line,
@@ -216,7 +213,7 @@ fn finish(
     let delta = Delta {
         chunk: patch.chunk(),
         source: patch.source(),
-        ast,
+        ast: patch.ast(),
         old: old.map(ChunkPatch::ast),
         top,
         tried: &tried,

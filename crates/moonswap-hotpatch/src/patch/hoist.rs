@@ -209,7 +209,7 @@ fn is_inert(ast: &Ast, kind: &StatementKind) -> bool {
         && values.iter().all(is_leaf)
 }
 
-pub(super) fn block(statement: &Statement) -> Option<&Block> {
+fn block(statement: &Statement) -> Option<&Block> {
     match &statement.kind {
         StatementKind::Do(block) => Some(block),
         _ => None,
@@ -217,7 +217,7 @@ pub(super) fn block(statement: &Statement) -> Option<&Block> {
 }
 
 /// The locals that a statement declares.
-pub(super) fn declared(statement: &Statement) -> impl Iterator<Item = Symbol> + '_ {
+fn declared(statement: &Statement) -> impl Iterator<Item = Symbol> + '_ {
     let (names, function) = match &statement.kind {
         StatementKind::Local { names, .. } => (&names[..], None),
         StatementKind::LocalFunction { name, .. } => (&[][..], Some(*name)),
@@ -227,7 +227,7 @@ pub(super) fn declared(statement: &Statement) -> impl Iterator<Item = Symbol> + 
 }
 
 /// Whether a statement leaves the block.
-pub(super) fn leaves(kind: &StatementKind) -> bool {
+fn leaves(kind: &StatementKind) -> bool {
     matches!(
         kind,
         StatementKind::Return(_)

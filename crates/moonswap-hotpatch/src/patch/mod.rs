@@ -10,7 +10,6 @@ pub(crate) mod fields;
 pub(crate) mod hoist;
 pub(crate) mod hooks;
 pub(crate) mod names;
-pub(crate) mod opened;
 pub(crate) mod outline;
 pub(crate) mod path;
 pub(crate) mod replace;

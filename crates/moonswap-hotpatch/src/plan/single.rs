@@ -11,7 +11,6 @@ use crate::compare::classify::{arity_warnings, classify};
 use crate::compare::matching::match_literals;
 use crate::compare::toplevel::comparison::Comparison;
 use crate::compare::toplevel::outcome::TopLevel;
-use crate::compare::toplevel::reach;
 use crate::compare::undefined;
 use crate::manifest::ChunkManifest;
 use crate::model::literal::{ChangeClass, LiteralChange};
@@ -20,7 +19,6 @@ use crate::osr::migration::ScopeCells;
 use crate::osr::{plan_migration, scope_cells};
 use crate::patch::hoist;
 use crate::patch::hooks::Hooks;
-use crate::patch::opened::Opened;
 use crate::patch::outline::Outline;
 use crate::patch::statements::statements;
 use crate::patch::{ChunkPatch, base_refusals, shown};
@@ -52,24 +50,14 @@ pub(crate) fn plan_text(
     let mut matching = match_literals(&chunk, old, new, policy, targets);
     refusals.append(&mut matching.refusals);
 
-    let opened = old_text.as_ref().and_then(|old| {
-        let is_left = reach::left_in(manifest.progress, old_main, statements(old.ast()));
-        match is_left {
-            Some(_) => None,
-            None => Opened::of(old, patch),
-        }
-    });
-    let compared_old = opened.as_ref().map(|o| &o.old).or(old_text.as_ref());
-    let compared_new = opened.as_ref().map_or(patch, |o| &o.new);
     let comparison = Comparison {
         chunk: chunk.clone(),
         manifest,
         policy,
-        old: compared_old,
+        old: old_text.as_ref(),
         old_main,
-        new: compared_new,
+        new: patch,
         matching: &matching,
-        opened: opened.as_ref(),
     };
     let mut top = comparison.run();
     comparison.unpaired(&mut top);
@@ -113,7 +101,7 @@ pub(crate) fn plan_text(
     if refusals.is_empty() {
         match build(
             manifest,
-            [compared_old, Some(compared_new)],
+            old_text.as_ref(),
             patch,
             captures,
             &top,

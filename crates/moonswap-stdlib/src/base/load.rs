@@ -156,9 +156,23 @@ fn name_argument(cx: &Context<'_>) -> Outcome<Option<Vec<u8>>> {
     Ok(cx.opt_str(0)?.map(|s| s.as_bytes().to_vec()))
 }
 
+/// Bytes of a mode that are looked at and shown. A longer one would be a copy that
+/// no limit counts.
+const LONGEST_MODE: usize = 64;
+
 fn mode_argument(cx: &Context<'_>, i: usize) -> Outcome<String> {
     Ok(match cx.opt_str(i)? {
-        Some(mode) => String::from_utf8_lossy(mode.as_bytes()).into_owned(),
+        Some(mode) => {
+            let mode = mode.as_bytes();
+            let (shown, rest) = mode.split_at(mode.len().min(LONGEST_MODE));
+            let mut text = String::from_utf8_lossy(shown).into_owned();
+            for kind in ['b', 't'] {
+                if rest.contains(&(kind as u8)) {
+                    text.push(kind);
+                }
+            }
+            text
+        }
         None => "bt".to_owned(),
     })
 }

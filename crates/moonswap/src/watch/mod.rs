@@ -50,6 +50,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
+use moonswap_vm::contained;
+
 use crate::loader::Loader;
 use crate::{Error, EventKind, ListenerId, Lua, PatchSource, Policy, Result, WeakLua};
 
@@ -150,7 +152,10 @@ impl WatcherBuilder {
         let loads = sender.clone();
         let note = move |chunk: &[u8], text: &[u8]| {
             let chunk = String::from_utf8_lossy(chunk).into_owned();
-            if let Some(path) = loader.file(&chunk) {
+            // A panic of the host's is told by the panic hook and ends there.
+            let mut path = None;
+            let _ = contained(|| path = loader.file(&chunk));
+            if let Some(path) = path {
                 let _ = loads.send(Message::Loaded(path, chunk, text.to_vec()));
             }
         };

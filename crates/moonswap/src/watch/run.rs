@@ -111,11 +111,18 @@ impl Watch {
     }
 
     pub(super) fn run(mut self) {
+        let mut next_look = Instant::now() + stamps::PERIOD;
         while !self.stopped && !self.patcher.is_gone() {
+            // Events of other files do not put it off.
+            if Instant::now() >= next_look {
+                self.look_without_events();
+                next_look = Instant::now() + stamps::PERIOD;
+            }
             if !self.heard.any() && self.again.is_empty() {
-                match self.receiver.recv_timeout(stamps::PERIOD) {
+                let pause = next_look.saturating_duration_since(Instant::now());
+                match self.receiver.recv_timeout(pause) {
                     Ok(message) => self.take(message),
-                    Err(RecvTimeoutError::Timeout) => self.look_without_events(),
+                    Err(RecvTimeoutError::Timeout) => continue,
                     Err(RecvTimeoutError::Disconnected) => return,
                 }
             }
@@ -126,6 +133,9 @@ impl Watch {
                     Err(RecvTimeoutError::Timeout) => break,
                     Err(RecvTimeoutError::Disconnected) => return,
                 }
+            }
+            if self.stopped {
+                return;
             }
             self.tell_events();
             let heard = std::mem::take(&mut self.heard);
@@ -415,7 +425,9 @@ impl Watch {
 
     /// The text of a file as it is now. It may be missing while it is being replaced.
     fn read(&self, path: &Path) -> Option<Vec<u8>> {
-        self.loader.read(self.chunk(path)).ok()
+        let mut text = None;
+        let _ = contained(|| text = self.loader.read(self.chunk(path)).ok());
+        text
     }
 
     fn tell(&self, kind: WatchKind<'_>, group: &[PathBuf]) {

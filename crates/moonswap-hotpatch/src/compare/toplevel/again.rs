@@ -46,6 +46,12 @@ impl Comparison<'_> {
 
     /// Says what holds from the next call on.
     pub(super) fn tell_next_call(&self, top: &mut TopLevel) {
+        if top.is_of_last_call {
+            top.warnings.push(format!(
+                "the main chunk was called {} times: what its last call made follows the text, what earlier calls made stays; new variables are shared by all of its functions",
+                self.manifest.n_runs
+            ));
+        }
         let n = top.next_call.len();
         if n == 0 {
             return;

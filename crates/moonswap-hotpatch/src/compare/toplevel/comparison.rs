@@ -11,7 +11,6 @@ use crate::compare::matching::matcher::Matching;
 use crate::manifest::ChunkManifest;
 use crate::patch::ChunkPatch;
 use crate::patch::declarations::Declared;
-use crate::patch::opened::Opened;
 use crate::patch::statements::{runs_alone, span_of, statements};
 use crate::policy::Policy;
 use crate::refusal::{Code, Refusal};
@@ -25,8 +24,6 @@ pub(crate) struct Comparison<'a> {
     pub(crate) old_main: &'a Prototype,
     pub(crate) new: &'a ChunkPatch,
     pub(crate) matching: &'a Matching,
-    /// Blocks of both texts are opened.
-    pub(crate) opened: Option<&'a Opened>,
 }
 
 impl Comparison<'_> {

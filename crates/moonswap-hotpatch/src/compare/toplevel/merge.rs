@@ -6,7 +6,6 @@ use std::collections::HashSet;
 
 use moonswap_compiler::syntax::ast::{Attribute, FunctionIndex};
 
-use super::blocks::OUT_OF_REACH;
 use super::comparison::Comparison;
 use super::outcome::{Evaluation, TopLevel, ValueCode};
 use super::reach::{NOWHERE, Reach};
@@ -167,13 +166,15 @@ impl<'a> Merging<'a> {
         if entry.is_item && is_in_list(&entry.path, &self.new_lists) {
             return false;
         }
-        if is_new && is_root && !top.out_of_reach.contains(&entry.statement) {
+        if is_new && is_root {
             // Assigned below its declaration.
             self.run_statement(entry, top);
             return false;
         }
         let verdict = self.verdict(at, entry, variable.as_ref(), top);
+        // Whatever names a variable has another value in each call.
         let is_settled = matches!(verdict, Verdict::Change(..))
+            && matches!(entry.leaf, Leaf::Constant(_))
             && entry.path.root == Root::Global
             && self.reach.has(entry.statement);
         if self.comparison.is_called_again()
@@ -184,17 +185,13 @@ impl<'a> Merging<'a> {
             top.next_call.insert(entry.statement);
             return false;
         }
-        let is_inert = entry
-            .value
-            .is_none_or(|value| only_reads(self.new.text.ast(), value));
-        if is_inert && self.comparison.is_seen_by_nobody(variable.as_ref(), top) {
-            return false;
-        }
-        if top.out_of_reach.contains(&entry.statement)
-            && !matches!(verdict, Verdict::Same | Verdict::Removed(_))
+        if entry.path.root != Root::Global
+            && matches!(
+                verdict,
+                Verdict::Change(..) | Verdict::Evaluated(..) | Verdict::Try
+            )
         {
-            self.list(entry, OUT_OF_REACH, None, top);
-            return false;
+            top.is_of_last_call |= self.comparison.is_called_again();
         }
         let is_whole = matches!(
             verdict,

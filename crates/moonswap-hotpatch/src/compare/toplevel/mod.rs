@@ -15,11 +15,9 @@
 //! | `decide` | `if` statements whose arms are found out |
 //! | `others` | statements that set nothing of their own; `run`, `rerun` |
 //! | `reach` | how far the main chunk got |
-//! | `blocks` | what stands in opened blocks |
 //! | `again` | main chunks that are called again and again |
 
 mod again;
-mod blocks;
 pub(crate) mod comparison;
 mod decide;
 mod evaluate;
@@ -29,7 +27,7 @@ mod meaning;
 mod merge;
 mod others;
 pub(crate) mod outcome;
-pub(crate) mod reach;
+mod reach;
 mod side;
 mod variables;
 
@@ -63,7 +61,6 @@ impl Comparison<'_> {
             Some(old) => {
                 let reach = self.reach(old);
                 self.variables(&old.facts().declared, &reach, &mut top);
-                self.find_out_of_reach(&mut top);
                 if self.is_changed(old) {
                     let mut merging = Merging::new(self, old, &reach);
                     let taken = merging.taken();
@@ -130,10 +127,6 @@ impl Comparison<'_> {
     fn reach(&self, old: &ChunkPatch) -> Reach {
         let (was, is) = (&old.facts().shapes, &self.new.facts().shapes);
         let progress = self.manifest.progress;
-        if self.opened.is_some() {
-            // The old text was left at its end.
-            return Reach::without_text(progress, is.len());
-        }
         let mut pairs = Vec::new();
         if was == is {
             pairs.extend((0..is.len()).map(|at| (at, at)));

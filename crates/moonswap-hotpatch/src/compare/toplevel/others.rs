@@ -8,7 +8,6 @@ use moonswap_compiler::syntax::ast::{
     Ast, Block, Expr, ExprId, Statement, StatementKind, Symbol, TableItem,
 };
 
-use super::blocks::OUT_OF_REACH;
 use super::comparison::Comparison;
 use super::outcome::{Action, Evaluation, MergeCode, TopLevel, ValueCode};
 use super::reach::Reach;
@@ -58,14 +57,13 @@ impl Comparison<'_> {
                 let asked = if is_added { rule.added } else { rule.changed };
                 asked && self.callee(at).is_some_and(|callee| rule.fits(&callee))
             });
-            let is_run = by_rule || self.policy.run_new && self.is_new_require(old, at);
             if self.is_called_again() && !(by_rule && reach.has(at)) {
                 top.next_call.insert(at);
             } else if !reach.has(at) {
                 self.list_other(at, &reach.why, None, top);
-            } else if top.out_of_reach.contains(&at) {
-                self.list_other(at, OUT_OF_REACH, None, top);
-            } else if is_run {
+            } else if by_rule {
+                top.actions.insert(at, Action::Run);
+            } else if self.policy.run_new && self.is_new_require(old, at) {
                 top.actions.insert(at, Action::Run);
             } else if is_added && self.policy.run_new && self.is_about_new(at, top) {
                 top.try_run(at);

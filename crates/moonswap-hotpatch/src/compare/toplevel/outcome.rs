@@ -70,12 +70,10 @@ pub(crate) struct TopLevel {
     pub(crate) n_old_cells: usize,
     pub(crate) not_run: Vec<NotRun>,
     pub(crate) warnings: Vec<String>,
-    /// Locals of opened blocks that delta chunks cannot reach.
-    pub(super) gone_in_blocks: HashSet<Arc<str>>,
-    /// Statements of the new text that name them, by position.
-    pub(super) out_of_reach: HashSet<usize>,
     /// Changed statements that only the calls to come see, by position.
     pub(super) next_call: BTreeSet<usize>,
+    /// Something is changed that each call of the main chunk made anew.
+    pub(super) is_of_last_call: bool,
     /// Fields to clear.
     pub(crate) removals: Vec<Removal>,
     /// What the delta chunks run.

@@ -62,16 +62,6 @@ impl Comparison<'_> {
             variable.state = match was {
                 Some(was) if n_old == n_new[&variable.name] => {
                     used[was] = true;
-                    let is_gone = cell.is_none() || self.is_captured_in_block(variable);
-                    if cell.is_none() && !is_folded && self.is_made_again(variable) {
-                        variable.state = self.append(variable, reach, top);
-                        continue;
-                    }
-                    if is_gone && !is_folded && self.is_in_block(variable.statement) {
-                        top.gone_in_blocks.insert(variable.name.clone());
-                        variable.state = Variable::Existing { cell: None };
-                        continue;
-                    }
                     if let (Some(cell), true) = (cell, *name != *variable.name) {
                         top.labels[cell as usize] = (variable.name.clone(), variable.declaration);
                     }
@@ -100,19 +90,9 @@ impl Comparison<'_> {
                     Variable::Ambiguous
                 }
                 _ => match cell {
-                    Some(_) if self.is_captured_in_block(variable) => {
-                        top.gone_in_blocks.insert(variable.name.clone());
-                        self.list_declaration(variable, top);
-                        Variable::Existing { cell: None }
-                    }
                     Some(cell) => {
                         self.revive(variable, cell, top);
                         Variable::Revived { cell }
-                    }
-                    None if self.is_out_of_reach(variable, top) => {
-                        top.gone_in_blocks.insert(variable.name.clone());
-                        self.list_declaration(variable, top);
-                        Variable::Existing { cell: None }
                     }
                     None => self.append(variable, reach, top),
                 },
@@ -143,6 +123,7 @@ impl Comparison<'_> {
         let cell = top.labels.len() as u32;
         top.labels
             .push((variable.name.clone(), variable.declaration));
+        top.is_of_last_call |= self.is_called_again() && self.is_held(&variable.name);
         if self.is_called_again() && !self.is_held(&variable.name) {
             top.next_call.insert(variable.statement);
         } else if !reach.has(variable.statement) {
