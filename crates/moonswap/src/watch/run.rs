@@ -111,15 +111,15 @@ impl Watch {
     }
 
     pub(super) fn run(mut self) {
-        let mut next_look = Instant::now() + stamps::PERIOD;
+        let mut next_scan = Instant::now() + stamps::PERIOD;
         while !self.stopped && !self.patcher.is_gone() {
             // Events of other files do not put it off.
-            if Instant::now() >= next_look {
+            if Instant::now() >= next_scan {
                 self.look_without_events();
-                next_look = Instant::now() + stamps::PERIOD;
+                next_scan = Instant::now() + stamps::PERIOD;
             }
             if !self.heard.any() && self.again.is_empty() {
-                let pause = next_look.saturating_duration_since(Instant::now());
+                let pause = next_scan.saturating_duration_since(Instant::now());
                 match self.receiver.recv_timeout(pause) {
                     Ok(message) => self.take(message),
                     Err(RecvTimeoutError::Timeout) => continue,

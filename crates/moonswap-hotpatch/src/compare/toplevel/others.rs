@@ -57,13 +57,12 @@ impl Comparison<'_> {
                 let asked = if is_added { rule.added } else { rule.changed };
                 asked && self.callee(at).is_some_and(|callee| rule.fits(&callee))
             });
+            let is_run = by_rule || self.policy.run_new && self.is_new_require(old, at);
             if self.is_called_again() && !(by_rule && reach.has(at)) {
                 top.next_call.insert(at);
             } else if !reach.has(at) {
                 self.list_other(at, &reach.why, None, top);
-            } else if by_rule {
-                top.actions.insert(at, Action::Run);
-            } else if self.policy.run_new && self.is_new_require(old, at) {
+            } else if is_run {
                 top.actions.insert(at, Action::Run);
             } else if is_added && self.policy.run_new && self.is_about_new(at, top) {
                 top.try_run(at);
