@@ -67,7 +67,7 @@ impl Session {
     /// the system's message.
     pub(crate) fn read(&self, format: &str) -> Result<Option<Vec<u8>>, String> {
         let Some((stdin, read)) = &self.stdin else {
-            return Err("this VM has no standard input".to_owned());
+            return Err("no standard input here; give a file".to_owned());
         };
         let (text, problem): (Option<LuaString>, Option<String>) = read
             .call((stdin.clone(), format))

@@ -7,7 +7,7 @@ mod numeral;
 use moonswap_vm::context::{Context, NativeFn, NativeKind, Outcome, View};
 
 pub(crate) use load::load_file;
-pub use load::{listen_to_loads, note_loaded};
+pub use load::{LoadedFrom, listen_to_loads, note_loaded};
 
 /// Functions that need neither an upvalue nor the interpreter's own handling.
 const FUNCTIONS: &[(&str, NativeFn)] = &[

@@ -71,6 +71,44 @@ impl Loader for Named {
     }
 }
 
+/// A loader of texts that come from no file, though their chunks are called like one.
+struct NoFile(PathBuf);
+
+impl Loader for NoFile {
+    fn find(&self, _: &str) -> Option<String> {
+        Some(format!("@{}", self.0.display()))
+    }
+
+    fn read(&self, _: &str) -> std::io::Result<Vec<u8>> {
+        Ok(text(1).into_bytes())
+    }
+}
+
+#[test]
+fn a_chunk_without_a_file_is_not_watched() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("m.lua");
+    let other = folder.path().join("other.lua");
+    std::fs::write(&other, text(1))?;
+    let lua = Lua::new();
+    let (_watcher, events) = watch(&lua, Policy::default())?;
+    lua.set_loader(NoFile(file.clone()))?;
+    lua.globals().set("path", other.to_str())?;
+    lua.load("m = require 'm' o = dofile(path)").exec()?;
+    // Neither a text of that name nor a request counts for the chunk.
+    std::fs::write(&file, text(2))?;
+    std::fs::write(release_request(&file), "")?;
+    assert!(next(&lua, &events, QUIET).is_none());
+    assert!(release_request(&file).exists());
+    assert_eq!(lua.load("m.f()").eval::<i64>()?, 1);
+    // Files beside it are watched.
+    std::fs::write(&other, text(3))?;
+    let heard = next(&lua, &events, PATIENCE).expect("a swap");
+    assert_eq!(heard.1, [other]);
+    assert_eq!(lua.load("o.f()").eval::<i64>()?, 3);
+    Ok(())
+}
+
 /// A program that has loaded `m.lua` of a folder in some way.
 type Load = fn(&Lua, &Path) -> Result<()>;
 

@@ -1,9 +1,6 @@
 //! What the verifier finds, and what its passes share.
 
-use crate::effects::jump_distance;
-use crate::form::Form;
-use crate::instruction::Instruction;
-use crate::opcode::OpCode;
+use super::info::Info;
 use crate::prototype::Prototype;
 use crate::watch::Watch;
 
@@ -106,18 +103,9 @@ impl Work {
     pub(crate) fn find_jumps(&mut self, prototype: &Prototype) {
         self.jumps.clear();
         for (pc, i) in prototype.code.iter().enumerate() {
-            if let Some(target) = i.opcode().and_then(|op| jump_target(pc, *i, op)) {
+            if let Some(target) = Info::of(*i).target(pc, *i) {
                 self.jumps.push((pc as u32, target as u32));
             }
         }
     }
-}
-
-/// Where an instruction may go besides the next one.
-pub(crate) fn jump_target(pc: usize, instruction: Instruction, op: OpCode) -> Option<i64> {
-    let next = pc as i64 + 1;
-    if op.form() == Form::Skip {
-        return Some(next + 1);
-    }
-    jump_distance(instruction, op).map(|distance| next + i64::from(distance))
 }

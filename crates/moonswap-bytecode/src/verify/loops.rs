@@ -4,7 +4,8 @@
 //! past its preparation. That nothing inside touches the hidden registers of a
 //! numeric loop is for `flow`.
 
-use super::fault::{Fault, Work, jump_target};
+use super::fault::{Fault, Work};
+use super::info::Info;
 use crate::instruction::Instruction;
 use crate::opcode::OpCode;
 use crate::prototype::Prototype;
@@ -71,10 +72,10 @@ pub(crate) fn check(prototype: &Prototype, work: &mut Work) -> Check<()> {
 
 /// The last instruction of the loop that starts at `pc`.
 fn end_of(prototype: &Prototype, pc: usize, i: Instruction, op: OpCode) -> Option<usize> {
-    let target = usize::try_from(jump_target(pc, i, op)?).ok()?;
+    let target = usize::try_from(Info::of(i).target(pc, i)?).ok()?;
     let back = |end: usize| {
         let last = prototype.code.get(end)?;
-        let to = jump_target(end, *last, last.opcode()?)?;
+        let to = Info::of(*last).target(end, *last)?;
         (usize::try_from(to).ok()? == pc + 1).then_some(*last)
     };
     if op == OpCode::ForPrep {

@@ -193,25 +193,34 @@ fn finish(cx: &Context<'_>, ok: bool, env: Option<usize>) -> usize {
     1
 }
 
-/// Who hears of the texts that are loaded from files and by the host's loader: name of
-/// the chunk, and the text.
-type LoadListener = Rc<dyn Fn(&[u8], &[u8])>;
+/// Where a text was loaded from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoadedFrom {
+    /// A file, whose path stands in the chunk's name behind `@`.
+    File,
+    /// The host's loader, which alone knows what the chunk's name means.
+    Loader,
+}
+
+/// Who hears of the texts that are loaded from files and by the host's loader: whence,
+/// name of the chunk, and the text.
+type LoadListener = Rc<dyn Fn(LoadedFrom, &[u8], &[u8])>;
 
 #[derive(Default)]
 struct Listener(Option<LoadListener>);
 
 /// From now on `listener` hears of every chunk that `require`, `dofile` and `loadfile`
-/// load from a file: its name and its text, right before it is compiled. It must not
-/// use the VM.
+/// load from a file or from the host's loader, right before it is compiled. It must
+/// not use the VM.
 pub fn listen_to_loads(cx: &Context<'_>, listener: Option<LoadListener>) {
     cx.host_state::<Listener>().borrow_mut().0 = listener;
 }
 
 /// Tells the listener, if there is one.
-pub fn note_loaded(cx: &Context<'_>, chunk_name: &[u8], source: &[u8]) {
+pub fn note_loaded(cx: &Context<'_>, from: LoadedFrom, chunk_name: &[u8], source: &[u8]) {
     let listener = cx.host_state::<Listener>().borrow().0.clone();
     if let Some(listener) = listener {
-        listener(chunk_name, source);
+        listener(from, chunk_name, source);
     }
 }
 
@@ -243,7 +252,7 @@ pub(crate) fn load_file(
         }
     };
     if name.is_some() {
-        note_loaded(cx, &chunk_name, &source);
+        note_loaded(cx, LoadedFrom::File, &chunk_name, &source);
     }
     cx.load(
         moonswap_compiler::skip_shebang(&source),

@@ -6,9 +6,7 @@
 //!
 //! Invariants: H1–H4 of `mod.rs`; B3: everything is swept before marking.
 
-use std::sync::atomic::Ordering;
-
-use super::mode::{FLOOR, Forced, Mode, Roots, Settings};
+use super::mode::{FLOOR, Forced, Roots};
 use super::timer::Timer;
 use super::{Heap, NO_BLACK, Phase};
 use crate::gc_stats::GcClock;
@@ -17,16 +15,16 @@ use crate::stress::Stress;
 use crate::value;
 
 /// Allocation between steps.
-const STEP: isize = 64 * 1024;
+pub(super) const STEP: isize = 64 * 1024;
 /// Bytes marked per byte allocated at multiplier 100. Measured: 4 is best of
 /// 2, 4, 8 in time and keeps the heap at 2 to 2.2 times the live size.
-const MARK_PER_BYTE: usize = 4;
+pub(super) const MARK_PER_BYTE: usize = 4;
 /// Most allocation paid by one step (about 0.7 ms of marking); the rest of a
 /// burst is paid at the next safe points.
 const MAX_PAID: isize = 512 * 1024;
 /// Bytes marked by a complete collection between two looks at the limits (about
 /// 1 ms).
-const SLICE: usize = 1 << 20;
+pub(super) const SLICE: usize = 1 << 20;
 /// Live bytes from which on marking goes twice as fast: what the program allocates
 /// and stores meanwhile stays for a cycle.
 const MIDDLE_HEAP: usize = 1 << 20;
@@ -44,8 +42,8 @@ const PARTS: usize = 4;
 /// Boxed objects looked at (four for one that is dropped) and large parts
 /// freed by a step: more than are made between two, so that what is dead never
 /// piles up.
-const SWEEP_BOXED: usize = 4096;
-const SWEEP_LARGE: usize = 64;
+pub(super) const SWEEP_BOXED: usize = 4096;
+pub(super) const SWEEP_LARGE: usize = 64;
 /// Entries of an intern table of another size moved by a step; 10 to 20 µs.
 const MOVED_STRINGS: usize = 2048;
 /// A rescan that finds less is followed by the atomic step.
@@ -233,7 +231,12 @@ impl Heap {
 
     /// Does up to `work` bytes of work in the present phase. Bytes that were to be
     /// marked and are not, because the time was up. The end of a phase ends the work.
-    unsafe fn advance(&mut self, roots: &dyn Roots, work: usize, timer: &Timer) -> usize {
+    pub(super) unsafe fn advance(
+        &mut self,
+        roots: &dyn Roots,
+        work: usize,
+        timer: &Timer,
+    ) -> usize {
         // SAFETY: by the caller of `step`.
         unsafe {
             match self.phase {
@@ -252,7 +255,7 @@ impl Heap {
     }
 
     /// Sweeps about `work` bytes' worth.
-    fn sweep_some(&mut self, work: usize, timer: &Timer) {
+    pub(super) fn sweep_some(&mut self, work: usize, timer: &Timer) {
         let boxed = self.sweep_boxed(SWEEP_BOXED);
         let large = self.sweep_large(SWEEP_LARGE);
         // A block costs about as much as marking half its size.
@@ -272,7 +275,7 @@ impl Heap {
         }
     }
 
-    fn end_cycle(&mut self) {
+    pub(super) fn end_cycle(&mut self) {
         self.phase = Phase::Pause;
         self.trim_unused();
         self.strings.shrink();
@@ -465,255 +468,5 @@ impl Heap {
                 }
             }
         }
-    }
-
-    pub(crate) fn finish_sweep(&mut self) {
-        while self.phase == Phase::Sweep {
-            self.sweep_some(usize::MAX, &Timer::NEVER);
-        }
-    }
-
-    /// A complete collection, unless a limit of time is reached meanwhile. Does
-    /// nothing inside another one.
-    ///
-    /// # Safety
-    /// As [`Heap::step`].
-    pub(crate) unsafe fn collect_full(&mut self, roots: &dyn Roots) {
-        if !self.is_blocked() {
-            // SAFETY: by the caller.
-            unsafe { self.collect_now(roots) };
-        }
-    }
-
-    /// A complete collection because memory is short: also while a finalizer
-    /// runs. False if none may be made now.
-    ///
-    /// # Safety
-    /// As [`Heap::step`].
-    pub(crate) unsafe fn collect_emergency(&mut self, roots: &dyn Roots) -> bool {
-        if !self.busy {
-            // SAFETY: by the caller.
-            unsafe { self.collect_now(roots) };
-        }
-        !self.busy
-    }
-
-    unsafe fn collect_now(&mut self, roots: &dyn Roots) {
-        self.requested = false;
-        // SAFETY: by the caller.
-        unsafe {
-            if self.phase == Phase::Mark {
-                // Given up: in the next epoch everything is white again.
-                self.phase = Phase::Pause;
-            }
-            if !self.sweep_in_slices() {
-                return;
-            }
-            self.begin_cycle(roots);
-            while !self.marker.is_drained() {
-                if self.is_overdue() {
-                    self.trigger = self.charged + STEP;
-                    return;
-                }
-                self.marker.drain(SLICE);
-            }
-            self.atomic(roots);
-            self.sweep_in_slices();
-        }
-    }
-
-    /// Whether the collector may work at once, and looks at fewer than `bytes`.
-    pub(crate) fn is_smaller_than(&self, bytes: usize) -> bool {
-        self.running && !self.is_blocked() && self.bytes_in_use() < bytes
-    }
-
-    /// Whether so much was allocated since marking that as much may be garbage.
-    pub(crate) fn has_garbage_of(&self, bytes: usize) -> bool {
-        self.charged >= bytes as isize
-    }
-
-    /// Gives what is known to be free back to the system.
-    pub(crate) fn give_back(&mut self) {
-        self.trim_pool();
-        self.trim_system();
-    }
-
-    /// A limit of time has been reached: complete collections stop where they
-    /// are, as an incremental one does after a step.
-    fn is_overdue(&self) -> bool {
-        self.poll.overdue.load(Ordering::Relaxed)
-    }
-
-    /// Sweeps everything; false if it stopped before the end.
-    fn sweep_in_slices(&mut self) -> bool {
-        while self.phase == Phase::Sweep {
-            if self.is_overdue() {
-                self.trigger = self.charged + STEP;
-                return false;
-            }
-            self.sweep_some(usize::MAX, &Timer::NEVER);
-        }
-        true
-    }
-
-    /// An explicit step (`collectgarbage("step", kib)`), also while stopped;
-    /// true if it ended a cycle. 0 is one basic step.
-    ///
-    /// # Safety
-    /// As [`Heap::step`].
-    pub(crate) unsafe fn step_kib(&mut self, roots: &dyn Roots, kib: usize) -> bool {
-        if self.is_blocked() {
-            return false;
-        }
-        self.requested = false;
-        if self.mode == Mode::Generational && kib == 0 {
-            // A basic step of this mode is a whole young collection.
-            // SAFETY: by the caller.
-            unsafe { self.collect_full(roots) };
-            return true;
-        }
-        let per_byte = MARK_PER_BYTE * self.step_multiplier.max(25) / 100;
-        let bytes = if kib == 0 {
-            STEP as usize
-        } else {
-            kib.saturating_mul(1024)
-        };
-        let mut work = bytes.saturating_mul(per_byte.max(1)) as isize;
-        if work < 0 {
-            work = isize::MAX;
-        }
-        let mut finished = false;
-        while work > 0 && !finished && !self.is_overdue() {
-            // SAFETY: by the caller.
-            unsafe {
-                match self.phase {
-                    Phase::Pause => {
-                        self.begin_cycle(roots);
-                        work -= 1024;
-                    }
-                    Phase::Mark => {
-                        let before = self.marker.work;
-                        self.advance(roots, (work as usize).min(SLICE), &Timer::NEVER);
-                        work -= (self.marker.work - before).max(512) as isize;
-                    }
-                    Phase::Sweep => {
-                        let boxed = self.sweep_boxed(SWEEP_BOXED);
-                        let large = self.sweep_large(SWEEP_LARGE);
-                        let bytes = self.sweep_one();
-                        work -= (bytes / 4) as isize;
-                        if bytes == 0 && boxed && large {
-                            self.end_cycle();
-                            finished = true;
-                        }
-                    }
-                }
-            }
-        }
-        self.charged_at_step = self.charged;
-        if self.phase != Phase::Pause {
-            self.trigger = self.charged + STEP;
-        }
-        finished
-    }
-
-    /// No automatic steps from now on.
-    pub(crate) fn stop(&mut self) {
-        self.running = false;
-    }
-
-    /// Automatic steps again; what was allocated meanwhile counts.
-    pub(crate) fn restart(&mut self) {
-        self.running = true;
-        self.requested = false;
-        self.charge(0);
-    }
-
-    /// Automatic steps are on.
-    pub(crate) fn is_running(&self) -> bool {
-        self.running
-    }
-
-    pub(super) fn is_blocked(&self) -> bool {
-        self.busy || self.finalizing
-    }
-
-    /// While a finalizer runs nothing is collected, unless memory is short;
-    /// returns the previous state.
-    pub(crate) fn set_finalizing(&mut self, finalizing: bool) -> bool {
-        let old = std::mem::replace(&mut self.finalizing, finalizing);
-        if old && !finalizing {
-            self.requested = false;
-            self.charge(0);
-        }
-        old
-    }
-
-    /// While this is set nothing is collected at all; returns the previous
-    /// state.
-    pub(crate) fn set_busy(&mut self, busy: bool) -> bool {
-        let old = std::mem::replace(&mut self.busy, busy);
-        if old && !busy {
-            self.requested = false;
-            self.charge(0);
-        }
-        old
-    }
-
-    /// Sets the pause in percent; returns the old one.
-    pub(crate) fn set_pause(&mut self, pause: usize) -> usize {
-        let old = std::mem::replace(&mut self.pause, pause);
-        if self.phase == Phase::Pause {
-            self.trigger = self.pause_trigger();
-        }
-        old
-    }
-
-    /// Sets the step multiplier in percent; returns the old one.
-    pub(crate) fn set_step_multiplier(&mut self, multiplier: usize) -> usize {
-        std::mem::replace(&mut self.step_multiplier, multiplier)
-    }
-
-    /// The memory limit is another one: cycles begin at another time.
-    pub(super) fn limit_changed(&mut self) {
-        if self.phase == Phase::Pause {
-            self.trigger = self.pause_trigger();
-            self.charge(0);
-        }
-    }
-
-    /// What a program can set.
-    pub(crate) fn settings(&self) -> Settings {
-        Settings {
-            running: self.running,
-            pause: self.pause,
-            step_multiplier: self.step_multiplier,
-            mode: self.mode,
-        }
-    }
-
-    /// Puts settings back; the old ones do nothing.
-    pub(crate) fn set_settings(&mut self, settings: Settings) {
-        let Settings {
-            running,
-            pause,
-            step_multiplier,
-            mode,
-        } = settings;
-        self.step_multiplier = step_multiplier;
-        self.mode = mode;
-        if pause != self.pause {
-            self.set_pause(pause);
-        }
-        if running != self.running {
-            match running {
-                true => self.restart(),
-                false => self.stop(),
-            }
-        }
-    }
-
-    /// Sets the mode; returns the old one.
-    pub(crate) fn set_mode(&mut self, mode: Mode) -> Mode {
-        std::mem::replace(&mut self.mode, mode)
     }
 }

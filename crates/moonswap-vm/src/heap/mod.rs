@@ -3,8 +3,8 @@
 //! Small objects are cells of size-class blocks (`block`), large table parts
 //! come from the system allocator (`large`), objects with destructors are
 //! boxed (`boxed`). The collector marks incrementally (`marker`, `weak`,
-//! `finalizer`) in steps sized by the allocation since (`cycle`) and sweeps
-//! lazily in the allocator. Nothing here runs Lua code or collects during an
+//! `finalizer`) in steps sized by the allocation since (`cycle`), or in one piece
+//! (`collect`), and sweeps lazily in the allocator. Nothing here runs Lua code or collects during an
 //! allocation: natives and instructions hold raw pointers without rooting.
 //!
 //! Invariants:
@@ -22,6 +22,8 @@ mod block;
 mod boxed;
 mod budget;
 pub(crate) mod class;
+mod collect;
+mod control;
 mod cycle;
 mod finalizer;
 pub(crate) mod large;

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::sync::Arc;
 
+use moonswap_stdlib::base::{LoadedFrom, note_loaded};
 use moonswap_vm::{Context, Keep, Outcome, View};
 
 use crate::loader::{Found, Loader, shown};
@@ -112,7 +113,7 @@ fn search(cx: &mut Context<'_>) -> Outcome<usize> {
         None => return cx.ret_bytes(b"the host's loader is gone"),
     };
     let chunk = found.chunk.as_bytes();
-    moonswap_stdlib::base::note_loaded(cx, chunk, &found.text);
+    note_loaded(cx, LoadedFrom::Loader, chunk, &found.text);
     let source = moonswap_compiler::skip_shebang(&found.text);
     let shown = shown(&found.chunk).to_owned();
     if cx.load(source, chunk, "bt", Keep::Module)? {

@@ -50,6 +50,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
+use moonswap_stdlib::base::{LoadedFrom, listen_to_loads};
 use moonswap_vm::contained;
 
 use crate::loader::Loader;
@@ -120,22 +121,21 @@ impl WatcherBuilder {
             }
         })
         .map_err(|error| Error::runtime(format_args!("cannot watch files: {error}")))?;
-        let mut loader: Arc<dyn Loader> = Arc::new(Files);
-        if let Some(own) = lua.loader() {
-            loader = Arc::new((own, loader));
-        }
         let state = Watch::new(
             system,
             receiver,
             lua.hot().patcher(),
             policy.source(PatchSource::Watch),
-            Arc::clone(&loader),
             listener,
         );
         for path in &files {
             if let Ok(content) = std::fs::read(path) {
                 let chunk = format!("@{}", path.display());
-                let _ = sender.send(Message::Loaded(path.clone(), chunk, content));
+                let _ = sender.send(Message::Loaded(
+                    path.clone(),
+                    (chunk, Arc::new(Files)),
+                    content,
+                ));
             }
         }
         let heard = sender.clone();
@@ -150,16 +150,22 @@ impl WatcherBuilder {
             }
         });
         let loads = sender.clone();
-        let note = move |chunk: &[u8], text: &[u8]| {
+        let vm = lua.weak();
+        let note = move |from: LoadedFrom, chunk: &[u8], text: &[u8]| {
+            let loader: Option<Arc<dyn Loader>> = match from {
+                LoadedFrom::File => Some(Arc::new(Files)),
+                LoadedFrom::Loader => vm.try_upgrade().and_then(|lua| lua.loader()),
+            };
+            let Some(loader) = loader else { return };
             let chunk = String::from_utf8_lossy(chunk).into_owned();
-            // A panic of the host's is told by the panic hook and ends there.
             let mut path = None;
+            // A panic of the host's is told by the panic hook and ends there.
             let _ = contained(|| path = loader.file(&chunk));
             if let Some(path) = path {
-                let _ = loads.send(Message::Loaded(path, chunk, text.to_vec()));
+                let _ = loads.send(Message::Loaded(path, (chunk, loader), text.to_vec()));
             }
         };
-        lua.with(|cx| moonswap_stdlib::base::listen_to_loads(cx, Some(Rc::new(note))));
+        lua.with(|cx| listen_to_loads(cx, Some(Rc::new(note))));
         std::thread::Builder::new()
             .name("moonswap-watch".into())
             .spawn(move || state.run())
@@ -206,7 +212,7 @@ impl Drop for Watcher {
     }
 }
 
-/// Files by the names of their chunks, without a loader of the host's.
+/// Files by the names of their chunks: what was not loaded by the host's loader.
 struct Files;
 
 impl Loader for Files {

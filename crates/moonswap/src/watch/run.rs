@@ -34,10 +34,13 @@ const SLOW_COMMIT: Duration = Duration::from_secs(2);
 /// How long the watcher first waits before it looks whether a patch is committed.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
+/// The name of a chunk, and where its text is read again.
+pub(super) type Origin = (String, Arc<dyn Loader>);
+
 /// What the watching thread hears.
 pub(super) enum Message {
     /// Lua loads a file: its path, its chunk, its content.
-    Loaded(PathBuf, String, Vec<u8>),
+    Loaded(PathBuf, Origin, Vec<u8>),
     /// Something happened to files; without a list: look at all.
     Changed(Option<Vec<PathBuf>>),
     /// The VM tells what became of a patch.
@@ -68,10 +71,8 @@ pub(super) struct Watch {
     undone: HashMap<PathBuf, Option<Stamp>>,
     patcher: Patcher,
     policy: Policy,
-    /// Where texts are read.
-    loader: Arc<dyn Loader>,
-    /// Names of the chunks of files.
-    chunks: HashMap<PathBuf, String>,
+    /// Chunks by the paths of their files.
+    chunks: HashMap<PathBuf, Origin>,
     /// Events borrow from the rest.
     listener: RefCell<Listener>,
     stopped: bool,
@@ -88,7 +89,6 @@ impl Watch {
         receiver: Receiver<Message>,
         patcher: Patcher,
         policy: Policy,
-        loader: Arc<dyn Loader>,
         listener: Listener,
     ) -> Self {
         Self {
@@ -99,7 +99,6 @@ impl Watch {
             undone: HashMap::new(),
             patcher,
             policy,
-            loader,
             chunks: HashMap::new(),
             listener: RefCell::new(listener),
             stopped: false,
@@ -153,8 +152,8 @@ impl Watch {
     fn take(&mut self, message: Message) {
         match message {
             Message::Stop => self.stopped = true,
-            Message::Loaded(path, chunk, content) => {
-                self.chunks.insert(path.clone(), chunk);
+            Message::Loaded(path, origin, content) => {
+                self.chunks.insert(path.clone(), origin);
                 self.watch_directory(&path);
                 // It may have been saved, or its release asked for, before anybody
                 // watched: looked at again.
@@ -420,13 +419,14 @@ impl Watch {
     }
 
     fn chunk(&self, path: &Path) -> &str {
-        self.chunks.get(path).map_or("", String::as_str)
+        self.chunks.get(path).map_or("", |(chunk, _)| chunk)
     }
 
     /// The text of a file as it is now. It may be missing while it is being replaced.
     fn read(&self, path: &Path) -> Option<Vec<u8>> {
+        let (chunk, loader) = self.chunks.get(path)?;
         let mut text = None;
-        let _ = contained(|| text = self.loader.read(self.chunk(path)).ok());
+        let _ = contained(|| text = loader.read(chunk).ok());
         text
     }
 
