@@ -33,7 +33,7 @@ case $kind in
     # The standard library must be sanitized too, or its locks look like races.
     sanitized test -Zbuild-std -p moonswap-tests --test it -- hotpatch::threads
     sanitized test -Zbuild-std -p moonswap-tests --test cases -- hotpatch/threads/
-    sanitized test -Zbuild-std -p moonswap --test hot
+    sanitized test -Zbuild-std -p moonswap --test it -- hot
     sanitized test -Zbuild-std -p moonswap-vm --lib -- patches timer limits
     ;;
   *)

@@ -20,8 +20,8 @@ pub fn root() -> &'static Path {
         .expect("the package lies one below the top")
 }
 
-/// The `moonswap` program of the profile this test was built with, built on
-/// first use. `MOONSWAP_BIN` names another one.
+/// The `moonswap` program that cargo built with this test. `MOONSWAP_BIN` names
+/// another one.
 pub fn moonswap() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
@@ -31,21 +31,31 @@ pub fn moonswap() -> &'static Path {
         let test = std::env::current_exe().expect("own path");
         // TARGET/PROFILE/deps/it-HASH
         let profile = test.ancestors().nth(2).expect("profile folder");
-        let target = profile.parent().expect("target folder");
-        let mut build = Command::new(env!("CARGO"));
-        build
-            .current_dir(root())
-            .args(["build", "--quiet", "-p", "moonswap-cli", "--target-dir"])
-            .arg(target);
-        if profile.file_name() == Some(OsStr::new("release")) {
-            build.arg("--release");
-        }
-        let status = build.status().expect("cargo runs");
-        assert!(status.success(), "moonswap-cli does not build");
-        let program = profile.join(format!("moonswap{}", std::env::consts::EXE_SUFFIX));
-        assert!(program.exists(), "no program at {}", program.display());
-        program
+        let suffix = std::env::consts::EXE_SUFFIX;
+        let built = profile.join(format!("tested-moonswap{suffix}"));
+        assert!(built.exists(), "no program at {}", built.display());
+        under_its_name(
+            &built,
+            &profile.join("tested"),
+            &format!("moonswap{suffix}"),
+        )
     })
+}
+
+/// The same program in a folder where it has the name that users know. Several
+/// tests may do this at a time.
+fn under_its_name(built: &Path, folder: &Path, name: &str) -> PathBuf {
+    std::fs::create_dir_all(folder).expect("a folder for the program");
+    let program = folder.join(name);
+    let next = folder.join(format!("{name}.{}", std::process::id()));
+    let _ = std::fs::remove_file(&next);
+    if std::fs::hard_link(built, &next).is_err() {
+        std::fs::copy(built, &next).expect("a copy of the program");
+    }
+    std::fs::rename(&next, &program).expect("the program under its name");
+    // Two names of one file: then the renaming has done nothing.
+    let _ = std::fs::remove_file(&next);
+    program
 }
 
 /// Held for reading by every run of the program, and for writing by the tests

@@ -1,7 +1,8 @@
 //! One test per case, over `libtest-mimic`: `cargo test … -- PART-OF-A-NAME`
 //! runs some of them. Times are printed at the end: of each case if they are few, of
-//! the slowest ones otherwise.
+//! the slowest ones and of each group otherwise.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -118,6 +119,9 @@ impl Cases {
         for (time, name) in times.iter().take(n) {
             println!("{:8.3} s  {name}", time.as_secs_f64());
         }
+        if n < times.len() {
+            print_groups(&times);
+        }
         if is_part || conclusion.has_failed() || conclusion.num_ignored > 0 {
             return conclusion.exit_code();
         }
@@ -129,6 +133,23 @@ impl Cases {
             }
         }
         code
+    }
+}
+
+/// Prints how many cases each group has and how long they took together. The group
+/// of a case is its name without the last part.
+fn print_groups(times: &[(Duration, String)]) {
+    let mut groups: BTreeMap<&str, (Duration, usize)> = BTreeMap::new();
+    for (time, name) in times {
+        let group = name.rsplit_once('/').map_or("", |(group, _)| group);
+        let entry = groups.entry(group).or_default();
+        *entry = (entry.0 + *time, entry.1 + 1);
+    }
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    groups.sort_by_key(|(_, (time, _))| std::cmp::Reverse(*time));
+    println!();
+    for (group, (time, n)) in groups.iter().take(N_SLOWEST) {
+        println!("{:8.3} s  {n:5} cases  {group}", time.as_secs_f64());
     }
 }
 

@@ -1,23 +1,23 @@
 //! The examples, run.
 
 #[cfg(feature = "worker")]
-#[path = "../examples/axum_pool.rs"]
+#[path = "../../examples/axum_pool.rs"]
 mod axum_pool;
 #[cfg(feature = "serde")]
-#[path = "../examples/configuration.rs"]
+#[path = "../../examples/configuration.rs"]
 mod configuration;
 #[allow(dead_code)] // its `main`
-#[path = "../examples/game_server.rs"]
+#[path = "../../examples/game_server.rs"]
 mod game_server;
-#[path = "../examples/guided_tour.rs"]
+#[path = "../../examples/guided_tour.rs"]
 mod guided_tour;
-#[path = "../examples/sandbox.rs"]
+#[path = "../../examples/sandbox.rs"]
 mod sandbox;
 #[cfg(feature = "async")]
-#[path = "../examples/tcp_server.rs"]
+#[path = "../../examples/tcp_server.rs"]
 mod tcp_server;
 #[cfg(feature = "macros")]
-#[path = "../examples/userdata.rs"]
+#[path = "../../examples/userdata.rs"]
 mod userdata;
 
 use moonswap::{ErrorKind, Result};
@@ -121,7 +121,7 @@ async fn the_game_goes_on_while_its_rules_change() -> Result<()> {
 
     let folder = tempfile::tempdir()?;
     let rules = folder.path().join("game.lua");
-    let text = include_str!("../examples/game.lua");
+    let text = include_str!("../../examples/game.lua");
     std::fs::write(&rules, text)?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
@@ -169,7 +169,7 @@ fn code_lines(text: &str) -> usize {
 
 #[test]
 fn the_game_server_is_no_longer_than_with_mlua() {
-    let ours = code_lines(include_str!("../examples/game_server.rs"));
+    let ours = code_lines(include_str!("../../examples/game_server.rs"));
     let theirs = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let theirs = theirs.join("../../benches/src/bin/game_mlua.rs");
     let theirs = code_lines(&std::fs::read_to_string(theirs).expect("it is in the repository"));

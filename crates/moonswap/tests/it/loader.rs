@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use moonswap::loader::{Directory, Embedded, Loader, Memory};
 use moonswap::{Error, Lua, PatchInput, Profile, Result};
 
-static EMBEDDED: Embedded = moonswap::embed!("scripts", ["greet.lua", "shop/init.lua"]);
+static EMBEDDED: Embedded = moonswap::embed!("../scripts", ["greet.lua", "shop/init.lua"]);
 
 fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts")

@@ -61,7 +61,7 @@ fn compare_with_table(table: &str) {
 
 #[test]
 fn messages_are_those_of_standard_lua() {
-    compare_with_table(include_str!("errors/messages.tsv"));
+    compare_with_table(include_str!("../errors/messages.tsv"));
 }
 
 /// For a larger table, made on the spot:

@@ -115,7 +115,7 @@ fn reachable(lua: &Lua) -> Result<String> {
 
 #[test]
 fn what_a_program_reaches_is_on_the_list() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/profiles");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/profiles");
     for (name, profile, compat) in [
         ("game", Profile::Game, false),
         ("untrusted", Profile::Untrusted, false),
