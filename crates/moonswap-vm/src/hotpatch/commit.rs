@@ -1,4 +1,4 @@
-//! Applying patches: plan, prepare, commit.
+//! Committing: what plans need is prepared, then come the stores.
 //!
 //! Invariants: HP1–HP3.
 
@@ -6,195 +6,25 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use moonswap_hotpatch::{
-    Activation, ChunkPlan, Patch, Plan, Policy, Refused, Report, StalePolicy, SuspendedPolicy,
-    Times, Timing, plan_chunk,
-};
+use moonswap_hotpatch::{Policy, Report, StalePolicy, SuspendedPolicy, Times};
 
 use super::history::{Entry, InstanceChange};
-use super::manifest;
-use super::obstacle::Obstacle;
 use super::planned::Planned;
 use super::planned::find;
+use super::planner::refusals;
 use super::prepare::{self, Prepared};
 use super::published::{self, ReportDraft};
 use super::stale::set_finish_by;
-use super::texts::Compiled;
-use super::timing::{self, Quiet};
 use super::transaction::{self, Installed};
-use super::{HotError, activity, checkpoint, closing, globals, guard, migrate, staying, waiting};
-use crate::callee::FROZEN;
+use super::{AtSafePoint, HotError, activity, checkpoint, closing, globals, migrate, staying};
 use crate::host;
 use crate::loader;
 use crate::object::{Instance, PrototypeSlot, Version};
-use crate::vm::Vm;
 
-/// Plans a patch for every live instance of its chunks, in the patch's order
-/// of chunks, oldest instances first.
-pub(crate) unsafe fn plan_all(
-    vm: &mut Vm,
-    patch: &Patch,
-    policy: &Policy,
-) -> Result<Vec<Planned>, HotError> {
-    // SAFETY: HP2; instances are live.
-    unsafe {
-        if FROZEN {
-            return Err(HotError::CompiledOut);
-        }
-        let mut planned = Vec::with_capacity(patch.chunks().len());
-        let mut compiled = Compiled::default();
-        for chunk in patch.chunks() {
-            let instances = vm.hot.instances_of(chunk.chunk());
-            if instances.is_empty() {
-                return Err(HotError::not_loaded(chunk.chunk(), &vm.hot.chunks()));
-            }
-            for instance in instances {
-                let manifest = manifest::of(vm, instance, &mut compiled);
-                planned.push(((*instance).serial, plan_chunk(&manifest, chunk, policy)));
-            }
-        }
-        Ok(planned)
-    }
-}
-
-/// Who is in the middle of the functions that plans change.
-pub(crate) unsafe fn activations(vm: &mut Vm, planned: &[Planned]) -> Vec<Activation> {
-    // SAFETY: HP2.
-    unsafe {
-        let changed = activity::changed(vm, planned);
-        if changed.is_empty() {
-            return Vec::new();
-        }
-        let all = activity::Wanted {
-            running: true,
-            suspended: true,
-            first: false,
-        };
-        activity::scan(vm, all, &|version| changed.contains(&(*version).slot))
-            .into_iter()
-            .map(|found| found.activation)
-            .collect()
-    }
-}
-
-/// All refusals of all instances, without repetitions.
-pub(crate) fn refusals(planned: &[Planned]) -> Option<Refused> {
-    let refusals = moonswap_hotpatch::refusals(planned.iter().map(|(_, plan)| plan));
-    (!refusals.is_empty()).then(|| refusals.into())
-}
-
-/// What became of a patch that may be committed now, if its policy agrees.
-#[allow(clippy::large_enum_variant, reason = "there is one for each patch")]
-pub(crate) enum Attempt {
-    /// It was, or it was refused.
-    Done(Result<Report, HotError>),
-    /// It has to wait for this.
-    NotNow(Obstacle),
-}
-
-/// Plans and applies on the VM's thread, if the policy allows a commit here.
-/// `last`: there will be no other attempt.
-pub(crate) unsafe fn attempt(vm: &mut Vm, patch: &Patch, policy: &Policy, last: bool) -> Attempt {
-    // SAFETY: HP2.
-    unsafe {
-        let start = Instant::now();
-        let planned = match plan_all(vm, patch, policy) {
-            Ok(planned) => planned,
-            Err(error) => return refuse(vm, patch, policy, error),
-        };
-        if let Some(refused) = refusals(&planned) {
-            return refuse(vm, patch, policy, refused.into());
-        }
-        // The host itself asks, and nothing runs.
-        let host_polls = vm.host_depth == 0;
-        if let Some(obstacle) = timing::obstacle(vm, policy, host_polls) {
-            return Attempt::NotNow(obstacle);
-        }
-        match timing::quiet(vm, &planned, policy, last) {
-            Quiet::Yes => {}
-            Quiet::Never(refused) => return refuse(vm, patch, policy, refused.into()),
-            Quiet::NotYet(found) => {
-                return Attempt::NotNow(Obstacle::Activation(found.activation));
-            }
-        }
-        let times = Times {
-            prepare: start.elapsed(),
-            ..Times::default()
-        };
-        let before = vm.hot.generation();
-        let has_listeners = vm.hot.events.has_listeners();
-        let outcome = super::attempt::patch(vm, patch, policy, |vm| {
-            // Listeners may have loaded or run the chunk.
-            let planned = match has_listeners {
-                true => plan_all(vm, patch, policy)?,
-                false => planned,
-            };
-            let draft = ReportDraft::new(&planned);
-            apply_planned(vm, planned, draft, policy, times)
-        });
-        vm.hot.mailbox.deferred_drops.clear();
-        waiting::committed(vm, patch, before, &outcome);
-        Attempt::Done(outcome)
-    }
-}
-
-/// Ends an attempt that came to nothing.
-fn refuse(vm: &mut Vm, patch: &Patch, policy: &Policy, error: HotError) -> Attempt {
-    Attempt::Done(super::attempt::patch(vm, patch, policy, |_| Err(error)))
-}
-
-/// Whether another patch is under way.
-fn is_occupied(vm: &Vm) -> bool {
-    vm.hot.busy || vm.hot.is_draining
-}
-
-/// [`attempt`] for Lua code, which may have been called in the middle of
-/// something.
-pub(crate) unsafe fn apply_or_wait(vm: &mut Vm, patch: &Patch, policy: &Policy) -> Attempt {
-    // SAFETY: HP2.
-    unsafe {
-        if policy.dry {
-            return attempt(vm, patch, policy, true);
-        }
-        // While another one is prepared it cannot be planned.
-        if is_occupied(vm) {
-            return Attempt::NotNow(Obstacle::SafePoint);
-        }
-        if policy.timing != Timing::Immediate && timing::is_called_by_machine(vm) {
-            let refused = plan_all(vm, patch, policy).map(|planned| refusals(&planned));
-            return match refused {
-                Err(error) => refuse(vm, patch, policy, error),
-                Ok(Some(refused)) => refuse(vm, patch, policy, refused.into()),
-                Ok(None) => Attempt::NotNow(Obstacle::SafePoint),
-            };
-        }
-        attempt(vm, patch, policy, false)
-    }
-}
-
-/// [`attempt`], now or never.
-pub(crate) unsafe fn apply(
-    vm: &mut Vm,
-    patch: &Patch,
-    policy: &Policy,
-) -> Result<Report, HotError> {
-    // SAFETY: HP2.
-    unsafe {
-        let outcome = if is_occupied(vm) && !policy.dry {
-            Err(HotError::Busy)
-        } else {
-            match attempt(vm, patch, policy, true) {
-                Attempt::Done(outcome) => return outcome,
-                Attempt::NotNow(obstacle) => Err(obstacle.refused(patch)),
-            }
-        };
-        super::attempt::patch(vm, patch, policy, |_| outcome)
-    }
-}
-
-/// Applies plans made for exactly the live instances and this generation. What was needed for it is left in the deferred_drops.
-pub(crate) unsafe fn apply_planned(
-    vm: &mut Vm,
+/// Applies plans made for exactly the live instances and this generation. What was
+/// needed for it is left to `DeferredDrops`.
+pub(crate) fn apply_planned(
+    vm: &mut AtSafePoint,
     planned: Vec<Planned>,
     draft: ReportDraft,
     policy: &Policy,
@@ -205,7 +35,7 @@ pub(crate) unsafe fn apply_planned(
         if let Some(refused) = refusals(&planned) {
             return Err(refused.into());
         }
-        if vm.hot.busy {
+        if vm.hot.gate.is_preparing() {
             return Err(HotError::Busy);
         }
         if policy.dry || planned.iter().all(|(_, plan)| plan.is_empty()) {
@@ -219,9 +49,9 @@ pub(crate) unsafe fn apply_planned(
         let start = Instant::now();
         make_room(vm, &planned);
         let closes = closing::is_wanted(policy).then(|| activity::changed(vm, &planned));
-        vm.hot.busy = true;
+        let before = vm.hot.gate.begin_preparing();
         let prepared = prepare_all(vm, planned);
-        vm.hot.busy = false;
+        vm.hot.gate.end_preparing(before);
         if matches!(prepared, Err(HotError::Memory)) {
             // That is how it is raised; who runs has done nothing wrong.
             vm.heap.failure_raised();
@@ -241,17 +71,18 @@ pub(crate) unsafe fn apply_planned(
             .collect();
         let mut report = commit(vm, prepared, draft, policy, times);
         if policy.stale == StalePolicy::Finish {
-            let limit = match (policy.suspended, vm.hot.is_draining) {
+            let limit = match (policy.suspended, vm.hot.gate.is_serving()) {
                 (SuspendedPolicy::Close, _) => None,
                 (_, true) => Some(staying::LOOKED_AT),
                 (_, false) => Some(usize::MAX),
             };
             report.set_staying(staying::count(vm, &changed, limit));
         }
-        let was_draining = std::mem::replace(&mut vm.hot.is_draining, true);
+        let was_serving = vm.hot.gate.is_serving();
+        let before = vm.hot.gate.begin_serving();
         closing::after_commit(vm, to_close, policy, &mut report);
-        vm.hot.is_draining = was_draining;
-        if !was_draining && (!vm.hot.mailbox.is_empty() || vm.hot.closings.due().is_some()) {
+        vm.hot.gate.end_serving(before);
+        if !was_serving && (!vm.hot.mailbox.is_empty() || vm.hot.closings.due().is_some()) {
             // Submitted meanwhile; to be closed later.
             vm.poll.request();
         }
@@ -261,7 +92,7 @@ pub(crate) unsafe fn apply_planned(
 
 /// Room for what the plans load, by a collection if need be: while they are
 /// prepared there can be none.
-unsafe fn make_room(vm: &mut Vm, planned: &[Planned]) {
+fn make_room(vm: &mut AtSafePoint, planned: &[Planned]) {
     let plans = planned.iter().map(|(_, plan)| plan);
     if !vm.heap.is_short() && vm.heap.permit_quietly(plans.map(prepare::bytes).sum()) {
         return;
@@ -275,7 +106,7 @@ unsafe fn make_room(vm: &mut Vm, planned: &[Planned]) {
 }
 
 /// All of it, or nothing: what a patch that fails has done by then is undone.
-unsafe fn prepare_all(vm: &mut Vm, planned: Vec<Planned>) -> Result<Vec<Prepared>, HotError> {
+fn prepare_all(vm: &mut AtSafePoint, planned: Vec<Planned>) -> Result<Vec<Prepared>, HotError> {
     // SAFETY: HP2; the collector is paused until the commit, since prepared
     // objects are in no root (J1).
     unsafe {
@@ -305,34 +136,31 @@ unsafe fn prepare_all(vm: &mut Vm, planned: Vec<Planned>) -> Result<Vec<Prepared
 }
 
 /// Runs the top-level code of all chunks, then their migrations.
-unsafe fn run_all(vm: &mut Vm, all: &mut [Prepared]) -> Result<(), HotError> {
-    // SAFETY: as `prepare_all`; HP4.
-    unsafe {
-        for prepared in &mut *all {
-            transaction::evaluate(vm, prepared)?;
-        }
-        let installed = Installed::new(vm, all);
-        let mut outcome = Ok(());
-        for prepared in &mut *all {
-            outcome = transaction::run(vm, prepared);
-            if outcome.is_err() {
-                break;
-            }
-        }
-        if outcome.is_ok() {
-            outcome = super::hooks::migrate_all(vm, all);
-        }
-        installed.take_back(vm, all);
-        all.iter_mut().for_each(|prepared| prepared.note_cells());
-        outcome
+fn run_all(vm: &mut AtSafePoint, all: &mut [Prepared]) -> Result<(), HotError> {
+    for prepared in &mut *all {
+        transaction::evaluate(vm, prepared)?;
     }
+    let installed = Installed::new(vm, all);
+    let mut outcome = Ok(());
+    for prepared in &mut *all {
+        outcome = transaction::run(vm, prepared);
+        if outcome.is_err() {
+            break;
+        }
+    }
+    if outcome.is_ok() {
+        outcome = super::hooks::migrate_all(vm, all);
+    }
+    installed.take_back(vm, all);
+    all.iter_mut().for_each(|prepared| prepared.note_cells());
+    outcome
 }
 
 /// The stores. Nothing here can fail; allocation is only bookkeeping. What is
 /// replaced and no longer needed is put aside: taking it apart is not part of
 /// the pause.
-unsafe fn commit(
-    vm: &mut Vm,
+fn commit(
+    vm: &mut AtSafePoint,
     prepared: Vec<Prepared>,
     mut draft: ReportDraft,
     policy: &Policy,
@@ -450,37 +278,4 @@ unsafe fn commit(
         report.times.pause = start.elapsed();
         report
     }
-}
-
-/// What a patch would do to all live instances of its chunks, and who is in the
-/// middle of the functions it changes.
-pub(crate) fn preview(vm: &mut Vm, patch: &Patch, policy: &Policy) -> Result<Plan, HotError> {
-    // SAFETY: HP2.
-    let (planned, activations, exit_at) = unsafe {
-        let mut planned = plan_all(vm, patch, policy)?;
-        globals::settle_planned(vm, &mut planned);
-        let found = activations(vm, &planned);
-        let exit_at = migrate::exit_at(vm, &planned, policy);
-        (planned, found, exit_at)
-    };
-    let quarantined = guard::quarantined(vm, patch);
-    let refusals = moonswap_hotpatch::refusals(planned.iter().map(|(_, plan)| plan));
-    let mut chunks: Vec<ChunkPlan> = Vec::with_capacity(patch.chunks().len());
-    for (_, plan) in planned {
-        match chunks.last_mut() {
-            Some(last) if last.chunk == plan.chunk => {
-                if !plan.is_empty() || last.is_empty() {
-                    *last = plan;
-                }
-            }
-            _ => chunks.push(plan),
-        }
-    }
-    let mut plan = Plan::of(chunks);
-    plan.refusals = refusals;
-    plan.refusals
-        .extend(quarantined.into_iter().flat_map(|refused| refused.refusals));
-    plan.activations = activations;
-    plan.set_exit_at(exit_at, policy);
-    Ok(plan)
 }

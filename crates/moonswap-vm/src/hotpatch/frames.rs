@@ -4,6 +4,7 @@
 
 use moonswap_hotpatch::{Activation, path_name};
 
+use super::AtSafePoint;
 use crate::frame::Frame;
 use crate::object::{Coroutine, CoroutineStatus, Version};
 use crate::vm::Vm;
@@ -35,9 +36,9 @@ pub(super) unsafe fn top_frame(vm: &Vm, co: *mut Coroutine) -> Option<Frame> {
 }
 
 /// Calls `visit` for every activation of Lua code in the VM.
-pub(super) unsafe fn each_frame(
-    vm: &Vm,
-    visit: &mut dyn FnMut(&Vm, *mut Coroutine, Frame, *mut Version),
+pub(super) fn each_frame(
+    vm: &AtSafePoint,
+    visit: &mut dyn FnMut(&AtSafePoint, *mut Coroutine, Frame, *mut Version),
 ) {
     // SAFETY: HP2; dead coroutines are left out, so all are intact.
     unsafe {

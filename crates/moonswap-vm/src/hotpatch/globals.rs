@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use moonswap_hotpatch::{ChunkPlan, Globals, Report, Undefined, settle};
 
+use super::AtSafePoint;
 use super::planned::Planned;
 use super::planned::find;
 use crate::meta;
@@ -118,7 +119,7 @@ unsafe fn settle_for(
 }
 
 /// Settles the names of plans that are not committed.
-pub(crate) unsafe fn settle_planned(vm: &mut Vm, planned: &mut [Planned]) {
+pub(crate) fn settle_planned(vm: &mut AtSafePoint, planned: &mut [Planned]) {
     let instances: Vec<_> = planned
         .iter()
         .map(|(serial, _)| find(vm, *serial))
@@ -130,8 +131,8 @@ pub(crate) unsafe fn settle_planned(vm: &mut Vm, planned: &mut [Planned]) {
 
 /// Settles the names of plans of which all is prepared: what their code has defined
 /// counts. Adds what is undefined to the report.
-pub(super) unsafe fn settle_prepared(
-    vm: &mut Vm,
+pub(super) fn settle_prepared(
+    vm: &mut AtSafePoint,
     prepared: &mut [super::prepare::Prepared],
     report: &mut Report,
 ) {

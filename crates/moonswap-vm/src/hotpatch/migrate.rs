@@ -29,6 +29,7 @@ use moonswap_hotpatch::{
     Policy, ScopeCells, StalePolicy, is_same_code, is_sound, plan_migration, scope_cells,
 };
 
+use super::AtSafePoint;
 use super::HotError;
 use super::frames::activation_of;
 use super::frames::each_frame;
@@ -46,8 +47,8 @@ pub(super) type Planned = (*mut Version, *mut Version, Arc<Migration>);
 
 /// Lets the activations of functions that are not current move to what is, and
 /// tells of those whose code changed. `ready` are migrations that were planned.
-pub(super) unsafe fn begin(
-    vm: &mut Vm,
+pub(super) fn begin(
+    vm: &mut AtSafePoint,
     is_wanted: &dyn Fn(*mut PrototypeSlot) -> bool,
     ready: &[Planned],
 ) -> Vec<Migrated> {
@@ -80,12 +81,15 @@ pub(super) unsafe fn begin(
 }
 
 /// The operation of its own: all activations of a chunk (`None`: of all chunks).
-pub(crate) fn begin_all(vm: &mut Vm, chunk: Option<&str>) -> Result<MigrationReport, HotError> {
+pub(crate) fn begin_all(
+    vm: &mut AtSafePoint,
+    chunk: Option<&str>,
+) -> Result<MigrationReport, HotError> {
     if FROZEN {
         return Err(HotError::CompiledOut);
     }
     // While a patch is prepared its own versions stand in slots for a time.
-    if vm.hot.busy {
+    if vm.hot.gate.is_preparing() {
         return Err(HotError::Busy);
     }
     // SAFETY: HP2; slots of activations are live.
@@ -264,7 +268,11 @@ unsafe fn go(vm: &mut Vm, version: *mut Version, at: usize) -> Result<Next, Stay
         };
         if !is_current(target) {
             // Versions of a patch that is being prepared stand there for a time.
-            return Err(if vm.hot.busy { Stays::Here } else { Stays::All });
+            return Err(if vm.hot.gate.is_preparing() {
+                Stays::Here
+            } else {
+                Stays::All
+            });
         }
         let osr_entry = match turns.at(at).map(|turn| &turn.to) {
             Some(Ok(osr_entry)) => osr_entry,
@@ -433,8 +441,8 @@ unsafe fn pin(base: *mut Value, version: *mut Version) {
 }
 
 /// What would become of the activations of functions that plans change.
-pub(crate) unsafe fn exit_at(
-    vm: &mut Vm,
+pub(crate) fn exit_at(
+    vm: &mut AtSafePoint,
     planned: &[super::planned::Planned],
     policy: &Policy,
 ) -> Vec<Migrated> {

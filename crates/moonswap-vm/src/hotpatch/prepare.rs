@@ -13,6 +13,7 @@ use moonswap_hotpatch::{
     ChangeClass, ChunkPlan, ENVIRONMENT_CELL, LiteralChange, Merged, Migration, NotRun,
 };
 
+use super::AtSafePoint;
 use super::manifest::{registry, registry_for};
 use crate::loader;
 use crate::object::SlotRegistry;
@@ -53,7 +54,7 @@ pub(crate) struct FieldChange {
 impl FieldChange {
     /// Puts back what stood there, unless the field was set again since. The
     /// error is why it did not.
-    pub(crate) unsafe fn undo(&self, vm: &mut Vm) -> Result<(), &'static str> {
+    pub(crate) fn undo(&self, vm: &mut Vm) -> Result<(), &'static str> {
         let (table, key, before) = (self.table.as_table(), self.key, self.before);
         // SAFETY: table, keys and values are live (HP3).
         unsafe {
@@ -97,7 +98,11 @@ pub(crate) struct Prepared {
 
 impl Prepared {
     /// Loads what the plan needs. What that changes is in the undo log.
-    pub(crate) unsafe fn new(vm: &mut Vm, instance: *mut Instance, plan: ChunkPlan) -> Prepared {
+    pub(crate) unsafe fn new(
+        vm: &mut AtSafePoint,
+        instance: *mut Instance,
+        plan: ChunkPlan,
+    ) -> Prepared {
         // SAFETY: HP2; the instance is live (kept by the caller).
         unsafe {
             debug_assert!(moonswap_bytecode::verify::verify(&plan.main).is_ok());
@@ -132,7 +137,7 @@ impl Prepared {
     }
 
     /// Notes what has become of the cells until now.
-    pub(super) unsafe fn note_cells(&mut self) {
+    pub(super) fn note_cells(&mut self) {
         self.cells.clear();
         for &(cell, before) in &self.snapshot {
             // SAFETY: live cells: nothing was collected since the snapshot.
@@ -148,7 +153,7 @@ impl Prepared {
         }
     }
 
-    unsafe fn load(&mut self, vm: &mut Vm) {
+    fn load(&mut self, vm: &mut AtSafePoint) {
         // SAFETY: HP1: only new slots are installed here.
         unsafe {
             let old = registry(vm, self.instance);
@@ -215,7 +220,7 @@ impl Prepared {
         }
     }
 
-    pub(super) unsafe fn children_of(
+    pub(super) fn children_of(
         &self,
         vm: &mut Vm,
         prototype: &Arc<Prototype>,

@@ -14,6 +14,7 @@ use moonswap_hotpatch::{
     ChunkManifest, ChunkPatch, ChunkPlan, Patch, Policy, Report, Times, plan_chunk,
 };
 
+use super::AtSafePoint;
 use super::HotError;
 use super::manifest::{self, Description, known_registry};
 use super::planned::Planned;
@@ -113,7 +114,7 @@ pub(super) fn complete(told: Vec<(Preconditions, Description)>) -> Result<Vec<Sn
 }
 
 /// All instances of a patch's chunks, with all that is to be known of them.
-pub(super) unsafe fn whole(vm: &mut Vm, patch: &Patch) -> Vec<Snapshot> {
+pub(super) fn whole(vm: &mut AtSafePoint, patch: &Patch) -> Vec<Snapshot> {
     let mut compiled = Compiled::default();
     let mut found = Vec::with_capacity(patch.chunks().len());
     for chunk in patch.chunks() {
@@ -267,7 +268,7 @@ impl SpeculativePlan {
     }
 
     /// Whether nothing that the plans depend on has changed since.
-    pub(super) fn is_current(&self, vm: &Vm, patch: &Patch) -> bool {
+    pub(super) fn is_current(&self, vm: &AtSafePoint, patch: &Patch) -> bool {
         let mut preconditions = self.preconditions.iter();
         let mut plans = self.planned.iter();
         let same = patch.chunks().iter().all(|chunk| {
@@ -332,8 +333,8 @@ unsafe fn may_have_begun(vm: &Vm, instance: *mut Instance, after: &[ChunkManifes
 
 /// Publishes what the instances have become by a commit; `preconditions` and `after` in
 /// the same order, instances of one chunk next to each other.
-pub(super) unsafe fn publish(
-    vm: &mut Vm,
+pub(super) fn publish(
+    vm: &mut AtSafePoint,
     preconditions: &[Preconditions],
     after: Vec<ChunkManifest>,
 ) {

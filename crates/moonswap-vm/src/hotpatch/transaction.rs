@@ -13,6 +13,7 @@ use std::sync::Arc;
 use moonswap_bytecode::Prototype;
 use moonswap_hotpatch::{Decision, NotRun};
 
+use super::AtSafePoint;
 use super::call::call;
 use super::manifest::registry;
 use super::merging::NATIVES;
@@ -46,7 +47,7 @@ impl Installed {
     }
 
     /// Makes the versions of a patch current.
-    pub(super) unsafe fn new(vm: &mut Vm, all: &[Prepared]) -> Self {
+    pub(super) fn new(vm: &mut AtSafePoint, all: &[Prepared]) -> Self {
         // SAFETY: HP4: live slots and versions.
         unsafe {
             let mut before = Vec::new();
@@ -59,7 +60,7 @@ impl Installed {
     }
 
     /// Takes them back.
-    pub(super) unsafe fn take_back(self, vm: &mut Vm, all: &[Prepared]) {
+    pub(super) fn take_back(self, vm: &mut AtSafePoint, all: &[Prepared]) {
         // SAFETY: as above.
         unsafe {
             for (change, (slot, reserved)) in Self::changes(all).zip(self.before) {
@@ -72,18 +73,16 @@ impl Installed {
 }
 
 /// Evaluates what the old text of one instance has, before the patch changes anything.
-pub(super) unsafe fn evaluate(vm: &mut Vm, prepared: &mut Prepared) -> Result<(), HotError> {
-    // SAFETY: by the caller.
-    unsafe { run_part(vm, prepared, true) }
+pub(super) fn evaluate(vm: &mut AtSafePoint, prepared: &mut Prepared) -> Result<(), HotError> {
+    run_part(vm, prepared, true)
 }
 
 /// Runs the delta chunks of one instance.
-pub(super) unsafe fn run(vm: &mut Vm, prepared: &mut Prepared) -> Result<(), HotError> {
-    // SAFETY: by the caller.
-    unsafe { run_part(vm, prepared, false) }
+pub(super) fn run(vm: &mut AtSafePoint, prepared: &mut Prepared) -> Result<(), HotError> {
+    run_part(vm, prepared, false)
 }
 
-unsafe fn run_part(vm: &mut Vm, prepared: &mut Prepared, is_old: bool) -> Result<(), HotError> {
+fn run_part(vm: &mut AtSafePoint, prepared: &mut Prepared, is_old: bool) -> Result<(), HotError> {
     // SAFETY: HP2.
     unsafe {
         let deltas = prepared.plan.deltas.iter();
@@ -197,7 +196,7 @@ fn listed(statements: &[NotRun], why: &str) -> Vec<NotRun> {
 
 /// Runs a chunk that is only tried; answers why it was undone.
 unsafe fn attempt(
-    vm: &mut Vm,
+    vm: &mut AtSafePoint,
     prepared: &Prepared,
     code: &Arc<Prototype>,
     natives: &[Value],
@@ -290,7 +289,7 @@ unsafe fn requires_loaded(vm: &mut Vm) -> bool {
 
 /// Runs a delta chunk.
 unsafe fn chunk(
-    vm: &mut Vm,
+    vm: &mut AtSafePoint,
     prepared: &Prepared,
     code: &Arc<Prototype>,
     natives: &[Value],
