@@ -350,6 +350,8 @@ impl Vm {
         unsafe { self.make_stack(from, slots) }
     }
 
+    /// # Safety
+    /// VM1, VM3; `from` is null or in the current stack.
     #[cold]
     #[inline(never)]
     unsafe fn make_stack(&mut self, from: *mut Value, slots: usize) -> Result<(), Raised> {
@@ -402,6 +404,8 @@ impl Vm {
         unsafe { self.ensure_stack(top, slots) }
     }
 
+    /// # Safety
+    /// VM1, VM3.
     unsafe fn grow_stack(&mut self, slots: usize) -> Result<(), Raised> {
         // SAFETY: VM1; open upvalues are re-pointed, `base` and `top` rebased.
         unsafe {
@@ -466,6 +470,9 @@ impl Vm {
     }
 
     /// The current stack moved here from `old`: corrects what points into it.
+    ///
+    /// # Safety
+    /// VM1; `old` was the address of the current stack, which has just moved.
     unsafe fn rebase(&mut self, old: *mut Value) {
         // SAFETY: VM1; distances are taken from addresses, as `old` may be freed.
         unsafe {
@@ -484,6 +491,9 @@ impl Vm {
 
     /// For tests: gives the current stack another address and clobbers the old
     /// one, so that a stale pointer shows.
+    ///
+    /// # Safety
+    /// VM1, VM3; nobody holds an address in the stack.
     pub(crate) unsafe fn move_stack(&mut self) {
         // SAFETY: VM1.
         unsafe {
@@ -575,6 +585,8 @@ impl Roots for VmRoots {
         unsafe { (&(*self.vm).hot).forget_dead(is_live) };
     }
 
+    /// # Safety
+    /// VM5: what is marked is live.
     unsafe fn mark(&self, marker: &mut Marker) {
         // SAFETY: VM5; all of these are live objects or null.
         unsafe {

@@ -88,6 +88,8 @@ pub(super) fn scan(
     }
 }
 
+/// # Safety
+/// HP2; `coroutine` is live.
 unsafe fn visit(
     vm: &Vm,
     coroutine: *mut Coroutine,

@@ -103,6 +103,8 @@ fn revert(vm: &mut AtSafePoint, mark: Option<Mark>) {
     }
 }
 
+/// # Safety
+/// J1: an entry of the open log.
 unsafe fn revert_outer(vm: &mut Vm, entry: Outer) {
     // SAFETY: J1: objects are live.
     unsafe {
@@ -127,6 +129,9 @@ unsafe fn revert_outer(vm: &mut Vm, entry: Outer) {
 }
 
 /// The activation may have ended or gone on, if its coroutine did.
+///
+/// # Safety
+/// J1: an entry of the open log.
 unsafe fn revert_local(vm: &mut Vm, entry: &Local) {
     // SAFETY: J1; the activation is looked for, and has the same registers where
     // it is at the same instruction (D2 for those that are no variables).

@@ -96,6 +96,9 @@ pub(super) fn finish_by(policy: &Policy) -> Option<Instant> {
 }
 
 /// Closes them, or makes a note to do so when the deadline has passed.
+///
+/// # Safety
+/// Nothing was collected since the scan that found the candidates.
 pub(super) unsafe fn after_commit(
     vm: &mut AtSafePoint,
     candidates: Vec<Found>,
@@ -178,6 +181,9 @@ fn count(found: &[Found]) -> usize {
 
 /// Closes coroutines one after the other and tells of each, by its innermost
 /// activation.
+///
+/// # Safety
+/// Nothing was collected since the scan that found them.
 unsafe fn close(vm: &mut AtSafePoint, found: Vec<Found>, tell: &mut dyn FnMut(&Activation, Fate)) {
     // SAFETY: HP2, CL1. Above `top` nothing is alive (VM3); `__close` methods
     // are called from there.

@@ -10,6 +10,9 @@ use crate::object::{Coroutine, CoroutineStatus, Version};
 use crate::vm::Vm;
 
 /// Topmost frame of a coroutine, if it has any.
+///
+/// # Safety
+/// VM3; `co` is live.
 pub(super) unsafe fn top_frame(vm: &Vm, co: *mut Coroutine) -> Option<Frame> {
     // SAFETY: C1, C2, VM3.
     unsafe {
@@ -49,6 +52,9 @@ pub(super) fn each_frame(
 }
 
 /// The same of one coroutine, innermost first.
+///
+/// # Safety
+/// HP2; `co` is live.
 pub(super) unsafe fn each_frame_of(
     vm: &Vm,
     co: *mut Coroutine,
@@ -68,6 +74,9 @@ pub(super) unsafe fn each_frame_of(
 }
 
 /// Describes an activation of Lua code.
+///
+/// # Safety
+/// F1, F2: a frame of this live coroutine, which runs `pinned`.
 pub(super) unsafe fn activation_of(
     vm: &Vm,
     coroutine: *mut Coroutine,

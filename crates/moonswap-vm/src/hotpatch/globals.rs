@@ -59,6 +59,8 @@ impl Globals for Environment {
 }
 
 impl Environment {
+    /// # Safety
+    /// The instance is live.
     unsafe fn new(vm: &mut Vm, instance: Option<*mut Instance>, asked: &[Undefined]) -> Self {
         let names = || asked.iter().map(|one| Arc::clone(&one.name));
         // SAFETY: live instance (HP2).
@@ -85,6 +87,9 @@ impl Environment {
 
 /// The tables in which the globals of an instance are, and whether these are all:
 /// a function may know more.
+///
+/// # Safety
+/// `instance` is live.
 unsafe fn tables(vm: &Vm, instance: *mut Instance) -> Option<(Vec<*mut Table>, bool)> {
     // SAFETY: live instance; its environment is a live variable.
     unsafe {
@@ -107,6 +112,9 @@ unsafe fn tables(vm: &Vm, instance: *mut Instance) -> Option<(Vec<*mut Table>, b
 }
 
 /// Settles the names of plans, of which the instances are given as well.
+///
+/// # Safety
+/// The instances are live.
 unsafe fn settle_for(
     vm: &mut Vm,
     instances: &[Option<*mut Instance>],

@@ -318,6 +318,10 @@ pub(super) fn forget_gone(vm: &mut Vm) -> Vec<u64> {
 
 /// An error passes from the topmost frame to `end` (base of a native's frame),
 /// out of the host call with function slot `host`, or out of the coroutine.
+///
+/// # Safety
+/// VM3, F1: `end` is null or the base of a frame, `host` is null or the function slot of
+/// a host call.
 #[cold]
 #[inline(never)]
 pub(crate) unsafe fn count(vm: &mut Vm, end: *mut Value, host: *mut Value) {

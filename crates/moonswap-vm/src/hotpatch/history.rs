@@ -1,6 +1,7 @@
 //! History and rollback.
 //!
-//! Invariants: HP1–HP3. The history is bounded; entries that fall out of it let
+//! Invariants: HP1–HP3: what entries name is live, since the collector marks it, and
+//! nothing is collected while a rollback has them in hand. The history is bounded; entries that fall out of it let
 //! go of the versions they kept.
 
 use std::collections::{HashMap, HashSet, VecDeque, hash_map};
@@ -160,6 +161,9 @@ pub(crate) fn push(vm: &mut Vm, entry: Entry) {
 
 /// Gives the instance another registry. If the collector has been there, it is
 /// told of the slots that are new. Answers the registry it had.
+///
+/// # Safety
+/// `instance` and the slots of the registry are live.
 pub(crate) unsafe fn exchange_registry(
     vm: &mut Vm,
     instance: *mut Instance,
@@ -178,6 +182,9 @@ pub(crate) unsafe fn exchange_registry(
 }
 
 /// Gives the instance another text.
+///
+/// # Safety
+/// `instance` is live.
 pub(super) unsafe fn set_source(vm: &mut Vm, instance: *mut Instance, text: Option<Arc<[u8]>>) {
     // SAFETY: live instance.
     unsafe {

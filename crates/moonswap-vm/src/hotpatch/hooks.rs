@@ -115,6 +115,10 @@ impl Swapped {
 
 /// A closure of a literal in the main chunk's outermost block: all it captures
 /// are top-level locals and the environment.
+///
+/// # Safety
+/// `instance` and `slot` are live; nothing is collected before the answer is on the
+/// stack.
 unsafe fn closure(
     vm: &mut Vm,
     instance: *mut Instance,
@@ -137,6 +141,8 @@ unsafe fn closure(
     }
 }
 
+/// # Safety
+/// `instance` is live.
 unsafe fn cell(
     vm: &mut Vm,
     instance: *mut Instance,

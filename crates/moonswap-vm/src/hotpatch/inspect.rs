@@ -51,6 +51,9 @@ pub struct StaleFrame {
 }
 
 /// Version that the activation at a level runs, if its function was patched.
+///
+/// # Safety
+/// VM3.
 pub(crate) unsafe fn version_at(vm: &Vm, level: usize) -> Option<u32> {
     let (frame, _) = crate::debug::walk::levels(vm, None).nth(level)?;
     // SAFETY: F1, F2.

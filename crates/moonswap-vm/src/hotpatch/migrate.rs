@@ -110,6 +110,9 @@ pub(crate) fn begin_all(
 }
 
 /// Lets the activations of a version move to the current one.
+///
+/// # Safety
+/// HP2; `version` is live and was installed.
 unsafe fn prepare(vm: &mut Vm, version: *mut Version, ready: &[Planned]) {
     // SAFETY: MG1–MG3.
     unsafe {
@@ -153,6 +156,8 @@ unsafe fn prepare(vm: &mut Vm, version: *mut Version, ready: &[Planned]) {
     }
 }
 
+/// # Safety
+/// HP2; both are live.
 unsafe fn plan(vm: &mut Vm, version: *mut Version, target: *mut Version) -> Migration {
     // SAFETY: live versions and instance.
     unsafe {
@@ -173,6 +178,8 @@ unsafe fn plan(vm: &mut Vm, version: *mut Version, target: *mut Version) -> Migr
     }
 }
 
+/// # Safety
+/// `version` is live and has more than `pc` instructions; MG1, TR1 hold afterwards.
 unsafe fn set_operation(version: *mut Version, pc: u32, op: OpCode) {
     // SAFETY: by the caller, an instruction of it.
     unsafe {
@@ -183,6 +190,9 @@ unsafe fn set_operation(version: *mut Version, pc: u32, op: OpCode) {
 }
 
 /// Its activations stay from now on.
+///
+/// # Safety
+/// `version` is live.
 pub(crate) unsafe fn withdraw(version: *mut Version) {
     // SAFETY: MG1.
     unsafe {
@@ -196,6 +206,8 @@ pub(crate) unsafe fn withdraw(version: *mut Version) {
     }
 }
 
+/// # Safety
+/// `version` is live, and `original` what it was loaded from.
 unsafe fn restore(version: *mut Version, original: &Prototype, pc: u32) {
     // SAFETY: MG1.
     unsafe {
@@ -226,6 +238,9 @@ pub(super) fn forget_dead(
 }
 
 /// An activation ran into an iteration boundary of a version that was replaced.
+///
+/// # Safety
+/// The driver's: TRAP at `pc`, of the frame at `base`.
 pub(super) unsafe fn on_osr_trap(pc: *const u64, base: *mut Value, vm: &mut Vm) -> Next {
     // SAFETY: by the driver; MG1.
     unsafe {
@@ -259,6 +274,8 @@ enum Stays {
     Here,
 }
 
+/// # Safety
+/// MG1–MG3, VM3: the topmost frame runs `version`, and stands at instruction `at`.
 unsafe fn go(vm: &mut Vm, version: *mut Version, at: usize) -> Result<Next, Stays> {
     // SAFETY: MG1–MG3; VM3.
     unsafe {
@@ -291,12 +308,17 @@ unsafe fn go(vm: &mut Vm, version: *mut Version, at: usize) -> Result<Next, Stay
     }
 }
 
+/// # Safety
+/// `version` is live.
 unsafe fn is_current(version: *mut Version) -> bool {
     // SAFETY: MG2.
     unsafe { std::ptr::eq(PrototypeSlot::version((*version).slot), version) }
 }
 
 /// The registers of the new frame.
+///
+/// # Safety
+/// MG3; the frame that moves is the topmost one, and `target` and the cells are live.
 unsafe fn registers(
     vm: &mut Vm,
     target: *mut Version,
@@ -341,6 +363,10 @@ unsafe fn registers(
 }
 
 /// Lays the frame at `vm.base` out anew.
+///
+/// # Safety
+/// MG3; the frame that moves is the topmost one and runs `version`, and above its base
+/// there is room for one of `target`.
 unsafe fn move_frame(
     vm: &mut Vm,
     version: *mut Version,
@@ -424,6 +450,9 @@ unsafe fn move_frame(
 }
 
 /// The frame runs another version from now on.
+///
+/// # Safety
+/// F1: `base` is that of a Lua frame whose registers suit `version`, which is live.
 unsafe fn pin(base: *mut Value, version: *mut Version) {
     // SAFETY: F1: links of a Lua frame, the second one if it took varargs.
     unsafe {
@@ -490,6 +519,9 @@ const NOT_ASKED: &str = "the policy moves no activations";
 
 /// How activations of a version would move to what a plan installs; `None`: it is
 /// the same code.
+///
+/// # Safety
+/// `version` is live.
 unsafe fn change_of(
     vm: &Vm,
     version: *mut Version,
@@ -531,6 +563,9 @@ unsafe fn change_of(
 }
 
 /// Line of the loop at whose next turn a stale activation moves, or why it stays.
+///
+/// # Safety
+/// F1, F2: the frame stands, and runs the version.
 unsafe fn speculative(version: *mut Version, frame: Frame) -> Result<u32, String> {
     // SAFETY: F1, F2, MG2.
     unsafe {
@@ -542,6 +577,8 @@ unsafe fn speculative(version: *mut Version, frame: Frame) -> Result<u32, String
     }
 }
 
+/// # Safety
+/// F1, F2: the frame stands.
 unsafe fn of_turns(turns: &Migration, failed: &[u32], frame: Frame) -> Result<u32, String> {
     // SAFETY: F1, F2.
     unsafe {
@@ -564,6 +601,9 @@ unsafe fn of_turns(turns: &Migration, failed: &[u32], frame: Frame) -> Result<u3
 
 /// When a stale activation moves, or why it does not; `None` if no patch wanted it
 /// to.
+///
+/// # Safety
+/// F1, F2: the frame stands, and runs the version.
 pub(super) unsafe fn why_stale(version: *mut Version, frame: Frame) -> Option<String> {
     // SAFETY: F1, F2.
     unsafe {

@@ -1,9 +1,9 @@
 //! Preparing: everything of a patch that can fail, without changing anything
 //! that code can reach.
 //!
-//! Invariants: HP1–HP3. New slots and versions are reachable only from the
-//! scope of [`Prepared`] until the commit; no collection may run meanwhile, so
-//! delta chunks (`transaction`) run with the collector paused (J1).
+//! Invariants: HP1–HP3; PR1 what a [`Prepared`] names is live: nothing is collected as
+//! long as there is one. New slots and versions are reachable only from it until the
+//! commit, so delta chunks (`transaction`) run with the collector paused (J1).
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -98,6 +98,10 @@ pub(crate) struct Prepared {
 
 impl Prepared {
     /// Loads what the plan needs. What that changes is in the undo log.
+    ///
+    /// # Safety
+    /// `instance` is live, and PR1 holds until the answer is dropped: nothing is
+    /// collected.
     pub(crate) unsafe fn new(
         vm: &mut AtSafePoint,
         instance: *mut Instance,
@@ -266,6 +270,9 @@ fn fits(prototype: &Prototype, n_fixed: u16) -> bool {
 
 /// Appends the plan's new cells (nil) and renames the record; answers the names
 /// it had.
+///
+/// # Safety
+/// `instance` is live.
 unsafe fn extend_scope(
     vm: &mut Vm,
     instance: *mut Instance,
@@ -293,6 +300,9 @@ unsafe fn extend_scope(
 }
 
 /// Values of the first `n` cells before the initialisers run.
+///
+/// # Safety
+/// `instance` is live.
 unsafe fn cells_of(instance: *mut Instance, n: usize) -> Vec<(*mut Upvalue, Value)> {
     // SAFETY: live instance and cells.
     unsafe {

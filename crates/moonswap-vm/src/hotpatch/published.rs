@@ -66,6 +66,8 @@ pub(super) struct Preconditions {
 }
 
 impl Preconditions {
+    /// # Safety
+    /// `instance` is live.
     pub(super) unsafe fn of(instance: *mut Instance) -> Self {
         // SAFETY: live instance.
         unsafe {
@@ -305,6 +307,9 @@ impl SpeculativePlan {
 }
 
 /// Whether no closure was made of the functions of which there may be none.
+///
+/// # Safety
+/// `instance` is live.
 unsafe fn is_unmade(instance: *mut Instance, plan: &ChunkPlan) -> bool {
     // SAFETY: live instance and slots.
     unsafe {
@@ -322,6 +327,9 @@ unsafe fn is_unmade(instance: *mut Instance, plan: &ChunkPlan) -> bool {
 /// that it has variables on the stack. A chunk that has run once is believed not
 /// to run again, unless it is a `load`ed string: to look costs a walk of the
 /// stack.
+///
+/// # Safety
+/// VM3; `instance` is live.
 unsafe fn may_have_begun(vm: &Vm, instance: *mut Instance, after: &[ChunkManifest]) -> bool {
     // SAFETY: live instance; HP2.
     unsafe {

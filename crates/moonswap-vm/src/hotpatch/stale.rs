@@ -11,6 +11,9 @@ use crate::object::{PrototypeSlot, Version};
 use crate::vm::Vm;
 
 /// Whether an activation of a version runs other code than a call would now.
+///
+/// # Safety
+/// `version` is live.
 pub(super) unsafe fn is_stale(version: *mut Version) -> bool {
     // SAFETY: live version.
     unsafe {
@@ -20,6 +23,9 @@ pub(super) unsafe fn is_stale(version: *mut Version) -> bool {
 }
 
 /// Whether two versions of a function mean the same.
+///
+/// # Safety
+/// Both are live.
 unsafe fn is_same(a: *mut Version, b: *mut Version) -> bool {
     // SAFETY: live versions.
     unsafe {
@@ -35,6 +41,8 @@ unsafe fn is_same(a: *mut Version, b: *mut Version) -> bool {
 pub(super) struct StaleVersions(HashMap<*mut Version, bool>);
 
 impl StaleVersions {
+    /// # Safety
+    /// `version` is live.
     pub(super) unsafe fn has(&mut self, version: *mut Version) -> bool {
         // SAFETY: live version; nothing is committed meanwhile.
         unsafe {
@@ -48,6 +56,9 @@ impl StaleVersions {
 }
 
 /// Until when a version's activations may run; `None`: for ever.
+///
+/// # Safety
+/// `version` is live.
 pub(super) unsafe fn set_finish_by(
     vm: &mut Vm,
     version: *mut Version,

@@ -81,6 +81,9 @@ impl HotState {
     }
 
     /// Keeps a module's instance alive for patches, in place of an older one.
+    ///
+    /// # Safety
+    /// `instance` is live.
     pub(crate) unsafe fn keep_module(&mut self, instance: *mut Instance) {
         // SAFETY: live instance; it is reached from the caller's stack until
         // the next safe point, and from here afterwards.
@@ -92,6 +95,9 @@ impl HotState {
 
     /// The same of a chunk that was loaded by its name only. A host may have a name
     /// for each request: the oldest ones are kept no longer than their code lives.
+    ///
+    /// # Safety
+    /// `instance` is live.
     pub(crate) unsafe fn keep_named(&mut self, instance: *mut Instance) {
         // SAFETY: live instance.
         let name = unsafe { Arc::clone(&(*instance).chunk) };

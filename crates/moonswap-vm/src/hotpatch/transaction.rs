@@ -195,6 +195,9 @@ fn listed(statements: &[NotRun], why: &str) -> Vec<NotRun> {
 }
 
 /// Runs a chunk that is only tried; answers why it was undone.
+///
+/// # Safety
+/// PR1; the natives are live.
 unsafe fn attempt(
     vm: &mut AtSafePoint,
     prepared: &Prepared,
@@ -275,6 +278,9 @@ pub(crate) unsafe fn check_native(vm: &mut Vm) -> Result<(), Raised> {
 }
 
 /// Whether the first argument names a module that is loaded: `require` only answers it.
+///
+/// # Safety
+/// VM3: a native's frame is on top, with its arguments.
 unsafe fn requires_loaded(vm: &mut Vm) -> bool {
     let loaded = vm.string_value(b"_LOADED");
     // SAFETY: VM3: the arguments stand from the base to the top; live tables.
@@ -288,6 +294,9 @@ unsafe fn requires_loaded(vm: &mut Vm) -> bool {
 }
 
 /// Runs a delta chunk.
+///
+/// # Safety
+/// PR1; the natives are live.
 unsafe fn chunk(
     vm: &mut AtSafePoint,
     prepared: &Prepared,

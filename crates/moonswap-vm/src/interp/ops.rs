@@ -152,6 +152,9 @@ ops! {
 
 /// A metamethod called by an instruction returned (result in `f`): do what the
 /// instruction wanted with it.
+///
+/// # Safety
+/// The driver's: FINMETA with the result at `f`.
 #[inline(never)]
 unsafe fn finish_meta(f: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: layout of FINMETA; the interrupted instruction is valid.

@@ -65,6 +65,9 @@ pub(crate) fn empty_nodes() -> *mut Node {
 }
 
 /// Number of real nodes.
+///
+/// # Safety
+/// T1–T4: a live table.
 #[inline(always)]
 pub(crate) unsafe fn node_count(t: *const Table) -> usize {
     // SAFETY: T1.
@@ -78,6 +81,9 @@ pub(crate) unsafe fn node_count(t: *const Table) -> usize {
 }
 
 /// Tag byte of array slot `i` (0-based).
+///
+/// # Safety
+/// T4: a live table; `i` is below the capacity of its array part.
 #[inline(always)]
 pub(crate) unsafe fn tag_at(t: *const Table, i: usize) -> *mut u8 {
     // SAFETY: T4, i < array_cap by the caller.
@@ -135,6 +141,9 @@ fn mix_with(x: u64, a: u64, b: u64) -> u32 {
 }
 
 /// Hash of a (normalised) key.
+///
+/// # Safety
+/// V1: the key is live.
 #[inline(always)]
 unsafe fn hash_key(key: u64, key_tag: u8) -> u32 {
     match key_tag {
@@ -147,6 +156,8 @@ unsafe fn hash_key(key: u64, key_tag: u8) -> u32 {
     }
 }
 
+/// # Safety
+/// T1–T4: a live table.
 #[inline(always)]
 unsafe fn node_at(t: *const Table, hash: u32) -> *mut Node {
     // SAFETY: T1.
@@ -184,6 +195,9 @@ pub(crate) unsafe fn find_short(t: *const Table, key: *const StringObject) -> *m
 }
 
 /// Node of an integer key; null if absent.
+///
+/// # Safety
+/// T1–T4: a live table.
 #[inline(always)]
 unsafe fn find_int(t: *const Table, key: i64) -> *mut Node {
     // SAFETY: T1, T3.
@@ -204,6 +218,9 @@ unsafe fn find_int(t: *const Table, key: i64) -> *mut Node {
 
 /// Node of a key that is neither integer nor short string. With `dead`, also
 /// finds the key of a removed entry whose object the collector gave up.
+///
+/// # Safety
+/// T1, T3: a live table; the key is live.
 unsafe fn find_other(t: *const Table, key: Value, dead: bool) -> *mut Node {
     // SAFETY: T1, T3; string keys are live.
     unsafe {
@@ -238,6 +255,8 @@ unsafe fn find_other(t: *const Table, key: Value, dead: bool) -> *mut Node {
     }
 }
 
+/// # Safety
+/// A node of a live table.
 #[inline(always)]
 unsafe fn node_value(n: *const Node) -> Value {
     // SAFETY: by the caller.
@@ -343,6 +362,9 @@ pub(crate) unsafe fn len_fast(t: *mut Table) -> Option<i64> {
 }
 
 /// The array part ends in nil, or is empty.
+///
+/// # Safety
+/// T1–T4: a live table.
 #[cold]
 unsafe fn len_slow(t: *mut Table) -> i64 {
     // SAFETY: T4.
@@ -380,6 +402,9 @@ unsafe fn len_slow(t: *mut Table) -> i64 {
 }
 
 /// `n` is present (or 0) and the sequence may go on in the hash part.
+///
+/// # Safety
+/// T1–T4: a live table.
 #[cold]
 unsafe fn len_beyond(t: *mut Table, n: i64) -> i64 {
     // SAFETY: by the caller of `len`.
@@ -462,6 +487,8 @@ pub(crate) unsafe fn next_at(t: *const Table, cursor: u32) -> Option<(u32, Value
     }
 }
 
+/// # Safety
+/// T1, T6: a live table with ZERO_FIRST.
 #[cold]
 unsafe fn next_around_zero(t: *const Table, cursor: u32) -> Option<(u32, Value, Value)> {
     // SAFETY: T1, T6: there is a node.
@@ -475,6 +502,8 @@ unsafe fn next_around_zero(t: *const Table, cursor: u32) -> Option<(u32, Value, 
     }
 }
 
+/// # Safety
+/// A node of a live table.
 #[inline(always)]
 unsafe fn holds_zero(n: *const Node) -> bool {
     // SAFETY: by the caller, a node.
