@@ -93,6 +93,9 @@ pub(crate) struct Frame {
 
 impl Frame {
     /// Base the frame had before its varargs were tucked under it.
+    ///
+    /// # Safety
+    /// F1: the frame stands.
     pub(crate) unsafe fn original_base(self) -> *mut Value {
         // SAFETY: F1.
         unsafe {
@@ -106,56 +109,115 @@ impl Frame {
     }
 
     /// The pinned version; null for a native.
+    ///
+    /// # Safety
+    /// F1: the frame stands.
     pub(crate) unsafe fn version(self) -> *mut Version {
         // SAFETY: F1.
         unsafe { version_of(self.base) }
     }
 
+    /// # Safety
+    /// F1: the frame stands.
     pub(crate) unsafe fn is_lua(self) -> bool {
         // SAFETY: F1.
         unsafe { !self.version().is_null() }
     }
 
     /// The function value.
+    ///
+    /// # Safety
+    /// F1: the frame stands.
     pub(crate) unsafe fn function(self) -> Value {
         // SAFETY: F1.
         unsafe { *self.base.sub(2) }
     }
 
+    /// # Safety
+    /// F1: the frame stands.
     pub(crate) unsafe fn closure(self) -> *mut Closure {
         // SAFETY: F1.
         unsafe { (*self.base.sub(2)).as_closure() }
     }
 
     /// Whether the watchdog has met it (`hotpatch/watchdog.rs`).
+    ///
+    /// # Safety
+    /// F1: the frame stands.
     pub(crate) unsafe fn is_seen(self) -> bool {
         // SAFETY: F1.
         unsafe { is_seen(self.base) }
     }
 
+    /// # Safety
+    /// F1: the frame stands.
     pub(crate) unsafe fn is_tail_call(self) -> bool {
         // SAFETY: F1.
         unsafe { meta_word(self.original_base().sub(1)) & TAIL_CALL != 0 }
     }
 
     /// Index of the current instruction in the pinned version's code.
+    ///
+    /// # Safety
+    /// F1, F2: a Lua frame that stands; its `pc` is not null.
     pub(crate) unsafe fn pc_index(self) -> usize {
         // SAFETY: F1, F2; pc lies in the version's code.
         unsafe { self.pc.offset_from(Version::code(self.version())) as usize }
     }
 
+    /// # Safety
+    /// F1: the frame stands.
     pub(crate) unsafe fn return_address(self) -> *const u64 {
         // SAFETY: F1.
         unsafe { (*self.original_base().sub(1)).payload as *const u64 }
     }
 
     /// The operation the callee returns into (FIN…/HALT at boundaries).
+    ///
+    /// # Safety
+    /// F1: the frame stands.
     pub(crate) unsafe fn return_op(self) -> Option<OpCode> {
         // SAFETY: F1: return addresses point to instructions.
         unsafe { Instruction::from_bits(*self.return_address()).opcode() }
     }
 
+    /// End of the registers that live at the safe point where the frame stands, where it
+    /// is known: what dead temporaries refer to is garbage, and programs wait for it to
+    /// go.
+    ///
+    /// # Safety
+    /// F1, F2: a Lua frame that stands at a safe point, or has no `pc`.
+    pub(crate) unsafe fn live_end(self) -> Option<*mut Value> {
+        // SAFETY: verified operands lie in the frame; a generic loop's call stands
+        // before its end.
+        unsafe {
+            if self.pc.is_null() {
+                return None;
+            }
+            let i = Instruction::from_bits(*self.pc);
+            let a = usize::from(i.register_a());
+            let n = match i.opcode()? {
+                OpCode::Call => a + 2 + usize::from(i.b()),
+                OpCode::TailCall if i.b() != MULTI => a + 2 + usize::from(i.b()),
+                OpCode::ForLoop => a + 4,
+                OpCode::TForLoop => {
+                    let call = Instruction::from_bits(*self.pc.sub(1));
+                    if call.opcode() != Some(OpCode::TForCall) {
+                        return None;
+                    }
+                    a + usize::from(call.c()).max(1)
+                }
+                OpCode::JumpBack => usize::from(i.a()),
+                _ => return None,
+            };
+            Some(self.base.add(n).min(frame_top(self.base)))
+        }
+    }
+
     /// The frame below, and how it called this one.
+    ///
+    /// # Safety
+    /// F1: the frame stands.
     pub(crate) unsafe fn caller(self) -> Option<(Frame, OpCode)> {
         // SAFETY: F1, layouts as in the table above.
         unsafe {
@@ -203,6 +265,9 @@ impl Frame {
 }
 
 /// First slot above the registers of the Lua frame at `base`.
+///
+/// # Safety
+/// F1, F2: `base` is that of a Lua frame.
 #[inline(always)]
 pub(crate) unsafe fn frame_top(base: *mut Value) -> *mut Value {
     // SAFETY: F1, F2.
@@ -213,6 +278,9 @@ pub(crate) unsafe fn frame_top(base: *mut Value) -> *mut Value {
 const SEEN: u64 = 1 << 9;
 
 /// Marks the link of the Lua frame at `base`.
+///
+/// # Safety
+/// F1: `base` is that of a Lua frame.
 pub(crate) unsafe fn mark_seen(base: *mut Value) {
     // SAFETY: F1, WD1.
     unsafe {
@@ -227,6 +295,9 @@ pub(crate) unsafe fn mark_seen(base: *mut Value) {
 
 /// Before a tail call replaces the link of the frame at `base`: whether the callee
 /// is to be marked with [`mark_seen`].
+///
+/// # Safety
+/// F1: `base` is that of a frame.
 pub(crate) unsafe fn is_seen(base: *const Value) -> bool {
     // SAFETY: F1.
     unsafe { meta_word(base.sub(1)) & SEEN != 0 }
@@ -241,6 +312,8 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// # Safety
+    /// F1: the frame is one of this coroutine's stack.
     pub(crate) unsafe fn of(coroutine: *mut Coroutine, frame: Frame) -> Self {
         // SAFETY: F1: a frame of this coroutine's stack.
         unsafe {
@@ -253,6 +326,9 @@ impl Place {
     }
 
     /// Whether a frame of the running coroutine is the one.
+    ///
+    /// # Safety
+    /// F1: the frame is one of the running coroutine.
     pub(crate) unsafe fn is(self, running: *mut Coroutine, frame: Frame) -> bool {
         // SAFETY: F1.
         unsafe {

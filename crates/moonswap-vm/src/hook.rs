@@ -31,6 +31,9 @@ pub(crate) const LINE: u8 = 4;
 pub(crate) const COUNT: u8 = 8;
 
 /// Sets the hook of a coroutine (mask 0: none).
+///
+/// # Safety
+/// `co` is live, and the function too (V1).
 pub(crate) unsafe fn set(
     vm: &mut Vm,
     co: *mut Coroutine,
@@ -54,6 +57,9 @@ pub(crate) unsafe fn set(
 }
 
 /// Makes it the hook of a coroutine.
+///
+/// # Safety
+/// `co` is live, and what the hook names too.
 pub(crate) unsafe fn put(vm: &mut Vm, co: *mut Coroutine, hook: Hook) {
     // SAFETY: as in `set`.
     unsafe {
@@ -67,6 +73,9 @@ pub(crate) unsafe fn put(vm: &mut Vm, co: *mut Coroutine, hook: Hook) {
 
 /// A new coroutine begins with the hook of the one that makes it, if that is said to
 /// be inherited.
+///
+/// # Safety
+/// `co` is live.
 pub(crate) unsafe fn inherit(vm: &mut Vm, co: *mut Coroutine) {
     // SAFETY: `current` and the new coroutine are live.
     unsafe {
@@ -79,6 +88,9 @@ pub(crate) unsafe fn inherit(vm: &mut Vm, co: *mut Coroutine) {
 }
 
 /// For switches of coroutines: nothing to do while neither side has a hook.
+///
+/// # Safety
+/// VM3.
 #[inline(always)]
 pub(crate) unsafe fn refresh_if_needed(vm: &mut Vm) {
     // SAFETY: `current` is live.
@@ -90,6 +102,9 @@ pub(crate) unsafe fn refresh_if_needed(vm: &mut Vm) {
 }
 
 /// Restores HK1 after the running coroutine or its hook changed.
+///
+/// # Safety
+/// VM3.
 pub(crate) unsafe fn refresh(vm: &mut Vm) {
     vm.hook.last = None;
     vm.hook.below.clear();
@@ -99,6 +114,9 @@ pub(crate) unsafe fn refresh(vm: &mut Vm) {
 }
 
 /// Sets the flag and the table by the running coroutine's mask.
+///
+/// # Safety
+/// VM3.
 unsafe fn apply(vm: &mut Vm) {
     // SAFETY: `current` is live.
     unsafe {
@@ -113,6 +131,10 @@ unsafe fn apply(vm: &mut Vm) {
 }
 
 /// Calls the hook from the topmost frame.
+///
+/// # Safety
+/// VM3: the hook may be called from the topmost frame, above whose registers and `top`
+/// nothing is alive.
 #[cold]
 unsafe fn fire(
     vm: &mut Vm,
@@ -168,6 +190,9 @@ enum Came {
 }
 
 /// Updates the side stack for the step at hand.
+///
+/// # Safety
+/// HK2: `pc` and `start` are addresses in the code of the topmost frame's version.
 unsafe fn arrive(
     state: &mut HookState,
     at: usize,
@@ -206,6 +231,9 @@ unsafe fn arrive(
 
 /// Looks at the instruction that is to be executed; an error of the hook goes
 /// its way.
+///
+/// # Safety
+/// The contract of operations (`interp`).
 #[cold]
 #[inline(never)]
 pub(crate) unsafe fn before(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
@@ -235,6 +263,9 @@ pub(crate) unsafe fn before(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Ne
 /// The coroutine yields, without values; when it is resumed it goes on with the
 /// instruction at `pc`. For this the instruction calls `yield` as it would call a
 /// `__close`, after which it runs again.
+///
+/// # Safety
+/// VM3: a Lua frame of a coroutine that may yield is on top, and stands at `pc`.
 #[cold]
 unsafe fn yield_before(vm: &mut Vm, pc: *const u64) -> Next {
     // SAFETY: VM3; the layout of FINCLOSE, EXTRA_SLOTS are ensured.
@@ -265,6 +296,8 @@ pub(crate) fn go_on(vm: &mut Vm) {
     vm.hook.goes_on = vm.hook.active;
 }
 
+/// # Safety
+/// VM3: a Lua frame is on top, and stands at an instruction whose operation is `op`.
 unsafe fn events(vm: &mut Vm, op: OpCode) -> Result<(), Raised> {
     // SAFETY: VM3: a Lua frame is on top.
     unsafe {
@@ -338,6 +371,9 @@ unsafe fn events(vm: &mut Vm, op: OpCode) -> Result<(), Raised> {
 }
 
 /// A native function with `n` arguments is about to run.
+///
+/// # Safety
+/// VM3: the native's frame is on top, with `n` arguments.
 #[cold]
 #[inline(never)]
 pub(crate) unsafe fn native_call(vm: &mut Vm, n: usize) -> Result<(), Raised> {
@@ -354,6 +390,9 @@ pub(crate) unsafe fn native_call(vm: &mut Vm, n: usize) -> Result<(), Raised> {
 
 /// The native function in the topmost frame, or the Lua function that called
 /// one in tail position, returns the `n` values on top.
+///
+/// # Safety
+/// VM3: `n` values stand below `vm.top`, in the topmost frame.
 #[cold]
 #[inline(never)]
 pub(crate) unsafe fn native_return(vm: &mut Vm, n: usize) -> Result<(), Raised> {
@@ -369,6 +408,9 @@ pub(crate) unsafe fn native_return(vm: &mut Vm, n: usize) -> Result<(), Raised> 
 
 /// The same for natives that the interpreter finishes: their frame is at `base`
 /// and has results up to the top.
+///
+/// # Safety
+/// F1: `base` is that of a native's frame, with `n` results below `vm.top`.
 #[cold]
 #[inline(never)]
 pub(crate) unsafe fn finish(vm: &mut Vm, base: *mut Value, n: usize) -> Result<*mut Value, Raised> {

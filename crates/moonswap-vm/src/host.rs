@@ -11,8 +11,6 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use moonswap_bytecode::{Instruction, MULTI, OpCode};
-
 use crate::callee::FROZEN;
 use crate::coroutine;
 use crate::error::Raised;
@@ -40,6 +38,9 @@ pub(crate) const TAKES_ERRORS: u32 = 1;
 /// (`at + 2`…`at + 2 + n`); results stand from `at` to `vm.top`.
 ///
 /// Layout on entry: slot `at - 1` is free for the continuation. `takes_errors` is 0 or [`TAKES_ERRORS`].
+/// # Safety
+/// HO1; at slot `at` stands the function, `n` arguments from `at + 2` on, and above them
+/// nothing that is still needed.
 pub(crate) unsafe fn call_at(
     vm: &mut Vm,
     at: usize,
@@ -55,12 +56,16 @@ pub(crate) unsafe fn call_at(
 
 /// [`call_at`] for one result, which stands at slot `at`; `vm.top` is of no use
 /// afterwards.
+/// # Safety
+/// As [`call_at`].
 pub(crate) unsafe fn call_one(vm: &mut Vm, at: usize, n: usize) -> Result<(), Raised> {
     // SAFETY: HO1.
     unsafe { call_until(vm, at, n, &frame::STUB_HALT_ONE, 0).map(|_| ()) }
 }
 
 /// Calls until the function returns into `stub`; answers the slot of `vm.top`.
+/// # Safety
+/// As [`call_at`]; `stub` ends the call.
 unsafe fn call_until(
     vm: &mut Vm,
     at: usize,
@@ -138,6 +143,8 @@ unsafe fn call_until(
 
 /// Whether a patch must wait while this function calls back: natives that are
 /// in the middle of something (`sort`, `gsub`), not `require` or the host.
+/// # Safety
+/// V1.
 unsafe fn is_blocking(function: Value) -> bool {
     // SAFETY: V1.
     unsafe {
@@ -146,12 +153,16 @@ unsafe fn is_blocking(function: Value) -> bool {
     }
 }
 
+/// # Safety
+/// `next` comes from `precall` of a call that returns into a HALT stub.
 unsafe fn run_to_halt(vm: &mut Vm, next: Next) {
     // SAFETY: `next` came from precall.
     unsafe { interp::run(vm, next) }
 }
 
 /// Calls a value from above the live top; returns its first result.
+/// # Safety
+/// HO1, V1; above the live top nothing is needed.
 pub(crate) unsafe fn call_value(
     vm: &mut Vm,
     function: Value,
@@ -162,6 +173,8 @@ pub(crate) unsafe fn call_value(
 }
 
 /// [`call_value`] for callers that take errors.
+/// # Safety
+/// As [`call_value`].
 pub(crate) unsafe fn call_protected(
     vm: &mut Vm,
     function: Value,
@@ -171,6 +184,8 @@ pub(crate) unsafe fn call_protected(
     unsafe { call_above(vm, function, args, TAKES_ERRORS) }
 }
 
+/// # Safety
+/// As [`call_value`].
 unsafe fn call_above(
     vm: &mut Vm,
     function: Value,
@@ -198,6 +213,8 @@ unsafe fn call_above(
 
 /// Runs the to-be-closed variables and closes upvalues at or above slot `level`
 /// because of `vm.error` (a `__close` that fails replaces it).
+/// # Safety
+/// HO1; `level` is a slot of the current stack, and no frame above it goes on.
 pub(crate) unsafe fn close_above(vm: &mut Vm, level: usize) {
     // SAFETY: HO1; every turn pops one entry.
     unsafe {
@@ -250,6 +267,8 @@ pub(crate) unsafe fn close_above(vm: &mut Vm, level: usize) {
 
 /// `coroutine.close`: ends a suspended or failed coroutine. `Err` carries the
 /// error of a `__close` or the one it died with.
+/// # Safety
+/// HO1; `co` is live and does not run.
 pub(crate) unsafe fn close_coroutine(vm: &mut Vm, co: *mut Coroutine) -> Result<(), Value> {
     // SAFETY: HO1; the coroutine does not run. Its `__close` methods are called
     // from the current coroutine.
@@ -278,6 +297,8 @@ pub(crate) unsafe fn close_coroutine(vm: &mut Vm, co: *mut Coroutine) -> Result<
 
 /// Calls the `__close` methods of the main coroutine's pending variables; the
 /// last one's error has no one left to go to.
+/// # Safety
+/// HO1: the host's frame is on top.
 pub(crate) unsafe fn close_main(vm: &mut Vm) {
     // SAFETY: HO1 by the caller.
     unsafe {
@@ -289,6 +310,8 @@ pub(crate) unsafe fn close_main(vm: &mut Vm) {
 /// Calls the `__close` methods of all pending variables of `co`, from the topmost
 /// native frame of the current coroutine, and closes its upvalues. Answers the
 /// error that is on its way afterwards.
+/// # Safety
+/// HO1: a native's frame is on top; `co` is live and its frames do not go on.
 unsafe fn close_variables(
     vm: &mut Vm,
     co: *mut Coroutine,
@@ -326,6 +349,8 @@ pub(crate) fn check_limits(vm: &mut Vm) -> Result<(), Raised> {
 }
 
 /// Calls all pending finalizers.
+/// # Safety
+/// HO1 at a safe point.
 pub(crate) unsafe fn run_finalizers(vm: &mut Vm) {
     // SAFETY: HO1 at a safe point.
     unsafe {
@@ -337,6 +362,8 @@ pub(crate) unsafe fn run_finalizers(vm: &mut Vm) {
 
 /// Calls the finalizers that are due. If that takes long the program goes on in
 /// between, to the next safe point: a backlog takes a share of its time.
+/// # Safety
+/// HO1 at a safe point.
 pub(crate) unsafe fn run_due_finalizers(vm: &mut Vm) {
     // SAFETY: HO1 at a safe point.
     unsafe {
@@ -371,6 +398,8 @@ fn may_finalize(vm: &Vm) -> bool {
 }
 
 /// Calls the next finalizer; false if there is none.
+/// # Safety
+/// HO1 at a safe point.
 unsafe fn finalize_next(vm: &mut Vm) -> bool {
     let object = vm.heap.next_finalizer();
     if let Some(object) = object {
@@ -381,6 +410,8 @@ unsafe fn finalize_next(vm: &mut Vm) -> bool {
 }
 
 /// Calls one object's `__gc`; an error becomes a warning.
+/// # Safety
+/// HO1 at a safe point; a live object.
 unsafe fn finalize(vm: &mut Vm, object: Value) {
     // SAFETY: HO1; the object is an argument on the stack while it runs.
     unsafe {
@@ -418,6 +449,8 @@ unsafe fn finalize(vm: &mut Vm, object: Value) {
 }
 
 /// Saves the running coroutine's position where the collector looks for it.
+/// # Safety
+/// VM3.
 pub(crate) unsafe fn sync_current(vm: &mut Vm) {
     // SAFETY: VM3.
     unsafe {
@@ -426,7 +459,11 @@ pub(crate) unsafe fn sync_current(vm: &mut Vm) {
             pc: vm.pc,
         };
         let top = if frame.is_lua() {
-            live_registers_end(vm).unwrap_or_else(|| frame_top(vm.base))
+            let frame = Frame {
+                base: vm.base,
+                pc: vm.pc,
+            };
+            frame.live_end().unwrap_or_else(|| frame_top(vm.base))
         } else {
             vm.top
         };
@@ -438,46 +475,20 @@ pub(crate) unsafe fn sync_current(vm: &mut Vm) {
 }
 
 /// Whether no dead temporary of the topmost frame counts as a root.
+/// # Safety
+/// VM3.
 pub(crate) unsafe fn are_registers_exact(vm: &Vm) -> bool {
     let frame = Frame {
         base: vm.base,
         pc: vm.pc,
     };
     // SAFETY: VM3.
-    unsafe { !frame.is_lua() || live_registers_end(vm).is_some() }
-}
-
-/// End of the registers that live at the safe point of the topmost Lua frame, where
-/// it is known: what dead temporaries refer to is garbage, and programs wait for it
-/// to go.
-unsafe fn live_registers_end(vm: &Vm) -> Option<*mut Value> {
-    // SAFETY: VM3, I1: operands lie in the frame; a generic loop's call stands before
-    // its end.
-    unsafe {
-        if vm.pc.is_null() {
-            return None;
-        }
-        let i = Instruction::from_bits(*vm.pc);
-        let a = usize::from(i.register_a());
-        let n = match i.opcode()? {
-            OpCode::Call => a + 2 + usize::from(i.b()),
-            OpCode::TailCall if i.b() != MULTI => a + 2 + usize::from(i.b()),
-            OpCode::ForLoop => a + 4,
-            OpCode::TForLoop => {
-                let call = Instruction::from_bits(*vm.pc.sub(1));
-                if call.opcode() != Some(OpCode::TForCall) {
-                    return None;
-                }
-                a + usize::from(call.c()).max(1)
-            }
-            OpCode::JumpBack => usize::from(i.a()),
-            _ => return None,
-        };
-        Some(vm.base.add(n).min(frame_top(vm.base)))
-    }
+    unsafe { !frame.is_lua() || frame.live_end().is_some() }
 }
 
 /// A full collection; finalizers run afterwards.
+/// # Safety
+/// At a safe point, or in a native all of whose values are on the stack.
 pub(crate) unsafe fn full_collect(vm: &mut Vm) {
     // SAFETY: at a safe point or in a native with everything on the stack.
     unsafe {
@@ -489,6 +500,8 @@ pub(crate) unsafe fn full_collect(vm: &mut Vm) {
 
 /// Memory ran short at this safe point: collects everything and raises if that
 /// does not help. With `finalize`, finalizers may be called.
+/// # Safety
+/// At a safe point, or in a native all of whose values are on the stack.
 #[cold]
 pub(crate) unsafe fn relieve(vm: &mut Vm, finalize: bool) -> Result<(), Raised> {
     // SAFETY: at a safe point.
@@ -516,6 +529,8 @@ pub(crate) unsafe fn relieve(vm: &mut Vm, finalize: bool) -> Result<(), Raised> 
 
 /// Room for `bytes` more, by a collection if need be: what a native does before
 /// it makes something large, with everything it needs on the stack.
+/// # Safety
+/// At a safe point, or in a native all of whose values are on the stack.
 pub(crate) unsafe fn make_room(vm: &mut Vm, bytes: usize) -> Result<(), Raised> {
     // SAFETY: as `collect_for`.
     unsafe {
@@ -533,7 +548,6 @@ pub(crate) unsafe fn make_room(vm: &mut Vm, bytes: usize) -> Result<(), Raised> 
 
 /// An allocation of what runs now was refused: collects. False if there is no
 /// sense in trying again.
-///
 /// # Safety
 /// VM3; all that is in use is reachable from the roots and the stack below
 /// `top`.
@@ -555,6 +569,8 @@ pub(crate) unsafe fn collect_for(vm: &mut Vm, top: *mut Value) -> bool {
 }
 
 /// Calls the finalizers of a VM that is being closed.
+/// # Safety
+/// HO1: the VM is being closed, and nothing runs.
 pub(crate) unsafe fn run_closing(vm: &mut Vm) {
     // SAFETY: HO1; the objects are on the stack of `Machine::close`.
     unsafe {

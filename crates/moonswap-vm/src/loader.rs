@@ -402,6 +402,9 @@ fn string_constant(vm: &mut Vm, s: &Arc<[u8]>) -> Value {
 }
 
 /// Makes [`string_constant`] use the long strings of a version again; null is none.
+///
+/// # Safety
+/// Null or a live version.
 pub(crate) unsafe fn know_strings_of(vm: &mut Vm, version: *mut Version) {
     if version.is_null() {
         return;

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use crate::context::Context;
 use crate::entry::{Entry, Released};
 use crate::host;
-use crate::hotpatch::{Patcher, mailbox::Mailbox};
+use crate::hotpatch::{AtSafePoint, Patcher, mailbox::Mailbox};
 use crate::limits::{self, Interrupter};
 use crate::object::{Coroutine, StringObject};
 use crate::root::Root;
@@ -219,9 +219,12 @@ impl Machine {
     /// If the VM is in use (see [`Machine`]).
     pub fn poll(&self) {
         let mut visit = self.enter();
-        crate::hotpatch::mailbox::drain(visit.vm(), true);
-        // SAFETY: the host's frame is on top: nothing runs.
-        unsafe { crate::interp::collect_if_due(visit.vm()) };
+        // SAFETY: the host's frame is on top: nothing runs (HP2).
+        unsafe {
+            let vm = AtSafePoint::new(visit.vm());
+            crate::hotpatch::mailbox::drain(vm, true);
+            crate::interp::collect_if_due(vm);
+        }
     }
 
     /// Times of the collector's steps since the start or the last reset.

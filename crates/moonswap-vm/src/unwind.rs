@@ -45,6 +45,9 @@ enum Beyond {
 }
 
 /// Follows the frames below the host call whose function slot is `f`.
+///
+/// # Safety
+/// F1, U3: `f` is the function slot of a host call that stands.
 unsafe fn find_beyond(f: *mut Value) -> Beyond {
     // SAFETY: F1, U3.
     unsafe {
@@ -77,6 +80,8 @@ unsafe fn find_beyond(f: *mut Value) -> Beyond {
     }
 }
 
+/// # Safety
+/// F1: `base` is that of a native's frame.
 unsafe fn is_xpcall(base: *mut Value) -> bool {
     // SAFETY: F1: a native's frame.
     unsafe {
@@ -87,6 +92,9 @@ unsafe fn is_xpcall(base: *mut Value) -> bool {
 
 /// An error leaves the host call at slot `at`: what must happen while the frames
 /// above still stand.
+///
+/// # Safety
+/// U1–U3; slot `at` is that of the host call.
 unsafe fn before_host(vm: &mut Vm, at: usize) {
     // SAFETY: U1–U3.
     unsafe {
@@ -115,6 +123,9 @@ fn is_uncatchable(vm: &Vm) -> bool {
 
 /// Finds where the error goes. What was to be ended before it can be caught may end
 /// on the way.
+///
+/// # Safety
+/// U1–U3.
 unsafe fn find_catcher(vm: &mut Vm) -> Catcher {
     // SAFETY: F1, U2.
     unsafe {
@@ -155,6 +166,8 @@ unsafe fn find_catcher(vm: &mut Vm) -> Catcher {
     }
 }
 
+/// # Safety
+/// U2; the catcher is where this error goes.
 unsafe fn count(vm: &mut Vm, catcher: &Catcher) {
     let null = std::ptr::null_mut();
     let (end, host) = match *catcher {
@@ -167,6 +180,9 @@ unsafe fn count(vm: &mut Vm, catcher: &Catcher) {
 }
 
 /// Raises `vm.error` in the topmost frame; returns where to go on.
+///
+/// # Safety
+/// U1–U3.
 #[cold]
 #[inline(never)]
 pub(crate) unsafe fn throw(vm: &mut Vm) -> Next {
@@ -184,6 +200,9 @@ pub(crate) unsafe fn throw(vm: &mut Vm) -> Next {
 /// Raises `vm.error` in place of a call that cannot be made: the function in
 /// slot `at`, which would have returned to `ret`, has no frame. The topmost
 /// frame is the one that called; if that is a boundary, it is the catcher.
+///
+/// # Safety
+/// U1–U3; `ret` points to an instruction (F1), and `at` is a slot of the current stack.
 #[cold]
 #[inline(never)]
 pub(crate) unsafe fn throw_call(vm: &mut Vm, ret: *const u64, at: usize) -> Next {
@@ -219,6 +238,8 @@ pub(crate) unsafe fn throw_call(vm: &mut Vm, ret: *const u64, at: usize) -> Next
     }
 }
 
+/// # Safety
+/// U1–U3; the catcher is where this error goes.
 unsafe fn deliver(vm: &mut Vm, catcher: Catcher) -> Next {
     // SAFETY: U1–U3.
     unsafe {
@@ -257,6 +278,9 @@ unsafe fn deliver(vm: &mut Vm, catcher: Catcher) -> Next {
 /// If the catcher is `xpcall`, replaces the error by what its handler returns.
 /// The handler runs above slot `lowest` at least. False if a limit or the
 /// watchdog ended it: the error is theirs then, and perhaps nothing catches it.
+///
+/// # Safety
+/// U1–U3; `base` is that of the catcher's native frame.
 unsafe fn call_message_handler(vm: &mut Vm, base: *mut Value, lowest: usize) -> bool {
     // SAFETY: U3; the handler is kept in the frame's first slot.
     unsafe {
@@ -294,6 +318,8 @@ unsafe fn call_message_handler(vm: &mut Vm, base: *mut Value, lowest: usize) -> 
     }
 }
 
+/// # Safety
+/// VM3.
 unsafe fn live_top(vm: &Vm) -> usize {
     // SAFETY: VM3.
     unsafe {
@@ -310,6 +336,8 @@ unsafe fn live_top(vm: &Vm) -> usize {
     }
 }
 
+/// # Safety
+/// VM1: `index` is a slot of the current stack.
 unsafe fn top_of(vm: &Vm, index: usize) -> *mut Value {
     // SAFETY: an index of the current stack.
     unsafe { vm.stack_base.add(index) }
@@ -317,6 +345,9 @@ unsafe fn top_of(vm: &Vm, index: usize) -> *mut Value {
 
 /// Closes what is open above the native frame of (x)pcall at `base`, one
 /// `__close` at a time, then returns `false, error` from it.
+///
+/// # Safety
+/// U1, U3; `base` is that of the native frame of `pcall` or `xpcall`.
 unsafe fn unwind_to(vm: &mut Vm, base: *mut Value) -> Next {
     // SAFETY: U1, U3.
     unsafe {
@@ -394,6 +425,9 @@ pub(crate) unsafe fn commit_pending(vm: &mut Vm) {
 }
 
 /// A `__close` called while unwinding returned: go on unwinding.
+///
+/// # Safety
+/// The driver's: FINUNWIND, with the error below the continuation of the frame at `f`.
 #[inline(never)]
 pub(crate) unsafe fn finish_close(f: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: layout of FINUNWIND: the error stands below the continuation.

@@ -80,6 +80,9 @@ pub(crate) unsafe fn store(dst: *mut Value, value: Value) {
 }
 
 /// The second word of a slot, tag and padding.
+///
+/// # Safety
+/// `p` is an initialised, aligned slot (VM4).
 #[inline(always)]
 pub(crate) unsafe fn meta_word(p: *const Value) -> u64 {
     // SAFETY: the second word of a slot, 8-aligned, initialised (VM4).
@@ -87,6 +90,9 @@ pub(crate) unsafe fn meta_word(p: *const Value) -> u64 {
 }
 
 /// Writes both words of a slot.
+///
+/// # Safety
+/// `p` is a writable, aligned slot.
 #[inline(always)]
 pub(crate) unsafe fn set_word(p: *mut Value, payload: u64, meta: u64) {
     // SAFETY: by the caller, `p` is a writable slot.

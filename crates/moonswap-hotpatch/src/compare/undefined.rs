@@ -84,7 +84,8 @@ pub(crate) fn is_library(path: &Path) -> bool {
         Some(Key::Constant(Constant::String(name))) => std::str::from_utf8(name).ok(),
         _ => None,
     };
-    path.root == Root::Global && first.is_some_and(|name| name != "_G" && name != "arg" && StandardGlobals.has(name))
+    path.root == Root::Global
+        && first.is_some_and(|name| name != "_G" && name != "arg" && StandardGlobals.has(name))
 }
 
 /// What a function of a text uses and no text defines: to be asked whoever runs

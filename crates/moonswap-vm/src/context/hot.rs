@@ -1,7 +1,7 @@
 //! Hot patching from natives and embedders.
 //!
-//! Invariants: CX1–CX3; HP2: a native's call is a safe point, for all its
-//! values are on the stack.
+//! Invariants: CX1–CX3; HP2: a native's call is a safe point (`at_safe_point`),
+//! for all its values are on the stack.
 
 use std::sync::Arc;
 
@@ -9,22 +9,31 @@ use moonswap_bytecode::FunctionId;
 use moonswap_hotpatch::{MigrationReport, Patch, PatchSource, Plan, Policy, Report};
 
 use super::{Context, FunctionRef, View};
-use crate::hotpatch::commit::Attempt;
+use crate::hotpatch::apply::Attempt;
 use crate::hotpatch::manifest::registry;
 use crate::hotpatch::{
-    Applied, EventChunk, HistoryEntry, HotError, Listener, OnProbation, Origin, Quarantined,
-    Recorder, RolledBack, StaleFrame, Ticket, VersionInfo, Which, attempt, commit, guard, history,
-    inspect, mailbox, migrate, patcher,
+    Applied, AtSafePoint, EventChunk, HistoryEntry, HotError, Listener, OnProbation, Origin,
+    Quarantined, Recorder, RolledBack, StaleFrame, Ticket, VersionInfo, Which, apply, attempt,
+    guard, history, inspect, mailbox, migrate, patcher, planner,
 };
 use crate::object::{Closure, Instance, PrototypeSlot, Version};
 use crate::value::tag;
+use crate::vm::Vm;
 
 impl Context<'_> {
+    /// The VM: a native's call is a safe point for as long as it lends its window,
+    /// for views of values borrow that.
+    fn at_safe_point(&mut self) -> &mut AtSafePoint {
+        let mut vm = self.vm_address().cast::<Vm>();
+        // SAFETY: CX1, CX4; HP2: the native's values are on the stack.
+        unsafe { AtSafePoint::new(vm.as_mut()) }
+    }
+
     /// Plans a patch against all live instances of its chunks, and lists who is in
     /// the middle of the functions it changes; changes nothing. Of several
     /// instances the newest that it changes is shown; refusals are those of all.
     pub fn hot_plan(&mut self, patch: &Patch, policy: &Policy) -> Result<Plan, HotError> {
-        commit::preview(&mut self.vm(), patch, policy)
+        planner::preview(self.at_safe_point(), patch, policy)
     }
 
     /// Plans and applies a patch to all live instances of its chunks, or does
@@ -32,8 +41,7 @@ impl Context<'_> {
     /// (in a callback of `table.sort`, say) refuses it: see
     /// [`Self::hot_submit`] and [`Self::hot_apply_or_queue`].
     pub fn hot_apply(&mut self, patch: &Patch, policy: &Policy) -> Result<Report, HotError> {
-        // SAFETY: HP2.
-        unsafe { commit::apply(&mut self.vm(), patch, policy) }
+        apply::apply(self.at_safe_point(), patch, policy)
     }
 
     /// Applies a patch if that may be done here and now; queues it if it has to
@@ -46,12 +54,11 @@ impl Context<'_> {
         patch: &Patch,
         policy: &Policy,
     ) -> Result<Applied, HotError> {
-        let mut vm = self.vm();
-        // SAFETY: HP2.
-        match unsafe { commit::apply_or_wait(&mut vm, patch, policy) } {
+        let vm = self.at_safe_point();
+        match apply::apply_or_wait(vm, patch, policy) {
             Attempt::Done(outcome) => outcome.map(Applied::Now),
             Attempt::NotNow(obstacle) => {
-                let ticket = patcher::submit_here(&mut vm, patch.clone(), policy.clone());
+                let ticket = patcher::submit_here(vm, patch.clone(), policy.clone());
                 ticket.note(obstacle);
                 Ok(Applied::Queued(ticket))
             }
@@ -74,7 +81,7 @@ impl Context<'_> {
     /// Whether a native such as `sort` is calling back now, so that patches
     /// submitted with the default timing wait.
     pub fn hot_is_deferred(&self) -> bool {
-        self.vm().hot.n_blocking > 0
+        self.vm().hot.gate.is_blocked()
     }
 
     /// Restores what was before entry `id` of the history, a patch or a rollback
@@ -89,7 +96,7 @@ impl Context<'_> {
         id: Option<u64>,
         origin: &Origin,
     ) -> Result<Report, HotError> {
-        attempt::rollback_here(&mut self.vm(), id, origin)
+        attempt::rollback_here(self.at_safe_point(), id, origin)
     }
 
     /// The same; queued if the code that asks is at no moment for a commit: called
@@ -100,7 +107,7 @@ impl Context<'_> {
         id: Option<u64>,
         origin: &Origin,
     ) -> Result<RolledBack, HotError> {
-        attempt::rollback_or_wait(&mut self.vm(), id, origin)
+        apply::rollback_or_wait(self.at_safe_point(), id, origin)
     }
 
     /// Tells the listeners of an attempt that failed before there was a patch:
@@ -115,7 +122,7 @@ impl Context<'_> {
             new: None,
         };
         let event = attempt::failed(chunks.iter().map(chunk).collect(), policy, error);
-        attempt::note(&mut self.vm(), event);
+        attempt::note(self.at_safe_point(), event);
     }
 
     /// Lets `listener` hear of all attempts from now on; answers its number.
@@ -149,7 +156,7 @@ impl Context<'_> {
 
     /// Lets a patch out of quarantine; false if it is not in it.
     pub fn hot_release(&mut self, which: Which, source: PatchSource) -> bool {
-        guard::release(&mut self.vm(), which, source)
+        guard::release(self.at_safe_point(), which, source)
     }
 
     /// From now on patches that would change the code of the Lua function at
@@ -209,14 +216,12 @@ impl Context<'_> {
 
     /// Versions of all functions of a chunk (`None`: of all).
     pub fn hot_versions(&mut self, chunk: Option<&str>) -> Vec<VersionInfo> {
-        // SAFETY: HP2.
-        unsafe { inspect::versions(&mut self.vm(), chunk) }
+        inspect::versions(self.at_safe_point(), chunk)
     }
 
     /// Activations that run an older version of their function.
     pub fn hot_frames(&mut self, chunk: Option<&str>) -> Vec<StaleFrame> {
-        // SAFETY: HP2.
-        unsafe { inspect::stale_frames(&mut self.vm(), chunk) }
+        inspect::stale_frames(self.at_safe_point(), chunk)
     }
 
     /// Patches and rollbacks that can be undone, oldest first.
@@ -258,7 +263,7 @@ impl Context<'_> {
     /// # Errors
     /// [`HotError::Busy`] while a patch is prepared.
     pub fn hot_migrate(&mut self, chunk: Option<&str>) -> Result<MigrationReport, HotError> {
-        migrate::begin_all(&mut self.vm(), chunk)
+        migrate::begin_all(self.at_safe_point(), chunk)
     }
 
     /// How many running activations patches have moved to new code (policy `stale
@@ -269,7 +274,7 @@ impl Context<'_> {
 
     /// Works off submitted patches now, as a host's poll does.
     pub fn hot_poll(&mut self) {
-        mailbox::drain(&mut self.vm(), true);
+        mailbox::drain(self.at_safe_point(), true);
     }
 
     /// Says of a native function that it writes nothing but its arguments, and those

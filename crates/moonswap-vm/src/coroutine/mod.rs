@@ -43,6 +43,9 @@ pub(crate) fn with_body(vm: &mut Vm, body: Value) -> *mut Coroutine {
 }
 
 /// The open upvalue of a stack slot of the current coroutine, made if needed.
+///
+/// # Safety
+/// C3; `place` is a slot of the current coroutine's stack.
 pub(crate) unsafe fn find_upvalue(vm: &mut Vm, place: *mut Value) -> *mut Upvalue {
     // SAFETY: C3.
     unsafe {
@@ -52,6 +55,9 @@ pub(crate) unsafe fn find_upvalue(vm: &mut Vm, place: *mut Value) -> *mut Upvalu
 }
 
 /// The same for any coroutine.
+///
+/// # Safety
+/// C3; `co` is live and `place` is a slot of its stack.
 pub(crate) unsafe fn find_upvalue_of(
     vm: &mut Vm,
     co: *mut Coroutine,
@@ -73,6 +79,9 @@ pub(crate) unsafe fn find_upvalue_of(
 }
 
 /// Closes all open upvalues of `co` at or above `level`.
+///
+/// # Safety
+/// C3; `co` is live and `level` is an address in its stack.
 #[inline(always)]
 pub(crate) unsafe fn close_upvalues(vm: &mut Vm, co: *mut Coroutine, level: *mut Value) {
     // SAFETY: C3.
@@ -83,6 +92,8 @@ pub(crate) unsafe fn close_upvalues(vm: &mut Vm, co: *mut Coroutine, level: *mut
     }
 }
 
+/// # Safety
+/// As [`close_upvalues`].
 #[inline(never)]
 unsafe fn close_upvalues_slow(vm: &mut Vm, co: *mut Coroutine, level: *mut Value) {
     // SAFETY: C3; from here on the value is reached through the upvalue only,
@@ -100,6 +111,10 @@ unsafe fn close_upvalues_slow(vm: &mut Vm, co: *mut Coroutine, level: *mut Value
 
 /// `coroutine.resume(co, …)` or a call of a wrap function: `n` arguments in the
 /// topmost (native) frame.
+///
+/// # Safety
+/// VM3: the topmost frame is the native frame of `resume` or of a wrap function, with `n`
+/// arguments (C1, C2).
 pub(crate) unsafe fn enter_resume(vm: &mut Vm, n: usize, wrap: bool) -> Next {
     // SAFETY: VM3; C1, C2.
     unsafe {
@@ -174,6 +189,9 @@ pub(crate) unsafe fn enter_resume(vm: &mut Vm, n: usize, wrap: bool) -> Next {
 }
 
 /// resume answers `false, text`; a wrap function raises it.
+///
+/// # Safety
+/// VM3: the native frame of `resume` or of a wrap function is on top.
 unsafe fn refuse(vm: &mut Vm, text: &str, wrap: bool) -> Next {
     // SAFETY: VM3: the native frame of resume is on top.
     unsafe {
@@ -190,12 +208,17 @@ unsafe fn refuse(vm: &mut Vm, text: &str, wrap: bool) -> Next {
     }
 }
 
+/// # Safety
+/// VM3: a native's frame is on top.
 unsafe fn raise_at_caller(vm: &mut Vm, text: &str) -> Raised {
     // SAFETY: VM3.
     unsafe { vm.raise_at_level(1, text.as_bytes()) }
 }
 
 /// `coroutine.yield(…)`.
+///
+/// # Safety
+/// VM3: the native frame of `yield` is on top, with `n` arguments below `vm.top`.
 pub(crate) unsafe fn enter_yield(vm: &mut Vm, n: usize) -> Next {
     // SAFETY: VM3; C1.
     unsafe {
@@ -234,6 +257,10 @@ pub(crate) fn yield_function(vm: &mut Vm) -> Value {
 }
 
 /// The body returned: results from `base` up to top.
+///
+/// # Safety
+/// The driver's: FINCO of the current coroutine, whose results stand from `base` to
+/// `vm.top`.
 #[inline(never)]
 pub(crate) unsafe fn finish(base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: layout of FINCO.
@@ -255,6 +282,9 @@ pub(crate) unsafe fn finish(base: *mut Value, vm: *mut Vm) -> Next {
 
 /// Gives `n` values at slot `from` of `co`'s stack to its resumer and goes on
 /// there.
+///
+/// # Safety
+/// C2; `co` is live and has `n` values at slot `from`; it does not run any more.
 unsafe fn hand_over(vm: &mut Vm, co: *mut Coroutine, from: usize, n: usize) -> Next {
     // SAFETY: C2: the resumer stands in resume's native frame.
     unsafe {
@@ -280,6 +310,8 @@ unsafe fn hand_over(vm: &mut Vm, co: *mut Coroutine, from: usize, n: usize) -> N
     }
 }
 
+/// # Safety
+/// C2: `to` is live and stands in `resume`.
 unsafe fn switch_back(vm: &mut Vm, to: *mut Coroutine) {
     // SAFETY: C2.
     unsafe {
@@ -297,6 +329,9 @@ unsafe fn switch_back(vm: &mut Vm, to: *mut Coroutine) {
 }
 
 /// An error reached the bottom of the current coroutine.
+///
+/// # Safety
+/// C2, VM3; `vm.error` is the error and the current coroutine is not the main one.
 pub(crate) unsafe fn fail(vm: &mut Vm) -> Next {
     // SAFETY: C2; `vm.error` is the value. The main coroutine's bottom is never
     // reached: all its frames stand above a host activation.

@@ -88,6 +88,8 @@ pub(crate) fn describe(vm: &Vm, target: Target, what: &[u8]) -> Info {
     }
 }
 
+/// # Safety
+/// V1; a live version, and the function of its frame.
 unsafe fn of_lua(version: *mut Version, function: Value) -> Info {
     // SAFETY: V1: a Lua frame's function is a closure, its version is live.
     let (source, own, of, record) = unsafe {
@@ -116,6 +118,8 @@ unsafe fn of_lua(version: *mut Version, function: Value) -> Info {
     }
 }
 
+/// # Safety
+/// V1: a live native function.
 unsafe fn of_native(function: Value) -> Info {
     let n_upvalues = if function.tag == tag::NATIVE {
         // SAFETY: V1.

@@ -27,6 +27,9 @@ struct Place {
 }
 
 /// End of the slots of a frame that nothing called from: the topmost one.
+///
+/// # Safety
+/// VM3, C1, C2; `frame` is the topmost one of that coroutine.
 unsafe fn live_end(vm: &Vm, co: Option<*mut Coroutine>, frame: Frame) -> *mut Value {
     // SAFETY: VM3, C1, C2.
     unsafe {
@@ -87,6 +90,9 @@ fn find(vm: &Vm, co: Option<*mut Coroutine>, level: usize, n: i64) -> Option<Pla
 }
 
 /// The varargs stand below a vararg frame, behind the fixed arguments.
+///
+/// # Safety
+/// F1: a frame of a live coroutine.
 unsafe fn vararg(frame: Frame, n: i64) -> Option<Place> {
     // SAFETY: F1: layout of a shifted frame.
     unsafe {

@@ -17,6 +17,9 @@ use crate::value::{Value, tag};
 use crate::vm::Vm;
 
 /// What names of a Lua frame are read from.
+///
+/// # Safety
+/// F1, F2: a frame of a live coroutine, which stands as long as the answer is used.
 unsafe fn code<'a>(vm: &'a Vm, frame: Frame) -> Option<Code<'a>> {
     // SAFETY: F2: version, slot and instance live as long as the frame.
     unsafe {
@@ -26,6 +29,9 @@ unsafe fn code<'a>(vm: &'a Vm, frame: Frame) -> Option<Code<'a>> {
 }
 
 /// The topmost frame if it is Lua and stands at an instruction.
+///
+/// # Safety
+/// VM3; the frame stands as long as the answer is used.
 unsafe fn topmost(vm: &Vm) -> Option<(Frame, Code<'_>, usize)> {
     // SAFETY: VM3.
     unsafe {
@@ -80,6 +86,8 @@ fn operands(i: Instruction, op: OpCode) -> SmallVec<[u16; 4]> {
         .collect()
 }
 
+/// # Safety
+/// F1: a Lua frame that has this register.
 unsafe fn register(frame: Frame, register: u16) -> Value {
     // SAFETY: verified operands lie in the frame.
     unsafe { *frame.base.add(usize::from(register)) }
@@ -212,6 +220,9 @@ pub(crate) unsafe fn function_name(vm: &Vm, frame: Frame) -> Option<Name> {
 }
 
 /// Whether a native frame is `collectgarbage`, which calls finalizers.
+///
+/// # Safety
+/// F1.
 unsafe fn is_collector(frame: Frame) -> bool {
     // SAFETY: F1.
     unsafe {
@@ -221,6 +232,9 @@ unsafe fn is_collector(frame: Frame) -> bool {
 }
 
 /// Name an embedder gave to its own native function.
+///
+/// # Safety
+/// V1.
 pub(super) unsafe fn embedder_name(f: Value) -> Option<&'static str> {
     // SAFETY: V1 a native value is live.
     unsafe {

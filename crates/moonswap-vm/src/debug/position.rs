@@ -71,6 +71,9 @@ pub(super) unsafe fn source<'a>(version: *mut Version, record: &Record<'_>) -> &
 }
 
 /// Chunk and line of a Lua frame.
+///
+/// # Safety
+/// F1, F2: a Lua frame that runs `version`, which lives as long as the answer is used.
 unsafe fn place<'a>(version: *mut Version, frame: Frame) -> (&'a [u8], Option<u32>) {
     // SAFETY: by the caller.
     unsafe {

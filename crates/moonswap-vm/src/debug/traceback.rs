@@ -21,6 +21,9 @@ const LOADED: &[u8] = b"_LOADED";
 const GLOBALS: &[u8] = b"_G.";
 
 /// Entries of a table whose keys are strings.
+///
+/// # Safety
+/// A live table, which nothing changes or collects while the answer is used.
 unsafe fn fields(t: *const Table) -> impl Iterator<Item = (&'static [u8], Value)> {
     let mut cursor = Some(0);
     std::iter::from_fn(move || {
@@ -38,6 +41,9 @@ unsafe fn fields(t: *const Table) -> impl Iterator<Item = (&'static [u8], Value)
 }
 
 /// The field of a table, by text.
+///
+/// # Safety
+/// A live table.
 unsafe fn field(t: *const Table, name: &[u8]) -> Option<Value> {
     // SAFETY: V1.
     unsafe {
@@ -81,6 +87,8 @@ pub(crate) unsafe fn global_name(vm: &Vm, function: Value) -> Option<Vec<u8>> {
     }
 }
 
+/// # Safety
+/// F1, F2: a frame of a live coroutine.
 unsafe fn write_function(out: &mut Vec<u8>, vm: &Vm, frame: Frame, about: &info::Info) {
     // SAFETY: F1, F2.
     unsafe {

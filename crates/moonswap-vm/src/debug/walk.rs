@@ -30,6 +30,9 @@ pub(crate) struct Levels {
 }
 
 /// The frame itself or the first one below that is a level.
+///
+/// # Safety
+/// F1: frames of a live coroutine's stack, whose bottom is `bottom`.
 unsafe fn visible(frame: Option<Frame>, bottom: *const Value, is_main: bool) -> Option<Frame> {
     // SAFETY: F1.
     unsafe {
@@ -103,6 +106,9 @@ impl Iterator for Levels {
 
 /// End of the slots that belong to a frame: where the bookkeeping of the frame
 /// it called begins.
+///
+/// # Safety
+/// F1: `callee` has a frame below it.
 pub(crate) unsafe fn end_below(callee: Frame) -> *mut Value {
     // SAFETY: F1, the layouts listed in `frame.rs`.
     unsafe {
@@ -116,6 +122,9 @@ pub(crate) unsafe fn end_below(callee: Frame) -> *mut Value {
 }
 
 /// Code of a Lua frame; `None` for natives. It lives as long as the frame.
+///
+/// # Safety
+/// F1.
 pub(crate) unsafe fn version(frame: Frame) -> Option<*mut Version> {
     // SAFETY: F2.
     let version = unsafe { frame.version() };
@@ -124,6 +133,9 @@ pub(crate) unsafe fn version(frame: Frame) -> Option<*mut Version> {
 
 /// Index of the instruction a Lua frame is at (its first one if it has not
 /// begun).
+///
+/// # Safety
+/// F2: a Lua frame.
 pub(crate) unsafe fn pc_of(frame: Frame) -> usize {
     // SAFETY: F2.
     unsafe {
@@ -136,12 +148,18 @@ pub(crate) unsafe fn pc_of(frame: Frame) -> usize {
 }
 
 /// Line a Lua frame is at; `None` if unknown or for a native.
+///
+/// # Safety
+/// F1, F2.
 pub(crate) unsafe fn line_of(frame: Frame) -> Option<u32> {
     // SAFETY: F2.
     unsafe { Version::record(version(frame)?).line_at(pc_of(frame)) }
 }
 
 /// A Lua function's current version.
+///
+/// # Safety
+/// V1.
 pub(super) unsafe fn current_version(f: Value) -> Option<*mut Version> {
     // SAFETY: V1; an installed slot has a version.
     unsafe {

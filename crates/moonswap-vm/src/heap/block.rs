@@ -180,6 +180,9 @@ impl Heap {
     }
 
     /// The first cell of a parked list, alone.
+    ///
+    /// # Safety
+    /// The parked list of the class has a cell at `i`.
     unsafe fn adopt_one(&mut self, class: usize, i: usize) -> *mut u8 {
         // SAFETY: by the caller: the list is not empty.
         unsafe {

@@ -42,6 +42,8 @@ impl Heap {
         !self.busy
     }
 
+    /// # Safety
+    /// The roots are complete: what the program can still reach, they mark.
     unsafe fn collect_now(&mut self, roots: &dyn Roots) {
         self.requested = false;
         // SAFETY: by the caller.

@@ -212,6 +212,9 @@ impl Heap {
     }
 
     /// Several parts of a cycle, of which one marks.
+    ///
+    /// # Safety
+    /// As [`Heap::step`]: the roots are complete.
     unsafe fn advance_for_burst(&mut self, roots: &dyn Roots, work: usize, timer: &Timer) {
         let mut has_marked = false;
         for _ in 0..PARTS {
@@ -231,6 +234,9 @@ impl Heap {
 
     /// Does up to `work` bytes of work in the present phase. Bytes that were to be
     /// marked and are not, because the time was up. The end of a phase ends the work.
+    ///
+    /// # Safety
+    /// As [`Heap::step`]: the roots are complete.
     pub(super) unsafe fn advance(
         &mut self,
         roots: &dyn Roots,
@@ -305,6 +311,8 @@ impl Heap {
         }
     }
 
+    /// # Safety
+    /// As [`Heap::step`]: the roots are complete.
     pub(super) unsafe fn begin_cycle(&mut self, roots: &dyn Roots) {
         debug_assert!(self.phase == Phase::Pause);
         self.phase = Phase::Mark;
@@ -345,6 +353,9 @@ impl Heap {
     }
 
     /// Looks at everything again that changes without barriers.
+    ///
+    /// # Safety
+    /// As [`Heap::step`]: the roots are complete.
     unsafe fn rescan(&mut self, roots: &dyn Roots) {
         // SAFETY: by the caller of `step`.
         unsafe {
@@ -368,6 +379,9 @@ impl Heap {
     }
 
     /// The gray stack is empty: rescan as a step of its own, or end.
+    ///
+    /// # Safety
+    /// As [`Heap::step`]: the roots are complete.
     unsafe fn finish_marking(&mut self, roots: &dyn Roots) {
         // SAFETY: by the caller of `step`.
         unsafe {
@@ -399,6 +413,9 @@ impl Heap {
     }
 
     /// End of marking, in one piece.
+    ///
+    /// # Safety
+    /// As [`Heap::step`]: the roots are complete.
     pub(super) unsafe fn atomic(&mut self, roots: &dyn Roots) {
         // SAFETY: by the caller of `step`; nothing allocated is freed before
         // the phase changes.
@@ -441,6 +458,9 @@ impl Heap {
 
     /// A variable may be reachable although the coroutine on whose stack it
     /// lives is not.
+    ///
+    /// # Safety
+    /// Marking: the coroutines in the list are allocated.
     unsafe fn mark_open_upvalues(&mut self, start: usize) {
         // SAFETY: stacks are freed by the sweep only.
         unsafe {
@@ -456,6 +476,9 @@ impl Heap {
 
     /// Closes reachable variables of unreachable coroutines, whose stacks the
     /// sweep will free.
+    ///
+    /// # Safety
+    /// The end of marking, before anything is swept.
     unsafe fn close_orphans(&mut self) {
         // SAFETY: as above; `extra` = epoch says that the stack survives.
         unsafe {

@@ -9,6 +9,8 @@ use super::{Heap, Phase};
 use crate::object::{Header, Kind};
 use crate::value::Value;
 
+/// # Safety
+/// A live table or userdata.
 unsafe fn value_of(h: *mut Header) -> Value {
     // SAFETY: F1; only tables and userdata are registered.
     unsafe {

@@ -23,6 +23,9 @@ fn layout(size: usize) -> Option<Layout> {
 impl Heap {
     /// Mark for a new part of an owner: a part of an already marked table
     /// would not be marked any more.
+    ///
+    /// # Safety
+    /// `owner` is live.
     #[inline(always)]
     pub(super) unsafe fn mark_for(&mut self, owner: *mut Header, bytes: usize) -> u8 {
         // SAFETY: the owner is live.
@@ -164,6 +167,9 @@ impl Heap {
     }
 
     /// Copies the entry `from` over the entry `to`.
+    ///
+    /// # Safety
+    /// L2; both places are below the length of the list, and the entry at `from` is live.
     unsafe fn move_large(&mut self, from: usize, to: usize) {
         if from != to {
             let entry = Large {

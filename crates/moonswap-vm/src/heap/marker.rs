@@ -211,6 +211,8 @@ impl Marker {
         }
     }
 
+    /// # Safety
+    /// `p` is null or a live object, whose struct begins with a header.
     #[inline]
     unsafe fn mark_nullable<T>(&mut self, p: *mut T) {
         if !p.is_null() {
@@ -219,6 +221,8 @@ impl Marker {
         }
     }
 
+    /// # Safety
+    /// A live string.
     #[inline(always)]
     unsafe fn count_string(&mut self, s: *mut StringObject) {
         // SAFETY: by the caller.
@@ -228,6 +232,8 @@ impl Marker {
         }
     }
 
+    /// # Safety
+    /// V1.
     #[inline(always)]
     pub(super) unsafe fn is_white(&self, value: Value) -> bool {
         // SAFETY: by the caller, the value is live.
@@ -273,6 +279,8 @@ impl Marker {
         0
     }
 
+    /// # Safety
+    /// M1: an object from the gray stack.
     unsafe fn traverse(&mut self, h: *mut Header) {
         // SAFETY: M1; the struct belongs to the kind.
         unsafe {
@@ -356,6 +364,8 @@ impl Marker {
         self.work += bytes;
     }
 
+    /// # Safety
+    /// M1: a live object of this kind.
     unsafe fn traverse_version(&mut self, v: *mut Version) {
         // SAFETY: M1; the constants stand behind the code.
         unsafe {
@@ -375,6 +385,8 @@ impl Marker {
         }
     }
 
+    /// # Safety
+    /// M1: a live object of this kind.
     unsafe fn traverse_coroutine(&mut self, co: *mut Coroutine) {
         // SAFETY: M1.
         unsafe {
@@ -408,6 +420,9 @@ impl Marker {
     }
 
     /// Marks a table's parts themselves.
+    ///
+    /// # Safety
+    /// L1: a table's part of `bytes` bytes.
     unsafe fn mark_part(&mut self, data: *mut u8, bytes: usize) {
         // SAFETY: the part has a header in front (L1).
         unsafe {
@@ -419,6 +434,8 @@ impl Marker {
         }
     }
 
+    /// # Safety
+    /// M1: a live object of this kind.
     unsafe fn traverse_table(&mut self, t: *mut Table) {
         // SAFETY: M1.
         unsafe {
@@ -453,6 +470,9 @@ impl Marker {
     }
 
     /// `__mode` of a metatable.
+    ///
+    /// # Safety
+    /// Null or a live table.
     pub(super) unsafe fn weak_mode(&self, metatable: *mut Table) -> Weak {
         const ABSENT: u8 = 1 << Event::Mode as u8;
         // SAFETY: M1.
@@ -478,6 +498,9 @@ impl Marker {
     }
 
     /// Up to [`SLICE`] array entries and nodes; the rest is put back.
+    ///
+    /// # Safety
+    /// M1: the slice is one of a live table.
     unsafe fn traverse_slice(&mut self, mut s: Slice) {
         // SAFETY: M1, M2: sizes are read anew.
         unsafe {
@@ -515,6 +538,8 @@ impl Marker {
         }
     }
 
+    /// # Safety
+    /// M1: a node of a live table, whose node part has `n_nodes`.
     #[inline(always)]
     unsafe fn traverse_node(&mut self, n: *mut Node, weak: Weak, n_nodes: usize) {
         // SAFETY: M1.
@@ -549,6 +574,9 @@ impl Marker {
 
     /// The key of an entry with nil value must not keep its object alive, nor
     /// be mistaken for a new object at the same address.
+    ///
+    /// # Safety
+    /// M1: a node of a live table, whose node part has `n_nodes`.
     #[inline]
     pub(super) unsafe fn removed_key(&mut self, n: *mut Node, n_nodes: usize) {
         // SAFETY: M1; key objects of a node are allocated until a cycle finds

@@ -392,6 +392,9 @@ impl Heap {
 
     /// Forward: the child is marked. (Backward would leave re-grayed tables to
     /// the atomic step: 14 ms instead of 0.3 ms at 10^6 objects.)
+    ///
+    /// # Safety
+    /// A live object.
     #[cold]
     #[inline(never)]
     unsafe fn barrier_cold(&mut self, child: *mut Header) {

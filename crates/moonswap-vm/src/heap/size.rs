@@ -81,6 +81,9 @@ pub(super) fn version_layout(version: &Version) -> Layout {
 }
 
 /// Bytes a string takes.
+///
+/// # Safety
+/// A live string.
 #[inline(always)]
 pub(super) unsafe fn string_size(s: *const StringObject) -> usize {
     // SAFETY: by the caller.

@@ -15,6 +15,9 @@ use crate::table::{node_count, tag_at};
 use crate::value::{Value, tag};
 
 /// Calls `f` for everything an object refers to.
+///
+/// # Safety
+/// An allocated object of the kind that its header says (H1).
 unsafe fn children(heap: &Heap, h: *mut Header, mut f: impl FnMut(*mut Header)) {
     let mut pointer = |p: *mut Header| {
         if !p.is_null() {

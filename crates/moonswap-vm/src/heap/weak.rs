@@ -7,6 +7,9 @@ use crate::value::{Value, tag};
 
 impl Marker {
     /// Mode now; it may have changed since the traversal.
+    ///
+    /// # Safety
+    /// M1: a live table that was marked in this cycle.
     unsafe fn mode_of(&self, t: *mut Table) -> Weak {
         // SAFETY: t was marked in this cycle.
         unsafe {
@@ -63,6 +66,8 @@ impl Marker {
         }
     }
 
+    /// # Safety
+    /// M1: a live table that was marked in this cycle.
     unsafe fn mark_keys(&mut self, t: *mut Table) {
         // SAFETY: M1.
         unsafe {
@@ -75,6 +80,8 @@ impl Marker {
         }
     }
 
+    /// # Safety
+    /// M1: a live table that was marked in this cycle.
     unsafe fn mark_array(&mut self, t: *mut Table) {
         // SAFETY: M1.
         unsafe {
@@ -85,6 +92,9 @@ impl Marker {
     }
 
     /// One pass; true if a value was marked.
+    ///
+    /// # Safety
+    /// M1: a live table that was marked in this cycle.
     unsafe fn ephemerons(&mut self, t: *mut Table, backwards: bool) -> bool {
         // SAFETY: M1.
         unsafe {
@@ -171,6 +181,9 @@ impl Marker {
     }
 
     /// White and not a string (strings in use are kept: marked now).
+    ///
+    /// # Safety
+    /// V1.
     unsafe fn dies(&mut self, value: Value) -> bool {
         // SAFETY: M1.
         unsafe {
@@ -182,6 +195,8 @@ impl Marker {
         }
     }
 
+    /// # Safety
+    /// M1: `count` nodes of a live table.
     unsafe fn remove(&mut self, n: *mut Node, count: usize) {
         // SAFETY: M1.
         unsafe {

@@ -7,6 +7,7 @@
 
 use moonswap_hotpatch::Activation;
 
+use super::AtSafePoint;
 use super::frames::activation_of;
 use super::frames::top_frame;
 use super::manifest::registry_for;
@@ -16,7 +17,7 @@ use super::planned::find;
 use crate::object::{Coroutine, CoroutineStatus, Version};
 use crate::vm::Vm;
 
-pub(super) unsafe fn changed(vm: &mut Vm, planned: &[Planned]) -> Changed {
+pub(super) fn changed(vm: &mut AtSafePoint, planned: &[Planned]) -> Changed {
     let mut found = Changed::new();
     for (serial, plan) in planned {
         let Some(instance) = find(vm, *serial) else {
@@ -54,8 +55,8 @@ pub(super) struct Wanted {
 
 /// Activations whose version is one `is_changed` says yes to: of each version in
 /// each coroutine the innermost one.
-pub(super) unsafe fn scan(
-    vm: &mut Vm,
+pub(super) fn scan(
+    vm: &mut AtSafePoint,
     wanted: Wanted,
     is_changed: &dyn Fn(*mut Version) -> bool,
 ) -> Vec<Found> {
@@ -87,6 +88,8 @@ pub(super) unsafe fn scan(
     }
 }
 
+/// # Safety
+/// HP2; `coroutine` is live.
 unsafe fn visit(
     vm: &Vm,
     coroutine: *mut Coroutine,

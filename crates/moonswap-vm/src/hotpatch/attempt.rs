@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use moonswap_hotpatch::{Patch, PatchSource, Policy, Report};
 
+use super::AtSafePoint;
 use super::cause::Cause;
 use super::event::{self, EventChunk, EventKind, HotEvent};
 use super::hooks::{self, Swapped};
-use super::{HotError, RolledBack, guard, history, patcher, timing};
+use super::{HotError, guard, history};
 use crate::vm::Vm;
 
 /// Who asks for a rollback, by which way.
@@ -28,10 +29,10 @@ pub struct Origin {
 
 /// Tries a patch; `work` plans and commits it.
 pub(super) fn patch(
-    vm: &mut Vm,
+    vm: &mut AtSafePoint,
     patch: &Patch,
     policy: &Policy,
-    work: impl FnOnce(&mut Vm) -> Result<Report, HotError>,
+    work: impl FnOnce(&mut AtSafePoint) -> Result<Report, HotError>,
 ) -> Result<Report, HotError> {
     if policy.dry {
         return work(vm);
@@ -47,29 +48,36 @@ pub(super) fn patch(
     if let Ok(report) = &mut outcome
         && vm.hot.n_commits != generation
     {
-        // SAFETY: HP2; the entry is the one of this patch: nothing was committed
-        // since.
-        unsafe {
-            let entry = vm.hot.history.entries.back();
-            debug_assert!(entry.is_some_and(|entry| entry.id == report.id));
-            let swapped = Swapped::by_newest(vm);
-            guard::watch(vm, patch, policy);
-            for id in guard::forget_gone(vm) {
-                report.warnings.push(format!(
-                    "patch {id} fell out of the history: its probation is over"
-                ));
-            }
-            hooks::after_commit(vm, &swapped, report);
+        let entry = vm.hot.history.entries.back();
+        debug_assert!(entry.is_some_and(|entry| entry.id == report.id));
+        let swapped = Swapped::by_newest(vm);
+        guard::watch(vm, patch, policy);
+        for id in guard::forget_gone(vm) {
+            report.warnings.push(format!(
+                "patch {id} fell out of the history: its probation is over"
+            ));
         }
+        hooks::after_commit(vm, &swapped, report);
     }
     end(vm, started, EventKind::After, &mut outcome);
     outcome
 }
 
+/// An attempt that comes to nothing: the quarantine is asked and listeners are told
+/// as of any other.
+pub(super) fn reject(
+    vm: &mut AtSafePoint,
+    refused: &Patch,
+    policy: &Policy,
+    error: HotError,
+) -> Result<Report, HotError> {
+    patch(vm, refused, policy, |_| Err(error))
+}
+
 /// Restores what was before a patch; with a `generation`, only if the VM is
 /// still at it.
 pub(crate) fn rollback(
-    vm: &mut Vm,
+    vm: &mut AtSafePoint,
     id: Option<u64>,
     generation: Option<u64>,
     origin: &Origin,
@@ -90,26 +98,20 @@ pub(crate) fn rollback(
         };
         begin(vm, event)
     });
-    // SAFETY: HP1, HP2.
-    let mut outcome = unsafe {
-        let now = vm.hot.generation();
-        let mut outcome = match generation {
-            Some(expected) if expected != now => {
-                Err(HotError::GenerationMismatch { expected, now })
-            }
-            _ => history::rollback(vm, id),
-        };
-        if let Ok(report) = &mut outcome {
-            if let Some(entry) = vm.hot.history.entries.back_mut() {
-                entry.author.clone_from(&origin.author);
-                entry.reason.clone_from(&origin.reason);
-            }
-            guard::forget_gone(vm);
-            let swapped = Swapped::by_newest(vm);
-            hooks::after_commit(vm, &swapped, report);
-        }
-        outcome
+    let now = vm.hot.generation();
+    let mut outcome = match generation {
+        Some(expected) if expected != now => Err(HotError::GenerationMismatch { expected, now }),
+        _ => history::rollback(vm, id),
     };
+    if let Ok(report) = &mut outcome {
+        if let Some(entry) = vm.hot.history.entries.back_mut() {
+            entry.author.clone_from(&origin.author);
+            entry.reason.clone_from(&origin.reason);
+        }
+        guard::forget_gone(vm);
+        let swapped = Swapped::by_newest(vm);
+        hooks::after_commit(vm, &swapped, report);
+    }
     end(vm, started, EventKind::Rollback, &mut outcome);
     outcome
 }
@@ -117,7 +119,7 @@ pub(crate) fn rollback(
 /// [`rollback`] for who waits for it on the VM's own thread, and so takes apart what
 /// it leaves over.
 pub(crate) fn rollback_here(
-    vm: &mut Vm,
+    vm: &mut AtSafePoint,
     id: Option<u64>,
     origin: &Origin,
 ) -> Result<Report, HotError> {
@@ -126,36 +128,8 @@ pub(crate) fn rollback_here(
     outcome
 }
 
-/// [`rollback_here`] for Lua code, which may have been called in the middle of
-/// something: what is no moment for a commit is none for a rollback.
-pub(crate) fn rollback_or_wait(
-    vm: &mut Vm,
-    id: Option<u64>,
-    origin: &Origin,
-) -> Result<RolledBack, HotError> {
-    // While a patch is prepared it is not in the history yet: which one would be
-    // undone is not what who asks has seen.
-    if vm.hot.busy {
-        return rollback_here(vm, id, origin).map(RolledBack::Now);
-    }
-    // SAFETY: HP2.
-    let waits = unsafe {
-        vm.hot.closings.is_closing() || vm.hot.n_blocking > 0 || timing::is_called_by_machine(vm)
-    };
-    let entry = history::entry_of(vm, id);
-    let is_known = vm.hot.history.entries.iter().any(|e| Some(e.id) == entry);
-    if !waits || !is_known {
-        return rollback_here(vm, id, origin).map(RolledBack::Now);
-    }
-    let chunks = chunks_of(vm, id).into_iter().map(|chunk| chunk.name);
-    let chunks = chunks.collect();
-    // The one that is the newest now.
-    let ticket = patcher::roll_back_later(vm, entry, origin.clone());
-    Ok(RolledBack::Queued { ticket, chunks })
-}
-
 /// The chunks of the patches that a rollback undoes.
-fn chunks_of(vm: &Vm, id: Option<u64>) -> Vec<EventChunk> {
+pub(super) fn chunks_of(vm: &Vm, id: Option<u64>) -> Vec<EventChunk> {
     let entries = &vm.hot.history.entries;
     let from = history::entry_of(vm, id).and_then(|id| entries.iter().position(|e| e.id == id));
     let Some(from) = from else { return Vec::new() };
@@ -183,7 +157,7 @@ fn chunks_of(vm: &Vm, id: Option<u64>) -> Vec<EventChunk> {
 }
 
 /// Tells of an attempt that ended before it came to the VM's thread.
-pub(crate) fn note(vm: &mut Vm, mut event: HotEvent) {
+pub(crate) fn note(vm: &mut AtSafePoint, mut event: HotEvent) {
     event.attempt = vm.hot.events.next_attempt();
     if !vm.hot.events.has_listeners() {
         return;
@@ -195,7 +169,8 @@ pub(crate) fn note(vm: &mut Vm, mut event: HotEvent) {
     let mut event = begin(vm, event);
     event.kind = EventKind::Refused;
     event.outcome = outcome;
-    warn_of(vm, event::record(vm, &event));
+    let failed = event::record(vm, &event);
+    warn_of(vm, failed);
     event::emit(vm, event);
 }
 
@@ -217,7 +192,7 @@ pub(crate) fn failed(chunks: Vec<EventChunk>, policy: &Policy, error: HotError) 
 /// Tells what else has become of a patch: it has passed its probation, or was let out
 /// of quarantine.
 pub(super) fn tell(
-    vm: &mut Vm,
+    vm: &mut AtSafePoint,
     kind: EventKind,
     source: PatchSource,
     patch: u64,
@@ -242,21 +217,23 @@ pub(super) fn tell(
         cause: None,
         outcome: None,
     };
-    warn_of(vm, event::record(vm, &event));
+    let failed = event::record(vm, &event);
+    warn_of(vm, failed);
     event::emit(vm, event);
 }
 
-fn begin(vm: &mut Vm, event: HotEvent) -> HotEvent {
+fn begin(vm: &mut AtSafePoint, event: HotEvent) -> HotEvent {
     // No patch while listeners hear of this one's beginning.
-    let was_busy = std::mem::replace(&mut vm.hot.busy, true);
-    warn_of(vm, event::record(vm, &event));
+    let before = vm.hot.gate.begin_preparing();
+    let failed = event::record(vm, &event);
+    warn_of(vm, failed);
     event::emit(vm, event.clone());
-    vm.hot.busy = was_busy;
+    vm.hot.gate.end_preparing(before);
     event
 }
 
 fn end(
-    vm: &mut Vm,
+    vm: &mut AtSafePoint,
     started: Option<HotEvent>,
     success: EventKind,
     outcome: &mut Result<Report, HotError>,

@@ -10,6 +10,9 @@ use crate::vm::Vm;
 
 /// Calls a function at a safe point. An error that is on its way meanwhile stays
 /// what it is.
+///
+/// # Safety
+/// HP2, HO1; function and arguments are live (V1).
 pub(super) unsafe fn call(
     vm: &mut Vm,
     function: Value,

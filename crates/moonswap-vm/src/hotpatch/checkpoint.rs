@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::AtSafePoint;
 use super::event::Listener;
 use crate::debug::{local, walk};
 use crate::frame::Frame;
@@ -56,9 +57,8 @@ pub(super) fn forget(vm: &mut Vm) {
 }
 
 /// The patch has failed: all is as it was when the log was opened.
-pub(super) unsafe fn undo(vm: &mut Vm) {
-    // SAFETY: J1, J3.
-    unsafe { revert(vm, None) };
+pub(super) fn undo(vm: &mut AtSafePoint) {
+    revert(vm, None);
     if let Some(before) = vm.hot.checkpoint.take() {
         vm.type_metatables = before.type_metatables;
         vm.warn_on = before.warn_on;
@@ -75,9 +75,8 @@ pub(super) unsafe fn undo(vm: &mut Vm) {
 }
 
 /// All is as it was at the mark.
-pub(super) unsafe fn undo_to(vm: &mut Vm, mark: Mark) {
-    // SAFETY: J1, J3.
-    unsafe { revert(vm, Some(mark)) };
+pub(super) fn undo_to(vm: &mut AtSafePoint, mark: Mark) {
+    revert(vm, Some(mark));
 }
 
 fn close(vm: &mut Vm) {
@@ -94,15 +93,18 @@ fn close(vm: &mut Vm) {
     }
 }
 
-unsafe fn revert(vm: &mut Vm, mark: Option<Mark>) {
+fn revert(vm: &mut AtSafePoint, mark: Option<Mark>) {
     // SAFETY: J1: objects are live.
     unsafe {
+        let vm: &mut Vm = vm;
         while let Some(entry) = vm.undo_log.revert(&mut vm.heap, mark) {
             revert_outer(vm, entry);
         }
     }
 }
 
+/// # Safety
+/// J1: an entry of the open log.
 unsafe fn revert_outer(vm: &mut Vm, entry: Outer) {
     // SAFETY: J1: objects are live.
     unsafe {
@@ -127,6 +129,9 @@ unsafe fn revert_outer(vm: &mut Vm, entry: Outer) {
 }
 
 /// The activation may have ended or gone on, if its coroutine did.
+///
+/// # Safety
+/// J1: an entry of the open log.
 unsafe fn revert_local(vm: &mut Vm, entry: &Local) {
     // SAFETY: J1; the activation is looked for, and has the same registers where
     // it is at the same instruction (D2 for those that are no variables).

@@ -8,13 +8,13 @@ use std::time::Instant;
 
 use moonswap_hotpatch::{Activation, Policy, Report, SuspendedPolicy, Timing};
 
+use super::AtSafePoint;
 use super::activity::{self, Found, Wanted};
 use super::call::text_of;
 use super::planned::Changed;
 use crate::heap::Marker;
 use crate::host;
 use crate::object::{Coroutine, CoroutineStatus, Version};
-use crate::vm::Vm;
 
 const SUSPENDED: Wanted = Wanted {
     running: false,
@@ -40,7 +40,7 @@ pub(crate) struct Closings {
 }
 
 impl Closings {
-    pub(super) unsafe fn mark(&self, marker: &mut Marker) {
+    pub(super) fn mark(&self, marker: &mut Marker) {
         // SAFETY: CL1.
         unsafe {
             for &co in &self.now {
@@ -70,7 +70,7 @@ impl Closings {
 
 /// The coroutines that a patch is going to close: to be asked just before the
 /// commit.
-pub(super) unsafe fn candidates(vm: &mut Vm, changed: Option<&Changed>) -> Vec<Found> {
+pub(super) fn candidates(vm: &mut AtSafePoint, changed: Option<&Changed>) -> Vec<Found> {
     match changed {
         None => Vec::new(),
         // SAFETY: HP2.
@@ -96,8 +96,11 @@ pub(super) fn finish_by(policy: &Policy) -> Option<Instant> {
 }
 
 /// Closes them, or makes a note to do so when the deadline has passed.
+///
+/// # Safety
+/// Nothing was collected since the scan that found the candidates.
 pub(super) unsafe fn after_commit(
-    vm: &mut Vm,
+    vm: &mut AtSafePoint,
     candidates: Vec<Found>,
     policy: &Policy,
     report: &mut Report,
@@ -136,7 +139,7 @@ pub(super) unsafe fn after_commit(
 }
 
 /// Closes those whose time has passed.
-pub(super) unsafe fn close_due(vm: &mut Vm) {
+pub(super) fn close_due(vm: &mut AtSafePoint) {
     let now = Instant::now();
     while let Some(i) = vm.hot.closings.later.iter().position(|l| l.due <= now) {
         // SAFETY: HP2; CL1: the versions are compared only.
@@ -178,7 +181,10 @@ fn count(found: &[Found]) -> usize {
 
 /// Closes coroutines one after the other and tells of each, by its innermost
 /// activation.
-unsafe fn close(vm: &mut Vm, found: Vec<Found>, tell: &mut dyn FnMut(&Activation, Fate)) {
+///
+/// # Safety
+/// Nothing was collected since the scan that found them.
+unsafe fn close(vm: &mut AtSafePoint, found: Vec<Found>, tell: &mut dyn FnMut(&Activation, Fate)) {
     // SAFETY: HP2, CL1. Above `top` nothing is alive (VM3); `__close` methods
     // are called from there.
     unsafe {

@@ -45,6 +45,9 @@ pub(crate) unsafe fn prototype(vm: &Vm, version: *mut Version) -> Arc<Prototype>
 }
 
 /// Recursion as deep as functions nest: the parser has a limit.
+///
+/// # Safety
+/// A live version.
 unsafe fn with_current_children(vm: &Vm, version: *mut Version) -> Arc<Prototype> {
     // SAFETY: by the caller of `prototype`.
     unsafe {

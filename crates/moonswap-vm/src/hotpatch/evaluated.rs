@@ -49,6 +49,8 @@ pub(super) unsafe fn alike(a: Value, b: Value) -> bool {
     unsafe { alike_within(a, b, DEPTH, &mut left) }
 }
 
+/// # Safety
+/// Both are live (V1).
 unsafe fn alike_within(a: Value, b: Value, depth: usize, left: &mut usize) -> bool {
     if is_same(a, b) {
         return true;

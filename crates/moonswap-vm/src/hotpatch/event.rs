@@ -18,6 +18,7 @@ use std::sync::Arc;
 use moonswap_bytecode::CodeHash;
 use moonswap_hotpatch::{Patch, PatchSource, Policy, Report};
 
+use super::AtSafePoint;
 use super::HotError;
 use super::cause::Cause;
 use crate::context::{Context, Outcome};
@@ -235,7 +236,7 @@ pub(super) fn record(vm: &Vm, event: &HotEvent) -> Vec<String> {
 }
 
 /// Lets the listeners hear an event, and what they set off.
-pub(super) fn emit(vm: &mut Vm, event: HotEvent) {
+pub(super) fn emit(vm: &mut AtSafePoint, event: HotEvent) {
     if vm.hot.events.listeners.is_empty() {
         return;
     }
@@ -263,14 +264,13 @@ pub(super) fn emit(vm: &mut Vm, event: HotEvent) {
             .map(|(_, listener)| Rc::clone(listener))
             .collect();
         for listener in listeners {
-            // SAFETY: HP2.
-            unsafe { deliver(vm, &listener, &event) };
+            deliver(vm, &listener, &event);
         }
     }
     vm.hot.events.is_delivering = false;
 }
 
-unsafe fn deliver(vm: &mut Vm, listener: &Listener, event: &HotEvent) {
+fn deliver(vm: &mut AtSafePoint, listener: &Listener, event: &HotEvent) {
     // SAFETY: HO1; above the frame's registers and `top` nothing is alive.
     unsafe {
         let saved = vm.index_of(vm.top);

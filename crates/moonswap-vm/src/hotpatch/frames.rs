@@ -4,11 +4,15 @@
 
 use moonswap_hotpatch::{Activation, path_name};
 
+use super::AtSafePoint;
 use crate::frame::Frame;
 use crate::object::{Coroutine, CoroutineStatus, Version};
 use crate::vm::Vm;
 
 /// Topmost frame of a coroutine, if it has any.
+///
+/// # Safety
+/// VM3; `co` is live.
 pub(super) unsafe fn top_frame(vm: &Vm, co: *mut Coroutine) -> Option<Frame> {
     // SAFETY: C1, C2, VM3.
     unsafe {
@@ -35,9 +39,9 @@ pub(super) unsafe fn top_frame(vm: &Vm, co: *mut Coroutine) -> Option<Frame> {
 }
 
 /// Calls `visit` for every activation of Lua code in the VM.
-pub(super) unsafe fn each_frame(
-    vm: &Vm,
-    visit: &mut dyn FnMut(&Vm, *mut Coroutine, Frame, *mut Version),
+pub(super) fn each_frame(
+    vm: &AtSafePoint,
+    visit: &mut dyn FnMut(&AtSafePoint, *mut Coroutine, Frame, *mut Version),
 ) {
     // SAFETY: HP2; dead coroutines are left out, so all are intact.
     unsafe {
@@ -48,6 +52,9 @@ pub(super) unsafe fn each_frame(
 }
 
 /// The same of one coroutine, innermost first.
+///
+/// # Safety
+/// HP2; `co` is live.
 pub(super) unsafe fn each_frame_of(
     vm: &Vm,
     co: *mut Coroutine,
@@ -67,6 +74,9 @@ pub(super) unsafe fn each_frame_of(
 }
 
 /// Describes an activation of Lua code.
+///
+/// # Safety
+/// F1, F2: a frame of this live coroutine, which runs `pinned`.
 pub(super) unsafe fn activation_of(
     vm: &Vm,
     coroutine: *mut Coroutine,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use moonswap_hotpatch::{ChunkPlan, Globals, Report, Undefined, settle};
 
+use super::AtSafePoint;
 use super::planned::Planned;
 use super::planned::find;
 use crate::meta;
@@ -58,6 +59,8 @@ impl Globals for Environment {
 }
 
 impl Environment {
+    /// # Safety
+    /// The instance is live.
     unsafe fn new(vm: &mut Vm, instance: Option<*mut Instance>, asked: &[Undefined]) -> Self {
         let names = || asked.iter().map(|one| Arc::clone(&one.name));
         // SAFETY: live instance (HP2).
@@ -84,6 +87,9 @@ impl Environment {
 
 /// The tables in which the globals of an instance are, and whether these are all:
 /// a function may know more.
+///
+/// # Safety
+/// `instance` is live.
 unsafe fn tables(vm: &Vm, instance: *mut Instance) -> Option<(Vec<*mut Table>, bool)> {
     // SAFETY: live instance; its environment is a live variable.
     unsafe {
@@ -106,6 +112,9 @@ unsafe fn tables(vm: &Vm, instance: *mut Instance) -> Option<(Vec<*mut Table>, b
 }
 
 /// Settles the names of plans, of which the instances are given as well.
+///
+/// # Safety
+/// The instances are live.
 unsafe fn settle_for(
     vm: &mut Vm,
     instances: &[Option<*mut Instance>],
@@ -118,7 +127,7 @@ unsafe fn settle_for(
 }
 
 /// Settles the names of plans that are not committed.
-pub(crate) unsafe fn settle_planned(vm: &mut Vm, planned: &mut [Planned]) {
+pub(crate) fn settle_planned(vm: &mut AtSafePoint, planned: &mut [Planned]) {
     let instances: Vec<_> = planned
         .iter()
         .map(|(serial, _)| find(vm, *serial))
@@ -130,8 +139,8 @@ pub(crate) unsafe fn settle_planned(vm: &mut Vm, planned: &mut [Planned]) {
 
 /// Settles the names of plans of which all is prepared: what their code has defined
 /// counts. Adds what is undefined to the report.
-pub(super) unsafe fn settle_prepared(
-    vm: &mut Vm,
+pub(super) fn settle_prepared(
+    vm: &mut AtSafePoint,
     prepared: &mut [super::prepare::Prepared],
     report: &mut Report,
 ) {

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use moonswap_bytecode::OpCode;
 use moonswap_hotpatch::{Code, Patch, PatchHash, PatchSource, Policy, Refusal, Refused};
 
+use super::AtSafePoint;
 use super::attempt::{self, Origin};
 use super::cause::Cause;
 use super::event::{EventChunk, EventKind};
@@ -186,7 +187,7 @@ pub enum Which {
 }
 
 /// Lets a patch out of quarantine; false if it is not in it.
-pub(crate) fn release(vm: &mut Vm, which: Which, source: PatchSource) -> bool {
+pub(crate) fn release(vm: &mut AtSafePoint, which: Which, source: PatchSource) -> bool {
     let quarantine = &mut vm.hot.guards.quarantine;
     let found = quarantine.iter().position(|q| match which {
         Which::Hash(hash) => q.hash == hash,
@@ -240,8 +241,9 @@ pub(crate) fn quarantined(vm: &Vm, patch: &Patch) -> Option<Refused> {
 }
 
 /// Puts the patch that was just committed on probation if it wants to be.
-pub(super) unsafe fn watch(vm: &mut Vm, patch: &Patch, policy: &Policy) {
+pub(super) fn watch(vm: &mut AtSafePoint, patch: &Patch, policy: &Policy) {
     let Some(guard) = policy.guard else { return };
+    let vm: &mut Vm = vm;
     let Some(entry) = vm.hot.history.entries.back() else {
         return;
     };
@@ -316,6 +318,10 @@ pub(super) fn forget_gone(vm: &mut Vm) -> Vec<u64> {
 
 /// An error passes from the topmost frame to `end` (base of a native's frame),
 /// out of the host call with function slot `host`, or out of the coroutine.
+///
+/// # Safety
+/// VM3, F1: `end` is null or the base of a frame, `host` is null or the function slot of
+/// a host call.
 #[cold]
 #[inline(never)]
 pub(crate) unsafe fn count(vm: &mut Vm, end: *mut Value, host: *mut Value) {
@@ -382,7 +388,7 @@ pub(crate) unsafe fn count(vm: &mut Vm, end: *mut Value, host: *mut Value) {
 
 /// At a safe point: undoes the patches whose budget is used up.
 #[cold]
-pub(crate) fn restore(vm: &mut Vm) {
+pub(crate) fn restore(vm: &mut AtSafePoint) {
     while let Some(used_up) = vm.hot.guards.due.pop() {
         undo(vm, used_up);
     }
@@ -391,12 +397,13 @@ pub(crate) fn restore(vm: &mut Vm) {
 /// Undoes the patches whose code took too long, while the error that ends it is on
 /// its way.
 #[cold]
-pub(crate) fn restore_before_unwinding(vm: &mut Vm) {
-    if vm.hot.busy || vm.hot.is_draining {
+pub(crate) fn restore_before_unwinding(vm: &mut AtSafePoint) {
+    if vm.hot.gate.is_occupied() {
         return;
     }
     // Listeners and hooks run: the error is not reachable from anywhere else.
-    let (error, is_memory) = (Root::new(vm, vm.error), vm.is_memory_error);
+    let (error, is_memory) = (vm.error, vm.is_memory_error);
+    let error = Root::new(vm, error);
     let in_flight = std::mem::take(&mut vm.in_flight);
     let all = std::mem::take(&mut vm.hot.guards.due);
     let (slow, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|q| q.cause == Cause::Slow);
@@ -409,7 +416,7 @@ pub(crate) fn restore_before_unwinding(vm: &mut Vm) {
     vm.is_memory_error = is_memory;
 }
 
-fn undo(vm: &mut Vm, used_up: Quarantined) {
+fn undo(vm: &mut AtSafePoint, used_up: Quarantined) {
     let id = used_up.patch;
     let origin = Origin {
         source: PatchSource::Guard,
@@ -429,7 +436,7 @@ fn undo(vm: &mut Vm, used_up: Quarantined) {
 
 /// At a safe point: lets patches go whose time of probation is over, and tells of
 /// those that have passed.
-pub(super) fn end_probations(vm: &mut Vm) {
+pub(super) fn end_probations(vm: &mut AtSafePoint) {
     let now = Instant::now();
     if !vm.hot.guards.active.iter().any(|p| p.is_over(now)) {
         return;

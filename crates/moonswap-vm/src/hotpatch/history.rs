@@ -1,6 +1,7 @@
 //! History and rollback.
 //!
-//! Invariants: HP1–HP3. The history is bounded; entries that fall out of it let
+//! Invariants: HP1–HP3: what entries name is live, since the collector marks it, and
+//! nothing is collected while a rollback has them in hand. The history is bounded; entries that fall out of it let
 //! go of the versions they kept.
 
 use std::collections::{HashMap, HashSet, VecDeque, hash_map};
@@ -13,6 +14,7 @@ use moonswap_hotpatch::{
     write_pause,
 };
 
+use super::AtSafePoint;
 use super::HotError;
 use super::error::DEPTH;
 use super::prepare::{CellChange, FieldChange, SlotChange};
@@ -93,7 +95,7 @@ impl History {
         self.in_force.retain(|&id| id >= oldest);
     }
 
-    pub(crate) unsafe fn mark(&self, marker: &mut Marker) {
+    pub(crate) fn mark(&self, marker: &mut Marker) {
         // SAFETY: HP3.
         unsafe {
             for change in self.entries.iter().flat_map(|e| &e.changes) {
@@ -159,6 +161,9 @@ pub(crate) fn push(vm: &mut Vm, entry: Entry) {
 
 /// Gives the instance another registry. If the collector has been there, it is
 /// told of the slots that are new. Answers the registry it had.
+///
+/// # Safety
+/// `instance` and the slots of the registry are live.
 pub(crate) unsafe fn exchange_registry(
     vm: &mut Vm,
     instance: *mut Instance,
@@ -177,6 +182,9 @@ pub(crate) unsafe fn exchange_registry(
 }
 
 /// Gives the instance another text.
+///
+/// # Safety
+/// `instance` is live.
 pub(super) unsafe fn set_source(vm: &mut Vm, instance: *mut Instance, text: Option<Arc<[u8]>>) {
     // SAFETY: live instance.
     unsafe {
@@ -220,93 +228,90 @@ pub(super) fn entry_of(vm: &Vm, id: Option<u64>) -> Option<u64> {
 /// Configuration constants and locals that patches set, and fields of functions
 /// they added or removed, get their old values back unless they were changed
 /// since. The rollback is an entry of its own.
-pub(crate) unsafe fn rollback(vm: &mut Vm, id: Option<u64>) -> Result<Report, HotError> {
-    // SAFETY: HP1, HP2.
-    unsafe {
-        let start = Instant::now();
-        // While coroutines are closed the patch that closes them is not over.
-        if vm.hot.busy || vm.hot.closings.is_closing() {
-            return Err(HotError::Busy);
-        }
-        let id = match id {
-            Some(id) => id,
-            None => entry_of(vm, None).ok_or(HotError::UnknownPatch(0))?,
-        };
-        let entries = &vm.hot.history.entries;
-        let Some(first) = entries.iter().position(|e| e.id == id) else {
-            return Err(HotError::UnknownPatch(id));
-        };
-        let mut undoing = Undoing::default();
-        let mut moves = false;
-        let entries = std::mem::take(&mut vm.hot.history.entries);
-        for entry in entries.range(first..).rev() {
-            vm.hot.closings.forget(entry.id);
-            moves |= entry.moves;
-            for chunk in &entry.chunks {
-                if !undoing.chunks.contains(chunk) {
-                    undoing.chunks.push(Arc::clone(chunk));
-                }
-            }
-            for change in entry.changes.iter().rev() {
-                undoing.undo(vm, change);
-            }
-        }
-        let (functions, changes) = undoing.finish(vm);
-        let chunks = undoing.chunks;
-        let mut warnings = vec![format!("rolled back to before patch {id}")];
-        warnings.append(&mut undoing.warnings);
-        let diverged = undoing.diverged;
-        let in_force = entries[first].in_force_before.clone();
-        vm.hot.history.entries = entries;
-        vm.hot.advance();
-        let slots: HashSet<*mut PrototypeSlot> = changes
-            .iter()
-            .flat_map(|change| change.slots.iter().map(|s| s.slot))
-            .collect();
-        let migrated = match moves {
-            true => Some(migrate::begin(vm, &|slot| slots.contains(&slot), &[])),
-            false => None,
-        };
-        let times = Times {
-            pause: start.elapsed(),
-            ..Times::default()
-        };
-        let mut report = Report {
-            id: vm.hot.last_patch,
-            generation: vm.hot.generation(),
-            chunks,
-            functions,
-            unchanged: 0,
-            warnings,
-            not_run: Vec::new(),
-            data: Vec::new(),
-            diverged,
-            closed: Vec::new(),
-            migrated: Vec::new(),
-            staying: Box::default(),
-            times,
-        };
-        match migrated {
-            Some(migrated) => report.set_migrated(migrated),
-            None => report.set_staying(staying::count(vm, &slots, Some(staying::LOOKED_AT))),
-        }
-        let in_force_before = std::mem::replace(&mut vm.hot.history.in_force, in_force);
-        let entry = Entry {
-            id: report.id,
-            generation: report.generation,
-            is_rollback: true,
-            in_force_before,
-            chunks: report.chunks.clone(),
-            head: report.head(),
-            pause: report.times.pause,
-            author: None,
-            reason: None,
-            moves,
-            changes,
-        };
-        push(vm, entry);
-        Ok(report)
+pub(crate) fn rollback(vm: &mut AtSafePoint, id: Option<u64>) -> Result<Report, HotError> {
+    let start = Instant::now();
+    // While coroutines are closed the patch that closes them is not over.
+    if vm.hot.gate.is_preparing() || vm.hot.closings.is_closing() {
+        return Err(HotError::Busy);
     }
+    let id = match id {
+        Some(id) => id,
+        None => entry_of(vm, None).ok_or(HotError::UnknownPatch(0))?,
+    };
+    let entries = &vm.hot.history.entries;
+    let Some(first) = entries.iter().position(|e| e.id == id) else {
+        return Err(HotError::UnknownPatch(id));
+    };
+    let mut undoing = Undoing::default();
+    let mut moves = false;
+    let entries = std::mem::take(&mut vm.hot.history.entries);
+    for entry in entries.range(first..).rev() {
+        vm.hot.closings.forget(entry.id);
+        moves |= entry.moves;
+        for chunk in &entry.chunks {
+            if !undoing.chunks.contains(chunk) {
+                undoing.chunks.push(Arc::clone(chunk));
+            }
+        }
+        for change in entry.changes.iter().rev() {
+            undoing.undo(vm, change);
+        }
+    }
+    let (functions, changes) = undoing.finish(vm);
+    let chunks = undoing.chunks;
+    let mut warnings = vec![format!("rolled back to before patch {id}")];
+    warnings.append(&mut undoing.warnings);
+    let diverged = undoing.diverged;
+    let in_force = entries[first].in_force_before.clone();
+    vm.hot.history.entries = entries;
+    vm.hot.advance();
+    let slots: HashSet<*mut PrototypeSlot> = changes
+        .iter()
+        .flat_map(|change| change.slots.iter().map(|s| s.slot))
+        .collect();
+    let migrated = match moves {
+        true => Some(migrate::begin(vm, &|slot| slots.contains(&slot), &[])),
+        false => None,
+    };
+    let times = Times {
+        pause: start.elapsed(),
+        ..Times::default()
+    };
+    let mut report = Report {
+        id: vm.hot.last_patch,
+        generation: vm.hot.generation(),
+        chunks,
+        functions,
+        unchanged: 0,
+        warnings,
+        not_run: Vec::new(),
+        data: Vec::new(),
+        diverged,
+        closed: Vec::new(),
+        migrated: Vec::new(),
+        staying: Box::default(),
+        times,
+    };
+    match migrated {
+        Some(migrated) => report.set_migrated(migrated),
+        None => report.set_staying(staying::count(vm, &slots, Some(staying::LOOKED_AT))),
+    }
+    let in_force_before = std::mem::replace(&mut vm.hot.history.in_force, in_force);
+    let entry = Entry {
+        id: report.id,
+        generation: report.generation,
+        is_rollback: true,
+        in_force_before,
+        chunks: report.chunks.clone(),
+        head: report.head(),
+        pause: report.times.pause,
+        author: None,
+        reason: None,
+        moves,
+        changes,
+    };
+    push(vm, entry);
+    Ok(report)
 }
 
 /// A field as a record of an instance has it: equal long strings may be several.
@@ -331,7 +336,7 @@ struct Undoing<'a> {
 
 impl<'a> Undoing<'a> {
     /// The record of one instance; made when it is first met.
-    unsafe fn record(&mut self, vm: &mut Vm, change: &'a InstanceChange) -> &mut InstanceChange {
+    fn record(&mut self, vm: &mut AtSafePoint, change: &'a InstanceChange) -> &mut InstanceChange {
         // SAFETY: live instance.
         unsafe {
             let instance = change.instance;
@@ -364,7 +369,7 @@ impl<'a> Undoing<'a> {
         }
     }
 
-    unsafe fn undo(&mut self, vm: &mut Vm, change: &'a InstanceChange) {
+    fn undo(&mut self, vm: &mut AtSafePoint, change: &'a InstanceChange) {
         // SAFETY: HP1–HP3: all of it is live, the history keeps it.
         unsafe {
             let instance = change.instance;
@@ -459,7 +464,7 @@ impl<'a> Undoing<'a> {
 
     /// The instances' other parts; functions for the report, and what undoes the
     /// rollback.
-    unsafe fn finish(&mut self, vm: &mut Vm) -> (Vec<ReportedFunction>, Vec<InstanceChange>) {
+    fn finish(&mut self, vm: &mut AtSafePoint) -> (Vec<ReportedFunction>, Vec<InstanceChange>) {
         // SAFETY: HP3.
         unsafe {
             let mut functions: Vec<ReportedFunction> = Vec::new();
@@ -515,7 +520,7 @@ fn place(instance: *mut Instance, field: &FieldChange) -> Place {
 }
 
 /// What a rollback does to a literal: often only its lines or its name go back.
-unsafe fn change_class(vm: &Vm, change: &SlotChange) -> ChangeClass {
+fn change_class(vm: &AtSafePoint, change: &SlotChange) -> ChangeClass {
     // SAFETY: HP3.
     let (p, q, is_other) = unsafe {
         let (before, after) = (change.before, change.after);

@@ -13,6 +13,7 @@
 use moonswap_bytecode::{FunctionId, UpvalueDescription};
 use moonswap_hotpatch::{MIGRATE, ON_SWAP, Report};
 
+use super::AtSafePoint;
 use super::HotError;
 use super::call::call;
 use super::history::InstanceChange;
@@ -23,23 +24,20 @@ use crate::value::Value;
 use crate::vm::Vm;
 
 /// Runs the migrations of all instances of a patch, after all initialisers.
-pub(super) unsafe fn migrate_all(vm: &mut Vm, all: &[Prepared]) -> Result<(), HotError> {
-    // SAFETY: HP2, HP4.
-    unsafe {
-        for prepared in all {
-            let Some(id) = prepared.plan.hooks.migrate.clone() else {
-                continue;
-            };
-            if prepared.plan.is_empty() {
-                continue;
-            }
-            migrate(vm, prepared, &id)?;
+pub(super) fn migrate_all(vm: &mut AtSafePoint, all: &[Prepared]) -> Result<(), HotError> {
+    for prepared in all {
+        let Some(id) = prepared.plan.hooks.migrate.clone() else {
+            continue;
+        };
+        if prepared.plan.is_empty() {
+            continue;
         }
-        Ok(())
+        migrate(vm, prepared, &id)?;
     }
+    Ok(())
 }
 
-unsafe fn migrate(vm: &mut Vm, prepared: &Prepared, id: &FunctionId) -> Result<(), HotError> {
+fn migrate(vm: &mut AtSafePoint, prepared: &Prepared, id: &FunctionId) -> Result<(), HotError> {
     // SAFETY: HP4; the slots are live, the collector is paused.
     unsafe {
         let Some(slot) = prepared.registry.get(id) else {
@@ -56,13 +54,13 @@ unsafe fn migrate(vm: &mut Vm, prepared: &Prepared, id: &FunctionId) -> Result<(
 
 /// Calls `on_swap` of the instances that a commit changed. Errors become
 /// warnings of the report.
-pub(super) unsafe fn after_commit(vm: &mut Vm, changes: &[Swapped], report: &mut Report) {
+pub(super) fn after_commit(vm: &mut AtSafePoint, changes: &[Swapped], report: &mut Report) {
     // SAFETY: HP2; instances are looked up again, for the hooks may drop them.
     unsafe {
         if changes.is_empty() {
             return;
         }
-        let was_busy = std::mem::replace(&mut vm.hot.busy, true);
+        let before = vm.hot.gate.begin_preparing();
         for change in changes {
             let Some(instance) = super::planned::find(vm, change.serial) else {
                 continue;
@@ -77,7 +75,7 @@ pub(super) unsafe fn after_commit(vm: &mut Vm, changes: &[Swapped], report: &mut
                 report.warnings.push(format!("error in {ON_SWAP}: {text}"));
             }
         }
-        vm.hot.busy = was_busy;
+        vm.hot.gate.end_preparing(before);
         if !vm.hot.mailbox.is_empty() {
             // Polls in the hooks left it alone.
             vm.poll.request();
@@ -95,15 +93,14 @@ pub(super) struct Swapped {
 
 impl Swapped {
     /// Those of the newest patch or rollback.
-    pub(super) unsafe fn by_newest(vm: &Vm) -> Vec<Self> {
+    pub(super) fn by_newest(vm: &AtSafePoint) -> Vec<Self> {
         let entry = vm.hot.history.entries.back();
         let changes = entry.map_or(&[][..], |entry| &entry.changes);
-        // SAFETY: HP3: the history keeps instances alive.
-        let swapped = |change| unsafe { Self::by(change) };
+        let swapped = |change| Self::by(change);
         changes.iter().filter_map(swapped).collect()
     }
 
-    unsafe fn by(change: &InstanceChange) -> Option<Self> {
+    fn by(change: &InstanceChange) -> Option<Self> {
         // SAFETY: live instance.
         unsafe {
             Some(Self {
@@ -118,6 +115,10 @@ impl Swapped {
 
 /// A closure of a literal in the main chunk's outermost block: all it captures
 /// are top-level locals and the environment.
+///
+/// # Safety
+/// `instance` and `slot` are live; nothing is collected before the answer is on the
+/// stack.
 unsafe fn closure(
     vm: &mut Vm,
     instance: *mut Instance,
@@ -140,6 +141,8 @@ unsafe fn closure(
     }
 }
 
+/// # Safety
+/// `instance` is live.
 unsafe fn cell(
     vm: &mut Vm,
     instance: *mut Instance,

@@ -4,6 +4,7 @@
 
 use moonswap_hotpatch::Refusal;
 
+use super::AtSafePoint;
 use super::frames::each_frame;
 use super::manifest::registry;
 use super::stale::StaleVersions;
@@ -50,6 +51,9 @@ pub struct StaleFrame {
 }
 
 /// Version that the activation at a level runs, if its function was patched.
+///
+/// # Safety
+/// VM3.
 pub(crate) unsafe fn version_at(vm: &Vm, level: usize) -> Option<u32> {
     let (frame, _) = crate::debug::walk::levels(vm, None).nth(level)?;
     // SAFETY: F1, F2.
@@ -61,7 +65,7 @@ pub(crate) unsafe fn version_at(vm: &Vm, level: usize) -> Option<u32> {
 }
 
 /// Versions of all literals of a chunk (`None`: of all chunks).
-pub(crate) unsafe fn versions(vm: &mut Vm, chunk: Option<&str>) -> Vec<VersionInfo> {
+pub(crate) fn versions(vm: &mut AtSafePoint, chunk: Option<&str>) -> Vec<VersionInfo> {
     // SAFETY: HP2.
     unsafe {
         let mut counts = std::collections::HashMap::new();
@@ -118,7 +122,7 @@ pub(crate) fn diverged(vm: &Vm, chunk: Option<&str>) -> Vec<Refusal> {
 }
 
 /// Stale activations of a chunk (`None`: of all chunks).
-pub(crate) unsafe fn stale_frames(vm: &mut Vm, chunk: Option<&str>) -> Vec<StaleFrame> {
+pub(crate) fn stale_frames(vm: &mut AtSafePoint, chunk: Option<&str>) -> Vec<StaleFrame> {
     // SAFETY: HP2.
     unsafe {
         let mut found = Vec::new();

@@ -87,6 +87,9 @@ impl Instances {
 }
 
 /// The instance is no longer what it was when it was described.
+///
+/// # Safety
+/// `instance` is live.
 pub(crate) unsafe fn touch(vm: &mut Vm, instance: *mut Instance) {
     // SAFETY: live instance.
     unsafe {

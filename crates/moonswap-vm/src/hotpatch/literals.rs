@@ -22,6 +22,9 @@ use crate::value::{Value, tag};
 use crate::vm::Vm;
 
 /// What a version was loaded from.
+///
+/// # Safety
+/// `version` is live.
 pub(crate) unsafe fn of(vm: &Vm, version: *mut Version) -> Arc<Prototype> {
     // SAFETY: live version.
     unsafe {
@@ -33,6 +36,9 @@ pub(crate) unsafe fn of(vm: &Vm, version: *mut Version) -> Arc<Prototype> {
 }
 
 /// The committed main chunk of an instance.
+///
+/// # Safety
+/// `instance` is live.
 pub(crate) unsafe fn main(vm: &Vm, instance: *mut Instance) -> Arc<Prototype> {
     // SAFETY: live instance; its main slot has the committed version, or that it was
     // loaded with.
@@ -49,6 +55,9 @@ pub(crate) unsafe fn main(vm: &Vm, instance: *mut Instance) -> Arc<Prototype> {
 }
 
 /// Hash of the committed code of an instance.
+///
+/// # Safety
+/// `instance` is live.
 pub(crate) unsafe fn deep_hash(vm: &Vm, instance: *mut Instance) -> CodeHash {
     // SAFETY: live instance.
     unsafe {
@@ -62,6 +71,9 @@ pub(crate) unsafe fn deep_hash(vm: &Vm, instance: *mut Instance) -> CodeHash {
 }
 
 /// Whether a version of the main chunk is that of the committed text.
+///
+/// # Safety
+/// `version` is live.
 pub(crate) unsafe fn is_committed(version: *mut Version) -> bool {
     // SAFETY: live version, hence its instance.
     unsafe {
@@ -77,6 +89,9 @@ pub(crate) unsafe fn is_committed(version: *mut Version) -> bool {
 }
 
 /// Whether it was loaded with its chunk.
+///
+/// # Safety
+/// `version` is live.
 unsafe fn is_first(version: *mut Version) -> bool {
     // SAFETY: live version.
     unsafe {
@@ -87,6 +102,9 @@ unsafe fn is_first(version: *mut Version) -> bool {
 }
 
 /// Keeps what an instance that was never patched was loaded from.
+///
+/// # Safety
+/// `instance` is live.
 pub(crate) unsafe fn keep(vm: &mut Vm, instance: *mut Instance, literals: &Literals) {
     // SAFETY: live instance.
     unsafe {
@@ -102,6 +120,8 @@ pub(crate) unsafe fn keep(vm: &mut Vm, instance: *mut Instance, literals: &Liter
     }
 }
 
+/// # Safety
+/// `instance` is live and was never patched.
 #[cfg(debug_assertions)]
 unsafe fn compare(vm: &Vm, instance: *mut Instance, literals: &Literals) {
     // SAFETY: live instance that was never patched.
@@ -122,6 +142,9 @@ unsafe fn compare(vm: &Vm, instance: *mut Instance, literals: &Literals) {
 
 /// The slots of all literals of an instance as they were loaded, each before those
 /// in it. For the first patch: nothing has been replaced yet.
+///
+/// # Safety
+/// `instance` is live and was never patched.
 pub(crate) unsafe fn slots(instance: *mut Instance) -> Arc<[SlotPointer]> {
     // SAFETY: live instance, hence its slots.
     unsafe {
@@ -141,6 +164,9 @@ pub(crate) unsafe fn slots(instance: *mut Instance) -> Arc<[SlotPointer]> {
 /// What a version that was loaded with its chunk was loaded from, with the current
 /// code of the functions inside it: no columns, no loops, which only a text has.
 /// Recursion as deep as functions nest: the parser has a limit.
+///
+/// # Safety
+/// `version` is live.
 pub(crate) unsafe fn unloaded(vm: &Vm, version: *mut Version) -> Arc<Prototype> {
     // SAFETY: live version, hence its slots and instance.
     unsafe {
@@ -153,6 +179,9 @@ pub(crate) unsafe fn unloaded(vm: &Vm, version: *mut Version) -> Arc<Prototype> 
 }
 
 /// The same, with these children.
+///
+/// # Safety
+/// `version` is live.
 pub(crate) unsafe fn unloaded_with(
     vm: &Vm,
     version: *mut Version,
@@ -175,6 +204,9 @@ pub(crate) unsafe fn unloaded_with(
 
 /// The same with what the code needs only: no hashes, no children, no lines, no names
 /// but those of captured variables.
+///
+/// # Safety
+/// `version` is live.
 unsafe fn body(vm: &Vm, version: *mut Version) -> Prototype {
     // SAFETY: live version.
     unsafe {
@@ -204,6 +236,9 @@ unsafe fn body(vm: &Vm, version: *mut Version) -> Prototype {
 }
 
 /// An instruction of a version, as its prototype has it.
+///
+/// # Safety
+/// `version` is live and has more than `pc` instructions.
 pub(crate) unsafe fn instruction(vm: &Vm, version: *mut Version, pc: usize) -> Instruction {
     // SAFETY: live version with so many instructions.
     unsafe {
@@ -217,6 +252,9 @@ pub(crate) unsafe fn instruction(vm: &Vm, version: *mut Version, pc: usize) -> I
 }
 
 /// A constant of a version, as its prototype has it.
+///
+/// # Safety
+/// `version` is live and has more than `i` constants.
 unsafe fn constant(version: *mut Version, i: usize) -> Constant {
     // SAFETY: live version with so many constants.
     unsafe {
@@ -238,6 +276,8 @@ unsafe fn constant(version: *mut Version, i: usize) -> Constant {
     }
 }
 
+/// # Safety
+/// `version` is live.
 unsafe fn sites(version: *mut Version) -> Box<[ClosureSite]> {
     // SAFETY: live version.
     unsafe {

@@ -8,27 +8,24 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
-use moonswap_hotpatch::{MigrationReport, Patch, PatchSource, Policy, Report, Times};
+use moonswap_hotpatch::{MigrationReport, Patch, PatchSource, Report};
 
+use super::AtSafePoint;
 use super::HotError;
 use super::attempt::{self, Origin};
 use super::closing;
-use super::commit;
 use super::event::HotEvent;
 use super::guard::{self, Which};
-use super::manifest::{self, Description};
 use super::migrate;
 use super::oneshot::{OneShot, lock};
-use super::published::{self, DeferredDrops, Preconditions, Published, SpeculativePlan};
+use super::planner::{self, Manifests};
+use super::published::{DeferredDrops, Published};
+use super::request::CommitRequest;
 use super::ticket::Sender;
 use super::waiting;
 use crate::callee::FROZEN;
 use crate::safepoint::PollHandle;
-use crate::vm::Vm;
-
-pub(super) type Manifests = Result<Vec<(Preconditions, Description)>, HotError>;
 
 pub(super) enum Request {
     Manifests {
@@ -55,7 +52,7 @@ pub(super) enum Request {
 }
 
 /// Work for the VM's thread; it is dropped undone if the VM is gone.
-pub(super) type Visit = Box<dyn FnOnce(&mut Vm) + Send>;
+pub(super) type Visit = Box<dyn FnOnce(&mut AtSafePoint) + Send>;
 
 /// Asks for a patch to be undone.
 pub(super) struct RollbackRequest {
@@ -65,24 +62,6 @@ pub(super) struct RollbackRequest {
     pub(super) generation: Option<u64>,
     pub(super) origin: Origin,
     pub(super) ticket: Arc<Sender>,
-}
-
-pub(super) struct CommitRequest {
-    pub(super) patch: Patch,
-    pub(super) policy: Policy,
-    /// Plans made elsewhere; `None`: plan on the VM's thread.
-    pub(super) speculative: Option<SpeculativePlan>,
-    pub(super) prepare: Duration,
-    pub(super) submitted: Instant,
-    /// When it may no longer wait.
-    pub(super) due: Option<Instant>,
-    pub(super) ticket: Arc<Sender>,
-}
-
-impl CommitRequest {
-    pub(super) fn answer(&self, outcome: Result<Report, HotError>) {
-        self.ticket.answer(outcome);
-    }
 }
 
 /// Requests on their way to the VM's thread.
@@ -170,13 +149,13 @@ fn give_up(request: Request, why: &HotError) {
 /// Works off the mailbox at a safe point, and what waits (`waiting.rs`). What
 /// Lua code does meanwhile (initialisers, `__close` methods) begins nothing of
 /// this: it comes after.
-pub(crate) fn drain(vm: &mut Vm, host_polls: bool) {
+pub(crate) fn drain(vm: &mut AtSafePoint, host_polls: bool) {
     if FROZEN {
         return;
     }
-    if vm.hot.guards.is_due() && !vm.hot.busy && !vm.hot.is_draining {
-        if vm.hot.n_blocking > 0 && !host_polls {
-            vm.hot.is_held = true;
+    if vm.hot.guards.is_due() && !vm.hot.gate.is_occupied() {
+        if vm.hot.gate.is_blocked() && !host_polls {
+            vm.hot.gate.hold();
         } else {
             guard::restore(vm);
         }
@@ -185,19 +164,19 @@ pub(crate) fn drain(vm: &mut Vm, host_polls: bool) {
         if host_polls {
             super::watchdog::host_polls(vm);
         }
-        if !vm.hot.busy && !vm.hot.is_draining {
+        if !vm.hot.gate.is_occupied() {
             guard::end_probations(vm);
         }
     }
     let mailbox = Arc::clone(&vm.hot.mailbox);
-    if vm.hot.busy || vm.hot.is_draining {
+    if vm.hot.gate.is_occupied() {
         return;
     }
     let idle = vm.hot.waiting.is_empty() && vm.hot.closings.due().is_none();
     if idle && mailbox.is_empty() {
         return;
     }
-    vm.hot.is_draining = true;
+    let before = vm.hot.gate.begin_serving();
     let pass = waiting::rescan(vm, host_polls);
     let mut held = VecDeque::new();
     loop {
@@ -205,7 +184,7 @@ pub(crate) fn drain(vm: &mut Vm, host_polls: bool) {
             break;
         };
         match request {
-            Request::Manifests { patch, answer } => answer.put(manifests(vm, &patch)),
+            Request::Manifests { patch, answer } => answer.put(planner::manifests(vm, &patch)),
             Request::Note(event) => attempt::note(vm, *event),
             Request::Visit(visit) => visit(vm),
             Request::Commit(request) => waiting::consider(vm, request, &pass),
@@ -217,7 +196,7 @@ pub(crate) fn drain(vm: &mut Vm, host_polls: bool) {
                 answer.put(guard::release(vm, which, PatchSource::Thread));
             }
             Request::Rollback(request) => {
-                if vm.hot.n_blocking > 0 && !host_polls {
+                if vm.hot.gate.is_blocked() && !host_polls {
                     held.push_back(Request::Rollback(request));
                 } else if request.ticket.advance_to_taken() {
                     let outcome = roll_back(vm, &request);
@@ -226,17 +205,16 @@ pub(crate) fn drain(vm: &mut Vm, host_polls: bool) {
             }
         }
     }
-    // SAFETY: HP2.
-    unsafe { closing::close_due(vm) };
+    closing::close_due(vm);
     waiting::set_timer(vm);
-    vm.hot.is_draining = false;
+    vm.hot.gate.end_serving(before);
     if !mailbox.is_empty() {
         // Submitted by what was closed.
         vm.poll.request();
     }
     if !held.is_empty() {
         // Looked at again when the native is through (`host.rs`).
-        vm.hot.is_held = true;
+        vm.hot.gate.hold();
         let mut queue = lock(&mailbox.queue);
         while let Some(request) = held.pop_back() {
             queue.push_front(request);
@@ -244,83 +222,15 @@ pub(crate) fn drain(vm: &mut Vm, host_polls: bool) {
     }
 }
 
-/// Plans for the instances as they are now: those the request came with, or new
-/// ones.
-pub(super) fn current_speculative(
-    vm: &mut Vm,
-    request: &mut CommitRequest,
-) -> Result<SpeculativePlan, HotError> {
-    let base = request.policy.base;
-    match request.speculative.take() {
-        Some(known)
-            if known.is_current(vm, &request.patch)
-                && base.is_none_or(|g| g == vm.hot.generation()) =>
-        {
-            Ok(known)
-        }
-        _ => {
-            let start = Instant::now();
-            // SAFETY: HP2.
-            let made = unsafe { waiting::plan_now(vm, request) };
-            request.prepare += start.elapsed();
-            made
-        }
-    }
-}
-
-fn roll_back(vm: &mut Vm, request: &RollbackRequest) -> Result<Report, HotError> {
+fn roll_back(vm: &mut AtSafePoint, request: &RollbackRequest) -> Result<Report, HotError> {
     attempt::rollback(vm, request.id, request.generation, &request.origin)
 }
 
-pub(super) fn manifests(vm: &mut Vm, patch: &Patch) -> Manifests {
-    let mut found = Vec::with_capacity(patch.chunks().len());
-    for chunk in patch.chunks() {
-        let instances = vm.hot.instances_of(chunk.chunk());
-        if instances.is_empty() {
-            return Err(HotError::not_loaded(chunk.chunk(), &vm.hot.chunks()));
-        }
-        for instance in instances {
-            // SAFETY: at a safe point of the VM's thread (HP2); instances are
-            // live. The manifest first: it opens cells.
-            let told = unsafe {
-                let description = manifest::summary(vm, instance);
-                (Preconditions::of(instance), description)
-            };
-            found.push(told);
-        }
-    }
-    Ok(found)
-}
-
-pub(super) fn commit_request(vm: &mut Vm, request: CommitRequest) -> Result<Report, HotError> {
-    let mut times = Times {
-        prepare: request.prepare,
-        ..Times::default()
-    };
-    let wait = |times: &mut Times| {
-        times.wait = request.submitted.elapsed().saturating_sub(times.prepare);
-    };
-    // SAFETY: HP2.
-    unsafe {
-        match request.speculative {
-            Some(speculative)
-                if speculative.is_current(vm, &request.patch)
-                    && request.policy.base.is_none_or(|g| g == vm.hot.generation()) =>
-            {
-                wait(&mut times);
-                let (planned, draft) = speculative.into_parts();
-                commit::apply_planned(vm, planned, draft, &request.policy, times)
-            }
-            Some(_) | None => {
-                let start = Instant::now();
-                let planned = commit::plan_all(vm, &request.patch, &request.policy)?;
-                let draft = published::ReportDraft::new(&planned);
-                times.prepare += start.elapsed();
-                wait(&mut times);
-                let outcome = commit::apply_planned(vm, planned, draft, &request.policy, times);
-                vm.hot.mailbox.deferred_drops.clear();
-                outcome
-            }
-        }
+/// The outermost call of the host begins: nothing runs yet.
+#[cold]
+#[inline(never)]
+pub(crate) fn at_host_call(vm: &mut AtSafePoint) {
+    if waiting::asks_at_host_call(vm) {
+        drain(vm, false);
     }
 }

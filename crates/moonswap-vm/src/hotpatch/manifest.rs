@@ -17,6 +17,9 @@ use crate::value::tag;
 use crate::vm::Vm;
 
 /// The slots of an instance, made on first use.
+///
+/// # Safety
+/// `instance` is live; the reference is not kept over a commit or a collection.
 pub(crate) unsafe fn registry<'a>(vm: &mut Vm, instance: *mut Instance) -> &'a SlotRegistry {
     // SAFETY: live instance.
     unsafe {
@@ -29,6 +32,9 @@ pub(crate) unsafe fn registry<'a>(vm: &mut Vm, instance: *mut Instance) -> &'a S
 }
 
 /// The same, if somebody else has found out where the slots are.
+///
+/// # Safety
+/// `instance` is live; the reference is not kept over a commit or a collection.
 unsafe fn registry_at<'a>(
     vm: &mut Vm,
     instance: *mut Instance,
@@ -49,6 +55,9 @@ unsafe fn registry_at<'a>(
 }
 
 /// The same for a plan, which may tell where the slots are.
+///
+/// # Safety
+/// `instance` is live; the reference is not kept over a commit or a collection.
 pub(crate) unsafe fn registry_for<'a>(
     vm: &mut Vm,
     instance: *mut Instance,
@@ -64,6 +73,9 @@ pub(crate) unsafe fn registry_for<'a>(
 }
 
 /// The slots of an instance that patches have asked for.
+///
+/// # Safety
+/// `instance` is live; the reference is not kept over a commit or a collection.
 pub(crate) unsafe fn known_registry<'a>(instance: *const Instance) -> Option<&'a SlotRegistry> {
     // SAFETY: live instance.
     unsafe { Instance::patched(instance)?.registry.as_ref() }
@@ -86,6 +98,9 @@ pub(super) struct Told {
 impl Told {
     /// Of an instance. Opens the cells of a running main chunk on the way. Costs the
     /// VM's thread as much as the chunk has top-level locals.
+    ///
+    /// # Safety
+    /// HP2; `instance` is live.
     unsafe fn of(vm: &mut Vm, instance: *mut Instance) -> Self {
         // SAFETY: HP2; live instance.
         unsafe {
@@ -154,6 +169,9 @@ impl Told {
 
 /// Describes an instance. Of one that was never patched the text is compiled, or its
 /// code read off, and kept.
+///
+/// # Safety
+/// HP2; `instance` is live.
 pub(super) unsafe fn of(
     vm: &mut Vm,
     instance: *mut Instance,
@@ -228,6 +246,9 @@ pub(super) enum Description {
 }
 
 /// Describes an instance, as short as possible.
+///
+/// # Safety
+/// HP2; `instance` is live.
 pub(super) unsafe fn summary(vm: &mut Vm, instance: *mut Instance) -> Description {
     // SAFETY: HP2; live instance.
     unsafe {

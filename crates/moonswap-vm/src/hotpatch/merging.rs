@@ -445,6 +445,9 @@ fn read_field(cx: &mut Context<'_>, at: usize, key: Value) -> Outcome<()> {
 
 /// Whether the program holds what the old text put there, as far as it is known: not
 /// if nothing is, and it was not evaluated.
+///
+/// # Safety
+/// `instance` and `live` are live; nothing is collected meanwhile (J1).
 unsafe fn holds(vm: &mut Vm, instance: *mut Instance, live: Value, change: &DataChange) -> bool {
     let evaluated = change.evaluated.as_ref();
     if evaluated.is_some_and(|evaluated| evaluated.old.is_some()) {
@@ -455,6 +458,8 @@ unsafe fn holds(vm: &mut Vm, instance: *mut Instance, live: Value, change: &Data
     *before != Before::Unknown && unsafe { holds_within(vm, instance, live, before, DEPTH) }
 }
 
+/// # Safety
+/// `instance` and `live` are live; nothing is collected meanwhile (J1).
 unsafe fn holds_within(
     vm: &mut Vm,
     instance: *mut Instance,
@@ -506,6 +511,9 @@ unsafe fn holds_within(
 
 /// Whether it is the function of this name which an earlier text defined there,
 /// and which is no longer in the text.
+///
+/// # Safety
+/// `instance` and `live` are live; nothing is collected meanwhile (J1).
 unsafe fn is_left_over(instance: *mut Instance, live: Value, path: &str) -> bool {
     // SAFETY: live value and instance.
     unsafe {
@@ -539,6 +547,9 @@ fn value_of(vm: &mut Vm, constant: &Constant) -> Value {
 }
 
 /// A value as shown to people.
+///
+/// # Safety
+/// V1.
 unsafe fn text_of(value: Value) -> String {
     // SAFETY: by the caller.
     unsafe {

@@ -29,11 +29,12 @@ use moonswap_hotpatch::{
     Policy, ScopeCells, StalePolicy, is_same_code, is_sound, plan_migration, scope_cells,
 };
 
+use super::AtSafePoint;
 use super::HotError;
 use super::frames::activation_of;
 use super::frames::each_frame;
 use super::stale::StaleVersions;
-use super::stale::is_stale;
+use super::stale::{is_current, is_stale};
 use crate::callee::FROZEN;
 use crate::frame::{Frame, TAIL_CALL, frame_top, meta_word, version_of};
 use crate::interp::{Next, evaluate, other_limits, take_turn};
@@ -46,8 +47,8 @@ pub(super) type Planned = (*mut Version, *mut Version, Arc<Migration>);
 
 /// Lets the activations of functions that are not current move to what is, and
 /// tells of those whose code changed. `ready` are migrations that were planned.
-pub(super) unsafe fn begin(
-    vm: &mut Vm,
+pub(super) fn begin(
+    vm: &mut AtSafePoint,
     is_wanted: &dyn Fn(*mut PrototypeSlot) -> bool,
     ready: &[Planned],
 ) -> Vec<Migrated> {
@@ -80,12 +81,15 @@ pub(super) unsafe fn begin(
 }
 
 /// The operation of its own: all activations of a chunk (`None`: of all chunks).
-pub(crate) fn begin_all(vm: &mut Vm, chunk: Option<&str>) -> Result<MigrationReport, HotError> {
+pub(crate) fn begin_all(
+    vm: &mut AtSafePoint,
+    chunk: Option<&str>,
+) -> Result<MigrationReport, HotError> {
     if FROZEN {
         return Err(HotError::CompiledOut);
     }
     // While a patch is prepared its own versions stand in slots for a time.
-    if vm.hot.busy {
+    if vm.hot.gate.is_preparing() {
         return Err(HotError::Busy);
     }
     // SAFETY: HP2; slots of activations are live.
@@ -106,6 +110,8 @@ pub(crate) fn begin_all(vm: &mut Vm, chunk: Option<&str>) -> Result<MigrationRep
 }
 
 /// Lets the activations of a version move to the current one.
+/// # Safety
+/// HP2; `version` is live and was installed.
 unsafe fn prepare(vm: &mut Vm, version: *mut Version, ready: &[Planned]) {
     // SAFETY: MG1–MG3.
     unsafe {
@@ -149,6 +155,8 @@ unsafe fn prepare(vm: &mut Vm, version: *mut Version, ready: &[Planned]) {
     }
 }
 
+/// # Safety
+/// HP2; both are live.
 unsafe fn plan(vm: &mut Vm, version: *mut Version, target: *mut Version) -> Migration {
     // SAFETY: live versions and instance.
     unsafe {
@@ -169,16 +177,19 @@ unsafe fn plan(vm: &mut Vm, version: *mut Version, target: *mut Version) -> Migr
     }
 }
 
+/// # Safety
+/// `version` is live and has an instruction `pc`; MG1, TR1 hold afterwards.
 unsafe fn set_operation(version: *mut Version, pc: u32, op: OpCode) {
     // SAFETY: by the caller, an instruction of it.
     unsafe {
         debug_assert!((pc as usize) < Version::n_code(version));
-        let word = Version::code(version).add(pc as usize).cast::<u8>();
-        *word = op as u8;
+        *Version::code(version).add(pc as usize).cast::<u8>() = op as u8;
     }
 }
 
 /// Its activations stay from now on.
+/// # Safety
+/// `version` is live.
 pub(crate) unsafe fn withdraw(version: *mut Version) {
     // SAFETY: MG1.
     unsafe {
@@ -192,6 +203,8 @@ pub(crate) unsafe fn withdraw(version: *mut Version) {
     }
 }
 
+/// # Safety
+/// `version` is live, and `original` what it was loaded from.
 unsafe fn restore(version: *mut Version, original: &Prototype, pc: u32) {
     // SAFETY: MG1.
     unsafe {
@@ -222,6 +235,8 @@ pub(super) fn forget_dead(
 }
 
 /// An activation ran into an iteration boundary of a version that was replaced.
+/// # Safety
+/// The driver's: TRAP at `pc`, of the frame at `base`.
 pub(super) unsafe fn on_osr_trap(pc: *const u64, base: *mut Value, vm: &mut Vm) -> Next {
     // SAFETY: by the driver; MG1.
     unsafe {
@@ -255,6 +270,8 @@ enum Stays {
     Here,
 }
 
+/// # Safety
+/// MG1–MG3, VM3: the topmost frame runs `version`, and is at instruction `at`.
 unsafe fn go(vm: &mut Vm, version: *mut Version, at: usize) -> Result<Next, Stays> {
     // SAFETY: MG1–MG3; VM3.
     unsafe {
@@ -264,7 +281,11 @@ unsafe fn go(vm: &mut Vm, version: *mut Version, at: usize) -> Result<Next, Stay
         };
         if !is_current(target) {
             // Versions of a patch that is being prepared stand there for a time.
-            return Err(if vm.hot.busy { Stays::Here } else { Stays::All });
+            return Err(if vm.hot.gate.is_preparing() {
+                Stays::Here
+            } else {
+                Stays::All
+            });
         }
         let osr_entry = match turns.at(at).map(|turn| &turn.to) {
             Some(Ok(osr_entry)) => osr_entry,
@@ -283,12 +304,9 @@ unsafe fn go(vm: &mut Vm, version: *mut Version, at: usize) -> Result<Next, Stay
     }
 }
 
-unsafe fn is_current(version: *mut Version) -> bool {
-    // SAFETY: MG2.
-    unsafe { std::ptr::eq(PrototypeSlot::version((*version).slot), version) }
-}
-
 /// The registers of the new frame.
+/// # Safety
+/// MG3; the topmost frame moves; `target` and the cells are live.
 unsafe fn registers(
     vm: &mut Vm,
     target: *mut Version,
@@ -333,6 +351,8 @@ unsafe fn registers(
 }
 
 /// Lays the frame at `vm.base` out anew.
+/// # Safety
+/// MG3; the topmost frame runs `version`; above its base is room for one of `target`.
 unsafe fn move_frame(
     vm: &mut Vm,
     version: *mut Version,
@@ -416,6 +436,8 @@ unsafe fn move_frame(
 }
 
 /// The frame runs another version from now on.
+/// # Safety
+/// F1: a Lua frame whose registers suit `version`, which is live.
 unsafe fn pin(base: *mut Value, version: *mut Version) {
     // SAFETY: F1: links of a Lua frame, the second one if it took varargs.
     unsafe {
@@ -433,8 +455,8 @@ unsafe fn pin(base: *mut Value, version: *mut Version) {
 }
 
 /// What would become of the activations of functions that plans change.
-pub(crate) unsafe fn exit_at(
-    vm: &mut Vm,
+pub(crate) fn exit_at(
+    vm: &mut AtSafePoint,
     planned: &[super::planned::Planned],
     policy: &Policy,
 ) -> Vec<Migrated> {
@@ -482,6 +504,8 @@ const NOT_ASKED: &str = "the policy moves no activations";
 
 /// How activations of a version would move to what a plan installs; `None`: it is
 /// the same code.
+/// # Safety
+/// `version` is live.
 unsafe fn change_of(
     vm: &Vm,
     version: *mut Version,
@@ -523,6 +547,8 @@ unsafe fn change_of(
 }
 
 /// Line of the loop at whose next turn a stale activation moves, or why it stays.
+/// # Safety
+/// F1, F2: the frame stands, and runs the version.
 unsafe fn speculative(version: *mut Version, frame: Frame) -> Result<u32, String> {
     // SAFETY: F1, F2, MG2.
     unsafe {
@@ -534,6 +560,8 @@ unsafe fn speculative(version: *mut Version, frame: Frame) -> Result<u32, String
     }
 }
 
+/// # Safety
+/// F1, F2: the frame stands.
 unsafe fn of_turns(turns: &Migration, failed: &[u32], frame: Frame) -> Result<u32, String> {
     // SAFETY: F1, F2.
     unsafe {
@@ -556,6 +584,8 @@ unsafe fn of_turns(turns: &Migration, failed: &[u32], frame: Frame) -> Result<u3
 
 /// When a stale activation moves, or why it does not; `None` if no patch wanted it
 /// to.
+/// # Safety
+/// F1, F2: the frame stands, and runs the version.
 pub(super) unsafe fn why_stale(version: *mut Version, frame: Frame) -> Option<String> {
     // SAFETY: F1, F2.
     unsafe {

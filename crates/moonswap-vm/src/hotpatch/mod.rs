@@ -3,7 +3,7 @@
 //! The protocol, in order; everything that can fail comes before the first
 //! store:
 //! 1. a *manifest* of each live instance of the chunk is made (`manifest`);
-//! 2. the patch is planned against it (crate `moonswap-hotpatch`), off the VM's
+//! 2. the patch is planned against it (`planner`; crate `moonswap-hotpatch`), off the VM's
 //!    thread if it was submitted from another one; refusals end it;
 //! 3. new versions are loaded into the heap (`prepare`), and the patch's top-level
 //!    code runs protected (`transaction`, `merging`);
@@ -17,22 +17,25 @@
 //!
 //! Invariants: HP1 only `commit` and rollback install versions into slots that code
 //! can reach, and migrations for a time (HP4); HP2 they run at a safe point of the
-//! VM's thread; HP3 versions and slots in the history are marked by the collector;
+//! VM's thread (`at_safe_point`); HP3 versions and slots in the history are marked by the collector;
 //! HP5 slots in lists that other threads have (`SlotPointer`, the deferred_drops of `published`) are
 //! followed by the VM's thread only, the others drop the lists.
 
 mod activity;
+pub(crate) mod apply;
+mod at_safe_point;
 pub(crate) mod attempt;
 mod call;
 mod cause;
 pub(crate) mod checkpoint;
 mod closing;
-pub(crate) mod commit;
+mod commit;
 pub(crate) mod current;
 mod error;
 mod evaluated;
 pub(crate) mod event;
 mod frames;
+mod gate;
 pub(crate) mod globals;
 pub(crate) mod guard;
 pub(crate) mod history;
@@ -48,8 +51,10 @@ mod obstacle;
 mod oneshot;
 pub(crate) mod patcher;
 mod planned;
+pub(crate) mod planner;
 mod prepare;
 mod published;
+mod request;
 mod running;
 pub(crate) mod scope;
 pub(crate) mod seam;
@@ -64,6 +69,7 @@ pub(crate) mod trap;
 pub(crate) mod waiting;
 pub(crate) mod watchdog;
 
+pub(crate) use at_safe_point::AtSafePoint;
 pub use attempt::Origin;
 pub use cause::Cause;
 pub use error::HotError;

@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 use moonswap_hotpatch::{MigrationReport, Patch, PatchSource, Plan, Policy};
 
 use super::attempt::{self, Origin};
-use super::commit;
 use super::event::{EventChunk, HotEvent};
 use super::guard::Which;
-use super::mailbox::{CommitRequest, Mailbox, Manifests, Request, RollbackRequest};
+use super::mailbox::{Mailbox, Request, RollbackRequest};
 use super::oneshot::OneShot;
+use super::planner::{self, Manifests};
 use super::published::{self, SpeculativePlan};
+use super::request::CommitRequest;
 use super::ticket::{Sender, Ticket, TicketState};
-use super::{HistoryEntry, HotError, StaleFrame, VersionInfo, history, inspect};
+use super::{AtSafePoint, HistoryEntry, HotError, StaleFrame, VersionInfo, history, inspect};
 use crate::safepoint::{HostWaker, PollHandle};
 use crate::threads;
 use crate::vm::Vm;
@@ -92,7 +93,7 @@ impl Patcher {
     /// As for applying it. [`HotError::TimedOut`]: the VM reached no safe point within
     /// `timeout`. [`HotError::Gone`]: there is no VM any more.
     pub fn plan(&self, patch: Patch, policy: Policy, timeout: Duration) -> Result<Plan, HotError> {
-        self.visit(timeout, move |vm| commit::preview(vm, &patch, &policy))?
+        self.visit(timeout, move |vm| planner::preview(vm, &patch, &policy))?
     }
 
     /// Activations and suspended coroutines that run an older version.
@@ -100,8 +101,7 @@ impl Patcher {
     /// # Errors
     /// [`HotError::TimedOut`], [`HotError::Gone`]: as for [`plan`](Self::plan).
     pub fn frames(&self, timeout: Duration) -> Result<Vec<StaleFrame>, HotError> {
-        // SAFETY: HP2.
-        self.visit(timeout, |vm| unsafe { inspect::stale_frames(vm, None) })
+        self.visit(timeout, |vm| inspect::stale_frames(vm, None))
     }
 
     /// Version of each function of each loaded chunk.
@@ -109,8 +109,7 @@ impl Patcher {
     /// # Errors
     /// [`HotError::TimedOut`], [`HotError::Gone`]: as for [`plan`](Self::plan).
     pub fn versions(&self, timeout: Duration) -> Result<Vec<VersionInfo>, HotError> {
-        // SAFETY: HP2.
-        self.visit(timeout, |vm| unsafe { inspect::versions(vm, None) })
+        self.visit(timeout, |vm| inspect::versions(vm, None))
     }
 
     /// Patches and rollbacks that can be undone, oldest first.
@@ -125,11 +124,11 @@ impl Patcher {
     fn visit<T: Send + 'static>(
         &self,
         timeout: Duration,
-        work: impl FnOnce(&mut Vm) -> T + Send + 'static,
+        work: impl FnOnce(&mut AtSafePoint) -> T + Send + 'static,
     ) -> Result<T, HotError> {
         let answer = Arc::new(OneShot::default());
         let reply = Reply(Arc::clone(&answer));
-        let visit = move |vm: &mut Vm| reply.0.put(Ok(work(vm)));
+        let visit = move |vm: &mut AtSafePoint| reply.0.put(Ok(work(vm)));
         self.mailbox
             .post(Request::Visit(Box::new(visit)), &self.poll);
         let until = Instant::now().checked_add(timeout);
@@ -276,7 +275,7 @@ impl Job {
         if let Some(snapshots) = known {
             let speculative = SpeculativePlan::new(&snapshots, &self.patch, &self.policy);
             // What is refused may be out of date: the VM is asked.
-            if commit::refusals(&speculative.planned).is_none() && !speculative.asks_for_closures()
+            if planner::refusals(&speculative.planned).is_none() && !speculative.asks_for_closures()
             {
                 let prepare = self.submitted.elapsed();
                 return self.commit(Some(speculative), prepare);
@@ -316,7 +315,7 @@ impl Job {
             // The VM's thread can look.
             return self.commit(None, start.elapsed());
         }
-        if let Some(refused) = commit::refusals(&speculative.planned) {
+        if let Some(refused) = planner::refusals(&speculative.planned) {
             return self.refuse(refused.into());
         }
         self.commit(Some(speculative), start.elapsed());

@@ -1,9 +1,9 @@
 //! Preparing: everything of a patch that can fail, without changing anything
 //! that code can reach.
 //!
-//! Invariants: HP1–HP3. New slots and versions are reachable only from the
-//! scope of [`Prepared`] until the commit; no collection may run meanwhile, so
-//! delta chunks (`transaction`) run with the collector paused (J1).
+//! Invariants: HP1–HP3; PR1 what a [`Prepared`] names is live: nothing is collected as
+//! long as there is one. New slots and versions are reachable only from it until the
+//! commit, so delta chunks (`transaction`) run with the collector paused (J1).
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use moonswap_hotpatch::{
     ChangeClass, ChunkPlan, ENVIRONMENT_CELL, LiteralChange, Merged, Migration, NotRun,
 };
 
+use super::AtSafePoint;
 use super::manifest::{registry, registry_for};
 use crate::loader;
 use crate::object::SlotRegistry;
@@ -53,7 +54,7 @@ pub(crate) struct FieldChange {
 impl FieldChange {
     /// Puts back what stood there, unless the field was set again since. The
     /// error is why it did not.
-    pub(crate) unsafe fn undo(&self, vm: &mut Vm) -> Result<(), &'static str> {
+    pub(crate) fn undo(&self, vm: &mut Vm) -> Result<(), &'static str> {
         let (table, key, before) = (self.table.as_table(), self.key, self.before);
         // SAFETY: table, keys and values are live (HP3).
         unsafe {
@@ -97,7 +98,15 @@ pub(crate) struct Prepared {
 
 impl Prepared {
     /// Loads what the plan needs. What that changes is in the undo log.
-    pub(crate) unsafe fn new(vm: &mut Vm, instance: *mut Instance, plan: ChunkPlan) -> Prepared {
+    ///
+    /// # Safety
+    /// `instance` is live, and PR1 holds until the answer is dropped: nothing is
+    /// collected.
+    pub(crate) unsafe fn new(
+        vm: &mut AtSafePoint,
+        instance: *mut Instance,
+        plan: ChunkPlan,
+    ) -> Prepared {
         // SAFETY: HP2; the instance is live (kept by the caller).
         unsafe {
             debug_assert!(moonswap_bytecode::verify::verify(&plan.main).is_ok());
@@ -132,7 +141,7 @@ impl Prepared {
     }
 
     /// Notes what has become of the cells until now.
-    pub(super) unsafe fn note_cells(&mut self) {
+    pub(super) fn note_cells(&mut self) {
         self.cells.clear();
         for &(cell, before) in &self.snapshot {
             // SAFETY: live cells: nothing was collected since the snapshot.
@@ -148,7 +157,7 @@ impl Prepared {
         }
     }
 
-    unsafe fn load(&mut self, vm: &mut Vm) {
+    fn load(&mut self, vm: &mut AtSafePoint) {
         // SAFETY: HP1: only new slots are installed here.
         unsafe {
             let old = registry(vm, self.instance);
@@ -215,7 +224,7 @@ impl Prepared {
         }
     }
 
-    pub(super) unsafe fn children_of(
+    pub(super) fn children_of(
         &self,
         vm: &mut Vm,
         prototype: &Arc<Prototype>,
@@ -261,6 +270,9 @@ fn fits(prototype: &Prototype, n_fixed: u16) -> bool {
 
 /// Appends the plan's new cells (nil) and renames the record; answers the names
 /// it had.
+///
+/// # Safety
+/// `instance` is live.
 unsafe fn extend_scope(
     vm: &mut Vm,
     instance: *mut Instance,
@@ -288,6 +300,9 @@ unsafe fn extend_scope(
 }
 
 /// Values of the first `n` cells before the initialisers run.
+///
+/// # Safety
+/// `instance` is live.
 unsafe fn cells_of(instance: *mut Instance, n: usize) -> Vec<(*mut Upvalue, Value)> {
     // SAFETY: live instance and cells.
     unsafe {

@@ -14,6 +14,7 @@ use moonswap_hotpatch::{
     ChunkManifest, ChunkPatch, ChunkPlan, Patch, Policy, Report, Times, plan_chunk,
 };
 
+use super::AtSafePoint;
 use super::HotError;
 use super::manifest::{self, Description, known_registry};
 use super::planned::Planned;
@@ -65,6 +66,8 @@ pub(super) struct Preconditions {
 }
 
 impl Preconditions {
+    /// # Safety
+    /// `instance` is live.
     pub(super) unsafe fn of(instance: *mut Instance) -> Self {
         // SAFETY: live instance.
         unsafe {
@@ -113,7 +116,7 @@ pub(super) fn complete(told: Vec<(Preconditions, Description)>) -> Result<Vec<Sn
 }
 
 /// All instances of a patch's chunks, with all that is to be known of them.
-pub(super) unsafe fn whole(vm: &mut Vm, patch: &Patch) -> Vec<Snapshot> {
+pub(super) fn whole(vm: &mut AtSafePoint, patch: &Patch) -> Vec<Snapshot> {
     let mut compiled = Compiled::default();
     let mut found = Vec::with_capacity(patch.chunks().len());
     for chunk in patch.chunks() {
@@ -267,7 +270,7 @@ impl SpeculativePlan {
     }
 
     /// Whether nothing that the plans depend on has changed since.
-    pub(super) fn is_current(&self, vm: &Vm, patch: &Patch) -> bool {
+    pub(super) fn is_current(&self, vm: &AtSafePoint, patch: &Patch) -> bool {
         let mut preconditions = self.preconditions.iter();
         let mut plans = self.planned.iter();
         let same = patch.chunks().iter().all(|chunk| {
@@ -304,6 +307,9 @@ impl SpeculativePlan {
 }
 
 /// Whether no closure was made of the functions of which there may be none.
+///
+/// # Safety
+/// `instance` is live.
 unsafe fn is_unmade(instance: *mut Instance, plan: &ChunkPlan) -> bool {
     // SAFETY: live instance and slots.
     unsafe {
@@ -321,6 +327,9 @@ unsafe fn is_unmade(instance: *mut Instance, plan: &ChunkPlan) -> bool {
 /// that it has variables on the stack. A chunk that has run once is believed not
 /// to run again, unless it is a `load`ed string: to look costs a walk of the
 /// stack.
+///
+/// # Safety
+/// VM3; `instance` is live.
 unsafe fn may_have_begun(vm: &Vm, instance: *mut Instance, after: &[ChunkManifest]) -> bool {
     // SAFETY: live instance; HP2.
     unsafe {
@@ -332,8 +341,8 @@ unsafe fn may_have_begun(vm: &Vm, instance: *mut Instance, after: &[ChunkManifes
 
 /// Publishes what the instances have become by a commit; `preconditions` and `after` in
 /// the same order, instances of one chunk next to each other.
-pub(super) unsafe fn publish(
-    vm: &mut Vm,
+pub(super) fn publish(
+    vm: &mut AtSafePoint,
     preconditions: &[Preconditions],
     after: Vec<ChunkManifest>,
 ) {

@@ -14,6 +14,9 @@ use crate::value::{Value, store, tag};
 use crate::vm::Vm;
 
 /// Finds or makes the cell entry of a variable; answers its index.
+///
+/// # Safety
+/// `instance` is live.
 pub(crate) unsafe fn cell_index(
     vm: &mut Vm,
     instance: *mut Instance,
@@ -38,6 +41,10 @@ pub(crate) unsafe fn cell_index(
 /// Records the top-level locals alive at `pc` of the main chunk's frame `base`
 /// on the current coroutine's stack, as it ends: all of them, or the captured
 /// ones ([`Keep`]).
+///
+/// # Safety
+/// F1, F2: `base` is that of a main chunk's frame on the current stack, and `pc` is in
+/// its code.
 pub(crate) unsafe fn record(vm: &mut Vm, base: *mut Value, pc: *const u64) {
     // SAFETY: a Lua frame of a main chunk (F1, F2).
     unsafe {
@@ -65,6 +72,9 @@ pub(crate) unsafe fn record(vm: &mut Vm, base: *mut Value, pc: *const u64) {
 
 /// The cell of a top-level local by its number among a main chunk's; a version that
 /// was loaded with its chunk has them in order.
+///
+/// # Safety
+/// `version` is live.
 unsafe fn scope_cell(version: *mut Version, k: usize) -> Option<u32> {
     // SAFETY: live version.
     unsafe {
@@ -76,6 +86,9 @@ unsafe fn scope_cell(version: *mut Version, k: usize) -> Option<u32> {
 }
 
 /// The same of all.
+///
+/// # Safety
+/// `version` is live.
 pub(super) unsafe fn scope_cells(version: *mut Version) -> Box<[Option<u32>]> {
     // SAFETY: live version.
     unsafe {
@@ -92,6 +105,10 @@ const ARGUMENTS: usize = 16;
 
 /// Notes how far a main chunk got that ends at `pc`, what it returns, and its
 /// arguments.
+///
+/// # Safety
+/// F1, F2: `base` is that of a frame of `version`, a main chunk of `instance`, at the
+/// KEEPSCOPE at `pc`.
 unsafe fn note_end(
     vm: &mut Vm,
     instance: *mut Instance,
@@ -168,6 +185,9 @@ unsafe fn note_end(
 }
 
 /// How far an instance's main chunk got.
+///
+/// # Safety
+/// VM3; `instance` is live.
 pub(super) unsafe fn progress(vm: &Vm, instance: *mut Instance) -> Progress {
     let mut running = None;
     // SAFETY: by the caller; F1, F2.
@@ -189,6 +209,10 @@ pub(super) unsafe fn progress(vm: &Vm, instance: *mut Instance) -> Progress {
 }
 
 /// The same for a frame on any coroutine's stack.
+///
+/// # Safety
+/// F1, F2: `base` is that of a frame of a main chunk of `instance`, on the stack of `co`,
+/// and `pc` is in its code.
 pub(crate) unsafe fn record_frame(
     vm: &mut Vm,
     co: *mut Coroutine,
@@ -234,6 +258,9 @@ pub(crate) unsafe fn record_frame(
 
 /// Opens the cells of top-level locals of a main chunk that is running now, on
 /// the current coroutine or one that waits for it. Answers whether it runs.
+///
+/// # Safety
+/// VM3; `instance` is live.
 pub(crate) unsafe fn open_running(vm: &mut Vm, instance: *mut Instance) -> bool {
     let mut found = Vec::new();
     // SAFETY: S1; recording moves no frame.
@@ -247,6 +274,9 @@ pub(crate) unsafe fn open_running(vm: &mut Vm, instance: *mut Instance) -> bool 
 }
 
 /// Whether a main chunk runs now, as [`open_running`] sees it.
+///
+/// # Safety
+/// VM3; `instance` is live.
 pub(crate) unsafe fn is_running(vm: &Vm, instance: *mut Instance) -> bool {
     let mut found = false;
     // SAFETY: by the caller.
@@ -255,6 +285,9 @@ pub(crate) unsafe fn is_running(vm: &Vm, instance: *mut Instance) -> bool {
 }
 
 /// The frames of a main chunk, innermost first.
+///
+/// # Safety
+/// VM3; `instance` is live.
 unsafe fn each_run(vm: &Vm, instance: *mut Instance, visit: &mut dyn FnMut(*mut Coroutine, Frame)) {
     // SAFETY: VM3, F1; waiting coroutines stand in resume (C2).
     unsafe {
@@ -287,6 +320,8 @@ unsafe fn each_run(vm: &Vm, instance: *mut Instance, visit: &mut dyn FnMut(*mut 
     }
 }
 
+/// # Safety
+/// C3; `co` is live and `place` is a slot of its stack.
 unsafe fn existing(co: *mut Coroutine, place: *mut Value) -> *mut Upvalue {
     // SAFETY: C3.
     unsafe {

@@ -6,7 +6,7 @@
 use moonswap_bytecode::{Instruction, OpCode};
 
 use super::{
-    guard, literals, mailbox, migrate, obstacle, scope, transaction, trap, waiting, watchdog,
+    AtSafePoint, guard, literals, mailbox, migrate, obstacle, scope, transaction, trap, watchdog,
 };
 use crate::callee::FROZEN;
 use crate::error::Raised;
@@ -22,10 +22,11 @@ pub(crate) type HotState = super::HotState;
 /// A safe point.
 ///
 /// # Safety
-/// VM3, HP2.
+/// HP2: the topmost frame is at a safe point, or a native's that holds nothing.
 #[inline(always)]
-pub(crate) fn on_poll(vm: &mut Vm) {
-    mailbox::drain(vm, false);
+pub(crate) unsafe fn on_poll(vm: &mut Vm) {
+    // SAFETY: by the caller.
+    mailbox::drain(unsafe { AtSafePoint::new(vm) }, false);
 }
 
 /// Whether the host has to clear what stands around its arguments and to call
@@ -36,22 +37,25 @@ pub(crate) fn wants_host_entry(vm: &Vm) -> bool {
 }
 
 /// The outermost call of the host begins.
-pub(crate) fn on_host_entry(vm: &mut Vm) {
-    waiting::at_host_call(vm);
+///
+/// # Safety
+/// HP2: nothing of the program runs, and the places around the host's arguments hold
+/// values.
+pub(crate) unsafe fn on_host_entry(vm: &mut Vm) {
+    // SAFETY: by the caller.
+    mailbox::at_host_call(unsafe { AtSafePoint::new(vm) });
 }
 
 /// A native that calls back must not see a commit until [`on_native_callback_end`].
 #[inline(always)]
 pub(crate) fn on_native_callback(vm: &mut Vm, blocks: bool) {
-    vm.hot.n_blocking += u32::from(blocks);
+    vm.hot.gate.enter_native(blocks);
 }
 
 /// The end of what [`on_native_callback`] began.
 #[inline(always)]
 pub(crate) fn on_native_callback_end(vm: &mut Vm, blocks: bool) {
-    vm.hot.n_blocking -= u32::from(blocks);
-    if !FROZEN && vm.hot.is_held && vm.hot.n_blocking == 0 {
-        vm.hot.is_held = false;
+    if vm.hot.gate.leave_native(blocks) && !FROZEN {
         obstacle::ask(vm);
     }
 }
@@ -59,8 +63,9 @@ pub(crate) fn on_native_callback_end(vm: &mut Vm, blocks: bool) {
 /// A call of the host begins while limits are set or something was requested, and
 /// nothing of the program runs: as good as a safe point.
 pub(crate) fn on_limited_entry(vm: &mut Vm) {
-    if vm.hot.guards.is_due() && !vm.hot.busy && !vm.hot.is_draining {
-        guard::restore(vm);
+    if vm.host_depth == 0 && vm.hot.guards.is_due() && !vm.hot.gate.is_occupied() {
+        // SAFETY: HP2: outside of calls all that is in use lies below `top_in_use`.
+        guard::restore(unsafe { AtSafePoint::new(vm) });
     }
 }
 
@@ -87,10 +92,14 @@ pub(crate) unsafe fn is_watched(vm: &Vm, function: Value) -> bool {
 }
 
 /// An error is about to unwind the topmost frame.
+///
+/// # Safety
+/// HP2, but for `vm.error`, which only the VM has.
 #[inline(always)]
-pub(crate) fn on_throw(vm: &mut Vm) {
+pub(crate) unsafe fn on_throw(vm: &mut Vm) {
     if vm.hot.guards.is_overdue() {
-        guard::restore_before_unwinding(vm);
+        // SAFETY: by the caller; the error is rooted before anything can collect it.
+        guard::restore_before_unwinding(unsafe { AtSafePoint::new(vm) });
     }
 }
 

@@ -10,7 +10,19 @@ use moonswap_hotpatch::is_same_code;
 use crate::object::{PrototypeSlot, Version};
 use crate::vm::Vm;
 
+/// Whether calls run this version.
+///
+/// # Safety
+/// `version` is live.
+pub(super) unsafe fn is_current(version: *mut Version) -> bool {
+    // SAFETY: by the caller: a live version has a live slot.
+    unsafe { std::ptr::eq(PrototypeSlot::version((*version).slot), version) }
+}
+
 /// Whether an activation of a version runs other code than a call would now.
+///
+/// # Safety
+/// `version` is live.
 pub(super) unsafe fn is_stale(version: *mut Version) -> bool {
     // SAFETY: live version.
     unsafe {
@@ -20,6 +32,9 @@ pub(super) unsafe fn is_stale(version: *mut Version) -> bool {
 }
 
 /// Whether two versions of a function mean the same.
+///
+/// # Safety
+/// Both are live.
 unsafe fn is_same(a: *mut Version, b: *mut Version) -> bool {
     // SAFETY: live versions.
     unsafe {
@@ -35,10 +50,12 @@ unsafe fn is_same(a: *mut Version, b: *mut Version) -> bool {
 pub(super) struct StaleVersions(HashMap<*mut Version, bool>);
 
 impl StaleVersions {
+    /// # Safety
+    /// `version` is live.
     pub(super) unsafe fn has(&mut self, version: *mut Version) -> bool {
         // SAFETY: live version; nothing is committed meanwhile.
         unsafe {
-            if std::ptr::eq(PrototypeSlot::version((*version).slot), version) {
+            if is_current(version) {
                 return false;
             }
             let known = self.0.entry(version);
@@ -48,6 +65,9 @@ impl StaleVersions {
 }
 
 /// Until when a version's activations may run; `None`: for ever.
+///
+/// # Safety
+/// `version` is live.
 pub(super) unsafe fn set_finish_by(
     vm: &mut Vm,
     version: *mut Version,

@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use super::gate::CommitGate;
 use super::{
     checkpoint, closing, event, guard, history, instances, mailbox, migrate, running, texts,
     transaction, trap, waiting,
@@ -37,21 +38,13 @@ pub(crate) struct HotState {
     pub(crate) events: event::Events,
     pub(crate) guards: guard::Guards,
     pub(crate) mailbox: Arc<mailbox::Mailbox>,
-    /// Natives calling back that must not see a commit (`sort`, `gsub` …).
-    pub(crate) n_blocking: u32,
-    /// A commit waits for that count to become 0.
-    pub(crate) is_held: bool,
+    pub(crate) gate: CommitGate,
     /// The delta chunks that run now.
     pub(crate) transaction: Option<running::Transaction>,
     /// The delta chunk that runs now is only tried.
     pub(crate) trial: Option<transaction::Trial>,
     /// What the patch goes back to if it fails.
     pub(super) checkpoint: Option<checkpoint::Checkpoint>,
-    /// A patch is being prepared: others wait.
-    pub(crate) busy: bool,
-    /// The mailbox is being worked off, or coroutines are being closed after a
-    /// commit: others wait.
-    pub(crate) is_draining: bool,
     pub(crate) waiting: waiting::Waiting,
     pub(super) closings: closing::Closings,
     pub(super) trap: Option<trap::Trap>,
@@ -88,6 +81,9 @@ impl HotState {
     }
 
     /// Keeps a module's instance alive for patches, in place of an older one.
+    ///
+    /// # Safety
+    /// `instance` is live.
     pub(crate) unsafe fn keep_module(&mut self, instance: *mut Instance) {
         // SAFETY: live instance; it is reached from the caller's stack until
         // the next safe point, and from here afterwards.
@@ -99,6 +95,9 @@ impl HotState {
 
     /// The same of a chunk that was loaded by its name only. A host may have a name
     /// for each request: the oldest ones are kept no longer than their code lives.
+    ///
+    /// # Safety
+    /// `instance` is live.
     pub(crate) unsafe fn keep_named(&mut self, instance: *mut Instance) {
         // SAFETY: live instance.
         let name = unsafe { Arc::clone(&(*instance).chunk) };
@@ -133,7 +132,7 @@ impl HotState {
         names
     }
 
-    pub(crate) unsafe fn mark(&self, marker: &mut Marker) {
+    pub(crate) fn mark(&self, marker: &mut Marker) {
         // SAFETY: modules and history entries are live (HP3).
         unsafe {
             for &instance in self.modules.values() {

@@ -9,18 +9,18 @@ use std::collections::HashSet;
 
 use moonswap_hotpatch::{Staying, path_name};
 
+use super::AtSafePoint;
 use super::frames::each_frame_of;
 use super::stale::StaleVersions;
 use crate::object::{Coroutine, PrototypeSlot, Version};
-use crate::vm::Vm;
 
 /// Coroutines looked at for patches from other threads.
 pub(super) const LOOKED_AT: usize = 256;
 
 /// Activations of these functions whose code is not the current one, in at most
 /// `limit` coroutines besides those that run; `None`: those will be closed.
-pub(super) unsafe fn count(
-    vm: &Vm,
+pub(super) fn count(
+    vm: &AtSafePoint,
     slots: &HashSet<*mut PrototypeSlot>,
     limit: Option<usize>,
 ) -> Staying {

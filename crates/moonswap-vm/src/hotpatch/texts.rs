@@ -64,6 +64,9 @@ fn copy(text: &[u8]) -> Option<Arc<[u8]>> {
 }
 
 /// Keeps the text of an instance that was just loaded from it.
+///
+/// # Safety
+/// `instance` is live, and the newest of its name.
 pub(crate) unsafe fn keep(vm: &mut Vm, instance: *mut Instance, text: &[u8]) {
     // SAFETY: live instance, the newest of its name.
     unsafe {
@@ -94,7 +97,7 @@ pub(crate) unsafe fn keep(vm: &mut Vm, instance: *mut Instance, text: &[u8]) {
 }
 
 /// A short text, that of the newest instance of the same name if it is equal.
-unsafe fn twin(vm: &Vm, name: &str, text: &[u8]) -> Source {
+fn twin(vm: &Vm, name: &str, text: &[u8]) -> Source {
     let instances = vm.hot.instances.borrow();
     let before = instances.of(name).iter().rev().nth(1);
     // SAFETY: entries are live.

@@ -8,6 +8,7 @@
 
 use moonswap_hotpatch::{Policy, Refused, SuspendedPolicy, Timing};
 
+use super::AtSafePoint;
 use super::activity::{self, Found, Wanted};
 use super::obstacle::Obstacle;
 use super::planned::Planned;
@@ -15,25 +16,23 @@ use super::trap;
 use crate::frame::{Frame, STUB_CLOSE, STUB_META, return_into};
 use crate::object::Native;
 use crate::value::tag;
-use crate::vm::Vm;
 
 /// What stands in the way whatever the patch changes.
-pub(super) unsafe fn obstacle(vm: &Vm, policy: &Policy, host_polls: bool) -> Option<Obstacle> {
+pub(super) fn obstacle(vm: &AtSafePoint, policy: &Policy, host_polls: bool) -> Option<Obstacle> {
     let waits_for_natives = policy.timing.waits_for_natives();
     if policy.dry || host_polls {
         None
     } else if policy.timing == Timing::Checkpoint {
         Some(Obstacle::HostPoll)
-    } else if waits_for_natives && vm.hot.n_blocking > 0 {
-        // SAFETY: HP2.
-        Some(Obstacle::Native(unsafe { blocking_native(vm) }))
+    } else if waits_for_natives && vm.hot.gate.is_blocked() {
+        Some(Obstacle::Native(blocking_native(vm)))
     } else {
         None
     }
 }
 
 /// Name of the innermost native that blocks commits.
-unsafe fn blocking_native(vm: &Vm) -> &'static str {
+fn blocking_native(vm: &AtSafePoint) -> &'static str {
     // SAFETY: VM3, F1, V1.
     unsafe {
         let mut co = vm.current;
@@ -72,7 +71,12 @@ pub(super) enum Quiet {
 }
 
 /// Looks; `last`: there will be no other look.
-pub(super) unsafe fn quiet(vm: &mut Vm, planned: &[Planned], policy: &Policy, last: bool) -> Quiet {
+pub(super) fn quiet(
+    vm: &mut AtSafePoint,
+    planned: &[Planned],
+    policy: &Policy,
+    last: bool,
+) -> Quiet {
     if !asks_for_quiet(policy) || planned.iter().all(|(_, plan)| plan.is_empty()) {
         return Quiet::Yes;
     }
@@ -100,8 +104,7 @@ pub(super) unsafe fn quiet(vm: &mut Vm, planned: &[Planned], policy: &Policy, la
     } else {
         let found = found.swap_remove(0);
         if !found.activation.suspended {
-            // SAFETY: HP2.
-            unsafe { trap::set(vm, &changed) };
+            trap::set(vm, &changed);
         }
         Quiet::NotYet(found)
     }
@@ -109,7 +112,7 @@ pub(super) unsafe fn quiet(vm: &mut Vm, planned: &[Planned], policy: &Policy, la
 
 /// Whether what runs now was called by the machine in the middle of something:
 /// as a hook, a finalizer or a metamethod.
-pub(super) unsafe fn is_called_by_machine(vm: &Vm) -> bool {
+pub(super) fn is_called_by_machine(vm: &AtSafePoint) -> bool {
     if vm.in_finalizer || vm.hook.interrupted.is_some() {
         return true;
     }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use moonswap_bytecode::Prototype;
 use moonswap_hotpatch::{Decision, NotRun};
 
+use super::AtSafePoint;
 use super::call::call;
 use super::manifest::registry;
 use super::merging::NATIVES;
@@ -46,7 +47,7 @@ impl Installed {
     }
 
     /// Makes the versions of a patch current.
-    pub(super) unsafe fn new(vm: &mut Vm, all: &[Prepared]) -> Self {
+    pub(super) fn new(vm: &mut AtSafePoint, all: &[Prepared]) -> Self {
         // SAFETY: HP4: live slots and versions.
         unsafe {
             let mut before = Vec::new();
@@ -59,7 +60,7 @@ impl Installed {
     }
 
     /// Takes them back.
-    pub(super) unsafe fn take_back(self, vm: &mut Vm, all: &[Prepared]) {
+    pub(super) fn take_back(self, vm: &mut AtSafePoint, all: &[Prepared]) {
         // SAFETY: as above.
         unsafe {
             for (change, (slot, reserved)) in Self::changes(all).zip(self.before) {
@@ -72,89 +73,87 @@ impl Installed {
 }
 
 /// Evaluates what the old text of one instance has, before the patch changes anything.
-pub(super) unsafe fn evaluate(vm: &mut Vm, prepared: &mut Prepared) -> Result<(), HotError> {
-    // SAFETY: by the caller.
-    unsafe { run_part(vm, prepared, true) }
+pub(super) fn evaluate(vm: &mut AtSafePoint, prepared: &mut Prepared) -> Result<(), HotError> {
+    run_part(vm, prepared, true)
 }
 
 /// Runs the delta chunks of one instance.
-pub(super) unsafe fn run(vm: &mut Vm, prepared: &mut Prepared) -> Result<(), HotError> {
-    // SAFETY: by the caller.
-    unsafe { run_part(vm, prepared, false) }
+pub(super) fn run(vm: &mut AtSafePoint, prepared: &mut Prepared) -> Result<(), HotError> {
+    run_part(vm, prepared, false)
 }
 
-unsafe fn run_part(vm: &mut Vm, prepared: &mut Prepared, is_old: bool) -> Result<(), HotError> {
-    // SAFETY: HP2.
-    unsafe {
-        let deltas = prepared.plan.deltas.iter();
-        let deltas: Vec<_> = deltas
-            .filter(|delta| delta.is_old == is_old)
-            .cloned()
-            .collect();
-        if deltas.is_empty() {
-            return Ok(());
-        }
-        let natives = NATIVES.map(|(name, code)| native(vm, name, code));
-        let old = registry(vm, prepared.instance);
-        let removed = prepared.plan.removals.iter();
-        let removed = removed.map(|id| old.get(id).unwrap_or(std::ptr::null_mut()));
-        vm.hot.transaction = Some(Transaction {
-            instance: prepared.instance,
-            data: Arc::clone(&prepared.plan.data),
-            removed: removed.collect(),
-            fields: Vec::new(),
-            merged: Vec::new(),
-            overridden: Vec::new(),
-            refusal: None,
-            held: std::mem::take(&mut prepared.held),
-            not_run: std::mem::take(&mut prepared.not_run),
-        });
-        let mut outcome = Ok(());
-        for delta in deltas {
-            outcome = match delta.tried {
-                None => chunk(vm, prepared, &delta.code, &natives),
-                Some(statements) => {
-                    let held = vm.hot.transaction.as_ref().map(|t| t.held.clone());
-                    let tried = attempt(vm, prepared, &delta.code, delta.fills, &natives);
-                    tried.map(|why| {
-                        if let (Some(why), Some(t)) = (why, &mut vm.hot.transaction) {
-                            t.held = held.unwrap_or_default();
-                            t.not_run.extend(listed(&statements, &why));
-                        }
-                    })
-                }
-            };
-            if outcome.is_err() {
-                break;
-            }
-        }
-        if !is_old {
-            decide(vm, &prepared.plan.decisions);
-        }
-        if let Some(transaction) = vm.hot.transaction.take() {
-            if let Some((decision, progress)) = prepared.plan.passed
-                && let Some(decision) = prepared.plan.decisions.get(decision)
-                && let Some(arm) = arm(&transaction.held, decision.new)
-                && decision.staying.contains(&arm)
-                && !is_old
-            {
-                prepared.plan.progress = progress;
-            }
-            prepared.held = transaction.held;
-            prepared.not_run = transaction.not_run;
-            prepared.not_run.dedup();
-            prepared.fields = transaction.fields;
-            prepared.merged = transaction.merged;
-            prepared.overridden = transaction.overridden;
-            prepared.overridden.sort();
-            if let Some(refusal) = transaction.refusal
-                && outcome.is_err()
-            {
-                outcome = Err(HotError::Refused(vec![refusal].into()));
-            }
-        }
-        outcome
+fn run_part(vm: &mut AtSafePoint, prepared: &mut Prepared, is_old: bool) -> Result<(), HotError> {
+    let deltas = prepared.plan.deltas.iter();
+    let deltas: Vec<_> = deltas
+        .filter(|delta| delta.is_old == is_old)
+        .cloned()
+        .collect();
+    if deltas.is_empty() {
+        return Ok(());
     }
+    let natives = NATIVES.map(|(name, code)| native(vm, name, code));
+    // SAFETY: PR1: the instance is live.
+    let old = unsafe { registry(vm, prepared.instance) };
+    let removed = prepared.plan.removals.iter();
+    let removed = removed.map(|id| old.get(id).unwrap_or(std::ptr::null_mut()));
+    vm.hot.transaction = Some(Transaction {
+        instance: prepared.instance,
+        data: Arc::clone(&prepared.plan.data),
+        removed: removed.collect(),
+        fields: Vec::new(),
+        merged: Vec::new(),
+        overridden: Vec::new(),
+        refusal: None,
+        held: std::mem::take(&mut prepared.held),
+        not_run: std::mem::take(&mut prepared.not_run),
+    });
+    let mut outcome = Ok(());
+    for delta in deltas {
+        outcome = match delta.tried {
+            // SAFETY: PR1; the natives were just made.
+            None => unsafe { chunk(vm, prepared, &delta.code, &natives) },
+            Some(statements) => {
+                let held = vm.hot.transaction.as_ref().map(|t| t.held.clone());
+                // SAFETY: as above.
+                let tried = unsafe { attempt(vm, prepared, &delta.code, delta.fills, &natives) };
+                tried.map(|why| {
+                    if let (Some(why), Some(t)) = (why, &mut vm.hot.transaction) {
+                        t.held = held.unwrap_or_default();
+                        t.not_run.extend(listed(&statements, &why));
+                    }
+                })
+            }
+        };
+        if outcome.is_err() {
+            break;
+        }
+    }
+    if !is_old {
+        decide(vm, &prepared.plan.decisions);
+    }
+    if let Some(transaction) = vm.hot.transaction.take() {
+        if let Some((decision, progress)) = prepared.plan.passed
+            && let Some(decision) = prepared.plan.decisions.get(decision)
+            && let Some(arm) = arm(&transaction.held, decision.new)
+            && decision.staying.contains(&arm)
+            && !is_old
+        {
+            prepared.plan.progress = progress;
+        }
+        prepared.held = transaction.held;
+        prepared.not_run = transaction.not_run;
+        prepared.not_run.dedup();
+        prepared.fields = transaction.fields;
+        prepared.merged = transaction.merged;
+        prepared.overridden = transaction.overridden;
+        prepared.overridden.sort();
+        if let Some(refusal) = transaction.refusal
+            && outcome.is_err()
+        {
+            outcome = Err(HotError::Refused(vec![refusal].into()));
+        }
+    }
+    outcome
 }
 
 /// Lists the `if` statements that take other arms than before.
@@ -196,8 +195,11 @@ fn listed(statements: &[NotRun], why: &str) -> Vec<NotRun> {
 }
 
 /// Runs a chunk that is only tried; answers why it was undone.
+///
+/// # Safety
+/// PR1; the natives are live.
 unsafe fn attempt(
-    vm: &mut Vm,
+    vm: &mut AtSafePoint,
     prepared: &Prepared,
     code: &Arc<Prototype>,
     fills: bool,
@@ -282,6 +284,9 @@ pub(crate) unsafe fn check_native(vm: &mut Vm) -> Result<(), Raised> {
 }
 
 /// Whether the first argument names a module that is loaded: `require` only answers it.
+///
+/// # Safety
+/// VM3: a native's frame is on top, with its arguments.
 unsafe fn requires_loaded(vm: &mut Vm) -> bool {
     let loaded = vm.string_value(b"_LOADED");
     // SAFETY: VM3: the arguments stand from the base to the top; live tables.
@@ -295,8 +300,11 @@ unsafe fn requires_loaded(vm: &mut Vm) -> bool {
 }
 
 /// Runs a delta chunk.
+///
+/// # Safety
+/// PR1; the natives are live.
 unsafe fn chunk(
-    vm: &mut Vm,
+    vm: &mut AtSafePoint,
     prepared: &Prepared,
     code: &Arc<Prototype>,
     natives: &[Value],

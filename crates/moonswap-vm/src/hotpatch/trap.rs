@@ -13,6 +13,7 @@
 
 use moonswap_bytecode::OpCode;
 
+use super::AtSafePoint;
 use super::frames::top_frame;
 use super::planned::Changed;
 use crate::frame::Frame;
@@ -27,14 +28,14 @@ pub(crate) struct Trap {
 }
 
 impl Trap {
-    pub(super) unsafe fn mark(&self, marker: &mut Marker) {
+    pub(super) fn mark(&self, marker: &mut Marker) {
         // SAFETY: TR2.
         unsafe { marker.mark_object(self.version.cast()) };
     }
 }
 
 /// Sets the trap for the running activations of these functions.
-pub(super) unsafe fn set(vm: &mut Vm, changed: &Changed) {
+pub(super) fn set(vm: &mut AtSafePoint, changed: &Changed) {
     // SAFETY: HP2, F1, F2: return addresses of frames that a CALL made point to
     // instructions of the version that the frame below pins; TR1.
     unsafe {
@@ -62,7 +63,7 @@ pub(super) unsafe fn set(vm: &mut Vm, changed: &Changed) {
     }
 }
 
-unsafe fn outermost(vm: &Vm, changed: &Changed) -> Option<Frame> {
+fn outermost(vm: &AtSafePoint, changed: &Changed) -> Option<Frame> {
     // SAFETY: HP2, F1, F2.
     unsafe {
         let mut found = None;

@@ -17,14 +17,16 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use moonswap_hotpatch::{Code, Patch, Refusal, Refused, Report, SuspendedPolicy, Timing};
+use moonswap_hotpatch::{Code, Patch, Refusal, Refused, Report, SuspendedPolicy, Times, Timing};
 
+use super::AtSafePoint;
 use super::HotError;
 use super::attempt;
 use super::commit;
-use super::mailbox::{self, CommitRequest};
 use super::obstacle::Obstacle;
-use super::published::{self, SpeculativePlan};
+use super::planner;
+use super::published::{ReportDraft, SpeculativePlan};
+use super::request::CommitRequest;
 use super::timing::{self, Quiet};
 use super::trap;
 use crate::object::Coroutine;
@@ -128,7 +130,7 @@ impl Waiting {
 }
 
 /// Goes through those that wait.
-pub(super) fn rescan(vm: &mut Vm, host_polls: bool) -> Pass {
+pub(super) fn rescan(vm: &mut AtSafePoint, host_polls: bool) -> Pass {
     if !vm.hot.waiting.is_empty() {
         let asked = host_polls || std::mem::take(&mut vm.hot.waiting.is_asked);
         let pass = Pass {
@@ -165,14 +167,13 @@ fn may_scan(vm: &mut Vm, asked: bool) -> bool {
 }
 
 /// Commits a patch, refuses it, or lets it wait.
-pub(super) fn consider(vm: &mut Vm, mut request: Box<CommitRequest>, pass: &Pass) {
+pub(super) fn consider(vm: &mut AtSafePoint, mut request: Box<CommitRequest>, pass: &Pass) {
     if request.ticket.is_withdrawn() {
         // Who withdrew it waits for no answer.
         refuse(vm, &request, HotError::TimedOut);
         return;
     }
-    // SAFETY: HP2.
-    match unsafe { decide(vm, &mut request, pass) } {
+    match decide(vm, &mut request, pass) {
         Decision::Commit => {
             if request.ticket.advance_to_taken() {
                 commit_and_answer(vm, *request);
@@ -189,18 +190,16 @@ pub(super) fn consider(vm: &mut Vm, mut request: Box<CommitRequest>, pass: &Pass
 }
 
 /// Ends an attempt that came to nothing.
-fn refuse(vm: &mut Vm, request: &CommitRequest, error: HotError) {
-    let outcome = attempt::patch(vm, &request.patch, &request.policy, |_| Err(error));
+fn refuse(vm: &mut AtSafePoint, request: &CommitRequest, error: HotError) {
+    let outcome = attempt::reject(vm, &request.patch, &request.policy, error);
     request.answer(outcome);
 }
 
-fn commit_and_answer(vm: &mut Vm, request: CommitRequest) {
+fn commit_and_answer(vm: &mut AtSafePoint, request: CommitRequest) {
     let ticket = Arc::clone(&request.ticket);
     let (patch, policy) = (request.patch.clone(), request.policy.clone());
     let before = vm.hot.generation();
-    let outcome = attempt::patch(vm, &patch, &policy, |vm| {
-        mailbox::commit_request(vm, request)
-    });
+    let outcome = attempt::patch(vm, &patch, &policy, |vm| commit_request(vm, request));
     committed(vm, &patch, before, &outcome);
     if outcome.is_ok() {
         // Before the answer: who gets it resumes the step.
@@ -212,7 +211,7 @@ fn commit_and_answer(vm: &mut Vm, request: CommitRequest) {
 /// After an attempt to commit: patches that waited for the same chunks are out
 /// of date if it has changed anything.
 pub(super) fn committed(
-    vm: &mut Vm,
+    vm: &mut AtSafePoint,
     patch: &Patch,
     generation_before: u64,
     outcome: &Result<Report, HotError>,
@@ -233,51 +232,66 @@ enum Decision {
     Wait(Option<Obstacle>),
 }
 
-unsafe fn decide(vm: &mut Vm, request: &mut CommitRequest, pass: &Pass) -> Decision {
+fn decide(vm: &mut AtSafePoint, request: &mut CommitRequest, pass: &Pass) -> Decision {
     let now = Instant::now();
     let late = request.due.is_some_and(|due| due <= now);
     let expired = request
         .due
         .is_some_and(|due| now.saturating_duration_since(due) >= GRACE);
     let policy = &request.policy;
-    // SAFETY: HP2.
-    unsafe {
-        if let Some(obstacle) = timing::obstacle(vm, policy, pass.host_polls) {
-            if late {
-                return Decision::Refuse(obstacle.refused(&request.patch));
-            }
-            // Looked at again when the native is through (`host.rs`).
-            vm.hot.is_held |= matches!(obstacle, Obstacle::Native(_));
-            return Decision::Wait(Some(obstacle));
+    if let Some(obstacle) = timing::obstacle(vm, policy, pass.host_polls) {
+        if late {
+            return Decision::Refuse(obstacle.refused(&request.patch));
         }
-        if !timing::asks_for_quiet(policy) {
-            return match expired {
-                true => Decision::Refuse(HotError::TimedOut),
-                false => Decision::Commit,
-            };
+        // Looked at again when the native is through (`host.rs`).
+        if matches!(obstacle, Obstacle::Native(_)) {
+            vm.hot.gate.hold();
         }
-        if !late && !pass.may_scan {
-            return Decision::Wait(None);
-        }
-        let speculative = match mailbox::current_speculative(vm, request) {
-            Ok(speculative) => speculative,
-            Err(error) => return Decision::Refuse(error),
-        };
-        let start = Instant::now();
-        let quiet = timing::quiet(vm, &speculative.planned, &request.policy, late);
-        let took = start.elapsed();
-        record_scan(vm, start, took, &quiet);
-        let closes = request.policy.suspended == SuspendedPolicy::Close
-            && request.policy.timing == Timing::Quiescent;
-        let decision = match quiet {
-            Quiet::Yes if expired && !closes => Decision::Refuse(HotError::TimedOut),
-            Quiet::Yes => Decision::Commit,
-            Quiet::Never(refused) => Decision::Refuse(refused.into()),
-            Quiet::NotYet(found) => Decision::Wait(Some(Obstacle::Activation(found.activation))),
-        };
-        request.speculative = Some(speculative);
-        decision
+        return Decision::Wait(Some(obstacle));
     }
+    if !timing::asks_for_quiet(policy) {
+        return match expired {
+            true => Decision::Refuse(HotError::TimedOut),
+            false => Decision::Commit,
+        };
+    }
+    if !late && !pass.may_scan {
+        return Decision::Wait(None);
+    }
+    let speculative = match speculative(vm, request) {
+        Ok(speculative) => speculative,
+        Err(error) => return Decision::Refuse(error),
+    };
+    let start = Instant::now();
+    let quiet = timing::quiet(vm, &speculative.planned, &request.policy, late);
+    let took = start.elapsed();
+    record_scan(vm, start, took, &quiet);
+    let closes = request.policy.suspended == SuspendedPolicy::Close
+        && request.policy.timing == Timing::Quiescent;
+    let decision = match quiet {
+        Quiet::Yes if expired && !closes => Decision::Refuse(HotError::TimedOut),
+        Quiet::Yes => Decision::Commit,
+        Quiet::Never(refused) => Decision::Refuse(refused.into()),
+        Quiet::NotYet(found) => Decision::Wait(Some(Obstacle::Activation(found.activation))),
+    };
+    request.speculative = Some(speculative);
+    decision
+}
+
+/// Plans for the instances as they are now: those the request came with, or new
+/// ones.
+fn speculative(
+    vm: &mut AtSafePoint,
+    request: &mut CommitRequest,
+) -> Result<SpeculativePlan, HotError> {
+    let (patch, policy) = (&request.patch, &request.policy);
+    if let Some(known) = planner::revalidate(vm, request.speculative.take(), patch, policy) {
+        return Ok(known);
+    }
+    let start = Instant::now();
+    let made = planner::plan_snapshot(vm, patch, policy);
+    request.prepare += start.elapsed();
+    made
 }
 
 fn record_scan(vm: &mut Vm, start: Instant, took: Duration, quiet: &Quiet) {
@@ -322,37 +336,43 @@ pub(super) fn set_timer(vm: &mut Vm) {
     }
 }
 
+/// Whether the outermost call of the host is a moment to look again: nothing runs yet.
+pub(super) fn asks_at_host_call(vm: &mut Vm) -> bool {
+    let may_scan = |&(_, on_request): &(Instant, Instant)| Instant::now() >= on_request;
+    let asks = vm.hot.waiting.next_scan.as_ref().is_none_or(may_scan);
+    vm.hot.waiting.is_asked |= asks;
+    asks
+}
+
 /// The VM goes away.
 pub(crate) fn forget(vm: &mut Vm) {
     let ring = vm.hot.waiting.ring.take();
     timer::set(&vm.poll, ring, None, Purpose::Patches);
 }
 
-/// The outermost call of the host begins: nothing runs yet.
-#[cold]
-#[inline(never)]
-pub(crate) fn at_host_call(vm: &mut Vm) {
-    let may_scan = |&(_, on_request): &(Instant, Instant)| Instant::now() >= on_request;
-    if vm.hot.waiting.next_scan.as_ref().is_none_or(may_scan) {
-        vm.hot.waiting.is_asked = true;
-        mailbox::drain(vm, false);
+/// Commits what a request asks for: with the plans it came with if they still hold.
+fn commit_request(vm: &mut AtSafePoint, request: CommitRequest) -> Result<Report, HotError> {
+    let (patch, policy) = (&request.patch, &request.policy);
+    let mut times = Times {
+        prepare: request.prepare,
+        ..Times::default()
+    };
+    let known = planner::revalidate(vm, request.speculative, patch, policy);
+    let is_new = known.is_none();
+    let (planned, draft) = match known {
+        Some(speculative) => speculative.into_parts(),
+        None => {
+            let start = Instant::now();
+            let planned = planner::plan_all(vm, patch, policy)?;
+            let draft = ReportDraft::new(&planned);
+            times.prepare += start.elapsed();
+            (planned, draft)
+        }
+    };
+    times.wait = request.submitted.elapsed().saturating_sub(times.prepare);
+    let outcome = commit::apply_planned(vm, planned, draft, policy, times);
+    if is_new {
+        vm.hot.mailbox.deferred_drops.clear();
     }
-}
-
-/// Makes plans for the live instances as they are now.
-pub(super) unsafe fn plan_now(
-    vm: &mut Vm,
-    request: &CommitRequest,
-) -> Result<SpeculativePlan, HotError> {
-    let snapshots = published::complete(mailbox::manifests(vm, &request.patch)?)?;
-    let mut speculative = SpeculativePlan::new(&snapshots, &request.patch, &request.policy);
-    if speculative.asks_for_closures() {
-        // SAFETY: HP2.
-        let snapshots = unsafe { published::whole(vm, &request.patch) };
-        speculative = SpeculativePlan::new(&snapshots, &request.patch, &request.policy);
-    }
-    match commit::refusals(&speculative.planned) {
-        Some(refused) => Err(refused.into()),
-        None => Ok(speculative),
-    }
+    outcome
 }

@@ -48,6 +48,9 @@ const SHORTEST_PERIOD: Duration = Duration::from_millis(1);
 const RATIO: u32 = 50;
 
 /// Whether the activation that was expelled still stands there.
+///
+/// # Safety
+/// VM3.
 pub(super) unsafe fn stands(vm: &Vm, place: Place) -> bool {
     let mut found = false;
     // SAFETY: VM3.
@@ -62,6 +65,9 @@ pub(super) unsafe fn stands(vm: &Vm, place: Place) -> bool {
 }
 
 /// Whether a closure runs code of a patch on probation, or of one that was undone.
+///
+/// # Safety
+/// A live closure.
 pub(super) unsafe fn watches(vm: &Vm, closure: *mut Closure) -> bool {
     // SAFETY: a live closure.
     let version = unsafe { Closure::version(closure) };
@@ -98,6 +104,9 @@ struct Met {
 
 /// Calls `visit` for the Lua frames of the running coroutine and of those that
 /// resumed it, from the topmost down.
+///
+/// # Safety
+/// VM3.
 unsafe fn each_frame(vm: &Vm, mut visit: impl FnMut(*mut Coroutine, Frame)) {
     // SAFETY: VM3, F1, C2.
     unsafe {
@@ -142,6 +151,9 @@ pub(crate) fn scan(vm: &mut Vm) -> Result<(), Raised> {
 }
 
 /// Notes the activations; the index of a probation that one of them has outstayed.
+///
+/// # Safety
+/// VM3.
 unsafe fn note_all(vm: &mut Vm, now: Instant) -> Option<usize> {
     // SAFETY: VM3, F1, F2, HP3.
     unsafe {
@@ -241,6 +253,9 @@ fn expel(vm: &mut Vm, at: usize) -> Raised {
 }
 
 /// The coroutine yields: what stands in it is not at a standstill.
+///
+/// # Safety
+/// `coroutine` is live.
 #[cold]
 #[inline(never)]
 pub(crate) unsafe fn yielded(vm: &mut Vm, coroutine: *mut Coroutine) {

@@ -16,6 +16,8 @@ use crate::unwind::throw;
 use crate::value::{Value, store, tag};
 use crate::vm::Vm;
 
+/// # Safety
+/// `r` is a register of the frame.
 #[inline(always)]
 unsafe fn put_int(r: *mut Value, i: i64) {
     // SAFETY: by the caller.
@@ -25,6 +27,8 @@ unsafe fn put_int(r: *mut Value, i: i64) {
     }
 }
 
+/// # Safety
+/// `r` is a register of the frame.
 #[inline(always)]
 unsafe fn put_float(r: *mut Value, f: f64) {
     // SAFETY: by the caller.
@@ -37,6 +41,8 @@ unsafe fn put_float(r: *mut Value, f: f64) {
 /// `+ - *`: integer and float forms of a wrapping operator.
 macro_rules! basic {
     ($name:ident, $int:ident, $op:tt) => {
+        /// # Safety
+        /// The contract of operations (`interp`); `l` and `r` are its operands.
         #[inline(always)]
         pub(super) unsafe fn $name<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm, l: *const Value, r: *const Value) -> D::Out {
             // SAFETY: I1.
@@ -70,6 +76,8 @@ basic!(mul, wrapping_mul, *);
 /// `R[B] op C` with a small integer.
 macro_rules! immediate {
     ($name:ident, $int:ident, $op:tt) => {
+        /// # Safety
+        /// The contract of operations (`interp`).
         #[inline(always)]
         pub(super) unsafe fn $name<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
             // SAFETY: I1.
@@ -91,6 +99,8 @@ macro_rules! immediate {
 immediate!(add_imm, wrapping_add, +);
 immediate!(sub_imm, wrapping_sub, -);
 
+/// # Safety
+/// `v` is a register or a constant.
 #[inline(always)]
 unsafe fn as_float(v: *const Value) -> Option<f64> {
     // SAFETY: by the caller.
@@ -103,6 +113,8 @@ unsafe fn as_float(v: *const Value) -> Option<f64> {
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`); `l` and `r` are its operands.
 #[inline(always)]
 pub(super) unsafe fn div<D: Driver>(
     d: D,
@@ -122,6 +134,8 @@ pub(super) unsafe fn div<D: Driver>(
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`); `l` and `r` are its operands.
 #[inline(always)]
 pub(super) unsafe fn int_div<D: Driver>(
     d: D,
@@ -147,6 +161,8 @@ pub(super) unsafe fn int_div<D: Driver>(
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`); `l` and `r` are its operands.
 #[inline(always)]
 pub(super) unsafe fn modulo<D: Driver>(
     d: D,
@@ -171,6 +187,8 @@ pub(super) unsafe fn modulo<D: Driver>(
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`); `l` and `r` are its operands.
 #[inline(always)]
 pub(super) unsafe fn pow<D: Driver>(
     d: D,
@@ -195,6 +213,8 @@ pub(super) unsafe fn pow<D: Driver>(
 
 macro_rules! bitwise {
     ($name:ident, $op:tt) => {
+        /// # Safety
+        /// The contract of operations (`interp`); `l` and `r` are its operands.
         #[inline(always)]
         pub(super) unsafe fn $name<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm, l: *const Value, r: *const Value) -> D::Out {
             // SAFETY: I1.
@@ -212,6 +232,8 @@ bitwise!(bit_and, &);
 bitwise!(bit_or, |);
 bitwise!(bit_xor, ^);
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn shift<D: Driver>(
     d: D,
@@ -235,6 +257,8 @@ pub(super) unsafe fn shift<D: Driver>(
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn shift_imm<D: Driver>(
     d: D,
@@ -259,6 +283,8 @@ pub(super) unsafe fn shift_imm<D: Driver>(
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn negate<D: Driver>(
     d: D,
@@ -281,6 +307,8 @@ pub(super) unsafe fn negate<D: Driver>(
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn bit_not<D: Driver>(
     d: D,
@@ -385,6 +413,9 @@ pub(crate) fn raw_arith(
 }
 
 /// Operands of an arithmetic instruction in source order.
+///
+/// # Safety
+/// The contract of operations (`interp`).
 pub(crate) unsafe fn operands(pc: *const u64, base: *mut Value) -> (OpCode, Value, Value) {
     // SAFETY: I1, I2.
     unsafe {
@@ -395,6 +426,9 @@ pub(crate) unsafe fn operands(pc: *const u64, base: *mut Value) -> (OpCode, Valu
 }
 
 /// The same, whatever stands in place of the operation.
+///
+/// # Safety
+/// The contract of operations (`interp`).
 pub(super) unsafe fn operands_of(op: OpCode, pc: *const u64, base: *mut Value) -> (Value, Value) {
     // SAFETY: I1, I2.
     unsafe {
@@ -421,6 +455,9 @@ pub(super) unsafe fn operands_of(op: OpCode, pc: *const u64, base: *mut Value) -
 }
 
 /// Everything the fast paths do not do.
+///
+/// # Safety
+/// The contract of operations (`interp`).
 #[cold]
 #[inline(never)]
 pub(super) unsafe fn slow(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {

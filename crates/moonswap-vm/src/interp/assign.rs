@@ -69,6 +69,8 @@ pub(crate) fn store_lookup(
     Err(vm.raise_located("'__newindex' chain too long; possible loop"))
 }
 
+/// # Safety
+/// The contract of operations (`interp`), V1.
 #[inline(never)]
 pub(super) unsafe fn set_slow(
     pc: *const u64,
@@ -94,6 +96,9 @@ pub(super) unsafe fn set_slow(
 }
 
 /// A store that failed: for want of memory it is tried again after a collection.
+///
+/// # Safety
+/// V1; VM3: the frame of the store is on top, with `pc` at it.
 #[cold]
 #[inline(never)]
 unsafe fn set_failed(vm: &mut Vm, object: Value, key: Value, value: Value) -> Next {
@@ -118,6 +123,9 @@ unsafe fn set_failed(vm: &mut Vm, object: Value, key: Value, value: Value) -> Ne
 type Places = (*const Value, *const Value, *const Value);
 
 /// `object[K] := value`.
+///
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 unsafe fn set_field_of<D, P>(
     d: D,
@@ -154,6 +162,8 @@ where
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(never)]
 unsafe fn set_field_miss(
     pc: *const u64,
@@ -187,6 +197,8 @@ unsafe fn set_field_miss(
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn set_field<D: Driver>(
     d: D,
@@ -202,6 +214,8 @@ pub(super) unsafe fn set_field<D: Driver>(
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn set_tab_up<D: Driver>(
     d: D,
@@ -223,6 +237,9 @@ pub(super) unsafe fn set_tab_up<D: Driver>(
 
 /// Overwrites array entry `i`; false if it is not in the array part, or nil,
 /// or the store needs a barrier and BARRIER is not set.
+///
+/// # Safety
+/// A live table of this VM's, and a live value (V1).
 #[inline(always)]
 unsafe fn array_write<const BARRIER: bool>(
     vm: *mut Vm,
@@ -255,6 +272,8 @@ unsafe fn array_write<const BARRIER: bool>(
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn set_table<D: Driver>(
     d: D,
@@ -275,6 +294,8 @@ pub(super) unsafe fn set_table<D: Driver>(
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(never)]
 unsafe fn set_table_miss(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1.
@@ -302,6 +323,8 @@ unsafe fn set_table_miss(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next 
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn set_index<D: Driver>(
     d: D,
@@ -321,6 +344,8 @@ pub(super) unsafe fn set_index<D: Driver>(
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(never)]
 unsafe fn set_index_miss(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1.
@@ -335,6 +360,8 @@ unsafe fn set_index_miss(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next 
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn new_table(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1; the store needs no barrier (stack).
@@ -347,6 +374,8 @@ pub(super) unsafe fn new_table(pc: *const u64, base: *mut Value, vm: *mut Vm) ->
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(never)]
 pub(super) unsafe fn set_list(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1: R[A] is the fresh table, its items follow.

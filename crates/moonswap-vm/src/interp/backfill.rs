@@ -9,11 +9,15 @@ use crate::object::Upvalue;
 use crate::value::{Value, copy, store};
 use crate::vm::Vm;
 
+/// # Safety
+/// The contract of operations (`interp`).
 unsafe fn existing(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Option<*mut Upvalue> {
     // SAFETY: I1, F1.
     unsafe { (*vm).heap.find_upvalue(running_closure(base), b(pc)) }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(never)]
 pub(super) unsafe fn get(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1; an upvalue's pointer is valid, open or closed.
@@ -26,6 +30,8 @@ pub(super) unsafe fn get(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next 
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(never)]
 pub(super) unsafe fn set(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: as get; barrier right after the store.
@@ -40,6 +46,8 @@ pub(super) unsafe fn set(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next 
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(never)]
 pub(super) unsafe fn jump_if(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1.

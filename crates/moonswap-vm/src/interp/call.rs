@@ -29,6 +29,8 @@ pub(super) const ANY: usize = MULTI as usize;
 pub(super) const MAX_CALL_HOPS: usize = 200;
 pub(super) const CALL_CHAIN_TOO_LONG: &str = "'__call' chain too long";
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn call<D: Driver>(
     d: D,
@@ -56,6 +58,8 @@ pub(super) unsafe fn call<D: Driver>(
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(never)]
 unsafe fn call_slow(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1, VM3.
@@ -67,6 +71,8 @@ unsafe fn call_slow(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn call_multi<D: Driver>(
     d: D,
@@ -97,6 +103,8 @@ pub(super) unsafe fn call_multi<D: Driver>(
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(never)]
 unsafe fn call_multi_slow(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1: `top` was set by the instruction before.
@@ -127,6 +135,9 @@ pub(crate) unsafe fn precall(vm: &mut Vm, ret: *const u64, f: *mut Value, n: usi
 }
 
 /// `__call`: the object becomes the first argument.
+///
+/// # Safety
+/// As [`precall`](super::precall).
 #[cold]
 #[inline(never)]
 unsafe fn call_object(vm: &mut Vm, ret: *const u64, f: *mut Value, n: usize) -> Next {
@@ -166,6 +177,9 @@ unsafe fn call_object(vm: &mut Vm, ret: *const u64, f: *mut Value, n: usize) -> 
 }
 
 /// Enters a Lua function the general way: room, missing arguments, varargs.
+///
+/// # Safety
+/// As [`precall`](super::precall). The function is a Lua closure.
 pub(super) unsafe fn enter_lua(vm: &mut Vm, ret: u64, flags: u64, f: *mut Value, n: usize) -> Next {
     // SAFETY: as precall.
     unsafe {
@@ -219,6 +233,9 @@ pub(super) unsafe fn enter_lua(vm: &mut Vm, ret: u64, flags: u64, f: *mut Value,
 }
 
 /// Runs a native function; the few that change frames go their own way.
+///
+/// # Safety
+/// As [`precall`](super::precall). The function is a native.
 pub(super) unsafe fn enter_native(vm: &mut Vm, ret: u64, f: *mut Value, n: usize) -> Next {
     // SAFETY: as precall.
     unsafe {
@@ -274,6 +291,8 @@ pub(super) unsafe fn enter_native(vm: &mut Vm, ret: u64, f: *mut Value, n: usize
     }
 }
 
+/// # Safety
+/// VM3: the native's frame is the topmost one.
 #[inline(always)]
 unsafe fn run_native(vm: &mut Vm, native: *mut crate::object::Native) -> Result<usize, Raised> {
     // SAFETY: VM3: the native's frame is the topmost one.
@@ -291,6 +310,9 @@ unsafe fn run_native(vm: &mut Vm, native: *mut crate::object::Native) -> Result<
 
 /// [`finish_native`] for natives that the interpreter finishes (pcall, resume
 /// and their like): `base` is the native's frame, and a hook is told.
+///
+/// # Safety
+/// F1: `base` is that of a native's frame, with `n` results below `vm.top`.
 #[inline(always)]
 pub(crate) unsafe fn leave_native(vm: &mut Vm, base: *mut Value, n: usize) -> Next {
     // SAFETY: F1; the hook leaves the results below the top.
@@ -307,6 +329,9 @@ pub(crate) unsafe fn leave_native(vm: &mut Vm, base: *mut Value, n: usize) -> Ne
 
 /// Hands the `n` values below `vm.top` to the caller of the native whose
 /// function slot is `f`.
+///
+/// # Safety
+/// F1: `f` is the function slot of a native's frame, with `n` results below `vm.top`.
 pub(crate) unsafe fn finish_native(vm: &mut Vm, f: *mut Value, n: usize) -> Next {
     // SAFETY: F1.
     unsafe {
@@ -331,6 +356,9 @@ pub(crate) unsafe fn finish_native(vm: &mut Vm, f: *mut Value, n: usize) -> Next
 }
 
 /// Moves `n` results down to `dst`, padded or cut to `wanted`.
+///
+/// # Safety
+/// `dst <= from`, both on the current stack; `wanted` slots from `dst` on are there.
 #[inline(never)]
 pub(crate) unsafe fn place_results(
     vm: &mut Vm,
@@ -358,6 +386,8 @@ pub(crate) unsafe fn place_results(
     }
 }
 
+/// # Safety
+/// VM3: the native frame of `pcall` is the topmost one, with `n` arguments.
 unsafe fn enter_pcall(vm: &mut Vm, n: usize) -> Next {
     // SAFETY: VM3: the native frame of pcall is the topmost one.
     unsafe {
@@ -380,6 +410,8 @@ unsafe fn enter_pcall(vm: &mut Vm, n: usize) -> Next {
     }
 }
 
+/// # Safety
+/// VM3: the native frame of `xpcall` is the topmost one, with `n` arguments.
 unsafe fn enter_xpcall(vm: &mut Vm, n: usize) -> Next {
     // SAFETY: as enter_pcall.
     unsafe {
@@ -408,6 +440,9 @@ unsafe fn enter_xpcall(vm: &mut Vm, n: usize) -> Next {
 /// Counts a protected call; false and an error if they nest too deep. The
 /// interpreter has no need of the limit, but programs that recurse through
 /// `pcall` do: each level may add to the message.
+///
+/// # Safety
+/// `vm.current` is live (VM1).
 unsafe fn count_pcall(vm: &mut Vm) -> bool {
     // SAFETY: `current` is live.
     unsafe {
@@ -422,6 +457,10 @@ unsafe fn count_pcall(vm: &mut Vm) -> bool {
 
 /// The function called by pcall returned: its results are in `base[first..]`
 /// up to top.
+///
+/// # Safety
+/// The driver's: FINPCALL or FINXPCALL of the native frame at `base`, with results from
+/// `base[first]` to `vm.top`.
 #[inline(never)]
 pub(super) unsafe fn finish_pcall(base: *mut Value, vm: *mut Vm, first: usize) -> Next {
     // SAFETY: layout of FINPCALL/FINXPCALL; `base` is pcall's native frame.
@@ -447,6 +486,9 @@ pub(super) unsafe fn finish_pcall(base: *mut Value, vm: *mut Vm, first: usize) -
 
 /// Calls a metamethod on behalf of the instruction at `pc`; its result reaches
 /// the instruction through FINMETA.
+///
+/// # Safety
+/// The contract of operations (`interp`). V1: live arguments, at most three.
 #[inline(always)]
 pub(crate) unsafe fn call_metamethod(
     vm: &mut Vm,
@@ -471,6 +513,10 @@ pub(crate) unsafe fn call_metamethod(
 }
 
 /// Calls `function` above `at` with a continuation back to (pc, base).
+///
+/// # Safety
+/// The contract of operations (`interp`). V1; VM2: at `at` there is room for a
+/// continuation, function, link and the arguments.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 pub(crate) unsafe fn call_continuation(
@@ -495,6 +541,9 @@ pub(crate) unsafe fn call_continuation(
 
 /// Writes the continuation at `at` and the call above it; the caller's frame is
 /// the topmost one then.
+///
+/// # Safety
+/// As [`call_continuation`].
 #[inline(always)]
 pub(super) unsafe fn lay_out(
     vm: &mut Vm,
@@ -524,6 +573,8 @@ pub(super) unsafe fn lay_out(
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn return1<D: Driver>(
     d: D,
@@ -554,6 +605,8 @@ pub(super) unsafe fn return1<D: Driver>(
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn return0<D: Driver>(
     d: D,
@@ -577,6 +630,9 @@ pub(super) unsafe fn return0<D: Driver>(
 }
 
 /// Returns the `n` results that stand in the function slot already.
+///
+/// # Safety
+/// F1: `base` is that of a frame whose `n` results stand from its function slot on.
 #[inline(never)]
 unsafe fn return_more(vm: *mut Vm, base: *mut Value, n: usize) -> Next {
     // SAFETY: F1.
@@ -592,6 +648,8 @@ unsafe fn return_more(vm: *mut Vm, base: *mut Value, n: usize) -> Next {
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(never)]
 pub(super) unsafe fn return_general(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1, F1.
@@ -626,6 +684,8 @@ pub(super) unsafe fn return_general(pc: *const u64, base: *mut Value, vm: *mut V
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(never)]
 pub(super) unsafe fn vararg(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1: only vararg functions contain it, so the link tells where

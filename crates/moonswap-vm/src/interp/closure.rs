@@ -19,6 +19,8 @@ use crate::unwind::throw;
 use crate::value::{Value, store};
 use crate::vm::Vm;
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(never)]
 pub(super) unsafe fn make(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1, F2: captures are listed at the site, in the frame's own
@@ -66,6 +68,10 @@ pub(super) unsafe fn make(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next
 /// If a to-be-closed variable at or above `level` is pending, calls its
 /// `__close`, after which the instruction at `pc` runs again. Values up to
 /// `live` are kept.
+///
+/// # Safety
+/// The contract of operations (`interp`). `level` and `live` are addresses in the current
+/// stack.
 pub(super) unsafe fn close_pending(
     vm: &mut Vm,
     pc: *const u64,
@@ -112,6 +118,9 @@ pub(super) unsafe fn close_pending(
 }
 
 /// `__close` called by an instruction returned: run the instruction again.
+///
+/// # Safety
+/// The driver's: FINCLOSE with the result at `f`.
 pub(super) unsafe fn finish_close(f: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: layout of FINCLOSE.
     unsafe {
@@ -130,6 +139,8 @@ pub(super) unsafe fn finish_close(f: *mut Value, vm: *mut Vm) -> Next {
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(never)]
 pub(super) unsafe fn close(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1.
@@ -145,6 +156,9 @@ pub(super) unsafe fn close(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Nex
 }
 
 /// Registers the variable in `place`; nil and false need no closing.
+///
+/// # Safety
+/// VM3; `place` is a slot of the topmost frame.
 pub(super) unsafe fn mark_to_be_closed(vm: &mut Vm, place: *mut Value) -> Result<(), Raised> {
     // SAFETY: VM3.
     unsafe {
@@ -160,6 +174,8 @@ pub(super) unsafe fn mark_to_be_closed(vm: &mut Vm, place: *mut Value) -> Result
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(never)]
 pub(super) unsafe fn to_be_closed(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1, VM3.
@@ -176,6 +192,9 @@ pub(super) unsafe fn to_be_closed(pc: *const u64, base: *mut Value, vm: *mut Vm)
 
 /// Keeps the main chunk's top-level locals: all of a module's, the captured
 /// ones of a `load`ed string.
+///
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(never)]
 pub(super) unsafe fn keep_scope(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1, F2.

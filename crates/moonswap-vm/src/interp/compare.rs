@@ -14,6 +14,8 @@ use crate::unwind::throw;
 use crate::value::{Value, copy, store, tag};
 use crate::vm::Vm;
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 unsafe fn branch(pc: *const u64, base: *mut Value, taken: bool) -> Next {
     // SAFETY: I1.
@@ -37,6 +39,8 @@ macro_rules! split {
     };
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn equal<D: Driver, const WANTED: bool>(
     d: D,
@@ -66,6 +70,8 @@ pub(super) unsafe fn equal<D: Driver, const WANTED: bool>(
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(never)]
 unsafe fn equal_slow(pc: *const u64, base: *mut Value, vm: *mut Vm, wanted: bool) -> Next {
     // SAFETY: I1–I3, VM3.
@@ -85,6 +91,8 @@ unsafe fn equal_slow(pc: *const u64, base: *mut Value, vm: *mut Vm, wanted: bool
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn equal_const<D: Driver, const WANTED: bool>(
     d: D,
@@ -114,6 +122,8 @@ pub(super) unsafe fn equal_const<D: Driver, const WANTED: bool>(
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(never)]
 unsafe fn equal_const_slow(pc: *const u64, base: *mut Value, wanted: bool) -> Next {
     // SAFETY: I1.
@@ -122,6 +132,8 @@ unsafe fn equal_const_slow(pc: *const u64, base: *mut Value, wanted: bool) -> Ne
 
 macro_rules! order {
     ($name:ident, $op:tt) => {
+        /// # Safety
+        /// The contract of operations (`interp`).
         #[inline(always)]
         pub(super) unsafe fn $name<D: Driver, const WANTED: bool>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
             // SAFETY: I1.
@@ -143,6 +155,8 @@ order!(less_equal, <=);
 
 macro_rules! order_imm {
     ($name:ident, $op:tt) => {
+        /// # Safety
+        /// The contract of operations (`interp`).
         #[inline(always)]
         pub(super) unsafe fn $name<D: Driver, const WANTED: bool>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
             // SAFETY: I1.
@@ -165,6 +179,9 @@ order_imm!(greater_imm, >);
 order_imm!(greater_equal_imm, >=);
 
 /// Event, operands in metamethod order, and the outcome that jumps.
+///
+/// # Safety
+/// The contract of operations (`interp`).
 unsafe fn order_operands(pc: *const u64, base: *mut Value) -> (Event, Value, Value, bool) {
     // SAFETY: I1, I2.
     unsafe {
@@ -194,6 +211,8 @@ unsafe fn order_operands(pc: *const u64, base: *mut Value) -> (Event, Value, Val
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[cold]
 #[inline(never)]
 unsafe fn order_slow(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
@@ -216,6 +235,9 @@ unsafe fn order_slow(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
 }
 
 /// A metamethod called by the instruction at `pc` returned `result`.
+///
+/// # Safety
+/// The contract of operations (`interp`).
 pub(super) unsafe fn finish_comparison(
     pc: *const u64,
     base: *mut Value,
@@ -238,6 +260,8 @@ pub(super) unsafe fn finish_comparison(
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn jump_if<D: Driver, const WANTED: bool>(
     d: D,
@@ -253,6 +277,8 @@ pub(super) unsafe fn jump_if<D: Driver, const WANTED: bool>(
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn jump_if_set<D: Driver, const WANTED: bool>(
     d: D,
@@ -270,6 +296,8 @@ pub(super) unsafe fn jump_if_set<D: Driver, const WANTED: bool>(
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn not(pc: *const u64, base: *mut Value) -> Next {
     // SAFETY: I1.
@@ -283,6 +311,8 @@ pub(super) unsafe fn not(pc: *const u64, base: *mut Value) -> Next {
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn length<D: Driver>(
     d: D,
@@ -308,6 +338,8 @@ pub(super) unsafe fn length<D: Driver>(
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[cold]
 #[inline(never)]
 unsafe fn length_slow(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {

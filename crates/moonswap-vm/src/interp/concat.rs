@@ -17,6 +17,8 @@ use crate::unwind::throw;
 use crate::value::{Value, copy, store, tag};
 use crate::vm::Vm;
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(never)]
 pub(super) unsafe fn concat(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1.
@@ -28,6 +30,9 @@ fn is_text(v: Value) -> bool {
 }
 
 /// Concatenates the first `n` operands of the window.
+///
+/// # Safety
+/// The contract of operations (`interp`). `n` operands of the window are left.
 unsafe fn go_on(pc: *const u64, base: *mut Value, vm: &mut Vm, n: usize) -> Next {
     // SAFETY: I1–I3, VM3.
     unsafe {
@@ -80,6 +85,9 @@ unsafe fn go_on(pc: *const u64, base: *mut Value, vm: &mut Vm, n: usize) -> Next
 }
 
 /// Joins strings and numbers; `None` if there is no memory for the result.
+///
+/// # Safety
+/// V1; nothing collects meanwhile.
 #[inline]
 pub(crate) unsafe fn join(vm: &mut Vm, parts: &[Value]) -> Option<Value> {
     // SAFETY: V1 strings are live and nothing collects here.
@@ -106,6 +114,9 @@ pub(crate) unsafe fn join(vm: &mut Vm, parts: &[Value]) -> Option<Value> {
 }
 
 /// `__concat` of the last two operands returned: its result replaces them.
+///
+/// # Safety
+/// The driver's: FINMETA of the CONCAT at `pc`, with the result at `f`.
 pub(super) unsafe fn finish(pc: *const u64, base: *mut Value, vm: *mut Vm, f: *mut Value) -> Next {
     // SAFETY: layout of FINMETA with the operand count in aux.
     unsafe {

@@ -13,6 +13,9 @@ use crate::value::{Value, copy, store, tag};
 use crate::vm::{NativeTail, Vm};
 
 /// [`precall`], left to the driver unless the callee is a Lua function.
+///
+/// # Safety
+/// As [`precall`](super::precall).
 #[cold]
 #[inline(never)]
 pub(crate) unsafe fn precall_deferred(
@@ -37,6 +40,9 @@ pub(crate) unsafe fn precall_deferred(
 }
 
 /// The call that [`precall_deferred`] has laid out.
+///
+/// # Safety
+/// The driver's: ENTER of a call that [`precall_deferred`] has laid out at `base`.
 #[inline(never)]
 pub(super) unsafe fn enter_deferred(base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: as precall_deferred.
@@ -49,6 +55,9 @@ pub(super) unsafe fn enter_deferred(base: *mut Value, vm: *mut Vm) -> Next {
 
 /// The topmost native left a function and arguments on top: calls it with
 /// the native's frame below, which hands the results on.
+///
+/// # Safety
+/// VM3: the native's frame is the topmost one, and has what `tail` says on top.
 #[cold]
 #[inline(never)]
 pub(super) unsafe fn call_tail(vm: &mut Vm, tail: NativeTail) -> Next {
@@ -85,6 +94,10 @@ pub(super) unsafe fn call_tail(vm: &mut Vm, tail: NativeTail) -> Next {
 }
 
 /// What a native ended by calling has returned: its results are in `base[0..]`.
+///
+/// # Safety
+/// The driver's: FINTAIL of the native frame at `base`, with results from there to
+/// `vm.top`.
 #[inline(never)]
 pub(super) unsafe fn finish_native_tail(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: layout of FINTAIL; `base` is the native's frame.
@@ -101,6 +114,10 @@ pub(super) unsafe fn finish_native_tail(pc: *const u64, base: *mut Value, vm: *m
 
 /// [`call_continuation`] of the method of a to-be-closed variable while an error
 /// unwinds to the native frame at `base`.
+///
+/// # Safety
+/// As [`call_continuation`](super::call::call_continuation), for the native frame at
+/// `base`.
 pub(crate) unsafe fn call_unwinding(
     vm: &mut Vm,
     base: *mut Value,

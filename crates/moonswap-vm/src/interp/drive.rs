@@ -64,6 +64,8 @@ pub(super) mod tail {
     impl Driver for Tail {
         type Out = ();
 
+        /// # Safety
+        /// I1, I2: `next` is where the topmost frame goes on.
         #[inline(always)]
         unsafe fn dispatch(self, next: Next) {
             // SAFETY: I1, I2: the byte names a valid operation, whose entry is
@@ -76,6 +78,8 @@ pub(super) mod tail {
             }
         }
 
+        /// # Safety
+        /// I1, I2: `next` is where the topmost frame goes on.
         #[inline(always)]
         unsafe fn dispatch_cold<const EXIT: u32>(self, next: Next) {
             // SAFETY: as `go`; the assembly is a comment that tells this exit
@@ -89,6 +93,8 @@ pub(super) mod tail {
             }
         }
 
+        /// # Safety
+        /// The contract of operations (`interp`).
         #[inline(always)]
         unsafe fn slow<F>(self, pc: *const u64, base: *mut Value, vm: *mut Vm, _: F)
         where
@@ -134,16 +140,22 @@ pub(super) mod returning {
     impl Driver for Returning {
         type Out = Next;
 
+        /// # Safety
+        /// I1, I2: `next` is where the topmost frame goes on.
         #[inline(always)]
         unsafe fn dispatch(self, next: Next) -> Next {
             next
         }
 
+        /// # Safety
+        /// I1, I2: `next` is where the topmost frame goes on.
         #[inline(always)]
         unsafe fn dispatch_cold<const EXIT: u32>(self, next: Next) -> Next {
             next
         }
 
+        /// # Safety
+        /// The contract of operations (`interp`).
         #[inline(always)]
         unsafe fn slow<F>(self, pc: *const u64, base: *mut Value, vm: *mut Vm, f: F) -> Next
         where

@@ -63,6 +63,8 @@ pub(crate) fn lookup(vm: &mut Vm, object: Value, key: Value) -> Result<Lookup, R
     Err(vm.raise_located("'__index' chain too long; possible loop"))
 }
 
+/// # Safety
+/// The contract of operations (`interp`), V1.
 #[inline(never)]
 unsafe fn get_slow(
     pc: *const u64,
@@ -90,6 +92,9 @@ unsafe fn get_slow(
 }
 
 /// Node guessed by the instruction, if it holds the key.
+///
+/// # Safety
+/// I1; a live table, and the constant of the instruction at `pc`.
 #[inline(always)]
 pub(super) unsafe fn guessed(pc: *const u64, t: *mut Table, key: *const Value) -> *mut Node {
     // SAFETY: I1; the mask keeps the guess inside the node part.
@@ -105,6 +110,9 @@ pub(super) unsafe fn guessed(pc: *const u64, t: *mut Table, key: *const Value) -
 }
 
 /// Finds the key and remembers where, if it fits the guess byte.
+///
+/// # Safety
+/// I1; a live table and a live short string.
 #[inline(always)]
 pub(super) unsafe fn find_and_remember(
     pc: *const u64,
@@ -122,6 +130,8 @@ pub(super) unsafe fn find_and_remember(
     }
 }
 
+/// # Safety
+/// `r` is a register of the frame, `node` one of a live table.
 #[inline(always)]
 unsafe fn put_node(r: *mut Value, node: *const Node) {
     // SAFETY: by the caller.
@@ -132,6 +142,9 @@ unsafe fn put_node(r: *mut Value, node: *const Node) {
 }
 
 /// `R[A] := object[K]`, K a short string.
+///
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn get_field_of<D, O>(
     d: D,
@@ -163,6 +176,9 @@ where
 
 /// The guess failed: the table's own node elsewhere, else along tables of
 /// `__index`, else the general way.
+///
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(never)]
 unsafe fn get_field_miss(
     pc: *const u64,
@@ -199,6 +215,9 @@ unsafe fn get_field_miss(
 }
 
 /// `R[A+2] := R[B]; R[A] := R[B][K]`.
+///
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn self_field<D: Driver>(
     d: D,
@@ -241,6 +260,8 @@ pub(super) unsafe fn self_field<D: Driver>(
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(never)]
 unsafe fn self_miss(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1. The receiver is stored last: its register may be R[A].
@@ -270,6 +291,8 @@ unsafe fn self_miss(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn get_tab_up<D: Driver>(
     d: D,
@@ -286,6 +309,9 @@ pub(super) unsafe fn get_tab_up<D: Driver>(
 }
 
 /// Reads array entry `i` into R[A]; false if it is not in the array part or nil.
+///
+/// # Safety
+/// `r` is a register of the frame, `t` a live table.
 #[inline(always)]
 unsafe fn array_read(r: *mut Value, t: *mut Table, i: i64) -> bool {
     // SAFETY: the index is checked against the used part.
@@ -307,6 +333,8 @@ unsafe fn array_read(r: *mut Value, t: *mut Table, i: i64) -> bool {
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn get_table<D: Driver>(
     d: D,
@@ -327,6 +355,8 @@ pub(super) unsafe fn get_table<D: Driver>(
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(never)]
 unsafe fn get_table_miss(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1.
@@ -357,6 +387,8 @@ unsafe fn get_table_miss(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next 
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn get_index<D: Driver>(
     d: D,

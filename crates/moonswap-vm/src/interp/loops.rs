@@ -17,6 +17,8 @@ use crate::unwind::throw;
 use crate::value::{Value, copy, store, tag};
 use crate::vm::Vm;
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn for_loop<D: Driver>(d: D, pc: *const u64, base: *mut Value) -> D::Out {
     // SAFETY: I1; FORPREP set up the registers.
@@ -124,6 +126,8 @@ pub(crate) fn other_limits(index: Value, limit: Value, step: Value) -> Option<[V
     Some([at, limit, by].map(Value::float))
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(never)]
 pub(super) unsafe fn for_prep(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1, VM3.
@@ -200,6 +204,9 @@ pub(super) unsafe fn for_prep(pc: *const u64, base: *mut Value, vm: *mut Vm) -> 
 /// `for k, v in next, t`: the hidden control register's padding is no place for
 /// a cursor, so the key's node index is looked up from the key; array parts go
 /// by index.
+///
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn t_for_call<D: Driver>(
     d: D,
@@ -227,6 +234,8 @@ pub(super) unsafe fn t_for_call<D: Driver>(
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(never)]
 unsafe fn general_call(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1, VM3: the loop's window reaches R[A+3].
@@ -241,6 +250,8 @@ unsafe fn general_call(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     }
 }
 
+/// # Safety
+/// `r` and the `wanted - 1` registers above it are the frame's.
 #[inline(always)]
 unsafe fn put_pair(r: *mut Value, wanted: usize, key: Value, value: Value) {
     // SAFETY: by the caller; wanted <= 2.
@@ -252,6 +263,8 @@ unsafe fn put_pair(r: *mut Value, wanted: usize, key: Value, value: Value) {
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(never)]
 unsafe fn next_pair(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1. The closing register's payload (R[A-1], nil in such loops)
@@ -287,6 +300,8 @@ unsafe fn next_pair(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 unsafe fn ipairs_step(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1.
@@ -307,6 +322,8 @@ unsafe fn ipairs_step(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn t_for_loop<D: Driver>(d: D, pc: *const u64, base: *mut Value) -> D::Out {
     // SAFETY: I1.
@@ -320,6 +337,8 @@ pub(super) unsafe fn t_for_loop<D: Driver>(d: D, pc: *const u64, base: *mut Valu
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn t_for_prep<D: Driver>(
     d: D,
@@ -339,6 +358,8 @@ pub(super) unsafe fn t_for_prep<D: Driver>(
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[cold]
 #[inline(never)]
 unsafe fn t_for_prep_closing(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {

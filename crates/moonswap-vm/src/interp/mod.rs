@@ -13,6 +13,11 @@
 //! fast path has no stack frame; errors are stored in the VM and `unwind::throw`
 //! returns where to go on.
 //!
+//! The contract of operations, of which each function here is a part that does not say
+//! otherwise: `pc` points to an instruction whose operation it is (I1, I2); `base` is
+//! that of the topmost frame of the current coroutine (F1, F2), whose registers the
+//! operands name; `vm` is live, and nobody else has a reference to it (VM1–VM4).
+//!
 //! Invariants: I1 only verified prototypes run, so operands are in range;
 //! I2 `pc` points into the code of the version the frame at `base` pins, or
 //! into a stub; I3 nothing collects between two instructions except a poll.
@@ -64,72 +69,101 @@ pub(crate) struct Next {
 pub(super) mod operand {
     use super::Value;
 
+    /// # Safety
+    /// I2.
     #[inline(always)]
     pub(crate) unsafe fn x(pc: *const u64) -> u8 {
         // SAFETY: I2.
         unsafe { *pc.cast::<u8>().add(1) }
     }
+    /// # Safety
+    /// I2.
     #[inline(always)]
     pub(crate) unsafe fn a(pc: *const u64) -> usize {
         // SAFETY: I2.
         unsafe { *pc.cast::<u16>().add(1) as usize }
     }
+    /// # Safety
+    /// I2.
     #[inline(always)]
     pub(crate) unsafe fn b(pc: *const u64) -> usize {
         // SAFETY: I2.
         unsafe { *pc.cast::<u16>().add(2) as usize }
     }
+    /// # Safety
+    /// I2.
     #[inline(always)]
     pub(crate) unsafe fn c(pc: *const u64) -> usize {
         // SAFETY: I2.
         unsafe { *pc.cast::<u16>().add(3) as usize }
     }
+    /// # Safety
+    /// I2.
     #[inline(always)]
     pub(crate) unsafe fn b_signed(pc: *const u64) -> i64 {
         // SAFETY: I2.
         unsafe { i64::from(*pc.cast::<i16>().add(2)) }
     }
+    /// # Safety
+    /// I2.
     #[inline(always)]
     pub(crate) unsafe fn c_signed(pc: *const u64) -> i64 {
         // SAFETY: I2.
         unsafe { i64::from(*pc.cast::<i16>().add(3)) }
     }
+    /// # Safety
+    /// I2.
     #[inline(always)]
     pub(crate) unsafe fn bc(pc: *const u64) -> isize {
         // SAFETY: I2.
         unsafe { *pc.cast::<i32>().add(1) as isize }
     }
+    /// # Safety
+    /// I1: the frame at `base` has the register.
     #[inline(always)]
     pub(crate) unsafe fn reg(base: *mut Value, offset: usize) -> *mut Value {
         // SAFETY: I1.
         unsafe { base.byte_add(offset) }
     }
+    /// # Safety
+    /// I1, I2.
     #[inline(always)]
     pub(crate) unsafe fn ra(pc: *const u64, base: *mut Value) -> *mut Value {
         // SAFETY: I1.
         unsafe { reg(base, a(pc)) }
     }
+    /// # Safety
+    /// I1, I2.
     #[inline(always)]
     pub(crate) unsafe fn rb(pc: *const u64, base: *mut Value) -> *mut Value {
         // SAFETY: I1.
         unsafe { reg(base, b(pc)) }
     }
+    /// # Safety
+    /// I1, I2.
     #[inline(always)]
     pub(crate) unsafe fn rc(pc: *const u64, base: *mut Value) -> *mut Value {
         // SAFETY: I1.
         unsafe { reg(base, c(pc)) }
     }
     /// Constant of a 16-bit operand: words from this instruction on.
+    ///
+    /// # Safety
+    /// I1, I2: the operand is a constant.
     #[inline(always)]
     pub(crate) unsafe fn kb(pc: *const u64) -> *const Value {
         // SAFETY: I1, constants stand behind the code.
         unsafe { pc.add(b(pc)).cast() }
     }
+    /// # Safety
+    /// I1, I2: the operand is a constant.
     #[inline(always)]
     pub(crate) unsafe fn kc(pc: *const u64) -> *const Value {
         // SAFETY: I1.
         unsafe { pc.add(c(pc)).cast() }
     }
+    /// # Safety
+    /// I1, I2: the operand is a constant.
     #[inline(always)]
     pub(crate) unsafe fn k_wide(pc: *const u64) -> *const Value {
         // SAFETY: I1.
@@ -138,6 +172,9 @@ pub(super) mod operand {
 }
 
 /// The next instruction.
+///
+/// # Safety
+/// I1, I2: the instruction is not the last one.
 #[inline(always)]
 pub(super) unsafe fn advance(pc: *const u64, base: *mut Value) -> Next {
     Next {
@@ -148,6 +185,9 @@ pub(super) unsafe fn advance(pc: *const u64, base: *mut Value) -> Next {
 }
 
 /// The instruction `distance` after the next one.
+///
+/// # Safety
+/// I1, I2: the distance leads to an instruction.
 #[inline(always)]
 pub(super) unsafe fn jump(pc: *const u64, base: *mut Value, distance: isize) -> Next {
     Next {
@@ -160,6 +200,9 @@ pub(super) unsafe fn jump(pc: *const u64, base: *mut Value, distance: isize) -> 
 /// Takes the back edge of a loop at `pc` without looking at requests: whoever came here
 /// from a safe point has done so, and is to move on. What is no such operation is
 /// left to be dispatched.
+///
+/// # Safety
+/// I1, I2: at `pc` stands the back edge of a loop of the frame at `base`.
 pub(crate) unsafe fn take_turn(pc: *const u64, base: *mut Value) -> Next {
     // SAFETY: I1, I2.
     unsafe {
@@ -319,6 +362,8 @@ mod backend {
         }
     }
 
+    /// # Safety
+    /// VM3; I1, I2: `next` is where the topmost frame goes on.
     pub(super) unsafe fn run(vm: *mut Vm, next: Next) {
         // SAFETY: the table lives as long as the VM (PollHandle is shared).
         unsafe {
@@ -334,6 +379,8 @@ mod backend {
     use super::{Next, OpCode, Vm, ops, poll};
     use crate::safepoint::{is_memory_point, is_safe_point};
 
+    /// # Safety
+    /// VM3; I1, I2: `next` is where the topmost frame goes on.
     pub(super) unsafe fn run(vm: *mut Vm, mut next: Next) {
         // Polled, or the hook called, for the operation at hand.
         let (mut polled, mut hooked) = (false, false);

@@ -9,6 +9,8 @@ use crate::object::{Closure, Upvalue};
 use crate::value::{Value, copy, tag};
 use crate::vm::Vm;
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn move_(pc: *const u64, base: *mut Value) -> Next {
     // SAFETY: I1.
@@ -18,6 +20,8 @@ pub(super) unsafe fn move_(pc: *const u64, base: *mut Value) -> Next {
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn load_int(pc: *const u64, base: *mut Value) -> Next {
     // SAFETY: I1.
@@ -29,6 +33,8 @@ pub(super) unsafe fn load_int(pc: *const u64, base: *mut Value) -> Next {
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn load_float(pc: *const u64, base: *mut Value) -> Next {
     // SAFETY: I1.
@@ -40,6 +46,8 @@ pub(super) unsafe fn load_float(pc: *const u64, base: *mut Value) -> Next {
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn load_const(pc: *const u64, base: *mut Value) -> Next {
     // SAFETY: I1.
@@ -49,6 +57,8 @@ pub(super) unsafe fn load_const(pc: *const u64, base: *mut Value) -> Next {
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn load_nil(pc: *const u64, base: *mut Value) -> Next {
     // SAFETY: I1.
@@ -63,6 +73,8 @@ pub(super) unsafe fn load_nil(pc: *const u64, base: *mut Value) -> Next {
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn load_tag(pc: *const u64, base: *mut Value, t: u8) -> Next {
     // SAFETY: I1.
@@ -72,12 +84,16 @@ pub(super) unsafe fn load_tag(pc: *const u64, base: *mut Value, t: u8) -> Next {
     }
 }
 
+/// # Safety
+/// F1: `base` is that of a Lua frame.
 #[inline(always)]
 pub(super) unsafe fn running_closure(base: *mut Value) -> *mut Closure {
     // SAFETY: F1: a Lua frame's function is a closure.
     unsafe { (*base.sub(2)).payload as *mut Closure }
 }
 
+/// # Safety
+/// F1: `base` is that of a Lua frame, whose closure has `i + 1` variables.
 #[inline(always)]
 pub(super) unsafe fn upvalue(base: *mut Value, i: usize) -> *mut Upvalue {
     // SAFETY: I1: the index was verified against the prototype's captures;
@@ -86,6 +102,8 @@ pub(super) unsafe fn upvalue(base: *mut Value, i: usize) -> *mut Upvalue {
     unsafe { *Closure::upvalue_at(running_closure(base), i) }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn get_upvalue(pc: *const u64, base: *mut Value) -> Next {
     // SAFETY: I1; an upvalue's pointer is valid, open or closed.
@@ -95,6 +113,8 @@ pub(super) unsafe fn get_upvalue(pc: *const u64, base: *mut Value) -> Next {
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn set_upvalue<D: Driver>(
     d: D,
@@ -119,6 +139,8 @@ pub(super) unsafe fn set_upvalue<D: Driver>(
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn get_cell(pc: *const u64, base: *mut Value) -> Next {
     // SAFETY: I1: the constant is a cell.
@@ -129,6 +151,8 @@ pub(super) unsafe fn get_cell(pc: *const u64, base: *mut Value) -> Next {
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn set_cell<D: Driver>(
     d: D,

@@ -15,6 +15,9 @@ use crate::value::{Value, tag};
 use crate::vm::{STRESS_BYTES, STRESS_SLOTS, Vm};
 
 /// Runs what was requested at a safe point, which costs fuel.
+///
+/// # Safety
+/// The contract of operations (`interp`).
 #[cold]
 #[inline(never)]
 pub(super) unsafe fn poll(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
@@ -28,6 +31,9 @@ pub(super) unsafe fn poll(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next
 }
 
 /// Runs what was requested. On an error of a limit, goes on where it is caught.
+///
+/// # Safety
+/// The contract of operations (`interp`).
 #[cold]
 #[inline(never)]
 pub(super) unsafe fn service_requests(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
@@ -64,6 +70,9 @@ pub(super) unsafe fn service_requests(pc: *const u64, base: *mut Value, vm: *mut
 
 /// The same where nothing of the instruction at `pc` stands in the way: at safe
 /// points proper, and at the first instruction of a function.
+///
+/// # Safety
+/// The contract of operations (`interp`).
 unsafe fn service_all(pc: *const u64, base: *mut Value, vm: &mut Vm) -> Next {
     // SAFETY: as `service_requests`.
     unsafe {
@@ -95,6 +104,9 @@ unsafe fn service_all(pc: *const u64, base: *mut Value, vm: &mut Vm) -> Next {
 }
 
 /// `precall` of a metamethod when a limit or the host wants to know.
+///
+/// # Safety
+/// As [`precall`](super::precall).
 #[cold]
 #[inline(never)]
 pub(super) unsafe fn precall_watched(
@@ -122,6 +134,9 @@ pub(super) unsafe fn precall_watched(
 
 /// A metamethod was entered, or refused: functions that call each other by
 /// metamethods only pass no other safe point.
+///
+/// # Safety
+/// VM3; `next` comes from `precall`, `start` is the beginning of its function.
 unsafe fn after_entry(vm: &mut Vm, next: Next, start: *const u64) -> Next {
     // SAFETY: P1: at its first instruction a frame is complete.
     unsafe {
@@ -140,6 +155,9 @@ unsafe fn after_entry(vm: &mut Vm, next: Next, start: *const u64) -> Next {
 
 /// A native's call has come to `next`, perhaps by way of `pcall` and the like,
 /// and something was requested.
+///
+/// # Safety
+/// VM3; `next` comes from `precall`.
 #[cold]
 #[inline(never)]
 pub(crate) unsafe fn poll_at_entry(vm: &mut Vm, next: Next) -> Next {
@@ -162,6 +180,9 @@ pub(crate) unsafe fn poll_at_entry(vm: &mut Vm, next: Next) -> Next {
 
 /// Runs what was requested if `next` is the beginning of a function; it was
 /// refused otherwise.
+///
+/// # Safety
+/// As [`after_entry`].
 unsafe fn service_at_start(vm: &mut Vm, next: Next, start: *const u64) -> Next {
     // SAFETY: P1: at its first instruction a frame is complete.
     unsafe {
@@ -174,6 +195,9 @@ unsafe fn service_at_start(vm: &mut Vm, next: Next, start: *const u64) -> Next {
 }
 
 /// For tests: moves the stack, checks the heap, forces the collector.
+///
+/// # Safety
+/// At a safe point (P1, VM3).
 #[cold]
 unsafe fn stress(vm: &mut Vm) {
     // SAFETY: at a safe point.
@@ -197,6 +221,9 @@ unsafe fn stress(vm: &mut Vm) {
 }
 
 /// A step of the collector if one is due, and the finalizers that are.
+///
+/// # Safety
+/// P1 and VM3, or the host polls with its own frame on top.
 pub(crate) unsafe fn collect_if_due(vm: &mut Vm) {
     // SAFETY: P1 or a host poll with an empty native frame on top.
     unsafe {
@@ -212,6 +239,9 @@ pub(crate) unsafe fn collect_if_due(vm: &mut Vm) {
 
 /// [`collect_if_due`] where a native or the host has come back from what may
 /// have allocated, with all that is in use below `vm.top`: they need not ask.
+///
+/// # Safety
+/// VM3; all that is in use is below `vm.top`.
 #[inline(always)]
 pub(crate) unsafe fn settle(vm: &mut Vm) {
     // SAFETY: by the caller.
@@ -222,6 +252,8 @@ pub(crate) unsafe fn settle(vm: &mut Vm) {
     }
 }
 
+/// # Safety
+/// As [`settle`].
 #[cold]
 #[inline(never)]
 unsafe fn settle_slowly(vm: &mut Vm) {
@@ -239,6 +271,9 @@ unsafe fn settle_slowly(vm: &mut Vm) {
 
 /// A step of the collector; all that is in use is in the registers of the topmost
 /// frame or below `end`.
+///
+/// # Safety
+/// VM3; all that is in use is in the registers of the topmost frame or below `end`.
 unsafe fn step(vm: &mut Vm, end: *mut Value) {
     // SAFETY: by the caller.
     unsafe {
@@ -261,6 +296,9 @@ unsafe fn step(vm: &mut Vm, end: *mut Value) {
 }
 
 /// Lets the host's hook see this safe point, and asks for the next one.
+///
+/// # Safety
+/// At a safe point (P1, VM3).
 #[cold]
 unsafe fn run_hook(vm: &mut Vm) {
     // SAFETY: P1: above the frame's registers nothing is alive.

@@ -13,6 +13,10 @@ use crate::vm::Vm;
 
 /// Runs one instruction, whose operation is `op`. False, with nothing changed: its
 /// operands call for more than arithmetic.
+///
+/// # Safety
+/// I1, I2: at `pc` stands an instruction of verified code, and `registers` are as many as
+/// its frame has.
 pub(crate) unsafe fn evaluate(
     vm: &mut Vm,
     op: OpCode,
@@ -37,6 +41,9 @@ pub(crate) unsafe fn evaluate(
     true
 }
 
+/// # Safety
+/// I1, I2: at `pc` stands an instruction of verified code, and `registers` are as many as
+/// its frame has.
 unsafe fn arithmetic(vm: &mut Vm, op: OpCode, pc: *const u64, registers: *mut Value) -> bool {
     // SAFETY: I1.
     unsafe {

@@ -23,6 +23,9 @@ const ANY: usize = MULTI as usize;
 
 /// The usual tail call: a Lua function with enough arguments, from a frame with
 /// nothing to close and no varargs under it.
+///
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(always)]
 pub(super) unsafe fn tail_call<D: Driver>(
     d: D,
@@ -62,6 +65,8 @@ pub(super) unsafe fn tail_call<D: Driver>(
     }
 }
 
+/// # Safety
+/// The contract of operations (`interp`).
 #[inline(never)]
 pub(super) unsafe fn tail_call_slow(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {
     // SAFETY: I1, F1: the callee takes over the frame's place and link.
@@ -101,6 +106,9 @@ pub(super) unsafe fn tail_call_slow(pc: *const u64, base: *mut Value, vm: *mut V
     }
 }
 
+/// # Safety
+/// F1: as [`precall`](super::precall) for the Lua function at `dst`, which takes the
+/// place of the frame with this `original` base.
 unsafe fn enter_tail(
     vm: &mut Vm,
     ret: u64,
@@ -133,6 +141,9 @@ unsafe fn enter_tail(
 
 /// Tail call of something that is no Lua function: resolve `__call`, then call
 /// natives above the frame.
+///
+/// # Safety
+/// The contract of operations (`interp`). At `f` stand what is called and `n` arguments.
 #[inline(never)]
 unsafe fn tail_other(vm: &mut Vm, pc: *const u64, f: *mut Value, n: usize) -> Next {
     // SAFETY: as tail_call.
@@ -203,6 +214,9 @@ unsafe fn tail_other(vm: &mut Vm, pc: *const u64, f: *mut Value, n: usize) -> Ne
 
 /// A native in tail position returned (results from `f` to top): return them
 /// from the frame at `base`.
+///
+/// # Safety
+/// The driver's: FINMETA of the TAILCALL at `pc`, with results from `f` to `vm.top`.
 pub(super) unsafe fn finish_tail(
     pc: *const u64,
     base: *mut Value,

@@ -21,6 +21,9 @@ pub(super) const fn watches(op: OpCode) -> bool {
 }
 
 /// Whether that is so and `op` is one of them.
+///
+/// # Safety
+/// `vm` is live and not borrowed.
 #[cfg_attr(not(moonswap_tail), allow(dead_code))]
 pub(super) unsafe fn is_due(vm: *mut Vm, op: u8) -> bool {
     // SAFETY: by the caller.
@@ -29,6 +32,9 @@ pub(super) unsafe fn is_due(vm: *mut Vm, op: u8) -> bool {
 }
 
 /// Does the operation at `pc`, which is one that writes.
+///
+/// # Safety
+/// The contract of operations (`interp`).
 #[cold]
 #[inline(never)]
 pub(super) unsafe fn step(pc: *const u64, base: *mut Value, vm: *mut Vm) -> Next {

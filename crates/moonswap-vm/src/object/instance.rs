@@ -132,6 +132,9 @@ impl Instance {
     pub(crate) const NO_ARGUMENTS: u8 = 8;
 
     /// What is kept beyond the text.
+    ///
+    /// # Safety
+    /// `this` is live.
     pub(crate) unsafe fn keep(this: *const Self) -> Keep {
         // SAFETY: by the caller, `this` is live.
         match unsafe { (*this).header.flags } & Self::KEEP {
@@ -141,12 +144,17 @@ impl Instance {
         }
     }
 
+    /// # Safety
+    /// `this` is live.
     pub(crate) unsafe fn set_keep(this: *mut Self, keep: Keep) {
         // SAFETY: by the caller, `this` is live.
         unsafe { (*this).header.flags = (*this).header.flags & !Self::KEEP | keep as u8 };
     }
 
     /// The committed source text, if it was kept.
+    ///
+    /// # Safety
+    /// `this` is live.
     pub(crate) unsafe fn source(this: *const Self) -> Option<Arc<[u8]>> {
         // SAFETY: by the caller; the reference is used at once.
         unsafe {
@@ -161,39 +169,63 @@ impl Instance {
 
     /// Version of the text: 1, and one more with each patch that changes it; a
     /// rollback gives it back.
+    ///
+    /// # Safety
+    /// `this` is live.
     pub(crate) unsafe fn version(this: *const Self) -> u32 {
         // SAFETY: by the caller.
         unsafe { 1 + Self::patched(this).map_or(0, |patched| patched.n_changes) }
     }
 
     /// What few instances have.
+    ///
+    /// # Safety
+    /// `this` is live; the reference is used at once, before anything is written to it or
+    /// collected.
     pub(crate) unsafe fn more<'a>(this: *const Self) -> Option<&'a More> {
         // SAFETY: by the caller, `this` is live; the reference is used at once.
         unsafe { (&raw const (*this).more).as_ref()?.as_deref() }
     }
 
     /// What patches need or brought.
+    ///
+    /// # Safety
+    /// `this` is live; the reference is used at once, before anything is written to it or
+    /// collected.
     pub(crate) unsafe fn patched<'a>(this: *const Self) -> Option<&'a Patched> {
         // SAFETY: by the caller.
         unsafe { Self::more(this)?.patched.as_deref() }
     }
 
     /// As [`Self::more`], to write to (`Heap::more` makes it).
+    ///
+    /// # Safety
+    /// `this` is live; the reference is used at once, before anything is written to it or
+    /// collected.
     pub(crate) unsafe fn more_mut<'a>(this: *mut Self) -> Option<&'a mut More> {
         // SAFETY: by the caller, `this` is live; the reference is used at once.
         unsafe { (&raw mut (*this).more).as_mut()?.as_deref_mut() }
     }
 
+    /// # Safety
+    /// `this` is live; the reference is used at once, before anything is written to it or
+    /// collected.
     pub(crate) unsafe fn cells<'a>(this: *const Self) -> &'a [*mut Upvalue] {
         // SAFETY: by the caller.
         unsafe { Self::more(this).map_or(&[], |more| &more.cells) }
     }
 
+    /// # Safety
+    /// `this` is live; the reference is used at once, before anything is written to it or
+    /// collected.
     pub(crate) unsafe fn cell_names<'a>(this: *const Self) -> &'a [(Arc<str>, u32)] {
         // SAFETY: by the caller.
         unsafe { Self::more(this).map_or(&[], |more| &more.cell_names) }
     }
 
+    /// # Safety
+    /// `this` is live; the reference is used at once, before anything is written to it or
+    /// collected.
     pub(crate) unsafe fn diverged<'a>(
         this: *const Self,
     ) -> Option<&'a Arc<moonswap_hotpatch::Divergence>> {
@@ -201,6 +233,8 @@ impl Instance {
         unsafe { Self::patched(this)?.diverged.as_ref() }
     }
 
+    /// # Safety
+    /// `this` is live.
     pub(crate) unsafe fn stamp(this: *const Self) -> u64 {
         // SAFETY: by the caller.
         unsafe { Self::patched(this).map_or(0, |patched| patched.stamp) }

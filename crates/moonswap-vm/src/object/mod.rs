@@ -133,6 +133,8 @@ impl StringObject {
         }
     }
 
+    /// # Safety
+    /// `this` is live.
     #[inline(always)]
     pub(crate) unsafe fn is_short(this: *const Self) -> bool {
         // SAFETY: by the caller.
@@ -189,6 +191,8 @@ pub(crate) struct Upvalue {
 }
 
 impl Upvalue {
+    /// # Safety
+    /// `this` is live.
     pub(crate) unsafe fn is_open(this: *const Self) -> bool {
         // SAFETY: by the caller, `this` is live.
         unsafe { !std::ptr::eq((*this).value, &raw const (*this).closed) }
@@ -216,6 +220,9 @@ impl Closure {
     pub(crate) const HAS_EXTRA_UPVALUES: u8 = 1;
 
     /// Address of the i-th captured variable's pointer.
+    ///
+    /// # Safety
+    /// `this` is live and has more than `i` variables.
     #[inline(always)]
     pub(crate) unsafe fn upvalue_at(this: *mut Self, i: usize) -> *mut *mut Upvalue {
         // SAFETY: by the caller, i < header.word.
@@ -252,6 +259,9 @@ impl PrototypeSlot {
     pub(crate) const MADE: u8 = 4;
 
     /// Which version is current; null before the first is installed.
+    ///
+    /// # Safety
+    /// `this` is live.
     #[inline(always)]
     pub(crate) unsafe fn version(this: *const Self) -> *mut Version {
         // SAFETY: by the caller, `this` is live; the link has the address.
@@ -263,6 +273,9 @@ impl PrototypeSlot {
     }
 
     /// Captured variables that every closure of it has.
+    ///
+    /// # Safety
+    /// `this` is live.
     #[inline(always)]
     pub(crate) unsafe fn n_fixed(this: *const Self) -> u16 {
         // SAFETY: by the caller, `this` is live.
@@ -270,6 +283,9 @@ impl PrototypeSlot {
     }
 
     /// The number of the current version, from 1.
+    ///
+    /// # Safety
+    /// `this` is live. It is installed, if it is a slot.
     pub(crate) unsafe fn number(this: *const Self) -> u32 {
         // SAFETY: by the caller, `this` is live and installed.
         unsafe { Version::number(Self::version(this)) }
@@ -336,24 +352,35 @@ pub(crate) struct Pending {
 
 impl Version {
     /// The first instruction.
+    ///
+    /// # Safety
+    /// `this` is live.
     #[inline(always)]
     pub(crate) unsafe fn code(this: *mut Self) -> *mut u64 {
         // SAFETY: by the caller, `this` is live; the words are behind it.
         unsafe { (&raw mut (*this).words).cast() }
     }
 
+    /// # Safety
+    /// `this` is live.
     pub(crate) unsafe fn n_code(this: *const Self) -> usize {
         // SAFETY: by the caller, `this` is live.
         unsafe { (*this).header.word as usize }
     }
 
     /// The first of its constants.
+    ///
+    /// # Safety
+    /// `this` is live.
     pub(crate) unsafe fn constants(this: *mut Self) -> *mut Value {
         // SAFETY: by the caller; constants stand behind the code.
         unsafe { Self::code(this).add(Self::n_code(this)).cast() }
     }
 
     /// The first of the slots of the literals in it.
+    ///
+    /// # Safety
+    /// `this` is live.
     #[inline(always)]
     unsafe fn first_child(this: *mut Self) -> *mut u64 {
         // SAFETY: by the caller; they stand behind the constants.
@@ -364,6 +391,9 @@ impl Version {
     }
 
     /// The slot of a literal in it.
+    ///
+    /// # Safety
+    /// `this` is live and has more than `i` children.
     #[inline(always)]
     pub(crate) unsafe fn child(this: *mut Self, i: usize) -> *mut PrototypeSlot {
         // SAFETY: by the caller, `i` is below their number.
@@ -371,6 +401,10 @@ impl Version {
     }
 
     /// The slots of the literals in it.
+    ///
+    /// # Safety
+    /// `this` is live; the reference is used at once, before anything is written to it or
+    /// collected.
     pub(crate) unsafe fn children<'a>(this: *mut Self) -> &'a [*mut PrototypeSlot] {
         // SAFETY: by the caller; nobody writes them once it is loaded.
         unsafe {
@@ -380,6 +414,9 @@ impl Version {
     }
 
     /// Its closure-creation sites, as `loader::sites` lays them out.
+    ///
+    /// # Safety
+    /// `this` is live.
     #[inline(always)]
     pub(crate) unsafe fn sites(this: *mut Self) -> *const u32 {
         // SAFETY: by the caller; they stand behind the slots.
@@ -391,6 +428,9 @@ impl Version {
     }
 
     /// What is to be known about it beyond the code. Lives as long as the version.
+    ///
+    /// # Safety
+    /// `this` is live as long as the answer is used.
     pub(crate) unsafe fn record<'a>(this: *const Self) -> Record<'a> {
         // SAFETY: by the caller, `this` is live, hence its slot and instance.
         unsafe {
@@ -405,6 +445,10 @@ impl Version {
     }
 
     /// What it was loaded from, if that is at hand.
+    ///
+    /// # Safety
+    /// `this` is live; the reference is used at once, before anything is written to it or
+    /// collected.
     pub(crate) unsafe fn prototype<'a>(this: *const Self) -> Option<&'a Arc<Prototype>> {
         // SAFETY: by the caller, `this` is live, hence its slot and instance.
         unsafe {
@@ -420,6 +464,9 @@ impl Version {
     }
 
     /// Counts from 1.
+    ///
+    /// # Safety
+    /// `this` is live. It is installed, if it is a slot.
     pub(crate) unsafe fn number(this: *const Self) -> u32 {
         // SAFETY: by the caller, `this` is live.
         match unsafe { &(*this).rare } {
@@ -429,6 +476,9 @@ impl Version {
     }
 
     /// Who it is.
+    ///
+    /// # Safety
+    /// `this` is live.
     pub(crate) unsafe fn id(this: *const Self) -> FunctionId {
         // SAFETY: by the caller, `this` is live, hence its slot and instance.
         unsafe {
@@ -439,6 +489,9 @@ impl Version {
         }
     }
 
+    /// # Safety
+    /// `this` is live; the reference is used at once, before anything is written to it or
+    /// collected.
     pub(crate) unsafe fn migration<'a>(this: *const Self) -> Option<&'a Pending> {
         // SAFETY: by the caller; the reference is used at once.
         unsafe {
@@ -447,6 +500,8 @@ impl Version {
         }
     }
 
+    /// # Safety
+    /// `this` is live.
     pub(crate) unsafe fn finish_by(this: *const Self) -> Option<std::time::Instant> {
         // SAFETY: by the caller.
         unsafe { (&(*this).rare).as_ref().and_then(|rare| rare.finish_by) }

@@ -68,6 +68,8 @@ pub(crate) unsafe fn hash_of(s: *mut StringObject) -> u32 {
     }
 }
 
+/// # Safety
+/// A live long string.
 #[cold]
 unsafe fn hash_long(s: *mut StringObject) {
     // SAFETY: by the caller of `hash_of`; S2.

@@ -35,6 +35,9 @@ const MAX_NODES: usize = 1 << 30;
 pub(super) const MAX_ARRAY: usize = 1 << 30;
 
 /// Non-nil entries in the array slots `from..to`.
+///
+/// # Safety
+/// T4: a live table; `to` is at most its capacity.
 pub(super) unsafe fn count_array(t: *const Table, from: usize, to: usize) -> usize {
     // SAFETY: T4.
     unsafe {
@@ -48,6 +51,9 @@ pub(super) unsafe fn count_array(t: *const Table, from: usize, to: usize) -> usi
 }
 
 /// Larger array part; entries of the hash part that belong there now move.
+///
+/// # Safety
+/// T1–T4: a live table of this heap's.
 pub(super) unsafe fn grow_array(
     heap: &mut Heap,
     t: *mut Table,
@@ -90,6 +96,9 @@ pub(super) unsafe fn grow_array(
 }
 
 /// Array part of exactly `cap` slots; entries above are lost.
+///
+/// # Safety
+/// T1–T4: a live table of this heap's.
 pub(super) unsafe fn resize_array(
     heap: &mut Heap,
     t: *mut Table,
@@ -152,6 +161,9 @@ pub(super) fn bin(k: u64) -> usize {
 
 /// The node part is full: new sizes for both parts, so that more than half of
 /// the array slots are used, with room for `key`.
+///
+/// # Safety
+/// T1–T4: a live table of this heap's.
 #[cold]
 #[inline(never)]
 pub(super) unsafe fn rehash(heap: &mut Heap, t: *mut Table, key: Value) -> Result<(), TableError> {
@@ -240,6 +252,9 @@ pub(super) unsafe fn rehash(heap: &mut Heap, t: *mut Table, key: Value) -> Resul
 }
 
 /// Exactly these sizes (nodes: 0 or a power of two, enough for the entries).
+///
+/// # Safety
+/// T1–T4: a live table of this heap's.
 pub(super) unsafe fn resize(
     heap: &mut Heap,
     t: *mut Table,
@@ -303,6 +318,9 @@ pub(super) unsafe fn resize(
 }
 
 /// Entries of an old node part go where they belong now.
+///
+/// # Safety
+/// T1–T5: the table has room for all entries of the `n_old` old nodes.
 #[inline(always)]
 pub(super) unsafe fn take_over<const KEEP: bool>(
     heap: &mut Heap,

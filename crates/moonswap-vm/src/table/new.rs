@@ -81,6 +81,8 @@ impl Heap {
     }
 }
 
+/// # Safety
+/// `t` is room for a table and `extra` bytes, which nobody else has.
 #[inline(always)]
 unsafe fn write_table(t: *mut Table, extra: u8) {
     // SAFETY: by the caller, t has room for a table.

@@ -9,6 +9,9 @@ use crate::object::{Node, Table};
 use crate::value::{Value, tag};
 
 /// Next unused node from the top; null if the part is full.
+///
+/// # Safety
+/// T1: a live table.
 #[inline]
 pub(super) unsafe fn find_free(t: *mut Table) -> *mut Node {
     // SAFETY: T1; last_free is 0 without a real node part.
@@ -24,6 +27,8 @@ pub(super) unsafe fn find_free(t: *mut Table) -> *mut Node {
     }
 }
 
+/// # Safety
+/// A node of a live table's own node part; key and value are live.
 #[inline(always)]
 pub(super) unsafe fn write_node(n: *mut Node, key: Value, value: Value) {
     // SAFETY: by the caller.
@@ -36,6 +41,9 @@ pub(super) unsafe fn write_node(n: *mut Node, key: Value, value: Value) {
 }
 
 /// The key of an entry, with or without a value, that T5 is about.
+///
+/// # Safety
+/// A node of a live table.
 #[inline(always)]
 pub(super) unsafe fn is_keyed(n: *const Node) -> bool {
     // SAFETY: by the caller.
@@ -43,6 +51,9 @@ pub(super) unsafe fn is_keyed(n: *const Node) -> bool {
 }
 
 /// Tries to place a key that is absent; false if the node part is full.
+///
+/// # Safety
+/// T1, T3: a live table of this heap's; the key is live, normalised and absent.
 #[inline]
 pub(super) unsafe fn place<const KEEP: bool>(
     heap: &mut Heap,
@@ -101,6 +112,9 @@ pub(super) unsafe fn place<const KEEP: bool>(
 }
 
 /// Array slot `at` (0-based, below capacity): nils up to it, then the value.
+///
+/// # Safety
+/// T4: a live table, whose array part has room for `at`.
 pub(super) unsafe fn put_array(t: *mut Table, at: usize, value: Value) {
     // SAFETY: T4.
     unsafe {

@@ -45,6 +45,8 @@ fn value_of(heap: &mut Heap, key: &Key) -> Value {
     }
 }
 
+/// # Safety
+/// Live objects: nothing was collected that the test still names.
 unsafe fn key_of(v: Value) -> Key {
     // SAFETY: by the test.
     unsafe {
@@ -68,6 +70,8 @@ fn random_key(r: &mut Random, range: u64) -> Key {
     }
 }
 
+/// # Safety
+/// Live objects: nothing was collected that the test still names.
 unsafe fn check_against(heap: &mut Heap, t: *mut Table, model: &BTreeMap<Key, i64>) {
     // SAFETY: by the test.
     unsafe {

@@ -42,6 +42,8 @@ pub(crate) unsafe fn set_keeping(
     unsafe { set_in::<true>(heap, t, key, value) }
 }
 
+/// # Safety
+/// As [`set`]: a live table of this heap's, live key and value.
 #[inline(always)]
 unsafe fn set_in<const KEEP: bool>(
     heap: &mut Heap,
@@ -68,6 +70,8 @@ unsafe fn set_in<const KEEP: bool>(
     }
 }
 
+/// # Safety
+/// As [`set`]: a live table of this heap's, live key and value.
 unsafe fn set_other<const KEEP: bool>(
     heap: &mut Heap,
     t: *mut Table,
@@ -94,6 +98,9 @@ pub(crate) unsafe fn set_short(
 }
 
 /// Stores into the found node or inserts.
+///
+/// # Safety
+/// As [`set`]; `n` is null or a node of `t` with this key.
 #[inline(always)]
 unsafe fn set_node<const KEEP: bool>(
     heap: &mut Heap,
@@ -140,6 +147,8 @@ pub(crate) unsafe fn set_int(
     unsafe { set_int_in::<false>(heap, t, key, value) }
 }
 
+/// # Safety
+/// As [`set`]: a live table of this heap's, live key and value.
 #[inline(always)]
 unsafe fn set_int_in<const KEEP: bool>(
     heap: &mut Heap,
@@ -173,6 +182,8 @@ unsafe fn set_int_in<const KEEP: bool>(
     }
 }
 
+/// # Safety
+/// As [`set`]: a live table of this heap's, live key and value.
 #[cold]
 #[inline(never)]
 unsafe fn set_int_slow<const KEEP: bool>(
@@ -221,6 +232,9 @@ unsafe fn set_int_slow<const KEEP: bool>(
 }
 
 /// Adds an absent key (normalised) with a non-nil value.
+///
+/// # Safety
+/// As [`set`]; the key is normalised and absent, the value is not nil.
 #[inline(never)]
 unsafe fn insert<const KEEP: bool>(
     heap: &mut Heap,

@@ -40,6 +40,8 @@ impl Recorder<'_> {
         }
     }
 
+    /// # Safety
+    /// A live table of this heap's, live key and value; the log is open (J1).
     #[cold]
     #[inline(never)]
     unsafe fn set_logged(

@@ -28,6 +28,8 @@ impl UndoLog {
     }
 }
 
+/// # Safety
+/// J1, J3: an entry of the open log.
 unsafe fn revert(heap: &mut Heap, entry: Entry) {
     // SAFETY: J1: objects are live; barriers right after the stores.
     unsafe {

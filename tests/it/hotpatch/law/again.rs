@@ -71,7 +71,9 @@ pub(super) fn check(case: &Case) -> Result<Step, String> {
     live.run("take_log()")?;
     reference.run(&loading("next", &new.plain(), "@next"))?;
     let call = |world: &World, name: &str| {
-        let outcome = world.run(&format!("return package.preload.call(package.preload.{name})"))?;
+        let outcome = world.run(&format!(
+            "return package.preload.call(package.preload.{name})"
+        ))?;
         let log = world.run("return take_log()")?;
         world.run(&format!("package.preload.clean({})", new.paths()))?;
         Ok::<_, String>((outcome, log))

@@ -210,7 +210,10 @@ pub(super) fn lines(text: &str) -> BTreeMap<String, String> {
 
 /// Where two dumps differ. Captured variables that one of them lacks are not compared:
 /// patched closures reach top-level locals without capturing them.
-pub(super) fn differences(live: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) -> Vec<String> {
+pub(super) fn differences(
+    live: &BTreeMap<String, String>,
+    wanted: &BTreeMap<String, String>,
+) -> Vec<String> {
     let mut found = Vec::new();
     let paths: BTreeSet<&String> = live.keys().chain(wanted.keys()).collect();
     for path in paths {

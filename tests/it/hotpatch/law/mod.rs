@@ -157,5 +157,8 @@ fn the_next_call_of_a_chunk_is_a_call_of_the_new_text() {
     }
     println!("{n} cases: {compared} compared");
     assert_eq!(failures, 0);
-    assert!(n < 50 || compared * 2 > n, "only {compared} of {n} compared");
+    assert!(
+        n < 50 || compared * 2 > n,
+        "only {compared} of {n} compared"
+    );
 }

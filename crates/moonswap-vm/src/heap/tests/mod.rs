@@ -24,6 +24,8 @@ struct TestRoots {
 }
 
 impl Roots for TestRoots {
+    /// # Safety
+    /// Live objects: nothing was collected that the test still names.
     unsafe fn mark(&self, marker: &mut Marker) {
         for v in &self.stack {
             // SAFETY: live by the test.
@@ -95,6 +97,8 @@ fn edge_key(heap: &mut Heap, slot: usize) -> Value {
     }
 }
 
+/// # Safety
+/// Live objects: nothing was collected that the test still names.
 unsafe fn store_edge(heap: &mut Heap, from: Value, slot: usize, to: Value) {
     // SAFETY: live by the model.
     unsafe {
@@ -122,6 +126,8 @@ unsafe fn store_edge(heap: &mut Heap, from: Value, slot: usize, to: Value) {
     }
 }
 
+/// # Safety
+/// Live objects: nothing was collected that the test still names.
 unsafe fn load_edge(heap: &mut Heap, from: Value, slot: usize) -> Value {
     // SAFETY: live by the model.
     unsafe {
@@ -335,6 +341,8 @@ fn strings_die_and_are_resurrected() {
     }
 }
 
+/// # Safety
+/// Live objects: nothing was collected that the test still names.
 unsafe fn weak_table(heap: &mut Heap, mode: &[u8]) -> *mut Table {
     // SAFETY: nothing is collected here.
     unsafe {
@@ -347,6 +355,8 @@ unsafe fn weak_table(heap: &mut Heap, mode: &[u8]) -> *mut Table {
     }
 }
 
+/// # Safety
+/// Live objects: nothing was collected that the test still names.
 unsafe fn count_entries(t: *mut Table) -> usize {
     // SAFETY: live by the test.
     unsafe {
