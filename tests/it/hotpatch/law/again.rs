@@ -69,7 +69,7 @@ pub(super) fn check(case: &Case) -> Result<Step, String> {
         Err(error) => return Ok(Step::Refused(error.to_string())),
     };
     live.run("take_log()")?;
-    reference.run(&loading("next", &new.plain(), "@next"))?;
+    reference.run(&loading("next", &new.plain(), CHUNK))?;
     let call = |world: &World, name: &str| {
         let outcome = world.run(&format!(
             "return package.preload.call(package.preload.{name})"
