@@ -181,6 +181,39 @@ impl Frame {
         unsafe { Instruction::from_bits(*self.return_address()).opcode() }
     }
 
+    /// End of the registers that live at the safe point where the frame stands, where it
+    /// is known: what dead temporaries refer to is garbage, and programs wait for it to
+    /// go.
+    ///
+    /// # Safety
+    /// F1, F2: a Lua frame that stands at a safe point, or has no `pc`.
+    pub(crate) unsafe fn live_end(self) -> Option<*mut Value> {
+        // SAFETY: verified operands lie in the frame; a generic loop's call stands
+        // before its end.
+        unsafe {
+            if self.pc.is_null() {
+                return None;
+            }
+            let i = Instruction::from_bits(*self.pc);
+            let a = usize::from(i.register_a());
+            let n = match i.opcode()? {
+                OpCode::Call => a + 2 + usize::from(i.b()),
+                OpCode::TailCall if i.b() != MULTI => a + 2 + usize::from(i.b()),
+                OpCode::ForLoop => a + 4,
+                OpCode::TForLoop => {
+                    let call = Instruction::from_bits(*self.pc.sub(1));
+                    if call.opcode() != Some(OpCode::TForCall) {
+                        return None;
+                    }
+                    a + usize::from(call.c()).max(1)
+                }
+                OpCode::JumpBack => usize::from(i.a()),
+                _ => return None,
+            };
+            Some(self.base.add(n).min(frame_top(self.base)))
+        }
+    }
+
     /// The frame below, and how it called this one.
     ///
     /// # Safety

@@ -11,8 +11,6 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use moonswap_bytecode::{Instruction, MULTI, OpCode};
-
 use crate::callee::FROZEN;
 use crate::coroutine;
 use crate::error::Raised;
@@ -40,7 +38,6 @@ pub(crate) const TAKES_ERRORS: u32 = 1;
 /// (`at + 2`…`at + 2 + n`); results stand from `at` to `vm.top`.
 ///
 /// Layout on entry: slot `at - 1` is free for the continuation. `takes_errors` is 0 or [`TAKES_ERRORS`].
-///
 /// # Safety
 /// HO1; at slot `at` stands the function, `n` arguments from `at + 2` on, and above them
 /// nothing that is still needed.
@@ -59,7 +56,6 @@ pub(crate) unsafe fn call_at(
 
 /// [`call_at`] for one result, which stands at slot `at`; `vm.top` is of no use
 /// afterwards.
-///
 /// # Safety
 /// As [`call_at`].
 pub(crate) unsafe fn call_one(vm: &mut Vm, at: usize, n: usize) -> Result<(), Raised> {
@@ -68,7 +64,6 @@ pub(crate) unsafe fn call_one(vm: &mut Vm, at: usize, n: usize) -> Result<(), Ra
 }
 
 /// Calls until the function returns into `stub`; answers the slot of `vm.top`.
-///
 /// # Safety
 /// As [`call_at`]; `stub` ends the call.
 unsafe fn call_until(
@@ -148,7 +143,6 @@ unsafe fn call_until(
 
 /// Whether a patch must wait while this function calls back: natives that are
 /// in the middle of something (`sort`, `gsub`), not `require` or the host.
-///
 /// # Safety
 /// V1.
 unsafe fn is_blocking(function: Value) -> bool {
@@ -167,7 +161,6 @@ unsafe fn run_to_halt(vm: &mut Vm, next: Next) {
 }
 
 /// Calls a value from above the live top; returns its first result.
-///
 /// # Safety
 /// HO1, V1; above the live top nothing is needed.
 pub(crate) unsafe fn call_value(
@@ -180,7 +173,6 @@ pub(crate) unsafe fn call_value(
 }
 
 /// [`call_value`] for callers that take errors.
-///
 /// # Safety
 /// As [`call_value`].
 pub(crate) unsafe fn call_protected(
@@ -221,7 +213,6 @@ unsafe fn call_above(
 
 /// Runs the to-be-closed variables and closes upvalues at or above slot `level`
 /// because of `vm.error` (a `__close` that fails replaces it).
-///
 /// # Safety
 /// HO1; `level` is a slot of the current stack, and no frame above it goes on.
 pub(crate) unsafe fn close_above(vm: &mut Vm, level: usize) {
@@ -276,7 +267,6 @@ pub(crate) unsafe fn close_above(vm: &mut Vm, level: usize) {
 
 /// `coroutine.close`: ends a suspended or failed coroutine. `Err` carries the
 /// error of a `__close` or the one it died with.
-///
 /// # Safety
 /// HO1; `co` is live and does not run.
 pub(crate) unsafe fn close_coroutine(vm: &mut Vm, co: *mut Coroutine) -> Result<(), Value> {
@@ -307,7 +297,6 @@ pub(crate) unsafe fn close_coroutine(vm: &mut Vm, co: *mut Coroutine) -> Result<
 
 /// Calls the `__close` methods of the main coroutine's pending variables; the
 /// last one's error has no one left to go to.
-///
 /// # Safety
 /// HO1: the host's frame is on top.
 pub(crate) unsafe fn close_main(vm: &mut Vm) {
@@ -321,7 +310,6 @@ pub(crate) unsafe fn close_main(vm: &mut Vm) {
 /// Calls the `__close` methods of all pending variables of `co`, from the topmost
 /// native frame of the current coroutine, and closes its upvalues. Answers the
 /// error that is on its way afterwards.
-///
 /// # Safety
 /// HO1: a native's frame is on top; `co` is live and its frames do not go on.
 unsafe fn close_variables(
@@ -361,7 +349,6 @@ pub(crate) fn check_limits(vm: &mut Vm) -> Result<(), Raised> {
 }
 
 /// Calls all pending finalizers.
-///
 /// # Safety
 /// HO1 at a safe point.
 pub(crate) unsafe fn run_finalizers(vm: &mut Vm) {
@@ -375,7 +362,6 @@ pub(crate) unsafe fn run_finalizers(vm: &mut Vm) {
 
 /// Calls the finalizers that are due. If that takes long the program goes on in
 /// between, to the next safe point: a backlog takes a share of its time.
-///
 /// # Safety
 /// HO1 at a safe point.
 pub(crate) unsafe fn run_due_finalizers(vm: &mut Vm) {
@@ -412,7 +398,6 @@ fn may_finalize(vm: &Vm) -> bool {
 }
 
 /// Calls the next finalizer; false if there is none.
-///
 /// # Safety
 /// HO1 at a safe point.
 unsafe fn finalize_next(vm: &mut Vm) -> bool {
@@ -425,7 +410,6 @@ unsafe fn finalize_next(vm: &mut Vm) -> bool {
 }
 
 /// Calls one object's `__gc`; an error becomes a warning.
-///
 /// # Safety
 /// HO1 at a safe point; a live object.
 unsafe fn finalize(vm: &mut Vm, object: Value) {
@@ -465,7 +449,6 @@ unsafe fn finalize(vm: &mut Vm, object: Value) {
 }
 
 /// Saves the running coroutine's position where the collector looks for it.
-///
 /// # Safety
 /// VM3.
 pub(crate) unsafe fn sync_current(vm: &mut Vm) {
@@ -476,7 +459,11 @@ pub(crate) unsafe fn sync_current(vm: &mut Vm) {
             pc: vm.pc,
         };
         let top = if frame.is_lua() {
-            live_registers_end(vm).unwrap_or_else(|| frame_top(vm.base))
+            let frame = Frame {
+                base: vm.base,
+                pc: vm.pc,
+            };
+            frame.live_end().unwrap_or_else(|| frame_top(vm.base))
         } else {
             vm.top
         };
@@ -488,7 +475,6 @@ pub(crate) unsafe fn sync_current(vm: &mut Vm) {
 }
 
 /// Whether no dead temporary of the topmost frame counts as a root.
-///
 /// # Safety
 /// VM3.
 pub(crate) unsafe fn are_registers_exact(vm: &Vm) -> bool {
@@ -497,44 +483,10 @@ pub(crate) unsafe fn are_registers_exact(vm: &Vm) -> bool {
         pc: vm.pc,
     };
     // SAFETY: VM3.
-    unsafe { !frame.is_lua() || live_registers_end(vm).is_some() }
-}
-
-/// End of the registers that live at the safe point of the topmost Lua frame, where
-/// it is known: what dead temporaries refer to is garbage, and programs wait for it
-/// to go.
-///
-/// # Safety
-/// VM3; the topmost frame is at a safe point.
-unsafe fn live_registers_end(vm: &Vm) -> Option<*mut Value> {
-    // SAFETY: VM3, I1: operands lie in the frame; a generic loop's call stands before
-    // its end.
-    unsafe {
-        if vm.pc.is_null() {
-            return None;
-        }
-        let i = Instruction::from_bits(*vm.pc);
-        let a = usize::from(i.register_a());
-        let n = match i.opcode()? {
-            OpCode::Call => a + 2 + usize::from(i.b()),
-            OpCode::TailCall if i.b() != MULTI => a + 2 + usize::from(i.b()),
-            OpCode::ForLoop => a + 4,
-            OpCode::TForLoop => {
-                let call = Instruction::from_bits(*vm.pc.sub(1));
-                if call.opcode() != Some(OpCode::TForCall) {
-                    return None;
-                }
-                a + usize::from(call.c()).max(1)
-            }
-            OpCode::JumpBack => usize::from(i.a()),
-            _ => return None,
-        };
-        Some(vm.base.add(n).min(frame_top(vm.base)))
-    }
+    unsafe { !frame.is_lua() || frame.live_end().is_some() }
 }
 
 /// A full collection; finalizers run afterwards.
-///
 /// # Safety
 /// At a safe point, or in a native all of whose values are on the stack.
 pub(crate) unsafe fn full_collect(vm: &mut Vm) {
@@ -548,7 +500,6 @@ pub(crate) unsafe fn full_collect(vm: &mut Vm) {
 
 /// Memory ran short at this safe point: collects everything and raises if that
 /// does not help. With `finalize`, finalizers may be called.
-///
 /// # Safety
 /// At a safe point, or in a native all of whose values are on the stack.
 #[cold]
@@ -578,7 +529,6 @@ pub(crate) unsafe fn relieve(vm: &mut Vm, finalize: bool) -> Result<(), Raised> 
 
 /// Room for `bytes` more, by a collection if need be: what a native does before
 /// it makes something large, with everything it needs on the stack.
-///
 /// # Safety
 /// At a safe point, or in a native all of whose values are on the stack.
 pub(crate) unsafe fn make_room(vm: &mut Vm, bytes: usize) -> Result<(), Raised> {
@@ -598,7 +548,6 @@ pub(crate) unsafe fn make_room(vm: &mut Vm, bytes: usize) -> Result<(), Raised> 
 
 /// An allocation of what runs now was refused: collects. False if there is no
 /// sense in trying again.
-///
 /// # Safety
 /// VM3; all that is in use is reachable from the roots and the stack below
 /// `top`.
@@ -620,7 +569,6 @@ pub(crate) unsafe fn collect_for(vm: &mut Vm, top: *mut Value) -> bool {
 }
 
 /// Calls the finalizers of a VM that is being closed.
-///
 /// # Safety
 /// HO1: the VM is being closed, and nothing runs.
 pub(crate) unsafe fn run_closing(vm: &mut Vm) {

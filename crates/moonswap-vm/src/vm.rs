@@ -254,7 +254,6 @@ impl Vm {
     }
 
     /// Recomputes the cached stack pointers (VM1).
-    ///
     /// # Safety
     /// `current` is live.
     pub(crate) unsafe fn use_stack(&mut self) {
@@ -271,10 +270,8 @@ impl Vm {
         }
     }
 
-    /// A stack overflow was caught at `place`: the zone for handlers is closed
-    /// again, unless the catcher itself stands there or a message handler runs
-    /// in it.
-    ///
+    /// A stack overflow was caught at `place`: the zone for handlers is closed again,
+    /// unless the catcher itself or a message handler stands in it.
     /// # Safety
     /// `place` points into the current stack.
     pub(crate) unsafe fn leave_overflow(&mut self, place: *mut Value) {
@@ -287,7 +284,6 @@ impl Vm {
     }
 
     /// [`Vm::leave_overflow`] at `top`.
-    ///
     /// # Safety
     /// VM1 holds.
     pub(crate) unsafe fn leave_overflow_at_top(&mut self) {
@@ -332,7 +328,6 @@ impl Vm {
 
     /// Reserves slots above `from` on the current stack; raises "stack overflow".
     /// Moves the stack: all pointers into it become stale, `base`/`top` are kept.
-    ///
     /// # Safety
     /// `from` points into the current stack.
     #[inline(always)]
@@ -394,7 +389,6 @@ impl Vm {
     }
 
     /// [`Vm::ensure_stack`] above `top`.
-    ///
     /// # Safety
     /// VM1 holds.
     #[inline(always)]
@@ -440,7 +434,6 @@ impl Vm {
     /// Gives memory of the current stack back if most of it is unused, at a safe
     /// point; what deep recursion left would stay for ever. Pointers into the
     /// stack become stale as when it grows.
-    ///
     /// # Safety
     /// VM3, and the collector has just looked at the stack.
     pub(crate) unsafe fn shrink_stack(&mut self) {
@@ -470,7 +463,6 @@ impl Vm {
     }
 
     /// The current stack moved here from `old`: corrects what points into it.
-    ///
     /// # Safety
     /// VM1; `old` was the address of the current stack, which has just moved.
     unsafe fn rebase(&mut self, old: *mut Value) {
@@ -491,7 +483,6 @@ impl Vm {
 
     /// For tests: gives the current stack another address and clobbers the old
     /// one, so that a stale pointer shows.
-    ///
     /// # Safety
     /// VM1, VM3; nobody holds an address in the stack.
     pub(crate) unsafe fn move_stack(&mut self) {
@@ -512,7 +503,6 @@ impl Vm {
 
     /// Above this nothing of the topmost frame is in use: the end of a Lua function's
     /// registers, or the top of a native.
-    ///
     /// # Safety
     /// VM3: a frame is on top.
     pub(crate) unsafe fn top_in_use(&self) -> *mut Value {

@@ -107,7 +107,7 @@ impl Context<'_> {
         id: Option<u64>,
         origin: &Origin,
     ) -> Result<RolledBack, HotError> {
-        attempt::rollback_or_wait(self.at_safe_point(), id, origin)
+        apply::rollback_or_wait(self.at_safe_point(), id, origin)
     }
 
     /// Tells the listeners of an attempt that failed before there was a patch:

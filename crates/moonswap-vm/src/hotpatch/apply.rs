@@ -1,5 +1,5 @@
-//! Applying a patch on the VM's thread, if its policy allows a commit at this moment:
-//! now, or not at all, or later.
+//! Applying a patch on the VM's thread, or undoing one, if this is a moment for a
+//! commit: now, or not at all, or later.
 //!
 //! Invariants: HP1, HP2.
 
@@ -8,12 +8,13 @@ use std::time::Instant;
 
 use moonswap_hotpatch::{Patch, Policy, Report, Times, Timing};
 
+use super::attempt::{Origin, rollback_here};
 use super::commit::apply_planned;
 use super::obstacle::Obstacle;
 use super::planner::{plan_all, refusals};
 use super::published::ReportDraft;
 use super::timing::{self, Quiet};
-use super::{HotError, waiting};
+use super::{HotError, RolledBack, history, patcher, waiting};
 
 /// What became of a patch that may be committed now, if its policy agrees.
 #[allow(clippy::large_enum_variant, reason = "there is one for each patch")]
@@ -108,4 +109,33 @@ pub(crate) fn apply(
         }
     };
     super::attempt::reject(vm, patch, policy, error)
+}
+
+/// [`attempt::rollback_here`](rollback_here) for Lua code, which may have been called in the middle of
+/// something: what is no moment for a commit is none for a rollback.
+pub(crate) fn rollback_or_wait(
+    vm: &mut AtSafePoint,
+    id: Option<u64>,
+    origin: &Origin,
+) -> Result<RolledBack, HotError> {
+    // While a patch is prepared it is not in the history yet: which one would be
+    // undone is not what who asks has seen.
+    if vm.hot.gate.is_preparing() {
+        return rollback_here(vm, id, origin).map(RolledBack::Now);
+    }
+    let waits = vm.hot.closings.is_closing()
+        || vm.hot.gate.is_blocked()
+        || timing::is_called_by_machine(vm);
+    let entry = history::entry_of(vm, id);
+    let is_known = vm.hot.history.entries.iter().any(|e| Some(e.id) == entry);
+    if !waits || !is_known {
+        return rollback_here(vm, id, origin).map(RolledBack::Now);
+    }
+    let chunks = super::attempt::chunks_of(vm, id)
+        .into_iter()
+        .map(|chunk| chunk.name);
+    let chunks = chunks.collect();
+    // The one that is the newest now.
+    let ticket = patcher::roll_back_later(vm, entry, origin.clone());
+    Ok(RolledBack::Queued { ticket, chunks })
 }

@@ -11,7 +11,7 @@ use super::AtSafePoint;
 use super::cause::Cause;
 use super::event::{self, EventChunk, EventKind, HotEvent};
 use super::hooks::{self, Swapped};
-use super::{HotError, RolledBack, guard, history, patcher, timing};
+use super::{HotError, guard, history};
 use crate::vm::Vm;
 
 /// Who asks for a rollback, by which way.
@@ -128,35 +128,8 @@ pub(crate) fn rollback_here(
     outcome
 }
 
-/// [`rollback_here`] for Lua code, which may have been called in the middle of
-/// something: what is no moment for a commit is none for a rollback.
-pub(crate) fn rollback_or_wait(
-    vm: &mut AtSafePoint,
-    id: Option<u64>,
-    origin: &Origin,
-) -> Result<RolledBack, HotError> {
-    // While a patch is prepared it is not in the history yet: which one would be
-    // undone is not what who asks has seen.
-    if vm.hot.gate.is_preparing() {
-        return rollback_here(vm, id, origin).map(RolledBack::Now);
-    }
-    let waits = vm.hot.closings.is_closing()
-        || vm.hot.gate.is_blocked()
-        || timing::is_called_by_machine(vm);
-    let entry = history::entry_of(vm, id);
-    let is_known = vm.hot.history.entries.iter().any(|e| Some(e.id) == entry);
-    if !waits || !is_known {
-        return rollback_here(vm, id, origin).map(RolledBack::Now);
-    }
-    let chunks = chunks_of(vm, id).into_iter().map(|chunk| chunk.name);
-    let chunks = chunks.collect();
-    // The one that is the newest now.
-    let ticket = patcher::roll_back_later(vm, entry, origin.clone());
-    Ok(RolledBack::Queued { ticket, chunks })
-}
-
 /// The chunks of the patches that a rollback undoes.
-fn chunks_of(vm: &Vm, id: Option<u64>) -> Vec<EventChunk> {
+pub(super) fn chunks_of(vm: &Vm, id: Option<u64>) -> Vec<EventChunk> {
     let entries = &vm.hot.history.entries;
     let from = history::entry_of(vm, id).and_then(|id| entries.iter().position(|e| e.id == id));
     let Some(from) = from else { return Vec::new() };

@@ -6,13 +6,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use moonswap_hotpatch::{Policy, Report, StalePolicy, SuspendedPolicy, Times};
+use moonswap_hotpatch::{ChunkPlan, Policy, Report, StalePolicy, SuspendedPolicy, Times};
 
 use super::history::{Entry, InstanceChange};
 use super::planned::Planned;
 use super::planned::find;
 use super::planner::refusals;
-use super::prepare::{self, Prepared};
+use super::prepare::{self, Prepared, SlotChange};
 use super::published::{self, ReportDraft};
 use super::stale::set_finish_by;
 use super::transaction::{self, Installed};
@@ -30,64 +30,62 @@ pub(crate) fn apply_planned(
     policy: &Policy,
     mut times: Times,
 ) -> Result<Report, HotError> {
-    // SAFETY: HP2.
-    unsafe {
-        if let Some(refused) = refusals(&planned) {
-            return Err(refused.into());
-        }
-        if vm.hot.gate.is_preparing() {
-            return Err(HotError::Busy);
-        }
-        if policy.dry || planned.iter().all(|(_, plan)| plan.is_empty()) {
-            let (mut planned, mut draft) = (planned, draft);
-            globals::settle_planned(vm, &mut planned);
-            for (_, plan) in &planned {
-                draft.report.warn(plan);
-            }
-            return Ok(draft.idle(vm, times));
-        }
-        let start = Instant::now();
-        make_room(vm, &planned);
-        let closes = closing::is_wanted(policy).then(|| activity::changed(vm, &planned));
-        let before = vm.hot.gate.begin_preparing();
-        let prepared = prepare_all(vm, planned);
-        vm.hot.gate.end_preparing(before);
-        if matches!(prepared, Err(HotError::Memory)) {
-            // That is how it is raised; who runs has done nothing wrong.
-            vm.heap.failure_raised();
-        }
-        if !vm.hot.mailbox.is_empty() {
-            // Polls in the delta chunks left it alone.
-            vm.poll.request();
-        }
-        let (mut prepared, mut draft) = (prepared?, draft);
-        globals::settle_prepared(vm, &mut prepared, &mut draft.report);
-        let to_close = closing::candidates(vm, closes.as_ref());
-        times.load = start.elapsed();
-        times.prepare += times.load;
-        let changed: HashSet<*mut PrototypeSlot> = prepared
-            .iter()
-            .flat_map(|p| p.slots.iter().map(|change| change.slot))
-            .collect();
-        let mut report = commit(vm, prepared, draft, policy, times);
-        if policy.stale == StalePolicy::Finish {
-            let limit = match (policy.suspended, vm.hot.gate.is_serving()) {
-                (SuspendedPolicy::Close, _) => None,
-                (_, true) => Some(staying::LOOKED_AT),
-                (_, false) => Some(usize::MAX),
-            };
-            report.set_staying(staying::count(vm, &changed, limit));
-        }
-        let was_serving = vm.hot.gate.is_serving();
-        let before = vm.hot.gate.begin_serving();
-        closing::after_commit(vm, to_close, policy, &mut report);
-        vm.hot.gate.end_serving(before);
-        if !was_serving && (!vm.hot.mailbox.is_empty() || vm.hot.closings.due().is_some()) {
-            // Submitted meanwhile; to be closed later.
-            vm.poll.request();
-        }
-        Ok(report)
+    if let Some(refused) = refusals(&planned) {
+        return Err(refused.into());
     }
+    if vm.hot.gate.is_preparing() {
+        return Err(HotError::Busy);
+    }
+    if policy.dry || planned.iter().all(|(_, plan)| plan.is_empty()) {
+        let (mut planned, mut draft) = (planned, draft);
+        globals::settle_planned(vm, &mut planned);
+        for (_, plan) in &planned {
+            draft.report.warn(plan);
+        }
+        return Ok(draft.idle(vm, times));
+    }
+    let start = Instant::now();
+    make_room(vm, &planned);
+    let closes = closing::is_wanted(policy).then(|| activity::changed(vm, &planned));
+    let before = vm.hot.gate.begin_preparing();
+    let prepared = prepare_all(vm, planned);
+    vm.hot.gate.end_preparing(before);
+    if matches!(prepared, Err(HotError::Memory)) {
+        // That is how it is raised; who runs has done nothing wrong.
+        vm.heap.failure_raised();
+    }
+    if !vm.hot.mailbox.is_empty() {
+        // Polls in the delta chunks left it alone.
+        vm.poll.request();
+    }
+    let (mut prepared, mut draft) = (prepared?, draft);
+    globals::settle_prepared(vm, &mut prepared, &mut draft.report);
+    let to_close = closing::candidates(vm, closes.as_ref());
+    times.load = start.elapsed();
+    times.prepare += times.load;
+    let changed: HashSet<*mut PrototypeSlot> = prepared
+        .iter()
+        .flat_map(|p| p.slots.iter().map(|change| change.slot))
+        .collect();
+    let mut report = commit(vm, prepared, draft, policy, times);
+    if policy.stale == StalePolicy::Finish {
+        let limit = match (policy.suspended, vm.hot.gate.is_serving()) {
+            (SuspendedPolicy::Close, _) => None,
+            (_, true) => Some(staying::LOOKED_AT),
+            (_, false) => Some(usize::MAX),
+        };
+        report.set_staying(staying::count(vm, &changed, limit));
+    }
+    let was_serving = vm.hot.gate.is_serving();
+    let before = vm.hot.gate.begin_serving();
+    // SAFETY: commits collect nothing, nor does what comes between.
+    unsafe { closing::after_commit(vm, to_close, policy, &mut report) };
+    vm.hot.gate.end_serving(before);
+    if !was_serving && (!vm.hot.mailbox.is_empty() || vm.hot.closings.due().is_some()) {
+        // Submitted meanwhile; to be closed later.
+        vm.poll.request();
+    }
+    Ok(report)
 }
 
 /// Room for what the plans load, by a collection if need be: while they are
@@ -107,32 +105,30 @@ fn make_room(vm: &mut AtSafePoint, planned: &[Planned]) {
 
 /// All of it, or nothing: what a patch that fails has done by then is undone.
 fn prepare_all(vm: &mut AtSafePoint, planned: Vec<Planned>) -> Result<Vec<Prepared>, HotError> {
-    // SAFETY: HP2; the collector is paused until the commit, since prepared
-    // objects are in no root (J1).
-    unsafe {
-        let busy = vm.heap.set_busy(true);
-        checkpoint::begin(vm);
-        let mut all: Vec<Prepared> = Vec::with_capacity(planned.len());
-        for (serial, plan) in planned {
-            if let Some(instance) = find(vm, serial) {
-                all.push(Prepared::new(vm, instance, plan));
-            }
+    let busy = vm.heap.set_busy(true);
+    checkpoint::begin(vm);
+    let mut all: Vec<Prepared> = Vec::with_capacity(planned.len());
+    for (serial, plan) in planned {
+        if let Some(instance) = find(vm, serial) {
+            // SAFETY: the instance is in the list of those that live. PR1: the collector
+            // is paused until all is prepared, and the commit follows at once.
+            all.push(unsafe { Prepared::new(vm, instance, plan) });
         }
-        let mut outcome = match vm.heap.is_short() {
-            true => Err(HotError::Memory),
-            false => run_all(vm, &mut all),
-        };
-        // What was served past the limit, and no safe point has noticed.
-        if vm.heap.is_short() {
-            outcome = outcome.and(Err(HotError::Memory));
-        }
-        match outcome {
-            Ok(()) => checkpoint::forget(vm),
-            Err(_) => checkpoint::undo(vm),
-        }
-        vm.heap.set_busy(busy);
-        outcome.map(|()| all)
     }
+    let mut outcome = match vm.heap.is_short() {
+        true => Err(HotError::Memory),
+        false => run_all(vm, &mut all),
+    };
+    // What was served past the limit, and no safe point has noticed.
+    if vm.heap.is_short() {
+        outcome = outcome.and(Err(HotError::Memory));
+    }
+    match outcome {
+        Ok(()) => checkpoint::forget(vm),
+        Err(_) => checkpoint::undo(vm),
+    }
+    vm.heap.set_busy(busy);
+    outcome.map(|()| all)
 }
 
 /// Runs the top-level code of all chunks, then their migrations.
@@ -167,115 +163,142 @@ fn commit(
     times: Times,
 ) -> Report {
     let start = Instant::now();
-    // SAFETY: HP1, HP2.
-    unsafe {
-        let finish_by = closing::finish_by(policy);
-        for p in &prepared {
-            for change in &p.slots {
-                loader::install(vm, change.slot, change.after);
-                if Version::number(change.before) != Version::number(change.after) {
-                    (*change.slot).header.flags |= PrototypeSlot::REPLACED;
-                }
-                if finish_by.is_some() {
-                    set_finish_by(vm, change.before, finish_by);
-                }
-            }
+    let finish_by = closing::finish_by(policy);
+    for p in &prepared {
+        for change in &p.slots {
+            install(vm, change, finish_by);
         }
-        let mut moving = None;
-        if policy.stale == StalePolicy::Migrate {
-            let slots = prepared.iter().flat_map(|p| &p.slots).map(|s| s.slot);
-            let ready = prepared.iter().flat_map(|p| p.migrations.iter().cloned());
-            moving = Some((slots.collect::<HashSet<_>>(), ready.collect::<Vec<_>>()));
-        }
-        vm.hot.advance();
-        let mut report = Report {
-            id: vm.hot.last_patch,
-            generation: vm.hot.generation(),
-            times,
-            ..draft.report
-        };
-        let mut changes = Vec::with_capacity(prepared.len());
-        let mut planned = Vec::with_capacity(prepared.len());
-        for mut p in prepared {
-            let instance = p.instance;
-            super::touch(vm, instance);
-            let version = Instance::version(instance);
-            if !p.plan.is_empty() {
-                vm.heap.patched(instance, |patched| patched.n_changes += 1);
-            }
-            let before = super::literals::main(vm, instance);
-            let source = Instance::source(instance);
-            super::history::set_source(vm, instance, Some(Arc::clone(&p.plan.source)));
-            let diverged = p.plan.diverged.take();
-            let main = Arc::clone(&p.plan.main);
-            let diverged = vm.heap.patched(instance, |patched| {
-                patched.prototype = Some(main);
-                // The old text is taken apart with the plan, after the pause.
-                std::mem::swap(&mut patched.text, &mut p.plan.text);
-                std::mem::replace(&mut patched.diverged, diverged)
-            });
-            let registry = super::history::exchange_registry(vm, instance, p.registry);
-            for field in p.overridden {
-                let warning = format!("{field} was overridden at run time and left alone");
-                report.warnings.push(warning);
-            }
-            for merged in p.merged {
-                if merged.overridden.is_some() {
-                    report.warnings.push(merged.to_string());
-                }
-                if !report.data.contains(&merged) {
-                    report.data.push(merged);
-                }
-            }
-            for statement in p.not_run {
-                if !report.not_run.contains(&statement) {
-                    report.not_run.push(statement);
-                }
-            }
-            let progress = (*instance).progress;
-            (*instance).progress = p.plan.progress;
-            changes.push(InstanceChange {
-                instance,
-                version,
-                progress,
-                on_swap: p.plan.hooks.on_swap.clone(),
-                on_swap_before: p.plan.hooks.on_swap_before.clone(),
-                slots: p.slots,
-                cells: p.cells,
-                fields: p.fields,
-                prototype: before,
-                source,
-                diverged,
-                registry,
-                names: p.old_names,
-            });
-            planned.push(((*instance).serial, p.plan));
-        }
-        if let Some((slots, ready)) = moving {
-            let is_wanted = |slot: *mut PrototypeSlot| slots.contains(&slot);
-            report.set_migrated(migrate::begin(vm, &is_wanted, &ready));
-            draft.head = report.head();
-        } else if !report.data.is_empty() {
-            draft.head = report.head();
-        }
-        published::publish(vm, &draft.preconditions, draft.after);
-        let mailbox = Arc::clone(&vm.hot.mailbox);
-        mailbox.deferred_drops.keep_plans(planned);
-        let entry = Entry {
-            id: report.id,
-            generation: report.generation,
-            is_rollback: false,
-            in_force_before: vm.hot.history.in_force.clone(),
-            chunks: report.chunks.clone(),
-            head: draft.head,
-            pause: start.elapsed(),
-            author: policy.author.clone(),
-            reason: policy.reason.clone(),
-            moves: policy.stale == StalePolicy::Migrate,
-            changes,
-        };
-        super::history::push(vm, entry);
-        report.times.pause = start.elapsed();
-        report
     }
+    let mut moving = None;
+    if policy.stale == StalePolicy::Migrate {
+        let slots = prepared.iter().flat_map(|p| &p.slots).map(|s| s.slot);
+        let ready = prepared.iter().flat_map(|p| p.migrations.iter().cloned());
+        moving = Some((slots.collect::<HashSet<_>>(), ready.collect::<Vec<_>>()));
+    }
+    vm.hot.advance();
+    let mut report = Report {
+        id: vm.hot.last_patch,
+        generation: vm.hot.generation(),
+        times,
+        ..draft.report
+    };
+    let mut changes = Vec::with_capacity(prepared.len());
+    let mut planned = Vec::with_capacity(prepared.len());
+    for p in prepared {
+        let (change, serial, plan) = enter(vm, p, &mut report);
+        changes.push(change);
+        planned.push((serial, plan));
+    }
+    if let Some((slots, ready)) = moving {
+        let is_wanted = |slot: *mut PrototypeSlot| slots.contains(&slot);
+        report.set_migrated(migrate::begin(vm, &is_wanted, &ready));
+        draft.head = report.head();
+    } else if !report.data.is_empty() {
+        draft.head = report.head();
+    }
+    published::publish(vm, &draft.preconditions, draft.after);
+    let mailbox = Arc::clone(&vm.hot.mailbox);
+    mailbox.deferred_drops.keep_plans(planned);
+    let entry = Entry {
+        id: report.id,
+        generation: report.generation,
+        is_rollback: false,
+        in_force_before: vm.hot.history.in_force.clone(),
+        chunks: report.chunks.clone(),
+        head: draft.head,
+        pause: start.elapsed(),
+        author: policy.author.clone(),
+        reason: policy.reason.clone(),
+        moves: policy.stale == StalePolicy::Migrate,
+        changes,
+    };
+    super::history::push(vm, entry);
+    report.times.pause = start.elapsed();
+    report
+}
+
+/// Puts the new version into its slot.
+fn install(vm: &mut AtSafePoint, change: &SlotChange, finish_by: Option<Instant>) {
+    // SAFETY: HP1; PR1: slot and versions are live.
+    unsafe {
+        loader::install(vm, change.slot, change.after);
+        if Version::number(change.before) != Version::number(change.after) {
+            (*change.slot).header.flags |= PrototypeSlot::REPLACED;
+        }
+        if finish_by.is_some() {
+            set_finish_by(vm, change.before, finish_by);
+        }
+    }
+}
+
+/// Gives an instance its new text. Answers what undoes the patch in it, and the plan
+/// with the number of the instance.
+fn enter(
+    vm: &mut AtSafePoint,
+    mut p: Prepared,
+    report: &mut Report,
+) -> (InstanceChange, u64, ChunkPlan) {
+    let instance = p.instance;
+    // SAFETY: PR1: the instance is live.
+    let (version, before, source, serial) = unsafe {
+        super::touch(vm, instance);
+        let version = Instance::version(instance);
+        let before = super::literals::main(vm, instance);
+        (
+            version,
+            before,
+            Instance::source(instance),
+            (*instance).serial,
+        )
+    };
+    let diverged = p.plan.diverged.take();
+    let main = Arc::clone(&p.plan.main);
+    let n_changes = u32::from(!p.plan.is_empty());
+    // SAFETY: PR1: the instance and the slots of the registry are live.
+    let (diverged, registry, progress) = unsafe {
+        let diverged = vm.heap.patched(instance, |patched| {
+            patched.n_changes += n_changes;
+            patched.prototype = Some(main);
+            // The old text is taken apart with the plan, after the pause.
+            std::mem::swap(&mut patched.text, &mut p.plan.text);
+            std::mem::replace(&mut patched.diverged, diverged)
+        });
+        super::history::set_source(vm, instance, Some(Arc::clone(&p.plan.source)));
+        let registry = super::history::exchange_registry(vm, instance, p.registry);
+        let progress = std::mem::replace(&mut (*instance).progress, p.plan.progress);
+        (diverged, registry, progress)
+    };
+    for field in p.overridden {
+        let warning = format!("{field} was overridden at run time and left alone");
+        report.warnings.push(warning);
+    }
+    for merged in p.merged {
+        if merged.overridden.is_some() {
+            report.warnings.push(merged.to_string());
+        }
+        if !report.data.contains(&merged) {
+            report.data.push(merged);
+        }
+    }
+    for statement in p.not_run {
+        if !report.not_run.contains(&statement) {
+            report.not_run.push(statement);
+        }
+    }
+    let change = InstanceChange {
+        instance,
+        version,
+        progress,
+        on_swap: p.plan.hooks.on_swap.clone(),
+        on_swap_before: p.plan.hooks.on_swap_before.clone(),
+        slots: p.slots,
+        cells: p.cells,
+        fields: p.fields,
+        prototype: before,
+        source,
+        diverged,
+        registry,
+        names: p.old_names,
+    };
+    (change, serial, p.plan)
 }

@@ -34,7 +34,7 @@ use super::HotError;
 use super::frames::activation_of;
 use super::frames::each_frame;
 use super::stale::StaleVersions;
-use super::stale::is_stale;
+use super::stale::{is_current, is_stale};
 use crate::callee::FROZEN;
 use crate::frame::{Frame, TAIL_CALL, frame_top, meta_word, version_of};
 use crate::interp::{Next, evaluate, other_limits, take_turn};
@@ -110,7 +110,6 @@ pub(crate) fn begin_all(
 }
 
 /// Lets the activations of a version move to the current one.
-///
 /// # Safety
 /// HP2; `version` is live and was installed.
 unsafe fn prepare(vm: &mut Vm, version: *mut Version, ready: &[Planned]) {
@@ -179,18 +178,16 @@ unsafe fn plan(vm: &mut Vm, version: *mut Version, target: *mut Version) -> Migr
 }
 
 /// # Safety
-/// `version` is live and has more than `pc` instructions; MG1, TR1 hold afterwards.
+/// `version` is live and has an instruction `pc`; MG1, TR1 hold afterwards.
 unsafe fn set_operation(version: *mut Version, pc: u32, op: OpCode) {
     // SAFETY: by the caller, an instruction of it.
     unsafe {
         debug_assert!((pc as usize) < Version::n_code(version));
-        let word = Version::code(version).add(pc as usize).cast::<u8>();
-        *word = op as u8;
+        *Version::code(version).add(pc as usize).cast::<u8>() = op as u8;
     }
 }
 
 /// Its activations stay from now on.
-///
 /// # Safety
 /// `version` is live.
 pub(crate) unsafe fn withdraw(version: *mut Version) {
@@ -238,7 +235,6 @@ pub(super) fn forget_dead(
 }
 
 /// An activation ran into an iteration boundary of a version that was replaced.
-///
 /// # Safety
 /// The driver's: TRAP at `pc`, of the frame at `base`.
 pub(super) unsafe fn on_osr_trap(pc: *const u64, base: *mut Value, vm: &mut Vm) -> Next {
@@ -275,7 +271,7 @@ enum Stays {
 }
 
 /// # Safety
-/// MG1–MG3, VM3: the topmost frame runs `version`, and stands at instruction `at`.
+/// MG1–MG3, VM3: the topmost frame runs `version`, and is at instruction `at`.
 unsafe fn go(vm: &mut Vm, version: *mut Version, at: usize) -> Result<Next, Stays> {
     // SAFETY: MG1–MG3; VM3.
     unsafe {
@@ -308,17 +304,9 @@ unsafe fn go(vm: &mut Vm, version: *mut Version, at: usize) -> Result<Next, Stay
     }
 }
 
-/// # Safety
-/// `version` is live.
-unsafe fn is_current(version: *mut Version) -> bool {
-    // SAFETY: MG2.
-    unsafe { std::ptr::eq(PrototypeSlot::version((*version).slot), version) }
-}
-
 /// The registers of the new frame.
-///
 /// # Safety
-/// MG3; the frame that moves is the topmost one, and `target` and the cells are live.
+/// MG3; the topmost frame moves; `target` and the cells are live.
 unsafe fn registers(
     vm: &mut Vm,
     target: *mut Version,
@@ -363,10 +351,8 @@ unsafe fn registers(
 }
 
 /// Lays the frame at `vm.base` out anew.
-///
 /// # Safety
-/// MG3; the frame that moves is the topmost one and runs `version`, and above its base
-/// there is room for one of `target`.
+/// MG3; the topmost frame runs `version`; above its base is room for one of `target`.
 unsafe fn move_frame(
     vm: &mut Vm,
     version: *mut Version,
@@ -450,9 +436,8 @@ unsafe fn move_frame(
 }
 
 /// The frame runs another version from now on.
-///
 /// # Safety
-/// F1: `base` is that of a Lua frame whose registers suit `version`, which is live.
+/// F1: a Lua frame whose registers suit `version`, which is live.
 unsafe fn pin(base: *mut Value, version: *mut Version) {
     // SAFETY: F1: links of a Lua frame, the second one if it took varargs.
     unsafe {
@@ -519,7 +504,6 @@ const NOT_ASKED: &str = "the policy moves no activations";
 
 /// How activations of a version would move to what a plan installs; `None`: it is
 /// the same code.
-///
 /// # Safety
 /// `version` is live.
 unsafe fn change_of(
@@ -563,7 +547,6 @@ unsafe fn change_of(
 }
 
 /// Line of the loop at whose next turn a stale activation moves, or why it stays.
-///
 /// # Safety
 /// F1, F2: the frame stands, and runs the version.
 unsafe fn speculative(version: *mut Version, frame: Frame) -> Result<u32, String> {
@@ -601,7 +584,6 @@ unsafe fn of_turns(turns: &Migration, failed: &[u32], frame: Frame) -> Result<u3
 
 /// When a stale activation moves, or why it does not; `None` if no patch wanted it
 /// to.
-///
 /// # Safety
 /// F1, F2: the frame stands, and runs the version.
 pub(super) unsafe fn why_stale(version: *mut Version, frame: Frame) -> Option<String> {

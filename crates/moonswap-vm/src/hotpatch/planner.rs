@@ -23,25 +23,26 @@ pub(crate) fn plan_all(
     patch: &Patch,
     policy: &Policy,
 ) -> Result<Vec<Planned>, HotError> {
-    // SAFETY: HP2; instances are live.
-    unsafe {
-        if FROZEN {
-            return Err(HotError::CompiledOut);
-        }
-        let mut planned = Vec::with_capacity(patch.chunks().len());
-        let mut compiled = Compiled::default();
-        for chunk in patch.chunks() {
-            let instances = vm.hot.instances_of(chunk.chunk());
-            if instances.is_empty() {
-                return Err(HotError::not_loaded(chunk.chunk(), &vm.hot.chunks()));
-            }
-            for instance in instances {
-                let manifest = manifest::of(vm, instance, &mut compiled);
-                planned.push(((*instance).serial, plan_chunk(&manifest, chunk, policy)));
-            }
-        }
-        Ok(planned)
+    if FROZEN {
+        return Err(HotError::CompiledOut);
     }
+    let mut planned = Vec::with_capacity(patch.chunks().len());
+    let mut compiled = Compiled::default();
+    for chunk in patch.chunks() {
+        let instances = vm.hot.instances_of(chunk.chunk());
+        if instances.is_empty() {
+            return Err(HotError::not_loaded(chunk.chunk(), &vm.hot.chunks()));
+        }
+        for instance in instances {
+            // SAFETY: instances in the list are live.
+            let (serial, manifest) = unsafe {
+                let manifest = manifest::of(vm, instance, &mut compiled);
+                ((*instance).serial, manifest)
+            };
+            planned.push((serial, plan_chunk(&manifest, chunk, policy)));
+        }
+    }
+    Ok(planned)
 }
 
 /// Who is in the middle of the functions that plans change.

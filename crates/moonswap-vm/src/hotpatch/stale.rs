@@ -10,6 +10,15 @@ use moonswap_hotpatch::is_same_code;
 use crate::object::{PrototypeSlot, Version};
 use crate::vm::Vm;
 
+/// Whether calls run this version.
+///
+/// # Safety
+/// `version` is live.
+pub(super) unsafe fn is_current(version: *mut Version) -> bool {
+    // SAFETY: by the caller: a live version has a live slot.
+    unsafe { std::ptr::eq(PrototypeSlot::version((*version).slot), version) }
+}
+
 /// Whether an activation of a version runs other code than a call would now.
 ///
 /// # Safety
@@ -46,7 +55,7 @@ impl StaleVersions {
     pub(super) unsafe fn has(&mut self, version: *mut Version) -> bool {
         // SAFETY: live version; nothing is committed meanwhile.
         unsafe {
-            if std::ptr::eq(PrototypeSlot::version((*version).slot), version) {
+            if is_current(version) {
                 return false;
             }
             let known = self.0.entry(version);

@@ -83,77 +83,77 @@ pub(super) fn run(vm: &mut AtSafePoint, prepared: &mut Prepared) -> Result<(), H
 }
 
 fn run_part(vm: &mut AtSafePoint, prepared: &mut Prepared, is_old: bool) -> Result<(), HotError> {
-    // SAFETY: HP2.
-    unsafe {
-        let deltas = prepared.plan.deltas.iter();
-        let deltas: Vec<_> = deltas
-            .filter(|delta| delta.is_old == is_old)
-            .cloned()
-            .collect();
-        if deltas.is_empty() {
-            return Ok(());
-        }
-        let natives = NATIVES.map(|(name, code)| native(vm, name, code));
-        let old = registry(vm, prepared.instance);
-        let removed = prepared.plan.removals.iter();
-        let removed = removed.map(|id| old.get(id).unwrap_or(std::ptr::null_mut()));
-        vm.hot.transaction = Some(Transaction {
-            instance: prepared.instance,
-            data: Arc::clone(&prepared.plan.data),
-            removed: removed.collect(),
-            fields: Vec::new(),
-            merged: Vec::new(),
-            overridden: Vec::new(),
-            refusal: None,
-            held: std::mem::take(&mut prepared.held),
-            not_run: std::mem::take(&mut prepared.not_run),
-        });
-        let mut outcome = Ok(());
-        for delta in deltas {
-            outcome = match delta.tried {
-                None => chunk(vm, prepared, &delta.code, &natives),
-                Some(statements) => {
-                    let held = vm.hot.transaction.as_ref().map(|t| t.held.clone());
-                    let tried = attempt(vm, prepared, &delta.code, &natives);
-                    tried.map(|why| {
-                        if let (Some(why), Some(t)) = (why, &mut vm.hot.transaction) {
-                            t.held = held.unwrap_or_default();
-                            t.not_run.extend(listed(&statements, &why));
-                        }
-                    })
-                }
-            };
-            if outcome.is_err() {
-                break;
-            }
-        }
-        if !is_old {
-            decide(vm, &prepared.plan.decisions);
-        }
-        if let Some(transaction) = vm.hot.transaction.take() {
-            if let Some((decision, progress)) = prepared.plan.passed
-                && let Some(decision) = prepared.plan.decisions.get(decision)
-                && let Some(arm) = arm(&transaction.held, decision.new)
-                && decision.staying.contains(&arm)
-                && !is_old
-            {
-                prepared.plan.progress = progress;
-            }
-            prepared.held = transaction.held;
-            prepared.not_run = transaction.not_run;
-            prepared.not_run.dedup();
-            prepared.fields = transaction.fields;
-            prepared.merged = transaction.merged;
-            prepared.overridden = transaction.overridden;
-            prepared.overridden.sort();
-            if let Some(refusal) = transaction.refusal
-                && outcome.is_err()
-            {
-                outcome = Err(HotError::Refused(vec![refusal].into()));
-            }
-        }
-        outcome
+    let deltas = prepared.plan.deltas.iter();
+    let deltas: Vec<_> = deltas
+        .filter(|delta| delta.is_old == is_old)
+        .cloned()
+        .collect();
+    if deltas.is_empty() {
+        return Ok(());
     }
+    let natives = NATIVES.map(|(name, code)| native(vm, name, code));
+    // SAFETY: PR1: the instance is live.
+    let old = unsafe { registry(vm, prepared.instance) };
+    let removed = prepared.plan.removals.iter();
+    let removed = removed.map(|id| old.get(id).unwrap_or(std::ptr::null_mut()));
+    vm.hot.transaction = Some(Transaction {
+        instance: prepared.instance,
+        data: Arc::clone(&prepared.plan.data),
+        removed: removed.collect(),
+        fields: Vec::new(),
+        merged: Vec::new(),
+        overridden: Vec::new(),
+        refusal: None,
+        held: std::mem::take(&mut prepared.held),
+        not_run: std::mem::take(&mut prepared.not_run),
+    });
+    let mut outcome = Ok(());
+    for delta in deltas {
+        outcome = match delta.tried {
+            // SAFETY: PR1; the natives were just made.
+            None => unsafe { chunk(vm, prepared, &delta.code, &natives) },
+            Some(statements) => {
+                let held = vm.hot.transaction.as_ref().map(|t| t.held.clone());
+                // SAFETY: as above.
+                let tried = unsafe { attempt(vm, prepared, &delta.code, &natives) };
+                tried.map(|why| {
+                    if let (Some(why), Some(t)) = (why, &mut vm.hot.transaction) {
+                        t.held = held.unwrap_or_default();
+                        t.not_run.extend(listed(&statements, &why));
+                    }
+                })
+            }
+        };
+        if outcome.is_err() {
+            break;
+        }
+    }
+    if !is_old {
+        decide(vm, &prepared.plan.decisions);
+    }
+    if let Some(transaction) = vm.hot.transaction.take() {
+        if let Some((decision, progress)) = prepared.plan.passed
+            && let Some(decision) = prepared.plan.decisions.get(decision)
+            && let Some(arm) = arm(&transaction.held, decision.new)
+            && decision.staying.contains(&arm)
+            && !is_old
+        {
+            prepared.plan.progress = progress;
+        }
+        prepared.held = transaction.held;
+        prepared.not_run = transaction.not_run;
+        prepared.not_run.dedup();
+        prepared.fields = transaction.fields;
+        prepared.merged = transaction.merged;
+        prepared.overridden = transaction.overridden;
+        prepared.overridden.sort();
+        if let Some(refusal) = transaction.refusal
+            && outcome.is_err()
+        {
+            outcome = Err(HotError::Refused(vec![refusal].into()));
+        }
+    }
+    outcome
 }
 
 /// Lists the `if` statements that take other arms than before.

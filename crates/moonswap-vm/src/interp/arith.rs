@@ -41,6 +41,8 @@ unsafe fn put_float(r: *mut Value, f: f64) {
 /// `+ - *`: integer and float forms of a wrapping operator.
 macro_rules! basic {
     ($name:ident, $int:ident, $op:tt) => {
+        /// # Safety
+        /// The contract of operations (`interp`); `l` and `r` are its operands.
         #[inline(always)]
         pub(super) unsafe fn $name<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm, l: *const Value, r: *const Value) -> D::Out {
             // SAFETY: I1.
@@ -74,6 +76,8 @@ basic!(mul, wrapping_mul, *);
 /// `R[B] op C` with a small integer.
 macro_rules! immediate {
     ($name:ident, $int:ident, $op:tt) => {
+        /// # Safety
+        /// The contract of operations (`interp`).
         #[inline(always)]
         pub(super) unsafe fn $name<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
             // SAFETY: I1.
@@ -131,7 +135,7 @@ pub(super) unsafe fn div<D: Driver>(
 }
 
 /// # Safety
-/// The contract of operations (`interp`).
+/// The contract of operations (`interp`); `l` and `r` are its operands.
 #[inline(always)]
 pub(super) unsafe fn int_div<D: Driver>(
     d: D,
@@ -158,7 +162,7 @@ pub(super) unsafe fn int_div<D: Driver>(
 }
 
 /// # Safety
-/// The contract of operations (`interp`).
+/// The contract of operations (`interp`); `l` and `r` are its operands.
 #[inline(always)]
 pub(super) unsafe fn modulo<D: Driver>(
     d: D,
@@ -184,7 +188,7 @@ pub(super) unsafe fn modulo<D: Driver>(
 }
 
 /// # Safety
-/// The contract of operations (`interp`).
+/// The contract of operations (`interp`); `l` and `r` are its operands.
 #[inline(always)]
 pub(super) unsafe fn pow<D: Driver>(
     d: D,
@@ -209,6 +213,8 @@ pub(super) unsafe fn pow<D: Driver>(
 
 macro_rules! bitwise {
     ($name:ident, $op:tt) => {
+        /// # Safety
+        /// The contract of operations (`interp`); `l` and `r` are its operands.
         #[inline(always)]
         pub(super) unsafe fn $name<D: Driver>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm, l: *const Value, r: *const Value) -> D::Out {
             // SAFETY: I1.

@@ -132,6 +132,8 @@ unsafe fn equal_const_slow(pc: *const u64, base: *mut Value, wanted: bool) -> Ne
 
 macro_rules! order {
     ($name:ident, $op:tt) => {
+        /// # Safety
+        /// The contract of operations (`interp`).
         #[inline(always)]
         pub(super) unsafe fn $name<D: Driver, const WANTED: bool>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
             // SAFETY: I1.
@@ -153,6 +155,8 @@ order!(less_equal, <=);
 
 macro_rules! order_imm {
     ($name:ident, $op:tt) => {
+        /// # Safety
+        /// The contract of operations (`interp`).
         #[inline(always)]
         pub(super) unsafe fn $name<D: Driver, const WANTED: bool>(d: D, pc: *const u64, base: *mut Value, vm: *mut Vm) -> D::Out {
             // SAFETY: I1.

@@ -21,6 +21,8 @@ macro_rules! ops {
         $(ops!(@one $name [$($d)?] $pc, $base, $vm, $body);)*
     };
     (@one $name:ident [] $pc:ident, $base:ident, $vm:ident, $body:expr) => {
+        /// # Safety
+        /// The contract of operations (`interp`).
         #[inline(always)]
         pub(crate) unsafe fn $name<D: Driver>(d: D, $pc: *const u64, $base: *mut Value, $vm: *mut Vm) -> D::Out {
             // SAFETY: I1–I3, by the driver.
@@ -28,6 +30,8 @@ macro_rules! ops {
         }
     };
     (@one $name:ident [$d:ident] $pc:ident, $base:ident, $vm:ident, $body:expr) => {
+        /// # Safety
+        /// The contract of operations (`interp`).
         #[inline(always)]
         pub(crate) unsafe fn $name<D: Driver>($d: D, $pc: *const u64, $base: *mut Value, $vm: *mut Vm) -> D::Out {
             // SAFETY: I1–I3, by the driver.

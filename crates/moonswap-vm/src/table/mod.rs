@@ -65,7 +65,6 @@ pub(crate) fn empty_nodes() -> *mut Node {
 }
 
 /// Number of real nodes.
-///
 /// # Safety
 /// T1–T4: a live table.
 #[inline(always)]
@@ -81,7 +80,6 @@ pub(crate) unsafe fn node_count(t: *const Table) -> usize {
 }
 
 /// Tag byte of array slot `i` (0-based).
-///
 /// # Safety
 /// T4: a live table; `i` is below the capacity of its array part.
 #[inline(always)]
@@ -91,7 +89,6 @@ pub(crate) unsafe fn tag_at(t: *const Table, i: usize) -> *mut u8 {
 }
 
 /// Array slot `i` (1-based) as (value word, tag byte); null if not there.
-///
 /// # Safety
 /// `t` points to a live table.
 #[inline(always)]
@@ -141,7 +138,6 @@ fn mix_with(x: u64, a: u64, b: u64) -> u32 {
 }
 
 /// Hash of a (normalised) key.
-///
 /// # Safety
 /// V1: the key is live.
 #[inline(always)]
@@ -173,7 +169,6 @@ pub(crate) fn integer_key(f: f64) -> Option<i64> {
 }
 
 /// Node of a short string key; null if absent.
-///
 /// # Safety
 /// `t` is a live table, `key` a live short string.
 #[inline(always)]
@@ -195,7 +190,6 @@ pub(crate) unsafe fn find_short(t: *const Table, key: *const StringObject) -> *m
 }
 
 /// Node of an integer key; null if absent.
-///
 /// # Safety
 /// T1–T4: a live table.
 #[inline(always)]
@@ -218,7 +212,6 @@ unsafe fn find_int(t: *const Table, key: i64) -> *mut Node {
 
 /// Node of a key that is neither integer nor short string. With `dead`, also
 /// finds the key of a removed entry whose object the collector gave up.
-///
 /// # Safety
 /// T1, T3: a live table; the key is live.
 unsafe fn find_other(t: *const Table, key: Value, dead: bool) -> *mut Node {
@@ -270,7 +263,6 @@ unsafe fn node_value(n: *const Node) -> Value {
 }
 
 /// Value of a short string key.
-///
 /// # Safety
 /// `t` is a live table, `key` a live short string.
 #[inline]
@@ -280,7 +272,6 @@ pub(crate) unsafe fn get_short(t: *const Table, key: *const StringObject) -> Val
 }
 
 /// Value of an integer key.
-///
 /// # Safety
 /// `t` is a live table.
 #[inline]
@@ -303,7 +294,6 @@ pub(crate) unsafe fn get_int(t: *const Table, key: i64) -> Value {
 }
 
 /// Value of any key (nil and NaN: nil).
-///
 /// # Safety
 /// `t` is a live table, `key` a live value.
 pub(crate) unsafe fn get(t: *const Table, key: Value) -> Value {
@@ -324,7 +314,6 @@ pub(crate) unsafe fn get(t: *const Table, key: Value) -> Value {
 
 /// A border. O(1) for arrays used as stacks; drops trailing nils of the array
 /// part from `array_len` on the way.
-///
 /// # Safety
 /// `t` is a live table.
 #[inline]
@@ -343,7 +332,6 @@ pub(crate) unsafe fn len(t: *mut Table) -> i64 {
 }
 
 /// [`len`] where the array part's end tells it.
-///
 /// # Safety
 /// `t` is a live table.
 #[inline(always)]
@@ -362,7 +350,6 @@ pub(crate) unsafe fn len_fast(t: *mut Table) -> Option<i64> {
 }
 
 /// The array part ends in nil, or is empty.
-///
 /// # Safety
 /// T1–T4: a live table.
 #[cold]
@@ -402,7 +389,6 @@ unsafe fn len_slow(t: *mut Table) -> i64 {
 }
 
 /// `n` is present (or 0) and the sequence may go on in the hash part.
-///
 /// # Safety
 /// T1–T4: a live table.
 #[cold]
@@ -443,7 +429,6 @@ unsafe fn len_beyond(t: *mut Table, n: i64) -> i64 {
 
 /// Entry at or after a cursor (0 = start), with the cursor behind it. Cursors
 /// stay valid while entries are changed or removed.
-///
 /// # Safety
 /// `t` is a live table.
 #[inline]
@@ -511,7 +496,6 @@ unsafe fn holds_zero(n: *const Node) -> bool {
 }
 
 /// Cursor in front of the first entry.
-///
 /// # Safety
 /// `t` is a live table.
 #[inline(always)]
@@ -526,7 +510,6 @@ pub(crate) unsafe fn first_cursor(t: *const Table) -> u32 {
 /// Key 0 is visited in front of the keys from 1 on, which the array part has, if
 /// it is the only other key: the order in which the reference has the entries of
 /// `{[0] = a, [1] = b, …}`, where all are in its hash part.
-///
 /// # Safety
 /// `t` is a live table that nothing traverses.
 pub(crate) unsafe fn visit_zero_first(t: *mut Table) {
@@ -539,7 +522,6 @@ pub(crate) unsafe fn visit_zero_first(t: *mut Table) {
 }
 
 /// Whether a guessed cursor stands right behind `key`; any guess is allowed.
-///
 /// # Safety
 /// `t` is a live table.
 #[inline]
@@ -561,7 +543,6 @@ pub(crate) unsafe fn cursor_is_after(t: *const Table, cursor: u32, key: Value) -
 }
 
 /// Cursor behind a key (nil: start).
-///
 /// # Safety
 /// `t` is a live table, `key` a live value.
 pub(crate) unsafe fn cursor_of(t: *const Table, key: Value) -> Result<u32, InvalidKey> {
@@ -591,7 +572,6 @@ pub(crate) unsafe fn cursor_of(t: *const Table, key: Value) -> Result<u32, Inval
 }
 
 /// Entry after `key` (nil: the first).
-///
 /// # Safety
 /// `t` is a live table, `key` a live value.
 pub(crate) unsafe fn next(
