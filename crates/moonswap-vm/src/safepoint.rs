@@ -211,7 +211,9 @@ impl Default for DispatchTable {
 impl DispatchTable {
     pub(crate) fn new(handlers: &'static dyn Handlers) -> Self {
         Self {
-            entries: Box::new(std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut()))),
+            entries: Box::new(std::array::from_fn(
+                |_| AtomicPtr::new(std::ptr::null_mut()),
+            )),
             handlers,
             hooked: AtomicBool::new(false),
             metered: AtomicBool::new(false),
