@@ -199,6 +199,16 @@ fn a_bad_save_waits_and_does_not_hold_up_others() {
     watched.prints("a3 b2");
 }
 
+/// An empty text is one as well, if the file stays empty.
+#[test]
+fn a_file_that_stays_empty_is_swapped() {
+    let watched = Watched::start(&["--json"]);
+    watched.folder.write("a.lua", "");
+    watched.tells(&["\"event\":\"swapped\"", "./a.lua"]);
+    watched.folder.write("a.lua", module("a2"));
+    watched.prints("a2 b1");
+}
+
 /// `reset` runs an initialiser again with every save.
 #[test]
 fn policies_are_options() {

@@ -87,6 +87,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "moonswap-vm",
         &[
+            "sync",
             "contained",
             "error",
             "value",

@@ -35,6 +35,7 @@ mod root;
 mod safepoint;
 mod stress;
 mod string;
+mod sync;
 mod table;
 #[cfg(test)]
 mod tests;

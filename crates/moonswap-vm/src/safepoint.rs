@@ -7,10 +7,11 @@
 //! request is lost. Without the tail-threaded backend a flag is tested instead.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use moonswap_bytecode::OpCode;
+
+use crate::sync::{AtomicBool, AtomicPtr, Mutex, Ordering, lock};
 
 /// Operations at which a request is looked at. Tail calls are among them, for
 /// a loop may consist of nothing else.
@@ -105,8 +106,7 @@ impl PollHandle {
     /// and what belongs to them. Its waker is called as well.
     pub(crate) fn request_of_host(&self) {
         self.request();
-        let place = &self.host_waker.0;
-        let waker = place.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let waker = lock(&self.host_waker.0).clone();
         if let Some(waker) = waker {
             waker();
         }
@@ -114,11 +114,7 @@ impl PollHandle {
 
     /// Sets what [`request_of_host`](Self::request_of_host) calls.
     pub(crate) fn set_host_waker(&self, waker: Option<HostWaker>) {
-        let place = &self.host_waker.0;
-        let old = std::mem::replace(
-            &mut *place.lock().unwrap_or_else(PoisonError::into_inner),
-            waker,
-        );
+        let old = std::mem::replace(&mut *lock(&self.host_waker.0), waker);
         // It may own what its destructor locks.
         drop(old);
     }
@@ -215,7 +211,9 @@ impl Default for DispatchTable {
 impl DispatchTable {
     pub(crate) fn new(handlers: &'static dyn Handlers) -> Self {
         Self {
-            entries: Box::new([const { AtomicPtr::new(std::ptr::null_mut()) }; 256]),
+            entries: Box::new(std::array::from_fn(
+                |_| AtomicPtr::new(std::ptr::null_mut()),
+            )),
             handlers,
             hooked: AtomicBool::new(false),
             metered: AtomicBool::new(false),

@@ -9,8 +9,7 @@
 //! became takes its place.)
 //!
 //! Names are compared, not variables, so a namesake can only make a closure look
-//! less confined than it is. That the globals named here are those of the standard
-//! library is taken for granted where the text does not assign them.
+//! less confined than it is.
 
 use std::collections::HashSet;
 
@@ -20,15 +19,8 @@ use moonswap_compiler::syntax::ast::{
 use moonswap_compiler::syntax::visit::Part;
 
 use crate::patch::assigned::Assigned;
+use crate::patch::callers::CALLERS;
 use crate::patch::tree::parts;
-
-/// Library functions that call what they are given, and at which places (from 0).
-const CALLERS: &[(&str, Option<&str>, &[usize])] = &[
-    ("pcall", None, &[0]),
-    ("xpcall", None, &[0, 1]),
-    ("table", Some("sort"), &[1]),
-    ("string", Some("gsub"), &[2]),
-];
 
 /// Whether all closures of `literal`, which stands directly in `parent`, are
 /// confined to the activation of `parent` that made them.
@@ -186,8 +178,8 @@ impl Check<'_> {
     fn places_called(&self, callee: ExprId) -> &'static [usize] {
         let found = CALLERS
             .iter()
-            .find(|(root, field, _)| self.is_library(callee, root, *field));
-        found.map_or(&[], |(_, _, places)| places)
+            .find(|caller| self.is_library(callee, caller.name, caller.field));
+        found.map_or(&[], |caller| caller.places)
     }
 
     fn text(&self, symbol: Symbol) -> &[u8] {

@@ -4,6 +4,7 @@
 use moonswap_bytecode::FunctionId;
 
 use super::toplevel::outcome::{Removal, TopLevel};
+use super::undefined::is_library;
 use crate::patch::declarations::Variable;
 use crate::patch::path::{Path, Root};
 use crate::policy::Policy;
@@ -24,6 +25,9 @@ pub(crate) fn removal(
     let mut renamed = policy.rename.keys();
     if renamed.any(|from| from.replace(':', ".") == name) {
         return Err("renamed: the field keeps its old name");
+    }
+    if is_library(path) {
+        return Err("the field stays: what the library had there is not kept");
     }
     match &path.root {
         Root::Local(..) if path.keys.is_empty() => return Err("the local variable keeps it"),

@@ -11,8 +11,10 @@ use super::matching::matcher::Matching;
 use crate::model::plan::ChunkPlan;
 use crate::model::undefined::Undefined;
 use crate::patch::ChunkPatch;
+use crate::patch::constant::Constant;
 use crate::patch::names::{Names, Use};
 use crate::patch::outline::{LiteralIndex, Outline};
+use crate::patch::path::{Key, Path, Root};
 use crate::patch::tree::symbol_text;
 
 /// The globals of whoever runs a text.
@@ -74,6 +76,16 @@ impl Globals for StandardGlobals {
     fn each(&self, see: &mut dyn FnMut(&str)) {
         STANDARD.iter().for_each(|name| see(name));
     }
+}
+
+/// Whether a path leads into Lua's own libraries.
+pub(crate) fn is_library(path: &Path) -> bool {
+    let first = match path.keys.first() {
+        Some(Key::Constant(Constant::String(name))) => std::str::from_utf8(name).ok(),
+        _ => None,
+    };
+    path.root == Root::Global
+        && first.is_some_and(|name| name != "_G" && name != "arg" && StandardGlobals.has(name))
 }
 
 /// What a function of a text uses and no text defines: to be asked whoever runs

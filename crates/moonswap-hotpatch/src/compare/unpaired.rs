@@ -4,22 +4,46 @@
 
 use std::collections::HashMap;
 
+use moonswap_compiler::syntax::ast::StatementKind;
+
 use super::toplevel::comparison::Comparison;
 use super::toplevel::outcome::TopLevel;
 use crate::model::not_run::NotRun;
+use crate::patch::ChunkPatch;
 use crate::patch::outline::{LiteralIndex, statement_literals};
+use crate::patch::statements::statements;
 
 impl Comparison<'_> {
     pub(crate) fn unpaired(&self, top: &mut TopLevel) {
-        let reasons = self.reasons();
-        if self.old.is_none() || reasons.is_empty() || self.is_called_again() {
+        let Some(old) = self.old.filter(|_| !self.is_called_again()) else {
             return;
-        }
+        };
+        let reasons = self.reasons();
+        let children = &self.new.facts().outline.get(0).children;
+        let before: Vec<LiteralIndex> = children
+            .iter()
+            .filter_map(|at| self.matching.old_of[*at])
+            .collect();
+        let homes = match before.is_sorted() {
+            true if reasons.is_empty() => return,
+            true => HashMap::new(),
+            false => homes(old),
+        };
+        // The farthest place in the old text of a call so far.
+        let mut farthest = 0;
         let mut literals = self.new.facts().outline.get(0).children.iter();
         for (at, statement) in self.body().iter().enumerate() {
             let n = statement_literals(self.new.ast(), &statement.kind).len();
             let own: Vec<_> = literals.by_ref().take(n).collect();
-            let why = own.iter().find_map(|at| reasons.get(*at));
+            let mut why = own.iter().find_map(|at| reasons.get(*at).copied());
+            if matches!(statement.kind, StatementKind::Call(_)) {
+                let old_of = |at: &&usize| homes.get(&self.matching.old_of[**at]?).copied();
+                let before = own.iter().filter_map(old_of).max();
+                if before.is_some_and(|before| before < farthest) {
+                    why = why.or(Some("it stands behind others than before"));
+                }
+                farthest = farthest.max(before.unwrap_or(0));
+            }
             let (Some(why), false) = (why, top.actions.contains_key(&at)) else {
                 continue;
             };
@@ -28,7 +52,7 @@ impl Comparison<'_> {
                 top.not_run.push(NotRun {
                     line,
                     text,
-                    why: (*why).to_owned(),
+                    why: why.to_owned(),
                     option: self.run_option(at),
                 });
             }
@@ -69,4 +93,15 @@ impl Comparison<'_> {
         }
         found
     }
+}
+
+/// The statements in which the literals of a main chunk stand.
+fn homes(text: &ChunkPatch) -> HashMap<LiteralIndex, usize> {
+    let mut literals = text.facts().outline.get(0).children.iter();
+    let mut found = HashMap::new();
+    for (at, statement) in statements(text.ast()).iter().enumerate() {
+        let n = statement_literals(text.ast(), &statement.kind).len();
+        found.extend(literals.by_ref().take(n).map(|literal| (*literal, at)));
+    }
+    found
 }

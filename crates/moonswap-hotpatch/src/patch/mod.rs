@@ -2,6 +2,7 @@
 //! VM.
 
 pub(crate) mod assigned;
+pub(crate) mod callers;
 pub(crate) mod constant;
 pub(crate) mod declarations;
 pub(crate) mod entries;

@@ -6,6 +6,7 @@ use moonswap_compiler::syntax::ast::{
     Ast, Block, Expr, ExprId, FunctionIndex, StatementKind, Symbol, TableItem,
 };
 
+use super::callers::runs_argument;
 use super::tree::parts;
 
 /// The shape of an expression.
@@ -39,7 +40,7 @@ pub(crate) fn statement(ast: &Ast, kind: &StatementKind) -> Vec<u8> {
 }
 
 /// The literals that an expression calls by itself: `(function() … end)()`,
-/// `pcall(function() … end)`.
+/// `pcall(function() … end)`, `table.sort(t, function(a, b) … end)`.
 pub(crate) fn called_in_place(ast: &Ast, expr: ExprId) -> Vec<FunctionIndex> {
     let literal = |mut expr: ExprId| loop {
         match ast.exprs.get(expr.0 as usize)? {
@@ -51,15 +52,8 @@ pub(crate) fn called_in_place(ast: &Ast, expr: ExprId) -> Vec<FunctionIndex> {
     let Some(Expr::Call { callee, args }) = ast.exprs.get(expr.0 as usize) else {
         return Vec::new();
     };
-    let is_protected = match ast.exprs.get(callee.0 as usize) {
-        Some(Expr::Name(name)) => {
-            let name = ast.symbols.get(name.0 as usize);
-            name.is_some_and(|name| matches!(&**name, b"pcall" | b"xpcall"))
-        }
-        _ => false,
-    };
-    let protected = args.first().filter(|_| is_protected);
-    let called = [Some(callee), protected].into_iter().flatten();
+    let argument = runs_argument(ast, *callee).and_then(|at| args.get(at));
+    let called = [Some(callee), argument].into_iter().flatten();
     called.filter_map(|expr| literal(*expr)).collect()
 }
 

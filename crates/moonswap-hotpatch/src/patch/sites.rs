@@ -9,6 +9,7 @@ use moonswap_compiler::syntax::ast::{
     Ast, Block, Expr, ExprId, FunctionIndex, StatementKind, Symbol, TableItem,
 };
 
+use super::callers;
 use super::constant::Constant;
 use super::shape;
 use super::statements::constant;
@@ -42,7 +43,7 @@ pub(crate) struct Site {
     /// The blocks around it, by their conditions.
     pub(crate) block: u64,
     pub(crate) strength: Strength,
-    /// It is called where it stands: by itself, or by `pcall` or `xpcall`.
+    /// It is called where it stands: by itself, or by a library function (`callers`).
     pub(crate) called: bool,
 }
 
@@ -415,9 +416,8 @@ impl<'a> Sites<'a> {
                 continue;
             }
             let step = mix(n as u64, &callee);
-            let runs = n == 0 && matches!(callee[..], [b"pcall" | b"xpcall"]);
             let site = Site {
-                called: runs,
+                called: callers::runs(&callee) == Some(n),
                 full: mix(site.full, (step, full)),
                 name: mix(site.name, (step, id)),
                 role: step,

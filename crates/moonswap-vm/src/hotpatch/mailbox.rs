@@ -6,8 +6,8 @@
 //! can be started the VM's thread plans as well.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use moonswap_hotpatch::{MigrationReport, Patch, PatchSource, Report};
 
@@ -18,9 +18,10 @@ use super::closing;
 use super::event::HotEvent;
 use super::guard::{self, Which};
 use super::migrate;
-use super::oneshot::{OneShot, lock};
+use super::oneshot::OneShot;
 use super::planner::{self, Manifests};
 use super::published::{DeferredDrops, Published};
+use super::queue::Queue;
 use super::request::CommitRequest;
 use super::ticket::Sender;
 use super::waiting;
@@ -67,8 +68,7 @@ pub(super) struct RollbackRequest {
 /// Requests on their way to the VM's thread.
 #[derive(Default)]
 pub(crate) struct Mailbox {
-    queue: Mutex<VecDeque<Request>>,
-    closed: AtomicBool,
+    queue: Queue<Request>,
     /// The VM's, told to whoever asks from outside.
     n_commits: AtomicU64,
     /// What submitters know without asking.
@@ -80,7 +80,7 @@ pub(crate) struct Mailbox {
 impl std::fmt::Debug for Mailbox {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Mailbox")
-            .field("closed", &self.closed)
+            .field("closed", &self.queue.is_closed())
             .finish_non_exhaustive()
     }
 }
@@ -90,34 +90,27 @@ impl Mailbox {
         if FROZEN {
             return give_up(request, &HotError::CompiledOut);
         }
-        let mut queue = lock(&self.queue);
-        if self.closed.load(Ordering::Acquire) {
-            drop(queue);
-            give_up(request, &HotError::Gone);
-            return;
+        match self.queue.post(request) {
+            Ok(()) => poll.request_of_host(),
+            Err(request) => give_up(request, &HotError::Gone),
         }
-        queue.push_back(request);
-        drop(queue);
-        poll.request_of_host();
     }
 
     /// Answers everything with "gone"; for a VM that is dropped.
     pub(crate) fn close(&self) {
-        self.closed.store(true, Ordering::Release);
-        let all = std::mem::take(&mut *lock(&self.queue));
-        for request in all {
+        for request in self.queue.close() {
             give_up(request, &HotError::Gone);
         }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        lock(&self.queue).is_empty()
+        self.queue.waiting().is_empty()
     }
 
     /// How many patches are on their way.
     pub(crate) fn n_commits(&self) -> usize {
         let is_commit = |r: &&Request| matches!(r, Request::Commit(_));
-        lock(&self.queue).iter().filter(is_commit).count()
+        self.queue.waiting().iter().filter(is_commit).count()
     }
 
     pub(super) fn generation(&self) -> u64 {
@@ -125,7 +118,7 @@ impl Mailbox {
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
+        self.queue.is_closed()
     }
 
     /// The VM has come to another generation.
@@ -180,7 +173,7 @@ pub(crate) fn drain(vm: &mut AtSafePoint, host_polls: bool) {
     let pass = waiting::rescan(vm, host_polls);
     let mut held = VecDeque::new();
     loop {
-        let Some(request) = lock(&mailbox.queue).pop_front() else {
+        let Some(request) = mailbox.queue.waiting().pop_front() else {
             break;
         };
         match request {
@@ -215,7 +208,7 @@ pub(crate) fn drain(vm: &mut AtSafePoint, host_polls: bool) {
     if !held.is_empty() {
         // Looked at again when the native is through (`host.rs`).
         vm.hot.gate.hold();
-        let mut queue = lock(&mailbox.queue);
+        let mut queue = mailbox.queue.waiting();
         while let Some(request) = held.pop_back() {
             queue.push_front(request);
         }

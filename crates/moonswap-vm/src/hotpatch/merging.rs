@@ -14,8 +14,7 @@ use moonswap_hotpatch::{
 
 use super::evaluated::{alike, held, hold, is_same, settle};
 use super::manifest::{known_registry, registry};
-use super::prepare::FieldChange;
-use super::running::{set, with};
+use super::running::{note_fields, set, with};
 use crate::context::{Context, Outcome};
 use crate::meta_event::Event;
 use crate::object::{Closure, Instance, NativeFn, PrototypeSlot, StringObject, Table, Version};
@@ -417,20 +416,7 @@ fn set_as_the_text_does(
     cx.push_value(value);
     cx.set_index(at)?;
     cx.pop(1);
-    let mut vm = cx.vm();
-    let written = vm.undo_log.fields_since(mark);
-    with(&mut vm, |t| {
-        // SAFETY: live tables; nothing is collected.
-        t.fields
-            .extend(written.into_iter().map(|(table, key, before)| unsafe {
-                FieldChange {
-                    table: Value::table(table),
-                    key,
-                    before,
-                    after: crate::table::get(table, key),
-                }
-            }));
-    });
+    note_fields(&mut cx.vm(), mark);
     Ok(())
 }
 

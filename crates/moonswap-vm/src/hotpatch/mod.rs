@@ -47,6 +47,8 @@ pub(crate) mod mailbox;
 pub(crate) mod manifest;
 mod merging;
 pub(crate) mod migrate;
+#[cfg(all(test, loom))]
+mod models;
 mod obstacle;
 mod oneshot;
 pub(crate) mod patcher;
@@ -54,6 +56,7 @@ mod planned;
 pub(crate) mod planner;
 mod prepare;
 mod published;
+mod queue;
 mod request;
 mod running;
 pub(crate) mod scope;

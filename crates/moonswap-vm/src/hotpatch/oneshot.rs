@@ -5,10 +5,11 @@
 //! takes to commit a small patch. It does not spin longer: a VM that shares the
 //! processor with it would have to wait.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
+
+use crate::sync::{AtomicBool, Condvar, IS_MODEL, Mutex, Ordering, lock};
 
 /// How long a receiver spins before it parks.
 const SPIN: Duration = Duration::from_micros(8);
@@ -44,10 +45,6 @@ impl<T> Default for OneShot<T> {
             is_put: AtomicBool::new(false),
         }
     }
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<T> OneShot<T> {
@@ -102,12 +99,17 @@ impl<T> OneShot<T> {
         self.was_put() && place.value.is_none()
     }
 
-    /// Waits for the value, and takes it. `None`: there was none by then.
-    pub fn wait(&self, until: Option<Instant>) -> Option<T> {
+    /// Waits for a moment without calling the system.
+    fn spin(&self) {
         let start = Instant::now();
-        while !self.was_put() && start.elapsed() < SPIN {
+        while !IS_MODEL && !self.was_put() && start.elapsed() < SPIN {
             std::hint::spin_loop();
         }
+    }
+
+    /// Waits for the value, and takes it. `None`: there was none by then.
+    pub fn wait(&self, until: Option<Instant>) -> Option<T> {
+        self.spin();
         let mut place = lock(&self.place);
         loop {
             if let Some(value) = place.value.take() {

@@ -2,6 +2,7 @@
 //!
 //! Invariants: HP2.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use moonswap_hotpatch::{DataChange, Merged, NotRun, Refusal};
@@ -10,6 +11,7 @@ use super::prepare::FieldChange;
 use crate::context::{Context, Outcome};
 use crate::object::{Instance, PrototypeSlot};
 use crate::table;
+use crate::undo::Mark;
 use crate::value::Value;
 use crate::vm::Vm;
 
@@ -57,4 +59,24 @@ pub(super) fn set(cx: &mut Context<'_>, container: Value, key: Value, after: Val
         with(&mut vm, |t| t.fields.push(change));
     }
     Ok(())
+}
+
+/// Remembers the fields that were written since a mark, with what stood there.
+pub(super) fn note_fields(vm: &mut Vm, mark: Mark) {
+    let mut seen = HashSet::new();
+    let mut written = vm.undo_log.fields_since(mark);
+    // The first entry of a key says what stood there.
+    written.retain(|(table, key, _)| seen.insert((*table, key.payload, key.tag)));
+    with(vm, |t| {
+        // SAFETY: live tables; nothing is collected.
+        t.fields
+            .extend(written.into_iter().map(|(table, key, before)| unsafe {
+                FieldChange {
+                    table: Value::table(table),
+                    key,
+                    before,
+                    after: crate::table::get(table, key),
+                }
+            }));
+    });
 }

@@ -4,8 +4,7 @@
 use std::future::Future;
 use std::ops::Deref;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -13,8 +12,9 @@ use moonswap_hotpatch::Report;
 
 use super::HotError;
 use super::obstacle::Obstacle;
-use super::oneshot::{OneShot, lock};
+use super::oneshot::OneShot;
 use super::patcher::Patcher;
+use crate::sync::{AtomicU8, Mutex, Ordering, lock};
 
 /// Where a submission stands. It leaves `PENDING` once: either the VM's thread
 /// takes it up, and then there will be an answer, or it is withdrawn, and then
@@ -46,6 +46,21 @@ impl TicketState {
 
     pub(super) fn advance_to_taken(&self) -> bool {
         self.advance(TAKEN)
+    }
+
+    /// Whether it will never be committed from now on.
+    pub(super) fn withdraw(&self) -> bool {
+        !self.answer.is_there() && self.advance(WITHDRAWN)
+    }
+
+    /// The outcome, if there is one by now; it is taken.
+    pub(super) fn take(&self) -> Option<Result<Report, HotError>> {
+        self.answer.take()
+    }
+
+    /// Waits for the outcome, and takes it. `None`: there was none by then.
+    pub(super) fn wait(&self, until: Option<Instant>) -> Option<Result<Report, HotError>> {
+        self.answer.wait(until)
     }
 
     pub(super) fn is_withdrawn(&self) -> bool {
@@ -146,7 +161,7 @@ impl Ticket {
         let timeout = timeout.and_then(|t| self.submitted.checked_add(t));
         let due = self.due.and_then(|due| due.checked_add(LAST_WORD));
         let until = [timeout, due].into_iter().flatten().min();
-        match self.state.answer.wait(until) {
+        match self.state.wait(until) {
             Some(outcome) => outcome,
             None => {
                 if self.state.advance(WITHDRAWN) {
@@ -170,7 +185,7 @@ impl Ticket {
     /// Withdraws the patch. False if it is being committed, or was, or was
     /// refused: then there is an outcome.
     pub fn withdraw(&self) -> bool {
-        !self.state.answer.is_there() && self.state.advance(WITHDRAWN)
+        self.state.withdraw()
     }
 
     /// What the patch waits for, as far as the VM has looked: `step v1 active in
@@ -181,7 +196,7 @@ impl Ticket {
 
     /// The outcome, if there is one by now; it is taken.
     pub fn try_take(&self) -> Option<Result<Report, HotError>> {
-        let outcome = self.state.answer.take();
+        let outcome = self.state.take();
         if outcome.is_some() {
             self.patcher.resume_step();
         }

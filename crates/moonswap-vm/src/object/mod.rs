@@ -285,7 +285,7 @@ impl PrototypeSlot {
     /// The number of the current version, from 1.
     ///
     /// # Safety
-    /// `this` is live. It is installed, if it is a slot.
+    /// `this` is live and installed.
     pub(crate) unsafe fn number(this: *const Self) -> u32 {
         // SAFETY: by the caller, `this` is live and installed.
         unsafe { Version::number(Self::version(this)) }
@@ -466,7 +466,7 @@ impl Version {
     /// Counts from 1.
     ///
     /// # Safety
-    /// `this` is live. It is installed, if it is a slot.
+    /// `this` is live.
     pub(crate) unsafe fn number(this: *const Self) -> u32 {
         // SAFETY: by the caller, `this` is live.
         match unsafe { &(*this).rare } {

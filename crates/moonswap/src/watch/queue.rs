@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// A file that Lua loaded.
 struct File {
@@ -15,7 +16,12 @@ struct File {
     seen: Vec<u8>,
     /// The content that runs.
     running: Vec<u8>,
+    /// Since when it is empty on disk, and was not before.
+    empty_since: Option<Instant>,
 }
+
+/// A file that is being replaced is empty for less than this.
+const EMPTY: Duration = Duration::from_millis(500);
 
 #[derive(Default)]
 pub(super) struct Queue {
@@ -43,6 +49,7 @@ impl Queue {
         let file = File {
             seen: content.clone(),
             running: content,
+            empty_since: None,
         };
         self.files.insert(path, file);
     }
@@ -65,6 +72,7 @@ impl Queue {
         &mut self,
         contents: impl IntoIterator<Item = (PathBuf, Vec<u8>)>,
         again: &[PathBuf],
+        now: Instant,
     ) -> Option<Vec<PathBuf>> {
         let mut group = BTreeSet::new();
         for (path, content) in contents {
@@ -73,8 +81,14 @@ impl Queue {
             };
             // A file that is just being replaced may be empty: the event that
             // completes it is still to come.
-            let is_new = file.seen != content || again.contains(&path);
-            if !is_new || (content.is_empty() && !file.seen.is_empty()) {
+            if content.is_empty() && !file.seen.is_empty() {
+                let since = *file.empty_since.get_or_insert(now);
+                if now.duration_since(since) < EMPTY {
+                    continue;
+                }
+            }
+            file.empty_since = None;
+            if file.seen == content && !again.contains(&path) {
                 continue;
             }
             file.seen = content;
@@ -97,6 +111,13 @@ impl Queue {
             self.groups.push(group);
         }
         Some(members)
+    }
+
+    /// Files that are empty for some time: to be looked at again, whatever happens.
+    pub(super) fn emptied(&self) -> impl Iterator<Item = &PathBuf> {
+        let empty = self.files.iter();
+        let empty = empty.filter(|(_, file)| file.empty_since.is_some());
+        empty.map(|(path, _)| path)
     }
 
     /// Whether a file was saved and does not run yet.
@@ -190,7 +211,7 @@ mod tests {
         let contents = files
             .iter()
             .map(|(path, text)| (path.into(), text.as_bytes().to_vec()));
-        let group = queue.saved(contents.collect::<Vec<_>>(), &[])?;
+        let group = queue.saved(contents.collect::<Vec<_>>(), &[], Instant::now())?;
         Some(
             group
                 .iter()
@@ -235,6 +256,24 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_stays_empty_is_saved() {
+        let mut queue = Queue::default();
+        queue.loaded("a".into(), b"1".to_vec());
+        let start = Instant::now();
+        let mut save = |text: &[u8], after| {
+            let now = start + Duration::from_millis(after);
+            queue.saved([("a".into(), text.to_vec())], &[], now)
+        };
+        assert_eq!(save(b"", 0), None);
+        assert_eq!(save(b"", 400), None, "not long enough");
+        assert_eq!(save(b"1", 450), None, "it runs");
+        assert_eq!(save(b"", 600), None, "empty anew");
+        assert_eq!(save(b"", 1100), Some(vec!["a".into()]));
+        assert_eq!(save(b"", 1700), None, "known");
+        assert_eq!(queue.emptied().count(), 0);
+    }
+
+    #[test]
     fn what_is_undone_waits_again() {
         let mut queue = Queue::default();
         for name in ["a", "b", "c"] {
@@ -251,7 +290,11 @@ mod tests {
         assert_eq!(queue.differing(), paths(&["a"]));
         // As it was saved: nothing new, unless it is asked for.
         assert_eq!(save(&mut queue, &[("a", "3")]), None);
-        let again = queue.saved([("a".into(), b"3".to_vec())], &paths(&["a"]));
+        let again = queue.saved(
+            [("a".into(), b"3".to_vec())],
+            &paths(&["a"]),
+            Instant::now(),
+        );
         assert_eq!(again, Some(paths(&["a"])));
         assert_eq!(save(&mut queue, &[("a", "2")]).as_deref(), Some(""));
         // All of it: what was saved together is mended together.

@@ -193,6 +193,9 @@ impl Watch {
             let name = path.file_name().map(ToOwned::to_owned);
             self.heard.names.extend(name);
         }
+        let emptied = self.queue.emptied();
+        let names = emptied.filter_map(|path| path.file_name().map(ToOwned::to_owned));
+        self.heard.names.extend(names);
         let requests = self.undone.keys().map(|path| release_request(path));
         let waiting = requests.filter(|request| request.exists());
         let names = waiting.filter_map(|request| request.file_name().map(ToOwned::to_owned));
@@ -278,7 +281,7 @@ impl Watch {
                 again.push(path.clone());
             }
         }
-        let Some(group) = self.queue.saved(contents, &again) else {
+        let Some(group) = self.queue.saved(contents, &again, Instant::now()) else {
             return;
         };
         // Taken back, or part of this group now.

@@ -94,7 +94,7 @@ fn called(module: &Module, calls: &[(u8, u8)]) -> Vec<(Exported, u8)> {
 
 const MODULE: &str = "local M = mod or M or loaded ";
 
-fn drive(module: &Module, calls: &[(u8, u8)]) -> String {
+pub(super) fn drive(module: &Module, calls: &[(u8, u8)]) -> String {
     let mut out = String::from(MODULE);
     for (what, argument) in called(module, calls) {
         let _ = match what {
@@ -200,7 +200,7 @@ impl<'a> Life<'a> {
     }
 }
 
-fn lines(text: &str) -> BTreeMap<String, String> {
+pub(super) fn lines(text: &str) -> BTreeMap<String, String> {
     let pair = |line: &str| {
         let (path, value) = line.split_once('\t').unwrap_or((line, ""));
         (path.to_owned(), value.to_owned())
@@ -210,7 +210,10 @@ fn lines(text: &str) -> BTreeMap<String, String> {
 
 /// Where two dumps differ. Captured variables that one of them lacks are not compared:
 /// patched closures reach top-level locals without capturing them.
-fn differences(live: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) -> Vec<String> {
+pub(super) fn differences(
+    live: &BTreeMap<String, String>,
+    wanted: &BTreeMap<String, String>,
+) -> Vec<String> {
     let mut found = Vec::new();
     let paths: BTreeSet<&String> = live.keys().chain(wanted.keys()).collect();
     for path in paths {
@@ -335,9 +338,10 @@ fn one(case: &Case, texts: &[Text], history: &[usize], version: usize) -> Result
     let fresh = Life::load(case, texts, &old.noted())?.ask("save_set()");
     let reference = Life::new(case, texts);
     let script = format!(
-        "reference({held}, {fresh}, {}, {})",
+        "reference({held}, {fresh}, {}, {}, {})",
         old.paths(),
-        new.paths()
+        new.paths(),
+        old.computed()
     );
     reference
         .world

@@ -16,7 +16,7 @@
 //! | in the new text | in the reference |
 //! | --- | --- |
 //! | a function, another name for a table or function | as it stands |
-//! | what is known without running anything (constants, also derived from constants; the items of tables, one by one) | as it stands, unless the program holds something else than the old text put there: then what the program holds (`MERGE`) |
+//! | what is known without running anything (constants, also derived from constants; the items of tables, one by one) | as it stands, unless the program holds something else than the old text put there: then what the program holds (`MERGE`); a part of a table that the old text computed only has to be there |
 //! | any other expression, the same as in the old text | what the program holds (`KEEP`) |
 //! | any other expression that is new | as it stands: it runs |
 //! | a statement for its effects, the same as in the old text | nothing: its effects are part of what the program holds |
@@ -37,6 +37,7 @@
 //! after a failure, `LAW_SHOW=1` prints what was listed and refused. A case that fails
 //! is made smaller first (`shrink.rs`).
 
+mod again;
 mod case;
 mod edit;
 mod module;
@@ -133,4 +134,31 @@ fn a_patch_that_lists_nothing_is_a_fresh_load_with_the_old_state() {
         );
         assert!(unusable * 20 < all, "{unusable} of {all} unusable");
     }
+}
+
+#[test]
+fn the_next_call_of_a_chunk_is_a_call_of_the_new_text() {
+    let n = n_cases(100);
+    let first = std::env::var("LAW_FIRST").map_or(0, |n| n.parse().expect("a number"));
+    let (mut compared, mut failures) = (0, 0);
+    for number in first..first + n {
+        let case = again::draw(SEED, number);
+        match again::check(&case) {
+            Ok(Step::Full { .. }) => compared += 1,
+            Ok(_) => {}
+            Err(why) => {
+                let (case, why) = shrink::shrunk(case, why, &|case| again::check(case).err());
+                let text = format!("case {number}: {why}\n{}", case.shown());
+                assert!(is_set("LAW_ALL"), "{text}");
+                failures += 1;
+                println!("=====\n{text}");
+            }
+        }
+    }
+    println!("{n} cases: {compared} compared");
+    assert_eq!(failures, 0);
+    assert!(
+        n < 50 || compared * 2 > n,
+        "only {compared} of {n} compared"
+    );
 }

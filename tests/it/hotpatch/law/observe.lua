@@ -280,6 +280,7 @@ end
 
 local live, fresh -- what the program held, what the old text puts there
 local is_old, is_new -- paths that the texts themselves set
+local is_computed -- those that the old text computes
 
 local function prepare(saved)
   local items = {}
@@ -303,15 +304,19 @@ local function copy(path)
   return made
 end
 
--- Whether the program left a place as the old text made it.
-local function is_untouched(path)
+-- Whether the program left a place as the old text made it. A part that an expression
+-- made counts as untouched if it is there.
+local function is_untouched(path, is_part)
   local a, b = live.values[path], fresh.values[path]
+  if is_part and is_computed[path] then
+    return a ~= nil
+  end
   if type(a) ~= "table" or type(b) ~= "table" then
     return rawequal(a, b) and math.type(a) == math.type(b)
   end
   for _, side in ipairs { live, fresh } do
     for _, item in ipairs(side.items[path] or {}) do
-      if not is_untouched(item[2]) then
+      if not is_untouched(item[2], true) then
         return false
       end
     end
@@ -345,9 +350,9 @@ function KEEP(path)
   return copy(path)
 end
 
-function reference(live_, fresh_, is_old_, is_new_)
+function reference(live_, fresh_, is_old_, is_new_, is_computed_)
   live, fresh = prepare(live_), prepare(fresh_)
-  is_old, is_new = is_old_, is_new_
+  is_old, is_new, is_computed = is_old_, is_new_, is_computed_
   for _, item in ipairs(live.items._G or {}) do
     if not is_old[item[2]] and not is_new[item[2]] then
       _G[item[1]] = copy(item[2])

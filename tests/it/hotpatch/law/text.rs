@@ -273,7 +273,16 @@ impl Text {
     /// The paths it sets, as a Lua expression.
     pub(super) fn paths(&self) -> String {
         let paths = self.sets.keys().filter(|path| !path.contains('^'));
-        let fields: Vec<String> = paths.map(|path| format!("[{path:?}] = true")).collect();
-        format!("{{ {} }}", fields.join(", "))
+        as_set(paths)
     }
+
+    /// The paths whose values it computes, as a Lua expression.
+    pub(super) fn computed(&self) -> String {
+        as_set(self.computed.iter())
+    }
+}
+
+fn as_set<'a>(paths: impl Iterator<Item = &'a String>) -> String {
+    let fields: Vec<String> = paths.map(|path| format!("[{path:?}] = true")).collect();
+    format!("{{ {} }}", fields.join(", "))
 }

@@ -6,10 +6,14 @@
 //! listed. What functions of earlier calls share, and what is set in globals, is compared
 //! as usual.
 
+use moonswap_compiler::syntax::ast::{Expr, StatementKind};
+
 use super::comparison::Comparison;
 use super::outcome::TopLevel;
+use crate::compare::undefined::is_library;
 use crate::manifest::is_reserved;
-use crate::patch::path::{Path, Root};
+use crate::patch::declarations::Declared;
+use crate::patch::path::{Path, Root, Scope};
 
 impl Comparison<'_> {
     /// Whether the main chunk has been called more than once, and does not run now.
@@ -44,11 +48,65 @@ impl Comparison<'_> {
         is_held || functions.into_iter().any(is_wanted)
     }
 
+    /// Whether a new variable has the same value in each call, so that functions may share
+    /// one: a constant, a library function, a function that uses nothing else.
+    pub(super) fn is_same_in_each_call(&self, variable: &Declared) -> bool {
+        let (ast, facts) = (self.new.ast(), self.new.facts());
+        let literals = &facts.outline.literals;
+        let mut seen: Vec<&str> = Vec::new();
+        let mut todo: Vec<&str> = vec![&variable.name];
+        while let Some(name) = todo.pop() {
+            if seen.contains(&name) {
+                continue;
+            }
+            seen.push(name);
+            let mut all = facts.declared.iter().filter(|v| *v.name == *name);
+            let (Some(found), None) = (all.next(), all.next()) else {
+                return false;
+            };
+            if facts.assigned.name_anywhere(name.as_bytes()) {
+                return false;
+            }
+            let function = match &self.body()[found.statement].kind {
+                StatementKind::LocalFunction { function, .. } => *function,
+                StatementKind::Local { values, .. } => {
+                    let Some(value) = values.get(found.index) else {
+                        match found.initialiser.absent {
+                            true => continue,
+                            false => return false,
+                        }
+                    };
+                    let scope = Scope::before(ast, found.statement);
+                    let path = facts.constants.path(ast, &scope, *value);
+                    let is_library = path.is_some_and(|path| is_library(&path));
+                    match ast.exprs.get(value.0 as usize) {
+                        Some(Expr::Function(function)) => *function,
+                        _ if is_library => continue,
+                        _ if facts.constants.value(ast, &scope, *value).is_some() => continue,
+                        _ => return false,
+                    }
+                }
+                _ => return false,
+            };
+            let Some(literal) = literals.iter().find(|l| l.function == Some(function)) else {
+                return false;
+            };
+            for used in &literal.prototype.upvalues {
+                match &*used.name {
+                    "_ENV" => {}
+                    name if used.top_level => todo.push(name),
+                    _ => return false,
+                }
+            }
+        }
+        true
+    }
+
     /// Says what holds from the next call on.
     pub(super) fn tell_next_call(&self, top: &mut TopLevel) {
         if top.is_of_last_call {
             top.warnings.push(format!(
-                "the main chunk was called {} times: what its last call made follows the text, what earlier calls made stays; new variables are shared by all of its functions",
+                "the main chunk was called {} times: what its last call made follows the text, what earlier calls made stays",
                 self.manifest.n_runs
             ));
         }

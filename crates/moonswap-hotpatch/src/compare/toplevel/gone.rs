@@ -23,10 +23,24 @@ impl Merging<'_> {
                 }
                 covered = None;
             }
-            if self.old.last(&entry.path) != Some(at) || !self.one_gone(at, &entry, top) {
+            if self.old.last(&entry.path) != Some(at) {
+                let path = self.new_path(&entry.path);
+                self.set_before(at, &path, top);
+                covered = Some(entry.path);
+            } else if !self.one_gone(at, &entry, top) {
                 covered = Some(entry.path);
             }
         }
+    }
+
+    /// A path of the old text as the new one writes it.
+    fn new_path(&self, path: &Path) -> Path {
+        let root = match &path.root {
+            Root::Local(name, at) => Root::Local(self.comparison.new_name(name), *at),
+            Root::Global | Root::Returned => path.root.clone(),
+        };
+        let keys = path.keys.clone();
+        Path { root, keys }
     }
 
     /// Answers whether the items are to be asked for as well.

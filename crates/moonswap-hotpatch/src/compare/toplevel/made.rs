@@ -71,6 +71,10 @@ impl Merging<'_> {
             evaluated,
             ..change
         };
+        if change.is_data() {
+            let is_constant = matches!(entry.leaf, Leaf::Constant(_));
+            top.changed.insert(entry.path.clone(), is_constant);
+        }
         if change.before == Before::Absent {
             top.fresh.insert(entry.path.clone());
         }

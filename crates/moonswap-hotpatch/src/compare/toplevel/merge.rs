@@ -2,6 +2,7 @@
 //! and field to, compared entry by entry (three-way merge; the third side, what
 //! the program holds, is looked at when the patch is applied).
 
+use std::cell::OnceCell;
 use std::collections::HashSet;
 
 use moonswap_compiler::syntax::ast::{Attribute, FunctionIndex};
@@ -9,7 +10,7 @@ use moonswap_compiler::syntax::ast::{Attribute, FunctionIndex};
 use super::comparison::Comparison;
 use super::outcome::{Evaluation, TopLevel, ValueCode};
 use super::reach::{NOWHERE, Reach};
-use super::side::{Side, list_change};
+use super::side::{Places, Side, list_change};
 use super::variables::is_folded;
 use crate::model::change::{Before, ChangeKind};
 use crate::model::not_run::NotRun;
@@ -45,7 +46,9 @@ pub(super) struct Merging<'a> {
     pub(super) comparison: &'a Comparison<'a>,
     pub(super) old: Side<'a>,
     pub(super) new: Side<'a>,
-    reach: &'a Reach,
+    pub(super) reach: &'a Reach,
+    pub(super) places: OnceCell<Places>,
+    pub(super) reordered: OnceCell<bool>,
     /// Lists without keys that are changed as a whole, by their paths in the old text.
     pub(super) lists: HashSet<Path>,
     /// The same in the new text.
@@ -63,6 +66,8 @@ impl<'a> Merging<'a> {
             old: Side::new(old),
             new: Side::new(comparison.new),
             reach,
+            places: OnceCell::new(),
+            reordered: OnceCell::new(),
             lists: HashSet::new(),
             new_lists: HashSet::new(),
         }
@@ -160,15 +165,16 @@ impl<'a> Merging<'a> {
                 return false;
             }
         }
-        if self.new.last(&entry.path) != Some(at) {
-            return false;
-        }
-        if entry.is_item && is_in_list(&entry.path, &self.new_lists) {
-            return false;
-        }
         if is_new && is_root {
             // Assigned below its declaration.
             self.run_statement(entry, top);
+            return false;
+        }
+        if self.new.last(&entry.path) != Some(at) {
+            self.set_again(at, entry, top);
+            return false;
+        }
+        if entry.is_item && is_in_list(&entry.path, &self.new_lists) {
             return false;
         }
         let verdict = self.verdict(at, entry, variable.as_ref(), top);
@@ -317,7 +323,13 @@ impl<'a> Merging<'a> {
                     (Leaf::Expression { shape: a, .. }, Leaf::Expression { shape: b, .. })
                         if a == b =>
                     {
-                        return Verdict::Same;
+                        let (was, is) = (before.statement, entry.statement);
+                        let read = |value| self.reads_otherwise(value, was, is, top);
+                        let value = entry.value.filter(|_| self.is_reordered(&[]));
+                        return match value.and_then(read) {
+                            Some(why) => Verdict::Listed(why, run()),
+                            None => Verdict::Same,
+                        };
                     }
                     (Leaf::Function(f), Leaf::Function(g)) if self.is_same_function(*f, *g) => {
                         return Verdict::Same;
@@ -519,7 +531,7 @@ impl<'a> Merging<'a> {
     }
 
     /// Whether the closures that stand there run the new literal's code already.
-    fn is_same_function(&self, was: FunctionIndex, is: FunctionIndex) -> bool {
+    pub(super) fn is_same_function(&self, was: FunctionIndex, is: FunctionIndex) -> bool {
         let matching = self.comparison.matching;
         let (Some(was), Some(is)) = (self.old.literals.get(&was), self.new.literals.get(&is))
         else {

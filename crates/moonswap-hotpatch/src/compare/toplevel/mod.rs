@@ -11,8 +11,12 @@
 //! | `variables` | which top-level local is which |
 //! | `merge` | data and definitions, old against new |
 //! | `meaning` | the same words that mean something else |
+//! | `repeated` | what is set more than once |
+//! | `moved` | statements that stand on another side of what they read |
+//! | `readers` | unchanged statements that read what changed |
 //! | `side`, `gone` | one of the texts; what it has no more |
 //! | `decide` | `if` statements whose arms are found out |
+//! | `fills` | blocks that fill tables of the text |
 //! | `others` | statements that set nothing of their own; `run`, `rerun` |
 //! | `reach` | how far the main chunk got |
 //! | `again` | main chunks that are called again and again |
@@ -21,13 +25,17 @@ mod again;
 pub(crate) mod comparison;
 mod decide;
 mod evaluate;
+mod fills;
 mod gone;
 mod made;
 mod meaning;
 mod merge;
+mod moved;
 mod others;
 pub(crate) mod outcome;
 mod reach;
+mod readers;
+mod repeated;
 mod side;
 mod variables;
 
@@ -65,7 +73,8 @@ impl Comparison<'_> {
                     let mut merging = Merging::new(self, old, &reach);
                     let taken = merging.taken();
                     merging.run(&mut top);
-                    self.others(old, &taken, &reach, &mut top);
+                    self.others(&merging, &taken, &mut top);
+                    self.tell_readers(old, &reach, &mut top);
                 }
                 let skipped = reach.skipped.iter().filter(|_| !self.is_called_again());
                 for at in skipped {
@@ -174,6 +183,7 @@ impl Comparison<'_> {
             let why = match action {
                 Action::Run => "once",
                 Action::Try => "if it changes only what is new",
+                Action::Fill => "if it only adds to tables of the text",
                 Action::Parts(parts) => {
                     let n_names = match &self.body()[*at].kind {
                         StatementKind::Local { names, .. } => names.len(),

@@ -9,8 +9,9 @@ use moonswap_compiler::syntax::ast::{
 };
 
 use super::comparison::Comparison;
+use super::fills::is_compound;
+use super::merge::Merging;
 use super::outcome::{Action, Evaluation, MergeCode, TopLevel, ValueCode};
-use super::reach::Reach;
 use crate::model::change::{Before, ChangeKind, DataChange};
 use crate::model::not_run::NotRun;
 use crate::patch::ChunkPatch;
@@ -27,11 +28,11 @@ impl Comparison<'_> {
     /// Statements that are not taken apart into entries.
     pub(super) fn others(
         &self,
-        old: &ChunkPatch,
+        merging: &Merging<'_>,
         [old_taken, new_taken]: &[HashSet<usize>; 2],
-        reach: &Reach,
         top: &mut TopLevel,
     ) {
+        let (old, reach) = (merging.old.text, merging.reach);
         let declares = |s: &Statement| {
             matches!(
                 s.kind,
@@ -46,8 +47,12 @@ impl Comparison<'_> {
         };
         let (was, is) = (list(old, old_taken), list(self.new, new_taken));
         let (gone, come) = unmatched(&was, &is);
+        self.list_moved(merging, &stay(&was, &gone), &stay(&is, &come), top);
         let n_gone = gone.len();
         let rules = self.rules();
+        // Where a block is gone, another one may have been it.
+        let old_body = crate::patch::statements::statements(old.ast());
+        let are_new = !gone.iter().any(|at| is_compound(&old_body[*at].kind));
         let twins = self.twins(old, &gone, &come);
         let mut decided = HashSet::new();
         for (i, at) in come.into_iter().enumerate() {
@@ -66,6 +71,8 @@ impl Comparison<'_> {
                 top.actions.insert(at, Action::Run);
             } else if is_added && self.policy.run_new && self.is_about_new(at, top) {
                 top.try_run(at);
+            } else if are_new && self.policy.run_new && merging.fills(at) {
+                top.actions.insert(at, Action::Fill);
             } else {
                 let not_run = NotRun {
                     line: self.statement_line(at),
@@ -87,6 +94,24 @@ impl Comparison<'_> {
                 "no longer in the text, its effect stays: {}",
                 self.old_statement_text(old, at)
             ));
+        }
+    }
+
+    /// Lists calls that stand on another side of what they are given.
+    fn list_moved(&self, merging: &Merging<'_>, was: &[usize], is: &[usize], top: &mut TopLevel) {
+        let pairs: Vec<(usize, usize)> = was.iter().copied().zip(is.iter().copied()).collect();
+        if self.is_called_again() || !merging.is_reordered(&pairs) {
+            return;
+        }
+        for (was, is) in pairs {
+            let StatementKind::Call(call) = self.body()[is].kind else {
+                continue;
+            };
+            if merging.reach.has(is)
+                && let Some(why) = merging.reads_otherwise(call, was, is, top)
+            {
+                self.list_other(is, why, self.run_option(is), top);
+            }
         }
     }
 
@@ -272,6 +297,15 @@ impl Comparison<'_> {
             top.merge(entry.statement, code);
         }
     }
+}
+
+/// The positions of those that are not among `others`, which are in order.
+fn stay(all: &[(usize, Vec<u8>)], others: &[usize]) -> Vec<usize> {
+    let is_other = |at: &usize| others.binary_search(at).is_ok();
+    all.iter()
+        .map(|(at, _)| *at)
+        .filter(|at| !is_other(at))
+        .collect()
 }
 
 const BEGINNING: Span = Span {

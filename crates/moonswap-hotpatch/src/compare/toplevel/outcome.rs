@@ -31,6 +31,8 @@ pub(crate) enum Action {
     /// It runs in a chunk of its own, and is undone if it changes anything that
     /// existed before the patch.
     Try,
+    /// The same, but it may add entries to tables that existed.
+    Fill,
     /// Of a declaration, these names, by position.
     Parts(BTreeMap<usize, Part>),
     /// Entries are put in place one by one.
@@ -60,6 +62,8 @@ pub(crate) struct TopLevel {
     pub(crate) decisions: Vec<Decision>,
     /// Entries that go, after all else.
     pub(crate) gone: Vec<MergeCode>,
+    /// Data that changes, and whether it is a constant.
+    pub(super) changed: HashMap<Path, bool>,
     /// How many expressions are evaluated for changes.
     pub(crate) n_evaluated: usize,
     /// Paths that are new.
@@ -125,7 +129,7 @@ impl TopLevel {
         let parts = Action::Parts(BTreeMap::new());
         match self.actions.entry(statement).or_insert(parts) {
             Action::Parts(parts) => Some(parts.entry(index).or_default()),
-            Action::Run | Action::Try | Action::Merge(_) | Action::Decide(_) => None,
+            Action::Run | Action::Try | Action::Fill | Action::Merge(_) | Action::Decide(_) => None,
         }
     }
 

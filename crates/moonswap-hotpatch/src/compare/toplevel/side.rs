@@ -12,6 +12,9 @@ use crate::patch::outline::{LiteralIndex, Outline};
 use crate::patch::path::{Key, Path};
 use crate::patch::statements::unmatched;
 
+/// Where the statement that sets a path stands, in the old and in the new text.
+pub(super) type Places = HashMap<Path, (usize, usize)>;
+
 /// One of the two texts, taken apart.
 pub(super) struct Side<'a> {
     pub(super) text: &'a ChunkPatch,

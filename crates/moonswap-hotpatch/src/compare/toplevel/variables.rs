@@ -123,7 +123,17 @@ impl Comparison<'_> {
         let cell = top.labels.len() as u32;
         top.labels
             .push((variable.name.clone(), variable.declaration));
-        top.is_of_last_call |= self.is_called_again() && self.is_held(&variable.name);
+        if self.is_called_again() && self.is_held(&variable.name) {
+            top.is_of_last_call = true;
+            if !self.is_same_in_each_call(variable) {
+                let reason = format!(
+                    "functions use the new top-level local {}, of which each call of the main chunk has its own: it was called {} times",
+                    variable.name, self.manifest.n_runs
+                );
+                let remedy = "pass the value as an argument or keep it in a table";
+                self.refuse(top, Code::SeveralRuns, variable.span, reason, remedy);
+            }
+        }
         if self.is_called_again() && !self.is_held(&variable.name) {
             top.next_call.insert(variable.statement);
         } else if !reach.has(variable.statement) {

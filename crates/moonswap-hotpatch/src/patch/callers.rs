@@ -1,0 +1,69 @@
+//! Library functions that call what they are given. That the globals named here are those
+//! of the standard library is taken for granted where the text does not assign them.
+
+use moonswap_compiler::syntax::ast::{Ast, Expr, ExprId, Symbol};
+
+/// Such a function, and at which places (from 0) it is given functions.
+pub(crate) struct Caller {
+    /// `pcall`, or the table.
+    pub(crate) name: &'static str,
+    /// `sort` of `table`.
+    pub(crate) field: Option<&'static str>,
+    /// They may be called, and are not kept.
+    pub(crate) places: &'static [usize],
+    /// Where the function stands whose call is what the library function is for.
+    runs: usize,
+}
+
+pub(crate) const CALLERS: &[Caller] = &[
+    Caller {
+        name: "pcall",
+        field: None,
+        places: &[0],
+        runs: 0,
+    },
+    Caller {
+        name: "xpcall",
+        field: None,
+        places: &[0, 1],
+        runs: 0,
+    },
+    Caller {
+        name: "table",
+        field: Some("sort"),
+        places: &[1],
+        runs: 1,
+    },
+    Caller {
+        name: "string",
+        field: Some("gsub"),
+        places: &[2],
+        runs: 2,
+    },
+];
+
+/// The argument that a call of these names runs at once.
+pub(crate) fn runs(callee: &[&[u8]]) -> Option<usize> {
+    let is_called = |caller: &&Caller| {
+        let names = [Some(caller.name), caller.field];
+        let mut names = names.iter().flatten();
+        callee.len() == names.clone().count()
+            && callee
+                .iter()
+                .all(|part| names.next().is_some_and(|name| name.as_bytes() == *part))
+    };
+    CALLERS.iter().find(is_called).map(|caller| caller.runs)
+}
+
+/// The argument that a call runs at once, by the callee.
+pub(crate) fn runs_argument(ast: &Ast, callee: ExprId) -> Option<usize> {
+    let text = |name: &Symbol| ast.symbols.get(name.0 as usize).map(|text| &**text);
+    match ast.exprs.get(callee.0 as usize)? {
+        Expr::Name(name) => runs(&[text(name)?]),
+        Expr::Field { object, name } => match ast.exprs.get(object.0 as usize)? {
+            Expr::Name(object) => runs(&[text(object)?, text(name)?]),
+            _ => None,
+        },
+        _ => None,
+    }
+}
