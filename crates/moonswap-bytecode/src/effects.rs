@@ -24,6 +24,7 @@ impl Span {
     pub const NONE: Span = Span { first: 0, end: 0 };
 
     /// `count` registers from `first` on.
+    #[inline(always)]
     pub const fn of(first: u16, count: u16) -> Self {
         Self {
             first,
@@ -32,11 +33,13 @@ impl Span {
     }
 
     /// One register.
+    #[inline(always)]
     pub const fn one(register: u16) -> Self {
         Self::of(register, 1)
     }
 
     /// All registers from `first` on.
+    #[inline(always)]
     pub const fn from(first: u16) -> Self {
         Self {
             first,
@@ -62,6 +65,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    #[inline(always)]
     fn writes(span: Span) -> Self {
         Self {
             writes: [span, Span::NONE],
@@ -69,6 +73,7 @@ impl Outcome {
         }
     }
 
+    #[inline(always)]
     fn loses(span: Span) -> Self {
         Self {
             loses: span,
@@ -77,6 +82,7 @@ impl Outcome {
     }
 
     /// `count` results that a call or `...` leaves.
+    #[inline(always)]
     fn results(first: u16, count: u16) -> Self {
         let mut outcome = Self::loses(Span::from(first));
         if count == MULTI {
@@ -115,6 +121,13 @@ pub struct Effects {
 impl Effects {
     /// What an instruction of the operation `op` does.
     pub fn of(i: Instruction, op: OpCode) -> Self {
+        Self::of_form(i, op, op.form())
+    }
+
+    /// The same; `form` is that of the operation. Where it is a constant, only what
+    /// that form does is compiled.
+    #[inline(always)]
+    pub(crate) fn of_form(i: Instruction, op: OpCode, form: Form) -> Self {
         let (a, b, c) = (i.register_a(), i.b(), i.c());
         let behind = |n: u16| a.saturating_add(n);
         // A count of a list: how many, and whether it is open instead.
@@ -125,7 +138,7 @@ impl Effects {
             jump: outcome,
             ..Self::default()
         };
-        match op.form() {
+        match form {
             Form::Plain
             | Form::Compare
             | Form::Skip
@@ -180,17 +193,13 @@ impl Effects {
             Form::Call | Form::TailCall => {
                 let takes_open = op.operands()[1] == OperandKind::Unused;
                 let n = if takes_open { MULTI } else { b };
-                let results = if op.form() == Form::Call {
+                let results = if form == Form::Call {
                     Outcome::results(a, c)
                 } else {
                     Outcome::loses(Span::from(a))
                 };
                 let arguments = Span::of(behind(2), counted(n));
-                let returned = if op.form() == Form::Call {
-                    counted(c)
-                } else {
-                    0
-                };
+                let returned = if form == Form::Call { counted(c) } else { 0 };
                 Self {
                     reads: [Span::one(a), arguments],
                     takes: open(n, behind(2)),

@@ -84,6 +84,39 @@ impl Positions {
         }
     }
 
+    /// What [`put_distances`](Self::put_distances) wrote of `n` numbers, the smallest
+    /// of which is `first`: the width, then the distances. `None` if it would not have
+    /// written that.
+    pub(crate) fn from_distances(first: u32, n: usize, width: u8, bytes: &[u8]) -> Option<Self> {
+        let wide = |size: usize| bytes.len() == n * size && n > 0;
+        let rest = match width {
+            0 => Distances::Bytes(vec![0; n].into()),
+            1 if wide(1) => Distances::Bytes(bytes.into()),
+            2 if wide(2) => {
+                let all = bytes.as_chunks().0.iter();
+                Distances::Halves(all.map(|n| u16::from_le_bytes(*n)).collect())
+            }
+            4 if wide(4) => {
+                let all = bytes.as_chunks().0.iter();
+                Distances::Words(all.map(|n| u32::from_le_bytes(*n)).collect())
+            }
+            _ => return None,
+        };
+        let (has_least, most) = match &rest {
+            Distances::Bytes(all) if first <= u32::MAX - 0xFF => (all.contains(&0), 0xFF),
+            Distances::Bytes(all) => (all.contains(&0), u32::from(*all.iter().max()?)),
+            Distances::Halves(all) => (all.contains(&0), u32::from(*all.iter().max()?)),
+            Distances::Words(all) => (all.contains(&0), *all.iter().max()?),
+        };
+        let fits = match width {
+            0 | 1 => true,
+            2 => most > u32::from(u8::MAX),
+            _ => most > u32::from(u16::MAX),
+        };
+        let is_whole = first.checked_add(most).is_some();
+        (has_least && fits && is_whole).then_some(Self { first, rest })
+    }
+
     /// Bytes that it has on the heap.
     pub fn heap_bytes(&self) -> usize {
         match &self.rest {
@@ -113,5 +146,45 @@ impl From<Vec<u32>> for Positions {
 impl FromIterator<u32> for Positions {
     fn from_iter<I: IntoIterator<Item = u32>>(all: I) -> Self {
         all.into_iter().collect::<Vec<u32>>().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Positions;
+
+    fn read(first: u32, n: usize, bytes: &[u8]) -> Option<Positions> {
+        Positions::from_distances(first, n, bytes[0], &bytes[1..])
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for all in [
+            vec![7, 7, 7],
+            vec![7, 9, 262],
+            vec![7, 263, 8],
+            vec![7, 65_542],
+            vec![70_000, 7, 65_543],
+            vec![u32::MAX, 0],
+            vec![u32::MAX],
+        ] {
+            let positions: Positions = all.clone().into();
+            let mut bytes = Vec::new();
+            positions.put_distances(&mut bytes);
+            let back = read(positions.first(), all.len(), &bytes);
+            assert_eq!(back, Some(positions), "{all:?}");
+        }
+    }
+
+    #[test]
+    fn what_would_not_be_written_is_not_read() {
+        // No smallest one, a number too large, too wide, no such width, too short.
+        assert_eq!(read(7, 2, &[1, 1, 2]), None);
+        assert_eq!(read(u32::MAX, 2, &[2, 0, 0, 0, 1]), None);
+        assert_eq!(read(7, 2, &[2, 0, 0, 255, 0]), None);
+        assert_eq!(read(7, 2, &[4, 0, 0, 0, 0, 255, 255, 0, 0]), None);
+        assert_eq!(read(7, 2, &[3, 0, 0, 0, 0, 0, 1]), None);
+        assert_eq!(read(7, 3, &[1, 0, 1]), None);
+        assert_eq!(read(7, 0, &[1]), None);
     }
 }

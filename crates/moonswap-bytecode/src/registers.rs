@@ -28,23 +28,12 @@ impl<const W: usize> Registers<W> {
     /// The registers from `first` to before `end`.
     #[inline(always)]
     pub(crate) fn range(first: u16, end: u16) -> Self {
-        let below = |n: u16| {
-            let mut words = [0; W];
-            for (i, word) in words.iter_mut().enumerate() {
-                let n = u32::from(n).saturating_sub(64 * i as u32);
-                *word = 1u64.checked_shl(n).unwrap_or(0).wrapping_sub(1);
-            }
-            Self(words)
-        };
-        below(end).without(below(first))
+        Self::from(first).without(Self::from(end))
     }
 
     /// Those of a span.
     #[inline(always)]
     pub(crate) fn of(span: Span) -> Self {
-        if span == Span::NONE {
-            return Self::default();
-        }
         Self::range(span.first, span.end)
     }
 
@@ -64,10 +53,22 @@ impl<const W: usize> Registers<W> {
         word.is_some_and(|word| word >> (register % 64) & 1 != 0)
     }
 
+    #[inline(always)]
+    pub(crate) fn insert(&mut self, register: u16) {
+        if let Some(word) = self.0.get_mut(usize::from(register / 64)) {
+            *word |= 1 << (register % 64);
+        }
+    }
+
     /// All from `first` on.
     #[inline(always)]
     pub(crate) fn from(first: u16) -> Self {
-        Self::range(first, 64 * W as u16)
+        let mut words = [0; W];
+        for (i, word) in words.iter_mut().enumerate() {
+            let n = u32::from(first).saturating_sub(64 * i as u32);
+            *word = u64::MAX.checked_shl(n).unwrap_or(0);
+        }
+        Self(words)
     }
 
     #[inline(always)]

@@ -6,12 +6,11 @@
 //!
 //! Invariants: L1 only prototypes that passed `verify` come here.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use moonswap_bytecode::{
-    Capture, ClosureSite, Constant, Instruction, OperandKind, Prototype, Records, RecordsWriter,
-    ScopeVariable,
+    Capture, ClosureSite, Constant, Instruction, OpCode, OperandKind, Prototype, Records,
+    RecordsWriter, ScopeVariable,
 };
 use moonswap_hotpatch::{Progress, scope_cells};
 
@@ -21,6 +20,7 @@ use crate::object::{
     Entry, Instance, Keep, Kind, More, PrototypeSlot, Rare, SlotPointer, Source, StringObject,
     Version,
 };
+use crate::string::ChunkStrings;
 use crate::value::{Value, tag};
 use crate::vm::Vm;
 
@@ -80,7 +80,7 @@ impl Loading {
             progress: Progress::NotStarted,
         });
         slots.push(SlotPointer(new_slot(vm, instance)));
-        vm.chunk_strings = Some(HashMap::new());
+        vm.chunk_strings = Some(ChunkStrings::default());
         Self {
             instance,
             children: Vec::new(),
@@ -271,7 +271,10 @@ unsafe fn constant(vm: &mut Vm, constant: &Constant, instance: *mut Instance) ->
         Constant::Boolean(b) => Value::boolean(*b),
         Constant::Integer(i) => Value::integer(*i),
         Constant::Float(f) => Value::float(*f),
-        Constant::String(s) => string_constant(vm, s),
+        Constant::String(s) => match &mut vm.chunk_strings {
+            Some(known) => known.value(&mut vm.heap, s),
+            None => vm.string_value(s),
+        },
         Constant::Cell(i) => {
             // SAFETY: by the caller; a missing cell becomes one.
             unsafe {
@@ -385,23 +388,7 @@ impl Site {
     }
 }
 
-/// A string constant. Equal long ones of one chunk are one object, as in the
-/// reference, also across functions (nothing collects while a chunk is loaded).
-fn string_constant(vm: &mut Vm, s: &Arc<[u8]>) -> Value {
-    if s.len() <= moonswap_bytecode::verify::MAX_KEY {
-        return vm.string_value(s);
-    }
-    if let Some(&value) = vm.chunk_strings.as_ref().and_then(|known| known.get(s)) {
-        return value;
-    }
-    let value = vm.string_value(s);
-    if let Some(known) = &mut vm.chunk_strings {
-        known.insert(Arc::clone(s), value);
-    }
-    value
-}
-
-/// Makes [`string_constant`] use the long strings of a version again; null is none.
+/// Makes constants use the long strings of a version again; null is none.
 ///
 /// # Safety
 /// Null or a live version.
@@ -419,29 +406,49 @@ pub(crate) unsafe fn know_strings_of(vm: &mut Vm, version: *mut Version) {
             if value.tag != tag::STRING {
                 continue;
             }
-            let bytes = StringObject::bytes(value.as_string());
-            if bytes.len() > moonswap_bytecode::verify::MAX_KEY {
-                known.entry(bytes.into()).or_insert(value);
-            }
+            known.note(StringObject::bytes(value.as_string()), value);
         }
     }
 }
 
+/// Which operands of an operation are constants.
+#[derive(Clone, Copy)]
+struct Relocated {
+    b: bool,
+    c: bool,
+    bc: bool,
+}
+
+/// By the number of the operation.
+static RELOCATED: [Relocated; 256] = {
+    let (b, c, bc) = (false, false, false);
+    let mut all = [Relocated { b, c, bc }; 256];
+    let mut n = 0;
+    while n < OpCode::ALL.len() {
+        let [_, b, c] = OpCode::ALL[n].operands();
+        all[n] = Relocated {
+            b: b.is_constant(),
+            c: c.is_constant(),
+            bc: b.is_wide_constant(),
+        };
+        n += 1;
+    }
+    all
+};
+
 /// Constant operands from indices to distances in words.
+#[inline]
 fn relocate(instruction: Instruction, at: usize, n_code: usize) -> Instruction {
-    let Some(op) = instruction.opcode() else {
-        return instruction;
-    };
-    let [_, b, c] = op.operands();
+    let is = RELOCATED[usize::from(instruction.to_bits() as u8)];
     let distance = |index: usize| n_code + 2 * index - at;
     let mut result = instruction;
-    if b.is_constant() {
+    if is.b {
         result = result.with_b(distance(usize::from(instruction.b())) as u16);
     }
-    if c.is_constant() {
+    if is.c {
         result = result.with_c(distance(usize::from(instruction.c())) as u16);
     }
-    if b.is_wide_constant() {
+    if is.bc {
         result = result.with_bc(distance(instruction.bc() as usize) as i32);
     }
     result

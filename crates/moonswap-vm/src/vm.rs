@@ -15,7 +15,6 @@
 
 use std::any::Any;
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -31,6 +30,7 @@ use crate::object::stack::EXTRA_SLOTS;
 use crate::object::{Context, Coroutine, HookState, StringObject, Table};
 use crate::safepoint::{DispatchTable, PollHandle};
 use crate::stress::Stress;
+use crate::string::ChunkStrings;
 use crate::type_map::TypeMap;
 use crate::undo::{Recorder, UndoLog};
 use crate::value::{Value, tag};
@@ -82,8 +82,8 @@ pub(crate) struct Vm {
     pub(crate) handles_depth: bool,
     /// Coroutines resumed inside each other.
     pub(crate) resume_depth: u32,
-    /// Long string constants of the chunk that is being loaded.
-    pub(crate) chunk_strings: Option<HashMap<Arc<[u8]>, Value>>,
+    /// String constants of the chunk that is being loaded.
+    pub(crate) chunk_strings: Option<ChunkStrings>,
     /// What the native that just ran wants called in its place.
     pub(crate) native_tail: Option<NativeTail>,
     pub(crate) hook: HookState,

@@ -12,7 +12,7 @@ pub(super) const CHECK_INT: i64 = 0x5678;
 pub(super) const CHECK_NUM: f64 = 370.5;
 
 /// Changes with the body's encoding.
-pub(super) const ENCODING: u32 = 1;
+pub(super) const ENCODING: u32 = 2;
 
 /// Hash (FNV-1a) of the encoding's number, then of names and operands of all
 /// operations in order: what the numbers in the code mean. Behind the reference's header, because a build
@@ -38,6 +38,10 @@ pub(super) const OPERATIONS: u32 = {
     }
     hash
 };
+
+/// Strings up to this size are written once, and later ones say which they are: what
+/// is done with each of them takes little time.
+pub(super) const MAX_SHARED: usize = crate::verify::MAX_KEY;
 
 /// Source of stripped code.
 pub(super) const NO_SOURCE: &str = "=?";

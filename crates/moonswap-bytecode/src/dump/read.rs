@@ -1,18 +1,20 @@
 //! Reading of binary chunks.
 
 use super::format::{
-    CHECK_INT, CHECK_NUM, HEADER, MAX_CELL, MAX_DEPTH, MAX_PATH, OPERATIONS, STEPS_PER_BYTE,
-    UndumpError,
+    CHECK_INT, CHECK_NUM, HEADER, MAX_CELL, MAX_DEPTH, MAX_PATH, MAX_SHARED, OPERATIONS,
+    STEPS_PER_BYTE, UndumpError,
 };
 use std::sync::Arc;
 
 use crate::code_hash;
 use crate::function_id::{FunctionId, PathStep};
 use crate::instruction::Instruction;
+use crate::positions::Positions;
 use crate::prototype::{
-    Capture, ClosureSite, Constant, DebugInfo, LocalVariable, Prototype, ScopeVariable,
-    UpvalueDescription, VariableKind,
+    Capture, ChildSummary, ClosureSite, Constant, DebugInfo, LocalVariable, Prototype,
+    ScopeVariable, UpvalueDescription, VariableKind,
 };
+use crate::verify::Verifier;
 use crate::watch::Watch;
 
 /// Reads and verifies a binary chunk. Bytes after its end are ignored.
@@ -25,48 +27,56 @@ pub fn undump_watched(
     bytes: &[u8],
     watch: Option<&Watch<'_>>,
 ) -> Result<Arc<Prototype>, UndumpError> {
-    let prototype = read(bytes, watch)?;
+    let prototype = read(bytes, watch, true)?;
     crate::verify::verify_watched(&prototype, watch)?;
     Ok(prototype)
+}
+
+/// As [`undump_watched`], for a VM that loads the chunk while it is read: `give` gets
+/// the functions written directly in it, one after the other. Answers the chunk
+/// without them, after the last one. All are verified; of none there are hashes of
+/// code (they are 0). After an error, what was given is of no use.
+pub fn undump_in_parts(
+    bytes: &[u8],
+    watch: Option<&Watch<'_>>,
+    give: &mut dyn FnMut(&Prototype),
+) -> Result<Prototype, UndumpError> {
+    let mut verifier = Verifier::default();
+    let (mut input, id, n_upvalues) = Reader::begin(bytes, watch, false)?;
+    let main = input.body(id)?;
+    let mut children = Vec::new();
+    for _ in 0..input.n_children()? {
+        let id = input.child_id(&main.id)?;
+        let child = input.function(id, 1)?;
+        verifier.verify(&child, watch)?;
+        give(&child);
+        children.push(ChildSummary::of(&child));
+    }
+    if main.upvalues.len() != n_upvalues {
+        return Err(UndumpError::Corrupted);
+    }
+    verifier.verify_without(&main, &children, watch)?;
+    Ok(main)
 }
 
 /// Whether bytes behind these make no difference to [`undump`]: the chunk ends
 /// here, or what is here is wrong. `false` if `watch` stopped the look.
 pub fn is_decided(bytes: &[u8], watch: Option<&Watch<'_>>) -> bool {
     !matches!(
-        read(bytes, watch),
+        read(bytes, watch, false),
         Err(UndumpError::Truncated | UndumpError::Stopped)
     )
 }
 
 /// Reads a binary chunk, unverified.
-fn read(bytes: &[u8], watch: Option<&Watch<'_>>) -> Result<Arc<Prototype>, UndumpError> {
-    let mut input = Reader {
-        watch,
-        bytes,
-        strip: false,
-        steps: MAX_DEPTH * MAX_DEPTH + bytes.len() * STEPS_PER_BYTE,
-        names: Vec::new(),
-    };
-    input.header()?;
-    let n_upvalues = input.byte()?;
-    input.strip = match input.byte()? {
-        0 => false,
-        1 => true,
-        _ => return Err(UndumpError::Corrupted),
-    };
-    let chunk = input.text()?;
-    let n_steps = input.count(4)?;
-    if n_steps > MAX_PATH {
-        return Err(UndumpError::Corrupted);
-    }
-    let mut path = Vec::with_capacity(n_steps);
-    for _ in 0..n_steps {
-        path.push(input.step()?);
-    }
-    let id = FunctionId::new(chunk, path);
+fn read(
+    bytes: &[u8],
+    watch: Option<&Watch<'_>>,
+    hashes: bool,
+) -> Result<Arc<Prototype>, UndumpError> {
+    let (mut input, id, n_upvalues) = Reader::begin(bytes, watch, hashes)?;
     let prototype = input.function(id, 0)?;
-    if prototype.upvalues.len() != usize::from(n_upvalues) {
+    if prototype.upvalues.len() != n_upvalues {
         return Err(UndumpError::Corrupted);
     }
     Ok(prototype)
@@ -74,27 +84,66 @@ fn read(bytes: &[u8], watch: Option<&Watch<'_>>) -> Result<Arc<Prototype>, Undum
 
 struct Reader<'a> {
     watch: Option<&'a Watch<'a>>,
+    /// Whether hashes of code are computed.
+    hashes: bool,
     bytes: &'a [u8],
     strip: bool,
     /// Path steps that may still be made.
     steps: usize,
-    /// Names that came before, each at the place its bytes tell: the same ones come
-    /// again and again.
-    names: Vec<Arc<str>>,
+    /// Short strings that came before: the others say which they are.
+    known: Vec<Known<'a>>,
 }
 
-/// How many names are known at most.
-const KNOWN: usize = 128;
+/// A short string of the chunk, with what was made of it so far.
+struct Known<'a> {
+    bytes: &'a [u8],
+    string: Option<Arc<[u8]>>,
+    text: Option<Arc<str>>,
+}
 
-fn place(name: &[u8]) -> usize {
-    let first = name.first().map_or(0, |&c| usize::from(c));
-    let last = name.last().map_or(0, |&c| usize::from(c));
-    (first * 31 + last * 7 + name.len()) % KNOWN
+/// A string, as it stands in the chunk.
+enum Written<'a> {
+    Short(usize),
+    Long(&'a [u8]),
 }
 
 type Read<T> = Result<T, UndumpError>;
 
 impl<'a> Reader<'a> {
+    /// Reads what stands before the outermost function: who that is, and how many
+    /// variables it captures.
+    fn begin(
+        bytes: &'a [u8],
+        watch: Option<&'a Watch<'a>>,
+        hashes: bool,
+    ) -> Read<(Self, FunctionId, usize)> {
+        let mut input = Self {
+            watch,
+            hashes,
+            bytes,
+            strip: false,
+            steps: MAX_DEPTH * MAX_DEPTH + bytes.len() * STEPS_PER_BYTE,
+            known: Vec::new(),
+        };
+        input.header()?;
+        let n_upvalues = input.byte()?;
+        input.strip = match input.byte()? {
+            0 => false,
+            1 => true,
+            _ => return Err(UndumpError::Corrupted),
+        };
+        let chunk = input.text()?;
+        let n_steps = input.count(4)?;
+        if n_steps > MAX_PATH {
+            return Err(UndumpError::Corrupted);
+        }
+        let mut path = Vec::with_capacity(n_steps);
+        for _ in 0..n_steps {
+            path.push(input.step()?);
+        }
+        Ok((input, FunctionId::new(chunk, path), usize::from(n_upvalues)))
+    }
+
     fn take(&mut self, n: usize) -> Read<&'a [u8]> {
         let (taken, rest) = self
             .bytes
@@ -180,6 +229,7 @@ impl<'a> Reader<'a> {
         Ok(crate::varint::signed(self.number()?))
     }
 
+    #[inline]
     fn small<T: TryFrom<u64>>(&mut self) -> Read<T> {
         T::try_from(self.number()?).map_err(|_| UndumpError::Corrupted)
     }
@@ -194,27 +244,53 @@ impl<'a> Reader<'a> {
         Ok(n as usize)
     }
 
-    fn string(&mut self) -> Read<&'a [u8]> {
-        let n = self.count(1)?;
-        self.take(n)
+    #[inline]
+    fn written(&mut self) -> Read<Written<'a>> {
+        let index = match self.number()? {
+            0 => {
+                let n = self.count(1)?;
+                let bytes = self.take(n)?;
+                if n > MAX_SHARED {
+                    return Ok(Written::Long(bytes));
+                }
+                self.known.push(Known {
+                    bytes,
+                    string: None,
+                    text: None,
+                });
+                self.known.len() - 1
+            }
+            n if n <= self.known.len() as u64 => n as usize - 1,
+            _ => return Err(UndumpError::Corrupted),
+        };
+        Ok(Written::Short(index))
+    }
+
+    fn string(&mut self) -> Read<Arc<[u8]>> {
+        Ok(match self.written()? {
+            Written::Short(index) => {
+                let known = &mut self.known[index];
+                Arc::clone(known.string.get_or_insert_with(|| known.bytes.into()))
+            }
+            Written::Long(bytes) => bytes.into(),
+        })
     }
 
     fn text(&mut self) -> Read<Arc<str>> {
-        let n = self.count(1)?;
-        let bytes = self.take(n)?;
-        let place = place(bytes);
-        if let Some(known) = self.names.get(place)
-            && *known.as_bytes() == *bytes
-        {
-            return Ok(Arc::clone(known));
+        let text = |bytes| match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(Arc::from(text)),
+            Err(_) => Err(UndumpError::Corrupted),
+        };
+        match self.written()? {
+            Written::Short(index) => {
+                let known = &mut self.known[index];
+                if known.text.is_none() {
+                    known.text = Some(text(known.bytes)?);
+                }
+                known.text.clone().ok_or(UndumpError::Corrupted)
+            }
+            Written::Long(bytes) => text(bytes),
         }
-        let text = std::str::from_utf8(bytes).map_err(|_| UndumpError::Corrupted)?;
-        let text: Arc<str> = text.into();
-        if self.names.is_empty() {
-            self.names.resize(KNOWN, Arc::default());
-        }
-        self.names[place] = Arc::clone(&text);
-        Ok(text)
     }
 
     fn step(&mut self) -> Read<(PathStep, u32)> {
@@ -245,6 +321,37 @@ impl<'a> Reader<'a> {
         if depth > MAX_DEPTH {
             return Err(UndumpError::Corrupted);
         }
+        let mut prototype = self.body(id)?;
+        let n = self.n_children()?;
+        let mut children = Vec::with_capacity(n);
+        for _ in 0..n {
+            let id = self.child_id(&prototype.id)?;
+            children.push(self.function(id, depth + 1)?);
+        }
+        prototype.children = children.into();
+        if self.hashes {
+            code_hash::set(&mut prototype);
+        }
+        Ok(Arc::new(prototype))
+    }
+
+    /// How many functions are written in the one that was just read.
+    fn n_children(&mut self) -> Read<usize> {
+        self.count(8)
+    }
+
+    fn child_id(&mut self, parent: &FunctionId) -> Read<FunctionId> {
+        if self.watch.is_some_and(Watch::says_stop) {
+            return Err(UndumpError::Stopped);
+        }
+        let step = self.step()?;
+        let n = parent.path().len() + 1;
+        self.steps = self.steps.checked_sub(n).ok_or(UndumpError::Corrupted)?;
+        Ok(parent.child(step))
+    }
+
+    /// A function without those in it.
+    fn body(&mut self, id: FunctionId) -> Read<Prototype> {
         let n_params = self.byte()?;
         let is_vararg = match self.byte()? {
             0 => false,
@@ -255,9 +362,10 @@ impl<'a> Reader<'a> {
         let line_defined = self.small()?;
         let last_line_defined = self.small()?;
         let n_code = self.count(8)?;
-        let code = self.take(8 * n_code)?.chunks_exact(8);
-        let word = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_le_bytes);
-        let code: Box<[_]> = code.map(|i| Instruction::from_bits(word(i))).collect();
+        let (code, _) = self.take(8 * n_code)?.as_chunks();
+        let code = code.iter();
+        let code = code.map(|word| Instruction::from_bits(u64::from_le_bytes(*word)));
+        let code: Box<[_]> = code.collect();
         let constants = self.items(1, Self::constant)?;
         let upvalues = self.items(4, Self::upvalue)?;
         let sites = self.items(2, |input| {
@@ -267,26 +375,14 @@ impl<'a> Reader<'a> {
             })
         })?;
         let scope = self.items(6, Self::scope_variable)?;
-        let debug = self.debug()?;
-        // A chunk is stripped as a whole or not at all.
-        if !self.strip && debug.lines.len() != code.len() {
-            return Err(UndumpError::Corrupted);
-        }
-        let children = self.items(8, |input| {
-            let step = input.step()?;
-            input.steps = input
-                .steps
-                .checked_sub(id.path().len() + 1)
-                .ok_or(UndumpError::Corrupted)?;
-            input.function(id.child(step), depth + 1)
-        })?;
-        let mut prototype = Prototype {
+        let debug = self.debug(n_code)?;
+        Ok(Prototype {
             id,
             own_hash: Default::default(),
             deep_hash: Default::default(),
             code,
             constants,
-            children,
+            children: Box::default(),
             sites,
             upvalues,
             n_params,
@@ -298,9 +394,7 @@ impl<'a> Reader<'a> {
             scope,
             // A function that is loaded again has all its variables.
             initialisers: Box::default(),
-        };
-        code_hash::set(&mut prototype);
-        Ok(Arc::new(prototype))
+        })
     }
 
     fn cell(&mut self) -> Read<u32> {
@@ -317,7 +411,7 @@ impl<'a> Reader<'a> {
             2 => Constant::Boolean(true),
             3 => Constant::Integer(self.signed()?),
             4 => Constant::Float(f64::from_bits(self.word()?)),
-            5 => Constant::String(Arc::from(self.string()?)),
+            5 => Constant::String(self.string()?),
             6 => Constant::Cell(self.cell()?),
             _ => return Err(UndumpError::Corrupted),
         })
@@ -374,17 +468,22 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn debug(&mut self) -> Read<DebugInfo> {
+    fn lines(&mut self, n_code: usize) -> Read<Positions> {
+        // A chunk is stripped as a whole or not at all.
+        if self.number()? != n_code as u64 {
+            return Err(UndumpError::Corrupted);
+        }
+        let first = self.small()?;
+        let width = self.byte()?;
+        let bytes = self.take(n_code.saturating_mul(usize::from(width)))?;
+        Positions::from_distances(first, n_code, width, bytes).ok_or(UndumpError::Corrupted)
+    }
+
+    fn debug(&mut self, n_code: usize) -> Read<DebugInfo> {
         if self.strip {
             return Ok(DebugInfo::default());
         }
-        let mut line: i64 = 0;
-        let lines = self.items(1, |input| {
-            line = line
-                .checked_add(input.signed()?)
-                .ok_or(UndumpError::Corrupted)?;
-            u32::try_from(line).map_err(|_| UndumpError::Corrupted)
-        })?;
+        let lines = self.lines(n_code)?;
         let locals = self.items(4, |input| {
             Ok(LocalVariable {
                 name: input.text()?,
@@ -394,7 +493,7 @@ impl<'a> Reader<'a> {
             })
         })?;
         Ok(DebugInfo {
-            lines: lines.into_vec().into(),
+            lines,
             locals,
             ..DebugInfo::default()
         })

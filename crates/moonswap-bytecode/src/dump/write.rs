@@ -1,6 +1,11 @@
 //! Writing of binary chunks.
 
-use super::format::{CHECK_INT, CHECK_NUM, HEADER, NO_SOURCE, OPERATIONS};
+use super::format::{CHECK_INT, CHECK_NUM, HEADER, MAX_SHARED, NO_SOURCE, OPERATIONS};
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use foldhash::fast::RandomState;
 
 use crate::function_id::PathStep;
 use crate::prototype::{Capture, Constant, DebugInfo, Prototype, VariableKind};
@@ -20,6 +25,7 @@ pub fn dump_watched(prototype: &Prototype, strip: bool, watch: &Watch<'_>) -> Op
         is_stopped: false,
         bytes: HEADER.to_vec(),
         strip: strip || prototype.is_stripped(),
+        known: HashMap::default(),
     };
     out.bytes.extend_from_slice(&CHECK_INT.to_le_bytes());
     out.bytes.extend_from_slice(&CHECK_NUM.to_le_bytes());
@@ -39,15 +45,20 @@ pub fn dump_watched(prototype: &Prototype, strip: bool, watch: &Watch<'_>) -> Op
     (!out.is_stopped).then_some(out.bytes)
 }
 
+/// Of a child that is a main chunk, which nothing makes.
+static NO_STEP: (PathStep, u32) = (PathStep::Anonymous, 0);
+
 struct Writer<'a> {
     watch: &'a Watch<'a>,
     /// What is written from here on is of no use.
     is_stopped: bool,
     bytes: Vec<u8>,
     strip: bool,
+    /// The numbers of short strings that were written.
+    known: HashMap<&'a [u8], u64, RandomState>,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
     /// Looks whether to stop, once an item.
     fn stops(&mut self) -> bool {
         self.is_stopped = self.is_stopped || self.watch.says_stop();
@@ -62,16 +73,29 @@ impl Writer<'_> {
         put_signed(&mut self.bytes, n);
     }
 
-    fn string(&mut self, s: &[u8]) {
+    fn string(&mut self, s: &'a [u8]) {
+        if s.len() <= MAX_SHARED {
+            let next = self.known.len() as u64 + 1;
+            match self.known.entry(s) {
+                Entry::Occupied(known) => {
+                    let n = *known.get();
+                    return self.number(n);
+                }
+                Entry::Vacant(place) => {
+                    place.insert(next);
+                }
+            }
+        }
+        self.number(0);
         self.number(s.len() as u64);
         self.bytes.extend_from_slice(s);
     }
 
-    fn text(&mut self, s: &str) {
+    fn text(&mut self, s: &'a str) {
         self.string(s.as_bytes());
     }
 
-    fn step(&mut self, (step, ordinal): &(PathStep, u32)) {
+    fn step(&mut self, (step, ordinal): &'a (PathStep, u32)) {
         let (kind, name, n) = step.parts();
         self.bytes.push(kind);
         self.text(name.map_or("", |name| name));
@@ -79,7 +103,7 @@ impl Writer<'_> {
         self.number(u64::from(*ordinal));
     }
 
-    fn function(&mut self, p: &Prototype) {
+    fn function(&mut self, p: &'a Prototype) {
         if self.stops() {
             return;
         }
@@ -142,13 +166,13 @@ impl Writer<'_> {
         for child in &p.children {
             match child.id.path().last() {
                 Some(step) => self.step(step),
-                None => self.step(&(PathStep::Anonymous, 0)),
+                None => self.step(&NO_STEP),
             }
             self.function(child);
         }
     }
 
-    fn constant(&mut self, constant: &Constant) {
+    fn constant(&mut self, constant: &'a Constant) {
         match constant {
             Constant::Nil => self.bytes.push(0),
             Constant::Boolean(b) => self.bytes.push(1 + u8::from(*b)),
@@ -171,19 +195,13 @@ impl Writer<'_> {
         }
     }
 
-    fn debug(&mut self, debug: &DebugInfo) {
+    fn debug(&mut self, debug: &'a DebugInfo) {
         if self.strip {
             return;
         }
         self.number(debug.lines.len() as u64);
-        let mut last = 0;
-        for line in debug.lines.iter() {
-            if self.stops() {
-                return;
-            }
-            self.signed(i64::from(line) - last);
-            last = i64::from(line);
-        }
+        self.number(u64::from(debug.lines.first()));
+        debug.lines.put_distances(&mut self.bytes);
         self.number(debug.locals.len() as u64);
         for local in &debug.locals {
             self.text(&local.name);

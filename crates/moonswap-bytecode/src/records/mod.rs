@@ -33,11 +33,14 @@ impl Default for Records {
     }
 }
 
-/// What stands in front: how many bytes an offset takes, then as such numbers how
+/// What stands in front: how many bytes an offset takes and [`HAS_HASH`], then as such numbers how
 /// many functions and names there are, where each record begins, where each name
 /// ends. Names follow, then the records (offsets count from the names on), and the
-/// hash of all code if there are several functions.
+/// hash of all code, if it is known and there are several functions.
 const HEAD: usize = 1;
+
+/// That the hash is there.
+const HAS_HASH: u8 = 0x80;
 
 impl Records {
     /// Of a literal and all those in it, numbered in the order of the text.
@@ -79,10 +82,11 @@ impl Records {
         ids
     }
 
-    /// Hash of all code, of chunks with several functions.
+    /// Hash of all code, of chunks with several functions; `None` if the prototype
+    /// that was loaded had none.
     pub fn deep_hash(&self) -> Option<CodeHash> {
-        let (functions, _) = All(&self.0).counts()?;
-        let hash = (functions > 1).then(|| self.0.last_chunk::<16>())??;
+        let has_hash = self.0.first()? & HAS_HASH != 0;
+        let hash = has_hash.then(|| self.0.last_chunk::<16>())??;
         Some(CodeHash(u128::from_le_bytes(*hash)))
     }
 
@@ -370,7 +374,9 @@ struct All<'a>(&'a [u8]);
 
 impl<'a> All<'a> {
     fn width(self) -> usize {
-        self.0.first().map_or(0, |&width| usize::from(width))
+        self.0
+            .first()
+            .map_or(0, |&width| usize::from(width & !HAS_HASH))
     }
 
     /// The `i`-th number of the head.

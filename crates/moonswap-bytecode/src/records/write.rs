@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-use super::{HEAD, KNOWN, OUTERMOST, Records, width_of};
+use super::{HAS_HASH, HEAD, KNOWN, OUTERMOST, Records, width_of};
 use crate::function_id::NumberedStep;
 use crate::prototype::{CodeHash, Prototype, VariableKind};
 use crate::varint::{put_number, put_signed};
@@ -20,7 +20,7 @@ fn kind_byte(kind: VariableKind) -> u8 {
 }
 
 /// Names that need not be looked up: the same ones come again and again.
-const RECENT: usize = 32;
+const RECENT: usize = 64;
 
 /// Makes the records of a chunk: of the literals written directly in it, each with
 /// those in it, in their order, and at last of the main chunk (which has the
@@ -30,8 +30,9 @@ pub struct RecordsWriter {
     names: Vec<u8>,
     ends: Vec<u32>,
     known: NameTable,
-    /// Indices of names that came before, by their last letters; 0: none.
-    recent: [u64; RECENT],
+    /// Names that came before, with their indices, each at the place that its address
+    /// tells; it is kept, so that no other gets this address.
+    recent: [Option<(Arc<str>, u64)>; RECENT],
     records: Vec<u8>,
     starts: Vec<u32>,
 }
@@ -78,7 +79,7 @@ impl Default for RecordsWriter {
             names: Vec::new(),
             ends: Vec::new(),
             known: NameTable::default(),
-            recent: [0; RECENT],
+            recent: [const { None }; RECENT],
             records: Vec::new(),
             // The main chunk's: it comes last.
             starts: vec![0],
@@ -103,8 +104,8 @@ impl RecordsWriter {
     pub fn main(mut self, main: &Prototype) -> Records {
         self.starts[0] = self.records.len() as u32;
         self.function(main, None);
-        let has_children = self.starts.len() > 1;
-        self.finish(has_children.then_some(main.deep_hash))
+        let is_known = self.starts.len() > 1 && main.deep_hash != CodeHash::default();
+        self.finish(is_known.then_some(main.deep_hash))
     }
 
     fn number(&mut self, n: u64) {
@@ -127,16 +128,23 @@ impl RecordsWriter {
     }
 
     fn index_of(&mut self, name: &Arc<str>) -> u64 {
-        if let Some(index) = KNOWN.iter().position(|known| **known == **name) {
+        let address = Arc::as_ptr(name).cast::<u8>().addr();
+        let place = (address >> 4 ^ address >> 10) % RECENT;
+        if let Some((recent, index)) = &self.recent[place]
+            && Arc::ptr_eq(recent, name)
+        {
+            return *index;
+        }
+        let index = self.look_up(name);
+        self.recent[place] = Some((Arc::clone(name), index));
+        index
+    }
+
+    fn look_up(&mut self, name: &str) -> u64 {
+        if let Some(index) = KNOWN.iter().position(|known| *known == name) {
             return index as u64;
         }
         let bytes = name.as_bytes();
-        let place = bytes.len() + usize::from(bytes.last().copied().unwrap_or(0));
-        let place = place % RECENT;
-        let recent = self.recent[place].checked_sub(KNOWN.len() as u64);
-        if recent.and_then(|i| self.listed(i as u32)) == Some(bytes) {
-            return self.recent[place];
-        }
         let mut known = std::mem::take(&mut self.known);
         known.grow(|i| self.listed(i).unwrap_or_default());
         let at = known.place(bytes, |i| self.listed(i) == Some(bytes));
@@ -148,7 +156,6 @@ impl RecordsWriter {
         }
         let index = KNOWN.len() as u64 + u64::from(known.entries[at]) - 1;
         self.known = known;
-        self.recent[place] = index;
         index
     }
 
@@ -229,7 +236,8 @@ impl RecordsWriter {
         let size = HEAD + (2 + self.starts.len() + self.ends.len()) * width;
         let size = size + self.names.len() + self.records.len() + size_of::<CodeHash>();
         let mut bytes = Vec::with_capacity(size);
-        bytes.push(width as u8);
+        let has_hash = if deep_hash.is_some() { HAS_HASH } else { 0 };
+        bytes.push(width as u8 | has_hash);
         for number in numbers {
             bytes.extend_from_slice(&(number as u32).to_le_bytes()[..width]);
         }

@@ -92,6 +92,8 @@ pub(crate) struct Work {
     pub(super) open: Vec<u32>,
     /// Where straight code begins.
     pub(crate) leaders: Vec<u32>,
+    /// For each instruction its place among them, if it is one.
+    pub(crate) leader_at: Vec<u32>,
     /// For each constant, the kinds of operands that take it, as bits.
     pub(super) constants: Vec<u32>,
     /// For each instruction the innermost loop it is in.

@@ -22,7 +22,8 @@
 
 use super::fault::{Fault, Work, go_on};
 use super::info::Info;
-use crate::effects::{Effects, Outcome, Span};
+use super::variables::{Change, Edge, variables};
+use crate::effects::{Effects, Outcome};
 use crate::form::Form;
 use crate::instruction::Instruction;
 use crate::opcode::OpCode;
@@ -82,29 +83,37 @@ impl<const W: usize> State<W> {
         self.loops = self.loops.without(registers.or(one).or(one.lowered()));
     }
 
+    #[inline(always)]
     fn write(&mut self, registers: Registers<W>) {
         self.forget(registers);
         self.defined = self.defined.or(registers);
     }
 
+    #[inline(always)]
+    fn write_one(&mut self, register: u16) {
+        if self.has_proofs() {
+            self.forget(Registers::one(register));
+        }
+        self.defined.insert(register);
+    }
+
+    #[inline(always)]
     fn lose(&mut self, registers: Registers<W>) {
         self.forget(registers);
         self.defined = self.defined.without(registers);
     }
 
     /// What an instruction leaves on one of its ways out.
+    #[inline(always)]
     fn leaves(&mut self, outcome: &Outcome) {
-        if outcome.loses != Span::NONE {
-            self.lose(Registers::of(outcome.loses));
-        }
+        self.lose(Registers::of(outcome.loses));
         for span in outcome.writes {
-            if span != Span::NONE {
-                self.write(Registers::of(span));
-            }
+            self.write(Registers::of(span));
         }
         self.open = outcome.opens;
     }
 
+    #[inline(always)]
     fn reads(&self, registers: Registers<W>) -> Result<(), Fault> {
         if self.defined.contains(registers) {
             Ok(())
@@ -114,6 +123,7 @@ impl<const W: usize> State<W> {
     }
 
     /// The values from `first` to the end of the list that is open.
+    #[inline(always)]
     fn takes(&self, open: Option<u16>, first: u16) -> Result<(), Fault> {
         match open {
             Some(open) if first <= open => self.reads(Registers::range(first, open)),
@@ -121,6 +131,7 @@ impl<const W: usize> State<W> {
         }
     }
 
+    #[inline(always)]
     fn close(&mut self, first: u16) {
         self.captured = self.captured.without(Registers::from(first));
         self.closing = self.closing.without(Registers::from(first));
@@ -136,110 +147,71 @@ impl<const W: usize> State<W> {
     }
 }
 
-/// Registers in foreign hands from an instruction on.
-struct Change<const W: usize> {
-    pc: u32,
-    /// Named variables.
-    named: Registers<W>,
-    /// Top-level locals, which a patch may open.
-    shared: Registers<W>,
-}
-
-/// An instruction at which a variable begins or ends, ordered by instructions, ends
-/// first.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Edge(u64);
-
-impl Edge {
-    fn new(pc: u32, begins: bool, register: u16, shared: bool) -> Self {
-        let kind = u64::from(begins) << 17 | u64::from(register) << 1 | u64::from(shared);
-        Self(u64::from(pc) << 18 | kind)
-    }
-
-    fn parts(self) -> (u32, bool, u16, bool) {
-        let pc = (self.0 >> 18) as u32;
-        (
-            pc,
-            self.0 >> 17 & 1 != 0,
-            (self.0 >> 1) as u16,
-            self.0 & 1 != 0,
-        )
-    }
-}
-
-/// Which registers are variables that somebody else may reach, by instruction.
-fn variables<const W: usize>(prototype: &Prototype) -> Vec<Change<W>> {
-    let n_edges = 2 * (prototype.debug.locals.len() + prototype.scope.len());
-    let mut edges: Vec<Edge> = Vec::with_capacity(n_edges);
-    let mut add = |register, start, end, shared| {
-        if start < end {
-            edges.push(Edge::new(start, true, register, shared));
-            edges.push(Edge::new(end, false, register, shared));
-        }
-    };
-    for local in &prototype.debug.locals {
-        if !local.name.starts_with('(') {
-            add(local.register, local.start_pc, local.end_pc, false);
-        }
-    }
-    for variable in &prototype.scope {
-        if let Some(register) = variable.register {
-            add(register, variable.start_pc, variable.end_pc, true);
-        }
-    }
-    edges.sort_unstable();
-    let mut counts = [[[0u32; 64]; W]; 2];
-    let mut now = [Registers::default(); 2];
-    let mut changes = Vec::with_capacity(edges.len() + 1);
-    changes.push(Change {
-        pc: 0,
-        named: now[0],
-        shared: now[1],
-    });
-    for edge in edges {
-        let (pc, begins, register, shared) = edge.parts();
-        let kind = usize::from(shared);
-        let count = &mut counts[kind][usize::from(register / 64) % W][usize::from(register % 64)];
-        if begins {
-            *count += 1;
-            now[kind] = now[kind].or(Registers::one(register));
-        } else {
-            *count -= 1;
-            if *count == 0 {
-                now[kind] = now[kind].without(Registers::one(register));
-            }
-        }
-        let change = Change {
-            pc,
-            named: now[0].or(now[1]),
-            shared: now[1],
-        };
-        match changes.last_mut() {
-            Some(last) if last.pc == pc => *last = change,
-            Some(_) | None => changes.push(change),
-        }
-    }
-    changes
-}
-
 /// Checks all paths of a function.
 pub(crate) fn check(
     prototype: &Prototype,
     watch: Option<&Watch<'_>>,
     work: &mut Work,
+    flows: &mut Flows,
 ) -> Check<()> {
-    let leaders = &mut work.leaders;
-    leaders.clear();
-    leaders.push(0);
-    leaders.extend(work.jumps.iter().map(|&(_, target)| target));
-    leaders.sort_unstable();
-    leaders.dedup();
+    find_leaders(prototype.code.len(), work);
+    let Work {
+        leaders, leader_at, ..
+    } = work;
     // The machine has two registers more above those of the frame.
     match usize::from(prototype.frame_size) + 2 {
-        n if n < 64 => check_with::<1>(prototype, watch, leaders),
-        n if n < 64 * FEW_WORDS => check_with::<FEW_WORDS>(prototype, watch, leaders),
-        _ => check_with::<WORDS>(prototype, watch, leaders),
+        n if n < 64 => check_with(prototype, watch, leaders, leader_at, &mut flows.small),
+        n if n < 64 * 2 => check_with(prototype, watch, leaders, leader_at, &mut flows.double),
+        n if n < 64 * FEW_WORDS => {
+            check_with(prototype, watch, leaders, leader_at, &mut flows.medium)
+        }
+        _ => check_with(prototype, watch, leaders, leader_at, &mut flows.large),
     }
+}
+
+/// Where straight code begins, and for each such instruction its place in this list.
+fn find_leaders(n_code: usize, work: &mut Work) {
+    let (leaders, leader_at) = (&mut work.leaders, &mut work.leader_at);
+    leaders.clear();
+    leaders.push(0);
+    leader_at.clear();
+    if work.jumps.is_empty() {
+        return;
+    }
+    leader_at.resize(n_code, 0);
+    for &(_, target) in &work.jumps {
+        if let Some(at) = leader_at.get_mut(target as usize) {
+            *at = 1;
+        }
+    }
+    // The first one has the place 0.
+    leader_at[0] = 0;
+    for (pc, at) in leader_at.iter_mut().enumerate().skip(1) {
+        if *at != 0 {
+            *at = leaders.len() as u32;
+            leaders.push(pc as u32);
+        }
+    }
+}
+
+/// What the run is about, one function after the other.
+#[derive(Default)]
+pub(crate) struct Flows {
+    small: Flow<1>,
+    double: Flow<2>,
+    medium: Flow<FEW_WORDS>,
+    large: Flow<WORDS>,
+}
+
+/// The same with sets of that many words.
+#[derive(Default)]
+struct Flow<const W: usize> {
+    edges: Vec<Edge>,
+    changes: Vec<Change<W>>,
+    /// For each leader, what is known there.
+    states: Vec<Option<State<W>>>,
+    /// For each leader, whether that changed.
+    dirty: Vec<bool>,
 }
 
 /// The same with sets of that many words.
@@ -247,11 +219,21 @@ fn check_with<const W: usize>(
     prototype: &Prototype,
     watch: Option<&Watch<'_>>,
     leaders: &[u32],
+    leader_at: &[u32],
+    flow: &mut Flow<W>,
 ) -> Check<()> {
     let code = &prototype.code;
-    let changes = variables(prototype);
-    let mut states: Vec<Option<State<W>>> = vec![None; leaders.len()];
-    let mut dirty = vec![false; leaders.len()];
+    let Flow {
+        edges,
+        changes,
+        states,
+        dirty,
+    } = flow;
+    variables(prototype, edges, changes);
+    states.clear();
+    states.resize(leaders.len(), None);
+    dirty.clear();
+    dirty.resize(leaders.len(), false);
     states[0] = Some(State {
         defined: Registers::range(0, u16::from(prototype.n_params)),
         ..State::default()
@@ -272,9 +254,10 @@ fn check_with<const W: usize>(
                 // Most go on to the next one, or not far.
                 let to = match leaders.get(at + 1) {
                     Some(&next) if next as usize == pc => at + 1,
-                    _ => match leaders.binary_search(&(pc as u32)) {
-                        Ok(to) => to,
-                        Err(_) => return,
+                    // Behind the code's end is nothing.
+                    _ => match leader_at.get(pc) {
+                        Some(&to) => to as usize,
+                        None => return,
                     },
                 };
                 let joined = states[to].map_or(*state, |known| known.joined(*state));
@@ -284,7 +267,7 @@ fn check_with<const W: usize>(
                     again |= to <= at;
                 }
             };
-            block(prototype, &changes, start..end, state, watch, &mut arrive)?;
+            block(prototype, changes, start..end, state, watch, &mut arrive)?;
         }
     }
     Ok(())
@@ -303,46 +286,59 @@ fn block<const W: usize>(
     let mut change = changes.partition_point(|c| c.pc as usize <= range.start) - 1;
     let change_at = |n: usize| changes.get(n).map_or(usize::MAX, |c| c.pc as usize);
     let mut next_change = change_at(change + 1);
+    let mut variables = &changes[change];
+    // Whether registers may have come into foreign hands since the last look, or hold
+    // more than before.
+    let mut is_new = true;
     for (pc, &i) in range.clone().zip(&prototype.code[range.clone()]) {
-        while next_change <= pc {
-            change += 1;
-            next_change = change_at(change + 1);
+        if next_change <= pc {
+            while next_change <= pc {
+                change += 1;
+                next_change = change_at(change + 1);
+            }
+            variables = &changes[change];
+            is_new = true;
         }
         go_on(watch).map_err(|fault| (pc, fault))?;
-        let variables = &changes[change];
         let info = Info::of(i);
-        // What a patch opened stays open when its name goes out of sight.
-        state.captured = state.captured.or(variables.shared);
-        if state.has_proofs() {
-            state.forget(variables.named.or(state.captured));
+        if is_new {
+            is_new = false;
+            // What a patch opened stays open when its name goes out of sight.
+            state.captured = state.captured.or(variables.shared);
+            if state.has_proofs() {
+                state.forget(variables.named.or(state.captured));
+            }
         }
         for register in info.reads(i) {
             if !state.defined.has(register) {
                 return Err((pc, Fault::Undefined));
             }
         }
-        let target = info.target(pc, i);
         // Most have no effects but those of their operands.
         if info.is_plain {
             state.open = None;
             if info.writes {
-                state.write(Registers::one(i.register_a()));
+                state.write_one(i.register_a());
             }
-            if let Some(target) = target {
-                arrive(target as usize, &state);
+            if info.jumps {
+                arrive_at(info.target(pc, i), &state, arrive);
             }
         } else if let Some(op) = i.opcode() {
-            let jumped = step(
+            is_new = true;
+            let at = At {
                 prototype,
                 pc,
                 i,
                 op,
-                variables,
-                target.is_some(),
-                &mut state,
-            );
-            if let (Some(target), Some(jumped)) = (target, jumped.map_err(|f| (pc, f))?) {
-                arrive(target as usize, &jumped);
+                named: variables.named,
+            };
+            if info.jumps {
+                let mut jumped = state;
+                step_of_any_form(&at, info.form, &mut state, Some(&mut jumped))
+                    .map_err(|fault| (pc, fault))?;
+                arrive_at(info.target(pc, i), &jumped, arrive);
+            } else {
+                step(&at, info.form, &mut state).map_err(|fault| (pc, fault))?;
             }
         }
         if !info.goes_on {
@@ -353,42 +349,89 @@ fn block<const W: usize>(
     Ok(())
 }
 
-/// What one instruction that is not plain asks for and does; answers the state at its
-/// jump's end.
-fn step<const W: usize>(
-    prototype: &Prototype,
+/// The state where a jump goes.
+#[inline(always)]
+fn arrive_at<const W: usize>(
+    target: Option<i64>,
+    state: &State<W>,
+    arrive: &mut impl FnMut(usize, &State<W>),
+) {
+    if let Some(target) = target {
+        arrive(target as usize, state);
+    }
+}
+
+/// An instruction that is run.
+struct At<'a, const W: usize> {
+    prototype: &'a Prototype,
     pc: usize,
     i: Instruction,
     op: OpCode,
-    variables: &Change<W>,
-    is_jump: bool,
+    /// Variables that can be reached by name.
+    named: Registers<W>,
+}
+
+/// What one instruction that is not plain asks for and does, and does not jump. The
+/// usual forms are compiled one by one.
+#[inline(always)]
+fn step<const W: usize>(at: &At<'_, W>, form: Form, s: &mut State<W>) -> Result<(), Fault> {
+    match form {
+        Form::Call => step_of_form(at, Form::Call, s, None),
+        Form::Method => step_of_form(at, Form::Method, s, None),
+        Form::Return => step_of_form(at, Form::Return, s, None),
+        Form::ShortReturn => step_of_form(at, Form::ShortReturn, s, None),
+        Form::NewTable => step_of_form(at, Form::NewTable, s, None),
+        Form::SetList => step_of_form(at, Form::SetList, s, None),
+        Form::Closure => step_of_form(at, Form::Closure, s, None),
+        Form::Concat => step_of_form(at, Form::Concat, s, None),
+        Form::Nils => step_of_form(at, Form::Nils, s, None),
+        _ => step_of_any_form(at, form, s, None),
+    }
+}
+
+#[inline(never)]
+fn step_of_any_form<const W: usize>(
+    at: &At<'_, W>,
+    form: Form,
     s: &mut State<W>,
-) -> Result<Option<State<W>>, Fault> {
+    jumped: Option<&mut State<W>>,
+) -> Result<(), Fault> {
+    step_of_form(at, form, s, jumped)
+}
+
+/// `jumped` becomes the state at the jump's end.
+#[inline(always)]
+fn step_of_form<const W: usize>(
+    at: &At<'_, W>,
+    form: Form,
+    s: &mut State<W>,
+    mut jumped: Option<&mut State<W>>,
+) -> Result<(), Fault> {
+    let At {
+        prototype,
+        pc,
+        i,
+        op,
+        named,
+    } = *at;
     let a = i.register_a();
-    let effects = Effects::of(i, op);
+    let effects = Effects::of_form(i, op, form);
     for span in effects.reads {
-        if span != Span::NONE {
-            s.reads(Registers::of(span))?;
-        }
+        s.reads(Registers::of(span))?;
     }
     let open = s.open.take();
     if let Some(first) = effects.takes {
         s.takes(open, first)?;
     }
-    let before = *s;
-    if effects.clobbers != Span::NONE {
-        s.forget(Registers::of(effects.clobbers));
-    }
-    if effects.cleared != Span::NONE {
-        s.lose(Registers::of(effects.cleared));
-    }
-    let mut jumped = is_jump.then(|| {
-        let mut jumped = *s;
+    let (tables, loops) = (s.tables, s.loops);
+    s.forget(Registers::of(effects.clobbers));
+    s.lose(Registers::of(effects.cleared));
+    if let Some(jumped) = &mut jumped {
+        **jumped = *s;
         jumped.leaves(&effects.jump);
-        jumped
-    });
+    }
     s.leaves(&effects.next);
-    let called = |named: Registers<W>, s: &State<W>| {
+    let called = |s: &State<W>| {
         let held = s.captured.or(s.closing).or(named);
         if held.meets(Registers::from(a)) {
             Err(Fault::Captured)
@@ -396,10 +439,10 @@ fn step<const W: usize>(
             Ok(())
         }
     };
-    match op.form() {
+    match form {
         Form::NewTable => s.tables = s.tables.or(Registers::one(a)),
         Form::SetList => {
-            if !before.tables.contains(Registers::one(a)) {
+            if !tables.has(a) {
                 return Err(Fault::Table);
             }
             // Each list before this one was an instruction, too.
@@ -407,14 +450,14 @@ fn step<const W: usize>(
                 return Err(Fault::Count);
             }
         }
-        Form::Call | Form::TForCall => called(variables.named, &before)?,
+        Form::Call | Form::TForCall => called(s)?,
         Form::TailCall => {
-            if !before.closing.is_empty() {
+            if !s.closing.is_empty() {
                 return Err(Fault::Close);
             }
-            ends(&before, i.x())?;
+            ends(s, i.x())?;
             s.close(0);
-            called(variables.named, s)?;
+            called(s)?;
         }
         Form::Return => ends(s, i.x())?,
         Form::ShortReturn => ends(s, 0)?,
@@ -437,11 +480,13 @@ fn step<const W: usize>(
         Form::ToBeClosed => s.closes_later(a)?,
         Form::TForPrep => {
             s.closes_later(a + 3)?;
-            jumped = Some(*s);
+            if let Some(jumped) = jumped {
+                *jumped = *s;
+            }
         }
         Form::ForPrep => s.loops = s.loops.or(Registers::one(a)),
         Form::ForLoop => {
-            if !before.loops.contains(Registers::one(a)) {
+            if !loops.has(a) {
                 return Err(Fault::Loop);
             }
         }
@@ -458,7 +503,7 @@ fn step<const W: usize>(
         | Form::TForLoop => {}
         Form::Internal => return Err(Fault::Operation),
     }
-    Ok(jumped)
+    Ok(())
 }
 
 /// The frame ends.

@@ -2,8 +2,21 @@
 //! this crate is compiled: most instructions are checked by a few masks.
 
 use crate::form::Form;
-use crate::instruction::{Instruction, REGISTER_BYTES};
+use crate::instruction::{Instruction, MULTI, REGISTER_BYTES};
 use crate::opcode::{OpCode, OperandKind};
+
+/// A kind of operand in a set of them.
+pub(super) const fn bit(kind: OperandKind) -> u32 {
+    1 << kind as u32
+}
+
+/// Whether an operation belongs to a loop of `for`.
+pub(super) fn is_of_loop(form: Form) -> bool {
+    matches!(
+        form,
+        Form::ForPrep | Form::ForLoop | Form::TForPrep | Form::TForCall | Form::TForLoop
+    )
+}
 
 /// Where the fields `a`, `b` and `c` stand in an instruction.
 const SHIFTS: [u32; 3] = [16, 32, 48];
@@ -14,7 +27,7 @@ const FIELD: u64 = 0xFFFF;
 const UNALIGNED: u64 = (REGISTER_BYTES as u64 - 1) * (1 << 16 | 1 << 32 | 1 << 48);
 
 /// Where an instruction may go besides the next one.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Jump {
     No,
     /// Past the next one.
@@ -25,8 +38,9 @@ enum Jump {
     Wide,
 }
 
-/// One operation.
+/// One operation. Aligned, so that it is found by a shift.
 #[derive(Clone, Copy)]
+#[repr(align(64))]
 pub(super) struct Info {
     pub(super) form: Form,
     kinds: [OperandKind; 3],
@@ -34,6 +48,24 @@ pub(super) struct Info {
     registers: u64,
     /// Fields that nothing uses.
     unused: u64,
+    /// The kind of constant that `b` is the index of, as a bit; 0: none.
+    constant_b: u32,
+    /// The same of `c`.
+    constant_c: u32,
+    /// The same of `b` and `c` together.
+    constant_bc: u32,
+    /// Whether `b` is the index of a captured variable.
+    is_upvalue_b: bool,
+    /// Whether `b` is a count.
+    is_count_b: bool,
+    /// Whether `c` is one.
+    is_count_c: bool,
+    /// Whether one of these five says something.
+    is_quick: bool,
+    /// Whether something else needs more than masks.
+    is_odd: bool,
+    /// Whether it may go elsewhere than to the next one.
+    pub(super) jumps: bool,
     /// Fields, by bits 0 to 2, that need more than masks.
     special: u8,
     /// Fields, by bits 0 to 2, whose registers are read.
@@ -74,6 +106,15 @@ impl Info {
             kinds,
             registers: 0,
             unused: 0,
+            constant_b: 0,
+            constant_c: 0,
+            constant_bc: 0,
+            is_upvalue_b: false,
+            is_count_b: false,
+            is_count_c: false,
+            is_quick: false,
+            is_odd: false,
+            jumps: false,
             special: 0,
             reads: 0,
             writes: matches!(kinds[0], OperandKind::Target),
@@ -116,10 +157,26 @@ impl Info {
                 | OperandKind::Count
                 | OperandKind::Jump
                 | OperandKind::WideJump
-                | OperandKind::Site => info.special |= 1 << i,
+                | OperandKind::Site => {
+                    info.special |= 1 << i;
+                    match (i, kinds[i]) {
+                        (1, kind) if kind.is_constant() => info.constant_b = bit(kind),
+                        (2, kind) if kind.is_constant() => info.constant_c = bit(kind),
+                        (1, kind) if kind.is_wide_constant() => info.constant_bc = bit(kind),
+                        (1, OperandKind::Upvalue) => info.is_upvalue_b = true,
+                        (1, OperandKind::Count) => info.is_count_b = true,
+                        (2, OperandKind::Count) => info.is_count_c = true,
+                        // Where jumps go is looked at anyway.
+                        (_, OperandKind::Jump | OperandKind::WideJump) => {}
+                        _ => info.is_odd = true,
+                    }
+                    info.is_quick = !matches!(kinds[i], OperandKind::Jump | OperandKind::WideJump)
+                        || info.is_quick;
+                }
             }
             i += 1;
         }
+        info.jumps = !matches!(info.jump, Jump::No);
         info
     }
 
@@ -127,6 +184,41 @@ impl Info {
     #[inline(always)]
     pub(super) fn has_stray_bits(&self, i: Instruction) -> bool {
         i.to_bits() & self.unused != 0
+    }
+
+    /// Whether all operands but jumps are right, by a quick look: those of which this
+    /// says no may be right as well. `end` is that of the frame in bytes, `constants`
+    /// the kinds of operands that take each constant.
+    #[inline(always)]
+    pub(super) fn is_right(
+        &self,
+        i: Instruction,
+        end: u64,
+        constants: &[u32],
+        n_upvalues: usize,
+    ) -> bool {
+        const LANES: u64 = 1 << 16 | 1 << 32 | 1 << 48;
+        const HIGHEST: u64 = LANES << 15;
+        debug_assert!(end < 1 << 15);
+        let fields = i.to_bits() & self.registers;
+        // A field's highest bit is set if it is not below the end.
+        let past = (fields & !HIGHEST) + ((1 << 15) - end) * LANES;
+        let wrong = fields & (UNALIGNED | HIGHEST)
+            | past & self.registers & HIGHEST
+            | i.to_bits() & self.unused;
+        let takes = |index: usize, kind: u32| constants.get(index).is_some_and(|k| k & kind != 0);
+        if wrong | u64::from(self.is_odd) != 0 {
+            return false;
+        }
+        if !self.is_quick {
+            return true;
+        }
+        (self.constant_b == 0 || takes(usize::from(i.b()), self.constant_b))
+            && (self.constant_c == 0 || takes(usize::from(i.c()), self.constant_c))
+            && (self.constant_bc == 0 || takes(i.bc() as u32 as usize, self.constant_bc))
+            && (!self.is_upvalue_b || usize::from(i.b()) < n_upvalues)
+            && (!self.is_count_b || i.b() != MULTI)
+            && (!self.is_count_c || i.c() != MULTI)
     }
 
     /// Whether all registers are whole ones below `end`, the end of a frame in bytes.

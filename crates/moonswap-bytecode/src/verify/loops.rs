@@ -5,7 +5,7 @@
 //! numeric loop is for `flow`.
 
 use super::fault::{Fault, Work};
-use super::info::Info;
+use super::info::{Info, is_of_loop};
 use crate::instruction::Instruction;
 use crate::opcode::OpCode;
 use crate::prototype::Prototype;
@@ -32,6 +32,9 @@ pub(crate) fn check(prototype: &Prototype, work: &mut Work) -> Check<()> {
     let mut n_ends = 0;
     for (pc, i) in code.iter().enumerate() {
         inside.push(current.map_or(NONE, |index| index as u32));
+        if !is_of_loop(Info::of(*i).form) {
+            continue;
+        }
         let Some(op) = i.opcode() else { continue };
         if op == OpCode::ForPrep || op == OpCode::TForPrep {
             let last = end_of(prototype, pc, *i, op).ok_or((pc, Fault::Loop))?;

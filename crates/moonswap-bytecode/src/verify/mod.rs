@@ -12,6 +12,7 @@ mod fault;
 mod flow;
 mod info;
 mod loops;
+mod variables;
 
 use crate::effects::Effects;
 use crate::form::Form;
@@ -25,7 +26,8 @@ pub use crate::registers::MAX_REGISTERS;
 use crate::watch::Watch;
 pub use fault::Fault;
 use fault::{Work, go_on};
-use info::Info;
+use flow::Flows;
+use info::{Info, bit, is_of_loop};
 
 /// The longest string that field instructions can have as key.
 pub const MAX_KEY: usize = 40;
@@ -61,7 +63,7 @@ pub fn closes(prototype: &Prototype, variables: &[LocalVariable]) -> bool {
     opened.scope = scope.into();
     let mut work = Work::default();
     work.find_jumps(&opened);
-    flow::check(&opened, None, &mut work).is_ok()
+    flow::check(&opened, None, &mut work, &mut Flows::default()).is_ok()
 }
 
 /// Checks a prototype and all its children.
@@ -72,17 +74,7 @@ pub fn verify(prototype: &Prototype) -> Result<(), VerifyError> {
 /// As [`verify`], and `watch` may stop it ([`Fault::Stopped`]): what registers
 /// hold in code made for the purpose takes long to find out.
 pub fn verify_watched(prototype: &Prototype, watch: Option<&Watch<'_>>) -> Result<(), VerifyError> {
-    let mut todo = vec![prototype];
-    let mut work = Work::default();
-    while let Some(prototype) = todo.pop() {
-        let child = |i: usize| {
-            let child = prototype.children.get(i)?;
-            (!child.is_main()).then_some(child.upvalues.len())
-        };
-        one(prototype, child, watch, &mut work)?;
-        todo.extend(prototype.children.iter().map(|child| &**child));
-    }
-    Ok(())
+    Verifier::default().verify(prototype, watch)
 }
 
 /// Checks a prototype without its children, which were checked already.
@@ -91,11 +83,48 @@ pub fn verify_without(
     children: &[ChildSummary],
     watch: Option<&Watch<'_>>,
 ) -> Result<(), VerifyError> {
-    let child = |i: usize| {
-        let child = children.get(i)?;
-        child.step.is_some().then_some(child.n_upvalues)
-    };
-    one(prototype, child, watch, &mut Work::default())
+    Verifier::default().verify_without(prototype, children, watch)
+}
+
+/// Verifies one prototype after the other: its lists are used again.
+#[derive(Default)]
+pub(crate) struct Verifier {
+    work: Work,
+    flows: Flows,
+}
+
+impl Verifier {
+    /// See [`verify_watched`].
+    pub(crate) fn verify(
+        &mut self,
+        prototype: &Prototype,
+        watch: Option<&Watch<'_>>,
+    ) -> Result<(), VerifyError> {
+        let mut todo = vec![prototype];
+        while let Some(prototype) = todo.pop() {
+            let child = |i: usize| {
+                let child = prototype.children.get(i)?;
+                (!child.is_main()).then_some(child.upvalues.len())
+            };
+            one(prototype, child, watch, self)?;
+            todo.extend(prototype.children.iter().map(|child| &**child));
+        }
+        Ok(())
+    }
+
+    /// See [`verify_without`].
+    pub(crate) fn verify_without(
+        &mut self,
+        prototype: &Prototype,
+        children: &[ChildSummary],
+        watch: Option<&Watch<'_>>,
+    ) -> Result<(), VerifyError> {
+        let child = |i: usize| {
+            let child = children.get(i)?;
+            child.step.is_some().then_some(child.n_upvalues)
+        };
+        one(prototype, child, watch, self)
+    }
 }
 
 /// `child` answers how many variables a literal in it captures.
@@ -103,8 +132,9 @@ fn one(
     prototype: &Prototype,
     child: impl Fn(usize) -> Option<usize>,
     watch: Option<&Watch<'_>>,
-    work: &mut Work,
+    verifier: &mut Verifier,
 ) -> Result<(), VerifyError> {
+    let Verifier { work, flows } = verifier;
     let error = |pc, fault| VerifyError {
         function: prototype.id.clone(),
         pc,
@@ -118,6 +148,7 @@ fn one(
     let mut lists = OpenLists::default();
     let mut has_loops = false;
     let is_main = prototype.is_main();
+    let n_code = prototype.code.len();
     for (pc, instruction) in prototype.code.iter().enumerate() {
         let i = *instruction;
         go_on(watch).map_err(|fault| error(pc, fault))?;
@@ -125,18 +156,29 @@ fn one(
         if info.form == Form::Internal {
             return Err(error(pc, Fault::Operation));
         }
-        let target = info.target(pc, i);
-        operands(&frame, &work.constants, pc, i, info, target).map_err(|fault| error(pc, fault))?;
+        let target = match info.jumps {
+            true => info.target(pc, i),
+            false => None,
+        };
+        if frame.is_large || !info.is_right(i, frame.end, &work.constants, frame.n_upvalues) {
+            operands(&frame, &work.constants, pc, i, info).map_err(|fault| error(pc, fault))?;
+        }
+        if let Some(target) = target {
+            jump(n_code, pc, info, target).map_err(|fault| error(pc, fault))?;
+        }
         // Most have no windows and take and leave no lists.
         if info.is_plain {
             lists.pass(pc, work);
         } else {
             let op = i.opcode().ok_or_else(|| error(pc, Fault::Operation))?;
-            let effects = Effects::of(i, op);
-            windows(prototype, i, op, &effects)
-                .and_then(|()| returns(prototype, pc, i, op, is_main))
-                .map_err(|fault| error(pc, fault))?;
-            lists.go_on(pc, op, &effects, work);
+            let at = At {
+                prototype,
+                is_main,
+                pc,
+                i,
+                op,
+            };
+            windows_and_lists(at, info.form, &mut lists, work).map_err(|fault| error(pc, fault))?;
             has_loops = has_loops || is_of_loop(info.form);
         }
         if let Some(target) = target {
@@ -147,16 +189,62 @@ fn one(
         if has_loops {
             loops::check(prototype, work)?;
         }
-        flow::check(prototype, watch, work)
+        flow::check(prototype, watch, work, flows)
     });
     rest.map_err(|(pc, fault)| error(pc, fault))
 }
 
-fn is_of_loop(form: Form) -> bool {
-    matches!(
-        form,
-        Form::ForPrep | Form::ForLoop | Form::TForPrep | Form::TForCall | Form::TForLoop
-    )
+/// What an instruction with windows or lists needs beyond its operands. The usual
+/// forms are compiled one by one.
+#[inline(always)]
+fn windows_and_lists(
+    at: At<'_>,
+    form: Form,
+    lists: &mut OpenLists,
+    work: &mut Work,
+) -> Result<(), Fault> {
+    match form {
+        Form::Call => of_form(at, Form::Call, lists, work),
+        Form::Method => of_form(at, Form::Method, lists, work),
+        Form::Return => of_form(at, Form::Return, lists, work),
+        Form::ShortReturn => of_form(at, Form::ShortReturn, lists, work),
+        Form::NewTable => of_form(at, Form::NewTable, lists, work),
+        Form::Closure => of_form(at, Form::Closure, lists, work),
+        Form::Nils => of_form(at, Form::Nils, lists, work),
+        Form::SetList => of_form(at, Form::SetList, lists, work),
+        Form::Concat => of_form(at, Form::Concat, lists, work),
+        Form::BranchSet => of_form(at, Form::BranchSet, lists, work),
+        _ => of_any_form(at, form, lists, work),
+    }
+}
+
+#[inline(never)]
+fn of_any_form(
+    at: At<'_>,
+    form: Form,
+    lists: &mut OpenLists,
+    work: &mut Work,
+) -> Result<(), Fault> {
+    of_form(at, form, lists, work)
+}
+
+#[inline(always)]
+fn of_form(at: At<'_>, form: Form, lists: &mut OpenLists, work: &mut Work) -> Result<(), Fault> {
+    let effects = Effects::of_form(at.i, at.op, form);
+    windows(at, form, &effects)?;
+    returns(at, form)?;
+    lists.go_on(at.pc, at.op, &effects, work);
+    Ok(())
+}
+
+/// An instruction that is looked at.
+#[derive(Clone, Copy)]
+struct At<'a> {
+    prototype: &'a Prototype,
+    is_main: bool,
+    pc: usize,
+    i: Instruction,
+    op: OpCode,
 }
 
 fn header(prototype: &Prototype, child: impl Fn(usize) -> Option<usize>) -> Result<(), Fault> {
@@ -226,6 +314,7 @@ struct Frame<'a> {
     prototype: &'a Prototype,
     /// Behind the registers, in bytes.
     end: u64,
+    n_upvalues: usize,
     /// Whether some constant may be too far away for 16 bits.
     is_large: bool,
 }
@@ -239,20 +328,19 @@ impl<'a> Frame<'a> {
         Self {
             prototype,
             end: u64::from(prototype.frame_size) * u64::from(REGISTER_BYTES),
+            n_upvalues: prototype.upvalues.len(),
             is_large: words > usize::from(u16::MAX),
         }
     }
 }
 
 /// Each operand by its kind.
-#[inline(always)]
 fn operands(
     frame: &Frame<'_>,
     constants: &[u32],
     pc: usize,
     instruction: Instruction,
     info: &Info,
-    target: Option<i64>,
 ) -> Result<(), Fault> {
     let code = &frame.prototype.code;
     if info.has_stray_bits(instruction) {
@@ -312,24 +400,24 @@ fn operands(
             | OperandKind::WideJump => {}
         }
     }
-    if let Some(target) = target {
-        let backward = matches!(info.form, Form::JumpBack | Form::ForLoop | Form::TForLoop);
-        if target < 0 || target >= code.len() as i64 || (target <= pc as i64) != backward {
-            return Err(Fault::Jump);
-        }
+    Ok(())
+}
+
+/// Where a jump goes.
+#[inline(always)]
+fn jump(n_code: usize, pc: usize, info: &Info, target: i64) -> Result<(), Fault> {
+    let backward = matches!(info.form, Form::JumpBack | Form::ForLoop | Form::TForLoop);
+    if target < 0 || target >= n_code as i64 || (target <= pc as i64) != backward {
+        return Err(Fault::Jump);
     }
     Ok(())
 }
 
 /// The extent of register windows and the counts that define them.
-fn windows(
-    prototype: &Prototype,
-    i: Instruction,
-    op: OpCode,
-    effects: &Effects,
-) -> Result<(), Fault> {
-    let (a, b, c) = (i.register_a(), i.b(), i.c());
-    let counted = match op.form() {
+#[inline(always)]
+fn windows(at: At<'_>, form: Form, effects: &Effects) -> Result<(), Fault> {
+    let (a, b, c) = (at.i.register_a(), at.i.b(), at.i.c());
+    let counted = match form {
         Form::Nils => b >= 1,
         Form::Concat => c >= 2,
         Form::TForCall => a >= 4 && b == 2 && c >= 1,
@@ -360,7 +448,7 @@ fn windows(
     if !counted {
         return Err(Fault::Count);
     }
-    if effects.end > prototype.frame_size {
+    if effects.end > at.prototype.frame_size {
         return Err(Fault::Window);
     }
     Ok(())
@@ -374,10 +462,6 @@ fn constant(constants: &[u32], index: usize, kind: OperandKind) -> Result<(), Fa
         Some(_) => Err(Fault::ConstantKind),
         None => Err(Fault::Constant),
     }
-}
-
-const fn bit(kind: OperandKind) -> u32 {
-    1 << kind as u32
 }
 
 /// The kinds of operands that take a constant, as bits.
@@ -398,16 +482,19 @@ fn takers(constant: &Constant) -> u32 {
 }
 
 /// The forms of return, and `KEEPSCOPE` before each one of a main chunk.
-fn returns(
-    prototype: &Prototype,
-    pc: usize,
-    i: Instruction,
-    op: OpCode,
-    main: bool,
-) -> Result<(), Fault> {
-    let short = op.form() == Form::ShortReturn;
-    let long = op.form() == Form::Return || op.form() == Form::TailCall;
-    if !short && !long && op != OpCode::KeepScope {
+#[inline(always)]
+fn returns(at: At<'_>, form: Form) -> Result<(), Fault> {
+    let At {
+        prototype,
+        is_main: main,
+        pc,
+        i,
+        ..
+    } = at;
+    let short = form == Form::ShortReturn;
+    let long = form == Form::Return || form == Form::TailCall;
+    let keeps = form == Form::KeepScope;
+    if !short && !long && !keeps {
         return Ok(());
     }
     if short && (prototype.is_vararg || main) {
@@ -417,7 +504,7 @@ fn returns(
         return Err(Fault::Return);
     }
     let kept = pc > 0 && prototype.code[pc - 1].opcode() == Some(OpCode::KeepScope);
-    if (long || short) && kept != main || op == OpCode::KeepScope && !main {
+    if (long || short) && kept != main || keeps && !main {
         return Err(Fault::Return);
     }
     Ok(())
@@ -434,6 +521,7 @@ struct OpenLists {
 
 impl OpenLists {
     /// An instruction that has nothing to do with lists.
+    #[inline(always)]
     fn pass(&mut self, pc: usize, work: &mut Work) {
         if std::mem::take(&mut self.is_open) {
             work.open.push(pc as u32);
@@ -441,6 +529,7 @@ impl OpenLists {
         }
     }
 
+    #[inline(always)]
     fn go_on(&mut self, pc: usize, op: OpCode, effects: &Effects, work: &mut Work) {
         if self.is_open {
             work.open.push(pc as u32);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use moonswap_bytecode::dump::{UndumpError, dump, undump};
+use moonswap_bytecode::dump::{UndumpError, dump, undump, undump_in_parts};
 use moonswap_bytecode::{FunctionId, PathStep, Prototype};
 
 fn compiled(source: &str) -> Prototype {
@@ -38,6 +38,47 @@ fn every_function_of_deep_and_wide_code_is_readable() {
         let back = undump(&dump(&prototype, strip)).expect("a dump is readable");
         assert_eq!(back.children.len(), prototype.children.len());
     }
+}
+
+/// A VM reads function by function what others read as a whole.
+#[test]
+fn parts_are_those_of_the_whole() {
+    let source = "local a, b = 1, 'x' function f() return a, b end
+        g = { h = function(x) return function() return x, 'x', 2.5 end end }";
+    let prototype = compiled(source);
+    for strip in [false, true] {
+        let bytes = dump(&prototype, strip);
+        let whole = undump(&bytes).expect("a dump is readable");
+        let mut children = Vec::new();
+        let mut give = |child: &Prototype| children.push(Arc::new(child.clone()));
+        let mut main = undump_in_parts(&bytes, None, &mut give).expect("in parts as well");
+        assert_eq!(children.len(), 2);
+        main.children = children.into();
+        assert_eq!(dump(&main, strip), bytes);
+        assert_eq!(main.code, whole.code);
+        for end in 0..bytes.len() {
+            let cut = undump_in_parts(&bytes[..end], None, &mut |_| {}).map(|_| ());
+            let whole = undump(&bytes[..end]).map(|_| ());
+            assert_eq!(cut, whole, "cut at {end}");
+        }
+        for at in 35..bytes.len() {
+            let mut bytes = bytes.clone();
+            bytes[at] ^= 0x55;
+            let parts = undump_in_parts(&bytes, None, &mut |_| {}).is_ok();
+            assert_eq!(parts, undump(&bytes).is_ok(), "byte {at}");
+        }
+    }
+}
+
+/// A short string is written once; long ones, which take time, each time.
+#[test]
+fn short_strings_are_written_once() {
+    let size = |text: &str| dump(&compiled(&format!("f({text})")), true).len();
+    let (short, long) = ("s".repeat(40), "l".repeat(41));
+    let twice = |s: &str| format!("'{s}', function() return '{s}' end");
+    let other = |s: &str| format!("'{s}', function() return '{}' end", s.to_uppercase());
+    assert_eq!(size(&other(&short)) - size(&twice(&short)), 41);
+    assert_eq!(size(&other(&long)), size(&twice(&long)));
 }
 
 #[test]

@@ -58,9 +58,9 @@ fn is_stopped_everywhere(mut work: impl FnMut(&Watch<'_>) -> bool) {
 #[test]
 fn verifying_and_dumping_are_stopped() {
     for text in [
-        format!("local x {}", "x = x + 1 ".repeat(20_000)),
-        format!("local x {}", "if x then x = 1 end ".repeat(10_000)),
-        "function f() return function() end end ".repeat(5_000),
+        format!("local x {}", "x = x + 1 ".repeat(30_000)),
+        format!("local x {}", "if x then x = 1 end ".repeat(15_000)),
+        "function f() return function() end end ".repeat(8_000),
     ] {
         let prototype = compile("=x", text.as_bytes()).expect("compiles");
         let bytes = dump::dump(&prototype, false);

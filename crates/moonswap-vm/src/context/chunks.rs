@@ -163,13 +163,12 @@ impl Context<'_> {
         self.room_to_load(source, source.len())?;
         self.charge(source.len())?;
         if binary {
-            let is_over = || limits::has_to_stop(&self.vm());
-            let read = dump::undump_watched(source, Some(&Watch::new(&is_over)));
+            let read = self.undump_and_load(source, keep);
             self.charge(0)?;
             return Ok(match read {
-                Ok(prototype) => {
-                    let instance = loader::load_instance(&mut self.vm(), &prototype, keep);
-                    self.push_instance(instance, prototype.upvalues.len(), None);
+                Ok((instance, n_upvalues)) => {
+                    self.push_instance(instance, n_upvalues, None);
+                    self.has_constants()?;
                     true
                 }
                 Err(e) => {
@@ -194,11 +193,7 @@ impl Context<'_> {
         match compiled {
             Ok((instance, n_upvalues)) => {
                 self.push_instance(instance, n_upvalues, Some(source));
-                if self.vm().heap.deferred {
-                    // A constant could not be made.
-                    return Err(self.vm().raise_memory());
-                }
-                Ok(true)
+                self.has_constants().map(|()| true)
             }
             Err(message) => {
                 self.push_bytes(&message);
@@ -225,6 +220,45 @@ impl Context<'_> {
         // Loading runs no Lua code and writes above the arguments only.
         let source = unsafe { &*source };
         self.load(source, chunk_name.unwrap_or(source), mode, keep)
+    }
+
+    /// Whether memory was there for all constants of what was loaded.
+    fn has_constants(&self) -> Outcome<()> {
+        if self.vm().heap.deferred {
+            return Err(self.vm().raise_memory());
+        }
+        Ok(())
+    }
+
+    /// Loads the literals of a binary chunk as they are read; answers the instance and
+    /// how many variables the main chunk captures.
+    fn undump_and_load(
+        &self,
+        source: &[u8],
+        keep: Keep,
+    ) -> Result<(*mut Instance, usize), dump::UndumpError> {
+        let is_over = || limits::has_to_stop(&self.vm());
+        let mut loading: Option<Loading> = None;
+        let mut give = |child: &Prototype| {
+            let begin = || Loading::begin(&mut self.vm(), child.id.chunk(), keep);
+            let loading = loading.get_or_insert_with(begin);
+            loading.child(&mut self.vm(), child);
+        };
+        let read = dump::undump_in_parts(source, Some(&Watch::new(&is_over)), &mut give);
+        let mut vm = self.vm();
+        match read {
+            Ok(main) => {
+                let begin = |vm: &mut Vm| Loading::begin(vm, main.id.chunk(), keep);
+                let loading = loading.unwrap_or_else(|| begin(&mut vm));
+                Ok((loading.finish(&mut vm, &main), main.upvalues.len()))
+            }
+            Err(e) => {
+                if let Some(loading) = loading {
+                    loading.abandon(&mut vm);
+                }
+                Err(e)
+            }
+        }
     }
 
     /// Loads the literals of a text as they are compiled; answers the instance and

@@ -5,7 +5,7 @@
 //! long as there is one. New slots and versions are reachable only from it until the
 //! commit, so delta chunks (`transaction`) run with the collector paused (J1).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use moonswap_bytecode::{Capture, FunctionId, Instruction, OpCode, OperandKind, Prototype};
@@ -18,6 +18,7 @@ use super::manifest::{registry, registry_for};
 use crate::loader;
 use crate::object::SlotRegistry;
 use crate::object::{Instance, PrototypeSlot, Upvalue, Version};
+use crate::string::ChunkStrings;
 use crate::value::{Value, tag};
 use crate::vm::Vm;
 
@@ -182,7 +183,7 @@ impl Prepared {
             self.registry.change(&gone, known_as);
             // Equal long strings of one chunk stay one object: what the replaced
             // versions have is used again.
-            vm.chunk_strings = Some(HashMap::new());
+            vm.chunk_strings = Some(ChunkStrings::default());
             for change in self.plan.work().filter(|change| is_loaded(change)) {
                 if let Some(slot) = change.new.as_ref().and_then(|id| self.registry.get(id)) {
                     loader::know_strings_of(vm, PrototypeSlot::version(slot));

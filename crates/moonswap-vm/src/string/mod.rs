@@ -9,11 +9,13 @@
 //!   of the `Vec` they came from (EXTERNAL).
 //! - S2: a long string that is not HASHED holds the heap's seed in `word`.
 
+mod chunk;
 mod hash;
 pub(crate) mod intern;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use chunk::ChunkStrings;
 pub(crate) use hash::{equal_long, fold, hash, hash_of};
 
 use crate::heap::class::{LEAF, MAX_CELL, class_of};

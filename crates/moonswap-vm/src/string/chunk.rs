@@ -1,0 +1,68 @@
+//! Strings of the chunk that is being loaded. Equal long ones are one object, as in
+//! the reference, also across functions; short ones that many functions share are
+//! looked up once. Nothing collects meanwhile.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::heap::Heap;
+use crate::object::MAX_SHORT;
+use crate::value::Value;
+
+/// From so many short strings on it pays to remember them.
+const FEW: u32 = 64;
+
+/// How many short strings are remembered, a power of two.
+const RECENT: usize = 512;
+
+/// What constants were made into.
+#[derive(Default)]
+pub(crate) struct ChunkStrings {
+    long: HashMap<Arc<[u8]>, Value>,
+    /// Short ones, each at the place that its address tells; it is kept, so that no
+    /// other gets this address.
+    recent: Vec<Option<(Arc<[u8]>, Value)>>,
+    n_short: u32,
+}
+
+impl ChunkStrings {
+    /// A string constant as a value.
+    pub(crate) fn value(&mut self, heap: &mut Heap, s: &Arc<[u8]>) -> Value {
+        if s.len() <= MAX_SHORT {
+            return self.short(heap, s);
+        }
+        if let Some(&value) = self.long.get(s) {
+            return value;
+        }
+        let value = Value::string(heap.string(s));
+        self.long.insert(Arc::clone(s), value);
+        value
+    }
+
+    fn short(&mut self, heap: &mut Heap, s: &Arc<[u8]>) -> Value {
+        if self.n_short < FEW {
+            self.n_short += 1;
+            return Value::string(heap.string(s));
+        }
+        if self.recent.is_empty() {
+            self.recent.resize(RECENT, None);
+        }
+        let address = Arc::as_ptr(s).cast::<u8>().addr();
+        let place = (address >> 4 ^ address >> 13) % RECENT;
+        match &self.recent[place] {
+            Some((known, value)) if Arc::ptr_eq(known, s) => *value,
+            Some(_) | None => {
+                let value = Value::string(heap.string(s));
+                self.recent[place] = Some((Arc::clone(s), value));
+                value
+            }
+        }
+    }
+
+    /// Constants with these bytes become this value, if they are long.
+    pub(crate) fn note(&mut self, bytes: &[u8], value: Value) {
+        if bytes.len() > MAX_SHORT {
+            self.long.entry(bytes.into()).or_insert(value);
+        }
+    }
+}
