@@ -254,7 +254,9 @@ fn run(
     session.set_arg(&all, 0)?;
     // `-` is standard input: nothing that could be watched.
     let path = (file != Path::new("-")).then_some(file);
-    let _watcher = match (watch, path) {
+    // What cannot be read is an error of the run, in `lua`'s words.
+    let watched = path.filter(|path| std::fs::File::open(path).is_ok());
+    let _watcher = match (watch, watched) {
         (Some(policy), Some(path)) => Some(
             Watcher::builder(&session.lua)
                 .policy(policy)

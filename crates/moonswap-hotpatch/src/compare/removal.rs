@@ -4,15 +4,17 @@
 use moonswap_bytecode::FunctionId;
 
 use super::toplevel::outcome::{Removal, TopLevel};
-use super::undefined::is_library;
+use super::undefined::is_library_of;
+use crate::patch::ChunkPatch;
 use crate::patch::declarations::Variable;
 use crate::patch::path::{Path, Root};
 use crate::policy::Policy;
 
 /// What becomes of a definition that is gone: the field to clear, or why it
-/// stays. `path` is that of the old text.
+/// stays. `path` is that of the old text, `old`.
 pub(crate) fn removal(
     path: &Path,
+    old: &ChunkPatch,
     id: Option<FunctionId>,
     policy: &Policy,
     top: &TopLevel,
@@ -26,7 +28,7 @@ pub(crate) fn removal(
     if renamed.any(|from| from.replace(':', ".") == name) {
         return Err("renamed: the field keeps its old name");
     }
-    if is_library(path) {
+    if is_library_of(path, old) {
         return Err("the field stays: what the library had there is not kept");
     }
     match &path.root {

@@ -47,12 +47,20 @@ pub(crate) fn runs(callee: &[&[u8]]) -> Option<usize> {
     let is_called = |caller: &&Caller| {
         let names = [Some(caller.name), caller.field];
         let mut names = names.iter().flatten();
-        callee.len() == names.clone().count()
+        let is_whole = callee.len() == names.clone().count()
             && callee
                 .iter()
-                .all(|part| names.next().is_some_and(|name| name.as_bytes() == *part))
+                .all(|part| names.next().is_some_and(|name| name.as_bytes() == *part));
+        // `local sort = table.sort`
+        let is_field = |name: &str| matches!(callee, [only] if *only == name.as_bytes());
+        is_whole || caller.field.is_some_and(is_field)
     };
     CALLERS.iter().find(is_called).map(|caller| caller.runs)
+}
+
+/// The argument that the call of a method runs at once: `text:gsub(pattern, function)`.
+pub(crate) fn method_runs(name: &[u8]) -> Option<usize> {
+    (name == b"gsub").then_some(1)
 }
 
 /// The argument that a call runs at once, by the callee.

@@ -6,7 +6,7 @@ use moonswap_compiler::syntax::ast::{
     Ast, Block, Expr, ExprId, FunctionIndex, StatementKind, Symbol, TableItem,
 };
 
-use super::callers::runs_argument;
+use super::callers::{method_runs, runs_argument};
 use super::tree::parts;
 
 /// The shape of an expression.
@@ -49,11 +49,20 @@ pub(crate) fn called_in_place(ast: &Ast, expr: ExprId) -> Vec<FunctionIndex> {
             _ => return None,
         }
     };
-    let Some(Expr::Call { callee, args }) = ast.exprs.get(expr.0 as usize) else {
-        return Vec::new();
+    let (callee, argument) = match ast.exprs.get(expr.0 as usize) {
+        Some(Expr::Call { callee, args }) => {
+            let argument = runs_argument(ast, *callee).and_then(|at| args.get(at));
+            (Some(callee), argument)
+        }
+        // `text:gsub(pattern, function)`
+        Some(Expr::MethodCall { name, args, .. }) => {
+            let name = ast.symbols.get(name.0 as usize);
+            let at = name.and_then(|name| method_runs(name));
+            (None, at.and_then(|at| args.get(at)))
+        }
+        _ => return Vec::new(),
     };
-    let argument = runs_argument(ast, *callee).and_then(|at| args.get(at));
-    let called = [Some(callee), argument].into_iter().flatten();
+    let called = [callee, argument].into_iter().flatten();
     called.filter_map(|expr| literal(*expr)).collect()
 }
 

@@ -321,7 +321,8 @@ impl<'a> Sites<'a> {
                             ..called
                         },
                     ));
-                    self.arguments(site, || self.names(*callee), args, &mut todo);
+                    let names = || self.names(*callee);
+                    self.arguments(site, names, callers::runs, args, &mut todo);
                 }
                 Some(Expr::MethodCall { object, name, args }) => {
                     todo.push((*object, site));
@@ -331,7 +332,8 @@ impl<'a> Sites<'a> {
                         let first = self.names(*object).pop();
                         std::iter::once(self.bytes(*name)).chain(first).collect()
                     };
-                    self.arguments(site, names, args, &mut todo);
+                    let runs = |_: &[&[u8]]| callers::method_runs(self.bytes(*name));
+                    self.arguments(site, names, runs, args, &mut todo);
                 }
                 Some(Expr::Table(items)) => self.items(site, items, &mut todo),
                 Some(Expr::Index { object, key }) => todo.extend([(*object, site), (*key, site)]),
@@ -376,6 +378,7 @@ impl<'a> Sites<'a> {
         &self,
         site: Site,
         callee: impl Fn() -> Vec<&'a [u8]>,
+        runs: impl Fn(&[&'a [u8]]) -> Option<usize>,
         args: &[ExprId],
         todo: &mut Vec<(ExprId, Site)>,
     ) {
@@ -417,7 +420,7 @@ impl<'a> Sites<'a> {
             }
             let step = mix(n as u64, &callee);
             let site = Site {
-                called: callers::runs(&callee) == Some(n),
+                called: runs(&callee) == Some(n),
                 full: mix(site.full, (step, full)),
                 name: mix(site.name, (step, id)),
                 role: step,

@@ -9,6 +9,7 @@ use std::sync::PoisonError;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
+use crate::contained;
 use crate::sync::{AtomicBool, Condvar, IS_MODEL, Mutex, Ordering, lock};
 
 /// How long a receiver spins before it parks.
@@ -60,7 +61,8 @@ impl<T> OneShot<T> {
             self.ready.notify_all();
         }
         if let Some(waker) = waker {
-            waker.wake();
+            // The sender is in the middle of its work: a panic of the task's is not its.
+            let _ = contained(|| waker.wake());
         }
     }
 

@@ -104,7 +104,8 @@ impl WatcherBuilder {
     /// before, which hears of no more files.
     ///
     /// # Errors
-    /// The system gives no thread, or no events of files.
+    /// The system gives no thread, or no events of files; a [`file`](Self::file) cannot
+    /// be read.
     pub fn start(self) -> Result<Watcher> {
         let Self {
             lua,
@@ -128,15 +129,13 @@ impl WatcherBuilder {
             policy.source(PatchSource::Watch),
             listener,
         );
-        for path in &files {
-            if let Ok(content) = std::fs::read(path) {
-                let chunk = format!("@{}", path.display());
-                let _ = sender.send(Message::Loaded(
-                    path.clone(),
-                    (chunk, Arc::new(Files)),
-                    content,
-                ));
-            }
+        for path in files {
+            let content = std::fs::read(&path).map_err(|error| {
+                let path = path.display();
+                Error::runtime(format_args!("cannot watch the file {path}: {error}"))
+            })?;
+            let chunk = format!("@{}", path.display());
+            let _ = sender.send(Message::Loaded(path, (chunk, Arc::new(Files)), content));
         }
         let heard = sender.clone();
         let listener = lua.hot().on_event(move |_, event| {

@@ -58,7 +58,7 @@ impl Stage {
         let task = self.task.lock();
         let task = task.unwrap_or_else(PoisonError::into_inner).take();
         if let Some(task) = task {
-            task.wake();
+            let _ = contained(|| task.wake());
         }
     }
 }

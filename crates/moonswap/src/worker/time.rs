@@ -7,6 +7,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use moonswap_vm::contained;
+
 use crate::{Lua, Result};
 
 #[derive(Default)]
@@ -32,7 +34,7 @@ pub(super) fn ring() {
         let first = timers.waiting.first_entry()?;
         (first.key().0 <= now).then(|| first.remove())
     }) {
-        waker.wake();
+        let _ = contained(|| waker.wake());
     }
 }
 

@@ -1,5 +1,10 @@
 //! Patches that have to wait, through the facade and the Lua module.
 
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+
 use moonswap::prelude::*;
 use moonswap::{Applied, Result, SuspendedPolicy, Timing};
 
@@ -206,4 +211,28 @@ fn a_rust_callback_in_a_sort_is_told_to_wait() -> Result<()> {
         table.sort({ 2, 1 }, function(a, b) code = code or swap() assert(price(1) == 1) return a < b end)
         assert(code == 'P032' and price(1) == 2)",
     )
+}
+
+/// A task whose waker panics takes neither its report nor the VM with it.
+#[test]
+fn a_waker_may_panic() -> Result<()> {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("the waker");
+        }
+    }
+    let lua = game("function price(x) return x end")?;
+    let text = b"function price(x) return 2 * x end";
+    let patcher = lua.hot().patcher();
+    let mut ticket = pin!(patcher.submit_source("@shop.lua", text, Policy::default()));
+    let waker = Waker::from(Arc::new(Panics));
+    let mut context = Context::from_waker(&waker);
+    assert!(ticket.as_mut().poll(&mut context).is_pending());
+    run(&lua, "for _ = 1, 10 do price(1) end assert(price(1) == 2)")?;
+    let Poll::Ready(report) = ticket.as_mut().poll(&mut context) else {
+        panic!("no report");
+    };
+    assert_eq!(report.expect("applied").id, 1);
+    Ok(())
 }

@@ -248,3 +248,17 @@ fn a_release_that_means_nothing_is_answered() -> Result<()> {
     assert!(!release_request(&file).exists());
     Ok(())
 }
+
+/// A path that is misspelt is an error, not a file that is never swapped.
+#[test]
+fn a_file_that_cannot_be_read_is_an_error() {
+    let lua = Lua::new();
+    let path = std::env::temp_dir().join("moonswap-no-such-file.lua");
+    let error = Watcher::builder(&lua)
+        .file(&path)
+        .start()
+        .expect_err("no such file");
+    let text = error.to_string();
+    assert!(text.contains("cannot watch the file"), "{text}");
+    assert!(text.contains("moonswap-no-such-file.lua"), "{text}");
+}

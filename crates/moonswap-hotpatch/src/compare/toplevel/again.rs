@@ -12,8 +12,9 @@ use super::comparison::Comparison;
 use super::outcome::TopLevel;
 use crate::compare::undefined::is_library;
 use crate::manifest::is_reserved;
+use crate::patch::constant::Constant;
 use crate::patch::declarations::Declared;
-use crate::patch::path::{Path, Root, Scope};
+use crate::patch::path::{Key, Path, Root, Scope};
 
 impl Comparison<'_> {
     /// Whether the main chunk has been called more than once, and does not run now.
@@ -78,7 +79,7 @@ impl Comparison<'_> {
                     };
                     let scope = Scope::before(ast, found.statement);
                     let path = facts.constants.path(ast, &scope, *value);
-                    let is_library = path.is_some_and(|path| is_library(&path));
+                    let is_library = path.is_some_and(|path| self.is_library_value(&path));
                     match ast.exprs.get(value.0 as usize) {
                         Some(Expr::Function(function)) => *function,
                         _ if is_library => continue,
@@ -100,6 +101,20 @@ impl Comparison<'_> {
             }
         }
         true
+    }
+
+    /// Whether a path leads to what Lua's libraries have there: not to a place below them
+    /// that the text fills, as `package.loaded`.
+    fn is_library_value(&self, path: &Path) -> bool {
+        let root = match path.keys.first() {
+            Some(Key::Constant(Constant::String(name))) => std::str::from_utf8(name).ok(),
+            _ => None,
+        };
+        is_library(path)
+            && path.keys.len() <= 2
+            && root.is_some_and(|root| {
+                !matches!(root, "package" | "_G" | "_ENV") && !self.redefines(root)
+            })
     }
 
     /// Says what holds from the next call on.

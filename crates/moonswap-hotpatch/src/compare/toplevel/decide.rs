@@ -305,12 +305,22 @@ impl Comparison<'_> {
             return false;
         };
         let name = symbol_text(ast, *name);
-        let mut body = self.body().iter();
-        let is_own = |s: &Statement| match &s.kind {
-            StatementKind::LocalFunction { name: own, .. } => symbol_text(ast, *own) == name,
-            StatementKind::Function { target, .. } => target_text(ast, *target) == *name,
+        PURE.contains(&&*name) && !self.redefines(&name)
+    }
+
+    /// Whether the new text gives a name of Lua's libraries another meaning, or a field
+    /// below it.
+    pub(super) fn redefines(&self, name: &str) -> bool {
+        let (ast, facts) = (self.new.ast(), self.new.facts());
+        let is_below = |statement: &Statement| match &statement.kind {
+            StatementKind::Function { target, .. } => {
+                let text = target_text(ast, *target);
+                text.split(['.', ':']).next() == Some(name)
+            }
             _ => false,
         };
-        PURE.contains(&&*name) && !body.any(is_own)
+        facts.declared.iter().any(|v| *v.name == *name)
+            || facts.assigned.name_anywhere(name.as_bytes())
+            || self.body().iter().any(is_below)
     }
 }

@@ -125,7 +125,7 @@ impl Merging<'_> {
 
     /// Whether an expression reads what its text sets there or further below: a fresh
     /// load would not find that yet.
-    fn reads_below(&self, value: ExprId, scope: &Scope, entry: &Entry) -> bool {
+    pub(super) fn reads_below(&self, value: ExprId, scope: &Scope, entry: &Entry) -> bool {
         let Side { text, entries, .. } = &self.new;
         let ast = text.ast();
         let constants = &text.facts().constants;
@@ -176,7 +176,7 @@ impl Merging<'_> {
 }
 
 /// An entry that stands for its statement.
-fn whole_statement(statement: usize) -> Entry {
+pub(super) fn whole_statement(statement: usize) -> Entry {
     Entry {
         path: Path::of(Root::Returned),
         leaf: Leaf::Constant(Constant::Nil),
@@ -189,7 +189,7 @@ fn whole_statement(statement: usize) -> Entry {
 }
 
 /// The keys in the brackets of a chain of indices.
-fn keys_of(ast: &Ast, expr: ExprId) -> Vec<ExprId> {
+pub(super) fn keys_of(ast: &Ast, expr: ExprId) -> Vec<ExprId> {
     let mut keys = Vec::new();
     let mut at = expr;
     loop {

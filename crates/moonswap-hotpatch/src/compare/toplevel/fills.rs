@@ -1,10 +1,12 @@
 //! Added blocks, loops and conditions that only fill tables which the text makes: they
-//! run, and are undone if they change an entry that is there.
+//! run, and are undone if they change an entry that is there. They must read nothing that
+//! the text sets below them: a fresh load would not find that yet.
 
 use std::collections::HashSet;
 
 use moonswap_compiler::syntax::ast::{Block, Expr, ExprId, Statement, StatementKind, Symbol};
 
+use super::evaluate::whole_statement;
 use super::merge::Merging;
 use crate::patch::entries::Leaf;
 use crate::patch::path::Scope;
@@ -117,7 +119,9 @@ impl Check<'_> {
                 body,
             } => {
                 let names: Vec<Symbol> = names.iter().map(|(name, _)| *name).collect();
-                values.iter().all(|value| self.reads(*value)) && self.block(&names, body)
+                self.is_traversal(values)
+                    && values.iter().all(|value| self.reads(*value))
+                    && self.block(&names, body)
             }
             StatementKind::If { arms, otherwise } => {
                 let is_quiet = arms
@@ -169,7 +173,21 @@ impl Check<'_> {
         made.statement < self.at && matches!(made.leaf, Leaf::Table(_) | Leaf::Wrapped(..))
     }
 
-    /// Whether an expression calls nothing but library functions that write nothing.
+    /// Whether a loop goes over `pairs(…)` or `ipairs(…)`: another iterator is a function
+    /// that may do anything.
+    fn is_traversal(&self, values: &[ExprId]) -> bool {
+        let [value] = values else {
+            return false;
+        };
+        let Some(Expr::Call { callee, .. }) = self.expr(*value) else {
+            return false;
+        };
+        let name = target_text(self.merging.new.text.ast(), *callee);
+        matches!(&*name, "pairs" | "ipairs")
+    }
+
+    /// Whether an expression calls nothing but library functions that write nothing, and
+    /// reads nothing that the text sets further below.
     fn reads(&self, value: ExprId) -> bool {
         let mut todo = vec![value];
         while let Some(expr) = todo.pop() {
@@ -185,7 +203,9 @@ impl Check<'_> {
                 Some(_) => todo.extend(parts(self.merging.new.text.ast(), expr)),
             }
         }
-        true
+        !self
+            .merging
+            .reads_below(value, &self.scope, &whole_statement(self.at))
     }
 
     fn is_quiet(&self, callee: ExprId) -> bool {
@@ -195,19 +215,15 @@ impl Check<'_> {
         let is_library = match self.expr(callee) {
             Some(Expr::Name(_)) => QUIET.contains(&&*text),
             Some(Expr::Field { .. }) => {
-                QUIET_LIBRARIES.contains(&root) && text.matches('.').count() == 1
+                // `string.gsub` calls what it is given.
+                QUIET_LIBRARIES.contains(&root)
+                    && text.matches('.').count() == 1
+                    && text != "string.gsub"
                     || matches!(&*text, "table.concat" | "table.pack" | "table.unpack")
             }
             _ => false,
         };
-        let is_own = |statement: &Statement| match &statement.kind {
-            StatementKind::LocalFunction { name, .. } => *symbol_text(ast, *name) == *root,
-            StatementKind::Function { target, .. } => target_text(ast, *target) == text,
-            _ => false,
-        };
         let is_local = |name: &Symbol| *symbol_text(ast, *name) == *root;
-        is_library
-            && !self.locals.iter().any(is_local)
-            && !self.merging.comparison.body().iter().any(is_own)
+        is_library && !self.locals.iter().any(is_local) && !self.merging.comparison.redefines(root)
     }
 }

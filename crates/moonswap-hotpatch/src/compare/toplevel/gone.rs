@@ -131,7 +131,8 @@ impl Merging<'_> {
         };
         let literal = self.old.literals.get(function);
         let id = literal.map(|l| self.old.text.facts().outline.get(*l).prototype.id.clone());
-        let removal = removal::removal(&entry.path, id, self.comparison.policy, top);
+        let (old, policy) = (self.old.text, self.comparison.policy);
+        let removal = removal::removal(&entry.path, old, id, policy, top);
         let what = match removal {
             Ok(removal) => {
                 top.removals.push(removal);

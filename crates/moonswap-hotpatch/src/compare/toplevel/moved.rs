@@ -1,11 +1,12 @@
 //! Statements that are the same in both texts and stand on another side of what they
 //! read: a fresh load would find something else there.
 
-use moonswap_compiler::syntax::ast::{Expr, ExprId, Symbol};
+use moonswap_compiler::syntax::ast::{Ast, Expr, ExprId, Symbol};
 
+use super::evaluate::keys_of;
 use super::merge::Merging;
 use super::outcome::TopLevel;
-use super::side::Places;
+use super::side::{Placed, Places};
 use crate::patch::declarations::Variable;
 use crate::patch::path::{Path, Root, Scope};
 use crate::patch::tree::parts;
@@ -13,18 +14,22 @@ use crate::patch::tree::parts;
 const MOVED: &str = "what it reads stands on the other side of it now";
 
 impl Merging<'_> {
-    /// The places of paths that each text sets once.
+    /// The places of paths that both texts set equally often, in their order.
     fn places(&self) -> &Places {
         let find = || {
             let mut places = Places::new();
             for (path, is) in &self.new.at {
-                if let Some(was) = self.old.at.get(path)
-                    && let ([was], [is]) = (&was[..], &is[..])
-                {
-                    let (was, is) = (&self.old.entries[*was], &self.new.entries[*is]);
-                    if !was.is_item && !is.is_item {
-                        places.insert(path.clone(), (was.statement, is.statement));
-                    }
+                let Some(was) = self.old.at.get(path) else {
+                    continue;
+                };
+                let pairs = was.iter().zip(is);
+                let mut pairs =
+                    pairs.map(|(was, is)| (&self.old.entries[*was], &self.new.entries[*is]));
+                if was.len() == is.len() && pairs.clone().all(|(a, b)| !a.is_item && !b.is_item) {
+                    let all = pairs.by_ref().map(|(a, b)| (a.statement, b.statement));
+                    let group = (path.root.clone(), path.keys.first().cloned());
+                    let placed = (path.clone(), all.collect());
+                    places.entry(group).or_default().push(placed);
                 }
             }
             places
@@ -36,7 +41,8 @@ impl Merging<'_> {
     /// than they did: places in the old and in the new text.
     pub(super) fn is_reordered(&self, others: &[(usize, usize)]) -> bool {
         let find = || {
-            let all = self.places().values().chain(others);
+            let all = self.places().values().flatten().flat_map(|(_, at)| at);
+            let all = all.chain(others);
             let mut order: Vec<(usize, usize)> = all.map(|(was, is)| (*is, *was)).collect();
             order.sort_unstable();
             order.windows(2).any(|pair| pair[0].1 > pair[1].1)
@@ -60,22 +66,36 @@ impl Merging<'_> {
         let (old, new) = (self.old.text.ast(), self.new.text.ast());
         let (old_scope, new_scope) = (Scope::before(old, was), Scope::before(new, is));
         let constants = &self.new.text.facts().constants;
-        let stays = |path: &Path| {
-            let mut at = Some(path.clone());
-            while let Some(path) = at {
-                if let Some((before, now)) = places.get(&path)
-                    && (*before, *now) != (was, is)
-                    && (*before < was) != (*now < is)
-                {
-                    return false;
-                }
-                at = path.parent();
+        // How often it is set above is what decides.
+        let moved = |(_, all): &Placed| {
+            let others = all.iter().filter(|at| **at != (was, is));
+            let (mut before, mut now) = (0, 0);
+            for (old, new) in others {
+                before += usize::from(*old < was);
+                now += usize::from(*new < is);
             }
-            true
+            before != now
+        };
+        // What it is part of, itself and what is part of it.
+        let stays = |path: &Path| {
+            let touches = |set: &&Placed| {
+                let set = &set.0.keys;
+                path.keys.starts_with(set) || set.starts_with(&path.keys)
+            };
+            let of = |group: Option<&Vec<Placed>>| {
+                group.is_some_and(|all| all.iter().filter(touches).any(moved))
+            };
+            let first = path.keys.first();
+            if first.is_none() {
+                let mut all = places.iter().filter(|((root, _), _)| *root == path.root);
+                return !all.any(|(_, group)| of(Some(group)));
+            }
+            !of(places.get(&(path.root.clone(), None)))
+                && !of(places.get(&(path.root.clone(), first.cloned())))
         };
         let mut todo = vec![value];
         while let Some(expr) = todo.pop() {
-            if let Some(Expr::Name(name)) = new.exprs.get(expr.0 as usize) {
+            if let Some(Expr::Name(name)) = new.exprs.get(root_of(new, expr).0 as usize) {
                 let text = new.symbols.get(name.0 as usize);
                 let known = old.symbols.iter().position(|known| Some(known) == text);
                 let before = known.map(|at| old_scope.root(old, Symbol(at as u32)));
@@ -84,12 +104,11 @@ impl Merging<'_> {
                     return Some(MOVED);
                 }
             }
-            if let Some(path) = constants.path(new, &new_scope, expr)
-                && !stays(&path)
-            {
-                return Some(MOVED);
+            match constants.path(new, &new_scope, expr) {
+                Some(path) if !stays(&path) => return Some(MOVED),
+                Some(_) => todo.extend(keys_of(new, expr)),
+                None => todo.extend(parts(new, expr)),
             }
-            todo.extend(parts(new, expr));
         }
         None
     }
@@ -108,4 +127,16 @@ impl Merging<'_> {
             None => false,
         }
     }
+}
+
+/// What a chain of fields and indices begins with.
+fn root_of(ast: &Ast, expr: ExprId) -> ExprId {
+    let mut at = expr;
+    while let Some(
+        Expr::Field { object: inner, .. } | Expr::Index { object: inner, .. } | Expr::Paren(inner),
+    ) = ast.exprs.get(at.0 as usize)
+    {
+        at = *inner;
+    }
+    at
 }

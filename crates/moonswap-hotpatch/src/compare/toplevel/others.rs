@@ -97,18 +97,19 @@ impl Comparison<'_> {
         }
     }
 
-    /// Lists calls that stand on another side of what they are given.
+    /// Lists calls, loops and conditions that stand on another side of what they read.
     fn list_moved(&self, merging: &Merging<'_>, was: &[usize], is: &[usize], top: &mut TopLevel) {
         let pairs: Vec<(usize, usize)> = was.iter().copied().zip(is.iter().copied()).collect();
         if self.is_called_again() || !merging.is_reordered(&pairs) {
             return;
         }
         for (was, is) in pairs {
-            let StatementKind::Call(call) = self.body()[is].kind else {
-                continue;
-            };
+            let read = self.body()[is].kind.all_expressions();
+            let mut why = read
+                .into_iter()
+                .map(|read| merging.reads_otherwise(read, was, is, top));
             if merging.reach.has(is)
-                && let Some(why) = merging.reads_otherwise(call, was, is, top)
+                && let Some(why) = why.find_map(|why| why)
             {
                 self.list_other(is, why, self.run_option(is), top);
             }

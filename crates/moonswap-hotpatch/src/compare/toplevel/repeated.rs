@@ -3,6 +3,7 @@
 
 use moonswap_compiler::syntax::ast::{Ast, Expr, ExprId, Statement, StatementKind};
 
+use super::evaluate::keys_of;
 use super::merge::Merging;
 use super::outcome::TopLevel;
 use crate::patch::constant::Constant;
@@ -77,11 +78,23 @@ impl Merging<'_> {
         if entry.value.is_none() && matches!(last.leaf, Leaf::Function(_)) {
             return true;
         }
-        let is_quiet =
-            |value: &ExprId| only_reads(ast, *value) && !names_root(ast, *value, &entry.path);
+        let is_quiet = |value: &ExprId| {
+            only_reads(ast, *value)
+                && !names_root(ast, *value, &entry.path)
+                && !reads_key(ast, *value, &entry.path)
+        };
+        // The object of a target is written, what stands in brackets is read.
+        let is_quiet_target = |target: &ExprId| match ast.exprs.get(target.0 as usize) {
+            Some(Expr::Field { object, .. }) => !reads_key(ast, *object, &entry.path),
+            Some(Expr::Index { object, .. }) => {
+                !reads_key(ast, *object, &entry.path) && keys_of(ast, *target).iter().all(is_quiet)
+            }
+            _ => true,
+        };
         let passes = |statement: &Statement| match &statement.kind {
-            StatementKind::Local { values, .. } | StatementKind::Assign { values, .. } => {
-                values.iter().all(is_quiet)
+            StatementKind::Local { values, .. } => values.iter().all(is_quiet),
+            StatementKind::Assign { targets, values } => {
+                values.iter().all(is_quiet) && targets.iter().all(is_quiet_target)
             }
             StatementKind::LocalFunction { .. } | StatementKind::Function { .. } => true,
             _ => false,
@@ -92,6 +105,29 @@ impl Merging<'_> {
             .unwrap_or_default();
         last.value.as_ref().is_none_or(is_quiet) && between.iter().all(passes)
     }
+}
+
+/// Whether an expression may read a field by another name of its table: it reads a field
+/// of that name, or one by a key that is computed.
+fn reads_key(ast: &Ast, value: ExprId, path: &Path) -> bool {
+    let Some(last) = path.keys.last() else {
+        return false;
+    };
+    let mut todo = vec![value];
+    while let Some(expr) = todo.pop() {
+        match ast.exprs.get(expr.0 as usize) {
+            Some(Expr::Index { .. }) => return true,
+            Some(Expr::Field { name, .. }) => {
+                let name = Constant::String(symbol_text(ast, *name).as_bytes().into());
+                if *last == Key::Constant(name) || matches!(last, Key::Shape(_)) {
+                    return true;
+                }
+            }
+            _ => {}
+        }
+        todo.extend(parts(ast, expr));
+    }
+    false
 }
 
 /// Whether an expression names the variable in which a path begins, outside of functions.

@@ -9,11 +9,14 @@ use crate::patch::ChunkPatch;
 use crate::patch::constant::Constant;
 use crate::patch::entries::{Entry, Leaf, Taker, holds_function, only_reads};
 use crate::patch::outline::{LiteralIndex, Outline};
-use crate::patch::path::{Key, Path};
+use crate::patch::path::{Key, Path, Root};
 use crate::patch::statements::unmatched;
 
-/// Where the statement that sets a path stands, in the old and in the new text.
-pub(super) type Places = HashMap<Path, (usize, usize)>;
+/// Where a path is set: the statements in the old and in the new text.
+pub(super) type Placed = (Path, Vec<(usize, usize)>);
+
+/// Where paths are set, by their root and first key.
+pub(super) type Places = HashMap<(Root, Option<Key>), Vec<Placed>>;
 
 /// One of the two texts, taken apart.
 pub(super) struct Side<'a> {
