@@ -75,14 +75,17 @@ unsafe fn call_until(
 ) -> Result<usize, Raised> {
     // SAFETY: HO1.
     unsafe {
-        if seam::wants_host_entry(vm) {
+        let is_host_entry = seam::wants_host_entry(vm);
+        if is_host_entry || limits::is_due(vm) {
             // The collector must find nothing stale among the arguments.
             let f = vm.stack_base.add(at);
             store(f.sub(1), Value::NIL);
             store(f.add(1), Value::NIL);
-            seam::on_host_entry(vm);
+            if is_host_entry {
+                seam::on_host_entry(vm);
+            }
+            limits::enter(vm)?;
         }
-        limits::enter(vm)?;
         let depth = vm.host_depth + vm.resume_depth;
         if depth >= MAX_HOST_DEPTH {
             // The handler of such an overflow has some levels for itself.

@@ -3,8 +3,9 @@
 //!
 //! Invariants: HP2 while an `AtSafePoint` is borrowed,
 //! - the VM's thread runs the code that borrows it;
-//! - the frames of all coroutines are complete (VM3, F1, P1): what they and the
-//!   places below `top_in_use` name is live;
+//! - the frames of all coroutines are complete (VM3, F1, P1; where arguments stand above
+//!   a frame, against P1, they lie below `top_in_use`): what they and the places below
+//!   `top_in_use` name is live;
 //! - those who lent the VM hold neither references into the heap nor objects that
 //!   only they know of.
 

@@ -62,7 +62,10 @@ pub(crate) fn on_native_callback_end(vm: &mut Vm, blocks: bool) {
 
 /// A call of the host begins while limits are set or something was requested, and
 /// nothing of the program runs: as good as a safe point.
-pub(crate) fn on_limited_entry(vm: &mut Vm) {
+///
+/// # Safety
+/// As [`on_host_entry`]: the places around the host's arguments hold values.
+pub(crate) unsafe fn on_limited_entry(vm: &mut Vm) {
     if vm.host_depth == 0 && vm.hot.guards.is_due() && !vm.hot.gate.is_occupied() {
         // SAFETY: HP2: outside of calls all that is in use lies below `top_in_use`.
         guard::restore(unsafe { AtSafePoint::new(vm) });

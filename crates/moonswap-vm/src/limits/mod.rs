@@ -92,23 +92,28 @@ pub(crate) fn resume_break(vm: &Vm) {
     }
 }
 
-/// A call from a native or the host is about to enter Lua.
+/// Whether a call that is about to enter Lua has to [`enter`] first.
 #[inline(always)]
-pub(crate) fn enter(vm: &mut Vm) -> Result<(), Raised> {
-    if vm.poll.look.load(Ordering::Relaxed) {
-        return enter_limited(vm);
-    }
-    Ok(())
+pub(crate) fn is_due(vm: &Vm) -> bool {
+    vm.poll.look.load(Ordering::Relaxed)
 }
 
+/// A call from a native or the host is about to enter Lua, and something is due.
+///
+/// # Safety
+/// The places around the arguments of the call hold values: the collector may look.
 #[cold]
 #[inline(never)]
-fn enter_limited(vm: &mut Vm) -> Result<(), Raised> {
+pub(crate) unsafe fn enter(vm: &mut Vm) -> Result<(), Raised> {
+    if !is_due(vm) {
+        return Ok(());
+    }
     if vm.host_depth == 0 {
         vm.limits.tripped = None;
         vm.limits.ended = None;
         vm.limits.refresh_armed();
-        seam::on_limited_entry(vm);
+        // SAFETY: by the caller.
+        unsafe { seam::on_limited_entry(vm) };
     } else if vm.limits.has_tripped() {
         return check(vm);
     }

@@ -269,7 +269,7 @@ impl UndoLog {
         self.pieces.iter().flatten().skip(mark.0)
     }
 
-    /// Fields of older tables that were written since, with what stood there.
+    /// Fields of tables that were written since, with what stood there.
     pub(crate) fn fields_since(&self, mark: Mark) -> Vec<(*mut Table, Value, Value)> {
         let field = |entry: &Entry| match entry {
             Entry::Field { table, key, old } => Some((*table, *key, *old)),
