@@ -5,7 +5,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use moonswap_compiler::syntax::ast::{Ast, Expr, ExprId, FunctionIndex, StatementKind, Symbol};
+use moonswap_compiler::syntax::ast::{
+    Ast, BinaryOp, Expr, ExprId, FunctionIndex, StatementKind, Symbol,
+};
 
 use super::matching::matcher::Matching;
 use crate::model::plan::ChunkPlan;
@@ -93,6 +95,11 @@ pub(crate) fn is_library(path: &Path) -> bool {
     while matches!(first.as_deref(), Some("_G" | "_ENV")) {
         first = keys.next().flatten();
     }
+    // Modules of the program stand in `package.loaded` and `package.preload`.
+    let is_package = first.as_deref() == Some("package");
+    if is_package && matches!(keys.next().flatten().as_deref(), Some("loaded" | "preload")) {
+        first = keys.next().flatten();
+    }
     path.root == Root::Global
         && first.is_some_and(|name| name != "arg" && StandardGlobals.has(&name))
 }
@@ -119,7 +126,11 @@ pub(crate) fn is_library_of(path: &Path, text: &ChunkPatch) -> bool {
     while let Some(at) = any.pop() {
         match ast.exprs.get(at.0 as usize) {
             Some(Expr::Paren(inner)) => any.push(*inner),
-            Some(Expr::Binary { lhs, rhs, .. }) => any.extend([*lhs, *rhs]),
+            Some(Expr::Binary {
+                op: BinaryOp::And | BinaryOp::Or,
+                lhs,
+                rhs,
+            }) => any.extend([*lhs, *rhs]),
             _ => {
                 let path = facts.constants.path(ast, &scope, at);
                 if path.is_some_and(|path| is_library_of(&path, text)) {

@@ -35,8 +35,6 @@ pub struct DeltaChunk {
     /// It is undone if it changes anything that existed before the patch: its
     /// statements.
     pub tried: Option<Vec<NotRun>>,
-    /// It may add entries to tables that existed.
-    pub fills: bool,
     /// It runs before the patch changes anything: it evaluates what the old text has.
     pub is_old: bool,
 }

@@ -1,7 +1,9 @@
 //! Library functions that call what they are given. That the globals named here are those
 //! of the standard library is taken for granted where the text does not assign them.
 
-use moonswap_compiler::syntax::ast::{Ast, Expr, ExprId, Symbol};
+use moonswap_compiler::syntax::ast::{Ast, Expr, ExprId, StatementKind, Symbol};
+
+use super::statements::statements;
 
 /// Such a function, and at which places (from 0) it is given functions.
 pub(crate) struct Caller {
@@ -43,7 +45,7 @@ pub(crate) const CALLERS: &[Caller] = &[
 ];
 
 /// The argument that a call of these names runs at once.
-pub(crate) fn runs(callee: &[&[u8]]) -> Option<usize> {
+pub(crate) fn runs(ast: &Ast, callee: &[&[u8]]) -> Option<usize> {
     let is_called = |caller: &&Caller| {
         let names = [Some(caller.name), caller.field];
         let mut names = names.iter().flatten();
@@ -51,11 +53,37 @@ pub(crate) fn runs(callee: &[&[u8]]) -> Option<usize> {
             && callee
                 .iter()
                 .all(|part| names.next().is_some_and(|name| name.as_bytes() == *part));
-        // `local sort = table.sort`
-        let is_field = |name: &str| matches!(callee, [only] if *only == name.as_bytes());
-        is_whole || caller.field.is_some_and(is_field)
+        is_whole || matches!(callee, [only] if is_alias(ast, only, caller))
     };
     CALLERS.iter().find(is_called).map(|caller| caller.runs)
+}
+
+/// Whether a top-level local of that name holds a function that calls what it is given:
+/// `local sort = table.sort`.
+fn is_alias(ast: &Ast, name: &[u8], caller: &Caller) -> bool {
+    let text = |symbol: &Symbol| ast.symbols.get(symbol.0 as usize).map(|text| &**text);
+    let is_caller = |value: &ExprId| match ast.exprs.get(value.0 as usize) {
+        Some(Expr::Name(name)) => {
+            caller.field.is_none() && text(name) == Some(caller.name.as_bytes())
+        }
+        Some(Expr::Field { object, name }) => {
+            let object = match ast.exprs.get(object.0 as usize) {
+                Some(Expr::Name(object)) => text(object),
+                _ => None,
+            };
+            object == Some(caller.name.as_bytes()) && text(name) == caller.field.map(str::as_bytes)
+        }
+        _ => false,
+    };
+    statements(ast)
+        .iter()
+        .any(|statement| match &statement.kind {
+            StatementKind::Local { names, values } => names
+                .iter()
+                .zip(values)
+                .any(|((local, ..), value)| text(local) == Some(name) && is_caller(value)),
+            _ => false,
+        })
 }
 
 /// The argument that the call of a method runs at once: `text:gsub(pattern, function)`.
@@ -67,9 +95,9 @@ pub(crate) fn method_runs(name: &[u8]) -> Option<usize> {
 pub(crate) fn runs_argument(ast: &Ast, callee: ExprId) -> Option<usize> {
     let text = |name: &Symbol| ast.symbols.get(name.0 as usize).map(|text| &**text);
     match ast.exprs.get(callee.0 as usize)? {
-        Expr::Name(name) => runs(&[text(name)?]),
+        Expr::Name(name) => runs(ast, &[text(name)?]),
         Expr::Field { object, name } => match ast.exprs.get(object.0 as usize)? {
-            Expr::Name(object) => runs(&[text(object)?, text(name)?]),
+            Expr::Name(object) => runs(ast, &[text(object)?, text(name)?]),
             _ => None,
         },
         _ => None,

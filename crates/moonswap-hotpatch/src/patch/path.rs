@@ -54,6 +54,14 @@ impl Path {
         path
     }
 
+    /// Whether one may be the other or a part of it: keys that are computed may be any.
+    pub(crate) fn may_touch(&self, other: &Self) -> bool {
+        let may_be_one = |(a, b): (&Key, &Key)| {
+            a == b || matches!(a, Key::Shape(_)) || matches!(b, Key::Shape(_))
+        };
+        self.root == other.root && self.keys.iter().zip(&other.keys).all(may_be_one)
+    }
+
     /// The path one step up.
     pub(crate) fn parent(&self) -> Option<Self> {
         let mut path = self.clone();

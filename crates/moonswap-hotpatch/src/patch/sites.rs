@@ -322,7 +322,8 @@ impl<'a> Sites<'a> {
                         },
                     ));
                     let names = || self.names(*callee);
-                    self.arguments(site, names, callers::runs, args, &mut todo);
+                    let runs = |callee: &[&[u8]]| callers::runs(self.ast, callee);
+                    self.arguments(site, names, runs, args, &mut todo);
                 }
                 Some(Expr::MethodCall { object, name, args }) => {
                     todo.push((*object, site));

@@ -268,8 +268,7 @@ fn enter(
         let progress = std::mem::replace(&mut (*instance).progress, p.plan.progress);
         (diverged, registry, progress)
     };
-    for field in p.overridden {
-        let warning = format!("{field} was overridden at run time and left alone");
+    for warning in p.overridden {
         report.warnings.push(warning);
     }
     for merged in p.merged {

@@ -243,14 +243,53 @@ fn clear(cx: &mut Context<'_>) -> Outcome<usize> {
             if live.is_nil() {
                 return Ok(0);
             }
-            if live.tag == tag::CLOSURE && Some(Closure::slot(live.as_closure())) == slot {
+            let is_it = live.tag == tag::CLOSURE && Some(Closure::slot(live.as_closure())) == slot;
+            if is_it && !is_library(&mut cx.vm(), container) {
                 return set(cx, container, key, Value::NIL).map(|()| 0);
             }
-            let name = with(&mut cx.vm(), |t| t.overridden.push(path.clone()));
+            let why = match is_it {
+                true => format!("{path}: the field stays: what the library had there is not kept"),
+                false => left_alone(&path),
+            };
+            let name = with(&mut cx.vm(), |t| t.overridden.push(why));
             debug_assert!(name.is_some());
         }
     }
     Ok(0)
+}
+
+/// What is said of a field that something else has set.
+fn left_alone(path: &str) -> String {
+    format!("{path} was overridden at run time and left alone")
+}
+
+/// Whether a table is one of Lua's own libraries, by whatever name the text reached it.
+///
+/// # Safety
+/// A live table; nothing is collected.
+unsafe fn is_library(vm: &mut Vm, container: Value) -> bool {
+    const NAMES: [&[u8]; 9] = [
+        b"string",
+        b"table",
+        b"math",
+        b"io",
+        b"os",
+        b"coroutine",
+        b"utf8",
+        b"debug",
+        b"package",
+    ];
+    // SAFETY: by the caller; the registry is a live table.
+    unsafe {
+        let name = vm.string_value(b"_LOADED");
+        let loaded = table::get(vm.registry, name);
+        loaded.tag == tag::TABLE
+            && NAMES.iter().any(|name| {
+                let name = vm.string_value(name);
+                let library = table::get(loaded.as_table(), name);
+                library.tag == tag::TABLE && library.payload == container.payload
+            })
+    }
 }
 
 /// `returned()`
@@ -396,7 +435,7 @@ fn note(
                 overridden,
             });
         }
-        false if overridden.is_some() => t.overridden.push(change.path.clone()),
+        false if overridden.is_some() => t.overridden.push(left_alone(&change.path)),
         false => {}
     });
 }

@@ -25,7 +25,7 @@ pub(crate) struct Transaction {
     pub(super) fields: Vec<FieldChange>,
     /// What became of the data.
     pub(super) merged: Vec<Merged>,
-    /// Fields of functions that were left alone.
+    /// Which fields of functions were left alone, and why.
     pub(super) overridden: Vec<String>,
     /// Why the patch is refused.
     pub(super) refusal: Option<Refusal>,

@@ -18,7 +18,7 @@ use super::call::call;
 use super::manifest::registry;
 use super::merging::NATIVES;
 use super::prepare::{Prepared, SlotChange};
-use super::running::{Transaction, note_fields};
+use super::running::Transaction;
 use super::{HotError, checkpoint};
 use crate::error::Raised;
 use crate::loader;
@@ -115,7 +115,7 @@ fn run_part(vm: &mut AtSafePoint, prepared: &mut Prepared, is_old: bool) -> Resu
             Some(statements) => {
                 let held = vm.hot.transaction.as_ref().map(|t| t.held.clone());
                 // SAFETY: as above.
-                let tried = unsafe { attempt(vm, prepared, &delta.code, delta.fills, &natives) };
+                let tried = unsafe { attempt(vm, prepared, &delta.code, &natives) };
                 tried.map(|why| {
                     if let (Some(why), Some(t)) = (why, &mut vm.hot.transaction) {
                         t.held = held.unwrap_or_default();
@@ -202,7 +202,6 @@ unsafe fn attempt(
     vm: &mut AtSafePoint,
     prepared: &Prepared,
     code: &Arc<Prototype>,
-    fills: bool,
     natives: &[Value],
 ) -> Result<Option<String>, HotError> {
     // SAFETY: HP2.
@@ -236,15 +235,10 @@ unsafe fn attempt(
             }
             (Err(HotError::Delta(text)), None) => format!("it raised an error: {text}"),
             (Err(other), None) => return Err(other),
-            (Ok(()), None) if vm.undo_log.touches_old(mark, &cells, fills) => {
+            (Ok(()), None) if vm.undo_log.touches_old(mark, &cells) => {
                 "it changes what existed before".to_owned()
             }
-            (Ok(()), None) => {
-                if fills {
-                    note_fields(vm, mark);
-                }
-                return Ok(None);
-            }
+            (Ok(()), None) => return Ok(None),
         };
         checkpoint::undo_to(vm, mark);
         Ok(Some(why))

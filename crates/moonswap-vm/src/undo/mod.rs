@@ -27,7 +27,6 @@
 mod record;
 mod revert;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::heap::{Heap, OutOfMemory};
@@ -279,28 +278,19 @@ impl UndoLog {
     }
 
     /// Whether anything that is older than the log was written since, other than
-    /// these variables. With `fills`, entries that were not there do not count.
+    /// these variables.
     ///
     /// # Safety
     /// The log is open (J1).
-    pub(crate) unsafe fn touches_old(&self, mark: Mark, new: &[*mut Upvalue], fills: bool) -> bool {
+    pub(crate) unsafe fn touches_old(&self, mark: Mark, new: &[*mut Upvalue]) -> bool {
         // SAFETY: J1, J4.
         let is_new = |table: *mut Table| unsafe {
             (*table).made_in.wrapping_sub(self.first_number)
                 <= self.number.wrapping_sub(self.first_number)
         };
-        // The first entry of a key says what stood there.
-        let mut filled: HashSet<(*mut Table, u64, u8)> = HashSet::new();
         let is_old = |entry: &Entry| match entry {
             Entry::Variable { upvalue, .. } => !new.contains(upvalue),
-            Entry::Field { table, key, old } => {
-                let field = (*table, key.payload, key.tag);
-                let is_filled = fills && (filled.contains(&field) || old.is_nil());
-                if is_filled {
-                    filled.insert(field);
-                }
-                !is_filled && !is_new(*table)
-            }
+            Entry::Field { table, .. } => !is_new(*table),
             Entry::Metatable { object, .. } => {
                 // SAFETY: J1.
                 unsafe { (**object).kind != Kind::Table || !is_new(object.cast()) }

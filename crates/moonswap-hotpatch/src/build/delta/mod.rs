@@ -76,8 +76,6 @@ struct Program {
 struct Part {
     /// What it tries; `None`: it just runs.
     tried: Option<Vec<NotRun>>,
-    /// It may add to what existed.
-    fills: bool,
     /// It runs before the patch changes anything.
     is_old: bool,
 }
@@ -91,16 +89,6 @@ impl Program {
     /// The chunk for what comes next.
     fn chunk(&mut self, tried: Option<NotRun>) -> Place {
         self.chunk_of(tried, false)
-    }
-
-    /// The chunk for a statement that may add to what existed.
-    fn filling_chunk(&mut self, tried: NotRun) -> Place {
-        self.chunks.push(Part {
-            tried: Some(vec![tried]),
-            fills: true,
-            is_old: false,
-        });
-        Place::Chunk(self.chunks.len() - 1)
     }
 
     /// The chunk for an expression of the old text.
@@ -120,9 +108,7 @@ impl Program {
                 Some((
                     at,
                     Part {
-                        tried: Some(list),
-                        fills: false,
-                        ..
+                        tried: Some(list), ..
                     },
                 )),
                 Some(tried),
@@ -132,7 +118,6 @@ impl Program {
             }
             (_, tried) => self.chunks.push(Part {
                 tried: tried.map(|tried| vec![tried]),
-                fills: false,
                 is_old,
             }),
         }
@@ -198,15 +183,10 @@ impl Delta<'_> {
                 .map(|literal| child_of.get(literal).copied().unwrap_or(usize::MAX))
                 .collect();
             let code = self.with_children(code.map_err(Failed::Compile)?, &children);
-            let Part {
-                tried,
-                fills,
-                is_old,
-            } = part;
+            let Part { tried, is_old } = part;
             compiled.push(DeltaChunk {
                 code,
                 tried,
-                fills,
                 is_old,
             });
         }
@@ -242,10 +222,6 @@ impl Delta<'_> {
             Some(Action::Try) => {
                 uses(edit, &statement.kind)?;
                 let place = program.chunk(Some((self.tried)(at)));
-                program.push(statement, place);
-            }
-            Some(Action::Fill) => {
-                let place = program.filling_chunk((self.tried)(at));
                 program.push(statement, place);
             }
             Some(Action::Merge(merges)) => {
@@ -284,7 +260,7 @@ impl Delta<'_> {
             Some(Action::Merge(merges)) => merges.iter().collect(),
             Some(Action::Parts(parts)) => parts.values().flat_map(|part| &part.merges).collect(),
             Some(Action::Decide(decide)) => return self.decide(decide, edit, program),
-            Some(Action::Run | Action::Try | Action::Fill) | None => return,
+            Some(Action::Run | Action::Try) | None => return,
         };
         for merge in merges {
             let change = self.top.data.get(merge.change);

@@ -140,11 +140,8 @@ impl Merging<'_> {
                 None => todo.extend(parts(ast, expr)),
             }
         }
-        let touches = |a: &Path, b: &Path| {
-            a.root == b.root && (a.keys.starts_with(&b.keys) || b.keys.starts_with(&a.keys))
-        };
         let mut below = entries.iter().filter(|e| e.statement >= entry.statement);
-        below.any(|set| read.iter().any(|path| touches(path, &set.path)))
+        below.any(|set| read.iter().any(|path| path.may_touch(&set.path)))
     }
 
     /// Whether the names of an expression of the old text mean the same where the

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use moonswap_compiler::syntax::ast::{Attribute, FunctionIndex};
 
 use super::comparison::Comparison;
+use super::moved::Region;
 use super::outcome::{Evaluation, TopLevel, ValueCode};
 use super::reach::{NOWHERE, Reach};
 use super::side::{Places, Side, list_change};
@@ -48,7 +49,7 @@ pub(super) struct Merging<'a> {
     pub(super) new: Side<'a>,
     pub(super) reach: &'a Reach,
     pub(super) places: OnceCell<Places>,
-    pub(super) reordered: OnceCell<bool>,
+    pub(super) reordered: OnceCell<Option<Region>>,
     /// Lists without keys that are changed as a whole, by their paths in the old text.
     pub(super) lists: HashSet<Path>,
     /// The same in the new text.
@@ -323,10 +324,7 @@ impl<'a> Merging<'a> {
                     (Leaf::Expression { shape: a, .. }, Leaf::Expression { shape: b, .. })
                         if a == b =>
                     {
-                        let (was, is) = (before.statement, entry.statement);
-                        let read = |value| self.reads_otherwise(value, was, is, top);
-                        let value = entry.value.filter(|_| self.is_reordered(&[]));
-                        return match value.and_then(read) {
+                        return match self.moved(before, entry, top) {
                             Some(why) => Verdict::Listed(why, run()),
                             None => Verdict::Same,
                         };
@@ -343,7 +341,10 @@ impl<'a> Merging<'a> {
                                 || self.old.below_of(&self.old.entries[was].path) > 0
                                 || self.new.below_of(&entry.path) == 0) =>
                     {
-                        return Verdict::Same;
+                        return match self.moved(before, entry, top) {
+                            Some(why) => Verdict::Listed(why, run()),
+                            None => Verdict::Same,
+                        };
                     }
                     // Keys that are written out are compared one by one.
                     (Leaf::Table(_), Leaf::Table(_))

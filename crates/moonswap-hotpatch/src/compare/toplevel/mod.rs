@@ -16,7 +16,6 @@
 //! | `readers` | unchanged statements that read what changed |
 //! | `side`, `gone` | one of the texts; what it has no more |
 //! | `decide` | `if` statements whose arms are found out |
-//! | `fills` | blocks that fill tables of the text |
 //! | `others` | statements that set nothing of their own; `run`, `rerun` |
 //! | `reach` | how far the main chunk got |
 //! | `again` | main chunks that are called again and again |
@@ -25,7 +24,6 @@ mod again;
 pub(crate) mod comparison;
 mod decide;
 mod evaluate;
-mod fills;
 mod gone;
 mod made;
 mod meaning;
@@ -183,7 +181,6 @@ impl Comparison<'_> {
             let why = match action {
                 Action::Run => "once",
                 Action::Try => "if it changes only what is new",
-                Action::Fill => "if it only adds to tables of the text",
                 Action::Parts(parts) => {
                     let n_names = match &self.body()[*at].kind {
                         StatementKind::Local { names, .. } => names.len(),

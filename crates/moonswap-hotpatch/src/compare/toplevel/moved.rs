@@ -1,6 +1,8 @@
 //! Statements that are the same in both texts and stand on another side of what they
 //! read: a fresh load would find something else there.
 
+use std::ops::RangeInclusive;
+
 use moonswap_compiler::syntax::ast::{Ast, Expr, ExprId, Symbol};
 
 use super::evaluate::keys_of;
@@ -8,10 +10,31 @@ use super::merge::Merging;
 use super::outcome::TopLevel;
 use super::side::{Placed, Places};
 use crate::patch::declarations::Variable;
-use crate::patch::path::{Path, Root, Scope};
+use crate::patch::entries::Entry;
+use crate::patch::path::{Key, Path, Root, Scope};
 use crate::patch::tree::parts;
 
 const MOVED: &str = "what it reads stands on the other side of it now";
+
+/// The statements among which some stand in another order, in each text. What stands
+/// before or behind them in both is where it was, for all others.
+#[derive(Clone, Debug)]
+pub(super) struct Region {
+    old: RangeInclusive<usize>,
+    new: RangeInclusive<usize>,
+}
+
+impl Region {
+    /// Whether a statement stands before, or behind, all of them in both texts.
+    fn is_beside(&self, was: usize, is: usize) -> bool {
+        was < *self.old.start() && is < *self.new.start()
+            || was > *self.old.end() && is > *self.new.end()
+    }
+
+    fn has(&self, (was, is): &(usize, usize)) -> bool {
+        !self.is_beside(*was, *is)
+    }
+}
 
 impl Merging<'_> {
     /// The places of paths that both texts set equally often, in their order.
@@ -37,20 +60,44 @@ impl Merging<'_> {
         self.places.get_or_init(find)
     }
 
-    /// Whether statements that set something, or some of `others`, stand in another order
-    /// than they did: places in the old and in the new text.
-    pub(super) fn is_reordered(&self, others: &[(usize, usize)]) -> bool {
+    /// Where statements that set something, or some of `others`, stand in another order
+    /// than they did. `others` are places in the old and in the new text.
+    pub(super) fn reordered(&self, others: &[(usize, usize)]) -> Option<Region> {
         let find = || {
             let all = self.places().values().flatten().flat_map(|(_, at)| at);
-            let all = all.chain(others);
-            let mut order: Vec<(usize, usize)> = all.map(|(was, is)| (*is, *was)).collect();
-            order.sort_unstable();
-            order.windows(2).any(|pair| pair[0].1 > pair[1].1)
+            let mut new_order: Vec<(usize, usize)> = all.chain(others).copied().collect();
+            let mut old_order = new_order.clone();
+            new_order.sort_unstable_by_key(|(was, is)| (*is, *was));
+            old_order.sort_unstable();
+            let differ = |at: &usize| new_order[*at].0 != old_order[*at].0;
+            let first = (0..new_order.len()).find(differ)?;
+            let last = (0..new_order.len()).rfind(differ)?;
+            let within = &new_order[first..=last];
+            let range = |of: fn(&(usize, usize)) -> usize| {
+                let all = within.iter().map(of);
+                Some(all.clone().min()?..=all.max()?)
+            };
+            Some(Region {
+                old: range(|at| at.0)?,
+                new: range(|at| at.1)?,
+            })
         };
         match others.is_empty() {
-            true => *self.reordered.get_or_init(find),
+            true => self.reordered.get_or_init(find).clone(),
             false => find(),
         }
+    }
+
+    /// Why the value of an entry that stands in both texts is another one, if it is.
+    pub(super) fn moved(
+        &self,
+        before: &Entry,
+        entry: &Entry,
+        top: &TopLevel,
+    ) -> Option<&'static str> {
+        let region = self.reordered(&[])?;
+        let statements = (before.statement, entry.statement);
+        self.reads_otherwise(entry.value?, statements, &region, top)
     }
 
     /// Why an expression that stands in both texts gives something else in the new one, if
@@ -58,10 +105,13 @@ impl Merging<'_> {
     pub(super) fn reads_otherwise(
         &self,
         value: ExprId,
-        was: usize,
-        is: usize,
+        (was, is): (usize, usize),
+        region: &Region,
         top: &TopLevel,
     ) -> Option<&'static str> {
+        if region.is_beside(was, is) {
+            return None;
+        }
         let places = self.places();
         let (old, new) = (self.old.text.ast(), self.new.text.ast());
         let (old_scope, new_scope) = (Scope::before(old, was), Scope::before(new, is));
@@ -78,20 +128,16 @@ impl Merging<'_> {
         };
         // What it is part of, itself and what is part of it.
         let stays = |path: &Path| {
-            let touches = |set: &&Placed| {
-                let set = &set.0.keys;
-                path.keys.starts_with(set) || set.starts_with(&path.keys)
+            let is_near = |key: Option<&Key>| match (key, path.keys.first()) {
+                (Some(Key::Constant(a)), Some(Key::Constant(b))) => a == b,
+                _ => true,
             };
-            let of = |group: Option<&Vec<Placed>>| {
-                group.is_some_and(|all| all.iter().filter(touches).any(moved))
-            };
-            let first = path.keys.first();
-            if first.is_none() {
-                let mut all = places.iter().filter(|((root, _), _)| *root == path.root);
-                return !all.any(|(_, group)| of(Some(group)));
-            }
-            !of(places.get(&(path.root.clone(), None)))
-                && !of(places.get(&(path.root.clone(), first.cloned())))
+            let near = places
+                .iter()
+                .filter(|((root, key), _)| *root == path.root && is_near(key.as_ref()));
+            let sets = near.flat_map(|(_, group)| group);
+            let mut sets = sets.filter(|(_, all)| all.iter().any(|at| region.has(at)));
+            !sets.any(|set| set.0.may_touch(path) && moved(set))
         };
         let mut todo = vec![value];
         while let Some(expr) = todo.pop() {

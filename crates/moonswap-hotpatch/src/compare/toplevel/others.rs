@@ -9,7 +9,6 @@ use moonswap_compiler::syntax::ast::{
 };
 
 use super::comparison::Comparison;
-use super::fills::is_compound;
 use super::merge::Merging;
 use super::outcome::{Action, Evaluation, MergeCode, TopLevel, ValueCode};
 use crate::model::change::{Before, ChangeKind, DataChange};
@@ -50,9 +49,6 @@ impl Comparison<'_> {
         self.list_moved(merging, &stay(&was, &gone), &stay(&is, &come), top);
         let n_gone = gone.len();
         let rules = self.rules();
-        // Where a block is gone, another one may have been it.
-        let old_body = crate::patch::statements::statements(old.ast());
-        let are_new = !gone.iter().any(|at| is_compound(&old_body[*at].kind));
         let twins = self.twins(old, &gone, &come);
         let mut decided = HashSet::new();
         for (i, at) in come.into_iter().enumerate() {
@@ -71,8 +67,6 @@ impl Comparison<'_> {
                 top.actions.insert(at, Action::Run);
             } else if is_added && self.policy.run_new && self.is_about_new(at, top) {
                 top.try_run(at);
-            } else if are_new && self.policy.run_new && merging.fills(at) {
-                top.actions.insert(at, Action::Fill);
             } else {
                 let not_run = NotRun {
                     line: self.statement_line(at),
@@ -100,14 +94,17 @@ impl Comparison<'_> {
     /// Lists calls, loops and conditions that stand on another side of what they read.
     fn list_moved(&self, merging: &Merging<'_>, was: &[usize], is: &[usize], top: &mut TopLevel) {
         let pairs: Vec<(usize, usize)> = was.iter().copied().zip(is.iter().copied()).collect();
-        if self.is_called_again() || !merging.is_reordered(&pairs) {
+        let Some(region) = merging
+            .reordered(&pairs)
+            .filter(|_| !self.is_called_again())
+        else {
             return;
-        }
+        };
         for (was, is) in pairs {
             let read = self.body()[is].kind.all_expressions();
             let mut why = read
                 .into_iter()
-                .map(|read| merging.reads_otherwise(read, was, is, top));
+                .map(|read| merging.reads_otherwise(read, (was, is), &region, top));
             if merging.reach.has(is)
                 && let Some(why) = why.find_map(|why| why)
             {

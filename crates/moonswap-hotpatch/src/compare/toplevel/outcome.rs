@@ -31,8 +31,6 @@ pub(crate) enum Action {
     /// It runs in a chunk of its own, and is undone if it changes anything that
     /// existed before the patch.
     Try,
-    /// The same, but it may add entries to tables that existed.
-    Fill,
     /// Of a declaration, these names, by position.
     Parts(BTreeMap<usize, Part>),
     /// Entries are put in place one by one.
@@ -129,7 +127,7 @@ impl TopLevel {
         let parts = Action::Parts(BTreeMap::new());
         match self.actions.entry(statement).or_insert(parts) {
             Action::Parts(parts) => Some(parts.entry(index).or_default()),
-            Action::Run | Action::Try | Action::Fill | Action::Merge(_) | Action::Decide(_) => None,
+            Action::Run | Action::Try | Action::Merge(_) | Action::Decide(_) => None,
         }
     }
 
