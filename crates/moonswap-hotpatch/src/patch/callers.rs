@@ -58,8 +58,11 @@ pub(crate) fn runs(ast: &Ast, callee: &[&[u8]]) -> Option<usize> {
     CALLERS.iter().find(is_called).map(|caller| caller.runs)
 }
 
+/// So many statements are the head of a text: all calls ask.
+const HEAD: usize = 200;
+
 /// Whether a top-level local of that name holds a function that calls what it is given:
-/// `local sort = table.sort`.
+/// `local sort = table.sort`. They stand at the head of a text.
 fn is_alias(ast: &Ast, name: &[u8], caller: &Caller) -> bool {
     let text = |symbol: &Symbol| ast.symbols.get(symbol.0 as usize).map(|text| &**text);
     let is_caller = |value: &ExprId| match ast.exprs.get(value.0 as usize) {
@@ -75,15 +78,14 @@ fn is_alias(ast: &Ast, name: &[u8], caller: &Caller) -> bool {
         }
         _ => false,
     };
-    statements(ast)
-        .iter()
-        .any(|statement| match &statement.kind {
-            StatementKind::Local { names, values } => names
-                .iter()
-                .zip(values)
-                .any(|((local, ..), value)| text(local) == Some(name) && is_caller(value)),
-            _ => false,
-        })
+    let mut head = statements(ast).iter().take(HEAD);
+    head.any(|statement| match &statement.kind {
+        StatementKind::Local { names, values } => names
+            .iter()
+            .zip(values)
+            .any(|((local, ..), value)| text(local) == Some(name) && is_caller(value)),
+        _ => false,
+    })
 }
 
 /// The argument that the call of a method runs at once: `text:gsub(pattern, function)`.
