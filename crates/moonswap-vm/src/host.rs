@@ -84,7 +84,11 @@ unsafe fn call_until(
             if is_host_entry {
                 seam::on_host_entry(vm);
             }
-            limits::enter(vm)?;
+            if limits::is_due(vm) {
+                limits::begin(vm);
+                seam::on_limited_entry(vm);
+                limits::enter(vm)?;
+            }
         }
         let depth = vm.host_depth + vm.resume_depth;
         if depth >= MAX_HOST_DEPTH {

@@ -14,7 +14,7 @@ use moonswap_hotpatch::{
 
 use super::evaluated::{alike, held, hold, is_same, settle};
 use super::manifest::{known_registry, registry};
-use super::running::{note_fields, set, with};
+use super::running::{is_library, left_alone, note_fields, set, with};
 use crate::context::{Context, Outcome};
 use crate::meta_event::Event;
 use crate::object::{Closure, Instance, NativeFn, PrototypeSlot, StringObject, Table, Version};
@@ -256,40 +256,6 @@ fn clear(cx: &mut Context<'_>) -> Outcome<usize> {
         }
     }
     Ok(0)
-}
-
-/// What is said of a field that something else has set.
-fn left_alone(path: &str) -> String {
-    format!("{path} was overridden at run time and left alone")
-}
-
-/// Whether a table is one of Lua's own libraries, by whatever name the text reached it.
-///
-/// # Safety
-/// A live table; nothing is collected.
-unsafe fn is_library(vm: &mut Vm, container: Value) -> bool {
-    const NAMES: [&[u8]; 9] = [
-        b"string",
-        b"table",
-        b"math",
-        b"io",
-        b"os",
-        b"coroutine",
-        b"utf8",
-        b"debug",
-        b"package",
-    ];
-    // SAFETY: by the caller; the registry is a live table.
-    unsafe {
-        let name = vm.string_value(b"_LOADED");
-        let loaded = table::get(vm.registry, name);
-        loaded.tag == tag::TABLE
-            && NAMES.iter().any(|name| {
-                let name = vm.string_value(name);
-                let library = table::get(loaded.as_table(), name);
-                library.tag == tag::TABLE && library.payload == container.payload
-            })
-    }
 }
 
 /// `returned()`

@@ -12,7 +12,7 @@ use crate::context::{Context, Outcome};
 use crate::object::{Instance, PrototypeSlot};
 use crate::table;
 use crate::undo::Mark;
-use crate::value::Value;
+use crate::value::{Value, tag};
 use crate::vm::Vm;
 
 /// The delta chunks of one instance while they run.
@@ -79,4 +79,38 @@ pub(super) fn note_fields(vm: &mut Vm, mark: Mark) {
                 }
             }));
     });
+}
+
+/// What is said of a field that something else has set.
+pub(super) fn left_alone(path: &str) -> String {
+    format!("{path} was overridden at run time and left alone")
+}
+
+/// Whether a table is one of Lua's own libraries, by whatever name the text reached it.
+///
+/// # Safety
+/// A live table; nothing is collected.
+pub(super) unsafe fn is_library(vm: &mut Vm, container: Value) -> bool {
+    const NAMES: [&[u8]; 9] = [
+        b"string",
+        b"table",
+        b"math",
+        b"io",
+        b"os",
+        b"coroutine",
+        b"utf8",
+        b"debug",
+        b"package",
+    ];
+    // SAFETY: by the caller; the registry is a live table.
+    unsafe {
+        let name = vm.string_value(b"_LOADED");
+        let loaded = table::get(vm.registry, name);
+        loaded.tag == tag::TABLE
+            && NAMES.iter().any(|name| {
+                let name = vm.string_value(name);
+                let library = table::get(loaded.as_table(), name);
+                library.tag == tag::TABLE && library.payload == container.payload
+            })
+    }
 }

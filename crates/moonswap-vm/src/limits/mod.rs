@@ -92,29 +92,27 @@ pub(crate) fn resume_break(vm: &Vm) {
     }
 }
 
-/// Whether a call that is about to enter Lua has to [`enter`] first.
+/// Whether a call that is about to enter Lua has to [`begin`] and [`enter`] first.
 #[inline(always)]
 pub(crate) fn is_due(vm: &Vm) -> bool {
     vm.poll.look.load(Ordering::Relaxed)
 }
 
-/// A call from a native or the host is about to enter Lua, and something is due.
-///
-/// # Safety
-/// The places around the arguments of the call hold values: the collector may look.
+/// A call of the host that is not within another one forgets how the last one ended.
 #[cold]
-#[inline(never)]
-pub(crate) unsafe fn enter(vm: &mut Vm) -> Result<(), Raised> {
-    if !is_due(vm) {
-        return Ok(());
-    }
+pub(crate) fn begin(vm: &mut Vm) {
     if vm.host_depth == 0 {
         vm.limits.tripped = None;
         vm.limits.ended = None;
         vm.limits.refresh_armed();
-        // SAFETY: by the caller.
-        unsafe { seam::on_limited_entry(vm) };
-    } else if vm.limits.has_tripped() {
+    }
+}
+
+/// A call from a native or the host is about to enter Lua, and something is due.
+#[cold]
+#[inline(never)]
+pub(crate) fn enter(vm: &mut Vm) -> Result<(), Raised> {
+    if vm.host_depth > 0 && vm.limits.has_tripped() {
         return check(vm);
     }
     if vm.limits.metered {

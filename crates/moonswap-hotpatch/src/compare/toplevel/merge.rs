@@ -8,10 +8,9 @@ use std::collections::HashSet;
 use moonswap_compiler::syntax::ast::{Attribute, FunctionIndex};
 
 use super::comparison::Comparison;
-use super::moved::Region;
 use super::outcome::{Evaluation, TopLevel, ValueCode};
 use super::reach::{NOWHERE, Reach};
-use super::side::{Places, Side, list_change};
+use super::side::{Places, Region, Side, list_change};
 use super::variables::is_folded;
 use crate::model::change::{Before, ChangeKind};
 use crate::model::not_run::NotRun;

@@ -1,40 +1,18 @@
 //! Statements that are the same in both texts and stand on another side of what they
 //! read: a fresh load would find something else there.
 
-use std::ops::RangeInclusive;
-
 use moonswap_compiler::syntax::ast::{Ast, Expr, ExprId, Symbol};
 
 use super::evaluate::keys_of;
 use super::merge::Merging;
 use super::outcome::TopLevel;
-use super::side::{Placed, Places};
+use super::side::{Placed, Places, Region};
 use crate::patch::declarations::Variable;
 use crate::patch::entries::Entry;
 use crate::patch::path::{Key, Path, Root, Scope};
 use crate::patch::tree::parts;
 
 const MOVED: &str = "what it reads stands on the other side of it now";
-
-/// The statements among which some stand in another order, in each text. What stands
-/// before or behind them in both is where it was, for all others.
-#[derive(Clone, Debug)]
-pub(super) struct Region {
-    old: RangeInclusive<usize>,
-    new: RangeInclusive<usize>,
-}
-
-impl Region {
-    /// Whether a statement stands before, or behind, all of them in both texts.
-    fn is_beside(&self, was: usize, is: usize) -> bool {
-        was < *self.old.start() && is < *self.new.start()
-            || was > *self.old.end() && is > *self.new.end()
-    }
-
-    fn has(&self, (was, is): &(usize, usize)) -> bool {
-        !self.is_beside(*was, *is)
-    }
-}
 
 impl Merging<'_> {
     /// The places of paths that both texts set equally often, in their order.
