@@ -269,7 +269,9 @@ impl Context<'_> {
         let watch = Watch::new(&is_over);
         let read = dump::undump_in_parts(source, Some(&watch), room, &mut give);
         let mut vm = self.vm();
-        vm.heap.note_freed(most);
+        if vm.heap.is_limited() {
+            vm.heap.note_freed(most);
+        }
         let read = read.and_then(|main| {
             let also = loading.as_ref().map_or(0, |loading| loading.held_bytes(&vm));
             let own = loader::tree_bytes(&main).saturating_add(main.heap_bytes());
@@ -411,10 +413,15 @@ impl Context<'_> {
         if f.tag != tag::CLOSURE {
             return Ok(None);
         }
-        // SAFETY: CX2: a live closure; an installed slot has a version.
-        let prototype = unsafe { current::prototype(&self.vm(), Closure::version(f.as_closure())) };
         let is_over = || limits::has_to_stop(&self.vm());
-        let dumped = dump::dump_watched(&prototype, strip, &Watch::new(&is_over));
+        let watch = Watch::new(&is_over);
+        // SAFETY: CX2: a live closure; an installed slot has a version.
+        let prototype = unsafe {
+            let version = Closure::version(f.as_closure());
+            current::prototype(&self.vm(), version, &watch)
+        };
+        // It says so again if it stopped what was before.
+        let dumped = dump::dump_watched(&prototype, strip, &watch);
         self.charge(0)?;
         match dumped {
             Some(bytes) => Ok(Some(bytes)),
