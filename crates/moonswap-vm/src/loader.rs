@@ -98,7 +98,10 @@ impl Loading {
 
     /// Bytes that it has besides what the heap counts.
     pub(crate) fn held_bytes(&self, vm: &Vm) -> usize {
-        let strings = vm.chunk_strings.as_ref().map_or(0, ChunkStrings::heap_bytes);
+        let strings = vm
+            .chunk_strings
+            .as_ref()
+            .map_or(0, ChunkStrings::heap_bytes);
         let slots = self.slots.capacity() + self.children.capacity();
         self.records.heap_bytes() + strings + 2 * slots * size_of::<SlotPointer>()
     }

@@ -159,9 +159,7 @@ pub(crate) fn check(
     match usize::from(prototype.frame_size) + 2 {
         n if n < 64 => check_with(prototype, watch, work, &mut flows.small),
         n if n < 64 * 2 => check_with(prototype, watch, work, &mut flows.double),
-        n if n < 64 * FEW_WORDS => {
-            check_with(prototype, watch, work, &mut flows.medium)
-        }
+        n if n < 64 * FEW_WORDS => check_with(prototype, watch, work, &mut flows.medium),
         _ => check_with(prototype, watch, work, &mut flows.large),
     }
 }

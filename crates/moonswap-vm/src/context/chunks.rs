@@ -273,7 +273,9 @@ impl Context<'_> {
             vm.heap.note_freed(most);
         }
         let read = read.and_then(|main| {
-            let also = loading.as_ref().map_or(0, |loading| loading.held_bytes(&vm));
+            let also = loading
+                .as_ref()
+                .map_or(0, |loading| loading.held_bytes(&vm));
             let own = loader::tree_bytes(&main).saturating_add(main.heap_bytes());
             match vm.heap.permit(own.saturating_add(also)) {
                 Ok(()) => Ok(main),

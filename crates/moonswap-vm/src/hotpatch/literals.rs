@@ -11,7 +11,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use moonswap_bytecode::{
-    ClosureSite, CodeHash, Constant, DebugInfo, FunctionId, Instruction, Prototype, Watch, code_hash,
+    ClosureSite, CodeHash, Constant, DebugInfo, FunctionId, Instruction, Prototype, Watch,
+    code_hash,
 };
 
 pub(crate) use moonswap_hotpatch::Literals;
