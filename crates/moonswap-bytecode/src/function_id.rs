@@ -127,6 +127,21 @@ impl FunctionId {
             path: self.path.iter().cloned().chain([step]).collect(),
         }
     }
+
+    /// The same for who looks at the last step only: it has no others. It is equal to
+    /// none that has them.
+    pub(crate) fn child_by_step(&self, step: NumberedStep) -> Self {
+        Self {
+            hash: hash_step(self.hash, &step),
+            chunk: Arc::clone(&self.chunk),
+            path: Arc::new([step]),
+        }
+    }
+
+    /// What equal ones have in common, and no others but by a rare chance.
+    pub(crate) const fn hash(&self) -> u64 {
+        self.hash
+    }
 }
 
 fn hash_step(parent: u64, step: &NumberedStep) -> u64 {

@@ -18,7 +18,7 @@ use crate::callee::FROZEN;
 use crate::heap::header;
 use crate::object::{
     Entry, Instance, Keep, Kind, More, PrototypeSlot, Rare, SlotPointer, Source, StringObject,
-    Version,
+    Upvalue, Version,
 };
 use crate::string::ChunkStrings;
 use crate::value::{Value, tag};
@@ -96,6 +96,16 @@ impl Loading {
         self.children.push(slot);
     }
 
+    /// Bytes that it has besides what the heap counts.
+    pub(crate) fn held_bytes(&self, vm: &Vm) -> usize {
+        let strings = vm
+            .chunk_strings
+            .as_ref()
+            .map_or(0, ChunkStrings::heap_bytes);
+        let slots = self.slots.capacity() + self.children.capacity();
+        self.records.heap_bytes() + strings + 2 * slots * size_of::<SlotPointer>()
+    }
+
     /// Gives up.
     pub(crate) fn abandon(self, vm: &mut Vm) {
         vm.chunk_strings = None;
@@ -123,12 +133,7 @@ impl Loading {
                 }
                 instance.records = records;
                 if !scope.is_empty() {
-                    let name = |v: &ScopeVariable| (Arc::clone(&v.name), v.declaration);
-                    instance.more = Some(Box::new(More {
-                        cells: vec![std::ptr::null_mut(); scope.len()],
-                        cell_names: scope.iter().map(name).collect(),
-                        ..More::default()
-                    }));
+                    name_cells(instance.more.get_or_insert_default(), scope);
                 }
             });
             install(vm, slot, version);
@@ -139,10 +144,24 @@ impl Loading {
             }
             vm.heap.barrier_object(instance.cast(), slot.cast());
         }
-        if !FROZEN {
+        // Without all its constants nobody gets it.
+        if !FROZEN && !vm.heap.deferred {
             vm.hot.register(instance);
         }
         instance
+    }
+}
+
+/// Gives the first cells the names of top-level locals. Constants have made cells
+/// already, in binary chunks of code that was patched.
+fn name_cells(more: &mut More, scope: &[ScopeVariable]) {
+    let n = more.cells.len().max(scope.len());
+    more.cells.resize(n, std::ptr::null_mut());
+    let name = |v: &ScopeVariable| (Arc::clone(&v.name), v.declaration);
+    more.cell_names = scope.iter().map(name).collect();
+    if n > scope.len() {
+        // No variable is called that: each cell has a name.
+        more.cell_names.resize(n, ("".into(), u32::MAX));
     }
 }
 
@@ -177,6 +196,43 @@ pub(crate) fn version_bytes(p: &Prototype) -> usize {
     let own = size_of::<Version>() + size_of::<Rare>() + size_of::<PrototypeSlot>();
     own + 8 * words + p.heap_bytes()
 }
+
+/// Bytes that loading a literal with all those in it takes, about, and at most: for
+/// binary chunks, in which few bytes may be many constants.
+pub(crate) fn tree_bytes(p: &Prototype) -> usize {
+    let mut bytes = 0;
+    let mut cells = 0;
+    let mut todo = vec![p];
+    while let Some(p) = todo.pop() {
+        todo.extend(p.children.iter().map(|child| &**child));
+        bytes += own_bytes(p, &mut cells);
+    }
+    // By address.
+    bytes + 2 * cells * size_of::<usize>()
+}
+
+/// The same of one. `cells`: how many cells the instance must have for it.
+pub(crate) fn own_bytes(p: &Prototype, cells: &mut usize) -> usize {
+    let constants = p.constants.iter().map(|constant| match constant {
+        // With its place in a table.
+        Constant::String(s) => s.len() + STRING,
+        Constant::Cell(i) => {
+            *cells = (*cells).max(*i as usize + 1);
+            size_of::<Upvalue>() + 16
+        }
+        _ => 0,
+    });
+    let constants: usize = constants.sum();
+    let captures: usize = p.sites.iter().map(|site| 3 + site.captures.len()).sum();
+    let words = p.code.len() + 2 * p.constants.len() + p.children.len() + captures;
+    // Sites are made apart first.
+    let own = size_of::<Version>() + size_of::<PrototypeSlot>() + 4 * size_of::<usize>();
+    let reserved = size_of_val(&*p.upvalues);
+    own + 8 * words + constants + reserved
+}
+
+/// What a string takes beyond its bytes, about: its header, its place in a table.
+const STRING: usize = 48;
 
 /// A version of a literal that was not loaded with its chunk: it has its own
 /// record, and keeps what it was loaded from.

@@ -1,6 +1,7 @@
 //! The header of binary chunks, their limits, and what can be wrong with one.
 
 use crate::opcode::OpCode;
+use crate::verify::{Fault, VerifyError};
 
 /// First byte of a binary chunk, which no text begins with.
 pub const SIGNATURE: u8 = 0x1B;
@@ -56,6 +57,10 @@ pub(super) const MAX_PATH: usize = MAX_DEPTH;
 /// is written as one step and held in full. A function takes more than 20 bytes.
 pub(super) const STEPS_PER_BYTE: usize = MAX_DEPTH / 20;
 
+/// Least bytes of a function inside another: its step, its header, one instruction,
+/// how many there are of everything else.
+pub(super) const MIN_FUNCTION: usize = 4 + 6 + 8 + 5;
+
 /// Largest index of a scope-record cell; each one costs memory when loaded.
 pub(super) const MAX_CELL: u64 = 0xFFFF;
 
@@ -71,10 +76,22 @@ pub enum UndumpError {
     /// Whoever watches wanted no more of it.
     #[error("stopped")]
     Stopped,
+    /// There was less room for it than it takes.
+    #[error("not enough memory")]
+    Memory,
     /// Contents that no dump contains.
     #[error("bad binary format (corrupted chunk)")]
     Corrupted,
     /// Contents that could harm the machine.
     #[error("bad binary format (corrupted chunk: {0})")]
-    Refused(#[from] crate::verify::VerifyError),
+    Refused(#[source] VerifyError),
+}
+
+impl From<VerifyError> for UndumpError {
+    fn from(error: VerifyError) -> Self {
+        match error.fault {
+            Fault::Memory => Self::Memory,
+            _ => Self::Refused(error),
+        }
+    }
 }

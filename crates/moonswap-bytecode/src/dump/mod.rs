@@ -5,17 +5,18 @@
 //! which begins with a hash of the operations.
 //! Reading trusts nothing: every count is held against the bytes that are left
 //! before anything is allocated, nesting is limited, and the result must pass
-//! the verifier.
+//! the verifier. Whoever has a limit of memory says how much room there is (`budget`).
 //!
 //! Numbers are variable-length (7 bits per byte, low bits first), instructions
 //! and floats 8 bytes little-endian. A child's identity is its parent's and one
 //! step, so chunk name and path are written once. A short string is written where it
 //! comes first, after a 0; later its number stands there, from 1.
 
+mod budget;
 mod format;
 mod read;
 mod write;
 
 pub use format::{SIGNATURE, UndumpError};
-pub use read::{is_decided, undump, undump_in_parts, undump_watched};
+pub use read::{Give, is_decided, undump, undump_in_parts, undump_watched};
 pub use write::{dump, dump_watched};

@@ -1,13 +1,14 @@
 //! Reading of binary chunks.
 
+use super::budget::{ALLOCATION, Budget};
 use super::format::{
-    CHECK_INT, CHECK_NUM, HEADER, MAX_CELL, MAX_DEPTH, MAX_PATH, MAX_SHARED, OPERATIONS,
-    STEPS_PER_BYTE, UndumpError,
+    CHECK_INT, CHECK_NUM, HEADER, MAX_CELL, MAX_DEPTH, MAX_PATH, MAX_SHARED, MIN_FUNCTION,
+    OPERATIONS, STEPS_PER_BYTE, UndumpError,
 };
 use std::sync::Arc;
 
 use crate::code_hash;
-use crate::function_id::{FunctionId, PathStep};
+use crate::function_id::{FunctionId, NumberedStep, PathStep};
 use crate::instruction::Instruction;
 use crate::positions::Positions;
 use crate::prototype::{
@@ -27,43 +28,66 @@ pub fn undump_watched(
     bytes: &[u8],
     watch: Option<&Watch<'_>>,
 ) -> Result<Arc<Prototype>, UndumpError> {
-    let prototype = read(bytes, watch, true)?;
+    let prototype = read(bytes, watch, usize::MAX, true)?;
     crate::verify::verify_watched(&prototype, watch)?;
     Ok(prototype)
 }
 
+/// What [`undump_in_parts`] gives a function to, and how many bytes all takes that was
+/// read and is held. It answers how much room there is for everything from here on, when
+/// the function is gone; `None`: there is none for the function.
+pub type Give<'a> = &'a mut dyn FnMut(&Prototype, usize) -> Option<usize>;
+
 /// As [`undump_watched`], for a VM that loads the chunk while it is read: `give` gets
 /// the functions written directly in it, one after the other. Answers the chunk
 /// without them, after the last one. All are verified; of none there are hashes of
-/// code (they are 0). After an error, what was given is of no use.
+/// code (they are 0), and the paths of functions inside others have their last step
+/// only. After an error, what was given is of no use.
+///
+/// `room`: how many bytes may be taken at first ([`UndumpError::Memory`]), `usize::MAX`
+/// for no limit.
 pub fn undump_in_parts(
     bytes: &[u8],
     watch: Option<&Watch<'_>>,
-    give: &mut dyn FnMut(&Prototype),
+    room: usize,
+    give: Give<'_>,
 ) -> Result<Prototype, UndumpError> {
     let mut verifier = Verifier::default();
-    let (mut input, id, n_upvalues) = Reader::begin(bytes, watch, false)?;
+    let (mut input, id, n_upvalues) = Reader::begin(bytes, watch, room, false)?;
     let main = input.body(id)?;
     let mut children = Vec::new();
+    let mut ids = Vec::new();
     for _ in 0..input.n_children()? {
+        // Lists grow by half of what they have.
+        input
+            .budget
+            .take(2 * (size_of::<ChildSummary>() + size_of::<u64>()))?;
+        let own = input.budget.own();
         let id = input.child_id(&main.id)?;
+        ids.push(id.hash());
         let child = input.function(id, 1)?;
+        verifier.set_room(input.budget.left());
         verifier.verify(&child, watch)?;
-        give(&child);
+        verifier.forget_large();
+        let room = give(&child, input.budget.held()).ok_or(UndumpError::Memory)?;
         children.push(ChildSummary::of(&child));
+        input.budget.go_back(own, room);
     }
+    differ(&mut ids)?;
     if main.upvalues.len() != n_upvalues {
         return Err(UndumpError::Corrupted);
     }
+    verifier.set_room(input.budget.left());
     verifier.verify_without(&main, &children, watch)?;
     Ok(main)
 }
 
-/// Whether bytes behind these make no difference to [`undump`]: the chunk ends
-/// here, or what is here is wrong. `false` if `watch` stopped the look.
-pub fn is_decided(bytes: &[u8], watch: Option<&Watch<'_>>) -> bool {
+/// Whether bytes behind these make no difference to [`undump_in_parts`] with as much
+/// room: the chunk ends here, or what is here is wrong. `false` if `watch` stopped the
+/// look.
+pub fn is_decided(bytes: &[u8], watch: Option<&Watch<'_>>, room: usize) -> bool {
     !matches!(
-        read(bytes, watch, false),
+        read(bytes, watch, room, false),
         Err(UndumpError::Truncated | UndumpError::Stopped)
     )
 }
@@ -72,9 +96,10 @@ pub fn is_decided(bytes: &[u8], watch: Option<&Watch<'_>>) -> bool {
 fn read(
     bytes: &[u8],
     watch: Option<&Watch<'_>>,
-    hashes: bool,
+    room: usize,
+    whole: bool,
 ) -> Result<Arc<Prototype>, UndumpError> {
-    let (mut input, id, n_upvalues) = Reader::begin(bytes, watch, hashes)?;
+    let (mut input, id, n_upvalues) = Reader::begin(bytes, watch, room, whole)?;
     let prototype = input.function(id, 0)?;
     if prototype.upvalues.len() != n_upvalues {
         return Err(UndumpError::Corrupted);
@@ -82,16 +107,29 @@ fn read(
     Ok(prototype)
 }
 
+/// Functions side by side are all different: their hashes are. Everything knows
+/// functions by their ids.
+fn differ(ids: &mut [u64]) -> Read<()> {
+    ids.sort_unstable();
+    match ids.is_sorted_by(|a, b| a < b) {
+        true => Ok(()),
+        false => Err(UndumpError::Corrupted),
+    }
+}
+
 struct Reader<'a> {
     watch: Option<&'a Watch<'a>>,
-    /// Whether hashes of code are computed.
-    hashes: bool,
+    /// Whether hashes of code are computed, and ids have their whole paths.
+    whole: bool,
+    budget: Budget,
     bytes: &'a [u8],
     strip: bool,
     /// Path steps that may still be made.
     steps: usize,
     /// Short strings that came before: the others say which they are.
     known: Vec<Known<'a>>,
+    /// Cells among the constants of the function that is read.
+    cells: Vec<u32>,
 }
 
 /// A short string of the chunk, with what was made of it so far.
@@ -115,15 +153,18 @@ impl<'a> Reader<'a> {
     fn begin(
         bytes: &'a [u8],
         watch: Option<&'a Watch<'a>>,
-        hashes: bool,
+        room: usize,
+        whole: bool,
     ) -> Read<(Self, FunctionId, usize)> {
         let mut input = Self {
             watch,
-            hashes,
+            whole,
+            budget: Budget::new(room),
             bytes,
             strip: false,
             steps: MAX_DEPTH * MAX_DEPTH + bytes.len() * STEPS_PER_BYTE,
             known: Vec::new(),
+            cells: Vec::new(),
         };
         input.header()?;
         let n_upvalues = input.byte()?;
@@ -137,6 +178,7 @@ impl<'a> Reader<'a> {
         if n_steps > MAX_PATH {
             return Err(UndumpError::Corrupted);
         }
+        input.budget.take_list::<NumberedStep>(2 * n_steps)?;
         let mut path = Vec::with_capacity(n_steps);
         for _ in 0..n_steps {
             path.push(input.step()?);
@@ -251,8 +293,13 @@ impl<'a> Reader<'a> {
                 let n = self.count(1)?;
                 let bytes = self.take(n)?;
                 if n > MAX_SHARED {
+                    self.budget.take(n + ALLOCATION)?;
                     return Ok(Written::Long(bytes));
                 }
+                // The list grows by as much as it has; each is made as bytes or text
+                // once, or as both.
+                self.budget
+                    .take_shared(3 * size_of::<Known>() + 2 * (n + ALLOCATION))?;
                 self.known.push(Known {
                     bytes,
                     string: None,
@@ -307,7 +354,13 @@ impl<'a> Reader<'a> {
         mut item: impl FnMut(&mut Self) -> Read<T>,
     ) -> Read<Box<[T]>> {
         let n = self.count(size)?;
-        let mut all = Vec::with_capacity(n);
+        if n == 0 {
+            return Ok(Box::default());
+        }
+        self.budget.take_list::<T>(n)?;
+        let mut all = Vec::new();
+        let is_there = all.try_reserve_exact(n);
+        is_there.map_err(|_| UndumpError::Memory)?;
         for _ in 0..n {
             if self.watch.is_some_and(Watch::says_stop) {
                 return Err(UndumpError::Stopped);
@@ -323,13 +376,18 @@ impl<'a> Reader<'a> {
         }
         let mut prototype = self.body(id)?;
         let n = self.n_children()?;
-        let mut children = Vec::with_capacity(n);
+        // Grows with what is there: a chain of functions could claim as many each.
+        let mut children = Vec::new();
         for _ in 0..n {
             let id = self.child_id(&prototype.id)?;
             children.push(self.function(id, depth + 1)?);
         }
+        if n > 1 {
+            let mut ids: Vec<u64> = children.iter().map(|child| child.id.hash()).collect();
+            differ(&mut ids)?;
+        }
         prototype.children = children.into();
-        if self.hashes {
+        if self.whole {
             code_hash::set(&mut prototype);
         }
         Ok(Arc::new(prototype))
@@ -337,7 +395,7 @@ impl<'a> Reader<'a> {
 
     /// How many functions are written in the one that was just read.
     fn n_children(&mut self) -> Read<usize> {
-        self.count(8)
+        self.count(MIN_FUNCTION)
     }
 
     fn child_id(&mut self, parent: &FunctionId) -> Read<FunctionId> {
@@ -345,6 +403,12 @@ impl<'a> Reader<'a> {
             return Err(UndumpError::Stopped);
         }
         let step = self.step()?;
+        // With its places in the parent's list and in that of ids, which grow.
+        const FUNCTION: usize = size_of::<Prototype>() + 4 * size_of::<u64>() + 2 * ALLOCATION;
+        if !self.whole {
+            self.budget.take(FUNCTION + size_of::<NumberedStep>())?;
+            return Ok(parent.child_by_step(step));
+        }
         let n = parent.path().len() + 1;
         self.steps = self.steps.checked_sub(n).ok_or(UndumpError::Corrupted)?;
         Ok(parent.child(step))
@@ -363,10 +427,16 @@ impl<'a> Reader<'a> {
         let last_line_defined = self.small()?;
         let n_code = self.count(8)?;
         let (code, _) = self.take(8 * n_code)?.as_chunks();
+        self.budget.take_list::<Instruction>(n_code)?;
         let code = code.iter();
         let code = code.map(|word| Instruction::from_bits(u64::from_le_bytes(*word)));
         let code: Box<[_]> = code.collect();
+        self.cells.clear();
         let constants = self.items(1, Self::constant)?;
+        self.cells.sort_unstable();
+        if !self.cells.is_sorted_by(|a, b| a < b) {
+            return Err(UndumpError::Corrupted);
+        }
         let upvalues = self.items(4, Self::upvalue)?;
         let sites = self.items(2, |input| {
             Ok(ClosureSite {
@@ -412,7 +482,11 @@ impl<'a> Reader<'a> {
             3 => Constant::Integer(self.signed()?),
             4 => Constant::Float(f64::from_bits(self.word()?)),
             5 => Constant::String(self.string()?),
-            6 => Constant::Cell(self.cell()?),
+            6 => {
+                let cell = self.cell()?;
+                self.cells.push(cell);
+                Constant::Cell(cell)
+            }
             _ => return Err(UndumpError::Corrupted),
         })
     }
@@ -476,6 +550,7 @@ impl<'a> Reader<'a> {
         let first = self.small()?;
         let width = self.byte()?;
         let bytes = self.take(n_code.saturating_mul(usize::from(width)))?;
+        self.budget.take_list::<u8>(bytes.len().max(n_code))?;
         Positions::from_distances(first, n_code, width, bytes).ok_or(UndumpError::Corrupted)
     }
 

@@ -88,6 +88,14 @@ impl Default for RecordsWriter {
 }
 
 impl RecordsWriter {
+    /// Bytes that it has, and that making records of it takes.
+    pub fn heap_bytes(&self) -> usize {
+        let numbers = self.ends.capacity() + self.starts.capacity();
+        let made = 4 * numbers + self.names.capacity() + self.records.capacity();
+        // They are put behind one another, then shared.
+        3 * made + 4 * self.known.entries.capacity()
+    }
+
     /// Adds a literal written directly in the chunk, and all those in it.
     pub fn child(&mut self, child: &Prototype) {
         let mut todo = vec![(child, 0)];

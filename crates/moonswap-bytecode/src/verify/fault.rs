@@ -69,6 +69,9 @@ pub enum Fault {
     /// Whoever watches wanted no more of it.
     #[error("stopped")]
     Stopped,
+    /// There is less room than finding out takes.
+    #[error("not enough memory to verify")]
+    Memory,
     /// Debug information that does not fit the code.
     #[error("bad debug information")]
     Debug,
@@ -84,8 +87,11 @@ pub(crate) fn go_on(watch: Option<&Watch<'_>>) -> Result<(), Fault> {
 }
 
 /// Lists that one function after the other uses.
-#[derive(Default)]
 pub(crate) struct Work {
+    /// Bytes that these lists and those of the flow may take.
+    pub(crate) room: usize,
+    /// The most that they needed.
+    pub(super) most: usize,
     /// Instructions that may go elsewhere, and where; in order.
     pub(crate) jumps: Vec<(u32, u32)>,
     /// Instructions at which a list of values is open; in order.
@@ -100,7 +106,31 @@ pub(crate) struct Work {
     pub(crate) inside: Vec<u32>,
 }
 
+impl Default for Work {
+    fn default() -> Self {
+        Self {
+            room: usize::MAX,
+            most: 0,
+            jumps: Vec::new(),
+            open: Vec::new(),
+            leaders: Vec::new(),
+            leader_at: Vec::new(),
+            constants: Vec::new(),
+            inside: Vec::new(),
+        }
+    }
+}
+
 impl Work {
+    /// Asks for room for lists of so many bytes.
+    pub(super) fn ask(&mut self, bytes: usize) -> Result<(), Fault> {
+        self.most = self.most.max(bytes);
+        match bytes > self.room {
+            true => Err(Fault::Memory),
+            false => Ok(()),
+        }
+    }
+
     /// Finds the jumps of code whose operands are right.
     pub(crate) fn find_jumps(&mut self, prototype: &Prototype) {
         self.jumps.clear();

@@ -155,17 +155,12 @@ pub(crate) fn check(
     flows: &mut Flows,
 ) -> Check<()> {
     find_leaders(prototype.code.len(), work);
-    let Work {
-        leaders, leader_at, ..
-    } = work;
     // The machine has two registers more above those of the frame.
     match usize::from(prototype.frame_size) + 2 {
-        n if n < 64 => check_with(prototype, watch, leaders, leader_at, &mut flows.small),
-        n if n < 64 * 2 => check_with(prototype, watch, leaders, leader_at, &mut flows.double),
-        n if n < 64 * FEW_WORDS => {
-            check_with(prototype, watch, leaders, leader_at, &mut flows.medium)
-        }
-        _ => check_with(prototype, watch, leaders, leader_at, &mut flows.large),
+        n if n < 64 => check_with(prototype, watch, work, &mut flows.small),
+        n if n < 64 * 2 => check_with(prototype, watch, work, &mut flows.double),
+        n if n < 64 * FEW_WORDS => check_with(prototype, watch, work, &mut flows.medium),
+        _ => check_with(prototype, watch, work, &mut flows.large),
     }
 }
 
@@ -218,8 +213,7 @@ struct Flow<const W: usize> {
 fn check_with<const W: usize>(
     prototype: &Prototype,
     watch: Option<&Watch<'_>>,
-    leaders: &[u32],
-    leader_at: &[u32],
+    work: &mut Work,
     flow: &mut Flow<W>,
 ) -> Check<()> {
     let code = &prototype.code;
@@ -229,6 +223,12 @@ fn check_with<const W: usize>(
         states,
         dirty,
     } = flow;
+    let scopes = prototype.debug.locals.len() + prototype.scope.len();
+    let of_scopes = 4 * scopes * (size_of::<Edge>() + size_of::<Change<W>>());
+    let of_leaders = work.leaders.len() * (size_of::<Option<State<W>>>() + 1);
+    let asked = work.ask(of_scopes.saturating_add(of_leaders));
+    asked.map_err(|fault| (0, fault))?;
+    let (leaders, leader_at) = (&work.leaders[..], &work.leader_at[..]);
     variables(prototype, edges, changes);
     states.clear();
     states.resize(leaders.len(), None);

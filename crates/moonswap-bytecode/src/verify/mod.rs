@@ -35,6 +35,9 @@ pub const MAX_KEY: usize = 40;
 /// `x` bit of `RETURN` and `TAILCALL`: the function takes `...`.
 const RETURN_VARARG: u8 = 2;
 
+/// Bytes of lists that are not kept for the next function.
+const LARGE: usize = 256 << 10;
+
 /// What is wrong with a prototype.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{function}: instruction {}: {fault}", pc + 1)]
@@ -94,6 +97,18 @@ pub(crate) struct Verifier {
 }
 
 impl Verifier {
+    /// From here on it may take so many bytes ([`Fault::Memory`]).
+    pub(crate) fn set_room(&mut self, room: usize) {
+        self.work.room = room;
+    }
+
+    /// Gives large lists back: what comes next may need their memory.
+    pub(crate) fn forget_large(&mut self) {
+        if self.work.most > LARGE {
+            *self = Self::default();
+        }
+    }
+
     /// See [`verify_watched`].
     pub(crate) fn verify(
         &mut self,
@@ -142,6 +157,9 @@ fn one(
     };
     go_on(watch).map_err(|fault| error(0, fault))?;
     header(prototype, child).map_err(|fault| error(0, fault))?;
+    // Where jumps go, where lists are open, in which loop it is; lists grow by half.
+    work.ask(48 * prototype.code.len() + 8 * prototype.constants.len())
+        .map_err(|fault| error(0, fault))?;
     work.jumps.clear();
     work.open.clear();
     let frame = Frame::of(prototype, &mut work.constants);

@@ -3,11 +3,16 @@
 use std::sync::Arc;
 
 use moonswap_bytecode::dump::{UndumpError, dump, undump, undump_in_parts};
-use moonswap_bytecode::{FunctionId, PathStep, Prototype};
+use moonswap_bytecode::{Constant, FunctionId, PathStep, Prototype};
 
 fn compiled(source: &str) -> Prototype {
     let prototype = moonswap_compiler::compile("@d", source.as_bytes()).expect("it compiles");
     Prototype::clone(&prototype)
+}
+
+/// Reads in parts, of which nothing is kept, with so much room.
+fn without_parts(bytes: &[u8], room: usize) -> Result<(), UndumpError> {
+    undump_in_parts(bytes, None, room, &mut |_, _| Some(room)).map(|_| ())
 }
 
 #[test]
@@ -50,21 +55,25 @@ fn parts_are_those_of_the_whole() {
         let bytes = dump(&prototype, strip);
         let whole = undump(&bytes).expect("a dump is readable");
         let mut children = Vec::new();
-        let mut give = |child: &Prototype| children.push(Arc::new(child.clone()));
-        let mut main = undump_in_parts(&bytes, None, &mut give).expect("in parts as well");
+        let mut give = |child: &Prototype, _| {
+            children.push(Arc::new(child.clone()));
+            Some(usize::MAX)
+        };
+        let mut main =
+            undump_in_parts(&bytes, None, usize::MAX, &mut give).expect("in parts as well");
         assert_eq!(children.len(), 2);
         main.children = children.into();
         assert_eq!(dump(&main, strip), bytes);
         assert_eq!(main.code, whole.code);
         for end in 0..bytes.len() {
-            let cut = undump_in_parts(&bytes[..end], None, &mut |_| {}).map(|_| ());
+            let cut = without_parts(&bytes[..end], usize::MAX);
             let whole = undump(&bytes[..end]).map(|_| ());
             assert_eq!(cut, whole, "cut at {end}");
         }
         for at in 35..bytes.len() {
             let mut bytes = bytes.clone();
             bytes[at] ^= 0x55;
-            let parts = undump_in_parts(&bytes, None, &mut |_| {}).is_ok();
+            let parts = without_parts(&bytes, usize::MAX).is_ok();
             assert_eq!(parts, undump(&bytes).is_ok(), "byte {at}");
         }
     }
@@ -92,6 +101,107 @@ fn paths_take_no_more_memory_than_the_chunk_pays_for() {
         undump(&dump(&prototype, true)).err(),
         Some(UndumpError::Corrupted)
     );
+}
+
+/// Few bytes that become much: each is read with enough room, and refused without.
+#[test]
+fn no_more_memory_is_taken_than_there_is_room() {
+    let mut many = compiled("return 1");
+    many.constants = vec![Constant::Nil; 100_000].into();
+    let mut deep = compiled("f = function() end");
+    for _ in 0..200 {
+        let outer = compiled("f = function() end");
+        let mut outer = Prototype::clone(&outer.children[0]);
+        let mut inner = Prototype::clone(&deep.children[0]);
+        inner.id = FunctionId::new("@d".into(), [(PathStep::Anonymous, 0)]);
+        outer.children = vec![Arc::new(inner)].into();
+        deep.children = vec![Arc::new(outer)].into();
+    }
+    let mut wide = compiled("f = function() end");
+    let leaf = Prototype::clone(&wide.children[0]);
+    let leaf = |i| {
+        let id = FunctionId::new("@d".into(), [(PathStep::Anonymous, i)]);
+        Arc::new(Prototype { id, ..leaf.clone() })
+    };
+    wide.children = (0..5000).map(leaf).collect();
+    let texts = (0..20_000).map(|i| Constant::String(format!("{i}").as_bytes().into()));
+    let mut named = compiled("return 1");
+    named.constants = texts.collect();
+    for (what, prototype, times) in [("many", many, 20), ("deep", deep, 4), ("named", named, 15)] {
+        let bytes = dump(&prototype, true);
+        let enough = without_parts(&bytes, bytes.len() * 100 + 10_000);
+        assert_eq!(enough, Ok(()), "{what}");
+        let short = without_parts(&bytes, bytes.len() * times);
+        assert_eq!(short, Err(UndumpError::Memory), "{what}");
+    }
+    // Each is gone before the next is read.
+    let bytes = dump(&wide, true);
+    assert_eq!(without_parts(&bytes, bytes.len() * 10), Ok(()));
+    let mut left = 2;
+    let mut give = |_: &Prototype, _| {
+        left -= 1;
+        (left > 0).then_some(usize::MAX)
+    };
+    let read = undump_in_parts(&bytes, None, usize::MAX, &mut give);
+    assert_eq!(read.err(), Some(UndumpError::Memory));
+}
+
+/// What is known of registers wherever code jumps to takes more than the code.
+#[test]
+fn the_verifier_takes_no_more_than_there_is_room() {
+    let source = format!(
+        "local a = ... {} return a",
+        "if a then a = f(a) end ".repeat(1000)
+    );
+    let mut prototype = compiled(&source);
+    prototype.frame_size = 500;
+    let bytes = dump(&prototype, true);
+    assert_eq!(without_parts(&bytes, 4 << 20), Ok(()));
+    assert_eq!(without_parts(&bytes, 300_000), Err(UndumpError::Memory));
+}
+
+/// Functions that claim more functions than there are bytes for.
+#[test]
+fn children_that_are_not_there_take_no_memory() {
+    let prototype = compiled("return function() end");
+    let mut bytes = dump(&prototype, true);
+    // The number of functions in the innermost one; the bytes behind it mean nothing.
+    assert_eq!(bytes.pop(), Some(0));
+    bytes.extend([0xFF, 0xFF, 0x03]);
+    bytes.extend(vec![0xFF; 0xFFFF * 22]);
+    assert_eq!(undump(&bytes).err(), Some(UndumpError::Truncated));
+    let room = 20_000;
+    assert_eq!(without_parts(&bytes, room), Err(UndumpError::Truncated));
+    // As many as there are bytes for: they are read until one is wrong.
+    bytes.extend(vec![0xFF; 0xFFFF]);
+    assert_eq!(without_parts(&bytes, room), Err(UndumpError::Corrupted));
+}
+
+/// A patch knows functions by their ids.
+#[test]
+fn equal_functions_side_by_side_are_refused() {
+    let prototype = compiled("f = function() g = function() end end");
+    let twice = |p: &mut Prototype| p.children = vec![p.children[0].clone(); 2].into();
+    let mut outer = prototype.clone();
+    twice(&mut outer);
+    let mut inner = prototype;
+    twice(Arc::make_mut(&mut inner.children[0]));
+    for prototype in [outer, inner] {
+        let bytes = dump(&prototype, true);
+        assert_eq!(undump(&bytes).err(), Some(UndumpError::Corrupted));
+        let parts = without_parts(&bytes, usize::MAX);
+        assert_eq!(parts, Err(UndumpError::Corrupted));
+    }
+}
+
+#[test]
+fn a_cell_is_one_constant() {
+    let mut prototype = compiled("return 1");
+    prototype.constants = [4, 2, 3].map(Constant::Cell).into();
+    assert!(undump(&dump(&prototype, true)).is_ok());
+    prototype.constants = [4, 2, 4].map(Constant::Cell).into();
+    let read = undump(&dump(&prototype, true));
+    assert_eq!(read.err(), Some(UndumpError::Corrupted));
 }
 
 #[test]

@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use moonswap_bytecode::{Prototype, dump, verify};
+use moonswap_bytecode::dump::{self, UndumpError};
+use moonswap_bytecode::{Prototype, verify};
 use moonswap_compiler::{CompileOptions, Compiled, Watch};
 
 use super::{Context, Outcome, View, loading};
@@ -163,14 +164,22 @@ impl Context<'_> {
         self.room_to_load(source, source.len())?;
         self.charge(source.len())?;
         if binary {
-            let read = self.undump_and_load(source, keep);
+            let mut read = self.undump_and_load(source, keep);
+            if matches!(read, Err(UndumpError::Memory)) {
+                let top = self.vm().top;
+                // SAFETY: CX1: everything live is on the stack, the text with it.
+                if unsafe { crate::host::collect_for(&mut self.vm(), top) } {
+                    read = self.undump_and_load(source, keep);
+                }
+            }
             self.charge(0)?;
+            self.has_constants()?;
             return Ok(match read {
                 Ok((instance, n_upvalues)) => {
                     self.push_instance(instance, n_upvalues, None);
-                    self.has_constants()?;
                     true
                 }
+                Err(UndumpError::Memory) => return Err(self.vm().raise_memory()),
                 Err(e) => {
                     // Names end at a zero byte in messages.
                     let shown = chunk_name.split(|&b| b == 0).next().unwrap_or_default();
@@ -190,10 +199,11 @@ impl Context<'_> {
         let compiled = self.compile_and_load(&name, source, keep, &watch);
         loading::give_back_after(&mut self.vm(), source.len());
         self.charge(0)?;
+        self.has_constants()?;
         match compiled {
             Ok((instance, n_upvalues)) => {
                 self.push_instance(instance, n_upvalues, Some(source));
-                self.has_constants().map(|()| true)
+                Ok(true)
             }
             Err(message) => {
                 self.push_bytes(&message);
@@ -236,16 +246,42 @@ impl Context<'_> {
         &self,
         source: &[u8],
         keep: Keep,
-    ) -> Result<(*mut Instance, usize), dump::UndumpError> {
+    ) -> Result<(*mut Instance, usize), UndumpError> {
         let is_over = || limits::has_to_stop(&self.vm());
         let mut loading: Option<Loading> = None;
-        let mut give = |child: &Prototype| {
-            let begin = || Loading::begin(&mut self.vm(), child.id.chunk(), keep);
+        let mut most = 0;
+        let mut give = |child: &Prototype, held: usize| {
+            most = most.max(held);
+            let mut vm = self.vm();
+            let begin = || Loading::begin(&mut vm, child.id.chunk(), keep);
             let loading = loading.get_or_insert_with(begin);
-            loading.child(&mut self.vm(), child);
+            if !vm.heap.is_limited() {
+                loading.child(&mut vm, child);
+                return Some(usize::MAX);
+            }
+            let also = held + loading.held_bytes(&vm);
+            let bytes = loader::tree_bytes(child).saturating_add(also);
+            vm.heap.permit(bytes).ok()?;
+            loading.child(&mut vm, child);
+            Some(vm.heap.room().saturating_sub(loading.held_bytes(&vm)))
         };
-        let read = dump::undump_in_parts(source, Some(&Watch::new(&is_over)), &mut give);
+        let room = self.vm().heap.room();
+        let watch = Watch::new(&is_over);
+        let read = dump::undump_in_parts(source, Some(&watch), room, &mut give);
         let mut vm = self.vm();
+        if vm.heap.is_limited() {
+            vm.heap.note_freed(most);
+        }
+        let read = read.and_then(|main| {
+            let also = loading
+                .as_ref()
+                .map_or(0, |loading| loading.held_bytes(&vm));
+            let own = loader::tree_bytes(&main).saturating_add(main.heap_bytes());
+            match vm.heap.permit(own.saturating_add(also)) {
+                Ok(()) => Ok(main),
+                Err(_) => Err(UndumpError::Memory),
+            }
+        });
         match read {
             Ok(main) => {
                 let begin = |vm: &mut Vm| Loading::begin(vm, main.id.chunk(), keep);
@@ -360,7 +396,7 @@ impl Context<'_> {
         let is_over = || limits::has_to_stop(&self.vm());
         let watch = Watch::new(&is_over);
         let enough = if start.first() == Some(&dump::SIGNATURE) {
-            dump::is_decided(start, Some(&watch))
+            dump::is_decided(start, Some(&watch), self.vm().heap.room())
         } else {
             let options = CompileOptions {
                 watch: Some(&watch),
@@ -379,10 +415,15 @@ impl Context<'_> {
         if f.tag != tag::CLOSURE {
             return Ok(None);
         }
-        // SAFETY: CX2: a live closure; an installed slot has a version.
-        let prototype = unsafe { current::prototype(&self.vm(), Closure::version(f.as_closure())) };
         let is_over = || limits::has_to_stop(&self.vm());
-        let dumped = dump::dump_watched(&prototype, strip, &Watch::new(&is_over));
+        let watch = Watch::new(&is_over);
+        // SAFETY: CX2: a live closure; an installed slot has a version.
+        let prototype = unsafe {
+            let version = Closure::version(f.as_closure());
+            current::prototype(&self.vm(), version, &watch)
+        };
+        // It says so again if it stopped what was before.
+        let dumped = dump::dump_watched(&prototype, strip, &watch);
         self.charge(0)?;
         match dumped {
             Some(bytes) => Ok(Some(bytes)),

@@ -97,6 +97,14 @@ impl Heap {
         self.fits(bytes)
     }
 
+    /// Bytes that may still be taken; `usize::MAX` without a limit.
+    pub(crate) fn room(&self) -> usize {
+        match self.is_limited() {
+            true => self.budget.limit.saturating_sub(self.system_bytes()),
+            false => usize::MAX,
+        }
+    }
+
     fn fits(&self, bytes: usize) -> bool {
         self.system_bytes().saturating_add(bytes) <= self.budget.limit
     }

@@ -6,23 +6,29 @@
 
 use std::sync::Arc;
 
-use moonswap_bytecode::{Capture, Prototype};
+use moonswap_bytecode::{Capture, Prototype, Watch};
 use moonswap_hotpatch::ChunkPatch;
 
-use super::literals;
+use super::literals::{self, Reading};
 use crate::object::{Instance, PrototypeSlot, Version};
 use crate::vm::Vm;
 
-/// The prototype of a version with the current code of the functions inside it.
+/// The prototype of a version with the current code of the functions inside it. If
+/// `watch` stops it, the answer is of no use.
 ///
 /// # Safety
 /// A live version.
-pub(crate) unsafe fn prototype(vm: &Vm, version: *mut Version) -> Arc<Prototype> {
+pub(crate) unsafe fn prototype(
+    vm: &Vm,
+    version: *mut Version,
+    watch: &Watch<'_>,
+) -> Arc<Prototype> {
     // SAFETY: by the caller; the slots of its children and its instance are live.
     unsafe {
-        let found = with_current_children(vm, version);
         let instance = (*(*version).slot).instance;
-        if !found.is_main() || Instance::stamp(instance) == 0 {
+        let mut reading = Reading::new(vm, instance, Some(watch));
+        let found = with_current_children(&mut reading, version);
+        if !found.is_main() || Instance::stamp(instance) == 0 || reading.stops() {
             return found;
         }
         // Patched code reaches top-level locals as the running instance has them.
@@ -47,16 +53,19 @@ pub(crate) unsafe fn prototype(vm: &Vm, version: *mut Version) -> Arc<Prototype>
 /// Recursion as deep as functions nest: the parser has a limit.
 ///
 /// # Safety
-/// A live version.
-unsafe fn with_current_children(vm: &Vm, version: *mut Version) -> Arc<Prototype> {
+/// A live version of the instance that is read.
+unsafe fn with_current_children(
+    reading: &mut Reading<'_>,
+    version: *mut Version,
+) -> Arc<Prototype> {
     // SAFETY: by the caller of `prototype`.
     unsafe {
         let slots = Version::children(version).iter();
         let children: Vec<Arc<Prototype>> = slots
-            .map(|slot| with_current_children(vm, PrototypeSlot::version(*slot)))
+            .map(|slot| with_current_children(reading, PrototypeSlot::version(*slot)))
             .collect();
         let Some(own) = Version::prototype(version) else {
-            return Arc::new(literals::unloaded_with(vm, version, children.into()));
+            return Arc::new(literals::unloaded_with(reading, version, children.into()));
         };
         let mut pairs = children.iter().zip(&own.children);
         if pairs.all(|(current, own)| Arc::ptr_eq(current, own)) {

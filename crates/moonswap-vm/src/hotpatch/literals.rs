@@ -7,10 +7,12 @@
 //! Invariants: HP2. What an instance keeps belongs to the code it was loaded with,
 //! in the order of its records; debug builds compare.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use moonswap_bytecode::{
-    ClosureSite, CodeHash, Constant, DebugInfo, FunctionId, Instruction, Prototype, code_hash,
+    ClosureSite, CodeHash, Constant, DebugInfo, FunctionId, Instruction, Prototype, Watch,
+    code_hash,
 };
 
 pub(crate) use moonswap_hotpatch::Literals;
@@ -168,13 +170,83 @@ pub(crate) unsafe fn slots(instance: *mut Instance) -> Arc<[SlotPointer]> {
 /// # Safety
 /// `version` is live.
 pub(crate) unsafe fn unloaded(vm: &Vm, version: *mut Version) -> Arc<Prototype> {
-    // SAFETY: live version, hence its slots and instance.
+    // SAFETY: live version, hence its slot and instance.
     unsafe {
-        let children = Version::children(version).iter();
-        let children = children
-            .map(|slot| of(vm, PrototypeSlot::version(*slot)))
-            .collect();
-        Arc::new(unloaded_with(vm, version, children))
+        let mut reading = Reading::new(vm, (*(*version).slot).instance, None);
+        unloaded_in(&mut reading, version)
+    }
+}
+
+/// # Safety
+/// `version` is live, and of the instance that is read.
+unsafe fn unloaded_in(reading: &mut Reading<'_>, version: *mut Version) -> Arc<Prototype> {
+    // SAFETY: live version, hence its slots.
+    unsafe {
+        let mut child = |slot: &*mut PrototypeSlot| {
+            let version = PrototypeSlot::version(*slot);
+            match Version::prototype(version) {
+                Some(prototype) => Arc::clone(prototype),
+                None => unloaded_in(reading, version),
+            }
+        };
+        let children = Version::children(version).iter().map(&mut child).collect();
+        Arc::new(unloaded_with(reading, version, children))
+    }
+}
+
+/// Reading versions of an instance: what is found out once for all of them.
+pub(crate) struct Reading<'a> {
+    vm: &'a Vm,
+    instance: *mut Instance,
+    /// Stops what takes long: what is read then is of no use.
+    watch: Option<&'a Watch<'a>>,
+    /// The numbers of cells by address, made when the first one is asked for: a chunk
+    /// may have tens of thousands, and as many constants in each function.
+    cells: Option<HashMap<usize, u32>>,
+    /// For a cell that has none.
+    next: u32,
+}
+
+impl<'a> Reading<'a> {
+    /// `instance` is live as long as this is used.
+    pub(crate) const fn new(
+        vm: &'a Vm,
+        instance: *mut Instance,
+        watch: Option<&'a Watch<'a>>,
+    ) -> Self {
+        Self {
+            vm,
+            instance,
+            watch,
+            cells: None,
+            next: 0,
+        }
+    }
+
+    /// Looks whether to stop; having said so, it says so again.
+    pub(super) fn stops(&self) -> bool {
+        self.watch.is_some_and(Watch::says_stop)
+    }
+
+    /// # Safety
+    /// The instance is live.
+    unsafe fn cell(&mut self, cell: usize) -> u32 {
+        let instance = self.instance;
+        let next = &mut self.next;
+        let cells = self.cells.get_or_insert_with(|| {
+            // SAFETY: by the caller.
+            let all = unsafe { Instance::cells(instance) };
+            *next = all.len() as u32;
+            let all = all.iter().map(|cell| cell.addr()).zip(0..*next);
+            // Several variables may have one: the first number counts.
+            all.rev().collect()
+        });
+        // One that is none of the instance's any more has a number that no variable
+        // has.
+        *cells.entry(cell).or_insert_with(|| {
+            *next += 1;
+            *next - 1
+        })
     }
 }
 
@@ -183,7 +255,7 @@ pub(crate) unsafe fn unloaded(vm: &Vm, version: *mut Version) -> Arc<Prototype> 
 /// # Safety
 /// `version` is live.
 pub(crate) unsafe fn unloaded_with(
-    vm: &Vm,
+    reading: &mut Reading<'_>,
     version: *mut Version,
     children: Box<[Arc<Prototype>]>,
 ) -> Prototype {
@@ -195,9 +267,11 @@ pub(crate) unsafe fn unloaded_with(
             children,
             debug: record.debug(),
             scope: record.scope(),
-            ..body(vm, version)
+            ..body(reading, version)
         };
-        code_hash::set(&mut prototype);
+        if !reading.stops() {
+            code_hash::set(&mut prototype);
+        }
         prototype
     }
 }
@@ -207,19 +281,22 @@ pub(crate) unsafe fn unloaded_with(
 ///
 /// # Safety
 /// `version` is live.
-unsafe fn body(vm: &Vm, version: *mut Version) -> Prototype {
+unsafe fn body(reading: &mut Reading<'_>, version: *mut Version) -> Prototype {
     // SAFETY: live version.
     unsafe {
         let record = Version::record(version);
+        let vm = reading.vm;
         let n_constants = (*version).n_constants as usize;
         Prototype {
             id: FunctionId::new(Arc::from(""), []),
             own_hash: CodeHash(0),
             deep_hash: CodeHash(0),
             code: (0..Version::n_code(version))
-                .map(|pc| instruction(vm, version, pc))
+                .map_while(|pc| (!reading.stops()).then(|| instruction(vm, version, pc)))
                 .collect(),
-            constants: (0..n_constants).map(|i| constant(version, i)).collect(),
+            constants: (0..n_constants)
+                .map_while(|i| (!reading.stops()).then(|| constant(reading, version, i)))
+                .collect(),
             children: Box::default(),
             sites: sites(version),
             upvalues: record.upvalues(),
@@ -255,7 +332,7 @@ pub(crate) unsafe fn instruction(vm: &Vm, version: *mut Version, pc: usize) -> I
 ///
 /// # Safety
 /// `version` is live and has more than `i` constants.
-unsafe fn constant(version: *mut Version, i: usize) -> Constant {
+unsafe fn constant(reading: &mut Reading<'_>, version: *mut Version, i: usize) -> Constant {
     // SAFETY: live version with so many constants.
     unsafe {
         let value: Value = *Version::constants(version).add(i);
@@ -265,12 +342,7 @@ unsafe fn constant(version: *mut Version, i: usize) -> Constant {
             tag::INTEGER => Constant::Integer(value.payload as i64),
             tag::FLOAT => Constant::Float(f64::from_bits(value.payload)),
             tag::STRING => Constant::String(StringObject::bytes(value.as_string()).into()),
-            tag::CELL => {
-                let cell = value.payload as *mut crate::object::Upvalue;
-                let cells = Instance::cells((*(*version).slot).instance);
-                let at = cells.iter().position(|known| std::ptr::eq(*known, cell));
-                Constant::Cell(at.unwrap_or(0) as u32)
-            }
+            tag::CELL => Constant::Cell(reading.cell(value.payload as usize)),
             _ => Constant::Nil,
         }
     }

@@ -23,6 +23,8 @@ pub(crate) struct ChunkStrings {
     /// other gets this address.
     recent: Vec<Option<(Arc<[u8]>, Value)>>,
     n_short: u32,
+    /// Bytes of the long ones, which are kept until the chunk is loaded.
+    bytes: usize,
 }
 
 impl ChunkStrings {
@@ -35,8 +37,17 @@ impl ChunkStrings {
             return value;
         }
         let value = Value::string(heap.string(s));
+        self.bytes += s.len() + Self::LONG;
         self.long.insert(Arc::clone(s), value);
         value
+    }
+
+    /// What a long one takes beyond its bytes, about: its entry in a table that grows.
+    const LONG: usize = 128;
+
+    /// Bytes that are kept, about.
+    pub(crate) const fn heap_bytes(&self) -> usize {
+        self.bytes + self.recent.capacity() * size_of::<Option<(Arc<[u8]>, Value)>>()
     }
 
     fn short(&mut self, heap: &mut Heap, s: &Arc<[u8]>) -> Value {

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use moonswap_bytecode::Prototype;
+use moonswap_bytecode::{Constant, Prototype, Watch};
 
 use super::{machine, run_in};
-use crate::hotpatch::literals;
+use crate::hotpatch::{current, literals};
 use crate::object::{Closure, PrototypeSlot};
 use crate::{Keep, Machine};
 
@@ -113,4 +113,94 @@ fn code_that_ran_is_what_was_compiled() {
         assert_same(&found, &compiled.children[0]);
         cx.set_height(0);
     });
+}
+
+fn binary(prototype: &Prototype) -> Vec<u8> {
+    moonswap_bytecode::dump::dump(prototype, false)
+}
+
+/// Constants may have made cells before the main chunk names its own.
+#[test]
+fn cells_are_those_that_were_written() {
+    let machine = machine();
+    let compiled = moonswap_compiler::compile("=text", b"local a, b = 1, 2 return a");
+    let mut main = Prototype::clone(&compiled.expect("compiles"));
+    main.constants = [1, 9, 0].map(Constant::Cell).into();
+    machine.with(|cx| {
+        let bytes = binary(&main);
+        assert!(matches!(
+            cx.load(&bytes, b"=b", "b", Keep::Captured),
+            Ok(true)
+        ));
+        let f = cx.value(cx.height() - 1);
+        // SAFETY: the function was just loaded; nothing is collected meanwhile.
+        let found = unsafe {
+            let slot = Closure::slot(f.as_closure());
+            literals::unloaded(&cx.vm(), PrototypeSlot::version(slot))
+        };
+        assert_eq!(found.constants, main.constants);
+        assert_eq!(found.scope, main.scope);
+        cx.pop(1);
+    });
+}
+
+/// Whoever dumps a function may be out of time.
+#[test]
+fn reading_back_can_be_stopped() {
+    let machine = machine();
+    let compiled = moonswap_compiler::compile("=text", b"return 1");
+    let mut main = Prototype::clone(&compiled.expect("compiles"));
+    main.constants = (0..5000).map(Constant::Cell).collect();
+    machine.with(|cx| {
+        let bytes = binary(&main);
+        assert!(matches!(
+            cx.load(&bytes, b"=b", "b", Keep::Captured),
+            Ok(true)
+        ));
+        let f = cx.value(cx.height() - 1);
+        let n = |stops: bool| {
+            let is_over = || stops;
+            let watch = Watch::new(&is_over);
+            // SAFETY: the function was just loaded; nothing is collected meanwhile.
+            let version = unsafe { Closure::version(f.as_closure()) };
+            // SAFETY: its version.
+            let found = unsafe { current::prototype(&cx.vm(), version, &watch) };
+            found.constants.len()
+        };
+        assert_eq!(n(false), 5000);
+        assert!(n(true) < 2000, "{}", n(true));
+        cx.pop(1);
+    });
+}
+
+/// A chunk without one of its constants is not there, and nothing is left to be raised.
+#[test]
+fn failed_loads_leave_nothing() {
+    let machine = machine();
+    let text = format!("return '{}'", "x".repeat(100_000));
+    let compiled = moonswap_compiler::compile("=text", text.as_bytes()).expect("compiles");
+    let mut n_failed = 0;
+    machine.with(|cx| {
+        for source in [text.into_bytes(), binary(&compiled)] {
+            for n in 1.. {
+                let known =
+                    |cx: &mut crate::Context<'_>| cx.vm().hot.instances.get_mut().all().len();
+                let before = known(cx);
+                cx.vm().heap.fail_nth(n);
+                let loaded = cx.load(&source, b"=b", "bt", Keep::Module);
+                let is_over = cx.vm().heap.is_failing();
+                cx.vm().heap.fail_nth(0);
+                assert!(!cx.vm().heap.deferred);
+                if loaded.is_err() {
+                    assert!(known(cx) <= before, "{n}");
+                    n_failed += 1;
+                }
+                cx.set_height(0);
+                if is_over {
+                    break;
+                }
+            }
+        }
+    });
+    assert!(n_failed >= 2, "{n_failed}");
 }
