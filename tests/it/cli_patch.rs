@@ -36,7 +36,7 @@ fn plans_warn_of_names_that_nobody_defines() {
     folder.write(
         "typo.lua",
         OLD.replace("x * 1.2", "x * taxx")
-            .replace("local M", "local tax, M"),
+            .replace("local M", "local tax local M"),
     );
     let text = expect(
         &folder,

@@ -156,6 +156,7 @@ impl Loading {
 /// already, in binary chunks of code that was patched.
 fn name_cells(more: &mut More, scope: &[ScopeVariable]) {
     let n = more.cells.len().max(scope.len());
+    more.cells.reserve_exact(n - more.cells.len());
     more.cells.resize(n, std::ptr::null_mut());
     let name = |v: &ScopeVariable| (Arc::clone(&v.name), v.declaration);
     more.cell_names = scope.iter().map(name).collect();
