@@ -117,7 +117,8 @@ impl Watch {
                 self.look_without_events();
                 next_scan = Instant::now() + stamps::PERIOD;
             }
-            if !self.heard.any() && self.again.is_empty() {
+            // Events may have come while a swap was waited for.
+            if !self.heard.any() && self.again.is_empty() && self.events.is_empty() {
                 let pause = next_scan.saturating_duration_since(Instant::now());
                 match self.receiver.recv_timeout(pause) {
                     Ok(message) => self.take(message),
