@@ -14,6 +14,7 @@ pub mod listing;
 pub mod opcode;
 pub mod positions;
 pub mod prototype;
+mod recent;
 pub mod records;
 mod registers;
 mod varint;
@@ -31,6 +32,7 @@ pub use prototype::{
     Capture, ChildSummary, ClosureSite, CodeHash, Constant, DebugInfo, LocalVariable, LoopInfo,
     LoopKind, Prototype, ScopeVariable, UpvalueDescription, VariableKind,
 };
+pub use recent::Recent;
 pub use records::{Local, Record, Records, RecordsWriter, TopLevel};
 pub use verify::{Fault, VerifyError, verify};
 pub use watch::Watch;

@@ -213,7 +213,7 @@ pub(crate) fn tree_bytes(p: &Prototype) -> usize {
 }
 
 /// The same of one. `cells`: how many cells the instance must have for it.
-pub(crate) fn own_bytes(p: &Prototype, cells: &mut usize) -> usize {
+fn own_bytes(p: &Prototype, cells: &mut usize) -> usize {
     let constants = p.constants.iter().map(|constant| match constant {
         // With its place in a table.
         Constant::String(s) => s.len() + STRING,

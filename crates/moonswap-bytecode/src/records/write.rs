@@ -9,6 +9,7 @@ use foldhash::fast::RandomState;
 use super::{HAS_HASH, HEAD, KNOWN, OUTERMOST, Records, width_of};
 use crate::function_id::NumberedStep;
 use crate::prototype::{CodeHash, Prototype, VariableKind};
+use crate::recent::Recent;
 use crate::varint::{put_number, put_signed};
 
 fn kind_byte(kind: VariableKind) -> u8 {
@@ -30,9 +31,8 @@ pub struct RecordsWriter {
     names: Vec<u8>,
     ends: Vec<u32>,
     known: NameTable,
-    /// Names that came before, with their indices, each at the place that its address
-    /// tells; it is kept, so that no other gets this address.
-    recent: [Option<(Arc<str>, u64)>; RECENT],
+    /// The indices of names that came before.
+    recent: Recent<str, u64, RECENT>,
     records: Vec<u8>,
     starts: Vec<u32>,
 }
@@ -79,7 +79,7 @@ impl Default for RecordsWriter {
             names: Vec::new(),
             ends: Vec::new(),
             known: NameTable::default(),
-            recent: [const { None }; RECENT],
+            recent: Recent::default(),
             records: Vec::new(),
             // The main chunk's: it comes last.
             starts: vec![0],
@@ -136,15 +136,11 @@ impl RecordsWriter {
     }
 
     fn index_of(&mut self, name: &Arc<str>) -> u64 {
-        let address = Arc::as_ptr(name).cast::<u8>().addr();
-        let place = (address >> 4 ^ address >> 10) % RECENT;
-        if let Some((recent, index)) = &self.recent[place]
-            && Arc::ptr_eq(recent, name)
-        {
-            return *index;
+        if let Some(index) = self.recent.get(name) {
+            return index;
         }
         let index = self.look_up(name);
-        self.recent[place] = Some((Arc::clone(name), index));
+        self.recent.put(name, index);
         index
     }
 

@@ -3,8 +3,8 @@
 
 use moonswap_bytecode::FunctionId;
 
+use super::library::is_library_of;
 use super::toplevel::outcome::{Removal, TopLevel};
-use super::undefined::is_library_of;
 use crate::patch::ChunkPatch;
 use crate::patch::declarations::Variable;
 use crate::patch::path::{Path, Root};

@@ -5,19 +5,14 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use moonswap_compiler::syntax::ast::{
-    Ast, BinaryOp, Expr, ExprId, FunctionIndex, StatementKind, Symbol,
-};
+use moonswap_compiler::syntax::ast::{Ast, FunctionIndex, Symbol};
 
 use super::matching::matcher::Matching;
 use crate::model::plan::ChunkPlan;
 use crate::model::undefined::Undefined;
 use crate::patch::ChunkPatch;
-use crate::patch::constant::Constant;
 use crate::patch::names::{Names, Use};
 use crate::patch::outline::{LiteralIndex, Outline};
-use crate::patch::path::{Key, Path, Root, Scope};
-use crate::patch::statements::statements;
 use crate::patch::tree::symbol_text;
 
 /// The globals of whoever runs a text.
@@ -79,67 +74,6 @@ impl Globals for StandardGlobals {
     fn each(&self, see: &mut dyn FnMut(&str)) {
         STANDARD.iter().for_each(|name| see(name));
     }
-}
-
-/// Whether a path leads into Lua's own libraries.
-pub(crate) fn is_library(path: &Path) -> bool {
-    let name = |key: &Key| match key {
-        Key::Constant(Constant::String(name)) => {
-            std::str::from_utf8(name).ok().map(ToOwned::to_owned)
-        }
-        _ => None,
-    };
-    let mut keys = path.keys.iter().map(name);
-    let mut first = keys.next().flatten();
-    // `_G.string` and `_ENV.string` are `string`.
-    while matches!(first.as_deref(), Some("_G" | "_ENV")) {
-        first = keys.next().flatten();
-    }
-    // Modules of the program stand in `package.loaded` and `package.preload`.
-    let is_package = first.as_deref() == Some("package");
-    if is_package && matches!(keys.next().flatten().as_deref(), Some("loaded" | "preload")) {
-        first = keys.next().flatten();
-    }
-    path.root == Root::Global
-        && first.is_some_and(|name| name != "arg" && StandardGlobals.has(&name))
-}
-
-/// Whether a path leads into Lua's own libraries, maybe by a top-level local of the text
-/// that holds one: `local s = string`.
-pub(crate) fn is_library_of(path: &Path, text: &ChunkPatch) -> bool {
-    let Root::Local(name, declaration) = &path.root else {
-        return is_library(path);
-    };
-    let (ast, facts) = (text.ast(), text.facts());
-    let mut all = facts.declared.iter();
-    let Some(local) = all.find(|v| *v.name == **name && v.declaration == *declaration) else {
-        return false;
-    };
-    let Some(StatementKind::Local { values, .. }) =
-        statements(ast).get(local.statement).map(|s| &s.kind)
-    else {
-        return false;
-    };
-    let scope = Scope::before(ast, local.statement);
-    // `string or {}`: any of them.
-    let mut any: Vec<ExprId> = values.get(local.index).copied().into_iter().collect();
-    while let Some(at) = any.pop() {
-        match ast.exprs.get(at.0 as usize) {
-            Some(Expr::Paren(inner)) => any.push(*inner),
-            Some(Expr::Binary {
-                op: BinaryOp::And | BinaryOp::Or,
-                lhs,
-                rhs,
-            }) => any.extend([*lhs, *rhs]),
-            _ => {
-                let path = facts.constants.path(ast, &scope, at);
-                if path.is_some_and(|path| is_library_of(&path, text)) {
-                    return true;
-                }
-            }
-        }
-    }
-    false
 }
 
 /// What a function of a text uses and no text defines: to be asked whoever runs

@@ -44,48 +44,13 @@ pub(crate) const CALLERS: &[Caller] = &[
     },
 ];
 
-/// The argument that a call of these names runs at once.
-pub(crate) fn runs(ast: &Ast, callee: &[&[u8]]) -> Option<usize> {
-    let is_called = |caller: &&Caller| {
-        let names = [Some(caller.name), caller.field];
-        let mut names = names.iter().flatten();
-        let is_whole = callee.len() == names.clone().count()
-            && callee
-                .iter()
-                .all(|part| names.next().is_some_and(|name| name.as_bytes() == *part));
-        is_whole || matches!(callee, [only] if is_alias(ast, only, caller))
-    };
-    CALLERS.iter().find(is_called).map(|caller| caller.runs)
-}
-
 /// So many statements are the head of a text: all calls ask.
 const HEAD: usize = 200;
 
-/// Whether a top-level local of that name holds a function that calls what it is given:
-/// `local sort = table.sort`. They stand at the head of a text.
-fn is_alias(ast: &Ast, name: &[u8], caller: &Caller) -> bool {
-    let text = |symbol: &Symbol| ast.symbols.get(symbol.0 as usize).map(|text| &**text);
-    let is_caller = |value: &ExprId| match ast.exprs.get(value.0 as usize) {
-        Some(Expr::Name(name)) => {
-            caller.field.is_none() && text(name) == Some(caller.name.as_bytes())
-        }
-        Some(Expr::Field { object, name }) => {
-            let object = match ast.exprs.get(object.0 as usize) {
-                Some(Expr::Name(object)) => text(object),
-                _ => None,
-            };
-            object == Some(caller.name.as_bytes()) && text(name) == caller.field.map(str::as_bytes)
-        }
-        _ => false,
-    };
-    let mut head = statements(ast).iter().take(HEAD);
-    head.any(|statement| match &statement.kind {
-        StatementKind::Local { names, values } => names
-            .iter()
-            .zip(values)
-            .any(|((local, ..), value)| text(local) == Some(name) && is_caller(value)),
-        _ => false,
-    })
+/// The argument that a call runs at once, by the callee.
+pub(crate) fn runs(ast: &Ast, callee: ExprId) -> Option<usize> {
+    let is_called = |caller: &&Caller| caller.is(ast, callee) || caller.is_alias(ast, callee);
+    CALLERS.iter().find(is_called).map(|caller| caller.runs)
 }
 
 /// The argument that the call of a method runs at once: `text:gsub(pattern, function)`.
@@ -93,15 +58,37 @@ pub(crate) fn method_runs(name: &[u8]) -> Option<usize> {
     (name == b"gsub").then_some(1)
 }
 
-/// The argument that a call runs at once, by the callee.
-pub(crate) fn runs_argument(ast: &Ast, callee: ExprId) -> Option<usize> {
-    let text = |name: &Symbol| ast.symbols.get(name.0 as usize).map(|text| &**text);
-    match ast.exprs.get(callee.0 as usize)? {
-        Expr::Name(name) => runs(ast, &[text(name)?]),
-        Expr::Field { object, name } => match ast.exprs.get(object.0 as usize)? {
-            Expr::Name(object) => runs(ast, &[text(object)?, text(name)?]),
-            _ => None,
-        },
-        _ => None,
+impl Caller {
+    /// Whether an expression is it, written out.
+    fn is(&self, ast: &Ast, expr: ExprId) -> bool {
+        match (ast.exprs.get(expr.0 as usize), self.field) {
+            (Some(Expr::Name(name)), None) => text(ast, *name) == self.name.as_bytes(),
+            (Some(Expr::Field { object, name }), Some(field)) => {
+                let of = ast.exprs.get(object.0 as usize);
+                text(ast, *name) == field.as_bytes()
+                    && matches!(of, Some(Expr::Name(of)) if text(ast, *of) == self.name.as_bytes())
+            }
+            _ => false,
+        }
     }
+
+    /// Whether an expression is a top-level local that holds it: `local sort =
+    /// table.sort`. They stand at the head of a text.
+    fn is_alias(&self, ast: &Ast, expr: ExprId) -> bool {
+        let Some(Expr::Name(name)) = ast.exprs.get(expr.0 as usize) else {
+            return false;
+        };
+        let mut head = statements(ast).iter().take(HEAD);
+        head.any(|statement| match &statement.kind {
+            StatementKind::Local { names, values } => {
+                let mut locals = names.iter().zip(values);
+                locals.any(|((local, ..), value)| local == name && self.is(ast, *value))
+            }
+            _ => false,
+        })
+    }
+}
+
+fn text(ast: &Ast, symbol: Symbol) -> &[u8] {
+    ast.symbols.get(symbol.0 as usize).map_or(b"", |text| text)
 }

@@ -6,7 +6,7 @@ use moonswap_compiler::syntax::ast::{
     Ast, Block, Expr, ExprId, FunctionIndex, StatementKind, Symbol, TableItem,
 };
 
-use super::callers::{method_runs, runs_argument};
+use super::callers;
 use super::tree::parts;
 
 /// The shape of an expression.
@@ -49,21 +49,24 @@ pub(crate) fn called_in_place(ast: &Ast, expr: ExprId) -> Vec<FunctionIndex> {
             _ => return None,
         }
     };
-    let (callee, argument) = match ast.exprs.get(expr.0 as usize) {
-        Some(Expr::Call { callee, args }) => {
-            let argument = runs_argument(ast, *callee).and_then(|at| args.get(at));
-            (Some(callee), argument)
-        }
-        // `text:gsub(pattern, function)`
+    // Callers are looked for only where they are given a literal.
+    let given = |args: &[ExprId], at: &dyn Fn() -> Option<usize>| {
+        let is_any = args.iter().any(|arg| literal(*arg).is_some());
+        literal(*args.get(is_any.then(at)??)?)
+    };
+    let (called, argument) = match ast.exprs.get(expr.0 as usize) {
+        Some(Expr::Call { callee, args }) => (
+            literal(*callee),
+            given(args, &|| callers::runs(ast, *callee)),
+        ),
         Some(Expr::MethodCall { name, args, .. }) => {
             let name = ast.symbols.get(name.0 as usize);
-            let at = name.and_then(|name| method_runs(name));
-            (None, at.and_then(|at| args.get(at)))
+            let runs = || callers::method_runs(name?);
+            (None, given(args, &runs))
         }
         _ => return Vec::new(),
     };
-    let called = [callee, argument].into_iter().flatten();
-    called.filter_map(|expr| literal(*expr)).collect()
+    called.into_iter().chain(argument).collect()
 }
 
 struct Shape<'a> {

@@ -322,7 +322,7 @@ impl<'a> Sites<'a> {
                         },
                     ));
                     let names = || self.names(*callee);
-                    let runs = |callee: &[&[u8]]| callers::runs(self.ast, callee);
+                    let runs = || callers::runs(self.ast, *callee);
                     self.arguments(site, names, runs, args, &mut todo);
                 }
                 Some(Expr::MethodCall { object, name, args }) => {
@@ -333,7 +333,7 @@ impl<'a> Sites<'a> {
                         let first = self.names(*object).pop();
                         std::iter::once(self.bytes(*name)).chain(first).collect()
                     };
-                    let runs = |_: &[&[u8]]| callers::method_runs(self.bytes(*name));
+                    let runs = || callers::method_runs(self.bytes(*name));
                     self.arguments(site, names, runs, args, &mut todo);
                 }
                 Some(Expr::Table(items)) => self.items(site, items, &mut todo),
@@ -379,7 +379,7 @@ impl<'a> Sites<'a> {
         &self,
         site: Site,
         callee: impl Fn() -> Vec<&'a [u8]>,
-        runs: impl Fn(&[&'a [u8]]) -> Option<usize>,
+        runs: impl Fn() -> Option<usize>,
         args: &[ExprId],
         todo: &mut Vec<(ExprId, Site)>,
     ) {
@@ -414,14 +414,14 @@ impl<'a> Sites<'a> {
             (None, Strength::Keyed) => Strength::Keyed,
             (None, Strength::Variable | Strength::Weak) => Strength::Weak,
         };
-        let callee = callee();
+        let (callee, runs) = (callee(), runs());
         for (n, arg) in args.iter().enumerate() {
             if self.is_leaf(*arg) {
                 continue;
             }
             let step = mix(n as u64, &callee);
             let site = Site {
-                called: runs(&callee) == Some(n),
+                called: runs == Some(n),
                 full: mix(site.full, (step, full)),
                 name: mix(site.name, (step, id)),
                 role: step,

@@ -49,6 +49,35 @@ pub(crate) fn parts(ast: &Ast, expr: ExprId) -> SmallVec<[ExprId; 4]> {
     }
 }
 
+/// The keys in the brackets of a chain of indices.
+pub(crate) fn keys_of(ast: &Ast, expr: ExprId) -> Vec<ExprId> {
+    let mut keys = Vec::new();
+    let mut at = expr;
+    loop {
+        match ast.exprs.get(at.0 as usize) {
+            Some(Expr::Index { object, key }) => {
+                keys.push(*key);
+                at = *object;
+            }
+            Some(Expr::Field { object, .. }) => at = *object,
+            Some(Expr::Paren(inner)) => at = *inner,
+            _ => return keys,
+        }
+    }
+}
+
+/// What a chain of fields and indices begins with.
+pub(crate) fn root_of(ast: &Ast, expr: ExprId) -> ExprId {
+    let mut at = expr;
+    while let Some(
+        Expr::Field { object: inner, .. } | Expr::Index { object: inner, .. } | Expr::Paren(inner),
+    ) = ast.exprs.get(at.0 as usize)
+    {
+        at = *inner;
+    }
+    at
+}
+
 /// Adds the literals of an expression, outermost only, in source order.
 /// Iterative: left spines may be a million long.
 pub(crate) fn nested_literals(ast: &Ast, expr: ExprId, found: &mut Vec<FunctionIndex>) {

@@ -5,6 +5,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use moonswap_bytecode::Recent;
+
 use crate::heap::Heap;
 use crate::object::MAX_SHORT;
 use crate::value::Value;
@@ -19,9 +21,8 @@ const RECENT: usize = 512;
 #[derive(Default)]
 pub(crate) struct ChunkStrings {
     long: HashMap<Arc<[u8]>, Value>,
-    /// Short ones, each at the place that its address tells; it is kept, so that no
-    /// other gets this address.
-    recent: Vec<Option<(Arc<[u8]>, Value)>>,
+    /// Short ones.
+    recent: Option<Box<Recent<[u8], Value, RECENT>>>,
     n_short: u32,
     /// Bytes of the long ones, which are kept until the chunk is loaded.
     bytes: usize,
@@ -46,8 +47,8 @@ impl ChunkStrings {
     const LONG: usize = 128;
 
     /// Bytes that are kept, about.
-    pub(crate) const fn heap_bytes(&self) -> usize {
-        self.bytes + self.recent.capacity() * size_of::<Option<(Arc<[u8]>, Value)>>()
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.bytes + self.recent.as_deref().map_or(0, size_of_val)
     }
 
     fn short(&mut self, heap: &mut Heap, s: &Arc<[u8]>) -> Value {
@@ -55,19 +56,13 @@ impl ChunkStrings {
             self.n_short += 1;
             return Value::string(heap.string(s));
         }
-        if self.recent.is_empty() {
-            self.recent.resize(RECENT, None);
+        let recent = self.recent.get_or_insert_default();
+        if let Some(value) = recent.get(s) {
+            return value;
         }
-        let address = Arc::as_ptr(s).cast::<u8>().addr();
-        let place = (address >> 4 ^ address >> 13) % RECENT;
-        match &self.recent[place] {
-            Some((known, value)) if Arc::ptr_eq(known, s) => *value,
-            Some(_) | None => {
-                let value = Value::string(heap.string(s));
-                self.recent[place] = Some((Arc::clone(s), value));
-                value
-            }
-        }
+        let value = Value::string(heap.string(s));
+        recent.put(s, value);
+        value
     }
 
     /// Constants with these bytes become this value, if they are long.

@@ -119,6 +119,16 @@ fn binary(prototype: &Prototype) -> Vec<u8> {
     moonswap_bytecode::dump::dump(prototype, false)
 }
 
+/// The main chunk of a prototype that went through a binary chunk; it is on top.
+fn loaded(cx: &mut crate::Context<'_>, main: &Prototype) -> crate::value::Value {
+    let bytes = binary(main);
+    assert!(matches!(
+        cx.load(&bytes, b"=b", "b", Keep::Captured),
+        Ok(true)
+    ));
+    cx.value(cx.height() - 1)
+}
+
 /// Constants may have made cells before the main chunk names its own.
 #[test]
 fn cells_are_those_that_were_written() {
@@ -127,12 +137,7 @@ fn cells_are_those_that_were_written() {
     let mut main = Prototype::clone(&compiled.expect("compiles"));
     main.constants = [1, 9, 0].map(Constant::Cell).into();
     machine.with(|cx| {
-        let bytes = binary(&main);
-        assert!(matches!(
-            cx.load(&bytes, b"=b", "b", Keep::Captured),
-            Ok(true)
-        ));
-        let f = cx.value(cx.height() - 1);
+        let f = loaded(cx, &main);
         // SAFETY: the function was just loaded; nothing is collected meanwhile.
         let found = unsafe {
             let slot = Closure::slot(f.as_closure());
@@ -152,12 +157,7 @@ fn reading_back_can_be_stopped() {
     let mut main = Prototype::clone(&compiled.expect("compiles"));
     main.constants = (0..5000).map(Constant::Cell).collect();
     machine.with(|cx| {
-        let bytes = binary(&main);
-        assert!(matches!(
-            cx.load(&bytes, b"=b", "b", Keep::Captured),
-            Ok(true)
-        ));
-        let f = cx.value(cx.height() - 1);
+        let f = loaded(cx, &main);
         let n = |stops: bool| {
             let is_over = || stops;
             let watch = Watch::new(&is_over);

@@ -10,11 +10,10 @@ use moonswap_compiler::syntax::ast::{Expr, StatementKind};
 
 use super::comparison::Comparison;
 use super::outcome::TopLevel;
-use crate::compare::undefined::is_library;
+use crate::compare::library::{is_library, name_of};
 use crate::manifest::is_reserved;
-use crate::patch::constant::Constant;
 use crate::patch::declarations::Declared;
-use crate::patch::path::{Key, Path, Root, Scope};
+use crate::patch::path::{Path, Root, Scope};
 
 impl Comparison<'_> {
     /// Whether the main chunk has been called more than once, and does not run now.
@@ -106,10 +105,7 @@ impl Comparison<'_> {
     /// Whether a path leads to what Lua's libraries have there: not to a place below them
     /// that the text fills, as `package.loaded`.
     fn is_library_value(&self, path: &Path) -> bool {
-        let root = match path.keys.first() {
-            Some(Key::Constant(Constant::String(name))) => std::str::from_utf8(name).ok(),
-            _ => None,
-        };
+        let root = path.keys.first().and_then(name_of);
         is_library(path)
             && path.keys.len() <= 2
             && root.is_some_and(|root| {

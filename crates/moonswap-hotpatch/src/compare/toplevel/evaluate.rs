@@ -13,7 +13,7 @@ use super::side::Side;
 use crate::patch::constant::Constant;
 use crate::patch::entries::{self, Entry, Leaf, only_reads};
 use crate::patch::path::{Key, Path, Root, Scope};
-use crate::patch::tree::parts;
+use crate::patch::tree::{keys_of, parts};
 
 /// Expressions of a patch that are evaluated at most; the others are listed.
 const MOST: usize = 1000;
@@ -125,7 +125,7 @@ impl Merging<'_> {
 
     /// Whether an expression reads what its text sets there or further below: a fresh
     /// load would not find that yet.
-    pub(super) fn reads_below(&self, value: ExprId, scope: &Scope, entry: &Entry) -> bool {
+    fn reads_below(&self, value: ExprId, scope: &Scope, entry: &Entry) -> bool {
         let Side { text, entries, .. } = &self.new;
         let ast = text.ast();
         let constants = &text.facts().constants;
@@ -173,7 +173,7 @@ impl Merging<'_> {
 }
 
 /// An entry that stands for its statement.
-pub(super) fn whole_statement(statement: usize) -> Entry {
+fn whole_statement(statement: usize) -> Entry {
     Entry {
         path: Path::of(Root::Returned),
         leaf: Leaf::Constant(Constant::Nil),
@@ -182,23 +182,6 @@ pub(super) fn whole_statement(statement: usize) -> Entry {
         span: Span::default(),
         is_item: false,
         computed: Vec::new(),
-    }
-}
-
-/// The keys in the brackets of a chain of indices.
-pub(super) fn keys_of(ast: &Ast, expr: ExprId) -> Vec<ExprId> {
-    let mut keys = Vec::new();
-    let mut at = expr;
-    loop {
-        match ast.exprs.get(at.0 as usize) {
-            Some(Expr::Index { object, key }) => {
-                keys.push(*key);
-                at = *object;
-            }
-            Some(Expr::Field { object, .. }) => at = *object,
-            Some(Expr::Paren(inner)) => at = *inner,
-            _ => return keys,
-        }
     }
 }
 

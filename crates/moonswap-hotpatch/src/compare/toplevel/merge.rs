@@ -8,9 +8,10 @@ use std::collections::HashSet;
 use moonswap_compiler::syntax::ast::{Attribute, FunctionIndex};
 
 use super::comparison::Comparison;
+use super::order::{Places, Region};
 use super::outcome::{Evaluation, TopLevel, ValueCode};
 use super::reach::{NOWHERE, Reach};
-use super::side::{Places, Region, Side, list_change};
+use super::side::{Side, list_change};
 use super::variables::is_folded;
 use crate::model::change::{Before, ChangeKind};
 use crate::model::not_run::NotRun;

@@ -12,7 +12,7 @@
 //! | `merge` | data and definitions, old against new |
 //! | `meaning` | the same words that mean something else |
 //! | `repeated` | what is set more than once |
-//! | `moved` | statements that stand on another side of what they read |
+//! | `moved`, `order` | statements that stand on another side of what they read |
 //! | `readers` | unchanged statements that read what changed |
 //! | `side`, `gone` | one of the texts; what it has no more |
 //! | `decide` | `if` statements whose arms are found out |
@@ -29,6 +29,7 @@ mod made;
 mod meaning;
 mod merge;
 mod moved;
+mod order;
 mod others;
 pub(crate) mod outcome;
 mod reach;

@@ -1,16 +1,15 @@
 //! Statements that are the same in both texts and stand on another side of what they
 //! read: a fresh load would find something else there.
 
-use moonswap_compiler::syntax::ast::{Ast, Expr, ExprId, Symbol};
+use moonswap_compiler::syntax::ast::{Expr, ExprId, Symbol};
 
-use super::evaluate::keys_of;
 use super::merge::Merging;
+use super::order::{Placed, Places, Region};
 use super::outcome::TopLevel;
-use super::side::{Placed, Places, Region};
 use crate::patch::declarations::Variable;
 use crate::patch::entries::Entry;
 use crate::patch::path::{Key, Path, Root, Scope};
-use crate::patch::tree::parts;
+use crate::patch::tree::{keys_of, parts, root_of};
 
 const MOVED: &str = "what it reads stands on the other side of it now";
 
@@ -43,22 +42,7 @@ impl Merging<'_> {
     pub(super) fn reordered(&self, others: &[(usize, usize)]) -> Option<Region> {
         let find = || {
             let all = self.places().values().flatten().flat_map(|(_, at)| at);
-            let mut new_order: Vec<(usize, usize)> = all.chain(others).copied().collect();
-            let mut old_order = new_order.clone();
-            new_order.sort_unstable_by_key(|(was, is)| (*is, *was));
-            old_order.sort_unstable();
-            let differ = |at: &usize| new_order[*at].0 != old_order[*at].0;
-            let first = (0..new_order.len()).find(differ)?;
-            let last = (0..new_order.len()).rfind(differ)?;
-            let within = &new_order[first..=last];
-            let range = |of: fn(&(usize, usize)) -> usize| {
-                let all = within.iter().map(of);
-                Some(all.clone().min()?..=all.max()?)
-            };
-            Some(Region {
-                old: range(|at| at.0)?,
-                new: range(|at| at.1)?,
-            })
+            Region::of(all.chain(others).copied().collect())
         };
         match others.is_empty() {
             true => self.reordered.get_or_init(find).clone(),
@@ -151,16 +135,4 @@ impl Merging<'_> {
             None => false,
         }
     }
-}
-
-/// What a chain of fields and indices begins with.
-fn root_of(ast: &Ast, expr: ExprId) -> ExprId {
-    let mut at = expr;
-    while let Some(
-        Expr::Field { object: inner, .. } | Expr::Index { object: inner, .. } | Expr::Paren(inner),
-    ) = ast.exprs.get(at.0 as usize)
-    {
-        at = *inner;
-    }
-    at
 }

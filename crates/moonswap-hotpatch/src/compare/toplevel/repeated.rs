@@ -3,14 +3,13 @@
 
 use moonswap_compiler::syntax::ast::{Ast, Expr, ExprId, Statement, StatementKind};
 
-use super::evaluate::keys_of;
 use super::merge::Merging;
 use super::outcome::TopLevel;
 use crate::patch::constant::Constant;
 use crate::patch::entries::{Entry, Leaf, only_reads};
 use crate::patch::path::{Key, Path, Root};
 use crate::patch::shape;
-use crate::patch::tree::{parts, symbol_text};
+use crate::patch::tree::{keys_of, parts, symbol_text};
 
 impl Merging<'_> {
     /// Lists an entry whose path is set again below, if it changed and that shows.

@@ -1,7 +1,6 @@
 //! One of two texts that are compared, taken apart: its entries, found by path.
 
 use std::collections::{HashMap, HashSet};
-use std::ops::RangeInclusive;
 
 use moonswap_compiler::syntax::ast::{ExprId, FunctionIndex};
 
@@ -10,34 +9,8 @@ use crate::patch::ChunkPatch;
 use crate::patch::constant::Constant;
 use crate::patch::entries::{Entry, Leaf, Taker, holds_function, only_reads};
 use crate::patch::outline::{LiteralIndex, Outline};
-use crate::patch::path::{Key, Path, Root};
+use crate::patch::path::{Key, Path};
 use crate::patch::statements::unmatched;
-
-/// Where a path is set: the statements in the old and in the new text.
-pub(super) type Placed = (Path, Vec<(usize, usize)>);
-
-/// Where paths are set, by their root and first key.
-pub(super) type Places = HashMap<(Root, Option<Key>), Vec<Placed>>;
-
-/// The statements among which some stand in another order, in each text. What stands
-/// before or behind them in both is where it was, for all others.
-#[derive(Clone, Debug)]
-pub(super) struct Region {
-    pub(super) old: RangeInclusive<usize>,
-    pub(super) new: RangeInclusive<usize>,
-}
-
-impl Region {
-    /// Whether a statement stands before, or behind, all of them in both texts.
-    pub(super) fn is_beside(&self, was: usize, is: usize) -> bool {
-        was < *self.old.start() && is < *self.new.start()
-            || was > *self.old.end() && is > *self.new.end()
-    }
-
-    pub(super) fn has(&self, (was, is): &(usize, usize)) -> bool {
-        !self.is_beside(*was, *is)
-    }
-}
 
 /// One of the two texts, taken apart.
 pub(super) struct Side<'a> {

@@ -15,7 +15,7 @@ use crate::patch::ChunkPatch;
 use crate::patch::declarations::{Declared, Initialiser, Variable};
 use crate::patch::entries::Taker;
 use crate::patch::path::{Root, Scope};
-use crate::patch::tree::symbol_text;
+use crate::patch::tree::{root_of, symbol_text};
 use crate::refusal::Code;
 
 impl Comparison<'_> {
@@ -242,13 +242,8 @@ impl Comparison<'_> {
         let ast = self.new.ast();
         let named = |expr: &ExprId| matches!(ast.exprs.get(expr.0 as usize), Some(Expr::Name(name)) if *symbol_text(ast, *name) == *is.name);
         let begins = |target: &ExprId| {
-            let mut at = *target;
-            while let Some(Expr::Field { object, .. } | Expr::Index { object, .. }) =
-                ast.exprs.get(at.0 as usize)
-            {
-                at = *object;
-            }
-            at != *target && named(&at)
+            let root = root_of(ast, *target);
+            root != *target && named(&root)
         };
         for (at, statement) in self.body().iter().enumerate().skip(is.statement + 1) {
             let holds = match &statement.kind {
