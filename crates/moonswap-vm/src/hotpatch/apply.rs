@@ -3,11 +3,11 @@
 //!
 //! Invariants: HP1, HP2.
 
-use super::AtSafePoint;
 use std::time::Instant;
 
 use moonswap_hotpatch::{Patch, Policy, Report, Times, Timing};
 
+use super::AtSafePoint;
 use super::attempt::{Origin, rollback_here};
 use super::commit::apply_planned;
 use super::obstacle::Obstacle;

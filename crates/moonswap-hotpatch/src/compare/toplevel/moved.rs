@@ -14,24 +14,29 @@ use crate::patch::tree::{keys_of, parts, root_of};
 const MOVED: &str = "what it reads stands on the other side of it now";
 
 impl Merging<'_> {
-    /// The places of paths that both texts set equally often, in their order.
+    /// Shows the paths that both texts set equally often, with the statements that do.
+    fn each_set(&self, mut see: impl FnMut(&Path, &mut dyn Iterator<Item = (usize, usize)>)) {
+        for (path, is) in &self.new.at {
+            let Some(was) = self.old.at.get(path).filter(|was| was.len() == is.len()) else {
+                continue;
+            };
+            let pairs = was.iter().zip(is);
+            let pairs = pairs.map(|(was, is)| (&self.old.entries[*was], &self.new.entries[*is]));
+            if pairs.clone().all(|(a, b)| !a.is_item && !b.is_item) {
+                see(path, &mut pairs.map(|(a, b)| (a.statement, b.statement)));
+            }
+        }
+    }
+
+    /// Where they are set.
     fn places(&self) -> &Places {
         let find = || {
             let mut places = Places::new();
-            for (path, is) in &self.new.at {
-                let Some(was) = self.old.at.get(path) else {
-                    continue;
-                };
-                let pairs = was.iter().zip(is);
-                let mut pairs =
-                    pairs.map(|(was, is)| (&self.old.entries[*was], &self.new.entries[*is]));
-                if was.len() == is.len() && pairs.clone().all(|(a, b)| !a.is_item && !b.is_item) {
-                    let all = pairs.by_ref().map(|(a, b)| (a.statement, b.statement));
-                    let group = (path.root.clone(), path.keys.first().cloned());
-                    let placed = (path.clone(), all.collect());
-                    places.entry(group).or_default().push(placed);
-                }
-            }
+            self.each_set(|path, statements| {
+                let group = (path.root.clone(), path.keys.first().cloned());
+                let placed = (path.clone(), statements.collect());
+                places.entry(group).or_default().push(placed);
+            });
             places
         };
         self.places.get_or_init(find)
@@ -41,8 +46,9 @@ impl Merging<'_> {
     /// than they did. `others` are places in the old and in the new text.
     pub(super) fn reordered(&self, others: &[(usize, usize)]) -> Option<Region> {
         let find = || {
-            let all = self.places().values().flatten().flat_map(|(_, at)| at);
-            Region::of(all.chain(others).copied().collect())
+            let mut all = others.to_vec();
+            self.each_set(|_, statements| all.extend(statements));
+            Region::of(all)
         };
         match others.is_empty() {
             true => self.reordered.get_or_init(find).clone(),
