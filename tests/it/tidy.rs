@@ -9,10 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::support::{files, root};
 
 /// Files longer than [`LONG`] lines, with the reason why they are one file.
-const LONG_FILES: &[(&str, &str)] = &[(
-    "crates/moonswap-vm/src/interp/call.rs",
-    "one family of operations: calls and returns in all their forms",
-)];
+const LONG_FILES: &[(&str, &str)] = &[];
 const LONG: usize = 600;
 
 /// A crate may depend only on crates of a lower rank.

@@ -337,11 +337,10 @@ pub(crate) fn write_line(f: &mut impl fmt::Write, functions: &[Mention<'_>]) -> 
     )
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "json"))]
 mod tests {
     use super::*;
 
-    #[cfg(feature = "json")]
     #[test]
     fn one_line_and_json() {
         let serve = Activation {

@@ -37,6 +37,7 @@ mod moves;
 mod ops;
 mod poll;
 mod pure;
+mod returns;
 mod tail_call;
 mod watched;
 

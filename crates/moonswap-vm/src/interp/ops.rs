@@ -8,7 +8,7 @@ use super::operand::{a, bc, kc, ra, rb, rc};
 use super::{
     Next, arith, assign, backfill, call, closure, compare, concat, deferred, index, loops,
 };
-use super::{advance, jump, moves, tail_call};
+use super::{advance, jump, moves, returns, tail_call};
 use crate::frame::{continuation_distance, meta_word};
 use crate::unwind;
 use crate::value::{Value, copy, tag};
@@ -127,10 +127,10 @@ ops! {
     Call[d](pc, base, vm) call::call(d, pc, base, vm);
     CallMulti[d](pc, base, vm) call::call_multi(d, pc, base, vm);
     TailCall[d](pc, base, vm) tail_call::tail_call(d, pc, base, vm);
-    Return(pc, base, vm) call::return_general(pc, base, vm);
-    Return0[d](pc, base, vm) call::return0(d, pc, base, vm);
-    Return1[d](pc, base, vm) call::return1(d, pc, base, vm);
-    Vararg(pc, base, vm) call::vararg(pc, base, vm);
+    Return(pc, base, vm) returns::return_general(pc, base, vm);
+    Return0[d](pc, base, vm) returns::return0(d, pc, base, vm);
+    Return1[d](pc, base, vm) returns::return1(d, pc, base, vm);
+    Vararg(pc, base, vm) returns::vararg(pc, base, vm);
     Closure(pc, base, vm) closure::make(pc, base, vm);
     Close(pc, base, vm) closure::close(pc, base, vm);
     ToBeClosed(pc, base, vm) closure::to_be_closed(pc, base, vm);
