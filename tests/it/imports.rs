@@ -35,6 +35,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "instruction",
             "effects",
             "prototype",
+            "recent",
             "code_hash",
             "listing",
             "records",
@@ -167,9 +168,9 @@ const SEAMS: &[(&str, &str, &str)] = &[(
 /// become smaller.
 const MUTUAL: &[(&str, usize, &str)] = &[(
     "moonswap-vm",
-    28,
+    26,
     "operations call functions, errors unwind them, coroutines switch between them; \
-     what waits, commits and rolls back asks each other",
+     requests, tickets and what waits for its safe point know each other",
 )];
 
 /// A place in the module tree of a crate: names from its root.

@@ -14,7 +14,7 @@ use crate::hotpatch::manifest::registry;
 use crate::hotpatch::{
     Applied, AtSafePoint, EventChunk, HistoryEntry, HotError, Listener, OnProbation, Origin,
     Quarantined, Recorder, RolledBack, StaleFrame, Ticket, VersionInfo, Which, apply, attempt,
-    guard, history, inspect, mailbox, migrate, patcher, planner,
+    history, inspect, mailbox, migrate, patcher, planner, quarantine,
 };
 use crate::object::{Closure, Instance, PrototypeSlot, Version};
 use crate::value::tag;
@@ -156,7 +156,7 @@ impl Context<'_> {
 
     /// Lets a patch out of quarantine; false if it is not in it.
     pub fn hot_release(&mut self, which: Which, source: PatchSource) -> bool {
-        guard::release(self.at_safe_point(), which, source)
+        quarantine::release(self.at_safe_point(), which, source)
     }
 
     /// From now on patches that would change the code of the Lua function at

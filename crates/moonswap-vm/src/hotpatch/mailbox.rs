@@ -16,11 +16,12 @@ use super::HotError;
 use super::attempt::{self, Origin};
 use super::closing;
 use super::event::HotEvent;
-use super::guard::{self, Which};
 use super::migrate;
 use super::oneshot::OneShot;
 use super::planner::{self, Manifests};
+use super::probation::Which;
 use super::published::{DeferredDrops, Published};
+use super::quarantine;
 use super::queue::Queue;
 use super::request::CommitRequest;
 use super::ticket::Sender;
@@ -150,7 +151,7 @@ pub(crate) fn drain(vm: &mut AtSafePoint, host_polls: bool) {
         if vm.hot.gate.is_blocked() && !host_polls {
             vm.hot.gate.hold();
         } else {
-            guard::restore(vm);
+            quarantine::restore(vm);
         }
     }
     if vm.hot.guards.is_active() {
@@ -158,7 +159,7 @@ pub(crate) fn drain(vm: &mut AtSafePoint, host_polls: bool) {
             super::watchdog::host_polls(vm);
         }
         if !vm.hot.gate.is_occupied() {
-            guard::end_probations(vm);
+            quarantine::end_probations(vm);
         }
     }
     let mailbox = Arc::clone(&vm.hot.mailbox);
@@ -186,7 +187,7 @@ pub(crate) fn drain(vm: &mut AtSafePoint, host_polls: bool) {
                 answer.put(migrate::begin_all(vm, chunk.as_deref()));
             }
             Request::Release { which, answer } => {
-                answer.put(guard::release(vm, which, PatchSource::Thread));
+                answer.put(quarantine::release(vm, which, PatchSource::Thread));
             }
             Request::Rollback(request) => {
                 if vm.hot.gate.is_blocked() && !host_polls {

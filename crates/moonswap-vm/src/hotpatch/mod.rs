@@ -13,7 +13,7 @@
 //! Running activations keep their pinned version (`frame.rs`).
 //!
 //! All of it is reached through `attempt`, which also asks the quarantine
-//! (`guard`, with `watchdog`), calls hooks (`hooks`) and tells listeners (`event`).
+//! (`guard`), calls hooks (`hooks`) and tells listeners (`event`).
 //!
 //! Invariants: HP1 only `commit` and rollback install versions into slots that code
 //! can reach, and migrations for a time (HP4); HP2 they run at a safe point of the
@@ -37,7 +37,7 @@ pub(crate) mod event;
 mod frames;
 mod gate;
 pub(crate) mod globals;
-pub(crate) mod guard;
+mod guard;
 pub(crate) mod history;
 mod hooks;
 pub(crate) mod inspect;
@@ -55,7 +55,9 @@ pub(crate) mod patcher;
 mod planned;
 pub(crate) mod planner;
 mod prepare;
+mod probation;
 mod published;
+pub(crate) mod quarantine;
 mod queue;
 mod request;
 mod running;
@@ -77,12 +79,12 @@ pub use attempt::Origin;
 pub use cause::Cause;
 pub use error::HotError;
 pub use event::{EventChunk, EventKind, HotEvent, Listener, Recorder};
-pub use guard::{OnProbation, Quarantined, Which};
 pub use history::HistoryEntry;
 pub use inspect::{StaleFrame, VersionInfo};
 pub(crate) use instances::touch;
 #[doc(hidden)]
 pub use oneshot::OneShot;
 pub use patcher::Patcher;
+pub use probation::{OnProbation, Quarantined, Which};
 pub(crate) use state::HotState;
 pub use ticket::{Applied, RolledBack, Ticket};

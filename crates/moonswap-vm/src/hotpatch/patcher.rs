@@ -8,10 +8,10 @@ use moonswap_hotpatch::{MigrationReport, Patch, PatchSource, Plan, Policy};
 
 use super::attempt::{self, Origin};
 use super::event::{EventChunk, HotEvent};
-use super::guard::Which;
 use super::mailbox::{Mailbox, Request, RollbackRequest};
 use super::oneshot::OneShot;
 use super::planner::{self, Manifests};
+use super::probation::Which;
 use super::published::{self, SpeculativePlan};
 use super::request::CommitRequest;
 use super::ticket::{Sender, Ticket, TicketState};

@@ -6,7 +6,8 @@
 use moonswap_bytecode::{Instruction, OpCode};
 
 use super::{
-    AtSafePoint, guard, literals, mailbox, migrate, obstacle, scope, transaction, trap, watchdog,
+    AtSafePoint, guard, literals, mailbox, migrate, obstacle, quarantine, scope, transaction, trap,
+    watchdog,
 };
 use crate::callee::FROZEN;
 use crate::error::Raised;
@@ -68,7 +69,7 @@ pub(crate) fn on_native_callback_end(vm: &mut Vm, blocks: bool) {
 pub(crate) unsafe fn on_limited_entry(vm: &mut Vm) {
     if vm.host_depth == 0 && vm.hot.guards.is_due() && !vm.hot.gate.is_occupied() {
         // SAFETY: HP2: outside of calls all that is in use lies below `top_in_use`.
-        guard::restore(unsafe { AtSafePoint::new(vm) });
+        quarantine::restore(unsafe { AtSafePoint::new(vm) });
     }
 }
 
@@ -102,7 +103,7 @@ pub(crate) unsafe fn is_watched(vm: &Vm, function: Value) -> bool {
 pub(crate) unsafe fn on_throw(vm: &mut Vm) {
     if vm.hot.guards.is_overdue() {
         // SAFETY: by the caller; the error is rooted before anything can collect it.
-        guard::restore_before_unwinding(unsafe { AtSafePoint::new(vm) });
+        quarantine::restore_before_unwinding(unsafe { AtSafePoint::new(vm) });
     }
 }
 

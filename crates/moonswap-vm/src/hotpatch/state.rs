@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::gate::CommitGate;
 use super::{
-    checkpoint, closing, event, guard, history, instances, mailbox, migrate, running, texts,
+    checkpoint, closing, event, history, instances, mailbox, migrate, probation, running, texts,
     transaction, trap, waiting,
 };
 use crate::heap::Marker;
@@ -36,7 +36,7 @@ pub(crate) struct HotState {
     pub(crate) last_patch: u64,
     pub(crate) history: history::History,
     pub(crate) events: event::Events,
-    pub(crate) guards: guard::Guards,
+    pub(crate) guards: probation::Guards,
     pub(crate) mailbox: Arc<mailbox::Mailbox>,
     pub(crate) gate: CommitGate,
     /// The delta chunks that run now.

@@ -31,7 +31,7 @@ use moonswap_hotpatch::path_name;
 
 use super::cause::Cause;
 use super::frames::top_frame;
-use super::guard::{Probation, Quarantined};
+use super::probation::{Probation, Quarantined, Seen};
 use crate::error::Raised;
 use crate::frame::{Frame, Place, mark_seen};
 use crate::limits::{self, Limit};
@@ -73,25 +73,6 @@ pub(super) unsafe fn watches(vm: &Vm, closure: *mut Closure) -> bool {
     let version = unsafe { Closure::version(closure) };
     let mut watched = vm.hot.guards.active.iter();
     watched.any(|probation| probation.versions.contains(&version))
-}
-
-/// An activation that was met.
-pub(super) struct Seen {
-    place: Place,
-    since: Instant,
-    /// Path of its function.
-    function: String,
-    /// It was expelled.
-    is_expelled: bool,
-}
-
-/// When scans are due.
-#[derive(Default)]
-pub(crate) struct Watchdog {
-    /// When the timer rings.
-    ring: Option<Instant>,
-    /// No thread will ring: safe points look at the clock.
-    has_no_timer: bool,
 }
 
 /// The outermost activation of a patch's code that a scan has found.

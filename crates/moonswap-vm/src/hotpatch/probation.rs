@@ -1,0 +1,186 @@
+//! What is kept of patches on probation and in quarantine.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use moonswap_hotpatch::PatchHash;
+
+use super::cause::Cause;
+use super::event::EventChunk;
+use crate::frame::Place;
+use crate::object::Version;
+
+/// A patch on probation.
+pub(super) struct Probation {
+    pub(super) patch: u64,
+    pub(super) hash: PatchHash,
+    pub(super) chunks: Vec<EventChunk>,
+    /// Errors it may still make.
+    pub(super) left: u32,
+    pub(super) errors: u32,
+    pub(super) within: Duration,
+    pub(super) until: Instant,
+    pub(super) versions: HashSet<*mut Version>,
+    /// How long an activation of them may take.
+    pub(super) slow: Option<Duration>,
+    /// The one that is watched.
+    pub(super) seen: Option<Seen>,
+    /// It was undone; activations of it that are left are still watched.
+    pub(super) is_undone: bool,
+}
+
+impl Probation {
+    /// Whether there is something to look for.
+    pub(super) fn is_watched(&self, now: Instant) -> bool {
+        self.slow.is_some() && !self.is_over(now)
+    }
+
+    /// An activation that is watched is to its end.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        now >= self.until && self.seen.is_none()
+    }
+}
+
+/// A patch on probation, as it is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OnProbation {
+    /// Its number.
+    pub patch: u64,
+    /// How many errors it has made.
+    pub errors: u32,
+    /// How many it may still make.
+    pub left: u32,
+    /// How long an activation of its code may take.
+    pub slow: Option<Duration>,
+    /// How long its probation still lasts.
+    pub rest: Duration,
+}
+
+/// A patch that was undone because of what its code did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Quarantined {
+    /// What it means.
+    pub hash: PatchHash,
+    /// Its number when it was applied.
+    pub patch: u64,
+    /// How many errors it made.
+    pub errors: u32,
+    /// What ended its probation.
+    pub cause: Cause,
+    /// What it did, in words: "raised 2 errors within 60 s".
+    pub deed: String,
+    /// Its chunks, named as given to `load`.
+    pub chunks: Vec<Arc<str>>,
+}
+
+impl Quarantined {
+    /// Of a probation that ends like this. `slow`: the function that took too long.
+    pub(super) fn new(probation: &Probation, cause: Cause, slow: Option<&str>) -> Self {
+        let errors = probation.errors;
+        let deed = match slow {
+            Some(function) => format!(
+                "did not return within {} s: {function}",
+                probation.slow.unwrap_or_default().as_secs_f64()
+            ),
+            None => format!(
+                "raised {errors} error{} within {} s{}",
+                if errors == 1 { "" } else { "s" },
+                probation.within.as_secs_f64(),
+                match cause {
+                    Cause::Limit => ", the last one that of a limit",
+                    Cause::Errors | Cause::Slow => "",
+                }
+            ),
+        };
+        Self {
+            hash: probation.hash,
+            patch: probation.patch,
+            errors,
+            cause,
+            deed,
+            chunks: probation
+                .chunks
+                .iter()
+                .map(|c| Arc::clone(&c.name))
+                .collect(),
+        }
+    }
+}
+
+/// Patches on probation and in quarantine.
+#[derive(Default)]
+pub(crate) struct Guards {
+    pub(super) active: Vec<Probation>,
+    /// To be undone.
+    pub(super) due: Vec<Quarantined>,
+    pub(super) quarantine: VecDeque<Quarantined>,
+    pub(super) dog: Watchdog,
+}
+
+impl Guards {
+    #[inline]
+    pub(crate) fn is_active(&self) -> bool {
+        !self.active.is_empty()
+    }
+
+    #[inline]
+    pub(crate) fn is_due(&self) -> bool {
+        !self.due.is_empty()
+    }
+
+    /// Whether one is to be undone before the error that is raised goes on its way.
+    #[inline]
+    pub(crate) fn is_overdue(&self) -> bool {
+        self.due.iter().any(|due| due.cause == Cause::Slow)
+    }
+
+    /// Patches on probation, oldest first.
+    pub(crate) fn on_probation(&self) -> Vec<OnProbation> {
+        let now = Instant::now();
+        let active = self.active.iter().filter(|p| !p.is_undone && now < p.until);
+        let told = active.map(|p| OnProbation {
+            patch: p.patch,
+            errors: p.errors,
+            left: p.left,
+            slow: p.slow,
+            rest: p.until - now,
+        });
+        told.collect()
+    }
+
+    pub(crate) fn quarantine(&self) -> Vec<Quarantined> {
+        self.quarantine.iter().cloned().collect()
+    }
+}
+
+/// An activation that was met.
+pub(super) struct Seen {
+    pub(super) place: Place,
+    pub(super) since: Instant,
+    /// Path of its function.
+    pub(super) function: String,
+    /// It was expelled.
+    pub(super) is_expelled: bool,
+}
+
+/// When scans are due.
+#[derive(Default)]
+pub(crate) struct Watchdog {
+    /// When the timer rings.
+    pub(super) ring: Option<Instant>,
+    /// No thread will ring: safe points look at the clock.
+    pub(super) has_no_timer: bool,
+}
+
+/// Which patch is to be let out of quarantine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Which {
+    /// By what it means.
+    Hash(PatchHash),
+    /// By its number when it was applied.
+    Patch(u64),
+}
