@@ -32,8 +32,8 @@
 //! not decided here.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
+use foldhash::HashSet;
 use moonswap_compiler::CompileError;
 use serde::{Deserialize, Serialize};
 
@@ -155,7 +155,7 @@ impl PatchFile {
         if file.chunks.is_empty() {
             return Err("the file has no chunks".to_owned());
         }
-        let mut names = HashSet::new();
+        let mut names = HashSet::default();
         match file.chunks.iter().find(|c| !names.insert(&c.name)) {
             Some(twice) => Err(format!("the file has two texts for {}", twice.name)),
             None => Ok(file),

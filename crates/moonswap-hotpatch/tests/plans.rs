@@ -105,7 +105,7 @@ fn commit(manifest: &mut ChunkManifest, plan: &Plan) {
         slot.layout = layout;
         slots.insert(id, slot);
     }
-    manifest.slots = slots;
+    manifest.slots = slots.into_iter().collect();
     manifest.main = plan.main.clone();
     manifest.source = Some(plan.source.clone());
     manifest.diverged = plan.diverged.clone();

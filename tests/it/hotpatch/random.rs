@@ -28,6 +28,21 @@ table.sort(names)
 for _, k in ipairs(names) do pcall(_G[k], 1, 2) end
 collectgarbage()";
 
+/// Calls what the modules define; false if that takes too much: random programs may
+/// allocate, or loop, without end.
+fn drive(world: &World) -> Result<bool, String> {
+    world.machine.set_memory_limit(Some(64 << 20));
+    world.machine.set_fuel(Some(100_000_000));
+    let outcome = world.run(DRIVE);
+    world.machine.set_memory_limit(None);
+    world.machine.set_fuel(None);
+    match outcome {
+        Ok(_) => Ok(true),
+        Err(why) if why == "(limit)" || why.contains("not enough memory") => Ok(false),
+        Err(why) => Err(why),
+    }
+}
+
 /// What a text would change now: nothing, if it is the one in force.
 fn is_in_force(world: &World, chunk: &str, text: &str) -> Result<(), String> {
     let patch = Patch::compile(chunk, text.as_bytes()).expect("compiles");
@@ -49,6 +64,7 @@ struct Tally {
     refused: u64,
     back: u64,
     rolled_back: u64,
+    too_long: u64,
 }
 
 /// Itself, an edit, back, and through the history.
@@ -65,7 +81,10 @@ fn one(i: u64, tally: &mut Tally) -> Result<(), String> {
     if world.load(CHUNK, &a, true).is_err() || world.load(OTHER, &c, true).is_err() {
         return Ok(());
     }
-    world.run(DRIVE)?;
+    if !drive(&world)? {
+        tally.too_long += 1;
+        return Ok(());
+    }
     world.fingerprint();
     let before = world.fingerprint();
     match world.patch(CHUNK, &a) {
@@ -119,7 +138,10 @@ fn one(i: u64, tally: &mut Tally) -> Result<(), String> {
                 return fail(&format!("step {step}"), &why);
             }
         }
-        world.run(DRIVE)?;
+        if !drive(&world)? {
+            tally.too_long += 1;
+            return Ok(());
+        }
         world.machine.verify_heap();
     }
     for step in 0..6 {
@@ -142,7 +164,10 @@ fn one(i: u64, tally: &mut Tally) -> Result<(), String> {
                 return fail(&format!("rollback {step} to before {}", entry.id), &why);
             }
         }
-        world.run(DRIVE)?;
+        if !drive(&world)? {
+            tally.too_long += 1;
+            return Ok(());
+        }
         world.machine.verify_heap();
     }
     Ok(())
@@ -158,8 +183,8 @@ fn laws_over_random_edits() {
         }
     }
     println!(
-        "{n} modules: {} patches applied, {} refused, {} there and back, {} rollbacks",
-        tally.applied, tally.refused, tally.back, tally.rolled_back
+        "{n} modules: {} patches applied, {} refused, {} there and back, {} rollbacks, {} past their limits",
+        tally.applied, tally.refused, tally.back, tally.rolled_back, tally.too_long
     );
     assert!(tally.applied > n && tally.refused > 0 && tally.back > n / 3);
     assert!(tally.rolled_back > n * 2);

@@ -5,9 +5,9 @@
 //! until then code generation goes on with saturated numbers, so that the many
 //! small helpers need no error path.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use moonswap_bytecode::{
     ChildSummary, ClosureSite, DebugInfo, FunctionId, Instruction, LocalVariable, LoopInfo, OpCode,
     Prototype, ScopeVariable, instruction::REGISTER_BYTES,
@@ -127,7 +127,7 @@ impl<'a> FunctionState<'a> {
             lines: Vec::new(),
             columns: Vec::new(),
             has_columns: true,
-            links: HashMap::new(),
+            links: HashMap::default(),
             constants: ConstantPool::default(),
             free: 0,
             frame_size: 2,

@@ -1,6 +1,6 @@
 //! Values of captured variables that a patch adds to a function.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use moonswap_bytecode::FunctionId;
 

@@ -39,9 +39,9 @@ pub(crate) mod stream;
 mod table;
 mod variable;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
+use foldhash::HashSet;
 use moonswap_bytecode::{FunctionId, Prototype};
 
 use crate::chunk_name::chunk_display;
@@ -149,7 +149,7 @@ impl<'a> Generator<'a> {
             f: FunctionState::new(ast, id, false),
             outer: Vec::new(),
             env,
-            big: HashSet::new(),
+            big: HashSet::default(),
             dropping: false,
             uses_absent: None,
             names: vec![None; ast.symbols.len()],

@@ -5,9 +5,9 @@
 //! captured keeps its index, also when the new text no longer uses it, because
 //! closures made before a patch keep their captured variables.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use moonswap_bytecode::{Capture, FunctionId, UpvalueDescription};
 
 use crate::syntax::ast::Symbol;

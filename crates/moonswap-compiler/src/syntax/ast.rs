@@ -4,7 +4,7 @@
 //! must be walked iteratively; everything else nests at most 200 levels*, which
 //! the parser enforces.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use crate::error::Span;
 

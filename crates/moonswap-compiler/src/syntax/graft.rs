@@ -4,9 +4,11 @@
 //! The spans of a tree are places in one text, so the result has a text too: the
 //! main chunk's, and behind it the pieces that the other functions stand in.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use super::ast::{Ast, Expr, ExprId, Function, FunctionIndex, Symbol};
 use super::limits::ParseLimits;
@@ -37,7 +39,7 @@ pub type Exchanged = BTreeMap<usize, Vec<usize>>;
 pub fn copy_expression(from: &Ast, expr: ExprId, to: &mut Ast, span: Span) -> Option<ExprId> {
     let mut parts = Parts::default();
     parts.expr(&mut expr.clone());
-    let mut exprs = HashMap::new();
+    let mut exprs = HashMap::default();
     let mut order = Vec::new();
     while let Some(expr) = parts.exprs.pop() {
         let mut node = from.exprs.get(expr.0 as usize)?.clone();
@@ -51,7 +53,7 @@ pub fn copy_expression(from: &Ast, expr: ExprId, to: &mut Ast, span: Span) -> Op
     let mut place = Copied {
         from,
         exprs,
-        symbols: HashMap::new(),
+        symbols: HashMap::default(),
         to,
     };
     for expr in order {
@@ -131,8 +133,8 @@ pub fn graft(
     let mut copier = Copier {
         trees,
         pieces,
-        symbols: [HashMap::new(), HashMap::new()],
-        known: HashMap::new(),
+        symbols: [HashMap::default(), HashMap::default()],
+        known: HashMap::default(),
         ast: Ast::default(),
         origins: Vec::new(),
     };

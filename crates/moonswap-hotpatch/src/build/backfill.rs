@@ -22,7 +22,7 @@ pub(crate) fn prepare(
         return None;
     }
     let mut ast = patch.ast().clone();
-    let mut initialisers = Initialisers::new();
+    let mut initialisers = Initialisers::default();
     for literal in &new.literals {
         let id: &FunctionId = &literal.prototype.id;
         let (Some(values), Some(layout)) =

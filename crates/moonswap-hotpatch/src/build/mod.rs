@@ -116,7 +116,7 @@ pub(crate) fn build(
     if is_plain {
         return finish(manifest, old, patch, top, options, fitted, changes);
     }
-    let mut hashes = std::collections::HashMap::new();
+    let mut hashes = foldhash::HashMap::default();
     let mut todo = vec![patch.main()];
     while let Some(prototype) = todo.pop() {
         hashes.insert(&prototype.id, (prototype.own_hash, prototype.deep_hash));
@@ -189,7 +189,7 @@ fn finish(
     main: Arc<Prototype>,
     changes: &mut [LiteralChange],
 ) -> Result<Built, Box<Refusal>> {
-    let mut by_id = std::collections::HashMap::new();
+    let mut by_id = foldhash::HashMap::default();
     let mut todo = vec![&main];
     while let Some(prototype) = todo.pop() {
         by_id.insert(&prototype.id, prototype);

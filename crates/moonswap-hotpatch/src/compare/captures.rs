@@ -2,9 +2,9 @@
 //! one, and whether closures that exist already can reach what the new code
 //! captures.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use moonswap_bytecode::{FunctionId, UpvalueDescription};
 use moonswap_compiler::syntax::ast::Ast;
 

@@ -11,7 +11,7 @@
 //! Names are compared, not variables, so a namesake can only make a closure look
 //! less confined than it is.
 
-use std::collections::HashSet;
+use foldhash::HashSet;
 
 use moonswap_compiler::syntax::ast::{
     Ast, Attribute, Block, Expr, ExprId, FunctionIndex, Statement, StatementKind, Symbol,
@@ -27,7 +27,7 @@ use crate::patch::tree::parts;
 pub(crate) fn is_confined(ast: &Ast, parent: FunctionIndex, literal: FunctionIndex) -> bool {
     let mut check = Check {
         ast,
-        assumed: HashSet::new(),
+        assumed: HashSet::default(),
     };
     check.literal(parent, literal)
 }

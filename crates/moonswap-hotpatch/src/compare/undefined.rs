@@ -2,9 +2,9 @@
 //! program. Most are typing errors that show when the function next runs; they
 //! are a warning, never a refusal.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use foldhash::{HashMap, HashSet};
 use moonswap_compiler::syntax::ast::{Ast, FunctionIndex, Symbol};
 
 use super::matching::matcher::Matching;
@@ -111,8 +111,8 @@ pub(crate) fn candidates(
     let outline = &new.facts().outline;
     let literals = literals_of(outline);
     // Names of the old text as bytes: the two have symbols of their own.
-    let mut was_used = HashSet::new();
-    let mut was_defined = HashSet::new();
+    let mut was_used = HashSet::default();
+    let mut was_defined = HashSet::default();
     if let Some(old) = old {
         let (names, ast) = (&old.facts().names, old.ast());
         let text = |name: Symbol| ast.symbols.get(name.0 as usize);
@@ -173,7 +173,7 @@ pub fn settle<G: Globals>(
 
 /// The global names that texts define; `None`: they may define any.
 fn defined_by(texts: &[ChunkPatch]) -> Option<HashSet<&[u8]>> {
-    let mut all = HashSet::new();
+    let mut all = HashSet::default();
     for text in texts {
         let (names, ast) = (&text.facts().names, text.ast());
         if names.is_dynamic {

@@ -2,7 +2,7 @@
 //! the old text, or call a changed one where it stands: what they did stays as it is,
 //! so they are listed.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use moonswap_compiler::syntax::ast::StatementKind;
 
@@ -26,7 +26,7 @@ impl Comparison<'_> {
             .collect();
         let homes = match before.is_sorted() {
             true if reasons.is_empty() => return,
-            true => HashMap::new(),
+            true => HashMap::default(),
             false => homes(old),
         };
         // The farthest place in the old text of a call so far.
@@ -62,13 +62,13 @@ impl Comparison<'_> {
 
     /// Why statements with these literals of the main chunk are to be listed.
     fn reasons(&self) -> HashMap<LiteralIndex, &'static str> {
-        let mut found = HashMap::new();
+        let mut found = HashMap::default();
         let (matching, new) = (self.matching, &self.new.facts().outline);
         let Some(old) = self.old.map(|text| &text.facts().outline) else {
             return found;
         };
         // Called once, as part of the main chunk: by the outermost function it is in.
-        let mut once: HashMap<LiteralIndex, LiteralIndex> = HashMap::new();
+        let mut once: HashMap<LiteralIndex, LiteralIndex> = HashMap::default();
         for (at, literal) in new.literals.iter().enumerate().skip(1) {
             let Some(parent) = literal.parent else {
                 continue;
@@ -98,7 +98,7 @@ impl Comparison<'_> {
 /// The statements in which the literals of a main chunk stand.
 fn homes(text: &ChunkPatch) -> HashMap<LiteralIndex, usize> {
     let mut literals = text.facts().outline.get(0).children.iter();
-    let mut found = HashMap::new();
+    let mut found = HashMap::default();
     for (at, statement) in statements(text.ast()).iter().enumerate() {
         let n = statement_literals(text.ast(), &statement.kind).len();
         found.extend(literals.by_ref().take(n).map(|literal| (*literal, at)));

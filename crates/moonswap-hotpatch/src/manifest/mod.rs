@@ -3,9 +3,9 @@
 
 pub(crate) mod divergence;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use moonswap_bytecode::{FunctionId, Prototype, UpvalueDescription};
 
 use crate::manifest::divergence::Divergence;
@@ -178,7 +178,7 @@ impl ChunkManifest {
             text: None,
             diverged: None,
             cells,
-            slots: HashMap::new(),
+            slots: HashMap::default(),
             knows_closures: false,
             places: None,
             literals: None,

@@ -7,8 +7,9 @@
 //! that nobody has assigned to since they were declared. What the new code would
 //! have done to the variable before it comes to the loop forbids it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
+use foldhash::HashSet;
 use moonswap_bytecode::effects::jump_distance;
 use moonswap_bytecode::prototype::{LocalVariable, Prototype};
 use moonswap_bytecode::{Effects, Form, OpCode};
@@ -71,7 +72,7 @@ pub(super) fn is_arithmetic(op: OpCode) -> bool {
 
 /// Instructions that something before them jumps to.
 pub(super) fn targets(prototype: &Prototype) -> HashSet<u32> {
-    let mut found = HashSet::new();
+    let mut found = HashSet::default();
     for (pc, i) in prototype.code.iter().enumerate() {
         let Some(op) = i.opcode() else { continue };
         let distance = match op.form() {
@@ -142,8 +143,8 @@ impl<'a, 'b> Initialisers<'a, 'b> {
         Self {
             side,
             targets: targets(side.prototype),
-            steady: HashSet::new(),
-            made: HashSet::new(),
+            steady: HashSet::default(),
+            made: HashSet::default(),
             found: BTreeMap::new(),
         }
     }

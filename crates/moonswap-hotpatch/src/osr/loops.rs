@@ -4,7 +4,7 @@
 //! recognised loop. Where only one is left on each side its head may have changed,
 //! if most of what it does is the same.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use moonswap_bytecode::effects::jump_distance;
 use moonswap_bytecode::prototype::{LoopInfo, LoopKind, Prototype};
@@ -263,7 +263,7 @@ fn likeness(old: (&Prototype, &LoopInfo), new: (&Prototype, &LoopInfo)) -> f64 {
 
 /// An operation and its constant, as text; registers and distances do not count.
 fn steps(prototype: &Prototype, info: &LoopInfo) -> HashMap<String, usize> {
-    let mut found = HashMap::new();
+    let mut found = HashMap::default();
     let all = prototype.code.iter();
     let within = all
         .take(info.end_pc as usize + 1)

@@ -1,9 +1,9 @@
 //! Where an activation goes on in the new code: which registers move, which are
 //! cells, which are made; or why it stays.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use moonswap_bytecode::prototype::{LocalVariable, LoopKind};
 use moonswap_bytecode::verify;
 
@@ -157,14 +157,14 @@ impl<'a> Sides<'a> {
             osr_entry.moves.extend((0..n).map(|i| (from + i, to + i)));
         }
 
-        let mut known: HashMap<Identity, Vec<&LocalVariable>> = HashMap::new();
+        let mut known: HashMap<Identity, Vec<&LocalVariable>> = HashMap::default();
         for local in self.old.in_sight(place.old_pc) {
             if local.register < place.above {
                 let identity = self.old_identity(&place.old_around, local);
                 known.entry(identity).or_default().push(local);
             }
         }
-        let mut wanted: HashMap<Identity, Vec<&LocalVariable>> = HashMap::new();
+        let mut wanted: HashMap<Identity, Vec<&LocalVariable>> = HashMap::default();
         let mut in_order = Vec::new();
         for local in self.new.in_sight(place.new_pc) {
             let identity = self.new_identity(&place.new_around, local);

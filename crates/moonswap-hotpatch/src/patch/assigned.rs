@@ -1,7 +1,7 @@
 //! What code of a text assigns: a variable or field that is set from more than
 //! its own top-level statement may be state.
 
-use std::collections::HashSet;
+use foldhash::HashSet;
 
 use moonswap_compiler::syntax::ast::{
     Ast, Block, Expr, ExprId, FunctionIndex, Statement, StatementKind, Symbol,

@@ -4,9 +4,9 @@
 //! to a constant and `M.f` to a function; so do `local M = {}`, `M.a = 1` and
 //! `function M.f() end`. Old and new text are compared entry by entry.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use foldhash::{HashMap, HashSet};
 use moonswap_compiler::Span;
 use moonswap_compiler::syntax::ast::{
     Ast, BinaryOp, Expr, ExprId, FunctionIndex, Statement, StatementKind, Symbol, TableItem,
@@ -261,12 +261,12 @@ impl Taker<'_> {
             computed: place.computed.clone(),
         });
         let mut n = 0;
-        let mut names = HashSet::new();
+        let mut names = HashSet::default();
         let has_twins = !items.iter().all(|item| match item {
             TableItem::Named(name, _) => names.insert(*name),
             TableItem::Positional(_) | TableItem::Keyed(..) => true,
         });
-        let mut last: HashMap<Symbol, usize> = HashMap::new();
+        let mut last: HashMap<Symbol, usize> = HashMap::default();
         if has_twins {
             for (at, item) in items.iter().enumerate() {
                 if let TableItem::Named(name, _) = item {
@@ -343,7 +343,7 @@ impl Taker<'_> {
         if matches!(items.last(), Some(TableItem::Positional(last)) if self.is_open(*last)) {
             return false;
         }
-        let (mut keys, mut names) = (HashSet::new(), HashSet::new());
+        let (mut keys, mut names) = (HashSet::default(), HashSet::default());
         let mut has_positions = false;
         let mut has_numbers = false;
         items.iter().all(|item| match item {

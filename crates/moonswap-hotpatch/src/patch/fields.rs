@@ -1,7 +1,7 @@
 //! Fields that are constants, as far as keys are concerned: `M.A = 1` above
 //! `M[M.A] = "a"`.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use moonswap_compiler::syntax::ast::{Ast, Expr, ExprId, TableItem};
 
@@ -22,8 +22,8 @@ impl Constants {
             constants: self,
         }
         .entries(&|_| true);
-        let mut by_path: HashMap<&Path, Vec<&Entry>> = HashMap::new();
-        let mut by_key: HashMap<&Key, Vec<&Path>> = HashMap::new();
+        let mut by_path: HashMap<&Path, Vec<&Entry>> = HashMap::default();
+        let mut by_key: HashMap<&Key, Vec<&Path>> = HashMap::default();
         for entry in &entries {
             by_path.entry(&entry.path).or_default().push(entry);
             if let Some(key) = entry.path.keys.last() {
@@ -58,7 +58,7 @@ impl Constants {
             .iter()
             .map(|(key, paths)| (*key, paths.iter().all(|path| is_in_made(path))))
             .collect();
-        let mut fields = HashMap::new();
+        let mut fields = HashMap::default();
         for entry in &entries {
             let (Leaf::Constant(constant), Some(key)) = (&entry.leaf, entry.path.keys.last())
             else {

@@ -8,7 +8,7 @@
 //! That is done with locals that functions use, and that the running text does not have
 //! in a block of its own: those have no cells.
 
-use std::collections::{HashMap, HashSet};
+use foldhash::{HashMap, HashSet};
 
 use moonswap_compiler::syntax::ast::{
     Ast, Attribute, Block, Expr, ExprId, FunctionIndex, Statement, StatementKind, Symbol,
@@ -134,7 +134,7 @@ fn going(ast: &Ast, block: &Block, can_go: &dyn Fn(Symbol) -> bool) -> Vec<bool>
     if list.iter().flat_map(declared).any(is_environment) {
         return vec![false; list.len()];
     }
-    let mut captured = HashSet::new();
+    let mut captured = HashSet::default();
     let mut named: Vec<HashSet<Symbol>> = Vec::with_capacity(list.len());
     for statement in list {
         let mut uses = Uses::default();

@@ -2,7 +2,7 @@
 //! scope has, while `_ENV` is the chunk's own. A question about the syntax tree
 //! alone.
 
-use std::collections::HashSet;
+use foldhash::HashSet;
 
 use moonswap_compiler::Span;
 use moonswap_compiler::syntax::ast::{
@@ -43,7 +43,7 @@ impl Names {
             visible: vec![0; ast.symbols.len()],
             scope: Vec::new(),
             function: FunctionIndex(0),
-            seen: HashSet::new(),
+            seen: HashSet::default(),
             environment: symbol(ast, b"_ENV"),
             globals: symbol(ast, b"_G"),
         };

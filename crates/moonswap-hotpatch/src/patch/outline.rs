@@ -1,9 +1,9 @@
 //! `Outline`: the literals of one source text as a flat tree, each with its
 //! prototype, its place in the syntax tree and its declarations.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use moonswap_bytecode::{FunctionId, PathStep, Prototype};
 use moonswap_compiler::syntax::ast::{Ast, Block, ExprId, FunctionIndex, StatementKind, Symbol};
 use moonswap_compiler::syntax::visit::Part;
@@ -161,7 +161,7 @@ impl Facts {
             ast,
             facts: Facts {
                 nested: Vec::new(),
-                declared: Declarations::new(),
+                declared: Declarations::default(),
             },
         };
         let is_main = index.0 as usize + 1 == ast.functions.len();
@@ -215,7 +215,7 @@ pub(crate) fn statement_literals(ast: &Ast, kind: &StatementKind) -> Vec<Functio
         ast,
         facts: Facts {
             nested: Vec::new(),
-            declared: Declarations::new(),
+            declared: Declarations::default(),
         },
     };
     walk.statement(kind, false);

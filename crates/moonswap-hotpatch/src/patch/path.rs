@@ -2,10 +2,10 @@
 //! written. `M["b"]`, `M.b`, `M[B]` with a constant `B`, and the entry `b` of the
 //! constructor that `M` is declared with are one path.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use moonswap_compiler::syntax::ast::{Ast, Expr, ExprId, StatementKind, Symbol};
 
 use super::constant::{Constant, evaluate};

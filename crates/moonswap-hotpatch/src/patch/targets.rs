@@ -3,10 +3,10 @@
 //! function … }`, `function M.b()`, `M.b = function` and `M["b"] = function` have
 //! equal targets.
 
-use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
+use foldhash::{HashMap, HashSet};
 use moonswap_compiler::syntax::ast::{
     Ast, Attribute, BinaryOp, Block, Expr, ExprId, FunctionIndex, StatementKind, Symbol, TableItem,
 };
@@ -117,8 +117,8 @@ impl<'a> Walk<'a> {
     fn new(ast: &'a Ast) -> Self {
         Self {
             ast,
-            declared: HashMap::new(),
-            known: HashMap::new(),
+            declared: HashMap::default(),
+            known: HashMap::default(),
             assigned: assigned_names(ast),
             lists: 0,
             found: Targets::default(),
@@ -334,7 +334,7 @@ impl<'a> Walk<'a> {
 /// Names that stand on the left of an assignment anywhere. A namesake in another
 /// scope counts too, which errs on the safe side.
 fn assigned_names(ast: &Ast) -> HashSet<Symbol> {
-    let mut found = HashSet::new();
+    let mut found = HashSet::default();
     let mut todo: Vec<&Block> = ast.functions.iter().map(|f| &f.body).collect();
     while let Some(block) = todo.pop() {
         for statement in &block.statements {

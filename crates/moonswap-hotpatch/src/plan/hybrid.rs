@@ -14,7 +14,7 @@
 //! - *The running code can be replaced by it*: it is planned like any text, by the
 //!   same rules, and refused like any.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use moonswap_bytecode::opcode::{OpCode, OperandKind};
 use moonswap_bytecode::prototype::Prototype;

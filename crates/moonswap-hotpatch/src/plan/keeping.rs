@@ -20,9 +20,9 @@
 //! new in it is refused nothing, so there is an end. What functions *call* is not
 //! looked at: a new caller of an older function is applied, and calls the older one.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
+use foldhash::HashSet;
 use moonswap_compiler::Span;
 use moonswap_compiler::syntax::ast::{Ast, Expr, Statement, StatementKind};
 use moonswap_compiler::syntax::graft::Exchanged;
@@ -75,8 +75,8 @@ pub(crate) fn plan_keeping(
         lost: Vec::new(),
         exchanged: Exchanged::new(),
         statements: Vec::new(),
-        fresh: HashSet::new(),
-        fresh_statements: HashSet::new(),
+        fresh: HashSet::default(),
+        fresh_statements: HashSet::default(),
     };
     // What earlier patches left behind and this one does not touch is no news.
     let is_news = |refusal: &&Refusal| !keeping.is_known(refusal);

@@ -1,7 +1,8 @@
 //! What an instance is once a plan is committed.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use crate::manifest::{CellInfo, ChunkManifest, SlotInfo};
 use crate::model::literal::ChangeClass;
@@ -12,7 +13,7 @@ impl ChunkManifest {
     /// What the instance is once `plan`, which was made for this manifest and
     /// `patch`, is committed.
     pub fn after(&self, patch: &ChunkPatch, plan: &ChunkPlan) -> Self {
-        let mut slots = HashMap::with_capacity(plan.changes.len());
+        let mut slots = HashMap::with_capacity_and_hasher(plan.changes.len(), Default::default());
         for change in &plan.changes {
             let (Some(id), Some(prototype)) = (&change.new, &change.new_prototype) else {
                 continue;

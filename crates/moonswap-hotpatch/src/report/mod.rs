@@ -5,10 +5,11 @@
 mod plan_json;
 mod plan_text;
 
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+
+use foldhash::HashSet;
 
 use crate::model::change::Merged;
 use crate::model::literal::{ChangeClass, LiteralChange};

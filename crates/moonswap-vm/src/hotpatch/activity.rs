@@ -18,7 +18,7 @@ use crate::object::{Coroutine, CoroutineStatus, Version};
 use crate::vm::Vm;
 
 pub(super) fn changed(vm: &mut AtSafePoint, planned: &[Planned]) -> Changed {
-    let mut found = Changed::new();
+    let mut found = Changed::default();
     for (serial, plan) in planned {
         let Some(instance) = find(vm, *serial) else {
             continue;

@@ -3,9 +3,10 @@
 //! Invariants: HP2; CL1 coroutines that are to be closed and versions of those
 //! that will be are marked by the collector as long as they are kept here.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Instant;
 
+use foldhash::HashSet;
 use moonswap_hotpatch::{Activation, Policy, Report, SuspendedPolicy, Timing};
 
 use super::AtSafePoint;

@@ -2,10 +2,10 @@
 //!
 //! Invariants: HP1–HP3.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+use foldhash::HashSet;
 use moonswap_hotpatch::{ChunkPlan, Policy, Report, StalePolicy, SuspendedPolicy, Times};
 
 use super::history::{Entry, InstanceChange};

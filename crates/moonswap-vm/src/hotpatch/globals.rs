@@ -3,9 +3,9 @@
 //!
 //! Invariants: HP2.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
+use foldhash::HashSet;
 use moonswap_hotpatch::{ChunkPlan, Globals, Report, Undefined, settle};
 
 use super::AtSafePoint;
@@ -72,7 +72,7 @@ impl Environment {
                     there: names().collect(),
                 };
             };
-            let mut there = HashSet::new();
+            let mut there = HashSet::default();
             for name in names() {
                 let key = vm.string_value(name.as_bytes());
                 let is_there = |t: &*mut Table| table::get(*t, key).tag != tag::NIL;

@@ -9,10 +9,10 @@
 //!
 //! Invariants: HP1–HP3: the versions compared with are kept by the history.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use foldhash::HashSet;
 use moonswap_bytecode::OpCode;
 use moonswap_hotpatch::{Code, Patch, Policy, Refusal, Refused};
 
@@ -59,7 +59,7 @@ pub(super) fn watch(vm: &mut AtSafePoint, patch: &Patch, policy: &Policy) {
     let Some(entry) = vm.hot.history.entries.back() else {
         return;
     };
-    let mut versions = HashSet::new();
+    let mut versions = HashSet::default();
     for change in &entry.changes {
         // SAFETY: HP3.
         unsafe {

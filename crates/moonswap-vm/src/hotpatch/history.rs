@@ -4,10 +4,11 @@
 //! nothing is collected while a rollback has them in hand. The history is bounded; entries that fall out of it let
 //! go of the versions they kept.
 
-use std::collections::{HashMap, HashSet, VecDeque, hash_map};
+use std::collections::{VecDeque, hash_map};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use foldhash::{HashMap, HashSet};
 use moonswap_bytecode::{FunctionId, Prototype};
 use moonswap_hotpatch::{
     ChangeClass, Divergence, Progress, Refusal, Report, ReportedFunction, Times, path_name,
@@ -468,7 +469,7 @@ impl<'a> Undoing<'a> {
         // SAFETY: HP3.
         unsafe {
             let mut functions: Vec<ReportedFunction> = Vec::new();
-            let mut told: HashSet<FunctionId> = HashSet::new();
+            let mut told: HashSet<FunctionId> = HashSet::default();
             let mut changes = Vec::with_capacity(self.changes.len());
             for (mut change, oldest) in self.changes.drain(..) {
                 let instance = change.instance;

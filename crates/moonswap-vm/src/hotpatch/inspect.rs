@@ -68,7 +68,7 @@ pub(crate) unsafe fn version_at(vm: &Vm, level: usize) -> Option<u32> {
 pub(crate) fn versions(vm: &mut AtSafePoint, chunk: Option<&str>) -> Vec<VersionInfo> {
     // SAFETY: HP2.
     unsafe {
-        let mut counts = std::collections::HashMap::new();
+        let mut counts = foldhash::HashMap::default();
         let mut stale = StaleVersions::default();
         each_frame(vm, &mut |_, _, _, version| {
             let entry = counts.entry((*version).slot).or_insert((0usize, 0usize));

@@ -5,8 +5,9 @@
 //! Invariants: HP2; entries are live, the collector has dead ones dropped when it
 //! finds them dead.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use crate::object::Instance;
 use crate::vm::Vm;

@@ -7,9 +7,9 @@
 //! Invariants: HP2. What an instance keeps belongs to the code it was loaded with,
 //! in the order of its records; debug builds compare.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use moonswap_bytecode::{
     ClosureSite, CodeHash, Constant, DebugInfo, FunctionId, Instruction, Prototype, Watch,
     code_hash,

@@ -2,9 +2,9 @@
 //!
 //! Invariants: HP1–HP3.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use moonswap_bytecode::Prototype;
 use moonswap_hotpatch::{
     CellInfo, ChunkManifest, ChunkPlan, ENVIRONMENT_CELL, Literals, Places, Progress, SlotInfo,
@@ -153,7 +153,7 @@ impl Told {
             text: None,
             diverged: None,
             cells: self.cells,
-            slots: HashMap::new(),
+            slots: HashMap::default(),
             knows_closures: false,
             places: None,
             literals: None,

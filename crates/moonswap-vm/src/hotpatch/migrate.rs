@@ -20,9 +20,9 @@
 //! the frames, and such operations find what they trust in where they land: the
 //! numbers of a prepared loop in its registers, anything anywhere else.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use foldhash::{HashMap, HashSet};
 use moonswap_bytecode::{OpCode, Prototype};
 use moonswap_hotpatch::{
     ChangeClass, ChunkPlan, Gives, LiteralChange, Migrated, Migration, MigrationReport, OsrEntry,
@@ -61,7 +61,7 @@ pub(super) fn begin(
                 frames.push((co, frame, version));
             }
         });
-        let mut prepared: HashSet<*mut Version> = HashSet::new();
+        let mut prepared: HashSet<*mut Version> = HashSet::default();
         let mut stale = StaleVersions::default();
         let mut found = Vec::new();
         for (co, frame, version) in frames {
@@ -462,7 +462,8 @@ pub(crate) fn exit_at(
 ) -> Vec<Migrated> {
     // SAFETY: HP2, F1; live instances.
     unsafe {
-        let mut changes: HashMap<*mut PrototypeSlot, (&ChunkPlan, &LiteralChange)> = HashMap::new();
+        let mut changes: HashMap<*mut PrototypeSlot, (&ChunkPlan, &LiteralChange)> =
+            HashMap::default();
         for (serial, plan) in planned {
             let Some(instance) = super::planned::find(vm, *serial) else {
                 continue;
@@ -478,7 +479,7 @@ pub(crate) fn exit_at(
                 }
             }
         }
-        let mut known: HashMap<*mut Version, Option<Migration>> = HashMap::new();
+        let mut known: HashMap<*mut Version, Option<Migration>> = HashMap::default();
         let mut found = Vec::new();
         each_frame(vm, &mut |vm, co, frame, version| {
             let Some((plan, change)) = changes.get(&(*version).slot) else {

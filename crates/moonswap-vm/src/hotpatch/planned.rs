@@ -2,7 +2,7 @@
 //!
 //! Invariants: HP2.
 
-use std::collections::HashSet;
+use foldhash::HashSet;
 
 use moonswap_hotpatch::ChunkPlan;
 

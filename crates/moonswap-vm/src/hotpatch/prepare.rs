@@ -5,9 +5,9 @@
 //! long as there is one. New slots and versions are reachable only from it until the
 //! commit, so delta chunks (`transaction`) run with the collector paused (J1).
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
+use foldhash::HashSet;
 use moonswap_bytecode::{Capture, FunctionId, Instruction, OpCode, OperandKind, Prototype};
 use moonswap_hotpatch::{
     ChangeClass, ChunkPlan, ENVIRONMENT_CELL, LiteralChange, Merged, Migration, NotRun,
@@ -162,7 +162,7 @@ impl Prepared {
         // SAFETY: HP1: only new slots are installed here.
         unsafe {
             let old = registry(vm, self.instance);
-            let mut fresh = HashSet::new();
+            let mut fresh = HashSet::default();
             let mut gone = Vec::new();
             let mut known_as = Vec::new();
             for change in self.plan.work() {

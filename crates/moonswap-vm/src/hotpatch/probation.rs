@@ -1,9 +1,10 @@
 //! What is kept of patches on probation and in quarantine.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use foldhash::HashSet;
 use moonswap_hotpatch::PatchHash;
 
 use super::cause::Cause;

@@ -6,9 +6,9 @@
 //!
 //! Invariants: HP2.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use foldhash::HashMap;
 use moonswap_bytecode::Prototype;
 use moonswap_hotpatch::{
     ChunkManifest, ChunkPatch, ChunkPlan, Patch, Policy, Report, Times, plan_chunk,

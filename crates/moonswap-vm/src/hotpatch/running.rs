@@ -2,9 +2,9 @@
 //!
 //! Invariants: HP2.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
+use foldhash::HashSet;
 use moonswap_hotpatch::{DataChange, Merged, NotRun, Refusal};
 
 use super::prepare::FieldChange;
@@ -63,7 +63,7 @@ pub(super) fn set(cx: &mut Context<'_>, container: Value, key: Value, after: Val
 
 /// Remembers the fields that were written since a mark, with what stood there.
 pub(super) fn note_fields(vm: &mut Vm, mark: Mark) {
-    let mut seen = HashSet::new();
+    let mut seen = HashSet::default();
     let mut written = vm.undo_log.fields_since(mark);
     // The first entry of a key says what stood there.
     written.retain(|(table, key, _)| seen.insert((*table, key.payload, key.tag)));

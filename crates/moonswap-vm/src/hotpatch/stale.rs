@@ -3,7 +3,7 @@
 //!
 //! Invariants: HP2.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use moonswap_hotpatch::is_same_code;
 

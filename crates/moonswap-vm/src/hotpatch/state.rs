@@ -3,8 +3,10 @@
 //! Invariants: HP2, HP3.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use super::gate::CommitGate;
 use super::{

@@ -5,7 +5,7 @@
 //!
 //! Invariants: HP2, F1.
 
-use std::collections::HashSet;
+use foldhash::HashSet;
 
 use moonswap_hotpatch::{Staying, path_name};
 

@@ -7,12 +7,12 @@
 //!
 //! Invariants: HP2.
 
-use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use moonswap_compiler::CompileError;
 use moonswap_hotpatch::{ChunkManifest, ChunkPatch, Literals};
 

@@ -6,9 +6,9 @@
 //!
 //! Invariants: HP2, HP5.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use moonswap_bytecode::FunctionId;
 
 use moonswap_hotpatch::Places;

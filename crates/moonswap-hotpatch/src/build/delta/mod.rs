@@ -10,9 +10,9 @@
 
 mod edit;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use moonswap_bytecode::{Capture, Prototype, UpvalueDescription};
 use moonswap_compiler::syntax::ast::{Ast, FunctionIndex, Statement, StatementKind};
 use moonswap_compiler::{CompileError, CompileOptions, compile_ast};
@@ -136,7 +136,7 @@ impl Delta<'_> {
         let mut edit = Edit::new(self.ast.clone());
         let body = edit.take_body();
         let mut n_literals = 0;
-        let mut child_of = HashMap::new();
+        let mut child_of = HashMap::default();
         for statement in &body {
             for literal in statement_literals(&edit.ast, &statement.kind) {
                 child_of.insert(literal, n_literals);

@@ -2,9 +2,9 @@
 //! neighbouring operations that both have, nested functions included. Blind to
 //! lines and registers, cheap, the same everywhere.
 
-use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use foldhash::HashMap;
 use moonswap_bytecode::prototype::{Constant, Prototype};
 use moonswap_bytecode::{OpCode, OperandKind};
 

@@ -10,9 +10,10 @@ pub(crate) mod matcher;
 mod moves;
 mod siblings;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use moonswap_bytecode::PathStep;
 use moonswap_compiler::syntax::ast::FunctionIndex;
 
@@ -192,7 +193,7 @@ impl Matcher<'_> {
                 }
                 key
             };
-            let mut places: HashMap<Target, [Vec<(LiteralIndex, bool)>; 2]> = HashMap::new();
+            let mut places: HashMap<Target, [Vec<(LiteralIndex, bool)>; 2]> = HashMap::default();
             for d in &old.definitions {
                 if let Some(at) = old_literals.get(&d.function)
                     && self.result.new_of[*at].is_none()

@@ -2,8 +2,9 @@
 //! already: by what surrounds them, by equal code, by likeness. Two that are about
 //! as good are refused; what is like nothing is removed or added.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 
+use foldhash::{HashMap, HashSet};
 use moonswap_bytecode::PathStep;
 
 use super::likeness::Sketch;
@@ -226,7 +227,7 @@ impl Matcher<'_> {
             |s| (s.name, 0),
         ];
         for key in keys {
-            let mut places: HashMap<(u64, u64), [Vec<LiteralIndex>; 2]> = HashMap::new();
+            let mut places: HashMap<(u64, u64), [Vec<LiteralIndex>; 2]> = HashMap::default();
             for at in olds.iter() {
                 let [was, _] = places.entry(key(self.old_site(*at))).or_default();
                 was.push(*at);
@@ -269,7 +270,7 @@ impl Matcher<'_> {
     fn by_code(&mut self, olds: &mut Vec<LiteralIndex>, news: &mut Vec<LiteralIndex>) {
         let keys: [fn(Site) -> u64; 3] = [|s| s.full, |s| s.name, |s| s.role];
         for key in keys {
-            let mut groups: HashMap<_, [Vec<LiteralIndex>; 2]> = HashMap::new();
+            let mut groups: HashMap<_, [Vec<LiteralIndex>; 2]> = HashMap::default();
             for at in olds.iter() {
                 let site = self.old_site(*at);
                 let code = self.old.get(*at).prototype.deep_hash;
@@ -310,7 +311,7 @@ impl Matcher<'_> {
             siblings.binary_search(&at).ok()
         };
         let places: HashMap<_, _> = olds.iter().map(|at| (rank(self.old, *at), *at)).collect();
-        let (mut pairs, mut paired) = (Vec::new(), HashSet::new());
+        let (mut pairs, mut paired) = (Vec::new(), HashSet::default());
         news.retain(|is| {
             let was = places.get(&rank(self.new, *is)).copied();
             pairs.extend(was.map(|was| (was, *is)));
@@ -377,7 +378,7 @@ impl Matcher<'_> {
             let old = self.result.old_of[at]?;
             (self.old.get(old).parent == Some(was)).then_some(old)
         };
-        let mut gaps = HashMap::new();
+        let mut gaps = HashMap::default();
         let mut low = 0;
         for at in children {
             match old_sibling(*at) {

@@ -2,8 +2,8 @@
 //! Where old and new text take arms that do the same, or none, nothing is left to do.
 
 use std::cell::LazyCell;
-use std::collections::{HashMap, HashSet};
 
+use foldhash::{HashMap, HashSet};
 use moonswap_compiler::syntax::ast::{
     Ast, Block, Expr, ExprId, FunctionIndex, Statement, StatementKind, Symbol,
 };
@@ -78,7 +78,7 @@ fn is_likely_the_same(old: (&Ast, &Statement), new: (&Ast, &Statement)) -> bool 
 /// The names of top-level locals that the two texts declare differently.
 fn changed_locals<'a>(old: &'a Ast, new: &'a Ast) -> HashSet<&'a [u8]> {
     fn declarations(ast: &Ast) -> HashMap<&[u8], Vec<Vec<u8>>> {
-        let mut all: HashMap<&[u8], Vec<Vec<u8>>> = HashMap::new();
+        let mut all: HashMap<&[u8], Vec<Vec<u8>>> = HashMap::default();
         for statement in statements(ast) {
             let StatementKind::Local { names, .. } = &statement.kind else {
                 continue;
@@ -93,7 +93,7 @@ fn changed_locals<'a>(old: &'a Ast, new: &'a Ast) -> HashSet<&'a [u8]> {
         all
     }
     let (old, new) = (declarations(old), declarations(new));
-    let mut changed: HashSet<&[u8]> = HashSet::new();
+    let mut changed: HashSet<&[u8]> = HashSet::default();
     changed.extend(
         new.iter()
             .filter(|(name, all)| old.get(*name) != Some(*all))
@@ -129,7 +129,7 @@ impl Comparison<'_> {
         if was.len() == is.len() {
             return is.into_iter().zip(was.into_iter().map(Some)).collect();
         }
-        let mut twins = HashMap::new();
+        let mut twins = HashMap::default();
         let mut left = Vec::new();
         for at in is {
             let statement = (self.new.ast(), &self.body()[at]);

@@ -3,11 +3,13 @@
 //! the program holds, is looked at when the patch is applied).
 
 use std::cell::OnceCell;
-use std::collections::HashSet;
 
+use foldhash::HashSet;
 use moonswap_compiler::syntax::ast::{Attribute, FunctionIndex};
 
+use super::alias::Aliases;
 use super::comparison::Comparison;
+use super::in_place::ChangedInPlace;
 use super::order::{Places, Region};
 use super::outcome::{Evaluation, TopLevel, ValueCode};
 use super::reach::{NOWHERE, Reach};
@@ -50,6 +52,8 @@ pub(super) struct Merging<'a> {
     pub(super) reach: &'a Reach,
     pub(super) places: OnceCell<Places>,
     pub(super) reordered: OnceCell<Option<Region>>,
+    pub(super) aliases: OnceCell<Aliases>,
+    pub(super) in_place: OnceCell<Vec<ChangedInPlace>>,
     /// Lists without keys that are changed as a whole, by their paths in the old text.
     pub(super) lists: HashSet<Path>,
     /// The same in the new text.
@@ -69,8 +73,10 @@ impl<'a> Merging<'a> {
             reach,
             places: OnceCell::new(),
             reordered: OnceCell::new(),
-            lists: HashSet::new(),
-            new_lists: HashSet::new(),
+            aliases: OnceCell::new(),
+            in_place: OnceCell::new(),
+            lists: HashSet::default(),
+            new_lists: HashSet::default(),
         }
     }
 

@@ -12,7 +12,8 @@
 //! | `merge` | data and definitions, old against new |
 //! | `meaning` | the same words that mean something else |
 //! | `repeated` | what is set more than once |
-//! | `moved`, `order` | statements that stand on another side of what they read |
+//! | `calls` | calls in another order |
+//! | `moved`, `order`, `alias`, `in_place` | statements that stand on another side of what they read |
 //! | `readers` | unchanged statements that read what changed |
 //! | `side`, `gone` | one of the texts; what it has no more |
 //! | `decide` | `if` statements whose arms are found out |
@@ -21,10 +22,13 @@
 //! | `again` | main chunks that are called again and again |
 
 mod again;
+mod alias;
+mod calls;
 pub(crate) mod comparison;
 mod decide;
 mod evaluate;
 mod gone;
+mod in_place;
 mod made;
 mod meaning;
 mod merge;
@@ -38,7 +42,7 @@ mod repeated;
 mod side;
 mod variables;
 
-use std::collections::{HashMap, HashSet};
+use foldhash::{HashMap, HashSet};
 
 use moonswap_compiler::syntax::ast::StatementKind;
 
@@ -73,6 +77,7 @@ impl Comparison<'_> {
                     let taken = merging.taken();
                     merging.run(&mut top);
                     self.others(&merging, &taken, &mut top);
+                    self.list_swapped_calls(old, &reach, &mut top);
                     self.tell_readers(old, &reach, &mut top);
                 }
                 let skipped = reach.skipped.iter().filter(|_| !self.is_called_again());
@@ -142,7 +147,7 @@ impl Comparison<'_> {
             let number = |list: &[Vec<u8>]| list.iter().cloned().enumerate().collect::<Vec<_>>();
             let (gone, come) = unmatched(&number(was), &number(is));
             // What moved past others is still the same.
-            let mut moved: HashMap<&[u8], Vec<usize>> = HashMap::new();
+            let mut moved: HashMap<&[u8], Vec<usize>> = HashMap::default();
             for at in gone.iter().rev() {
                 moved.entry(&was[*at]).or_default().push(*at);
             }

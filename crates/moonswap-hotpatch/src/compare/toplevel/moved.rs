@@ -3,6 +3,7 @@
 
 use moonswap_compiler::syntax::ast::{Expr, ExprId, Symbol};
 
+use super::alias::Aliases;
 use super::merge::Merging;
 use super::order::{Placed, Places, Region};
 use super::outcome::TopLevel;
@@ -31,15 +32,32 @@ impl Merging<'_> {
     /// Where they are set.
     fn places(&self) -> &Places {
         let find = || {
-            let mut places = Places::new();
-            self.each_set(|path, statements| {
+            let mut places = Places::default();
+            let mut place = |path: &Path, statements: Vec<(usize, usize)>| {
                 let group = (path.root.clone(), path.keys.first().cloned());
-                let placed = (path.clone(), statements.collect());
+                let placed = (path.clone(), statements);
                 places.entry(group).or_default().push(placed);
+            };
+            self.each_set(|path, statements| {
+                let statements: Vec<_> = statements.collect();
+                if let Some(path) = self.aliases().resolved(path) {
+                    place(&path, statements.clone());
+                }
+                place(path, statements);
             });
+            for (path, at) in self.changed_in_place() {
+                if let Some(path) = self.aliases().resolved(path) {
+                    place(&path, vec![*at]);
+                }
+                place(path, vec![*at]);
+            }
             places
         };
         self.places.get_or_init(find)
+    }
+
+    pub(super) fn aliases(&self) -> &Aliases {
+        self.aliases.get_or_init(|| Aliases::of(self.new.text))
     }
 
     /// Where statements that set something, or some of `others`, stand in another order
@@ -48,6 +66,7 @@ impl Merging<'_> {
         let find = || {
             let mut all = others.to_vec();
             self.each_set(|_, statements| all.extend(statements));
+            all.extend(self.changed_in_place().iter().map(|(_, at)| *at));
             Region::of(all)
         };
         match others.is_empty() {
@@ -120,6 +139,9 @@ impl Merging<'_> {
             }
             match constants.path(new, &new_scope, expr) {
                 Some(path) if !stays(&path) => return Some(MOVED),
+                Some(path) if self.aliases().resolved(&path).is_some_and(|p| !stays(&p)) => {
+                    return Some(MOVED);
+                }
                 Some(_) => todo.extend(keys_of(new, expr)),
                 None => todo.extend(parts(new, expr)),
             }

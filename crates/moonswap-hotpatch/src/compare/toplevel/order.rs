@@ -1,8 +1,9 @@
 //! In which order two texts set the same paths: where each is set, and among which
 //! statements the order is another one.
 
-use std::collections::HashMap;
 use std::ops::RangeInclusive;
+
+use foldhash::HashMap;
 
 use crate::patch::path::{Key, Path, Root};
 

@@ -1,7 +1,7 @@
 //! Statements that set nothing of their own (calls, loops, conditions), and those
 //! that the policy picks: `run`, `rerun`.
 
-use std::collections::HashSet;
+use foldhash::HashSet;
 
 use moonswap_compiler::Span;
 use moonswap_compiler::syntax::ast::{
@@ -50,7 +50,7 @@ impl Comparison<'_> {
         let n_gone = gone.len();
         let rules = self.rules();
         let twins = self.twins(old, &gone, &come);
-        let mut decided = HashSet::new();
+        let mut decided = HashSet::default();
         for (i, at) in come.into_iter().enumerate() {
             let is_added = i >= n_gone;
             let why = if is_added { "added" } else { "changed" };

@@ -1,8 +1,9 @@
 //! What became of top-level locals and statements.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use foldhash::{HashMap, HashSet};
 use moonswap_bytecode::FunctionId;
 use moonswap_compiler::syntax::ast::{ExprId, FunctionIndex};
 

@@ -1,7 +1,7 @@
 //! Unchanged statements that read data which changed: they do not run again, so what they
 //! made of it stays. One warning says which.
 
-use std::collections::{HashMap, HashSet};
+use foldhash::{HashMap, HashSet};
 
 use moonswap_compiler::syntax::ast::{Ast, Expr, ExprId, Statement, StatementKind};
 

@@ -1,6 +1,6 @@
 //! One of two texts that are compared, taken apart: its entries, found by path.
 
-use std::collections::{HashMap, HashSet};
+use foldhash::{HashMap, HashSet};
 
 use moonswap_compiler::syntax::ast::{ExprId, FunctionIndex};
 
@@ -29,7 +29,8 @@ impl<'a> Side<'a> {
             constants: &facts.constants,
         };
         let entries = taker.entries(&|_| true);
-        let mut at: HashMap<Path, Vec<usize>> = HashMap::with_capacity(entries.len());
+        let mut at: HashMap<Path, Vec<usize>> =
+            HashMap::with_capacity_and_hasher(entries.len(), Default::default());
         for (i, entry) in entries.iter().enumerate() {
             at.entry(entry.path.clone()).or_default().push(i);
         }

@@ -1,8 +1,8 @@
 //! Top-level locals: which of the new text is which of the old one.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use moonswap_bytecode::ScopeVariable;
 use moonswap_compiler::Span;
 use moonswap_compiler::syntax::ast::{Attribute, Expr, ExprId, StatementKind};
@@ -36,10 +36,11 @@ impl Comparison<'_> {
 
     pub(super) fn variables(&self, old: &[Declared], reach: &Reach, top: &mut TopLevel) {
         let mut variables = std::mem::take(&mut top.variables);
-        let n_new: HashMap<Arc<str>, usize> = variables.iter().fold(HashMap::new(), |mut n, v| {
-            *n.entry(v.name.clone()).or_insert(0) += 1;
-            n
-        });
+        let n_new: HashMap<Arc<str>, usize> =
+            variables.iter().fold(HashMap::default(), |mut n, v| {
+                *n.entry(v.name.clone()).or_insert(0) += 1;
+                n
+            });
         let mut used = vec![false; old.len()];
         if self.manifest.main.is_stripped() && !self.manifest.main.scope.is_empty() {
             // Which is which is not known: none is initialised again.

@@ -1,0 +1,186 @@
+//! Statements that are the same in both texts, and call something, or write where a
+//! computed key says, in another order than before. What a call changes is not known, so
+//! a fresh load may end otherwise.
+
+use foldhash::HashMap;
+
+use moonswap_compiler::syntax::ast::{Ast, Expr, ExprId, StatementKind};
+
+use super::comparison::Comparison;
+use super::outcome::TopLevel;
+use super::reach::Reach;
+use crate::compare::library::name_of;
+use crate::model::not_run::NotRun;
+use crate::patch::ChunkPatch;
+use crate::patch::path::{Path, Root, Scope};
+use crate::patch::statements::{statements, unmatched};
+use crate::patch::tree::parts;
+
+const MOVED: &str = "it stands on the other side of another call now";
+
+/// Functions of Lua that change nothing, or nothing but what is made there. Modules are
+/// loaded once, so `require` is among them.
+const QUIET: &[&str] = &[
+    "getmetatable",
+    "ipairs",
+    "math.abs",
+    "math.ceil",
+    "math.floor",
+    "math.fmod",
+    "math.max",
+    "math.min",
+    "math.sqrt",
+    "math.tointeger",
+    "math.type",
+    "os.getenv",
+    "pairs",
+    "rawequal",
+    "rawget",
+    "rawlen",
+    "require",
+    "select",
+    "setmetatable",
+    "string.byte",
+    "string.char",
+    "string.find",
+    "string.format",
+    "string.len",
+    "string.lower",
+    "string.match",
+    "string.pack",
+    "string.rep",
+    "string.reverse",
+    "string.sub",
+    "string.upper",
+    "table.concat",
+    "table.pack",
+    "table.unpack",
+    "tonumber",
+    "tostring",
+    "type",
+    "unpack",
+    "utf8.char",
+    "utf8.codepoint",
+    "utf8.len",
+];
+
+impl Comparison<'_> {
+    /// Lists those that moved past others of them.
+    pub(super) fn list_swapped_calls(&self, old: &ChunkPatch, reach: &Reach, top: &mut TopLevel) {
+        if self.is_called_again() {
+            return;
+        }
+        let (was, is) = (acting(old), acting(self.new));
+        let (gone, come) = unmatched(&was, &is);
+        let mut left: HashMap<&[u8], usize> = HashMap::default();
+        let shapes = &old.facts().shapes;
+        for shape in gone.iter().filter_map(|at| shapes.get(*at)) {
+            *left.entry(shape).or_default() += 1;
+        }
+        for at in come {
+            let shape = self.new.facts().shapes.get(at);
+            let Some(n) = shape.and_then(|shape| left.get_mut(&shape[..])) else {
+                continue;
+            };
+            if *n == 0 {
+                continue;
+            }
+            *n -= 1;
+            let line = self.statement_line(at);
+            let is_known =
+                top.actions.contains_key(&at) || top.not_run.iter().any(|known| known.line == line);
+            if reach.has(at) && !is_known {
+                top.list(NotRun {
+                    line,
+                    text: self.statement_text(at),
+                    why: MOVED.to_owned(),
+                    option: self.run_option(at),
+                });
+            }
+        }
+    }
+}
+
+/// The statements that call something or write by computed keys, with their shapes.
+fn acting(text: &ChunkPatch) -> Vec<(usize, Vec<u8>)> {
+    let (ast, facts) = (text.ast(), text.facts());
+    let mut scope = Scope::default();
+    let mut found = Vec::new();
+    for (at, statement) in statements(ast).iter().enumerate() {
+        let acts = match &statement.kind {
+            StatementKind::LocalFunction { .. } | StatementKind::Function { .. } => false,
+            kind => {
+                let all = kind.all_expressions();
+                let acts = |expr: &ExprId| {
+                    has_computed_key(ast, kind, *expr) || calls(text, &scope, *expr)
+                };
+                all.iter().any(acts)
+            }
+        };
+        if acts && let Some(shape) = facts.shapes.get(at) {
+            found.push((at, shape.clone()));
+        }
+        scope.pass(&statement.kind);
+    }
+    found
+}
+
+/// Whether an expression of a statement is a place that is found by a computed key, and
+/// may be written.
+fn has_computed_key(ast: &Ast, kind: &StatementKind, expr: ExprId) -> bool {
+    let Some(Expr::Index { key, .. }) = ast.exprs.get(expr.0 as usize) else {
+        return false;
+    };
+    let is_constant = matches!(
+        ast.exprs.get(key.0 as usize),
+        Some(Expr::String(_) | Expr::Integer(_) | Expr::Float(_) | Expr::True | Expr::False)
+    );
+    let is_read = match kind {
+        StatementKind::Local { .. } | StatementKind::Return(_) => true,
+        StatementKind::Assign { targets, .. } => !targets.contains(&expr),
+        _ => false,
+    };
+    !is_constant && !is_read
+}
+
+/// Whether evaluating an expression calls a function that may change something.
+fn calls(text: &ChunkPatch, scope: &Scope, expr: ExprId) -> bool {
+    let ast = text.ast();
+    let mut todo = vec![expr];
+    while let Some(expr) = todo.pop() {
+        match ast.exprs.get(expr.0 as usize) {
+            Some(Expr::Call { callee, .. }) => {
+                let path = text.facts().constants.path(ast, scope, *callee);
+                if !path.is_some_and(|path| is_quiet(&path)) {
+                    return true;
+                }
+            }
+            Some(Expr::MethodCall { object, .. }) => {
+                let of = ast.exprs.get(object.0 as usize);
+                if !matches!(of, Some(Expr::String(_))) {
+                    return true;
+                }
+            }
+            _ => {}
+        }
+        todo.extend(parts(ast, expr));
+    }
+    false
+}
+
+/// Whether a path is that of a function that changes nothing.
+fn is_quiet(path: &Path) -> bool {
+    let names: Option<Vec<&str>> = path.keys.iter().map(name_of).collect();
+    path.root == Root::Global
+        && names.is_some_and(|names| QUIET.binary_search(&names.join(".").as_str()).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::QUIET;
+
+    #[test]
+    fn names_are_sorted() {
+        assert!(QUIET.is_sorted());
+    }
+}

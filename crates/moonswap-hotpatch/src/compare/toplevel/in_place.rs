@@ -1,0 +1,78 @@
+//! Calls that change in place what they are given: `table.sort(list)`, `object:method()`.
+
+use moonswap_compiler::syntax::ast::{Expr, ExprId, StatementKind};
+
+use super::merge::Merging;
+use crate::compare::library::name_of;
+use crate::patch::ChunkPatch;
+use crate::patch::path::{Path, Root, Scope};
+use crate::patch::statements::{statements, unmatched};
+
+/// Functions of Lua that change their first argument.
+const CHANGING: &[&str] = &[
+    "rawset",
+    "setmetatable",
+    "table.insert",
+    "table.remove",
+    "table.sort",
+];
+
+/// What a call that stands in both texts changes, and where it stands: the statements in
+/// the old and in the new text.
+pub(super) type ChangedInPlace = (Path, (usize, usize));
+
+impl Merging<'_> {
+    /// All such calls that stand in both texts, in their order.
+    pub(super) fn changed_in_place(&self) -> &[ChangedInPlace] {
+        self.in_place.get_or_init(|| {
+            let (was, is) = (calls(self.old.text), calls(self.new.text));
+            let (gone, come) = unmatched(&was, &is);
+            let stays = |all: Vec<(usize, Vec<u8>)>, others: Vec<usize>| {
+                let all = all.into_iter().map(|(at, _)| at);
+                all.filter(move |at| others.binary_search(at).is_err())
+            };
+            let pairs = stays(was, gone).zip(stays(is, come));
+            let (ast, mut scope, mut above) = (self.new.text.ast(), Scope::default(), 0);
+            let body = statements(ast);
+            let mut found = Vec::new();
+            for (was, is) in pairs {
+                for statement in body.get(above..is).unwrap_or_default() {
+                    scope.pass(&statement.kind);
+                }
+                above = is;
+                let Some(StatementKind::Call(call)) = body.get(is).map(|s| &s.kind) else {
+                    continue;
+                };
+                let changed = self.changed_by(*call, &scope);
+                found.extend(changed.map(|path| (path, (was, is))));
+            }
+            found
+        })
+    }
+
+    fn changed_by(&self, call: ExprId, scope: &Scope) -> Option<Path> {
+        let (ast, constants) = (self.new.text.ast(), &self.new.text.facts().constants);
+        let path = |expr: ExprId| constants.path(ast, scope, expr);
+        match ast.exprs.get(call.0 as usize)? {
+            Expr::MethodCall { object, .. } => path(*object),
+            Expr::Call { callee, args } => {
+                let callee = path(*callee)?;
+                let callee = self.aliases().meant(&callee).unwrap_or(callee);
+                let names: Vec<&str> = callee.keys.iter().filter_map(name_of).collect();
+                let changes = callee.root == Root::Global
+                    && names.len() == callee.keys.len()
+                    && CHANGING.contains(&names.join(".").as_str());
+                path(*args.first().filter(|_| changes)?)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The calls among the statements of a text.
+fn calls(text: &ChunkPatch) -> Vec<(usize, Vec<u8>)> {
+    let all = statements(text.ast()).iter().zip(&text.facts().shapes);
+    let calls = all.enumerate();
+    let calls = calls.filter(|(_, (s, _))| matches!(s.kind, StatementKind::Call(_)));
+    calls.map(|(at, (_, shape))| (at, shape.clone())).collect()
+}
