@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 
 use moonswap_vm::hotpatch::Which;
 use moonswap_vm::planning::{Patch, PatchSource, Policy, Report};
-use moonswap_vm::{Applied, Context, HotError, Keep, Machine, Outcome, Root, Ticket, View};
+use moonswap_vm::{Applied, Context, HotError, Keep, Machine, Outcome, Root, Stress, Ticket, View};
 
 /// Name of the chunk that most tests patch.
 pub const CHUNK: &str = "@m.lua";
@@ -425,6 +425,9 @@ impl World {
     /// garbage: chunks that nobody holds are listed until then, and when that would
     /// be depends on how long another thread took.
     pub fn fingerprint(&self) -> String {
+        // What is under stress is the scenario, not how the world is written down.
+        let stress = self.machine.set_stress(Stress::default());
+        self.machine.set_stress(stress.at_rest());
         let mut text = self.run("return fingerprint()").expect("fingerprint");
         self.machine.with(|cx| {
             assert!(cx.gc_collect().is_ok(), "collects");
@@ -438,6 +441,7 @@ impl World {
                 }
             }
         });
+        self.machine.set_stress(stress);
         text
     }
 

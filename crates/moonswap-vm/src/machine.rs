@@ -254,8 +254,8 @@ impl Machine {
 
     /// For tests of the VM itself: see [`Stress`].
     #[doc(hidden)]
-    pub fn set_stress(&self, stress: Stress) {
-        self.enter().vm().set_stress(stress);
+    pub fn set_stress(&self, stress: Stress) -> Stress {
+        self.enter().vm().set_stress(stress)
     }
 
     /// For tests: lets the `n`-th allocation of the VM from now on fail (0: none).

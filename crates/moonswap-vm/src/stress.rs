@@ -89,6 +89,18 @@ impl Stress {
         }
     }
 
+    /// The same with nothing to do at safe points.
+    #[must_use]
+    pub fn at_rest(self) -> Stress {
+        Stress {
+            collect: Every::default(),
+            step: Every::default(),
+            stack: Every::default(),
+            verify: Every::default(),
+            ..self
+        }
+    }
+
     /// A VM for which the system has no thread to give.
     pub fn without_threads() -> Stress {
         Stress {

@@ -233,13 +233,15 @@ impl Vm {
     }
 
     /// Turns modes for tests on and off.
-    pub(crate) fn set_stress(&mut self, stress: Stress) {
-        self.stress = stress;
+    /// Answers what was set before.
+    pub(crate) fn set_stress(&mut self, stress: Stress) -> Stress {
+        let before = std::mem::replace(&mut self.stress, stress);
         self.heap.set_stress(&stress);
         self.poll
             .without_threads
             .store(stress.threads, std::sync::atomic::Ordering::Relaxed);
         self.poll.request();
+        before
     }
 
     /// The heap, and what it must keep alive.

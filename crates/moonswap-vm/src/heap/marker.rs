@@ -116,7 +116,7 @@ impl Marker {
     }
 
     /// Addresses of objects that are marked but not traversed completely.
-    pub(super) fn unfinished(&self) -> std::collections::HashSet<usize> {
+    pub(super) fn unfinished(&self) -> foldhash::HashSet<usize> {
         self.gray
             .iter()
             .map(|&h| h as usize)

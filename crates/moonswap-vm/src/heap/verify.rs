@@ -1,7 +1,7 @@
 //! Heap check for tests: finds missing barriers and roots far better than
 //! review. Independent of the marker's code.
 
-use std::collections::HashSet;
+use foldhash::HashSet;
 
 use super::marker::Weak;
 use super::part::{INLINE_ARRAY, INLINE_NODES, PART_HEADER};
@@ -125,16 +125,10 @@ impl Heap {
     /// # Panics
     /// If something is wrong.
     pub(crate) fn verify(&self) {
-        let mut known = HashSet::new();
         let mut objects = Vec::new();
-        self.for_each_cell(|h, _| {
-            known.insert(h as usize);
-            objects.push(h);
-        });
-        for &h in &self.boxed {
-            known.insert(h as usize);
-            objects.push(h);
-        }
+        self.for_each_cell(|h, _| objects.push(h));
+        objects.extend_from_slice(&self.boxed);
+        let mut known: HashSet<usize> = objects.iter().map(|&h| h as usize).collect();
         self.for_each_large(|h| {
             known.insert(h as usize);
         });

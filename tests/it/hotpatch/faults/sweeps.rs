@@ -111,7 +111,7 @@ impl PatchSource {
     /// Makes the world one for this source.
     fn prepare(self, world: &World, subject: &Subject) {
         match self {
-            PatchSource::NoThread => world.machine.set_stress(Stress::without_threads()),
+            PatchSource::NoThread => _ = world.machine.set_stress(Stress::without_threads()),
             PatchSource::Known => {
                 let patcher = world.machine.patcher();
                 let ticket = patcher.submit(subject.step(), Policy::default());

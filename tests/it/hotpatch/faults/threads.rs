@@ -66,7 +66,7 @@ impl Way {
     fn world(self) -> World {
         let world = world();
         match self {
-            Way::NoThread => world.machine.set_stress(Stress::without_threads()),
+            Way::NoThread => _ = world.machine.set_stress(Stress::without_threads()),
             Way::Known => {
                 let text = format!("{OLD}\nfunction step() end");
                 let ticket = world

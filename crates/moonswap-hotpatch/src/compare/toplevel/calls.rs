@@ -1,10 +1,10 @@
-//! Statements that are the same in both texts, and call something, or write where a
-//! computed key says, in another order than before. What a call changes is not known, so
+//! Statements that are the same in both texts, and call something, or append to a list,
+//! in another order than before. What a call changes is not known, so
 //! a fresh load may end otherwise.
 
 use foldhash::HashMap;
 
-use moonswap_compiler::syntax::ast::{Ast, Expr, ExprId, StatementKind};
+use moonswap_compiler::syntax::ast::{Ast, Expr, ExprId, StatementKind, UnaryOp};
 
 use super::comparison::Comparison;
 use super::outcome::TopLevel;
@@ -101,7 +101,7 @@ impl Comparison<'_> {
     }
 }
 
-/// The statements that call something or write by computed keys, with their shapes.
+/// The statements that call something or append, with their shapes.
 fn acting(text: &ChunkPatch) -> Vec<(usize, Vec<u8>)> {
     let (ast, facts) = (text.ast(), text.facts());
     let mut scope = Scope::default();
@@ -111,9 +111,8 @@ fn acting(text: &ChunkPatch) -> Vec<(usize, Vec<u8>)> {
             StatementKind::LocalFunction { .. } | StatementKind::Function { .. } => false,
             kind => {
                 let all = kind.all_expressions();
-                let acts = |expr: &ExprId| {
-                    has_computed_key(ast, kind, *expr) || calls(text, &scope, *expr)
-                };
+                let acts =
+                    |expr: &ExprId| is_appended(ast, kind, *expr) || calls(text, &scope, *expr);
                 all.iter().any(acts)
             }
         };
@@ -125,22 +124,31 @@ fn acting(text: &ChunkPatch) -> Vec<(usize, Vec<u8>)> {
     found
 }
 
-/// Whether an expression of a statement is a place that is found by a computed key, and
-/// may be written.
-fn has_computed_key(ast: &Ast, kind: &StatementKind, expr: ExprId) -> bool {
+/// Whether an expression of a statement is a place that is found by a length, and may be
+/// written: `list[#list + 1]`. Other computed keys are read like all values.
+fn is_appended(ast: &Ast, kind: &StatementKind, expr: ExprId) -> bool {
     let Some(Expr::Index { key, .. }) = ast.exprs.get(expr.0 as usize) else {
         return false;
     };
-    let is_constant = matches!(
-        ast.exprs.get(key.0 as usize),
-        Some(Expr::String(_) | Expr::Integer(_) | Expr::Float(_) | Expr::True | Expr::False)
-    );
+    let mut todo = vec![*key];
+    let mut has_length = false;
+    while let Some(part) = todo.pop() {
+        let op = ast.exprs.get(part.0 as usize);
+        has_length |= matches!(
+            op,
+            Some(Expr::Unary {
+                op: UnaryOp::Length,
+                ..
+            })
+        );
+        todo.extend(parts(ast, part));
+    }
     let is_read = match kind {
         StatementKind::Local { .. } | StatementKind::Return(_) => true,
         StatementKind::Assign { targets, .. } => !targets.contains(&expr),
         _ => false,
     };
-    !is_constant && !is_read
+    has_length && !is_read
 }
 
 /// Whether evaluating an expression calls a function that may change something.
