@@ -232,16 +232,14 @@ impl Vm {
         vm
     }
 
-    /// Turns modes for tests on and off.
-    /// Answers what was set before.
+    /// Turns modes for tests on and off. Answers what was set before.
     pub(crate) fn set_stress(&mut self, stress: Stress) -> Stress {
-        let before = std::mem::replace(&mut self.stress, stress);
         self.heap.set_stress(&stress);
         self.poll
             .without_threads
             .store(stress.threads, std::sync::atomic::Ordering::Relaxed);
         self.poll.request();
-        before
+        std::mem::replace(&mut self.stress, stress)
     }
 
     /// The heap, and what it must keep alive.

@@ -3,6 +3,7 @@
 use moonswap_compiler::syntax::ast::{Expr, ExprId, StatementKind};
 
 use super::merge::Merging;
+use super::order::ChangedInPlace;
 use crate::compare::library::name_of;
 use crate::patch::ChunkPatch;
 use crate::patch::path::{Path, Root, Scope};
@@ -16,10 +17,6 @@ const CHANGING: &[&str] = &[
     "table.remove",
     "table.sort",
 ];
-
-/// What a call that stands in both texts changes, and where it stands: the statements in
-/// the old and in the new text.
-pub(super) type ChangedInPlace = (Path, (usize, usize));
 
 impl Merging<'_> {
     /// All such calls that stand in both texts, in their order.

@@ -9,8 +9,7 @@ use moonswap_compiler::syntax::ast::{Attribute, FunctionIndex};
 
 use super::alias::Aliases;
 use super::comparison::Comparison;
-use super::in_place::ChangedInPlace;
-use super::order::{Places, Region};
+use super::order::{ChangedInPlace, Places, Region};
 use super::outcome::{Evaluation, TopLevel, ValueCode};
 use super::reach::{NOWHERE, Reach};
 use super::side::{Side, list_change};

@@ -10,6 +10,10 @@ use crate::patch::path::{Key, Path, Root};
 /// Where a path is set: the statements in the old and in the new text.
 pub(super) type Placed = (Path, Vec<(usize, usize)>);
 
+/// What a call that stands in both texts changes, and where it stands: the statements in
+/// the old and in the new text.
+pub(super) type ChangedInPlace = (Path, (usize, usize));
+
 /// Where paths are set, by their root and first key.
 pub(super) type Places = HashMap<(Root, Option<Key>), Vec<Placed>>;
 
