@@ -4,12 +4,11 @@
 //!
 //! | file | idea |
 //! | --- | --- |
-//! | `constant` | expressions whose value is known |
-//! | `path` | which variable or field is meant, however it is written |
-//! | `entries` | a text taken apart into what it sets |
-//! | `state` | what other code of a text assigns |
+//! | `comparison` | what is compared |
+//! | `outcome` | what became of it |
 //! | `variables` | which top-level local is which |
 //! | `merge` | data and definitions, old against new |
+//! | `evaluate`, `made` | values that are computed; what is made of an entry |
 //! | `meaning` | the same words that mean something else |
 //! | `repeated` | what is set more than once |
 //! | `calls` | calls in another order |
@@ -20,6 +19,10 @@
 //! | `others` | statements that set nothing of their own; `run`, `rerun` |
 //! | `reach` | how far the main chunk got |
 //! | `again` | main chunks that are called again and again |
+//!
+//! What is known of one text alone is in `patch/`: `constant` (expressions whose value
+//! is known), `path` (which variable or field is meant, however it is written), `entries`
+//! (a text taken apart into what it sets), `assigned` (what its other code assigns).
 
 mod again;
 mod alias;
