@@ -91,6 +91,9 @@ pub(crate) fn required(ast: &Ast, call: ExprId) -> Option<&[u8]> {
     }
 }
 
+/// Beyond so many pairs of statements a table of lengths is not worth it.
+pub(crate) const MAX_COMPARED: usize = 4_000_000;
+
 /// The positions of what is only in the one or only in the other list, by
 /// longest common subsequence.
 pub(crate) fn unmatched(
@@ -106,8 +109,8 @@ pub(crate) fn unmatched(
         .take_while(|(a, b)| a.1 == b.1)
         .count();
     let (was, is) = (&was[..was.len() - suffix], &is[..is.len() - suffix]);
-    // Beyond this a table of lengths is not worth it: all are listed.
-    if was.len().saturating_mul(is.len()) > 4_000_000 {
+    // All are listed.
+    if was.len().saturating_mul(is.len()) > MAX_COMPARED {
         return (
             was.iter().map(|s| s.0).collect(),
             is.iter().map(|s| s.0).collect(),

@@ -2,10 +2,13 @@
 //! in another order than before. What a call changes is not known, so
 //! a fresh load may end otherwise.
 
+use std::collections::VecDeque;
+
 use foldhash::HashMap;
 
 use moonswap_compiler::syntax::ast::{Ast, Expr, ExprId, StatementKind, UnaryOp};
 
+use super::alias::Aliases;
 use super::comparison::Comparison;
 use super::outcome::TopLevel;
 use super::reach::Reach;
@@ -13,7 +16,7 @@ use crate::compare::library::name_of;
 use crate::model::not_run::NotRun;
 use crate::patch::ChunkPatch;
 use crate::patch::path::{Path, Root, Scope};
-use crate::patch::statements::{statements, unmatched};
+use crate::patch::statements::{MAX_COMPARED, statements, unmatched};
 use crate::patch::tree::parts;
 
 const MOVED: &str = "it stands on the other side of another call now";
@@ -21,6 +24,9 @@ const MOVED: &str = "it stands on the other side of another call now";
 /// Functions of Lua that change nothing, or nothing but what is made there. Modules are
 /// loaded once, so `require` is among them.
 const QUIET: &[&str] = &[
+    "assert",
+    "coroutine.create",
+    "coroutine.wrap",
     "getmetatable",
     "ipairs",
     "math.abs",
@@ -32,7 +38,11 @@ const QUIET: &[&str] = &[
     "math.sqrt",
     "math.tointeger",
     "math.type",
+    "next",
+    "os.clock",
+    "os.date",
     "os.getenv",
+    "os.time",
     "pairs",
     "rawequal",
     "rawget",
@@ -44,6 +54,7 @@ const QUIET: &[&str] = &[
     "string.char",
     "string.find",
     "string.format",
+    "string.gmatch",
     "string.len",
     "string.lower",
     "string.match",
@@ -72,27 +83,19 @@ impl Comparison<'_> {
         }
         let (was, is) = (acting(old), acting(self.new));
         let (gone, come) = unmatched(&was, &is);
-        let mut left: HashMap<&[u8], usize> = HashMap::default();
-        let shapes = &old.facts().shapes;
-        for shape in gone.iter().filter_map(|at| shapes.get(*at)) {
-            *left.entry(shape).or_default() += 1;
-        }
-        for at in come {
-            let shape = self.new.facts().shapes.get(at);
-            let Some(n) = shape.and_then(|shape| left.get_mut(&shape[..])) else {
-                continue;
-            };
-            if *n == 0 {
-                continue;
-            }
-            *n -= 1;
-            let line = self.statement_line(at);
-            let is_known =
-                top.actions.contains_key(&at) || top.not_run.iter().any(|known| known.line == line);
+        let moved = match gone.len().saturating_mul(come.len()) > MAX_COMPARED {
+            // They were not compared.
+            true => moved_among(&was, &is),
+            false => in_both(&was, &is, gone, come),
+        };
+        for at in moved {
+            let (line, text) = (self.statement_line(at), self.statement_text(at));
+            let is_known = top.actions.contains_key(&at)
+                || top.not_run.iter().any(|n| n.line == line && n.text == text);
             if reach.has(at) && !is_known {
                 top.list(NotRun {
                     line,
-                    text: self.statement_text(at),
+                    text,
                     why: MOVED.to_owned(),
                     option: self.run_option(at),
                 });
@@ -101,9 +104,66 @@ impl Comparison<'_> {
     }
 }
 
+/// Those of the new list without a partner that the old one has as well.
+fn in_both(
+    was: &[(usize, Vec<u8>)],
+    is: &[(usize, Vec<u8>)],
+    gone: Vec<usize>,
+    come: Vec<usize>,
+) -> Vec<usize> {
+    let shape_of = |all: &[(usize, Vec<u8>)], at: usize| {
+        let found = all.binary_search_by_key(&at, |(at, _)| *at).ok()?;
+        Some(all[found].1.clone())
+    };
+    let mut left: HashMap<Vec<u8>, usize> = HashMap::default();
+    for shape in gone.into_iter().filter_map(|at| shape_of(was, at)) {
+        *left.entry(shape).or_default() += 1;
+    }
+    let mut is_left = |at: &usize| {
+        let shape = shape_of(is, *at);
+        let n = shape.and_then(|shape| left.get_mut(&shape));
+        n.is_some_and(|n| std::mem::replace(n, n.saturating_sub(1)) > 0)
+    };
+    come.into_iter().filter(|at| is_left(at)).collect()
+}
+
+/// The positions in the new list of what both have, and the longest increasing
+/// subsequence of old positions does not. Equal ones are paired in their order.
+fn moved_among(was: &[(usize, Vec<u8>)], is: &[(usize, Vec<u8>)]) -> Vec<usize> {
+    let mut places: HashMap<&[u8], VecDeque<usize>> = HashMap::default();
+    for (at, shape) in was {
+        places.entry(shape).or_default().push_back(*at);
+    }
+    let pairs = is.iter().filter_map(|(at, shape)| {
+        let place = places.get_mut(&shape[..])?.pop_front()?;
+        Some((place, *at))
+    });
+    let pairs: Vec<(usize, usize)> = pairs.collect();
+    // For each length the pair with the least old position that ends such a subsequence.
+    let mut ends: Vec<usize> = Vec::new();
+    let mut before: Vec<Option<usize>> = Vec::with_capacity(pairs.len());
+    for (n, (place, _)) in pairs.iter().enumerate() {
+        let length = ends.partition_point(|&end| pairs[end].0 < *place);
+        before.push(length.checked_sub(1).map(|l| ends[l]));
+        match ends.get_mut(length) {
+            Some(end) => *end = n,
+            None => ends.push(n),
+        }
+    }
+    let mut stays = vec![false; pairs.len()];
+    let mut next = ends.last().copied();
+    while let Some(n) = next {
+        stays[n] = true;
+        next = before[n];
+    }
+    let moved = pairs.iter().zip(stays).filter(|(_, stays)| !stays);
+    moved.map(|((_, at), _)| *at).collect()
+}
+
 /// The statements that call something or append, with their shapes.
 fn acting(text: &ChunkPatch) -> Vec<(usize, Vec<u8>)> {
     let (ast, facts) = (text.ast(), text.facts());
+    let aliases = Aliases::of(text);
     let mut scope = Scope::default();
     let mut found = Vec::new();
     for (at, statement) in statements(ast).iter().enumerate() {
@@ -111,8 +171,9 @@ fn acting(text: &ChunkPatch) -> Vec<(usize, Vec<u8>)> {
             StatementKind::LocalFunction { .. } | StatementKind::Function { .. } => false,
             kind => {
                 let all = kind.all_expressions();
-                let acts =
-                    |expr: &ExprId| is_appended(ast, kind, *expr) || calls(text, &scope, *expr);
+                let acts = |expr: &ExprId| {
+                    is_appended(ast, kind, *expr) || calls(text, &aliases, &scope, *expr)
+                };
                 all.iter().any(acts)
             }
         };
@@ -152,14 +213,15 @@ fn is_appended(ast: &Ast, kind: &StatementKind, expr: ExprId) -> bool {
 }
 
 /// Whether evaluating an expression calls a function that may change something.
-fn calls(text: &ChunkPatch, scope: &Scope, expr: ExprId) -> bool {
+fn calls(text: &ChunkPatch, aliases: &Aliases, scope: &Scope, expr: ExprId) -> bool {
     let ast = text.ast();
     let mut todo = vec![expr];
     while let Some(expr) = todo.pop() {
         match ast.exprs.get(expr.0 as usize) {
             Some(Expr::Call { callee, .. }) => {
                 let path = text.facts().constants.path(ast, scope, *callee);
-                if !path.is_some_and(|path| is_quiet(&path)) {
+                let is_quiet = |path: Path| is_quiet(&aliases.meant(&path).unwrap_or(path));
+                if !path.is_some_and(is_quiet) {
                     return true;
                 }
             }

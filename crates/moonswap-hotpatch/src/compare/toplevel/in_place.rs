@@ -1,6 +1,8 @@
-//! Calls that change in place what they are given: `table.sort(list)`, `object:method()`.
+//! Statements that change what they do not define: calls that change in place what they
+//! are given (`table.sort(list)`, `object:method()`), and what blocks assign.
 
 use moonswap_compiler::syntax::ast::{Expr, ExprId, StatementKind};
+use moonswap_compiler::syntax::visit::Part;
 
 use super::merge::Merging;
 use super::order::ChangedInPlace;
@@ -19,7 +21,7 @@ const CHANGING: &[&str] = &[
 ];
 
 impl Merging<'_> {
-    /// All such calls that stand in both texts, in their order.
+    /// All such statements that stand in both texts, in their order.
     pub(super) fn changed_in_place(&self) -> &[ChangedInPlace] {
         self.in_place.get_or_init(|| {
             let (was, is) = (calls(self.old.text), calls(self.new.text));
@@ -37,14 +39,40 @@ impl Merging<'_> {
                     scope.pass(&statement.kind);
                 }
                 above = is;
-                let Some(StatementKind::Call(call)) = body.get(is).map(|s| &s.kind) else {
+                let Some(statement) = body.get(is) else {
                     continue;
                 };
-                let changed = self.changed_by(*call, &scope);
-                found.extend(changed.map(|path| (path, (was, is))));
+                let changed = self.changed_in(&statement.kind, &scope);
+                found.extend(changed.into_iter().map(|path| (path, (was, is))));
             }
             found
         })
+    }
+
+    /// What a call changes, or a block with all in it but functions. Locals of a block
+    /// count as what they hide.
+    fn changed_in(&self, statement: &StatementKind, scope: &Scope) -> Vec<Path> {
+        let (ast, constants) = (self.new.text.ast(), &self.new.text.facts().constants);
+        let mut found = Vec::new();
+        let mut todo = vec![statement];
+        while let Some(kind) = todo.pop() {
+            match kind {
+                StatementKind::Call(call) => found.extend(self.changed_by(*call, scope)),
+                StatementKind::Assign { targets, .. } => {
+                    let paths = targets.iter();
+                    found.extend(paths.filter_map(|target| constants.path(ast, scope, *target)));
+                }
+                StatementKind::Function { target, .. } => {
+                    found.extend(constants.path(ast, scope, *target));
+                }
+                _ => kind.each_part(&mut |part| {
+                    if let Part::Block(block) = part {
+                        todo.extend(block.statements.iter().map(|s| &s.kind));
+                    }
+                }),
+            }
+        }
+        found
     }
 
     fn changed_by(&self, call: ExprId, scope: &Scope) -> Option<Path> {
@@ -66,10 +94,21 @@ impl Merging<'_> {
     }
 }
 
-/// The calls among the statements of a text.
+/// The calls and blocks among the statements of a text.
 fn calls(text: &ChunkPatch) -> Vec<(usize, Vec<u8>)> {
     let all = statements(text.ast()).iter().zip(&text.facts().shapes);
     let calls = all.enumerate();
-    let calls = calls.filter(|(_, (s, _))| matches!(s.kind, StatementKind::Call(_)));
+    let calls = calls.filter(|(_, (s, _))| {
+        matches!(
+            s.kind,
+            StatementKind::Call(_)
+                | StatementKind::Do(_)
+                | StatementKind::If { .. }
+                | StatementKind::While { .. }
+                | StatementKind::Repeat { .. }
+                | StatementKind::NumericFor { .. }
+                | StatementKind::GenericFor { .. }
+        )
+    });
     calls.map(|(at, (_, shape))| (at, shape.clone())).collect()
 }

@@ -23,7 +23,7 @@ impl Merging<'_> {
             };
             let pairs = was.iter().zip(is);
             let pairs = pairs.map(|(was, is)| (&self.old.entries[*was], &self.new.entries[*is]));
-            if pairs.clone().all(|(a, b)| !a.is_item && !b.is_item) {
+            if pairs.clone().all(|(a, b)| a.is_item == b.is_item) {
                 see(path, &mut pairs.map(|(a, b)| (a.statement, b.statement)));
             }
         }
