@@ -141,11 +141,27 @@ return 'done'";
 #[test]
 fn a_deadline_tells_what_was_active() {
     let world = World::new();
-    let old = "function work()\n  while true do\n    local x = 1\n  end\nend\n";
+    let (tell, started) = std::sync::mpsc::channel();
+    world.machine.with(|cx| {
+        let height = cx.height();
+        cx.push_globals();
+        cx.push_boxed(
+            "started",
+            Box::new(move |_| {
+                let _ = tell.send(());
+                Ok(0)
+            }),
+        );
+        assert!(cx.raw_set_field(height, "started").is_ok());
+        cx.set_height(height);
+    });
+    let old = "function work()\n  started() while true do\n    local x = 1\n  end\nend\n";
     world.load(CHUNK, old, true).expect("loads");
     let patcher = world.machine.patcher();
     let interrupter = world.machine.interrupter();
     let thread = std::thread::spawn(move || {
+        // Before that the patch would not have to wait.
+        started.recv().expect("work begins");
         let policy = quiescent().deadline(Duration::from_millis(50));
         let ticket = patcher.submit(compile("function work() end\n"), policy);
         let outcome = ticket.wait(Some(PATIENCE));
