@@ -91,6 +91,22 @@ pub(crate) struct Frame {
     pub(crate) pc: *const u64,
 }
 
+/// Base a frame had before its varargs were tucked under it.
+///
+/// # Safety
+/// F1: the frame stands.
+#[inline(always)]
+pub(crate) unsafe fn original_base(base: *mut Value) -> *mut Value {
+    // SAFETY: F1.
+    unsafe {
+        let link = base.sub(1);
+        match (*link).tag == tag::VARARG_LINK {
+            true => base.byte_sub((*link).payload as usize),
+            false => base,
+        }
+    }
+}
+
 impl Frame {
     /// Base the frame had before its varargs were tucked under it.
     ///
@@ -98,14 +114,7 @@ impl Frame {
     /// F1: the frame stands.
     pub(crate) unsafe fn original_base(self) -> *mut Value {
         // SAFETY: F1.
-        unsafe {
-            let link = self.base.sub(1);
-            if (*link).tag == tag::VARARG_LINK {
-                self.base.byte_sub((*link).payload as usize)
-            } else {
-                self.base
-            }
-        }
+        unsafe { original_base(self.base) }
     }
 
     /// The pinned version; null for a native.

@@ -1,7 +1,6 @@
 //! Values of captured variables that a patch adds to a function.
 
 use foldhash::HashMap;
-
 use moonswap_bytecode::FunctionId;
 
 use crate::syntax::ast::{ExprId, Symbol};

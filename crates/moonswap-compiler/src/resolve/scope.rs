@@ -5,7 +5,6 @@
 //! is `upvalue.rs`.
 
 use foldhash::HashMap;
-
 use moonswap_bytecode::VariableKind;
 
 use crate::syntax::ast::Symbol;

@@ -12,7 +12,6 @@
 //! less confined than it is.
 
 use foldhash::HashSet;
-
 use moonswap_compiler::syntax::ast::{
     Ast, Attribute, Block, Expr, ExprId, FunctionIndex, Statement, StatementKind, Symbol,
 };

@@ -3,7 +3,6 @@
 //! so they are listed.
 
 use foldhash::HashMap;
-
 use moonswap_compiler::syntax::ast::StatementKind;
 
 use super::toplevel::comparison::Comparison;

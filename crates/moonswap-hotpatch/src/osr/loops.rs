@@ -5,7 +5,6 @@
 //! if most of what it does is the same.
 
 use foldhash::HashMap;
-
 use moonswap_bytecode::effects::jump_distance;
 use moonswap_bytecode::prototype::{LoopInfo, LoopKind, Prototype};
 use moonswap_bytecode::{Instruction, OpCode};

@@ -2,7 +2,6 @@
 //! its own top-level statement may be state.
 
 use foldhash::HashSet;
-
 use moonswap_compiler::syntax::ast::{
     Ast, Block, Expr, ExprId, FunctionIndex, Statement, StatementKind, Symbol,
 };

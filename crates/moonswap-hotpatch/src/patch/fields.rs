@@ -2,7 +2,6 @@
 //! `M[M.A] = "a"`.
 
 use foldhash::HashMap;
-
 use moonswap_compiler::syntax::ast::{Ast, Expr, ExprId, TableItem};
 
 use super::assigned::Assigned;

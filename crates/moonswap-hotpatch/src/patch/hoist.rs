@@ -9,7 +9,6 @@
 //! in a block of its own: those have no cells.
 
 use foldhash::{HashMap, HashSet};
-
 use moonswap_compiler::syntax::ast::{
     Ast, Attribute, Block, Expr, ExprId, FunctionIndex, Statement, StatementKind, Symbol,
 };

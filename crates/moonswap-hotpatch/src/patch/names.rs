@@ -3,7 +3,6 @@
 //! alone.
 
 use foldhash::HashSet;
-
 use moonswap_compiler::Span;
 use moonswap_compiler::syntax::ast::{
     Ast, BinaryOp, Block, Expr, ExprId, FunctionIndex, StatementKind, Symbol, UnaryOp,

@@ -91,59 +91,6 @@ pub(crate) fn required(ast: &Ast, call: ExprId) -> Option<&[u8]> {
     }
 }
 
-/// Beyond so many pairs of statements a table of lengths is not worth it.
-pub(crate) const MAX_COMPARED: usize = 4_000_000;
-
-/// The positions of what is only in the one or only in the other list, by
-/// longest common subsequence.
-pub(crate) fn unmatched(
-    was: &[(usize, Vec<u8>)],
-    is: &[(usize, Vec<u8>)],
-) -> (Vec<usize>, Vec<usize>) {
-    let prefix = was.iter().zip(is).take_while(|(a, b)| a.1 == b.1).count();
-    let (was, is) = (&was[prefix..], &is[prefix..]);
-    let suffix = was
-        .iter()
-        .rev()
-        .zip(is.iter().rev())
-        .take_while(|(a, b)| a.1 == b.1)
-        .count();
-    let (was, is) = (&was[..was.len() - suffix], &is[..is.len() - suffix]);
-    // All are listed.
-    if was.len().saturating_mul(is.len()) > MAX_COMPARED {
-        return (
-            was.iter().map(|s| s.0).collect(),
-            is.iter().map(|s| s.0).collect(),
-        );
-    }
-    let width = is.len() + 1;
-    let mut length = vec![0u32; (was.len() + 1) * width];
-    for i in (0..was.len()).rev() {
-        for j in (0..is.len()).rev() {
-            length[i * width + j] = if was[i].1 == is[j].1 {
-                length[(i + 1) * width + j + 1] + 1
-            } else {
-                length[(i + 1) * width + j].max(length[i * width + j + 1])
-            };
-        }
-    }
-    let (mut i, mut j, mut gone, mut come) = (0, 0, Vec::new(), Vec::new());
-    while i < was.len() || j < is.len() {
-        if i < was.len() && j < is.len() && was[i].1 == is[j].1 {
-            (i, j) = (i + 1, j + 1);
-        } else if j == is.len()
-            || i < was.len() && length[(i + 1) * width + j] >= length[i * width + j + 1]
-        {
-            gone.push(was[i].0);
-            i += 1;
-        } else {
-            come.push(is[j].0);
-            j += 1;
-        }
-    }
-    (gone, come)
-}
-
 /// Where a statement begins.
 pub(crate) fn span_of(ast: &Ast, statement: usize) -> Span {
     let found = statements(ast).get(statement);

@@ -15,7 +15,6 @@
 //!   same rules, and refused like any.
 
 use foldhash::HashMap;
-
 use moonswap_bytecode::opcode::{OpCode, OperandKind};
 use moonswap_bytecode::prototype::Prototype;
 use moonswap_compiler::syntax::ast::FunctionIndex;

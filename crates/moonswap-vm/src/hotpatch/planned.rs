@@ -3,7 +3,6 @@
 //! Invariants: HP2.
 
 use foldhash::HashSet;
-
 use moonswap_hotpatch::ChunkPlan;
 
 use crate::object::{Instance, PrototypeSlot};

@@ -4,7 +4,6 @@
 //! Invariants: HP2.
 
 use foldhash::HashMap;
-
 use moonswap_hotpatch::is_same_code;
 
 use crate::object::{PrototypeSlot, Version};

@@ -6,7 +6,6 @@
 //! Invariants: HP2, F1.
 
 use foldhash::HashSet;
-
 use moonswap_hotpatch::{Staying, path_name};
 
 use super::AtSafePoint;

@@ -69,6 +69,31 @@ pub(super) unsafe fn return0<D: Driver>(
     }
 }
 
+/// Leaves the frame: its `n` results, from `results` on, go to where the caller wants them.
+///
+/// # Safety
+/// F1: `base` is that of the topmost frame, its variables are closed.
+#[inline(always)]
+pub(super) unsafe fn return_to_caller(
+    vm: &mut Vm,
+    base: *mut Value,
+    results: *mut Value,
+    n: usize,
+) -> Next {
+    // SAFETY: F1.
+    unsafe {
+        let original = frame::original_base(base);
+        let ret = (*original.sub(1)).payload as *const u64;
+        let dst = original.sub(2);
+        let call = ret.sub(1);
+        place_results(vm, dst, results, n, c(call));
+        Next {
+            pc: ret,
+            base: dst.byte_sub(a(call)),
+        }
+    }
+}
+
 /// Returns the `n` results that stand in the function slot already.
 ///
 /// # Safety
@@ -76,16 +101,7 @@ pub(super) unsafe fn return0<D: Driver>(
 #[inline(never)]
 unsafe fn return_more(vm: *mut Vm, base: *mut Value, n: usize) -> Next {
     // SAFETY: F1.
-    unsafe {
-        let ret = (*base.sub(1)).payload as *const u64;
-        let dst = base.sub(2);
-        let call = ret.sub(1);
-        place_results(&mut *vm, dst, dst, n, c(call));
-        Next {
-            pc: ret,
-            base: dst.byte_sub(a(call)),
-        }
-    }
+    unsafe { return_to_caller(&mut *vm, base, base.sub(2), n) }
 }
 
 /// # Safety
@@ -107,20 +123,7 @@ pub(super) unsafe fn return_general(pc: *const u64, base: *mut Value, vm: *mut V
             }
             coroutine::close_upvalues(vm, vm.current, base);
         }
-        let link = base.sub(1);
-        let original = if (*link).tag == tag::VARARG_LINK {
-            base.byte_sub((*link).payload as usize)
-        } else {
-            base
-        };
-        let ret = (*original.sub(1)).payload as *const u64;
-        let dst = original.sub(2);
-        let call = ret.sub(1);
-        place_results(vm, dst, results, n, c(call));
-        Next {
-            pc: ret,
-            base: dst.byte_sub(a(call)),
-        }
+        return_to_caller(vm, base, results, n)
     }
 }
 

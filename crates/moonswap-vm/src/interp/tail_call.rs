@@ -6,9 +6,10 @@
 use moonswap_bytecode::MULTI;
 
 use super::Next;
-use super::call::{CALL_CHAIN_TOO_LONG, MAX_CALL_HOPS, enter_lua, enter_native, place_results};
+use super::call::{CALL_CHAIN_TOO_LONG, MAX_CALL_HOPS, enter_lua, enter_native};
 use super::drive::Driver;
-use super::operand::{a, b, c, ra, x};
+use super::operand::{b, ra, x};
+use super::returns::return_to_caller;
 use crate::coroutine;
 use crate::frame::{self, continuation_word, return_into, set_word};
 use crate::hook;
@@ -88,12 +89,7 @@ pub(super) unsafe fn tail_call_slow(pc: *const u64, base: *mut Value, vm: *mut V
             // returned as they come (see `finish_tail`).
             return tail_other(vm, pc, f, n);
         }
-        let link = base.sub(1);
-        let original = if (*link).tag == tag::VARARG_LINK {
-            base.byte_sub((*link).payload as usize)
-        } else {
-            base
-        };
+        let original = frame::original_base(base);
         let ret = (*original.sub(1)).payload;
         let dst = original.sub(2);
         let seen = frame::is_seen(base);
@@ -175,12 +171,7 @@ unsafe fn tail_other(vm: &mut Vm, pc: *const u64, f: *mut Value, n: usize) -> Ne
             n += 1;
         }
         let base = vm.base;
-        let link = base.sub(1);
-        let original = if (*link).tag == tag::VARARG_LINK {
-            base.byte_sub((*link).payload as usize)
-        } else {
-            base
-        };
+        let original = frame::original_base(base);
         let ret = (*original.sub(1)).payload;
         if (*f).tag == tag::NATIVE {
             // It is called above this frame, which messages name and point
@@ -238,19 +229,6 @@ pub(super) unsafe fn finish_tail(
             base = vm.base;
             f = base.offset(first);
         }
-        let link = base.sub(1);
-        let original = if (*link).tag == tag::VARARG_LINK {
-            base.byte_sub((*link).payload as usize)
-        } else {
-            base
-        };
-        let ret = (*original.sub(1)).payload as *const u64;
-        let dst = original.sub(2);
-        let call = ret.sub(1);
-        place_results(vm, dst, f, n, c(call));
-        Next {
-            pc: ret,
-            base: dst.byte_sub(a(call)),
-        }
+        return_to_caller(vm, base, f, n)
     }
 }

@@ -1,22 +1,19 @@
 //! Statements that are the same in both texts, and call something, or append to a list,
-//! in another order than before. What a call changes is not known, so
-//! a fresh load may end otherwise.
-
-use std::collections::VecDeque;
-
-use foldhash::HashMap;
+//! in another order than before. What a call changes is not known, so a fresh load may
+//! end otherwise.
 
 use moonswap_compiler::syntax::ast::{Ast, Expr, ExprId, StatementKind, UnaryOp};
 
 use super::alias::Aliases;
 use super::comparison::Comparison;
+use super::merge::Merging;
 use super::outcome::TopLevel;
-use super::reach::Reach;
-use crate::compare::library::name_of;
+use crate::compare::library::library_name;
 use crate::model::not_run::NotRun;
 use crate::patch::ChunkPatch;
-use crate::patch::path::{Path, Root, Scope};
-use crate::patch::statements::{MAX_COMPARED, statements, unmatched};
+use crate::patch::alignment::{Item, moved, unmatched};
+use crate::patch::path::{Path, Scope};
+use crate::patch::statements::statements;
 use crate::patch::tree::parts;
 
 const MOVED: &str = "it stands on the other side of another call now";
@@ -77,22 +74,19 @@ const QUIET: &[&str] = &[
 
 impl Comparison<'_> {
     /// Lists those that moved past others of them.
-    pub(super) fn list_swapped_calls(&self, old: &ChunkPatch, reach: &Reach, top: &mut TopLevel) {
-        if self.is_called_again() {
+    pub(super) fn list_swapped_calls(&self, merging: &Merging<'_>, top: &mut TopLevel) {
+        let (old, new) = (merging.old.text, merging.new.text);
+        if self.is_called_again() || old.facts().shapes == new.facts().shapes {
             return;
         }
-        let (was, is) = (acting(old), acting(self.new));
+        let was = acting(old, &Aliases::of(old));
+        let is = acting(new, merging.aliases());
         let (gone, come) = unmatched(&was, &is);
-        let moved = match gone.len().saturating_mul(come.len()) > MAX_COMPARED {
-            // They were not compared.
-            true => moved_among(&was, &is),
-            false => in_both(&was, &is, gone, come),
-        };
-        for at in moved {
+        for (_, at) in moved(&was, &is, &gone, &come) {
             let (line, text) = (self.statement_line(at), self.statement_text(at));
             let is_known = top.actions.contains_key(&at)
                 || top.not_run.iter().any(|n| n.line == line && n.text == text);
-            if reach.has(at) && !is_known {
+            if merging.reach.has(at) && !is_known {
                 top.list(NotRun {
                     line,
                     text,
@@ -104,66 +98,9 @@ impl Comparison<'_> {
     }
 }
 
-/// Those of the new list without a partner that the old one has as well.
-fn in_both(
-    was: &[(usize, Vec<u8>)],
-    is: &[(usize, Vec<u8>)],
-    gone: Vec<usize>,
-    come: Vec<usize>,
-) -> Vec<usize> {
-    let shape_of = |all: &[(usize, Vec<u8>)], at: usize| {
-        let found = all.binary_search_by_key(&at, |(at, _)| *at).ok()?;
-        Some(all[found].1.clone())
-    };
-    let mut left: HashMap<Vec<u8>, usize> = HashMap::default();
-    for shape in gone.into_iter().filter_map(|at| shape_of(was, at)) {
-        *left.entry(shape).or_default() += 1;
-    }
-    let mut is_left = |at: &usize| {
-        let shape = shape_of(is, *at);
-        let n = shape.and_then(|shape| left.get_mut(&shape));
-        n.is_some_and(|n| std::mem::replace(n, n.saturating_sub(1)) > 0)
-    };
-    come.into_iter().filter(|at| is_left(at)).collect()
-}
-
-/// The positions in the new list of what both have, and the longest increasing
-/// subsequence of old positions does not. Equal ones are paired in their order.
-fn moved_among(was: &[(usize, Vec<u8>)], is: &[(usize, Vec<u8>)]) -> Vec<usize> {
-    let mut places: HashMap<&[u8], VecDeque<usize>> = HashMap::default();
-    for (at, shape) in was {
-        places.entry(shape).or_default().push_back(*at);
-    }
-    let pairs = is.iter().filter_map(|(at, shape)| {
-        let place = places.get_mut(&shape[..])?.pop_front()?;
-        Some((place, *at))
-    });
-    let pairs: Vec<(usize, usize)> = pairs.collect();
-    // For each length the pair with the least old position that ends such a subsequence.
-    let mut ends: Vec<usize> = Vec::new();
-    let mut before: Vec<Option<usize>> = Vec::with_capacity(pairs.len());
-    for (n, (place, _)) in pairs.iter().enumerate() {
-        let length = ends.partition_point(|&end| pairs[end].0 < *place);
-        before.push(length.checked_sub(1).map(|l| ends[l]));
-        match ends.get_mut(length) {
-            Some(end) => *end = n,
-            None => ends.push(n),
-        }
-    }
-    let mut stays = vec![false; pairs.len()];
-    let mut next = ends.last().copied();
-    while let Some(n) = next {
-        stays[n] = true;
-        next = before[n];
-    }
-    let moved = pairs.iter().zip(stays).filter(|(_, stays)| !stays);
-    moved.map(|((_, at), _)| *at).collect()
-}
-
 /// The statements that call something or append, with their shapes.
-fn acting(text: &ChunkPatch) -> Vec<(usize, Vec<u8>)> {
+fn acting(text: &ChunkPatch, aliases: &Aliases) -> Vec<Item> {
     let (ast, facts) = (text.ast(), text.facts());
-    let aliases = Aliases::of(text);
     let mut scope = Scope::default();
     let mut found = Vec::new();
     for (at, statement) in statements(ast).iter().enumerate() {
@@ -172,7 +109,7 @@ fn acting(text: &ChunkPatch) -> Vec<(usize, Vec<u8>)> {
             kind => {
                 let all = kind.all_expressions();
                 let acts = |expr: &ExprId| {
-                    is_appended(ast, kind, *expr) || calls(text, &aliases, &scope, *expr)
+                    is_appended(ast, kind, *expr) || calls(text, aliases, &scope, *expr)
                 };
                 all.iter().any(acts)
             }
@@ -240,9 +177,7 @@ fn calls(text: &ChunkPatch, aliases: &Aliases, scope: &Scope, expr: ExprId) -> b
 
 /// Whether a path is that of a function that changes nothing.
 fn is_quiet(path: &Path) -> bool {
-    let names: Option<Vec<&str>> = path.keys.iter().map(name_of).collect();
-    path.root == Root::Global
-        && names.is_some_and(|names| QUIET.binary_search(&names.join(".").as_str()).is_ok())
+    library_name(path).is_some_and(|name| QUIET.binary_search(&&*name).is_ok())
 }
 
 #[cfg(test)]

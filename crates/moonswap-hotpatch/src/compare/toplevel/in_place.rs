@@ -6,10 +6,11 @@ use moonswap_compiler::syntax::visit::Part;
 
 use super::merge::Merging;
 use super::order::ChangedInPlace;
-use crate::compare::library::name_of;
+use crate::compare::library::library_name;
 use crate::patch::ChunkPatch;
-use crate::patch::path::{Path, Root, Scope};
-use crate::patch::statements::{statements, unmatched};
+use crate::patch::alignment::{Item, matched, unmatched};
+use crate::patch::path::{Path, Scope};
+use crate::patch::statements::statements;
 
 /// Functions of Lua that change their first argument.
 const CHANGING: &[&str] = &[
@@ -26,11 +27,7 @@ impl Merging<'_> {
         self.in_place.get_or_init(|| {
             let (was, is) = (calls(self.old.text), calls(self.new.text));
             let (gone, come) = unmatched(&was, &is);
-            let stays = |all: Vec<(usize, Vec<u8>)>, others: Vec<usize>| {
-                let all = all.into_iter().map(|(at, _)| at);
-                all.filter(move |at| others.binary_search(at).is_err())
-            };
-            let pairs = stays(was, gone).zip(stays(is, come));
+            let pairs = matched(&was, &gone).into_iter().zip(matched(&is, &come));
             let (ast, mut scope, mut above) = (self.new.text.ast(), Scope::default(), 0);
             let body = statements(ast);
             let mut found = Vec::new();
@@ -83,11 +80,8 @@ impl Merging<'_> {
             Expr::Call { callee, args } => {
                 let callee = path(*callee)?;
                 let callee = self.aliases().meant(&callee).unwrap_or(callee);
-                let names: Vec<&str> = callee.keys.iter().filter_map(name_of).collect();
-                let changes = callee.root == Root::Global
-                    && names.len() == callee.keys.len()
-                    && CHANGING.contains(&names.join(".").as_str());
-                path(*args.first().filter(|_| changes)?)
+                let name = library_name(&callee)?;
+                path(*args.first().filter(|_| CHANGING.contains(&&*name))?)
             }
             _ => None,
         }
@@ -95,7 +89,7 @@ impl Merging<'_> {
 }
 
 /// The calls and blocks among the statements of a text.
-fn calls(text: &ChunkPatch) -> Vec<(usize, Vec<u8>)> {
+fn calls(text: &ChunkPatch) -> Vec<Item> {
     let all = statements(text.ast()).iter().zip(&text.facts().shapes);
     let calls = all.enumerate();
     let calls = calls.filter(|(_, (s, _))| {

@@ -45,14 +45,13 @@ mod repeated;
 mod side;
 mod variables;
 
-use foldhash::{HashMap, HashSet};
-
 use moonswap_compiler::syntax::ast::StatementKind;
 
 use crate::model::change::DataChange;
 use crate::model::not_run::NotRun;
 use crate::patch::ChunkPatch;
-use crate::patch::statements::{statements, unmatched};
+use crate::patch::alignment::{matched, moved, unmatched};
+use crate::patch::statements::statements;
 use comparison::Comparison;
 use merge::Merging;
 use outcome::{Action, MergeCode, TopLevel};
@@ -80,7 +79,7 @@ impl Comparison<'_> {
                     let taken = merging.taken();
                     merging.run(&mut top);
                     self.others(&merging, &taken, &mut top);
-                    self.list_swapped_calls(old, &reach, &mut top);
+                    self.list_swapped_calls(&merging, &mut top);
                     self.tell_readers(old, &reach, &mut top);
                 }
                 let skipped = reach.skipped.iter().filter(|_| !self.is_called_again());
@@ -148,21 +147,11 @@ impl Comparison<'_> {
             pairs.extend((0..is.len()).map(|at| (at, at)));
         } else {
             let number = |list: &[Vec<u8>]| list.iter().cloned().enumerate().collect::<Vec<_>>();
-            let (gone, come) = unmatched(&number(was), &number(is));
+            let (was, is) = (number(was), number(is));
+            let (gone, come) = unmatched(&was, &is);
             // What moved past others is still the same.
-            let mut moved: HashMap<&[u8], Vec<usize>> = HashMap::default();
-            for at in gone.iter().rev() {
-                moved.entry(&was[*at]).or_default().push(*at);
-            }
-            let from = |at: &usize| moved.get_mut(&is[*at][..]).and_then(Vec::pop);
-            let moves: Vec<Option<usize>> = come.iter().map(from).collect();
-            let moves = moves.into_iter().zip(come.iter().copied());
-            pairs.extend(moves.filter_map(|(was, is)| Some((was?, is))));
-            let stays = |n: usize, other: Vec<usize>| {
-                let other: HashSet<usize> = other.into_iter().collect();
-                (0..n).filter(move |at| !other.contains(at))
-            };
-            pairs.extend(stays(was.len(), gone).zip(stays(is.len(), come)));
+            pairs.extend(moved(&was, &is, &gone, &come));
+            pairs.extend(matched(&was, &gone).into_iter().zip(matched(&is, &come)));
             if reach::left_in(progress, self.old_main, statements(old.ast())).is_some() {
                 pairs.extend(Merging::pairs(self, old));
             }

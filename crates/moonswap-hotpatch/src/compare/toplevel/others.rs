@@ -2,7 +2,6 @@
 //! that the policy picks: `run`, `rerun`.
 
 use foldhash::HashSet;
-
 use moonswap_compiler::Span;
 use moonswap_compiler::syntax::ast::{
     Ast, Block, Expr, ExprId, Statement, StatementKind, Symbol, TableItem,
@@ -14,11 +13,12 @@ use super::outcome::{Action, Evaluation, MergeCode, TopLevel, ValueCode};
 use crate::model::change::{Before, ChangeKind, DataChange};
 use crate::model::not_run::NotRun;
 use crate::patch::ChunkPatch;
+use crate::patch::alignment::{matched, unmatched};
 use crate::patch::constant::{Constant, evaluate};
 use crate::patch::declarations::{Declared, Variable};
 use crate::patch::entries::{Leaf, Taker};
 use crate::patch::path::{Path, Root, Scope};
-use crate::patch::statements::{callee_text, required, runs_alone, unmatched};
+use crate::patch::statements::{callee_text, required, runs_alone};
 use crate::patch::tree::parts;
 use crate::policy::{Rerun, RunSelector};
 use crate::refusal::{Code, UnmatchedSetting};
@@ -46,7 +46,7 @@ impl Comparison<'_> {
         };
         let (was, is) = (list(old, old_taken), list(self.new, new_taken));
         let (gone, come) = unmatched(&was, &is);
-        self.list_moved(merging, &stay(&was, &gone), &stay(&is, &come), top);
+        self.list_moved(merging, &matched(&was, &gone), &matched(&is, &come), top);
         let n_gone = gone.len();
         let rules = self.rules();
         let twins = self.twins(old, &gone, &come);
@@ -295,15 +295,6 @@ impl Comparison<'_> {
             top.merge(entry.statement, code);
         }
     }
-}
-
-/// The positions of those that are not among `others`, which are in order.
-fn stay(all: &[(usize, Vec<u8>)], others: &[usize]) -> Vec<usize> {
-    let is_other = |at: &usize| others.binary_search(at).is_ok();
-    all.iter()
-        .map(|(at, _)| *at)
-        .filter(|at| !is_other(at))
-        .collect()
 }
 
 const BEGINNING: Span = Span {

@@ -2,7 +2,6 @@
 //! made of it stays. One warning says which.
 
 use foldhash::{HashMap, HashSet};
-
 use moonswap_compiler::syntax::ast::{Ast, Expr, ExprId, Statement, StatementKind};
 
 use super::comparison::Comparison;

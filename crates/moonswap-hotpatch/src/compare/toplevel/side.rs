@@ -1,16 +1,15 @@
 //! One of two texts that are compared, taken apart: its entries, found by path.
 
-use foldhash::{HashMap, HashSet};
-
+use foldhash::HashMap;
 use moonswap_compiler::syntax::ast::{ExprId, FunctionIndex};
 
 use crate::model::change::Before;
 use crate::patch::ChunkPatch;
+use crate::patch::alignment::{matched, unmatched};
 use crate::patch::constant::Constant;
 use crate::patch::entries::{Entry, Leaf, Taker, holds_function, only_reads};
 use crate::patch::outline::{LiteralIndex, Outline};
 use crate::patch::path::{Key, Path};
-use crate::patch::statements::unmatched;
 
 /// One of the two texts, taken apart.
 pub(super) struct Side<'a> {
@@ -153,11 +152,9 @@ pub(super) fn list_change(
     };
     let (was_shapes, is_shapes) = (shapes(old_side, &old)?, shapes(new_side, &new)?);
     let (gone, come) = unmatched(&was_shapes, &is_shapes);
-    let (gone, come): (HashSet<usize>, HashSet<usize>) =
-        (gone.into_iter().collect(), come.into_iter().collect());
-    let mut kept = (0..old.len()).filter(|i| !gone.contains(i));
+    let mut kept = matched(&was_shapes, &gone).into_iter();
     let aligned: Vec<Option<u32>> = (0..new.len())
-        .map(|j| match come.contains(&j) {
+        .map(|j| match come.binary_search(&j).is_ok() {
             true => None,
             false => kept.next().map(|i| i as u32),
         })
