@@ -1,6 +1,7 @@
 //! Old against new: which function and which variable is which, and what became of
 //! top-level code.
 
+pub(crate) mod alignment;
 pub(crate) mod backfill;
 pub(crate) mod captures;
 pub(crate) mod classify;

@@ -1,7 +1,6 @@
 //! `Patch`: the new text of one or more chunks, parsed and compiled without a
 //! VM.
 
-pub(crate) mod alignment;
 pub(crate) mod assigned;
 pub(crate) mod callers;
 pub(crate) mod constant;

@@ -1,5 +1,5 @@
-//! Questions about top-level statements: what one defines, what is assigned,
-//! which of two lists correspond. Pure functions of the syntax tree.
+//! Questions about top-level statements: what one defines, what is assigned. Pure
+//! functions of the syntax tree.
 
 use moonswap_compiler::Span;
 use moonswap_compiler::syntax::ast::{Ast, Expr, ExprId, Statement, StatementKind, UnaryOp};

@@ -6,9 +6,9 @@ use moonswap_compiler::syntax::visit::Part;
 
 use super::merge::Merging;
 use super::order::ChangedInPlace;
+use crate::compare::alignment::{Item, matched, unmatched};
 use crate::compare::library::library_name;
 use crate::patch::ChunkPatch;
-use crate::patch::alignment::{Item, matched, unmatched};
 use crate::patch::path::{Path, Scope};
 use crate::patch::statements::statements;
 

@@ -47,10 +47,10 @@ mod variables;
 
 use moonswap_compiler::syntax::ast::StatementKind;
 
+use crate::compare::alignment::{matched, moved, unmatched};
 use crate::model::change::DataChange;
 use crate::model::not_run::NotRun;
 use crate::patch::ChunkPatch;
-use crate::patch::alignment::{matched, moved, unmatched};
 use crate::patch::statements::statements;
 use comparison::Comparison;
 use merge::Merging;

@@ -10,10 +10,10 @@ use moonswap_compiler::syntax::ast::{
 use super::comparison::Comparison;
 use super::merge::Merging;
 use super::outcome::{Action, Evaluation, MergeCode, TopLevel, ValueCode};
+use crate::compare::alignment::{matched, unmatched};
 use crate::model::change::{Before, ChangeKind, DataChange};
 use crate::model::not_run::NotRun;
 use crate::patch::ChunkPatch;
-use crate::patch::alignment::{matched, unmatched};
 use crate::patch::constant::{Constant, evaluate};
 use crate::patch::declarations::{Declared, Variable};
 use crate::patch::entries::{Leaf, Taker};

@@ -3,9 +3,9 @@
 use foldhash::HashMap;
 use moonswap_compiler::syntax::ast::{ExprId, FunctionIndex};
 
+use crate::compare::alignment::{matched, unmatched};
 use crate::model::change::Before;
 use crate::patch::ChunkPatch;
-use crate::patch::alignment::{matched, unmatched};
 use crate::patch::constant::Constant;
 use crate::patch::entries::{Entry, Leaf, Taker, holds_function, only_reads};
 use crate::patch::outline::{LiteralIndex, Outline};
