@@ -63,14 +63,6 @@ pub(crate) fn is_library_of(path: &Path, text: &ChunkPatch) -> bool {
     false
 }
 
-/// The name of a function of Lua's libraries as it is written: `table.sort`.
-pub(crate) fn library_name(path: &Path) -> Option<String> {
-    let names: Option<Vec<&str>> = path.keys.iter().map(name_of).collect();
-    names
-        .filter(|_| path.root == Root::Global)
-        .map(|names| names.join("."))
-}
-
 /// The name that a key is.
 pub(crate) fn name_of(key: &Key) -> Option<&str> {
     match key {

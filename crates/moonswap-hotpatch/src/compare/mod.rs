@@ -6,6 +6,7 @@ pub(crate) mod backfill;
 pub(crate) mod captures;
 pub(crate) mod classify;
 pub(crate) mod confined;
+pub(crate) mod effects;
 pub(crate) mod library;
 pub(crate) mod matching;
 pub(crate) mod namesakes;

@@ -48,6 +48,12 @@ impl Path {
         }
     }
 
+    /// A global.
+    pub(crate) fn global(name: &str) -> Self {
+        let name = Constant::String(name.as_bytes().into());
+        Self::of(Root::Global).with(Key::Constant(name))
+    }
+
     pub(crate) fn with(&self, key: Key) -> Self {
         let mut path = self.clone();
         path.keys.push(key);

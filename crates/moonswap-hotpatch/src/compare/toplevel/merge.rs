@@ -2,14 +2,10 @@
 //! and field to, compared entry by entry (three-way merge; the third side, what
 //! the program holds, is looked at when the patch is applied).
 
-use std::cell::OnceCell;
-
 use foldhash::HashSet;
 use moonswap_compiler::syntax::ast::{Attribute, FunctionIndex};
 
-use super::alias::Aliases;
 use super::comparison::Comparison;
-use super::order::{ChangedInPlace, Places, Region};
 use super::outcome::{Evaluation, TopLevel, ValueCode};
 use super::reach::{NOWHERE, Reach};
 use super::side::{Side, list_change};
@@ -49,10 +45,6 @@ pub(super) struct Merging<'a> {
     pub(super) old: Side<'a>,
     pub(super) new: Side<'a>,
     pub(super) reach: &'a Reach,
-    pub(super) places: OnceCell<Places>,
-    pub(super) reordered: OnceCell<Option<Region>>,
-    pub(super) aliases: OnceCell<Aliases>,
-    pub(super) in_place: OnceCell<Vec<ChangedInPlace>>,
     /// Lists without keys that are changed as a whole, by their paths in the old text.
     pub(super) lists: HashSet<Path>,
     /// The same in the new text.
@@ -70,10 +62,6 @@ impl<'a> Merging<'a> {
             old: Side::new(old),
             new: Side::new(comparison.new),
             reach,
-            places: OnceCell::new(),
-            reordered: OnceCell::new(),
-            aliases: OnceCell::new(),
-            in_place: OnceCell::new(),
             lists: HashSet::default(),
             new_lists: HashSet::default(),
         }
@@ -329,10 +317,7 @@ impl<'a> Merging<'a> {
                     (Leaf::Expression { shape: a, .. }, Leaf::Expression { shape: b, .. })
                         if a == b =>
                     {
-                        return match self.moved(before, entry, top) {
-                            Some(why) => Verdict::Listed(why, run()),
-                            None => Verdict::Same,
-                        };
+                        return Verdict::Same;
                     }
                     (Leaf::Function(f), Leaf::Function(g)) if self.is_same_function(*f, *g) => {
                         return Verdict::Same;
@@ -346,10 +331,7 @@ impl<'a> Merging<'a> {
                                 || self.old.below_of(&self.old.entries[was].path) > 0
                                 || self.new.below_of(&entry.path) == 0) =>
                     {
-                        return match self.moved(before, entry, top) {
-                            Some(why) => Verdict::Listed(why, run()),
-                            None => Verdict::Same,
-                        };
+                        return Verdict::Same;
                     }
                     // Keys that are written out are compared one by one.
                     (Leaf::Table(_), Leaf::Table(_))

@@ -11,8 +11,8 @@
 //! | `evaluate`, `made` | values that are computed; what is made of an entry |
 //! | `meaning` | the same words that mean something else |
 //! | `repeated` | what is set more than once |
-//! | `calls` | calls in another order |
-//! | `moved`, `order`, `alias`, `in_place` | statements that stand on another side of what they read |
+//! | `order` | the steps that both texts have |
+//! | `moved` | steps whose order changed, and matters |
 //! | `readers` | unchanged statements that read what changed |
 //! | `side`, `gone` | one of the texts; what it has no more |
 //! | `decide` | `if` statements whose arms are found out |
@@ -25,13 +25,10 @@
 //! (a text taken apart into what it sets), `assigned` (what its other code assigns).
 
 mod again;
-mod alias;
-mod calls;
 pub(crate) mod comparison;
 mod decide;
 mod evaluate;
 mod gone;
-mod in_place;
 mod made;
 mod meaning;
 mod merge;
@@ -78,8 +75,8 @@ impl Comparison<'_> {
                     let mut merging = Merging::new(self, old, &reach);
                     let taken = merging.taken();
                     merging.run(&mut top);
-                    self.others(&merging, &taken, &mut top);
-                    self.list_swapped_calls(&merging, &mut top);
+                    let decided = self.others(&merging, &taken, &mut top);
+                    self.list_moved(&merging, &decided, &mut top);
                     self.tell_readers(old, &reach, &mut top);
                 }
                 let skipped = reach.skipped.iter().filter(|_| !self.is_called_again());

@@ -10,7 +10,7 @@ use moonswap_compiler::syntax::ast::{
 use super::comparison::Comparison;
 use super::merge::Merging;
 use super::outcome::{Action, Evaluation, MergeCode, TopLevel, ValueCode};
-use crate::compare::alignment::{matched, unmatched};
+use crate::compare::alignment::unmatched;
 use crate::model::change::{Before, ChangeKind, DataChange};
 use crate::model::not_run::NotRun;
 use crate::patch::ChunkPatch;
@@ -24,13 +24,14 @@ use crate::policy::{Rerun, RunSelector};
 use crate::refusal::{Code, UnmatchedSetting};
 
 impl Comparison<'_> {
-    /// Statements that are not taken apart into entries.
+    /// Statements that are not taken apart into entries. Answers which `if` statements of
+    /// the two texts are decided.
     pub(super) fn others(
         &self,
         merging: &Merging<'_>,
         [old_taken, new_taken]: &[HashSet<usize>; 2],
         top: &mut TopLevel,
-    ) {
+    ) -> Vec<(usize, usize)> {
         let (old, reach) = (merging.old.text, merging.reach);
         let declares = |s: &Statement| {
             matches!(
@@ -46,11 +47,10 @@ impl Comparison<'_> {
         };
         let (was, is) = (list(old, old_taken), list(self.new, new_taken));
         let (gone, come) = unmatched(&was, &is);
-        self.list_moved(merging, &matched(&was, &gone), &matched(&is, &come), top);
         let n_gone = gone.len();
         let rules = self.rules();
         let twins = self.twins(old, &gone, &come);
-        let mut decided = HashSet::default();
+        let mut decided = Vec::new();
         for (i, at) in come.into_iter().enumerate() {
             let is_added = i >= n_gone;
             let why = if is_added { "added" } else { "changed" };
@@ -76,41 +76,21 @@ impl Comparison<'_> {
                 };
                 let twin = twins.get(&at).copied();
                 if twin.is_some_and(|twin| self.decide(old, twin, at, not_run.clone(), top)) {
-                    decided.extend(twin.flatten());
+                    decided.extend(twin.flatten().map(|twin| (twin, at)));
                 } else {
                     top.list(not_run);
                 }
             }
         }
-        let stays = |at: &usize| !decided.contains(at) && !self.is_called_again();
+        let stays =
+            |at: &usize| !decided.iter().any(|(was, _)| was == at) && !self.is_called_again();
         for at in gone.into_iter().filter(stays) {
             top.warnings.push(format!(
                 "no longer in the text, its effect stays: {}",
                 self.old_statement_text(old, at)
             ));
         }
-    }
-
-    /// Lists calls, loops and conditions that stand on another side of what they read.
-    fn list_moved(&self, merging: &Merging<'_>, was: &[usize], is: &[usize], top: &mut TopLevel) {
-        let pairs: Vec<(usize, usize)> = was.iter().copied().zip(is.iter().copied()).collect();
-        let Some(region) = merging
-            .reordered(&pairs)
-            .filter(|_| !self.is_called_again())
-        else {
-            return;
-        };
-        for (was, is) in pairs {
-            let read = self.body()[is].kind.all_expressions();
-            let mut why = read
-                .into_iter()
-                .map(|read| merging.reads_otherwise(read, (was, is), &region, top));
-            if merging.reach.has(is)
-                && let Some(why) = why.find_map(|why| why)
-            {
-                self.list_other(is, why, self.run_option(is), top);
-            }
-        }
+        decided
     }
 
     fn list_other(&self, at: usize, why: &str, option: Option<String>, top: &mut TopLevel) {
