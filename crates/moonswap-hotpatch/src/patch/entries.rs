@@ -159,6 +159,9 @@ impl Taker<'_> {
             StatementKind::Assign { targets, values } if targets.len() == values.len() => {
                 let place = |target: &ExprId| self.place(scope, *target);
                 let places: Option<Vec<Place>> = targets.iter().map(place).collect();
+                let mut paths = HashSet::default();
+                // Of `a, a = 1, 2` the left one is set last: left alone.
+                let places = places.filter(|all| all.iter().all(|p| paths.insert(p.path.clone())));
                 for (place, value) in places.unwrap_or_default().into_iter().zip(values) {
                     self.value(at, place, *value, scope, false, found);
                 }

@@ -235,7 +235,7 @@ const HARMLESS: [&str; 4] = [
     "parameter",
 ];
 
-fn step(report: &Report, ran: bool) -> Step {
+pub(super) fn step(report: &Report, ran: bool) -> Step {
     let mut left = Vec::new();
     left.extend(
         report

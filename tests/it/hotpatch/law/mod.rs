@@ -41,6 +41,7 @@ mod again;
 mod case;
 mod edit;
 mod module;
+mod order;
 mod shrink;
 mod text;
 mod write;

@@ -1,9 +1,11 @@
-//! The links of a text: what its statements put where, and what they call with what.
+//! What a text says of its names: which are Lua's own, which are other names for a place,
+//! which names a function uses.
 
 use foldhash::{HashMap, HashSet};
 use moonswap_compiler::syntax::ast::{
-    Ast, Expr, ExprId, FunctionIndex, StatementKind, Symbol, TableItem,
+    Ast, Block, Expr, ExprId, FunctionIndex, StatementKind, Symbol, TableItem,
 };
+use moonswap_compiler::syntax::visit::Part;
 
 use super::library::{Library, library};
 use super::links::{Links, Set};
@@ -137,6 +139,7 @@ impl<'a> Flow<'a> {
                 continue;
             };
             let mut used = globals.remove(&function).unwrap_or_default();
+            assigned_in(ast, function, &mut used);
             for child in &literal.children {
                 let inner = literals[*child].function.and_then(|f| globals.get(&f));
                 used.extend(inner.into_iter().flatten());
@@ -319,6 +322,30 @@ impl<'a> Flow<'a> {
         match self.aliases.get(&name) {
             Some(library) => is_plain(library.split('.').next().unwrap_or_default()),
             None => !is_own && text.is_some_and(is_plain),
+        }
+    }
+}
+
+/// The names that a literal assigns, maybe its own: those of globals are no uses.
+fn assigned_in(ast: &Ast, function: FunctionIndex, found: &mut Vec<Node>) {
+    let body = ast.functions.get(function.0 as usize).map(|f| &f.body);
+    let mut todo: Vec<&Block> = body.into_iter().collect();
+    while let Some(block) = todo.pop() {
+        for statement in &block.statements {
+            let targets = match &statement.kind {
+                StatementKind::Assign { targets, .. } => &targets[..],
+                StatementKind::Function { target, .. } => std::slice::from_ref(target),
+                _ => &[],
+            };
+            for target in targets {
+                if let Some(Expr::Name(name)) = ast.exprs.get(target.0 as usize) {
+                    found.push(Flow::node(*name));
+                }
+            }
+            statement.kind.each_part(&mut |part| match part {
+                Part::Block(block) => todo.push(block),
+                _ => {}
+            });
         }
     }
 }

@@ -66,8 +66,10 @@ pub(super) struct Steps {
 /// What a step is compared by, and the same without the bodies of literals.
 type Identity = (Vec<u8>, Vec<u8>);
 
-/// When writes of whole statements are made: behind all that is read there.
+/// When writes of whole statements are made: behind all that is read there, from right
+/// to left.
 const LATE: u64 = 1 << 31;
+const LATEST: u64 = u32::MAX as u64;
 
 /// When the entries of a text are set.
 fn moments(side: &Side<'_>) -> Vec<Moment> {
@@ -79,7 +81,7 @@ fn moments(side: &Side<'_>) -> Vec<Moment> {
         n += 1;
         match entry.is_item {
             true => Moment::new(statement, 2 * n, 2 * n + 1),
-            false => Moment::new(statement, 2 * n, LATE | n),
+            false => Moment::new(statement, 2 * n, LATEST - n),
         }
     };
     side.entries.iter().map(moment).collect()
@@ -105,8 +107,8 @@ impl Merging<'_> {
                 continue;
             };
             let is_known = path.keys.iter().all(|key| matches!(key, Key::Constant(_)));
-            if is_known && old.len() == new.len() {
-                { old.iter().zip(new) }.for_each(|(old, new)| add(&mut found.all, *old, *new));
+            if is_known && old.len() == 1 && new.len() == 1 {
+                add(&mut found.all, old[0], new[0]);
                 continue;
             }
             let before = old
