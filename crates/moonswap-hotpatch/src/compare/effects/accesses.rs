@@ -79,10 +79,10 @@ impl<'f, 'a> Collector<'f, 'a> {
                 continue;
             };
             match kind {
-                Expr::Name(_) | Expr::Field { .. } | Expr::Index { .. } => {
-                    if self.chain(expr, scope, found, &mut todo).is_some() {
-                        continue;
-                    }
+                Expr::Name(_) | Expr::Field { .. } | Expr::Index { .. }
+                    if self.chain(expr, scope, found, &mut todo).is_some() =>
+                {
+                    continue;
                 }
                 Expr::Call { callee, args } => self.call(*callee, args, scope, found),
                 Expr::MethodCall { object, args, .. } => {

@@ -83,7 +83,7 @@ impl<'f, 'a> Conflicts<'f, 'a> {
     }
 
     fn bits(&self, place: &Place) -> u64 {
-        let bit = |n: u32| 1 << (n.wrapping_mul(0x9e37_79b1) >> 26) % 62;
+        let bit = |n: u32| 1 << ((n.wrapping_mul(0x9e37_79b1) >> 26) % 62);
         let is_environment = self.environment.contains(&Some(place.root));
         match place.keys.last() {
             _ if is_environment => u64::MAX,

@@ -342,9 +342,10 @@ fn assigned_in(ast: &Ast, function: FunctionIndex, found: &mut Vec<Node>) {
                     found.push(Flow::node(*name));
                 }
             }
-            statement.kind.each_part(&mut |part| match part {
-                Part::Block(block) => todo.push(block),
-                _ => {}
+            statement.kind.each_part(&mut |part| {
+                if let Part::Block(block) = part {
+                    todo.push(block);
+                }
             });
         }
     }

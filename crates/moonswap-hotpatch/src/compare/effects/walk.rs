@@ -175,10 +175,10 @@ impl Walk<'_, '_> {
         let mut todo = vec![value];
         while let Some(expr) = todo.pop() {
             match self.flow.expr(expr) {
-                Some(Expr::Call { callee, .. }) => {
-                    if self.flow.library(*callee) == Some(Library::SetsMetatable) {
-                        return true;
-                    }
+                Some(Expr::Call { callee, .. })
+                    if self.flow.library(*callee) == Some(Library::SetsMetatable) =>
+                {
+                    return true;
                 }
                 Some(Expr::Paren(_) | Expr::Binary { .. }) => {
                     todo.extend(parts(self.flow.ast, expr));
