@@ -8,7 +8,10 @@ use super::flow::Flow;
 use super::library::Library;
 use super::place::{ANY, Keys, METATABLE, Node, OUTSIDE, Place};
 use crate::patch::path::{Key, Path, Root, Scope};
-use crate::patch::tree::parts;
+use crate::patch::tree::{parts, root_of};
+
+/// Longer chains of fields are no places.
+const MAX_KEYS: usize = 60;
 
 /// See the head.
 #[derive(Debug, Default)]
@@ -24,6 +27,14 @@ pub(crate) struct Accesses {
 impl Accesses {
     pub(crate) fn calls(&self) -> bool {
         !self.called.is_empty()
+    }
+
+    /// How much is compared when it meets another one.
+    pub(super) fn n_compared(&self, other: &Self) -> usize {
+        let n = |a: &[Place], b: &[Place]| a.len().saturating_mul(b.len());
+        n(&self.reads, &other.writes)
+            + n(&other.reads, &self.writes)
+            + n(&self.writes, &other.writes)
     }
 
     pub(crate) fn barrier(&mut self) {
@@ -73,31 +84,37 @@ impl<'f, 'a> Collector<'f, 'a> {
 
     /// Adds that an expression is read.
     pub(crate) fn read(&mut self, expr: ExprId, scope: &Scope, found: &mut Accesses) {
-        let mut todo = vec![expr];
-        while let Some(expr) = todo.pop() {
+        // With each whether the names in it are among those called already: chains of
+        // calls may be a million long.
+        let mut todo = vec![(expr, false)];
+        let mut keys = Vec::new();
+        while let Some((expr, is_known)) = todo.pop() {
             let Some(kind) = self.flow.expr(expr) else {
                 continue;
             };
-            match kind {
+            keys.clear();
+            let is_known = match kind {
                 Expr::Name(_) | Expr::Field { .. } | Expr::Index { .. }
-                    if self.chain(expr, scope, found, &mut todo).is_some() =>
+                    if self.chain(expr, scope, found, &mut keys).is_some() =>
                 {
+                    todo.extend(keys.drain(..).map(|key| (key, is_known)));
                     continue;
                 }
-                Expr::Call { callee, args } => self.call(*callee, args, scope, found),
+                Expr::Call { callee, args } => self.call(*callee, args, is_known, scope, found),
                 Expr::MethodCall { object, args, .. } => {
-                    self.unknown(Some(*object), args, found);
+                    is_known || self.unknown(Some(*object), args, found)
                 }
                 Expr::Unary { op, operand } => {
                     if *op == UnaryOp::Length {
                         self.whole(*operand, scope, found);
                     }
-                    self.operator(expr, found);
+                    is_known || self.operator(expr, found)
                 }
-                Expr::Binary { .. } => self.operator(expr, found),
-                _ => {}
-            }
-            todo.extend(parts(self.flow.ast, expr));
+                Expr::Binary { .. } => is_known || self.operator(expr, found),
+                _ => is_known,
+            };
+            let parts = parts(self.flow.ast, expr).into_iter();
+            todo.extend(parts.map(|part| (part, is_known)));
         }
     }
 
@@ -140,6 +157,9 @@ impl<'f, 'a> Collector<'f, 'a> {
                     at = *object;
                 }
                 _ => return None,
+            }
+            if keys.len() > MAX_KEYS {
+                return None;
             }
         };
         keys.reverse();
@@ -250,11 +270,19 @@ impl<'f, 'a> Collector<'f, 'a> {
         }
     }
 
-    fn call(&mut self, callee: ExprId, args: &[ExprId], scope: &Scope, found: &mut Accesses) {
+    /// Answers whether all names in it are among those called now.
+    fn call(
+        &mut self,
+        callee: ExprId,
+        args: &[ExprId],
+        is_known: bool,
+        scope: &Scope,
+        found: &mut Accesses,
+    ) -> bool {
         let library = self.flow.library(callee);
         match library {
-            None => return self.unknown(Some(callee), args, found),
-            Some(Library::Calls) => return self.unknown(None, args, found),
+            None => return is_known || self.unknown(Some(callee), args, found),
+            Some(Library::Calls) => return is_known || self.unknown(None, args, found),
             Some(Library::Answers | Library::Loads) => {}
             Some(Library::LooksInto) => {
                 args.iter().for_each(|arg| self.whole(*arg, scope, found));
@@ -282,11 +310,11 @@ impl<'f, 'a> Collector<'f, 'a> {
                 }
             }
         }
-        if self.flow.has_operators {
-            for arg in args {
-                self.operands(*arg, found);
-            }
+        if self.flow.has_operators && !is_known {
+            args.iter().for_each(|arg| self.operands(*arg, found));
+            return true;
         }
+        is_known
     }
 
     /// All that is in a table is read.
@@ -296,8 +324,8 @@ impl<'f, 'a> Collector<'f, 'a> {
         }
     }
 
-    /// A call of what is not known.
-    fn unknown(&mut self, callee: Option<ExprId>, args: &[ExprId], found: &mut Accesses) {
+    /// A call of what is not known. All names in it are called.
+    fn unknown(&mut self, callee: Option<ExprId>, args: &[ExprId], found: &mut Accesses) -> bool {
         let flow = self.flow;
         let before = found.called.len();
         for expr in callee.iter().chain(args) {
@@ -305,26 +333,25 @@ impl<'f, 'a> Collector<'f, 'a> {
         }
         // A function of Lua's that may do anything.
         let is_outside = callee.is_some_and(|callee| {
-            let root = crate::patch::tree::root_of(flow.ast, callee);
+            let root = root_of(flow.ast, callee);
             matches!(flow.expr(root), Some(Expr::Name(name)) if flow.is_library(*name))
         });
         if is_outside || found.called.len() == before {
             found.called.push(OUTSIDE);
         }
+        true
     }
 
-    fn operator(&mut self, expr: ExprId, found: &mut Accesses) {
+    fn operator(&mut self, expr: ExprId, found: &mut Accesses) -> bool {
         if self.flow.has_operators {
             self.operands(expr, found);
         }
+        self.flow.has_operators
     }
 
     /// Metamethods of what is named may run.
     fn operands(&mut self, expr: ExprId, found: &mut Accesses) {
-        let mut names = Vec::new();
-        self.flow.names_in(expr, &mut names);
-        let tables = names.into_iter().filter(|name| self.flow.state.has(*name));
-        found.called.extend(tables);
+        self.flow.names_in(expr, &mut found.called);
     }
 
     /// Adds all that a statement does, with the blocks in it.

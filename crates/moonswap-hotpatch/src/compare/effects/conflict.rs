@@ -102,6 +102,12 @@ impl<'f, 'a> Conflicts<'f, 'a> {
         is_plain(a) && is_plain(b) && a.written & b.touched == 0 && b.written & a.touched == 0
     }
 
+    /// How much work it is to see what stands between two steps.
+    pub(crate) fn cost(&self, a: usize, b: usize) -> usize {
+        let (a, b) = (&self.steps[a].accesses, &self.steps[b].accesses);
+        1 + a.n_compared(b)
+    }
+
     /// Shows all that stands between two steps, until it is answered with true.
     pub(crate) fn any(&self, a: usize, b: usize, see: &mut dyn FnMut(Conflict) -> bool) -> bool {
         let (first, second) = (&self.steps[a].accesses, &self.steps[b].accesses);

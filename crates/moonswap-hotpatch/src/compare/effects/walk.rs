@@ -216,19 +216,35 @@ impl Walk<'_, '_> {
 
     /// The calls in an expression.
     fn calls(&mut self, expr: ExprId) {
-        let mut todo = vec![expr];
-        while let Some(expr) = todo.pop() {
-            match self.flow.expr(expr) {
+        // With each the call whose names are all in it already: chains of calls may be a
+        // million long.
+        let mut todo: Vec<(ExprId, Option<Node>)> = vec![(expr, None)];
+        while let Some((expr, around)) = todo.pop() {
+            let call = match self.flow.expr(expr) {
                 Some(Expr::Call { callee, args }) => match self.flow.library(*callee) {
-                    Some(Library::Changes | Library::SetsMetatable) => self.keeps(*callee, args),
-                    Some(Library::Calls) => self.meet(None, args),
-                    Some(Library::Answers | Library::LooksInto | Library::Loads) => {}
-                    None => self.meet(Some(*callee), args),
+                    Some(Library::Changes | Library::SetsMetatable) => {
+                        self.keeps(*callee, args);
+                        None
+                    }
+                    Some(Library::Calls) => Some((None, args)),
+                    Some(Library::Answers | Library::LooksInto | Library::Loads) => None,
+                    None => Some((Some(*callee), args)),
                 },
-                Some(Expr::MethodCall { object, args, .. }) => self.meet(Some(*object), args),
-                _ => {}
-            }
-            todo.extend(parts(self.flow.ast, expr));
+                Some(Expr::MethodCall { object, args, .. }) => Some((Some(*object), args)),
+                _ => None,
+            };
+            let around = match call {
+                Some((callee, args)) => {
+                    let hub = around.unwrap_or_else(|| self.meet(callee, args));
+                    if callee.is_some_and(|callee| self.is_outside(callee)) {
+                        self.flow.links.link(hub, OUTSIDE);
+                    }
+                    Some(hub)
+                }
+                None => around,
+            };
+            let parts = parts(self.flow.ast, expr).into_iter();
+            todo.extend(parts.map(|part| (part, around)));
         }
     }
 
@@ -260,7 +276,7 @@ impl Walk<'_, '_> {
     }
 
     /// What meets in a call may get to each other.
-    fn meet(&mut self, callee: Option<ExprId>, args: &[ExprId]) {
+    fn meet(&mut self, callee: Option<ExprId>, args: &[ExprId]) -> Node {
         let hub = self.flow.links.hub();
         let mut names = Vec::new();
         for expr in callee.iter().chain(args) {
@@ -269,9 +285,6 @@ impl Walk<'_, '_> {
         let mut sources: Vec<Source> = args.iter().flat_map(|arg| self.sources(*arg)).collect();
         if let Some(callee) = callee {
             sources.extend(self.sources(callee));
-            if self.is_outside(callee) {
-                self.flow.links.link(hub, OUTSIDE);
-            }
         }
         for name in names {
             self.flow.links.link(hub, name);
@@ -283,6 +296,7 @@ impl Walk<'_, '_> {
             self.unite(first, true, &sources);
         }
         self.hubs.push(hub);
+        hub
     }
 
     /// Whether a callee is none of the text's own functions.

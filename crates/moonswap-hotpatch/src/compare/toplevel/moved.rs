@@ -24,9 +24,9 @@ const WRITES: &str = "it stands on the other side of what sets the same now";
 const LEAVES: &str = "it stands on the other side of a return or a jump now";
 const GONE: &str = "what it reads is not set above it any more";
 
-/// So many steps are compared with each other at most; what is left then counts as
+/// So many accesses are compared with each other at most; what is left then counts as
 /// depending on the order.
-const MAX_COMPARED: usize = 4_000_000;
+const MAX_COMPARED: usize = 20_000_000;
 
 impl Comparison<'_> {
     /// Lists those whose order matters. `decided` are pairs of `if` statements.
@@ -144,11 +144,12 @@ impl Found<'_> {
                 {
                     continue;
                 }
-                if left == 0 {
+                let cost = conflicts.cost(m, x);
+                if cost > left {
                     self.add(m, READS);
                     break;
                 }
-                left -= 1;
+                left -= cost;
                 let later = if step.is.read > other.is.read { m } else { x };
                 let mut add = |conflict| {
                     let (matters, which, why) = match conflict {

@@ -10,7 +10,7 @@ use moonswap_compiler::syntax::ast::{
 use super::comparison::Comparison;
 use super::merge::Merging;
 use super::outcome::{Action, Evaluation, MergeCode, TopLevel, ValueCode};
-use crate::compare::alignment::unmatched;
+use crate::compare::alignment::{moved, unmatched};
 use crate::model::change::{Before, ChangeKind, DataChange};
 use crate::model::not_run::NotRun;
 use crate::patch::ChunkPatch;
@@ -46,7 +46,12 @@ impl Comparison<'_> {
             others.map(|(at, s)| (at, s.clone())).collect::<Vec<_>>()
         };
         let (was, is) = (list(old, old_taken), list(self.new, new_taken));
-        let (gone, come) = unmatched(&was, &is);
+        let (mut gone, mut come) = unmatched(&was, &is);
+        // What only stands elsewhere is looked at with all that moved.
+        let (still, here): (HashSet<usize>, HashSet<usize>) =
+            moved(&was, &is, &gone, &come).into_iter().unzip();
+        gone.retain(|at| !still.contains(at));
+        come.retain(|at| !here.contains(at));
         let n_gone = gone.len();
         let rules = self.rules();
         let twins = self.twins(old, &gone, &come);
