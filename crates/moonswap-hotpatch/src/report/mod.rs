@@ -98,6 +98,9 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// Top-level statements that changed and did not run.
     pub not_run: Vec<NotRun>,
+    /// Top-level statements that the patch ran, or tried: why says which.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Vec::is_empty"))]
+    pub runs: Vec<NotRun>,
     /// What became of data that the text gives as constants and that changed.
     pub data: Vec<Merged>,
     /// Why functions do not run what the text says, and stay on older code.
@@ -125,6 +128,7 @@ impl Report {
             unchanged: 0,
             warnings: Vec::new(),
             not_run: Vec::new(),
+            runs: Vec::new(),
             data: Vec::new(),
             diverged: Vec::new(),
             closed: Vec::new(),
@@ -146,6 +150,7 @@ impl Report {
             }
             report.unchanged += plan.n_unchanged;
             report.not_run.extend_from_slice(&plan.not_run);
+            report.runs.extend_from_slice(&plan.runs);
             let functions = plan.touched();
             report
                 .functions
@@ -259,7 +264,10 @@ impl Report {
                 })
                 .collect();
             write!(f, "{}{chunk}: ", if i > 0 { "; " } else { "" })?;
-            write_line(f, &mentions)?;
+            match mentions.is_empty() && !self.runs.is_empty() {
+                true => write_runs(f, &self.runs)?,
+                false => write_line(f, &mentions)?,
+            }
             let diverged = self.diverged.iter().filter(|r| r.chunk == *chunk);
             write_diverged(f, diverged.count())?;
         }
@@ -277,6 +285,16 @@ impl Report {
         }
         Ok(())
     }
+}
+
+/// What is said where statements ran and no function changed.
+fn write_runs(f: &mut impl fmt::Write, runs: &[NotRun]) -> fmt::Result {
+    write!(f, "ran ")?;
+    for (i, ran) in runs.iter().enumerate() {
+        let comma = if i > 0 { ", " } else { "" };
+        write!(f, "{comma}line {}: {}", ran.line, ran.text)?;
+    }
+    Ok(())
 }
 
 /// How many functions do not run what the text says.
@@ -366,6 +384,7 @@ mod tests {
             unchanged: 1,
             warnings: vec!["a \"b\"\n".into()],
             not_run: vec![],
+            runs: vec![],
             data: vec![Merged {
                 chunk: "shop.lua".into(),
                 line: 2,

@@ -81,6 +81,8 @@ struct Met {
     frame: Frame,
     place: Place,
     is_marked: bool,
+    /// How many frames stand above it.
+    depth: usize,
 }
 
 /// Calls `visit` for the Lua frames of the running coroutine and of those that
@@ -131,7 +133,8 @@ pub(crate) fn scan(vm: &mut Vm) -> Result<(), Raised> {
     }
 }
 
-/// Notes the activations; the index of a probation that one of them has outstayed.
+/// Notes the activations; the index of the probation that is to blame if one of them has
+/// stood for too long.
 ///
 /// # Safety
 /// VM3.
@@ -141,10 +144,12 @@ unsafe fn note_all(vm: &mut Vm, now: Instant) -> Option<usize> {
         let watched = &vm.hot.guards.active;
         let mut met: Vec<Option<Met>> = Vec::new();
         met.resize_with(watched.len(), || None);
+        let mut depth = 0;
         each_frame(vm, |coroutine, frame| {
             let version = frame.version();
             let is_marked = frame.is_seen();
             let place = Place::of(coroutine, frame);
+            depth += 1;
             for (probation, met) in watched.iter().zip(&mut met) {
                 let is_known =
                     is_marked && probation.seen.as_ref().is_some_and(|s| s.place == place);
@@ -155,11 +160,14 @@ unsafe fn note_all(vm: &mut Vm, now: Instant) -> Option<usize> {
                         frame,
                         place,
                         is_marked,
+                        depth,
                     });
                 }
             }
         });
-        let mut slow = None;
+        let mut is_slow = false;
+        // The innermost activation that stands still: those below wait for it.
+        let mut innermost: Option<(usize, usize)> = None;
         let main = vm.main;
         for (i, (probation, met)) in vm.hot.guards.active.iter_mut().zip(met).enumerate() {
             let Some(met) = met else {
@@ -169,8 +177,11 @@ unsafe fn note_all(vm: &mut Vm, now: Instant) -> Option<usize> {
             match &probation.seen {
                 Some(seen) if met.is_marked && seen.place == met.place => {
                     let age = now.saturating_duration_since(seen.since);
-                    if slow.is_none() && probation.slow.is_some_and(|slow| age >= slow) {
-                        slow = Some(i);
+                    let slow = probation.slow.unwrap_or(Duration::MAX);
+                    is_slow |= age >= slow;
+                    // It may have been met one scan later than those below.
+                    if age >= slow / 2 && innermost.is_none_or(|(depth, _)| met.depth < depth) {
+                        innermost = Some((met.depth, i));
                     }
                 }
                 Some(_) | None => {
@@ -193,7 +204,7 @@ unsafe fn note_all(vm: &mut Vm, now: Instant) -> Option<usize> {
                 coroutine = (*coroutine).resumer;
             }
         }
-        slow
+        innermost.filter(|_| is_slow).map(|(_, at)| at)
     }
 }
 

@@ -141,6 +141,8 @@ impl WatcherBuilder {
         let listener = lua.hot().on_event(move |_, event| {
             let is_told = match event.kind {
                 EventKind::Rollback | EventKind::Passed => true,
+                // Somebody else's patch: the file may be another text than runs now.
+                EventKind::After => event.source != PatchSource::Watch,
                 EventKind::Refused => event.source == PatchSource::Guard,
                 _ => false,
             };

@@ -14,10 +14,17 @@ use std::time::{Duration, Instant};
 struct File {
     /// The content seen last.
     seen: Vec<u8>,
-    /// The content that runs.
-    running: Vec<u8>,
+    /// The content that runs; `None`: another one, from elsewhere.
+    running: Option<Vec<u8>>,
     /// Since when it is empty on disk, and was not before.
     empty_since: Option<Instant>,
+}
+
+impl File {
+    /// Whether what was seen last is known to run.
+    fn is_running(&self) -> bool {
+        self.running.as_ref() == Some(&self.seen)
+    }
 }
 
 /// A file that is being replaced is empty for less than this.
@@ -36,7 +43,7 @@ pub(super) struct Queue {
 /// A commit: its number in the VM's history, and what ran before.
 struct Step {
     id: u64,
-    before: Vec<(PathBuf, Vec<u8>)>,
+    before: Vec<(PathBuf, Option<Vec<u8>>)>,
 }
 
 /// Commits that are remembered: as many as the VM's history has entries.
@@ -48,7 +55,7 @@ impl Queue {
         self.leave(&path);
         let file = File {
             seen: content.clone(),
-            running: content,
+            running: Some(content),
             empty_since: None,
         };
         self.files.insert(path, file);
@@ -88,7 +95,8 @@ impl Queue {
                 }
             }
             file.empty_since = None;
-            if file.seen == content && !again.contains(&path) {
+            let is_known = file.seen == content && file.running.is_some();
+            if is_known && !again.contains(&path) {
                 continue;
             }
             file.seen = content;
@@ -105,7 +113,7 @@ impl Queue {
             !shared
         });
         let files = &self.files;
-        group.retain(|path| files.get(path).is_some_and(|f| f.seen != f.running));
+        group.retain(|path| files.get(path).is_some_and(|f| !f.is_running()));
         let members = group.iter().cloned().collect();
         if !group.is_empty() {
             self.groups.push(group);
@@ -133,6 +141,18 @@ impl Queue {
         self.runs(group);
     }
 
+    /// Patch `id` was not a save: other texts of these files run now.
+    pub(super) fn patched(&mut self, id: u64, files: &[PathBuf]) {
+        let running = |path: &PathBuf| Some((path.clone(), self.files.get(path)?.running.clone()));
+        let before = files.iter().filter_map(running).collect();
+        self.push(Step { id, before });
+        for path in files {
+            if let Some(file) = self.files.get_mut(path) {
+                file.running = None;
+            }
+        }
+    }
+
     fn push(&mut self, step: Step) {
         self.steps.push_back(step);
         while self.steps.len() > MAX_STEPS {
@@ -143,7 +163,7 @@ impl Queue {
     /// Rollback `id` has restored what was before entry `undone` of the history.
     /// Answers the files of which another text runs now.
     pub(super) fn rolled_back(&mut self, id: u64, undone: u64) -> Vec<PathBuf> {
-        let mut restored: BTreeMap<PathBuf, Vec<u8>> = BTreeMap::new();
+        let mut restored: BTreeMap<PathBuf, Option<Vec<u8>>> = BTreeMap::new();
         for step in self.steps.iter().rev().take_while(|step| step.id >= undone) {
             restored.extend(step.before.iter().cloned());
         }
@@ -154,7 +174,7 @@ impl Queue {
                 continue;
             };
             let replaced = std::mem::replace(&mut file.running, running);
-            if file.running != file.seen {
+            if !file.is_running() {
                 group.insert(path.clone());
             }
             before.push((path, replaced));
@@ -173,7 +193,7 @@ impl Queue {
         let differs = self
             .files
             .iter()
-            .filter(|(_, file)| file.seen != file.running);
+            .filter(|(_, file)| file.running.is_some() && !file.is_running());
         let mut paths: Vec<PathBuf> = differs.map(|(path, _)| path.clone()).collect();
         paths.sort();
         paths
@@ -190,7 +210,7 @@ impl Queue {
         for path in group {
             self.leave(path);
             if let Some(file) = self.files.get_mut(path) {
-                file.running.clone_from(&file.seen);
+                file.running = Some(file.seen.clone());
             }
         }
     }
@@ -223,6 +243,21 @@ mod tests {
 
     fn running(queue: &mut Queue, group: &str) {
         queue.runs(&group.split(' ').map(PathBuf::from).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_others_patch_is_compared_with_the_next_save() {
+        let mut queue = Queue::default();
+        queue.loaded("a".into(), b"1".to_vec());
+        assert_eq!(save(&mut queue, &[("a", "1")]), None);
+        queue.patched(1, &["a".into()]);
+        assert_eq!(save(&mut queue, &[("a", "1")]), Some("a".into()));
+        running(&mut queue, "a");
+        assert_eq!(save(&mut queue, &[("a", "1")]), None);
+        // Undone: the text of before runs again.
+        queue.patched(2, &["a".into()]);
+        assert_eq!(queue.rolled_back(3, 2), [PathBuf::from("a")]);
+        assert_eq!(save(&mut queue, &[("a", "1")]), None);
     }
 
     #[test]

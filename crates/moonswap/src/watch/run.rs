@@ -23,7 +23,7 @@ use super::queue::Queue;
 use super::release::release_request;
 use super::stamps::{self, Stamp, Stamps};
 use crate::loader::Loader;
-use crate::{HotError, HotEvent, Patch, Patcher, Policy, Report, Which};
+use crate::{EventKind, HotError, HotEvent, Patch, Patcher, Policy, Report, Which};
 
 /// Quiet time after which a burst of events is over.
 const DEBOUNCE: Duration = Duration::from_millis(10);
@@ -206,6 +206,10 @@ impl Watch {
     /// Tells what the VM has told.
     fn tell_events(&mut self) {
         for event in std::mem::take(&mut self.events) {
+            if event.kind == EventKind::After {
+                self.patched_by_others(&event);
+                continue;
+            }
             let (Some(report), Some(undone)) = (event.report(), event.undoes) else {
                 self.tell(WatchKind::Heard(&event), &[]);
                 continue;
@@ -219,6 +223,19 @@ impl Watch {
                 }
             }
             self.tell(WatchKind::Undone(&event, report), &files);
+        }
+    }
+
+    /// A patch that was not a save: what runs is compared with the next save.
+    fn patched_by_others(&mut self, event: &HotEvent) {
+        let is_patched = |chunk: &str| event.chunks.iter().any(|c| *c.name == *chunk);
+        let patched = self
+            .chunks
+            .iter()
+            .filter(|(_, (chunk, _))| is_patched(chunk));
+        let paths: Vec<PathBuf> = patched.map(|(path, _)| path.clone()).collect();
+        if let Some(report) = event.report().filter(|_| !paths.is_empty()) {
+            self.queue.patched(report.id, &paths);
         }
     }
 

@@ -17,6 +17,8 @@ const MAX_KEYS: usize = 60;
 #[derive(Debug, Default)]
 pub(crate) struct Accesses {
     pub(super) reads: Vec<Place>,
+    /// What is read on the way to what is written.
+    pub(super) on_the_way: Vec<Place>,
     pub(super) writes: Vec<Place>,
     /// What a call begins with: the names in it.
     pub(super) called: Vec<Node>,
@@ -100,6 +102,8 @@ impl<'f, 'a> Collector<'f, 'a> {
                     todo.extend(keys.drain(..).map(|key| (key, is_known)));
                     continue;
                 }
+                // A field of what is computed: of which table is not known.
+                Expr::Field { .. } | Expr::Index { .. } => is_known || self.operands(expr, found),
                 Expr::Call { callee, args } => self.call(*callee, args, is_known, scope, found),
                 Expr::MethodCall { object, args, .. } => {
                     is_known || self.unknown(Some(*object), args, found)
@@ -179,7 +183,7 @@ impl<'f, 'a> Collector<'f, 'a> {
             let Some(value) = self.flow.other_names.get(&name) else {
                 break;
             };
-            if place.keys.is_empty() {
+            if place.keys.is_empty() || place.keys.len() > MAX_KEYS {
                 break;
             }
             let scope = Scope::default();
@@ -244,6 +248,12 @@ impl<'f, 'a> Collector<'f, 'a> {
     }
 
     fn add_write(&self, place: Place, found: &mut Accesses) {
+        let last = place.keys.last().and_then(|key| self.keys.text(*key));
+        if last.is_some_and(|name| name.starts_with(b"__")) {
+            let mut metatable = place.clone();
+            metatable.keys.pop();
+            found.writes.push(metatable.with(METATABLE));
+        }
         if !place.keys.is_empty() && self.flow.has_metatable(place.root) {
             let table = Place::variable(place.root);
             found.reads.push(table.with(METATABLE));
@@ -261,7 +271,7 @@ impl<'f, 'a> Collector<'f, 'a> {
             let keys = place.keys[..n].into();
             if !is_item {
                 let root = place.root;
-                self.add_read(Place { root, keys }, found);
+                found.on_the_way.push(Place { root, keys });
             }
         }
         match is_item {
@@ -287,7 +297,7 @@ impl<'f, 'a> Collector<'f, 'a> {
             Some(Library::LooksInto) => {
                 args.iter().for_each(|arg| self.whole(*arg, scope, found));
             }
-            Some(Library::Changes | Library::SetsMetatable) => {
+            Some(Library::Changes | Library::Sorts | Library::SetsMetatable) => {
                 let key = match library {
                     Some(Library::SetsMetatable) => METATABLE,
                     _ => ANY,
@@ -295,23 +305,29 @@ impl<'f, 'a> Collector<'f, 'a> {
                 let first = args
                     .first()
                     .and_then(|first| self.place(*first, scope, &mut Vec::new()));
-                if let Some(place) = first {
-                    let changed = place.with(key);
-                    if key == ANY {
-                        found.reads.push(changed.clone());
+                match first {
+                    Some(place) => {
+                        let changed = place.with(key);
+                        if key == ANY {
+                            found.reads.push(changed.clone());
+                        }
+                        found.writes.push(changed);
                     }
-                    found.writes.push(changed);
+                    None => {
+                        if let Some(arg) = args.first() {
+                            self.operands(*arg, found);
+                        }
+                    }
                 }
-                // `table.sort` with a function.
-                for arg in args.iter().skip(1) {
-                    if let Some(Expr::Function(function)) = self.flow.expr(*arg) {
-                        found.called.extend(self.flow.free_of(*function));
+                if library == Some(Library::Sorts) {
+                    for arg in args.iter().skip(1) {
+                        self.operands(*arg, found);
                     }
                 }
             }
         }
         if self.flow.has_operators && !is_known {
-            args.iter().for_each(|arg| self.operands(*arg, found));
+            args.iter().for_each(|arg| _ = self.operands(*arg, found));
             return true;
         }
         is_known
@@ -319,8 +335,9 @@ impl<'f, 'a> Collector<'f, 'a> {
 
     /// All that is in a table is read.
     fn whole(&mut self, expr: ExprId, scope: &Scope, found: &mut Accesses) {
-        if let Some(place) = self.place(expr, scope, &mut Vec::new()) {
-            self.add_read(place.with(ANY), found);
+        match self.place(expr, scope, &mut Vec::new()) {
+            Some(place) => self.add_read(place.with(ANY), found),
+            None => _ = self.operands(expr, found),
         }
     }
 
@@ -344,14 +361,15 @@ impl<'f, 'a> Collector<'f, 'a> {
 
     fn operator(&mut self, expr: ExprId, found: &mut Accesses) -> bool {
         if self.flow.has_operators {
-            self.operands(expr, found);
+            return self.operands(expr, found);
         }
-        self.flow.has_operators
+        false
     }
 
     /// Metamethods of what is named may run.
-    fn operands(&mut self, expr: ExprId, found: &mut Accesses) {
+    fn operands(&mut self, expr: ExprId, found: &mut Accesses) -> bool {
         self.flow.names_in(expr, &mut found.called);
+        true
     }
 
     /// Adds all that a statement does, with the blocks in it.

@@ -24,6 +24,10 @@ pub(crate) enum Conflict {
     Calls,
     /// The second calls what may read or change what the first sets.
     IsCalled,
+    /// The first reads what the second may change by a call.
+    ReadsChanged,
+    /// The second reads what the first may change by a call.
+    ChangesRead,
     /// Both call what may change the same.
     Both,
     /// One of them leaves the chunk.
@@ -69,7 +73,7 @@ impl<'f, 'a> Conflicts<'f, 'a> {
         for accesses in steps {
             let bits = |places: &[Place]| places.iter().fold(0, |bits, p| bits | new.bits(p));
             let written = bits(&accesses.writes);
-            let touched = written | bits(&accesses.reads);
+            let touched = written | bits(&accesses.reads) | bits(&accesses.on_the_way);
             let called = OnceCell::new();
             let step = Step {
                 accesses,
@@ -108,33 +112,38 @@ impl<'f, 'a> Conflicts<'f, 'a> {
         1 + a.n_compared(b)
     }
 
-    /// Shows all that stands between two steps, until it is answered with true.
-    pub(crate) fn any(&self, a: usize, b: usize, see: &mut dyn FnMut(Conflict) -> bool) -> bool {
+    /// Shows all that stands between two steps, until it is answered with true. `is_part`:
+    /// one sets a part of the table that the other makes, which is no conflict.
+    pub(crate) fn any(
+        &self,
+        (a, b): (usize, usize),
+        is_part: bool,
+        see: &mut dyn FnMut(Conflict) -> bool,
+    ) -> bool {
         let (first, second) = (&self.steps[a].accesses, &self.steps[b].accesses);
         if (first.is_barrier || second.is_barrier) && see(Conflict::Leaves) {
             return true;
         }
         let meet =
             |a: &[Place], b: &[Place]| a.iter().any(|a| b.iter().any(|b| self.may_be_one(a, b)));
-        meet(&first.reads, &second.writes) && see(Conflict::Reads)
-            || meet(&second.reads, &first.writes) && see(Conflict::IsRead)
-            || meet(&first.writes, &second.writes) && see(Conflict::Writes)
-            || first.calls() && self.meets(a, second, true) && see(Conflict::Calls)
-            || second.calls() && self.meets(b, first, true) && see(Conflict::IsCalled)
-            || first.calls() && self.meets(a, second, false) && see(Conflict::IsRead)
-            || second.calls() && self.meets(b, first, false) && see(Conflict::Reads)
+        let reads = |a: &Accesses, b: &Accesses| {
+            meet(&a.reads, &b.writes) || !is_part && meet(&a.on_the_way, &b.writes)
+        };
+        reads(first, second) && see(Conflict::Reads)
+            || reads(second, first) && see(Conflict::IsRead)
+            || !is_part && meet(&first.writes, &second.writes) && see(Conflict::Writes)
+            || first.calls() && self.meets(a, &second.writes, true) && see(Conflict::Calls)
+            || second.calls() && self.meets(b, &first.writes, true) && see(Conflict::IsCalled)
+            || first.calls() && self.meets(a, &second.reads, false) && see(Conflict::ChangesRead)
+            || second.calls() && self.meets(b, &first.reads, false) && see(Conflict::ReadsChanged)
             || first.calls() && second.calls() && self.both(a, b) && see(Conflict::Both)
     }
 
     /// Whether a step may read a place.
     pub(crate) fn reads(&self, step: usize, place: &PlaceOf) -> bool {
-        let written = Accesses {
-            writes: vec![place.0.clone()],
-            ..Accesses::default()
-        };
         let accesses = &self.steps[step].accesses;
         { accesses.reads.iter() }.any(|read| self.may_be_one(read, &place.0))
-            || accesses.calls() && self.meets(step, &written, true)
+            || accesses.calls() && self.meets(step, std::slice::from_ref(&place.0), true)
     }
 
     /// Whether two places may be one.
@@ -192,8 +201,7 @@ impl<'f, 'a> Conflicts<'f, 'a> {
     }
 
     /// Whether a call may get to what a step writes, or change what it reads.
-    fn meets(&self, call: usize, other: &Accesses, written: bool) -> bool {
-        let places = if written { &other.writes } else { &other.reads };
+    fn meets(&self, call: usize, places: &[Place], written: bool) -> bool {
         if places.is_empty() {
             return false;
         }

@@ -9,7 +9,7 @@ use moonswap_compiler::syntax::visit::Part;
 
 use super::library::{Library, library};
 use super::links::{Links, Set};
-use super::place::Node;
+use super::place::{Node, OUTSIDE};
 use crate::compare::undefined::{Globals, StandardGlobals};
 use crate::patch::ChunkPatch;
 use crate::patch::constant::Constant;
@@ -43,6 +43,9 @@ const OPERATORS: &[&[u8]] = &[
     b"__unm",
 ];
 
+/// Fields of a chain that a local is another name for.
+const MAX_FIELDS: usize = 20;
+
 /// What a text says of its names.
 #[derive(Debug)]
 pub(crate) struct Flow<'a> {
@@ -62,6 +65,8 @@ pub(crate) struct Flow<'a> {
     /// Names that may lead to something that code changes.
     pub(super) state: Set,
     locals: HashSet<Symbol>,
+    /// Names of libraries, or of functions of them, that may do anything.
+    acts: HashSet<Symbol>,
     /// Locals that hold what `require` gave.
     pub(super) modules: HashSet<Symbol>,
     /// A function as `__index`, and operators that run functions.
@@ -86,12 +91,17 @@ impl<'a> Flow<'a> {
             metatables: Set::new(n + 1),
             state: Set::new(n + 1),
             locals: HashSet::default(),
+            acts: HashSet::default(),
             modules: HashSet::default(),
             has_index_functions: name(b"__index") && sets_index_function(ast),
             has_operators: OPERATORS.iter().any(|operator| name(operator)),
         };
         flow.find_free(ast, facts);
         flow.find_names();
+        let names = (0..n as u32).map(Symbol);
+        flow.acts = names
+            .filter(|name| flow.is_library(*name) && flow.acts(*name))
+            .collect();
         flow
     }
 
@@ -181,7 +191,11 @@ impl<'a> Flow<'a> {
             }
         }
         self.locals = n_declared.keys().copied().collect();
+        let mut above: HashSet<Symbol> = HashSet::default();
         for statement in statements(ast) {
+            if let StatementKind::LocalFunction { name, .. } = &statement.kind {
+                above.insert(*name);
+            }
             let StatementKind::Local { names, values } = &statement.kind else {
                 continue;
             };
@@ -190,26 +204,33 @@ impl<'a> Flow<'a> {
                 if let Some(library) = self.library_path(*value).filter(|_| is_once) {
                     self.aliases.insert(*name, library);
                 }
-                if is_once && self.is_chain(*value) {
+                if is_once && self.is_chain(*value, &above) {
                     self.other_names.insert(*name, *value);
                 }
                 if is_once && required(ast, *value).is_some() {
                     self.modules.insert(*name);
                 }
             }
+            above.extend(names.iter().map(|(name, ..)| *name));
         }
     }
 
-    /// Whether an expression is a chain of a name and fields.
-    fn is_chain(&self, expr: ExprId) -> bool {
-        let mut at = expr;
-        loop {
+    /// Whether an expression is a short chain of a name and fields. The name is one of
+    /// the locals `above`, or of none: so no names stand for each other.
+    fn is_chain(&self, expr: ExprId, above: &HashSet<Symbol>) -> bool {
+        let (mut at, mut n) = (expr, 0);
+        while n < MAX_FIELDS {
             match self.expr(at) {
-                Some(Expr::Name(name)) => return !self.is_library(*name),
+                Some(Expr::Name(name)) => {
+                    let is_known = above.contains(name) || !self.locals.contains(name);
+                    return is_known && !self.is_library(*name);
+                }
                 Some(Expr::Field { object, .. } | Expr::Paren(object)) => at = *object,
                 _ => return false,
             }
+            n += 1;
         }
+        false
     }
 
     /// The name that a chain of other names begins with in the end.
@@ -292,6 +313,12 @@ impl<'a> Flow<'a> {
             match self.expr(expr) {
                 Some(Expr::Name(name)) => self.name(*name, found),
                 Some(Expr::Function(function)) => found.extend(self.free_of(*function)),
+                // A function of Lua's that may do anything, as a value.
+                Some(Expr::Field { .. })
+                    if self.library(expr).is_none() && self.library_path(expr).is_some() =>
+                {
+                    found.push(OUTSIDE);
+                }
                 _ => {}
             }
             todo.extend(parts(self.ast, expr));
@@ -304,10 +331,35 @@ impl<'a> Flow<'a> {
         }
     }
 
-    /// The same of a literal.
+    /// The same of a literal. What uses a library that may do anything reaches outside.
     pub(super) fn free_of(&self, function: FunctionIndex) -> impl Iterator<Item = Node> {
         let free = self.free.get(&function).into_iter().flatten().copied();
-        free.filter(|node| !self.is_library(Symbol(node - 1)))
+        free.filter_map(|node| match self.is_library(Symbol(node - 1)) {
+            false => Some(node),
+            true if self.acts.contains(&Symbol(node - 1)) => Some(OUTSIDE),
+            true => None,
+        })
+    }
+
+    /// Whether a name is of a library, or is a function of one, that may do anything.
+    fn acts(&self, name: Symbol) -> bool {
+        let own = |name: Symbol| {
+            let text = self.ast.symbols.get(name.0 as usize)?;
+            std::str::from_utf8(text).ok().map(str::to_owned)
+        };
+        let known = self.aliases.get(&name).cloned();
+        let Some(text) = known.or_else(|| own(name)) else {
+            return false;
+        };
+        let has_random = || { self.ast.symbols.iter() }.any(|s| s.starts_with(b"random"));
+        match &*text {
+            "string" | "table" | "utf8" | "error" => {
+                let begin = format!("{text}.");
+                self.replaced.iter().any(|name| name.starts_with(&begin))
+            }
+            "math" => has_random(),
+            text => library(text).is_none_or(|library| library == Library::Loads),
+        }
     }
 
     /// Whether a name is one of Lua's libraries or of their functions. What may do
@@ -351,22 +403,61 @@ fn assigned_in(ast: &Ast, function: FunctionIndex, found: &mut Vec<Node>) {
     }
 }
 
+/// The last names of what the statements of a text define as functions.
+fn functions_of(ast: &Ast) -> HashSet<Symbol> {
+    let is_function =
+        |value: &ExprId| matches!(ast.exprs.get(value.0 as usize), Some(Expr::Function(_)));
+    let last = |target: &ExprId| match ast.exprs.get(target.0 as usize) {
+        Some(Expr::Name(name) | Expr::Field { name, .. }) => Some(*name),
+        _ => None,
+    };
+    let mut found = HashSet::default();
+    for statement in statements(ast) {
+        match &statement.kind {
+            StatementKind::LocalFunction { name, .. } => drop(found.insert(*name)),
+            StatementKind::Function { target, .. } => found.extend(last(target)),
+            StatementKind::Local { names, values } => {
+                let pairs = names.iter().zip(values);
+                found.extend(
+                    pairs
+                        .filter(|(_, v)| is_function(v))
+                        .map(|((name, ..), _)| *name),
+                );
+            }
+            StatementKind::Assign { targets, values } => {
+                let pairs = targets.iter().zip(values);
+                found.extend(
+                    pairs
+                        .filter(|(_, v)| is_function(v))
+                        .filter_map(|(t, _)| last(t)),
+                );
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
 /// Whether a text gives `__index` something else than a table that it names or makes.
 fn sets_index_function(ast: &Ast) -> bool {
     let is_index = |name: &Symbol| {
         let text = ast.symbols.get(name.0 as usize);
         text.is_some_and(|text| **text == *b"__index")
     };
-    let is_table = |value: &ExprId| {
-        matches!(
-            ast.exprs.get(value.0 as usize),
-            Some(Expr::Name(_) | Expr::Field { .. } | Expr::Table(_))
-        )
+    let functions = functions_of(ast);
+    let is_table = |value: &ExprId| match ast.exprs.get(value.0 as usize) {
+        Some(Expr::Name(name) | Expr::Field { name, .. }) => !functions.contains(name),
+        Some(Expr::Table(_)) => true,
+        _ => false,
     };
     let in_table = |expr: &Expr| match expr {
         Expr::Table(items) => items.iter().any(|item| match item {
             TableItem::Named(name, value) => is_index(name) && !is_table(value),
-            _ => false,
+            TableItem::Keyed(key, value) => match ast.exprs.get(key.0 as usize) {
+                Some(Expr::String(name)) => is_index(name) && !is_table(value),
+                _ => false,
+            },
+            TableItem::Positional(_) => false,
         }),
         _ => false,
     };

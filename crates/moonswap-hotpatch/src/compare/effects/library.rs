@@ -9,6 +9,8 @@ pub(super) enum Library {
     LooksInto,
     /// It changes its first argument, and keeps the others in it.
     Changes,
+    /// The same, and it calls the second.
+    Sorts,
     /// It sets a metatable.
     SetsMetatable,
     /// It loads a module once: `require`.
@@ -67,7 +69,7 @@ const FUNCTIONS: &[(&str, Library)] = &[
     ("table.insert", Library::Changes),
     ("table.pack", Library::LooksInto),
     ("table.remove", Library::Changes),
-    ("table.sort", Library::Changes),
+    ("table.sort", Library::Sorts),
     ("table.unpack", Library::LooksInto),
     ("tonumber", Library::Answers),
     ("tostring", Library::Answers),

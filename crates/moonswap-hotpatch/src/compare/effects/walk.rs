@@ -23,6 +23,7 @@ impl<'a> Flow<'a> {
             sets: vec![0; n],
             changing: Set::new(n),
             with_metatable: Vec::new(),
+            results: Vec::new(),
         };
         for statement in statements(text.ast()) {
             walk.statement(&statement.kind, None);
@@ -42,7 +43,13 @@ struct Walk<'f, 'a> {
     /// Names that are set to something else than a function or a constant.
     changing: Set,
     with_metatable: Vec<Node>,
+    /// Names that are set to what a call gives, with the names in it.
+    results: Vec<(Node, Vec<Node>)>,
 }
+
+/// Nodes that are visited at most to find what calls may give. Beyond that they may give
+/// anything.
+const MAX_VISITED: usize = 20_000_000;
 
 impl Walk<'_, '_> {
     /// `within`: a literal; only what is not its own counts.
@@ -60,10 +67,21 @@ impl Walk<'_, '_> {
             }
             StatementKind::Function { target, function } => {
                 for root in self.roots(*target) {
-                    if within.is_none() {
-                        self.define(root, *function);
-                        if self.is_field(*target) {
-                            self.changing.insert(root);
+                    match within {
+                        Some(within) if self.is_free(root, within) => {
+                            let names: Vec<Node> = self.flow.free_of(*function).collect();
+                            let names = names.into_iter().filter(|n| self.is_free(*n, within));
+                            let names: Vec<Node> = names.collect();
+                            names
+                                .into_iter()
+                                .for_each(|n| self.flow.links.link(root, n));
+                        }
+                        Some(_) => {}
+                        None => {
+                            self.define(root, *function);
+                            if self.is_field(*target) {
+                                self.changing.insert(root);
+                            }
                         }
                     }
                 }
@@ -93,7 +111,10 @@ impl Walk<'_, '_> {
         }
         let mut blocks: Vec<&Block> = Vec::new();
         kind.each_part(&mut |part| match part {
-            Part::Expression(expr) if within.is_none() => self.calls(expr),
+            Part::Expression(expr) => match within {
+                None => self.calls(expr),
+                Some(function) => self.calls_within(expr, function),
+            },
             Part::Block(block) => blocks.push(block),
             _ => {}
         });
@@ -146,8 +167,12 @@ impl Walk<'_, '_> {
             let is_free = |node: &Node| free.binary_search(node).is_ok();
             if is_free(&root) {
                 sources.retain(|source| is_free(&source.name));
-                let names = sources.iter().map(|source| source.name);
-                names.for_each(|name| self.flow.links.link(root, name));
+                let mut names = Vec::new();
+                self.flow.names_in(value, &mut names);
+                names.retain(|name| is_free(name) || *name == OUTSIDE);
+                names
+                    .into_iter()
+                    .for_each(|name| self.flow.links.link(root, name));
                 self.unite(root, is_field, &sources);
             }
             return;
@@ -155,6 +180,9 @@ impl Walk<'_, '_> {
         self.count(root);
         let mut names = Vec::new();
         self.flow.names_in(value, &mut names);
+        if self.gives_result(value) {
+            self.results.push((root, names.clone()));
+        }
         names
             .into_iter()
             .for_each(|name| self.flow.links.link(root, name));
@@ -187,6 +215,51 @@ impl Walk<'_, '_> {
             }
         }
         false
+    }
+
+    /// Whether a value may be what a function of the text gives.
+    fn gives_result(&self, value: ExprId) -> bool {
+        let mut todo = vec![value];
+        while let Some(expr) = todo.pop() {
+            match self.flow.expr(expr) {
+                Some(Expr::MethodCall { .. }) => return true,
+                Some(Expr::Call { callee, .. }) => match self.flow.library(*callee) {
+                    Some(Library::Answers | Library::Loads) => continue,
+                    Some(Library::Calls) | None => return true,
+                    Some(_) => {}
+                },
+                Some(Expr::Function(_)) => continue,
+                _ => {}
+            }
+            todo.extend(parts(self.flow.ast, expr));
+        }
+        false
+    }
+
+    /// A call may give all that it gets to.
+    fn unite_results(&mut self) {
+        let results = std::mem::take(&mut self.results);
+        let mut left = MAX_VISITED;
+        let mut before = None;
+        for (root, names) in results {
+            let n = self.flow.links.n_nodes();
+            if n > left {
+                self.flow.links.share(root);
+                let last = before.replace(root).unwrap_or(root);
+                self.flow.links.unite(last, root);
+                continue;
+            }
+            left -= n;
+            let reached = self.flow.links.reach(&names);
+            let n_names = self.flow.links.n_names() as Node;
+            for name in reached.each().filter(|name| (1..=n_names).contains(name)) {
+                if name != root {
+                    self.flow.links.unite(root, name);
+                    self.flow.links.share(name);
+                }
+            }
+            self.flow.links.share(root);
+        }
     }
 
     /// Whether a value is a function or a constant.
@@ -222,8 +295,8 @@ impl Walk<'_, '_> {
         while let Some((expr, around)) = todo.pop() {
             let call = match self.flow.expr(expr) {
                 Some(Expr::Call { callee, args }) => match self.flow.library(*callee) {
-                    Some(Library::Changes | Library::SetsMetatable) => {
-                        self.keeps(*callee, args);
+                    Some(Library::Changes | Library::Sorts | Library::SetsMetatable) => {
+                        self.keeps(*callee, args, None);
                         None
                     }
                     Some(Library::Calls) => Some((None, args)),
@@ -248,12 +321,33 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// The first argument keeps the others.
-    fn keeps(&mut self, callee: ExprId, args: &[ExprId]) {
+    /// Whether a name in a literal is one from around it.
+    fn is_free(&self, name: Node, within: FunctionIndex) -> bool {
+        name == OUTSIDE || self.flow.free_of(within).any(|free| free == name)
+    }
+
+    /// The calls in an expression of a literal that keep things.
+    fn calls_within(&mut self, expr: ExprId, within: FunctionIndex) {
+        let mut todo = vec![expr];
+        while let Some(expr) = todo.pop() {
+            if let Some(Expr::Call { callee, args }) = self.flow.expr(expr)
+                && let Some(Library::Changes | Library::SetsMetatable) = self.flow.library(*callee)
+            {
+                self.keeps(*callee, args, Some(within));
+            }
+            todo.extend(parts(self.flow.ast, expr));
+        }
+    }
+
+    /// The first argument keeps the others. `within`: a literal; only what is not its own
+    /// counts.
+    fn keeps(&mut self, callee: ExprId, args: &[ExprId], within: Option<FunctionIndex>) {
         let Some((first, others)) = args.split_first() else {
             return;
         };
-        let into = self.sources(*first);
+        let counts = |walk: &Self, name| within.is_none_or(|within| walk.is_free(name, within));
+        let mut into = self.sources(*first);
+        into.retain(|source| counts(self, source.name));
         if self.flow.library(callee) == Some(Library::SetsMetatable) {
             self.with_metatable
                 .extend(into.iter().map(|source| source.name));
@@ -262,10 +356,12 @@ impl Walk<'_, '_> {
         others
             .iter()
             .for_each(|other| self.flow.names_in(*other, &mut names));
-        let kept: Vec<Source> = others
+        names.retain(|name| counts(self, *name));
+        let mut kept: Vec<Source> = others
             .iter()
             .flat_map(|other| self.sources(*other))
             .collect();
+        kept.retain(|source| counts(self, source.name));
         for root in into {
             self.changing.insert(root.name);
             names
@@ -343,6 +439,7 @@ impl Walk<'_, '_> {
                 self.flow.links.link(OUTSIDE, hub);
             }
         }
+        self.unite_results();
         self.flow.links.flatten();
         for node in std::mem::take(&mut self.with_metatable) {
             let set = self.flow.links.set(node);

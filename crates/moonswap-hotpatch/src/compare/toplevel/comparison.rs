@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use moonswap_bytecode::Prototype;
 use moonswap_compiler::Span;
-use moonswap_compiler::syntax::ast::Statement;
+use moonswap_compiler::syntax::ast::{Expr, ExprId, Statement, StatementKind};
 
 use super::outcome::TopLevel;
 use crate::compare::matching::matcher::Matching;
@@ -55,6 +55,23 @@ impl Comparison<'_> {
         match self.policy.rename.get(&**old) {
             Some(new) => new.as_str().into(),
             None => Arc::clone(old),
+        }
+    }
+
+    /// Whether the main chunk returns a variable: others hold the table in it, and would
+    /// keep the old one if it were made again.
+    pub(super) fn is_returned(&self, name: &str) -> bool {
+        let ast = self.new.ast();
+        let is_it = |value: &ExprId| match ast.exprs.get(value.0 as usize) {
+            Some(Expr::Name(returned)) => {
+                let text = ast.symbols.get(returned.0 as usize);
+                text.is_some_and(|text| **text == *name.as_bytes())
+            }
+            _ => false,
+        };
+        match self.body().last().map(|s| &s.kind) {
+            Some(StatementKind::Return(values)) => values.iter().any(is_it),
+            _ => false,
         }
     }
 

@@ -507,7 +507,8 @@ impl<'a> Merging<'a> {
 
     fn reset_option(&self, variable: Option<&Declared>) -> Option<String> {
         let variable = variable?;
-        let is_there = matches!(variable.state, Variable::Existing { cell: Some(_) });
+        let is_there = matches!(variable.state, Variable::Existing { cell: Some(_) })
+            && !self.comparison.is_returned(&variable.name);
         (is_there && !variable.initialiser.absent && variable.attribute != Attribute::Close)
             .then(|| format!("reset = \"{}\"", variable.name))
     }

@@ -22,6 +22,7 @@ const READS: &str = "what it reads stands on the other side of it now";
 const CALLS: &str = "it stands on the other side of another call now";
 const WRITES: &str = "it stands on the other side of what sets the same now";
 const LEAVES: &str = "it stands on the other side of a return or a jump now";
+const OFTEN: &str = "it is set more often or less often than before";
 const GONE: &str = "what it reads is not set above it any more";
 
 /// So many accesses are compared with each other at most; what is left then counts as
@@ -41,6 +42,7 @@ impl Comparison<'_> {
         }
         let steps = merging.steps(decided, top);
         let is_displaced = displaced(&steps.all);
+        merging.list_repeated(&steps.repeated, top);
         if steps.gone.is_empty() && !is_displaced.contains(&true) {
             return;
         }
@@ -63,6 +65,21 @@ impl Comparison<'_> {
 }
 
 impl Merging<'_> {
+    /// Lists what is set more or less often than before.
+    fn list_repeated(&self, entries: &[usize], top: &mut TopLevel) {
+        for at in entries {
+            let entry = &self.new.entries[*at];
+            let option = self.comparison.run_option(entry.statement);
+            let is_part = entry.path.keys.is_empty() || entry.is_item;
+            let not_run = self.listed(entry, OFTEN, option.filter(|_| !is_part));
+            let mut known = top.not_run.iter();
+            let is_known = known.any(|n| n.line == not_run.line && n.text == not_run.text);
+            if self.reach.has(entry.statement) && !is_known {
+                top.list(not_run);
+            }
+        }
+    }
+
     /// What each step does, in the new text.
     fn accesses(&self, steps: &[Step], collector: &mut Collector<'_, '_>) -> Vec<Accesses> {
         let body = statements(self.new.text.ast());
@@ -136,12 +153,7 @@ impl Found<'_> {
                     || differ(reads(step), writes(other))
                     || differ(writes(step), reads(other))
                     || differ(writes(step), writes(other));
-                if m == x
-                    || !is_passed
-                    || self.is_known[x]
-                    || conflicts.are_apart(m, x)
-                    || self.is_part(m, x)
-                {
+                if m == x || !is_passed || self.is_known[x] || conflicts.are_apart(m, x) {
                     continue;
                 }
                 let cost = conflicts.cost(m, x);
@@ -150,6 +162,7 @@ impl Found<'_> {
                     break;
                 }
                 left -= cost;
+                let is_part = self.is_part(m, x);
                 let later = if step.is.read > other.is.read { m } else { x };
                 let mut add = |conflict| {
                     let (matters, which, why) = match conflict {
@@ -159,6 +172,8 @@ impl Found<'_> {
                         Conflict::IsRead | Conflict::IsCalled => {
                             (differ(writes(step), reads(other)), x, READS)
                         }
+                        Conflict::ReadsChanged => (differ(reads(step), reads(other)), m, READS),
+                        Conflict::ChangesRead => (differ(reads(step), reads(other)), x, READS),
                         Conflict::Writes => (differ(writes(step), writes(other)), later, WRITES),
                         Conflict::Both => {
                             let which = if is_displaced[x] { later } else { m };
@@ -171,7 +186,7 @@ impl Found<'_> {
                     }
                     matters
                 };
-                conflicts.any(m, x, &mut add);
+                conflicts.any((m, x), is_part, &mut add);
                 if self.why.contains_key(&m) {
                     break;
                 }

@@ -61,6 +61,9 @@ pub(super) struct Steps {
     /// Entries of the old text that are not among them, of paths that the new text sets
     /// as well and that the old one set again below; with these paths in the new text.
     pub(super) gone: Vec<(usize, Path)>,
+    /// Entries of the new text whose paths are set more or less often than before, to
+    /// what is another value each time.
+    pub(super) repeated: Vec<usize>,
 }
 
 /// What a step is compared by, and the same without the bodies of literals.
@@ -118,6 +121,9 @@ impl Merging<'_> {
                 .iter()
                 .map(|at| (*at, self.identity(&self.new, *at, true)));
             let pairs = pair_up(before.collect(), now.collect());
+            found
+                .repeated
+                .extend(self.set_otherwise_often(old, new, &pairs, is_known));
             if is_known {
                 let is_gone = |at: &&usize| !pairs.iter().any(|(old, _)| old == *at);
                 let above = &old[..old.len() - 1];
@@ -156,6 +162,47 @@ impl Merging<'_> {
         found
     }
 
+    /// Whether a path is set more or less often to the same expression: the last entry.
+    fn set_otherwise_often(
+        &self,
+        old: &[usize],
+        new: &[usize],
+        pairs: &[(usize, usize)],
+        is_known: bool,
+    ) -> Option<usize> {
+        let (mut was, mut is): (Vec<_>, Vec<_>) = pairs
+            .iter()
+            .map(|(old, new)| {
+                (
+                    self.identity(&self.old, *old, false),
+                    self.identity(&self.new, *new, true),
+                )
+            })
+            .unzip();
+        was.sort_unstable();
+        is.sort_unstable();
+        let is_fixed = |side: &Side<'_>, at: usize| {
+            is_known && matches!(side.entries[at].leaf, Leaf::Constant(_) | Leaf::Function(_))
+        };
+        let is_more = |at: &usize| {
+            !pairs.iter().any(|(_, new)| new == at)
+                && !is_fixed(&self.new, *at)
+                && is
+                    .binary_search(&self.identity(&self.new, *at, true))
+                    .is_ok()
+        };
+        let is_less = |at: &usize| {
+            !pairs.iter().any(|(old, _)| old == at)
+                && !is_fixed(&self.old, *at)
+                && was
+                    .binary_search(&self.identity(&self.old, *at, false))
+                    .is_ok()
+        };
+        let is_otherwise =
+            old.len() != new.len() && (new.iter().any(is_more) || old.iter().any(is_less));
+        new.last().copied().filter(|_| is_otherwise)
+    }
+
     fn identity(&self, side: &Side<'_>, at: usize, is_new: bool) -> Identity {
         let entry = &side.entries[at];
         let ast = side.text.ast();
@@ -166,6 +213,8 @@ impl Merging<'_> {
                 b"function".to_vec()
             }
             (Leaf::Constant(constant), _) => constant.to_string().into_bytes(),
+            // Its items are entries of their own.
+            (Leaf::Table(_), _) => Vec::new(),
             (_, Some(value)) => {
                 nested_literals(ast, value, &mut literals);
                 shape::expression(ast, value)
@@ -176,7 +225,8 @@ impl Merging<'_> {
         shape.push(match entry.leaf {
             Leaf::Function(_) => 0,
             Leaf::Constant(_) => 1,
-            _ => 2,
+            Leaf::Table(_) => 2,
+            _ => 3,
         });
         self.with_literals(shape, &literals, is_new)
     }

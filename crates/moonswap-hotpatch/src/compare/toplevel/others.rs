@@ -10,7 +10,9 @@ use moonswap_compiler::syntax::ast::{
 use super::comparison::Comparison;
 use super::merge::Merging;
 use super::outcome::{Action, Evaluation, MergeCode, TopLevel, ValueCode};
+use super::reach::{Reach, left_in};
 use crate::compare::alignment::{moved, unmatched};
+use crate::manifest::Progress;
 use crate::model::change::{Before, ChangeKind, DataChange};
 use crate::model::not_run::NotRun;
 use crate::patch::ChunkPatch;
@@ -77,7 +79,8 @@ impl Comparison<'_> {
                     line: self.statement_line(at),
                     text: self.statement_text(at),
                     why: why.to_owned(),
-                    option: self.run_option(at),
+                    // What is running is not to be begun once more.
+                    option: self.run_option(at).filter(|_| !self.is_in(reach, at)),
                 };
                 let twin = twins.get(&at).copied();
                 if twin.is_some_and(|twin| self.decide(old, twin, at, not_run.clone(), top)) {
@@ -89,13 +92,29 @@ impl Comparison<'_> {
         }
         let stays =
             |at: &usize| !decided.iter().any(|(was, _)| was == at) && !self.is_called_again();
-        for at in gone.into_iter().filter(stays) {
+        // The main chunk is in it: it has not gone.
+        let in_main = left_in(
+            self.manifest.progress,
+            self.old_main,
+            crate::patch::statements::statements(old.ast()),
+        );
+        let in_main = in_main.filter(|_| self.manifest.main_running);
+        for at in gone
+            .into_iter()
+            .filter(stays)
+            .filter(|at| in_main != Some(*at))
+        {
             top.warnings.push(format!(
                 "no longer in the text, its effect stays: {}",
                 self.old_statement_text(old, at)
             ));
         }
         decided
+    }
+
+    /// Whether the main chunk runs, and is in this statement.
+    fn is_in(&self, reach: &Reach, at: usize) -> bool {
+        self.manifest.main_running && reach.is_left && at + 1 == reach.limit
     }
 
     fn list_other(&self, at: usize, why: &str, option: Option<String>, top: &mut TopLevel) {
@@ -203,7 +222,18 @@ impl Comparison<'_> {
                 }
             };
             let found: Vec<usize> = (0..body.len()).filter(|at| fits(&body[*at])).collect();
+            let is_in = |at: usize| {
+                self.manifest.main_running && top.progress == Progress::Statement(at as u32)
+            };
             match found[..] {
+                [at] if is_in(at) => {
+                    let line = self.statement_line(at);
+                    let reason = format!(
+                        "run = line {line}: the main chunk is in this statement, and would begin it once more"
+                    );
+                    let remedy = "stale = \"migrate\" moves it to the new code";
+                    self.refuse(top, Code::RunNotFound, body[at].span, reason, remedy);
+                }
                 [at] if runs_alone(&body[at].kind) => {
                     self.run_instead(at, top);
                 }

@@ -211,7 +211,8 @@ impl Comparison<'_> {
                 line: variable.span.line,
                 text: text(self.source(), variable.span),
                 why: "it is back, and keeps the value it had".into(),
-                option: Some(format!("reset = \"{}\"", variable.name)),
+                option: (!self.is_returned(&variable.name))
+                    .then(|| format!("reset = \"{}\"", variable.name)),
             });
         }
     }
