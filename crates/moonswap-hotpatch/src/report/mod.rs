@@ -99,8 +99,8 @@ pub struct Report {
     /// Top-level statements that changed and did not run.
     pub not_run: Vec<NotRun>,
     /// Top-level statements that the patch ran, or tried: why says which.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Vec::is_empty"))]
-    pub runs: Vec<NotRun>,
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "<[NotRun]>::is_empty"))]
+    pub runs: Box<[NotRun]>,
     /// What became of data that the text gives as constants and that changed.
     pub data: Vec<Merged>,
     /// Why functions do not run what the text says, and stay on older code.
@@ -128,7 +128,7 @@ impl Report {
             unchanged: 0,
             warnings: Vec::new(),
             not_run: Vec::new(),
-            runs: Vec::new(),
+            runs: Box::default(),
             data: Vec::new(),
             diverged: Vec::new(),
             closed: Vec::new(),
@@ -136,6 +136,7 @@ impl Report {
             staying: Box::default(),
             times: Times::default(),
         };
+        let mut runs = Vec::new();
         for plan in plans.clone() {
             report.warn(plan);
             for left in plan.diverged.iter().flat_map(|d| &d.functions) {
@@ -150,7 +151,7 @@ impl Report {
             }
             report.unchanged += plan.n_unchanged;
             report.not_run.extend_from_slice(&plan.not_run);
-            report.runs.extend_from_slice(&plan.runs);
+            runs.extend_from_slice(&plan.runs);
             let functions = plan.touched();
             report
                 .functions
@@ -162,6 +163,7 @@ impl Report {
             }
             report.chunks.push(shown);
         }
+        report.runs = runs.into();
         report
     }
 
@@ -384,7 +386,7 @@ mod tests {
             unchanged: 1,
             warnings: vec!["a \"b\"\n".into()],
             not_run: vec![],
-            runs: vec![],
+            runs: Box::default(),
             data: vec![Merged {
                 chunk: "shop.lua".into(),
                 line: 2,

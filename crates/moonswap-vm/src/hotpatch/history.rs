@@ -279,7 +279,7 @@ pub(crate) fn rollback(vm: &mut AtSafePoint, id: Option<u64>) -> Result<Report, 
         ..Times::default()
     };
     let mut report = Report {
-        runs: Vec::new(),
+        runs: Box::default(),
         id: vm.hot.last_patch,
         generation: vm.hot.generation(),
         chunks,

@@ -299,6 +299,7 @@ impl<'a> Rollout<'a> {
             let outcome = &mut report.members[i].outcome;
             *outcome = match (std::mem::replace(outcome, MemberOutcome::Gone), undone) {
                 (MemberOutcome::Applied(applied), Ok(undone)) => {
+                    let applied = Box::new(applied);
                     MemberOutcome::Undone { applied, undone }
                 }
                 (MemberOutcome::Applied(_), Err(HotError::Gone)) => MemberOutcome::Gone,
@@ -345,7 +346,7 @@ pub enum MemberOutcome {
     /// It ran, and was undone.
     Undone {
         /// What was done first.
-        applied: Report,
+        applied: Box<Report>,
         /// What was done in the end.
         undone: Report,
     },
