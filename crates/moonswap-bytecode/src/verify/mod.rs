@@ -18,6 +18,7 @@ mod shape;
 mod variables;
 
 use crate::function_id::FunctionId;
+use crate::literal::Literal;
 use crate::prototype::{ChildSummary, LocalVariable, Prototype, ScopeVariable, VariableKind};
 pub use crate::registers::MAX_REGISTERS;
 use crate::watch::Watch;
@@ -120,6 +121,30 @@ impl Verifier {
         Ok(())
     }
 
+    /// Checks a function of a binary chunk, those in which capture so many variables.
+    pub(crate) fn verify_literal(
+        &mut self,
+        literal: &Literal<'_>,
+        children: &[usize],
+        watch: Option<&Watch<'_>>,
+    ) -> Result<(), (usize, Fault)> {
+        let Self { lists, work, flows } = self;
+        let bytes = Lists::bytes([
+            literal.constants.len(),
+            literal.sites.len(),
+            literal.n_captures(),
+            literal.locals.len() + literal.scope.len(),
+        ]);
+        let begun = go_on(watch).and_then(|()| work.ask(bytes));
+        begun.map_err(|fault| (0, fault))?;
+        let shape = Shape::of_literal(literal, lists);
+        let header = shape.header(|i| children.get(i).copied());
+        let positions = [literal.lines.n, 0];
+        let header = header.and_then(|()| shape.debug(positions, &literal.locals, &literal.scope));
+        header.map_err(|fault| (0, fault))?;
+        run::check(&shape, watch, work, flows)
+    }
+
     /// See [`verify_without`].
     pub(crate) fn verify_without(
         &mut self,
@@ -143,18 +168,26 @@ fn one(
     verifier: &mut Verifier,
 ) -> Result<(), VerifyError> {
     let Verifier { lists, work, flows } = verifier;
-    let error = |(pc, fault)| VerifyError {
+    let sites = &prototype.sites;
+    let locals = &prototype.debug.locals;
+    let bytes = Lists::bytes([
+        prototype.constants.len(),
+        sites.len(),
+        sites.iter().map(|site| site.captures.len()).sum(),
+        locals.len() + prototype.scope.len(),
+    ]);
+    let positions = [prototype.debug.lines.len(), prototype.debug.columns.len()];
+    let begun = go_on(watch).and_then(|()| work.ask(bytes));
+    let checked = begun.map_err(|fault| (0, fault)).and_then(|()| {
+        let shape = Shape::of(prototype, lists);
+        let header = shape.header(child);
+        let header = header.and_then(|()| shape.debug(positions, locals, &prototype.scope));
+        header.map_err(|fault| (0, fault))?;
+        run::check(&shape, watch, work, flows)
+    });
+    checked.map_err(|(pc, fault)| VerifyError {
         function: prototype.id.clone(),
         pc,
         fault,
-    };
-    let checked = go_on(watch).and_then(|()| {
-        work.ask(Lists::bytes(prototype))?;
-        let shape = Shape::of(prototype, lists);
-        shape.header(child)?;
-        shape.debug(prototype)?;
-        Ok(shape)
-    });
-    let shape = checked.map_err(|fault| error((0, fault)))?;
-    run::check(&shape, watch, work, flows).map_err(error)
+    })
 }

@@ -96,16 +96,15 @@ impl<const W: usize> Place<W> {
     /// Control arrives with this; whether that is news.
     #[inline]
     fn arrive(&mut self, state: &State<W>) -> bool {
-        let joined = match self.is_reached {
-            true => self.state.joined(*state),
-            false => state.without_list(),
-        };
-        if self.is_reached && joined == self.state {
-            return false;
+        if !self.is_reached {
+            self.is_reached = true;
+            self.state = state.without_list();
+            return true;
         }
+        let joined = self.state.joined(*state);
+        let is_news = joined != self.state;
         self.state = joined;
-        self.is_reached = true;
-        true
+        is_news
     }
 }
 
@@ -133,15 +132,18 @@ fn check_with<const W: usize>(
 ) -> Check<()> {
     let Flow { changes, places } = flow;
     places.clear();
-    work.place_at.clear();
-    work.place_at.resize(shape.code.len(), 0);
-    let n_jumps = find_back(shape.code, &mut work.place_at, places);
-    let of_places = n_jumps.saturating_mul(size_of::<Place<W>>());
     let of_changes = 2 * shape.lists.variables.len() * size_of::<Change<W>>();
     let bytes = 4 * shape.code.len() + 2 * of_changes + shape.lists.heap_bytes();
+    let (n_jumps, n_back) = count_jumps(shape.code);
+    let of_places = n_jumps.saturating_mul(size_of::<Place<W>>());
     let asked = work.ask(bytes.saturating_add(of_places));
     asked.map_err(|fault| (0, fault))?;
-    places.reserve(n_jumps - places.len());
+    work.place_at.clear();
+    work.place_at.resize(shape.code.len(), 0);
+    places.reserve_exact(n_jumps);
+    if n_back > 0 {
+        find_back(shape.code, &mut work.place_at, places);
+    }
     variables(&shape.lists.variables, changes);
     work.loops.clear();
     let mut walk = Walk {
@@ -172,24 +174,29 @@ fn check_with<const W: usize>(
     Ok(())
 }
 
+/// How many jumps there are, and how many of them go back.
+fn count_jumps(code: &[Instruction]) -> (usize, usize) {
+    let (mut all, mut back) = (0, 0);
+    for &i in code {
+        let info = Info::of(i);
+        all += usize::from(info.jumps);
+        back += usize::from(info.is_back);
+    }
+    (all, back)
+}
+
 /// Makes the places that jumps back go to: the walk comes to these before the jumps.
-/// Answers how many jumps there are in all.
 fn find_back<const W: usize>(
     code: &[Instruction],
     place_at: &mut [u32],
     places: &mut Vec<Place<W>>,
-) -> usize {
-    let mut n_jumps = 0;
-    for (pc, &i) in code.iter().enumerate() {
-        let info = Info::of(i);
-        if !info.jumps {
-            continue;
-        }
-        n_jumps += 1;
-        if !info.is_back {
-            continue;
-        }
-        let target = info.target(pc, i).unwrap_or(-1);
+) {
+    let jumps = code
+        .iter()
+        .enumerate()
+        .filter(|(_, i)| Info::of(**i).is_back);
+    for (pc, &i) in jumps {
+        let target = Info::of(i).target(pc, i).unwrap_or(-1);
         let number = usize::try_from(target).ok().filter(|&target| target <= pc);
         let Some(number) = number.and_then(|target| place_at.get_mut(target)) else {
             // A fault, which the walk finds.
@@ -204,7 +211,6 @@ fn find_back<const W: usize>(
             }
         }
     }
-    n_jumps
 }
 
 /// A walk through the code of a function.

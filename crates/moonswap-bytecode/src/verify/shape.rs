@@ -4,8 +4,9 @@ use super::fault::Fault;
 use super::info::bit;
 use crate::form::Form;
 use crate::instruction::{Instruction, REGISTER_BYTES};
+use crate::literal::{Literal, LiteralConstant};
 use crate::opcode::OperandKind;
-use crate::prototype::{Capture, Constant, Prototype};
+use crate::prototype::{Capture, Constant, LocalVariable, Prototype, ScopeVariable};
 use crate::registers::MAX_REGISTERS;
 
 /// The longest string that field instructions can have as key.
@@ -76,16 +77,12 @@ impl Lists {
         self.captures.get(start..end)
     }
 
-    /// Bytes that those of a prototype take.
-    pub(super) fn bytes(prototype: &Prototype) -> usize {
-        let captures = prototype
-            .sites
-            .iter()
-            .map(|site| size_of_val(&*site.captures));
-        let variables = prototype.debug.locals.len() + prototype.scope.len();
-        size_of::<u32>() * prototype.constants.len()
-            + size_of::<Site>() * prototype.sites.len()
-            + captures.sum::<usize>()
+    /// Bytes that those of a function take: of so many constants, sites, captures and
+    /// variables.
+    pub(super) const fn bytes([constants, sites, captures, variables]: [usize; 4]) -> usize {
+        size_of::<u32>() * constants
+            + size_of::<Site>() * sites
+            + size_of::<Capture>() * captures
             + size_of::<Variable>() * variables
     }
 
@@ -104,11 +101,28 @@ impl Lists {
         for site in &prototype.sites {
             self.site(site.child, &site.captures);
         }
-        let locals = &prototype.debug.locals;
-        self.variables.reserve(locals.len() + prototype.scope.len());
+        self.variables(&prototype.debug.locals, &prototype.scope);
+    }
+
+    fn fill_from(&mut self, literal: &Literal<'_>) {
+        self.clear();
+        let constants = literal.constants.iter();
+        self.constants.extend(constants.map(literal_takers));
+        for (child, captures) in literal.sites() {
+            self.site(child, captures);
+        }
+        self.variables(&literal.locals, &literal.scope);
+    }
+
+    fn variables<N: AsRef<str>>(
+        &mut self,
+        locals: &[LocalVariable<N>],
+        scope: &[ScopeVariable<N>],
+    ) {
+        self.variables.reserve(locals.len() + scope.len());
         for local in locals {
             // Nobody asks for variables that have no name of the text.
-            if !local.name.starts_with('(') {
+            if !local.name.as_ref().starts_with('(') {
                 self.variables.push(Variable {
                     start: local.start_pc,
                     end: local.end_pc,
@@ -117,14 +131,15 @@ impl Lists {
                 });
             }
         }
-        for variable in &prototype.scope {
-            self.variables
-                .extend(variable.register.map(|register| Variable {
+        for variable in scope {
+            if let Some(register) = variable.register {
+                self.variables.push(Variable {
                     start: variable.start_pc,
                     end: variable.end_pc,
                     register,
                     reach: Reach::Shared,
-                }));
+                });
+            }
         }
         self.sort();
     }
@@ -146,6 +161,17 @@ fn takers(constant: &Constant) -> u32 {
         Constant::Float(_) => TAKE_FLOAT,
         Constant::String(s) => take_string(s.len()),
         Constant::Cell(_) => TAKE_CELL,
+    }
+}
+
+/// The same of a literal's.
+fn literal_takers(constant: &LiteralConstant<'_>) -> u32 {
+    match constant {
+        LiteralConstant::Nil | LiteralConstant::Boolean(_) => TAKE_SIMPLE,
+        LiteralConstant::Integer(_) => TAKE_INTEGER,
+        LiteralConstant::Float(_) => TAKE_FLOAT,
+        LiteralConstant::String(s) => take_string(s.text().len()),
+        LiteralConstant::Cell(_) => TAKE_CELL,
     }
 }
 
@@ -183,11 +209,6 @@ impl<'a> Shape<'a> {
     /// That of a prototype; the lists become its lists.
     pub(super) fn of(prototype: &'a Prototype, lists: &'a mut Lists) -> Self {
         lists.fill(prototype);
-        Self::with(prototype, lists)
-    }
-
-    fn with(prototype: &'a Prototype, lists: &'a Lists) -> Self {
-        let words = prototype.code.len() + 2 * prototype.constants.len();
         Self {
             code: &prototype.code,
             lists,
@@ -196,7 +217,22 @@ impl<'a> Shape<'a> {
             is_main: prototype.is_main(),
             frame_size: prototype.frame_size,
             n_upvalues: prototype.upvalues.len(),
-            is_large: words > usize::from(u16::MAX),
+            is_large: is_large(prototype.code.len(), prototype.constants.len()),
+        }
+    }
+
+    /// That of a literal; the lists become its lists.
+    pub(super) fn of_literal(literal: &'a Literal<'_>, lists: &'a mut Lists) -> Self {
+        lists.fill_from(literal);
+        Self {
+            code: &literal.code,
+            lists,
+            n_params: literal.n_params,
+            is_vararg: literal.is_vararg,
+            is_main: literal.is_main(),
+            frame_size: literal.frame_size,
+            n_upvalues: literal.upvalues.len(),
+            is_large: is_large(literal.code.len(), literal.constants.len()),
         }
     }
 
@@ -259,21 +295,31 @@ impl<'a> Shape<'a> {
         register < self.frame_size && start <= end && end as usize <= self.code.len()
     }
 
-    /// Debug information of a prototype with this shape.
-    pub(super) fn debug(&self, prototype: &Prototype) -> Result<(), Fault> {
-        if !self.is_main && !prototype.scope.is_empty() {
+    /// Debug information of a function with this shape: how many lines and columns it
+    /// has, its local variables, those at its top level.
+    pub(super) fn debug<N>(
+        &self,
+        positions: [usize; 2],
+        locals: &[LocalVariable<N>],
+        scope: &[ScopeVariable<N>],
+    ) -> Result<(), Fault> {
+        if !self.is_main && !scope.is_empty() {
             return Err(Fault::Header);
         }
-        let debug = &prototype.debug;
         let n = self.code.len();
         let fits = |lines: usize| lines == 0 || lines == n;
-        let mut locals = debug.locals.iter();
+        let mut locals = locals.iter();
         let locals = locals.all(|l| self.has_local(l.register, l.start_pc, l.end_pc));
-        let mut scope = prototype.scope.iter();
+        let mut scope = scope.iter();
         let scope = scope.all(|v| self.has_local(v.register.unwrap_or(0), v.start_pc, v.end_pc));
-        if !fits(debug.lines.len()) || !fits(debug.columns.len()) || !locals || !scope {
+        if !positions.into_iter().all(fits) || !locals || !scope {
             return Err(Fault::Debug);
         }
         Ok(())
     }
+}
+
+/// Whether constants may be too far away for 16 bits.
+const fn is_large(n_code: usize, n_constants: usize) -> bool {
+    n_code + 2 * n_constants > u16::MAX as usize
 }

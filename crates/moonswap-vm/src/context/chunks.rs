@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use moonswap_bytecode::dump::{self, UndumpError};
-use moonswap_bytecode::{Prototype, verify};
+use moonswap_bytecode::dump::{self, Take, UndumpError};
+use moonswap_bytecode::{Literal, LiteralStep, Prototype, verify};
 use moonswap_compiler::{CompileOptions, Compiled, Watch};
 
 use super::{Context, Outcome, View, loading};
@@ -248,53 +248,25 @@ impl Context<'_> {
         keep: Keep,
     ) -> Result<(*mut Instance, usize), UndumpError> {
         let is_over = || limits::has_to_stop(&self.vm());
-        let mut loading: Option<Loading> = None;
-        let mut most = 0;
-        let mut give = |child: &Prototype, held: usize| {
-            most = most.max(held);
-            let mut vm = self.vm();
-            let begin = || Loading::begin(&mut vm, child.id.chunk(), keep);
-            let loading = loading.get_or_insert_with(begin);
-            if !vm.heap.is_limited() {
-                loading.child(&mut vm, child);
-                return Some(usize::MAX);
-            }
-            let also = held + loading.held_bytes(&vm);
-            let bytes = loader::tree_bytes(child).saturating_add(also);
-            vm.heap.permit(bytes).ok()?;
-            loading.child(&mut vm, child);
-            Some(vm.heap.room().saturating_sub(loading.held_bytes(&vm)))
+        let mut taker = Taker {
+            cx: self,
+            keep,
+            loading: None,
+            depth: 0,
+            most: 0,
+            loaded: None,
         };
         let room = self.vm().heap.room();
         let watch = Watch::new(&is_over);
-        let read = dump::undump_in_parts(source, Some(&watch), room, &mut give);
+        let read = dump::undump_to(source, Some(&watch), room, &mut taker);
         let mut vm = self.vm();
         if vm.heap.is_limited() {
-            vm.heap.note_freed(most);
+            vm.heap.note_freed(taker.most);
         }
-        let read = read.and_then(|main| {
-            let also = loading
-                .as_ref()
-                .map_or(0, |loading| loading.held_bytes(&vm));
-            let own = loader::tree_bytes(&main).saturating_add(main.heap_bytes());
-            match vm.heap.permit(own.saturating_add(also)) {
-                Ok(()) => Ok(main),
-                Err(_) => Err(UndumpError::Memory),
-            }
-        });
-        match read {
-            Ok(main) => {
-                let begin = |vm: &mut Vm| Loading::begin(vm, main.id.chunk(), keep);
-                let loading = loading.unwrap_or_else(|| begin(&mut vm));
-                Ok((loading.finish(&mut vm, &main), main.upvalues.len()))
-            }
-            Err(e) => {
-                if let Some(loading) = loading {
-                    loading.abandon(&mut vm);
-                }
-                Err(e)
-            }
+        if let Some(loading) = taker.loading {
+            loading.abandon(&mut vm);
         }
+        read.and_then(|()| taker.loaded.ok_or(UndumpError::Corrupted))
     }
 
     /// Loads the literals of a text as they are compiled; answers the instance and
@@ -505,5 +477,62 @@ impl Context<'_> {
                 self.vm().heap.barrier(up.cast(), value);
             }
         }
+    }
+}
+
+/// Loads the functions of a binary chunk.
+struct Taker<'a, 'c> {
+    cx: &'a Context<'c>,
+    keep: Keep,
+    loading: Option<Loading>,
+    /// Functions that began and did not end.
+    depth: usize,
+    /// The most that the reader held.
+    most: usize,
+    /// The instance, and how many variables the outermost function captures.
+    loaded: Option<(*mut Instance, usize)>,
+}
+
+impl Take for Taker<'_, '_> {
+    fn begins_outermost(&mut self, chunk: &str, _: &[LiteralStep<'_>]) -> Result<(), UndumpError> {
+        let mut vm = self.cx.vm();
+        let mut loading = Loading::begin(&mut vm, chunk, self.keep);
+        loading.begins(&mut vm);
+        self.loading = Some(loading);
+        self.depth = 1;
+        Ok(())
+    }
+
+    fn begins(&mut self, _: &LiteralStep<'_>) -> Result<(), UndumpError> {
+        if let Some(loading) = &mut self.loading {
+            loading.begins(&mut self.cx.vm());
+        }
+        self.depth += 1;
+        Ok(())
+    }
+
+    fn ends(&mut self, literal: &Literal<'_>, held: usize) -> Result<usize, UndumpError> {
+        let mut vm = self.cx.vm();
+        self.most = self.most.max(held);
+        self.depth -= 1;
+        let loading = self.loading.as_mut().ok_or(UndumpError::Corrupted)?;
+        let is_limited = vm.heap.is_limited();
+        if is_limited {
+            let also = held + loading.held_bytes(&vm);
+            let bytes = loading.bytes(literal).saturating_add(also);
+            let permitted = vm.heap.permit(bytes);
+            permitted.map_err(|_| UndumpError::Memory)?;
+        }
+        if self.depth > 0 {
+            loading.ends(&mut vm, literal);
+            return Ok(match is_limited {
+                true => vm.heap.room().saturating_sub(loading.held_bytes(&vm)),
+                false => usize::MAX,
+            });
+        }
+        let loading = self.loading.take();
+        let instance = loading.map(|loading| loading.finish_literal(&mut vm, literal));
+        self.loaded = instance.map(|instance| (instance, literal.upvalues.len()));
+        Ok(usize::MAX)
     }
 }
