@@ -1,7 +1,7 @@
 //! What reading a chunk may take of memory: asked before anything is allocated, because
 //! a few bytes of a chunk become many.
 
-use super::format::UndumpError;
+use super::format::Flaw;
 
 /// What an allocation takes beyond its size, about: the allocator's header, the
 /// counters of a shared one.
@@ -21,10 +21,10 @@ impl Budget {
 
     /// Counts what is about to be allocated.
     #[inline]
-    pub(super) fn take(&mut self, bytes: usize) -> Result<(), UndumpError> {
+    pub(super) fn take(&mut self, bytes: usize) -> Result<(), Flaw> {
         let held = self.held.saturating_add(bytes);
         if held > self.room {
-            return Err(UndumpError::Memory);
+            return Err(Flaw::Memory);
         }
         self.held = held;
         Ok(())

@@ -1,11 +1,11 @@
 //! The bytes of a binary chunk: numbers and strings one after the other.
 
 use super::budget::{ALLOCATION, Budget};
-use super::format::{CHECK_INT, CHECK_NUM, HEADER, MAX_SHARED, OPERATIONS, UndumpError};
+use super::format::{CHECK_INT, CHECK_NUM, Flaw, HEADER, HEADER_PARTS, MAX_SHARED, OPERATIONS};
 use crate::literal::{Name, Numbered};
 use crate::watch::Watch;
 
-pub(super) type Read<T> = Result<T, UndumpError>;
+pub(super) type Read<T> = Result<T, Flaw>;
 
 /// What is left to read, and what came before.
 pub(super) struct Input<'a> {
@@ -28,12 +28,6 @@ struct Known<'a> {
     text: Option<&'a str>,
 }
 
-/// A string, as it stands in the chunk.
-enum Written<'a> {
-    Short(usize),
-    Long(&'a [u8]),
-}
-
 impl<'a> Input<'a> {
     pub(super) fn new(bytes: &'a [u8], watch: Option<&'a Watch<'a>>, room: usize) -> Self {
         Self {
@@ -48,23 +42,20 @@ impl<'a> Input<'a> {
     #[inline]
     pub(super) fn go_on(&self) -> Read<()> {
         match self.watch {
-            Some(watch) if watch.says_stop() => Err(UndumpError::Stopped),
+            Some(watch) if watch.says_stop() => Err(Flaw::Stopped),
             Some(_) | None => Ok(()),
         }
     }
 
     pub(super) fn take(&mut self, n: usize) -> Read<&'a [u8]> {
-        let (taken, rest) = self
-            .bytes
-            .split_at_checked(n)
-            .ok_or(UndumpError::Truncated)?;
+        let (taken, rest) = self.bytes.split_at_checked(n).ok_or(Flaw::Truncated)?;
         self.bytes = rest;
         Ok(taken)
     }
 
     #[inline]
     pub(super) fn byte(&mut self) -> Read<u8> {
-        let (&byte, rest) = self.bytes.split_first().ok_or(UndumpError::Truncated)?;
+        let (&byte, rest) = self.bytes.split_first().ok_or(Flaw::Truncated)?;
         self.bytes = rest;
         Ok(byte)
     }
@@ -97,14 +88,14 @@ impl<'a> Input<'a> {
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
             if shift == 63 && byte > 1 {
-                return Err(UndumpError::Corrupted);
+                return Err(Flaw::Corrupted);
             }
             n |= u64::from(byte & 0x7F) << shift;
             if byte < 0x80 {
                 return Ok(n);
             }
         }
-        Err(UndumpError::Corrupted)
+        Err(Flaw::Corrupted)
     }
 
     pub(super) fn signed(&mut self) -> Read<i64> {
@@ -113,7 +104,7 @@ impl<'a> Input<'a> {
 
     #[inline]
     pub(super) fn small<T: TryFrom<u64>>(&mut self) -> Read<T> {
-        T::try_from(self.number()?).map_err(|_| UndumpError::Corrupted)
+        T::try_from(self.number()?).map_err(|_| Flaw::Corrupted)
     }
 
     /// A number of items of at least `size` bytes each, all of which must be
@@ -122,60 +113,72 @@ impl<'a> Input<'a> {
     pub(super) fn count(&mut self, size: usize) -> Read<usize> {
         let n = self.number()?;
         if n > (self.bytes.len() / size) as u64 {
-            return Err(UndumpError::Truncated);
+            return Err(Flaw::Truncated);
         }
         Ok(n as usize)
     }
 
     pub(super) fn header(&mut self) -> Read<()> {
-        const PARTS: [(usize, &str); 6] = [
-            (4, "not a binary chunk"),
-            (1, "version mismatch"),
-            (1, "format mismatch"),
-            (6, "corrupted chunk"),
-            (1, "Instruction size mismatch"),
-            (1, "lua_Integer size mismatch"),
-        ];
         let mut expected = &HEADER[..];
-        for (n, problem) in PARTS {
-            let (part, rest) = expected.split_at(n);
-            if self.take(n)? != part {
-                return Err(UndumpError::Header(problem));
+        let mut part = 0;
+        for n in HEADER_PARTS {
+            let (bytes, rest) = expected.split_at(n);
+            if self.take(n)? != bytes {
+                return Err(Flaw::Header(part));
             }
             expected = rest;
+            part += 1;
         }
-        if self.take(expected.len())? != expected {
-            return Err(UndumpError::Header("lua_Number size mismatch"));
-        }
+        let [integer, float, operations] = [part, part + 1, part + 2].map(Flaw::Header);
         if self.word()? != CHECK_INT as u64 {
-            return Err(UndumpError::Header("integer format mismatch"));
+            return Err(integer);
         }
         if self.word()? != CHECK_NUM.to_bits() {
-            return Err(UndumpError::Header("float format mismatch"));
+            return Err(float);
         }
         if self.take(4)? != OPERATIONS.to_le_bytes() {
-            return Err(UndumpError::Header(
-                "made by another version of moonswap; compile the source again",
-            ));
+            return Err(operations);
         }
         Ok(())
     }
 
+    /// The short string that came before with a number, or 0 for none.
     #[inline]
-    fn written(&mut self) -> Read<Written<'a>> {
-        match self.number()? {
-            0 => self.first_written(),
-            n if n <= self.known.len() as u64 => Ok(Written::Short(n as usize - 1)),
-            _ => Err(UndumpError::Corrupted),
+    fn known(&self, number: u64) -> Option<&Known<'a>> {
+        self.known.get((number as usize).wrapping_sub(1))
+    }
+
+    #[inline]
+    pub(super) fn string(&mut self) -> Read<Numbered<&'a [u8]>> {
+        let number = self.number()?;
+        match self.known(number) {
+            Some(known) => Ok(Numbered::new(known.bytes, Some(number as u32 - 1))),
+            None => self.first_string(number),
         }
     }
 
-    /// A string that stands here itself.
-    fn first_written(&mut self) -> Read<Written<'a>> {
+    #[inline]
+    pub(super) fn name(&mut self) -> Read<Name<'a>> {
+        let number = self.number()?;
+        match self.known(number) {
+            Some(&Known {
+                text: Some(text), ..
+            }) => Ok(Numbered::new(text, Some(number as u32 - 1))),
+            _ => self.first_name(number),
+        }
+    }
+
+    /// A string that stands here itself, behind the number 0.
+    #[inline(never)]
+    fn first_string(&mut self, number: u64) -> Read<Numbered<&'a [u8]>> {
+        if number != 0 {
+            return Err(Flaw::Corrupted);
+        }
         let n = self.count(1)?;
         let bytes = self.take(n)?;
+        let next = u32::try_from(self.known.len());
         if n > MAX_SHARED {
-            return Ok(Written::Long(bytes));
+            return Ok(Numbered::new(bytes, None));
         }
         if self.known.len() == self.known.capacity() {
             // The list grows by as much as it has.
@@ -183,43 +186,25 @@ impl<'a> Input<'a> {
             let more = n * (size_of::<Known<'_>>() + FOR_TAKERS);
             self.budget.take(more + ALLOCATION)?;
             let is_there = self.known.try_reserve_exact(n);
-            is_there.map_err(|_| UndumpError::Memory)?;
+            is_there.map_err(|_| Flaw::Memory)?;
         }
         self.known.push(Known { bytes, text: None });
-        Ok(Written::Short(self.known.len() - 1))
+        Ok(Numbered::new(bytes, next.ok()))
     }
 
-    #[inline]
-    pub(super) fn string(&mut self) -> Read<Numbered<&'a [u8]>> {
-        Ok(match self.written()? {
-            Written::Short(index) => {
-                Numbered::new(self.known[index].bytes, u32::try_from(index).ok())
-            }
-            Written::Long(bytes) => Numbered::new(bytes, None),
-        })
-    }
-
-    #[inline]
-    pub(super) fn name(&mut self) -> Read<Name<'a>> {
-        match self.written()? {
-            Written::Short(index) => {
-                let text = match self.known[index].text {
-                    Some(text) => text,
-                    None => self.known_text(index)?,
-                };
-                Ok(Numbered::new(text, u32::try_from(index).ok()))
-            }
-            Written::Long(bytes) => Ok(Numbered::new(text(bytes)?, None)),
+    /// A name that stands here itself, or was no name before.
+    #[inline(never)]
+    fn first_name(&mut self, number: u64) -> Read<Name<'a>> {
+        let string = match self.known(number) {
+            Some(known) => Numbered::new(known.bytes, Some(number as u32 - 1)),
+            None => self.first_string(number)?,
+        };
+        let text = str::from_utf8(string.text()).map_err(|_| Flaw::Corrupted)?;
+        let index = string.number();
+        if let Some(known) = index.and_then(|index| self.known.get_mut(index)) {
+            known.text = Some(text);
         }
+        let number = index.and_then(|index| u32::try_from(index).ok());
+        Ok(Numbered::new(text, number))
     }
-
-    fn known_text(&mut self, index: usize) -> Read<&'a str> {
-        let text = text(self.known[index].bytes)?;
-        self.known[index].text = Some(text);
-        Ok(text)
-    }
-}
-
-fn text(bytes: &[u8]) -> Read<&str> {
-    std::str::from_utf8(bytes).map_err(|_| UndumpError::Corrupted)
 }

@@ -1,7 +1,7 @@
 //! Reading of single functions of a binary chunk.
 
 use super::budget::{ALLOCATION, Budget};
-use super::format::{MAX_CELL, MAX_PATH, UndumpError};
+use super::format::{Flaw, MAX_CELL, MAX_PATH};
 use super::input::{Input, Read};
 use crate::instruction::Instruction;
 use crate::literal::{Literal, LiteralConstant, LiteralLines, LiteralSite, LiteralStep, Name};
@@ -31,7 +31,7 @@ fn reserve<T>(list: &mut Vec<T>, n: usize, budget: &mut Budget, held: &mut usize
         budget.take(more)?;
         *held += more;
         let is_there = list.try_reserve_exact(n);
-        is_there.map_err(|_| UndumpError::Memory)?;
+        is_there.map_err(|_| Flaw::Memory)?;
     }
     Ok(())
 }
@@ -45,7 +45,7 @@ impl<'a> Reader<'a> {
         let chunk = input.name()?;
         let n_steps = input.count(4)?;
         if n_steps > MAX_PATH {
-            return Err(UndumpError::Corrupted);
+            return Err(Flaw::Corrupted);
         }
         input.budget.take(n_steps * size_of::<LiteralStep<'_>>())?;
         let mut reader = Self {
@@ -72,7 +72,7 @@ impl<'a> Reader<'a> {
         let name = input.name()?;
         let n = input.small()?;
         let ordinal = input.small()?;
-        LiteralStep::new(kind, name, n, ordinal).ok_or(UndumpError::Corrupted)
+        LiteralStep::new(kind, name, n, ordinal).ok_or(Flaw::Corrupted)
     }
 
     /// A list in the place of another; `size`: how many bytes an item has at least.
@@ -82,14 +82,14 @@ impl<'a> Reader<'a> {
         size: usize,
         list: &mut Vec<T>,
         held: &mut usize,
-        mut item: impl FnMut(&mut Self) -> Read<T>,
+        mut item: impl FnMut(&mut Self, &mut Vec<T>) -> Read<()>,
     ) -> Read<()> {
         list.clear();
         let n = self.input.count(size)?;
         reserve(list, n, &mut self.input.budget, held)?;
         for _ in 0..n {
             self.input.go_on()?;
-            list.push(item(self)?);
+            item(self, list)?;
         }
         Ok(())
     }
@@ -114,14 +114,15 @@ impl<'a> Reader<'a> {
         self.items(1, &mut to.constants, held, Self::constant)?;
         self.cells.sort_unstable();
         if !self.cells.is_sorted_by(|a, b| a < b) {
-            return Err(UndumpError::Corrupted);
+            return Err(Flaw::Corrupted);
         }
         self.items(4, &mut to.upvalues, held, Self::upvalue)?;
         to.captures.clear();
         let captures = &mut to.captures;
         let mut more = 0;
-        self.items(2, &mut to.sites, held, |reader| {
-            reader.site(captures, &mut more)
+        self.items(2, &mut to.sites, held, |reader, sites| {
+            sites.push(reader.site(captures, &mut more)?);
+            Ok(())
         })?;
         *held += more;
         self.items(6, &mut to.scope, held, Self::scope_variable)?;
@@ -145,7 +146,7 @@ impl<'a> Reader<'a> {
             self.input.budget.take(bytes)?;
             *held += bytes;
             let is_there = captures.try_reserve_exact(more);
-            is_there.map_err(|_| UndumpError::Memory)?;
+            is_there.map_err(|_| Flaw::Memory)?;
         }
         for _ in 0..n {
             self.input.go_on()?;
@@ -158,13 +159,13 @@ impl<'a> Reader<'a> {
     fn cell(&mut self) -> Read<u32> {
         match self.input.number()? {
             n if n <= MAX_CELL => Ok(n as u32),
-            _ => Err(UndumpError::Corrupted),
+            _ => Err(Flaw::Corrupted),
         }
     }
 
-    #[inline]
-    fn constant(&mut self) -> Read<LiteralConstant<'a>> {
-        Ok(match self.input.byte()? {
+    #[inline(always)]
+    fn constant(&mut self, list: &mut Vec<LiteralConstant<'a>>) -> Read<()> {
+        let constant = match self.input.byte()? {
             0 => LiteralConstant::Nil,
             1 => LiteralConstant::Boolean(false),
             2 => LiteralConstant::Boolean(true),
@@ -176,8 +177,10 @@ impl<'a> Reader<'a> {
                 self.cells.push(cell);
                 LiteralConstant::Cell(cell)
             }
-            _ => return Err(UndumpError::Corrupted),
-        })
+            _ => return Err(Flaw::Corrupted),
+        };
+        list.push(constant);
+        Ok(())
     }
 
     #[inline]
@@ -188,7 +191,7 @@ impl<'a> Reader<'a> {
             2 => Capture::Cell(self.cell()?),
             3 if self.input.number()? == 0 => Capture::Vacant,
             4 => Capture::Late(self.input.small()?),
-            _ => return Err(UndumpError::Corrupted),
+            _ => return Err(Flaw::Corrupted),
         })
     }
 
@@ -197,55 +200,57 @@ impl<'a> Reader<'a> {
     fn variable_name(&mut self) -> Read<Name<'a>> {
         let name = self.input.name()?;
         if self.strip && !name.text().is_empty() {
-            return Err(UndumpError::Corrupted);
+            return Err(Flaw::Corrupted);
         }
         Ok(name)
     }
 
-    #[inline]
-    fn upvalue(&mut self) -> Read<UpvalueDescription<Name<'a>>> {
+    #[inline(always)]
+    fn upvalue(&mut self, list: &mut Vec<UpvalueDescription<Name<'a>>>) -> Read<()> {
         let name = self.variable_name()?;
         let bits = self.input.byte()?;
         if bits > 15 {
-            return Err(UndumpError::Corrupted);
+            return Err(Flaw::Corrupted);
         }
-        Ok(UpvalueDescription {
+        list.push(UpvalueDescription {
             name,
             kind: kind(bits & 3)?,
             depth: self.input.small()?,
             declaration: self.input.small()?,
             top_level: bits & 4 != 0,
             in_loop: bits & 8 != 0,
-        })
+        });
+        Ok(())
     }
 
-    fn scope_variable(&mut self) -> Read<ScopeVariable<Name<'a>>> {
+    fn scope_variable(&mut self, list: &mut Vec<ScopeVariable<Name<'a>>>) -> Read<()> {
         let name = self.variable_name()?;
         let input = &mut self.input;
         let kind = kind(input.byte()?)?;
         let declaration = input.small()?;
         let register: u16 = input.small()?;
-        Ok(ScopeVariable {
+        list.push(ScopeVariable {
             name,
             declaration,
             kind,
             register: register.checked_sub(1),
             start_pc: input.small()?,
             end_pc: input.small()?,
-        })
+        });
+        Ok(())
     }
 
     fn lines(&mut self, n_code: usize) -> Read<LiteralLines<'a>> {
         let input = &mut self.input;
         // A chunk is stripped as a whole or not at all.
         if input.number()? != n_code as u64 {
-            return Err(UndumpError::Corrupted);
+            return Err(Flaw::Corrupted);
         }
         let first = input.small()?;
         let width = input.byte()?;
         let distances = input.take(n_code.saturating_mul(usize::from(width)))?;
         if !Positions::are_distances(first, n_code, width, distances) {
-            return Err(UndumpError::Corrupted);
+            return Err(Flaw::Corrupted);
         }
         Ok(LiteralLines {
             n: n_code,
@@ -255,15 +260,16 @@ impl<'a> Reader<'a> {
         })
     }
 
-    #[inline]
-    fn local(&mut self) -> Read<LocalVariable<Name<'a>>> {
+    #[inline(always)]
+    fn local(&mut self, list: &mut Vec<LocalVariable<Name<'a>>>) -> Read<()> {
         let input = &mut self.input;
-        Ok(LocalVariable {
+        list.push(LocalVariable {
             name: input.name()?,
             register: input.small()?,
             start_pc: input.small()?,
             end_pc: input.small()?,
-        })
+        });
+        Ok(())
     }
 }
 
@@ -271,7 +277,7 @@ fn flag(byte: u8) -> Read<bool> {
     match byte {
         0 => Ok(false),
         1 => Ok(true),
-        _ => Err(UndumpError::Corrupted),
+        _ => Err(Flaw::Corrupted),
     }
 }
 
@@ -280,6 +286,6 @@ fn kind(byte: u8) -> Read<VariableKind> {
         0 => Ok(VariableKind::Regular),
         1 => Ok(VariableKind::Const),
         2 => Ok(VariableKind::ToBeClosed),
-        _ => Err(UndumpError::Corrupted),
+        _ => Err(Flaw::Corrupted),
     }
 }

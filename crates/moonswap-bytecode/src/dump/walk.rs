@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::budget::ALLOCATION;
 use super::format::{MAX_DEPTH, MIN_FUNCTION, UndumpError};
-use super::input::{Input, Read};
+use super::input::Input;
 use super::read::{Head, Reader};
 use crate::function_id::{FunctionId, KEY};
 use crate::literal::{Literal, LiteralStep};
@@ -84,7 +84,7 @@ fn walk<'a>(
     room: usize,
     to: &mut dyn Take,
     verifier: Option<Verifier>,
-) -> Read<()> {
+) -> Result<(), UndumpError> {
     let (reader, head) = Reader::begin(Input::new(bytes, watch, room))?;
     to.begins_outermost(head.chunk.text(), &head.path)?;
     let outermost = Literal {
@@ -102,7 +102,7 @@ fn walk<'a>(
         n_upvalues: Vec::new(),
         spare: Vec::new(),
     };
-    walk.function(Box::new(outermost), Some(n_upvalues))
+    walk.function(outermost, Some(n_upvalues))
 }
 
 struct Walk<'a, 't> {
@@ -117,7 +117,7 @@ struct Walk<'a, 't> {
     ids: Vec<u64>,
     n_upvalues: Vec<usize>,
     /// Literals whose lists can be used again.
-    spare: Vec<Box<Literal<'a>>>,
+    spare: Vec<Literal<'a>>,
 }
 
 /// What a function takes in the lists of its outer one, which grow.
@@ -126,7 +126,11 @@ const IN_LISTS: usize = 2 * 2 * size_of::<u64>();
 impl<'a> Walk<'a, '_> {
     /// Reads a function that has begun, and gives it away. `n_upvalues`: how many
     /// variables it captures, if that is known.
-    fn function(&mut self, mut literal: Box<Literal<'a>>, n_upvalues: Option<usize>) -> Read<()> {
+    fn function(
+        &mut self,
+        mut literal: Literal<'a>,
+        n_upvalues: Option<usize>,
+    ) -> Result<(), UndumpError> {
         self.reader.function(&mut literal)?;
         let has = literal.upvalues.len();
         if n_upvalues.is_some_and(|n| n != has) {
@@ -145,7 +149,7 @@ impl<'a> Walk<'a, '_> {
         self.n_upvalues.truncate(first);
         if literal.held > LARGE {
             input.budget.give_back(literal.held);
-            *literal = Literal::default();
+            literal = Literal::default();
         }
         self.n_upvalues.push(has);
         self.spare.push(literal);
@@ -153,7 +157,7 @@ impl<'a> Walk<'a, '_> {
     }
 
     /// Reads the functions in one.
-    fn children(&mut self) -> Read<()> {
+    fn children(&mut self) -> Result<(), UndumpError> {
         for _ in 0..self.reader.input.count(MIN_FUNCTION)? {
             self.reader.input.go_on()?;
             let step = self.reader.step()?;
@@ -166,7 +170,7 @@ impl<'a> Walk<'a, '_> {
                 None => {
                     let bytes = size_of::<Literal<'_>>() + 2 * ALLOCATION;
                     self.reader.input.budget.take(bytes)?;
-                    Box::default()
+                    Literal::default()
                 }
             };
             literal.path.clear();
@@ -181,7 +185,7 @@ impl<'a> Walk<'a, '_> {
     }
 
     /// Verifies a function; those in it are listed from `first` on.
-    fn verify(&mut self, literal: &Literal<'a>, first: usize) -> Read<()> {
+    fn verify(&mut self, literal: &Literal<'a>, first: usize) -> Result<(), UndumpError> {
         let Some(verifier) = &mut self.verifier else {
             return Ok(());
         };
@@ -206,7 +210,7 @@ impl<'a> Walk<'a, '_> {
 
 /// Functions side by side are all different: their hashes are. Everything knows
 /// functions by their steps.
-fn differ(ids: &mut [u64]) -> Read<()> {
+fn differ(ids: &mut [u64]) -> Result<(), UndumpError> {
     ids.sort_unstable();
     match ids.is_sorted_by(|a, b| a < b) {
         true => Ok(()),

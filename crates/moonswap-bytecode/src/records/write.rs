@@ -208,19 +208,29 @@ impl RecordsWriter {
     /// The index of a name of a binary chunk, which is noted if it has a number.
     #[inline(never)]
     fn index_of_name(&mut self, name: Name<'_>) -> u64 {
-        let index = self.look_up(name.text());
-        if let Some(number) = name.number() {
-            let index = index as u32 + 1;
-            match self.numbered.get_mut(number) {
-                Some(known) => *known = index,
-                None => {
-                    // Much of what is numbered is no name.
-                    self.numbered.resize(2 * number + 1, 0);
-                    self.numbered[number] = index;
-                }
+        let Some(number) = name.number() else {
+            return self.look_up(name.text());
+        };
+        // A chunk has those with numbers once: they need not be looked for.
+        let known = KNOWN.iter().position(|known| *known == name.text());
+        let index = known.map_or_else(|| self.add(name.text()), |index| index as u64);
+        let noted = index as u32 + 1;
+        match self.numbered.get_mut(number) {
+            Some(known) => *known = noted,
+            None => {
+                // Much of what is numbered is no name.
+                self.numbered.resize(2 * number + 1, 0);
+                self.numbered[number] = noted;
             }
         }
         index
+    }
+
+    /// Adds a name to the list; answers its index.
+    fn add(&mut self, name: &str) -> u64 {
+        self.names.extend_from_slice(name.as_bytes());
+        self.ends.push(self.names.len() as u32);
+        (KNOWN.len() + self.ends.len() - 1) as u64
     }
 
     fn look_up(&mut self, name: &str) -> u64 {
@@ -232,8 +242,7 @@ impl RecordsWriter {
         known.grow(|i| self.listed(i).unwrap_or_default());
         let at = known.place(bytes, |i| self.listed(i) == Some(bytes));
         if known.entries[at] == 0 {
-            self.names.extend_from_slice(bytes);
-            self.ends.push(self.names.len() as u32);
+            self.add(name);
             known.entries[at] = self.ends.len() as u32;
             known.n_used += 1;
         }

@@ -58,18 +58,16 @@ impl Loops {
                 Some(ended) if ended.last == pc => {}
                 Some(_) | None => return Err(Fault::Loop),
             },
-            Form::TForCall => {
-                if self
-                    .around
-                    .last()
-                    .is_none_or(|around| around.last != pc + 1)
-                {
-                    return Err(Fault::Loop);
-                }
-            }
+            Form::TForCall if self.ends_at(pc + 1) => {}
+            Form::TForCall => return Err(Fault::Loop),
             _ => {}
         }
         Ok(())
+    }
+
+    /// Whether the loop around ends there.
+    fn ends_at(&self, pc: usize) -> bool {
+        self.around.last().is_some_and(|around| around.last == pc)
     }
 
     /// The code ends: so have all loops.

@@ -13,6 +13,7 @@ mod flow;
 mod info;
 mod loops;
 mod operands;
+mod place;
 mod run;
 mod shape;
 mod variables;

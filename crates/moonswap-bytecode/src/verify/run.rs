@@ -10,12 +10,13 @@ use super::flow::{State, step};
 use super::info::{Info, Operands};
 use super::loops::Loops;
 use super::operands::{self, At, OpenLists, jump, returns, windows};
+use super::place::{Place, count_jumps, find_back};
 use super::shape::Shape;
 use super::variables::{Change, variables};
 use crate::effects::Effects;
 use crate::form::Form;
 use crate::instruction::Instruction;
-use crate::registers::{FEW_WORDS, WORDS};
+use crate::registers::{FEW_WORDS, Registers, WORDS};
 use crate::watch::{EVERY, Watch};
 
 pub(super) type Check<T> = Result<T, (usize, Fault)>;
@@ -67,45 +68,6 @@ pub(super) struct Flows {
 struct Flow<const W: usize> {
     changes: Vec<Change<W>>,
     places: Vec<Place<W>>,
-}
-
-/// Where jumps go.
-#[derive(Clone, Copy)]
-struct Place<const W: usize> {
-    /// What is known there, if control arrives at all.
-    state: State<W>,
-    is_reached: bool,
-    /// Whether that changed since the code there was run.
-    is_dirty: bool,
-    /// The first instruction that jumps there, and the last one.
-    first: u32,
-    last: u32,
-}
-
-impl<const W: usize> Place<W> {
-    fn new(first: u32, last: u32) -> Self {
-        Self {
-            state: State::default(),
-            is_reached: false,
-            is_dirty: false,
-            first,
-            last,
-        }
-    }
-
-    /// Control arrives with this; whether that is news.
-    #[inline]
-    fn arrive(&mut self, state: &State<W>) -> bool {
-        if !self.is_reached {
-            self.is_reached = true;
-            self.state = state.without_list();
-            return true;
-        }
-        let joined = self.state.joined(*state);
-        let is_news = joined != self.state;
-        self.state = joined;
-        is_news
-    }
 }
 
 /// Checks the code of a function whose header is right.
@@ -172,45 +134,6 @@ fn check_with<const W: usize>(
         walk.walk::<false>(from)?;
     }
     Ok(())
-}
-
-/// How many jumps there are, and how many of them go back.
-fn count_jumps(code: &[Instruction]) -> (usize, usize) {
-    let (mut all, mut back) = (0, 0);
-    for &i in code {
-        let info = Info::of(i);
-        all += usize::from(info.jumps);
-        back += usize::from(info.is_back);
-    }
-    (all, back)
-}
-
-/// Makes the places that jumps back go to: the walk comes to these before the jumps.
-fn find_back<const W: usize>(
-    code: &[Instruction],
-    place_at: &mut [u32],
-    places: &mut Vec<Place<W>>,
-) {
-    let jumps = code
-        .iter()
-        .enumerate()
-        .filter(|(_, i)| Info::of(**i).is_back);
-    for (pc, &i) in jumps {
-        let target = Info::of(i).target(pc, i).unwrap_or(-1);
-        let number = usize::try_from(target).ok().filter(|&target| target <= pc);
-        let Some(number) = number.and_then(|target| place_at.get_mut(target)) else {
-            // A fault, which the walk finds.
-            continue;
-        };
-        let known = (*number as usize).checked_sub(1);
-        match known.and_then(|known| places.get_mut(known)) {
-            Some(place) => place.last = pc as u32,
-            None => {
-                places.push(Place::new(u32::MAX, pc as u32));
-                *number = places.len() as u32;
-            }
-        }
-    }
 }
 
 /// A walk through the code of a function.
@@ -409,6 +332,9 @@ impl<const W: usize> Walk<'_, W> {
                     let jumped = self.run_jump::<FIRST>(&at, info.form)?;
                     if self.is_reached {
                         self.arrive(pc, target, &jumped);
+                        if FIRST && info.form == Form::TForPrep {
+                            self.first_turn(pc, target, jumped);
+                        }
                     }
                 }
             }
@@ -418,6 +344,40 @@ impl<const W: usize> Walk<'_, W> {
             self.next_look = 0;
         }
         Ok(())
+    }
+
+    /// Control goes from the preparation of a generic loop to the call of its iterator,
+    /// and from there to the loop's body, which comes first in the code. Without this
+    /// the walk would come to the body before anything is known there, and walk through
+    /// it again.
+    fn first_turn(&mut self, pc: usize, call: usize, mut state: State<W>) {
+        for (form, at) in [(Form::TForCall, call), (Form::TForLoop, call + 1)] {
+            let Some(&i) = self.shape.code.get(at) else {
+                return;
+            };
+            let Some(op) = i.opcode().filter(|op| op.form() == form) else {
+                return;
+            };
+            let effects = Effects::of_form(i, op, form);
+            let at = At {
+                shape: self.shape,
+                pc: at,
+                i,
+                op,
+            };
+            let nobody = Registers::default();
+            let mut jumped = state;
+            if step(&at, form, &effects, nobody, &mut state, Some(&mut jumped)).is_err() {
+                // The walk finds out when it comes there: it knows no more then.
+                return;
+            }
+            if form == Form::TForLoop {
+                state = jumped;
+            }
+        }
+        if self.place_at[pc + 1] != 0 {
+            self.arrive(pc, pc + 1, &state);
+        }
     }
 
     /// Where a jump goes: to a place.

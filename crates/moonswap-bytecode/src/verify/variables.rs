@@ -40,6 +40,7 @@ impl<const W: usize> Alive<W> {
     }
 
     /// Lets those go that end here; answers where the next one does.
+    #[inline]
     fn end(&mut self, pc: u32) -> u32 {
         let mut next = u32::MAX;
         for word in 0..W {
