@@ -121,7 +121,7 @@ fn check_with<const W: usize>(
         new_at: 0,
         change: 0,
         next_change: 0,
-        next_look: 0,
+        next_stop: 0,
         counted: 0,
         n_ahead: 0,
         n_behind: 0,
@@ -156,7 +156,7 @@ struct Walk<'a, const W: usize> {
     change: usize,
     next_change: usize,
     /// The instruction at which there is something to look at besides it.
-    next_look: usize,
+    next_stop: usize,
     /// Up to which instruction they were counted for whoever watches.
     counted: usize,
     /// Places with news that the walk is still to come to.
@@ -177,7 +177,7 @@ impl<const W: usize> Walk<'_, W> {
         self.is_reached = false;
         self.change = 0;
         self.next_change = 0;
-        self.next_look = 0;
+        self.next_stop = 0;
         self.counted = from;
         Some(from)
     }
@@ -200,7 +200,7 @@ impl<const W: usize> Walk<'_, W> {
         let mut pc = from;
         while let Some(&i) = shape.code.get(pc) {
             let number = self.place_at[pc];
-            if number != 0 || pc >= self.next_look {
+            if number != 0 || pc >= self.next_stop {
                 let looked = self.look::<FIRST>(pc, number as usize);
                 if !looked.map_err(|fault| (pc, fault))? {
                     if self.n_ahead == 0 {
@@ -257,10 +257,10 @@ impl<const W: usize> Walk<'_, W> {
             self.lists.pass()?;
         }
         if !self.is_reached {
-            self.next_look = 0;
+            self.next_stop = 0;
             return Ok(FIRST);
         }
-        self.next_look = pc + EVERY as usize;
+        self.next_stop = pc + EVERY as usize;
         Ok(true)
     }
 
@@ -341,7 +341,7 @@ impl<const W: usize> Walk<'_, W> {
         }
         self.is_reached = self.is_reached && info.goes_on;
         if !self.is_reached || self.lists.is_open() {
-            self.next_look = 0;
+            self.next_stop = 0;
         }
         Ok(())
     }

@@ -106,3 +106,52 @@ pub(super) fn variables<const W: usize>(variables: &[Variable], changes: &mut Ve
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the changes say of every instruction is what the variables say.
+    #[test]
+    fn registers_are_in_foreign_hands_while_a_variable_lives() {
+        let mut state = 7u64;
+        let mut random = |n: u32| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 33) as u32 % n
+        };
+        for _ in 0..500 {
+            let mut all: Vec<Variable> = (0..random(12))
+                .map(|_| Variable {
+                    start: random(20),
+                    end: random(24),
+                    register: random(70) as u16,
+                    reach: if random(4) == 0 {
+                        Reach::Shared
+                    } else {
+                        Reach::Named
+                    },
+                })
+                .collect();
+            all.sort_by_key(|variable| variable.start);
+            let mut changes: Vec<Change<2>> = Vec::new();
+            variables(&all, &mut changes);
+            assert!(changes.is_sorted_by(|a, b| a.pc < b.pc) && changes[0].pc == 0);
+            for pc in 0..25 {
+                let now = changes.iter().rfind(|change| change.pc <= pc);
+                let now = now.expect("the first one is at 0");
+                for register in 0..70 {
+                    let lives = |variable: &&Variable| {
+                        variable.register == register
+                            && (variable.start..variable.end).contains(&pc)
+                    };
+                    let mut here = all.iter().filter(lives);
+                    assert_eq!(now.named.has(register), here.clone().next().is_some());
+                    let is_shared = here.any(|variable| variable.reach == Reach::Shared);
+                    assert_eq!(now.shared.has(register), is_shared);
+                }
+            }
+        }
+    }
+}
