@@ -35,6 +35,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "instruction",
             "effects",
             "prototype",
+            "literal",
             "recent",
             "code_hash",
             "listing",

@@ -65,11 +65,18 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// As before. A constant: `Default` is a call that hides what it answers.
+    const SAME: Self = Self {
+        loses: Span::NONE,
+        writes: [Span::NONE; 2],
+        opens: None,
+    };
+
     #[inline(always)]
     fn writes(span: Span) -> Self {
         Self {
             writes: [span, Span::NONE],
-            ..Self::default()
+            ..Self::SAME
         }
     }
 
@@ -77,7 +84,7 @@ impl Outcome {
     fn loses(span: Span) -> Self {
         Self {
             loses: span,
-            ..Self::default()
+            ..Self::SAME
         }
     }
 
@@ -119,6 +126,17 @@ pub struct Effects {
 }
 
 impl Effects {
+    /// None.
+    const NONE: Self = Self {
+        reads: [Span::NONE; 2],
+        takes: None,
+        clobbers: Span::NONE,
+        cleared: Span::NONE,
+        next: Outcome::SAME,
+        jump: Outcome::SAME,
+        end: 0,
+    };
+
     /// What an instruction of the operation `op` does.
     pub fn of(i: Instruction, op: OpCode) -> Self {
         Self::of_form(i, op, op.form())
@@ -136,7 +154,7 @@ impl Effects {
         let both = |outcome: Outcome| Self {
             next: outcome,
             jump: outcome,
-            ..Self::default()
+            ..Self::NONE
         };
         match form {
             Form::Plain
@@ -170,7 +188,7 @@ impl Effects {
                 reads: [Span::of(behind(1), counted(b)), Span::NONE],
                 takes: open(b, behind(1)),
                 end: behind(1).saturating_add(counted(b)),
-                ..Self::default()
+                ..Self::NONE
             },
             Form::Concat => {
                 let parts = Span::of(i.register_b(), c);
@@ -184,11 +202,11 @@ impl Effects {
             Form::JumpBack => Self {
                 cleared: Span::from(i.a()),
                 end: i.a(),
-                ..Self::default()
+                ..Self::NONE
             },
             Form::BranchSet => Self {
                 jump: Outcome::writes(Span::one(a)),
-                ..Self::default()
+                ..Self::NONE
             },
             Form::Call | Form::TailCall => {
                 let takes_open = op.operands()[1] == OperandKind::Unused;
@@ -211,7 +229,7 @@ impl Effects {
                 reads: [Span::of(a, counted(b)), Span::NONE],
                 takes: open(b, a),
                 end: behind(counted(b)),
-                ..Self::default()
+                ..Self::NONE
             },
             Form::Vararg => Self {
                 end: behind(counted(b)),
@@ -230,18 +248,18 @@ impl Effects {
                 },
                 jump: Outcome::loses(Span::of(a, 4)),
                 end: behind(4),
-                ..Self::default()
+                ..Self::NONE
             },
             Form::ForLoop => Self {
                 cleared: Span::from(behind(4)),
                 next: Outcome::loses(Span::of(a, 4)),
                 jump: Outcome::writes(Span::one(behind(3))),
                 end: behind(4),
-                ..Self::default()
+                ..Self::NONE
             },
             Form::TForPrep => Self {
                 end: behind(4),
-                ..Self::default()
+                ..Self::NONE
             },
             Form::TForCall => Self {
                 reads: [Span::of(a.saturating_sub(4), 3), Span::NONE],
@@ -251,7 +269,7 @@ impl Effects {
             Form::TForLoop => Self {
                 reads: [Span::one(a), Span::NONE],
                 jump: Outcome::writes(Span::one(a.saturating_sub(2))),
-                ..Self::default()
+                ..Self::NONE
             },
         }
     }

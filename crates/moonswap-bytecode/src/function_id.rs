@@ -53,6 +53,17 @@ impl PathStep {
         }
     }
 
+    /// Whether steps of a kind have a name and a number; `None`: there is no such kind.
+    pub(crate) const fn has(kind: u8) -> Option<(bool, bool)> {
+        match kind {
+            0..=3 => Some((true, false)),
+            4 | 6 => Some((false, true)),
+            5 => Some((true, true)),
+            7 => Some((false, false)),
+            _ => None,
+        }
+    }
+
     /// The step of these [parts](PathStep::parts); `None`: there is no such kind.
     pub(crate) fn from_parts(kind: u8, name: Arc<str>, n: u32) -> Option<Self> {
         Some(match kind {
@@ -97,7 +108,8 @@ pub struct FunctionId {
     path: Arc<[NumberedStep]>,
 }
 
-static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::default);
+/// The key of this process.
+pub(crate) static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::default);
 
 impl FunctionId {
     /// `chunk`: its name as given to `load`, e.g. `@combat.lua`; `path`: steps from
@@ -126,21 +138,6 @@ impl FunctionId {
             chunk: Arc::clone(&self.chunk),
             path: self.path.iter().cloned().chain([step]).collect(),
         }
-    }
-
-    /// The same for who looks at the last step only: it has no others. It is equal to
-    /// none that has them.
-    pub(crate) fn child_by_step(&self, step: NumberedStep) -> Self {
-        Self {
-            hash: hash_step(self.hash, &step),
-            chunk: Arc::clone(&self.chunk),
-            path: Arc::new([step]),
-        }
-    }
-
-    /// What equal ones have in common, and no others but by a rare chance.
-    pub(crate) const fn hash(&self) -> u64 {
-        self.hash
     }
 }
 

@@ -11,6 +11,7 @@ pub mod form;
 pub mod function_id;
 pub mod instruction;
 pub mod listing;
+pub mod literal;
 pub mod opcode;
 pub mod positions;
 pub mod prototype;
@@ -26,6 +27,7 @@ pub use form::Form;
 pub use function_id::{FunctionId, NumberedStep, PathStep};
 pub use instruction::{Instruction, MULTI};
 pub use listing::listing;
+pub use literal::{Literal, LiteralConstant, LiteralStep, Name, Numbered};
 pub use opcode::{OpCode, OperandKind, Written};
 pub use positions::Positions;
 pub use prototype::{

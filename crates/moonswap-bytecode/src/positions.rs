@@ -88,33 +88,43 @@ impl Positions {
     /// of which is `first`: the width, then the distances. `None` if it would not have
     /// written that.
     pub(crate) fn from_distances(first: u32, n: usize, width: u8, bytes: &[u8]) -> Option<Self> {
-        let wide = |size: usize| bytes.len() == n * size && n > 0;
+        if !Self::are_distances(first, n, width, bytes) {
+            return None;
+        }
         let rest = match width {
             0 => Distances::Bytes(vec![0; n].into()),
-            1 if wide(1) => Distances::Bytes(bytes.into()),
-            2 if wide(2) => {
-                let all = bytes.as_chunks().0.iter();
-                Distances::Halves(all.map(|n| u16::from_le_bytes(*n)).collect())
+            1 => Distances::Bytes(bytes.into()),
+            2 => Distances::Halves(halves(bytes).collect()),
+            _ => Distances::Words(words(bytes).collect()),
+        };
+        Some(Self { first, rest })
+    }
+
+    /// Whether [`put_distances`](Self::put_distances) would have written that.
+    pub(crate) fn are_distances(first: u32, n: usize, width: u8, bytes: &[u8]) -> bool {
+        if n == 0 || n.checked_mul(usize::from(width)) != Some(bytes.len()) {
+            return false;
+        }
+        // One of them is the smallest, and they need this width.
+        let (has_least, least, most) = match width {
+            0 => (true, 0, 0),
+            1 if first <= u32::MAX - 0xFF => return bytes.contains(&0),
+            1 => (
+                bytes.contains(&0),
+                0,
+                u32::from(bytes.iter().copied().max().unwrap_or(0)),
+            ),
+            2 => {
+                let most = halves(bytes).max().unwrap_or(0);
+                (halves(bytes).any(|n| n == 0), 0x100, u32::from(most))
             }
-            4 if wide(4) => {
-                let all = bytes.as_chunks().0.iter();
-                Distances::Words(all.map(|n| u32::from_le_bytes(*n)).collect())
+            4 => {
+                let most = words(bytes).max().unwrap_or(0);
+                (words(bytes).any(|n| n == 0), 0x1_0000, most)
             }
-            _ => return None,
+            _ => return false,
         };
-        let (has_least, most) = match &rest {
-            Distances::Bytes(all) if first <= u32::MAX - 0xFF => (all.contains(&0), 0xFF),
-            Distances::Bytes(all) => (all.contains(&0), u32::from(*all.iter().max()?)),
-            Distances::Halves(all) => (all.contains(&0), u32::from(*all.iter().max()?)),
-            Distances::Words(all) => (all.contains(&0), *all.iter().max()?),
-        };
-        let fits = match width {
-            0 | 1 => true,
-            2 => most > u32::from(u8::MAX),
-            _ => most > u32::from(u16::MAX),
-        };
-        let is_whole = first.checked_add(most).is_some();
-        (has_least && fits && is_whole).then_some(Self { first, rest })
+        has_least && most >= least && first.checked_add(most).is_some()
     }
 
     /// Bytes that it has on the heap.
@@ -125,6 +135,14 @@ impl Positions {
             Distances::Words(all) => size_of_val(&**all),
         }
     }
+}
+
+fn halves(bytes: &[u8]) -> impl Iterator<Item = u16> + '_ {
+    bytes.as_chunks().0.iter().map(|n| u16::from_le_bytes(*n))
+}
+
+fn words(bytes: &[u8]) -> impl Iterator<Item = u32> + '_ {
+    bytes.as_chunks().0.iter().map(|n| u32::from_le_bytes(*n))
 }
 
 impl From<Vec<u32>> for Positions {

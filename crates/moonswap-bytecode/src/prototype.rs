@@ -98,11 +98,12 @@ pub enum VariableKind {
     ToBeClosed,
 }
 
-/// A captured variable of a literal, by name and declaring scope.
+/// A captured variable of a literal, by name and declaring scope. `N`: what names are;
+/// those of binary chunks are borrowed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct UpvalueDescription {
+pub struct UpvalueDescription<N = Arc<str>> {
     /// Source name (`_ENV` for the environment).
-    pub name: Arc<str>,
+    pub name: N,
     /// How it was declared.
     pub kind: VariableKind,
     /// How many functions outward it is declared: 1 = the direct parent.
@@ -118,9 +119,9 @@ pub struct UpvalueDescription {
 
 /// A local variable for debugging and error messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LocalVariable {
+pub struct LocalVariable<N = Arc<str>> {
     /// Source name; hidden loop variables are called `(for state)`.
-    pub name: Arc<str>,
+    pub name: N,
     /// Register it lives in.
     pub register: u16,
     /// First instruction at which it is alive.
@@ -131,9 +132,9 @@ pub struct LocalVariable {
 
 /// A top-level local of a main chunk: one cell of the scope record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScopeVariable {
+pub struct ScopeVariable<N = Arc<str>> {
     /// Source name.
-    pub name: Arc<str>,
+    pub name: N,
     /// Ordinal among the chunk's top-level declarations of this name.
     pub declaration: u32,
     /// How it was declared.

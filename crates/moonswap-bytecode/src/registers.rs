@@ -60,6 +60,29 @@ impl<const W: usize> Registers<W> {
         }
     }
 
+    pub(crate) fn remove(&mut self, register: u16) {
+        if let Some(word) = self.0.get_mut(usize::from(register / 64)) {
+            *word &= !(1 << (register % 64));
+        }
+    }
+
+    /// The 64 registers from 64 times `n` on, the first as the lowest bit.
+    pub(crate) fn word(&self, n: usize) -> u64 {
+        self.0.get(n).copied().unwrap_or(0)
+    }
+
+    /// Whether a register below 64 times `W` is in it.
+    #[inline(always)]
+    pub(crate) fn has_one(&self, register: u16) -> bool {
+        self.0[usize::from(register / 64) % W] >> (register % 64) & 1 != 0
+    }
+
+    /// Adds a register below 64 times `W`.
+    #[inline(always)]
+    pub(crate) fn insert_one(&mut self, register: u16) {
+        self.0[usize::from(register / 64) % W] |= 1 << (register % 64);
+    }
+
     /// All from `first` on.
     #[inline(always)]
     pub(crate) fn from(first: u16) -> Self {

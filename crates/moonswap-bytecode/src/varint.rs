@@ -3,9 +3,12 @@
 
 #[inline]
 pub(crate) fn put_number(out: &mut Vec<u8>, n: u64) {
-    // Most are small.
+    // Most are small, and few of the others large.
     if n < 0x80 {
         return out.push(n as u8);
+    }
+    if n < 0x4000 {
+        return out.extend_from_slice(&[n as u8 | 0x80, (n >> 7) as u8]);
     }
     put_long(out, n);
 }

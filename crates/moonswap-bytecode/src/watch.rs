@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::fmt;
 
 /// Tokens, nodes or instructions between two questions.
-const EVERY: u32 = 1024;
+pub(crate) const EVERY: u32 = 1024;
 
 /// Asks, now and then during a long piece of work, whether to stop. The work then
 /// ends with an error, whose text is of no use.
@@ -35,6 +35,13 @@ impl<'a> Watch<'a> {
             return false;
         }
         self.asks()
+    }
+
+    /// Counts so many of them that are done already: the next question comes earlier.
+    #[inline]
+    pub(crate) fn count(&self, n: usize) {
+        let n = u32::try_from(n).unwrap_or(u32::MAX);
+        self.left.set(self.left.get().saturating_sub(n));
     }
 
     #[cold]

@@ -1,7 +1,7 @@
 //! What reading a chunk may take of memory: asked before anything is allocated, because
 //! a few bytes of a chunk become many.
 
-use super::format::UndumpError;
+use super::format::Flaw;
 
 /// What an allocation takes beyond its size, about: the allocator's header, the
 /// counters of a shared one.
@@ -12,46 +12,27 @@ pub(super) const ALLOCATION: usize = 32;
 pub(super) struct Budget {
     room: usize,
     held: usize,
-    /// Of them, what later functions share with the one that is read: short strings.
-    shared: usize,
 }
 
 impl Budget {
     pub(super) const fn new(room: usize) -> Self {
-        Self {
-            room,
-            held: 0,
-            shared: 0,
-        }
+        Self { room, held: 0 }
     }
 
     /// Counts what is about to be allocated.
     #[inline]
-    pub(super) fn take(&mut self, bytes: usize) -> Result<(), UndumpError> {
+    pub(super) fn take(&mut self, bytes: usize) -> Result<(), Flaw> {
         let held = self.held.saturating_add(bytes);
         if held > self.room {
-            return Err(UndumpError::Memory);
+            return Err(Flaw::Memory);
         }
         self.held = held;
         Ok(())
     }
 
-    /// Counts a list of so many items.
-    #[inline]
-    pub(super) fn take_list<T>(&mut self, n: usize) -> Result<(), UndumpError> {
-        self.take(n.saturating_mul(size_of::<T>()).saturating_add(ALLOCATION))
-    }
-
-    /// Counts what stays until the whole chunk is read.
-    pub(super) fn take_shared(&mut self, bytes: usize) -> Result<(), UndumpError> {
-        self.take(bytes)?;
-        self.shared += bytes;
-        Ok(())
-    }
-
-    /// What is held without the shared part: to go back to it.
-    pub(super) const fn own(&self) -> usize {
-        self.held - self.shared
+    /// Counts what is gone.
+    pub(super) const fn give_back(&mut self, bytes: usize) {
+        self.held = self.held.saturating_sub(bytes);
     }
 
     /// All that is held.
@@ -64,10 +45,8 @@ impl Budget {
         self.room.saturating_sub(self.held)
     }
 
-    /// What was read since [`own`](Self::own) was so much is gone; from here on there
-    /// is that much room in all.
-    pub(super) fn go_back(&mut self, own: usize, room: usize) {
-        self.held = own + self.shared;
+    /// From here on there is that much room in all.
+    pub(super) const fn set_room(&mut self, room: usize) {
         self.room = room;
     }
 }

@@ -87,6 +87,50 @@ pub enum UndumpError {
     Refused(#[source] VerifyError),
 }
 
+/// What is wrong with the bytes: the same in as few bytes as it takes, since each number
+/// that is read may be wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flaw {
+    /// Part of the header, in their order.
+    Header(u8),
+    Truncated,
+    Stopped,
+    Memory,
+    Corrupted,
+}
+
+/// What is wrong where the parts of the header are.
+const HEADER_FLAWS: [&str; 10] = [
+    "not a binary chunk",
+    "version mismatch",
+    "format mismatch",
+    "corrupted chunk",
+    "Instruction size mismatch",
+    "lua_Integer size mismatch",
+    "lua_Number size mismatch",
+    "integer format mismatch",
+    "float format mismatch",
+    "made by another version of moonswap; compile the source again",
+];
+
+/// How many bytes the parts of [`HEADER`] have.
+pub(super) const HEADER_PARTS: [usize; 7] = [4, 1, 1, 6, 1, 1, 1];
+
+impl From<Flaw> for UndumpError {
+    fn from(flaw: Flaw) -> Self {
+        match flaw {
+            Flaw::Header(part) => {
+                let what = HEADER_FLAWS.get(usize::from(part));
+                Self::Header(what.unwrap_or(&"corrupted chunk"))
+            }
+            Flaw::Truncated => Self::Truncated,
+            Flaw::Stopped => Self::Stopped,
+            Flaw::Memory => Self::Memory,
+            Flaw::Corrupted => Self::Corrupted,
+        }
+    }
+}
+
 impl From<VerifyError> for UndumpError {
     fn from(error: VerifyError) -> Self {
         match error.fault {

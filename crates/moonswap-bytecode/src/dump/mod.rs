@@ -4,8 +4,8 @@
 //! file; the body is our own encoding (the machine's instructions differ),
 //! which begins with a hash of the operations.
 //! Reading trusts nothing: every count is held against the bytes that are left
-//! before anything is allocated, nesting is limited, and the result must pass
-//! the verifier. Whoever has a limit of memory says how much room there is (`budget`).
+//! before anything is allocated, nesting is limited, and each function must pass
+//! the verifier before it is given away. Whoever has a limit of memory says how much room there is (`budget`).
 //!
 //! Numbers are variable-length (7 bits per byte, low bits first), instructions
 //! and floats 8 bytes little-endian. A child's identity is its parent's and one
@@ -14,9 +14,13 @@
 
 mod budget;
 mod format;
+mod input;
 mod read;
+mod walk;
+mod whole;
 mod write;
 
 pub use format::{SIGNATURE, UndumpError};
-pub use read::{Give, is_decided, undump, undump_in_parts, undump_watched};
+pub use walk::{Take, is_decided, undump_to};
+pub use whole::{undump, undump_watched};
 pub use write::{dump, dump_watched};

@@ -8,7 +8,10 @@ use foldhash::fast::RandomState;
 
 use super::{HAS_HASH, HEAD, KNOWN, OUTERMOST, Records, width_of};
 use crate::function_id::NumberedStep;
-use crate::prototype::{CodeHash, Prototype, VariableKind};
+use crate::literal::{Literal, LiteralStep, Name};
+use crate::prototype::{
+    CodeHash, LocalVariable, Prototype, ScopeVariable, UpvalueDescription, VariableKind,
+};
 use crate::recent::Recent;
 use crate::varint::{put_number, put_signed};
 
@@ -33,6 +36,10 @@ pub struct RecordsWriter {
     known: NameTable,
     /// The indices of names that came before.
     recent: Recent<str, u64, RECENT>,
+    /// Those of the numbered names of a binary chunk, from 1; 0: not known.
+    numbered: Vec<u32>,
+    /// Functions that have begun and not ended, of a binary chunk.
+    open: Vec<u32>,
     records: Vec<u8>,
     starts: Vec<u32>,
 }
@@ -80,6 +87,8 @@ impl Default for RecordsWriter {
             ends: Vec::new(),
             known: NameTable::default(),
             recent: Recent::default(),
+            numbered: Vec::new(),
+            open: Vec::new(),
             records: Vec::new(),
             // The main chunk's: it comes last.
             starts: vec![0],
@@ -90,7 +99,7 @@ impl Default for RecordsWriter {
 impl RecordsWriter {
     /// Bytes that it has, and that making records of it takes.
     pub fn heap_bytes(&self) -> usize {
-        let numbers = self.ends.capacity() + self.starts.capacity();
+        let numbers = self.ends.capacity() + self.starts.capacity() + self.numbered.capacity();
         let made = 4 * numbers + self.names.capacity() + self.records.capacity();
         // They are put behind one another, then shared.
         3 * made + 4 * self.known.entries.capacity()
@@ -116,12 +125,64 @@ impl RecordsWriter {
         self.finish(is_known.then_some(main.deep_hash))
     }
 
+    /// A function of a binary chunk begins; those in it come before it ends.
+    pub fn begins(&mut self) {
+        match self.open.is_empty() {
+            // The outermost one has its place.
+            true => self.open.push(0),
+            false => {
+                self.open.push(self.starts.len() as u32);
+                self.starts.push(0);
+            }
+        }
+    }
+
+    /// The function of a binary chunk ends that began last.
+    pub fn ends(&mut self, literal: &Literal<'_>) {
+        let number = self.open.pop().unwrap_or(0);
+        if let Some(start) = self.starts.get_mut(number as usize) {
+            *start = self.records.len() as u32;
+        }
+        self.lines_defined(
+            literal.is_stripped,
+            literal.line_defined,
+            literal.last_line_defined,
+        );
+        let lines = &literal.lines;
+        self.number(lines.n as u64);
+        self.number(u64::from(lines.first));
+        self.records.push(lines.width);
+        self.records.extend_from_slice(lines.distances);
+        self.upvalues(&literal.upvalues);
+        self.locals(&literal.locals);
+        match self.open.last() {
+            Some(parent) => self.number(u64::from(*parent) + 1),
+            None => {
+                self.number(OUTERMOST);
+                self.number(literal.path.len() as u64);
+            }
+        }
+        for step in &literal.path {
+            self.literal_step(step);
+        }
+        if self.open.is_empty() {
+            self.scope(&literal.scope);
+        }
+    }
+
+    /// All functions of a binary chunk have ended: the records are complete. There is no
+    /// hash of their code.
+    pub fn ended(self) -> Records {
+        self.finish(None)
+    }
+
     fn number(&mut self, n: u64) {
         put_number(&mut self.records, n);
     }
 
-    fn name(&mut self, name: &Arc<str>) {
-        let index = self.index_of(name);
+    #[inline]
+    fn name(&mut self, name: &impl Listed) {
+        let index = name.index(self);
         self.number(index);
     }
 
@@ -144,6 +205,34 @@ impl RecordsWriter {
         index
     }
 
+    /// The index of a name of a binary chunk, which is noted if it has a number.
+    #[inline(never)]
+    fn index_of_name(&mut self, name: Name<'_>) -> u64 {
+        let Some(number) = name.number() else {
+            return self.look_up(name.text());
+        };
+        // A chunk has those with numbers once: they need not be looked for.
+        let known = KNOWN.iter().position(|known| *known == name.text());
+        let index = known.map_or_else(|| self.add(name.text()), |index| index as u64);
+        let noted = index as u32 + 1;
+        match self.numbered.get_mut(number) {
+            Some(known) => *known = noted,
+            None => {
+                // Much of what is numbered is no name.
+                self.numbered.resize(2 * number + 1, 0);
+                self.numbered[number] = noted;
+            }
+        }
+        index
+    }
+
+    /// Adds a name to the list; answers its index.
+    fn add(&mut self, name: &str) -> u64 {
+        self.names.extend_from_slice(name.as_bytes());
+        self.ends.push(self.names.len() as u32);
+        (KNOWN.len() + self.ends.len() - 1) as u64
+    }
+
     fn look_up(&mut self, name: &str) -> u64 {
         if let Some(index) = KNOWN.iter().position(|known| *known == name) {
             return index as u64;
@@ -153,8 +242,7 @@ impl RecordsWriter {
         known.grow(|i| self.listed(i).unwrap_or_default());
         let at = known.place(bytes, |i| self.listed(i) == Some(bytes));
         if known.entries[at] == 0 {
-            self.names.extend_from_slice(bytes);
-            self.ends.push(self.names.len() as u32);
+            self.add(name);
             known.entries[at] = self.ends.len() as u32;
             known.n_used += 1;
         }
@@ -163,34 +251,56 @@ impl RecordsWriter {
         index
     }
 
-    fn function(&mut self, p: &Prototype, parent: Option<u64>) {
-        self.records.push(u8::from(p.is_stripped()));
-        self.number(u64::from(p.line_defined));
-        let lines = i64::from(p.last_line_defined) - i64::from(p.line_defined);
-        put_signed(&mut self.records, lines);
-        self.lines(p);
-        self.number(p.upvalues.len() as u64);
-        for u in &p.upvalues {
+    fn lines_defined(&mut self, is_stripped: bool, first: u32, last: u32) {
+        self.records.push(u8::from(is_stripped));
+        self.number(u64::from(first));
+        put_signed(&mut self.records, i64::from(last) - i64::from(first));
+    }
+
+    fn upvalues(&mut self, upvalues: &[UpvalueDescription<impl Listed>]) {
+        self.number(upvalues.len() as u64);
+        for u in upvalues {
             self.name(&u.name);
             self.records
                 .push(kind_byte(u.kind) | u8::from(u.top_level) << 2 | u8::from(u.in_loop) << 3);
             self.number(u64::from(u.depth));
             self.number(u64::from(u.declaration));
         }
-        self.number(p.debug.locals.len() as u64);
+    }
+
+    fn locals(&mut self, locals: &[LocalVariable<impl Listed>]) {
+        self.number(locals.len() as u64);
         let mut last = 0;
-        for v in &p.debug.locals {
+        for v in locals {
             self.name(&v.name);
             self.number(u64::from(v.register));
             put_signed(&mut self.records, i64::from(v.start_pc) - last);
             last = i64::from(v.start_pc);
             self.number(u64::from(v.end_pc.saturating_sub(v.start_pc)));
         }
+    }
+
+    fn scope(&mut self, scope: &[ScopeVariable<impl Listed>]) {
+        self.number(scope.len() as u64);
+        for v in scope {
+            self.name(&v.name);
+            self.number(u64::from(v.declaration));
+            self.records.push(kind_byte(v.kind));
+            self.number(v.register.map_or(0, |r| u64::from(r) + 1));
+            self.number(u64::from(v.start_pc));
+            self.number(u64::from(v.end_pc));
+        }
+    }
+
+    fn function(&mut self, p: &Prototype, parent: Option<u64>) {
+        self.lines_defined(p.is_stripped(), p.line_defined, p.last_line_defined);
+        self.lines(p);
+        self.upvalues(&p.upvalues);
+        self.locals(&p.debug.locals);
         match (parent, p.id.path().last()) {
             (Some(parent), Some(step)) => {
                 self.number(parent + 1);
                 self.step(step);
-                return;
             }
             _ => {
                 self.number(OUTERMOST);
@@ -198,16 +308,8 @@ impl RecordsWriter {
                 for step in p.id.path() {
                     self.step(step);
                 }
+                self.scope(&p.scope);
             }
-        }
-        self.number(p.scope.len() as u64);
-        for v in &p.scope {
-            self.name(&v.name);
-            self.number(u64::from(v.declaration));
-            self.records.push(kind_byte(v.kind));
-            self.number(v.register.map_or(0, |r| u64::from(r) + 1));
-            self.number(u64::from(v.start_pc));
-            self.number(u64::from(v.end_pc));
         }
     }
 
@@ -227,6 +329,16 @@ impl RecordsWriter {
         }
         self.number(u64::from(n));
         self.number(u64::from(*ordinal));
+    }
+
+    fn literal_step(&mut self, step: &LiteralStep<'_>) {
+        self.records.push(step.kind);
+        match &step.name {
+            Some(name) => self.name(name),
+            None => self.number(0),
+        }
+        self.number(u64::from(step.n));
+        self.number(u64::from(step.ordinal));
     }
 
     /// All of it behind one another.
@@ -251,5 +363,28 @@ impl RecordsWriter {
             bytes.extend_from_slice(&hash.to_le_bytes());
         }
         Records(bytes.into())
+    }
+}
+
+/// A name that can be listed.
+trait Listed {
+    /// Its index among the names.
+    fn index(&self, writer: &mut RecordsWriter) -> u64;
+}
+
+impl Listed for Arc<str> {
+    fn index(&self, writer: &mut RecordsWriter) -> u64 {
+        writer.index_of(self)
+    }
+}
+
+impl Listed for Name<'_> {
+    #[inline]
+    fn index(&self, writer: &mut RecordsWriter) -> u64 {
+        let known = self.number().and_then(|number| writer.numbered.get(number));
+        match known {
+            Some(&index @ 1..) => u64::from(index) - 1,
+            _ => writer.index_of_name(*self),
+        }
     }
 }

@@ -1,7 +1,5 @@
-//! What the verifier finds, and what its passes share.
+//! What the verifier finds.
 
-use super::info::Info;
-use crate::prototype::Prototype;
 use crate::watch::Watch;
 
 /// The kinds of faults.
@@ -83,61 +81,5 @@ pub(crate) fn go_on(watch: Option<&Watch<'_>>) -> Result<(), Fault> {
     match watch {
         Some(watch) if watch.says_stop() => Err(Fault::Stopped),
         Some(_) | None => Ok(()),
-    }
-}
-
-/// Lists that one function after the other uses.
-pub(crate) struct Work {
-    /// Bytes that these lists and those of the flow may take.
-    pub(crate) room: usize,
-    /// The most that they needed.
-    pub(super) most: usize,
-    /// Instructions that may go elsewhere, and where; in order.
-    pub(crate) jumps: Vec<(u32, u32)>,
-    /// Instructions at which a list of values is open; in order.
-    pub(super) open: Vec<u32>,
-    /// Where straight code begins.
-    pub(crate) leaders: Vec<u32>,
-    /// For each instruction its place among them, if it is one.
-    pub(crate) leader_at: Vec<u32>,
-    /// For each constant, the kinds of operands that take it, as bits.
-    pub(super) constants: Vec<u32>,
-    /// For each instruction the innermost loop it is in.
-    pub(crate) inside: Vec<u32>,
-}
-
-impl Default for Work {
-    fn default() -> Self {
-        Self {
-            room: usize::MAX,
-            most: 0,
-            jumps: Vec::new(),
-            open: Vec::new(),
-            leaders: Vec::new(),
-            leader_at: Vec::new(),
-            constants: Vec::new(),
-            inside: Vec::new(),
-        }
-    }
-}
-
-impl Work {
-    /// Asks for room for lists of so many bytes.
-    pub(super) fn ask(&mut self, bytes: usize) -> Result<(), Fault> {
-        self.most = self.most.max(bytes);
-        match bytes > self.room {
-            true => Err(Fault::Memory),
-            false => Ok(()),
-        }
-    }
-
-    /// Finds the jumps of code whose operands are right.
-    pub(crate) fn find_jumps(&mut self, prototype: &Prototype) {
-        self.jumps.clear();
-        for (pc, i) in prototype.code.iter().enumerate() {
-            if let Some(target) = Info::of(*i).target(pc, *i) {
-                self.jumps.push((pc as u32, target as u32));
-            }
-        }
     }
 }

@@ -20,27 +20,24 @@
 //! registers in such hands prove nothing. Code that no path reaches is not looked
 //! at; it never runs.
 
-use super::fault::{Fault, Work, go_on};
+use super::fault::Fault;
 use super::info::Info;
-use super::variables::{Change, Edge, variables};
+use super::operands::At;
+use super::variables::Change;
 use crate::effects::{Effects, Outcome};
 use crate::form::Form;
 use crate::instruction::Instruction;
-use crate::opcode::OpCode;
-use crate::prototype::{Capture, Prototype};
-use crate::registers::{FEW_WORDS, Registers, WORDS};
-use crate::watch::Watch;
-
-type Check<T> = Result<T, (usize, Fault)>;
+use crate::prototype::Capture;
+use crate::registers::Registers;
 
 /// `x` bit of `RETURN` and `TAILCALL`: captured variables are closed first.
 const CLOSES: u8 = 1;
 
 /// What is known where control arrives.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-struct State<const W: usize> {
+pub(super) struct State<const W: usize> {
     /// Hold a value, on every path.
-    defined: Registers<W>,
+    pub(super) defined: Registers<W>,
     /// Hold the table of a `NEWTABLE`, on every path.
     tables: Registers<W>,
     /// First of the three registers of a prepared loop, on every path.
@@ -50,18 +47,31 @@ struct State<const W: usize> {
     /// To be closed, on some path.
     closing: Registers<W>,
     /// First register of the open list that was just left.
-    open: Option<u16>,
+    pub(super) open: Option<u16>,
 }
 
 impl<const W: usize> State<W> {
-    fn joined(self, other: Self) -> Self {
+    /// At the first instruction.
+    pub(super) fn entry(n_params: u8) -> Self {
+        Self {
+            defined: Registers::range(0, u16::from(n_params)),
+            ..Self::default()
+        }
+    }
+
+    /// No jump arrives behind an open list.
+    pub(super) fn without_list(self) -> Self {
+        Self { open: None, ..self }
+    }
+
+    /// What is known where both arrive.
+    pub(super) fn joined(self, other: Self) -> Self {
         Self {
             defined: self.defined.and(other.defined),
             tables: self.tables.and(other.tables),
             loops: self.loops.and(other.loops),
             captured: self.captured.or(other.captured),
             closing: self.closing.or(other.closing),
-            // No jump arrives behind an open list.
             open: None,
         }
     }
@@ -89,12 +99,23 @@ impl<const W: usize> State<W> {
         self.defined = self.defined.or(registers);
     }
 
+    /// A register of the frame is written.
     #[inline(always)]
-    fn write_one(&mut self, register: u16) {
+    pub(super) fn write_one(&mut self, register: u16) {
         if self.has_proofs() {
             self.forget(Registers::one(register));
         }
-        self.defined.insert(register);
+        self.defined.insert_one(register);
+    }
+
+    /// Registers in foreign hands prove nothing. What a patch opened stays open when
+    /// its name goes out of sight.
+    #[inline(always)]
+    pub(super) fn share(&mut self, variables: &Change<W>) {
+        self.captured = self.captured.or(variables.shared);
+        if self.has_proofs() {
+            self.forget(variables.named.or(self.captured));
+        }
     }
 
     #[inline(always)]
@@ -111,6 +132,16 @@ impl<const W: usize> State<W> {
             self.write(Registers::of(span));
         }
         self.open = outcome.opens;
+    }
+
+    /// Whether the registers that an instruction reads as single ones hold a value.
+    /// They are registers of the frame.
+    #[inline(always)]
+    pub(super) fn has_operands(&self, info: &Info, i: Instruction) -> bool {
+        let [a, b, c] = info.reads;
+        (!a || self.defined.has_one(i.register_a()))
+            && (!b || self.defined.has_one(i.register_b()))
+            && (!c || self.defined.has_one(i.register_c()))
     }
 
     #[inline(always)]
@@ -147,275 +178,20 @@ impl<const W: usize> State<W> {
     }
 }
 
-/// Checks all paths of a function.
-pub(crate) fn check(
-    prototype: &Prototype,
-    watch: Option<&Watch<'_>>,
-    work: &mut Work,
-    flows: &mut Flows,
-) -> Check<()> {
-    find_leaders(prototype.code.len(), work);
-    // The machine has two registers more above those of the frame.
-    match usize::from(prototype.frame_size) + 2 {
-        n if n < 64 => check_with(prototype, watch, work, &mut flows.small),
-        n if n < 64 * 2 => check_with(prototype, watch, work, &mut flows.double),
-        n if n < 64 * FEW_WORDS => check_with(prototype, watch, work, &mut flows.medium),
-        _ => check_with(prototype, watch, work, &mut flows.large),
-    }
-}
-
-/// Where straight code begins, and for each such instruction its place in this list.
-fn find_leaders(n_code: usize, work: &mut Work) {
-    let (leaders, leader_at) = (&mut work.leaders, &mut work.leader_at);
-    leaders.clear();
-    leaders.push(0);
-    leader_at.clear();
-    if work.jumps.is_empty() {
-        return;
-    }
-    leader_at.resize(n_code, 0);
-    for &(_, target) in &work.jumps {
-        if let Some(at) = leader_at.get_mut(target as usize) {
-            *at = 1;
-        }
-    }
-    // The first one has the place 0.
-    leader_at[0] = 0;
-    for (pc, at) in leader_at.iter_mut().enumerate().skip(1) {
-        if *at != 0 {
-            *at = leaders.len() as u32;
-            leaders.push(pc as u32);
-        }
-    }
-}
-
-/// What the run is about, one function after the other.
-#[derive(Default)]
-pub(crate) struct Flows {
-    small: Flow<1>,
-    double: Flow<2>,
-    medium: Flow<FEW_WORDS>,
-    large: Flow<WORDS>,
-}
-
-/// The same with sets of that many words.
-#[derive(Default)]
-struct Flow<const W: usize> {
-    edges: Vec<Edge>,
-    changes: Vec<Change<W>>,
-    /// For each leader, what is known there.
-    states: Vec<Option<State<W>>>,
-    /// For each leader, whether that changed.
-    dirty: Vec<bool>,
-}
-
-/// The same with sets of that many words.
-fn check_with<const W: usize>(
-    prototype: &Prototype,
-    watch: Option<&Watch<'_>>,
-    work: &mut Work,
-    flow: &mut Flow<W>,
-) -> Check<()> {
-    let code = &prototype.code;
-    let Flow {
-        edges,
-        changes,
-        states,
-        dirty,
-    } = flow;
-    let scopes = prototype.debug.locals.len() + prototype.scope.len();
-    let of_scopes = 4 * scopes * (size_of::<Edge>() + size_of::<Change<W>>());
-    let of_leaders = work.leaders.len() * (size_of::<Option<State<W>>>() + 1);
-    let asked = work.ask(of_scopes.saturating_add(of_leaders));
-    asked.map_err(|fault| (0, fault))?;
-    let (leaders, leader_at) = (&work.leaders[..], &work.leader_at[..]);
-    variables(prototype, edges, changes);
-    states.clear();
-    states.resize(leaders.len(), None);
-    dirty.clear();
-    dirty.resize(leaders.len(), false);
-    states[0] = Some(State {
-        defined: Registers::range(0, u16::from(prototype.n_params)),
-        ..State::default()
-    });
-    dirty[0] = true;
-    let mut again = true;
-    while again {
-        again = false;
-        for at in 0..leaders.len() {
-            if !std::mem::take(&mut dirty[at]) {
-                continue;
-            }
-            let start = leaders[at] as usize;
-            let end = leaders.get(at + 1).map_or(code.len(), |&end| end as usize);
-            go_on(watch).map_err(|fault| (start, fault))?;
-            let Some(state) = states[at] else { continue };
-            let mut arrive = |pc: usize, state: &State<W>| {
-                // Most go on to the next one, or not far.
-                let to = match leaders.get(at + 1) {
-                    Some(&next) if next as usize == pc => at + 1,
-                    // Behind the code's end is nothing.
-                    _ => match leader_at.get(pc) {
-                        Some(&to) => to as usize,
-                        None => return,
-                    },
-                };
-                let joined = states[to].map_or(*state, |known| known.joined(*state));
-                if states[to] != Some(joined) {
-                    states[to] = Some(joined);
-                    dirty[to] = true;
-                    again |= to <= at;
-                }
-            };
-            block(prototype, changes, start..end, state, watch, &mut arrive)?;
-        }
-    }
-    Ok(())
-}
-
-/// Runs straight code; tells `arrive` where control goes and with what.
+/// What an instruction that is not plain asks for and does. `named`: variables that can
+/// be reached by name. `jumped` becomes the state at the jump's end. Where the form is a
+/// constant, only what it does is compiled.
 #[inline(always)]
-fn block<const W: usize>(
-    prototype: &Prototype,
-    changes: &[Change<W>],
-    range: std::ops::Range<usize>,
-    mut state: State<W>,
-    watch: Option<&Watch<'_>>,
-    arrive: &mut impl FnMut(usize, &State<W>),
-) -> Check<()> {
-    let mut change = changes.partition_point(|c| c.pc as usize <= range.start) - 1;
-    let change_at = |n: usize| changes.get(n).map_or(usize::MAX, |c| c.pc as usize);
-    let mut next_change = change_at(change + 1);
-    let mut variables = &changes[change];
-    // Whether registers may have come into foreign hands since the last look, or hold
-    // more than before.
-    let mut is_new = true;
-    for (pc, &i) in range.clone().zip(&prototype.code[range.clone()]) {
-        if next_change <= pc {
-            while next_change <= pc {
-                change += 1;
-                next_change = change_at(change + 1);
-            }
-            variables = &changes[change];
-            is_new = true;
-        }
-        go_on(watch).map_err(|fault| (pc, fault))?;
-        let info = Info::of(i);
-        if is_new {
-            is_new = false;
-            // What a patch opened stays open when its name goes out of sight.
-            state.captured = state.captured.or(variables.shared);
-            if state.has_proofs() {
-                state.forget(variables.named.or(state.captured));
-            }
-        }
-        for register in info.reads(i) {
-            if !state.defined.has(register) {
-                return Err((pc, Fault::Undefined));
-            }
-        }
-        // Most have no effects but those of their operands.
-        if info.is_plain {
-            state.open = None;
-            if info.writes {
-                state.write_one(i.register_a());
-            }
-            if info.jumps {
-                arrive_at(info.target(pc, i), &state, arrive);
-            }
-        } else if let Some(op) = i.opcode() {
-            is_new = true;
-            let at = At {
-                prototype,
-                pc,
-                i,
-                op,
-                named: variables.named,
-            };
-            if info.jumps {
-                let mut jumped = state;
-                step_of_any_form(&at, info.form, &mut state, Some(&mut jumped))
-                    .map_err(|fault| (pc, fault))?;
-                arrive_at(info.target(pc, i), &jumped, arrive);
-            } else {
-                step(&at, info.form, &mut state).map_err(|fault| (pc, fault))?;
-            }
-        }
-        if !info.goes_on {
-            return Ok(());
-        }
-    }
-    arrive(range.end, &state);
-    Ok(())
-}
-
-/// The state where a jump goes.
-#[inline(always)]
-fn arrive_at<const W: usize>(
-    target: Option<i64>,
-    state: &State<W>,
-    arrive: &mut impl FnMut(usize, &State<W>),
-) {
-    if let Some(target) = target {
-        arrive(target as usize, state);
-    }
-}
-
-/// An instruction that is run.
-struct At<'a, const W: usize> {
-    prototype: &'a Prototype,
-    pc: usize,
-    i: Instruction,
-    op: OpCode,
-    /// Variables that can be reached by name.
+pub(super) fn step<const W: usize>(
+    at: &At<'_>,
+    form: Form,
+    effects: &Effects,
     named: Registers<W>,
-}
-
-/// What one instruction that is not plain asks for and does, and does not jump. The
-/// usual forms are compiled one by one.
-#[inline(always)]
-fn step<const W: usize>(at: &At<'_, W>, form: Form, s: &mut State<W>) -> Result<(), Fault> {
-    match form {
-        Form::Call => step_of_form(at, Form::Call, s, None),
-        Form::Method => step_of_form(at, Form::Method, s, None),
-        Form::Return => step_of_form(at, Form::Return, s, None),
-        Form::ShortReturn => step_of_form(at, Form::ShortReturn, s, None),
-        Form::NewTable => step_of_form(at, Form::NewTable, s, None),
-        Form::SetList => step_of_form(at, Form::SetList, s, None),
-        Form::Closure => step_of_form(at, Form::Closure, s, None),
-        Form::Concat => step_of_form(at, Form::Concat, s, None),
-        Form::Nils => step_of_form(at, Form::Nils, s, None),
-        _ => step_of_any_form(at, form, s, None),
-    }
-}
-
-#[inline(never)]
-fn step_of_any_form<const W: usize>(
-    at: &At<'_, W>,
-    form: Form,
-    s: &mut State<W>,
-    jumped: Option<&mut State<W>>,
-) -> Result<(), Fault> {
-    step_of_form(at, form, s, jumped)
-}
-
-/// `jumped` becomes the state at the jump's end.
-#[inline(always)]
-fn step_of_form<const W: usize>(
-    at: &At<'_, W>,
-    form: Form,
     s: &mut State<W>,
     mut jumped: Option<&mut State<W>>,
 ) -> Result<(), Fault> {
-    let At {
-        prototype,
-        pc,
-        i,
-        op,
-        named,
-    } = *at;
+    let At { shape, pc, i, .. } = *at;
     let a = i.register_a();
-    let effects = Effects::of_form(i, op, form);
     for span in effects.reads {
         s.reads(Registers::of(span))?;
     }
@@ -462,13 +238,13 @@ fn step_of_form<const W: usize>(
         Form::Return => ends(s, i.x())?,
         Form::ShortReturn => ends(s, 0)?,
         Form::Vararg => {
-            if !prototype.is_vararg {
+            if !shape.is_vararg {
                 return Err(Fault::Return);
             }
         }
         Form::Closure => {
-            let site = prototype.sites.get(i.bc() as u32 as usize);
-            for capture in site.ok_or(Fault::Site)?.captures.iter() {
+            let captures = shape.lists.captures(i.bc() as u32 as usize);
+            for capture in captures.ok_or(Fault::Site)? {
                 if let Capture::Register(register) = capture {
                     let register = Registers::one(*register);
                     s.reads(register)?;

@@ -10,14 +10,6 @@ pub(super) const fn bit(kind: OperandKind) -> u32 {
     1 << kind as u32
 }
 
-/// Whether an operation belongs to a loop of `for`.
-pub(super) fn is_of_loop(form: Form) -> bool {
-    matches!(
-        form,
-        Form::ForPrep | Form::ForLoop | Form::TForPrep | Form::TForCall | Form::TForLoop
-    )
-}
-
 /// Where the fields `a`, `b` and `c` stand in an instruction.
 const SHIFTS: [u32; 3] = [16, 32, 48];
 
@@ -38,6 +30,45 @@ enum Jump {
     Wide,
 }
 
+/// What a quick look at operands finds besides registers and unused fields.
+#[derive(Clone, Copy)]
+enum Also {
+    Nothing,
+    /// One constant.
+    Constant,
+    /// A captured variable in `b`.
+    Upvalue,
+    /// That, and one constant.
+    UpvalueField,
+    /// A count in `b`.
+    Count,
+    /// Counts in `b` and `c`.
+    Counts,
+    /// A closure site.
+    Site,
+    /// Something else.
+    More,
+}
+
+impl Also {
+    /// The same with one more operand, a special one.
+    const fn with(self, field: usize, kind: OperandKind) -> Self {
+        use OperandKind as K;
+        match (self, field, kind) {
+            // Where jumps go is looked at anyway.
+            (_, _, K::Jump | K::WideJump) => self,
+            (Self::Nothing, 1, K::Upvalue) => Self::Upvalue,
+            (Self::Nothing, 1, K::Count) => Self::Count,
+            (Self::Count, 2, K::Count) => Self::Counts,
+            (Self::Nothing, 1, K::Site) => Self::Site,
+            (Self::Nothing, 1 | 2, _) if kind.is_constant() => Self::Constant,
+            (Self::Nothing, 1, _) if kind.is_wide_constant() => Self::Constant,
+            (Self::Upvalue, 2, _) if kind.is_constant() => Self::UpvalueField,
+            _ => Self::More,
+        }
+    }
+}
+
 /// One operation. Aligned, so that it is found by a shift.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
@@ -48,32 +79,29 @@ pub(super) struct Info {
     registers: u64,
     /// Fields that nothing uses.
     unused: u64,
-    /// The kind of constant that `b` is the index of, as a bit; 0: none.
-    constant_b: u32,
-    /// The same of `c`.
-    constant_c: u32,
-    /// The same of `b` and `c` together.
-    constant_bc: u32,
-    /// Whether `b` is the index of a captured variable.
-    is_upvalue_b: bool,
-    /// Whether `b` is a count.
-    is_count_b: bool,
-    /// Whether `c` is one.
-    is_count_c: bool,
-    /// Whether one of these five says something.
-    is_quick: bool,
-    /// Whether something else needs more than masks.
-    is_odd: bool,
+    /// Bits that are zero: those, and what registers in no frame have.
+    zero: u64,
+    /// What must be looked at besides.
+    also: Also,
+    /// The kind of constant that the operation takes, as a bit, where its index stands,
+    /// and which bits that has.
+    constant: u32,
+    constant_shift: u32,
+    constant_mask: u32,
     /// Whether it may go elsewhere than to the next one.
     pub(super) jumps: bool,
+    /// Whether it goes back, if it jumps.
+    pub(super) is_back: bool,
     /// Fields, by bits 0 to 2, that need more than masks.
     special: u8,
-    /// Fields, by bits 0 to 2, whose registers are read.
-    reads: u8,
+    /// Which fields are registers that are read.
+    pub(super) reads: [bool; 3],
     /// Whether `a` is a register that is written.
     pub(super) writes: bool,
     /// Nothing to know but its operands.
     pub(super) is_plain: bool,
+    /// The same, and the next instruction follows.
+    pub(super) is_straight: bool,
     /// Whether the next instruction may follow.
     pub(super) goes_on: bool,
     jump: Jump,
@@ -106,19 +134,21 @@ impl Info {
             kinds,
             registers: 0,
             unused: 0,
-            constant_b: 0,
-            constant_c: 0,
-            constant_bc: 0,
-            is_upvalue_b: false,
-            is_count_b: false,
-            is_count_c: false,
-            is_quick: false,
-            is_odd: false,
+            zero: 0,
+            also: match form {
+                Form::Internal => Also::More,
+                _ => Also::Nothing,
+            },
+            constant: 0,
+            constant_shift: 0,
+            constant_mask: 0,
             jumps: false,
+            is_back: matches!(form, Form::JumpBack | Form::ForLoop | Form::TForLoop),
             special: 0,
-            reads: 0,
+            reads: [false; 3],
             writes: matches!(kinds[0], OperandKind::Target),
             is_plain: matches!(form, Form::Plain | Form::Compare | Form::Skip | Form::Jump),
+            is_straight: false,
             goes_on: crate::effects::goes_on(op),
             jump: match form {
                 Form::Skip => Jump::Skip,
@@ -139,7 +169,7 @@ impl Info {
                 OperandKind::Register | OperandKind::Target | OperandKind::Window => {
                     info.registers |= field;
                     if matches!(kinds[i], OperandKind::Register) {
-                        info.reads |= 1 << i;
+                        info.reads[i] = true;
                     }
                 }
                 OperandKind::Immediate
@@ -159,24 +189,22 @@ impl Info {
                 | OperandKind::WideJump
                 | OperandKind::Site => {
                     info.special |= 1 << i;
-                    match (i, kinds[i]) {
-                        (1, kind) if kind.is_constant() => info.constant_b = bit(kind),
-                        (2, kind) if kind.is_constant() => info.constant_c = bit(kind),
-                        (1, kind) if kind.is_wide_constant() => info.constant_bc = bit(kind),
-                        (1, OperandKind::Upvalue) => info.is_upvalue_b = true,
-                        (1, OperandKind::Count) => info.is_count_b = true,
-                        (2, OperandKind::Count) => info.is_count_c = true,
-                        // Where jumps go is looked at anyway.
-                        (_, OperandKind::Jump | OperandKind::WideJump) => {}
-                        _ => info.is_odd = true,
+                    info.also = info.also.with(i, kinds[i]);
+                    if kinds[i].is_constant() || kinds[i].is_wide_constant() {
+                        info.constant = bit(kinds[i]);
+                        info.constant_shift = SHIFTS[i];
+                        info.constant_mask = match kinds[i].is_wide_constant() {
+                            true => u32::MAX,
+                            false => FIELD as u32,
+                        };
                     }
-                    info.is_quick = !matches!(kinds[i], OperandKind::Jump | OperandKind::WideJump)
-                        || info.is_quick;
                 }
             }
             i += 1;
         }
+        info.zero = info.unused | info.registers & (UNALIGNED | HIGHEST);
         info.jumps = !matches!(info.jump, Jump::No);
+        info.is_straight = info.is_plain && info.goes_on && !info.jumps;
         info
     }
 
@@ -184,41 +212,6 @@ impl Info {
     #[inline(always)]
     pub(super) fn has_stray_bits(&self, i: Instruction) -> bool {
         i.to_bits() & self.unused != 0
-    }
-
-    /// Whether all operands but jumps are right, by a quick look: those of which this
-    /// says no may be right as well. `end` is that of the frame in bytes, `constants`
-    /// the kinds of operands that take each constant.
-    #[inline(always)]
-    pub(super) fn is_right(
-        &self,
-        i: Instruction,
-        end: u64,
-        constants: &[u32],
-        n_upvalues: usize,
-    ) -> bool {
-        const LANES: u64 = 1 << 16 | 1 << 32 | 1 << 48;
-        const HIGHEST: u64 = LANES << 15;
-        debug_assert!(end < 1 << 15);
-        let fields = i.to_bits() & self.registers;
-        // A field's highest bit is set if it is not below the end.
-        let past = (fields & !HIGHEST) + ((1 << 15) - end) * LANES;
-        let wrong = fields & (UNALIGNED | HIGHEST)
-            | past & self.registers & HIGHEST
-            | i.to_bits() & self.unused;
-        let takes = |index: usize, kind: u32| constants.get(index).is_some_and(|k| k & kind != 0);
-        if wrong | u64::from(self.is_odd) != 0 {
-            return false;
-        }
-        if !self.is_quick {
-            return true;
-        }
-        (self.constant_b == 0 || takes(usize::from(i.b()), self.constant_b))
-            && (self.constant_c == 0 || takes(usize::from(i.c()), self.constant_c))
-            && (self.constant_bc == 0 || takes(i.bc() as u32 as usize, self.constant_bc))
-            && (!self.is_upvalue_b || usize::from(i.b()) < n_upvalues)
-            && (!self.is_count_b || i.b() != MULTI)
-            && (!self.is_count_c || i.c() != MULTI)
     }
 
     /// Whether all registers are whole ones below `end`, the end of a frame in bytes.
@@ -246,20 +239,6 @@ impl Info {
         })
     }
 
-    /// The registers that are read.
-    #[inline(always)]
-    pub(super) fn reads(&self, i: Instruction) -> impl Iterator<Item = u16> {
-        let (mut left, bits) = (self.reads, i.to_bits());
-        std::iter::from_fn(move || {
-            if left == 0 {
-                return None;
-            }
-            let n = left.trailing_zeros() as usize;
-            left &= left - 1;
-            Some((bits >> SHIFTS[n]) as u16 / REGISTER_BYTES)
-        })
-    }
-
     /// Where the instruction at `pc` may go besides the next one.
     #[inline(always)]
     pub(super) fn target(&self, pc: usize, i: Instruction) -> Option<i64> {
@@ -270,6 +249,55 @@ impl Info {
             Jump::Wide => i64::from(i.bc()),
         };
         Some(pc as i64 + 1 + distance)
+    }
+}
+
+/// What operands are held against in a quick look.
+pub(super) struct Operands<'a> {
+    /// See [`past`](Self::past).
+    pub(super) past: u64,
+    /// The kinds of operands that take each constant.
+    pub(super) constants: &'a [u32],
+    pub(super) n_upvalues: usize,
+    pub(super) n_sites: usize,
+}
+
+/// The highest bit of each field.
+const HIGHEST: u64 = 1 << 31 | 1 << 47 | 1 << 63;
+
+impl Operands<'_> {
+    /// What makes the highest bit of a field 1 when it is added, if the field is not
+    /// below the end of a frame, in bytes. It has none that is set itself.
+    pub(super) fn past(end: u64) -> u64 {
+        debug_assert!(end < 1 << 15);
+        ((1 << 15) - end) * (HIGHEST >> 15)
+    }
+
+    /// Whether all operands but jumps are right: those of which this says no may be
+    /// right as well.
+    #[inline(always)]
+    pub(super) fn are_right(&self, info: &Info, i: Instruction) -> bool {
+        let bits = i.to_bits();
+        // Of fields that are not registers it is 0, which is below the end, too.
+        let past = (bits & info.registers).wrapping_add(self.past);
+        if bits & info.zero | past & HIGHEST != 0 {
+            return false;
+        }
+        let is_constant = || {
+            let index = (bits >> info.constant_shift) as u32 & info.constant_mask;
+            let takers = self.constants.get(index as usize);
+            takers.is_some_and(|takers| takers & info.constant != 0)
+        };
+        match info.also {
+            Also::Nothing => true,
+            Also::Constant => is_constant(),
+            Also::Upvalue => usize::from(i.b()) < self.n_upvalues,
+            Also::UpvalueField => usize::from(i.b()) < self.n_upvalues && is_constant(),
+            Also::Count => i.b() != MULTI,
+            Also::Counts => i.b() != MULTI && i.c() != MULTI,
+            Also::Site => (i.bc() as u32 as usize) < self.n_sites,
+            Also::More => false,
+        }
     }
 }
 
@@ -295,15 +323,10 @@ mod tests {
             let target = distance.map(|distance| 8 + i64::from(distance));
             assert_eq!(info.target(7, i), target, "{op:?}");
             assert_eq!(info.goes_on, crate::effects::goes_on(op), "{op:?}");
-            let reads: Vec<_> = info.reads(i).collect();
-            let registers = [i.register_a(), i.register_b(), i.register_c()];
-            let kinds = op.operands().into_iter().zip(registers);
-            let expected = kinds.filter(|(kind, _)| *kind == OperandKind::Register);
-            assert_eq!(
-                reads,
-                expected.map(|(_, r)| r).collect::<Vec<_>>(),
-                "{op:?}"
-            );
+            let reads = op.operands().map(|kind| kind == OperandKind::Register);
+            assert_eq!(info.reads, reads, "{op:?}");
+            let is_back = ["JMPBACK", "FORLOOP", "TFORLOOP"].contains(&op.name());
+            assert_eq!(info.is_back, is_back, "{op:?}");
         }
     }
 }

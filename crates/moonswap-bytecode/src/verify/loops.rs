@@ -4,80 +4,88 @@
 //! past its preparation. That nothing inside touches the hidden registers of a
 //! numeric loop is for `flow`.
 
-use super::fault::{Fault, Work};
-use super::info::{Info, is_of_loop};
+use super::fault::Fault;
+use super::info::Info;
+use crate::form::Form;
 use crate::instruction::Instruction;
 use crate::opcode::OpCode;
-use crate::prototype::Prototype;
 
 /// A loop: the code between its preparation and its last instruction.
 struct Loop {
     first: usize,
     last: usize,
-    outer: Option<usize>,
 }
 
-type Check<T> = Result<T, (usize, Fault)>;
+/// The loops around the instruction that is looked at, innermost last.
+#[derive(Default)]
+pub(super) struct Loops {
+    around: Vec<Loop>,
+}
 
-/// In no loop.
-const NONE: u32 = u32::MAX;
+impl Loops {
+    pub(super) fn clear(&mut self) {
+        self.around.clear();
+    }
 
-/// Checks all loops of a function.
-pub(crate) fn check(prototype: &Prototype, work: &mut Work) -> Check<()> {
-    let code = &prototype.code;
-    let mut loops: Vec<Loop> = Vec::new();
-    let inside = &mut work.inside;
-    inside.clear();
-    let mut current: Option<usize> = None;
-    let mut n_ends = 0;
-    for (pc, i) in code.iter().enumerate() {
-        inside.push(current.map_or(NONE, |index| index as u32));
-        if !is_of_loop(Info::of(*i).form) {
-            continue;
+    /// Jumps arrive here, the first and the last from these instructions.
+    #[inline]
+    pub(super) fn arrive(&self, first: usize, last: usize) -> Result<(), Fault> {
+        match self.around.last() {
+            Some(around) if first < around.first - 1 || last > around.last => Err(Fault::Loop),
+            Some(_) | None => Ok(()),
         }
-        let Some(op) = i.opcode() else { continue };
-        if op == OpCode::ForPrep || op == OpCode::TForPrep {
-            let last = end_of(prototype, pc, *i, op).ok_or((pc, Fault::Loop))?;
-            if current.is_some_and(|outer| last >= loops[outer].last) {
-                return Err((pc, Fault::Loop));
+    }
+
+    /// The instruction at `pc`, which belongs to a loop. All before it were passed.
+    pub(super) fn pass(
+        &mut self,
+        code: &[Instruction],
+        pc: usize,
+        form: Form,
+    ) -> Result<(), Fault> {
+        match form {
+            Form::ForPrep | Form::TForPrep => {
+                let last = end_of(code, pc).ok_or(Fault::Loop)?;
+                if self.around.last().is_some_and(|outer| last >= outer.last) {
+                    return Err(Fault::Loop);
+                }
+                self.around.push(Loop {
+                    first: pc + 1,
+                    last,
+                });
             }
-            loops.push(Loop {
-                first: pc + 1,
-                last,
-                outer: current,
-            });
-            current = Some(loops.len() - 1);
-        } else if op == OpCode::ForLoop || op == OpCode::TForLoop {
-            n_ends += 1;
-            match current {
-                Some(index) if loops[index].last == pc => current = loops[index].outer,
-                Some(_) | None => return Err((pc, Fault::Loop)),
-            }
-        } else if op == OpCode::TForCall && current.is_none_or(|index| loops[index].last != pc + 1)
-        {
-            return Err((pc, Fault::Loop));
+            Form::ForLoop | Form::TForLoop => match self.around.pop() {
+                Some(ended) if ended.last == pc => {}
+                Some(_) | None => return Err(Fault::Loop),
+            },
+            Form::TForCall if self.ends_at(pc + 1) => {}
+            Form::TForCall => return Err(Fault::Loop),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Whether the loop around ends there.
+    fn ends_at(&self, pc: usize) -> bool {
+        self.around.last().is_some_and(|around| around.last == pc)
+    }
+
+    /// The code ends: so have all loops.
+    pub(super) fn end(&self) -> Result<(), Fault> {
+        match self.around.is_empty() {
+            true => Ok(()),
+            false => Err(Fault::Loop),
         }
     }
-    if n_ends != loops.len() {
-        return Err((0, Fault::Loop));
-    }
-    for &(pc, target) in &work.jumps {
-        let pc = pc as usize;
-        let index = inside.get(target as usize).copied().unwrap_or(NONE);
-        if let Some(around) = loops.get(index as usize)
-            && (pc + 1 < around.first || pc > around.last)
-        {
-            return Err((pc, Fault::Loop));
-        }
-    }
-    Ok(())
 }
 
 /// The last instruction of the loop that starts at `pc`.
-fn end_of(prototype: &Prototype, pc: usize, i: Instruction, op: OpCode) -> Option<usize> {
+fn end_of(code: &[Instruction], pc: usize) -> Option<usize> {
+    let i = *code.get(pc)?;
+    let op = i.opcode()?;
     let target = usize::try_from(Info::of(i).target(pc, i)?).ok()?;
     let back = |end: usize| {
-        let last = prototype.code.get(end)?;
+        let last = code.get(end)?;
         let to = Info::of(*last).target(end, *last)?;
         (usize::try_from(to).ok()? == pc + 1).then_some(*last)
     };
@@ -87,7 +95,7 @@ fn end_of(prototype: &Prototype, pc: usize, i: Instruction, op: OpCode) -> Optio
         return (end > pc && last.opcode() == Some(OpCode::ForLoop) && last.a() == i.a())
             .then_some(end);
     }
-    let call = prototype.code.get(target)?;
+    let call = code.get(target)?;
     let last = back(target + 1)?;
     let fits = call.opcode() == Some(OpCode::TForCall)
         && last.opcode() == Some(OpCode::TForLoop)

@@ -2,17 +2,74 @@
 
 use std::sync::Arc;
 
-use moonswap_bytecode::dump::{UndumpError, dump, undump, undump_in_parts};
-use moonswap_bytecode::{Constant, FunctionId, PathStep, Prototype};
+use moonswap_bytecode::dump::{Take, UndumpError, dump, undump, undump_to};
+use moonswap_bytecode::{
+    Constant, FunctionId, Instruction, Literal, LiteralStep, NumberedStep, PathStep, Prototype,
+};
 
 fn compiled(source: &str) -> Prototype {
     let prototype = moonswap_compiler::compile("@d", source.as_bytes()).expect("it compiles");
     Prototype::clone(&prototype)
 }
 
-/// Reads in parts, of which nothing is kept, with so much room.
+/// Notes what it gets, and keeps nothing of it.
+struct Taker {
+    room: usize,
+    /// How many functions may end.
+    left: usize,
+    /// The functions that began and did not end.
+    open: Vec<Option<NumberedStep>>,
+    /// Those that ended, with their code.
+    ended: Vec<(Option<NumberedStep>, Vec<Instruction>)>,
+}
+
+impl Taker {
+    fn new(room: usize) -> Self {
+        Self {
+            room,
+            left: usize::MAX,
+            open: Vec::new(),
+            ended: Vec::new(),
+        }
+    }
+}
+
+impl Take for Taker {
+    fn begins_outermost(&mut self, _: &str, _: &[LiteralStep<'_>]) -> Result<(), UndumpError> {
+        assert!(self.open.is_empty());
+        self.open.push(None);
+        Ok(())
+    }
+
+    fn begins(&mut self, step: &LiteralStep<'_>) -> Result<(), UndumpError> {
+        assert!(!self.open.is_empty());
+        self.open.push(Some(step.step()));
+        Ok(())
+    }
+
+    fn ends(&mut self, literal: &Literal<'_>, held: usize) -> Result<usize, UndumpError> {
+        assert!(held <= self.room);
+        let step = self.open.pop().expect("it began");
+        self.ended.push((step, literal.code.clone()));
+        self.left -= 1;
+        match self.left {
+            0 => Err(UndumpError::Memory),
+            _ => Ok(self.room),
+        }
+    }
+}
+
+/// Reads function by function, with so much room.
 fn without_parts(bytes: &[u8], room: usize) -> Result<(), UndumpError> {
-    undump_in_parts(bytes, None, room, &mut |_, _| Some(room)).map(|_| ())
+    undump_to(bytes, None, room, &mut Taker::new(room))
+}
+
+/// Functions in the order in which they end.
+fn functions(prototype: &Prototype, all: &mut Vec<(Option<NumberedStep>, Vec<Instruction>)>) {
+    for child in &prototype.children {
+        functions(child, all);
+    }
+    all.push((prototype.id.path().last().cloned(), prototype.code.to_vec()));
 }
 
 #[test]
@@ -53,18 +110,15 @@ fn parts_are_those_of_the_whole() {
     let prototype = compiled(source);
     for strip in [false, true] {
         let bytes = dump(&prototype, strip);
-        let whole = undump(&bytes).expect("a dump is readable");
-        let mut children = Vec::new();
-        let mut give = |child: &Prototype, _| {
-            children.push(Arc::new(child.clone()));
-            Some(usize::MAX)
-        };
-        let mut main =
-            undump_in_parts(&bytes, None, usize::MAX, &mut give).expect("in parts as well");
-        assert_eq!(children.len(), 2);
-        main.children = children.into();
-        assert_eq!(dump(&main, strip), bytes);
-        assert_eq!(main.code, whole.code);
+        let mut taker = Taker::new(usize::MAX);
+        undump_to(&bytes, None, usize::MAX, &mut taker).expect("a dump is readable");
+        assert!(taker.open.is_empty());
+        let mut expected = Vec::new();
+        functions(&prototype, &mut expected);
+        assert_eq!(taker.ended, expected);
+        assert_eq!(expected.len(), 4);
+        let whole = undump(&bytes).expect("as a whole as well");
+        assert_eq!(dump(&whole, strip), bytes);
         for end in 0..bytes.len() {
             let cut = without_parts(&bytes[..end], usize::MAX);
             let whole = undump(&bytes[..end]).map(|_| ());
@@ -137,13 +191,11 @@ fn no_more_memory_is_taken_than_there_is_room() {
     // Each is gone before the next is read.
     let bytes = dump(&wide, true);
     assert_eq!(without_parts(&bytes, bytes.len() * 10), Ok(()));
-    let mut left = 2;
-    let mut give = |_: &Prototype, _| {
-        left -= 1;
-        (left > 0).then_some(usize::MAX)
-    };
-    let read = undump_in_parts(&bytes, None, usize::MAX, &mut give);
-    assert_eq!(read.err(), Some(UndumpError::Memory));
+    let mut taker = Taker::new(usize::MAX);
+    taker.left = 2;
+    let read = undump_to(&bytes, None, usize::MAX, &mut taker);
+    assert_eq!(read, Err(UndumpError::Memory));
+    assert_eq!(taker.ended.len(), 2);
 }
 
 /// What is known of registers wherever code jumps to takes more than the code.

@@ -361,6 +361,37 @@ fn nothing_captured_outlives_its_frame() {
     );
 }
 
+/// What the second turn of a loop finds is more, or less, than the first one does.
+#[test]
+fn loops_are_followed_for_more_than_one_turn() {
+    let nop = Instruction::from_raw(OpCode::Jump, 0, 0, 0, 0);
+    // The variable that the closure of the first turn has lies where the second one calls.
+    assert_eq!(
+        child_fault(
+            "function f(c, g) while c(1, 2) do local x = 1 g.x = function() return x end end end",
+            |p| replace(p, OpCode::Close, nop)
+        ),
+        Some(Fault::Captured)
+    );
+    // The iterator gives one value, and the body reads two.
+    let sum = "function f(t) local s = 0 for k, v in pairs(t) do s = s + v end return s end";
+    let one = |p: &mut Prototype| {
+        let pc = find(p, OpCode::TForCall);
+        p.code[pc] = p.code[pc].with_c(1);
+    };
+    assert_eq!(child_fault(sum, one), Some(Fault::Undefined));
+    assert_eq!(child_fault(sum, |_| {}), None);
+    // A loop around it ends what is known of a register before its second turn.
+    let nested = "function f(t) for _, a in pairs(t) do local n = 1 while n < 2 do
+        for _, b in pairs(a) do n = n + b end end end end";
+    assert_eq!(child_fault(nested, |_| {}), None);
+    let cleared = |p: &mut Prototype| {
+        let pc = find(p, OpCode::JumpBack);
+        p.code[pc] = p.code[pc].with_a(5);
+    };
+    assert_eq!(child_fault(nested, cleared), Some(Fault::Undefined));
+}
+
 #[test]
 fn names_do_not_reach_into_calls() {
     let mut prototype = compiled("local a = f(1, 2)");

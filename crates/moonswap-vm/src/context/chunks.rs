@@ -240,63 +240,6 @@ impl Context<'_> {
         Ok(())
     }
 
-    /// Loads the literals of a binary chunk as they are read; answers the instance and
-    /// how many variables the main chunk captures.
-    fn undump_and_load(
-        &self,
-        source: &[u8],
-        keep: Keep,
-    ) -> Result<(*mut Instance, usize), UndumpError> {
-        let is_over = || limits::has_to_stop(&self.vm());
-        let mut loading: Option<Loading> = None;
-        let mut most = 0;
-        let mut give = |child: &Prototype, held: usize| {
-            most = most.max(held);
-            let mut vm = self.vm();
-            let begin = || Loading::begin(&mut vm, child.id.chunk(), keep);
-            let loading = loading.get_or_insert_with(begin);
-            if !vm.heap.is_limited() {
-                loading.child(&mut vm, child);
-                return Some(usize::MAX);
-            }
-            let also = held + loading.held_bytes(&vm);
-            let bytes = loader::tree_bytes(child).saturating_add(also);
-            vm.heap.permit(bytes).ok()?;
-            loading.child(&mut vm, child);
-            Some(vm.heap.room().saturating_sub(loading.held_bytes(&vm)))
-        };
-        let room = self.vm().heap.room();
-        let watch = Watch::new(&is_over);
-        let read = dump::undump_in_parts(source, Some(&watch), room, &mut give);
-        let mut vm = self.vm();
-        if vm.heap.is_limited() {
-            vm.heap.note_freed(most);
-        }
-        let read = read.and_then(|main| {
-            let also = loading
-                .as_ref()
-                .map_or(0, |loading| loading.held_bytes(&vm));
-            let own = loader::tree_bytes(&main).saturating_add(main.heap_bytes());
-            match vm.heap.permit(own.saturating_add(also)) {
-                Ok(()) => Ok(main),
-                Err(_) => Err(UndumpError::Memory),
-            }
-        });
-        match read {
-            Ok(main) => {
-                let begin = |vm: &mut Vm| Loading::begin(vm, main.id.chunk(), keep);
-                let loading = loading.unwrap_or_else(|| begin(&mut vm));
-                Ok((loading.finish(&mut vm, &main), main.upvalues.len()))
-            }
-            Err(e) => {
-                if let Some(loading) = loading {
-                    loading.abandon(&mut vm);
-                }
-                Err(e)
-            }
-        }
-    }
-
     /// Loads the literals of a text as they are compiled; answers the instance and
     /// how many variables the main chunk captures.
     fn compile_and_load(

@@ -24,6 +24,7 @@ mod loading;
 mod run;
 pub(crate) mod stack;
 mod tables;
+mod undump;
 mod view;
 
 use std::marker::PhantomData;

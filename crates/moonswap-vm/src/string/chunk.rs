@@ -2,14 +2,14 @@
 //! the reference, also across functions; short ones that many functions share are
 //! looked up once. Nothing collects meanwhile.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use moonswap_bytecode::Recent;
+use foldhash::HashMap;
+use moonswap_bytecode::{Numbered, Recent};
 
 use crate::heap::Heap;
 use crate::object::MAX_SHORT;
-use crate::value::Value;
+use crate::value::{Value, tag};
 
 /// From so many short strings on it pays to remember them.
 const FEW: u32 = 64;
@@ -24,6 +24,8 @@ pub(crate) struct ChunkStrings {
     /// Short ones.
     recent: Option<Box<Recent<[u8], Value, RECENT>>>,
     n_short: u32,
+    /// Short ones of a binary chunk, by their numbers; nil: not made yet.
+    numbered: Vec<Value>,
     /// Bytes of the long ones, which are kept until the chunk is loaded.
     bytes: usize,
 }
@@ -34,12 +36,43 @@ impl ChunkStrings {
         if s.len() <= MAX_SHORT {
             return self.short(heap, s);
         }
+        self.long(heap, s, || Arc::clone(s))
+    }
+
+    /// A string constant of a binary chunk as a value.
+    #[inline]
+    pub(crate) fn numbered(&mut self, heap: &mut Heap, s: Numbered<&[u8]>) -> Value {
+        match s.number().and_then(|number| self.numbered.get(number)) {
+            Some(&value) if value.tag != tag::NIL => value,
+            _ => self.first(heap, s),
+        }
+    }
+
+    /// The same of one that comes for the first time, or is long.
+    fn first(&mut self, heap: &mut Heap, s: Numbered<&[u8]>) -> Value {
+        let text = s.text();
+        let Some(number) = s.number().filter(|_| text.len() <= MAX_SHORT) else {
+            return self.long(heap, text, || text.into());
+        };
+        let value = Value::string(heap.string(text));
+        match self.numbered.get_mut(number) {
+            Some(known) => *known = value,
+            None => {
+                // Strings that are no constants have numbers, too.
+                self.numbered.resize(2 * number + 1, Value::NIL);
+                self.numbered[number] = value;
+            }
+        }
+        value
+    }
+
+    fn long(&mut self, heap: &mut Heap, s: &[u8], shared: impl FnOnce() -> Arc<[u8]>) -> Value {
         if let Some(&value) = self.long.get(s) {
             return value;
         }
         let value = Value::string(heap.string(s));
         self.bytes += s.len() + Self::LONG;
-        self.long.insert(Arc::clone(s), value);
+        self.long.insert(shared(), value);
         value
     }
 
@@ -48,7 +81,8 @@ impl ChunkStrings {
 
     /// Bytes that are kept, about.
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.bytes + self.recent.as_deref().map_or(0, size_of_val)
+        let numbered = self.numbered.capacity() * size_of::<Value>();
+        self.bytes + numbered + self.recent.as_deref().map_or(0, size_of_val)
     }
 
     fn short(&mut self, heap: &mut Heap, s: &Arc<[u8]>) -> Value {

@@ -1,0 +1,225 @@
+//! Reading of binary chunks function by function: each is verified and given away before
+//! the next comes, those in it first. Few functions are held at any time, and what they
+//! took is used again.
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use super::budget::ALLOCATION;
+use super::format::{MAX_DEPTH, MIN_FUNCTION, UndumpError};
+use super::input::Input;
+use super::read::{Head, Reader};
+use crate::function_id::{FunctionId, KEY};
+use crate::literal::{Literal, LiteralStep};
+use crate::verify::{Verifier, VerifyError};
+use crate::watch::Watch;
+
+/// Who takes the functions of a binary chunk as they are read.
+pub trait Take {
+    /// The outermost function begins: the name of its chunk, and its path.
+    fn begins_outermost(
+        &mut self,
+        chunk: &str,
+        path: &[LiteralStep<'_>],
+    ) -> Result<(), UndumpError>;
+
+    /// A function inside the one that began last, and has not ended, begins.
+    fn begins(&mut self, step: &LiteralStep<'_>) -> Result<(), UndumpError>;
+
+    /// The function ends that began last; those in it have ended. It is verified, and
+    /// gone afterwards. `held`: how many bytes all takes that was read and is held.
+    /// Answers how much room there is for everything that is held from here on.
+    fn ends(&mut self, literal: &Literal<'_>, held: usize) -> Result<usize, UndumpError>;
+}
+
+/// Nobody: to see whether there is a chunk.
+struct Nobody {
+    room: usize,
+}
+
+impl Take for Nobody {
+    fn begins_outermost(&mut self, _: &str, _: &[LiteralStep<'_>]) -> Result<(), UndumpError> {
+        Ok(())
+    }
+
+    fn begins(&mut self, _: &LiteralStep<'_>) -> Result<(), UndumpError> {
+        Ok(())
+    }
+
+    fn ends(&mut self, _: &Literal<'_>, _: usize) -> Result<usize, UndumpError> {
+        Ok(self.room)
+    }
+}
+
+/// Reads and verifies a binary chunk for `to`, who gets its functions one after the
+/// other. Bytes after its end are ignored. `watch` may stop it ([`UndumpError::Stopped`]).
+/// After an error, what was given is of no use.
+///
+/// `room`: how many bytes may be taken at first ([`UndumpError::Memory`]), `usize::MAX`
+/// for no limit.
+pub fn undump_to(
+    bytes: &[u8],
+    watch: Option<&Watch<'_>>,
+    room: usize,
+    to: &mut dyn Take,
+) -> Result<(), UndumpError> {
+    walk(bytes, watch, room, to, Some(Verifier::default()))
+}
+
+/// Whether bytes behind these make no difference to [`undump_to`] with as much room: the
+/// chunk ends here, or what is here is wrong. `false` if `watch` stopped the look.
+pub fn is_decided(bytes: &[u8], watch: Option<&Watch<'_>>, room: usize) -> bool {
+    !matches!(
+        walk(bytes, watch, room, &mut Nobody { room }, None),
+        Err(UndumpError::Truncated | UndumpError::Stopped)
+    )
+}
+
+/// Bytes of a function's lists that are not kept for the next one.
+const LARGE: usize = 256 << 10;
+
+fn walk<'a>(
+    bytes: &'a [u8],
+    watch: Option<&'a Watch<'a>>,
+    room: usize,
+    to: &mut dyn Take,
+    verifier: Option<Verifier>,
+) -> Result<(), UndumpError> {
+    let (reader, head) = Reader::begin(Input::new(bytes, watch, room))?;
+    to.begins_outermost(head.chunk.text(), &head.path)?;
+    let outermost = Literal {
+        path: head.path.clone(),
+        ..Literal::default()
+    };
+    let n_upvalues = head.n_upvalues;
+    let mut walk = Walk {
+        reader,
+        verifier,
+        to,
+        head,
+        steps: Vec::new(),
+        ids: Vec::new(),
+        n_upvalues: Vec::new(),
+        spare: Vec::new(),
+    };
+    walk.function(outermost, Some(n_upvalues))
+}
+
+struct Walk<'a, 't> {
+    reader: Reader<'a>,
+    verifier: Option<Verifier>,
+    to: &'t mut dyn Take,
+    head: Head<'a>,
+    /// From the outermost function to the one that is read.
+    steps: Vec<LiteralStep<'a>>,
+    /// Of functions that ended, and whose outer ones did not: hashes of their steps, and
+    /// how many variables they capture.
+    ids: Vec<u64>,
+    n_upvalues: Vec<usize>,
+    /// Literals whose lists can be used again.
+    spare: Vec<Literal<'a>>,
+}
+
+/// What a function takes in the lists of its outer one, which grow.
+const IN_LISTS: usize = 2 * 2 * size_of::<u64>();
+
+impl<'a> Walk<'a, '_> {
+    /// Reads a function that has begun, and gives it away. `n_upvalues`: how many
+    /// variables it captures, if that is known.
+    fn function(
+        &mut self,
+        mut literal: Literal<'a>,
+        n_upvalues: Option<usize>,
+    ) -> Result<(), UndumpError> {
+        self.reader.function(&mut literal)?;
+        let has = literal.upvalues.len();
+        if n_upvalues.is_some_and(|n| n != has) {
+            return Err(UndumpError::Corrupted);
+        }
+        let first = self.ids.len();
+        self.children()?;
+        differ(&mut self.ids[first..])?;
+        self.verify(&literal, first)?;
+        let input = &mut self.reader.input;
+        let room = self.to.ends(&literal, input.budget.held())?;
+        input.budget.set_room(room);
+        let n_children = self.ids.len() - first;
+        input.budget.give_back(n_children * IN_LISTS);
+        self.ids.truncate(first);
+        self.n_upvalues.truncate(first);
+        if literal.held > LARGE {
+            input.budget.give_back(literal.held);
+            literal = Literal::default();
+        }
+        self.n_upvalues.push(has);
+        self.spare.push(literal);
+        Ok(())
+    }
+
+    /// Reads the functions in one.
+    fn children(&mut self) -> Result<(), UndumpError> {
+        for _ in 0..self.reader.input.count(MIN_FUNCTION)? {
+            self.reader.input.go_on()?;
+            let step = self.reader.step()?;
+            if self.steps.len() == MAX_DEPTH {
+                return Err(UndumpError::Corrupted);
+            }
+            self.to.begins(&step)?;
+            let mut literal = match self.spare.pop() {
+                Some(literal) => literal,
+                None => {
+                    let bytes = size_of::<Literal<'_>>() + 2 * ALLOCATION;
+                    self.reader.input.budget.take(bytes)?;
+                    Literal::default()
+                }
+            };
+            literal.path.clear();
+            literal.path.push(step);
+            self.steps.push(step);
+            self.function(literal, None)?;
+            self.steps.pop();
+            self.reader.input.budget.take(IN_LISTS)?;
+            self.ids.push(hash(&step));
+        }
+        Ok(())
+    }
+
+    /// Verifies a function; those in it are listed from `first` on.
+    fn verify(&mut self, literal: &Literal<'a>, first: usize) -> Result<(), UndumpError> {
+        let Some(verifier) = &mut self.verifier else {
+            return Ok(());
+        };
+        let input = &self.reader.input;
+        verifier.set_room(input.budget.left());
+        let children = &self.n_upvalues[first..];
+        let verified = verifier.verify_literal(literal, children, input.watch);
+        verifier.forget_large();
+        verified.map_err(|(pc, fault)| {
+            let steps = self.head.path.iter().chain(&self.steps);
+            let path: Vec<_> = steps.map(LiteralStep::step).collect();
+            let function = FunctionId::new(Arc::from(self.head.chunk.text()), path);
+            let error = VerifyError {
+                function,
+                pc,
+                fault,
+            };
+            error.into()
+        })
+    }
+}
+
+/// Functions side by side are all different: their hashes are. Everything knows
+/// functions by their steps.
+fn differ(ids: &mut [u64]) -> Result<(), UndumpError> {
+    ids.sort_unstable();
+    match ids.is_sorted_by(|a, b| a < b) {
+        true => Ok(()),
+        false => Err(UndumpError::Corrupted),
+    }
+}
+
+/// What equal steps have in common, and no others but by a rare chance.
+fn hash(step: &LiteralStep<'_>) -> u64 {
+    let name = step.name.map(|name| name.text());
+    KEY.hash_one((step.kind, step.n, step.ordinal, name))
+}
