@@ -6,15 +6,16 @@
 
 Peak resident memory of programs (benches/memory, lua-tests/memory/bounded, some of
 benches/scripts) and of hosts (the binary `hosts` beside moonswap's; the reference
-runs what it does as a script).  `account` is what the VM says it has.
+runs what it does as a script).  `account` is what moonswap says it has: the most in
+the loop of a host, what there is at the end of a program.
 Bar for each: 1.3 times the reference and 4 MiB.  Loaded code (benches/code.lua): bytes
 by the interpreter's own account, bar 1.3 times the reference.  One million live objects
 (livepoints.lua): bar 140 MiB.  Binary trees: ratio of the CPU times, smallest of
 the rounds, bar 1.  `--quick` leaves out the last two.
 
-`--mlua` is a program that does with mlua what `hosts` does with moonswap: `NAME
-TURNS` runs that loop and `run FILE` a program; both print "peak KIB".  There is
-none in this repository, which does not depend on mlua; its column is for looking at.
+mlua is the binary `hosts_mlua` (`--mlua`, or beside moonswap's if it is there): the
+same loops with mlua, and the programs.  Its column has no bar.  "-": mlua has
+nothing of the kind.
 Exit code: 0, or 1 when a bar is exceeded or a program fails.
 """
 import argparse
@@ -56,6 +57,10 @@ HOSTS = {
 }
 
 
+# What has no counterpart with mlua, and why.
+NOT_MLUA = {"host: patches": "mlua cannot swap functions; the reference loads the module again"}
+
+
 def peak(command):
     """The peak that the command prints, in MiB, and its output."""
     _, _, out, complaint = run(command, ROOT, None, 300)
@@ -68,6 +73,11 @@ def peak(command):
 
 def compare_all(binaries, only):
     """A line for each program and host; whether a bar is exceeded."""
+    def with_mlua(name, arguments):
+        if not mlua or name in NOT_MLUA:
+            return "-" if mlua else ""
+        return f"{peak([mlua, *arguments])[0]:.1f}"
+
     ours, theirs, mlua = binaries["moonswap"], binaries["reference"], binaries.get("mlua")
     hosts = os.path.join(os.path.dirname(ours), "hosts")
     if not os.path.exists(hosts):
@@ -80,6 +90,8 @@ def compare_all(binaries, only):
     rows += [("scripts/" + name, os.path.join(HERE, "scripts", name + ".lua")) for name in SCRIPTS]
     rows += [("host: " + name, None) for name in subprocess.check_output([hosts, "list"]).decode().split()]
     exceeded = []
+    version = subprocess.check_output([theirs, "-v"], stderr=subprocess.STDOUT).decode()
+    print(f"reference: {version.split('  ')[0].strip()}")
     print(f"{'MiB at most':34}{'reference':>10}{'mlua':>8}{'moonswap':>10}{'account':>9}{'bar':>8}")
     for name, program in rows:
         if only and not re.search(only, name):
@@ -87,19 +99,20 @@ def compare_all(binaries, only):
         if program:
             reference, _ = peak([theirs, PEAK, program])
             found, out = peak([ours, PEAK, program])
-            other = peak([mlua, "run", program])[0] if mlua else None
+            other = with_mlua(name, ["run", PEAK, program])
         else:
             name_of_loop = name.removeprefix("host: ")
             reference, _ = peak([theirs, "-e", HOSTS[name_of_loop], PEAK])
             found, out = peak([hosts, name_of_loop, TURNS])
-            other = peak([mlua, name_of_loop, TURNS])[0] if mlua else None
-        account = re.search(r"account (\d+)", out)
-        account = f"{int(account.group(1)) / 1024:.1f}" if account else ""
+            other = with_mlua(name, [name_of_loop, TURNS])
+        account = int(re.findall(r"account (\d+)$", out, re.M)[-1]) / 1024
         bar = reference * FACTOR + SLACK
         if found > bar:
             exceeded.append(name)
-        print(f"{name:34}{reference:10.1f}{'' if other is None else f'{other:.1f}':>8}{found:10.1f}"
-              f"{account:>9}{bar:8.1f}  {'EXCEEDED' if found > bar else 'met'}", flush=True)
+        print(f"{name:34}{reference:10.1f}{other:>8}{found:10.1f}{account:9.1f}{bar:8.1f}  "
+              f"{'EXCEEDED' if found > bar else 'met'}", flush=True)
+    if mlua:
+        print("\n".join(f"-, {name}: {reason}" for name, reason in NOT_MLUA.items()))
     print(f"{len(rows)} programs and hosts; above the bar: {', '.join(exceeded) or 'none'}")
     return bool(exceeded)
 
@@ -132,8 +145,11 @@ def main():
     ap.add_argument("--quick", action="store_true")
     options = ap.parse_args()
     binaries = {"reference": options.reference, "moonswap": options.moonswap}
-    if options.mlua:
-        binaries["mlua"] = options.mlua
+    mlua = options.mlua or os.path.join(os.path.dirname(options.moonswap), "hosts_mlua")
+    if options.mlua or os.path.exists(mlua):
+        binaries["mlua"] = mlua
+    else:
+        print("no column of mlua; cargo build --release -p moonswap-benches --features mlua --bin hosts_mlua")
     for name, binary in binaries.items():
         found = shutil.which(binary)
         if not found:

@@ -11,7 +11,7 @@ f(t)
 mt.__index = coroutine.wrap(function(_, n) while true do _, n = coroutine.yield(text .. n) end end)
 f(t)
 -- indexing strings: `s[500]` is `string.rep(s, 500)`
-local strings = debug.getmetatable ""
+local strings = getmetatable ""
 local before = strings.__index
 f = assert(load("local s = ... local x " .. ("x = s[500] "):rep(3000), "=repeat"))
 strings.__index = before.rep
