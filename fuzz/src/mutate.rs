@@ -38,7 +38,8 @@ fn instruction(data: &mut Data<'_>, prototype: &mut Prototype) {
     }
     let pc = data.below(n);
     let i = prototype.code[pc];
-    let register = any_register(data, prototype) * 16;
+    // The size of the frame may be damaged, too.
+    let register = any_register(data, prototype).wrapping_mul(16);
     let changed = match data.below(12) {
         0 => i.with_a(register),
         1 => i.with_b(register),
