@@ -55,38 +55,46 @@ pub(crate) fn unmatched(was: &[Item], is: &[Item]) -> (Vec<usize>, Vec<usize>) {
 }
 
 /// The same for long lists: equal items are paired in their order, and of the pairs the
-/// longest increasing subsequence counts.
+/// longest run in the same order counts.
 fn unmatched_of_many(was: &[Item], is: &[Item]) -> (Vec<usize>, Vec<usize>) {
+    fn all(list: &[Item]) -> impl Iterator<Item = (usize, &[u8])> {
+        list.iter().map(|(at, what)| (*at, &what[..]))
+    }
+    let pairs = equal_pairs(all(was), all(is));
+    let places: Vec<usize> = pairs.iter().map(|(was, _)| *was).collect();
+    let run = longest_run(&places);
+    let (old, new): (Vec<usize>, Vec<usize>) = run.into_iter().map(|n| pairs[n]).unzip();
+    (matched(was, &old), matched(is, &new))
+}
+
+/// Pairs of positions that hold the same, the first with the first, in the order of `is`.
+pub(crate) fn equal_pairs<'a>(
+    was: impl IntoIterator<Item = (usize, &'a [u8])>,
+    is: impl IntoIterator<Item = (usize, &'a [u8])>,
+) -> Vec<(usize, usize)> {
     let mut places: HashMap<&[u8], VecDeque<usize>> = HashMap::default();
     for (at, what) in was {
-        places.entry(what).or_default().push_back(*at);
+        places.entry(what).or_default().push_back(at);
     }
-    let pairs = is.iter().filter_map(|(at, what)| {
-        let place = places.get_mut(&what[..])?.pop_front()?;
-        Some((place, *at))
-    });
-    let pairs: Vec<(usize, usize)> = pairs.collect();
-    // For each length the pair with the least old position that ends such a subsequence.
-    let mut ends: Vec<usize> = Vec::new();
-    let mut before: Vec<Option<usize>> = Vec::with_capacity(pairs.len());
-    for (n, (place, _)) in pairs.iter().enumerate() {
-        let length = ends.partition_point(|&end| pairs[end].0 < *place);
-        before.push(length.checked_sub(1).map(|l| ends[l]));
-        match ends.get_mut(length) {
-            Some(end) => *end = n,
-            None => ends.push(n),
+    let pair = |(at, what): (usize, &[u8])| Some((places.get_mut(what)?.pop_front()?, at));
+    is.into_iter().filter_map(pair).collect()
+}
+
+/// The indices of a longest run of keys that grow. Of two keys that changed places the
+/// first one is in it.
+pub(crate) fn longest_run<K: Ord>(keys: &[K]) -> Vec<usize> {
+    // For each length the key with the greatest value that begins such a run.
+    let mut begins: Vec<usize> = Vec::new();
+    let mut behind: Vec<Option<usize>> = vec![None; keys.len()];
+    for (n, key) in keys.iter().enumerate().rev() {
+        let length = begins.partition_point(|begin| keys[*begin] > *key);
+        behind[n] = length.checked_sub(1).map(|l| begins[l]);
+        match begins.get_mut(length) {
+            Some(begin) => *begin = n,
+            None => begins.push(n),
         }
     }
-    let mut next = ends.last().copied();
-    let last_to_first = std::iter::from_fn(|| {
-        let n = next?;
-        next = before[n];
-        Some(pairs[n])
-    });
-    let (mut old, mut new): (Vec<usize>, Vec<usize>) = last_to_first.unzip();
-    old.reverse();
-    new.reverse();
-    (matched(was, &old), matched(is, &new))
+    std::iter::successors(begins.last().copied(), |n| behind[*n]).collect()
 }
 
 /// The positions that are not among `others`, which are in order.
@@ -103,18 +111,14 @@ pub(crate) fn moved(
     gone: &[usize],
     come: &[usize],
 ) -> Vec<(usize, usize)> {
-    let index = |all: &[Item], at: usize| all.binary_search_by_key(&at, |(at, _)| *at).ok();
-    let mut places: HashMap<&[u8], VecDeque<usize>> = HashMap::default();
-    for at in gone {
-        if let Some(found) = index(was, *at) {
-            places.entry(&was[found].1).or_default().push_back(*at);
-        }
+    fn items<'a>(all: &'a [Item], at: &[usize]) -> Vec<(usize, &'a [u8])> {
+        let item = |at: &usize| {
+            let found = all.binary_search_by_key(at, |(at, _)| *at).ok()?;
+            Some((*at, &all[found].1[..]))
+        };
+        at.iter().filter_map(item).collect()
     }
-    let pairs = come.iter().filter_map(|at| {
-        let found = index(is, *at)?;
-        Some((places.get_mut(&is[found].1[..])?.pop_front()?, *at))
-    });
-    pairs.collect()
+    equal_pairs(items(was, gone), items(is, come))
 }
 
 #[cfg(test)]

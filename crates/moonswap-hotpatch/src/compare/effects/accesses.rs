@@ -7,6 +7,7 @@ use moonswap_compiler::syntax::visit::Part;
 use super::flow::Flow;
 use super::library::Library;
 use super::place::{ANY, Keys, METATABLE, Node, OUTSIDE, Place};
+use crate::patch::constant::Constant;
 use crate::patch::path::{Key, Path, Root, Scope};
 use crate::patch::tree::{parts, root_of};
 
@@ -58,14 +59,12 @@ impl<'f, 'a> Collector<'f, 'a> {
 
     /// The variable or field that a path means, maybe one of another text. `None`: this
     /// text does not name it.
-    pub(crate) fn place_of(&mut self, path: &Path) -> Option<PlaceOf> {
+    pub(crate) fn place_of(&mut self, path: &Path) -> Option<Place> {
         let mut keys = path.keys.iter();
         let root = match &path.root {
             Root::Local(name, _) => self.flow.named(name.as_bytes())?,
             Root::Global => match keys.next() {
-                Some(Key::Constant(crate::patch::constant::Constant::String(name))) => {
-                    self.flow.named(name)?
-                }
+                Some(Key::Constant(Constant::String(name))) => self.flow.named(name)?,
                 _ => self.flow.named(b"_G")?,
             },
             Root::Returned => return None,
@@ -74,7 +73,7 @@ impl<'f, 'a> Collector<'f, 'a> {
         for key in keys {
             place.keys.push(self.key(key));
         }
-        Some(PlaceOf(place))
+        Some(place)
     }
 
     fn key(&mut self, key: &Key) -> u32 {
@@ -106,7 +105,7 @@ impl<'f, 'a> Collector<'f, 'a> {
                 Expr::Field { .. } | Expr::Index { .. } => is_known || self.operands(expr, found),
                 Expr::Call { callee, args } => self.call(*callee, args, is_known, scope, found),
                 Expr::MethodCall { object, args, .. } => {
-                    is_known || self.unknown(Some(*object), args, found)
+                    self.unknown(Some(*object), args, is_known, found)
                 }
                 Expr::Unary { op, operand } => {
                     if *op == UnaryOp::Length {
@@ -150,7 +149,7 @@ impl<'f, 'a> Collector<'f, 'a> {
                 Expr::Paren(inner) => at = *inner,
                 Expr::Field { object, name } => {
                     let text = flow.ast.symbols.get(name.0 as usize)?;
-                    let key = crate::patch::constant::Constant::String(text.as_ref().into());
+                    let key = Constant::String(text.as_ref().into());
                     keys.push(self.keys.number(&key));
                     at = *object;
                 }
@@ -263,7 +262,7 @@ impl<'f, 'a> Collector<'f, 'a> {
 
     /// Adds that the place of a path is written. `is_item`: in a table that is made there.
     pub(crate) fn write_path(&mut self, path: &Path, is_item: bool, found: &mut Accesses) {
-        let Some(PlaceOf(mut place)) = self.place_of(path) else {
+        let Some(mut place) = self.place_of(path) else {
             return;
         };
         self.settle(&mut place);
@@ -291,8 +290,8 @@ impl<'f, 'a> Collector<'f, 'a> {
     ) -> bool {
         let library = self.flow.library(callee);
         match library {
-            None => return is_known || self.unknown(Some(callee), args, found),
-            Some(Library::Calls) => return is_known || self.unknown(None, args, found),
+            None => return self.unknown(Some(callee), args, is_known, found),
+            Some(Library::Calls) => return self.unknown(None, args, is_known, found),
             Some(Library::Answers | Library::Loads) => {}
             Some(Library::LooksInto) => {
                 args.iter().for_each(|arg| self.whole(*arg, scope, found));
@@ -341,19 +340,27 @@ impl<'f, 'a> Collector<'f, 'a> {
         }
     }
 
-    /// A call of what is not known. All names in it are called.
-    fn unknown(&mut self, callee: Option<ExprId>, args: &[ExprId], found: &mut Accesses) -> bool {
+    /// A call of what is not known. All names in it are called, if they are not yet.
+    fn unknown(
+        &mut self,
+        callee: Option<ExprId>,
+        args: &[ExprId],
+        is_known: bool,
+        found: &mut Accesses,
+    ) -> bool {
         let flow = self.flow;
         let before = found.called.len();
-        for expr in callee.iter().chain(args) {
-            flow.names_in(*expr, &mut found.called);
+        if !is_known {
+            for expr in callee.iter().chain(args) {
+                flow.names_in(*expr, &mut found.called);
+            }
         }
         // A function of Lua's that may do anything.
         let is_outside = callee.is_some_and(|callee| {
             let root = root_of(flow.ast, callee);
             matches!(flow.expr(root), Some(Expr::Name(name)) if flow.is_library(*name))
         });
-        if is_outside || found.called.len() == before {
+        if is_outside || !is_known && found.called.len() == before {
             found.called.push(OUTSIDE);
         }
         true
@@ -413,7 +420,3 @@ impl<'f, 'a> Collector<'f, 'a> {
         }
     }
 }
-
-/// The place of a path.
-#[derive(Debug)]
-pub(crate) struct PlaceOf(pub(super) Place);

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, OnceCell};
 
-use super::accesses::{Accesses, PlaceOf};
+use super::accesses::Accesses;
 use super::flow::Flow;
 use super::links::Set;
 use super::place::{ANY, Node, OUTSIDE, Place};
@@ -57,10 +57,6 @@ struct Called {
     tables: Set,
 }
 
-/// A bit for what a place is: the name of a variable, all tables for a field.
-const FIELDS: u64 = 1 << 63;
-const GLOBALS: u64 = 1 << 62;
-
 impl<'f, 'a> Conflicts<'f, 'a> {
     pub(crate) fn new(flow: &'f Flow<'a>, steps: Vec<Accesses>) -> Self {
         let environment = [flow.named(b"_G"), flow.named(b"_ENV")];
@@ -86,15 +82,15 @@ impl<'f, 'a> Conflicts<'f, 'a> {
         new
     }
 
+    /// A bit for the name of a variable, or for the last key of a field.
     fn bits(&self, place: &Place) -> u64 {
-        let bit = |n: u32| 1 << ((n.wrapping_mul(0x9e37_79b1) >> 26) % 62);
+        let bit = |n: u32| 1 << (n.wrapping_mul(0x9e37_79b1) >> 26);
         let is_environment = self.environment.contains(&Some(place.root));
         match place.keys.last() {
             _ if is_environment => u64::MAX,
-            // With computed keys any field may be meant.
-            Some(&ANY) => u64::MAX >> 2 | FIELDS,
+            // Any field may be meant.
+            Some(&ANY) => u64::MAX,
             Some(key) => bit(key.wrapping_add(1 << 20)),
-            None if self.flow.is_global(place.root) => bit(place.root) | GLOBALS,
             None => bit(place.root),
         }
     }
@@ -140,10 +136,10 @@ impl<'f, 'a> Conflicts<'f, 'a> {
     }
 
     /// Whether a step may read a place.
-    pub(crate) fn reads(&self, step: usize, place: &PlaceOf) -> bool {
+    pub(crate) fn reads(&self, step: usize, place: &Place) -> bool {
         let accesses = &self.steps[step].accesses;
-        { accesses.reads.iter() }.any(|read| self.may_be_one(read, &place.0))
-            || accesses.calls() && self.meets(step, std::slice::from_ref(&place.0), true)
+        { accesses.reads.iter() }.any(|read| self.may_be_one(read, place))
+            || accesses.calls() && self.meets(step, std::slice::from_ref(place), true)
     }
 
     /// Whether two places may be one.

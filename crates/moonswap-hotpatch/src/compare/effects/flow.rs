@@ -64,6 +64,7 @@ pub(crate) struct Flow<'a> {
     pub(super) metatables: Set,
     /// Names that may lead to something that code changes.
     pub(super) state: Set,
+    nodes: HashMap<&'a [u8], Node>,
     locals: HashSet<Symbol>,
     /// Names of libraries, or of functions of them, that may do anything.
     acts: HashSet<Symbol>,
@@ -79,7 +80,9 @@ impl<'a> Flow<'a> {
     pub(super) fn of_names(text: &'a ChunkPatch) -> Self {
         let (ast, facts) = (text.ast(), text.facts());
         let n = ast.symbols.len();
-        let name = |name: &[u8]| ast.symbols.iter().any(|symbol| **symbol == *name);
+        let nodes = ast.symbols.iter().zip(1..);
+        let nodes: HashMap<&[u8], Node> = nodes.map(|(text, node)| (&**text, node)).collect();
+        let name = |name: &[u8]| nodes.contains_key(name);
         let mut flow = Self {
             ast,
             facts,
@@ -95,6 +98,7 @@ impl<'a> Flow<'a> {
             modules: HashSet::default(),
             has_index_functions: name(b"__index") && sets_index_function(ast),
             has_operators: OPERATORS.iter().any(|operator| name(operator)),
+            nodes,
         };
         flow.find_free(ast, facts);
         flow.find_names();
@@ -111,12 +115,7 @@ impl<'a> Flow<'a> {
 
     /// The node of a name, if the text has it.
     pub(super) fn named(&self, name: &[u8]) -> Option<Node> {
-        let at = self
-            .ast
-            .symbols
-            .iter()
-            .position(|symbol| **symbol == *name)?;
-        Some(Self::node(Symbol(at as u32)))
+        self.nodes.get(name).copied()
     }
 
     pub(super) fn is_global(&self, node: Node) -> bool {
@@ -133,10 +132,6 @@ impl<'a> Flow<'a> {
     }
 
     fn find_free(&mut self, ast: &Ast, facts: &Facts) {
-        let symbols = ast.symbols.iter().enumerate();
-        let symbols: HashMap<&[u8], Node> = symbols
-            .map(|(at, text)| (&**text, at as Node + 1))
-            .collect();
         // Of each literal, with those in it.
         let mut globals: HashMap<FunctionIndex, Vec<Node>> = HashMap::default();
         for used in &facts.names.uses {
@@ -158,7 +153,7 @@ impl<'a> Flow<'a> {
             used.dedup();
             let captured = literal.prototype.upvalues.iter();
             let captured = captured.filter(|v| &*v.name != "_ENV");
-            let captured = captured.filter_map(|v| symbols.get(v.name.as_bytes()));
+            let captured = captured.filter_map(|v| self.nodes.get(v.name.as_bytes()));
             let mut free: Vec<Node> = captured.chain(&used).copied().collect();
             free.sort_unstable();
             free.dedup();
@@ -311,6 +306,9 @@ impl<'a> Flow<'a> {
         let mut todo = vec![expr];
         while let Some(expr) = todo.pop() {
             match self.expr(expr) {
+                Some(Expr::Name(name)) if self.acts.contains(name) && !self.is_table(*name) => {
+                    found.push(OUTSIDE);
+                }
                 Some(Expr::Name(name)) => self.name(*name, found),
                 Some(Expr::Function(function)) => found.extend(self.free_of(*function)),
                 // A function of Lua's that may do anything, as a value.
@@ -339,6 +337,34 @@ impl<'a> Flow<'a> {
             true if self.acts.contains(&Symbol(node - 1)) => Some(OUTSIDE),
             true => None,
         })
+    }
+
+    /// Whether a literal uses a name and does not declare it. What is outside is there for
+    /// all.
+    pub(super) fn is_free(&self, name: Node, within: FunctionIndex) -> bool {
+        let is_used = || {
+            let free = self.free.get(&within);
+            free.is_some_and(|free| free.binary_search(&name).is_ok())
+        };
+        name == OUTSIDE || is_used() && !self.is_library(Symbol(name - 1))
+    }
+
+    /// Whether a name of Lua's is that of a library, not of a function.
+    fn is_table(&self, name: Symbol) -> bool {
+        let text = self.ast.symbols.get(name.0 as usize);
+        let known = self.aliases.get(&name).map(String::as_bytes);
+        let tables: [&[u8]; 8] = [
+            b"coroutine",
+            b"debug",
+            b"io",
+            b"math",
+            b"os",
+            b"string",
+            b"table",
+            b"utf8",
+        ];
+        let text = known.or(text.map(|text| &**text));
+        text.is_some_and(|text| tables.contains(&text))
     }
 
     /// Whether a name is of a library, or is a function of one, that may do anything.

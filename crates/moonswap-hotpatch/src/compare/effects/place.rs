@@ -22,7 +22,7 @@ pub(super) const METATABLE: KeyNumber = 1;
 
 /// The variable of that name, or a field of the table in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(crate) struct Place {
     pub(super) root: Node,
     /// None: the variable itself.
     pub(super) keys: SmallVec<[KeyNumber; 2]>,

@@ -68,13 +68,10 @@ impl Walk<'_, '_> {
             StatementKind::Function { target, function } => {
                 for root in self.roots(*target) {
                     match within {
-                        Some(within) if self.is_free(root, within) => {
-                            let names: Vec<Node> = self.flow.free_of(*function).collect();
-                            let names = names.into_iter().filter(|n| self.is_free(*n, within));
-                            let names: Vec<Node> = names.collect();
-                            names
-                                .into_iter()
-                                .for_each(|n| self.flow.links.link(root, n));
+                        Some(within) if self.flow.is_free(root, within) => {
+                            let mut names: Vec<Node> = self.flow.free_of(*function).collect();
+                            names.retain(|name| self.flow.is_free(*name, within));
+                            self.link_all(root, names);
                         }
                         Some(_) => {}
                         None => {
@@ -148,9 +145,13 @@ impl Walk<'_, '_> {
 
     fn define(&mut self, root: Node, function: FunctionIndex) {
         self.count(root);
-        for name in self.flow.free_of(function).collect::<Vec<_>>() {
-            self.flow.links.link(root, name);
-        }
+        let names = self.flow.free_of(function).collect();
+        self.link_all(root, names);
+    }
+
+    fn link_all(&mut self, root: Node, names: Vec<Node>) {
+        let links = &mut self.flow.links;
+        names.into_iter().for_each(|name| links.link(root, name));
     }
 
     fn count(&mut self, root: Node) {
@@ -163,16 +164,12 @@ impl Walk<'_, '_> {
         let mut sources = self.sources(value);
         if let Some(function) = within {
             // Its own locals are not known here.
-            let free: Vec<Node> = self.flow.free_of(function).collect();
-            let is_free = |node: &Node| free.binary_search(node).is_ok();
-            if is_free(&root) {
-                sources.retain(|source| is_free(&source.name));
+            if self.flow.is_free(root, function) {
                 let mut names = Vec::new();
                 self.flow.names_in(value, &mut names);
-                names.retain(|name| is_free(name) || *name == OUTSIDE);
-                names
-                    .into_iter()
-                    .for_each(|name| self.flow.links.link(root, name));
+                names.retain(|name| self.flow.is_free(*name, function));
+                self.link_all(root, names);
+                sources.retain(|source| self.flow.is_free(source.name, function));
                 self.unite(root, is_field, &sources);
             }
             return;
@@ -183,9 +180,7 @@ impl Walk<'_, '_> {
         if self.gives_result(value) {
             self.results.push((root, names.clone()));
         }
-        names
-            .into_iter()
-            .for_each(|name| self.flow.links.link(root, name));
+        self.link_all(root, names);
         if !self.is_plain(value) {
             self.changing.insert(root);
         }
@@ -321,11 +316,6 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// Whether a name in a literal is one from around it.
-    fn is_free(&self, name: Node, within: FunctionIndex) -> bool {
-        name == OUTSIDE || self.flow.free_of(within).any(|free| free == name)
-    }
-
     /// The calls in an expression of a literal that keep things.
     fn calls_within(&mut self, expr: ExprId, within: FunctionIndex) {
         let mut todo = vec![expr];
@@ -345,7 +335,8 @@ impl Walk<'_, '_> {
         let Some((first, others)) = args.split_first() else {
             return;
         };
-        let counts = |walk: &Self, name| within.is_none_or(|within| walk.is_free(name, within));
+        let counts =
+            |walk: &Self, name| within.is_none_or(|within| walk.flow.is_free(name, within));
         let mut into = self.sources(*first);
         into.retain(|source| counts(self, source.name));
         if self.flow.library(callee) == Some(Library::SetsMetatable) {

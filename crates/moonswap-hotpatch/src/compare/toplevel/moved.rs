@@ -1,6 +1,8 @@
 //! Steps that are the same in both texts and stand in another order: a fresh load may end
 //! otherwise. What may change places is not listed.
 
+use std::sync::Arc;
+
 use foldhash::{HashMap, HashSet};
 use moonswap_compiler::syntax::ast::{Ast, Expr, ExprId, StatementKind, Symbol};
 
@@ -69,15 +71,20 @@ impl Merging<'_> {
     fn list_repeated(&self, entries: &[usize], top: &mut TopLevel) {
         for at in entries {
             let entry = &self.new.entries[*at];
-            let option = self.comparison.run_option(entry.statement);
-            let is_part = entry.path.keys.is_empty() || entry.is_item;
-            let not_run = self.listed(entry, OFTEN, option.filter(|_| !is_part));
+            let not_run = self.entry_not_run(entry, OFTEN);
             let mut known = top.not_run.iter();
             let is_known = known.any(|n| n.line == not_run.line && n.text == not_run.text);
             if self.reach.has(entry.statement) && !is_known {
                 top.list(not_run);
             }
         }
+    }
+
+    /// The line for an entry, with the option to run its statement if that sets it alone.
+    fn entry_not_run(&self, entry: &Entry, why: &str) -> NotRun {
+        let option = self.comparison.run_option(entry.statement);
+        let is_part = entry.path.keys.is_empty() || entry.is_item;
+        self.listed(entry, why, option.filter(|_| !is_part))
     }
 
     /// What each step does, in the new text.
@@ -286,18 +293,16 @@ impl Found<'_> {
     fn not_run(&self, step: usize, why: &str) -> NotRun {
         let comparison = self.merging.comparison;
         let at = self.steps[step].is.statement();
-        let option = comparison.run_option(at);
         match self.steps[step].what {
             What::Entry(_, entry) => {
                 let entry = &self.merging.new.entries[entry];
-                let is_part = entry.path.keys.is_empty() || entry.is_item;
-                self.merging.listed(entry, why, option.filter(|_| !is_part))
+                self.merging.entry_not_run(entry, why)
             }
             What::Statement => NotRun {
                 line: comparison.statement_line(at),
                 text: comparison.statement_text(at),
                 why: why.to_owned(),
-                option,
+                option: comparison.run_option(at),
             },
         }
     }
@@ -325,11 +330,11 @@ impl Found<'_> {
 }
 
 /// Where each top-level local of a text is declared.
-struct Declarations(HashMap<std::sync::Arc<str>, Vec<usize>>);
+struct Declarations(HashMap<Arc<str>, Vec<usize>>);
 
 impl Declarations {
     fn of(text: &ChunkPatch) -> Self {
-        let mut all: HashMap<std::sync::Arc<str>, Vec<usize>> = HashMap::default();
+        let mut all: HashMap<Arc<str>, Vec<usize>> = HashMap::default();
         for declared in &text.facts().declared {
             all.entry(declared.name.clone())
                 .or_default()

@@ -1,13 +1,12 @@
 //! The steps that both texts have, and when each of them reads and writes.
 
-use std::collections::VecDeque;
-
-use foldhash::HashMap;
-use moonswap_compiler::syntax::ast::{FunctionIndex, StatementKind};
+use foldhash::{HashMap, HashSet};
+use moonswap_compiler::syntax::ast::{FunctionIndex, Statement, StatementKind};
 
 use super::merge::Merging;
 use super::outcome::TopLevel;
 use super::side::Side;
+use crate::compare::alignment::{equal_pairs, longest_run};
 use crate::patch::entries::{Entry, Leaf};
 use crate::patch::outline::statement_literals;
 use crate::patch::path::{Key, Path};
@@ -134,10 +133,10 @@ impl Merging<'_> {
                 .into_iter()
                 .for_each(|(old, new)| add(&mut found.all, old, new));
         }
-        let others = |text: &ChunkPatch, taken: &foldhash::HashSet<usize>, is_new: bool| {
+        let others = |text: &ChunkPatch, taken: &HashSet<usize>, is_new: bool| {
             let all = statements(text.ast()).iter().enumerate();
             let all = all.filter(|(at, s)| !taken.contains(at) && !is_declaration(&s.kind));
-            let identity = |(at, s): (usize, &moonswap_compiler::syntax::ast::Statement)| {
+            let identity = |(at, s): (usize, &Statement)| {
                 let shape = text.facts().shapes[at].clone();
                 let literals = statement_literals(text.ast(), &s.kind);
                 (at, self.with_literals(shape, &literals, is_new))
@@ -261,21 +260,14 @@ fn is_declaration(kind: &StatementKind) -> bool {
 fn pair_up(mut was: Vec<(usize, Identity)>, mut is: Vec<(usize, Identity)>) -> Vec<(usize, usize)> {
     let mut pairs = Vec::new();
     for of in [|i: &Identity| &i.0, |i: &Identity| &i.1] as [fn(&Identity) -> &Vec<u8>; 2] {
-        let mut places: HashMap<&[u8], VecDeque<usize>> = HashMap::default();
-        for (at, identity) in &was {
-            places.entry(of(identity)).or_default().push_back(*at);
-        }
-        let mut found = HashMap::default();
-        for (at, identity) in &is {
-            let place = places.get_mut(&of(identity)[..]);
-            if let Some(old) = place.and_then(VecDeque::pop_front) {
-                found.insert(*at, old);
-            }
-        }
-        let old: foldhash::HashSet<usize> = found.values().copied().collect();
+        let found = equal_pairs(
+            was.iter().map(|(at, identity)| (*at, &of(identity)[..])),
+            is.iter().map(|(at, identity)| (*at, &of(identity)[..])),
+        );
+        let (old, new): (HashSet<usize>, HashSet<usize>) = found.iter().copied().unzip();
         was.retain(|(at, _)| !old.contains(at));
-        is.retain(|(at, _)| !found.contains_key(at));
-        pairs.extend(found.into_iter().map(|(new, old)| (old, new)));
+        is.retain(|(at, _)| !new.contains(at));
+        pairs.extend(found);
     }
     pairs
 }
@@ -283,21 +275,10 @@ fn pair_up(mut was: Vec<(usize, Identity)>, mut is: Vec<(usize, Identity)>) -> V
 /// The steps that do not stand in a longest run of steps in the same order in both texts.
 /// Of two that changed places it is the lower one.
 pub(super) fn displaced(steps: &[Step]) -> Vec<bool> {
-    let mut ends: Vec<usize> = Vec::new();
-    let mut behind: Vec<Option<usize>> = vec![None; steps.len()];
-    for (n, step) in steps.iter().enumerate().rev() {
-        let length = ends.partition_point(|end| steps[*end].was.read > step.was.read);
-        behind[n] = length.checked_sub(1).map(|l| ends[l]);
-        match ends.get_mut(length) {
-            Some(end) => *end = n,
-            None => ends.push(n),
-        }
-    }
+    let before: Vec<u64> = steps.iter().map(|step| step.was.read).collect();
     let mut is_displaced = vec![true; steps.len()];
-    let mut next = ends.last().copied();
-    while let Some(n) = next {
+    for n in longest_run(&before) {
         is_displaced[n] = false;
-        next = behind[n];
     }
     // What is written behind all reads of a statement, and was not, or the other way round.
     for side in [was_and_is, is_and_was] as [fn(&Step) -> [usize; 2]; 2] {
