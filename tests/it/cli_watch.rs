@@ -227,6 +227,45 @@ fn policies_are_options() {
     watched.prints("many b1");
 }
 
+/// Settings are those of all files: what fits nothing in one of them does not keep it
+/// from being swapped.
+#[test]
+fn settings_that_fit_in_other_files() {
+    let watched = Watched::start(&["--reset", "nothing", "--data", "M.max=replace"]);
+    watched.folder.write("a.lua", module("a2"));
+    watched.prints("a2 b1");
+    let refused = crate::support::run_moonswap(
+        watched.folder.path(),
+        &["run", "--watch", "--run", "3", "main.lua"],
+        b"",
+    );
+    assert_eq!(refused.code, Some(2), "{}", refused.tail());
+}
+
+/// Values that a save changes are told by name, and so is a file that has gone.
+#[test]
+fn what_is_told_of_data_and_of_files_that_are_gone() {
+    let folder = TempFolder::new("data");
+    folder.write("main.lua", MAIN);
+    folder.write("b.lua", module("b1"));
+    let limits = |max: u32| {
+        format!(
+            "local M = {{ max = {max} }}\nfunction M.text() return 'a' .. M.max end\nreturn M\n"
+        )
+    };
+    folder.write("a.lua", limits(1));
+    let watched = Watched::run(folder, &[], Stdio::null());
+    watched.prints("a1 b1");
+    watched.folder.write("a.lua", limits(2));
+    watched.tells(&["line 1: M.max: 1 → 2"]);
+    watched.prints("a2 b1");
+    let file = watched.folder.path().join("a.lua");
+    std::fs::remove_file(&file).expect("it is there");
+    watched.tells(&["./a.lua: the file is gone; its code keeps running"]);
+    watched.folder.write("a.lua", limits(3));
+    watched.prints("a3 b1");
+}
+
 /// A program that waits in a native reaches no safe point: what was saved is
 /// kept until it does, and a better save takes its place.
 #[test]
@@ -336,7 +375,7 @@ fn an_undone_save_as_json() {
     watched.prints("a1 b1");
     watched.tells(&[
         "{\"event\":\"undone\",\"files\":[\"./a.lua\",\"./b.lua\"],\"patch\":1,\"source\":\"guard\",\
-         \"cause\":\"errors\",\"reason\":\"patch 1 raised 1 error within 3600 s\"",
+         \"cause\":\"errors\",\"reason\":\"patch 1 raised 1 error within 3600 s (the last one: ./a.lua:3: attempt to concatenate a nil value)\"",
         "\"report\":{",
     ]);
     watched.folder.write("a.lua", module("a3"));

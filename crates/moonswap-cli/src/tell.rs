@@ -2,12 +2,15 @@
 //! standard error (standard output is the script's).
 
 use moonswap::watch::{WatchEvent, WatchKind, WatchedFile};
-use moonswap::{RefusalCode, RenderStyle, Report, render_diagnostic};
-use moonswap_hotpatch::{Refused, to_json};
+use moonswap::{PatchSource, RefusalCode, RenderStyle, Report, render_diagnostic};
+use moonswap_hotpatch::{Refused, Timestamp, to_json};
 use serde::Serialize;
 
 use crate::check;
 use crate::output::{complain, style};
+
+/// Changed values that are told of one by one.
+const MOST_DATA: usize = 20;
 
 /// Tells of what became of some files.
 pub(crate) fn tell(event: &WatchEvent<'_>, json: bool) {
@@ -29,6 +32,8 @@ struct Told<'a> {
     differ: &'a [String],
     #[serde(flatten)]
     more: Option<More<'a>>,
+    /// UTC, whole seconds.
+    time: String,
 }
 
 /// The attempt that the VM reports.
@@ -71,6 +76,7 @@ fn as_json(event: &WatchEvent<'_>) -> String {
         },
         WatchKind::Released => ("released", None),
         WatchKind::NotReleased => ("not-released", None),
+        WatchKind::Missing => ("missing", None),
         WatchKind::Failed(error) => ("failed", Some(More::Message(error.to_string()))),
         WatchKind::NotWatched(folder, why) => {
             let message = format!("{}: {why}", folder.display());
@@ -93,6 +99,7 @@ fn as_json(event: &WatchEvent<'_>) -> String {
         about,
         differ: &event.differing,
         more,
+        time: Timestamp::now().to_string(),
     })
 }
 
@@ -116,6 +123,7 @@ fn as_text(event: &WatchEvent<'_>, style: RenderStyle) -> String {
             lines.push(format!("[moonswap] {report}"));
             let warnings = report.warnings.iter();
             lines.extend(warnings.map(|warning| format!("[moonswap]   warning: {warning}")));
+            lines.extend(data(report));
             let staying = report.migrated.iter().filter(|m| m.turn.is_none());
             lines.extend(staying.map(|one| format!("[moonswap]   {one}")));
             lines.extend(report.not_run.iter().map(|statement| {
@@ -194,10 +202,14 @@ fn as_text(event: &WatchEvent<'_>, style: RenderStyle) -> String {
             let warnings = report.warnings.iter();
             lines.extend(warnings.map(|warning| format!("[moonswap]   warning: {warning}")));
             if let Some(file) = shown.first() {
+                let is_quarantined = heard.source == PatchSource::Guard;
+                let remedy = match is_quarantined {
+                    true => "other code is saved, or the same released",
+                    false => "it is saved again, or released",
+                };
                 lines.push(format!(
-                    "[moonswap] {names}: older code runs than was saved, until other code is \
-                     saved, or the same released: moonswap release {}",
-                    file
+                    "[moonswap] {names}: older code runs than was saved, until {remedy}: \
+                     moonswap release {file}"
                 ));
             }
         }
@@ -211,6 +223,9 @@ fn as_text(event: &WatchEvent<'_>, style: RenderStyle) -> String {
         WatchKind::Released => lines.push(format!("[moonswap] {names}: released, tried again")),
         WatchKind::NotReleased => lines.push(format!(
             "[moonswap] {names}: not in quarantine, there is nothing to release"
+        )),
+        WatchKind::Missing => lines.push(format!(
+            "[moonswap] {names}: the file is gone; its code keeps running"
         )),
         WatchKind::Failed(error) => {
             lines.push(format!("[moonswap] {names}: not swapped: {error}"));
@@ -228,6 +243,20 @@ fn as_text(event: &WatchEvent<'_>, style: RenderStyle) -> String {
         lines.push(format!("[moonswap]   still older than saved: {rest}"));
     }
     lines.join("\n")
+}
+
+/// Lines for data that was changed; of many the first ones.
+fn data(report: &Report) -> Vec<String> {
+    let changed = report.data.iter().filter(|one| one.overridden.is_none());
+    let n_left = changed.clone().count().saturating_sub(MOST_DATA);
+    let first = changed.take(MOST_DATA);
+    let mut lines: Vec<String> = first
+        .map(|one| format!("[moonswap]   line {}: {one}", one.line))
+        .collect();
+    if n_left > 0 {
+        lines.push(format!("[moonswap]   … and {n_left} more values"));
+    }
+    lines
 }
 
 /// The word at a line and column, both from 1.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use moonswap::watch::Watcher;
 use moonswap::{Lua, Policy};
-use moonswap_hotpatch::{Plan, to_json};
+use moonswap_hotpatch::{Plan, RunSelector, to_json};
 use serde::Serialize;
 
 use crate::audit_verb::{self, AuditVerb};
@@ -175,6 +175,14 @@ pub(crate) fn main(arguments: Vec<OsString>, show: fn(&Lua)) -> u8 {
                 return USAGE;
             }
             let policy = policy.policy();
+            let is_line = |which: &RunSelector| matches!(which, RunSelector::Line(_));
+            if watch && policy.run.iter().any(is_line) {
+                complain(
+                    "moonswap: with --watch, --run would run that line of every file that is \
+                     saved; give the text of the statement",
+                );
+                return USAGE;
+            }
             if !watch && policy != Policy::default() {
                 complain(
                     "moonswap: without --watch nothing is patched that settings could hold for",

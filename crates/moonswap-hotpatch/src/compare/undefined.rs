@@ -14,6 +14,7 @@ use crate::patch::ChunkPatch;
 use crate::patch::names::{Names, Use};
 use crate::patch::outline::{LiteralIndex, Outline};
 use crate::patch::tree::symbol_text;
+use crate::refusal::{Unmatched, UnmatchedSetting};
 
 /// The globals of whoever runs a text.
 pub trait Globals {
@@ -152,6 +153,7 @@ pub fn settle<G: Globals>(
     beside: &[ChunkPatch],
     mut globals: impl FnMut(usize, &[Undefined]) -> G,
 ) {
+    warn_of_settings(plans);
     if plans.iter().all(|plan| plan.look_up.is_empty()) {
         return;
     }
@@ -168,6 +170,23 @@ pub fn settle<G: Globals>(
         asked.retain(|one| !defined.contains(one.name.as_bytes()) && !globals.has(&one.name));
         suggest(&mut asked, &texts, &globals);
         plan.undefined = asked;
+    }
+}
+
+/// Warns, with the first plan, of what the policy names and no plan has.
+fn warn_of_settings(plans: &mut [&mut ChunkPlan]) {
+    let settings = plans.iter().map(|plan| &plan.unmatched_settings[..]);
+    let nowhere = UnmatchedSetting::nowhere(settings);
+    let mut warnings: Vec<String> = Vec::new();
+    for setting in nowhere {
+        if let Unmatched::Warns(warning) = &setting.effect
+            && !warnings.contains(warning)
+        {
+            warnings.push(warning.clone());
+        }
+    }
+    if let Some(plan) = plans.first_mut() {
+        plan.warnings.append(&mut warnings);
     }
 }
 

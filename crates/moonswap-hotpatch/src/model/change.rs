@@ -144,7 +144,8 @@ impl fmt::Display for Merged {
             None => write!(f, "{path}: {before} → {after}"),
             Some(live) => write!(
                 f,
-                "{path} was overridden at run time and left alone: it is {live}, not {before}; the text now says {after}"
+                "{path} was overridden at run time and left alone: it is {live}, not {before}; the text now says {after}; \
+                 to set it: data = {{ [\"{path}\"] = \"replace\" }}"
             ),
         }
     }

@@ -16,7 +16,7 @@ use crate::patch::ChunkPatch;
 use crate::patch::hooks::Hooks;
 use crate::policy::{Policy, StalePolicy};
 use crate::refusal::activation::Activation;
-use crate::refusal::{Refusal, UnmatchedSetting};
+use crate::refusal::{Refusal, Unmatched, UnmatchedSetting};
 
 /// Top-level code of a patch: statements of the new text in its order, compiled to
 /// run beside the instance. It takes `_ENV` as its captured variable.
@@ -272,14 +272,10 @@ pub fn refusals<'a>(plans: impl Iterator<Item = &'a ChunkPlan> + Clone) -> Vec<R
     for plan in plans.clone() {
         plan.refusals.iter().for_each(&mut add);
     }
-    for unmatched_settings in plans.clone().flat_map(|p| &p.unmatched_settings) {
-        let nowhere = plans.clone().all(|p| {
-            p.unmatched_settings
-                .iter()
-                .any(|u| u.name == unmatched_settings.name)
-        });
-        if nowhere {
-            add(&unmatched_settings.refusal);
+    let settings = plans.map(|plan| &plan.unmatched_settings[..]);
+    for setting in UnmatchedSetting::nowhere(settings) {
+        if let Unmatched::Refuses(refusal) = &setting.effect {
+            add(refusal);
         }
     }
     all.sort_by(|a, b| {

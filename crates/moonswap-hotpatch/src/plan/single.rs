@@ -22,6 +22,7 @@ use crate::patch::hooks::Hooks;
 use crate::patch::outline::Outline;
 use crate::patch::statements::statements;
 use crate::patch::{ChunkPatch, base_refusals, shown};
+use crate::policy::provenance::PatchSource;
 use crate::policy::{Policy, StalePolicy};
 use crate::refusal::{Code, NOT_KEPT, Refusal};
 
@@ -64,6 +65,10 @@ pub(crate) fn plan_text(
     refusals.append(&mut top.refusals);
     let mut unmatched_settings = std::mem::take(&mut matching.unmatched_settings);
     unmatched_settings.append(&mut top.unmatched_settings);
+    if policy.source == PatchSource::Watch {
+        // A watcher's settings are those of all its files.
+        unmatched_settings.clear();
+    }
     if old_text.is_none() {
         top.warnings.push(text_unknown(patch));
     }

@@ -196,6 +196,13 @@ impl DataPolicies {
     pub fn of(&self, path: &str) -> DataPolicy {
         self.by_path.get(path).copied().unwrap_or(self.all)
     }
+
+    /// Whether any path by itself follows the text whatever the program holds.
+    pub fn replaces_by_path(&self) -> bool {
+        self.by_path
+            .values()
+            .any(|rule| *rule == DataPolicy::Replace)
+    }
 }
 
 /// Which call statements of the main chunk run again, by what they call.

@@ -205,8 +205,28 @@ impl From<&Activation> for Refusal {
 pub struct UnmatchedSetting {
     /// Setting and name, e.g. `reset cache`.
     pub name: String,
-    /// What to say if it fits nowhere else either.
-    pub refusal: Refusal,
+    /// What to do if it fits nowhere else either.
+    pub effect: Unmatched,
+}
+
+/// What becomes of a patch with an [`UnmatchedSetting`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unmatched {
+    /// It is refused.
+    Refuses(Refusal),
+    /// It is applied, with this warning.
+    Warns(String),
+}
+
+impl UnmatchedSetting {
+    /// Those of one chunk that fit in none of the others.
+    pub(crate) fn nowhere<'a>(
+        chunks: impl Iterator<Item = &'a [UnmatchedSetting]> + Clone,
+    ) -> impl Iterator<Item = &'a UnmatchedSetting> {
+        let has = |chunk: &[UnmatchedSetting], name: &str| chunk.iter().any(|u| u.name == name);
+        let all = chunks.clone().flatten();
+        all.filter(move |one| chunks.clone().all(|chunk| has(chunk, &one.name)))
+    }
 }
 
 /// A refused patch, with every reason.

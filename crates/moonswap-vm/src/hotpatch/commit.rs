@@ -17,9 +17,9 @@ use super::published::{self, ReportDraft};
 use super::stale::set_finish_by;
 use super::transaction::{self, Installed};
 use super::{AtSafePoint, HotError, activity, checkpoint, closing, globals, migrate, staying};
-use crate::host;
 use crate::loader;
 use crate::object::{Instance, PrototypeSlot, Version};
+use crate::{host, limits};
 
 /// Applies plans made for exactly the live instances and this generation. What was
 /// needed for it is left to `DeferredDrops`.
@@ -48,7 +48,7 @@ pub(crate) fn apply_planned(
     make_room(vm, &planned);
     let closes = closing::is_wanted(policy).then(|| activity::changed(vm, &planned));
     let before = vm.hot.gate.begin_preparing();
-    let prepared = prepare_all(vm, planned);
+    let prepared = prepare_all(vm, planned, policy);
     vm.hot.gate.end_preparing(before);
     if matches!(prepared, Err(HotError::Memory)) {
         // That is how it is raised; who runs has done nothing wrong.
@@ -104,7 +104,11 @@ fn make_room(vm: &mut AtSafePoint, planned: &[Planned]) {
 }
 
 /// All of it, or nothing: what a patch that fails has done by then is undone.
-fn prepare_all(vm: &mut AtSafePoint, planned: Vec<Planned>) -> Result<Vec<Prepared>, HotError> {
+fn prepare_all(
+    vm: &mut AtSafePoint,
+    planned: Vec<Planned>,
+    policy: &Policy,
+) -> Result<Vec<Prepared>, HotError> {
     let busy = vm.heap.set_busy(true);
     checkpoint::begin(vm);
     let mut all: Vec<Prepared> = Vec::with_capacity(planned.len());
@@ -117,7 +121,7 @@ fn prepare_all(vm: &mut AtSafePoint, planned: Vec<Planned>) -> Result<Vec<Prepar
     }
     let mut outcome = match vm.heap.is_short() {
         true => Err(HotError::Memory),
-        false => run_all(vm, &mut all),
+        false => run_in_time(vm, &mut all, policy),
     };
     // What was served past the limit, and no safe point has noticed.
     if vm.heap.is_short() {
@@ -129,6 +133,31 @@ fn prepare_all(vm: &mut AtSafePoint, planned: Vec<Planned>) -> Result<Vec<Prepar
     }
     vm.heap.set_busy(busy);
     outcome.map(|()| all)
+}
+
+/// [`run_all`], which may take as long as an activation of the patch's code.
+fn run_in_time(
+    vm: &mut AtSafePoint,
+    all: &mut [Prepared],
+    policy: &Policy,
+) -> Result<(), HotError> {
+    let slow = policy.guard.and_then(|guard| guard.slow);
+    let runs = |p: &Prepared| !p.plan.deltas.is_empty() || p.plan.hooks.migrate.is_some();
+    let slow = slow.filter(|_| all.iter().any(runs));
+    let Some((slow, part)) = slow.and_then(|slow| Some((slow, limits::begin_part(vm, slow)?)))
+    else {
+        return run_all(vm, all);
+    };
+    let outcome = run_all(vm, all);
+    if !limits::end_part(vm, part) {
+        return outcome;
+    }
+    let why = format!("(guard.slow: it may take {} s)", slow.as_secs_f64());
+    Err(match outcome {
+        Err(HotError::MigrationFailed(text)) => HotError::MigrationFailed(format!("{text} {why}")),
+        Err(HotError::Delta(text)) => HotError::Delta(format!("{text} {why}")),
+        _ => HotError::Delta(why),
+    })
 }
 
 /// Runs the top-level code of all chunks, then their migrations.

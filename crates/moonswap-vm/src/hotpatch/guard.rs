@@ -178,6 +178,7 @@ pub(crate) unsafe fn count(vm: &mut Vm, end: *mut Value, host: *mut Value) {
             true => Cause::Limit,
             false => Cause::Errors,
         };
+        let last = super::call::text_of(vm.error);
         let guards = &mut vm.hot.guards;
         for probation in guards.active.iter_mut() {
             if !hit.contains(&probation.patch) {
@@ -189,7 +190,7 @@ pub(crate) unsafe fn count(vm: &mut Vm, end: *mut Value, host: *mut Value) {
                 continue;
             }
             probation.is_undone = true;
-            guards.due.push(Quarantined::new(probation, cause, None));
+            guards.due.push(Quarantined::new(probation, cause, &last));
         }
         guards.active.retain(|p| !p.is_undone || p.slow.is_some());
         if guards.is_due() {

@@ -12,6 +12,9 @@ use super::event::EventChunk;
 use crate::frame::Place;
 use crate::object::Version;
 
+/// Characters of an error that are quoted.
+const LONGEST_QUOTE: usize = 200;
+
 /// A patch on probation.
 pub(super) struct Probation {
     pub(super) patch: u64,
@@ -71,29 +74,31 @@ pub struct Quarantined {
     pub errors: u32,
     /// What ended its probation.
     pub cause: Cause,
-    /// What it did, in words: "raised 2 errors within 60 s".
+    /// What it did, in words: "raised 2 errors within 60 s (the last one: a.lua:7: …)".
     pub deed: String,
     /// Its chunks, named as given to `load`.
     pub chunks: Vec<Arc<str>>,
 }
 
 impl Quarantined {
-    /// Of a probation that ends like this. `slow`: the function that took too long.
-    pub(super) fn new(probation: &Probation, cause: Cause, slow: Option<&str>) -> Self {
+    /// Of a probation that ends like this. `last`: the function that took too long, or
+    /// the last error.
+    pub(super) fn new(probation: &Probation, cause: Cause, last: &str) -> Self {
         let errors = probation.errors;
-        let deed = match slow {
-            Some(function) => format!(
-                "did not return within {} s: {function}",
+        let deed = match cause {
+            Cause::Slow => format!(
+                "did not return within {} s: {last}",
                 probation.slow.unwrap_or_default().as_secs_f64()
             ),
-            None => format!(
-                "raised {errors} error{} within {} s{}",
+            Cause::Errors | Cause::Limit => format!(
+                "raised {errors} error{} within {} s (the last one{}: {})",
                 if errors == 1 { "" } else { "s" },
                 probation.within.as_secs_f64(),
                 match cause {
-                    Cause::Limit => ", the last one that of a limit",
+                    Cause::Limit => ", that of a limit",
                     Cause::Errors | Cause::Slow => "",
-                }
+                },
+                shortened(last),
             ),
         };
         Self {
@@ -108,6 +113,15 @@ impl Quarantined {
                 .map(|c| Arc::clone(&c.name))
                 .collect(),
         }
+    }
+}
+
+/// The first line of a message, which may be as long as the program likes.
+fn shortened(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default();
+    match line.char_indices().nth(LONGEST_QUOTE) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
     }
 }
 

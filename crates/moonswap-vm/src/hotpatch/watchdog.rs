@@ -220,7 +220,7 @@ fn expel(vm: &mut Vm, at: usize) -> Raised {
     let (place, function) = (seen.place, seen.function.clone());
     let is_new = !std::mem::replace(&mut probation.is_undone, true);
     if is_new {
-        let used_up = Quarantined::new(probation, Cause::Slow, Some(&function));
+        let used_up = Quarantined::new(probation, Cause::Slow, &function);
         vm.hot.guards.due.push(used_up);
     }
     let mut text = format!(

@@ -20,7 +20,7 @@ mod state;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::error::Raised;
 use crate::hotpatch::seam;
@@ -181,6 +181,33 @@ pub(crate) fn set_deadline(vm: &mut Vm, deadline: Option<Instant>) {
     vm.poll.overdue.store(false, Ordering::Release);
     vm.limits.deadline = deadline;
     refresh(vm, deadline.is_some() && !rings);
+}
+
+/// Sets the deadline of one part of a run, unless there is an earlier one. [`end_part`]
+/// is given what it answers.
+pub(crate) fn begin_part(vm: &mut Vm, time: Duration) -> Option<Part> {
+    let deadline = Instant::now().checked_add(time)?;
+    let outer = vm.limits.deadline;
+    if vm.limits.is_spent() || outer.is_some_and(|outer| outer <= deadline) {
+        return None;
+    }
+    set_deadline(vm, Some(deadline));
+    Some(Part { outer })
+}
+
+/// The part is over. True if its deadline ended it: the run itself goes on.
+pub(crate) fn end_part(vm: &mut Vm, part: Part) -> bool {
+    let is_ours = |ended: &mut Ended| ended.limit == Limit::Deadline;
+    let limits = &mut vm.limits;
+    let ended = { limits.tripped.take_if(is_ours) }.or_else(|| limits.ended.take_if(is_ours));
+    set_deadline(vm, part.outer);
+    ended.is_some()
+}
+
+/// A part of a run that has a deadline of its own.
+pub(crate) struct Part {
+    /// The deadline of the whole.
+    outer: Option<Instant>,
 }
 
 pub(crate) fn set_fuel(vm: &mut Vm, fuel: Option<u64>) {

@@ -55,6 +55,8 @@ pub enum WatchKind<'a> {
     Released,
     /// Its release was asked for, and it is not in quarantine.
     NotReleased,
+    /// The file is no longer there; its code keeps running.
+    Missing,
     /// The attempt failed otherwise.
     Failed(&'a HotError),
     /// No events come from this folder, for this reason: changes are found by the clock.

@@ -79,6 +79,8 @@ pub(super) struct Watch {
     queue: Queue,
     directories: HashSet<PathBuf>,
     stamps: Stamps,
+    /// Not there when the clock looked last: maybe just being replaced.
+    absent: Vec<PathBuf>,
     /// Withdrawn for the sake of something newer, and not part of it.
     again: Vec<PathBuf>,
 }
@@ -105,6 +107,7 @@ impl Watch {
             queue: Queue::default(),
             directories: HashSet::new(),
             stamps: Stamps::default(),
+            absent: Vec::new(),
             again: Vec::new(),
         }
     }
@@ -182,8 +185,15 @@ impl Watch {
     /// Finds what no event told of. The directory may be another one by now, from
     /// which no events come.
     fn look_without_events(&mut self) {
+        for path in std::mem::take(&mut self.absent) {
+            if !path.exists() {
+                self.tell(WatchKind::Missing, &[path]);
+            }
+        }
         for path in self.stamps.changed() {
-            if path.exists() {
+            if !path.exists() {
+                self.absent.push(path.clone());
+            } else {
                 let directory = directory_of(&path);
                 if self.directories.remove(&directory) {
                     // It may be gone with the old directory.
@@ -261,7 +271,8 @@ impl Watch {
                 let outcome = self.patcher.release(Which::Hash(hash), SLOW_COMMIT);
                 outcome == Some(true)
             });
-            if released {
+            // Undone by hand: nothing keeps it from being tried again.
+            if released || group.iter().any(|path| self.undone.contains_key(path)) {
                 self.tell(WatchKind::Released, &group);
                 self.swap(group);
             } else {

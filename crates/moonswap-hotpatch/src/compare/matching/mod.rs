@@ -20,7 +20,7 @@ use moonswap_compiler::syntax::ast::FunctionIndex;
 use crate::patch::outline::{LiteralIndex, Outline};
 use crate::patch::targets::{Root, Target, Targets};
 use crate::policy::Policy;
-use crate::refusal::{Code, UnmatchedSetting};
+use crate::refusal::{Code, Unmatched, UnmatchedSetting};
 use likeness::Sketches;
 use matcher::{Matcher, Matching};
 
@@ -156,9 +156,10 @@ impl Matcher<'_> {
                         && !top_local(self.new, to);
                     if nowhere && let Some(refusal) = self.result.refusals.pop() {
                         let name = format!("rename {from}");
-                        self.result
-                            .unmatched_settings
-                            .push(UnmatchedSetting { name, refusal });
+                        self.result.unmatched_settings.push(UnmatchedSetting {
+                            name,
+                            effect: Unmatched::Refuses(refusal),
+                        });
                     }
                 }
             }

@@ -313,7 +313,11 @@ impl<'a> Merging<'a> {
             Some(was) => {
                 let before = &self.old.entries[was];
                 match (&before.leaf, &entry.leaf) {
-                    (Leaf::Constant(a), Leaf::Constant(b)) if a == b => return Verdict::Same,
+                    (Leaf::Constant(a), Leaf::Constant(b))
+                        if a == b && !self.is_asked_for(entry) =>
+                    {
+                        return Verdict::Same;
+                    }
                     (Leaf::Expression { shape: a, .. }, Leaf::Expression { shape: b, .. })
                         if a == b =>
                     {
@@ -482,6 +486,13 @@ impl<'a> Merging<'a> {
             DataPolicy::Replace => {}
         }
         change
+    }
+
+    /// Whether the policy wants a constant whatever the program holds, even if the texts
+    /// agree: an earlier patch may have left it alone.
+    fn is_asked_for(&self, entry: &Entry) -> bool {
+        let by_path = &self.comparison.policy.data.by_path;
+        !by_path.is_empty() && by_path.get(&entry.path.to_string()) == Some(&DataPolicy::Replace)
     }
 
     /// Whether a statement sets a field of something that is new.

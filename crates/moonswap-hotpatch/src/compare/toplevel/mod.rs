@@ -16,7 +16,8 @@
 //! | `readers` | unchanged statements that read what changed |
 //! | `side`, `gone` | one of the texts; what it has no more |
 //! | `decide` | `if` statements whose arms are found out |
-//! | `others` | statements that set nothing of their own; `run`, `rerun` |
+//! | `others` | statements that set nothing of their own; `rerun` |
+//! | `selected` | `run`; names of the policy that fit nothing |
 //! | `reach` | how far the main chunk got |
 //! | `again` | main chunks that are called again and again |
 //!
@@ -39,6 +40,7 @@ pub(crate) mod outcome;
 mod reach;
 mod readers;
 mod repeated;
+mod selected;
 mod side;
 mod variables;
 
@@ -71,7 +73,7 @@ impl Comparison<'_> {
             Some(old) => {
                 let reach = self.reach(old);
                 self.variables(&old.facts().declared, &reach, &mut top);
-                if self.is_changed(old) {
+                if self.is_changed(old) || self.policy.data.replaces_by_path() {
                     let mut merging = Merging::new(self, old, &reach);
                     let taken = merging.taken();
                     merging.run(&mut top);

@@ -2,7 +2,6 @@
 //! that the policy picks: `run`, `rerun`.
 
 use foldhash::HashSet;
-use moonswap_compiler::Span;
 use moonswap_compiler::syntax::ast::{
     Ast, Block, Expr, ExprId, Statement, StatementKind, Symbol, TableItem,
 };
@@ -12,7 +11,6 @@ use super::merge::Merging;
 use super::outcome::{Action, Evaluation, MergeCode, TopLevel, ValueCode};
 use super::reach::{Reach, left_in};
 use crate::compare::alignment::{moved, unmatched};
-use crate::manifest::Progress;
 use crate::model::change::{Before, ChangeKind, DataChange};
 use crate::model::not_run::NotRun;
 use crate::patch::ChunkPatch;
@@ -20,10 +18,9 @@ use crate::patch::constant::{Constant, evaluate};
 use crate::patch::declarations::{Declared, Variable};
 use crate::patch::entries::{Leaf, Taker};
 use crate::patch::path::{Path, Root, Scope};
-use crate::patch::statements::{callee_text, required, runs_alone};
+use crate::patch::statements::{callee_text, required};
 use crate::patch::tree::parts;
-use crate::policy::{Rerun, RunSelector};
-use crate::refusal::{Code, UnmatchedSetting};
+use crate::policy::Rerun;
 
 impl Comparison<'_> {
     /// Statements that are not taken apart into entries. Answers which `if` statements of
@@ -146,7 +143,7 @@ impl Comparison<'_> {
     }
 
     /// What a call statement calls, as written.
-    fn callee(&self, at: usize) -> Option<String> {
+    pub(super) fn callee(&self, at: usize) -> Option<String> {
         match &self.body().get(at)?.kind {
             StatementKind::Call(call) => callee_text(self.new.ast(), *call),
             _ => None,
@@ -208,69 +205,6 @@ impl Comparison<'_> {
         }
     }
 
-    /// `run`, and the names in `reset` that fit nothing.
-    pub(super) fn selected(&self, top: &mut TopLevel) {
-        let (body, source) = (self.body(), self.source());
-        for selector in &self.policy.run {
-            let fits = |s: &Statement| match selector {
-                RunSelector::Line(line) => s.span.line == *line,
-                RunSelector::Text(text) => {
-                    let own = source
-                        .get(s.span.start as usize..s.span.end as usize)
-                        .unwrap_or_default();
-                    String::from_utf8_lossy(own).trim() == text.trim()
-                }
-            };
-            let found: Vec<usize> = (0..body.len()).filter(|at| fits(&body[*at])).collect();
-            let is_in = |at: usize| {
-                self.manifest.main_running && top.progress == Progress::Statement(at as u32)
-            };
-            match found[..] {
-                [at] if is_in(at) => {
-                    let line = self.statement_line(at);
-                    let reason = format!(
-                        "run = line {line}: the main chunk is in this statement, and would begin it once more"
-                    );
-                    let remedy = "stale = \"migrate\" moves it to the new code";
-                    self.refuse(top, Code::RunNotFound, body[at].span, reason, remedy);
-                }
-                [at] if runs_alone(&body[at].kind) => {
-                    self.run_instead(at, top);
-                }
-                _ => {
-                    let what = match selector {
-                        RunSelector::Line(line) => format!("line {line}"),
-                        RunSelector::Text(text) => format!("`{text}`"),
-                    };
-                    let n = found.len();
-                    let reason = format!(
-                        "run = {what}: {n} top-level statements fit, and exactly one that can run alone has to"
-                    );
-                    let remedy = "name one statement that is no declaration, label or return";
-                    self.refuse(top, Code::RunNotFound, BEGINNING, reason, remedy);
-                    if found.is_empty() {
-                        add_unmatched_setting(top, format!("run {what}"));
-                    }
-                }
-            }
-        }
-        for name in &self.policy.reset {
-            if !top.variables.iter().any(|v| *v.name == **name) {
-                let reason = format!("reset of \"{name}\": there is no such top-level local");
-                let remedy = "name a top-level local of the new source";
-                self.refuse(top, Code::ResetNotFound, BEGINNING, reason, remedy);
-                add_unmatched_setting(top, format!("reset {name}"));
-            }
-        }
-    }
-
-    /// A statement runs as it stands, and no change is made for it.
-    fn run_instead(&self, at: usize, top: &mut TopLevel) {
-        let (line, text) = (self.statement_line(at), self.statement_text(at));
-        top.not_run.retain(|n| n.line != line || n.text != text);
-        top.actions.insert(at, Action::Run);
-    }
-
     /// Without the old text, a definition is new if its literal is.
     pub(super) fn added(&self, top: &mut TopLevel) {
         let facts = self.new.facts();
@@ -309,21 +243,6 @@ impl Comparison<'_> {
             });
             top.merge(entry.statement, code);
         }
-    }
-}
-
-const BEGINNING: Span = Span {
-    line: 1,
-    column: 1,
-    start: 0,
-    end: 0,
-};
-
-/// The last refusal holds only if the name fits in no other chunk either.
-fn add_unmatched_setting(top: &mut TopLevel, name: String) {
-    if let Some(refusal) = top.refusals.pop() {
-        top.unmatched_settings
-            .push(UnmatchedSetting { name, refusal });
     }
 }
 
