@@ -149,7 +149,7 @@ impl Frame {
         unsafe { (*self.base.sub(2)).as_closure() }
     }
 
-    /// Whether the watchdog has met it (`hotpatch/watchdog.rs`).
+    /// Whether the watchdog has met it (`hotpatch/after/watchdog.rs`).
     ///
     /// # Safety
     /// F1: the frame stands.

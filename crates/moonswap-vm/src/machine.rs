@@ -23,7 +23,8 @@ use std::sync::Arc;
 use crate::context::Context;
 use crate::entry::{Entry, Released};
 use crate::host;
-use crate::hotpatch::{AtSafePoint, Patcher, mailbox::Mailbox};
+use crate::hotpatch::request::mailbox::Mailbox;
+use crate::hotpatch::{AtSafePoint, Patcher};
 use crate::limits::{self, Interrupter};
 use crate::object::{Coroutine, StringObject};
 use crate::root::Root;
@@ -222,7 +223,7 @@ impl Machine {
         // SAFETY: the host's frame is on top: nothing runs (HP2).
         unsafe {
             let vm = AtSafePoint::new(visit.vm());
-            crate::hotpatch::mailbox::drain(vm, true);
+            crate::hotpatch::request::mailbox::drain(vm, true);
             crate::interp::collect_if_due(vm);
         }
     }
@@ -388,7 +389,7 @@ impl Drop for Shared {
         // holds a machine.
         let mut vm = unsafe { Box::from_raw(self.vm.as_ptr()) };
         limits::forget(&mut vm);
-        crate::hotpatch::waiting::forget(&mut vm);
-        crate::hotpatch::watchdog::forget(&mut vm);
+        crate::hotpatch::schedule::waiting::forget(&mut vm);
+        crate::hotpatch::after::watchdog::forget(&mut vm);
     }
 }

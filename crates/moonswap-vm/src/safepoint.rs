@@ -69,7 +69,7 @@ pub(crate) struct PollHandle {
     /// A limit of time has been reached, as far as another thread knows: what
     /// takes long may stop, and have the VM look (`limits.rs`).
     pub(crate) overdue: AtomicBool,
-    /// The watchdog wants to look (`hotpatch/watchdog.rs`).
+    /// The watchdog wants to look (`hotpatch/after/watchdog.rs`).
     pub(crate) guard_rings: AtomicBool,
     /// A patch made a step of the collector due, which is to come after the first
     /// calls of the new code (`heap/cycle.rs`).

@@ -1,5 +1,5 @@
 //! The threads that the VM starts: the timer (`timer.rs`), and one for each patch
-//! of a chunk that is planned for the first time (`hotpatch/mailbox.rs`). Both
+//! of a chunk that is planned for the first time (`hotpatch/request/mailbox.rs`). Both
 //! callers have a way to do without one.
 
 use std::sync::atomic::Ordering;

@@ -20,9 +20,9 @@ use crate::threads;
 pub(crate) enum Purpose {
     /// The deadline of its limits.
     Deadline,
-    /// Patches that wait (`hotpatch/waiting.rs`).
+    /// Patches that wait (`hotpatch/schedule/waiting.rs`).
     Patches,
-    /// Patches on probation (`hotpatch/watchdog.rs`).
+    /// Patches on probation (`hotpatch/after/watchdog.rs`).
     Guard,
 }
 

@@ -34,7 +34,7 @@ pub(crate) mod tag {
     /// Constant: pointer to an upvalue of the scope record.
     pub(crate) const CELL: u8 = 16;
     /// Stack word: as LINK, of an activation that the watchdog has met
-    /// (`hotpatch/watchdog.rs`).
+    /// (`hotpatch/after/watchdog.rs`).
     pub(crate) const SEEN_LINK: u8 = 17;
 }
 

@@ -9,12 +9,17 @@ use moonswap_bytecode::FunctionId;
 use moonswap_hotpatch::{MigrationReport, Patch, PatchSource, Plan, Policy, Report};
 
 use super::{Context, FunctionRef, View};
-use crate::hotpatch::apply::Attempt;
-use crate::hotpatch::manifest::registry;
+use crate::hotpatch::after::{history, quarantine};
+use crate::hotpatch::apply::at_once::Attempt;
+use crate::hotpatch::apply::{at_once, attempt};
+use crate::hotpatch::observe::inspect;
+use crate::hotpatch::osr::migrate;
+use crate::hotpatch::planner::plan;
+use crate::hotpatch::registry::manifest::registry;
+use crate::hotpatch::request::{mailbox, patcher};
 use crate::hotpatch::{
     Applied, AtSafePoint, EventChunk, HistoryEntry, HotError, Listener, OnProbation, Origin,
-    Quarantined, Recorder, RolledBack, StaleFrame, Ticket, VersionInfo, Which, apply, attempt,
-    history, inspect, mailbox, migrate, patcher, planner, quarantine,
+    Quarantined, Recorder, RolledBack, StaleFrame, Ticket, VersionInfo, Which,
 };
 use crate::object::{Closure, Instance, PrototypeSlot, Version};
 use crate::value::tag;
@@ -33,7 +38,7 @@ impl Context<'_> {
     /// the middle of the functions it changes; changes nothing. Of several
     /// instances the newest that it changes is shown; refusals are those of all.
     pub fn hot_plan(&mut self, patch: &Patch, policy: &Policy) -> Result<Plan, HotError> {
-        planner::preview(self.at_safe_point(), patch, policy)
+        plan::preview(self.at_safe_point(), patch, policy)
     }
 
     /// Plans and applies a patch to all live instances of its chunks, or does
@@ -41,7 +46,7 @@ impl Context<'_> {
     /// (in a callback of `table.sort`, say) refuses it: see
     /// [`Self::hot_submit`] and [`Self::hot_apply_or_queue`].
     pub fn hot_apply(&mut self, patch: &Patch, policy: &Policy) -> Result<Report, HotError> {
-        apply::apply(self.at_safe_point(), patch, policy)
+        at_once::apply(self.at_safe_point(), patch, policy)
     }
 
     /// Applies a patch if that may be done here and now; queues it if it has to
@@ -55,7 +60,7 @@ impl Context<'_> {
         policy: &Policy,
     ) -> Result<Applied, HotError> {
         let vm = self.at_safe_point();
-        match apply::apply_or_wait(vm, patch, policy) {
+        match at_once::apply_or_wait(vm, patch, policy) {
             Attempt::Done(outcome) => outcome.map(Applied::Now),
             Attempt::NotNow(obstacle) => {
                 let ticket = patcher::submit_here(vm, patch.clone(), policy.clone());
@@ -107,7 +112,7 @@ impl Context<'_> {
         id: Option<u64>,
         origin: &Origin,
     ) -> Result<RolledBack, HotError> {
-        apply::rollback_or_wait(self.at_safe_point(), id, origin)
+        at_once::rollback_or_wait(self.at_safe_point(), id, origin)
     }
 
     /// Tells the listeners of an attempt that failed before there was a patch:
@@ -128,7 +133,7 @@ impl Context<'_> {
     /// Lets `listener` hear of all attempts from now on; answers its number.
     pub fn hot_listen(&self, listener: Listener) -> u64 {
         let mut vm = self.vm();
-        crate::hotpatch::checkpoint::listeners(&mut vm);
+        crate::hotpatch::apply::checkpoint::listeners(&mut vm);
         vm.hot.events.listen(listener)
     }
 
@@ -140,7 +145,7 @@ impl Context<'_> {
     /// Lets a listener go; false if there is none of that number.
     pub fn hot_forget_listener(&self, number: u64) -> bool {
         let mut vm = self.vm();
-        crate::hotpatch::checkpoint::listeners(&mut vm);
+        crate::hotpatch::apply::checkpoint::listeners(&mut vm);
         vm.hot.events.forget(number)
     }
 

@@ -4,7 +4,7 @@ use moonswap_compiler::CompileError;
 use moonswap_hotpatch::Refused;
 
 /// Patches kept for rollback; beside them as many rollbacks.
-pub(super) const DEPTH: usize = 16;
+pub(crate) const DEPTH: usize = 16;
 
 /// Why a patch was not applied. Nothing has changed in any of these cases.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -2,18 +2,19 @@
 //!
 //! The protocol, in order; everything that can fail comes before the first
 //! store:
-//! 1. a *manifest* of each live instance of the chunk is made (`manifest`);
-//! 2. the patch is planned against it (`planner`; crate `moonswap-hotpatch`), off the VM's
+//! 1. a *manifest* of each live instance of the chunk is made (`registry::manifest`);
+//! 2. the patch is planned against it (`planner::plan`; crate `moonswap-hotpatch`), off the VM's
 //!    thread if it was submitted from another one; refusals end it;
-//! 3. new versions are loaded into the heap (`prepare`), and the patch's top-level
-//!    code runs protected (`transaction`, `merging`);
-//! 4. `commit` rewrites the slots: plain stores that cannot fail, at a safe
-//!    point; the versions replaced go to the `history`.
+//! 3. new versions are loaded into the heap (`apply::prepare`), and the patch's top-level
+//!    code runs protected (`apply::transaction`, `apply::merging`);
+//! 4. `apply::commit` rewrites the slots: plain stores that cannot fail, at a safe
+//!    point; the versions replaced go to `after::history`.
 //!
 //! Running activations keep their pinned version (`frame.rs`).
 //!
-//! All of it is reached through `attempt`, which also asks the quarantine
-//! (`guard`), calls hooks (`hooks`) and tells listeners (`event`).
+//! All of it is reached through `apply::attempt`, which also asks the quarantine
+//! (`after::guard`), calls hooks (`apply::hooks`) and notifies listeners (`observe::event`).
+//! Other threads come in by `request`; `schedule` decides when; `osr` moves activations.
 //!
 //! Invariants: HP1 only `commit` and rollback install versions into slots that code
 //! can reach, and migrations for a time (HP4); HP2 they run at a safe point of the
@@ -21,70 +22,31 @@
 //! HP5 slots in lists that other threads have (`SlotPointer`, the deferred_drops of `published`) are
 //! followed by the VM's thread only, the others drop the lists.
 
-mod activity;
+pub(crate) mod after;
 pub(crate) mod apply;
 mod at_safe_point;
-pub(crate) mod attempt;
-mod call;
 mod cause;
-pub(crate) mod checkpoint;
-mod closing;
-mod commit;
-pub(crate) mod current;
 mod error;
-mod evaluated;
-pub(crate) mod event;
-mod frames;
-mod gate;
-pub(crate) mod globals;
-mod guard;
-pub(crate) mod history;
-mod hooks;
-pub(crate) mod inspect;
-pub(crate) mod instances;
-pub(crate) mod literals;
-pub(crate) mod mailbox;
-pub(crate) mod manifest;
-mod merging;
-pub(crate) mod migrate;
-#[cfg(all(test, loom))]
-mod models;
-mod obstacle;
-mod oneshot;
-pub(crate) mod patcher;
-mod planned;
+pub(crate) mod observe;
+pub(crate) mod osr;
 pub(crate) mod planner;
-mod prepare;
-mod probation;
-mod published;
-pub(crate) mod quarantine;
-mod queue;
-mod request;
-mod running;
-pub(crate) mod scope;
+pub(crate) mod registry;
+pub(crate) mod request;
+pub(crate) mod schedule;
 pub(crate) mod seam;
-mod stale;
 mod state;
-mod staying;
-pub(crate) mod texts;
-mod ticket;
-pub(crate) mod timing;
-pub(crate) mod transaction;
-pub(crate) mod trap;
-pub(crate) mod waiting;
-pub(crate) mod watchdog;
 
+pub use after::history::HistoryEntry;
+pub use after::probation::{OnProbation, Quarantined, Which};
+pub use apply::attempt::Origin;
 pub(crate) use at_safe_point::AtSafePoint;
-pub use attempt::Origin;
 pub use cause::Cause;
 pub use error::HotError;
-pub use event::{EventChunk, EventKind, HotEvent, Listener, Recorder};
-pub use history::HistoryEntry;
-pub use inspect::{StaleFrame, VersionInfo};
-pub(crate) use instances::touch;
+pub use observe::event::{EventChunk, EventKind, HotEvent, Listener, Recorder};
+pub use observe::inspect::{StaleFrame, VersionInfo};
+pub(crate) use registry::instances::touch;
 #[doc(hidden)]
-pub use oneshot::OneShot;
-pub use patcher::Patcher;
-pub use probation::{OnProbation, Quarantined, Which};
+pub use request::oneshot::OneShot;
+pub use request::patcher::Patcher;
+pub use request::ticket::{Applied, RolledBack, Ticket};
 pub(crate) use state::HotState;
-pub use ticket::{Applied, RolledBack, Ticket};

@@ -5,20 +5,23 @@
 
 use moonswap_bytecode::{Instruction, OpCode};
 
-use super::{
-    AtSafePoint, guard, literals, mailbox, migrate, obstacle, quarantine, scope, transaction, trap,
-    watchdog,
-};
 use crate::callee::FROZEN;
 use crate::error::Raised;
 use crate::frame::Place;
+use crate::hotpatch::AtSafePoint;
+use crate::hotpatch::after::{guard, quarantine, watchdog};
+use crate::hotpatch::apply::transaction;
+use crate::hotpatch::osr::migrate;
+use crate::hotpatch::registry::{literals, scope};
+use crate::hotpatch::request::mailbox;
+use crate::hotpatch::schedule::{obstacle, trap};
 use crate::interp::Next;
 use crate::object::{Coroutine, Version};
 use crate::value::{Value, tag};
 use crate::vm::Vm;
 
 /// What a VM knows about its chunks and patches.
-pub(crate) type HotState = super::HotState;
+pub(crate) type HotState = crate::hotpatch::HotState;
 
 /// A safe point.
 ///

@@ -8,12 +8,15 @@ use std::sync::Arc;
 
 use foldhash::HashMap;
 
-use super::gate::CommitGate;
-use super::{
-    checkpoint, closing, event, history, instances, mailbox, migrate, probation, running, texts,
-    transaction, trap, waiting,
-};
 use crate::heap::Marker;
+use crate::hotpatch::after::{closing, history, probation};
+use crate::hotpatch::apply::{checkpoint, running, transaction};
+use crate::hotpatch::observe::event;
+use crate::hotpatch::osr::migrate;
+use crate::hotpatch::registry::{instances, texts};
+use crate::hotpatch::request::mailbox;
+use crate::hotpatch::schedule::gate::CommitGate;
+use crate::hotpatch::schedule::{trap, waiting};
 use crate::object::{Header, Instance, Version};
 
 /// Chunks that were loaded by a name of the host's and are kept although no code of
@@ -46,12 +49,12 @@ pub(crate) struct HotState {
     /// The delta chunk that runs now is only tried.
     pub(crate) trial: Option<transaction::Trial>,
     /// What the patch goes back to if it fails.
-    pub(super) checkpoint: Option<checkpoint::Checkpoint>,
+    pub(crate) checkpoint: Option<checkpoint::Checkpoint>,
     pub(crate) waiting: waiting::Waiting,
-    pub(super) closings: closing::Closings,
-    pub(super) trap: Option<trap::Trap>,
+    pub(crate) closings: closing::Closings,
+    pub(crate) trap: Option<trap::Trap>,
     /// Versions whose activations move to newer ones.
-    pub(super) migrating: RefCell<Vec<*mut Version>>,
+    pub(crate) migrating: RefCell<Vec<*mut Version>>,
     /// Activations that have moved.
     pub(crate) n_migrated: u64,
 }
@@ -77,7 +80,7 @@ impl HotState {
     }
 
     /// What other threads know of a chunk is out of date.
-    pub(super) fn withdraw(&self, chunk: &str) {
+    pub(crate) fn withdraw(&self, chunk: &str) {
         let known = self.mailbox.published.withdraw(chunk);
         self.mailbox.deferred_drops.keep_snapshots(known);
     }

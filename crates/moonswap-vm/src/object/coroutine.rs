@@ -47,7 +47,7 @@ pub(crate) struct Coroutine {
     pub(crate) is_wrap: bool,
     /// Its body was called.
     pub(crate) started: bool,
-    /// The watchdog noted an activation in it or below it (`hotpatch/watchdog.rs`).
+    /// The watchdog noted an activation in it or below it (`hotpatch/after/watchdog.rs`).
     pub(crate) is_watched: bool,
     /// Calls of pcall and xpcall that are active.
     pub(crate) n_pcalls: u32,

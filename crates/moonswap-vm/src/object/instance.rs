@@ -107,7 +107,7 @@ pub(crate) struct Patched {
     /// What of the text does not run, because it was refused.
     pub(crate) diverged: Option<Arc<moonswap_hotpatch::Divergence>>,
     /// What the first versions were loaded from, in the order of `slots`, once that
-    /// was made again: see `hotpatch/literals.rs`.
+    /// was made again: see `hotpatch/registry/literals.rs`.
     pub(crate) literals: Option<Literals>,
     /// Bytes of these, about.
     pub(crate) literal_bytes: usize,

@@ -10,7 +10,7 @@ pub(crate) const LONG_TEXT: usize = 256;
 const ENTRY: usize = 128;
 
 /// A long text, on the account of the heap's memory as long as instances have it
-/// (`hotpatch/texts.rs`).
+/// (`hotpatch/registry/texts.rs`).
 pub(crate) struct HeldText {
     text: Arc<[u8]>,
     account: Rc<Cell<usize>>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use moonswap_bytecode::{Constant, Prototype, Watch};
 
 use super::{machine, run_in};
-use crate::hotpatch::{current, literals};
+use crate::hotpatch::registry::{current, literals};
 use crate::object::{Closure, PrototypeSlot};
 use crate::{Keep, Machine};
 

@@ -1,5 +1,5 @@
 //! Activations that move to new code at an iteration boundary of a loop
-//! (`hotpatch/migrate.rs`), one of each kind of loop.
+//! (`hotpatch/osr/migrate.rs`), one of each kind of loop.
 
 use moonswap_hotpatch::{Policy, StalePolicy};
 

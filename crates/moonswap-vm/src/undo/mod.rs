@@ -11,7 +11,7 @@
 //! for. A table gets its entries back, not its order of traversal.
 //!
 //! The log knows objects and the heap only. What of the VM's state is copied as a
-//! whole, and who opens the log, is in `hotpatch/checkpoint.rs`.
+//! whole, and who opens the log, is in `hotpatch/apply/checkpoint.rs`.
 //!
 //! Invariants:
 //! - J1 While the log is open nothing is collected (`set_busy`) and no finalizer

@@ -1,0 +1,4 @@
+//! On-stack replacement, and what stays on old code.
+
+pub(crate) mod migrate;
+pub(crate) mod staying;
