@@ -117,6 +117,11 @@ impl CaptureCheck<'_> {
             return Counterpart::Gone;
         }
         let name = self.new_name(&e.name, e.top_level);
+        // An older text had a variable of that name; the one in this text is another.
+        let variable = self.top.variable(&name, e.declaration);
+        if e.top_level && variable.is_some_and(|v| matches!(v.state, Variable::New { .. })) {
+            return Counterpart::Gone;
+        }
         let counts = (
             self.old.count(from, &e.name, e.top_level),
             self.new.count(to, &name, e.top_level),

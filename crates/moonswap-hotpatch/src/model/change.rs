@@ -69,6 +69,9 @@ pub struct DataChange {
     pub kind: ChangeKind,
     /// Made whatever stands there.
     pub replace: bool,
+    /// The table it is put into is another one, or was emptied: it is made where
+    /// nothing stands, and what stands there already stays.
+    pub again: bool,
     /// Expressions that are evaluated for it.
     pub evaluated: Option<Evaluated>,
 }

@@ -166,6 +166,10 @@ impl<'a> Code<'a> {
                 let at = cells.copied().position(|cell| is_it(&cell))?;
                 &Instance::cell_names(instance).get(at)?.0
             };
+            if name.is_empty() {
+                // Of a patch that was rolled back.
+                return None;
+            }
             return Some(("upvalue", name.as_bytes().to_vec()));
         }
         if op == OpCode::LoadConst {

@@ -47,6 +47,7 @@ impl Merging<'_> {
             after,
             replace: is_replaced && kind != ChangeKind::Definition,
             kind,
+            again: self.is_in_replaced(&entry.path),
             evaluated: None,
         };
         let (evaluation, not_run) = evaluation.unzip();

@@ -24,7 +24,7 @@ use crate::refusal::{Code, NOT_KEPT};
 const NO_TABLE: &str = "its table was not kept";
 
 /// What is found when an entry is looked at.
-enum Verdict {
+pub(super) enum Verdict {
     /// The same in both texts.
     Same,
     /// To be changed.
@@ -49,6 +49,8 @@ pub(super) struct Merging<'a> {
     pub(super) lists: HashSet<Path>,
     /// The same in the new text.
     new_lists: HashSet<Path>,
+    /// Paths at which another table stands after the patch, or one with fewer entries.
+    pub(super) replaced: HashSet<Path>,
 }
 
 impl<'a> Merging<'a> {
@@ -64,6 +66,7 @@ impl<'a> Merging<'a> {
             reach,
             lists: HashSet::default(),
             new_lists: HashSet::default(),
+            replaced: HashSet::default(),
         }
     }
 
@@ -172,6 +175,10 @@ impl<'a> Merging<'a> {
             return false;
         }
         let verdict = self.verdict(at, entry, variable.as_ref(), top);
+        let verdict = match verdict {
+            Verdict::Same if self.is_in_replaced(&entry.path) => self.again(entry),
+            verdict => verdict,
+        };
         // Whatever names a variable has another value in each call.
         let is_settled = matches!(verdict, Verdict::Change(..))
             && matches!(entry.leaf, Leaf::Constant(_))
@@ -201,6 +208,11 @@ impl<'a> Merging<'a> {
                 | Verdict::Try
                 | Verdict::Removed(_)
         );
+        let is_list = matches!(verdict, Verdict::Change(_, ChangeKind::List(_), _));
+        let is_made = !matches!(verdict, Verdict::Listed(..)) && self.reach.has(entry.statement);
+        if (is_whole || is_list) && is_made {
+            self.note_replaced(entry);
+        }
         match verdict {
             Verdict::Same => self.tell_other_meaning(entry, top),
             Verdict::Listed(NO_TABLE, _) if matches!(entry.leaf, Leaf::Function(_)) => {

@@ -11,6 +11,7 @@
 //! | `evaluate`, `made` | values that are computed; what is made of an entry |
 //! | `meaning` | the same words that mean something else |
 //! | `repeated` | what is set more than once |
+//! | `replaced` | what is set in a table that is another one now |
 //! | `order` | the steps that both texts have |
 //! | `moved` | steps whose order changed, and matters |
 //! | `readers` | unchanged statements that read what changed |
@@ -40,6 +41,7 @@ pub(crate) mod outcome;
 mod reach;
 mod readers;
 mod repeated;
+mod replaced;
 mod selected;
 mod side;
 mod variables;

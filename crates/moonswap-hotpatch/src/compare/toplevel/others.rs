@@ -239,6 +239,7 @@ impl Comparison<'_> {
                 after: "function".to_owned(),
                 kind: ChangeKind::Definition,
                 replace: false,
+                again: false,
                 evaluated: None,
             });
             top.merge(entry.statement, code);

@@ -66,8 +66,9 @@ impl Comparison<'_> {
                     if let (Some(cell), true) = (cell, *name != *variable.name) {
                         top.labels[cell as usize] = (variable.name.clone(), variable.declaration);
                     }
-                    if cell.is_none() && was_folded && !is_folded {
-                        // It was a constant without a cell: now it needs one.
+                    if was_folded && !is_folded {
+                        // It was a constant without a cell: now it needs one. What an
+                        // older text had by that name has another value.
                         self.append(variable, reach, top)
                     } else {
                         self.reset(variable, cell, top);
@@ -91,11 +92,12 @@ impl Comparison<'_> {
                     Variable::Ambiguous
                 }
                 _ => match cell {
-                    Some(cell) => {
+                    // A definition is what the text says, not what was there.
+                    Some(cell) if !self.is_function(variable) => {
                         self.revive(variable, cell, top);
                         Variable::Revived { cell }
                     }
-                    None => self.append(variable, reach, top),
+                    Some(_) | None => self.append(variable, reach, top),
                 },
             };
         }
@@ -191,10 +193,27 @@ impl Comparison<'_> {
                 constants: &facts.constants,
             };
             let entries = taker.entries(&|_| true);
-            entries.iter().any(|entry| entry.path == path)
+            let entries = entries.iter().filter(|entry| entry.path == path);
+            entries.map(|entry| entry.statement).collect::<Vec<usize>>()
         };
-        let is_own = path.root == Root::Global && sets(self.new) && self.old.is_some_and(sets);
+        let is_own = path.root == Root::Global
+            && sets(self.new).iter().any(|at| *at > variable.statement)
+            && self.old.is_some_and(|old| !sets(old).is_empty());
         is_own.then(|| path.to_string())
+    }
+
+    /// Whether a variable is declared with a function.
+    fn is_function(&self, variable: &Declared) -> bool {
+        let body = self.body().get(variable.statement);
+        match body.map(|statement| &statement.kind) {
+            Some(StatementKind::LocalFunction { .. }) => true,
+            Some(StatementKind::Local { values, .. }) => {
+                let value = values.get(variable.index);
+                let value = value.and_then(|value| self.new.ast().exprs.get(value.0 as usize));
+                matches!(value, Some(Expr::Function(_)))
+            }
+            _ => false,
+        }
     }
 
     /// A variable of an older text is back, with the value it had there.

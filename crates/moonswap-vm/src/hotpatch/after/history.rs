@@ -448,10 +448,17 @@ impl<'a> Undoing<'a> {
                 }
             }
             // Cells stay: code of the undone version may still run. Their names
-            // go back; those beyond the old record keep theirs.
+            // go back; those beyond the old record keep theirs, unless that would hide
+            // a variable of the restored text.
             if let Some(more) = Instance::more_mut(instance) {
-                for (place, name) in more.cell_names.iter_mut().zip(&change.names) {
+                let n = change.names.len().min(more.cell_names.len());
+                let (known, beyond) = more.cell_names.split_at_mut(n);
+                for (place, name) in known.iter_mut().zip(&change.names) {
                     place.clone_from(name);
+                }
+                let hides = |place: &&mut (Arc<str>, u32)| change.names.contains(place);
+                for place in beyond.iter_mut().filter(hides) {
+                    *place = (Arc::from(""), 0);
                 }
             }
             self.places = places;

@@ -152,7 +152,13 @@ fn choose(cx: &mut Context<'_>) -> Outcome<usize> {
             Before::Absent => live.is_nil() || is_left_over(instance, live, &change.path),
             _ => holds(&mut cx.vm(), instance, live, change),
         };
-        let differs = !is_same(live, value);
+        if change.again && !live.is_nil() && !is_data_of(value, change) {
+            // The table was changed in place, and still has it.
+            cx.push_at(0);
+            return Ok(1);
+        }
+        let is_free = is_free || change.again && live.is_nil();
+        let differs = !is_same(live, value) && !(change.again && live.is_nil());
         if is_free || change.replace {
             let value = settled(cx, change, live, value)?;
             if differs {
@@ -167,6 +173,11 @@ fn choose(cx: &mut Context<'_>) -> Outcome<usize> {
         }
     }
     Ok(1)
+}
+
+/// Whether a change puts a plain value in place, not a function or a table.
+fn is_data_of(value: Value, change: &DataChange) -> bool {
+    change.is_data() && value.tag != tag::TABLE
 }
 
 /// The value that a change puts in place of `live`: its argument, or what was
