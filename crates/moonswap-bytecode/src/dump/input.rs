@@ -182,7 +182,7 @@ impl<'a> Input<'a> {
         }
         if self.known.len() == self.known.capacity() {
             // The list grows by as much as it has.
-            let n = self.known.len().max(16);
+            let n = self.known.len().max(32);
             let more = n * (size_of::<Known<'_>>() + FOR_TAKERS);
             self.budget.take(more + ALLOCATION)?;
             let is_there = self.known.try_reserve_exact(n);

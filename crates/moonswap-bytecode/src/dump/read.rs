@@ -23,17 +23,30 @@ pub(super) struct Reader<'a> {
     cells: Vec<u32>,
 }
 
+/// Lists up to this length get room for a power of two: the next function may need more.
+const SHORT: usize = 256;
+
 /// Makes room for items in an empty list.
+#[inline]
 fn reserve<T>(list: &mut Vec<T>, n: usize, budget: &mut Budget, held: &mut usize) -> Read<()> {
-    if n > list.capacity() {
-        let more = (n - list.capacity()).saturating_mul(size_of::<T>());
-        let more = more.saturating_add(ALLOCATION);
-        budget.take(more)?;
-        *held += more;
-        let is_there = list.try_reserve_exact(n);
-        is_there.map_err(|_| Flaw::Memory)?;
+    match n > list.capacity() {
+        true => make_room(list, n, budget, held),
+        false => Ok(()),
     }
-    Ok(())
+}
+
+#[inline(never)]
+fn make_room<T>(list: &mut Vec<T>, n: usize, budget: &mut Budget, held: &mut usize) -> Read<()> {
+    let n = match n <= SHORT {
+        true => n.next_power_of_two().max(8),
+        false => n,
+    };
+    let more = (n - list.capacity()).saturating_mul(size_of::<T>());
+    let more = more.saturating_add(ALLOCATION);
+    budget.take(more)?;
+    *held += more;
+    let is_there = list.try_reserve_exact(n);
+    is_there.map_err(|_| Flaw::Memory)
 }
 
 impl<'a> Reader<'a> {

@@ -78,6 +78,9 @@ pub fn is_decided(bytes: &[u8], watch: Option<&Watch<'_>>, room: usize) -> bool 
 /// Bytes of a function's lists that are not kept for the next one.
 const LARGE: usize = 256 << 10;
 
+/// Room in lists that grow: most chunks need no more.
+const FEW: usize = 8;
+
 fn walk<'a>(
     bytes: &'a [u8],
     watch: Option<&'a Watch<'a>>,
@@ -97,10 +100,10 @@ fn walk<'a>(
         verifier,
         to,
         head,
-        steps: Vec::new(),
-        ids: Vec::new(),
-        n_upvalues: Vec::new(),
-        spare: Vec::new(),
+        steps: Vec::with_capacity(FEW),
+        ids: Vec::with_capacity(FEW),
+        n_upvalues: Vec::with_capacity(FEW),
+        spare: Vec::with_capacity(FEW / 2),
     };
     walk.function(outermost, Some(n_upvalues))
 }

@@ -97,6 +97,17 @@ impl Default for RecordsWriter {
 }
 
 impl RecordsWriter {
+    /// Has room for a binary chunk of so many bytes: for most, more than its records take,
+    /// and always less than the chunk.
+    pub fn expect(&mut self, bytes: usize) {
+        self.records.reserve(bytes / 8);
+        self.names.reserve(bytes / 16);
+        self.ends.reserve(bytes / 128);
+        self.numbered.reserve(bytes / 64);
+        self.starts.reserve(bytes / 256);
+        self.open.reserve(8);
+    }
+
     /// Bytes that it has, and that making records of it takes.
     pub fn heap_bytes(&self) -> usize {
         let numbers = self.ends.capacity() + self.starts.capacity() + self.numbered.capacity();

@@ -109,7 +109,9 @@ pub(super) struct Info {
 
 /// By the number of the operation. Bytes that name none, and operations of the VM's
 /// own, have [`Form::Internal`].
-static ALL: [Info; 256] = {
+static ALL: [Info; 256] = INFOS;
+
+const INFOS: [Info; 256] = {
     let mut all = [Info::of_operation(OpCode::Halt); 256];
     let mut n = 0;
     while n < OpCode::ALL.len() {
@@ -119,7 +121,24 @@ static ALL: [Info; 256] = {
     all
 };
 
+/// By the number of the operation: 1 if it jumps; in the upper half, 1 if back.
+static JUMPS: [u64; 256] = {
+    let mut all = [0; 256];
+    let mut n = 0;
+    while n < all.len() {
+        all[n] = INFOS[n].jumps as u64 | (INFOS[n].is_back as u64) << 32;
+        n += 1;
+    }
+    all
+};
+
 impl Info {
+    /// Whether an instruction jumps, for sums: jumps, and in the upper half jumps back.
+    #[inline(always)]
+    pub(super) fn jumps_of(i: Instruction) -> u64 {
+        JUMPS[usize::from(i.to_bits() as u8)]
+    }
+
     /// That of an instruction.
     #[inline(always)]
     pub(super) fn of(i: Instruction) -> &'static Self {

@@ -45,13 +45,10 @@ impl<const W: usize> Place<W> {
 
 /// How many jumps there are, and how many of them go back.
 pub(super) fn count_jumps(code: &[Instruction]) -> (usize, usize) {
-    let (mut all, mut back) = (0, 0);
-    for &i in code {
-        let info = Info::of(i);
-        all += usize::from(info.jumps);
-        back += usize::from(info.is_back);
-    }
-    (all, back)
+    let counts = code.iter().map(|&i| Info::jumps_of(i));
+    // There are fewer than 2³¹ instructions.
+    let counts = counts.fold(0, u64::wrapping_add);
+    (counts as u32 as usize, (counts >> 32) as usize)
 }
 
 /// Makes the places that jumps back go to: the walk comes to these before the jumps.

@@ -19,6 +19,10 @@ impl Context<'_> {
         let is_over = || limits::has_to_stop(&self.vm());
         let mut taker = Taker {
             cx: self,
+            expected: match self.vm().heap.is_limited() {
+                true => 0,
+                false => source.len().min(MOST_EXPECTED),
+            },
             keep,
             loading: None,
             depth: 0,
@@ -39,9 +43,14 @@ impl Context<'_> {
     }
 }
 
+/// What is given may be longer than the chunk in it.
+const MOST_EXPECTED: usize = 64 << 10;
+
 /// Loads the functions of a binary chunk.
 struct Taker<'a, 'c> {
     cx: &'a Context<'c>,
+    /// Bytes of the chunk for which there is room in lists from the beginning.
+    expected: usize,
     keep: Keep,
     loading: Option<Loading>,
     /// Functions that began and did not end.
@@ -55,7 +64,7 @@ struct Taker<'a, 'c> {
 impl Take for Taker<'_, '_> {
     fn begins_outermost(&mut self, chunk: &str, _: &[LiteralStep<'_>]) -> Result<(), UndumpError> {
         let mut vm = self.cx.vm();
-        let mut loading = Loading::begin(&mut vm, chunk, self.keep);
+        let mut loading = Loading::begin_binary(&mut vm, chunk, self.keep, self.expected);
         loading.begins(&mut vm);
         self.loading = Some(loading);
         self.depth = 1;

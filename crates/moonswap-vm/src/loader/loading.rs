@@ -11,7 +11,7 @@ use super::slot::{install, new_slot};
 use super::version::{Place, literal_bytes, load, load_literal};
 use crate::callee::FROZEN;
 use crate::heap::header;
-use crate::object::{Instance, Keep, Kind, More, PrototypeSlot, SlotPointer, Source, Version};
+use crate::object::{CellNames, Instance, Keep, Kind, More, PrototypeSlot, SlotPointer, Source, Version};
 use crate::string::ChunkStrings;
 use crate::vm::Vm;
 
@@ -77,6 +77,20 @@ impl Loading {
             records,
             open: Vec::new(),
         }
+    }
+
+    /// The same of a binary chunk, with room in lists for so many bytes of it.
+    pub(crate) fn begin_binary(vm: &mut Vm, chunk: &str, keep: Keep, bytes: usize) -> Self {
+        let mut loading = Self::begin(vm, chunk, keep);
+        // What is read of a few bytes at a time would make its lists grow again and again.
+        loading.records.expect(bytes);
+        loading.slots.reserve(bytes / 512);
+        loading.children.reserve(8);
+        loading.open.reserve(8);
+        if let Some(strings) = &mut vm.chunk_strings {
+            strings.expect(bytes);
+        }
+        loading
     }
 
     /// Loads a literal written directly in the chunk.
@@ -151,19 +165,15 @@ impl Loading {
     pub(crate) fn finish_literal(mut self, vm: &mut Vm, main: &Literal<'_>) -> *mut Instance {
         self.records.ends(main);
         let version = load_literal(vm, main, &self.place_of_main());
-        let scope = main.scope.iter();
-        let scope = scope.map(|v| (Arc::from(v.name.text()), v.declaration));
         let records = std::mem::take(&mut self.records);
-        self.complete(vm, version, records.ended(), scope)
+        self.complete(vm, version, records.ended(), main.scope.len())
     }
 
     /// Loads the main chunk, whose literals were loaded before.
     pub(crate) fn finish(mut self, vm: &mut Vm, main: &Prototype) -> *mut Instance {
         let records = std::mem::take(&mut self.records).main(main);
         let version = load(vm, main, &self.place_of_main());
-        let scope = main.scope.iter();
-        let scope = scope.map(|v| (Arc::clone(&v.name), v.declaration));
-        self.complete(vm, version, records, scope)
+        self.complete(vm, version, records, main.scope.len())
     }
 
     fn place_of_main(&self) -> Place<'_> {
@@ -175,13 +185,13 @@ impl Loading {
         }
     }
 
-    /// The instance with its main version, of which `scope` are the top-level locals.
+    /// The instance with its main version, which has so many top-level locals.
     fn complete(
         self,
         vm: &mut Vm,
         version: *mut Version,
         mut records: Records,
-        scope: impl ExactSizeIterator<Item = (Arc<str>, u32)>,
+        n_scope: usize,
     ) -> *mut Instance {
         let (instance, slot) = (self.instance, self.slots[0].0);
         vm.chunk_strings = None;
@@ -198,8 +208,8 @@ impl Loading {
                     instance.header.flags |= Instance::SHARES_RECORDS;
                 }
                 instance.records = records;
-                if !FROZEN && scope.len() > 0 {
-                    name_cells(instance.more.get_or_insert_default(), scope);
+                if !FROZEN && n_scope > 0 {
+                    name_cells(instance.more.get_or_insert_default(), n_scope);
                 }
             });
             install(vm, slot, version);
@@ -218,18 +228,13 @@ impl Loading {
     }
 }
 
-/// Gives the first cells the names of top-level locals. Constants have made cells
+/// Makes room for the cells of so many top-level locals. Constants have made cells
 /// already, in binary chunks of code that was patched.
-fn name_cells(more: &mut More, scope: impl ExactSizeIterator<Item = (Arc<str>, u32)>) {
-    let n_named = scope.len();
+fn name_cells(more: &mut More, n_named: usize) {
     let n = more.cells.len().max(n_named);
     more.cells.reserve_exact(n - more.cells.len());
     more.cells.resize(n, std::ptr::null_mut());
-    more.cell_names = scope.collect();
-    if n > n_named {
-        // No variable is called that: each cell has a name.
-        more.cell_names.resize(n, ("".into(), u32::MAX));
-    }
+    more.cell_names = CellNames::of_records(n);
 }
 
 /// Literals of a chunk whose slots are listed from the beginning: walking through

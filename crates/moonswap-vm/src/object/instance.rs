@@ -1,5 +1,6 @@
 //! `Instance`: one load of a source, and what is kept of it for patches.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use moonswap_bytecode::{Prototype, Records};
@@ -89,14 +90,55 @@ pub(crate) struct More {
     pub(crate) slots: Option<Arc<[SlotPointer]>>,
     /// Cells of top-level locals; null = not there (yet).
     pub(crate) cells: Vec<*mut Upvalue>,
-    /// Name and declaration ordinal of each cell.
-    pub(crate) cell_names: Vec<(Arc<str>, u32)>,
+    pub(crate) cell_names: CellNames,
     /// Arguments of the main chunk, if they are few and plain; of modules.
     pub(crate) arguments: Option<Arc<[Value]>>,
     /// The table that it returned; of modules.
     pub(crate) returned: Value,
     /// What patches need or brought.
     pub(crate) patched: Option<Box<Patched>>,
+}
+
+/// Name and declaration ordinal of each cell. Few ask for them: those of loading are
+/// read off the records then.
+#[derive(Default)]
+pub(crate) struct CellNames {
+    /// Cells that loading made.
+    n_loaded: usize,
+    list: OnceCell<Vec<(Arc<str>, u32)>>,
+}
+
+impl CellNames {
+    /// Those of the top-level locals in the instance's records, and of further cells that
+    /// have no names, `n` in all.
+    pub(crate) fn of_records(n: usize) -> Self {
+        Self {
+            n_loaded: n,
+            list: OnceCell::new(),
+        }
+    }
+
+    fn get(&self, records: &Records) -> &[(Arc<str>, u32)] {
+        self.list.get_or_init(|| {
+            if self.n_loaded == 0 {
+                return Vec::new();
+            }
+            let scope = records.get(0);
+            let scope = scope.top_level();
+            let mut list: Vec<_> = scope.map(|v| (v.name.into(), v.declaration)).collect();
+            // No variable is called that: each cell has a name.
+            list.resize(self.n_loaded, ("".into(), u32::MAX));
+            list
+        })
+    }
+
+    /// To be changed, once somebody has asked for them.
+    pub(crate) fn list(&mut self) -> &mut Vec<(Arc<str>, u32)> {
+        debug_assert!(self.n_loaded == 0 || self.list.get().is_some());
+        self.list.get_or_init(Vec::new);
+        // It was just made, if it was not there.
+        self.list.get_mut().expect("made above")
+    }
 }
 
 /// What an instance has once a patch has looked at it.
@@ -220,7 +262,10 @@ impl Instance {
     /// collected.
     pub(crate) unsafe fn cell_names<'a>(this: *const Self) -> &'a [(Arc<str>, u32)] {
         // SAFETY: by the caller.
-        unsafe { Self::more(this).map_or(&[], |more| &more.cell_names) }
+        unsafe {
+            let records = &(*this).records;
+            Self::more(this).map_or(&[], |more| more.cell_names.get(records))
+        }
     }
 
     /// # Safety

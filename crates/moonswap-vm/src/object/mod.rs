@@ -29,7 +29,7 @@ pub(crate) use hook::{Hook, HookState, Step};
 pub(crate) use host_data::HostData;
 pub use host_data::WarningSink;
 pub use instance::Keep;
-pub(crate) use instance::{Instance, More, Patched, Source};
+pub(crate) use instance::{CellNames, Instance, More, Patched, Source};
 pub use native::{Context, NativeFn, NativeKind};
 pub(crate) use native::{Native, NativeCode};
 pub(crate) use registry::{SlotPointer, SlotRegistry};

@@ -31,6 +31,11 @@ pub(crate) struct ChunkStrings {
 }
 
 impl ChunkStrings {
+    /// Has room for the strings of a binary chunk of so many bytes.
+    pub(crate) fn expect(&mut self, bytes: usize) {
+        self.numbered.reserve(bytes / 128);
+    }
+
     /// A string constant as a value.
     pub(crate) fn value(&mut self, heap: &mut Heap, s: &Arc<[u8]>) -> Value {
         if s.len() <= MAX_SHORT {

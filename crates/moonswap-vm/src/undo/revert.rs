@@ -77,7 +77,7 @@ unsafe fn revert(heap: &mut Heap, entry: Entry) {
                 if Instance::more(instance).is_some() {
                     // As long as it was at most: nothing is allocated.
                     heap.more(instance, |more| {
-                        more.cell_names = names;
+                        *more.cell_names.list() = names;
                         more.cells.truncate(0);
                         more.cells.extend_from_slice(&cells);
                     });

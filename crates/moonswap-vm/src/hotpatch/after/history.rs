@@ -450,9 +450,11 @@ impl<'a> Undoing<'a> {
             // Cells stay: code of the undone version may still run. Their names
             // go back; those beyond the old record keep theirs, unless that would hide
             // a variable of the restored text.
+            let _ = Instance::cell_names(instance);
             if let Some(more) = Instance::more_mut(instance) {
-                let n = change.names.len().min(more.cell_names.len());
-                let (known, beyond) = more.cell_names.split_at_mut(n);
+                let names = more.cell_names.list();
+                let n = change.names.len().min(names.len());
+                let (known, beyond) = names.split_at_mut(n);
                 for (place, name) in known.iter_mut().zip(&change.names) {
                     place.clone_from(name);
                 }

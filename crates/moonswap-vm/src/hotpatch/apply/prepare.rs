@@ -291,11 +291,11 @@ unsafe fn extend_scope(
             vm.heap.barrier_object(instance.cast(), cell.cast());
         }
         let labels = plan.cell_labels.clone();
-        if labels.is_empty() && Instance::cell_names(instance).is_empty() {
+        if Instance::cell_names(instance).is_empty() && labels.is_empty() {
             return Vec::new();
         }
         vm.heap.more(instance, |more| {
-            std::mem::replace(&mut more.cell_names, labels)
+            std::mem::replace(more.cell_names.list(), labels)
         })
     }
 }

@@ -31,7 +31,7 @@ pub(crate) unsafe fn cell_index(
             return i;
         }
         vm.heap.more(instance, |more| {
-            more.cell_names.push((name.into(), declaration));
+            more.cell_names.list().push((name.into(), declaration));
             more.cells.push(std::ptr::null_mut());
             more.cells.len() - 1
         })
