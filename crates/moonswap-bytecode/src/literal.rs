@@ -143,7 +143,31 @@ pub struct Literal<'a> {
     pub(crate) held: usize,
 }
 
+/// An empty list in the place of another: with its memory, if items are as large.
+pub(crate) fn emptied<T, U>(mut list: Vec<T>) -> Vec<U> {
+    list.clear();
+    list.into_iter().filter_map(|_| None).collect()
+}
+
 impl Literal<'_> {
+    /// Its lists, empty, for a literal of another chunk.
+    pub(crate) fn emptied<'b>(mut self) -> Literal<'b> {
+        self.code.clear();
+        self.sites.clear();
+        self.captures.clear();
+        Literal {
+            path: emptied(self.path),
+            code: self.code,
+            constants: emptied(self.constants),
+            sites: self.sites,
+            captures: self.captures,
+            upvalues: emptied(self.upvalues),
+            scope: emptied(self.scope),
+            locals: emptied(self.locals),
+            ..Literal::default()
+        }
+    }
+
     /// Whether this is a main chunk.
     pub fn is_main(&self) -> bool {
         self.path.is_empty()

@@ -30,7 +30,7 @@ use crate::object::stack::EXTRA_SLOTS;
 use crate::object::{Context, Coroutine, HookState, StringObject, Table};
 use crate::safepoint::{DispatchTable, PollHandle};
 use crate::stress::Stress;
-use crate::string::ChunkStrings;
+use crate::string::Loads;
 use crate::type_map::TypeMap;
 use crate::undo::{Recorder, UndoLog};
 use crate::value::{Value, tag};
@@ -82,8 +82,8 @@ pub(crate) struct Vm {
     pub(crate) handles_depth: bool,
     /// Coroutines resumed inside each other.
     pub(crate) resume_depth: u32,
-    /// String constants of the chunk that is being loaded.
-    pub(crate) chunk_strings: Option<ChunkStrings>,
+    /// What loading has at hand.
+    pub(crate) loads: Loads,
     /// What the native that just ran wants called in its place.
     pub(crate) native_tail: Option<NativeTail>,
     pub(crate) hook: HookState,
@@ -187,7 +187,7 @@ impl Vm {
             host_failed: false,
             handles_depth: false,
             resume_depth: 0,
-            chunk_strings: None,
+            loads: Loads::default(),
             native_tail: None,
             hook: Default::default(),
             handling_overflow: false,

@@ -2,7 +2,7 @@
 
 use super::budget::{ALLOCATION, Budget};
 use super::format::{CHECK_INT, CHECK_NUM, Flaw, HEADER, HEADER_PARTS, MAX_SHARED, OPERATIONS};
-use crate::literal::{Name, Numbered};
+use crate::literal::{Name, Numbered, emptied};
 use crate::watch::Watch;
 
 pub(super) type Read<T> = Result<T, Flaw>;
@@ -22,20 +22,31 @@ const FOR_TAKERS: usize = 2 * (2 * size_of::<u64>() + size_of::<u32>());
 
 /// A short string of the chunk.
 #[derive(Clone, Copy)]
-struct Known<'a> {
+pub(super) struct Known<'a> {
     bytes: &'a [u8],
     /// The same as text, once somebody asked for that.
     text: Option<&'a str>,
 }
 
 impl<'a> Input<'a> {
-    pub(super) fn new(bytes: &'a [u8], watch: Option<&'a Watch<'a>>, room: usize) -> Self {
+    /// `known`: an empty list.
+    pub(super) fn new(
+        bytes: &'a [u8],
+        watch: Option<&'a Watch<'a>>,
+        room: usize,
+        known: Vec<Known<'a>>,
+    ) -> Self {
         Self {
             watch,
             budget: Budget::new(room),
             bytes,
-            known: Vec::new(),
+            known,
         }
+    }
+
+    /// Its list, empty again.
+    pub(super) fn into_known<'b>(self) -> Vec<Known<'b>> {
+        emptied(self.known)
     }
 
     /// Looks whether to stop, once an item.

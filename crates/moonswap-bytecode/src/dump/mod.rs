@@ -21,6 +21,6 @@ mod whole;
 mod write;
 
 pub use format::{SIGNATURE, UndumpError};
-pub use walk::{Take, is_decided, undump_to};
+pub use walk::{Kept, Take, is_decided, undump_to, undump_with};
 pub use whole::{undump, undump_watched};
 pub use write::{dump, dump_watched};

@@ -2,7 +2,7 @@
 
 use super::budget::{ALLOCATION, Budget};
 use super::format::{Flaw, MAX_CELL, MAX_PATH};
-use super::input::{Input, Read};
+use super::input::{Input, Known, Read};
 use crate::instruction::Instruction;
 use crate::literal::{Literal, LiteralConstant, LiteralLines, LiteralSite, LiteralStep, Name};
 use crate::positions::Positions;
@@ -51,7 +51,7 @@ fn make_room<T>(list: &mut Vec<T>, n: usize, budget: &mut Budget, held: &mut usi
 
 impl<'a> Reader<'a> {
     /// Reads what stands before the outermost function.
-    pub(super) fn begin(mut input: Input<'a>) -> Read<(Self, Head<'a>)> {
+    pub(super) fn begin(mut input: Input<'a>, cells: Vec<u32>) -> Read<(Self, Head<'a>)> {
         input.header()?;
         let n_upvalues = usize::from(input.byte()?);
         let strip = flag(input.byte()?)?;
@@ -64,7 +64,7 @@ impl<'a> Reader<'a> {
         let mut reader = Self {
             input,
             strip,
-            cells: Vec::new(),
+            cells,
         };
         let mut path = Vec::with_capacity(n_steps);
         for _ in 0..n_steps {
@@ -76,6 +76,12 @@ impl<'a> Reader<'a> {
             n_upvalues,
         };
         Ok((reader, head))
+    }
+
+    /// Its lists, empty again.
+    pub(super) fn into_lists<'b>(mut self) -> (Vec<Known<'b>>, Vec<u32>) {
+        self.cells.clear();
+        (self.input.into_known(), self.cells)
     }
 
     /// One step of a path.

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use super::budget::ALLOCATION;
 use super::format::{MAX_DEPTH, MIN_FUNCTION, UndumpError};
-use super::input::Input;
+use super::input::{Input, Known};
 use super::read::{Head, Reader};
 use crate::function_id::{FunctionId, KEY};
-use crate::literal::{Literal, LiteralStep};
+use crate::literal::{Literal, LiteralStep, emptied};
 use crate::verify::{Verifier, VerifyError};
 use crate::watch::Watch;
 
@@ -63,14 +63,51 @@ pub fn undump_to(
     room: usize,
     to: &mut dyn Take,
 ) -> Result<(), UndumpError> {
-    walk(bytes, watch, room, to, Some(Verifier::default()))
+    undump_with(&mut Kept::default(), bytes, watch, room, to)
+}
+
+/// As [`undump_to`], with lists that were used for a chunk before. They do not count as
+/// taken: who has a limit keeps none.
+pub fn undump_with(
+    kept: &mut Kept,
+    bytes: &[u8],
+    watch: Option<&Watch<'_>>,
+    room: usize,
+    to: &mut dyn Take,
+) -> Result<(), UndumpError> {
+    walk(bytes, watch, room, to, kept, true)
+}
+
+/// Empty lists for reading chunks, which have room: that of the last one.
+#[derive(Default)]
+pub struct Kept {
+    known: Vec<Known<'static>>,
+    cells: Vec<u32>,
+    verifier: Verifier,
+    steps: Vec<LiteralStep<'static>>,
+    ids: Vec<u64>,
+    n_upvalues: Vec<usize>,
+    spare: Vec<Literal<'static>>,
+}
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Kept")
+    }
 }
 
 /// Whether bytes behind these make no difference to [`undump_to`] with as much room: the
 /// chunk ends here, or what is here is wrong. `false` if `watch` stopped the look.
 pub fn is_decided(bytes: &[u8], watch: Option<&Watch<'_>>, room: usize) -> bool {
     !matches!(
-        walk(bytes, watch, room, &mut Nobody { room }, None),
+        walk(
+            bytes,
+            watch,
+            room,
+            &mut Nobody { room },
+            &mut Kept::default(),
+            false
+        ),
         Err(UndumpError::Truncated | UndumpError::Stopped)
     )
 }
@@ -86,26 +123,61 @@ fn walk<'a>(
     watch: Option<&'a Watch<'a>>,
     room: usize,
     to: &mut dyn Take,
-    verifier: Option<Verifier>,
+    kept: &mut Kept,
+    verifies: bool,
 ) -> Result<(), UndumpError> {
-    let (reader, head) = Reader::begin(Input::new(bytes, watch, room))?;
+    let Kept {
+        known,
+        cells,
+        verifier,
+        mut steps,
+        mut ids,
+        mut n_upvalues,
+        mut spare,
+    } = std::mem::take(kept);
+    let input = Input::new(bytes, watch, room, known);
+    let (reader, head) = Reader::begin(input, cells)?;
     to.begins_outermost(head.chunk.text(), &head.path)?;
-    let outermost = Literal {
-        path: head.path.clone(),
-        ..Literal::default()
-    };
-    let n_upvalues = head.n_upvalues;
+    let mut outermost: Literal<'a> = spare.pop().unwrap_or_default();
+    outermost.path.clear();
+    outermost.path.extend_from_slice(&head.path);
+    steps.reserve(FEW);
+    ids.reserve(FEW);
+    n_upvalues.reserve(FEW);
+    let n = head.n_upvalues;
     let mut walk = Walk {
         reader,
-        verifier,
+        verifier: verifies.then_some(verifier),
         to,
         head,
-        steps: Vec::with_capacity(FEW),
-        ids: Vec::with_capacity(FEW),
-        n_upvalues: Vec::with_capacity(FEW),
-        spare: Vec::with_capacity(FEW / 2),
+        steps,
+        ids,
+        n_upvalues,
+        spare,
     };
-    walk.function(outermost, Some(n_upvalues))
+    walk.function(outermost, Some(n))?;
+    let Walk {
+        reader,
+        verifier,
+        steps,
+        mut ids,
+        mut n_upvalues,
+        spare,
+        ..
+    } = walk;
+    ids.clear();
+    n_upvalues.clear();
+    let (known, cells) = reader.into_lists();
+    *kept = Kept {
+        known,
+        cells,
+        verifier: verifier.unwrap_or_default(),
+        steps: emptied(steps),
+        ids,
+        n_upvalues,
+        spare: spare.into_iter().map(Literal::emptied).collect(),
+    };
+    Ok(())
 }
 
 struct Walk<'a, 't> {

@@ -129,7 +129,7 @@ impl RecordsWriter {
     }
 
     /// Adds the main chunk: the records are complete.
-    pub fn main(mut self, main: &Prototype) -> Records {
+    pub fn main(&mut self, main: &Prototype) -> Records {
         self.starts[0] = self.records.len() as u32;
         self.function(main, None);
         let is_known = self.starts.len() > 1 && main.deep_hash != CodeHash::default();
@@ -182,9 +182,20 @@ impl RecordsWriter {
     }
 
     /// All functions of a binary chunk have ended: the records are complete. There is no
-    /// hash of their code.
-    pub fn ended(self) -> Records {
-        self.finish(None)
+    /// hash of their code. Afterwards there are none, and room for those of another chunk.
+    pub fn ended(&mut self) -> Records {
+        let records = self.finish(None);
+        self.names.clear();
+        self.ends.clear();
+        self.numbered.clear();
+        self.open.clear();
+        self.records.clear();
+        self.starts.clear();
+        self.starts.push(0);
+        if self.known.n_used > 0 {
+            self.known = NameTable::default();
+        }
+        records
     }
 
     fn number(&mut self, n: u64) {
@@ -353,7 +364,7 @@ impl RecordsWriter {
     }
 
     /// All of it behind one another.
-    fn finish(self, deep_hash: Option<CodeHash>) -> Records {
+    fn finish(&self, deep_hash: Option<CodeHash>) -> Records {
         let offset = self.names.len();
         let width = width_of(offset + self.records.len());
         let counts = [self.starts.len(), self.ends.len()];

@@ -5,7 +5,7 @@ use moonswap_bytecode::{Literal, LiteralStep, Watch};
 
 use super::Context;
 use crate::limits;
-use crate::loader::Loading;
+use crate::loader::{Loading, MOST_KEPT};
 use crate::object::{Instance, Keep};
 
 impl Context<'_> {
@@ -31,8 +31,19 @@ impl Context<'_> {
         };
         let room = self.vm().heap.room();
         let watch = Watch::new(&is_over);
-        let read = dump::undump_to(source, Some(&watch), room, &mut taker);
         let mut vm = self.vm();
+        let mut kept = vm.loads.kept.take().unwrap_or_default();
+        if vm.heap.is_limited() {
+            // They are on no account.
+            kept = Box::default();
+            vm.loads.records = None;
+        }
+        drop(vm);
+        let read = dump::undump_with(&mut kept, source, Some(&watch), room, &mut taker);
+        let mut vm = self.vm();
+        if !vm.heap.is_limited() && source.len() <= MOST_KEPT {
+            vm.loads.kept = Some(kept);
+        }
         if vm.heap.is_limited() {
             vm.heap.note_freed(taker.most);
         }

@@ -60,11 +60,11 @@ impl Write for LiteralConstant<'_> {
 pub(super) unsafe fn value(vm: &mut Vm, constant: &impl Write, instance: *mut Instance) -> Value {
     match constant.written() {
         Written::Value(value) => value,
-        Written::Shared(s) => match &mut vm.chunk_strings {
+        Written::Shared(s) => match &mut vm.loads.strings {
             Some(known) => known.value(&mut vm.heap, s),
             None => vm.string_value(s),
         },
-        Written::Numbered(s) => match &mut vm.chunk_strings {
+        Written::Numbered(s) => match &mut vm.loads.strings {
             Some(known) => known.numbered(&mut vm.heap, s),
             None => vm.string_value(s.text()),
         },
@@ -99,7 +99,7 @@ pub(crate) unsafe fn know_strings_of(vm: &mut Vm, version: *mut Version) {
     if version.is_null() {
         return;
     }
-    let Some(known) = &mut vm.chunk_strings else {
+    let Some(known) = &mut vm.loads.strings else {
         return;
     };
     // SAFETY: live version (the caller's).

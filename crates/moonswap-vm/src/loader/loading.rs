@@ -32,7 +32,7 @@ pub(crate) struct Loading {
     children: Vec<*mut PrototypeSlot>,
     /// Of all literals, each before those in it; the main chunk's is the first.
     slots: Vec<SlotPointer>,
-    records: RecordsWriter,
+    records: Box<RecordsWriter>,
     /// Of a binary chunk: literals that began and did not end.
     open: Vec<Open>,
 }
@@ -47,10 +47,13 @@ struct Open {
 
 impl Loading {
     pub(crate) fn begin(vm: &mut Vm, chunk: &str, keep: Keep) -> Self {
+        Self::begin_with(vm, chunk, keep, Box::default())
+    }
+
+    fn begin_with(vm: &mut Vm, chunk: &str, keep: Keep, records: Box<RecordsWriter>) -> Self {
         vm.hot.last_serial += 1;
-        // What goes again is allocated before what stays: between small objects it
-        // would leave gaps.
-        let records = RecordsWriter::default();
+        // What goes again is allocated before what stays, as `records` was: between small
+        // objects it would leave gaps.
         let no_records = Records::default();
         let mut slots = Vec::with_capacity(4);
         // For the same reason it has a name of its own.
@@ -69,7 +72,7 @@ impl Loading {
             progress: Progress::NotStarted,
         });
         slots.push(SlotPointer(new_slot(vm, instance)));
-        vm.chunk_strings = Some(ChunkStrings::default());
+        vm.loads.strings = Some(ChunkStrings::default());
         Self {
             instance,
             children: Vec::new(),
@@ -81,13 +84,14 @@ impl Loading {
 
     /// The same of a binary chunk, with room in lists for so many bytes of it.
     pub(crate) fn begin_binary(vm: &mut Vm, chunk: &str, keep: Keep, bytes: usize) -> Self {
-        let mut loading = Self::begin(vm, chunk, keep);
+        let records = vm.loads.records.take().unwrap_or_default();
+        let mut loading = Self::begin_with(vm, chunk, keep, records);
         // What is read of a few bytes at a time would make its lists grow again and again.
         loading.records.expect(bytes);
         loading.slots.reserve(bytes / 512);
         loading.children.reserve(8);
         loading.open.reserve(8);
-        if let Some(strings) = &mut vm.chunk_strings {
+        if let Some(strings) = &mut vm.loads.strings {
             strings.expect(bytes);
         }
         loading
@@ -103,7 +107,8 @@ impl Loading {
     /// Bytes that it has besides what the heap counts.
     pub(crate) fn held_bytes(&self, vm: &Vm) -> usize {
         let strings = vm
-            .chunk_strings
+            .loads
+            .strings
             .as_ref()
             .map_or(0, ChunkStrings::heap_bytes);
         let slots = self.slots.capacity() + self.children.capacity() + 2 * self.open.capacity();
@@ -119,7 +124,7 @@ impl Loading {
 
     /// Gives up.
     pub(crate) fn abandon(self, vm: &mut Vm) {
-        vm.chunk_strings = None;
+        vm.loads.strings = None;
     }
 
     /// A literal of a binary chunk begins, the outermost one first; those in it come
@@ -165,15 +170,19 @@ impl Loading {
     pub(crate) fn finish_literal(mut self, vm: &mut Vm, main: &Literal<'_>) -> *mut Instance {
         self.records.ends(main);
         let version = load_literal(vm, main, &self.place_of_main());
-        let records = std::mem::take(&mut self.records);
-        self.complete(vm, version, records.ended(), main.scope.len())
+        let records = self.records.ended();
+        let (instance, writer) = self.complete(vm, version, records, main.scope.len());
+        if !vm.heap.is_limited() && writer.heap_bytes() <= MOST_KEPT {
+            vm.loads.records = Some(writer);
+        }
+        instance
     }
 
     /// Loads the main chunk, whose literals were loaded before.
     pub(crate) fn finish(mut self, vm: &mut Vm, main: &Prototype) -> *mut Instance {
-        let records = std::mem::take(&mut self.records).main(main);
+        let records = self.records.main(main);
         let version = load(vm, main, &self.place_of_main());
-        self.complete(vm, version, records, main.scope.len())
+        self.complete(vm, version, records, main.scope.len()).0
     }
 
     fn place_of_main(&self) -> Place<'_> {
@@ -185,16 +194,17 @@ impl Loading {
         }
     }
 
-    /// The instance with its main version, which has so many top-level locals.
+    /// The instance with its main version, which has so many top-level locals, and what
+    /// made its records.
     fn complete(
         self,
         vm: &mut Vm,
         version: *mut Version,
         mut records: Records,
         n_scope: usize,
-    ) -> *mut Instance {
+    ) -> (*mut Instance, Box<RecordsWriter>) {
         let (instance, slot) = (self.instance, self.slots[0].0);
-        vm.chunk_strings = None;
+        vm.loads.strings = None;
         // Loaded strings are often alike but for their constants.
         let before = vm.hot.instances.get_mut().all().last();
         // SAFETY: entries are live.
@@ -224,7 +234,7 @@ impl Loading {
         if !FROZEN && !vm.heap.deferred {
             vm.hot.register(instance);
         }
-        instance
+        (instance, self.records)
     }
 }
 
@@ -236,6 +246,9 @@ fn name_cells(more: &mut More, n_named: usize) {
     more.cells.resize(n, std::ptr::null_mut());
     more.cell_names = CellNames::of_records(n);
 }
+
+/// Bytes of lists that are kept for the next binary chunk.
+pub(crate) const MOST_KEPT: usize = 256 << 10;
 
 /// Literals of a chunk whose slots are listed from the beginning: walking through
 /// all versions would be long when the first patch comes.

@@ -15,7 +15,7 @@ mod slot;
 mod version;
 
 pub(crate) use constants::know_strings_of;
-pub(crate) use loading::{Loading, load_instance};
+pub(crate) use loading::{Loading, MOST_KEPT, load_instance};
 pub(crate) use relocate::unrelocated;
 pub(crate) use site::{Site, n_sites};
 pub(crate) use slot::{install, new_slot};

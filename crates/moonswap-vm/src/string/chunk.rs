@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use foldhash::HashMap;
-use moonswap_bytecode::{Numbered, Recent};
+use moonswap_bytecode::dump::Kept;
+use moonswap_bytecode::{Numbered, Recent, RecordsWriter};
 
 use crate::heap::Heap;
 use crate::object::MAX_SHORT;
@@ -16,6 +17,17 @@ const FEW: u32 = 64;
 
 /// How many short strings are remembered, a power of two.
 const RECENT: usize = 512;
+
+/// What loading has at hand.
+#[derive(Default)]
+pub(crate) struct Loads {
+    /// String constants of the chunk that is being loaded.
+    pub(crate) strings: Option<ChunkStrings>,
+    /// Lists of the binary chunk that was loaded last, for the next one. Unless there is a
+    /// limit of memory.
+    pub(crate) kept: Option<Box<Kept>>,
+    pub(crate) records: Option<Box<RecordsWriter>>,
+}
 
 /// What constants were made into.
 #[derive(Default)]

@@ -15,7 +15,7 @@ pub(crate) mod intern;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use chunk::ChunkStrings;
+pub(crate) use chunk::{ChunkStrings, Loads};
 pub(crate) use hash::{equal_long, fold, hash, hash_of};
 
 use crate::heap::class::{LEAF, MAX_CELL, class_of};

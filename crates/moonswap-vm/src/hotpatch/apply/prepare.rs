@@ -183,7 +183,7 @@ impl Prepared {
             self.registry.change(&gone, known_as);
             // Equal long strings of one chunk stay one object: what the replaced
             // versions have is used again.
-            vm.chunk_strings = Some(ChunkStrings::default());
+            vm.loads.strings = Some(ChunkStrings::default());
             for change in self.plan.work().filter(|change| is_loaded(change)) {
                 if let Some(slot) = change.new.as_ref().and_then(|id| self.registry.get(id)) {
                     loader::know_strings_of(vm, PrototypeSlot::version(slot));
@@ -221,7 +221,7 @@ impl Prepared {
                     });
                 }
             }
-            vm.chunk_strings = None;
+            vm.loads.strings = None;
         }
     }
 
