@@ -58,6 +58,14 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// So many items come at once, before the next look.
+    #[inline]
+    pub(super) fn count_done(&self, n: usize) {
+        if let Some(watch) = self.watch {
+            watch.count(n);
+        }
+    }
+
     pub(super) fn take(&mut self, n: usize) -> Read<&'a [u8]> {
         let (taken, rest) = self.bytes.split_at_checked(n).ok_or(Flaw::Truncated)?;
         self.bytes = rest;

@@ -106,8 +106,14 @@ impl<'a> Reader<'a> {
         list.clear();
         let n = self.input.count(size)?;
         reserve(list, n, &mut self.input.budget, held)?;
+        let is_short = n <= SHORT;
+        if is_short {
+            self.input.count_done(n);
+        }
         for _ in 0..n {
-            self.input.go_on()?;
+            if !is_short {
+                self.input.go_on()?;
+            }
             item(self, list)?;
         }
         Ok(())

@@ -5,7 +5,7 @@
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use super::budget::ALLOCATION;
+use super::budget::{ALLOCATION, Budget};
 use super::format::{MAX_DEPTH, MIN_FUNCTION, UndumpError};
 use super::input::{Input, Known};
 use super::read::{Head, Reader};
@@ -87,6 +87,7 @@ pub struct Kept {
     steps: Vec<LiteralStep<'static>>,
     ids: Vec<u64>,
     n_upvalues: Vec<usize>,
+    table: Vec<u64>,
     spare: Vec<Literal<'static>>,
 }
 
@@ -133,6 +134,7 @@ fn walk<'a>(
         mut steps,
         mut ids,
         mut n_upvalues,
+        table,
         mut spare,
     } = std::mem::take(kept);
     let input = Input::new(bytes, watch, room, known);
@@ -153,6 +155,7 @@ fn walk<'a>(
         steps,
         ids,
         n_upvalues,
+        table,
         spare,
     };
     walk.function(outermost, Some(n))?;
@@ -162,6 +165,7 @@ fn walk<'a>(
         steps,
         mut ids,
         mut n_upvalues,
+        table,
         spare,
         ..
     } = walk;
@@ -175,6 +179,7 @@ fn walk<'a>(
         steps: emptied(steps),
         ids,
         n_upvalues,
+        table,
         spare: spare.into_iter().map(Literal::emptied).collect(),
     };
     Ok(())
@@ -191,6 +196,8 @@ struct Walk<'a, 't> {
     /// how many variables they capture.
     ids: Vec<u64>,
     n_upvalues: Vec<usize>,
+    /// See [`differ`].
+    table: Vec<u64>,
     /// Literals whose lists can be used again.
     spare: Vec<Literal<'a>>,
 }
@@ -213,7 +220,8 @@ impl<'a> Walk<'a, '_> {
         }
         let first = self.ids.len();
         self.children()?;
-        differ(&mut self.ids[first..])?;
+        let budget = &mut self.reader.input.budget;
+        differ(&self.ids[first..], &mut self.table, budget)?;
         self.verify(&literal, first)?;
         let input = &mut self.reader.input;
         let room = self.to.ends(&literal, input.budget.held())?;
@@ -284,13 +292,34 @@ impl<'a> Walk<'a, '_> {
 }
 
 /// Functions side by side are all different: their hashes are. Everything knows
-/// functions by their steps.
-fn differ(ids: &mut [u64]) -> Result<(), UndumpError> {
-    ids.sort_unstable();
-    match ids.is_sorted_by(|a, b| a < b) {
-        true => Ok(()),
-        false => Err(UndumpError::Corrupted),
+/// functions by their steps. `table`: a list to work with, which `budget` counts.
+fn differ(ids: &[u64], table: &mut Vec<u64>, budget: &mut Budget) -> Result<(), UndumpError> {
+    if ids.len() < 2 {
+        return Ok(());
     }
+    let size = (2 * ids.len()).next_power_of_two();
+    if size > table.capacity() {
+        let more = size - table.capacity();
+        budget.take(more * size_of::<u64>())?;
+        table.clear();
+        let is_there = table.try_reserve_exact(size);
+        is_there.map_err(|_| UndumpError::Memory)?;
+    }
+    table.clear();
+    table.resize(size, 0);
+    for &id in ids {
+        // 0 is a free place.
+        let id = id.max(1);
+        let mut at = id as usize % size;
+        while table[at] != 0 {
+            if table[at] == id {
+                return Err(UndumpError::Corrupted);
+            }
+            at = (at + 1) % size;
+        }
+        table[at] = id;
+    }
+    Ok(())
 }
 
 /// What equal steps have in common, and no others but by a rare chance.

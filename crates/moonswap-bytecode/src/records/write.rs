@@ -376,8 +376,14 @@ impl RecordsWriter {
         let mut bytes = Vec::with_capacity(size);
         let has_hash = if deep_hash.is_some() { HAS_HASH } else { 0 };
         bytes.push(width as u8 | has_hash);
-        for number in numbers {
-            bytes.extend_from_slice(&(number as u32).to_le_bytes()[..width]);
+        match width {
+            1 => bytes.extend(numbers.map(|number| number as u8)),
+            2 => numbers.for_each(|number| {
+                bytes.extend_from_slice(&(number as u16).to_le_bytes());
+            }),
+            _ => numbers.for_each(|number| {
+                bytes.extend_from_slice(&(number as u32).to_le_bytes());
+            }),
         }
         bytes.extend_from_slice(&self.names);
         bytes.extend_from_slice(&self.records);

@@ -11,7 +11,9 @@ use super::slot::{install, new_slot};
 use super::version::{Place, literal_bytes, load, load_literal};
 use crate::callee::FROZEN;
 use crate::heap::header;
-use crate::object::{CellNames, Instance, Keep, Kind, More, PrototypeSlot, SlotPointer, Source, Version};
+use crate::object::{
+    CellNames, Instance, Keep, Kind, More, PrototypeSlot, SlotPointer, Source, Version,
+};
 use crate::string::ChunkStrings;
 use crate::vm::Vm;
 
@@ -91,9 +93,7 @@ impl Loading {
         loading.slots.reserve(bytes / 512);
         loading.children.reserve(8);
         loading.open.reserve(8);
-        if let Some(strings) = &mut vm.loads.strings {
-            strings.expect(bytes);
-        }
+        vm.loads.expect(bytes);
         loading
     }
 
@@ -204,7 +204,8 @@ impl Loading {
         n_scope: usize,
     ) -> (*mut Instance, Box<RecordsWriter>) {
         let (instance, slot) = (self.instance, self.slots[0].0);
-        vm.loads.strings = None;
+        let keeps = !vm.heap.is_limited();
+        vm.loads.forget_strings(keeps);
         // Loaded strings are often alike but for their constants.
         let before = vm.hot.instances.get_mut().all().last();
         // SAFETY: entries are live.

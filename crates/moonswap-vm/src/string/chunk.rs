@@ -18,6 +18,9 @@ const FEW: u32 = 64;
 /// How many short strings are remembered, a power of two.
 const RECENT: usize = 512;
 
+/// Strings for which the list is kept.
+const MOST_KEPT: usize = 4096;
+
 /// What loading has at hand.
 #[derive(Default)]
 pub(crate) struct Loads {
@@ -27,6 +30,30 @@ pub(crate) struct Loads {
     /// limit of memory.
     pub(crate) kept: Option<Box<Kept>>,
     pub(crate) records: Option<Box<RecordsWriter>>,
+    numbered: Vec<Value>,
+}
+
+impl Loads {
+    /// A chunk's strings are needed no more. `keeps`: their list is, for the next one.
+    pub(crate) fn forget_strings(&mut self, keeps: bool) {
+        // Only binary chunks have numbers.
+        let numbered = self.strings.take().map(|strings| strings.numbered);
+        if let Some(mut numbered) = numbered.filter(|list| list.capacity() > 0)
+            && keeps
+            && numbered.capacity() <= MOST_KEPT
+        {
+            numbered.clear();
+            self.numbered = numbered;
+        }
+    }
+
+    /// Has room for the strings of a binary chunk of so many bytes.
+    pub(crate) fn expect(&mut self, bytes: usize) {
+        if let Some(strings) = &mut self.strings {
+            strings.numbered = std::mem::take(&mut self.numbered);
+            strings.numbered.reserve(bytes / 128);
+        }
+    }
 }
 
 /// What constants were made into.
@@ -43,11 +70,6 @@ pub(crate) struct ChunkStrings {
 }
 
 impl ChunkStrings {
-    /// Has room for the strings of a binary chunk of so many bytes.
-    pub(crate) fn expect(&mut self, bytes: usize) {
-        self.numbered.reserve(bytes / 128);
-    }
-
     /// A string constant as a value.
     pub(crate) fn value(&mut self, heap: &mut Heap, s: &Arc<[u8]>) -> Value {
         if s.len() <= MAX_SHORT {
