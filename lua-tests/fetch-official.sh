@@ -23,7 +23,10 @@ if [ -n "${MOONSWAP_OFFICIAL_SUITE:-}" ]; then
   suite=$MOONSWAP_OFFICIAL_SUITE
 else
   if python3 -m pip --version >/dev/null 2>&1; then pip="python3 -m pip"; else pip=pip3; fi
-  $pip download --quiet --no-deps --no-binary lupa --dest "$work" "lupa==$version"
+  # pip asks the package for its metadata, which would compile its modules for each
+  # Lua it carries or finds: minutes.
+  LUPA_NO_BUNDLE=true PKG_CONFIG_LIBDIR=/nonexistent PKG_CONFIG_PATH= \
+    $pip download --quiet --no-deps --no-binary lupa --dest "$work" "lupa==$version"
   archive=$(ls "$work"/lupa-*.tar.gz)
   echo "$sha256  $archive" | sha256sum --check --quiet
   tar -xzf "$archive" -C "$work"
