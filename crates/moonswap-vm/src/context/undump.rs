@@ -1,6 +1,6 @@
 //! Loading binary chunks function by function, as they are read.
 
-use moonswap_bytecode::dump::{self, Take, UndumpError};
+use moonswap_bytecode::dump::{self, Kept, Take, UndumpError};
 use moonswap_bytecode::{Literal, LiteralStep, Watch};
 
 use super::Context;
@@ -31,14 +31,7 @@ impl Context<'_> {
         };
         let room = self.vm().heap.room();
         let watch = Watch::new(&is_over);
-        let mut vm = self.vm();
-        let mut kept = vm.loads.kept.take().unwrap_or_default();
-        if vm.heap.is_limited() {
-            // They are on no account.
-            kept = Box::default();
-            vm.loads.records = None;
-        }
-        drop(vm);
+        let mut kept = self.kept_lists();
         let read = dump::undump_with(&mut kept, source, Some(&watch), room, &mut taker);
         let mut vm = self.vm();
         if !vm.heap.is_limited() && source.len() <= MOST_KEPT {
@@ -51,6 +44,18 @@ impl Context<'_> {
             loading.abandon(&mut vm);
         }
         read.and_then(|()| taker.loaded.ok_or(UndumpError::Corrupted))
+    }
+
+    /// What was kept of the last binary chunk, if anything.
+    fn kept_lists(&self) -> Box<Kept> {
+        let mut vm = self.vm();
+        let kept = vm.loads.kept.take();
+        if vm.heap.is_limited() {
+            // They are on no account.
+            vm.loads.records = None;
+            return Box::default();
+        }
+        kept.unwrap_or_default()
     }
 }
 
