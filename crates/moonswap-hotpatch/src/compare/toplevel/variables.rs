@@ -193,12 +193,9 @@ impl Comparison<'_> {
                 constants: &facts.constants,
             };
             let entries = taker.entries(&|_| true);
-            let entries = entries.iter().filter(|entry| entry.path == path);
-            entries.map(|entry| entry.statement).collect::<Vec<usize>>()
+            entries.iter().any(|entry| entry.path == path)
         };
-        let is_own = path.root == Root::Global
-            && sets(self.new).iter().any(|at| *at > variable.statement)
-            && self.old.is_some_and(|old| !sets(old).is_empty());
+        let is_own = path.root == Root::Global && sets(self.new) && self.old.is_some_and(sets);
         is_own.then(|| path.to_string())
     }
 

@@ -157,8 +157,9 @@ fn choose(cx: &mut Context<'_>) -> Outcome<usize> {
             cx.push_at(0);
             return Ok(1);
         }
-        let is_free = is_free || change.again && live.is_nil();
-        let differs = !is_same(live, value) && !(change.again && live.is_nil());
+        let is_missing = change.again && live.is_nil();
+        let is_free = is_free || is_missing;
+        let differs = !is_missing && !is_same(live, value);
         if is_free || change.replace {
             let value = settled(cx, change, live, value)?;
             if differs {
