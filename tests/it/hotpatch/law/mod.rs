@@ -96,7 +96,7 @@ impl Tally {
 
 #[test]
 fn a_patch_that_lists_nothing_is_a_fresh_load_with_the_old_state() {
-    let n = n_cases(150);
+    let n = n_cases(200);
     let first = std::env::var("LAW_FIRST").map_or(0, |n| n.parse().expect("a number"));
     let mut tally = Tally::default();
     for number in first..first + n {
