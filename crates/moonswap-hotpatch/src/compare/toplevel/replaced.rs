@@ -18,11 +18,8 @@ impl Merging<'_> {
 
     /// Whether the table of an entry, or one around it, is replaced above.
     pub(super) fn is_in_replaced(&self, path: &Path) -> bool {
-        if self.replaced.is_empty() {
-            return false;
-        }
-        let above = std::iter::successors(path.parent(), Path::parent);
-        above.into_iter().any(|path| self.replaced.contains(&path))
+        let mut above = std::iter::successors(path.parent(), Path::parent);
+        !self.replaced.is_empty() && above.any(|path| self.replaced.contains(&path))
     }
 
     /// What becomes of an entry that is the same in both texts.

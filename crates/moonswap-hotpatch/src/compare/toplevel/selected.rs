@@ -99,6 +99,9 @@ impl Comparison<'_> {
 
     /// The rules in `rerun` that fit no call statement.
     fn selected_calls(&self, top: &mut TopLevel) {
+        if self.policy.rerun.is_empty() {
+            return;
+        }
         let callees: Vec<String> = (0..self.body().len())
             .filter_map(|at| self.callee(at))
             .collect();

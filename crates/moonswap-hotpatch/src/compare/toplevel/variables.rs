@@ -97,7 +97,7 @@ impl Comparison<'_> {
                         self.revive(variable, cell, top);
                         Variable::Revived { cell }
                     }
-                    Some(_) | None => self.append(variable, reach, top),
+                    _ => self.append(variable, reach, top),
                 },
             };
         }

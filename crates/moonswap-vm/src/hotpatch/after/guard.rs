@@ -20,8 +20,11 @@ use super::probation::{Probation, Quarantined};
 use super::watchdog;
 use crate::frame::Frame;
 use crate::hotpatch::AtSafePoint;
+use crate::hotpatch::apply::call;
 use crate::hotpatch::cause::Cause;
 use crate::hotpatch::observe::event::EventChunk;
+use crate::hotpatch::registry::literals;
+use crate::hotpatch::registry::manifest;
 use crate::object::{PrototypeSlot, Version};
 use crate::value::Value;
 use crate::vm::Vm;
@@ -64,9 +67,7 @@ pub(crate) fn watch(vm: &mut AtSafePoint, patch: &Patch, policy: &Policy) {
         // SAFETY: HP3.
         unsafe {
             for slot in &change.slots {
-                let hash = |version: *mut Version| {
-                    crate::hotpatch::registry::literals::of(vm, version).own_hash
-                };
+                let hash = |version: *mut Version| literals::of(vm, version).own_hash;
                 // Moved lines make no errors.
                 if hash(slot.before) != hash(slot.after) {
                     versions.insert(slot.after);
@@ -74,7 +75,7 @@ pub(crate) fn watch(vm: &mut AtSafePoint, patch: &Patch, policy: &Policy) {
             }
             // Added functions; moved ones have had their turn.
             let known: HashSet<_> = change.slots.iter().map(|c| c.slot).collect();
-            let now = crate::hotpatch::registry::manifest::known_registry(change.instance);
+            let now = manifest::known_registry(change.instance);
             for slot in now.into_iter().flat_map(|now| now.beyond(&change.registry)) {
                 if !known.contains(&slot) {
                     versions.insert(PrototypeSlot::version(slot));
@@ -180,7 +181,7 @@ pub(crate) unsafe fn count(vm: &mut Vm, end: *mut Value, host: *mut Value) {
             true => Cause::Limit,
             false => Cause::Errors,
         };
-        let last = crate::hotpatch::apply::call::text_of(vm.error);
+        let last = call::text_of(vm.error);
         let guards = &mut vm.hot.guards;
         for probation in guards.active.iter_mut() {
             if !hit.contains(&probation.patch) {

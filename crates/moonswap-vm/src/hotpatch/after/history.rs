@@ -20,6 +20,9 @@ use crate::hotpatch::apply::prepare::{CellChange, FieldChange, SlotChange};
 use crate::hotpatch::error::DEPTH;
 use crate::hotpatch::osr::{migrate, staying};
 use crate::hotpatch::planner::published::DeferredDrops;
+use crate::hotpatch::registry::literals;
+use crate::hotpatch::registry::manifest;
+use crate::hotpatch::registry::stale;
 use crate::hotpatch::{AtSafePoint, HotError};
 use crate::loader;
 use crate::object::{Instance, PrototypeSlot, SlotRegistry, Source, StringObject, Version};
@@ -111,7 +114,7 @@ impl History {
                     }
                 }
                 // The instance has its own marked.
-                let now = crate::hotpatch::registry::manifest::known_registry(change.instance);
+                let now = manifest::known_registry(change.instance);
                 let besides = now.map(|now| change.registry.besides(now));
                 for slot in besides.into_iter().flatten() {
                     marker.mark_object(slot.cast());
@@ -171,7 +174,7 @@ pub(crate) unsafe fn exchange_registry(
 ) -> SlotRegistry {
     // SAFETY: live instance and slots.
     unsafe {
-        let before = crate::hotpatch::registry::manifest::registry(vm, instance).clone();
+        let before = manifest::registry(vm, instance).clone();
         for slot in registry.beyond(&before) {
             vm.heap.barrier_object(instance.cast(), slot.cast());
         }
@@ -358,10 +361,10 @@ impl<'a> Undoing<'a> {
                     slots: Vec::new(),
                     cells: Vec::new(),
                     fields: Vec::new(),
-                    prototype: crate::hotpatch::registry::literals::main(vm, instance),
+                    prototype: literals::main(vm, instance),
                     source: Instance::source(instance),
                     diverged: Instance::diverged(instance).cloned(),
-                    registry: crate::hotpatch::registry::manifest::registry(vm, instance).clone(),
+                    registry: manifest::registry(vm, instance).clone(),
                     names: Instance::cell_names(instance).to_vec(),
                 };
                 self.changes.push((before, change));
@@ -397,8 +400,8 @@ impl<'a> Undoing<'a> {
                     Version::number(s.before) == Version::number(s.after)
                         || (*s.slot).header.flags & PrototypeSlot::REPLACED != 0
                 );
-                crate::hotpatch::registry::stale::set_finish_by(vm, s.before, None);
-                crate::hotpatch::osr::migrate::withdraw(s.before);
+                stale::set_finish_by(vm, s.before, None);
+                migrate::withdraw(s.before);
             }
             for c in &change.cells {
                 let value = *(*c.cell).value;
@@ -500,7 +503,7 @@ impl<'a> Undoing<'a> {
                 change.slots.retain(|s| s.before != s.after);
                 change.fields.retain(|f| !f.before.raw_equal(f.after));
                 for s in &change.slots {
-                    let after = crate::hotpatch::registry::literals::of(vm, s.after);
+                    let after = literals::of(vm, s.after);
                     let id = &after.id;
                     // Further instances: what is said of the first holds for them.
                     if told.insert(id.clone()) {
@@ -534,10 +537,7 @@ fn change_class(vm: &AtSafePoint, change: &SlotChange) -> ChangeClass {
     // SAFETY: HP3.
     let (p, q, is_other) = unsafe {
         let (before, after) = (change.before, change.after);
-        let (p, q) = (
-            crate::hotpatch::registry::literals::of(vm, before),
-            crate::hotpatch::registry::literals::of(vm, after),
-        );
+        let (p, q) = (literals::of(vm, before), literals::of(vm, after));
         (p, q, Version::number(before) != Version::number(after))
     };
     if is_other || p.own_hash != q.own_hash {

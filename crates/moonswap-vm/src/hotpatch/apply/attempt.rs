@@ -11,6 +11,7 @@ use super::hooks::{self, Swapped};
 use crate::hotpatch::after::{guard, history};
 use crate::hotpatch::cause::Cause;
 use crate::hotpatch::observe::event::{self, EventChunk, EventKind, HotEvent};
+use crate::hotpatch::registry::literals;
 use crate::hotpatch::{AtSafePoint, HotError};
 use crate::vm::Vm;
 
@@ -140,7 +141,7 @@ pub(crate) fn chunks_of(vm: &Vm, id: Option<u64>) -> Vec<EventChunk> {
             let instance = change.instance;
             (
                 Arc::clone(&(*instance).chunk),
-                crate::hotpatch::registry::literals::deep_hash(vm, instance),
+                literals::deep_hash(vm, instance),
             )
         };
         match chunks.iter_mut().find(|c| c.name == name) {

@@ -12,6 +12,7 @@ use super::checkpoint;
 use super::prepare::{self, Prepared, SlotChange};
 use super::transaction::{self, Installed};
 use crate::hotpatch::after::closing;
+use crate::hotpatch::after::history;
 use crate::hotpatch::after::history::{Entry, InstanceChange};
 use crate::hotpatch::osr::{migrate, staying};
 use crate::hotpatch::planner::globals;
@@ -19,6 +20,7 @@ use crate::hotpatch::planner::plan::refusals;
 use crate::hotpatch::planner::planned::Planned;
 use crate::hotpatch::planner::planned::find;
 use crate::hotpatch::planner::published::{self, ReportDraft};
+use crate::hotpatch::registry::literals;
 use crate::hotpatch::registry::stale::set_finish_by;
 use crate::hotpatch::schedule::activity;
 use crate::hotpatch::{AtSafePoint, HotError};
@@ -246,7 +248,7 @@ fn commit(
         moves: policy.stale == StalePolicy::Migrate,
         changes,
     };
-    crate::hotpatch::after::history::push(vm, entry);
+    history::push(vm, entry);
     report.times.pause = start.elapsed();
     report
 }
@@ -277,7 +279,7 @@ fn enter(
     let (version, before, source, serial) = unsafe {
         crate::hotpatch::touch(vm, instance);
         let version = Instance::version(instance);
-        let before = crate::hotpatch::registry::literals::main(vm, instance);
+        let before = literals::main(vm, instance);
         (
             version,
             before,
@@ -297,8 +299,8 @@ fn enter(
             std::mem::swap(&mut patched.text, &mut p.plan.text);
             std::mem::replace(&mut patched.diverged, diverged)
         });
-        crate::hotpatch::after::history::set_source(vm, instance, Some(Arc::clone(&p.plan.source)));
-        let registry = crate::hotpatch::after::history::exchange_registry(vm, instance, p.registry);
+        history::set_source(vm, instance, Some(Arc::clone(&p.plan.source)));
+        let registry = history::exchange_registry(vm, instance, p.registry);
         let progress = std::mem::replace(&mut (*instance).progress, p.plan.progress);
         (diverged, registry, progress)
     };

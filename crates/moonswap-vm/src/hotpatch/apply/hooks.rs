@@ -16,6 +16,7 @@ use moonswap_hotpatch::{MIGRATE, ON_SWAP, Report};
 use super::call::call;
 use super::prepare::Prepared;
 use crate::hotpatch::after::history::InstanceChange;
+use crate::hotpatch::planner::planned;
 use crate::hotpatch::registry::manifest::registry;
 use crate::hotpatch::{AtSafePoint, HotError};
 use crate::object::{Closure, Instance, PrototypeSlot, Upvalue, Version};
@@ -61,7 +62,7 @@ pub(crate) fn after_commit(vm: &mut AtSafePoint, changes: &[Swapped], report: &m
         }
         let before = vm.hot.gate.begin_preparing();
         for change in changes {
-            let Some(instance) = crate::hotpatch::planner::planned::find(vm, change.serial) else {
+            let Some(instance) = planned::find(vm, change.serial) else {
                 continue;
             };
             let Some(slot) = registry(vm, instance).get(&change.hook) else {

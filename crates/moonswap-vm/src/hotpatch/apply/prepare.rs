@@ -14,6 +14,7 @@ use moonswap_hotpatch::{
 };
 
 use crate::hotpatch::AtSafePoint;
+use crate::hotpatch::registry::literals;
 use crate::hotpatch::registry::manifest::{registry, registry_for};
 use crate::loader;
 use crate::object::SlotRegistry;
@@ -114,7 +115,7 @@ impl Prepared {
             // The commit allocates nothing for the instance.
             vm.heap.patched(instance, |_| ());
             if let Some(literals) = &plan.literals {
-                crate::hotpatch::registry::literals::keep(vm, instance, literals);
+                literals::keep(vm, instance, literals);
             }
             vm.undo().scope(instance);
             let old_names = extend_scope(vm, instance, &plan);

@@ -20,6 +20,7 @@ use moonswap_hotpatch::{Patch, PatchSource, Policy, Report};
 
 use crate::context::{Context, Outcome};
 use crate::hotpatch::cause::Cause;
+use crate::hotpatch::registry::literals;
 use crate::hotpatch::{AtSafePoint, HotError};
 use crate::object::StringObject;
 use crate::value::tag;
@@ -215,7 +216,7 @@ pub(crate) fn of_patch(vm: &Vm, attempt: u64, patch: &Patch, policy: &Policy) ->
 pub(crate) fn base_of(vm: &Vm, chunk: &str) -> Option<CodeHash> {
     let newest = vm.hot.instances_of(chunk).pop()?;
     // SAFETY: live instance.
-    Some(unsafe { crate::hotpatch::registry::literals::deep_hash(vm, newest) })
+    Some(unsafe { literals::deep_hash(vm, newest) })
 }
 
 /// Has an event written down; what could not be.

@@ -5,6 +5,8 @@
 use moonswap_hotpatch::Refusal;
 
 use crate::hotpatch::AtSafePoint;
+use crate::hotpatch::osr::migrate;
+use crate::hotpatch::registry::frames;
 use crate::hotpatch::registry::frames::each_frame;
 use crate::hotpatch::registry::manifest::registry;
 use crate::hotpatch::registry::stale::StaleVersions;
@@ -152,12 +154,12 @@ pub(crate) fn stale_frames(vm: &mut AtSafePoint, chunk: Option<&str>) -> Vec<Sta
                 version: Version::number(version),
                 current: PrototypeSlot::number(slot),
                 line,
-                thread: crate::hotpatch::registry::frames::thread_name(vm, co),
+                thread: frames::thread_name(vm, co),
                 stack: String::from_utf8_lossy(&crate::debug::traceback::traceback(
                     vm, of, None, 0,
                 ))
                 .into_owned(),
-                migration: crate::hotpatch::osr::migrate::why_stale(version, frame),
+                migration: migrate::why_stale(version, frame),
                 overdue: Version::finish_by(version).is_some_and(|by| by <= now),
             });
         });

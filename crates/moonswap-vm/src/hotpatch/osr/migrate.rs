@@ -31,10 +31,15 @@ use moonswap_hotpatch::{
 
 use crate::callee::FROZEN;
 use crate::frame::{Frame, TAIL_CALL, frame_top, meta_word, version_of};
+use crate::hotpatch::planner::planned;
 use crate::hotpatch::registry::frames::activation_of;
 use crate::hotpatch::registry::frames::each_frame;
+use crate::hotpatch::registry::literals;
+use crate::hotpatch::registry::manifest;
+use crate::hotpatch::registry::scope;
 use crate::hotpatch::registry::stale::StaleVersions;
 use crate::hotpatch::registry::stale::{is_current, is_stale};
+use crate::hotpatch::schedule::trap;
 use crate::hotpatch::{AtSafePoint, HotError};
 use crate::interp::{Next, evaluate, other_limits, take_turn};
 use crate::object::{Coroutine, Header, Instance, Pending, PrototypeSlot, Upvalue, Version};
@@ -119,7 +124,7 @@ unsafe fn prepare(vm: &mut Vm, version: *mut Version, ready: &[Planned]) {
         if pending.is_some_and(|p| std::ptr::eq(p.target, target)) {
             return;
         }
-        crate::hotpatch::schedule::trap::clear(vm);
+        trap::clear(vm);
         withdraw(version);
         let known = ready.iter().find(|(before, after, _)| {
             std::ptr::eq(*before, version) && std::ptr::eq(*after, target)
@@ -128,10 +133,7 @@ unsafe fn prepare(vm: &mut Vm, version: *mut Version, ready: &[Planned]) {
             Some((_, _, turns)) => Arc::clone(turns),
             None => Arc::new(plan(vm, version, target)),
         };
-        let (old, new) = (
-            crate::hotpatch::registry::literals::of(vm, version),
-            crate::hotpatch::registry::literals::of(vm, target),
-        );
+        let (old, new) = (literals::of(vm, version), literals::of(vm, target));
         for turn in &turns.turns {
             if is_sound(&old, &new, turn) {
                 set_operation(version, turn.pc, OpCode::Trap);
@@ -160,16 +162,16 @@ unsafe fn plan(vm: &mut Vm, version: *mut Version, target: *mut Version) -> Migr
     // SAFETY: live versions and instance.
     unsafe {
         let instance = (*(*version).slot).instance;
-        let old = crate::hotpatch::registry::literals::of(vm, version);
-        let new = crate::hotpatch::registry::literals::of(vm, target);
+        let old = literals::of(vm, version);
+        let new = literals::of(vm, target);
         if !new.scope.is_empty() {
-            crate::hotpatch::registry::scope::open_running(vm, instance);
+            scope::open_running(vm, instance);
         }
         let cells = Instance::cells(instance);
         let present: Vec<bool> = cells.iter().map(|cell| !cell.is_null()).collect();
         let cells = ScopeCells {
-            old: &crate::hotpatch::registry::scope::scope_cells(version),
-            new: &crate::hotpatch::registry::scope::scope_cells(target),
+            old: &scope::scope_cells(version),
+            new: &scope::scope_cells(target),
             present: &present,
         };
         plan_migration(&old, &new, &cells)
@@ -314,7 +316,7 @@ unsafe fn registers(
 ) -> Result<Vec<Value>, Stays> {
     // SAFETY: MG3; the old frame is at `vm.base`.
     unsafe {
-        let prototype = crate::hotpatch::registry::literals::of(vm, target);
+        let prototype = literals::of(vm, target);
         let code = Version::code(target);
         let mut all = vec![Value::NIL; usize::from(prototype.frame_size)];
         for &(from, to) in &osr_entry.moves {
@@ -456,7 +458,7 @@ unsafe fn pin(base: *mut Value, version: *mut Version) {
 /// What would become of the activations of functions that plans change.
 pub(crate) fn exit_at(
     vm: &mut AtSafePoint,
-    planned: &[crate::hotpatch::planner::planned::Planned],
+    planned: &[planned::Planned],
     policy: &Policy,
 ) -> Vec<Migrated> {
     // SAFETY: HP2, F1; live instances.
@@ -464,13 +466,13 @@ pub(crate) fn exit_at(
         let mut changes: HashMap<*mut PrototypeSlot, (&ChunkPlan, &LiteralChange)> =
             HashMap::default();
         for (serial, plan) in planned {
-            let Some(instance) = crate::hotpatch::planner::planned::find(vm, *serial) else {
+            let Some(instance) = planned::find(vm, *serial) else {
                 continue;
             };
             if plan.is_refused() {
                 continue;
             }
-            let registry = crate::hotpatch::registry::manifest::registry_for(vm, instance, plan);
+            let registry = manifest::registry_for(vm, instance, plan);
             for change in plan.touched() {
                 let slot = change.old.as_ref().and_then(|id| registry.get(id));
                 if let Some(slot) = slot.filter(|_| change.new_prototype.is_some()) {
@@ -517,7 +519,7 @@ unsafe fn change_of(
     unsafe {
         let slot = (*version).slot;
         let new = change.new_prototype.as_ref()?;
-        let old = crate::hotpatch::registry::literals::of(vm, version);
+        let old = literals::of(vm, version);
         let is_swapped = change.class == ChangeClass::Swapped;
         let is_same = match std::ptr::eq(PrototypeSlot::version(slot), version) {
             true => !is_swapped,
@@ -538,7 +540,7 @@ unsafe fn change_of(
         let cells = Instance::cells(instance);
         let present: Vec<bool> = cells.iter().map(|cell| !cell.is_null()).collect();
         let cells = ScopeCells {
-            old: &crate::hotpatch::registry::scope::scope_cells(version),
+            old: &scope::scope_cells(version),
             new: &scope_cells(&new.scope, &plan.cell_labels),
             present: &present,
         };

@@ -11,6 +11,7 @@ use moonswap_hotpatch::{ChunkPlan, Globals, Report, Undefined, settle};
 use super::planned::Planned;
 use super::planned::find;
 use crate::hotpatch::AtSafePoint;
+use crate::hotpatch::apply::prepare;
 use crate::meta;
 use crate::meta_event::Event;
 use crate::object::{Instance, Table};
@@ -141,7 +142,7 @@ pub(crate) fn settle_planned(vm: &mut AtSafePoint, planned: &mut [Planned]) {
 /// counts. Adds what is undefined to the report.
 pub(crate) fn settle_prepared(
     vm: &mut AtSafePoint,
-    prepared: &mut [crate::hotpatch::apply::prepare::Prepared],
+    prepared: &mut [prepare::Prepared],
     report: &mut Report,
 ) {
     let instances: Vec<_> = prepared.iter().map(|p| Some(p.instance)).collect();

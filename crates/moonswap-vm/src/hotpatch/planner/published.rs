@@ -16,6 +16,7 @@ use moonswap_hotpatch::{
 
 use super::planned::Planned;
 use crate::hotpatch::registry::manifest::{self, Description, known_registry};
+use crate::hotpatch::registry::scope;
 use crate::hotpatch::registry::texts::Compiled;
 use crate::hotpatch::{AtSafePoint, HotError};
 use crate::object::SlotRegistry;
@@ -334,9 +335,7 @@ unsafe fn may_have_begun(vm: &Vm, instance: *mut Instance, after: &[ChunkManifes
     unsafe {
         let is_at_rest = Instance::keep(instance) == Keep::Module && (*instance).header.word > 0;
         // What ran when it was described is not published, and still runs.
-        !is_at_rest
-            && !after.is_empty()
-            && crate::hotpatch::registry::scope::is_running(vm, instance)
+        !is_at_rest && !after.is_empty() && scope::is_running(vm, instance)
     }
 }
 
@@ -363,9 +362,8 @@ pub(crate) fn publish(
         #[cfg(debug_assertions)]
         unsafe {
             // A module called again: see `may_have_begun`.
-            if !crate::hotpatch::registry::scope::is_running(vm, instance) {
-                let is =
-                    crate::hotpatch::registry::manifest::of(vm, instance, &mut Compiled::default());
+            if !scope::is_running(vm, instance) {
+                let is = manifest::of(vm, instance, &mut Compiled::default());
                 compare(&manifest, &is);
             }
         }

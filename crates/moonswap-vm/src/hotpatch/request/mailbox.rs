@@ -17,6 +17,7 @@ use super::queue::Queue;
 use super::ticket::Sender;
 use crate::callee::FROZEN;
 use crate::hotpatch::after::probation::Which;
+use crate::hotpatch::after::watchdog;
 use crate::hotpatch::after::{closing, quarantine};
 use crate::hotpatch::apply::attempt::{self, Origin};
 use crate::hotpatch::observe::event::HotEvent;
@@ -154,7 +155,7 @@ pub(crate) fn drain(vm: &mut AtSafePoint, host_polls: bool) {
     }
     if vm.hot.guards.is_active() {
         if host_polls {
-            crate::hotpatch::after::watchdog::host_polls(vm);
+            watchdog::host_polls(vm);
         }
         if !vm.hot.gate.is_occupied() {
             quarantine::end_probations(vm);

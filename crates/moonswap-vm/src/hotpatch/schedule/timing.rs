@@ -14,6 +14,7 @@ use super::trap;
 use crate::frame::{Frame, STUB_CLOSE, STUB_META, return_into};
 use crate::hotpatch::AtSafePoint;
 use crate::hotpatch::planner::planned::Planned;
+use crate::hotpatch::registry::frames;
 use crate::object::Native;
 use crate::value::tag;
 
@@ -37,7 +38,7 @@ fn blocking_native(vm: &AtSafePoint) -> &'static str {
     unsafe {
         let mut co = vm.current;
         while !co.is_null() {
-            let mut next = crate::hotpatch::registry::frames::top_frame(vm, co);
+            let mut next = frames::top_frame(vm, co);
             while let Some(frame) = next {
                 let below = frame.caller().map(|(below, _)| below);
                 if let Some(below) = below
@@ -120,7 +121,7 @@ pub(crate) fn is_called_by_machine(vm: &AtSafePoint) -> bool {
     unsafe {
         let mut co = vm.current;
         while !co.is_null() {
-            let mut next: Option<Frame> = crate::hotpatch::registry::frames::top_frame(vm, co);
+            let mut next: Option<Frame> = frames::top_frame(vm, co);
             while let Some(frame) = next {
                 let to = frame.return_address();
                 if to == return_into(&STUB_META) || to == return_into(&STUB_CLOSE) {
