@@ -112,3 +112,7 @@ fuzz target="run" execs="100000" seed="1":
 # The same under AddressSanitizer (needs a nightly toolchain); fuzz/README.md says what the settings are for.
 fuzz-asan target="run" execs="100000" seed="1":
     RUSTFLAGS=-Zsanitizer=address ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:quarantine_size_mb=4:thread_local_quarantine_size_kb=256:malloc_context_size=1 cargo +nightly run --profile sanitized -p moonswap-fuzz --target x86_64-unknown-linux-gnu -- {{target}} --execs {{execs}} --seed {{seed}} --slow 10 --state target/fuzz-asan-{{target}}
+
+# Targets guided by coverage: just libfuzzer patch 3600 (needs a C++ compiler).
+libfuzzer target="all" seconds="60":
+    PROFILE=release fuzz/libfuzzer/run {{target}} {{seconds}}

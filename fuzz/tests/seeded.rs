@@ -54,6 +54,28 @@ fn file() {
     assert!(read > 1_000, "damaged files that are read: {read}");
 }
 
+/// Each target is a program of libFuzzer as well, and `run all` runs it.
+#[test]
+fn libfuzzer_has_all_targets() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("libfuzzer");
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect("a file");
+    let names = TARGETS.map(|target| target.name);
+    assert!(read("run").contains(&format!("targets=({})", names.join(" "))));
+    let manifest = read("Cargo.toml");
+    assert_eq!(manifest.matches("[[bin]]").count(), names.len());
+    for name in names {
+        assert!(
+            manifest.contains(&format!("path = \"targets/{name}.rs\"")),
+            "{name}"
+        );
+        let program = read(&format!("targets/{name}.rs"));
+        assert!(
+            program.contains(&format!("moonswap_fuzz::{name}::run(bytes)")),
+            "{name}"
+        );
+    }
+}
+
 #[test]
 fn rows_are_the_same_everywhere() {
     let row = moonswap_fuzz::data::row(1, 2);

@@ -436,7 +436,7 @@ impl<const W: usize> Walk<'_, W> {
     }
 
     /// An instruction that is not plain and does not jump. The usual forms are compiled
-    /// one by one.
+    /// one by one, but for builds with assertions: that takes the compiler long.
     #[inline(always)]
     fn run<const FIRST: bool>(&mut self, at: &At<'_>, form: Form) -> Result<(), Fault> {
         if !matches!(
@@ -446,6 +446,7 @@ impl<const W: usize> Walk<'_, W> {
             self.new_at = at.pc + 1;
         }
         match form {
+            _ if cfg!(debug_assertions) => self.of_any_form::<FIRST>(at, form, None),
             Form::Call => self.of_form::<FIRST>(at, Form::Call, None),
             Form::Method => self.of_form::<FIRST>(at, Form::Method, None),
             Form::Return => self.of_form::<FIRST>(at, Form::Return, None),
@@ -465,6 +466,7 @@ impl<const W: usize> Walk<'_, W> {
         self.new_at = at.pc + 1;
         let mut jumped = self.state;
         match form {
+            _ if cfg!(debug_assertions) => self.of_any_form::<FIRST>(at, form, Some(&mut jumped)),
             Form::BranchSet => self.of_form::<FIRST>(at, Form::BranchSet, Some(&mut jumped)),
             _ => self.of_any_form::<FIRST>(at, form, Some(&mut jumped)),
         }?;
